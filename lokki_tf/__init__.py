@@ -1,0 +1,70 @@
+"""Plain Python functions become AWS Step Functions pipelines, as Terraform that is yours.
+
+::
+
+    from lokki_tf import Pipeline, main, step
+
+    @step
+    def load(day: str) -> list[int]: ...
+
+    @step(memory_size=1024)
+    def total(rows: list[int]) -> int: ...
+
+    pipe = Pipeline("daily", steps=[total(load("2024-01-01"))], schedule="rate(1 day)")
+    pipe.local_run()  # here
+
+    if __name__ == "__main__":
+        main(pipe)  # python pipeline.py synth, then terraform init && terraform apply
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .authoring import step
+from .errors import LokkiError, StepFailed
+from .model import RetryConfig
+from .pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from .cli import main as main
+    from .terraform import PipelineConstruct as PipelineConstruct
+    from .terraform import PipelineStack as PipelineStack
+    from .terraform import StepInLine as StepInLine
+    from .terraform import rename_tf_output as rename_tf_output
+
+__version__ = "0.1.0"
+
+# Names whose modules need CDKTF or click load when they are first used.
+_LAZY = {
+    "PipelineConstruct": "terraform",
+    "PipelineStack": "terraform",
+    "StepInLine": "terraform",
+    "main": "cli",
+    "rename_tf_output": "terraform",
+}
+
+__all__ = [
+    "LokkiError",
+    "Pipeline",
+    "PipelineConstruct",
+    "PipelineStack",
+    "RetryConfig",
+    "StepFailed",
+    "StepInLine",
+    "main",
+    "rename_tf_output",
+    "step",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,6 @@
+"""From a graph to Amazon States Language."""
+
+from .machine import Machine, compile_machine
+from .text import filled
+
+__all__ = ["Machine", "compile_machine", "filled"]

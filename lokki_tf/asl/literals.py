@@ -1,0 +1,121 @@
+"""Literals in a state machine: in the definition where they fit, else in the bucket."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import pickle
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import Place, SerializationError
+from lokki_tf.runtime.envelope import JSON, PICKLE, PROTOCOL, compress, json_text
+
+from .text import Template
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Node
+    from lokki_tf.runtime.envelope import Envelope
+
+INLINE_BYTES = 4_096  # what is longer would make the definition hard to read, and it has a limit
+STORE_VARIABLE = "store"  # of the template: s3://bucket/prefix
+
+
+@dataclass(slots=True)
+class Literals:
+    """Collects what must stand in the bucket before a run.
+
+    Args:
+        objects: From key below the pipeline's prefix to bytes.
+    """
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+    def envelope(self, value: Any, node: Node) -> Envelope:
+        """The envelope that brings the value to the node as it is.
+
+        Args:
+            value: Any value that JSON or pickle can take.
+            node: Whose argument it is, for the error.
+
+        Raises:
+            SerializationError: If the value cannot be pickled.
+        """
+        text = json_text(value)
+        if text is not None and len(text) <= INLINE_BYTES and not _has_path_key(value):
+            return {"value": value}
+        if text is not None:
+            return self._stored(JSON, text.encode())
+        data = pickled(value, node.name, node.place)
+        if len(data) * 4 // 3 <= INLINE_BYTES:
+            return {"pickle": base64.b64encode(data).decode()}
+        return self._stored(PICKLE, data)
+
+    def _stored(self, form: str, plain: bytes) -> Envelope:
+        key = f"literals/{hashlib.sha256(plain).hexdigest()[:32]}.{form}"
+        self.objects[key] = compress(plain)
+        return {"ref": Template(f"${{{STORE_VARIABLE}}}/{key}")}
+
+
+def _has_path_key(value: Any) -> bool:
+    """Whether Step Functions would take a key of the value for a path."""
+    if '.$"' not in json.dumps(value):
+        return False
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, dict):
+            if any(key.endswith(".$") for key in current):
+                return True
+            waiting.extend(current.values())
+        elif isinstance(current, list):
+            waiting.extend(current)
+    return False
+
+
+def pickled(value: Any, node: str, place: Place | None) -> bytes:
+    """The value as a pickle that is the same in every run.
+
+    Args:
+        value: A literal argument.
+        node: Whose argument it is, for the error.
+        place: Where it was written, for the error.
+
+    Raises:
+        SerializationError: If the value cannot be pickled.
+    """
+    try:
+        data = pickle.dumps(value, PROTOCOL)
+        if any(opcode in data for opcode in _SET_OPCODES):
+            out = io.BytesIO()
+            _Steady(out, PROTOCOL).dump(value)
+            data = out.getvalue()
+    except Exception as error:
+        raise SerializationError(
+            f"{node!r} is given a {type(value).__name__} that cannot travel: {error}",
+            place=place,
+            remedy="hand over plain data, and make the object inside a step",
+        ) from error
+    return data
+
+
+_SET_OPCODES = (pickle.EMPTY_SET, pickle.FROZENSET)  # without these bytes, there is no set inside
+
+
+class _Steady(pickle._Pickler):
+    """Pickles sets in a fixed order; their own changes from one Python process to the next.
+
+    The pickler in C offers no hook for sets, so this one in Python, whose table of types
+    is not part of its declared interface.
+    """
+
+    dispatch: Any = dict(pickle._Pickler.dispatch)
+
+    def save_sorted(self, value: set[Any] | frozenset[Any]) -> None:
+        members = sorted(value, key=lambda member: (type(member).__name__, repr(member)))
+        save_reduce: Any = getattr(self, "save_reduce")  # noqa: B009  # unknown to the stubs
+        save_reduce(type(value), (members,), obj=value)
+
+    dispatch[set] = dispatch[frozenset] = save_sorted

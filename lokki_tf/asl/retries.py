@@ -1,0 +1,73 @@
+"""From a retry configuration to the retriers of a state."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lokki_tf.model import RetryConfig
+
+# Errors of the Lambda service itself, which AWS asks callers to retry
+# (Step Functions Developer Guide, "Handle transient Lambda service exceptions").
+TRANSIENT = {
+    "ErrorEquals": [
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.TooManyRequestsException",
+    ],
+    "IntervalSeconds": 1,
+    "MaxAttempts": 6,
+    "BackoffRate": 2.0,
+    "JitterStrategy": "FULL",
+}
+
+
+def retriers(retry: RetryConfig) -> list[dict[str, Any]]:
+    """A state's ``Retry``: the Lambda service's passing errors, then the step's own.
+
+    Args:
+        retry: The step's configuration.
+    """
+    own = _own(retry)
+    return [TRANSIENT, own] if own else [TRANSIENT]
+
+
+def _own(retry: RetryConfig) -> dict[str, Any] | None:
+    if retry.retries == 0:
+        return None
+    first, longest = _whole(retry.delay), retry.max_delay
+    fields: dict[str, Any] = {
+        "ErrorEquals": error_names(retry),
+        "IntervalSeconds": first if longest is None else min(first, _whole(longest)),
+        "MaxAttempts": retry.retries,
+        "BackoffRate": float(retry.backoff),
+    }
+    if longest is not None:
+        # MaxDelaySeconds must exceed IntervalSeconds; where it does not, delays are all alike.
+        if _whole(longest) > first:
+            fields["MaxDelaySeconds"] = _whole(longest)
+        else:
+            fields["BackoffRate"] = 1.0
+    if retry.jitter:
+        fields["JitterStrategy"] = "FULL"
+    return fields
+
+
+def error_names(retry: RetryConfig) -> list[str]:
+    """The names that Lambda gives to the errors; subclasses arrive under these as well."""
+    if retries_everything(retry):
+        return ["States.ALL"]
+    return list(dict.fromkeys(error.__name__ for error in retry.exceptions))
+
+
+def retries_everything(retry: RetryConfig) -> bool:
+    """Whether every error that a step can raise is retried."""
+    return any(error in (Exception, BaseException) for error in retry.exceptions)
+
+
+def _whole(seconds: float) -> int:
+    """Step Functions counts whole seconds, from 1."""
+    return max(1, ceil(seconds))

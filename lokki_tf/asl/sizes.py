@@ -1,0 +1,94 @@
+"""How large a result may be to travel inline, so that no state can ever overflow.
+
+Every place where results meet has a capacity: a step's input, a branch's output, what a
+Parallel state assigns, the execution's output, all variables together. Each result gets
+the largest share with which every such place holds in the worst case, the same for all
+results that compete (max-min fairness): shares rise together until a place is full, what
+is in that place stays, the rest rises on.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# The longest reference: scheme, bucket (63), prefix, execution name and node name (80 each),
+# folders, the format's suffix, and the JSON around it.
+REFERENCE_BYTES = 420
+ENVELOPE_BYTES = len('{"value": }')
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Somewhere where results stand side by side.
+
+    Args:
+        what: For the error, ``the input of 'train'`` for example.
+        size: Bytes for the results.
+        results: How often each stands there, by node name.
+    """
+
+    what: str
+    size: int
+    results: Counter[str]
+
+
+def inline_limits(places: Sequence[Capacity], results: Iterable[str]) -> dict[str, int]:
+    """The longest inline JSON, in bytes, of each result.
+
+    Args:
+        places: All capacities that bind.
+        results: All nodes' names.
+
+    Raises:
+        LimitError: If a place cannot even hold references.
+    """
+    shares = _shares(places, results)
+    return {name: int(share) - ENVELOPE_BYTES for name, share in shares.items()}
+
+
+def _shares(places: Sequence[Capacity], results: Iterable[str]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    holding: dict[str, list[int]] = {name: [] for name in results}
+    room: list[float] = []
+    rising: list[int] = []
+    for index, place in enumerate(places):
+        count = sum(place.results.values())
+        if count * REFERENCE_BYTES > place.size:
+            raise LimitError(
+                f"{place.what} takes {count} results, and Step Functions has room there for "
+                f"{max(0, place.size // REFERENCE_BYTES)}",
+                remedy="combine some in steps between, or write the many as a map",
+            )
+        room.append(place.size)
+        rising.append(count)
+        for name in place.results:
+            holding[name].append(index)
+    level = {index: room[index] / rising[index] for index in range(len(places)) if rising[index]}
+    fullest = [(share, index) for index, share in level.items()]
+    heapq.heapify(fullest)
+    while fullest:
+        share, index = heapq.heappop(fullest)
+        if level.get(index) != share:
+            continue  # an entry from before the place changed
+        for name in places[index].results:
+            if name in shares:
+                continue
+            shares[name] = share
+            for other in holding[name]:
+                times = places[other].results[name]
+                room[other] -= times * share
+                rising[other] -= times
+                if rising[other]:
+                    level[other] = room[other] / rising[other]
+                    heapq.heappush(fullest, (level[other], other))
+                else:
+                    level.pop(other, None)
+    return shares

@@ -1,0 +1,104 @@
+"""From the arguments of ``@step`` to a step's options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import OptionError
+from lokki_tf.model import RetryConfig, StepOptions
+
+if TYPE_CHECKING:
+    from lokki_tf.errors import Place
+
+_LISTS = ("layers", "requirements", "policies")
+_MAPPINGS = ("env_variables", "tags")
+
+
+def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
+    """Options as given, in the types of the model; what is ``None`` keeps its default.
+
+    Args:
+        given: Arguments of ``@step`` by name.
+        place: Where the step is defined.
+
+    Raises:
+        OptionError: If one has the wrong type, or both ``retry`` and ``retry_count`` stand.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    count = values.pop("retry_count", None)
+    if count is not None and "retry" in values:
+        raise OptionError(
+            "retry= and retry_count= are both given",
+            place=place,
+            remedy="keep one: retry=RetryConfig(retries=…) says all that retry_count does",
+        )
+    if count is not None:
+        values["retry"] = {"retries": count}
+    if "retry" in values:
+        values["retry"] = retry_config(values["retry"], place)
+    for name in _LISTS:
+        if name in values:
+            values[name] = _texts(name, values[name], place)
+    for name in _MAPPINGS:
+        if name in values:
+            values[name] = _texts_by_name(name, values[name], place)
+    # An empty policy grants nothing, so there is nothing to attach.
+    if "policies" in values:
+        values["policies"] = tuple(text for text in values["policies"] if text.strip())
+    return StepOptions(**values)
+
+
+def retry_config(given: Any, place: Place) -> RetryConfig:
+    """A retry configuration from itself, a dict of its arguments, or a number of retries.
+
+    Raises:
+        OptionError: If it is none of these, or has unknown or unfit arguments.
+    """
+    if isinstance(given, RetryConfig):
+        return given
+    try:
+        if isinstance(given, Mapping):
+            return RetryConfig(**given)
+        if isinstance(given, int) and not isinstance(given, bool):
+            return RetryConfig(retries=given)
+    except OptionError as error:
+        raise OptionError(error.message, place=place, remedy=error.remedy) from None
+    except TypeError:
+        known = ", ".join(field.name for field in fields(RetryConfig))
+        raise OptionError(
+            f"retry={given!r} has arguments that RetryConfig does not know",
+            place=place,
+            remedy=f"it takes {known}",
+        ) from None
+    raise OptionError(
+        f"retry={given!r} is no RetryConfig",
+        place=place,
+        remedy="for example retry=RetryConfig(retries=3, delay=1.0, backoff=2.0)",
+    )
+
+
+def _texts(name: str, value: Any, place: Place) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise OptionError(
+            f"{name}={value!r} is no list", place=place, remedy=f"write {name}=[…] with strings"
+        )
+    texts = tuple(value)
+    for text in texts:
+        if not isinstance(text, str):
+            raise OptionError(f"{name} holds {text!r}, which is no string", place=place)
+    return texts
+
+
+def _texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(key, str) and isinstance(text, str) for key, text in value.items()
+    ):
+        raise OptionError(
+            f"{name}={value!r} is no dict of strings",
+            place=place,
+            remedy=f'for example {name}={{"KEY": "value"}}; numbers as strings',
+        )
+    return MappingProxyType(dict(value))

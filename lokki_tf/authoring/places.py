@@ -1,0 +1,31 @@
+"""Where in the user's code something was written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HOUSE = str(Path(__file__).parents[1])
+
+
+def place_of(function: Callable[..., Any]) -> Place:
+    """The line at which a function's definition begins."""
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__qualname__", repr(function))
+    if code is None:
+        return Place("<unknown>", 1, name)
+    return Place(code.co_filename, code.co_firstlineno, name)
+
+
+def calling_place() -> Place:
+    """The line of the user's code that called into this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HOUSE):
+        frame = frame.f_back
+    return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)

@@ -1,0 +1,180 @@
+"""``@step``: from a function to a step."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from lokki_tf.errors import BindingError, OptionError
+from lokki_tf.model import Step
+
+from .calls import Call
+from .options import step_options
+from .places import calling_place, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lokki_tf.model import RetryConfig
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class StepFunction(Generic[P, R]):
+    """A function that stands as a step. Calling it gives a node and changes nothing."""
+
+    __lokki_step__ = True
+    __name__: str
+
+    def __init__(self, step: Step) -> None:
+        functools.update_wrapper(self, step.function)
+        self.step = step
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """A node that runs the step with these arguments.
+
+        Args:
+            args: Values, or results of other steps.
+            kwargs: The same, by name.
+
+        Returns:
+            A :class:`Call`; to type checkers it is what the function returns, so that
+            they check what is handed on.
+
+        Raises:
+            BindingError: If an argument is missing, unknown or given twice.
+        """
+        place = calling_place()
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise BindingError(
+                f"step {self.step.name!r} cannot be called so: {error}",
+                place=place,
+                remedy=f"its signature is {self.__name__}{self._signature}",
+            ) from None
+        by_position, by_name = _split(bound)
+        call = Call(self.step, by_position, by_name, self.step.options.retry, place)
+        return cast("R", call)
+
+    @functools.cached_property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self.step.function)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        raise BindingError(
+            f"step {self.step.name!r} is a method, and an instance cannot travel to Lambda",
+            place=self.step.place,
+            remedy="make it a function of the module and hand it what it needs",
+        )
+
+    def __repr__(self) -> str:
+        return f"<step {self.step.name!r} at {self.step.place}>"
+
+
+def _split(bound: inspect.BoundArguments) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments by position only where they must be, else by name: events read better so."""
+    by_name = dict(bound.arguments)
+    by_position: list[Any] = []
+    kinds = {name: param.kind for name, param in bound.signature.parameters.items()}
+    spread = any(
+        kind is inspect.Parameter.VAR_POSITIONAL and by_name.get(name)
+        for name, kind in kinds.items()
+    )
+    for name, kind in kinds.items():
+        if name not in by_name:
+            continue
+        if kind is inspect.Parameter.POSITIONAL_ONLY or (
+            spread and kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        ):
+            by_position.append(by_name.pop(name))
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            by_position.extend(by_name.pop(name))
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            by_name.update(by_name.pop(name))
+    return tuple(by_position), by_name
+
+
+@overload
+def step(function: Callable[P, R], /) -> StepFunction[P, R]: ...
+@overload
+def step(
+    function: None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    layers: Sequence[str] | None = None,
+    requirements: Sequence[str] | None = None,
+    python_runtime: str | None = None,
+    memory_size: int | None = None,
+    timeout_seconds: int | None = None,
+    ephemeral_storage: int | None = None,
+    architecture: str | None = None,
+    policies: Sequence[str] | None = None,
+    retry_count: int | None = None,
+    retry: RetryConfig | Mapping[str, Any] | int | None = None,
+    env_variables: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    expected_seconds: float | None = None,
+) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
+def step(
+    function: Callable[P, R] | None = None, /, *, name: str | None = None, **options: Any
+) -> StepFunction[P, R] | Callable[[Callable[P, R]], StepFunction[P, R]]:
+    """Makes a function a step of pipelines.
+
+    Args:
+        function: The function, where the decorator stands without arguments.
+        name: Names the step; the function's name unless given.
+        options: As :class:`lokki_tf.model.StepOptions` describes them; ``retry_count``
+            is a short way to write ``retry=RetryConfig(retries=…)``.
+
+    Returns:
+        A :class:`StepFunction`, or a decorator that makes one.
+
+    Raises:
+        OptionError: If an option has the wrong type.
+        BindingError: If it decorates something that is no function.
+    """
+    place = calling_place()
+
+    def decorate(function: Callable[P, R]) -> StepFunction[P, R]:
+        return StepFunction(make_step(function, name, options))
+
+    if function is None:
+        return decorate
+    if isinstance(function, str):
+        raise OptionError(
+            f"@step({function!r}): the options of @step are given by name",
+            place=place,
+            remedy=f"write @step(name={function!r})",
+        )
+    return decorate(function)
+
+
+def make_step(function: Callable[..., Any], name: str | None, options: Mapping[str, Any]) -> Step:
+    """A step of the model from a function and the options of its decorator.
+
+    Raises:
+        BindingError: If the function is none that can be cut out of a module.
+        OptionError: If an option has the wrong type.
+    """
+    if getattr(function, "__lokki_step__", False):
+        raise BindingError(
+            f"{function!r} is a step already",
+            place=calling_place(),
+            remedy="decorate the plain function once",
+        )
+    if not inspect.isfunction(function):
+        raise BindingError(
+            f"@step stands on {function!r}, which is no function",
+            place=calling_place(),
+            remedy="decorate a function made with def",
+        )
+    place = place_of(function)
+    return Step(name or function.__name__, function, step_options(options, place), place)

@@ -1,0 +1,112 @@
+"""Numbers that Lambda bounds.
+
+Source: AWS Lambda Developer Guide, "Lambda quotas": memory 128 to 10,240 MB, timeout 1 to
+900 s, ephemeral storage 512 to 10,240 MB, 5 layers, 4 kB of environment variables.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import OptionError
+from lokki_tf.model import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.model import Definition, Step
+
+RANGES = {
+    "memory_size": (128, 10_240, "MB"),
+    "timeout_seconds": (1, 900, "seconds"),
+    "ephemeral_storage": (512, 10_240, "MB"),
+}
+MOST_LAYERS = 5
+ENVIRONMENT_BYTES = 4_096
+_LAYER = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:\d{12}:layer:[A-Za-z0-9_-]+(:\d+)?")
+_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# Source: AWS Lambda Developer Guide, "Reserved environment variables".
+_RESERVED = re.compile(
+    r"AWS_(REGION|DEFAULT_REGION|EXECUTION_ENV|ACCESS_KEY(_ID)?|SECRET_ACCESS_KEY"
+    r"|SESSION_TOKEN|LAMBDA_.*)|_HANDLER|_X_AMZN_TRACE_ID|LAMBDA_TASK_ROOT"
+    r"|LAMBDA_RUNTIME_DIR"
+)
+
+
+def check(definition: Definition) -> Iterator[Finding]:
+    """Each step's memory, time, storage, layers and environment."""
+    for step in definition.graph.steps:
+        yield from _ranges(step)
+        yield from _layers(step)
+        yield from _environment(step)
+
+
+def _ranges(step: Step) -> Iterator[Finding]:
+    for option, (low, high, unit) in RANGES.items():
+        value = getattr(step.options, option)
+        if type(value) is not int or not low <= value <= high:
+            yield _finding(
+                step,
+                f"step {step.name!r} has {option}={value!r}, and Lambda takes {low:,} to "
+                f"{high:,} {unit}",
+                f"write {option}= a whole number in that range",
+            )
+    expected = step.options.expected_seconds
+    if expected is not None and (not isinstance(expected, int | float) or expected <= 0):
+        yield _finding(
+            step,
+            f"step {step.name!r} has expected_seconds={expected!r}, which is no duration",
+            "write the seconds that a call usually takes, more than 0",
+        )
+
+
+def _layers(step: Step) -> Iterator[Finding]:
+    layers = step.options.layers
+    if len(layers) > MOST_LAYERS:
+        yield _finding(
+            step,
+            f"step {step.name!r} has {len(layers)} layers, and Lambda takes {MOST_LAYERS}",
+            "put packages together into fewer layers",
+        )
+    for layer in layers:
+        # A reference of Terraform is known only when it is applied.
+        match = _LAYER.fullmatch(layer)
+        if match is None and "${" not in layer:
+            yield _finding(
+                step,
+                f"step {step.name!r} has the layer {layer!r}, which is no layer's ARN",
+                "an ARN looks so: arn:aws:lambda:us-east-1:123456789012:layer:name:1",
+            )
+        elif match is not None and match[1] is None:
+            yield Finding(
+                "lambda-limits",
+                f"step {step.name!r} has the layer {layer!r}, whose version is missing",
+                step.place,
+                "AWS refuses it without a version; add one at the end, :1 for example",
+                severity="warning",
+            )
+
+
+def _environment(step: Step) -> Iterator[Finding]:
+    variables = step.options.env_variables
+    for name in variables:
+        if not _VARIABLE.fullmatch(name) or _RESERVED.fullmatch(name):
+            reason = "is Lambda's own" if _RESERVED.fullmatch(name) else "is no name for one"
+            yield _finding(
+                step,
+                f"step {step.name!r} sets the environment variable {name!r}, which {reason}",
+                "use letters, digits and _, a letter first",
+            )
+    size = sum(len(name.encode()) + len(text.encode()) for name, text in variables.items())
+    if size > ENVIRONMENT_BYTES - 512:  # the rest is for what the handler is told
+        yield _finding(
+            step,
+            f"step {step.name!r} has {size:,} bytes of environment variables, and Lambda takes "
+            f"{ENVIRONMENT_BYTES:,} in all",
+            "keep large settings in a file, in S3 or in Parameter Store",
+        )
+
+
+def _finding(step: Step, message: str, remedy: str) -> Finding:
+    return Finding("lambda-limits", message, step.place, remedy, error=OptionError)

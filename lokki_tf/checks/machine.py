@@ -1,0 +1,110 @@
+"""Variables of a compiled machine: each is assigned before it is read, in a scope that may.
+
+No validator of AWS's or others' finds a variable that is never assigned; an execution
+does, by failing. Source of the rules: Step Functions Developer Guide, "Passing data
+between states with variables".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_VARIABLE = re.compile(r"(?<![\w$])\$([A-Za-z_]\w*)")
+# What only lambda:invoke takes; a word that it does not know fails at run time alone.
+_PARAMETERS = {
+    "lambda:invoke": {
+        "FunctionName",
+        "Payload",
+        "InvocationType",
+        "ClientContext",
+        "LogType",
+        "Qualifier",
+    },
+}
+
+
+def check_machine(machine: Mapping[str, Any]) -> list[Finding]:
+    """Undefined or forbidden variables, states that lead nowhere, unknown parameters.
+
+    Args:
+        machine: A definition in JSONPath.
+    """
+    return list(_scope(machine, frozenset(), frozenset(), {}))
+
+
+def _scope(
+    scope: Mapping[str, Any],
+    readable: frozenset[str],
+    outer: frozenset[str],
+    seen: dict[str, None],
+) -> Iterator[Finding]:
+    """One ``States`` object: walks it in order of running.
+
+    Args:
+        scope: With ``StartAt`` and ``States``.
+        readable: Variables that are assigned when the scope begins.
+        outer: Variables that outer scopes assign anywhere.
+        seen: Names of all states met so far, in the whole machine.
+    """
+    states = scope["States"]
+    assigned_here = {_bare(key) for state in states.values() for key in state.get("Assign", {})}
+    for name in sorted(assigned_here & outer):
+        yield _finding(f"variable ${name} is assigned in a branch and in a scope around it")
+    title: str | None = scope["StartAt"]
+    visited: set[str] = set()
+    while title is not None and title not in visited:
+        if title not in states:
+            yield _finding(f"state {title!r} is not there")
+            return
+        visited.add(title)
+        state = states[title]
+        if title in seen:
+            yield _finding(f"two states are named {title!r}")
+        seen[title] = None
+        for variable in sorted(set(_read(state)) - readable):
+            yield _finding(f"state {title!r} reads ${variable}, which nothing before it assigns")
+        yield from _unknown_parameters(title, state)
+        for branch in state.get("Branches", []):
+            yield from _scope(branch, readable, outer | assigned_here, seen)
+        readable |= {_bare(key) for key in state.get("Assign", {})}
+        title = state.get("Next")
+    for name in sorted(set(states) - visited):
+        yield _finding(f"state {name!r} is never reached")
+
+
+def _read(state: Mapping[str, Any]) -> Iterator[str]:
+    """Variables that a state itself reads, not its branches."""
+    waiting: list[Any] = [{key: value for key, value in state.items() if key != "Branches"}]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, dict):
+            for key, value in current.items():
+                if key.endswith(".$") and isinstance(value, str):
+                    yield from _VARIABLE.findall(value)
+                else:
+                    waiting.append(value)
+        elif isinstance(current, list):
+            waiting.extend(current)
+
+
+def _unknown_parameters(title: str, state: Mapping[str, Any]) -> Iterator[Finding]:
+    resource = str(state.get("Resource", ""))
+    for service, known in _PARAMETERS.items():
+        if resource.endswith(service):
+            for key in state.get("Parameters", {}):
+                if _bare(key) not in known:
+                    yield _finding(f"state {title!r} gives {service} the unknown {key!r}")
+
+
+def _bare(key: str) -> str:
+    return key.removesuffix(".$")
+
+
+def _finding(message: str) -> Finding:
+    return Finding("machine", message, remedy="this is a fault of lokki_tf; please report it")

@@ -1,0 +1,45 @@
+"""Names that become names of AWS resources.
+
+Source: Step Functions ``CreateStateMachine`` (name: 1 to 80 characters) and Lambda
+``CreateFunction`` (letters, digits, ``-`` and ``_``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import NamingError
+from lokki_tf.model import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.errors import Place
+    from lokki_tf.model import Definition
+
+LONGEST = 80
+_ALLOWED = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+def check(definition: Definition) -> Iterator[Finding]:
+    """The pipeline's and the steps' names."""
+    yield from _name("pipeline", definition.name, definition.place)
+    for step in definition.graph.steps:
+        yield from _name("step", step.name, step.place)
+
+
+def _name(what: str, name: object, place: Place | None) -> Iterator[Finding]:
+    if not isinstance(name, str) or not name:
+        problem = f"a {what}'s name is a string that is not empty, and this one is {name!r}"
+    elif not _ALLOWED.fullmatch(name):
+        bad = "".join(dict.fromkeys(re.sub(r"[A-Za-z0-9_-]", "", name, flags=re.ASCII)))
+        problem = f"{what} name {name!r} has characters that AWS refuses: {bad!r}"
+    elif len(name) > LONGEST:
+        problem = f"{what} name {name!r} has {len(name)} characters, and AWS takes {LONGEST}"
+    else:
+        return
+    remedy = "use letters A to Z, digits, - and _"
+    if what == "step":
+        remedy += ', for example with @step(name="…")'
+    yield Finding("name", problem, place, remedy, error=NamingError)

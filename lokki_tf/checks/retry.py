@@ -1,0 +1,40 @@
+"""Retries that Step Functions can do.
+
+Source: Amazon States Language, "Retrying after error": ``MaxAttempts`` at most 99,999,999,
+``MaxDelaySeconds`` less than 31,622,400; errors are known by the bare name of their class.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import OptionError
+from lokki_tf.model import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.model import Definition
+
+MOST_ATTEMPTS = 99_999_999
+LONGEST_DELAY = 31_622_399
+
+
+def check(definition: Definition) -> Iterator[Finding]:
+    """Each node's retry configuration."""
+    for node in definition.graph.nodes:
+        retry = node.retry
+        for name, value, most in (
+            ("retries", retry.retries, MOST_ATTEMPTS),
+            ("delay", retry.delay, LONGEST_DELAY),
+            ("max_delay", retry.max_delay or 0, LONGEST_DELAY),
+        ):
+            if value > most:
+                yield Finding(
+                    "retry",
+                    f"step {node.step.name!r} has RetryConfig({name}={value!r}), and Step "
+                    f"Functions takes at most {most:,}",
+                    node.place,
+                    "write a smaller number",
+                    error=OptionError,
+                )

@@ -1,0 +1,205 @@
+"""The commands of ``main(pipe)``.
+
+The result alone goes to stdout, all else to stderr. Exit codes: 0 done, 1 the pipeline
+failed or has errors, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lokki_tf.errors import LokkiError, MissingToolError, OutputError, StepFailed
+from lokki_tf.pipeline import DEFAULT_OUTPUT, Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lokki_tf.local import Event
+    from lokki_tf.model import Finding
+
+FAILED, WRONG_USE = 1, 2
+
+_HELP = """{name}: {nodes} steps, here and in AWS.
+
+\b
+  python {script} run       runs it here and prints its result
+  python {script} check     says what is wrong, before anything is written
+  python {script} synth     writes Terraform; then, in the folder that it names:
+                            terraform init && terraform apply
+  python {script} graph     draws it
+"""
+
+
+def main(pipeline: Pipeline, args: Sequence[str] | None = None) -> None:
+    """The command line of a pipeline; call it from the end of its script.
+
+    Args:
+        pipeline: The pipeline.
+        args: Arguments instead of those of the process.
+
+    Raises:
+        SystemExit: Always, with the exit code.
+    """
+    if not isinstance(pipeline, Pipeline):
+        click.echo(f"main() takes a Pipeline, and {pipeline!r} is none", err=True)
+        raise SystemExit(WRONG_USE)
+    try:
+        command_line(pipeline)(args=args, prog_name=f"python {_script()}")
+    except LokkiError as error:
+        _say(error)
+        misused = isinstance(error, MissingToolError | OutputError)
+        raise SystemExit(WRONG_USE if misused else FAILED) from None
+
+
+def command_line(pipeline: Pipeline) -> click.Group:
+    """The commands of a pipeline, as a click group."""
+    text = _HELP.format(name=pipeline.name, nodes=len(pipeline.graph.nodes), script=_script())
+    group = click.Group(help=text, context_settings={"help_option_names": ["-h", "--help"]})
+    for command in (_run, _check, _synth, _graph):
+        group.add_command(command(pipeline))
+    build = _synth(pipeline)
+    build.name, build.help = "build", "Another name of synth."
+    group.add_command(build)
+    return group
+
+
+def _run(pipeline: Pipeline) -> click.Command:
+    @click.command("run")
+    @click.option(
+        "--executor", type=click.Choice(["thread", "process"]), default="thread", show_default=True
+    )
+    @click.option("--max-workers", type=click.IntRange(min=1), help="Steps that run at once.")
+    @click.option("--strict", is_flag=True, help="Serialize every value as AWS would.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+    def run(
+        executor: str, max_workers: int | None, strict: bool, as_json: bool, quiet: bool
+    ) -> None:
+        """Run the pipeline here; print its result alone on stdout."""
+        on_event = None if quiet else _progress
+        try:
+            result = pipeline.local_run(
+                executor=executor, max_workers=max_workers, strict=strict, on_event=on_event
+            ).result
+        except StepFailed as error:
+            if error.__cause__ is not None:
+                traceback.print_exception(error.__cause__, file=sys.stderr)
+            raise
+        click.echo(_shown(result, as_json))
+
+    return run
+
+
+def _check(pipeline: Pipeline) -> click.Command:
+    @click.command("check")
+    @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    def check(template_file: Path | None) -> None:
+        """Say all that is wrong or doubtful; exit 1 if there are errors."""
+        findings = pipeline.check(template_file)
+        for finding in findings:
+            click.echo(_rendered(finding), err=True)
+        errors = sum(finding.severity == "error" for finding in findings)
+        warnings = len(findings) - errors
+        click.echo(f"{pipeline.name}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        if errors:
+            raise SystemExit(FAILED)
+
+    return check
+
+
+def _synth(pipeline: Pipeline) -> click.Command:
+    @click.command("synth")
+    @click.option(
+        "--output",
+        "-o",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path(DEFAULT_OUTPUT),
+        show_default=True,
+        envvar=["CDKTF_OUTDIR", "LOKKI_BUILD_DIR"],
+        help="The output folder.",
+    )
+    @click.option("--region", help="AWS region; the environment's unless given.")
+    @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    def synth(output: Path, region: str | None, template_file: Path | None) -> None:
+        """Write Terraform, and all that it refers to, into one folder."""
+        for finding in pipeline.early_findings():
+            click.echo(_rendered(finding), err=True)
+        made = pipeline.synth(output, region=region, template_file=template_file)
+        click.echo(
+            f"{pipeline.name}: {_count(made.functions, 'function')}, one state machine\n"
+            f"Next:\n  cd {_shortest(made.folder)}\n  terraform init && terraform apply",
+            err=True,
+        )
+
+    return synth
+
+
+def _graph(pipeline: Pipeline) -> click.Command:
+    @click.command("graph")
+    @click.option(
+        "--format",
+        "form",
+        type=click.Choice(["mermaid", "dot"]),
+        default="mermaid",
+        show_default=True,
+    )
+    def graph(form: str) -> None:
+        """Print the graph, for Mermaid or Graphviz."""
+        click.echo(pipeline.to_dot() if form == "dot" else pipeline.to_mermaid(), nl=False)
+
+    return graph
+
+
+def _progress(event: Event) -> None:
+    """A line when a step ends, fails or is tried again."""
+    words = {
+        "step_finished": "done",
+        "step_failed": "failed",
+        "step_retried": "tried again",
+        "step_skipped": "skipped",
+    }
+    if event.kind in words:
+        seconds = f" in {event.duration:.3f} s" if event.duration is not None else ""
+        reason = f": {event.error!r}" if event.error is not None else ""
+        click.echo(f"{event.node} {words[event.kind]}{seconds}{reason}", err=True)
+
+
+def _shown(result: Any, as_json: bool) -> str:
+    """A string as it is, what JSON can say as JSON, all else as Python shows it."""
+    if isinstance(result, str) and not as_json:
+        return result
+    try:
+        return json.dumps(result, indent=2 if isinstance(result, dict) else None)
+    except (TypeError, ValueError) as error:
+        if as_json:
+            raise LokkiError(f"the result is no JSON: {error}", remedy="leave --json out") from None
+        return repr(result)
+
+
+def _rendered(finding: Finding) -> str:
+    return f"{finding.severity} [{finding.rule}] {finding}"
+
+
+def _say(error: LokkiError) -> None:
+    click.echo(f"error: {error}", err=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _shortest(folder: Path) -> Path:
+    try:
+        return folder.relative_to(Path.cwd())
+    except ValueError:
+        return folder
+
+
+def _script() -> str:
+    return Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "pipeline.py"

@@ -1,0 +1,147 @@
+"""Every error that lokki_tf raises, in one tree.
+
+::
+
+    LokkiError
+    ├── DefinitionError          the pipeline, as it is written, is wrong
+    │   ├── CycleError           steps that wait for each other
+    │   ├── NamingError          a name that AWS refuses, or that two things share
+    │   ├── BindingError         arguments that are missing, unknown or given twice
+    │   ├── OptionError          an option that Lambda or Step Functions does not have
+    │   ├── ScheduleError        no valid rate(…), cron(…) or at(…)
+    │   ├── PlaceholderError     a value of a later run, used as if it were here
+    │   ├── CaptureError         step code that cannot travel to Lambda
+    │   ├── TemplateError        a Lambda template that cannot be filled
+    │   └── LimitError           more than an AWS quota allows
+    ├── StepFailed               a step raised (its own error is the cause)
+    ├── SerializationError       a value that cannot travel between steps
+    ├── OutputError              a folder or file that cannot be written
+    └── MissingToolError         a package, Node or Terraform that is needed and not there
+
+Each says what is wrong, where (file and line of the user's code, where there is one)
+and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the user's code.
+
+    Args:
+        file: Path of the source file, or a name such as ``<cell 3>``.
+        line: Line number, from 1.
+        name: What stands there, a function's name for example.
+    """
+
+    file: str
+    line: int
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class LokkiError(Exception):
+    """The root of all errors of lokki_tf.
+
+    Args:
+        message: What is wrong, in one sentence.
+        place: Where in the user's code.
+        remedy: What to do about it.
+    """
+
+    def __init__(
+        self, message: str, *, place: Place | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        if self.place is not None:
+            lines.append(f"  at {self.place}")
+        if self.remedy:
+            lines.append(f"  {self.remedy}")
+        return "\n".join(lines)
+
+
+class DefinitionError(LokkiError):
+    """The pipeline, as it is written, is wrong."""
+
+
+class CycleError(DefinitionError):
+    """Steps wait for each other in a circle."""
+
+
+class NamingError(DefinitionError):
+    """A name that AWS refuses, or that two different things share."""
+
+
+class BindingError(DefinitionError):
+    """A step's arguments are missing, unknown or given twice."""
+
+
+class OptionError(DefinitionError):
+    """An option that Lambda or Step Functions does not have."""
+
+
+class ScheduleError(DefinitionError):
+    """A schedule that is no valid ``rate(…)``, ``cron(…)`` or ``at(…)``."""
+
+
+class PlaceholderError(DefinitionError):
+    """A value that exists only in a later run is used as if it were here."""
+
+
+class CaptureError(DefinitionError):
+    """Step code refers to something that cannot travel to Lambda."""
+
+
+class TemplateError(DefinitionError):
+    """A Lambda template that cannot be filled."""
+
+
+class LimitError(DefinitionError):
+    """The pipeline needs more than an AWS quota allows."""
+
+
+class StepFailed(LokkiError):
+    """A step raised an error; that error is the cause, with its own traceback.
+
+    Args:
+        node: Name of the node in the graph.
+        step: Name of the step.
+        attempts: How often it was tried.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node: str,
+        step: str,
+        attempts: int = 1,
+        place: Place | None = None,
+    ) -> None:
+        super().__init__(message, place=place)
+        self.node = node
+        self.step = step
+        self.attempts = attempts
+
+
+class SerializationError(LokkiError):
+    """A value cannot travel between steps."""
+
+
+class OutputError(LokkiError):
+    """A folder or file cannot be written."""
+
+
+class MissingToolError(LokkiError):
+    """A package, Node or Terraform is needed and not there."""

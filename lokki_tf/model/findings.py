@@ -1,0 +1,55 @@
+"""A finding: what a check has to say, as data. Others render it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal as OneOf
+
+from lokki_tf.errors import DefinitionError, Place
+
+Severity = OneOf["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something in a pipeline that is wrong, or that its author should know.
+
+    Args:
+        rule: The rule's id, ``lambda-memory`` for example.
+        message: What is wrong, in one sentence.
+        place: Where in the user's code.
+        remedy: What to do about it.
+        severity: An ``error`` stops synth and deploy, a ``warning`` does not.
+        error: The exception that this finding becomes when it stops something.
+    """
+
+    rule: str
+    message: str
+    place: Place | None = None
+    remedy: str | None = None
+    severity: Severity = "error"
+    error: type[DefinitionError] = DefinitionError
+
+    def __str__(self) -> str:
+        return str(self.as_error())
+
+    def as_error(self) -> DefinitionError:
+        """The exception that says the same."""
+        return self.error(self.message, place=self.place, remedy=self.remedy)
+
+
+def raise_errors(findings: list[Finding]) -> None:
+    """Raise what stops: one error as it is, several as one that lists them all.
+
+    Args:
+        findings: Findings of any severity; warnings are passed over.
+
+    Raises:
+        DefinitionError: If any finding is an error.
+    """
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if len(errors) == 1:
+        raise errors[0].as_error()
+    if errors:
+        listed = "\n".join(f"{number}. {error}" for number, error in enumerate(errors, 1))
+        raise DefinitionError(f"{len(errors)} errors in the pipeline:\n{listed}")

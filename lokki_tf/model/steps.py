@@ -1,0 +1,121 @@
+"""A step: a function, and how it is to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from lokki_tf.errors import OptionError, Place
+
+
+@dataclass(frozen=True, slots=True)
+class RetryConfig:
+    """How often, and after which errors, a failed step is tried again.
+
+    Args:
+        retries: Tries after the first one; 0 means that a failure is final.
+        delay: Seconds before the first retry. Step Functions waits whole seconds,
+            at least one, so it rounds up there.
+        backoff: What the delay is multiplied by after each retry, at least 1.
+        max_delay: Longest delay in seconds, or ``None`` for no bound.
+        exceptions: Only these errors, and subclasses of them, are retried.
+        jitter: Spread each delay at random between 0 and its value.
+
+    Raises:
+        OptionError: If a number is out of its range.
+    """
+
+    retries: int = 0
+    delay: float = 1.0
+    backoff: float = 2.0
+    max_delay: float | None = None
+    exceptions: tuple[type[BaseException], ...] = (Exception,)
+    jitter: bool = False
+
+    def __post_init__(self) -> None:
+        given: Any = self.exceptions
+        listed = (given,) if isinstance(given, type) else tuple(given)
+        object.__setattr__(self, "exceptions", listed)
+        for name, low in (("retries", 0), ("delay", 0), ("backoff", 1), ("max_delay", 0)):
+            value = getattr(self, name)
+            if name == "max_delay" and value is None:
+                continue
+            if not isinstance(value, int | float) or isinstance(value, bool) or value < low:
+                raise OptionError(
+                    f"RetryConfig({name}={value!r}): {name} is a number of at least {low}"
+                )
+        if not isinstance(self.retries, int):
+            raise OptionError(f"RetryConfig(retries={self.retries!r}): retries is a whole number")
+        if not self.exceptions or not all(
+            isinstance(error, type) and issubclass(error, BaseException)
+            for error in self.exceptions
+        ):
+            raise OptionError(
+                f"RetryConfig(exceptions={self.exceptions!r}): exceptions are exception classes",
+                remedy="for example RetryConfig(retries=3, exceptions=(ConnectionError,))",
+            )
+
+    def delays(self) -> Iterator[float]:
+        """The seconds to wait before each retry, without jitter."""
+        delay = float(self.delay)
+        for _ in range(self.retries):
+            yield delay if self.max_delay is None else min(delay, self.max_delay)
+            delay *= self.backoff
+
+
+NO_RETRY = RetryConfig()
+_EMPTY: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """What Lambda is told about a step.
+
+    Args:
+        description: Shown in the console; the function's docstring unless given.
+        layers: ARNs of Lambda layers.
+        requirements: Packages from PyPI that the step imports.
+        python_runtime: Lambda's name of the runtime.
+        memory_size: Megabytes.
+        timeout_seconds: Longest duration of one call, in seconds.
+        ephemeral_storage: Megabytes of ``/tmp``.
+        architecture: ``x86_64`` or ``arm64``.
+        policies: IAM policy documents, as JSON, that the step's role gets.
+        env_variables: Environment variables.
+        tags: Tags on the step's resources.
+        expected_seconds: How long a call usually takes, for the layout of the graph.
+        retry: How failures are retried.
+    """
+
+    description: str | None = None
+    layers: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    python_runtime: str = "python3.13"
+    memory_size: int = 512
+    timeout_seconds: int = 900
+    ephemeral_storage: int = 512
+    architecture: str = "x86_64"
+    policies: tuple[str, ...] = ()
+    env_variables: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    expected_seconds: float | None = None
+    retry: RetryConfig = NO_RETRY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A function under a name, with its options. Steps are equal only to themselves.
+
+    Args:
+        name: Unique among the steps of a pipeline.
+        function: The user's function, undecorated.
+        options: How it runs.
+        place: Where the function stands.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    options: StepOptions
+    place: Place

@@ -1,0 +1,52 @@
+"""Calling a step's function, whatever kind of function it is."""
+
+from __future__ import annotations
+
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs a cold start milliseconds, and only readers need it
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code objects
+_SPECIAL = _GENERATOR | _COROUTINE | _ASYNC_GENERATOR
+
+
+def is_plain(function: Callable[..., Any]) -> bool:
+    """Whether a call of the function gives its result at once, nothing to await or drain."""
+    code = getattr(function, "__code__", None)
+    return code is not None and not code.co_flags & _SPECIAL and not has_wrapped(function)
+
+
+def has_wrapped(function: Callable[..., Any]) -> bool:
+    """Whether the function stands before another one, whose kind of result it may hand on."""
+    return hasattr(function, "__wrapped__")
+
+
+def call(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The function's result: awaited if it is async, a list if it is a generator.
+
+    Args:
+        function: A step's function.
+        args: Arguments by position.
+        kwargs: Arguments by name.
+    """
+    result = function(*args, **kwargs)
+    if isinstance(result, GeneratorType):
+        return list(result)
+    if isinstance(result, CoroutineType | AsyncGeneratorType):
+        return _driven(result)
+    return result
+
+
+def _driven(result: Any) -> Any:
+    import asyncio
+
+    if isinstance(result, AsyncGeneratorType):
+        return asyncio.run(_drained(result))
+    return asyncio.run(result)
+
+
+async def _drained(generator: Any) -> list[Any]:
+    return [item async for item in generator]

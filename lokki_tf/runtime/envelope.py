@@ -1,0 +1,198 @@
+"""How a value travels between steps.
+
+An envelope is a JSON object with one key that tells how to read it:
+
+- ``{"value": …}``: the value itself, JSON that survives the way exactly;
+- ``{"ref": "s3://…"}``: an object in the pipeline's bucket, gzipped JSON or pickle;
+- ``{"pickle": "…"}``: a pickle in base64, for literals that stand in the state machine;
+- ``{"make": "list", "items": {"0": envelope, …}}``: a list, tuple, (frozen) set or dict.
+
+A value is never written bare, so none can be mistaken for a reference.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from math import isfinite
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    Envelope = dict[str, Any]
+
+JSON = "json.gz"
+PICKLE = "pickle.gz"
+PROTOCOL = 5  # every Python that Lambda offers reads it
+LARGEST_INT = 2**53 - 1  # beyond, JSON readers that use doubles lose digits
+_GZIP = 31  # zlib's number for the gzip format
+
+
+def json_text(value: Any) -> str | None:
+    """The value as JSON, or ``None`` if JSON would not bring it back exactly.
+
+    A tuple, a set, an int as a key, NaN, a subclass of ``str`` or ``dict`` do not
+    survive; nor do ints beyond 2**53 and unpaired surrogates in every reader.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return text if _survives(value) else None
+
+
+def _survives(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        kind = type(current)
+        if kind is str:
+            if not _is_unicode(current):
+                return False
+        elif kind is int:
+            if not -LARGEST_INT <= current <= LARGEST_INT:
+                return False
+        elif kind is float:
+            if not isfinite(current):
+                return False
+        elif kind is list:
+            waiting.extend(current)
+        elif kind is dict:
+            for key in current:
+                if type(key) is not str or not _is_unicode(key):
+                    return False
+            waiting.extend(current.values())
+        elif current is not None and kind is not bool:
+            return False
+    return True
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def freeze(value: Any) -> tuple[str, bytes]:
+    """The value as bytes for the bucket, and the format that they are in.
+
+    Raises:
+        Exception: Whatever pickle raises for a value that it cannot take.
+    """
+    text = json_text(value)
+    if text is not None:
+        return JSON, compress(text.encode())
+    return PICKLE, compress(_pickled(value))
+
+
+def thaw(form: str, data: bytes, modules: Mapping[str, str] | None = None) -> Any:
+    """The value that :func:`freeze` made bytes of.
+
+    Args:
+        form: ``json.gz`` or ``pickle.gz``.
+        data: The bytes.
+        modules: Names of modules to look for under another name, ``__main__`` for example.
+    """
+    plain = zlib.decompress(data, _GZIP)
+    return json.loads(plain) if form == JSON else _unpickled(plain, modules)
+
+
+def travel(value: Any) -> Any:
+    """The value as the next step would receive it."""
+    return thaw(*freeze(value))
+
+
+def pack(value: Any, inline: int, write: Callable[[str, bytes], str]) -> Envelope:
+    """The envelope of a step's result.
+
+    Args:
+        value: The result.
+        inline: Longest JSON text, in bytes, that may travel in the envelope itself.
+        write: Takes the format and the bytes of what is longer, or no JSON; stores them
+            and returns their URI.
+    """
+    text = json_text(value)
+    if text is not None and len(text) <= inline:
+        return {"value": value}
+    if text is not None:
+        return {"ref": write(JSON, compress(text.encode()))}
+    return {"ref": write(PICKLE, compress(_pickled(value)))}
+
+
+def unpack(
+    envelope: Envelope,
+    read: Callable[[str], bytes],
+    modules: Mapping[str, str] | None = None,
+) -> Any:
+    """The value that an envelope stands for.
+
+    Args:
+        envelope: As described at the top of this module.
+        read: Gives the bytes of a URI.
+        modules: As for :func:`thaw`.
+    """
+    if "value" in envelope:
+        return envelope["value"]
+    if "ref" in envelope:
+        uri = envelope["ref"]
+        return thaw(PICKLE if uri.endswith(PICKLE) else JSON, read(uri), modules)
+    if "pickle" in envelope:
+        from base64 import b64decode
+
+        return _unpickled(b64decode(envelope["pickle"]), modules)
+    return _made(envelope, read, modules)
+
+
+def references(envelope: Envelope) -> list[str]:
+    """The URIs that :func:`unpack` will read, in order."""
+    if "ref" in envelope:
+        return [envelope["ref"]]
+    if "make" in envelope:
+        return [uri for item in envelope["items"].values() for uri in references(item)]
+    return []
+
+
+def _made(
+    envelope: Envelope, read: Callable[[str], bytes], modules: Mapping[str, str] | None
+) -> Any:
+    items = envelope["items"]
+    members = [unpack(items[str(index)], read, modules) for index in range(len(items))]
+    kind = envelope["make"]
+    if kind == "dict":
+        keys = unpack(envelope["keys"], read, modules)
+        return dict(zip(keys, members, strict=True))
+    return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[kind](members)
+
+
+def compress(plain: bytes) -> bytes:
+    """The bytes gzipped, without a time or a name, so the same each time."""
+    packer = zlib.compressobj(level=1, wbits=_GZIP)
+    return packer.compress(plain) + packer.flush()
+
+
+def _pickled(value: Any) -> bytes:
+    import pickle
+
+    return pickle.dumps(value, protocol=PROTOCOL)
+
+
+def _unpickled(data: bytes, modules: Mapping[str, str] | None) -> Any:
+    import pickle
+
+    if not modules:
+        return pickle.loads(data)
+    import io
+
+    names = modules
+
+    class Renaming(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            return super().find_class(names.get(module, module), name)
+
+    return Renaming(io.BytesIO(data)).load()

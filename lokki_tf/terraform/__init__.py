@@ -1,0 +1,35 @@
+"""From a pipeline to Terraform, through CDKTF.
+
+:mod:`.plan` says what is to stand in AWS, as data; :mod:`.construct` makes CDKTF
+constructs of it, with the IAM documents of :mod:`.iam`; :mod:`.synth` writes a folder that
+applies wherever it is moved. :mod:`.lazy` finds Node and keeps the provider's 2,100 modules
+from loading.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .construct import PipelineConstruct
+    from .stack import PipelineStack, StepInLine, rename_tf_output
+
+_HOMES = {
+    "PipelineConstruct": "construct",
+    "PipelineStack": "stack",
+    "StepInLine": "stack",
+    "rename_tf_output": "stack",
+}
+
+__all__ = ["PipelineConstruct", "PipelineStack", "StepInLine", "rename_tf_output"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    from .lazy import prepare
+
+    prepare()
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,61 @@
+"""Functions in a VPC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cdktf_cdktf_provider_aws.data_aws_subnets import DataAwsSubnets, DataAwsSubnetsFilter
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup, SecurityGroupEgress
+
+if TYPE_CHECKING:
+    from .construct import PipelineConstruct
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Where functions are placed.
+
+    Args:
+        config: ``vpc_config`` of a function.
+    """
+
+    config: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        scope: PipelineConstruct,
+        vpc_id: str | None,
+        subnet_filter: Any,
+        outbound_cidr: list[str] | None,
+    ) -> Network | None:
+        """A security group that lets functions out, in the subnets that the filter finds.
+
+        Args:
+            scope: Where the security group stands.
+            vpc_id: The VPC, or ``None`` for functions outside of any.
+            subnet_filter: Filters of ``aws_subnets``; the VPC's own subnets unless given.
+            outbound_cidr: Where functions may connect to; everywhere unless given.
+        """
+        if vpc_id is None:
+            return None
+        chosen = subnet_filter or [DataAwsSubnetsFilter(name="vpc-id", values=[vpc_id])]
+        subnets = DataAwsSubnets(scope, scope.resource_id("subnets"), filter=chosen)
+        group = SecurityGroup(
+            scope,
+            scope.resource_id("functions_security_group"),
+            description="Lambda functions of a pipeline: out, never in",
+            vpc_id=vpc_id,
+            egress=[
+                SecurityGroupEgress(
+                    description="what the steps connect to",
+                    from_port=0,
+                    to_port=0,
+                    protocol="-1",
+                    cidr_blocks=outbound_cidr or ["0.0.0.0/0"],
+                )
+            ],
+            tags=scope.tags(),
+        )
+        return cls({"subnet_ids": subnets.ids, "security_group_ids": [group.id]})

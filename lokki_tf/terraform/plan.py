@@ -1,0 +1,97 @@
+"""What is to stand in AWS, as data: functions with their code, the machine, the objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lokki_tf.asl import compile_machine
+from lokki_tf.model import shortened
+from lokki_tf.packaging import package_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from lokki_tf.asl import Machine
+    from lokki_tf.model import Definition, Finding, Step
+    from lokki_tf.packaging import Package
+
+FUNCTION_NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A Lambda function.
+
+    Args:
+        step: What it runs.
+        name: Its name in Lambda.
+        package: Its code.
+        placeholder: The name under which the machine's template wants its ARN.
+        reads: Whether it may have to read objects of the bucket.
+    """
+
+    step: Step
+    name: str
+    package: Package
+    placeholder: str
+    reads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A pipeline as it will stand in AWS.
+
+    Args:
+        definition: The pipeline.
+        machine: Its state machine.
+        functions: One a step.
+        findings: What was found while cutting the code.
+    """
+
+    definition: Definition
+    machine: Machine
+    functions: tuple[Function, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def objects(self) -> Mapping[str, bytes]:
+        """What must stand in the bucket before a run, by key."""
+        return self.machine.objects
+
+
+def make_plan(definition: Definition, template_file: str | Path | None = None) -> Plan:
+    """Compiles the machine and packages every step.
+
+    Args:
+        definition: The pipeline.
+        template_file: A Lambda template instead of the default one.
+
+    Returns:
+        The plan; errors in the steps' code stand in its findings.
+
+    Raises:
+        LimitError: If results cannot fit where they meet.
+        SerializationError: If a literal cannot travel.
+        TemplateError: If the template cannot be filled.
+    """
+    machine = compile_machine(definition)
+    packages = package_steps(definition.graph, template_file)
+    functions = tuple(
+        Function(
+            step,
+            function_name(definition.name, step.name),
+            packages[step],
+            machine.functions[step],
+            step in machine.readers,
+        )
+        for step in definition.graph.steps
+    )
+    findings = tuple(finding for one in packages.values() for finding in one.findings)
+    return Plan(definition, machine, functions, findings)
+
+
+def function_name(pipeline: str, step: str) -> str:
+    """A function's name: the pipeline's and the step's, shortened where it is too long."""
+    return shortened(f"{pipeline}-{step}", FUNCTION_NAME_LENGTH)

@@ -1,0 +1,55 @@
+"""The schedule that starts a pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.scheduler_schedule import SchedulerSchedule
+from cdktf_cdktf_provider_aws.scheduler_schedule_group import SchedulerScheduleGroup
+
+from lokki_tf.model import shortened
+
+from . import iam
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Definition
+
+    from .construct import PipelineConstruct
+
+SCHEDULE_NAME_LENGTH = 64
+
+
+def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerSchedule:
+    """An EventBridge schedule in a group of its own, and the role by which it starts runs.
+
+    Args:
+        scope: Holds the state machine.
+        definition: With a schedule.
+    """
+    name = shortened(definition.name, SCHEDULE_NAME_LENGTH)
+    group = SchedulerScheduleGroup(
+        scope, scope.resource_id("schedule_group"), name=name, tags=scope.tags()
+    )
+    trusted = iam.trust(
+        "scheduler.amazonaws.com",
+        {"StringEquals": {"aws:SourceAccount": scope.account, "aws:SourceArn": group.arn}},
+    )
+    role = scope.role("schedule_role", trusted, scope.tags())
+    policy = IamRolePolicy(
+        scope,
+        scope.resource_id("schedule_policy"),
+        name="lokki",
+        role=role.id,
+        policy=iam.document([iam.start(scope.state_machine.arn)]),
+    )
+    return SchedulerSchedule(
+        scope,
+        scope.resource_id("schedule"),
+        name=name,
+        group_name=group.name,
+        schedule_expression=definition.schedule or "",
+        flexible_time_window={"mode": "OFF"},
+        target={"arn": scope.state_machine.arn, "role_arn": role.arn},
+        depends_on=[policy],
+    )

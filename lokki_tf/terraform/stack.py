@@ -1,0 +1,118 @@
+"""A pipeline as a stack of its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .lazy import prepare
+
+prepare()
+
+from cdktf import LocalBackend, TerraformOutput, TerraformStack  # noqa: E402  # Node comes first
+from cdktf_cdktf_provider_aws.provider import AwsProvider  # noqa: E402
+
+from .construct import PipelineConstruct  # noqa: E402
+from .files import FOLDERS, MACHINE  # noqa: E402
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from .construct import HasDefinition
+
+
+class PipelineStack(TerraformStack):
+    """A stack that holds one pipeline, with provider, backend and outputs.
+
+    The state stays beside the configuration (``terraform.tfstate``); add a backend
+    construct of CDKTF's for another place. ``pipeline`` is the construct inside.
+
+    Args:
+        scope: The app.
+        id: The stack's name, and its folder's below ``stacks``.
+        pipeline: The pipeline.
+        region: AWS region; the environment's (``AWS_REGION``) unless given.
+        template_file: A Lambda template instead of the default one.
+        vpc_id: A VPC for the functions.
+        subnet_filter: Chooses the VPC's subnets.
+        outbound_cidr: Where functions in a VPC may connect to.
+
+    Raises:
+        DefinitionError: If the pipeline has errors; nothing is written then.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  # CDKTF's own name for it
+        pipeline: HasDefinition,
+        region: str | None = None,
+        template_file: str | Path | None = None,
+        vpc_id: str | None = None,
+        subnet_filter: Any = None,
+        outbound_cidr: list[str] | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        # CDKTF's own default would write an absolute path of this machine.
+        LocalBackend(self, path="terraform.tfstate")
+        AwsProvider(self, "aws", region=region)
+        self.pipeline = PipelineConstruct(
+            self,
+            "Default",  # a name that CDKTF leaves out of those of the resources inside
+            pipeline,
+            template_file=template_file,
+            vpc_id=vpc_id,
+            subnet_filter=subnet_filter,
+            outbound_cidr=outbound_cidr,
+        )
+        self.state_machine = self.pipeline.state_machine
+        self.functions = self.pipeline.functions
+        self.roles = self.pipeline.roles
+        self.bucket = self.pipeline.bucket
+        self._add_outputs()
+
+    def _add_outputs(self) -> None:
+        values: dict[str, tuple[str, Any]] = {
+            "state_machine_arn": ("Starts with it: start-execution", self.state_machine.arn),
+            "bucket": ("Code, literals and large results", self.bucket.bucket),
+            "function_arns": (
+                "Lambda functions, by step",
+                {name: function.arn for name, function in self.functions.items()},
+            ),
+            "role_arns": ("Roles, by step", {name: role.arn for name, role in self.roles.items()}),
+        }
+        for name, (description, value) in values.items():
+            # An id beside the resources', and the plain name in Terraform.
+            output = TerraformOutput(self, f"output-{name}", value=value, description=description)
+            output.override_logical_id(name)
+
+
+StepInLine = PipelineStack
+"""The name under which step-in-line's users know :class:`PipelineStack`."""
+
+
+def rename_tf_output(path: Path | str) -> None:
+    """Puts a stack's Terraform, and what it refers to, into the current folder.
+
+    HCL keeps its ``.tf``; JSON gets the ``.tf.json`` that Terraform reads.
+
+    Args:
+        path: The stack's folder, ``Path(app.outdir, "stacks", name)``.
+    """
+    folder, here = Path(path), Path.cwd()
+    if folder.resolve() == here.resolve():
+        return
+    for file in sorted([*folder.glob("*.tf"), *folder.glob("*.tf.json")]):
+        text = file.read_text()
+        name = file.name.removesuffix(".json").removesuffix(".tf")
+        shutil.copyfile(file, here / (f"{name}.tf.json" if _is_json(text) else f"{name}.tf"))
+    if (folder / MACHINE).exists():
+        shutil.copyfile(folder / MACHINE, here / MACHINE)
+    for name in FOLDERS:
+        if (folder / name).exists():
+            shutil.copytree(folder / name, here / name, dirs_exist_ok=True)
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip().startswith("{")
