@@ -13,8 +13,9 @@ from .order import Order, members
 def ranked_cuts(order: Order, piece: int, durations: Sequence[Times]) -> list[int]:
     """The sets of nodes to run before a barrier, the rest after it; most promising first.
 
-    Candidates are the beginnings of one line of all nodes, sorted by the middle of the time in
-    which each can run: half way between what must come before it and what must come after.
+    Candidates are the beginnings of two lines of all nodes: by the middle of the time in which
+    each can run, half way between what must come before it and what must come after, and by
+    the middle of its possible levels, which alone finds the layers of a wide graph.
 
     Args:
         order: The whole order.
@@ -26,15 +27,18 @@ def ranked_cuts(order: Order, piece: int, durations: Sequence[Times]) -> list[in
     children = {v: [c for c in order.children[v] if piece >> c & 1] for v in nodes}
     heads = _reach(nodes, parents, durations)
     tails = _reach(reversed(nodes), children, durations)
-    line = sorted(nodes, key=lambda v: sum(heads[v].end) - sum(tails[v].end))
-    before = _growth(line, parents, heads, durations)
-    after = _growth(reversed(line), children, tails, durations)
-    after.reverse()
-    ranked = sorted((before[i] + after[i + 1], i) for i in range(len(line) - 1))
-    beginnings = [0]
-    for v in line:
-        beginnings.append(beginnings[-1] | 1 << v)
-    return [beginnings[i + 1] for _, i in ranked]
+    # Along each edge heads grow and tails shrink, so every beginning is closed under parents.
+    by_time = sorted(nodes, key=lambda v: sum(heads[v].end) - sum(tails[v].end))
+    by_level = sorted(by_time, key=lambda v: heads[v].level - tails[v].level)
+    costs: dict[int, int] = {}
+    for line in (by_time,) if by_level == by_time else (by_time, by_level):
+        before = _growth(line, parents, heads, durations)
+        after = _growth(reversed(line), children, tails, durations)
+        beginning = 0
+        for v, cost, rest in zip(line[:-1], before[:-1], after[-2::-1], strict=True):
+            beginning |= 1 << v
+            costs[beginning] = cost + rest
+    return sorted(costs, key=costs.__getitem__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from math import exp
 from statistics import NormalDist
 from typing import TypeAlias
 
@@ -46,5 +47,5 @@ def _milliseconds(seconds: float) -> int:
 def _guesses(count: int) -> list[int]:
     """Durations that are equally likely under a lognormal law with sigma 1, of mean one second."""
     normal = NormalDist()
-    raw = [2.718281828459045 ** normal.inv_cdf((i + 0.5) / count) for i in range(count)]
+    raw = [exp(normal.inv_cdf((i + 0.5) / count)) for i in range(count)]
     return [round(_SECOND * value * count / sum(raw)) for value in raw]

@@ -1,0 +1,47 @@
+# Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint format audit bench clean
+.DEFAULT_GOAL := help
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lokki_tf needs Python 3.11 or later; say which: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+terraform:
+	@command -v terraform >/dev/null || { echo "terraform is not on PATH: https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
+
+demo: $(READY) terraform ## run the flights here and, as deployed, on a local AWS; compare
+	$(BIN)/python examples/flights/demo.py
+
+test: $(READY) terraform ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## linter, formatter, types, floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code into the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+audit: $(READY) ## validators of AWS's and others' on what is generated (installs npm packages and checkov)
+	$(BIN)/python tests/audit/audit.py
+
+bench: $(READY) ## measure beside other systems, in one run
+	$(BIN)/python -m pip install --quiet step-in-line==0.6.2 --no-deps networkx
+	$(BIN)/python benchmarks/run.py
+
+clean: ## take away what can be made again
+	rm -rf $(VENV) .audit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

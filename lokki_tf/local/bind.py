@@ -1,0 +1,121 @@
+"""From a node's bindings to one fast function that gathers its arguments.
+
+Results and literals stand in one list, so that the common arguments are nothing but
+positions in it: ``f(rows, limit=10)`` becomes ``[values[3]], {"limit": values[20]}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from lokki_tf.model import Binding, Group, Literal, Node, Output
+
+from .strict import Wire, cannot_travel
+
+Arguments = tuple[Sequence[Any], dict[str, Any]]
+Gather = Callable[[list[Any]], Arguments]
+Getter = Callable[[list[Any]], Any]
+
+_KINDS: dict[str, Callable[[Iterable[Any]], Any]] = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+}
+
+
+class Binder:
+    """Compiles the bindings of nodes.
+
+    Args:
+        nodes: The graph's nodes; their results take the first positions.
+        wire: Freezes the literals, and thaws whatever stands in the list for each who
+            asks; ``None`` if the values themselves stand there.
+    """
+
+    def __init__(self, nodes: Sequence[Node], wire: Wire | None = None) -> None:
+        self._position = {node.name: index for index, node in enumerate(nodes)}
+        self._wire = wire
+        self.literals: list[Any] = []
+        """What stands in the list after the results."""
+
+    def gather(self, node: Node) -> Gather:
+        """A function that takes the list and gives the node's arguments.
+
+        Raises:
+            SerializationError: If there is a wire, and a literal cannot travel.
+        """
+        args = [self._argument(node, *numbered) for numbered in enumerate(node.args, 1)]
+        kwargs = [(name, self._argument(node, name, binding)) for name, binding in node.kwargs]
+        if self._is_flat(args) and self._is_flat(place for _, place in kwargs):
+            return _flat(args, kwargs)
+        return self._deep(args, kwargs)
+
+    def _argument(self, node: Node, name: str | int, binding: Binding) -> Any:
+        try:
+            return self._place(binding)
+        except Exception as error:  # of the wire: nothing else here can fail
+            raise cannot_travel(node, f"argument {name!r}", error) from error
+
+    def _is_flat(self, places: Iterable[Any]) -> bool:
+        return self._wire is None and not any(callable(place) for place in places)
+
+    def _place(self, binding: Binding) -> Any:
+        """A position in the list, or a getter where that is not enough."""
+        if isinstance(binding, Output):
+            return self._position[binding.node]
+        if isinstance(binding, Literal):
+            wire = self._wire
+            self.literals.append(binding.value if wire is None else wire.freeze(binding.value))
+            return len(self._position) + len(self.literals) - 1
+        return self._group(binding)
+
+    def _getter(self, place: Any) -> Getter:
+        if callable(place):
+            return place  # type: ignore[no-any-return]
+        wire = self._wire
+        if wire is None:
+            return lambda values: values[place]
+        return lambda values: wire.thaw(values[place])
+
+    def _group(self, group: Group) -> Getter:
+        places = [self._place(member) for member in group.members]
+        members = self._members(places)
+        if group.kind == "dict":
+            keys: Sequence[Any] = group.keys
+            if self._wire is not None:
+                keys = self._wire.thaw(self._wire.freeze(list(keys)))
+            return lambda values: dict(zip(keys, members(values), strict=True))
+        make = _KINDS[group.kind]
+        return members if make is list else lambda values: make(members(values))
+
+    def _members(self, places: list[Any]) -> Callable[[list[Any]], list[Any]]:
+        if self._is_flat(places):
+            return lambda values: [values[place] for place in places]
+        getters = [self._getter(place) for place in places]
+        return lambda values: [get(values) for get in getters]
+
+    def _deep(self, args: list[Any], kwargs: list[tuple[str, Any]]) -> Gather:
+        by_position = [self._getter(place) for place in args]
+        by_name = [(name, self._getter(place)) for name, place in kwargs]
+        return lambda values: (
+            [get(values) for get in by_position],
+            {name: get(values) for name, get in by_name},
+        )
+
+
+def _flat(args: list[int], kwargs: list[tuple[str, int]]) -> Gather:
+    if not kwargs:
+        if not args:
+            return lambda values: ((), {})
+        return lambda values: ([values[place] for place in args], {})
+    if args:
+        return lambda values: (
+            [values[place] for place in args],
+            {name: values[place] for name, place in kwargs},
+        )
+    if len(kwargs) == 1:
+        name, place = kwargs[0]
+        return lambda values: ((), {name: values[place]})
+    return lambda values: ((), {name: values[place] for name, place in kwargs})

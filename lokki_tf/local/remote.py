@@ -1,0 +1,266 @@
+"""A call that runs as it is in another thread, and by name in another process.
+
+Pickle finds a function by its module and name, and under a step's name stands the
+decorated object, not the function. So what is pickled is where to look, and the other
+side takes the function out of what it finds there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Literal as OneOf
+
+from .calls import call
+from .retry import full_name
+from .strict import described
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
+Function = Callable[..., Any]
+Reference = (
+    tuple[OneOf["named"], str, str]
+    | tuple[OneOf["pickled"], bytes]
+    | tuple[OneOf["inherited"], int]
+)
+PROTOCOL = pickle.HIGHEST_PROTOCOL
+
+
+class Outcome(NamedTuple):
+    """What came of a call.
+
+    Args:
+        kind: It returned, it raised, or something could not travel.
+        payload: The result, the error, or what could not travel and why.
+        seconds: How long the function took.
+        trace: The traceback as text, if the call was in another process; then the payload
+            of ``returned`` and ``raised`` is pickled.
+    """
+
+    kind: OneOf["returned", "raised", "stuck"]
+    payload: Any
+    seconds: float = 0.0
+    trace: str | None = None
+
+
+class Job:
+    """A call, for any executor.
+
+    Args:
+        function: A step's function.
+        args: Arguments by position.
+        kwargs: Arguments by name.
+        inherited: Whether workers have inherited the function with their memory.
+    """
+
+    __slots__ = ("_args", "_function", "_inherited", "_kwargs")
+
+    def __init__(
+        self,
+        function: Function,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        inherited: bool = False,
+    ) -> None:
+        self._function = function
+        self._args = args
+        self._kwargs = kwargs
+        self._inherited = inherited
+
+    def __call__(self) -> Outcome:
+        return _perform(self._function, self._args, self._kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        function = self._function
+        where = ("inherited", id(function)) if self._inherited else reference(function)
+        return Parcel, (where, pickle.dumps((self._args, self._kwargs), PROTOCOL))
+
+
+class Parcel:
+    """A :class:`Job` as it arrives in another process.
+
+    It is unpacked when it is called: an error while a pool's worker receives a call would
+    end the worker, and with it the pool.
+    """
+
+    __slots__ = ("_arguments", "_where")
+
+    def __init__(self, where: Reference, arguments: bytes) -> None:
+        self._where = where
+        self._arguments = arguments
+
+    def __call__(self) -> Outcome:
+        try:
+            function = _found(self._where)
+            args, kwargs = pickle.loads(self._arguments)
+        except Exception as error:
+            return Outcome("stuck", ("the function or an argument", described(error)))
+        return _packed(_perform(function, args, kwargs))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Parcel, (self._where, self._arguments)
+
+
+def _perform(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+    began = perf_counter()
+    try:
+        value = call(function, args, kwargs)
+    except BaseException as error:  # SystemExit too: it must not end a pool's worker
+        return Outcome("raised", error, perf_counter() - began)
+    return Outcome("returned", value, perf_counter() - began)
+
+
+def _packed(outcome: Outcome) -> Outcome:
+    """The outcome as plain bytes, so that receiving it cannot break the pool."""
+    if outcome.kind == "raised":
+        return outcome._replace(
+            payload=_packed_error(outcome.payload), trace=_traceback(outcome.payload)
+        )
+    try:
+        return outcome._replace(payload=pickle.dumps(outcome.payload, PROTOCOL), trace="")
+    except Exception as error:
+        return outcome._replace(kind="stuck", payload=("the result", described(error)))
+
+
+def _packed_error(error: BaseException) -> bytes:
+    try:
+        data = pickle.dumps(error, PROTOCOL)
+        pickle.loads(data)  # errors with a constructor of their own often fail only here
+    except Exception:
+        return pickle.dumps(RemoteError.standing_for(error), PROTOCOL)
+    return data
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))
+
+
+def unpacked(outcome: Outcome) -> Outcome:
+    """The outcome with its payload as it was.
+
+    Raises:
+        Exception: What pickle raises if it cannot be read here.
+    """
+    if outcome.trace is None or outcome.kind == "stuck":
+        return outcome
+    payload = pickle.loads(outcome.payload)
+    if outcome.kind == "raised":
+        payload.__cause__ = RemoteTraceback(outcome.trace)
+    return outcome._replace(payload=payload, trace=None)
+
+
+class RemoteTraceback(Exception):
+    """The traceback that an error had in another process, as the cause of that error."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+class RemoteError(Exception):
+    """Stands for an error that could not be pickled; retries know it by its classes."""
+
+    @classmethod
+    def standing_for(cls, error: BaseException) -> RemoteError:
+        """The stand-in of an error."""
+        stand_in = cls(described(error))
+        stand_in.__lokki_classes__ = tuple(full_name(kind) for kind in type(error).__mro__)
+        return stand_in
+
+    __lokki_classes__: tuple[str, ...] = ()
+
+
+def reference(function: Function) -> Reference:
+    """Where another process finds a function.
+
+    Raises:
+        PicklingError: If it cannot be found by a name and cannot be pickled.
+    """
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if module in sys.modules and name:
+        try:
+            if _named(sys.modules[module], name) is function:
+                return "named", module, name
+        except AttributeError:
+            pass
+    try:
+        return "pickled", pickle.dumps(function, PROTOCOL)
+    except Exception as error:
+        raise pickle.PicklingError(
+            f"function {name or function!r} is not to be found by this name in module {module}"
+        ) from error
+
+
+def _named(module: Any, name: str) -> Any:
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part)
+    while getattr(found, "__lokki_step__", False) is True:
+        found = found.__wrapped__
+    return found
+
+
+_inherited: dict[int, Function] = {}
+
+
+def _found(where: Reference) -> Any:
+    if where[0] == "inherited":
+        return _inherited[where[1]]
+    if where[0] == "pickled":
+        return pickle.loads(where[1])
+    return _named(importlib.import_module(where[1]), where[2])
+
+
+def start_processes(
+    workers: int, functions: Iterable[Function], method: str | None = None
+) -> tuple[ProcessPoolExecutor, bool]:
+    """A pool of processes, and whether they inherit the functions.
+
+    Args:
+        workers: Most processes.
+        functions: What they are to call.
+        method: How they start; ``fork`` on Linux unless given, so that functions of
+            notebooks and closures work; elsewhere forking is not safe, so Python's default.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    context = get_context(method or ("fork" if sys.platform == "linux" else None))
+    forks = context.get_start_method() == "fork"
+    inherited = {id(function): function for function in functions} if forks else {}
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_become_worker, initargs=(inherited,)
+    )
+    return pool, forks
+
+
+def _become_worker(functions: dict[int, Function]) -> None:
+    _inherited.update(functions)
+    # Ctrl-C reaches all processes of a terminal; the parent's answer is to end us. Not
+    # SIG_IGN, which programs that a step starts would inherit.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def terminate(pool: ProcessPoolExecutor) -> None:
+    """End a pool's processes at once, whatever they do."""
+    # Public only from Python 3.14 on, as terminate_workers().
+    for process in list((getattr(pool, "_processes", None) or {}).values()):
+        process.terminate()
+    pool.shutdown(wait=False, cancel_futures=True)
+
+
+def usable_cpus() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

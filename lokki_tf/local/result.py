@@ -1,0 +1,171 @@
+"""What a run gave: a list of generations, and what else one may want to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, Final, final, overload
+from typing import Literal as OneOf
+
+from lokki_tf.errors import LokkiError
+from lokki_tf.model import Definition, generations
+
+
+@final
+class Nothing:
+    """Stands where a node has no result yet; ``None`` would be one."""
+
+    def __repr__(self) -> str:
+        return "<no result>"
+
+
+NOTHING: Final = Nothing()
+
+Status = OneOf["done", "failed", "interrupted", "not run"]
+Generation = list[tuple[str, Any]]
+
+
+class Run(Sequence[Generation]):
+    """The outcome of a run, complete or as far as it came.
+
+    It behaves as a list of generations, each a list of ``(name, value)``: a generation
+    needs nothing but earlier ones. Nodes without a result are not among them.
+
+    Args:
+        definition: What ran.
+        values: Results by the nodes' positions, :data:`NOTHING` where there is none.
+        starts: When each node began, in seconds from the start of the run.
+        ends: When each node ended.
+        attempts: How often a node was tried, where that is not once.
+        errors: What nodes raised that have failed.
+        duration: Seconds that all took.
+    """
+
+    __hash__ = None  # type: ignore[assignment]  # as a list has none
+
+    def __init__(
+        self,
+        definition: Definition,
+        *,
+        values: list[Any],
+        starts: list[float | None],
+        ends: list[float | None],
+        attempts: dict[int, int],
+        errors: dict[int, BaseException],
+        duration: float,
+    ) -> None:
+        self.definition = definition
+        self.duration = duration
+        self._nodes = definition.graph.nodes
+        self._values = values
+        self._starts = starts
+        self._ends = ends
+        self._attempts = attempts
+        self._errors = errors
+
+    @cached_property
+    def outputs(self) -> dict[str, Any]:
+        """From the name of each node that is done to its result."""
+        pairs = zip(self._nodes, self._values, strict=True)
+        return {node.name: value for node, value in pairs if value is not NOTHING}
+
+    @property
+    def result(self) -> Any:
+        """The last node's result; a dict by name where several nodes are last.
+
+        Raises:
+            LokkiError: If one of them has none.
+        """
+        last = self.definition.graph.terminals
+        missing = [name for name in last if name not in self.outputs]
+        if missing:
+            names = ", ".join(repr(name) for name in missing)
+            raise LokkiError(
+                f"the run has no result: {names} did not end",
+                place=self.definition.graph.by_name[missing[0]].place,
+                remedy="run.errors tells what failed, run.outputs holds what is there",
+            )
+        if len(last) == 1:
+            return self.outputs[last[0]]
+        return {name: self.outputs[name] for name in last}
+
+    @property
+    def status(self) -> dict[str, Status]:
+        """From each node's name to what became of it."""
+        return {node.name: self._status(index) for index, node in enumerate(self._nodes)}
+
+    def _status(self, index: int) -> Status:
+        if self._values[index] is not NOTHING:
+            return "done"
+        if index in self._errors:
+            return "failed"
+        return "not run" if self._starts[index] is None else "interrupted"
+
+    @property
+    def errors(self) -> dict[str, BaseException]:
+        """From the name of each node that failed to what it raised."""
+        return {self._nodes[index].name: error for index, error in self._errors.items()}
+
+    @property
+    def attempts(self) -> dict[str, int]:
+        """From each node's name to how often it was tried."""
+        return {
+            node.name: 0 if self._starts[index] is None else self._attempts.get(index, 1)
+            for index, node in enumerate(self._nodes)
+        }
+
+    @property
+    def timings(self) -> dict[str, tuple[float, float]]:
+        """When each node began and ended, retries included, in seconds from the run's start."""
+        return {
+            node.name: (start, end)
+            for node, start, end in zip(self._nodes, self._starts, self._ends, strict=True)
+            if start is not None and end is not None
+        }
+
+    @cached_property
+    def _generations(self) -> list[Generation]:
+        outputs = self.outputs
+        return [
+            [(node.name, outputs[node.name]) for node in generation if node.name in outputs]
+            for generation in generations(self._nodes)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._generations)
+
+    def __iter__(self) -> Iterator[Generation]:
+        return iter(self._generations)
+
+    @overload
+    def __getitem__(self, index: int) -> Generation: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Generation]: ...
+    def __getitem__(self, index: int | slice) -> Generation | list[Generation]:
+        return self._generations[index]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Run):
+            return self._generations == other._generations
+        if isinstance(other, list):
+            return self._generations == other
+        return NotImplemented
+
+    def __repr__(self) -> str:
+        return repr(self._generations)
+
+    def table(self) -> str:
+        """The nodes with status, duration and shortened result, as text."""
+        from .table import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from .table import as_html
+
+        return as_html(self)
+
+    def __rich__(self) -> Any:
+        from .table import as_rich
+
+        return as_rich(self)

@@ -1,0 +1,115 @@
+"""A run as a table: for notebooks, for rich, and as plain text."""
+
+from __future__ import annotations
+
+import reprlib
+from collections import Counter
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .strict import described
+
+if TYPE_CHECKING:
+    from .result import Run
+
+MOST_ROWS = 200  # more would make a notebook slow, and nobody reads them
+COLUMNS = ("step", "status", "seconds", "result")
+_COLOURS = {"done": "green", "failed": "red", "interrupted": "darkorange", "not run": "gray"}
+
+
+class Row(NamedTuple):
+    """A node, in words."""
+
+    step: str
+    status: str
+    seconds: str
+    result: str
+
+
+def as_text(run: Run) -> str:
+    """The table in plain text."""
+    rows = [Row(*COLUMNS), *rows_of(run)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([summary(run), *lines, *_more(run)])
+
+
+def as_html(run: Run) -> str:
+    """The table in HTML, all text escaped."""
+    head = "".join(f"<th style='text-align:left'>{name}</th>" for name in COLUMNS)
+    body = "".join(
+        f"<tr><td style='text-align:left'>{escape(row.step)}</td>"
+        f"<td style='text-align:left;color:{_COLOURS[row.status]}'>{row.status}</td>"
+        f"<td>{row.seconds}</td>"
+        f"<td style='text-align:left'><code>{escape(row.result)}</code></td></tr>"
+        for row in rows_of(run)
+    )
+    more = "".join(f"<p>{line}</p>" for line in _more(run))
+    return (
+        f"<p>{escape(summary(run))}</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+    )
+
+
+def as_rich(run: Run) -> Any:
+    """The table for rich."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(summary(run)), caption="".join(_more(run)) or None)
+    for name in COLUMNS:
+        table.add_column(name, justify="right" if name == "seconds" else "left")
+    for row in rows_of(run):
+        # As Text: in a plain string rich would take [brackets] for markup.
+        status = Text(row.status, style=_COLOURS[row.status].replace("darkorange", "yellow"))
+        table.add_row(Text(row.step), status, row.seconds, Text(row.result))
+    return table
+
+
+def summary(run: Run) -> str:
+    """A run in one line."""
+    counts = Counter(run.status.values())
+    told = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return f"{run.definition.name}: {told or 'no steps'} in {run.duration:.3f} s"
+
+
+def rows_of(run: Run) -> Iterator[Row]:
+    """The first nodes, and in any case the first that failed."""
+    status, timings, errors, outputs = run.status, run.timings, run.errors, run.outputs
+    failed = list(errors)[:MOST_ROWS]
+    others = (name for name in status if name not in errors)
+    shown = {*failed, *(name for name, _ in zip(others, range(MOST_ROWS - len(failed))))}  # noqa: B905
+    for name in (name for name in status if name in shown):
+        start, end = timings.get(name, (None, None))
+        seconds = "" if start is None or end is None else f"{end - start:.3f}"
+        if name in errors:
+            result = _shortened(described(errors[name]))
+        else:
+            result = _shown(outputs[name]) if name in outputs else ""
+        yield Row(name, status[name], seconds, result)
+
+
+def _more(run: Run) -> list[str]:
+    hidden = len(run.definition.graph.nodes) - MOST_ROWS
+    return [f"… and {hidden:,} more"] if hidden > 0 else []
+
+
+def _shown(value: Any) -> str:
+    """A value in one short line; it may be large, or refuse to be shown."""
+    try:
+        return _shortened(_REPR.repr(value))
+    except Exception:  # reprlib goes by class names, and users may have a class named "array"
+        return f"<{type(value).__qualname__}>"
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text[:500].split())
+    return line if len(line) <= 80 else line[:79] + "…"
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 80

@@ -1,0 +1,67 @@
+"""What ``LocalAws`` asks of its server beyond AWS: run an execution to its end, reset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lokki_tf.testing.account import ACCOUNT_ID, Account
+
+PREFIX = "/_local_aws/"
+StartResponse = Callable[..., Any]
+Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class Control:
+    """A WSGI application before moto's.
+
+    Args:
+        account: what runs in the account.
+        moto: the application of all other requests.
+    """
+
+    def __init__(self, account: Account, moto: Wsgi) -> None:
+        self._account = account
+        self._moto = moto
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith(PREFIX):
+            return self._moto(environ, start_response)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        request = json.loads(environ["wsgi.input"].read(length) or b"{}")
+        actions = {"execute": self._execute, "reset": self._reset}
+        try:
+            status, answer = "200 OK", actions[path.removeprefix(PREFIX)](request)
+        except Exception as error:
+            kind = getattr(error, "error_type", type(error).__name__)
+            message = getattr(error, "message", str(error))
+            status, answer = "400 Bad Request", {"error": kind, "message": message}
+        body = json.dumps(answer, default=lambda moment: moment.timestamp()).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(status, headers)
+        return [body]
+
+    def _execute(self, request: dict[str, Any]) -> dict[str, Any]:
+        from moto.stepfunctions.models import stepfunctions_backends
+
+        from lokki_tf.testing.moto_gaps.state_machines import describe
+
+        region = self._account.settings.region
+        arn = request["machine"]
+        if arn.startswith("arn:"):
+            region = arn.split(":")[3]
+        else:
+            arn = f"arn:aws:states:{region}:{ACCOUNT_ID}:stateMachine:{arn}"
+        backend: Any = stepfunctions_backends[ACCOUNT_ID][region]
+        run = backend.start_execution(arn, request.get("name"), request["input"])
+        run.done.wait(request["timeout"])
+        return {**describe(run), "history": run.history.events}
+
+    def _reset(self, request: dict[str, Any]) -> dict[str, Any]:
+        from moto.core.base_backend import BackendDict
+
+        BackendDict.reset()
+        self._account.runner.clear()
+        return {}

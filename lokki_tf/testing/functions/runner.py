@@ -1,0 +1,251 @@
+"""Invoke as Lambda does: warm workers, errors and logs in AWS's words."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Lock
+from uuid import uuid4
+
+from lokki_tf.testing.functions.bundles import Bundles
+from lokki_tf.testing.functions.workers import Answer, Pool, Recipe, TookTooLong, Worker, WorkerDied
+
+REQUEST_BYTES = 6_291_456
+RESPONSE_BYTES = 6_291_556
+_INIT_SECONDS = 60.0
+"""Lambda allows 10 s; a busy machine that runs tests may need more."""
+_ASCII_RUNTIMES = ("python3.8", "python3.9", "python3.10", "python3.11")
+"""Runtimes that write JSON in ASCII; later ones write UTF-8."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A deployed function.
+
+    Args:
+        name: its name.
+        arn: the ARN that was invoked.
+        version: ``$LATEST`` or a number.
+        handler: ``module.function``.
+        runtime: such as ``python3.12``.
+        timeout: in seconds.
+        memory: in MB.
+        environment: its variables.
+        code: its zip.
+        layers: the zips of its layers, the first below.
+        log_group: where its log goes.
+    """
+
+    name: str
+    arn: str
+    version: str
+    handler: str
+    runtime: str
+    timeout: float
+    memory: int
+    environment: Mapping[str, str]
+    code: bytes
+    layers: Sequence[bytes]
+    log_group: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an invocation.
+
+    Args:
+        payload: the result, or the description of the error.
+        error: ``Unhandled`` if it failed, else None.
+        log: what belongs to the log.
+        request_id: its id.
+    """
+
+    payload: bytes
+    error: str | None
+    log: str
+    request_id: str
+
+
+LogSink = Callable[[Function, str, Sequence[str]], None]
+"""Takes a function, a log stream and lines."""
+
+
+class Runner:
+    """Runs functions.
+
+    Args:
+        environment: what every function's environment has: region, credentials, endpoint.
+        sink: where logs go.
+        most: how many worker processes there are at a time.
+    """
+
+    def __init__(self, environment: Mapping[str, str], sink: LogSink, most: int = 64) -> None:
+        self._environment = dict(environment)
+        self._sink = sink
+        self._bundles = Bundles()
+        self._pool = Pool(most)
+        self._recipes: dict[tuple[object, ...], Recipe] = {}
+        self._lock = Lock()
+
+    def invoke(self, function: Function, event: bytes) -> Outcome:
+        """Run a function on one event and wait for it."""
+        call = _Call(function, event)
+        worker, new = self._pool.borrow(self._recipe(function))
+        try:
+            outcome = self._run(call, worker, new)
+        except WorkerDied as end:
+            self._pool.lost()
+            outcome = call.died(end)
+        except TookTooLong as end:
+            self._pool.lost()
+            outcome = call.timed_out(end.log)
+        self._sink(function, call.stream, outcome.log.splitlines())
+        return outcome
+
+    def clear(self) -> None:
+        """Forget all code and end all idle workers."""
+        self._pool.clear()
+        with self._lock:
+            self._recipes.clear()
+
+    def close(self) -> None:
+        """End everything."""
+        self._pool.close()
+        self._bundles.close()
+
+    def _run(self, call: _Call, worker: Worker, new: bool) -> Outcome:
+        log = ""
+        if new:
+            loaded = worker.set_up(_INIT_SECONDS)
+            log = loaded.log
+            if loaded.failed:
+                worker.close()
+                self._pool.lost()
+                return call.finished(Answer(True, call.with_id(loaded.body), log))
+        call.begin()
+        answer = worker.call(call.header(), call.event, call.function.timeout)
+        self._pool.give_back(worker)
+        return call.finished(Answer(answer.failed, answer.body, log + answer.log))
+
+    def _recipe(self, function: Function) -> Recipe:
+        variables = {**self._environment, **_variables(function), **function.environment}
+        environment = tuple(sorted(variables.items()))
+        contents = (hash(function.code), tuple(hash(layer) for layer in function.layers))
+        key = (*contents, function.handler, function.runtime, function.memory, environment)
+        with self._lock:
+            if key not in self._recipes:
+                self._recipes[key] = self._new_recipe(function, environment)
+            return self._recipes[key]
+
+    def _new_recipe(self, function: Function, environment: tuple[tuple[str, str], ...]) -> Recipe:
+        code = self._bundles.code(function.code)
+        layers = self._bundles.layers(function.layers)
+        path = tuple(self._bundles.search_path(code, layers))
+        task_root = (
+            ("LAMBDA_TASK_ROOT", str(code)),
+            ("LAMBDA_RUNTIME_DIR", str(self._bundles.sdk)),
+        )
+        return Recipe(
+            function.handler,
+            str(code),
+            path,
+            environment + task_root,
+            function.runtime in _ASCII_RUNTIMES,
+            function.memory,
+        )
+
+
+def _variables(function: Function) -> dict[str, str]:
+    """Return what Lambda puts into every function's environment, whatever its name."""
+    return {
+        "_HANDLER": function.handler,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "LANG": "en_US.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "TZ": ":UTC",
+    }
+
+
+class _Call:
+    """One invocation under way."""
+
+    def __init__(self, function: Function, event: bytes) -> None:
+        self.function = function
+        self.event = event
+        self.request_id = str(uuid4())
+        today = datetime.now(UTC).strftime("%Y/%m/%d")
+        self.stream = f"{today}/[{function.version}]{uuid4().hex}"
+        self._begun = time.monotonic()
+
+    def begin(self) -> None:
+        """Start the clock: the function's module is loaded."""
+        self._begun = time.monotonic()
+
+    def header(self) -> dict[str, object]:
+        """Return what the worker needs for the context object."""
+        function = self.function
+        named = {
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": self.stream,
+        }
+        return {
+            "request_id": self.request_id,
+            "name": function.name,
+            "version": function.version,
+            "arn": function.arn,
+            "memory": function.memory,
+            "log_group": function.log_group,
+            "log_stream": self.stream,
+            "deadline": time.time() + function.timeout,
+            "environment": named,
+            "mark": f"\0{self.request_id}\0",
+        }
+
+    def with_id(self, description: bytes) -> bytes:
+        """Add the request's id to the description of an error."""
+        return json.dumps({**json.loads(description), "requestId": self.request_id}).encode()
+
+    def finished(self, answer: Answer) -> Outcome:
+        """Return the outcome of a worker's answer."""
+        if len(answer.body) > RESPONSE_BYTES:
+            message = (
+                "Response payload size exceeded maximum allowed "
+                f"payload size ({RESPONSE_BYTES} bytes)."
+            )
+            return self._failed("Function.ResponseSizeTooLarge", message, answer.log)
+        error = "Unhandled" if answer.failed else None
+        return Outcome(answer.body, error, self._framed(answer.log), self.request_id)
+
+    def timed_out(self, log: str) -> Outcome:
+        """Return the outcome of a function that was too slow."""
+        said = f"Error: Task timed out after {self.function.timeout:.2f} seconds"
+        return self._failed("Sandbox.Timedout", f"RequestId: {self.request_id} {said}", log)
+
+    def died(self, end: WorkerDied) -> Outcome:
+        """Return the outcome of a function that ended its process."""
+        how = f"exit status {end.status}" if end.status >= 0 else "signal: killed"
+        said = f"Error: Runtime exited with error: {how}"
+        kind = "Runtime.ExitError"
+        return self._failed(kind, f"RequestId: {self.request_id} {said}", end.log)
+
+    def _failed(self, kind: str, message: str, log: str) -> Outcome:
+        payload = json.dumps({"errorType": kind, "errorMessage": message}).encode()
+        log = f"{log.rstrip()}\n{message}" if log.strip() else message
+        return Outcome(payload, "Unhandled", self._framed(log), self.request_id)
+
+    def _framed(self, log: str) -> str:
+        took = (time.monotonic() - self._begun) * 1000
+        start = f"START RequestId: {self.request_id} Version: {self.function.version}"
+        report = (
+            f"REPORT RequestId: {self.request_id}\tDuration: {took:.2f} ms\t"
+            f"Billed Duration: {int(took) + 1} ms\tMemory Size: {self.function.memory} MB\t"
+        )
+        lines = [start, *log.splitlines(), f"END RequestId: {self.request_id}", report]
+        return "\n".join(lines)

@@ -1,0 +1,292 @@
+"""Worker processes: forked from a nursery, kept warm, shared by functions that run the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Condition, Lock
+from typing import Any
+
+_HEAD = struct.Struct(">II")
+_BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+
+
+class WorkerDied(Exception):
+    """The process ended before it answered.
+
+    Args:
+        status: its exit status; negative for a signal.
+        log: what it had printed.
+    """
+
+    def __init__(self, status: int, log: str) -> None:
+        super().__init__(f"exit status {status}")
+        self.status = status
+        self.log = log
+
+
+class TookTooLong(Exception):
+    """The worker did not answer in time and was killed.
+
+    Args:
+        log: what it had printed.
+    """
+
+    def __init__(self, log: str) -> None:
+        super().__init__()
+        self.log = log
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a worker is made of: functions with equal recipes share workers.
+
+    Args:
+        handler: ``module.function``.
+        code: the unpacked zip.
+        path: what stands before the standard library on ``sys.path``.
+        environment: the variables of the process.
+        ascii: whether the runtime writes JSON in ASCII only.
+        memory: the function's memory.
+    """
+
+    handler: str
+    code: str
+    path: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    ascii: bool
+    memory: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker said to one message."""
+
+    failed: bool
+    body: bytes
+    log: str
+
+
+class Nursery:
+    """The process that forks workers."""
+
+    def __init__(self) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._lock = Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-X", "utf8", str(_BOOTSTRAP), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+
+    def fork(self, control: socket.socket, log: int) -> int:
+        """Start a worker on the two ends given to it, and return its process id."""
+        with self._lock:
+            socket.send_fds(self._channel, [b"fork".ljust(64)], [control.fileno(), log])
+            return self._number()
+
+    def reap(self, pid: int) -> int:
+        """Wait for a worker that is ending, and return its exit status."""
+        with self._lock:
+            self._channel.sendall(f"reap {pid}".encode().ljust(64))
+            return self._number()
+
+    def close(self) -> None:
+        """End the nursery, and with it all workers."""
+        self._channel.close()
+        self._process.wait()
+
+    def _number(self) -> int:
+        found: int = struct.unpack(">q", self._channel.recv(8, socket.MSG_WAITALL))[0]
+        return found
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, nursery: Nursery, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._nursery = nursery
+        self._channel, theirs = socket.socketpair()
+        self._log, log = os.pipe()
+        self.pid = nursery.fork(theirs, log)
+        theirs.close()
+        os.close(log)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._channel, selectors.EVENT_READ)
+        self._selector.register(self._log, selectors.EVENT_READ)
+
+    def set_up(self, timeout: float) -> Answer:
+        """Load the function's module.
+
+        Raises:
+            WorkerDied: if the process ended.
+            TookTooLong: if it took too long.
+        """
+        setup = {
+            "handler": self.recipe.handler,
+            "code": self.recipe.code,
+            "path": self.recipe.path,
+            "environment": dict(self.recipe.environment),
+            "ascii": self.recipe.ascii,
+        }
+        self._send(setup, b"")
+        return self._answer(timeout, mark=None)
+
+    def call(self, header: Mapping[str, Any], event: bytes, timeout: float) -> Answer:
+        """Let the function handle one event.
+
+        Raises:
+            WorkerDied: if the process ended.
+            TookTooLong: if it took too long.
+        """
+        self._send(header, event)
+        return self._answer(timeout, mark=header["mark"])
+
+    def kill(self) -> int:
+        """End the process and return its exit status."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        return self.close()
+
+    def close(self) -> int:
+        """Let an idle process end by itself and return its exit status."""
+        self._selector.close()
+        self._channel.close()
+        os.close(self._log)
+        return self._nursery.reap(self.pid)
+
+    def _send(self, header: Mapping[str, Any], body: bytes) -> None:
+        text = json.dumps(header).encode()
+        try:
+            self._channel.sendall(_HEAD.pack(len(text), len(body)) + text + body)
+        except OSError:
+            raise WorkerDied(self.kill(), "") from None
+
+    def _answer(self, timeout: float, mark: str | None) -> Answer:
+        reading = _Reading(mark)
+        deadline = time.monotonic() + timeout
+        while not reading.complete:
+            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
+                self.kill()
+                raise TookTooLong(reading.log_text())
+            for key, _ in ready:
+                if key.fd == self._log:
+                    reading.log += os.read(self._log, 1 << 16)
+                elif part := self._channel.recv(1 << 20):
+                    reading.answer += part
+                else:
+                    reading.log += self._rest_of_log()
+                    raise WorkerDied(self.close(), reading.log_text())
+        return reading.result()
+
+    def _rest_of_log(self) -> bytes:
+        os.set_blocking(self._log, False)
+        rest = b""
+        with suppress(BlockingIOError):
+            while part := os.read(self._log, 1 << 16):
+                rest += part
+        return rest
+
+
+class _Reading:
+    """An answer that is arriving, with the log up to the mark that ends it."""
+
+    def __init__(self, mark: str | None) -> None:
+        self.answer = bytearray()
+        self.log = bytearray()
+        self._mark = None if mark is None else mark.encode()
+
+    @property
+    def complete(self) -> bool:
+        if len(self.answer) < _HEAD.size:
+            return False
+        header, body = _HEAD.unpack_from(self.answer)
+        whole = len(self.answer) >= _HEAD.size + header + body
+        return bool(whole and (self._mark is None or self._mark in self.log))
+
+    def log_text(self) -> str:
+        text = bytes(self.log)
+        if self._mark is not None:
+            text = text.replace(self._mark, b"")
+        return text.decode("utf-8", "replace")
+
+    def result(self) -> Answer:
+        header, _ = _HEAD.unpack_from(self.answer)
+        begin = _HEAD.size + header
+        fields = json.loads(self.answer[_HEAD.size : begin])
+        return Answer(fields["failed"], bytes(self.answer[begin:]), self.log_text())
+
+
+class Pool:
+    """Workers, lent out one event at a time.
+
+    Args:
+        most: how many processes there are at a time.
+    """
+
+    def __init__(self, most: int = 64) -> None:
+        self._nursery = Nursery()
+        self._most = most
+        self._count = 0
+        self._idle: OrderedDict[int, Worker] = OrderedDict()
+        self._free = Condition()
+
+    def borrow(self, recipe: Recipe) -> tuple[Worker, bool]:
+        """Return a worker for a recipe, and whether it is new and must still be set up."""
+        with self._free:
+            while True:
+                for worker in reversed(self._idle.values()):
+                    if worker.recipe == recipe:
+                        del self._idle[worker.pid]
+                        return worker, False
+                if self._count < self._most:
+                    self._count += 1
+                    break
+                if self._idle:
+                    _, oldest = self._idle.popitem(last=False)
+                    oldest.close()
+                    break
+                self._free.wait()
+        try:
+            return Worker(self._nursery, recipe), True
+        except BaseException:
+            self.lost()
+            raise
+
+    def give_back(self, worker: Worker) -> None:
+        """Keep a worker warm for the next event."""
+        with self._free:
+            self._idle[worker.pid] = worker
+            self._free.notify()
+
+    def lost(self) -> None:
+        """Say that a borrowed worker has ended."""
+        with self._free:
+            self._count -= 1
+            self._free.notify()
+
+    def clear(self) -> None:
+        """End all idle workers."""
+        with self._free:
+            while self._idle:
+                self._idle.popitem()[1].close()
+                self._count -= 1
+
+    def close(self) -> None:
+        """End everything."""
+        self._nursery.close()

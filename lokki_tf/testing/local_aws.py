@@ -1,0 +1,276 @@
+"""A local AWS for tests: deploy with Terraform, run executions, look at logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.testing.account import ACCOUNT_ID, ServerSettings, client_environment
+from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
+from lokki_tf.testing.execution import Execution
+from lokki_tf.testing.server_process import ServerProcess
+
+if TYPE_CHECKING:
+    from lokki_tf.testing.terraform import Terraform
+
+_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/local-aws"
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+class LocalAws:
+    """An AWS account on this machine, on loopback, without Docker.
+
+    Use it as a context manager; the server ends with the context.
+
+    Args:
+        region: the region that clients and Terraform use.
+        retry_delay_scale: what the waits before retries are multiplied by; 0 lets tests not wait.
+        wait_scale: what the waits of ``Wait`` states are multiplied by.
+        workers: how many Lambda processes there are at a time.
+    """
+
+    def __init__(
+        self,
+        region: str = "us-east-1",
+        *,
+        retry_delay_scale: float = 1.0,
+        wait_scale: float = 1.0,
+        workers: int = 64,
+    ) -> None:
+        self.region = region
+        self._settings = ServerSettings(region, retry_delay_scale, wait_scale, workers)
+        self._server: ServerProcess | None = None
+        self._clients: dict[str, Any] = {}
+        self._scratch: TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> LocalAws:
+        self._server = ServerProcess(self._settings)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the server and all that runs in it."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+        self._clients.clear()
+
+    @property
+    def endpoint_url(self) -> str:
+        """The URL of the server, such as ``http://127.0.0.1:41234``."""
+        return self._running.endpoint_url
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which boto3, the AWS CLI and Terraform use this account."""
+        return client_environment(self.endpoint_url, self.region)
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of this account."""
+        import boto3
+
+        if service not in self._clients:
+            variables = self.environment
+            self._clients[service] = boto3.client(
+                service,
+                region_name=self.region,
+                endpoint_url=self.endpoint_url,
+                aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            )
+        return self._clients[service]
+
+    def deploy(
+        self, folder: str | Path, variables: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Run ``terraform init`` and ``terraform apply`` in a folder.
+
+        State and plugins stay outside the folder, which is left as it was. Lifecycle rules of
+        buckets are left out, because the provider waits 55 seconds for each, whoever answers.
+
+        Args:
+            folder: where the configuration is.
+            variables: values of its variables.
+
+        Returns:
+            Its outputs, as plain values.
+
+        Raises:
+            TerraformFailed: with Terraform's own words.
+            MissingToolError: if Terraform is not installed.
+        """
+        return self._terraform(folder).apply(variables)
+
+    def plan_is_empty(self, folder: str | Path, variables: Mapping[str, Any] | None = None) -> bool:
+        """Return whether a plan of a deployed folder would change nothing.
+
+        Raises:
+            TerraformFailed: with Terraform's own words.
+        """
+        return self._terraform(folder).plan_is_empty(variables)
+
+    def destroy(self, folder: str | Path, variables: Mapping[str, Any] | None = None) -> None:
+        """Run ``terraform destroy`` in a folder.
+
+        Raises:
+            TerraformFailed: with Terraform's own words.
+        """
+        self._terraform(folder).destroy(variables)
+
+    def execute(
+        self,
+        machine: str,
+        input: Any = None,  # noqa: A002
+        *,
+        name: str | None = None,
+        timeout: float = 300.0,
+    ) -> Execution:
+        """Run a state machine and wait for its end.
+
+        Args:
+            machine: its ARN or name.
+            input: the input, any JSON value; an empty object if None.
+            name: the execution's name.
+            timeout: how many seconds to wait.
+
+        Raises:
+            ExecutionNotFinished: if it still ran after that time.
+            LocalAwsError: if there is no such machine, or the name is taken.
+        """
+        request = {
+            "machine": machine,
+            "input": json.dumps({} if input is None else input, ensure_ascii=False),
+            "name": name,
+            "timeout": timeout,
+        }
+        execution = Execution.of(self._running.ask("execute", request, timeout + 30))
+        if execution.status == "RUNNING":
+            raise ExecutionNotFinished(
+                f"The execution {execution.arn} still ran after {timeout:g} s.",
+                remedy="Give execute() a longer timeout, or look at describe_execution().",
+            )
+        return execution
+
+    def create_state_machine(self, name: str, definition: Mapping[str, Any]) -> str:
+        """Create a state machine without Terraform, or update the one of that name.
+
+        Returns:
+            Its ARN.
+        """
+        states = self.client("stepfunctions")
+        text = json.dumps(definition, ensure_ascii=False)
+        arn = f"arn:aws:states:{self.region}:{ACCOUNT_ID}:stateMachine:{name}"
+        try:
+            states.update_state_machine(stateMachineArn=arn, definition=text)
+        except states.exceptions.StateMachineDoesNotExist:
+            states.create_state_machine(name=name, definition=text, roleArn=self._role())
+        return arn
+
+    def create_function(
+        self,
+        name: str,
+        zip_bytes: bytes,
+        handler: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        layers: Iterable[str] = (),
+        timeout: int = 30,
+        memory_size: int = 128,
+        runtime: str = "python3.11",
+    ) -> str:
+        """Create a Lambda function without Terraform, replacing the one of that name.
+
+        Args:
+            name: its name.
+            zip_bytes: its code.
+            handler: ``module.function``.
+            environment: its variables.
+            layers: the ARNs of its layers.
+            timeout: in seconds.
+            memory_size: in MB.
+            runtime: what Lambda would run it with; here it is the Python that runs the tests.
+
+        Returns:
+            Its ARN.
+        """
+        functions = self.client("lambda")
+        with suppress(functions.exceptions.ResourceNotFoundException):
+            functions.delete_function(FunctionName=name)
+        created = functions.create_function(
+            FunctionName=name,
+            Runtime=runtime,
+            Role=self._role(),
+            Handler=handler,
+            Code={"ZipFile": zip_bytes},
+            Environment={"Variables": dict(environment or {})},
+            Layers=list(layers),
+            Timeout=timeout,
+            MemorySize=memory_size,
+        )
+        return str(created["FunctionArn"])
+
+    def logs(self, function: str) -> list[str]:
+        """Return what a function printed, line by line, with Lambda's own lines.
+
+        Args:
+            function: its name or ARN.
+        """
+        name = function.split(":")[6] if function.startswith("arn:") else function
+        logs = self.client("logs")
+        pages = logs.get_paginator("filter_log_events")
+        try:
+            found = pages.paginate(logGroupName=f"/aws/lambda/{name}", interleaved=True)
+            return [event["message"] for page in found for event in page["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+
+    def reset(self) -> None:
+        """Remove everything from the account and stop what runs."""
+        self._running.ask("reset", {})
+
+    @property
+    def _running(self) -> ServerProcess:
+        if self._server is None:
+            raise LocalAwsError(
+                "This local AWS does not run.", remedy="Use it as `with LocalAws() as aws:`."
+            )
+        return self._server
+
+    def _role(self) -> str:
+        iam = self.client("iam")
+        try:
+            iam.get_role(RoleName="local-aws")
+        except iam.exceptions.NoSuchEntityException:
+            iam.create_role(RoleName="local-aws", AssumeRolePolicyDocument=json.dumps(_TRUST))
+        return _ROLE
+
+    def _terraform(self, folder: str | Path) -> Terraform:
+        from lokki_tf.testing.terraform import Terraform
+
+        if self._scratch is None:
+            self._scratch = TemporaryDirectory(prefix="local-aws-")
+        return Terraform(Path(folder), Path(self._scratch.name), self.environment)

@@ -1,0 +1,153 @@
+"""One run of a machine, from its start to how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event, Lock, Thread, Timer
+
+from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
+from lokki_tf.testing.machines.frame import Frame, Permit
+from lokki_tf.testing.machines.history import History
+from lokki_tf.testing.machines.interpreter import DETAILS, run_states
+from lokki_tf.testing.machines.services import Settings
+from lokki_tf.testing.machines.values import Json, dump, load
+from lokki_tf.testing.machines.variables import Budget, Variables
+
+RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
+TIMED_OUT, ABORTED = "TIMED_OUT", "ABORTED"
+
+
+@dataclass
+class Execution:
+    """A run of a machine.
+
+    Args:
+        arn: its ARN.
+        name: its name.
+        machine_arn: the machine's ARN.
+        machine_name: the machine's name.
+        definition: the parsed definition that it runs.
+        input_text: the JSON of its input, as given.
+        role_arn: the machine's role.
+        settings: the account and the time scales.
+        map_runs: the runs of its Distributed Maps.
+    """
+
+    arn: str
+    name: str
+    machine_arn: str
+    machine_name: str
+    definition: Mapping[str, Json]
+    input_text: str
+    role_arn: str
+    settings: Settings
+    map_run_arn: str | None = None
+    status: str = RUNNING
+    output_text: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
+    stop_date: datetime | None = None
+    map_runs: list[Json] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.history = History()
+        self.done = Event()
+        self.permit = Permit()
+        self._ending = Lock()
+
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        Thread(target=self.run, name=self.arn, daemon=True).start()
+
+    def run(self) -> None:
+        """Run to the end, in this thread."""
+        frame = self._frame()
+        timer = self._timer()
+        frame.event(
+            "ExecutionStarted",
+            input=self.input_text,
+            inputDetails=DETAILS,
+            roleArn=self.role_arn,
+        )
+        try:
+            output = run_states(self.definition, load(self.input_text), frame)
+            self._end(frame, SUCCEEDED, output_text=dump(output))
+        except StateFailure as failure:
+            self._end(frame, FAILED, error=failure.error, cause=failure.cause)
+        except Stopped:
+            pass  # whoever stopped it has written how it ended
+        except Exception as error:  # a fault of the interpreter must not hang who waits
+            self._end(frame, FAILED, error=RUNTIME, cause=f"{type(error).__name__}: {error}")
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def stop(self, error: str | None = None, cause: str | None = None) -> None:
+        """Stop it, as ``StopExecution`` does."""
+        self._end(self._frame(), ABORTED, error=error, cause=cause)
+        self.permit.revoke()
+
+    def _timer(self) -> Timer | None:
+        if "TimeoutSeconds" not in self.definition:
+            return None
+        timer = Timer(self.definition["TimeoutSeconds"], self._time_out)
+        timer.daemon = True
+        timer.start()
+        return timer
+
+    def _time_out(self) -> None:
+        self._end(self._frame(), TIMED_OUT)
+        self.permit.revoke()
+
+    def _frame(self) -> Frame:
+        context = {
+            "Execution": {
+                "Id": self.arn,
+                "Input": load(self.input_text),
+                "Name": self.name,
+                "RoleArn": self.role_arn,
+                "StartTime": self.start_date.isoformat(timespec="milliseconds").replace(
+                    "+00:00", "Z"
+                ),
+                "RedriveCount": 0,
+            },
+            "StateMachine": {"Id": self.machine_arn, "Name": self.machine_name},
+        }
+        variables = Variables(Budget())
+        return Frame(self.settings, self.history, variables, context, self.permit, self)
+
+    def _end(
+        self,
+        frame: Frame,
+        status: str,
+        *,
+        output_text: str | None = None,
+        error: str | None = None,
+        cause: str | None = None,
+    ) -> None:
+        with self._ending:
+            if self.status != RUNNING:
+                return
+            self.output_text, self.error, self.cause = output_text, error, cause
+            self.stop_date = datetime.now(UTC)
+            frame.event(_ENDINGS[status], **_ending_details(self))
+            self.status = status
+        self.done.set()
+
+
+_ENDINGS = {
+    SUCCEEDED: "ExecutionSucceeded",
+    FAILED: "ExecutionFailed",
+    TIMED_OUT: "ExecutionTimedOut",
+    ABORTED: "ExecutionAborted",
+}
+
+
+def _ending_details(execution: Execution) -> dict[str, Json]:
+    if execution.output_text is not None:
+        return {"output": execution.output_text, "outputDetails": DETAILS}
+    found = {"error": execution.error, "cause": execution.cause}
+    return {key: value for key, value in found.items() if value is not None}

@@ -1,0 +1,95 @@
+"""The states that do no work: Pass, Wait, Succeed and Fail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
+from lokki_tf.testing.machines.frame import StateRun
+from lokki_tf.testing.machines.interpreter import Transition
+from lokki_tf.testing.machines.templates import evaluate, fill, place, select
+from lokki_tf.testing.machines.values import Json
+
+
+def following(run: StateRun) -> str | None:
+    """Return the state's ``Next``, or None if it is an end."""
+    name: str | None = run.state.get("Next")
+    return name
+
+
+def effective_input(run: StateRun) -> Json:
+    """Apply ``InputPath`` to the raw input."""
+    return select(run.state.get("InputPath", "$"), run.view(run.input), "InputPath")
+
+
+def output(run: StateRun, value: Json) -> Json:
+    """Apply ``OutputPath``."""
+    return select(run.state.get("OutputPath", "$"), run.view(value), "OutputPath")
+
+
+def assigned(run: StateRun, value: Json) -> dict[str, Json]:
+    """Evaluate the state's ``Assign`` with ``$`` being the value."""
+    values: dict[str, Json] = fill(run.state.get("Assign", {}), run.view(value))
+    return values
+
+
+def run_pass(run: StateRun) -> Transition:
+    """Run a Pass state."""
+    value = effective_input(run)
+    if "Parameters" in run.state:
+        value = fill(run.state["Parameters"], run.view(value))
+    result = run.state.get("Result", value)
+    # Without a Result the Pass state's own input is its result, so ResultPath places that.
+    placed = place(run.input, result, run.state.get("ResultPath", "$"))
+    return Transition(output(run, placed), following(run), assigned(run, result))
+
+
+def run_succeed(run: StateRun) -> Transition:
+    """Run a Succeed state."""
+    return Transition(output(run, effective_input(run)), None)
+
+
+def run_fail(run: StateRun) -> Transition:
+    """Run a Fail state.
+
+    Raises:
+        StateFailure: always.
+    """
+    view = run.view(run.input)
+    texts = {
+        name: evaluate(run.state[f"{name}Path"], view, f"{name}Path")
+        if f"{name}Path" in run.state
+        else run.state.get(name, "")
+        for name in ("Error", "Cause")
+    }
+    raise StateFailure(texts["Error"], texts["Cause"])
+
+
+def run_wait(run: StateRun) -> Transition:
+    """Run a Wait state."""
+    value = effective_input(run)
+    run.frame.permit.wait(_seconds(run, value) * run.frame.settings.wait_scale)
+    return Transition(output(run, value), following(run), assigned(run, value))
+
+
+def _seconds(run: StateRun, value: Json) -> float:
+    for field in ("Seconds", "Timestamp"):
+        if f"{field}Path" in run.state:
+            found = evaluate(run.state[f"{field}Path"], run.view(value), f"{field}Path")
+        elif field in run.state:
+            found = run.state[field]
+        else:
+            continue
+        return float(found) if field == "Seconds" and _is_number(found) else _until(found, run.name)
+    return 0.0
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _until(moment: Json, state: str) -> float:
+    try:
+        return (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        raise StateFailure(RUNTIME, f"The state '{state}' cannot wait for '{moment}'") from None

@@ -1,0 +1,162 @@
+"""The place of a state at run time: its execution, its scope, and the right to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event, Lock
+from typing import TYPE_CHECKING
+
+from lokki_tf.testing.machines.expressions import View
+from lokki_tf.testing.machines.failures import Stopped
+from lokki_tf.testing.machines.history import History
+from lokki_tf.testing.machines.services import Settings
+from lokki_tf.testing.machines.values import Json
+from lokki_tf.testing.machines.variables import Variables
+
+if TYPE_CHECKING:
+    from lokki_tf.testing.machines.execution import Execution
+
+
+class Permit:
+    """The right of an execution or a branch to go on; taken back, it is so from all inner ones.
+
+    Args:
+        outer: the permit of the scope around.
+    """
+
+    def __init__(self, outer: Permit | None = None) -> None:
+        self._revoked = Event()
+        self._inner: set[Permit] = set()
+        self._lock = Lock()
+        self._outer = outer
+        if outer is not None:
+            outer._add(self)
+
+    def _add(self, inner: Permit) -> None:
+        with self._lock:
+            self._inner.add(inner)
+            revoked = self._revoked.is_set()
+        if revoked:
+            inner.revoke()
+
+    def inner(self) -> Permit:
+        """Return a permit that ends with this one at the latest."""
+        return Permit(self)
+
+    def revoke(self) -> None:
+        """Stop whatever runs under this permit."""
+        with self._lock:
+            self._revoked.set()
+            inner = list(self._inner)
+        for permit in inner:
+            permit.revoke()
+
+    def close(self) -> None:
+        """Forget the permit, because its branch has ended."""
+        if self._outer is not None:
+            with self._outer._lock:
+                self._outer._inner.discard(self)
+
+    def check(self) -> None:
+        """Go on only if it still holds.
+
+        Raises:
+            Stopped: if it was revoked.
+        """
+        if self._revoked.is_set():
+            raise Stopped
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than the permit holds.
+
+        Raises:
+            Stopped: if it was revoked.
+        """
+        if seconds > 0:
+            self._revoked.wait(seconds)
+        self.check()
+
+
+@dataclass
+class Frame:
+    """One scope of states that runs: the machine's, a branch's or an iteration's.
+
+    Args:
+        settings: the account and the time scales.
+        history: the execution's events.
+        variables: the scope's variables.
+        context: the context object without the current state.
+        permit: the right to go on.
+        execution: the execution that it belongs to.
+        last_event: the id of the event before the next one.
+    """
+
+    settings: Settings
+    history: History
+    variables: Variables
+    context: Mapping[str, Json]
+    permit: Permit
+    execution: Execution
+    last_event: int = 0
+
+    def inner(self, context: Mapping[str, Json] | None = None) -> Frame:
+        """Return a frame for a branch or an iteration.
+
+        Args:
+            context: what the context object has in addition.
+        """
+        return Frame(
+            self.settings,
+            self.history,
+            self.variables.inner(),
+            {**self.context, **(context or {})},
+            self.permit.inner(),
+            self.execution,
+            self.last_event,
+        )
+
+    def close(self) -> None:
+        """Let go of what the frame holds."""
+        self.permit.close()
+        self.variables.release()
+
+    def event(self, kind: str, **details: Json) -> None:
+        """Add an event to the history, with the details that belong to its kind."""
+        self.last_event = self.history.add(kind, self.last_event, details)
+
+
+def now() -> str:
+    """Return this moment as the context object writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass
+class StateRun:
+    """One visit of one state.
+
+    Args:
+        name: the state's name.
+        state: its definition.
+        input: its raw input.
+        text: the JSON of its input.
+        frame: where it runs.
+    """
+
+    name: str
+    state: Mapping[str, Json]
+    input: Json
+    text: str
+    frame: Frame
+    retry_count: int = 0
+    task_token: str | None = None
+    entered: str = field(default_factory=now)
+
+    def view(self, value: Json) -> View:
+        """Return what the state's expressions see, with ``$`` being the value."""
+        state = {"EnteredTime": self.entered, "Name": self.name, "RetryCount": self.retry_count}
+        context = {**self.frame.context, "State": state}
+        if self.task_token is not None:
+            context["Task"] = {"Token": self.task_token}
+        return View(value, context, self.frame.variables)

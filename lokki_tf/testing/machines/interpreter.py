@@ -1,0 +1,101 @@
+"""The walk from state to state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lokki_tf.testing.machines.failures import StateFailure
+from lokki_tf.testing.machines.frame import Frame, StateRun
+from lokki_tf.testing.machines.limits import check_payload
+from lokki_tf.testing.machines.values import Json, dump
+
+DETAILS = {"truncated": False}
+
+
+@dataclass(frozen=True)
+class Transition:
+    """How a state ended.
+
+    Args:
+        output: its output.
+        following: the name of the next state, or None at the end of the scope.
+        assigned: the values of its ``Assign``.
+    """
+
+    output: Json
+    following: str | None
+    assigned: Mapping[str, Json] = field(default_factory=dict)
+
+
+Runner = Callable[[StateRun], Transition]
+
+
+def run_states(scope: Mapping[str, Json], value: Json, frame: Frame) -> Json:
+    """Run a ``States`` object from its ``StartAt`` to an end.
+
+    Args:
+        scope: what holds ``StartAt`` and ``States``.
+        value: the input of the first state.
+        frame: where to run.
+
+    Returns:
+        The output of the last state.
+
+    Raises:
+        StateFailure: if a state fails and nothing catches it.
+        Stopped: if it was told to stop.
+    """
+    name: str | None = scope["StartAt"]
+    text = dump(value)
+    check_payload(text, str(name))
+    while name is not None:
+        run = StateRun(name, scope["States"][name], value, text, frame)
+        transition = run_state(run)
+        name, value, text = transition.following, transition.output, run.text
+    return value
+
+
+def run_state(run: StateRun) -> Transition:
+    """Visit one state: its events, its work, the size of its output, its variables.
+
+    Afterwards ``run.text`` is the JSON of its output.
+
+    Raises:
+        StateFailure: if it fails.
+        Stopped: if it was told to stop.
+    """
+    frame, kind = run.frame, run.state["Type"]
+    frame.permit.check()
+    frame.event(f"{kind}StateEntered", name=run.name, input=run.text, inputDetails=DETAILS)
+    transition = _runner(kind)(run)
+    frame.permit.check()
+    run.text = dump(transition.output)
+    check_payload(run.text, run.name)
+    assigned = frame.variables.assign(transition.assigned) if transition.assigned else {}
+    extra = {"assignedVariables": assigned, "assignedVariablesDetails": DETAILS} if assigned else {}
+    frame.event(
+        f"{kind}StateExited", name=run.name, output=run.text, outputDetails=DETAILS, **extra
+    )
+    return transition
+
+
+def _runner(kind: str) -> Runner:
+    from lokki_tf.testing.machines import choice, flow, maps, parallel, tasks
+
+    runners: dict[str, Runner] = {
+        "Pass": flow.run_pass,
+        "Wait": flow.run_wait,
+        "Succeed": flow.run_succeed,
+        "Fail": flow.run_fail,
+        "Choice": choice.run_choice,
+        "Task": tasks.run_task,
+        "Parallel": parallel.run_parallel,
+        "Map": maps.run_map,
+    }
+    return runners[kind]
+
+
+def describe(failure: StateFailure) -> dict[str, str]:
+    """Return the Error Output of a failure, as a ``Catch`` gets it."""
+    return {"Error": failure.error, "Cause": failure.cause}

@@ -1,0 +1,118 @@
+"""Tasks that invoke Lambda functions."""
+
+from __future__ import annotations
+
+from lokki_tf.testing.machines import limits
+from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
+from lokki_tf.testing.machines.services import Invocation, ServiceError, Services
+from lokki_tf.testing.machines.values import Json, dump, load, size
+
+_PARAMETERS = {
+    "FunctionName",
+    "Payload",
+    "Qualifier",
+    "InvocationType",
+    "ClientContext",
+    "LogType",
+}
+
+
+def call_function(services: Services, arn: str, value: Json) -> Json:
+    """Run a task whose ``Resource`` is a function's ARN: its result is what the function returns.
+
+    Raises:
+        StateFailure: if the function fails.
+    """
+    return _payload(_invoke(services, arn, value))
+
+
+def invoke(services: Services, arguments: Json) -> Json:
+    """Run ``lambda:invoke``: the result has the function's as ``Payload``, and what HTTP said.
+
+    Raises:
+        StateFailure: if the function fails.
+    """
+    unknown = set(arguments) - _PARAMETERS
+    if unknown or "FunctionName" not in arguments:
+        raise StateFailure(
+            RUNTIME,
+            f"The Parameters of lambda:invoke have unknown or missing fields: {sorted(unknown)}",
+        )
+    kind = arguments.get("InvocationType", "RequestResponse")
+    # Without a Payload Lambda gets an empty object.
+    done = _invoke(
+        services,
+        arguments["FunctionName"],
+        arguments.get("Payload", {}),
+        qualifier=arguments.get("Qualifier"),
+        kind=kind,
+    )
+    answer: dict[str, Json] = {
+        "ExecutedVersion": done.version,
+        "Payload": _payload(done) if kind == "RequestResponse" else None,
+        "SdkHttpMetadata": _http(done),
+        "SdkResponseMetadata": {"RequestId": done.request_id},
+        "StatusCode": done.status,
+    }
+    return answer
+
+
+def _invoke(
+    services: Services,
+    function: str,
+    value: Json,
+    *,
+    qualifier: str | None = None,
+    kind: str = "RequestResponse",
+) -> Invocation:
+    try:
+        return services.invoke(function, dump(value).encode(), qualifier=qualifier, kind=kind)
+    except ServiceError as error:
+        raise StateFailure(
+            f"Lambda.{error.code}",
+            f"{error.message} (Service: Lambda, Status Code: {error.status}, "
+            f"Request ID: {error.request_id})",
+        ) from None
+
+
+def _payload(done: Invocation) -> Json:
+    text = done.payload.decode()
+    if done.error is not None:
+        raise StateFailure(_error_type(text), text)
+    if size(text) > limits.PAYLOAD_BYTES:
+        # Lambda's own text counts, which Python's runtime writes with a blank after every comma.
+        raise StateFailure(
+            limits.DATA_LIMIT_EXCEEDED,
+            "The Lambda function returned a result with a size exceeding "
+            "the maximum number of bytes service limit.",
+        )
+    try:
+        return load(text)
+    except ValueError:
+        raise StateFailure(RUNTIME, f"The Lambda function returned no JSON: {text[:200]}") from None
+
+
+def _error_type(text: str) -> str:
+    try:
+        return str(load(text)["errorType"])
+    except (ValueError, KeyError, TypeError):
+        return "Lambda.Unknown"
+
+
+def _http(done: Invocation) -> Json:
+    length, trace = str(len(done.payload)), f"root={done.request_id}"
+    headers = {
+        "Connection": "keep-alive",
+        "Content-Length": length,
+        "Content-Type": "application/json",
+        "Date": "Thu, 01 Jan 1970 00:00:00 GMT",
+        "X-Amz-Executed-Version": done.version,
+        "x-amzn-Remapped-Content-Length": "0",
+        "x-amzn-RequestId": done.request_id,
+        "X-Amzn-Trace-Id": trace,
+    }
+    return {
+        "AllHttpHeaders": {name: [value] for name, value in headers.items()},
+        "HttpHeaders": headers,
+        "HttpStatusCode": done.status,
+    }

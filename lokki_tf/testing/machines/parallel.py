@@ -1,0 +1,95 @@
+"""Parallel states, and the running of several frames at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from queue import SimpleQueue
+from threading import Thread
+
+from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
+from lokki_tf.testing.machines.frame import Frame, StateRun
+from lokki_tf.testing.machines.interpreter import Transition, run_states
+from lokki_tf.testing.machines.values import Json
+from lokki_tf.testing.machines.work import parameters, run_work
+
+
+def run_parallel(run: StateRun) -> Transition:
+    """Run a Parallel state."""
+    return run_work(run, _attempt)
+
+
+def _attempt(run: StateRun, value: Json) -> Json:
+    value = parameters(run, value)
+    frame = run.frame
+    frame.event("ParallelStateStarted")
+    branches = run.state["Branches"]
+    frames = [frame.inner() for _ in branches]
+
+    def work(position: int) -> Json:
+        return run_states(branches[position], value, frames[position])
+
+    try:
+        results = run_together(work, frames, len(branches))
+    except StateFailure as failure:
+        frame.event("ParallelStateFailed", error=failure.error, cause=failure.cause)
+        raise
+    finally:
+        for inner in frames:
+            inner.close()
+    frame.last_event = max([frame.last_event, *(inner.last_event for inner in frames)])
+    frame.event("ParallelStateSucceeded")
+    return results
+
+
+def run_together(
+    work: Callable[[int], Json], frames: Sequence[Frame], concurrency: int
+) -> list[Json]:
+    """Run one piece of work a frame in threads of their own; the first failure stops the others.
+
+    Args:
+        work: does the piece with the given number.
+        frames: the frame of each piece.
+        concurrency: how many run at a time.
+
+    Returns:
+        The results in order.
+
+    Raises:
+        StateFailure: the first failure; the caller does not wait for pieces that are still at it.
+        Stopped: if the pieces were told to stop.
+    """
+    done: SimpleQueue[tuple[int, Json, Exception | None]] = SimpleQueue()
+    waiting: SimpleQueue[int | None] = SimpleQueue()
+    threads = min(concurrency, len(frames))
+    for position in [*range(len(frames)), *([None] * threads)]:
+        waiting.put(position)
+
+    def serve() -> None:
+        while (position := waiting.get()) is not None:
+            done.put(_outcome(position, work))
+
+    for _ in range(threads):
+        Thread(target=serve, daemon=True).start()
+    return _collect((done.get() for _ in frames), frames)
+
+
+def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exception | None]:
+    try:
+        return position, work(position), None
+    except (StateFailure, Stopped) as end:
+        return position, None, end
+    except Exception as error:  # a fault of the interpreter must end the execution, not hang it
+        return position, None, StateFailure(RUNTIME, f"{type(error).__name__}: {error}")
+
+
+def _collect(
+    outcomes: Iterable[tuple[int, Json, Exception | None]], frames: Sequence[Frame]
+) -> list[Json]:
+    results: list[Json] = [None] * len(frames)
+    for position, result, end in outcomes:
+        if end is not None:
+            for frame in frames:
+                frame.permit.revoke()
+            raise end
+        results[position] = result
+    return results

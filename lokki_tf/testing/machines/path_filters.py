@@ -1,0 +1,141 @@
+"""The tests inside ``[?( … )]`` of a JSONPath."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+
+from lokki_tf.testing.machines.values import Json
+
+Test = Callable[[Json], bool]
+Value = Callable[[Json], Json]
+
+_MISSING = object()
+_TOKEN = re.compile(
+    r"\s*(?:(?P<op>\|\||&&|==|!=|<=|>=|<|>|!|\(|\))"
+    r"|(?P<path>@(?:\.[\w-]+|\[-?\d+\]|\['[^']*'\])*)"
+    r"|(?P<string>'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")"
+    r"|(?P<number>-?\d+(?:\.\d+)?)"
+    r"|(?P<word>true|false|null))"
+)
+_COMPARE: dict[str, Callable[[Json, Json], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_WORDS = {"true": True, "false": False, "null": None}
+
+
+def parse_filter(text: str, begin: int) -> tuple[Test, int]:
+    """Parse a test from a position of a path.
+
+    Returns:
+        The test, and where the closing ``)`` of the filter stands.
+
+    Raises:
+        PathSyntaxError: if it is no test.
+    """
+    parser = _FilterParser(text, begin)
+    return parser.either(), parser.at
+
+
+class _FilterParser:
+    def __init__(self, text: str, begin: int) -> None:
+        self.text = text
+        self.at = begin
+
+    def either(self) -> Test:
+        left = self.both()
+        while self._accept("||"):
+            left = _either(left, self.both())
+        return left
+
+    def both(self) -> Test:
+        left = self.one()
+        while self._accept("&&"):
+            left = _both(left, self.one())
+        return left
+
+    def one(self) -> Test:
+        if self._accept("!"):
+            inner = self.one()
+            return lambda item: not inner(item)
+        if self._accept("("):
+            inner = self.either()
+            if not self._accept(")"):
+                raise self._error()
+            return inner
+        return self._comparison()
+
+    def _comparison(self) -> Test:
+        left = self._operand()
+        for sign, compare in sorted(_COMPARE.items(), key=lambda pair: -len(pair[0])):
+            if self._accept(sign):
+                return _compare(compare, left, self._operand())
+        return lambda item: left(item) is not _MISSING
+
+    def _operand(self) -> Value:
+        match = _TOKEN.match(self.text, self.at)
+        if match is None or match["op"]:
+            raise self._error()
+        self.at = match.end()
+        if match["path"]:
+            return _item_path(match["path"])
+        if match["string"]:
+            literal: Json = re.sub(r"\\(.)", r"\1", match["string"][1:-1])
+        elif match["number"]:
+            literal = float(match["number"])
+        else:
+            literal = _WORDS[match["word"]]
+        return lambda item: literal
+
+    def _accept(self, sign: str) -> bool:
+        match = _TOKEN.match(self.text, self.at)
+        if match is None or match["op"] != sign:
+            return False
+        self.at = match.end()
+        return True
+
+    def _error(self) -> ValueError:
+        from lokki_tf.testing.machines.paths import PathSyntaxError
+
+        return PathSyntaxError(
+            f"'{self.text}' has no filter that is understood, at character {self.at + 1}"
+        )
+
+
+def _item_path(text: str) -> Value:
+    from lokki_tf.testing.machines.failures import PathNotFound
+    from lokki_tf.testing.machines.paths import parse_path
+
+    path = parse_path(text)
+
+    def value(item: Json) -> Json:
+        try:
+            return path.find(item)
+        except PathNotFound:
+            return _MISSING
+
+    return value
+
+
+def _compare(compare: Callable[[Json, Json], bool], left: Value, right: Value) -> Test:
+    def test(item: Json) -> bool:
+        try:
+            return compare(left(item), right(item))
+        except TypeError:
+            return False
+
+    return test
+
+
+def _either(left: Test, right: Test) -> Test:
+    return lambda item: left(item) or right(item)
+
+
+def _both(left: Test, right: Test) -> Test:
+    return lambda item: left(item) and right(item)

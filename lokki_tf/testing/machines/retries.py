@@ -1,0 +1,66 @@
+"""Which ``Retry`` and which ``Catch`` take an error, and how long to wait."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from lokki_tf.testing.machines.failures import StateFailure
+from lokki_tf.testing.machines.limits import DATA_LIMIT_EXCEEDED
+from lokki_tf.testing.machines.values import Json
+
+TIMEOUT = "States.Timeout"
+HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
+ALL = "States.ALL"
+TASK_FAILED = "States.TaskFailed"
+
+
+def matches(rule: Mapping[str, Json], failure: StateFailure) -> bool:
+    """Return whether a retrier or catcher takes a failure.
+
+    ``States.ALL`` and ``States.TaskFailed`` are wildcards; neither takes
+    ``States.DataLimitExceeded``, and the second does not take timeouts.
+    """
+    names = rule["ErrorEquals"]
+    if failure.terminal:
+        return False
+    if failure.error in names:
+        return True
+    if failure.error == DATA_LIMIT_EXCEEDED:
+        return False
+    if failure.error == HEARTBEAT_TIMEOUT and TIMEOUT in names:
+        return True
+    return ALL in names or (
+        TASK_FAILED in names and failure.error not in (TIMEOUT, HEARTBEAT_TIMEOUT)
+    )
+
+
+class Retriers:
+    """The ``Retry`` of one visit of a state, which counts its own attempts.
+
+    Args:
+        rules: the retriers as written.
+    """
+
+    def __init__(self, rules: Sequence[Mapping[str, Json]]) -> None:
+        self._rules = rules
+        self._used = [0] * len(rules)
+
+    def delay(self, failure: StateFailure) -> float | None:
+        """Return the seconds to wait before the next attempt, or None if there is none."""
+        for position, rule in enumerate(self._rules):
+            if matches(rule, failure):
+                if self._used[position] >= rule.get("MaxAttempts", 3):
+                    return None
+                self._used[position] += 1
+                return _delay(rule, self._used[position])
+        return None
+
+
+def _delay(rule: Mapping[str, Json], attempt: int) -> float:
+    seconds = rule.get("IntervalSeconds", 1) * float(rule.get("BackoffRate", 2.0)) ** (attempt - 1)
+    if "MaxDelaySeconds" in rule:
+        seconds = min(seconds, rule["MaxDelaySeconds"])
+    if rule.get("JitterStrategy") == "FULL":
+        seconds = random.uniform(0, seconds)
+    return float(seconds)

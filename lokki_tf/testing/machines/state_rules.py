@@ -1,0 +1,280 @@
+"""What the fields of one state must be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lokki_tf.testing.machines.choice import COMPARISONS
+from lokki_tf.testing.machines.findings import SCHEMA, Finding
+from lokki_tf.testing.machines.limits import MAP_LABEL_CHARACTERS, VARIABLE_NAME_CHARACTERS
+from lokki_tf.testing.machines.path_rules import examine_path, examine_template
+from lokki_tf.testing.machines.tasks import FUNCTION_ARN, INTEGRATION
+from lokki_tf.testing.machines.values import Json
+
+State = dict[str, Any]
+
+_COMMON = {"Type", "Comment", "QueryLanguage", "InputPath", "OutputPath"}
+_FLOW = {"Next", "End", "Assign"}
+_WORK = _FLOW | {"ResultPath", "ResultSelector", "Parameters", "Retry", "Catch"}
+_TIMES = {"TimeoutSeconds", "TimeoutSecondsPath", "HeartbeatSeconds", "HeartbeatSecondsPath"}
+FIELDS: dict[str, set[str]] = {
+    "Pass": _COMMON | _FLOW | {"Result", "ResultPath", "Parameters"},
+    "Wait": _COMMON | _FLOW | {"Seconds", "SecondsPath", "Timestamp", "TimestampPath"},
+    "Succeed": _COMMON,
+    "Fail": {"Type", "Comment", "QueryLanguage", "Error", "ErrorPath", "Cause", "CausePath"},
+    "Choice": _COMMON | {"Choices", "Default", "Assign"},
+    "Task": _COMMON | _WORK | _TIMES | {"Resource", "Credentials"},
+    "Parallel": _COMMON | _WORK | {"Branches"},
+    "Map": _COMMON
+    | _WORK
+    | {"ItemProcessor", "Iterator", "ItemsPath", "ItemSelector", "ItemReader", "ItemBatcher"}
+    | {"ResultWriter", "Label", "MaxConcurrency", "MaxConcurrencyPath"}
+    | {"ToleratedFailurePercentage", "ToleratedFailurePercentagePath"}
+    | {"ToleratedFailureCount", "ToleratedFailureCountPath"},
+}
+_PATH_FIELDS = ("InputPath", "OutputPath", "ItemsPath", "SecondsPath", "TimestampPath")
+_TEMPLATE_FIELDS = ("Parameters", "ResultSelector", "ItemSelector", "Assign")
+_VARIABLE_NAME = re.compile(r"[^\W\d]\w*$")
+_LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"/\x00-\x1f\x7f-\x9f]+$")
+
+
+def examine_state(state: State, location: str) -> Iterator[Finding]:
+    """Yield what is wrong with the fields of one state."""
+    kind = state.get("Type")
+    if kind not in FIELDS:
+        yield Finding(SCHEMA, f"Invalid Type '{kind}'", f"{location}/Type")
+        return
+    for field in sorted(set(state) - FIELDS[kind]):
+        yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
+    if state.get("QueryLanguage", "JSONPath") != "JSONPath":
+        yield Finding(SCHEMA, "The local AWS runs JSONPath only", f"{location}/QueryLanguage")
+    yield from _examine_ending(state, kind, location)
+    yield from _examine_paths(state, location)
+    yield from _examine_variables(state, location)
+    yield from _RULES.get(kind, _nothing)(state, location)
+    for field in ("Retry", "Catch"):
+        yield from _examine_handlers(state, field, location)
+
+
+def _nothing(state: State, location: str) -> Iterator[Finding]:
+    yield from ()
+
+
+def _examine_ending(state: State, kind: str, location: str) -> Iterator[Finding]:
+    if kind in ("Choice", "Succeed", "Fail"):
+        return
+    if ("Next" in state) == (state.get("End") is True):
+        yield Finding(SCHEMA, "A state has either a Next or End: true", location)
+
+
+def _examine_paths(state: State, location: str) -> Iterator[Finding]:
+    for field in _PATH_FIELDS:
+        if state.get(field) is not None:
+            yield from examine_path(state[field], f"{location}/{field}")
+    for holder in (state, *_objects(state.get("Catch"))):
+        if holder.get("ResultPath") is not None:
+            yield from examine_path(holder["ResultPath"], f"{location}/ResultPath", result=True)
+    for field in _TEMPLATE_FIELDS:
+        if field in state:
+            yield from _examine_template(state[field], f"{location}/{field}")
+    for field in ("Choices", "Catch"):
+        for position, rule in enumerate(_objects(state.get(field))):
+            if "Assign" in rule:
+                yield from _examine_template(
+                    rule["Assign"], f"{location}/{field}[{position}]/Assign"
+                )
+
+
+def _examine_template(template: Json, location: str) -> Iterator[Finding]:
+    if not isinstance(template, dict):
+        yield Finding(SCHEMA, "This is a JSON object", location)
+        return
+    yield from examine_template(template, location)
+
+
+def _examine_variables(state: State, location: str) -> Iterator[Finding]:
+    for holder in (state, *_objects(state.get("Choices")), *_objects(state.get("Catch"))):
+        assign = holder.get("Assign")
+        for key in assign if isinstance(assign, dict) else ():
+            name = key.removesuffix(".$")
+            if (
+                name == "states"
+                or len(name) > VARIABLE_NAME_CHARACTERS
+                or not _VARIABLE_NAME.match(name)
+            ):
+                yield Finding(SCHEMA, f"'{name}' is no name of a variable", f"{location}/Assign")
+
+
+def _examine_handlers(state: State, field: str, location: str) -> Iterator[Finding]:
+    rules = state.get(field)
+    if rules is None:
+        return
+    if not isinstance(rules, list):
+        yield Finding(SCHEMA, "This is an array", f"{location}/{field}")
+        return
+    for position, rule in enumerate(rules):
+        here = f"{location}/{field}[{position}]"
+        if not isinstance(rule, dict):
+            yield Finding(SCHEMA, "This is a JSON object", here)
+            continue
+        yield from _examine_errors(rule, position == len(rules) - 1, here)
+        yield from (_examine_retrier if field == "Retry" else _examine_catcher)(rule, here)
+
+
+def _examine_errors(rule: State, last: bool, location: str) -> Iterator[Finding]:
+    names = rule.get("ErrorEquals")
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        yield Finding(SCHEMA, "A non-empty array of strings", f"{location}/ErrorEquals")
+    elif "States.ALL" in names and (len(names) > 1 or not last):
+        yield Finding(
+            SCHEMA, "States.ALL stands alone and in the last rule", f"{location}/ErrorEquals"
+        )
+
+
+_RETRIER_NUMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "IntervalSeconds": ("an integer from 1", lambda n: _is_integer(n) and 1 <= n <= 99_999_999),
+    "MaxAttempts": ("an integer from 0", lambda n: _is_integer(n) and 0 <= n <= 99_999_999),
+    "MaxDelaySeconds": ("an integer from 1", lambda n: _is_integer(n) and 1 <= n < 31_622_400),
+    "BackoffRate": ("a number from 1.0", lambda n: _is_number(n) and n >= 1),
+    "JitterStrategy": ("FULL or NONE", lambda text: text in ("FULL", "NONE")),
+}
+
+
+def _examine_retrier(rule: State, location: str) -> Iterator[Finding]:
+    for field, (wanted, test) in _RETRIER_NUMBERS.items():
+        if field in rule and not test(rule[field]):
+            yield Finding(SCHEMA, f"{field} is {wanted}", f"{location}/{field}")
+    if "MaxDelaySeconds" in rule and rule["MaxDelaySeconds"] <= rule.get("IntervalSeconds", 1):
+        message = "MaxDelaySeconds is greater than IntervalSeconds"
+        yield Finding(SCHEMA, message, f"{location}/MaxDelaySeconds")
+    for field in sorted(set(rule) - set(_RETRIER_NUMBERS) - {"ErrorEquals", "Comment"}):
+        yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
+
+
+def _examine_catcher(rule: State, location: str) -> Iterator[Finding]:
+    if not isinstance(rule.get("Next"), str):
+        yield Finding(SCHEMA, "A catcher has a Next", f"{location}/Next")
+    allowed = {"ErrorEquals", "Next", "ResultPath", "Assign", "Comment"}
+    for field in sorted(set(rule) - allowed):
+        yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
+
+
+def _examine_task(state: State, location: str) -> Iterator[Finding]:
+    resource = state.get("Resource")
+    if not isinstance(resource, str) or not (
+        FUNCTION_ARN.match(resource) or INTEGRATION.match(resource)
+    ):
+        message = f"The resource '{resource}' is no ARN of a function or an integration"
+        yield Finding(SCHEMA, message, f"{location}/Resource")
+    for field in ("TimeoutSeconds", "HeartbeatSeconds"):
+        if field in state and not (_is_integer(state[field]) and state[field] > 0):
+            yield Finding(SCHEMA, f"{field} is a positive integer", f"{location}/{field}")
+        if field in state and f"{field}Path" in state:
+            yield Finding(SCHEMA, f"{field} stands twice", f"{location}/{field}Path")
+
+
+def _examine_wait(state: State, location: str) -> Iterator[Finding]:
+    fields = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
+    if sum(field in state for field in fields) != 1:
+        yield Finding(SCHEMA, f"A Wait state has exactly one of {', '.join(fields)}", location)
+    seconds = state.get("Seconds", 0)
+    if not _is_integer(seconds) or not 0 <= seconds <= 99_999_999:
+        yield Finding(SCHEMA, "Seconds is an integer from 0", f"{location}/Seconds")
+
+
+def _examine_choice(state: State, location: str) -> Iterator[Finding]:
+    choices = state.get("Choices")
+    if not isinstance(choices, list) or not choices:
+        yield Finding(SCHEMA, "A non-empty array", f"{location}/Choices")
+        return
+    for position, rule in enumerate(choices):
+        here = f"{location}/Choices[{position}]"
+        if not isinstance(rule, dict) or not isinstance(rule.get("Next"), str):
+            yield Finding(SCHEMA, "A rule has a Next", here)
+            continue
+        yield from _examine_rule(rule, here, {"Next", "Assign", "Comment"})
+
+
+def _examine_rule(rule: Json, location: str, extra: set[str]) -> Iterator[Finding]:
+    if not isinstance(rule, dict):
+        yield Finding(SCHEMA, "A rule is a JSON object", location)
+        return
+    found = [key for key in rule if key not in extra and key not in ("Variable", "Comment")]
+    if len(found) != 1:
+        yield Finding(SCHEMA, "A rule has exactly one comparison", location)
+        return
+    name, wanted = found[0], rule[found[0]]
+    if name in ("And", "Or", "Not"):
+        for part in wanted if isinstance(wanted, list) else [wanted]:
+            yield from _examine_rule(part, f"{location}/{name}", {"Comment"})
+        return
+    if name != "IsPresent" and name.removesuffix("Path") not in COMPARISONS:
+        yield Finding(SCHEMA, f"Field '{name}' is not supported", f"{location}/{name}")
+        return
+    yield from examine_path(rule.get("Variable"), f"{location}/Variable")
+    if name.endswith("Path"):
+        yield from examine_path(wanted, f"{location}/{name}")
+    elif not _fits(name, wanted):
+        yield Finding(SCHEMA, f"The value of {name} has the wrong type", f"{location}/{name}")
+
+
+def _fits(name: str, wanted: Json) -> bool:
+    if name.startswith(("Is", "Boolean")):
+        return isinstance(wanted, bool)
+    return _is_number(wanted) if name.startswith("Numeric") else isinstance(wanted, str)
+
+
+def _examine_parallel(state: State, location: str) -> Iterator[Finding]:
+    if not isinstance(state.get("Branches"), list) or not state["Branches"]:
+        yield Finding(SCHEMA, "A non-empty array", f"{location}/Branches")
+
+
+def _examine_map(state: State, location: str) -> Iterator[Finding]:
+    processor = state.get("ItemProcessor", state.get("Iterator"))
+    if not isinstance(processor, dict):
+        yield Finding(SCHEMA, "A Map state has an ItemProcessor", f"{location}/ItemProcessor")
+        return
+    label = state.get("Label")
+    if label is not None and not (
+        isinstance(label, str) and 0 < len(label) <= MAP_LABEL_CHARACTERS and _LABEL.match(label)
+    ):
+        yield Finding(
+            SCHEMA, "A label has 40 characters at most, none special", f"{location}/Label"
+        )
+    config = processor.get("ProcessorConfig", {})
+    mode = config.get("Mode", "INLINE") if isinstance(config, dict) else config
+    if mode not in ("INLINE", "DISTRIBUTED"):
+        yield Finding(SCHEMA, "Mode is INLINE or DISTRIBUTED", f"{location}/ItemProcessor")
+    if mode == "DISTRIBUTED" and config.get("ExecutionType") not in ("STANDARD", "EXPRESS"):
+        yield Finding(
+            SCHEMA,
+            "ExecutionType is STANDARD or EXPRESS",
+            f"{location}/ItemProcessor/ProcessorConfig",
+        )
+    distributed = {"ItemReader", "ItemBatcher", "ResultWriter", "ToleratedFailureCount"}
+    distributed |= {"ToleratedFailurePercentage"}
+    for field in sorted(distributed & set(state)) if mode == "INLINE" else ():
+        yield Finding(SCHEMA, f"Only a Distributed Map has a {field}", f"{location}/{field}")
+
+
+_RULES: dict[str, Callable[[State, str], Iterator[Finding]]] = {
+    "Task": _examine_task,
+    "Wait": _examine_wait,
+    "Choice": _examine_choice,
+    "Parallel": _examine_parallel,
+    "Map": _examine_map,
+}
+
+
+def _objects(rules: Json) -> list[State]:
+    return [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+
+
+def _is_integer(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,203 @@
+"""Task states: which integration a ``Resource`` names, timeouts, and the events of a task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
+from lokki_tf.testing.machines.frame import StateRun
+from lokki_tf.testing.machines.interpreter import DETAILS, Transition
+from lokki_tf.testing.machines.retries import HEARTBEAT_TIMEOUT, TIMEOUT
+from lokki_tf.testing.machines.services import Callback
+from lokki_tf.testing.machines.templates import evaluate
+from lokki_tf.testing.machines.values import Json, dump
+from lokki_tf.testing.machines.work import parameters, run_work
+
+FUNCTION_ARN = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?$")
+INTEGRATION = re.compile(
+    r"arn:[\w-]+:states:[\w-]*:\d*:(?P<service>(?:aws-sdk:)?[\w-]+):(?P<action>\w+)"
+    r"(?P<pattern>\.sync(?::2)?|\.waitForTaskToken)?$"
+)
+
+
+@dataclass(frozen=True)
+class Integration:
+    """A parsed ``Resource``.
+
+    Args:
+        service: ``lambda``, ``batch``, ``aws-sdk:s3`` and the like.
+        action: what of the service.
+        pattern: empty, ``.sync``, ``.sync:2`` or ``.waitForTaskToken``.
+    """
+
+    service: str
+    action: str
+    pattern: str
+
+
+def parse_resource(resource: str) -> Integration | None:
+    """Parse the ARN of a service integration; None if it is none."""
+    match = INTEGRATION.match(resource)
+    if match is None:
+        return None
+    return Integration(match["service"], match["action"], match["pattern"] or "")
+
+
+def run_task(run: StateRun) -> Transition:
+    """Run a Task state."""
+    return run_work(run, _attempt)
+
+
+def _attempt(run: StateRun, value: Json) -> Json:
+    resource = run.state["Resource"]
+    integration = parse_resource(resource)
+    if integration is None:
+        return _Events.of_function(run, resource).around(run, value, _direct_call(resource))
+    callback = _open_callback(run, integration)
+    try:
+        events = _Events.of_integration(run, integration)
+        return events.around(run, value, _integration_call(integration, callback))
+    finally:
+        run.task_token = None
+        if callback is not None:
+            run.frame.settings.callbacks.close(callback)
+
+
+Call = Callable[[StateRun, Json], Json]
+
+
+def _direct_call(resource: str) -> Call:
+    from lokki_tf.testing.machines.lambda_tasks import call_function
+
+    return lambda run, value: call_function(run.frame.settings.services, resource, value)
+
+
+def _integration_call(integration: Integration, callback: Callback | None) -> Call:
+    from lokki_tf.testing.machines.lambda_tasks import invoke
+    from lokki_tf.testing.machines.sdk_tasks import call_service
+
+    def call(run: StateRun, value: Json) -> Json:
+        services = run.frame.settings.services
+        if integration.service == "lambda" and integration.action == "invoke":
+            result = invoke(services, value)
+        else:
+            result = call_service(run, integration, value)
+        return result if callback is None else _wait_for_answer(run, callback)
+
+    return call
+
+
+def _open_callback(run: StateRun, integration: Integration) -> Callback | None:
+    if integration.pattern != ".waitForTaskToken":
+        return None
+    callback = run.frame.settings.callbacks.open()
+    run.task_token = callback.token
+    return callback
+
+
+def _wait_for_answer(run: StateRun, callback: Callback) -> Json:
+    heartbeat = _seconds(run, "HeartbeatSeconds")
+    while callback.heard.wait(heartbeat):
+        callback.heard.clear()
+        run.frame.permit.check()
+        if callback.failure is not None:
+            raise StateFailure(*callback.failure)
+        if callback.answered.is_set():
+            return callback.output
+    raise StateFailure(HEARTBEAT_TIMEOUT, "The task sent no heartbeat in time.")
+
+
+def _seconds(run: StateRun, field: str) -> float | None:
+    found = run.state.get(field)
+    if f"{field}Path" in run.state:
+        found = evaluate(run.state[f"{field}Path"], run.view(run.input), f"{field}Path")
+    if found is None:
+        return None
+    if not isinstance(found, int) or isinstance(found, bool) or found <= 0:
+        raise StateFailure(RUNTIME, f"{field} of the state '{run.name}' is no positive integer")
+    return float(found)
+
+
+@dataclass(frozen=True)
+class _Events:
+    """How the history calls what happens to a task."""
+
+    prefix: str
+    known: Mapping[str, Json]
+    scheduled: Callable[[Json], dict[str, Json]]
+
+    @classmethod
+    def of_function(cls, run: StateRun, resource: str) -> _Events:
+        return cls(
+            "LambdaFunction",
+            {},
+            lambda value: {"resource": resource, "input": dump(value), "inputDetails": DETAILS},
+        )
+
+    @classmethod
+    def of_integration(cls, run: StateRun, integration: Integration) -> _Events:
+        known = {
+            "resourceType": integration.service,
+            "resource": integration.action + integration.pattern,
+        }
+        region = run.frame.settings.services.region
+        return cls(
+            "Task", known, lambda value: {**known, "region": region, "parameters": dump(value)}
+        )
+
+    def around(self, run: StateRun, value: Json, call: Call) -> Json:
+        """Make the call, with its events before and after and the state's timeout."""
+        frame = run.frame
+        value = parameters(run, value)
+        timeout = _seconds(run, "TimeoutSeconds")
+        limit = {} if timeout is None else {"timeoutInSeconds": int(timeout)}
+        frame.event(f"{self.prefix}Scheduled", **self.scheduled(value), **limit)
+        frame.event(f"{self.prefix}Started", **self.known)
+        try:
+            result = _within(timeout, run, lambda: call(run, value))
+        except StateFailure as failure:
+            ending = "TimedOut" if failure.error in (TIMEOUT, HEARTBEAT_TIMEOUT) else "Failed"
+            details = {"error": failure.error, "cause": failure.cause}
+            frame.event(f"{self.prefix}{ending}", **self.known, **details)
+            raise
+        frame.event(
+            f"{self.prefix}Succeeded", **self.known, output=dump(result), outputDetails=DETAILS
+        )
+        return result
+
+
+def _within(timeout: float | None, run: StateRun, call: Callable[[], Json]) -> Json:
+    if timeout is None:
+        return _guarded(call)
+    done: SimpleQueue[tuple[Json, BaseException | None]] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((_guarded(call), None))
+        except (StateFailure, Stopped) as end:
+            done.put((None, end))
+
+    Thread(target=work, daemon=True).start()
+    try:
+        result, end = done.get(timeout=timeout)
+    except Empty:
+        raise StateFailure(
+            TIMEOUT, f"The state '{run.name}' took longer than {timeout:g} s."
+        ) from None
+    if end is not None:
+        raise end
+    return result
+
+
+def _guarded(call: Callable[[], Any]) -> Json:
+    try:
+        return call()
+    except (StateFailure, Stopped):
+        raise
+    except Exception as error:  # a fault of ours is shown as the task's failure, never as a hang
+        raise StateFailure(RUNTIME, f"{type(error).__name__}: {error}") from error

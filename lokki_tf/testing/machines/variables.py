@@ -1,0 +1,94 @@
+"""Workflow variables: scopes and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+
+from lokki_tf.testing.machines.failures import StateFailure, UndefinedVariable
+from lokki_tf.testing.machines.limits import DATA_LIMIT_EXCEEDED, VARIABLE_BYTES, VARIABLES_BYTES
+from lokki_tf.testing.machines.values import Json, dump, size
+
+
+class Budget:
+    """The bytes that the variables of one execution take together."""
+
+    def __init__(self) -> None:
+        self._used = 0
+        self._lock = Lock()
+
+    def change(self, by: int) -> None:
+        """Take or give back bytes.
+
+        Raises:
+            StateFailure: if the execution would hold too many.
+        """
+        with self._lock:
+            if self._used + by > VARIABLES_BYTES:
+                raise StateFailure(
+                    DATA_LIMIT_EXCEEDED,
+                    "The total size of the execution's variables exceeds 10 MiB.",
+                    terminal=True,
+                )
+            self._used += by
+
+
+class Variables:
+    """The variables of one scope: of the machine, a Parallel branch or a Map iteration.
+
+    Args:
+        budget: shared by all scopes of an execution.
+        outer: the scope around, which can be read but not assigned.
+    """
+
+    def __init__(self, budget: Budget, outer: Variables | None = None) -> None:
+        self._budget = budget
+        self._outer = outer
+        self._values: dict[str, Json] = {}
+        self._sizes: dict[str, int] = {}
+
+    def inner(self) -> Variables:
+        """Return a new scope inside this one."""
+        return Variables(self._budget, self)
+
+    def get(self, name: str) -> Json:
+        """Return a variable of this scope or of one around it.
+
+        Raises:
+            UndefinedVariable: if it has no value.
+        """
+        scope: Variables | None = self
+        while scope is not None:
+            if name in scope._values:
+                return scope._values[name]
+            scope = scope._outer
+        raise UndefinedVariable(name)
+
+    def assign(self, values: Mapping[str, Json]) -> dict[str, str]:
+        """Set variables of this scope, all or none.
+
+        Returns:
+            Each variable's JSON, as the history shows it.
+
+        Raises:
+            StateFailure: if a size limit is exceeded.
+        """
+        texts = {name: dump(value) for name, value in values.items()}
+        sizes = {name: size(text) for name, text in texts.items()}
+        for name, length in sizes.items():
+            _check(length, f"The size of the variable '{name}'")
+        _check(sum(sizes.values()), "The total size of the variables that one Assign sets")
+        self._budget.change(sum(sizes.values()) - sum(self._sizes.get(name, 0) for name in sizes))
+        self._values.update(values)
+        self._sizes.update(sizes)
+        return texts
+
+    def release(self) -> None:
+        """Give back this scope's bytes, because it has ended."""
+        self._budget.change(-sum(self._sizes.values()))
+        self._values, self._sizes = {}, {}
+
+
+def _check(length: int, what: str) -> None:
+    if length > VARIABLE_BYTES:
+        raise StateFailure(DATA_LIMIT_EXCEEDED, f"{what} exceeds 256 KiB.", terminal=True)

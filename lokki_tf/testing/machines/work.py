@@ -1,0 +1,71 @@
+"""What Task, Parallel and Map share: parameters, result, retries, catchers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lokki_tf.testing.machines.failures import StateFailure
+from lokki_tf.testing.machines.flow import assigned, effective_input, following, output
+from lokki_tf.testing.machines.frame import StateRun
+from lokki_tf.testing.machines.interpreter import Transition, describe
+from lokki_tf.testing.machines.limits import check_payload
+from lokki_tf.testing.machines.retries import Retriers, matches
+from lokki_tf.testing.machines.templates import fill, place
+from lokki_tf.testing.machines.values import Json, dump
+
+Attempt = Callable[[StateRun, Json], Json]
+
+
+def run_work(run: StateRun, attempt: Attempt) -> Transition:
+    """Run a state that may be retried and caught.
+
+    Args:
+        run: the visit.
+        attempt: does the work once, from the effective input to the raw result.
+
+    Raises:
+        StateFailure: if no retrier and no catcher takes the error.
+    """
+    retriers = Retriers(run.state.get("Retry", ()))
+    while True:
+        try:
+            return _once(run, attempt)
+        except StateFailure as failure:
+            delay = retriers.delay(failure)
+            if delay is None:
+                return _caught(run, failure)
+            run.frame.permit.wait(delay * run.frame.settings.retry_delay_scale)
+            run.retry_count += 1
+
+
+def parameters(run: StateRun, value: Json) -> Json:
+    """Apply ``Parameters``; what comes of it is a payload too.
+
+    Raises:
+        StateFailure: if it is too large.
+    """
+    if "Parameters" not in run.state:
+        return value
+    filled = fill(run.state["Parameters"], run.view(value))
+    check_payload(dump(filled), run.name)
+    return filled
+
+
+def _once(run: StateRun, attempt: Attempt) -> Transition:
+    result = attempt(run, effective_input(run))
+    check_payload(dump(result), run.name, catchable=True)
+    selected = result
+    if "ResultSelector" in run.state:
+        selected = fill(run.state["ResultSelector"], run.view(result))
+    placed = place(run.input, selected, run.state.get("ResultPath", "$"))
+    return Transition(output(run, placed), following(run), assigned(run, result))
+
+
+def _caught(run: StateRun, failure: StateFailure) -> Transition:
+    for catcher in run.state.get("Catch", ()):
+        if matches(catcher, failure):
+            error = describe(failure)
+            values: dict[str, Json] = fill(catcher.get("Assign", {}), run.view(error))
+            placed = place(run.input, error, catcher.get("ResultPath", "$"))
+            return Transition(placed, catcher["Next"], values)
+    raise failure

@@ -1,0 +1,33 @@
+"""What moto 5.2.5 lacks, one gap a function; nothing else changes moto.
+
+======================  ============================================================================
+module                  gap
+======================  ============================================================================
+``lambda_functions``    functions run in Docker only; ``Qualifier`` of Invoke is not read
+``lambda_settings``     functions forget their logging, their tracing when it is updated, and more
+``state_machines``      executions do nothing, or run in an interpreter without limits;
+                        ``ValidateStateMachineDefinition``, ``ListStateMachineVersions`` and
+                        ``StartSyncExecution`` are missing; an execution without a name gets the
+                        name None
+``storage``             bucket policies deny whatever has a condition
+======================  ============================================================================
+"""
+
+from __future__ import annotations
+
+from lokki_tf.testing.account import Account
+
+
+def close_gaps(account: Account) -> None:
+    """Complete moto, before its server starts."""
+    from lokki_tf.testing.moto_gaps import (
+        lambda_functions,
+        lambda_settings,
+        state_machines,
+        storage,
+    )
+
+    lambda_functions.run_functions(account)
+    lambda_settings.keep_settings()
+    state_machines.run_machines(account)
+    storage.allow_by_bucket_policies()

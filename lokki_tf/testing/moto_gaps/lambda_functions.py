@@ -1,0 +1,167 @@
+"""Gap: moto runs Lambda functions in Docker, or not at all."""
+
+from __future__ import annotations
+
+import base64
+import json
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote
+
+from lokki_tf.testing.account import ACCOUNT_ID, Account
+from lokki_tf.testing.functions.runner import REQUEST_BYTES, Function, Outcome
+from lokki_tf.testing.machines.services import Invocation, ServiceError
+
+_EVENT_BYTES = 1_048_576
+_LOG_TAIL_BYTES = 4096
+
+
+def run_functions(account: Account) -> None:
+    """Let Invoke, and services that invoke functions, run them in worker processes."""
+    from moto.awslambda.models import LambdaFunction
+    from moto.awslambda.responses import LambdaResponse
+
+    def invoke_lambda(self: Any, event: Any = None) -> tuple[str, bool, str]:
+        # What moto's other services call, such as a subscription of SNS.
+        text = event if isinstance(event, str) else json.dumps(event)
+        outcome = account.runner.invoke(_function(self, self.function_arn), text.encode())
+        return outcome.payload.decode(), outcome.error is not None, outcome.log
+
+    def respond(self: Any) -> tuple[int, dict[str, str], bytes]:
+        return _respond(account, self)
+
+    setattr(LambdaFunction, "_invoke_lambda", invoke_lambda)  # noqa: B010
+    setattr(LambdaResponse, "invoke", respond)  # noqa: B010
+
+
+def invoke(
+    account: Account,
+    region: str,
+    name: str,
+    payload: bytes,
+    *,
+    qualifier: str | None = None,
+    kind: str = "RequestResponse",
+) -> Invocation:
+    """Invoke a function by name or ARN.
+
+    Raises:
+        ServiceError: if Lambda refuses.
+    """
+    function, outcome = _invoke(account, region, name, payload, qualifier, kind)
+    if outcome is None:
+        return Invocation(b"", status=202 if kind == "Event" else 204)
+    return Invocation(outcome.payload, outcome.error, function.version, outcome.request_id)
+
+
+def _invoke(
+    account: Account, region: str, name: str, payload: bytes, qualifier: str | None, kind: str
+) -> tuple[Function, Outcome | None]:
+    found = _find(region, name, qualifier)
+    _check_size(payload, kind)
+    _check_json(payload)
+    function = _function(found, found.function_arn)
+    if kind == "DryRun":
+        return function, None
+    if kind == "Event":
+        Thread(target=account.runner.invoke, args=(function, payload), daemon=True).start()
+        return function, None
+    return function, account.runner.invoke(function, payload)
+
+
+def _check_size(payload: bytes, kind: str) -> None:
+    limit = _EVENT_BYTES if kind == "Event" else REQUEST_BYTES
+    if len(payload) > limit:
+        raise ServiceError(
+            "RequestTooLargeException",
+            f"Request must be smaller than {limit} bytes for the InvokeFunction operation",
+            status=413,
+        )
+
+
+def _check_json(payload: bytes) -> None:
+    try:
+        json.loads(payload)
+    except ValueError as error:
+        raise ServiceError(
+            "InvalidRequestContentException", f"Could not parse request body into json: {error}"
+        ) from None
+
+
+def _find(region: str, name: str, qualifier: str | None) -> Any:
+    from moto.awslambda.models import lambda_backends
+    from moto.core.exceptions import ServiceException
+
+    if name.startswith("arn:"):
+        _, _, _, region, owner, _, name, *rest = name.split(":")
+        qualifier = rest[0] if rest else qualifier
+    else:
+        owner = ACCOUNT_ID
+    try:
+        return lambda_backends[owner][region].get_function(name, qualifier)
+    except Exception as error:
+        if not isinstance(error, ServiceException) and not hasattr(error, "error_type"):
+            raise
+        message = getattr(error, "message", str(error))
+        raise ServiceError("ResourceNotFoundException", message, status=404) from None
+
+
+def _function(found: Any, arn: str) -> Function:
+    if found.package_type != "Zip":
+        raise ServiceError(
+            "InvalidRuntimeException",
+            f"The local AWS runs no images: {found.function_name} is one",
+            status=502,
+        )
+    return Function(
+        name=found.function_name,
+        arn=arn,
+        version=str(found.version)
+        if str(found.version).isdigit() and ":" in arn[-8:]
+        else "$LATEST",
+        handler=found.handler,
+        runtime=found.run_time,
+        timeout=float(found.timeout),
+        memory=int(found.memory_size),
+        environment=found.environment_vars,
+        code=found.code_bytes,
+        layers=_layers(found),
+        log_group=found.logs_group_name,
+    )
+
+
+def _layers(found: Any) -> tuple[bytes, ...]:
+    from moto.awslambda.models import lambda_backends
+
+    backend = lambda_backends[found.account_id][found.region]
+    versions = (backend.layers_versions_by_arn(layer["Arn"]) for layer in found.layers)
+    return tuple(version.code_bytes for version in versions if version is not None)
+
+
+def _respond(account: Account, response: Any) -> tuple[int, dict[str, str], bytes]:
+    name = unquote(response.path.rsplit("/", 2)[-2])
+    kind = response.headers.get("X-Amz-Invocation-Type") or "RequestResponse"
+    # moto asks for "qualifier", which is never there: the query says "Qualifier".
+    qualifier = response.querystring.get("Qualifier", [None])[0]
+    body = response.body or b"{}"
+    payload = body.encode() if isinstance(body, str) else body
+    try:
+        function, outcome = _invoke(account, response.region, name, payload, qualifier, kind)
+    except ServiceError as error:
+        return _refusal(error)
+    headers = {"content-type": "application/json", "x-amz-executed-version": function.version}
+    if outcome is None:
+        status = 202 if kind == "Event" else 204
+        return status, {**headers, "status": str(status)}, b""
+    headers["x-amzn-RequestId"] = outcome.request_id
+    if outcome.error is not None:
+        headers["x-amz-function-error"] = outcome.error
+    if response.headers.get("X-Amz-Log-Type") == "Tail":
+        tail = outcome.log.encode()[-_LOG_TAIL_BYTES:]
+        headers["x-amz-log-result"] = base64.b64encode(tail).decode()
+    return 200, headers, outcome.payload
+
+
+def _refusal(error: ServiceError) -> tuple[int, dict[str, str], bytes]:
+    headers = {"x-amzn-errortype": error.code, "status": str(error.status)}
+    return error.status, headers, json.dumps({"Type": "User", "Message": error.message}).encode()

@@ -1,0 +1,64 @@
+"""Gap: moto forgets some settings of Lambda functions, so that a plan after apply is not empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_KEPT = ("LoggingConfig", "DeadLetterConfig", "FileSystemConfigs")
+"""What moto does not keep at all."""
+_ATTRIBUTES = {"TracingConfig": "tracing_config", "KMSKeyArn": "kms_key_arn"}
+"""What moto keeps when a function is created and ignores when it is updated."""
+
+
+def keep_settings() -> None:
+    """Let functions keep all their settings, at creation and at updates."""
+    from moto.awslambda.models import LambdaFunction
+
+    create, update = LambdaFunction.__init__, LambdaFunction.update_configuration
+    configuration, update_code = LambdaFunction.get_configuration, LambdaFunction.update_function_code
+
+    def init(self: Any, account_id: str, spec: dict[str, Any], *rest: Any, **more: Any) -> None:
+        self.kept_settings = {}
+        create(self, account_id, spec, *rest, **more)
+        _keep(self, spec)
+
+    def update_configuration(self: Any, config_updates: dict[str, Any]) -> dict[str, Any]:
+        _keep(self, config_updates)
+        for name, attribute in _ATTRIBUTES.items():
+            if name in config_updates:
+                setattr(self, attribute, config_updates[name])
+        if "EphemeralStorage" in config_updates:
+            self.ephemeral_storage = config_updates["EphemeralStorage"]["Size"]
+        update(self, config_updates)
+        found: dict[str, Any] = self.get_configuration()
+        return found
+
+    def update_function_code(self: Any, updated_spec: dict[str, Any]) -> dict[str, Any]:
+        if "Architectures" in updated_spec:
+            self.architectures = updated_spec["Architectures"]
+        return update_code(self, updated_spec)
+
+    def get_configuration(self: Any, on_create: bool = False) -> dict[str, Any]:
+        return {**configuration(self, on_create), **self.kept_settings}
+
+    for name, replacement in {
+        "__init__": init,
+        "update_configuration": update_configuration,
+        "update_function_code": update_function_code,
+        "get_configuration": get_configuration,
+    }.items():
+        setattr(LambdaFunction, name, replacement)
+
+
+def _keep(function: Any, spec: Mapping[str, Any]) -> None:
+    kept = {name: spec[name] for name in _KEPT if spec.get(name)}
+    if "LoggingConfig" in kept:
+        logging = {"LogFormat": "Text", **kept["LoggingConfig"]}
+        if logging["LogFormat"] == "JSON":
+            logging = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", **logging}
+        logging.setdefault("LogGroup", f"/aws/lambda/{function.function_name}")
+        function.logs_group_name = logging["LogGroup"]
+        kept["LoggingConfig"] = logging
+    # A function that is updated gets a new dict: its published versions keep theirs.
+    function.kept_settings = {**function.kept_settings, **kept}

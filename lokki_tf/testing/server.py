@@ -1,0 +1,66 @@
+"""The child process of a local AWS: ``python -m lokki_tf.testing.server``.
+
+It prints the URL that it listens on, serves, and ends when its standard input closes,
+which happens at the latest when its parent ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from threading import Thread
+from typing import Any
+
+from lokki_tf.testing.account import ACCESS_KEY, Account, settings_from
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    os.environ.update({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "local"})
+    os.environ.pop("AWS_PROFILE", None)
+    from werkzeug.serving import make_server
+
+    server = make_server(
+        "127.0.0.1", 0, _late_application, threaded=True, request_handler=_request_handler()
+    )
+    account = Account(f"http://127.0.0.1:{server.server_port}", settings_from())
+    _application.append(_build(account))
+    Thread(target=server.serve_forever, daemon=True).start()
+    print(account.endpoint, flush=True)
+    sys.stdin.read()
+    account.close()
+    os._exit(0)  # threads of executions may still run, and nobody waits for them
+
+
+_application: list[Any] = []
+
+
+def _late_application(environ: dict[str, Any], start_response: Any) -> Any:
+    # A server has its port only when it has an application, and ours needs to know the port.
+    return _application[0](environ, start_response)
+
+
+def _build(account: Account) -> Any:
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    from lokki_tf.testing.control import Control
+    from lokki_tf.testing.moto_gaps import close_gaps
+
+    close_gaps(account)
+    return Control(account, DomainDispatcherApplication(create_backend_app))
+
+
+def _request_handler() -> type:
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+    class QuietRequestHandler(MotoRequestHandler):
+        """Requests are not logged: terraform alone makes hundreds."""
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Say nothing."""
+
+    return QuietRequestHandler
+
+
+if __name__ == "__main__":
+    main()

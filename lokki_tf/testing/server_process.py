@@ -1,0 +1,76 @@
+"""The server of a local AWS, seen from the process that starts it."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+from lokki_tf.testing.account import ServerSettings, settings_to
+from lokki_tf.testing.control import PREFIX
+from lokki_tf.testing.errors import LocalAwsError, missing_packages
+
+_NEEDED = ("moto", "boto3", "flask", "flask_cors", "werkzeug")
+
+
+class ServerProcess:
+    """A running server.
+
+    Args:
+        settings: how it behaves.
+
+    Raises:
+        MissingToolError: if moto is not installed.
+        LocalAwsError: if it does not start.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        for name in _NEEDED:
+            if importlib.util.find_spec(name) is None:
+                raise missing_packages(ImportError(name=name))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "lokki_tf.testing.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **settings_to(settings), "PYTHONPATH": os.pathsep.join(sys.path)},
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self.endpoint_url = self._process.stdout.readline().strip()
+        if not self.endpoint_url:
+            raise LocalAwsError("The server of the local AWS did not start; see its output above.")
+
+    def ask(self, action: str, request: dict[str, Any], timeout: float = 60.0) -> Any:
+        """Ask what is no API of AWS.
+
+        Raises:
+            LocalAwsError: if the server refuses.
+        """
+        address = urlsplit(self.endpoint_url)
+        connection = http.client.HTTPConnection(
+            str(address.hostname), address.port, timeout=timeout
+        )
+        try:
+            connection.request("POST", PREFIX + action, json.dumps(request).encode())
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise LocalAwsError(f"{answer['error']}: {answer['message']}")
+        return answer
+
+    def close(self) -> None:
+        """End the server and all that runs in it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

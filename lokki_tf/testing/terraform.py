@@ -1,0 +1,152 @@
+"""Terraform against a local AWS, leaving no trace in the configuration's folder.
+
+State, plugins and lock file stay in a folder of the local AWS: a later ``terraform apply`` for the
+real account finds the configuration as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lokki_tf.errors import MissingToolError
+from lokki_tf.testing.errors import TerraformFailed
+
+SLOW = ("aws_s3_bucket_lifecycle_configuration",)
+"""Resources for which the provider waits long, whoever answers: this one 55 seconds."""
+
+_OVERRIDE = "local_aws_override.tf.json"
+_LOCK = ".terraform.lock.hcl"
+_CHANGES = 2
+_PARALLELISM = "-parallelism=30"
+# AWS_ENDPOINT_URL covers all services; these have no variable.
+_PROVIDER = {
+    "s3_use_path_style": True,
+    "skip_credentials_validation": True,
+    "skip_metadata_api_check": True,
+    "skip_region_validation": True,
+}
+
+
+class Terraform:
+    """One folder with a configuration.
+
+    Args:
+        folder: where it is.
+        scratch: where state and plugins go.
+        environment: the variables of the account to deploy to.
+        skip: types of resources that are left out, as far as they stand in ``*.tf.json``.
+
+    Raises:
+        MissingToolError: if there is no ``terraform``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        scratch: Path,
+        environment: Mapping[str, str],
+        skip: Collection[str] = SLOW,
+    ) -> None:
+        if shutil.which("terraform") is None:
+            raise MissingToolError(
+                "The program `terraform` is not on the path.",
+                remedy="Install it from https://developer.hashicorp.com/terraform/install",
+            )
+        self._folder = folder.resolve()
+        self._skip = skip
+        name = hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]
+        self._scratch = scratch / name
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        own = {"TF_IN_AUTOMATION": "1", "TF_DATA_DIR": str(self._scratch / "data")}
+        self._environment = {**os.environ, **environment, **own}
+        self._environment.pop("AWS_PROFILE", None)
+
+    def apply(self, variables: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Initialise and apply, and return the outputs."""
+        self._run("init")
+        self._run("apply", "-auto-approve", _PARALLELISM, *_values(variables))
+        outputs = json.loads(self._run("output", "-json"))
+        return {name: output["value"] for name, output in outputs.items()}
+
+    def plan_is_empty(self, variables: Mapping[str, Any] | None) -> bool:
+        """Return whether a plan would change nothing."""
+        done = self._call("plan", "-detailed-exitcode", _PARALLELISM, *_values(variables))
+        if done.returncode not in (0, _CHANGES):
+            raise self._failed("plan", done)
+        return done.returncode == 0
+
+    def plan(self, variables: Mapping[str, Any] | None) -> str:
+        """Return what a plan would change, as Terraform prints it."""
+        return self._run("plan", _PARALLELISM, *_values(variables))
+
+    def destroy(self, variables: Mapping[str, Any] | None) -> None:
+        """Destroy all that was applied."""
+        self._run("destroy", "-auto-approve", _PARALLELISM, *_values(variables))
+
+    def _run(self, command: str, *arguments: str) -> str:
+        done = self._call(command, *arguments)
+        if done.returncode != 0:
+            raise self._failed(command, done)
+        return done.stdout
+
+    def _call(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        options = () if command == "output" else ("-input=false",)
+        with self._overridden():
+            return subprocess.run(
+                ["terraform", command, "-no-color", *options, *arguments],
+                cwd=self._folder,
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+    def _failed(self, command: str, done: subprocess.CompletedProcess[str]) -> TerraformFailed:
+        said = done.stderr.strip() or done.stdout.strip()
+        return TerraformFailed(f"`terraform {command}` in {self._folder} failed:\n{said}")
+
+    @contextmanager
+    def _overridden(self) -> Iterator[None]:
+        """Put the override and the lock file into the folder for the time of a command."""
+        override, lock = self._folder / _OVERRIDE, self._folder / _LOCK
+        kept = self._scratch / _LOCK
+        own_lock = not lock.exists()
+        override.write_text(json.dumps(self._override(), indent=2))
+        if own_lock and kept.exists():
+            shutil.copy(kept, lock)
+        try:
+            yield
+        finally:
+            override.unlink()
+            if own_lock and lock.exists():
+                shutil.move(lock, kept)
+
+    def _override(self) -> dict[str, Any]:
+        backend = {"local": {"path": str(self._scratch / "terraform.tfstate")}}
+        skipped: dict[str, dict[str, Any]] = {}
+        for path in sorted(self._folder.glob("*.tf.json")):
+            resources = json.loads(path.read_text()).get("resource", {})
+            for kind in self._skip:
+                for name in resources.get(kind, {}):
+                    skipped.setdefault(kind, {})[name] = {"count": 0}
+        return {
+            "terraform": {"backend": backend},
+            "provider": {"aws": _PROVIDER},
+            **({"resource": skipped} if skipped else {}),
+        }
+
+
+def _values(variables: Mapping[str, Any] | None) -> list[str]:
+    given = (variables or {}).items()
+    return [
+        f"-var={name}={value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in given
+    ]

@@ -1,0 +1,197 @@
+"""Compiled machines: their shape, their variables, their limits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden_files import agrees_with_golden
+from hypothesis import given, settings
+from strategies import pipelines
+
+from lokki_tf import Pipeline, RetryConfig, step
+from lokki_tf.asl import compile_machine, quotas
+from lokki_tf.checks import check_machine
+from lokki_tf.errors import LimitError
+
+
+@step
+def load(day: str) -> list[int]:
+    """Loads a day."""
+    return []
+
+
+@step(retry=RetryConfig(retries=3, delay=0.5, exceptions=(ConnectionError,), max_delay=9))
+def clean(rows: Any, bound: Any = (1, 2)) -> Any:
+    return rows
+
+
+@step
+def count(rows: Any) -> int:
+    return len(rows)
+
+
+@step(name="put-together", expected_seconds=3)
+def put_together(**parts: Any) -> Any:
+    return parts
+
+
+def representative() -> Pipeline:
+    rows = load("2024-01-01")
+    cleaned = clean(rows, bound=({"x"}, b"y"))
+    numbers = [count(rows), count(cleaned), {"inner": count([cleaned, "${x} %{y}"])}]
+    return Pipeline(
+        "representative",
+        steps=[put_together(rows=rows, numbers=numbers, awkward={"a.$": "$"})],
+        description="Two ways through the same rows",
+    )
+
+
+def test_the_representative_machine_is_as_reviewed(request: pytest.FixtureRequest) -> None:
+    """The machine of a pipeline with branches, retries and odd literals is the golden one."""
+    text = compile_machine(representative().definition).text
+    agrees_with_golden(request, "representative.statemachine.json", text)
+
+
+def states_of(machine: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    waiting = [machine]
+    while waiting:
+        scope = waiting.pop()
+        for name, state in scope["States"].items():
+            assert name not in found
+            found[name] = state
+            waiting.extend(state.get("Branches", []))
+    return found
+
+
+@given(pipeline=pipelines(most=12))
+@settings(max_examples=150, deadline=None)
+def test_every_machine_is_sound(pipeline: Pipeline) -> None:
+    """No undefined variable, no shared name, no unreached state, and no state that does nothing."""
+    machine = compile_machine(pipeline.definition)
+    assert check_machine(machine.definition) == []
+    states = states_of(machine.definition)
+    assert {s["Type"] for s in states.values()} <= {"Task", "Parallel"}
+    assert {n for n, s in states.items() if s["Type"] == "Task"} == {
+        node.name for node in pipeline.graph.nodes
+    }
+    assert all(len(name) <= quotas.STATE_NAME_LENGTH for name in states)
+
+
+def test_the_output_names_terminal_nodes() -> None:
+    """The execution's output is an object from each terminal node's name to its envelope."""
+    machine = compile_machine(Pipeline("p", steps=[put_together(a=1)]).definition).definition
+    assert machine["States"]["put-together"]["ResultSelector"] == {"put-together.$": "$.Payload"}
+
+
+def test_names_that_differ_in_a_hyphen_stay_apart() -> None:
+    """Nodes whose names become the same identifier have variables of their own."""
+
+    @step(name="a-b")
+    def first() -> int:
+        return 1
+
+    @step(name="a_b")
+    def second() -> int:
+        return 2
+
+    x, y = first(), second()
+    pipeline = Pipeline("p", steps=[count([x, y]), count([y, x])])
+    assert check_machine(compile_machine(pipeline.definition).definition) == []
+
+
+def test_a_step_named_states_does_not_take_the_reserved_variable() -> None:
+    """$states is Step Functions' own name."""
+
+    @step(name="states")
+    def states() -> int:
+        return 1
+
+    machine = compile_machine(Pipeline("p", steps=[count(states())]).definition).definition
+    assert "states.$" not in machine["States"]["states"]["Assign"]
+
+
+def test_large_literals_stand_in_the_bucket() -> None:
+    """A literal beyond 4 kB is an object that the definition refers to."""
+    machine = compile_machine(Pipeline("p", steps=[count(["x" * 5_000])]).definition)
+    assert len(machine.objects) == 1
+    assert len(machine.text) < 2_000
+
+
+def test_twelve_results_of_60_kb_cannot_overflow_their_consumer() -> None:
+    """Inline limits of results that meet add up to less than a state may hold."""
+    calls = [count([number]) for number in range(12)]
+    machine = compile_machine(Pipeline("p", steps=[clean(calls)]).definition)
+    limits = [limit for name, limit in machine.limits.items() if name != "clean"]
+    assert 20_000 < min(limits)
+    assert sum(limits) < quotas.STATE_BYTES
+
+
+def test_a_lone_result_may_fill_a_state() -> None:
+    """A result that meets no other has nearly all of a state's 256 KiB."""
+    machine = compile_machine(Pipeline("p", steps=[count(load("d"))]).definition)
+    assert all(limit > 250_000 for limit in machine.limits.values())
+
+
+def test_more_results_than_references_fit_are_refused() -> None:
+    """A step that takes 1,000 results is an error that tells the way out."""
+    calls = [count([number]) for number in range(1_000)]
+    with pytest.raises(LimitError, match=r"takes 1000 results.*\n.*map"):
+        compile_machine(Pipeline("p", steps=[clean(calls)]).definition)
+
+
+def test_a_definition_beyond_a_megabyte_is_refused() -> None:
+    """Step Functions takes 1,048,576 bytes of definition."""
+    call: Any = 0
+    for _ in range(1_700):
+        call = clean(call, bound="x" * 300)
+    with pytest.raises(LimitError, match="1,048,576"):
+        _ = compile_machine(Pipeline("p", steps=[call]).definition).text
+
+
+def test_compiling_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Sets in literals have no order, and yet the machine's text is always the same."""
+    import subprocess
+    import sys
+
+    code = (
+        "from lokki_tf import step, Pipeline\n"
+        "from lokki_tf.asl import compile_machine\n"
+        "from lokki_tf.authoring import places\n"
+        "@step\ndef f(a, b=None): return a\n"
+        "x, y = f({'p','q','r','s'}), f(frozenset('abcdef'))\n"
+        "p = Pipeline('p', steps=[f({x, y, 'z', 'w'}, b={('k',): {'m','n'}})])\n"
+        "m = compile_machine(p.definition)\nprint(m.text, m.objects)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    texts = {
+        subprocess.run(
+            [sys.executable, str(script)],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(texts) == 1
+
+
+def test_retries_have_the_numbers_of_the_configuration() -> None:
+    """MaxAttempts equals retries; waits are whole seconds of at least 1."""
+    machine = compile_machine(Pipeline("p", steps=[clean(1)]).definition).definition
+    transient, own = machine["States"]["clean"]["Retry"]
+    assert "Lambda.TooManyRequestsException" in transient["ErrorEquals"]
+    assert own == {
+        "ErrorEquals": ["ConnectionError"],
+        "IntervalSeconds": 1,
+        "MaxAttempts": 3,
+        "BackoffRate": 2.0,
+        "MaxDelaySeconds": 9,
+    }
+    sent = machine["States"]["clean"]["Parameters"]["Payload"]
+    assert json.dumps(sent["retry"]) == '["builtins.ConnectionError"]'

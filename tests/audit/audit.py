@@ -1,0 +1,151 @@
+"""Holds what is generated against validators that others wrote.
+
+    python tests/audit/audit.py
+
+Installs, into ``.audit``: asl-validator and AWS's language service (npm), and checkov (pip).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / ".audit"
+EXAMPLES = sorted(ROOT.glob("tests/audit/pipelines/*.py"))
+NPM = ("asl-validator@4.0.0", "amazon-states-language-service@1.16.1")
+# A user's choice, each: reserved concurrency, a dead letter queue, a VPC, code signing;
+# customer-managed keys; a bucket's access log, replication and event notifications.
+CHOICES = {
+    "CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117", "CKV_AWS_272", "CKV_AWS_158", "CKV_AWS_297",
+    "CKV_AWS_18", "CKV_AWS_144", "CKV2_AWS_62",
+}  # fmt: skip
+
+
+def audit() -> int:
+    """Prints what each validator says of each pipeline; returns the exit code."""
+    install()
+    problems = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for source in EXAMPLES:
+            folder = synthesize(source, Path(scratch))
+            machine = Path(scratch) / f"{source.stem}.asl.json"
+            problems += report(f"{source.stem}: asl-validator", asl_validator(machine))
+            problems += report(f"{source.stem}: AWS language service", language_service(machine))
+            problems += report(f"{source.stem}: variables", own_checks(machine))
+            problems += report(f"{source.stem}: checkov", checkov(folder))
+    print("clean" if not problems else f"{problems} problems")
+    return 1 if problems else 0
+
+
+def install() -> None:
+    """The tools, once."""
+    TOOLS.mkdir(exist_ok=True)
+    if not (TOOLS / "node_modules").exists():
+        command = ["npm", "install", "--silent", "--prefix", str(TOOLS), *NPM]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    if not (TOOLS / "venv" / "bin" / "checkov").exists():
+        venv.create(TOOLS / "venv", with_pip=True)
+        pip = [str(TOOLS / "venv" / "bin" / "pip"), "install", "--quiet", "uv"]
+        subprocess.run(pip, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        uv = [str(TOOLS / "venv" / "bin" / "uv"), "pip", "install", "--quiet", "checkov"]
+        python = ["--python", str(TOOLS / "venv" / "bin" / "python")]
+        subprocess.run([*uv, *python], check=True)
+
+
+def synthesize(source: Path, scratch: Path) -> Path:
+    """Writes a pipeline's Terraform and machine; returns the stack's folder."""
+    code = (
+        "import json, runpy, sys\n"
+        f"pipe = runpy.run_path({str(source)!r})['pipe']\n"
+        f"made = pipe.synth({str(scratch)!r})\n"
+        f"text = json.dumps(pipe.generate_step_functions(), indent=1)\n"
+        f"open({str(scratch / (source.stem + '.asl.json'))!r}, 'w').write(text)\n"
+        "print(made.folder)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=source.parent
+    )
+    return Path(done.stdout.strip().splitlines()[-1])
+
+
+def asl_validator(machine: Path) -> list[str]:
+    """What asl-validator objects to."""
+    program = TOOLS / "node_modules" / ".bin" / "asl-validator"
+    done = subprocess.run(
+        [str(program), "--json-path", str(machine)], capture_output=True, text=True, check=False
+    )
+    return [] if done.returncode == 0 else (done.stdout + done.stderr).strip().splitlines()
+
+
+def language_service(machine: Path) -> list[str]:
+    """What AWS's language service, which its editors use, objects to."""
+    script = """
+    const fs = require("fs");
+    const {getLanguageService, TextDocument} = require("amazon-states-language-service");
+    const document = TextDocument.create("m", "asl", 1, fs.readFileSync(process.argv[1], "utf8"));
+    const service = getLanguageService({});
+    service.doValidation(document, service.parseJSONDocument(document)).then(found => {
+      for (const one of found) console.log(`line ${one.range.start.line + 1}: ${one.message}`);
+    });
+    """
+    done = subprocess.run(
+        ["node", "-e", script, str(machine)], capture_output=True, text=True, check=True, cwd=TOOLS
+    )
+    return done.stdout.strip().splitlines()
+
+
+def own_checks(machine: Path) -> list[str]:
+    """What our own rules find: undefined variables, unknown parameters."""
+    from lokki_tf.checks import check_machine
+
+    return [finding.message for finding in check_machine(json.loads(machine.read_text()))]
+
+
+def checkov(folder: Path) -> list[str]:
+    """Failed checks that are no user's choice."""
+    program = TOOLS / "venv" / "bin" / "checkov"
+    done = subprocess.run(
+        [
+            str(program),
+            "-f",
+            str(folder / "cdk.tf.json"),
+            "-o",
+            "json",
+            "--quiet",
+            "--compact",
+            "--skip-download",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    reports = json.loads(done.stdout)
+    failed = [
+        check
+        for one in (reports if isinstance(reports, list) else [reports])
+        for check in one.get("results", {}).get("failed_checks", [])
+    ]
+    return sorted(
+        {
+            f"{check['check_id']} {check['resource']}: {check['check_name']}"
+            for check in failed
+            if check["check_id"] not in CHOICES
+        }
+    )
+
+
+def report(title: str, problems: list[str]) -> int:
+    """Prints a validator's verdict; returns how many problems there are."""
+    print(f"{title}: {'ok' if not problems else ''}")
+    for problem in problems:
+        print(f"  {problem}")
+    return len(problems)
+
+
+if __name__ == "__main__":
+    sys.exit(audit())

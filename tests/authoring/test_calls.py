@@ -1,0 +1,251 @@
+"""Steps, calls, and the graph that is built of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lokki_tf import Pipeline, RetryConfig, step
+from lokki_tf.errors import BindingError, CycleError, NamingError, OptionError, PlaceholderError
+from lokki_tf.model import Group, Literal, Output
+
+
+@step
+def one(value: Any = 1) -> Any:
+    return value
+
+
+@step
+def two(left: Any, right: Any) -> Any:
+    return (left, right)
+
+
+@step
+def spread(first: Any, *rest: Any, key: Any = None, **more: Any) -> Any:
+    return (first, rest, key, more)
+
+
+@step
+def positional(first: Any, /, second: Any) -> Any:
+    return (first, second)
+
+
+def names(pipeline: Pipeline) -> list[str]:
+    return [node.name for node in pipeline.graph.nodes]
+
+
+def test_a_call_changes_nothing() -> None:
+    """The same step may stand many times, each time as a node of its own name."""
+    first, second, third = one(1), one(2), one(3)
+    pipeline = Pipeline("p", steps=[two(first, [second, third])])
+    assert names(pipeline) == ["one", "one_2", "one_3", "two"]
+    assert pipeline.local_run().result == (1, [2, 3])
+
+
+def test_node_names_pass_over_names_of_steps() -> None:
+    """A number at a node's name never makes it the name of another step."""
+
+    @step
+    def one_2(value: Any) -> Any:
+        return value
+
+    pipeline = Pipeline("p", steps=[one_2([one(1), one(2)])])
+    assert names(pipeline) == ["one", "one_3", "one_2"]
+
+
+def test_arguments_bind_by_name_and_default() -> None:
+    """Keyword arguments reach their own parameter, and defaults stay the function's."""
+    pipeline = Pipeline("p", steps=[two(right="r", left=one())])
+    assert pipeline.local_run().result == (1, "r")
+    assert dict(pipeline.graph.nodes[-1].kwargs)["left"] == Output("one")
+
+
+def test_every_kind_of_parameter_binds() -> None:
+    """Positional-only, spread and collected parameters get what the call says."""
+    assert Pipeline("p", steps=[spread(1, one(2), key=3, extra=4)]).local_run().result == (
+        1,
+        (2,),
+        3,
+        {"extra": 4},
+    )
+    assert Pipeline("p", steps=[positional(one(1), second=2)]).local_run().result == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "literal",
+    ["one", {"a.$": "$.x"}, (1, 2), b"x", {1: 2}, {1, 2}, None, [], "${one}", "{% $x %}"],
+    ids=repr,
+)
+def test_literals_stay_literals(literal: Any) -> None:
+    """A value that is no call arrives as it was, whatever it looks like."""
+    pipeline = Pipeline("p", steps=[one(literal)])
+    binding = dict(pipeline.graph.nodes[0].kwargs)["value"]
+    assert isinstance(binding, Literal)
+    assert pipeline.local_run().result is literal
+
+
+def test_calls_inside_containers_are_filled_in() -> None:
+    """Lists, tuples, sets and dicts arrive in their own type with results in place of calls."""
+    given = [one(1), (one(2), {"k": one(3), 4: "x"}), {"s", 5}]
+    pipeline = Pipeline("p", steps=[one(given)])
+    assert pipeline.local_run().result == [1, (2, {"k": 3, 4: "x"}), {"s", 5}]
+    assert isinstance(dict(pipeline.graph.nodes[-1].kwargs)["value"], Group)
+
+
+def test_a_container_that_holds_itself_is_a_literal() -> None:
+    """Looking for calls inside a container ends, even where the container is endless."""
+    endless: list[Any] = []
+    endless.append(endless)
+    assert Pipeline("p", steps=[one(endless)]).local_run().result is endless
+
+
+def test_after_orders_without_data() -> None:
+    """A call made to wait for another comes after it and takes nothing from it."""
+    seen: list[str] = []
+
+    @step
+    def log(word: str) -> None:
+        seen.append(word)
+
+    second = log("second")
+    second.after(log("first"))
+    Pipeline("p", steps=[second]).local_run()
+    assert seen == ["first", "second"]
+
+
+def test_independent_steps_all_count() -> None:
+    """Steps that nothing connects are all part of the pipeline."""
+    assert names(Pipeline("p", steps=[one(1), two(1, 2), one(3)])) == ["one", "two", "one_2"]
+
+
+def test_a_cycle_is_refused() -> None:
+    """Calls that wait for each other are an error that shows the circle."""
+    first, second = one(1), one(2)
+    first.after(second)
+    second.after(first)
+    with pytest.raises(CycleError, match="one → one_2 → one|one_2 → one → one_2"):
+        Pipeline("p", steps=[first])
+
+
+def test_two_functions_under_one_name_are_refused() -> None:
+    """The error names both places."""
+
+    @step(name="one")
+    def other() -> None: ...
+
+    with pytest.raises(NamingError, match=r"two different steps are named 'one'.*test_calls.py"):
+        Pipeline("p", steps=[one(other())])
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        ([], "no steps"),
+        (None, "no steps"),
+        ([1], "1, which is no call"),
+        (["one"], "'one', which is no call"),
+        ([one], "step 'one' itself, not a call"),
+        ([one(1), None], "None, which is no call"),
+    ],
+    ids=["empty", "none", "number", "name", "uncalled", "mixed"],
+)
+def test_what_is_no_call_is_refused(steps: Any, says: str) -> None:
+    """Something in steps that is no call of a step is an error that says what to write."""
+    with pytest.raises(BindingError, match=says) as caught:
+        Pipeline("p", steps=steps)
+    assert caught.value.remedy
+    assert caught.value.place is not None
+    assert caught.value.place.file == __file__
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda: two(1), lambda: two(1, 2, 3), lambda: two(1, 2, left=3), lambda: two(1, other=2)],
+    ids=["missing", "too many", "twice", "unknown"],
+)
+def test_arguments_that_do_not_fit_are_refused_at_the_call(call: Any) -> None:
+    """Missing, unknown and repeated arguments are errors at the user's line."""
+    with pytest.raises(BindingError, match="step 'two' cannot be called so") as caught:
+        call()
+    assert caught.value.place is not None
+    assert caught.value.place.file == __file__
+    assert "two(left" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        bool, len, list, iter, int, float,
+        lambda c: c + 1, lambda c: c[0], lambda c: c > 1, lambda c: f"{c}", lambda c: c(),
+        lambda c: 1 in c, lambda c: -c,
+    ],
+)  # fmt: skip
+def test_a_result_to_come_refuses_to_be_computed_with(use: Any) -> None:
+    """Whatever computes with a call is told to do it in a step."""
+    with pytest.raises(PlaceholderError, match="do this in a step"):
+        use(one(1))
+
+
+def test_a_result_to_come_has_no_attributes() -> None:
+    """hasattr works on a call, and reading an attribute says why there is none."""
+    call = one(1)
+    assert not hasattr(call, "shape")
+    with pytest.raises(AttributeError, match="read inside a step"):
+        _ = call.shape
+
+
+def test_an_uncalled_step_as_an_argument_is_refused() -> None:
+    """A step handed on without being called is taken for the slip that it is."""
+    with pytest.raises(BindingError, match="without being called"):
+        one([one])
+
+
+def test_a_step_keeps_its_function_within_reach() -> None:
+    """The decorated name shows the function's own name, text and signature."""
+    assert one.__name__ == "one"
+    assert one.__wrapped__(5) == 5  # type: ignore[attr-defined]  # functools' convention
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"retry": 1, "retry_count": 2}, "both given"),
+        ({"retry": "often"}, "no RetryConfig"),
+        ({"retry": {"tries": 1}}, "does not know"),
+        ({"retry_count": -1}, "retries is a number of at least 0"),
+        ({"layers": "arn"}, "no list"),
+        ({"policies": [1]}, "no string"),
+        ({"env_variables": {"A": 1}}, "no dict of strings"),
+        ({"tags": ["a"]}, "no dict of strings"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_options_of_a_wrong_type_are_refused(options: dict[str, Any], says: str) -> None:
+    """An option that is no list, dict or retry configuration is an error where the step is."""
+    with pytest.raises(OptionError, match=says):
+        step(**options)(lambda: None)
+
+
+def test_what_is_no_function_is_refused() -> None:
+    """@step on a class, on a step or with a bare name says what to write instead."""
+    with pytest.raises(BindingError, match="no function"):
+        step(int)
+    with pytest.raises(BindingError, match="a step already"):
+        step(one)
+    with pytest.raises(OptionError, match=r"@step\(name='load'\)"):
+        step("load")  # type: ignore[call-overload]  # the slip is the point
+
+
+def test_retry_is_short_to_write() -> None:
+    """A number, a dict and retry_count say the same as RetryConfig."""
+    for options in ({"retry": 2}, {"retry": {"retries": 2}}, {"retry_count": 2}):
+        assert step(**options)(lambda: None).step.options.retry == RetryConfig(retries=2)
+
+
+def test_ten_thousand_calls_in_a_chain_make_a_graph() -> None:
+    """No walk over a graph recurses."""
+    call = one(0)
+    for _ in range(9_999):
+        call = one(call)
+    assert len(Pipeline("p", steps=[call]).graph.nodes) == 10_000

@@ -1,0 +1,150 @@
+"""Each rule refuses what AWS would refuse, and lets pass what AWS takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import lokki_tf
+from lokki_tf import Pipeline, RetryConfig, step
+from lokki_tf.checks.schedule import problem_with
+from lokki_tf.errors import DefinitionError, NamingError, OptionError, ScheduleError
+
+
+def pipeline(name: str = "p", schedule: str | None = None, **options: Any) -> Pipeline:
+    @step(**options)
+    def work() -> None: ...
+
+    return Pipeline(name, steps=[work()], schedule=schedule)
+
+
+POLICY = json.dumps(
+    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"memory_size": 128},
+        {"memory_size": 10_240},
+        {"timeout_seconds": 900},
+        {"ephemeral_storage": 10_240},
+        {"python_runtime": "python3.9"},
+        {"architecture": "arm64"},
+        {"policies": [POLICY, ""]},
+        {"layers": ["arn:aws:lambda:us-east-2:123456789012:layer:example-layer:3"]},
+        {"layers": ["${aws_lambda_layer_version.mine.arn}"]},
+        {"env_variables": {"A": "1"}},
+        {"expected_seconds": 0.5},
+        {"retry": RetryConfig(retries=3, max_delay=60)},
+    ],
+    ids=str,
+)
+def test_what_lambda_takes_passes(options: dict[str, Any]) -> None:
+    """Options within Lambda's bounds have no findings."""
+    assert pipeline(**options).early_findings() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"memory_size": 127}, "memory_size=127"),
+        ({"memory_size": 10_241}, "128 to 10,240 MB"),
+        ({"memory_size": 512.5}, "memory_size=512.5"),
+        ({"memory_size": True}, "memory_size=True"),
+        ({"timeout_seconds": 901}, "1 to 900 seconds"),
+        ({"timeout_seconds": 0}, "timeout_seconds=0"),
+        ({"ephemeral_storage": 100}, "512 to 10,240 MB"),
+        ({"python_runtime": "python2.7"}, "python2.7"),
+        ({"python_runtime": "3.12"}, "python3.12"),
+        ({"architecture": "x86"}, "x86_64, arm64"),
+        ({"policies": ["{"]}, "no JSON"),
+        ({"policies": ["{}"]}, "no Statement"),
+        ({"policies": ['{"Statement": [{"Effect": "Maybe"}]}']}, "Allow or Deny"),
+        ({"policies": ['{"Statement": [{"Effect": "Deny"}]}']}, "without Action"),
+        ({"layers": ["numpy"]}, "no layer's ARN"),
+        ({"layers": ["arn:aws:lambda:us-east-2:123456789012:layer:a:1"] * 6}, "6 layers"),
+        ({"env_variables": {"AWS_REGION": "x"}}, "Lambda's own"),
+        ({"env_variables": {"1A": "x"}}, "no name for one"),
+        ({"env_variables": {"A": "x" * 4096}}, "environment variables"),
+        ({"expected_seconds": -1}, "no duration"),
+        ({"retry": RetryConfig(retries=10**9)}, "99,999,999"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_lambda_does_not_have_is_refused(options: dict[str, Any], says: str) -> None:
+    """Options out of Lambda's bounds are errors with place and remedy, when written."""
+    with pytest.raises(OptionError, match=says) as caught:
+        pipeline(**options)
+    assert caught.value.remedy
+    assert caught.value.place is not None
+
+
+def test_a_layer_without_version_is_a_warning() -> None:
+    """The layer of step-in-line's README has no version, which AWS would refuse."""
+    layer = "arn:aws:lambda:us-east-2:123456789012:layer:example-layer"
+    findings = pipeline(layers=[layer]).early_findings()
+    assert [finding.severity for finding in findings] == ["warning"]
+
+
+@pytest.mark.parametrize("name", ["a b", "a.b", "ä", "a/b", "x" * 81])
+def test_names_that_aws_refuses_are_refused(name: str) -> None:
+    """A pipeline's and a step's name have only characters and lengths that AWS takes."""
+    for options in ({"name": name}, {"step": name}):
+        with pytest.raises(NamingError, match="AWS") as caught:
+            named(**options)
+        assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["", None, 7])
+def test_a_pipeline_needs_a_name(name: Any) -> None:
+    """A name that is empty or no string is an error."""
+    with pytest.raises(NamingError, match="a string that is not empty"):
+        named(name=name)
+
+
+def named(name: Any = "p", step: str = "work") -> Pipeline:
+    @lokki_tf.step(name=step)
+    def work() -> None: ...
+
+    return Pipeline(name, steps=[work()])
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "rate(1 hour)", "rate(30 minutes)", "rate(1 day)", "rate(2 minutes)",
+        "cron(0 9 * * ? *)", "cron(0/15 8-18 ? * MON-FRI *)", "cron(0 8 1 JAN,JUL ? 2026-2030)",
+        "cron(0 12 L * ? *)", "cron(0 12 ? * 6L *)", "cron(0 12 ? * MON#2 *)", "cron(0 0 15W * ? *)",
+        "at(2030-01-31T09:00:00)",
+    ],
+)  # fmt: skip
+def test_schedules_that_aws_takes_pass(schedule: str) -> None:
+    """Rates, crons with six fields and points in time are schedules."""
+    assert problem_with(schedule) is None
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "", "every day", "rate()", "rate(0 hours)", "rate(1 week)", "rate(1.5 hours)", "rate(1hour)",
+        "cron(0 9 * * *)", "cron(0 9 * * * *)", "cron(0 9 ? * ? *)", "cron(60 9 * * ? *)",
+        "cron(0 24 * * ? *)", "cron(0 9 32 * ? *)", "cron(0 9 * 13 ? *)", "cron(0 9 ? * 8 *)",
+        "cron(0 9 * * ? 1969)", "cron(a 9 * * ? *)", "cron(1-2-3 9 * * ? *)", "cron(0/0 9 * * ? *)",
+        "at(2030-02-30T09:00:00)", "at(tomorrow)", "at(2030-01-31T09:00:00Z)", " rate(1 hour)", 5,
+    ],
+)  # fmt: skip
+def test_schedules_that_aws_refuses_are_refused(schedule: Any) -> None:
+    """Whatever EventBridge Scheduler would refuse is refused when it is written."""
+    with pytest.raises(ScheduleError, match="for example"):
+        pipeline(schedule=schedule)
+
+
+def test_several_errors_are_told_at_once() -> None:
+    """A pipeline with three faults has an error that lists three."""
+    with pytest.raises(DefinitionError, match="3 errors in the pipeline") as caught:
+        pipeline("a b", "daily", memory_size=1)
+    assert all(word in str(caught.value) for word in ("'a b'", "memory_size=1", "'daily'"))

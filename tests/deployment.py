@@ -1,0 +1,75 @@
+"""Runs a pipeline's compiled machine with its zips on the local AWS, without Terraform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lokki_tf import Pipeline
+from lokki_tf.asl import filled
+from lokki_tf.runtime.envelope import unpack
+from lokki_tf.runtime.store import split
+from lokki_tf.terraform.plan import Function, make_plan
+from lokki_tf.testing import Execution, LocalAws
+
+BUCKET = "interpreted"
+
+
+class Deployment:
+    """A bucket, and functions that are made once for each distinct code.
+
+    Args:
+        aws: The local AWS.
+    """
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+        self.s3 = aws.client("s3")
+        self.s3.create_bucket(Bucket=BUCKET)
+        self._functions: dict[str, str] = {}
+        self._machines = 0
+
+    def run(self, pipeline: Pipeline) -> dict[str, Any]:
+        """Terminal outputs by name; an execution that fails is an error."""
+        execution = self.execute(pipeline)
+        assert execution.status == "SUCCEEDED", (execution.error, execution.cause)
+        return values(self.aws, execution.output)
+
+    def execute(self, pipeline: Pipeline, payload: Any = None) -> Execution:
+        """The execution of a pipeline's machine."""
+        plan = make_plan(pipeline.definition)
+        for key, data in plan.objects.items():
+            self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+        fill = {"store": f"s3://{BUCKET}", "partition": "aws"}
+        fill |= {function.placeholder: self._arn(function) for function in plan.functions}
+        self._machines += 1
+        machine = self.aws.create_state_machine(
+            f"machine-{self._machines}", filled(plan.machine.definition, fill)
+        )
+        return self.aws.execute(machine, payload)
+
+    def _arn(self, function: Function) -> str:
+        code = function.package
+        if code.sha256_base64 not in self._functions:
+            self._functions[code.sha256_base64] = self.aws.create_function(
+                f"function-{len(self._functions)}", code.zip, "lambda_function.lambda_handler"
+            )
+        return self._functions[code.sha256_base64]
+
+
+def values(aws: LocalAws, output: Mapping[str, Any], main: str | None = None) -> dict[str, Any]:
+    """The values that an execution's output stands for.
+
+    Args:
+        aws: The local AWS.
+        output: Envelopes by name.
+        main: The module name under which zips hold what is ``__main__`` here.
+    """
+
+    def read(uri: str) -> bytes:
+        bucket, key = split(uri)
+        body: bytes = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
+
+    modules = {main: "__main__"} if main else None
+    return {name: unpack(envelope, read, modules) for name, envelope in output.items()}

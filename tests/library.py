@@ -1,0 +1,111 @@
+"""Steps of which the tests make pipelines: each does something odd to its arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from lokki_tf import step
+
+
+@dataclass
+class Box:
+    """A class of the user's that travels between steps."""
+
+    content: Any
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@step
+def echo(value: Any) -> Any:
+    """What comes in goes out."""
+    return value
+
+
+@step
+def pair(first: Any, second: Any) -> Any:
+    """A tuple is no list, and stays none."""
+    return (first, second)
+
+
+@step
+def listing(*values: Any) -> Any:
+    """Takes any number of results."""
+    return list(values)
+
+
+@step
+def keyed(left: Any = "left", *, right: Any = None, **more: Any) -> Any:
+    """Binds by name, with defaults."""
+    return {"left": left, "right": right, **more}
+
+
+@step
+def numbered(value: Any) -> Any:
+    """Keys that are no strings."""
+    return {1: value, None: [value], (2, 3): "tuple"}
+
+
+@step
+def text(length: int) -> str:
+    """A result of a chosen size, as JSON."""
+    return "x" * length
+
+
+@step
+def accents(length: int) -> str:
+    """A result whose characters and bytes differ in number."""
+    return "é" * length
+
+
+@step
+def nothing(value: Any) -> None:
+    """``None`` is a result."""
+
+
+@step
+def boxed(value: Any) -> Any:
+    """An instance of the user's own class."""
+    return Box(value)
+
+
+@step
+def colour(value: Any) -> Any:
+    """A member of the user's own enum."""
+    return Colour.RED if value else Colour.BLUE
+
+
+@step
+def described(value: Any) -> Any:
+    """What the step sees: type and size, which any change on the way would alter."""
+    return [type(value).__name__, _weight(value)]
+
+
+def _weight(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(_weight(key) + _weight(item) for key, item in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return 1 + sum(_weight(item) for item in value)
+    return len(type(value).__name__) + (len(value) if isinstance(value, str | bytes) else 0)
+
+
+@step
+def counted(value: Any) -> Any:
+    """A generator becomes a list."""
+    yield 1
+    yield value
+
+
+@step
+async def awaited(value: Any) -> Any:
+    """A coroutine is awaited."""
+    return [value]
+
+
+ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited)
+STEPS = (*ONE_ARGUMENT, pair, listing, keyed, text, accents)

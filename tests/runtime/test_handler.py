@@ -1,0 +1,98 @@
+"""One call of a step, as Lambda makes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lokki_tf.runtime import run, store
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], bytes]:
+    """Objects in memory in place of S3's."""
+    objects: dict[tuple[str, str], bytes] = {}
+
+    class Body(bytes):
+        def read(self) -> bytes:
+            return bytes(self)
+
+    class Client:
+        def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803
+            objects[Bucket, Key] = Body
+
+        def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+            return {"Body": Body(objects[Bucket, Key])}
+
+    monkeypatch.setattr(store, "client", Client)
+    return objects
+
+
+def event(**more: Any) -> dict[str, Any]:
+    return {"node": "work", "run": "r1", "store": "s3://b/p", "inline": 100, **more}
+
+
+def test_arguments_and_result_travel_in_envelopes(bucket: Any) -> None:
+    """Arguments arrive by position and name; a small result comes back inline."""
+
+    def work(first: int, *rest: int, key: int) -> int:
+        return first + sum(rest) + key
+
+    sent = event(
+        args={"0": {"value": 1}, "1": {"value": 2}, "2": {"value": 3}}, kwargs={"key": {"value": 4}}
+    )
+    assert run(work, sent) == {"value": 10}
+    assert bucket == {}
+
+
+def test_large_and_odd_results_go_to_the_bucket(bucket: Any) -> None:
+    """What is too large or no JSON is stored under run and node, and read back by the next."""
+    large = run(lambda: "x" * 200, event())
+    odd = run(lambda: (1, {2}), event(node="odd"))
+    assert large == {"ref": "s3://b/p/runs/r1/work.json.gz"}
+    assert odd == {"ref": "s3://b/p/runs/r1/odd.pickle.gz"}
+    both = run(lambda a, b: [len(a), b == (1, {2})], event(args={"0": large, "1": odd}))
+    assert both == {"value": [200, True]}
+
+
+def test_an_event_that_is_none_says_what_is_expected() -> None:
+    """A test event from the console gets an error that shows the form."""
+    with pytest.raises(ValueError, match='"node"'):
+        run(print, {"key1": "value1"})
+
+
+class Base(Exception): ...
+
+
+class Derived(Base): ...
+
+
+class TimeoutError(Exception):  # noqa: A001  # the bare name of a builtin is the point
+    """Not the builtin."""
+
+
+@pytest.mark.parametrize(
+    ("error", "listed", "reported"),
+    [
+        (Base("b"), [f"{__name__}.Base"], "Base"),
+        (Derived("d"), [f"{__name__}.Base"], "Base"),
+        (ConnectionResetError("c"), ["builtins.OSError"], "OSError"),
+        (ValueError("v"), ["builtins.OSError"], "ValueError"),
+        (TimeoutError("t"), ["builtins.TimeoutError"], f"{__name__}.TimeoutError"),
+        (Derived("d"), None, "Derived"),
+    ],
+    ids=["itself", "subclass", "builtin", "unlisted", "namesake", "no list"],
+)
+def test_errors_arrive_under_the_name_that_decides_retries(
+    error: Exception, listed: list[str] | None, reported: str
+) -> None:
+    """A subclass of a listed exception is reported as that one; a namesake is not."""
+
+    def work() -> None:
+        raise error
+
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # its name is what is tested
+        run(work, event(retry=listed))
+    assert type(caught.value).__name__ == reported
+    assert str(error) in str(caught.value)

@@ -1,0 +1,117 @@
+"""Random pipelines, and what it means that two runs of one agree."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Any
+
+import library
+from hypothesis import strategies as st
+
+from lokki_tf import Pipeline
+
+_AWKWARD = st.sampled_from(
+    [
+        "echo", "pair", "listing", "$", "$.Payload", "$$.Execution.Name", "{% $x %}", "${store}",
+        "%{ if true }", "$${x}", "$$$", 'a"b', "back\\slash", "line\nend", "\x00", "\u2028", "é😀",
+        "\ud800", "States.Format('{}', 1)", "", "s3://bucket/key", "</script>", "'",
+    ]
+)  # fmt: skip
+_scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=-(2**70), max_value=2**70),
+    st.floats(),
+    st.text(max_size=8),
+    _AWKWARD,
+    st.binary(max_size=8),
+    st.dates(),
+    st.datetimes(),
+    st.timedeltas(),
+    st.decimals(allow_nan=False),
+    st.builds(complex, st.integers(-9, 9), st.integers(-9, 9)),
+)
+_keys = st.one_of(
+    st.text(max_size=4),
+    st.sampled_from(["value", "ref", "pickle", "make", "items", "a.$", ".$", "x.$", "node"]),
+)
+values: st.SearchStrategy[Any] = st.recursive(
+    _scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.tuples(inner, inner),
+        st.dictionaries(_keys, inner, max_size=3),
+        st.dictionaries(st.integers(-3, 3), inner, max_size=2),
+        st.frozensets(st.one_of(st.integers(), st.text(max_size=3)), max_size=3),
+        st.sets(st.text(max_size=3), max_size=3),
+        st.builds(library.Box, inner),
+    ),
+    max_leaves=6,
+)
+# Around the limits: of one result (some 260,000 bytes), of two that meet, of three.
+_sizes = st.one_of(
+    st.integers(0, 300),
+    st.sampled_from([64_000, 86_000, 87_000, 129_000, 131_000, 257_000, 260_000, 262_144, 300_000]),
+)
+
+
+@st.composite
+def pipelines(draw: st.DrawFn, most: int = 9) -> Pipeline:
+    """Pipelines of up to ``most`` nodes: any graph, any literal, results of any size."""
+    calls: list[Any] = []
+
+    def argument() -> Any:
+        kind = draw(st.integers(0, 5))
+        if calls and kind >= 2:
+            return draw(st.sampled_from(calls))
+        if calls and kind == 1:
+            inside = st.one_of(st.sampled_from(calls), values)
+            return draw(
+                st.one_of(
+                    st.lists(inside, min_size=1, max_size=3),
+                    st.tuples(inside, inside),
+                    st.dictionaries(_keys, inside, min_size=1, max_size=2),
+                )
+            )
+        return draw(values)
+
+    for _ in range(draw(st.integers(1, most))):
+        step = draw(st.sampled_from(library.STEPS))
+        if step in (library.text, library.accents):
+            call = step(draw(_sizes))
+        elif step is library.pair:
+            call = step(argument(), second=argument())
+        elif step is library.listing:
+            call = step(*[argument() for _ in range(draw(st.integers(0, 4)))])
+        elif step is library.keyed:
+            call = step(argument(), right=argument(), more=argument())
+        else:
+            call = step(argument())
+        if calls and draw(st.integers(0, 9)) == 0:
+            call.after(draw(st.sampled_from(calls)))
+        calls.append(call)
+    ends = draw(st.lists(st.sampled_from(calls), min_size=1, max_size=3)) + [calls[-1]]
+    return Pipeline("random", steps=ends)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal in value and in type, all the way down; NaN equals itself, -0.0 is not 0.0."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, float):
+        return (math.isnan(left) and math.isnan(right)) or (
+            left == right and math.copysign(1, left) == math.copysign(1, right)
+        )
+    if isinstance(left, dict):
+        return len(left) == len(right) and all(
+            same(a, b) and same(left[a], right[b]) for a, b in zip(left, right, strict=True)
+        )
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, library.Box):
+        return same(left.content, right.content)
+    if isinstance(left, dt.datetime):
+        return left == right and left.fold == right.fold
+    return bool(left == right)
