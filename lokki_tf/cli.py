@@ -7,8 +7,10 @@ failed or has errors, 2 wrong use.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from lokki_tf.errors import LokkiError, MissingToolError, OutputError, StepFaile
 from lokki_tf.pipeline import DEFAULT_OUTPUT, Pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lokki_tf.local import Event
     from lokki_tf.model import Finding
@@ -84,9 +86,10 @@ def _run(pipeline: Pipeline) -> click.Command:
         """Run the pipeline here; print its result alone on stdout."""
         on_event = None if quiet else _progress
         try:
-            result = pipeline.local_run(
-                executor=executor, max_workers=max_workers, strict=strict, on_event=on_event
-            ).result
+            with _stdout_to_stderr():
+                result = pipeline.local_run(
+                    executor=executor, max_workers=max_workers, strict=strict, on_event=on_event
+                ).result
         except StepFailed as error:
             if error.__cause__ is not None:
                 traceback.print_exception(error.__cause__, file=sys.stderr)
@@ -154,6 +157,20 @@ def _graph(pipeline: Pipeline) -> click.Command:
         click.echo(pipeline.to_dot() if form == "dot" else pipeline.to_mermaid(), nl=False)
 
     return graph
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """What steps print goes to stderr, that of worker processes as well."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(own, 1)
+        os.close(own)
 
 
 def _progress(event: Event) -> None:

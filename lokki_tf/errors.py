@@ -25,6 +25,7 @@ and what to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,11 @@ class StepFailed(LokkiError):
         node: Name of the node in the graph.
         step: Name of the step.
         attempts: How often it was tried.
+
+    ``run`` holds what the run had done until then (:class:`lokki_tf.local.Run`).
     """
+
+    run: Any = None
 
     def __init__(
         self,
@@ -136,7 +141,9 @@ class StepFailed(LokkiError):
 
 
 class SerializationError(LokkiError):
-    """A value cannot travel between steps."""
+    """A value cannot travel between steps; in a strict run, ``run`` holds what was done."""
+
+    run: Any = None
 
 
 class OutputError(LokkiError):

@@ -115,8 +115,10 @@ class Pipeline:
             SerializationError: If a literal cannot travel.
         """
         from lokki_tf.asl import compile_machine, filled
+        from lokki_tf.packaging import main_module
 
-        return filled(compile_machine(self.definition).definition, {"partition": "aws"})
+        machine = compile_machine(self.definition, main_module())
+        return filled(machine.definition, {"partition": "aws"})
 
     def check(self, template_file: str | Path | None = None) -> list[Finding]:
         """All that is wrong or doubtful about the pipeline, before anything is written.

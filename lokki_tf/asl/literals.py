@@ -8,7 +8,7 @@ import io
 import json
 import pickle
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lokki_tf.errors import Place, SerializationError
 from lokki_tf.runtime.envelope import JSON, PICKLE, PROTOCOL, compress, json_text
@@ -29,9 +29,11 @@ class Literals:
 
     Args:
         objects: From key below the pipeline's prefix to bytes.
+        of_main: Nodes with a literal that refers to the module ``__main__``.
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
+    of_main: set[str] = field(default_factory=set)
 
     def envelope(self, value: Any, node: Node) -> Envelope:
         """The envelope that brings the value to the node as it is.
@@ -49,6 +51,8 @@ class Literals:
         if text is not None:
             return self._stored(JSON, text.encode())
         data = pickled(value, node.name, node.place)
+        if b"__main__" in data:
+            self.of_main.add(node.name)
         if len(data) * 4 // 3 <= INLINE_BYTES:
             return {"pickle": base64.b64encode(data).decode()}
         return self._stored(PICKLE, data)
@@ -111,7 +115,7 @@ class _Steady(pickle._Pickler):
     is not part of its declared interface.
     """
 
-    dispatch: Any = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar[Any] = dict(pickle._Pickler.dispatch)
 
     def save_sorted(self, value: set[Any] | frozenset[Any]) -> None:
         members = sorted(value, key=lambda member: (type(member).__name__, repr(member)))

@@ -72,22 +72,24 @@ class Machine:
         return text
 
 
-def compile_machine(definition: Definition) -> Machine:
+def compile_machine(definition: Definition, main: str = "__main__") -> Machine:
     """The state machine of a pipeline.
 
     Args:
         definition: The pipeline.
+        main: The name under which the zips hold what is the module ``__main__`` here.
 
     Raises:
         LimitError: If results cannot fit where they meet.
         SerializationError: If a literal cannot travel.
     """
-    return _Compiler(definition).machine()
+    return _Compiler(definition, main).machine()
 
 
 @dataclass(slots=True, eq=False)
 class _Compiler:
     source: Definition
+    main: str
     literals: Literals = field(default_factory=Literals)
     names: set[str] = field(default_factory=set)
     limits: dict[str, int] = field(default_factory=dict)
@@ -133,9 +135,7 @@ class _Compiler:
             "store": Template(f"${{{STORE_VARIABLE}}}"),
         }
         if node.retry.retries and not retries_everything(node.retry):
-            payload["retry"] = [
-                f"{error.__module__}.{error.__qualname__}" for error in node.retry.exceptions
-            ]
+            payload["retry"] = [self._full_name(error) for error in node.retry.exceptions]
         if node.args:
             payload["args"] = {
                 str(index): self._envelope(binding, node) for index, binding in enumerate(node.args)
@@ -144,7 +144,13 @@ class _Compiler:
             payload["kwargs"] = {
                 name: self._envelope(binding, node) for name, binding in node.kwargs
             }
+        if node.name in self.literals.of_main:
+            payload["main"] = self.main
         return payload
+
+    def _full_name(self, error: type[BaseException]) -> str:
+        module = self.main if error.__module__ == "__main__" else error.__module__
+        return f"{module}.{error.__qualname__}"
 
     def _envelope(self, binding: Binding, node: Node) -> Any:
         if isinstance(binding, Output):

@@ -72,12 +72,12 @@ def run(
         _drive(work, schedule, executor, max_workers)
     except BaseException as error:
         journal.close(error)
-        error.run = journal.run()  # type: ignore[attr-defined]
+        error.run = journal.run()
         raise
     journal.close()
     failure = journal.failure()
     if failure is not None:
-        failure.run = journal.run()  # type: ignore[attr-defined]
+        failure.run = journal.run()
         raise failure
     return journal.run()
 

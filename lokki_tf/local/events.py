@@ -24,7 +24,8 @@ class Event:
 
     Args:
         kind: What happened. ``step_retried`` stands in place of ``step_failed`` where
-            another attempt follows, whose ``step_started`` comes after the wait.
+            another attempt follows, whose ``step_started`` comes after the wait. With an
+            executor of the user's, a step counts as started when it is handed over.
         node: The node's name, or ``None`` for the run itself.
         step: The step's name, or ``None`` for the run itself.
         time: When, as ``time.time()`` counts.

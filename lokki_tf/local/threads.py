@@ -56,11 +56,14 @@ class Threads:
         self._limit = limit
         self._borrow = borrow
         self._context = copy_context()
-        self._over = threading.Event()
         self._error: BaseException | None = None
         self._helpers: list[threading.Thread] = []
-        # All below is read and written under the condition's lock.
-        self._changed = threading.Condition(threading.Lock())
+        # Reentrant, since Ctrl-C may come right after it was taken, and then it is taken
+        # again to end the run. All below is read and written under it.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._ended = threading.Condition(self._lock)
+        self._over = False
         self._ready = deque(schedule.first())
         self._timers = Timers()
         self._watched: float | None = None  # until when some idle worker sleeps at most
@@ -83,8 +86,9 @@ class Threads:
             else:
                 self._workers = self._starting = 1
                 self._start_helpers(1)
-                while not self._over.wait(_PIECE):
-                    pass
+                with self._lock:
+                    while not self._over:
+                        self._ended.wait(_PIECE)
             if self._error is not None:
                 raise self._error
         except BaseException:
@@ -102,7 +106,7 @@ class Threads:
         try:
             self._take_part()
         except BaseException as error:  # KeyboardInterrupt in a step, or a fault of ours
-            with self._changed:
+            with self._lock:
                 self._error = self._error or error
                 self._finish()
 
@@ -113,7 +117,7 @@ class Threads:
             ended: What it has just run.
             delay: Seconds after which that is to be tried again.
         """
-        with self._changed:
+        with self._lock:
             if ended is not None:
                 self._busy -= 1
                 if delay is None:
@@ -129,7 +133,7 @@ class Threads:
         return index
 
     def _pick(self) -> int | None:
-        while not self._over.is_set():
+        while not self._over:
             if self._work.journal.stopping:
                 self._ready.clear()
                 self._timers.clear()
@@ -164,7 +168,7 @@ class Threads:
 
     def _call_others(self) -> int:
         """Wake workers for what is left to do; returns how many to start besides."""
-        if self._over.is_set():
+        if self._over:
             return 0
         wanted = len(self._ready) or int(self._is_unwatched(self._timers.earliest()))
         wanted = min(wanted, MOST_CALLED) - self._woken - self._starting
@@ -187,7 +191,7 @@ class Threads:
             try:
                 helper.start()
             except RuntimeError:  # the system gives no more: go on with those there are
-                with self._changed:
+                with self._lock:
                     self._workers -= left
                     self._starting -= left
                     self._limit = self._workers
@@ -197,13 +201,14 @@ class Threads:
             self._helpers.append(helper)
 
     def _finish(self) -> None:
-        self._over.set()
+        self._over = True
         self._changed.notify_all()
+        self._ended.notify_all()
 
     def _abandon(self) -> None:
         """End without waiting: idle threads leave, busy ones as soon as they can."""
         self._work.journal.stopping = True
-        with self._changed:
+        with self._lock:
             self._finish()
         if self._helpers:
             interrupt(self._helpers)

@@ -10,7 +10,7 @@ from .lazy import prepare
 
 prepare()
 
-from cdktf import App, Fn, TerraformStack, Token  # noqa: E402  # Node must be found first
+from cdktf import App, TerraformStack  # noqa: E402  # Node must be found first
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup  # noqa: E402
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import (  # noqa: E402
     DataAwsCallerIdentity,
@@ -30,7 +30,7 @@ from lokki_tf.model.names import digest, unique  # noqa: E402
 
 from . import iam  # noqa: E402
 from .bucket import artifact_bucket  # noqa: E402
-from .files import write_stack_files  # noqa: E402
+from .files import MACHINE, write_stack_files  # noqa: E402
 from .network import Network  # noqa: E402
 from .plan import Function, make_plan  # noqa: E402
 from .schedule import add_schedule  # noqa: E402
@@ -252,7 +252,7 @@ class PipelineConstruct(Construct):
             self.resource_id("state_machine"),
             name=name,
             type="STANDARD",
-            definition=Token.as_string(Fn.templatefile(f"{self._files}statemachine.json", values)),
+            definition=_templatefile(f"{self._files}{MACHINE}", values),
             role_arn=role.arn,
             logging_configuration={
                 "include_execution_data": True,
@@ -264,6 +264,12 @@ class PipelineConstruct(Construct):
             # A machine whose role cannot deliver logs yet is refused.
             depends_on=[policy, *self._literals],
         )
+
+
+def _templatefile(path: str, values: Mapping[str, str]) -> str:
+    """An expression of Terraform's; CDKTF's own function would escape ``path.module``."""
+    listed = ", ".join(f'{name} = "{value}"' for name, value in values.items())
+    return f'${{templatefile("{path}", {{{listed}}})}}'
 
 
 def _description(function: Function) -> str:

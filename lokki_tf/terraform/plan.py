@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.asl import compile_machine
 from lokki_tf.model import shortened
-from lokki_tf.packaging import package_steps
+from lokki_tf.packaging import main_module, package_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,7 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
         SerializationError: If a literal cannot travel.
         TemplateError: If the template cannot be filled.
     """
-    machine = compile_machine(definition)
+    machine = compile_machine(definition, main_module())
     packages = package_steps(definition.graph, template_file)
     functions = tuple(
         Function(

