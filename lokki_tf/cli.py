@@ -18,6 +18,7 @@ import click
 
 from lokki_tf.errors import LokkiError, MissingToolError, OutputError, StepFailed
 from lokki_tf.pipeline import DEFAULT_OUTPUT, Pipeline
+from lokki_tf.runtime.envelope import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -188,15 +189,15 @@ def _progress(event: Event) -> None:
 
 
 def _shown(result: Any, as_json: bool) -> str:
-    """A string as it is, what JSON can say as JSON, all else as Python shows it."""
+    """A string as it is, what JSON says exactly as JSON, all else as Python shows it."""
     if isinstance(result, str) and not as_json:
         return result
+    if json_text(result) is None and not as_json:
+        return repr(result)
     try:
         return json.dumps(result, indent=2 if isinstance(result, dict) else None)
     except (TypeError, ValueError) as error:
-        if as_json:
-            raise LokkiError(f"the result is no JSON: {error}", remedy="leave --json out") from None
-        return repr(result)
+        raise LokkiError(f"the result is no JSON: {error}", remedy="leave --json out") from None
 
 
 def _rendered(finding: Finding) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from lokki_tf import Pipeline
 from lokki_tf.asl import filled
-from lokki_tf.runtime.envelope import unpack
-from lokki_tf.runtime.store import split
 from lokki_tf.terraform.plan import Function, make_plan
 from lokki_tf.testing import Execution, LocalAws
 
@@ -32,8 +29,7 @@ class Deployment:
     def run(self, pipeline: Pipeline) -> dict[str, Any]:
         """Terminal outputs by name; an execution that fails is an error."""
         execution = self.execute(pipeline)
-        assert execution.status == "SUCCEEDED", (execution.error, execution.cause)
-        return values(self.aws, execution.output)
+        return self.aws.values(execution)
 
     def execute(self, pipeline: Pipeline, payload: Any = None) -> Execution:
         """The execution of a pipeline's machine."""
@@ -55,21 +51,3 @@ class Deployment:
                 f"function-{len(self._functions)}", code.zip, "lambda_function.lambda_handler"
             )
         return self._functions[code.sha256_base64]
-
-
-def values(aws: LocalAws, output: Mapping[str, Any], main: str | None = None) -> dict[str, Any]:
-    """The values that an execution's output stands for.
-
-    Args:
-        aws: The local AWS.
-        output: Envelopes by name.
-        main: The module name under which zips hold what is ``__main__`` here.
-    """
-
-    def read(uri: str) -> bytes:
-        bucket, key = split(uri)
-        body: bytes = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-        return body
-
-    modules = {main: "__main__"} if main else None
-    return {name: unpack(envelope, read, modules) for name, envelope in output.items()}

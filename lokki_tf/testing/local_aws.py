@@ -92,6 +92,7 @@ class LocalAws:
     def client(self, service: str) -> Any:
         """Return a boto3 client of this account."""
         import boto3
+        from botocore.config import Config
 
         if service not in self._clients:
             variables = self.environment
@@ -101,6 +102,8 @@ class LocalAws:
                 endpoint_url=self.endpoint_url,
                 aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
                 aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+                # Some requests would go to sync-127.0.0.1 and the like.
+                config=Config(inject_host_prefix=False),
             )
         return self._clients[service]
 
@@ -174,6 +177,36 @@ class LocalAws:
                 remedy="Give execute() a longer timeout, or look at describe_execution().",
             )
         return execution
+
+    def values(self, execution: Execution) -> dict[str, Any]:
+        """Return the results of a pipeline's last steps, by name, wherever they are kept.
+
+        Args:
+            execution: of a pipeline's state machine.
+
+        Raises:
+            LocalAwsError: if it did not succeed; with its error and cause.
+        """
+        from lokki_tf.packaging import main_module
+        from lokki_tf.runtime.envelope import unpack
+        from lokki_tf.runtime.store import split
+
+        if not execution.succeeded:
+            raise LocalAwsError(
+                f"The execution {execution.name} has no results, it is {execution.status}: "
+                f"{execution.error}: {execution.cause}",
+                remedy="Look at execution.history and at logs() of the step.",
+            )
+
+        def read(uri: str) -> bytes:
+            bucket, key = split(uri)
+            body: bytes = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+            return body
+
+        modules = {main_module(): "__main__"}
+        return {
+            name: unpack(envelope, read, modules) for name, envelope in execution.output.items()
+        }
 
     def create_state_machine(self, name: str, definition: Mapping[str, Any]) -> str:
         """Create a state machine without Terraform, or update the one of that name.

@@ -17,7 +17,7 @@ from lokki_tf.errors import MissingToolError, OutputError
 from lokki_tf.terraform import lazy
 from lokki_tf.terraform.files import write_files
 
-FOUR = Path(__file__).parents[1] / "audit" / "pipelines" / "everything.py"
+EVERYTHING = Path(__file__).parents[1] / "audit" / "pipelines" / "everything.py"
 
 
 @step
@@ -71,17 +71,14 @@ def test_the_terraform_is_as_reviewed(request: pytest.FixtureRequest, tmp_path: 
 
 def test_two_synths_are_the_same_bytes(tmp_path: Path) -> None:
     """In other folders, other processes, with other hash seeds: the same bytes, no path inside."""
-    code = (
-        "import sys, runpy; from pathlib import Path\n"
-        f"pipe = runpy.run_path({str(FOUR)!r}, run_name='__main__')['pipe']\n"
-        "pipe.synth(sys.argv[1])\n"
-    )
     trees = []
     for seed in ("1", "2"):
         folder = tmp_path / f"folder{seed}" / "deeper"
         folder.mkdir(parents=True)
+        script = folder.parent / "everything.py"
+        script.write_text(EVERYTHING.read_text() + f"pipe.synth({str(folder)!r})\n")
         subprocess.run(
-            [sys.executable, "-c", code, str(folder)],
+            [sys.executable, str(script)],
             check=True,
             cwd=folder,
             env={**os.environ, "PYTHONHASHSEED": seed},
@@ -137,6 +134,7 @@ def test_without_node_the_error_says_what_to_install(
     monkeypatch.setattr(lazy.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingToolError, match=r"Node 22.*there is none"):
         lazy.find_node()
+    monkeypatch.delitem(sys.modules, "cdktf", raising=False)
     with pytest.raises(MissingToolError, match="cdktf is not installed"):
         lazy.prepare.__wrapped__()
 
