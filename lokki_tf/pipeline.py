@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import build_graph
-from lokki_tf.authoring.places import calling_place
+from lokki_tf.authoring import build_flow, build_graph, shown
+from lokki_tf.authoring.places import calling_place, place_of
 from lokki_tf.checks import check_definition
-from lokki_tf.errors import DefinitionError
+from lokki_tf.errors import BindingError, DefinitionError
 from lokki_tf.model import Definition, Finding, Graph, raise_errors
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from lokki_tf.local import Event, Run
+    from lokki_tf.model import PackageSet
     from lokki_tf.terraform.synth import Synthesized
 
 DEFAULT_OUTPUT = "terraform-out"
@@ -46,10 +49,15 @@ class Pipeline:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         graph = build_graph(steps if steps is not None else ())
-        self.definition = Definition(
+        self._definition = Definition(
             name, graph, schedule, description, dict(tags or {}), calling_place()
         )
         raise_errors(self.early_findings())
+
+    @property
+    def definition(self) -> Definition:
+        """What it is, as frozen data."""
+        return self._definition
 
     @property
     def name(self) -> str:
@@ -72,6 +80,7 @@ class Pipeline:
 
     def local_run(
         self,
+        parameters: Mapping[str, Any] | None = None,
         *,
         executor: str | Executor | None = None,
         max_workers: int | None = None,
@@ -81,27 +90,31 @@ class Pipeline:
         """Runs the pipeline here, as parallel as its graph allows.
 
         Args:
+            parameters: Values of a flow's parameters, by name.
             executor: ``"thread"`` (the default), ``"process"``, or any executor of
                 :mod:`concurrent.futures`.
             max_workers: How many steps may run at once.
             strict: Send every value through the same serialization as in AWS.
-            on_event: Told when a step starts, ends, fails or is tried again.
+            on_event: Told when a step starts, ends, fails or is tried again. After
+                :func:`lokki_tf.configure_logging`, the log is told as well.
 
         Returns:
             Generations of ``(name, value)``, with ``.outputs`` by name and ``.result``.
 
         Raises:
+            BindingError: If a parameter is missing, unknown or of the wrong type.
             StepFailed: If a step raises; its error is the cause.
             SerializationError: With ``strict``, if a value cannot travel.
         """
         from lokki_tf.local import run
+        from lokki_tf.reporting import heard
 
         return run(
             self.definition,
             executor=executor,
             max_workers=max_workers,
             strict=strict,
-            on_event=on_event,
+            on_event=heard(on_event),
         )
 
     def generate_step_functions(self) -> dict[str, Any]:
@@ -118,7 +131,7 @@ class Pipeline:
         from lokki_tf.packaging import main_module
 
         machine = compile_machine(self.definition, main_module())
-        return filled(machine.definition, {"partition": "aws"})
+        return filled(machine.definition, {"partition": "aws", "prefix": ""})
 
     def check(self, template_file: str | Path | None = None) -> list[Finding]:
         """All that is wrong or doubtful about the pipeline, before anything is written.
@@ -150,6 +163,8 @@ class Pipeline:
         *,
         region: str | None = None,
         template_file: str | Path | None = None,
+        upgrade: bool = False,
+        on_packages: Callable[[PackageSet], None] | None = None,
     ) -> Synthesized:
         """Writes Terraform into ``<outdir>/stacks/<name>``.
 
@@ -157,15 +172,25 @@ class Pipeline:
             outdir: The output folder.
             region: AWS region; the environment's unless given.
             template_file: A Lambda template instead of the default one.
+            upgrade: Look for newer versions of the packages that steps declare, past the
+                locks of an earlier synth.
+            on_packages: Told of each set of packages that has to be fetched.
 
         Raises:
             DefinitionError: If the pipeline has errors; nothing is written then.
-            MissingToolError: If CDKTF or Node is missing.
+            MissingToolError: If CDKTF, Node or uv is missing, or packages cannot be reached.
             OutputError: If the folder cannot be written.
         """
         from lokki_tf.terraform.synth import synth
 
-        return synth(self, Path(outdir), region=region, template_file=template_file)
+        return synth(
+            self,
+            Path(outdir),
+            region=region,
+            upgrade=upgrade,
+            on_packages=on_packages,
+            template_file=template_file,
+        )
 
     def to_dot(self) -> str:
         """The graph in Graphviz's language."""
@@ -182,3 +207,106 @@ class Pipeline:
     def __repr__(self) -> str:
         nodes = len(self.graph.nodes)
         return f"<Pipeline {self.name!r}: {nodes} node{'s' * (nodes != 1)}>"
+
+
+class FlowPipeline(Pipeline):
+    """A pipeline that a function under ``@flow`` writes; its parameters are the run's.
+
+    Calling it gives the same pipeline with other defaults: ``daily(limit=5)``.
+
+    Args:
+        function: Returns the end of a chain, or several.
+        name: Names the state machine; the function's name, with hyphens, unless given.
+        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
+        description: What it is for; the function's docstring unless given.
+        tags: Tags on every resource.
+        given: Values that take the place of the parameters' defaults.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        schedule: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._options = {
+            "name": name or function.__name__.replace("_", "-"),
+            "schedule": schedule,
+            "description": description
+            or (function.__doc__ or "").strip().partition("\n")[0]
+            or None,
+            "tags": dict(tags or {}),
+        }
+        self._given = dict(given or {})
+        self._built: tuple[tuple[int, ...], Definition] | None = None
+
+    @property
+    def definition(self) -> Definition:
+        """What it is, as frozen data; built anew where a step it names has been replaced."""
+        # A notebook's cell that runs again puts a new step under the old name.
+        names = self._function.__globals__
+        seen = tuple(id(names.get(name)) for name in self._function.__code__.co_names)
+        if self._built is None or self._built[0] != seen:
+            ends, parameters = build_flow(self._function, self._given)
+            graph = build_graph(ends)
+            made = Definition(
+                graph=graph, place=place_of(self._function), parameters=parameters, **self._options
+            )
+            raise_errors(check_definition(made))
+            self._built = (seen, made)
+        return self._built[1]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> FlowPipeline:
+        """The same flow with other values for its parameters.
+
+        Raises:
+            BindingError: If one is unknown or of the wrong type.
+        """
+        try:
+            bound = inspect.signature(self._function).bind_partial(*args, **kwargs)
+        except TypeError as error:
+            raise BindingError(
+                f"flow {self._function.__name__!r} cannot be called so: {error}",
+                place=calling_place(),
+                remedy=f"its signature is {shown(self.definition.parameters, self.name)}",
+            ) from None
+        given = {**self._given, **bound.arguments}
+        flow = FlowPipeline(self._function, **self._options, given=given)
+        _ = flow.definition  # what is wrong is told here
+        return flow
+
+
+def flow(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    schedule: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Any:
+    """Makes a function that writes a chain a pipeline.
+
+    Args:
+        function: The function, where the decorator stands without arguments.
+        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
+        name: Names the state machine; the function's name, with hyphens, unless given.
+        description: What it is for; the function's docstring unless given.
+        tags: Tags on every resource.
+
+    Returns:
+        A :class:`FlowPipeline`, or a decorator that makes one.
+    """
+
+    def decorate(function: Callable[..., Any]) -> FlowPipeline:
+        return FlowPipeline(
+            function, name=name, schedule=schedule, description=description, tags=tags
+        )
+
+    return decorate if function is None else decorate(function)

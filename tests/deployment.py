@@ -36,7 +36,7 @@ class Deployment:
         plan = make_plan(pipeline.definition)
         for key, data in plan.objects.items():
             self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
-        fill = {"store": f"s3://{BUCKET}", "partition": "aws"}
+        fill = {"store": f"s3://{BUCKET}", "partition": "aws", "bucket": BUCKET, "prefix": ""}
         fill |= {function.placeholder: self._arn(function) for function in plan.functions}
         self._machines += 1
         machine = self.aws.create_state_machine(

@@ -1,37 +1,45 @@
 """From a graph to a state machine.
 
 The stages: :mod:`.structure` nests the graph into series and parallels, :mod:`.scopes`
-places variables and exports, :mod:`.sizes` shares out the bytes, and this module writes
-the states. A result is assigned to a variable where its state ends; a branch's last state
-builds the branch's output, so no state is there only to pass something on.
+places variables and exports, :mod:`.payloads` says what each task is sent,
+:mod:`.capacities` and :mod:`.sizes` share out the bytes, and this module writes the states.
+A result is assigned to a variable where its state ends; a scope's last state builds the
+scope's output, so no state is there only to pass something on.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
-from lokki_tf.model import Group, Literal, Output, outputs_in
-from lokki_tf.model.names import identifier, unique
+from lokki_tf.model import Map, Output
+from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
-from .literals import STORE_VARIABLE, Literals
-from .retries import retriers, retries_everything
-from .scopes import Fork, Scope, scopes
-from .sizes import Capacity, inline_limits
-from .structure import nest
+from .capacities import capacities, item_of, title
+from .literals import STORE_VARIABLE
+from .payloads import (
+    Payloads,
+    Reference,
+    has_stored_literal,
+    looks_up_parameters,
+    references_in,
+    with_paths,
+)
+from .retries import retriers
+from .scopes import Fork, Loop, Scope, scopes
+from .sizes import REFERENCE_BYTES, inline_limits
 from .text import Template, render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
-    from lokki_tf.model import Binding, Definition, Graph, Node, Step
+    from lokki_tf.model import Definition, Node, Step
 
-_RESULT_OVERHEAD = 2_048  # what lambda:invoke puts around the payload: status, headers
-_MARGIN = 1_024  # names, braces and commas that Step Functions may write differently
+BUCKET_VARIABLE, PREFIX_VARIABLE = "bucket", "prefix"  # of the template, for maps
+_TEMPLATE_NAMES = {STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"}
+LABEL_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Machine:
         objects: What must stand in the bucket, by key below the pipeline's prefix.
         limits: The longest inline JSON of each node's result, in bytes.
         readers: Steps that may have to read objects of the bucket.
+        labels: Labels of the Distributed Maps.
     """
 
     definition: dict[str, Any]
@@ -51,6 +60,7 @@ class Machine:
     objects: Mapping[str, bytes]
     limits: Mapping[str, int]
     readers: frozenset[Step]
+    labels: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -90,137 +100,116 @@ def compile_machine(definition: Definition, main: str = "__main__") -> Machine:
 class _Compiler:
     source: Definition
     main: str
-    literals: Literals = field(default_factory=Literals)
     names: set[str] = field(default_factory=set)
+    labels: list[str] = field(default_factory=list)
     limits: dict[str, int] = field(default_factory=dict)
     functions: dict[Step, str] = field(default_factory=dict)
-
-    @property
-    def graph(self) -> Graph:
-        return self.source.graph
+    nodes: dict[str, Node] = field(default_factory=dict)
+    layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    payloads: Payloads = field(init=False)
 
     def machine(self) -> Machine:
-        seconds = {
-            node.name: node.step.options.expected_seconds
-            for node in self.graph.nodes
-            if node.step.options.expected_seconds is not None
-        }
-        root = scopes(self.graph, nest(self.graph.predecessors, seconds))
-        for step in self.graph.steps:
-            taken = {STORE_VARIABLE, "partition", *self.functions.values()}
+        graph = self.source.graph
+        root = scopes(graph)
+        self.payloads = Payloads(self.source, self.main)
+        for step in graph.steps:
+            taken = {*_TEMPLATE_NAMES, *self.functions.values()}
             self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
-        self.names = {node.name for node in self.graph.nodes}
-        payloads = {node.name: self._payload(node) for node in self.graph.nodes}
-        self.limits = inline_limits(
-            self._capacities(root, payloads), [node.name for node in self.graph.nodes]
+        self.nodes = {node.name: node for node in graph.walk()}
+        maps = [scope.of for scope in root.walk() if scope.of]
+        self.names = {*self.nodes, *(one.name for one in maps)}
+        items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
+        names = [*self.nodes, *(one.name for one in maps), *items]
+        self.limits = inline_limits(capacities(root, self.payloads), names)
+        self.layouts = self._layouts(maps)
+        comment = {"Comment": self.source.description} if self.source.description else {}
+        return Machine(
+            {**comment, **self._states(root)},
+            self.functions,
+            self.payloads.literals.objects,
+            self.limits,
+            self._readers(),
+            tuple(self.labels),
         )
-        definition = {
-            **({"Comment": self.source.description} if self.source.description else {}),
-            **self._states(root, payloads),
+
+    def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
+        """How the results of nodes are laid out for the maps that run over them."""
+        layouts: dict[str, dict[str, Any]] = {}
+        for one in maps:
+            assert isinstance(one.items, Output)
+            layout = layouts.setdefault(one.items.node, {})
+            if one.options.mode == "inline":
+                layout["room"] = min(
+                    layout.get("room", self.limits[one.name]), self.limits[one.name]
+                )
+            else:
+                limit = self.limits[item_of(one.name)]
+                layout["inline"] = max(0, min(layout.get("inline", limit), limit))
+        taken = {
+            name
+            for payload in self.payloads.of_tasks.values()
+            for name in (reference.name for reference in references_in(payload))
         }
-        readers = frozenset(
+        for name, layout in layouts.items():
+            if name not in taken:
+                layout["alone"] = True
+            # Beside the value, the envelope says where the items are.
+            self.limits[name] = max(0, self.limits[name] - REFERENCE_BYTES)
+        return layouts
+
+    def _readers(self) -> frozenset[Step]:
+        payloads = self.payloads.of_tasks
+        return frozenset(
             node.step
-            for node in self.graph.nodes
-            if node.inputs or _has_reference(payloads[node.name])
+            for name, node in self.nodes.items()
+            if any(references_in(payloads[name])) or has_stored_literal(payloads[name])
         )
-        objects = self.literals.objects
-        return Machine(definition, self.functions, objects, self.limits, readers)
-
-    # What a task is sent. Variables are filled in later, when their scope is known.
-
-    def _payload(self, node: Node) -> dict[str, Any]:
-        payload: dict[str, Any] = {
-            "node": node.name,
-            "run.$": "$$.Execution.Name",
-            "store": Template(f"${{{STORE_VARIABLE}}}"),
-        }
-        if node.retry.retries and not retries_everything(node.retry):
-            payload["retry"] = [self._full_name(error) for error in node.retry.exceptions]
-        if node.args:
-            payload["args"] = {
-                str(index): self._envelope(binding, node) for index, binding in enumerate(node.args)
-            }
-        if node.kwargs:
-            payload["kwargs"] = {
-                name: self._envelope(binding, node) for name, binding in node.kwargs
-            }
-        if node.name in self.literals.of_main:
-            payload["main"] = self.main
-        return payload
-
-    def _full_name(self, error: type[BaseException]) -> str:
-        module = self.main if error.__module__ == "__main__" else error.__module__
-        return f"{module}.{error.__qualname__}"
-
-    def _envelope(self, binding: Binding, node: Node) -> Any:
-        if isinstance(binding, Output):
-            return binding
-        if isinstance(binding, Group):
-            made: dict[str, Any] = {"make": binding.kind}
-            if binding.kind == "dict":
-                made["keys"] = self.literals.envelope(list(binding.keys), node)
-            made["items"] = {
-                str(index): self._envelope(member, node)
-                for index, member in enumerate(binding.members)
-            }
-            return made
-        assert isinstance(binding, Literal)
-        return self.literals.envelope(binding.value, node)
-
-    def _capacities(self, root: Scope, payloads: Mapping[str, Any]) -> list[Capacity]:
-        room = quotas.STATE_BYTES - _MARGIN
-        capacities = [
-            Capacity(
-                f"the input of {node.name!r}",
-                room - len(json.dumps(_with_variables(payloads[node.name], lambda _: "$v"))),
-                Counter(name for b in node.bindings for name in outputs_in(b)),
-            )
-            for node in self.graph.nodes
-        ]
-        capacities += [
-            Capacity(f"the result of {node.name!r}", room - _RESULT_OVERHEAD, Counter((node.name,)))
-            for node in self.graph.nodes
-        ]
-        stored: Counter[str] = Counter()
-        for scope in root.walk():
-            stored.update(list(scope.variables))
-            capacities.append(self._together("the pipeline's output", scope.exports))
-            for part in scope.parts:
-                if isinstance(part, Fork):
-                    what = f"the output of the branches {_title(part)!r}"
-                    capacities.append(self._together(what, part.paths))
-        total = quotas.ALL_VARIABLES_BYTES - _MARGIN
-        return [*capacities, Capacity("the variables of an execution", total, stored)]
-
-    def _together(self, what: str, results: Iterable[str]) -> Capacity:
-        keys = sum(len(name) + 8 for name in results)
-        return Capacity(what, quotas.STATE_BYTES - _MARGIN - keys, Counter(list(results)))
 
     # States.
 
-    def _states(self, scope: Scope, payloads: Mapping[str, Any]) -> dict[str, Any]:
+    def _states(self, scope: Scope) -> dict[str, Any]:
         titles = [self._state_name(part) for part in scope.parts]
         states: dict[str, Any] = {}
-        for index, (title, part) in enumerate(zip(titles, scope.parts, strict=True)):
+        for index, (name, part) in enumerate(zip(titles, scope.parts, strict=True)):
             last = index == len(titles) - 1
-            if isinstance(part, Fork):
-                state = self._parallel(part, payloads)
-            else:
-                state = self._task(self.graph.by_name[part], scope, payloads[part])
+            state = self._state(part, scope)
             state |= self._kept(part, scope)
             state |= self._output(part, scope) if last else {"ResultPath": None}
-            states[title] = {**state, **({"End": True} if last else {"Next": titles[index + 1]})}
+            states[name] = {**state, **({"End": True} if last else {"Next": titles[index + 1]})}
         return {"StartAt": titles[0], "States": states}
 
-    def _state_name(self, part: str | Fork) -> str:
+    def _state_name(self, part: str | Fork | Loop) -> str:
+        if isinstance(part, Loop):
+            return part.map.name
         if isinstance(part, str):
             return part
-        name = unique(_title(part), self.names, quotas.STATE_NAME_LENGTH)
+        name = unique(title(part), self.names, quotas.STATE_NAME_LENGTH)
         self.names.add(name)
         return name
 
-    def _task(self, node: Node, scope: Scope, payload: dict[str, Any]) -> dict[str, Any]:
-        sent = _with_variables(payload, scope.variable)
+    def _state(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
+        if isinstance(part, Fork):
+            branches = [self._states(branch) for branch in part.branches]
+            return {"Type": "Parallel", "Branches": branches}
+        if isinstance(part, Loop):
+            return self._map(part, scope)
+        return self._task(self.nodes[part], scope)
+
+    def _task(self, node: Node, scope: Scope) -> dict[str, Any]:
+        payload = self.payloads.of_tasks[node.name]
+        sent = with_paths(payload, lambda reference: _path(reference, scope))
+        around = scope.map
+        if around is None:
+            sent = {"run.$": "$$.Execution.Name", **sent}
+        else:
+            item = "$.Items[*]" if around.options.batch_size > 1 else "$"
+            sent = {"run.$": f"{_shared(around)}.run", "place.$": f"{item}.place", **sent}
+        if looks_up_parameters(payload):
+            given = "$$.Execution.Input" if around is None else f"{_shared(around)}.given"
+            sent["given.$"] = given
+        if node.name in self.layouts:
+            sent["items"] = self.layouts[node.name]
+        sent |= self._inline(node, scope)
         description = node.step.options.description or _first_line(node.step.function.__doc__)
         return {
             "Type": "Task",
@@ -228,77 +217,138 @@ class _Compiler:
             "Resource": Template("arn:${partition}:states:::lambda:invoke"),
             "Parameters": {
                 "FunctionName": Template(f"${{{self.functions[node.step]}}}"),
-                "Payload": {**sent, "inline": self.limits[node.name]},
+                "Payload": sent,
             },
             "Retry": retriers(node.retry),
         }
 
-    def _parallel(self, fork: Fork, payloads: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "Type": "Parallel",
-            "Branches": [self._states(branch, payloads) for branch in fork.branches],
-        }
+    def _inline(self, node: Node, scope: Scope) -> dict[str, Any]:
+        """The result's limit; for results of a map within the execution, a share of its room."""
+        one = scope.map
+        if one and one.options.mode == "inline" and node.name in one.body.terminals:
+            return {"inline.$": "$.room"}
+        return {"inline": self.limits[node.name]}
 
-    def _kept(self, part: str | Fork, scope: Scope) -> dict[str, Any]:
+    def _map(self, loop: Loop, scope: Scope) -> dict[str, Any]:
+        one = loop.map
+        assert isinstance(one.items, Output)
+        source = f"${scope.variable(one.items.node)}.items"
+        options = one.options
+        state: dict[str, Any] = {"Type": "Map"}
+        if options.mode == "inline":
+            state["ItemsPath"] = f"{source}.Array"
+            mode: dict[str, Any] = {"Mode": "INLINE"}
+        else:
+            label = unique(shortened(identifier(one.name), LABEL_LENGTH), self.labels, LABEL_LENGTH)
+            self.labels.append(label)
+            state["Label"] = label
+            state["ItemReader"] = {
+                "Resource": Template("arn:${partition}:states:::s3:getObject"),
+                "ReaderConfig": {"InputType": "JSON"},
+                "Parameters": {"Bucket.$": f"{source}.Bucket", "Key.$": f"{source}.Key"},
+            }
+            mode = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+        state |= self._item_selector(one, scope, source)
+        if options.concurrency_limit is not None:
+            state["MaxConcurrency"] = options.concurrency_limit
+        if options.tolerated_failure_percentage is not None:
+            # Whole numbers as floats: some readers of definitions take nothing else.
+            state["ToleratedFailurePercentage"] = float(options.tolerated_failure_percentage)
+        if options.tolerated_failure_count is not None:
+            state["ToleratedFailureCount"] = options.tolerated_failure_count
+        state["ItemProcessor"] = {"ProcessorConfig": mode, **self._states(loop.body)}
+        if options.mode == "distributed":
+            state["ResultWriter"] = {
+                "Resource": Template("arn:${partition}:states:::s3:putObject"),
+                "Parameters": {
+                    "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
+                    "Prefix.$": self._results_prefix(one, scope),
+                },
+            }
+        return state
+
+    def _results_prefix(self, one: Map, scope: Scope) -> Template:
+        start = f"${{{PREFIX_VARIABLE}}}runs/{{}}"
+        if scope.map is None:
+            return Template(f"States.Format('{start}/{one.name}', $$.Execution.Name)")
+        run = f"{_shared(scope.map)}.run"
+        return Template(f"States.Format('{start}/{{}}/{one.name}', {run}, $.place)")
+
+    def _item_selector(self, one: Map, scope: Scope, source: str) -> dict[str, Any]:
+        """What each execution of the body is given."""
+        around = scope.map
+        item = {"item.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
+        if around is None:
+            item["place.$"] = f"States.Format('{one.name}/{{}}', $$.Map.Item.Index)"
+        else:
+            place = f"'{{}}/{one.name}/{{}}', $.place, $$.Map.Item.Index"
+            item["place.$"] = f"States.Format({place})"
+        run = "$$.Execution.Name" if around is None else f"{_shared(around)}.run"
+        shared: dict[str, Any] = {"run.$": run}
+        if one.name in self.payloads.given:
+            given = "$$.Execution.Input" if around is None else f"{_shared(around)}.given"
+            shared["given.$"] = given
+        captured = {reference.key: reference for reference in self.payloads.captured[one.name]}
+        if captured:
+            shared["arguments"] = with_paths(captured, lambda ref: _path(ref, scope))
+        if one.options.mode == "inline":
+            shared["room.$"] = f"{source}.Room"
+        if one.options.batch_size > 1:
+            batcher = {"MaxItemsPerBatch": one.options.batch_size, "BatchInput": shared}
+            return {"ItemSelector": item, "ItemBatcher": batcher}
+        return {"ItemSelector": {**item, **shared}}
+
+    def _kept(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """What later states of the scope read."""
-        kept = {
-            f"{scope.variables[name]}.$": path
-            for name, path in _results(part).items()
-            if name in scope.variables
-        }
+        kept: dict[str, Any] = {}
+        for name, result in _results(part).items():
+            if name in scope.variables:
+                kept |= _entry(scope.variables[name], result)
         return {"Assign": kept} if kept else {}
 
-    def _output(self, part: str | Fork, scope: Scope) -> dict[str, Any]:
+    def _output(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """The scope's last state makes the scope's output."""
         if not scope.exports:
             return {"ResultPath": None, "OutputPath": None}
         own = _results(part)
-        return {
-            "ResultSelector": {
-                f"{key}.$": own.get(name) or f"${scope.variables[name]}"
-                for name, key in scope.exports.items()
-            }
-        }
+        selected: dict[str, Any] = {}
+        for name, key in scope.exports.items():
+            selected |= _entry(key, own.get(name) or f"${scope.variables[name]}")
+        return {"ResultSelector": selected}
 
 
-def _results(part: str | Fork) -> dict[str, str]:
-    """Where each envelope stands in the result of a state."""
-    return part.paths if isinstance(part, Fork) else {part: "$.Payload"}
+def _results(part: str | Fork | Loop) -> dict[str, Any]:
+    """Where each envelope stands in the result of a state: a path, or an object of paths."""
+    if isinstance(part, Fork):
+        return dict(part.paths)
+    if isinstance(part, str):
+        return {part: "$.Payload"}
+    if part.map.options.mode == "inline":
+        return {part.map.name: {"gathered.$": "$"}}
+    return {part.map.name: {"map.$": "$.ResultWriterDetails"}}
 
 
-def _title(fork: Fork) -> str:
-    """A Parallel state is named after the first nodes of its branches."""
-    firsts = [_first(branch) for branch in fork.branches]
-    if len(firsts) == 2:
-        return " and ".join(firsts)
-    return f"{firsts[0]} and {len(firsts) - 1} more"
+def _entry(key: str, result: Any) -> dict[str, Any]:
+    return {f"{key}.$": result} if isinstance(result, str) else {key: result}
 
 
-def _first(scope: Scope) -> str:
-    part = scope.parts[0]
-    return part if isinstance(part, str) else _first(part.branches[0])
+def _path(reference: Reference, scope: Scope) -> Any:
+    """How a scope reads a result or an item."""
+    around = scope.map
+    if reference.home != (around.name if around else None):
+        assert around is not None
+        return f"{_shared(around)}.arguments.{reference.key}"
+    if not reference.is_item:
+        return f"${scope.variable(reference.name)}"
+    assert around is not None
+    if around.options.batch_size > 1:
+        return {"batch.$": "$.Items[*].item"}
+    return "$.item"
 
 
-def _with_variables(payload: Any, variable: Callable[[str], str]) -> Any:
-    """The payload with each output replaced by the path of its variable."""
-    if not isinstance(payload, dict):
-        return payload
-    filled: dict[str, Any] = {}
-    for key, value in payload.items():
-        if isinstance(value, Output):
-            filled[f"{key}.$"] = f"${variable(value.node)}"
-        else:
-            filled[key] = _with_variables(value, variable)
-    return filled
-
-
-def _has_reference(payload: Any) -> bool:
-    """Whether a literal of the payload stands in the bucket."""
-    if not isinstance(payload, dict):
-        return False
-    return isinstance(payload.get("ref"), Template) or any(
-        _has_reference(value) for value in payload.values()
-    )
+def _shared(one: Map) -> str:
+    """Where an execution of a map's body finds what all of them are given."""
+    return "$.BatchInput" if one.options.batch_size > 1 else "$"
 
 
 def _first_line(text: str | None) -> str:

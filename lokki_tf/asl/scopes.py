@@ -10,30 +10,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lokki_tf.model import Graph
+from lokki_tf.model import Graph, Map
 from lokki_tf.model.names import identifier, unique
+from lokki_tf.runtime.maps import RESULT
 
 from .quotas import VARIABLE_NAME_LENGTH
-from .structure import Block, Parallel, Series
+from .structure import Block, Parallel, Series, nest
 
 _RESERVED = {"states"}  # $states is Step Functions' own
 
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """The states of the machine, or of one branch of a Parallel state.
+    """The states of the machine, of one branch of a Parallel state, or of a map's body.
 
     Args:
         parts: What runs one after another.
         outer: The scope around, ``None`` for the machine's own.
-        inside: Names of all nodes here and in inner scopes.
+        of: The map whose body this is, if it is one's outermost scope.
+        inside: Names of all nodes here and in branches; of a map's body, just the map's.
         variables: From the nodes whose results are assigned here to the variables.
         exports: Nodes inside whose results are needed outside, in the graph's order, each
             with the key under which the scope's output holds its envelope.
     """
 
-    parts: tuple[str | Fork, ...] = ()
+    parts: tuple[str | Fork | Loop, ...] = ()
     outer: Scope | None = None
+    of: Map | None = None
     inside: frozenset[str] = frozenset()
     variables: dict[str, str] = field(default_factory=dict)
     exports: dict[str, str] = field(default_factory=dict)
@@ -44,8 +47,16 @@ class Scope:
         while scope is not None:
             if node in scope.variables:
                 return scope.variables[node]
-            scope = scope.outer
+            scope = None if scope.of else scope.outer  # a map's body sees nothing of outside
         raise KeyError(node)
+
+    @property
+    def map(self) -> Map | None:
+        """The innermost map in whose body this scope is."""
+        scope: Scope | None = self
+        while scope is not None and scope.of is None:
+            scope = scope.outer
+        return scope.of if scope else None
 
     def walk(self) -> Iterator[Scope]:
         """This scope and all inner ones, outer ones first."""
@@ -53,9 +64,7 @@ class Scope:
         while waiting:
             scope = waiting.pop()
             yield scope
-            for part in reversed(scope.parts):
-                if isinstance(part, Fork):
-                    waiting.extend(reversed(part.branches))
+            waiting.extend(inner for part in reversed(scope.parts) for inner in _inner(part))
 
 
 @dataclass(slots=True, eq=False)
@@ -80,23 +89,44 @@ class Fork:
         }
 
 
-def scopes(graph: Graph, block: Block) -> Scope:
+@dataclass(slots=True, eq=False)
+class Loop:
+    """A Map state.
+
+    Args:
+        map: What it runs.
+        body: The scope of its states.
+    """
+
+    map: Map
+    body: Scope
+
+
+def _inner(part: str | Fork | Loop) -> tuple[Scope, ...]:
+    if isinstance(part, Fork):
+        return tuple(reversed(part.branches))
+    return (part.body,) if isinstance(part, Loop) else ()
+
+
+def scopes(graph: Graph) -> Scope:
     """The machine's scope, with all inner ones, and all variables placed.
 
     Args:
         graph: Who needs what.
-        block: How the graph is nested.
     """
-    consumers: dict[str, set[str]] = {node.name: set() for node in graph.nodes}
-    for node in graph.nodes:
-        for name in node.inputs:
-            consumers[name].add(node.name)
-    keys = _keys(graph)
-    root = _scope(block, None)
-    terminals = set(graph.terminals)
+    graphs = list(_graphs(graph))
+    consumers: dict[str, set[str]] = {node.name: set() for one in graphs for node in one.nodes}
+    terminals: set[str] = set()
+    for one in graphs:
+        terminals.update(one.terminals)
+        for node in one.nodes:
+            for name in node.inputs:
+                consumers[name].add(node.name)
+    keys = _keys(graphs)
+    root = _nested(graph, None, None)
     for scope in root.walk():
         scope.exports = {
-            name: key if scope.outer else name
+            name: _export_key(scope, name, key)
             for name, key in keys.items()
             if name in scope.inside and (name in terminals or consumers[name] - scope.inside)
         }
@@ -105,31 +135,69 @@ def scopes(graph: Graph, block: Block) -> Scope:
     return root
 
 
-def _keys(graph: Graph) -> dict[str, str]:
+def _export_key(scope: Scope, name: str, key: str) -> str:
+    if scope.of is not None:
+        return RESULT
+    return key if scope.outer else name
+
+
+def _graphs(graph: Graph) -> Iterator[Graph]:
+    """The graph and those of all maps in it."""
+    yield graph
+    for node in graph.nodes:
+        if isinstance(node, Map):
+            yield from _graphs(node.body)
+
+
+def _nested(graph: Graph, outer: Scope | None, of: Map | None) -> Scope:
+    """The scope of a whole graph: the machine's own, or a map's body."""
+    seconds = {
+        node.name: node.step.options.expected_seconds
+        for node in graph.nodes
+        if not isinstance(node, Map) and node.step.options.expected_seconds is not None
+    }
+    scope = _scope(graph, nest(graph.predecessors, seconds), outer)
+    scope.of = of
+    return scope
+
+
+def _scope(graph: Graph, block: Block, outer: Scope | None) -> Scope:
+    scope = Scope(outer=outer)
+    parts: list[str | Fork | Loop] = []
+    inside: set[str] = set()
+    for part in block.parts if isinstance(block, Series) else (block,):
+        if isinstance(part, Parallel):
+            branches = tuple(_scope(graph, branch, scope) for branch in part.branches)
+            fork = Fork(branches, frozenset().union(*(b.inside for b in branches)))
+            parts.append(fork)
+            inside |= fork.inside
+            continue
+        assert isinstance(part, str)
+        node = graph.by_name[part]
+        parts.append(Loop(node, _nested(node.body, scope, node)) if isinstance(node, Map) else part)
+        inside.add(part)
+    scope.parts = tuple(parts)
+    scope.inside = frozenset(inside)
+    return scope
+
+
+def _keys(graphs: list[Graph]) -> dict[str, str]:
     """A name for each node that may stand in a path."""
     keys: dict[str, str] = {}
     taken = set(_RESERVED)
-    for node in graph.nodes:
-        keys[node.name] = unique(identifier(node.name), taken, VARIABLE_NAME_LENGTH)
-        taken.add(keys[node.name])
+    for graph in graphs:
+        for node in graph.nodes:
+            keys[node.name] = unique(identifier(node.name), taken, VARIABLE_NAME_LENGTH)
+            taken.add(keys[node.name])
     return keys
 
 
-def _scope(block: Block, outer: Scope | None) -> Scope:
-    scope = Scope(outer=outer)
-    parts: list[str | Fork] = []
-    for part in block.parts if isinstance(block, Series) else (block,):
-        if isinstance(part, Parallel):
-            branches = tuple(_scope(branch, scope) for branch in part.branches)
-            parts.append(Fork(branches, frozenset().union(*(b.inside for b in branches))))
-        else:
-            assert isinstance(part, str)
-            parts.append(part)
-    scope.parts = tuple(parts)
-    scope.inside = frozenset(
-        name for part in parts for name in (part.inside if isinstance(part, Fork) else (part,))
-    )
-    return scope
+def handed_out(part: str | Fork | Loop) -> tuple[frozenset[str], tuple[str, ...]]:
+    """All nodes of a part, and those of them whose envelopes its state's result holds."""
+    if isinstance(part, Fork):
+        return part.inside, tuple(part.paths)
+    name = part.map.name if isinstance(part, Loop) else part
+    return frozenset((name,)), (name,)
 
 
 def _place_variables(scope: Scope, consumers: dict[str, set[str]], keys: dict[str, str]) -> None:
@@ -139,8 +207,7 @@ def _place_variables(scope: Scope, consumers: dict[str, set[str]], keys: dict[st
         taken.update(around.variables.values())
         around = around.outer
     for part in scope.parts:
-        own = part.inside if isinstance(part, Fork) else frozenset((part,))
-        handed = part.paths if isinstance(part, Fork) else (part,)
+        own, handed = handed_out(part)
         last = part is scope.parts[-1]
         for name in handed:
             used_here = consumers[name] & (scope.inside - own)

@@ -2,6 +2,18 @@
 
 from .builder import build_graph
 from .calls import Call
+from .chains import Chain
+from .flows import build_flow, checked, shown, with_values
 from .step import StepFunction, step
 
-__all__ = ["Call", "StepFunction", "build_graph", "step"]
+__all__ = [
+    "Call",
+    "Chain",
+    "StepFunction",
+    "build_flow",
+    "build_graph",
+    "checked",
+    "shown",
+    "step",
+    "with_values",
+]

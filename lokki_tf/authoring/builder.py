@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from lokki_tf.errors import BindingError, NamingError
-from lokki_tf.model import Binding, Graph, Group, Literal, Node, Output, Step, topological_order
+from lokki_tf.model import (
+    Binding,
+    Graph,
+    Group,
+    Item,
+    Literal,
+    Map,
+    Node,
+    Output,
+    Parameter,
+    Step,
+    topological_order,
+)
 
-from .calls import Call, calls_in
+from .calls import Argument, Call, MapCall, closed, placeholders_in
+from .placeholders import FlowArgument, ItemArgument, Placeholder
 from .places import calling_place
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .calls import Argument
+Made = Call | MapCall
 
 
 def build_graph(ends: Iterable[Any]) -> Graph:
     """The graph of all calls that the given ones depend on, themselves included.
 
     Args:
-        ends: Calls of steps.
+        ends: Calls of steps, and chains.
 
     Returns:
         Nodes in the order in which they were written, as far as dependencies allow.
@@ -30,50 +41,142 @@ def build_graph(ends: Iterable[Any]) -> Graph:
         NamingError: If two different functions share a step's name.
         CycleError: If calls wait for each other.
     """
-    calls = sorted(_reachable(_checked(ends)), key=lambda call: call._created)
-    _refuse_shared_names(call._step for call in calls)
-    names = _node_names(calls)
-    before = {names[call]: [names[other] for other in _needs(call)] for call in calls}
-    nodes = {names[call]: _node(call, names) for call in calls}
-    return Graph(tuple(nodes[name] for name in topological_order(before)))
+    return _Builder(_checked(ends)).graph(None)
 
 
-def _checked(ends: Iterable[Any]) -> list[Call]:
-    if isinstance(ends, Call) or not hasattr(ends, "__iter__"):
-        ends = [ends]
-    given = list(ends)
+def _checked(ends: Iterable[Any]) -> list[Made]:
+    given = [ends] if isinstance(ends, Placeholder) or not hasattr(ends, "__iter__") else list(ends)
     if not given:
         raise BindingError(
             "the pipeline has no steps",
             place=calling_place(),
             remedy="hand it the last calls: steps=[report(rows)]",
         )
-    for end in given:
+    found: list[Made] = []
+    for end in map(closed, given):
         if getattr(end, "__lokki_step__", False):
             raise BindingError(
                 f"steps holds step {end.__name__!r} itself, not a call of it",
                 place=calling_place(),
                 remedy=f"call it: steps=[{end.__name__}(…)]",
             )
-        if not isinstance(end, Call):
+        if not isinstance(end, Call | MapCall):
             raise BindingError(
                 f"steps holds {end!r}, which is no call of a step",
                 place=calling_place(),
                 remedy="put there what calls of @step functions return: steps=[report(rows)]",
             )
-    return given
+        found.append(end)
+    return found
 
 
-def _needs(call: Call) -> list[Call]:
-    arguments: list[Argument] = [*call._args, *call._kwargs.values()]
-    return [*(other for one in arguments for other in calls_in(one)), *call._after]
+def _needs(made: Made) -> list[Placeholder]:
+    if isinstance(made, MapCall):
+        assert made._end is not None
+        return [made._source, made._end, *made._after]
+    arguments: list[Argument] = [*made._args, *made._kwargs.values()]
+    return [*(other for one in arguments for other in placeholders_in(one)), *made._after]
 
 
-def _reachable(ends: list[Call]) -> set[Call]:
+class _Builder:
+    """Builds the graph and those of the maps in it.
+
+    Args:
+        ends: What the pipeline ends with.
+    """
+
+    def __init__(self, ends: list[Made]) -> None:
+        self.made = sorted(_reachable(ends), key=lambda one: one._created)
+        steps = dict.fromkeys(one._step for one in self.made if isinstance(one, Call))
+        _refuse_shared_names(steps)
+        self.names = _names(self.made, {step.name for step in steps})
+        self.captured: dict[MapCall, dict[str, Placeholder]] = {}
+
+    def graph(self, home: MapCall | None) -> Graph:
+        """The graph of what stands in a map's body, or outside of all maps."""
+        nodes: dict[str, Node | Map] = {}
+        for one in self.made:
+            if one._home is home:
+                name = self.names[one]
+                nodes[name] = self._map(one) if isinstance(one, MapCall) else self._node(one)
+        order = topological_order({name: node.predecessors for name, node in nodes.items()})
+        return Graph(tuple(nodes[name] for name in order))
+
+    def _node(self, call: Call) -> Node:
+        home = call._home
+        return Node(
+            name=self.names[call],
+            step=call._step,
+            args=tuple(self._binding(one, home) for one in call._args),
+            kwargs=tuple((name, self._binding(one, home)) for name, one in call._kwargs.items()),
+            after=self._after(call),
+            retry=call._retry,
+            place=call._place,
+        )
+
+    def _map(self, one: MapCall) -> Map:
+        captured = self.captured[one] = {}
+        body = self.graph(one)
+        return Map(
+            name=self.names[one],
+            items=self._binding(one._source, one._home),
+            body=body,
+            arguments=tuple(
+                (name, self._binding(value, one._home)) for name, value in captured.items()
+            ),
+            options=one._options,
+            after=self._after(one),
+            place=one._place,
+        )
+
+    def _after(self, made: Made) -> tuple[str, ...]:
+        for other in made._after:
+            if other._home is not made._home:
+                raise BindingError(
+                    "after() joins a step inside a map with one outside",
+                    place=made._place,
+                    remedy="let the map's .agg(…) step, or the step before the map, wait",
+                )
+        return tuple(dict.fromkeys(self.names[other] for other in made._after))
+
+    def _binding(self, argument: Argument, home: MapCall | None) -> Binding:
+        """The argument as what stands in the body of ``home`` sees it."""
+        if isinstance(argument, Literal):
+            return argument
+        if isinstance(argument, Group):
+            members: Any = argument.members
+            bindings = tuple(self._binding(member, home) for member in members)
+            return Group(argument.kind, bindings, argument.keys)
+        if isinstance(argument, FlowArgument):
+            return self._outer(argument, argument._name, home)
+        if isinstance(argument, ItemArgument):
+            if home is not None and argument is home._item:
+                return Item()
+            return self._outer(argument, f"item_{argument._created}", home)
+        assert isinstance(argument, Call | MapCall)
+        if argument._home is home:
+            return Output(self.names[argument])
+        return self._outer(argument, self.names[argument], home)
+
+    def _outer(self, value: Placeholder, name: str, home: MapCall | None) -> Binding:
+        """What comes from outside of a map is handed in by the map, under a name."""
+        if home is None:
+            if isinstance(value, FlowArgument):
+                return Parameter(name)
+            raise BindingError(
+                "a result from inside a map is used outside of it",
+                place=value._place,
+                remedy="close the map with .agg(step), and go on from there",
+            )
+        self.captured[home][name] = value
+        return Parameter(name)
+
+
+def _reachable(ends: list[Made]) -> set[Made]:
     found, waiting = set(ends), list(ends)
     while waiting:
         for other in _needs(waiting.pop()):
-            if other not in found:
+            if isinstance(other, Call | MapCall) and other not in found:
                 found.add(other)
                 waiting.append(other)
     return found
@@ -81,7 +184,7 @@ def _reachable(ends: list[Call]) -> set[Call]:
 
 def _refuse_shared_names(steps: Iterable[Step]) -> None:
     first: dict[str, Step] = {}
-    for step in dict.fromkeys(steps):
+    for step in steps:
         other = first.setdefault(step.name, step)
         if other is not step:
             raise NamingError(
@@ -92,43 +195,26 @@ def _refuse_shared_names(steps: Iterable[Step]) -> None:
             )
 
 
-def _node_names(calls: list[Call]) -> dict[Call, str]:
-    """A step's first node bears its name, later ones a number that no other name has."""
-    taken = {call._step.name for call in calls}
-    count: dict[str, int] = {}
-    names: dict[Call, str] = {}
-    for call in calls:
-        base = call._step.name
+def _names(made: list[Made], steps: set[str]) -> dict[Made, str]:
+    """A step's first node bears its name, later ones a number that no other name has.
+
+    A map is called after the first step of its body.
+    """
+    first: dict[MapCall, str] = {}
+    for one in made:
+        if isinstance(one, Call) and one._home is not None:
+            first.setdefault(one._home, one._step.name)
+    taken, count = set(steps), dict[str, int]()
+    names: dict[Made, str] = {}
+    for one in made:
+        base = one._step.name if isinstance(one, Call) else f"{first[one]}_map"
         number = count.get(base, 0) + 1
+        own = number == 1 and isinstance(one, Call)
         name = base if number == 1 else f"{base}_{number}"
-        while number > 1 and name in taken:
+        while not own and name in taken:
             number += 1
             name = f"{base}_{number}"
         count[base] = number
         taken.add(name)
-        names[call] = name
+        names[one] = name
     return names
-
-
-def _node(call: Call, names: dict[Call, str]) -> Node:
-    return Node(
-        name=names[call],
-        step=call._step,
-        args=tuple(_binding(one, names) for one in call._args),
-        kwargs=tuple((name, _binding(one, names)) for name, one in call._kwargs.items()),
-        after=tuple(dict.fromkeys(names[other] for other in call._after)),
-        retry=call._retry,
-        place=call._place,
-    )
-
-
-def _binding(argument: Argument, names: dict[Call, str]) -> Binding:
-    if isinstance(argument, Call):
-        return Output(names[argument])
-    if isinstance(argument, Group):
-        members: Any = argument.members
-        return Group(
-            argument.kind, tuple(_binding(member, names) for member in members), argument.keys
-        )
-    assert isinstance(argument, Literal)
-    return argument

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import BindingError, PlaceholderError
-from lokki_tf.model import Group, Literal, RetryConfig
+from lokki_tf.errors import BindingError
+from lokki_tf.model import Group, Literal, MapOptions, RetryConfig
+
+from .placeholders import ItemArgument, Placeholder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.model import Step
 
-_creation = itertools.count()
+    from .chains import Chain
+    from .step import StepFunction
 
 
-class Call:
+class Call(Placeholder):
     """The result that a step will have in a run, and a node of a graph until then.
 
-    Hand it to other steps as an argument, alone or inside lists, tuples, sets and dicts.
-    It refuses to be computed with, since its value does not exist yet.
+    Hand it to other steps as an argument, alone or inside lists, tuples, sets and dicts;
+    or go on from it with ``.next``, ``.map`` and ``.agg``.
     """
 
     def __init__(
@@ -31,14 +33,15 @@ class Call:
         kwargs: dict[str, Any],
         retry: RetryConfig,
         place: Place,
+        home: MapCall | None = None,
     ) -> None:
+        super().__init__(place)
         self._step = step
-        self._args = tuple(_argument(value, place) for value in args)
-        self._kwargs = {name: _argument(value, place) for name, value in kwargs.items()}
-        self._after: list[Call] = []
+        self._args = tuple(argument(value, place) for value in args)
+        self._kwargs = {name: argument(value, place) for name, value in kwargs.items()}
+        self._after: list[Call | MapCall] = []
         self._retry = retry
-        self._place = place
-        self._created = next(_creation)
+        self._home = home
 
     def after(self, *calls: Any) -> Call:
         """Makes this call wait for others whose results it does not take.
@@ -53,7 +56,7 @@ class Call:
             BindingError: If one is no call of a step.
         """
         for call in calls:
-            if not isinstance(call, Call):
+            if not isinstance(call, Call | MapCall):
                 raise BindingError(
                     f"after() takes calls of steps, and {call!r} is none",
                     place=self._place,
@@ -62,47 +65,74 @@ class Call:
             self._after.append(call)
         return self
 
+    def next(self, step: StepFunction[..., Any], **kwargs: Any) -> Call:
+        """Runs a step on this result.
+
+        Args:
+            step: Takes the result as its first argument.
+            kwargs: Further arguments, and ``retry=``.
+        """
+        from .chains import following
+
+        return following(step, self, kwargs, self._home)
+
+    def map(self, step: Any, **options: Any) -> Chain:
+        """Runs a step for each item of this result, all side by side.
+
+        Args:
+            step: Takes an item as its first argument; or a list of steps that run on each
+                item one after another.
+            options: Further arguments of the step, and of the map:
+                ``concurrency_limit``, ``mode`` (``"inline"`` for small lists),
+                ``tolerated_failure_percentage``, ``tolerated_failure_count``,
+                ``batch_size`` (items that a call of a step takes at once).
+        """
+        from .chains import open_map
+
+        return open_map(self, step, options)
+
+    def agg(self, step: Any, **kwargs: Any) -> Any:
+        """Is an error here: it closes a map, and none is open."""
+        raise BindingError(
+            "agg() closes a map, and none is open here",
+            place=self._place,
+            remedy="write .map(step) before .agg(…), or .next(…) to run a step on a result",
+        )
+
+    def _what(self) -> str:
+        return f"the result of step {self._step.name!r}"
+
     def __repr__(self) -> str:
         return f"<call of step {self._step.name!r} at {self._place}>"
 
-    def _refuse(self, *_: Any) -> NoReturn:
-        raise PlaceholderError(
-            f"the result of step {self._step.name!r} exists only when the pipeline runs",
-            place=self._place,
-            remedy="do this in a step: hand the result to a @step function and compute there",
-        )
-
-    def __getattr__(self, name: str) -> NoReturn:
-        # An AttributeError, so that hasattr() and notebooks may ask for what is not there.
-        raise AttributeError(
-            f"the result of step {self._step.name!r} exists only when the pipeline runs, "
-            f"so .{name} must be read inside a step\n  at {self._place}"
-        )
-
-    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __call__ = _refuse
-    __int__ = __float__ = __index__ = __format__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _refuse
-    __rtruediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = __neg__ = __abs__ = _refuse
-    __and__ = __or__ = __xor__ = __invert__ = __enter__ = __exit__ = __await__ = _refuse
+    def __getattr__(self, name: str) -> Any:
+        step = self._step.function.__globals__.get(name)
+        if getattr(step, "__lokki_step__", False):
+            # As lokki writes it: fetch().process() goes on with the step of that name.
+            return lambda **kwargs: self.next(step, **kwargs)  # type: ignore[arg-type]
+        return super().__getattr__(name)
 
 
-Argument = Literal | Group | Call
-"""An argument while a graph is written: calls stand where outputs will."""
+class MapCall(Placeholder):
+    """A map while its graph is written: where its items come from, and its body."""
+
+    def __init__(
+        self, source: Call, options: MapOptions, place: Place, home: MapCall | None
+    ) -> None:
+        super().__init__(place)
+        self._source = source
+        self._options = options
+        self._item = ItemArgument(place)
+        self._end: Call | MapCall | None = None
+        self._home = home
+        self._after: list[Call | MapCall] = []
+
+    def _what(self) -> str:
+        return "the result of a map"
 
 
-def _argument(value: Any, place: Place) -> Argument:
-    if isinstance(value, Call):
-        return value
-    if getattr(value, "__lokki_step__", False):
-        raise BindingError(
-            f"step {value.__name__!r} is handed on without being called",
-            place=place,
-            remedy=f"call it: {value.__name__}(…)",
-        )
-    if type(value) in _CONTAINERS and _holds_call(value):
-        return _group(value, place)
-    return Literal(value)
-
+Argument = Literal | Group | Placeholder
+"""An argument while a graph is written: placeholders stand where bindings will."""
 
 _CONTAINERS: dict[type, Any] = {
     list: "list",
@@ -113,7 +143,37 @@ _CONTAINERS: dict[type, Any] = {
 }
 
 
-def _holds_call(value: Any) -> bool:
+def argument(value: Any, place: Place) -> Argument:
+    """A value as an argument: a placeholder, a container of some, or a literal.
+
+    Args:
+        value: What the user handed on.
+        place: Where, for the error.
+
+    Raises:
+        BindingError: If it is a step that was not called.
+    """
+    if isinstance(value, Placeholder):
+        placeholder: Placeholder = closed(value)
+        return placeholder
+    if getattr(value, "__lokki_step__", False):
+        raise BindingError(
+            f"step {value.__name__!r} is handed on without being called",
+            place=place,
+            remedy=f"call it: {value.__name__}(…)",
+        )
+    if type(value) in _CONTAINERS and _holds_placeholder(value):
+        return _group(value, place)
+    return Literal(value)
+
+
+def closed(value: Any) -> Any:
+    """A chain that ends in an open map stands for the map's result."""
+    close = getattr(value, "_closed", None) if isinstance(value, Placeholder) else None
+    return close() if close is not None else value
+
+
+def _holds_placeholder(value: Any) -> bool:
     waiting, seen = [value], set()
     while waiting:
         current = waiting.pop()
@@ -122,7 +182,7 @@ def _holds_call(value: Any) -> bool:
         seen.add(id(current))
         members = current.values() if type(current) is dict else current
         for member in members:
-            if isinstance(member, Call) or getattr(member, "__lokki_step__", False):
+            if isinstance(member, Placeholder) or getattr(member, "__lokki_step__", False):
                 return True
             if type(member) in _CONTAINERS:
                 waiting.append(member)
@@ -134,24 +194,24 @@ def _group(value: Any, place: Place) -> Group:
     members = list(value.values() if kind == "dict" else value)
     if kind in ("set", "frozenset"):
         members.sort(key=_steady)
-    # Calls stand among the members until the builder puts outputs in their place.
-    bindings: Any = tuple(_argument(member, place) for member in members)
+    # Placeholders stand among the members until the builder puts bindings in their place.
+    bindings: Any = tuple(argument(member, place) for member in members)
     return Group(kind, bindings, tuple(value) if kind == "dict" else ())
 
 
 def _steady(member: Any) -> tuple[int, str]:
     """A sort key that is the same in every run, as a set's own order is not."""
-    if isinstance(member, Call):
+    if isinstance(member, Placeholder):
         return member._created, ""
     return -1, f"{type(member).__name__} {member!r}"
 
 
-def calls_in(argument: Argument) -> Iterator[Call]:
-    """The calls inside an argument, in order, repeats included."""
-    waiting: list[Any] = [argument]
+def placeholders_in(one: Argument) -> Iterator[Placeholder]:
+    """The placeholders inside an argument, in order, repeats included."""
+    waiting: list[Any] = [one]
     while waiting:
         current = waiting.pop()
-        if isinstance(current, Call):
+        if isinstance(current, Placeholder):
             yield current
         elif isinstance(current, Group):
             waiting.extend(reversed(current.members))

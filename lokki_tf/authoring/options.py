@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from os import PathLike
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import RetryConfig, StepOptions
+
+from .requirements import requirements_in
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
@@ -25,7 +28,8 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
         place: Where the step is defined.
 
     Raises:
-        OptionError: If one has the wrong type, or both ``retry`` and ``retry_count`` stand.
+        OptionError: If one has the wrong type, both ``retry`` and ``retry_count`` stand, or
+            the file of the requirements cannot be read.
     """
     values = {name: value for name, value in given.items() if value is not None}
     count = values.pop("retry_count", None)
@@ -39,6 +43,8 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
         values["retry"] = {"retries": count}
     if "retry" in values:
         values["retry"] = retry_config(values["retry"], place)
+    if isinstance(values.get("requirements"), str | PathLike):
+        values["requirements"] = requirements_in(values["requirements"], place)
     for name in _LISTS:
         if name in values:
             values[name] = _texts(name, values[name], place)

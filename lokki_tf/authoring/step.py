@@ -11,13 +11,20 @@ from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Step
 
 from .calls import Call
-from .options import step_options
+from .flows import current_flow
+from .options import retry_config, step_options
+from .placeholders import FlowArgument, Placeholder
 from .places import calling_place, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from os import PathLike
 
+    from lokki_tf.errors import Place
     from lokki_tf.model import RetryConfig
+
+    from .calls import MapCall
+    from .flows import Building
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,7 +54,22 @@ class StepFunction(Generic[P, R]):
         Raises:
             BindingError: If an argument is missing, unknown or given twice.
         """
-        place = calling_place()
+        return cast("R", self._called(args, kwargs, calling_place(), None))
+
+    def _called(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        place: Place,
+        home: MapCall | None,
+    ) -> Call:
+        kwargs, retry = dict(kwargs), self.step.options.retry
+        parameters = self._signature.parameters
+        if "retry" in kwargs and "retry" not in parameters:
+            retry = retry_config(kwargs.pop("retry"), place)
+        flow = current_flow()
+        if flow is not None:
+            kwargs |= self._from_flow(flow, args, kwargs)
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -57,8 +79,36 @@ class StepFunction(Generic[P, R]):
                 remedy=f"its signature is {self.__name__}{self._signature}",
             ) from None
         by_position, by_name = _split(bound)
-        call = Call(self.step, by_position, by_name, self.step.options.retry, place)
-        return cast("R", call)
+        return Call(self.step, by_position, by_name, retry, place, home)
+
+    def _from_flow(
+        self, flow: Building, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What the step gets from the flow around without being written.
+
+        A step with ``**kwargs`` receives all parameters. What a first step requires and the
+        flow does not give, the execution's input must bring.
+        """
+        parameters = self._signature.parameters
+        found: dict[str, Any] = {}
+        if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            found = {
+                name: flow.argument(name)
+                for name in flow.parameters
+                if name not in kwargs and name not in parameters
+            }
+        given = (*args, *kwargs.values())
+        if any(isinstance(one, Placeholder) and not isinstance(one, FlowArgument) for one in given):
+            return found
+        try:
+            bound = self._signature.bind_partial(*args, **kwargs).arguments
+        except TypeError:
+            return found  # told where it is bound for good
+        for name, one in parameters.items():
+            named = one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
+            if named and one.default is one.empty and name not in bound:
+                found[name] = flow.require(name, one.annotation)
+        return found
 
     @functools.cached_property
     def _signature(self) -> inspect.Signature:
@@ -110,7 +160,7 @@ def step(
     name: str | None = None,
     description: str | None = None,
     layers: Sequence[str] | None = None,
-    requirements: Sequence[str] | None = None,
+    requirements: Sequence[str] | str | PathLike[str] | None = None,
     python_runtime: str | None = None,
     memory_size: int | None = None,
     timeout_seconds: int | None = None,
@@ -132,7 +182,9 @@ def step(
         function: The function, where the decorator stands without arguments.
         name: Names the step; the function's name unless given.
         options: As :class:`lokki_tf.model.StepOptions` describes them; ``retry_count``
-            is a short way to write ``retry=RetryConfig(retries=…)``.
+            is a short way to write ``retry=RetryConfig(retries=…)``, and ``requirements``
+            may be a path, from the step's file, of a ``requirements.txt``, ``pyproject.toml``
+            or ``uv.lock``.
 
     Returns:
         A :class:`StepFunction`, or a decorator that makes one.

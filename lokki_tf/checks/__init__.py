@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import lambda_limits, names, policies, retry, runtimes, schedule
+from . import lambda_limits, names, policies, requirements, retry, runtimes, schedule
 from .machine import check_machine
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     runtimes.check,
     lambda_limits.check,
     policies.check,
+    requirements.check,
     retry.check,
     schedule.check,
 )

@@ -63,10 +63,12 @@ def _ranges(step: Step) -> Iterator[Finding]:
 
 def _layers(step: Step) -> Iterator[Finding]:
     layers = step.options.layers
-    if len(layers) > MOST_LAYERS:
+    of_requirements = bool(step.options.requirements)
+    if len(layers) + of_requirements > MOST_LAYERS:
+        more = " and one of its requirements" if of_requirements else ""
         yield _finding(
             step,
-            f"step {step.name!r} has {len(layers)} layers, and Lambda takes {MOST_LAYERS}",
+            f"step {step.name!r} has {len(layers)} layers{more}, and Lambda takes {MOST_LAYERS}",
             "put packages together into fewer layers",
         )
     for layer in layers:

@@ -72,6 +72,12 @@ def _scope(
         yield from _unknown_parameters(title, state)
         for branch in state.get("Branches", []):
             yield from _scope(branch, readable, outer | assigned_here, seen)
+        if "ItemProcessor" in state:
+            inner = state["ItemProcessor"]
+            # Children of a Distributed Map are executions of their own.
+            inline = inner.get("ProcessorConfig", {}).get("Mode") != "DISTRIBUTED"
+            visible = readable if inline else frozenset()
+            yield from _scope(inner, visible, outer | assigned_here, seen)
         readable |= {_bare(key) for key in state.get("Assign", {})}
         title = state.get("Next")
     for name in sorted(set(states) - visited):
@@ -80,12 +86,13 @@ def _scope(
 
 def _read(state: Mapping[str, Any]) -> Iterator[str]:
     """Variables that a state itself reads, not its branches."""
-    waiting: list[Any] = [{key: value for key, value in state.items() if key != "Branches"}]
+    inner = ("Branches", "ItemProcessor")
+    waiting: list[Any] = [{key: value for key, value in state.items() if key not in inner}]
     while waiting:
         current = waiting.pop()
         if isinstance(current, dict):
             for key, value in current.items():
-                if key.endswith(".$") and isinstance(value, str):
+                if key.endswith((".$", "Path")) and isinstance(value, str):
                     yield from _VARIABLE.findall(value)
                 else:
                     waiting.append(value)

@@ -22,7 +22,7 @@ LONGEST_DELAY = 31_622_399
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Each node's retry configuration."""
-    for node in definition.graph.nodes:
+    for node in definition.graph.walk():
         retry = node.retry
         for name, value, most in (
             ("retries", retry.retries, MOST_ATTEMPTS),

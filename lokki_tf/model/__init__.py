@@ -3,27 +3,47 @@
 Every authoring style builds a :class:`Definition`; every back-end reads nothing else.
 """
 
-from .bindings import Binding, Group, Literal, Output, outputs_in
+from .bindings import Binding, Group, Item, Literal, Output, Parameter, leaves, outputs_in
 from .findings import Finding, Severity, raise_errors
-from .graph import Definition, Graph, Node, generations, topological_order
+from .graph import (
+    REQUIRED,
+    Definition,
+    FlowParameter,
+    Graph,
+    Map,
+    MapOptions,
+    Node,
+    generations,
+    topological_order,
+)
 from .names import shortened
+from .requirements import PackageSet, package_sets
 from .steps import RetryConfig, Step, StepOptions
 
 __all__ = [
+    "REQUIRED",
     "Binding",
     "Definition",
     "Finding",
+    "FlowParameter",
     "Graph",
     "Group",
+    "Item",
     "Literal",
+    "Map",
+    "MapOptions",
     "Node",
     "Output",
+    "PackageSet",
+    "Parameter",
     "RetryConfig",
     "Severity",
     "Step",
     "StepOptions",
     "generations",
+    "leaves",
     "outputs_in",
+    "package_sets",
     "raise_errors",
     "shortened",
     "topological_order",

@@ -22,6 +22,18 @@ class Output:
     node: str
 
 
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the flow; inside a map, an argument that the map hands to every item."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """The item that a map's body is run for."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """A list, tuple, set, frozenset or dict with results of nodes somewhere inside.
@@ -37,15 +49,20 @@ class Group:
     keys: tuple[Any, ...] = ()
 
 
-Binding = Literal | Output | Group
+Binding = Literal | Output | Parameter | Item | Group
+
+
+def leaves(binding: Binding) -> Iterator[Literal | Output | Parameter | Item]:
+    """What a binding is made of in the end, in order."""
+    waiting = [binding]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Group):
+            waiting.extend(reversed(current.members))
+        else:
+            yield current
 
 
 def outputs_in(binding: Binding) -> Iterator[str]:
     """The names of the nodes whose results a binding needs, in order, repeats included."""
-    waiting = [binding]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, Output):
-            yield current.node
-        elif isinstance(current, Group):
-            waiting.extend(reversed(current.members))
+    return (leaf.node for leaf in leaves(binding) if isinstance(leaf, Output))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, Final
+from typing import Literal as OneOf
 
 from lokki_tf.errors import CycleError, Place
 
@@ -13,8 +15,31 @@ from .bindings import Binding, outputs_in
 from .steps import RetryConfig, Step
 
 
+class Dependent:
+    """What nodes and maps have in common: they wait for others and take their results."""
+
+    __slots__ = ()
+    name: str
+    after: tuple[str, ...]
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """All that it takes."""
+        raise NotImplementedError
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the nodes whose results this one takes, each once, in order."""
+        return tuple(dict.fromkeys(name for b in self.bindings for name in outputs_in(b)))
+
+    @property
+    def predecessors(self) -> tuple[str, ...]:
+        """Names of all nodes that must have ended before this one, each once."""
+        return tuple(dict.fromkeys((*self.inputs, *self.after)))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(Dependent):
     """One use of a step in a graph.
 
     Args:
@@ -40,15 +65,55 @@ class Node:
         """All arguments, by position and then by name."""
         return (*self.args, *(binding for _, binding in self.kwargs))
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the nodes whose results this one takes, each once, in order."""
-        return tuple(dict.fromkeys(name for b in self.bindings for name in outputs_in(b)))
+
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """How a map is run.
+
+    Args:
+        mode: ``distributed``: each item, or batch, is an execution of its own, with items and
+            results in the bucket; ``inline``: within the execution, for small lists.
+        concurrency_limit: Most items, or batches, at once; ``None`` for no limit of ours.
+        tolerated_failure_percentage: Share of items, 0 to 100, that may fail without the
+            map failing; those are left out of its result.
+        tolerated_failure_count: Number of items that may fail so.
+        batch_size: Items that one call of a step takes at once.
+    """
+
+    mode: OneOf["distributed", "inline"] = "distributed"
+    concurrency_limit: int | None = None
+    tolerated_failure_percentage: float | None = None
+    tolerated_failure_count: int | None = None
+    batch_size: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Map(Dependent):
+    """Runs a graph for each item of a list; its result is the list of results, in order.
+
+    Args:
+        name: Unique in the whole pipeline.
+        items: Gives the list.
+        body: Runs for each item: there, ``Item()`` is the item and ``Parameter(name)`` what
+            ``arguments`` hands in. Its one terminal node gives the item's result.
+        arguments: By name, what every item gets from outside.
+        options: How it is run.
+        after: Nodes that must have ended before, beyond those that give something.
+        place: Where the user wrote it.
+    """
+
+    name: str
+    items: Binding
+    body: Graph
+    arguments: tuple[tuple[str, Binding], ...]
+    options: MapOptions
+    after: tuple[str, ...]
+    place: Place
 
     @property
-    def predecessors(self) -> tuple[str, ...]:
-        """Names of all nodes that must have ended before this one, each once."""
-        return tuple(dict.fromkeys((*self.inputs, *self.after)))
+    def bindings(self) -> tuple[Binding, ...]:
+        """The items, and what is handed in."""
+        return (self.items, *(binding for _, binding in self.arguments))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +124,8 @@ class Graph:
         nodes: Every node stands after all that it depends on.
     """
 
-    nodes: tuple[Node, ...]
-    by_name: Mapping[str, Node] = field(init=False, repr=False)
+    nodes: tuple[Node | Map, ...]
+    by_name: Mapping[str, Node | Map] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         by_name = MappingProxyType({node.name: node for node in self.nodes})
@@ -69,7 +134,15 @@ class Graph:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The steps in use, each once, in the order of their first node."""
-        return tuple(dict.fromkeys(node.step for node in self.nodes))
+        return tuple(dict.fromkeys(node.step for node in self.walk()))
+
+    def walk(self) -> Iterator[Node]:
+        """All nodes that run a step, those inside maps included."""
+        for node in self.nodes:
+            if isinstance(node, Map):
+                yield from node.body.walk()
+            else:
+                yield node
 
     @property
     def predecessors(self) -> dict[str, tuple[str, ...]]:
@@ -83,6 +156,30 @@ class Graph:
         return tuple(node.name for node in self.nodes if node.name not in waited_for)
 
 
+class _Required:
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED: Final = _Required()
+"""The default of a flow parameter that has none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowParameter:
+    """What a run may be given.
+
+    Args:
+        name: Its name.
+        kind: The type that a value must have; ``Any`` takes all.
+        default: Its value where none is given, or ``REQUIRED``.
+    """
+
+    name: str
+    kind: Any
+    default: Any = REQUIRED
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Definition:
     """A whole pipeline.
@@ -94,6 +191,7 @@ class Definition:
         description: What the pipeline is for.
         tags: Tags on every resource.
         place: Where the user made it.
+        parameters: What a run may be given.
     """
 
     name: str
@@ -102,6 +200,7 @@ class Definition:
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     place: Place | None = None
+    parameters: tuple[FlowParameter, ...] = ()
 
 
 def topological_order(predecessors: Mapping[str, Collection[str]]) -> list[str]:
@@ -151,10 +250,10 @@ def find_cycle(predecessors: Mapping[str, Collection[str]], among: Iterable[str]
     return [*reversed(circle), circle[-1]]
 
 
-def generations(nodes: Sequence[Node]) -> list[list[Node]]:
+def generations(nodes: Sequence[Node | Map]) -> list[list[Node | Map]]:
     """Nodes by the length of the longest way to them: each generation needs only earlier ones."""
     level: dict[str, int] = {}
-    grouped: list[list[Node]] = []
+    grouped: list[list[Node | Map]] = []
     for node in nodes:
         level[node.name] = 1 + max((level[name] for name in node.predecessors), default=-1)
         if level[node.name] == len(grouped):

@@ -4,18 +4,31 @@ The state machine sends::
 
     {"node": "score", "run": "<execution's name>", "store": "s3://bucket", "inline": 20000,
      "args": {"0": envelope, …}, "kwargs": {"rows": envelope, …},
-     "retry": ["builtins.OSError", …], "main": "pipeline"}
+     "retry": ["builtins.OSError", …], "main": "pipeline", "given": {…}, "place": "…",
+     "items": {…}}
 
-and gets the envelope of the result. The last four may be left out. ``inline`` is the longest
-JSON, in bytes, that may travel in the envelope; ``main`` the name under which the zip holds
-what was ``__main__`` where the pipeline was written.
+and gets the envelope of the result. All but the first four may be left out:
+
+- ``inline``: the longest JSON, in bytes, that may travel in the envelope;
+- ``retry``: full names of the exceptions that the state machine retries;
+- ``main``: the name under which the zip holds what was ``__main__`` where the pipeline was
+  written;
+- ``given``: the execution's input, where flow parameters are looked up;
+- ``place``: inside a map, the item's own folder; a list for a batch of items, whose envelopes
+  ``{"batch": [envelope, …]}`` then stand in its order;
+- ``items``: how the result is to be laid out for a map, ``{"inline": bytes}`` an item for the
+  bucket, ``{"room": bytes}`` for a map within the execution; ``"alone"`` if nobody else
+  takes the result;
+- ``log_level``: the lowest level that :class:`.log.StepLog` writes.
 """
 
 from __future__ import annotations
 
-from . import store
+from . import maps, store
 from .call import call
 from .envelope import pack, references, unpack
+from .log import StepLog
+from .parameters import filled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +44,7 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
     Args:
         function: The step's function.
         event: As described at the top of this module.
-        context: Lambda's context; unused, so that templates may leave it out.
+        context: Lambda's context, for the log; templates may leave it out.
 
     Returns:
         The envelope of the function's result.
@@ -44,30 +57,81 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
             "this function is a step of a state machine and expects its event: "
             '{"node": …, "run": …, "inline": …, "kwargs": {"name": {"value": …}}}'
         )
-    args, kwargs = arguments(event)
+    places = event.get("place")
+    if isinstance(places, list):
+        calls = enumerate(places)
+        return {"batch": [_logged(function, event, context, place, n) for n, place in calls]}
+    return _logged(function, event, context, places)
+
+
+def _logged(
+    function: Callable[..., Any],
+    event: dict[str, Any],
+    context: Any,
+    place: str | None,
+    batch: int = 0,
+) -> Envelope:
+    log = StepLog(event, context, place)
+    log.start()
+    try:
+        result = _one(function, event, place, batch)
+    except BaseException as error:
+        log.fail(error)
+        raise
+    log.end(result)
+    return result
+
+
+def _one(
+    function: Callable[..., Any], event: dict[str, Any], place: str | None, batch: int = 0
+) -> Envelope:
+    """One call; ``batch`` is the position of its item in a batch."""
+    args, kwargs = arguments(event, batch)
     try:
         value = call(function, args, kwargs)
     except Exception as error:
         raise _as_listed(error, event.get("retry")) from error.__cause__
-    folder = f"{event['store']}/runs/{event['run']}"
-    return pack(
-        value,
-        event["inline"],
-        lambda form, data: store.write(f"{folder}/{event['node']}.{form}", data),
-    )
+    folder = "/".join(filter(None, (event["store"], "runs", event["run"], place)))
+    return _packed(value, event, f"{folder}/{event['node']}")
 
 
-def arguments(event: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The function's arguments, by position and by name, with all references read."""
+def _packed(value: Any, event: dict[str, Any], uri: str) -> Envelope:
+    layout = event.get("items")
+    if layout is None:
+        return _stored(value, event, uri)
+    members = maps.items_of(value, event["node"])
+    if "room" in layout:
+        items = maps.in_state(members, layout["room"], event["node"], uri, store.write)
+    else:
+        items = maps.in_bucket(members, layout["inline"], uri, store.write)
+    own = {} if layout.get("alone") else _stored(value, event, uri)
+    return {**own, "items": items}
+
+
+def _stored(value: Any, event: dict[str, Any], uri: str) -> Envelope:
+    return pack(value, event["inline"], lambda form, data: store.write(f"{uri}.{form}", data))
+
+
+def arguments(event: dict[str, Any], batch: int = 0) -> tuple[list[Any], dict[str, Any]]:
+    """The function's arguments, by position and by name, with all references read.
+
+    Args:
+        event: As described at the top of this module.
+        batch: Position of the item in a batch.
+    """
     by_position = event.get("args", {})
     envelopes = [by_position[str(index)] for index in range(len(by_position))]
     by_name = event.get("kwargs", {})
-    uris = [uri for one in (*envelopes, *by_name.values()) for uri in references(one)]
+    given = event.get("given")
+    known = [
+        maps.expanded(filled(one, given, batch), store.read, store.read_all)
+        for one in (*envelopes, *by_name.values())
+    ]
+    uris = [uri for one in known for uri in references(one)]
     objects = store.read_all(uris) if uris else {}
     modules = {"__main__": event["main"]} if "main" in event else None
-    args = [unpack(one, objects.__getitem__, modules) for one in envelopes]
-    kwargs = {name: unpack(one, objects.__getitem__, modules) for name, one in by_name.items()}
-    return args, kwargs
+    values = [unpack(one, objects.__getitem__, modules) for one in known]
+    return values[: len(envelopes)], dict(zip(by_name, values[len(envelopes) :], strict=True))
 
 
 def _as_listed(error: Exception, listed: list[str] | None) -> Exception:

@@ -60,8 +60,8 @@ def install() -> None:
 def synthesize(source: Path, scratch: Path) -> Path:
     """Writes a pipeline's Terraform and machine; returns the stack's folder."""
     code = (
-        "import json, runpy, sys\n"
-        f"pipe = runpy.run_path({str(source)!r})['pipe']\n"
+        "import json\n"
+        f"from {source.stem} import pipe\n"
         f"made = pipe.synth({str(scratch)!r})\n"
         f"text = json.dumps(pipe.generate_step_functions(), indent=1)\n"
         f"open({str(scratch / (source.stem + '.asl.json'))!r}, 'w').write(text)\n"

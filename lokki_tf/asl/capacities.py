@@ -1,0 +1,123 @@
+"""Where results stand side by side, and how much room there is."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from lokki_tf.model import Map, Output
+
+from . import quotas
+from .payloads import Payloads, Reference, looks_up_parameters, references_in, with_paths
+from .scopes import Fork, Loop, Scope, handed_out
+from .sizes import Capacity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_RESULT_OVERHEAD = 2_048  # what lambda:invoke puts around the payload: status, headers
+_MARGIN = 1_024  # names, braces and commas that Step Functions may write differently
+_ITEM_OVERHEAD = 400  # index, place and run of an item
+PARAMETERS_BYTES = 16_384  # of an execution's input, where a step looks up flow parameters
+ROOM = quotas.STATE_BYTES - _MARGIN
+
+
+def item_of(name: str) -> str:
+    """What an item of a map is called among the results that share a place."""
+    return f"item of {name}"
+
+
+def capacities(root: Scope, payloads: Payloads) -> list[Capacity]:
+    """All places that bound the sizes of results.
+
+    Args:
+        root: The machine's scope.
+        payloads: Of its tasks and maps.
+    """
+    maps = {scope.of.name: scope.of for scope in root.walk() if scope.of}
+    found: list[Capacity] = []
+    stored: Counter[str] = Counter()
+    for scope in root.walk():
+        batch = scope.map.options.batch_size if scope.map else 1
+        for part in scope.parts:
+            if isinstance(part, Loop):
+                found += _of_map(part.map, payloads, maps)
+            elif not isinstance(part, Fork):
+                found += _of_task(part, payloads, maps, batch, _layouts(part, maps))
+            else:
+                what = f"the output of the branches {title(part)!r}"
+                found.append(_together(what, part.paths, batch))
+        stored.update(list(scope.variables) * batch)
+        what = "the pipeline's output" if scope.outer is None else "the output of a branch"
+        found.append(_together(what, scope.exports, batch))
+    total = quotas.ALL_VARIABLES_BYTES - _MARGIN
+    return [*found, Capacity("the variables of an execution", total, stored)]
+
+
+def _of_task(
+    name: str, payloads: Payloads, maps: Mapping[str, Map], batch: int, inline: Counter[str]
+) -> Iterator[Capacity]:
+    payload = payloads.of_tasks[name]
+    skeleton = len(json.dumps(with_paths(payload, lambda _: "$v"))) + batch * _ITEM_OVERHEAD
+    if looks_up_parameters(payload):
+        skeleton += PARAMETERS_BYTES
+    taken: Counter[str] = Counter()
+    own = payloads.home[name]
+    for reference in references_in(payload):
+        taken[_name_of(reference, maps)] += batch if reference.home == own else 1
+    yield Capacity(f"the input of {name!r}", ROOM - skeleton, taken)
+    result = Counter({name: batch}) + inline
+    yield Capacity(f"the result of {name!r}", ROOM - _RESULT_OVERHEAD, result)
+
+
+def _of_map(one: Map, payloads: Payloads, maps: Mapping[str, Map]) -> Iterator[Capacity]:
+    """What one execution of the body is given."""
+    batch = one.options.batch_size
+    taken = Counter(_name_of(reference, maps) for reference in payloads.captured[one.name])
+    taken[_name_of(Reference(one.name, True, one.name), maps)] += batch
+    room = ROOM - batch * _ITEM_OVERHEAD
+    if one.name in payloads.given:
+        room -= PARAMETERS_BYTES
+    yield Capacity(f"the input of the items of {one.name!r}", room, taken)
+    if one.options.mode == "inline":
+        yield Capacity(f"the results of {one.name!r}", ROOM, Counter((one.name,)))
+
+
+def _name_of(reference: Reference, maps: Mapping[str, Map]) -> str:
+    """A map within the execution has one room for its items and its results."""
+    if not reference.is_item:
+        return reference.name
+    inline = maps[reference.name].options.mode == "inline"
+    return reference.name if inline else item_of(reference.name)
+
+
+def _layouts(name: str, maps: Mapping[str, Map]) -> Counter[str]:
+    """Arrays for maps within the execution that a node's result carries."""
+    return Counter(
+        one.name
+        for one in maps.values()
+        if one.items == Output(name) and one.options.mode == "inline"
+    )
+
+
+def _together(what: str, results: Iterable[str], batch: int) -> Capacity:
+    names = list(results)
+    keys = sum(len(name) + 8 for name in names)
+    counted: Counter[str] = Counter()
+    for name in names:
+        counted[name] += batch
+    return Capacity(what, ROOM - keys, counted)
+
+
+def title(fork: Fork) -> str:
+    """A Parallel state is named after the first nodes of its branches."""
+    firsts = [_first(branch) for branch in fork.branches]
+    if len(firsts) == 2:
+        return " and ".join(firsts)
+    return f"{firsts[0]} and {len(firsts) - 1} more"
+
+
+def _first(scope: Scope) -> str:
+    part = scope.parts[0]
+    return _first(part.branches[0]) if isinstance(part, Fork) else next(iter(handed_out(part)[1]))

@@ -1,0 +1,196 @@
+"""What each task is sent, and what each map hands to its items.
+
+Inside a map's body nothing of outside can be read: a Distributed Map's children are
+executions of their own. So whatever a body takes from outside is closed over: literals and
+flow parameters stand in the body's own tasks, results and items of outer maps go through the
+map's ``ItemSelector`` as ``$.arguments``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model import (
+    REQUIRED,
+    Definition,
+    Group,
+    Item,
+    Literal,
+    Map,
+    Node,
+    Parameter,
+)
+from lokki_tf.model.names import identifier
+
+from .literals import STORE_VARIABLE, Literals
+from .retries import retries_everything
+from .text import Template
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Binding, Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A result, or a map's item, that a payload takes.
+
+    Args:
+        name: The node's, or the map's.
+        is_item: Whether it is the map's item.
+        home: The map in whose body it is made, or is the item; ``None`` outside of all.
+    """
+
+    name: str
+    is_item: bool
+    home: str | None
+
+    @property
+    def key(self) -> str:
+        """Its name among a map's arguments."""
+        return identifier(f"item_of_{self.name}" if self.is_item else self.name)
+
+
+@dataclass(slots=True, eq=False)
+class Payloads:
+    """Payloads of tasks, with references where variables will stand.
+
+    Args:
+        definition: The pipeline.
+        main: The name under which the zips hold what is the module ``__main__`` here.
+        literals: Collects what must stand in the bucket.
+        of_tasks: From each node to its payload.
+        captured: From each map to what its body takes from outside, in order.
+        given: Maps whose body looks up flow parameters.
+        home: From each node to the map in whose body it stands, ``None`` outside of all.
+    """
+
+    definition: Definition
+    main: str
+    literals: Literals = field(default_factory=Literals)
+    of_tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    captured: dict[str, dict[Reference, None]] = field(default_factory=dict)
+    given: set[str] = field(default_factory=set)
+    home: dict[str, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._graph(self.definition.graph, ())
+
+    def _graph(self, graph: Graph, around: tuple[Map, ...]) -> None:
+        for node in graph.nodes:
+            if isinstance(node, Map):
+                self.captured[node.name] = {}
+                self._graph(node.body, (*around, node))
+            else:
+                self.home[node.name] = around[-1].name if around else None
+                self.of_tasks[node.name] = self._payload(node, around)
+
+    def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
+        payload: dict[str, Any] = {"node": node.name, "store": Template(f"${{{STORE_VARIABLE}}}")}
+        if node.retry.retries and not retries_everything(node.retry):
+            payload["retry"] = [self._full_name(error) for error in node.retry.exceptions]
+        if node.args:
+            payload["args"] = {
+                str(index): self._envelope(binding, node, around)
+                for index, binding in enumerate(node.args)
+            }
+        if node.kwargs:
+            payload["kwargs"] = {
+                name: self._envelope(binding, node, around) for name, binding in node.kwargs
+            }
+        if node.name in self.literals.of_main:
+            payload["main"] = self.main
+        return payload
+
+    def _full_name(self, error: type[BaseException]) -> str:
+        module = self.main if error.__module__ == "__main__" else error.__module__
+        return f"{module}.{error.__qualname__}"
+
+    def _envelope(self, binding: Binding, node: Node, around: tuple[Map, ...]) -> Any:
+        """The envelope of an argument; inside maps, ``around`` holds them, innermost last."""
+        return self._resolved(binding, node, around, around)
+
+    def _resolved(
+        self, binding: Binding, node: Node, level: tuple[Map, ...], around: tuple[Map, ...]
+    ) -> Any:
+        """``level`` is where the binding was written, ``around`` where the node stands."""
+        if isinstance(binding, Literal):
+            return self.literals.envelope(binding.value, node)
+        if isinstance(binding, Group):
+            made: dict[str, Any] = {"make": binding.kind}
+            if binding.kind == "dict":
+                made["keys"] = self.literals.envelope(list(binding.keys), node)
+            made["items"] = {
+                str(index): self._resolved(member, node, level, around)
+                for index, member in enumerate(binding.members)
+            }
+            return made
+        if isinstance(binding, Parameter):
+            if level:
+                outside = dict(level[-1].arguments)[binding.name]
+                return self._resolved(outside, node, level[:-1], around)
+            self.given.update(one.name for one in around)
+            return self._parameter(binding.name, node)
+        home = level[-1].name if level else None
+        if isinstance(binding, Item):
+            assert home is not None
+            reference = Reference(home, True, home)
+        else:
+            reference = Reference(binding.node, False, home)
+        for outer in around[len(level) :]:
+            self.captured[outer.name][reference] = None
+        return reference
+
+    def _parameter(self, name: str, node: Node) -> dict[str, Any]:
+        (parameter,) = (one for one in self.definition.parameters if one.name == name)
+        envelope: dict[str, Any] = {"parameter": name}
+        if isinstance(parameter.kind, type):
+            envelope["kind"] = parameter.kind.__name__
+        if parameter.default is not REQUIRED:
+            envelope["default"] = self.literals.envelope(parameter.default, node)
+        return envelope
+
+
+def references_in(payload: Any) -> Iterator[Reference]:
+    """The references in a payload, repeats included."""
+    if isinstance(payload, Reference):
+        yield payload
+    elif isinstance(payload, Mapping):
+        for value in payload.values():
+            yield from references_in(value)
+
+
+def looks_up_parameters(payload: Any) -> bool:
+    """Whether a payload takes a flow parameter."""
+    if not isinstance(payload, Mapping):
+        return False
+    return "parameter" in payload or any(map(looks_up_parameters, payload.values()))
+
+
+def with_paths(payload: Any, path: Callable[[Reference], Any]) -> Any:
+    """The payload with each reference replaced.
+
+    Args:
+        payload: With references.
+        path: Gives a path for the value of a key, or an object that stands in its place.
+    """
+    if not isinstance(payload, dict):
+        return payload
+    filled: dict[str, Any] = {}
+    for key, value in payload.items():
+        if isinstance(value, Reference):
+            found = path(value)
+            filled[f"{key}.$" if isinstance(found, str) else key] = found
+        else:
+            filled[key] = with_paths(value, path)
+    return filled
+
+
+def has_stored_literal(payload: Any) -> bool:
+    """Whether a literal of the payload stands in the bucket."""
+    if not isinstance(payload, dict):
+        return False
+    return isinstance(payload.get("ref"), Template) or any(
+        map(has_stored_literal, payload.values())
+    )

@@ -1,0 +1,163 @@
+"""``@flow``: a function whose parameters a run may be given."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import BindingError
+from lokki_tf.model import REQUIRED, FlowParameter
+
+from .placeholders import FlowArgument
+from .places import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lokki_tf.errors import Place
+
+_KINDS = (int, float, str, bool, list, dict)
+
+
+@dataclass(slots=True)
+class Building:
+    """A flow while its function runs.
+
+    Args:
+        place: Where it is defined.
+        parameters: Its own, and those that its first steps turned out to require.
+    """
+
+    place: Place
+    parameters: dict[str, FlowParameter] = field(default_factory=dict)
+
+    def argument(self, name: str) -> FlowArgument:
+        """The placeholder of a parameter."""
+        return FlowArgument(name, self.place)
+
+    def require(self, name: str, annotation: Any) -> FlowArgument:
+        """A parameter that the execution's input must bring, since a first step needs it."""
+        if name not in self.parameters:
+            self.parameters[name] = FlowParameter(
+                name, kind_of(annotation, inspect.Parameter.empty)
+            )
+        return self.argument(name)
+
+
+_current: ContextVar[Building | None] = ContextVar("lokki_tf flow", default=None)
+
+
+def current_flow() -> Building | None:
+    """The flow whose function is running, if one is."""
+    return _current.get()
+
+
+def build_flow(
+    function: Callable[..., Any], given: Mapping[str, Any]
+) -> tuple[list[Any], tuple[FlowParameter, ...]]:
+    """Runs a flow's function; what it returns is the end of the pipeline.
+
+    Args:
+        function: The flow's function.
+        given: Values that take the place of defaults.
+
+    Returns:
+        The ends, and the parameters.
+
+    Raises:
+        BindingError: If it returns no steps, or ``given`` does not fit its signature.
+    """
+    building = Building(place_of(function))
+    signature = inspect.signature(function)
+    hints = _hints(function)
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise BindingError(
+                f"flow {function.__name__!r} takes {parameter}, and a flow's parameters are named",
+                place=building.place,
+                remedy="list them, with defaults where they have some",
+            )
+        default = REQUIRED if parameter.default is parameter.empty else parameter.default
+        kind = kind_of(hints.get(name, parameter.annotation), parameter.default)
+        building.parameters[name] = FlowParameter(name, kind, default)
+    token = _current.set(building)
+    try:
+        result = function(**{name: building.argument(name) for name in signature.parameters})
+    finally:
+        _current.reset(token)
+    if result is None:
+        raise BindingError(
+            f"flow {function.__name__!r} returns nothing",
+            place=building.place,
+            remedy="return the chain: return load().map(process).agg(total)",
+        )
+    parameters = with_values(tuple(building.parameters.values()), given, function.__name__)
+    ends = list(result) if isinstance(result, list | tuple) else [result]
+    return ends, parameters
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except Exception:  # an annotation that names what is not there costs only the type
+        return {}
+
+
+def kind_of(annotation: Any, default: Any) -> Any:
+    """A parameter's type, from its annotation or else from its default; ``Any`` takes all."""
+    if annotation is inspect.Parameter.empty:
+        annotation = Any if default in (None, inspect.Parameter.empty) else type(default)
+    origin = typing.get_origin(annotation) or annotation
+    return origin if origin in _KINDS else Any
+
+
+def with_values(
+    parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], flow: str
+) -> tuple[FlowParameter, ...]:
+    """The parameters with other defaults.
+
+    Args:
+        parameters: A flow's.
+        given: Values by name.
+        flow: The flow's name, for the error.
+
+    Raises:
+        BindingError: If there is no such parameter, or a value has the wrong type.
+    """
+    checked(parameters, given, flow)
+    return tuple(
+        FlowParameter(one.name, one.kind, given.get(one.name, one.default)) for one in parameters
+    )
+
+
+def checked(parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], flow: str) -> None:
+    """Refuses values for parameters that are not there, or of the wrong type.
+
+    Raises:
+        BindingError: With the flow's signature.
+    """
+    from lokki_tf.runtime.parameters import fits
+
+    kinds = {one.name: one.kind for one in parameters}
+    for name, value in given.items():
+        if name not in kinds:
+            problem = f"flow {flow!r} has no parameter {name!r}"
+        elif isinstance(kinds[name], type) and not fits(value, kinds[name].__name__):
+            problem = f"{name}={value!r} is no {kinds[name].__name__}"
+        else:
+            continue
+        raise BindingError(problem, remedy=f"its signature is {shown(parameters, flow)}")
+
+
+def shown(parameters: tuple[FlowParameter, ...], flow: str) -> str:
+    """A flow's signature as a person writes it."""
+    listed = [
+        one.name
+        + (f": {one.kind.__name__}" if isinstance(one.kind, type) else "")
+        + ("" if one.default is REQUIRED else f" = {one.default!r}")
+        for one in parameters
+    ]
+    return f"{flow}({', '.join(listed)})"

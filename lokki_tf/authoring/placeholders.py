@@ -1,0 +1,73 @@
+"""What stands for a value that exists only in a run."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from lokki_tf.errors import PlaceholderError
+
+if TYPE_CHECKING:
+    from lokki_tf.errors import Place
+
+_creation = itertools.count()
+
+
+class Placeholder:
+    """A value of a later run. It may be handed to steps and refuses to be computed with."""
+
+    _place: Place
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._created = next(_creation)
+
+    def _what(self) -> str:
+        """What it stands for, at the beginning of a sentence."""
+        raise NotImplementedError
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise PlaceholderError(
+            f"{self._what()} exists only when the pipeline runs",
+            place=self._place,
+            remedy="do this in a step: hand it to a @step function and compute there",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        # An AttributeError, so that hasattr() and notebooks may ask for what is not there.
+        raise AttributeError(
+            f"{self._what()} exists only when the pipeline runs, "
+            f"so .{name} must be read inside a step\n  at {self._place}"
+        )
+
+    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __call__ = _refuse
+    __int__ = __float__ = __index__ = __format__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _refuse
+    __rtruediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = __neg__ = __abs__ = _refuse
+    __and__ = __or__ = __xor__ = __invert__ = __enter__ = __exit__ = __await__ = _refuse
+
+
+class FlowArgument(Placeholder):
+    """A parameter of a flow, while the flow is built.
+
+    Args:
+        name: The parameter's name.
+        place: Where the flow is defined.
+    """
+
+    def __init__(self, name: str, place: Place) -> None:
+        super().__init__(place)
+        self._name = name
+
+    def _what(self) -> str:
+        return f"the flow parameter {self._name!r}"
+
+    def __repr__(self) -> str:
+        return f"<flow parameter {self._name!r}>"
+
+
+class ItemArgument(Placeholder):
+    """The item of a map, while the map's body is built."""
+
+    def _what(self) -> str:
+        return "the item of a map"

@@ -1,0 +1,77 @@
+"""Requirements of which a layer can be made.
+
+Source: PEP 508 for the lines. Paths, files and repositories mean another thing, or nothing, on
+another machine, and nothing is built here: Lambda's platform is not this one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import OptionError
+from lokki_tf.model import Finding, package_sets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.model import Definition, PackageSet, Step
+
+_LINE = re.compile(
+    r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(\[[^\]]*\])?\s*"
+    r"(@\s*(?P<url>\S+)|(?P<versions>[(<>=!~][^;]*))?\s*(;.*)?"
+)
+_HASHES = re.compile(r"(\s--hash=\S+)+$")
+_WHEEL = re.compile(r"https?://[^#?]+\.whl([#?].*)?")
+_EXACT = re.compile(r"===?\s*[^*,\s)]+\s*\)?(,|\s|$)")
+
+
+def check(definition: Definition) -> Iterator[Finding]:
+    """Each set's lines, and whether they leave versions open."""
+    for packages, steps in package_sets(definition.graph.steps).items():
+        matches = {line: _match(line) for line in packages.requirements}
+        for line, match in matches.items():
+            problem = "is no requirement of PEP 508" if match is None else _no_wheel(match["url"])
+            if problem:
+                yield _finding(steps[0], line, problem)
+        loose = [match["name"] for match in matches.values() if match and not _is_exact(match)]
+        if loose:
+            yield _open(steps[0], packages, loose)
+
+
+def _match(line: str) -> re.Match[str] | None:
+    return _LINE.fullmatch(_HASHES.sub("", line).strip())
+
+
+def _no_wheel(url: str | None) -> str:
+    if url is None or _WHEEL.fullmatch(url):
+        return ""
+    return "does not refer to a wheel on the web"
+
+
+def _is_exact(match: re.Match[str]) -> bool:
+    return bool(match["url"] or _EXACT.match((match["versions"] or "").lstrip("( ")))
+
+
+def _finding(step: Step, line: str, problem: str) -> Finding:
+    return Finding(
+        "requirements",
+        f"step {step.name!r} has the requirement {_HASHES.sub('', line)!r}, which {problem}",
+        step.place,
+        "name a package, such as 'polars==1.2.3'; modules beside the script travel without a "
+        "word, and what has no wheel can stand in a layer of yours, layers=[…]",
+        error=OptionError,
+    )
+
+
+def _open(step: Step, packages: PackageSet, loose: list[str]) -> Finding:
+    names = ", ".join(loose[:5]) + (f" and {len(loose) - 5} more" if len(loose) > 5 else "")
+    return Finding(
+        "requirements-open",
+        f"step {step.name!r} leaves the version of {names} open: another machine may get another",
+        step.place,
+        "write exact versions, such as 'polars==1.2.3', or requirements= a file that has them: "
+        f"uv.lock, or layers/{packages.key}/requirements.lock of the stack, which synth writes",
+        severity="warning",
+        error=OptionError,
+    )

@@ -1,0 +1,57 @@
+"""Envelopes that are filled in when a step is called: flow parameters, and items of a batch."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .envelope import Envelope
+
+# Types as a flow's signature names them; a whole number may stand for a float.
+KINDS = {
+    "int": (int,), "float": (int, float), "str": (str,), "bool": (bool,),
+    "list": (list,), "dict": (dict,),
+}  # fmt: skip
+
+
+def filled(envelope: Envelope, given: Mapping[str, Any] | None, batch: int) -> Envelope:
+    """The envelope with parameters and this item's part of a batch in their places.
+
+    Args:
+        envelope: Any.
+        given: The execution's input.
+        batch: Position of the item in a batch.
+
+    Raises:
+        ValueError: If a required parameter is missing.
+        TypeError: If a parameter has the wrong type.
+    """
+    if "parameter" in envelope:
+        return _parameter(envelope, given or {})
+    if "batch" in envelope:
+        return filled(envelope["batch"][batch], given, batch)
+    if "make" in envelope:
+        items = {key: filled(one, given, batch) for key, one in envelope["items"].items()}
+        return {**envelope, "items": items}
+    return envelope
+
+
+def _parameter(envelope: Envelope, given: Mapping[str, Any]) -> Envelope:
+    name, kind = envelope["parameter"], envelope.get("kind")
+    if name not in given:
+        if "default" not in envelope:
+            raise ValueError(f"the execution's input lacks {name!r}, which the flow requires")
+        default: Envelope = envelope["default"]
+        return default
+    if not fits(given[name], kind):
+        raise TypeError(f"{name!r} is {given[name]!r} in the execution's input, and no {kind}")
+    return {"value": given[name]}
+
+
+def fits(value: Any, kind: str | None) -> bool:
+    """Whether a value has the type that a parameter's kind names; ``bool`` is no ``int``."""
+    if kind not in KINDS:
+        return True
+    return isinstance(value, KINDS[kind]) and (kind == "bool" or not isinstance(value, bool))

@@ -1,0 +1,238 @@
+"""Chains under @flow: what they build, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lokki_tf import Pipeline, RetryConfig, flow, step
+from lokki_tf.errors import BindingError, OptionError, PlaceholderError
+from lokki_tf.model import REQUIRED, Item, Map, Output, Parameter
+
+
+@step
+def numbers(count: int = 3) -> list[int]:
+    return list(range(count))
+
+
+@step
+def double(item: int) -> int:
+    return item * 2
+
+
+@step
+def add(item: int, more: Any = 1) -> Any:
+    return item + more
+
+
+@step
+def split(item: int) -> list[int]:
+    return list(range(item))
+
+
+@step
+def total(items: list[int], start: int = 0) -> int:
+    return sum(items, start)
+
+
+@step
+def everything(item: Any, **parameters: Any) -> Any:
+    return (item, parameters)
+
+
+def the_map(pipeline: Pipeline) -> Map:
+    (found,) = (node for node in pipeline.graph.nodes if isinstance(node, Map))
+    return found
+
+
+def test_a_chain_builds_a_map_with_a_body() -> None:
+    """map and next make a body whose first step takes the item, agg takes the results."""
+
+    @flow
+    def chained(more: int = 5):
+        return numbers().map(add, more=more).next(double).agg(total, start=more)
+
+    found = the_map(chained)
+    assert found.name == "add_map"
+    assert found.items == Output("numbers")
+    assert found.arguments == (("more", Parameter("more")),)
+    first, second = found.body.nodes
+    assert dict(first.kwargs) == {"item": Item(), "more": Parameter("more")}
+    assert dict(second.kwargs) == {"item": Output("add")}
+    assert dict(chained.graph.nodes[-1].kwargs)["items"] == Output("add_map")
+
+
+def test_chains_run_here() -> None:
+    """Maps, nested maps, steps before, inside and after give their results in order."""
+
+    @flow
+    def chained(count: int = 4):
+        pairs = numbers(count).next(reversed_).map(split).map(double).agg(total).agg(total)
+        return pairs.next(add, more=100)
+
+    expected = 100 + sum(sum(2 * n for n in range(item)) for item in range(4))
+    assert chained.local_run().result == expected
+
+
+@step
+def reversed_(items: list[int]) -> list[int]:
+    return items[::-1]
+
+
+def test_a_list_of_steps_runs_one_after_another() -> None:
+    """.map([a, b]) is .map(a).next(b)."""
+
+    @flow
+    def listed():
+        return numbers().map([double, add])
+
+    assert listed.local_run().result == [1, 3, 5]
+
+
+def test_results_of_outside_reach_a_body() -> None:
+    """A body may take what another step outside of the map gave."""
+    base = numbers(2).next(total)
+    chain = numbers().map(add, more=base).agg(total)
+    pipeline = Pipeline("outside", steps=[chain])
+    assert pipeline.local_run().result == 0 + 1 + 2 + 3 * 1
+
+
+def test_parameters_have_types_and_defaults() -> None:
+    """Types come from annotations or else from defaults; without a default, one is required."""
+
+    @flow
+    def typed(a: int, b=2.5, c: list[int] | None = None, *, d: bool = False, e="x", f: Any = None):
+        return everything(a, b=b, c=c, d=d, e=e, f=f)
+
+    found = {one.name: (one.kind, one.default) for one in typed.definition.parameters}
+    assert found == {
+        "a": (int, REQUIRED),
+        "b": (float, 2.5),
+        "c": (Any, None),
+        "d": (bool, False),
+        "e": (str, "x"),
+        "f": (Any, None),
+    }
+    assert typed.local_run({"a": 1, "b": 3}).result[1]["b"] == 3
+
+
+def test_a_step_with_keywords_receives_all_parameters() -> None:
+    """A step that takes **kwargs gets the flow's parameters that nothing else names."""
+
+    @flow
+    def all_of_them(limit: int = 1, day: str = "today"):
+        return numbers().next(everything)
+
+    assert all_of_them.local_run({"day": "x"}).result == ([0, 1, 2], {"limit": 1, "day": "x"})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"limit": "9"}, "limit='9' is no int"),
+        ({"limits": 9}, "no parameter 'limits'"),
+        ({}, "day"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(given: dict[str, Any], says: str) -> None:
+    """Mistyped, unknown and missing parameters are errors that show the signature."""
+
+    @flow
+    def strict_one(day: str, limit: int = 3):
+        return everything(day, limit=limit)
+
+    with pytest.raises(BindingError, match=says):
+        strict_one.local_run(given)
+    if given:
+        with pytest.raises(BindingError, match="signature is strict-one"):
+            strict_one(**given)
+
+
+def test_parameters_refuse_to_be_computed_with() -> None:
+    """A parameter is a placeholder while the flow is built."""
+
+    @flow
+    def computes(limit: int = 3):
+        return numbers(limit + 1)
+
+    with pytest.raises(PlaceholderError, match="'limit'.*\n.*\n.*do this in a step"):
+        computes.local_run()
+
+
+def test_retries_stand_at_a_call_or_at_a_link() -> None:
+    """retry= inside a flow configures the node, not the step."""
+
+    @flow
+    def retried():
+        return numbers(retry={"retries": 2}).map(double, retry=RetryConfig(retries=1)).agg(total)
+
+    retries = {node.name: node.retry.retries for node in retried.graph.walk()}
+    assert retries == {"numbers": 2, "double": 1, "total": 0}
+    assert double.step.options.retry.retries == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "parallel"}, {"concurrency_limit": 0}, {"batch_size": 0}, {"batch_size": 2.5},
+        {"tolerated_failure_percentage": 101}, {"tolerated_failure_count": -1},
+        {"mode": "inline", "batch_size": 2}, {"mode": "inline", "tolerated_failure_count": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_options_of_maps_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+    """A map's options are checked where it is written."""
+    with pytest.raises(OptionError):
+        numbers().map(double, **options)
+
+
+def test_links_that_make_no_sense_are_refused() -> None:
+    """agg without a map, a link that is no step, a missing argument, a lost result."""
+    with pytest.raises(BindingError, match="none is open"):
+        numbers().agg(total)
+    with pytest.raises(BindingError, match="goes on with steps"):
+        numbers().next(len)  # type: ignore[arg-type]  # the slip is the point
+    with pytest.raises(BindingError, match="cannot be called so"):
+        numbers().map(double, other=1)
+    with pytest.raises(BindingError, match="inside a map with batch_size"):
+        numbers().map(split, batch_size=5).map(double)
+
+    leaked: list[Any] = []
+
+    @flow
+    def leaks():
+        chain = numbers().map(double)
+        leaked.append(chain._tail)
+        return chain.agg(total).next(add, more=leaked[-1])
+
+    with pytest.raises(BindingError, match="from inside a map"):
+        leaks.local_run()
+
+
+def test_a_flow_without_a_result_is_refused() -> None:
+    """A flow that forgets to return its chain says so."""
+
+    @flow
+    def forgets():
+        numbers().map(double)
+
+    with pytest.raises(BindingError, match="returns nothing"):
+        forgets.local_run()
+
+
+def test_a_replaced_step_is_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow sees the step that its name means now, as when a notebook's cell runs again."""
+
+    @flow
+    def sees():
+        return numbers().next(total)
+
+    assert sees.local_run().result == 3
+
+    @step(name="total")
+    def another(items: list[int]) -> int:
+        return -1
+
+    monkeypatch.setitem(globals(), "total", another)
+    assert sees.local_run().result == -1
