@@ -1,7 +1,7 @@
-from lokki_runtime import run
+import lokki_runtime
 
 "{{PUT_FUNCTION_HERE}}"
 
 
 def lambda_handler(event, context):
-    return run("{{PUT_FUNCTION_NAME_HERE}}", event, context)
+    return lokki_runtime.run("{{PUT_FUNCTION_NAME_HERE}}", event, context)

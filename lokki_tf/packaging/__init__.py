@@ -1,0 +1,37 @@
+"""From a function to its zip: the function's source, what it uses, and nothing else.
+
+:func:`cut` takes the function out of its module, :func:`package` makes the zip of it;
+:class:`LayerBuilder` makes layers of the packages that steps declare.
+"""
+
+from .cut import Carried, Cut, cut, cut_classes
+from .layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
+from .package import HANDLER_FILE, HANDLER_NAME, Package, package
+from .pieces import Import
+from .steps import main_module, package_steps
+from .template import Template, default_template, read_template
+from .zips import sha256_base64, zip_files
+
+__all__ = [
+    "HANDLER_FILE",
+    "HANDLER_NAME",
+    "LOCK_FILE",
+    "Carried",
+    "Cut",
+    "Import",
+    "Layer",
+    "LayerBuilder",
+    "Package",
+    "Template",
+    "check_size",
+    "cut",
+    "cut_classes",
+    "default_template",
+    "layer_path",
+    "main_module",
+    "package",
+    "package_steps",
+    "read_template",
+    "sha256_base64",
+    "zip_files",
+]

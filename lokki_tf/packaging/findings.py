@@ -1,0 +1,239 @@
+"""What packaging has to say to the user, one function a rule."""
+
+from __future__ import annotations
+
+from lokki_tf.errors import CaptureError, Place, TemplateError
+from lokki_tf.model import Finding
+
+_AS_ARGUMENT = "hand it to the step as an argument, or make it inside the function"
+
+
+def no_source(step: str, what: str, place: Place | None, why: str = "") -> Finding:
+    """The code of a function or module cannot be read."""
+    return Finding(
+        "capture-source",
+        f"step {step!r} needs the source of {what}{', ' + why if why else ''}",
+        place,
+        "define it with def in a file or in a notebook cell, so that its source can be read",
+        error=CaptureError,
+    )
+
+
+def source_changed(step: str, what: str, place: Place) -> Finding:
+    """A file was edited after it was imported."""
+    return Finding(
+        "capture-source",
+        f"step {step!r}: the source of {what} changed since it was imported",
+        place,
+        "start Python again, or run the cell again, and synthesise then",
+        error=CaptureError,
+    )
+
+
+def from_house(step: str, name: str, what: str, place: Place) -> Finding:
+    """Step code uses lokki_tf itself, or the pipeline that is being built."""
+    return Finding(
+        "capture-pipeline",
+        f"step {step!r} uses {name!r}, {what}: it exists only where the pipeline is built",
+        place,
+        "hand the step what it needs as an argument; lokki_tf itself stays out of step code",
+        error=CaptureError,
+    )
+
+
+def stuck_here(step: str, name: str, what: str, place: Place) -> Finding:
+    """A global is bound to this process."""
+    return Finding(
+        "capture-live",
+        f"step {step!r} uses {name!r}, {what}, which cannot travel to Lambda",
+        place,
+        "open it inside the function, where each Lambda makes its own",
+        error=CaptureError,
+    )
+
+
+def read_here(step: str, name: str, what: str, how: str, place: Place) -> Finding:
+    """A global was read from this machine and is too much, or too special, for source."""
+    return Finding(
+        "capture-file",
+        f"step {step!r} uses {name!r}, {what} that comes from {how} on this machine, "
+        "which Lambda does not have",
+        place,
+        "read it in a step of its own or hand it over as an argument; put files into a bucket",
+        error=CaptureError,
+    )
+
+
+def secret(step: str, name: str, how: str, place: Place) -> Finding:
+    """A global was typed in by somebody."""
+    return Finding(
+        "capture-secret",
+        f"step {step!r} uses {name!r}, which comes from {how}: a secret must not stand in code",
+        place,
+        "keep it in Secrets Manager or the Parameter Store and read it inside the function",
+        error=CaptureError,
+    )
+
+
+def unmade(step: str, name: str, what: str, place: Place, where: str = "") -> Finding:
+    """A global has a value, but no statement of its module makes it."""
+    how = f"is set only under {where}" if where else "is set by no statement of its module"
+    return Finding(
+        "capture-dynamic",
+        f"step {step!r} uses {name!r}, {what} that {how}",
+        place,
+        f"assign it at the top of the module, or {_AS_ARGUMENT}",
+        error=CaptureError,
+    )
+
+
+def closed_over(step: str, name: str, what: str, place: Place) -> Finding:
+    """A variable of an enclosing function is no literal."""
+    return Finding(
+        "capture-closure",
+        f"step {step!r} uses {name!r} of the function around it, {what}, and only literals, "
+        "functions and classes travel from there",
+        place,
+        _AS_ARGUMENT,
+        error=CaptureError,
+    )
+
+
+def two_meanings(step: str, name: str, place: Place) -> Finding:
+    """One name stands for two things in the code of one step."""
+    return Finding(
+        "capture-closure",
+        f"step {step!r} uses two things that are called {name!r}: one of the module and one "
+        "of the function around a function, or two of the latter",
+        place,
+        "give one of them another name",
+        error=CaptureError,
+    )
+
+
+def ambiguous_lambda(step: str, place: Place) -> Finding:
+    """Several lambdas on a line cannot be told apart."""
+    return Finding(
+        "capture-source",
+        f"step {step!r} is a lambda that cannot be told from others on its line",
+        place,
+        "write it on a line of its own, or as a def",
+        error=CaptureError,
+    )
+
+
+def undefined(step: str, name: str, place: Place) -> Finding:
+    """A name has no value anywhere."""
+    return Finding(
+        "capture-undefined",
+        f"step {step!r} uses {name!r}, which is not defined",
+        place,
+        "import or define it in the step's module",
+        severity="warning",
+        error=CaptureError,
+    )
+
+
+def reached_by_name(step: str, place: Place) -> Finding:
+    """Step code looks names up at run time."""
+    return Finding(
+        "capture-by-name",
+        f"step {step!r} reaches for names by globals(), eval() or exec(), so what it uses "
+        "cannot be seen",
+        place,
+        "refer to functions and constants by their names; only what is referred to travels",
+        severity="warning",
+        error=CaptureError,
+    )
+
+
+def own_path(step: str, place: Place) -> Finding:
+    """Step code asks where its file is."""
+    return Finding(
+        "capture-file",
+        f"step {step!r} uses __file__, which is the path of lambda_function.py in Lambda; "
+        "files beside the module do not travel",
+        place,
+        "put the files that the step reads into a bucket",
+        severity="warning",
+        error=CaptureError,
+    )
+
+
+def new_in_each(step: str, name: str, call: str, place: Place) -> Finding:
+    """A constant gets another value each time its module is imported."""
+    return Finding(
+        "capture-differs",
+        f"step {step!r} uses {name!r}, which {call} gives another value in each Lambda",
+        place,
+        "make it in one step and hand its result to the others",
+        severity="warning",
+        error=CaptureError,
+    )
+
+
+def shared_state(writer: str, reader: str, name: str, place: Place) -> Finding:
+    """One step writes a global that another step reads."""
+    return Finding(
+        "shared-state",
+        f"step {writer!r} writes {name!r} and step {reader!r} reads it, but Lambdas share "
+        "nothing: the reader sees the value that the module begins with",
+        place,
+        "return the value from one step and hand it to the other",
+        severity="warning",
+        error=CaptureError,
+    )
+
+
+def hides_module(step: str, module: str, place: Place | None) -> Finding:
+    """A file of the user's would stand before another module of the same name."""
+    return Finding(
+        "module-name",
+        f"step {step!r} brings the module {module!r}, whose file would hide another module "
+        "of that name in Lambda",
+        place,
+        "rename the file",
+        error=CaptureError,
+    )
+
+
+def package_missing(step: str, package: str, distribution: str, place: Place) -> Finding:
+    """An import that Lambda cannot serve."""
+    return Finding(
+        "package-missing",
+        f"step {step!r} imports {package!r}, which Lambda does not have",
+        place,
+        f"declare it: @step(requirements=[{distribution!r}]), or a layer that holds it, "
+        "@step(layers=[…]), or an image with it installed",
+        error=CaptureError,
+    )
+
+
+def package_optional(step: str, package: str, distribution: str, place: Place) -> Finding:
+    """An import that the code can do without, and will in Lambda."""
+    return Finding(
+        "package-missing",
+        f"step {step!r} goes without {package!r} in Lambda, which does not have it",
+        place,
+        f"to have it there, declare it: @step(requirements=[{distribution!r}])",
+        severity="warning",
+        error=CaptureError,
+    )
+
+
+def package_of_values(step: str, package: str, distribution: str, place: Place) -> Finding:
+    """An import that only values of other steps need."""
+    return Finding(
+        "package-missing",
+        f"step {step!r} cannot read values of classes whose module imports {package!r}: "
+        "Lambda does not have it",
+        place,
+        f"if it receives such values, declare the package: @step(requirements=[{distribution!r}])",
+        severity="warning",
+        error=CaptureError,
+    )
+
+
+def template(message: str, place: Place, remedy: str) -> Finding:
+    """A template that cannot be filled."""
+    return Finding("template", message, place, remedy, error=TemplateError)

@@ -1,0 +1,116 @@
+"""Layers and resolutions that were made before, in a folder of the user's.
+
+Each is written beside its place and renamed, so two processes at once do no harm: the first to
+be done wins, and the other takes what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lokki_tf.errors import OutputError
+
+_ZIP, _ABOUT = "layer.zip", "layer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a layer's content.
+
+    Args:
+        content: A hash of it.
+        sizes: Bytes by distribution, unzipped, the largest first.
+    """
+
+    content: str
+    sizes: dict[str, int]
+
+
+def cache_folder() -> Path:
+    """``LOKKI_CACHE_DIR``, else ``lokki_tf`` in the folder for caches of the user's."""
+    own = os.environ.get("LOKKI_CACHE_DIR")
+    if own:
+        return Path(own).absolute()
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared).absolute() if shared else Path.home() / ".cache") / "lokki_tf"
+
+
+class LayerCache:
+    """The cache in a folder.
+
+    Args:
+        folder: It is made when it is first needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def resolution(self, key: str) -> str | None:
+        """The resolution that was kept under a key, if there is one."""
+        file = self._resolution(key)
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+
+    def keep_resolution(self, key: str, lock: str) -> None:
+        """Keeps a resolution, in place of an older one."""
+        file = self._resolution(key)
+        with self._beside(file) as scratch:
+            written = scratch / file.name
+            written.write_text(lock, encoding="utf-8", newline="\n")
+            os.replace(written, file)
+
+    def layer(self, key: str, make: Callable[[Path, Path], About]) -> tuple[Path, About]:
+        """A layer's zip and what is known of it, made if it is not there.
+
+        Args:
+            key: Stands for what the layer is made of.
+            make: Takes an empty folder to work in and the path of the zip to write.
+        """
+        place = self.folder / "layers" / key
+        if (found := _read(place)) is not None:
+            return place / _ZIP, found
+        with self._beside(place) as scratch:
+            (scratch / "work").mkdir()
+            made = scratch / "made"
+            made.mkdir()
+            about = make(scratch / "work", made / _ZIP)
+            (made / _ABOUT).write_text(json.dumps(asdict(about)), encoding="utf-8")
+            try:
+                made.rename(place)
+            except OSError:
+                # Another process was faster, or somebody took a file away.
+                if (theirs := _read(place)) is not None:
+                    return place / _ZIP, theirs
+                shutil.rmtree(place)
+                made.rename(place)
+        return place / _ZIP, about
+
+    def _resolution(self, key: str) -> Path:
+        return self.folder / "resolutions" / f"{key}.lock"
+
+    @contextmanager
+    def _beside(self, place: Path) -> Iterator[Path]:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            scratch = Path(tempfile.mkdtemp(prefix=".", dir=place.parent))
+            try:
+                yield scratch
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+        except OSError as error:
+            raise OutputError(
+                f"the cache of layers, {self.folder}, cannot be written: {error.strerror or error}",
+                remedy="set LOKKI_CACHE_DIR to a folder that you may write into",
+            ) from error
+
+
+def _read(place: Path) -> About | None:
+    if not (place / _ZIP).is_file() or not (place / _ABOUT).is_file():
+        return None
+    return About(**json.loads((place / _ABOUT).read_text(encoding="utf-8")))

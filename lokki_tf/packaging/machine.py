@@ -1,0 +1,91 @@
+"""What code reads of the machine that it runs on: files, arguments, folders.
+
+A constant made from such a read would be another one in Lambda, or none, so its value
+travels instead of its expression. The environment is no such read: Lambda has its own,
+which ``env_variables=`` fills.
+"""
+
+from __future__ import annotations
+
+import ast
+
+_FUNCTIONS = {"open", "input", "getpass", "getuser", "getcwd", "gethostname", "check_output"}
+_METHODS = _FUNCTIONS | {
+    *("read_text", "read_bytes", "read_csv", "read_excel", "read_feather", "read_json"),
+    *("read_parquet", "read_pickle", "read_table", "scan_csv", "scan_parquet", "loadtxt"),
+    *("genfromtxt", "listdir", "scandir", "iterdir", "glob", "iglob", "rglob", "exists"),
+    *("is_file", "is_dir", "getmtime", "getsize", "expanduser", "getlogin", "parse_args"),
+}
+_OF = {
+    "walk": {"os"},
+    "stat": {"os"},
+    "cwd": {"Path"},
+    "home": {"Path"},
+    "run": {"subprocess"},
+    "Popen": {"subprocess"},
+    "node": {"platform"},
+}
+_NEW_EACH_TIME = {
+    *("uuid1", "uuid4", "utcnow", "today", "monotonic", "perf_counter", "token_hex"),
+    *("token_urlsafe", "token_bytes", "urandom", "time_ns"),
+}
+_NEW_OF = {
+    "now": {"datetime"},
+    "time": {"time"},
+    "random": {"random"},
+    "randint": {"random"},
+    "choice": {"random"},
+    "uniform": {"random"},
+}
+
+
+def reads_machine(node: ast.expr) -> str:
+    """What a call or attribute reads of this machine, or ``""``."""
+    if isinstance(node, ast.Name):
+        return "the path of this file" if node.id == "__file__" else ""
+    if isinstance(node, ast.Attribute):
+        return "sys.argv" if _dotted(node) == "sys.argv" else ""
+    if not isinstance(node, ast.Call):
+        return ""
+    if isinstance(node.func, ast.Name):
+        return f"{node.func.id}(…)" if node.func.id in _FUNCTIONS else ""
+    if isinstance(node.func, ast.Attribute):
+        method = node.func.attr
+        if method in _METHODS or _owner(node.func) in _OF.get(method, ()):
+            return f"{method}(…)"
+        if method == "read" and node.args:  # ConfigParser().read("settings.ini")
+            return "read(…)"
+    return ""
+
+
+def is_secret(read: str) -> bool:
+    """Whether what was read was typed in unseen, and must not stand in source."""
+    return read == "getpass(…)"
+
+
+def new_each_time(node: ast.AST) -> str:
+    """The call in an expression that gives another value each time, or ``""``."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Lambda):
+            return ""
+        if not isinstance(call, ast.Call):
+            continue
+        if isinstance(call.func, ast.Name) and call.func.id in _NEW_EACH_TIME:
+            return f"{call.func.id}()"
+        if isinstance(call.func, ast.Attribute):
+            method = call.func.attr
+            if method in _NEW_EACH_TIME or _owner(call.func) in _NEW_OF.get(method, ()):
+                return f"{_dotted(call.func)}()"
+    return ""
+
+
+def _owner(node: ast.Attribute) -> str:
+    """The last name before the attribute: ``datetime`` in ``dt.datetime.now``."""
+    if isinstance(node.value, ast.Attribute):
+        return node.value.attr
+    return node.value.id if isinstance(node.value, ast.Name) else ""
+
+
+def _dotted(node: ast.Attribute) -> str:
+    owner = _owner(node)
+    return f"{owner}.{node.attr}" if owner else node.attr

@@ -1,0 +1,122 @@
+"""All steps of a graph, each with the classes whose instances may reach it."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, leaves
+from lokki_tf.runtime.envelope import json_text
+
+from .cut import Cut, cut, cut_classes
+from .modules import NOTEBOOK, true_name
+from .package import Package, package
+from .template import read_template
+from .where import of_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lokki_tf.model import Binding, Graph, Node, Step
+
+
+def package_steps(graph: Graph, template_file: str | Path | None = None) -> dict[Step, Package]:
+    """Packs every step of a graph.
+
+    Args:
+        graph: Tells which steps' results, and which literals, may arrive where.
+        template_file: A Lambda template instead of the default one.
+
+    Raises:
+        TemplateError: If the template cannot be read.
+    """
+    template = read_template(str(template_file)) if template_file is not None else None
+    cuts = {step: cut(step) for step in graph.steps}
+    arriving = _arriving(graph, cuts)
+    return {
+        step: package(one, carried=[o for o in arriving[step] if o is not one], template=template)
+        for step, one in cuts.items()
+    }
+
+
+Makers = dict[int, Cut]
+"""Cuts by identity: they hold mappings, so they have no hash."""
+
+
+def _arriving(graph: Graph, cuts: dict[Step, Cut]) -> dict[Step, list[Cut]]:
+    """For each step, what makes values that, or parts of which, may reach one of its nodes."""
+    arriving: dict[Step, Makers] = {step: {} for step in graph.steps}
+    _follow(graph, {}, cuts, arriving)
+    return {step: list(found.values()) for step, found in arriving.items()}
+
+
+def _follow(
+    graph: Graph, entering: Makers, cuts: dict[Step, Cut], arriving: dict[Step, Makers]
+) -> Makers:
+    """Makers of the graph's results; ``entering`` are those of what comes from around it."""
+    makers: dict[str, Makers] = {}
+    for node in graph.nodes:
+        found: Makers = {}
+        for leaf in (leaf for binding in node.bindings for leaf in leaves(binding)):
+            if isinstance(leaf, Output):
+                found |= makers[leaf.node]
+            elif isinstance(leaf, Item | Parameter):
+                found |= entering
+        taker = next(node.body.walk()) if isinstance(node, Map) else node
+        classes = _classes_of_literals(node)
+        if classes:
+            of_literals = cut_classes(taker.step, classes)
+            found[id(of_literals)] = of_literals
+        if isinstance(node, Map):
+            makers[node.name] = _follow(node.body, found, cuts, arriving)
+            continue
+        own = cuts[node.step]
+        makers[node.name] = {**found, id(own): own} if own.class_modules else found
+        arriving[node.step].update(found)
+    return {key: one for name in graph.terminals for key, one in makers[name].items()}
+
+
+def _classes_of_literals(node: Node | Map) -> list[type]:
+    """The user's classes of which a node's literals hold instances."""
+    found: dict[type, None] = {}
+    for value in (value for binding in node.bindings for value in _literals(binding)):
+        if json_text(value) is None:
+            found.update(dict.fromkeys(_classes_in(value)))
+    return sorted(found, key=lambda one: (one.__module__, one.__qualname__))
+
+
+def _literals(binding: Binding) -> Iterator[Any]:
+    if isinstance(binding, Literal):
+        yield binding.value
+    elif isinstance(binding, Group):
+        yield from binding.keys
+        for member in binding.members:
+            yield from _literals(member)
+
+
+def _classes_in(value: Any) -> list[type]:
+    """What a pickle of the value refers to, as far as the user wrote it."""
+    found: list[type] = []
+
+    class Noting(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            reached = super().find_class(module, name)
+            if isinstance(reached, type) and of_user(reached):
+                found.append(reached)
+            return reached
+
+    try:
+        Noting(io.BytesIO(pickle.dumps(value))).load()
+    except Exception:  # the compiler tells what cannot be pickled, with place and remedy
+        return []
+    return found
+
+
+def main_module() -> str:
+    """The name under which the zips hold what is the module ``__main__`` here."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    return true_name(vars(main), file) if file else NOTEBOOK

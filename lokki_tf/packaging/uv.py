@@ -1,0 +1,217 @@
+"""uv, told to resolve and install for Lambda's platform, and its errors in the house's words."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import LokkiError, MissingToolError, OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lokki_tf.model import PackageSet, Step
+
+_INSTALL = "pip install 'lokki-tf[terraform]' brings one along"
+_MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
+# Source: AWS Lambda Developer Guide, "Lambda runtimes": Amazon Linux 2 (glibc 2.26) up to
+# Python 3.11, Amazon Linux 2023 (glibc 2.34) from 3.12. Of the platforms that uv knows, these
+# are the newest that run there.
+_ON_AMAZON_LINUX_2 = ("python3.9", "python3.10", "python3.11")
+_REMEDIES: tuple[tuple[str, type[LokkiError], str], ...] = (
+    (
+        "[Hh]ash mismatch",
+        OptionError,
+        "the registry's file is not the one that was locked: find out why before you give the "
+        "lock up with synth --upgrade",
+    ),
+    (
+        "network was disabled|[Ff]ailed to (fetch|download)|error sending request",
+        MissingToolError,
+        "packages come from PyPI, or from where uv's settings say (UV_INDEX for example; it reads "
+        "none of pip's): see that it can be reached",
+    ),
+    (
+        "usable wheels|wheels with a matching|wheels? for the current platform|[Bb]uilding source",
+        OptionError,
+        "nothing is built here, so Lambda needs a wheel for {platform}, or a pure one: choose a "
+        "version or a runtime that has one, build one and name the index where you put it in "
+        "UV_INDEX, or bring a layer of yours, layers=[…]",
+    ),
+    (
+        "",
+        OptionError,
+        "change the requirements so that there are versions that suit each other; where a lock of "
+        "an earlier synth is to blame, synth --upgrade makes a new one",
+    ),
+)
+"""For what uv may say: an error, and what to do. The last is for all else."""
+_DECIDING = re.compile(
+    "UV_.*(INDEX|FIND_LINKS|CONSTRAINT|OVERRIDE|EXCLUDE|RESOLUTION|PRERELEASE|CONFIG|TORCH)"
+)
+_MARKS = re.compile(r"^[\s×│╰├─▶]*(error:|cause:|Caused by:)?\s*")
+
+
+def platform(packages: PackageSet) -> str:
+    """The platform for which a set is resolved, as uv calls it."""
+    libc = "manylinux2014" if packages.runtime in _ON_AMAZON_LINUX_2 else "manylinux_2_34"
+    return f"{_MACHINES[packages.architecture]}-{libc}"
+
+
+def find_uv() -> str:
+    """The uv that was installed beside lokki_tf, else the one on PATH.
+
+    Raises:
+        MissingToolError: If there is neither.
+    """
+    try:
+        from uv import find_uv_bin
+
+        return find_uv_bin()
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv")
+    if found is None:
+        raise MissingToolError(
+            "steps declare requirements, which uv resolves, and there is no uv", remedy=_INSTALL
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """uv at work for one set of packages.
+
+    Args:
+        executable: Path of uv.
+        packages: The set.
+        step: A step that declares it: errors name it, and uv's settings are those that hold
+            in its folder.
+    """
+
+    executable: str
+    packages: PackageSet
+    step: Step
+
+    def resolve(self) -> str:
+        """Exact versions of all that the set needs, with hashes, as lines of requirements.
+
+        Raises:
+            OptionError: If no versions of these packages suit each other and Lambda.
+            MissingToolError: If uv fails otherwise; without network above all.
+        """
+        lines = "".join(f"{line}\n" for line in self.packages.requirements)
+        told = ("--generate-hashes", "--no-header", "--no-annotate", "-")
+        return self._run("compile", *told, standard_input=lines)
+
+    def install(self, lock: str, folder: Path) -> None:
+        """Puts the packages of a resolution into an empty folder.
+
+        Args:
+            lock: What :meth:`resolve` gave.
+            folder: Where.
+
+        Raises:
+            OptionError: If there is no wheel of a package for Lambda.
+            MissingToolError: If uv fails otherwise; without network above all.
+        """
+        told = ("--target", str(folder), "--no-deps", "--no-compile-bytecode", "-r", "-")
+        self._run("install", *told, standard_input=lock)
+
+    def _run(self, command: str, *told: str, standard_input: str) -> str:
+        try:
+            done = subprocess.run(
+                [
+                    *(self.executable, "pip", command, "--quiet", "--no-python-downloads"),
+                    *("--python", sys.executable, "--no-build"),
+                    *("--python-version", self.packages.runtime.removeprefix("python")),
+                    *("--python-platform", platform(self.packages)),
+                    *told,
+                ],
+                cwd=_folder(self.step),
+                env={**os.environ, "NO_COLOR": "1"},
+                input=standard_input,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as error:
+            why = error.strerror or error
+            raise MissingToolError(
+                f"{self.executable} cannot run: {why}", remedy=_INSTALL
+            ) from error
+        if done.returncode:
+            raise self._error(done.stderr)
+        return done.stdout
+
+    def _error(self, text: str) -> LokkiError:
+        wanted = _listed(self.packages.requirements)
+        message = (
+            f"step {self.step.name!r} requires {wanted} for {self.packages.target}, and uv says: "
+            f"{_decisive(text)}"
+        )
+        kind, remedy = next(
+            (kind, remedy) for pattern, kind, remedy in _REMEDIES if re.search(pattern, text)
+        )
+        return kind(
+            message, place=self.step.place, remedy=remedy.format(platform=platform(self.packages))
+        )
+
+
+def settings_key(step: Step) -> str:
+    """Stands for those settings of uv that may change what a set is resolved to.
+
+    Args:
+        step: In whose folder they are looked for, as uv does: upwards, to the first file.
+    """
+    folder = _folder(step)
+    files = (file for each in (folder, *folder.parents) if (file := _settings_in(each)))
+    variables = sorted(each for each in os.environ.items() if _DECIDING.match(each[0]))
+    text = json.dumps([variables, next(files, "")])
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _settings_in(folder: Path) -> str:
+    with contextlib.suppress(OSError, UnicodeError):
+        return (folder / "uv.toml").read_text(encoding="utf-8")
+    with contextlib.suppress(OSError, UnicodeError, tomllib.TOMLDecodeError):
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        return repr(project["tool"]["uv"]) if "uv" in project.get("tool", {}) else ""
+    return ""
+
+
+def _folder(step: Step) -> Path:
+    """Where uv is at home: the folder of the step's file, if that is a file."""
+    file = Path(step.place.file)
+    return file.absolute().parent if file.is_file() else Path.cwd()
+
+
+def _decisive(text: str) -> str:
+    """What uv says, without what it adds for the screen and its hints, in one line."""
+    said = text.strip().partition("\nhint:")[0].partition("\n\n")[0]
+    parts: list[str] = []
+    for line in said.splitlines():
+        mark = _MARKS.match(line)
+        plain = _MARKS.sub("", line).strip()
+        if parts and not (mark is not None and (mark[1] or "╰" in mark[0])):
+            parts[-1] += f" {plain}"
+        else:
+            parts.append(plain)
+    whole = ": ".join(part.removesuffix(":") for part in parts)
+    whole = whole.removeprefix("No solution found when resolving dependencies: ")
+    return whole if len(whole) <= 700 else f"{whole[:340]} … {whole[-340:]}"
+
+
+def _listed(requirements: Sequence[str]) -> str:
+    names = [line.partition(" --hash")[0] for line in requirements]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

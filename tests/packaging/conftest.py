@@ -1,0 +1,314 @@
+"""A bench on which small modules are cut, carried to an empty folder and run there."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import linecache
+import runpy
+import subprocess
+import sys
+import textwrap
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lokki_tf.errors import Place
+from lokki_tf.model import Step, StepOptions
+from lokki_tf.packaging import Cut, Package, cut, package
+
+HOUSE = "lokki_tf.stub"
+RUNTIME_STUB = "def run(function, event, context=None):\n    return function(*event['args'])\n"
+HEAVYLIB = """
+import functools
+
+def spread(xs):
+    return max(xs)
+
+def retry(function):
+    @functools.wraps(function)
+    def again(*args):
+        return [function(*args), function(*args)]
+    return again
+"""
+TOLD_STUB = "class Told:\n    def __init__(self, what):\n        self.what = what\n"
+RUNNER = """
+import json, os, sys
+for folder, args in json.loads(sys.stdin.read()):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        sys.path[:0] = [folder]
+        os.chdir(folder)
+        try:
+            import lambda_function
+            found = repr(lambda_function.lambda_handler({"args": eval(args)}, None))
+            loaded = sorted(sys.modules)
+        except BaseException as error:
+            found, loaded = f"{type(error).__name__}: {error}", []
+        os.write(write, json.dumps([found, loaded]).encode())
+        os._exit(0)
+    os.close(write)
+    with open(read) as answer:
+        print(answer.read())
+    os.wait()
+"""
+
+
+class StubStep:
+    """What the house's decorator makes of a function: as much of it as packaging knows."""
+
+    __lokki_step__ = True
+
+    def __init__(self, step: Step) -> None:
+        functools.update_wrapper(self, step.function)
+        self.step = step
+
+    running = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.step.function(*args, **kwargs) if StubStep.running else StubCall()
+
+
+class StubCall:
+    """What calling a step gives: a node of the pipeline."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("its value does not exist yet")
+
+
+class StubPipeline:
+    """Something of the house that decorators are attributes of."""
+
+    def fn(self, **options: Any) -> Any:
+        return lambda function: stub_step(function, **options)
+
+    def local_run(self) -> None:
+        pass
+
+
+def stub_step(function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+    if function is None:
+        return lambda function: stub_step(function, name=name, **options)
+    code = function.__code__
+    place = Place(code.co_filename, code.co_firstlineno, function.__qualname__)
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    step = Step(name or function.__name__, function, StepOptions(**options), place)
+    return StubStep(step)
+
+
+def stub_flow(function: Any) -> Any:
+    return StubPipeline()
+
+
+@dataclass
+class Told:
+    """Something of the runtime's that step code may use."""
+
+    what: str
+
+
+def house() -> Iterator[None]:
+    """A stand-in for the rest of lokki_tf, so that its rooms stay out of these tests."""
+    stub = types.ModuleType(HOUSE)
+    runtime = types.ModuleType("lokki_tf.runtime.told")
+    for value, name in (
+        (stub_step, "step"),
+        (stub_flow, "flow"),
+        (StubPipeline, "Pipeline"),
+        (StubCall, "Call"),
+        (StubStep, "StepFunction"),
+    ):
+        value.__module__ = HOUSE
+        setattr(stub, name, value)
+    Told.__module__ = runtime.__name__
+    runtime.Told = stub.Told = Told  # type: ignore[attr-defined]
+    sys.modules |= {HOUSE: stub, runtime.__name__: runtime}
+    yield
+    del sys.modules[HOUSE], sys.modules[runtime.__name__]
+
+
+_house = pytest.fixture(scope="session", autouse=True)(house)
+
+
+def split_files(text: str) -> dict[str, str]:
+    """``# file: name`` lines part a text into files; the first is ``pipeline.py``."""
+    files: dict[str, list[str]] = {}
+    current = files.setdefault("pipeline.py", [])
+    for line in textwrap.dedent(text).lstrip("\n").splitlines(keepends=True):
+        if line.startswith("# file: "):
+            current = files.setdefault(line.removeprefix("# file: ").strip(), [])
+        else:
+            current.append(line)
+    return {name: "".join(lines) for name, lines in files.items()}
+
+
+class Bench:
+    """Writes modules, imports and cuts them, and runs what was packed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+
+    def write(self, text: str) -> Path:
+        """A new folder with the files of a text."""
+        self.count += 1
+        folder = self.folder / f"m{self.count}"
+        for name, content in split_files(text).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if name.endswith(".py") and "lokki_tf" not in content and name == "pipeline.py":
+                content = _with_step(content)
+            path.write_text(content, encoding="utf-8")
+        return folder
+
+    @contextmanager
+    def loaded(self, folder: Path, *, main: bool = False) -> Iterator[Mapping[str, Any]]:
+        """The names of ``pipeline.py``, imported or run as a script."""
+        before, main_before = set(sys.modules), sys.modules["__main__"]
+        sys.path.insert(0, str(folder))
+        importlib.invalidate_caches()
+        try:
+            if main:
+                names = runpy.run_path(str(folder / "pipeline.py"), run_name="__main__")
+                script = types.ModuleType("__main__")
+                vars(script).update(names)
+                sys.modules["__main__"] = script
+            else:
+                names = vars(importlib.import_module("pipeline"))
+            yield names
+        finally:
+            sys.modules["__main__"] = main_before
+            sys.path.remove(str(folder))
+            for name in set(sys.modules) - before:
+                if str(folder) in str(getattr(sys.modules[name], "__file__", "")) or str(
+                    folder
+                ) in str(getattr(sys.modules[name], "__path__", "")):
+                    del sys.modules[name]
+
+    def cut(self, text: str, step: str = "f", *, main: bool = False) -> Cut:
+        """One step, cut out of a text."""
+        with self.loaded(self.write(text), main=main) as names:
+            return cut(names[step].step)
+
+    def cuts(self, text: str, *steps: str, main: bool = False) -> list[Cut]:
+        """Several steps, cut out of one text."""
+        with self.loaded(self.write(text), main=main) as names:
+            return [cut(names[step].step) for step in steps]
+
+    def unpack(self, packed: Package) -> Path:
+        """A new folder with the files of a package and a runtime that only calls."""
+        self.count += 1
+        folder = self.folder / f"z{self.count}"
+        for name, content in packed.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        (folder / "lokki_runtime" / "__init__.py").write_text(RUNTIME_STUB)
+        (folder / "lokki_runtime" / "told.py").write_text(TOLD_STUB)
+        (folder / "heavylib.py").write_text(HEAVYLIB)
+        return folder
+
+    def run(self, calls: Sequence[tuple[Path, str]]) -> list[tuple[str, set[str]]]:
+        """What handlers answer in a fresh, bare Python each, and what they imported.
+
+        Args:
+            calls: Folders and the arguments, as source of a list.
+        """
+        told = json.dumps([(str(folder), args) for folder, args in calls])
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", RUNNER],
+            input=told,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        return [(found, set(loaded)) for found, loaded in answers]
+
+    def travel(self, cases: Sequence[Any]) -> dict[str, dict[str, Any]]:
+        """Each case here, and there: as a module and as a script.
+
+        Args:
+            cases: (claim, text, arguments) each.
+        """
+        results: dict[str, dict[str, Any]] = {}
+        calls = []
+        for claim, text, args in cases:
+            folder = self.write(text)
+            result = results[claim] = {}
+            for main in (False, True):
+                with self.loaded(folder, main=main) as names:
+                    one = cut(names["f"].step)
+                    packed = package(one)
+                    args_here = eval(args)
+                    result[main] = {"here": _answer(names["f"].step.function, args_here)}
+                result[main] |= {"cut": one, "package": packed}
+                calls.append((result[main], self.unpack(packed), args))
+        answers = self.run([(folder, args) for _, folder, args in calls])
+        for (result, _, _), (found, loaded) in zip(calls, answers, strict=True):
+            result |= {"there": found, "loaded": loaded}
+        return results
+
+
+def _answer(function: Any, args: Any) -> str:
+    StubStep.running = True
+    try:
+        return repr(function(*args))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        StubStep.running = False
+
+
+def _with_step(content: str) -> str:
+    future, line = "from __future__ import annotations\n", f"from {HOUSE} import step\n"
+    if future in content:
+        return content.replace(future, future + line, 1)
+    return line + content
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """``heavylib``, a package of somebody else's, as pip would install it."""
+    folder = tmp_path_factory.mktemp("others") / "site-packages"
+    (folder / "heavylib").mkdir(parents=True)
+    (folder / "heavylib" / "__init__.py").write_text(HEAVYLIB)
+    sys.path.append(str(folder))
+    yield
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A bench for all tests."""
+    return Bench(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture
+def cells() -> Iterator[Any]:
+    """Runs notebook cells as IPython does: one namespace, each cell known to linecache."""
+    names: dict[str, Any] = {"__name__": "__main__", "In": [""]}
+    known: list[str] = []
+
+    def run(text: str) -> dict[str, Any]:
+        source = textwrap.dedent(text).lstrip("\n")
+        number = len(names["In"])
+        filename = f"<ipython-input-{number}-{abs(hash(source)):012x}>"
+        lines = source.splitlines(keepends=True)
+        linecache.cache[filename] = (len(source), None, lines, filename)
+        known.append(filename)
+        names["In"].append(source)
+        exec(compile(source, filename, "exec"), names)
+        return names
+
+    exec(f"from {HOUSE} import step", names)
+    yield run
+    for filename in known:
+        linecache.cache.pop(filename, None)

@@ -1,0 +1,385 @@
+"""What cannot travel is found when the pipeline is built, with its name, line and remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+CASES = [
+    (
+        "a result of a step that is used as a global",
+        """
+        @step
+        def load():
+            return 1
+
+        rows = load()
+
+        @step
+        def f():
+            return rows
+        """,
+        ["error capture-pipeline:10 step 'f' uses 'rows', a lokki_tf.stub.StubCall: it exists"],
+    ),
+    (
+        "the pipeline itself, and lokki_tf, in step code",
+        """
+        import lokki_tf.stub
+        from lokki_tf.stub import Pipeline, step
+
+        pipe = Pipeline()
+        calls = [pipe]
+
+        @step
+        def f():
+            from lokki_tf.stub import Call
+            return pipe, Pipeline(), calls, lokki_tf.stub.Call
+        """,
+        [
+            "error capture-pipeline:10 step 'f' uses 'Pipeline', a part of lokki_tf",
+            "error capture-pipeline:10 step 'f' uses 'calls', a list that comes from 'pipe', "
+            "a lokki_tf.stub.StubPipeline",
+            "error capture-pipeline:10 step 'f' uses 'lokki_tf', which is lokki_tf",
+            "error capture-pipeline:10 step 'f' uses 'pipe', a lokki_tf.stub.StubPipeline",
+            "error capture-pipeline:9 step 'f' uses 'Call', a part of lokki_tf",
+        ],
+    ),
+    (
+        "open files, connections and generators",
+        """
+        import socket
+        import sqlite3
+
+        connection = sqlite3.connect(":memory:")
+        cursor = connection.cursor()
+        numbers = (n for n in range(3))
+        plug = socket.socket()
+        log = open(__file__)
+        names = [row for row in connection.execute("select 1")]
+
+        @step
+        def f():
+            return names, [connection, cursor, numbers, plug, log]
+        """,
+        [
+            "error capture-live:14 step 'f' uses 'connection', an open SQLite connection, which",
+            "error capture-live:14 step 'f' uses 'cursor', a cursor of an open SQLite connection",
+            "error capture-live:14 step 'f' uses 'log', an open file",
+            "error capture-live:14 step 'f' uses 'numbers', a generator",
+            "error capture-live:14 step 'f' uses 'plug', an open socket",
+        ],
+    ),
+    (
+        "what was read from files and is no literal",
+        """
+        import configparser
+        from pathlib import Path
+
+        HERE = Path(__file__).parent
+        settings = configparser.ConfigParser()
+        settings.read("nothing.ini")
+        BIG = [n for n in range(100_000) if Path(__file__).exists]
+
+        def table():
+            return {"rows": {1: object(), "text": open(__file__).read()}}
+
+        TABLE = table()
+
+        @step
+        def f():
+            return HERE, settings, TABLE, BIG
+        """,
+        [
+            "error capture-file:17 step 'f' uses 'BIG', a list that comes from the path of this",
+            "error capture-file:17 step 'f' uses 'HERE', a pathlib.",
+            "error capture-file:17 step 'f' uses 'TABLE', a dict that comes from open(…) on",
+            "error capture-file:17 step 'f' uses 'settings', a configparser.ConfigParser that",
+        ],
+    ),
+    (
+        "a secret that somebody typed in",
+        """
+        import getpass
+
+        getpass.getpass = lambda prompt="": "secret"
+        PASSWORD = getpass.getpass()
+
+        @step
+        def f():
+            return PASSWORD
+        """,
+        ["error capture-secret:9 step 'f' uses 'PASSWORD', which comes from getpass(…): a secret"],
+    ),
+    (
+        "a default value that only a run will give",
+        """
+        @step
+        def load():
+            return 1
+
+        @step
+        def f(rows=load()):
+            return rows
+        """,
+        ["error capture-pipeline:7 step 'f' uses 'load()', a lokki_tf.stub.StubCall as a default"],
+    ),
+    (
+        "a global that no statement makes",
+        """
+        globals()["table"] = object()
+
+        @step
+        def f():
+            return table
+        """,
+        ["error capture-dynamic:6 step 'f' uses 'table', an object that is set by no statement"],
+    ),
+    (
+        "a global that only the script itself sets",
+        """
+        if __name__ == "__main__":
+            table = object()
+        LIMIT = 3
+
+        @step
+        def f():
+            return LIMIT, table
+        """,
+        [
+            "error capture-dynamic:8 step 'f' uses 'table', an object that is set only under "
+            "a condition that Lambda does not meet (line 2)"
+        ],
+    ),
+    (
+        "a closure over something that is no literal",
+        """
+        def make(n):
+            thing = object()
+            lock = (x for x in "a")
+
+            @step
+            def f():
+                return n, thing, lock, later
+            if n > 3:
+                later = 1
+            return f
+
+        f = make(3)
+        """,
+        [
+            "error capture-closure:8 step 'f' uses 'later' of the function around it, which is "
+            "not set yet",
+            "error capture-closure:8 step 'f' uses 'lock' of the function around it, a generator",
+            "error capture-closure:8 step 'f' uses 'thing' of the function around it, an object",
+        ],
+    ),
+    (
+        "a default value that only the function around can make",
+        """
+        def make(n):
+            thing = object()
+
+            @step
+            def f(x=thing):
+                return x
+            return f
+
+        f = make(3)
+        """,
+        ["error capture-closure:6 step 'f' uses 'thing' of the function around it, an object"],
+    ),
+    (
+        "one name for two things",
+        """
+        n = 1
+
+        def helper():
+            return n
+
+        def make(n):
+            @step
+            def f():
+                return helper() + n
+            return f
+
+        f = make(3)
+        """,
+        ["error capture-closure:8 step 'f' uses two things that are called 'n'"],
+    ),
+    (
+        "a function without source",
+        """
+        names = {"step": step}
+        exec("@step\\ndef f():\\n    return 1\\n", names)
+        f = names["f"]
+        """,
+        ["error capture-source:1 step 'f' needs the source of its function 'f'"],
+    ),
+    (
+        "a name that is defined nowhere",
+        """
+        @step
+        def f():
+            return not_a_name
+        """,
+        ["warning capture-undefined:4 step 'f' uses 'not_a_name', which is not defined"],
+    ),
+    (
+        "names that are looked up at run time, and the file's own path",
+        """
+        @step
+        def f(name):
+            return globals()[name], __file__
+        """,
+        [
+            "warning capture-by-name:4 step 'f' reaches for names by globals()",
+            "warning capture-file:4 step 'f' uses __file__",
+        ],
+    ),
+    (
+        "a constant that each Lambda would make anew",
+        """
+        import uuid
+        from datetime import datetime
+
+        RUN = str(uuid.uuid4())
+        NOW = datetime.now()
+        later = lambda: datetime.now()
+
+        @step
+        def f():
+            return RUN, NOW, later
+        """,
+        [
+            "warning capture-differs:11 step 'f' uses 'NOW', which datetime.now() gives another",
+            "warning capture-differs:11 step 'f' uses 'RUN', which uuid.uuid4() gives another",
+        ],
+    ),
+    (
+        "state through which one step would tell another",
+        """
+        SEEN = []
+        TOTAL = 0
+        _client = None
+
+        def client():
+            global _client
+            _client = _client or object()
+            return _client
+
+        @step
+        def f(x):
+            global TOTAL
+            TOTAL = x
+            SEEN.append(x)
+            return client()
+
+        @step
+        def report():
+            return SEEN, current(), client()
+
+        def current():
+            return TOTAL
+        """,
+        [
+            "warning shared-state:14 step 'f' writes 'TOTAL' and step 'report' reads it",
+            "warning shared-state:15 step 'f' writes 'SEEN' and step 'report' reads it",
+        ],
+    ),
+    (
+        "packages that Lambda does not have",
+        """
+        import heavylib as heavy
+        import boto3, dateutil.parser
+
+        @step
+        def f():
+            import polars_of_nobody
+            return heavy, polars_of_nobody, boto3, dateutil
+
+        @step
+        def g():
+            return boto3
+        """,
+        [
+            "error package-missing:2 step 'f' imports 'heavylib', which Lambda does not have",
+            "error package-missing:7 step 'f' imports 'polars_of_nobody', which Lambda",
+        ],
+    ),
+    (
+        "a module whose file would hide Python's own",
+        """
+        import tabnanny
+
+        @step
+        def f():
+            return tabnanny.K
+        # file: tabnanny.py
+        K = 1
+        """,
+        ["error module-name:4 step 'f' brings the module 'tabnanny', whose file would hide"],
+    ),
+    (
+        "a module of the user's without source",
+        """
+        import sys, types
+        sys.modules["made"] = made = types.ModuleType("made")
+        made.x = object()
+        from made import x
+
+        @step
+        def f():
+            return x
+        """,
+        ["error package-missing:5 step 'f' imports 'made'"],
+    ),
+    (
+        "a step that is no plain function",
+        """
+        class Adder:
+            def __call__(self, x):
+                return x + 1
+
+        class Holder:
+            pass
+
+        f = Holder()
+        f.step = step(lambda x: x, name="f").step
+        object.__setattr__(f.step, "function", Adder())
+        """,
+        ["error capture-source:10 step 'f' needs the source of its function, but that is a"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("claim", "text", "expected"), CASES, ids=[case[0] for case in CASES])
+def test_it_is_found(bench, claim, text, expected):
+    """Each of these is found, at its line, and nothing else is."""
+    found = sorted(
+        f"{one.severity} {one.rule}:{one.place.line} {one.message}"
+        for one in bench.cut(text, main="__main__" in text).findings
+    )
+    assert [line[: len(start)] for line, start in zip(found, expected, strict=False)] == expected
+    assert len(found) == len(expected), found
+
+
+def test_a_finding_tells_where_and_what_to_do(bench):
+    """A finding becomes an error that names the user's file and line, and a remedy."""
+    [finding] = bench.cut("rows = (n for n in [])\n@step\ndef f():\n    return rows\n").findings
+    assert str(finding) == (
+        "step 'f' uses 'rows', a generator, which cannot travel to Lambda\n"
+        f"  at {finding.place.file}:5\n"
+        "  open it inside the function, where each Lambda makes its own"
+    )
+    assert finding.place.file.endswith("pipeline.py")
+    assert finding.place.name == "rows"
+
+
+def test_a_file_that_was_edited_is_told_from_what_runs(bench):
+    """A function is not cut out of a file that changed after it was imported."""
+    folder = bench.write("@step\ndef f():\n    return 1\n")
+    with bench.loaded(folder) as names:
+        (folder / "pipeline.py").write_text("# another file altogether\n\n\n\n")
+        from lokki_tf.packaging import cut
+
+        [finding] = cut(names["f"].step).findings
+    assert "the source of function 'f' changed since it was imported" in finding.message

@@ -1,0 +1,64 @@
+"""Packages of others, against what a step declares."""
+
+from __future__ import annotations
+
+import pytest
+
+from lokki_tf.errors import Place
+from lokki_tf.model import Step, StepOptions
+from lokki_tf.packaging import Import
+from lokki_tf.packaging.third_party import missing_packages, requirement_name
+
+PLACE = Place("pipeline.py", 3)
+
+
+def missing(package, *, optional=False, **options):
+    step = Step("f", lambda: None, StepOptions(**options), PLACE)
+    return missing_packages(step, [Import(package, package, PLACE, optional)])
+
+
+@pytest.mark.parametrize(
+    ("requirement", "name"),
+    [
+        ("polars", "polars"),
+        ("Polars==1.0", "polars"),
+        ("pandas[parquet]>=2,<3 ; python_version > '3.9'", "pandas"),
+        ("my.Package_name ~= 1", "my-package-name"),
+        ("pkg @ https://example.org/pkg.zip", "pkg"),
+        ("git+https://example.org/x.git#egg=Some_Thing", "some-thing"),
+        ("wheels/my_pkg-1.0-py3-none-any.whl", "my-pkg"),
+    ],
+)
+def test_names_of_requirements(requirement, name):
+    """The distribution is seen in every form of a requirement."""
+    assert requirement_name(requirement) == name
+
+
+def test_what_is_declared_is_there():
+    """A requirement covers its package, whatever that is called, and what comes with it."""
+    assert not missing("polars", requirements=("polars>=1",))
+    assert not missing("yaml", requirements=("PyYAML",))
+    assert not missing("PIL", requirements=("Pillow",))
+    assert not missing("urllib3", requirements=("requests",))
+    assert missing("polars", requirements=("pandas",))
+
+
+def test_a_layer_may_hold_anything():
+    """What a layer holds cannot be seen, so it is trusted."""
+    assert not missing("polars", layers=("arn:aws:lambda:layer",))
+
+
+def test_what_is_missing_is_said_with_three_remedies():
+    """The finding names package, step, line and the three ways out."""
+    [finding] = missing("yaml")
+    assert finding.rule == "package-missing"
+    assert "step 'f' imports 'yaml'" in finding.message
+    assert finding.place == PLACE
+    for word in ("requirements=['pyyaml']", "layers=", "image"):
+        assert word in finding.remedy.lower()
+
+
+def test_what_the_code_can_do_without_is_a_warning():
+    """An import whose failure is expected stops nothing."""
+    [finding] = missing("orjson_of_nobody", optional=True)
+    assert finding.severity == "warning"
