@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
 from lokki_tf.testing.functions.runner import Function, Runner
 from lokki_tf.testing.machines.services import Callbacks, Invocation, ServiceError, Settings
+from lokki_tf.testing.settings import ACCESS_KEY, ServerSettings, client_environment
 
-ACCOUNT_ID = "123456789012"
-ACCESS_KEY = "AKIAIOSFODNN7LOCALAWS"
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """How a local AWS behaves.
-
-    Args:
-        region: the region that clients use.
-        retry_delay_scale: what the waits before retries are multiplied by.
-        wait_scale: what the waits of ``Wait`` states are multiplied by.
-        workers: how many Lambda processes there are at a time.
-    """
-
-    region: str = "us-east-1"
-    retry_delay_scale: float = 1.0
-    wait_scale: float = 1.0
-    workers: int = 64
+Invoke = Callable[[str, str, bytes, str | None, str], Invocation]
+"""Takes region, function, payload, qualifier and kind of invocation."""
 
 
-def client_environment(endpoint: str, region: str) -> dict[str, str]:
-    """Return the variables with which boto3, the AWS CLI and Terraform use a local AWS."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": "local-aws-has-no-secrets",
-        "AWS_SESSION_TOKEN": "local-aws",
-        "AWS_DEFAULT_REGION": region,
-        "AWS_REGION": region,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "2",
-        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
-    }
+def _nothing_deployed(*request: object) -> Invocation:
+    raise ServiceError("ResourceNotFoundException", "Lambda is not running", status=404)
 
 
 class Account:
@@ -61,6 +32,7 @@ class Account:
         self.environment = client_environment(endpoint, settings.region)
         self.runner = Runner(self.environment, write_log, settings.workers)
         self.callbacks = Callbacks()
+        self.invoke: Invoke = _nothing_deployed
         self._regions: dict[str, Region] = {}
         self._lock = Lock()
 
@@ -107,13 +79,12 @@ class Region:
         Raises:
             ServiceError: if Lambda refuses.
         """
-        from lokki_tf.testing.moto_gaps.lambda_functions import invoke
-
-        return invoke(self._account, self._name, function, payload, qualifier=qualifier, kind=kind)
+        return self._account.invoke(self._name, function, payload, qualifier, kind)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of this very server."""
         import boto3
+        from botocore.config import Config
 
         with self._lock:
             if service not in self._clients:
@@ -123,6 +94,7 @@ class Region:
                     endpoint_url=self._account.endpoint,
                     aws_access_key_id=ACCESS_KEY,
                     aws_secret_access_key="local",
+                    config=Config(inject_host_prefix=False),
                 )
             return self._clients[service]
 
@@ -139,37 +111,3 @@ def write_log(function: Function, stream: str, lines: Sequence[str]) -> None:
     moment = unix_time_millis()
     events = [{"timestamp": moment, "message": line} for line in lines if line]
     logs.put_log_events(function.log_group, stream, events)
-
-
-def settings_from(environment: Mapping[str, str] = os.environ) -> ServerSettings:
-    """Read the settings that the parent process gave."""
-    return ServerSettings(
-        region=environment.get("LOCAL_AWS_REGION", "us-east-1"),
-        retry_delay_scale=float(environment.get("LOCAL_AWS_RETRY_DELAY_SCALE", "1")),
-        wait_scale=float(environment.get("LOCAL_AWS_WAIT_SCALE", "1")),
-        workers=int(environment.get("LOCAL_AWS_WORKERS", "64")),
-    )
-
-
-def settings_to(settings: ServerSettings) -> dict[str, str]:
-    """Write the settings as variables for the child process."""
-    return {
-        "LOCAL_AWS_REGION": settings.region,
-        "LOCAL_AWS_RETRY_DELAY_SCALE": str(settings.retry_delay_scale),
-        "LOCAL_AWS_WAIT_SCALE": str(settings.wait_scale),
-        "LOCAL_AWS_WORKERS": str(settings.workers),
-    }
-
-
-__all__ = [
-    "ACCESS_KEY",
-    "ACCOUNT_ID",
-    "Account",
-    "Region",
-    "ServerSettings",
-    "ServiceError",
-    "client_environment",
-    "settings_from",
-    "settings_to",
-    "write_log",
-]

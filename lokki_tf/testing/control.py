@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lokki_tf.testing.account import ACCOUNT_ID, Account
+from lokki_tf.testing.settings import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from lokki_tf.testing.account import Account
 
 PREFIX = "/_local_aws/"
 StartResponse = Callable[..., Any]
@@ -46,7 +49,7 @@ class Control:
     def _execute(self, request: dict[str, Any]) -> dict[str, Any]:
         from moto.stepfunctions.models import stepfunctions_backends
 
-        from lokki_tf.testing.moto_gaps.state_machines import describe
+        from lokki_tf.testing.moto_gaps.state_machine_api import describe
 
         region = self._account.settings.region
         arn = request["machine"]

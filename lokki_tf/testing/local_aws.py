@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lokki_tf.testing.account import ACCOUNT_ID, ServerSettings, client_environment
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
 from lokki_tf.testing.execution import Execution
 from lokki_tf.testing.server_process import ServerProcess
-
-if TYPE_CHECKING:
-    from lokki_tf.testing.terraform import Terraform
+from lokki_tf.testing.settings import ACCOUNT_ID, ServerSettings, client_environment
+from lokki_tf.testing.terraform import SLOW, Terraform
 
 _ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/local-aws"
 _TRUST = {
@@ -41,6 +39,8 @@ class LocalAws:
         retry_delay_scale: what the waits before retries are multiplied by; 0 lets tests not wait.
         wait_scale: what the waits of ``Wait`` states are multiplied by.
         workers: how many Lambda processes there are at a time.
+        skip: types of resources that ``deploy`` leaves out; by default the lifecycle rules of
+            buckets, for which Terraform's provider waits 55 seconds, whoever answers.
     """
 
     def __init__(
@@ -50,9 +50,11 @@ class LocalAws:
         retry_delay_scale: float = 1.0,
         wait_scale: float = 1.0,
         workers: int = 64,
+        skip: Collection[str] = SLOW,
     ) -> None:
         self.region = region
         self._settings = ServerSettings(region, retry_delay_scale, wait_scale, workers)
+        self._skip = skip
         self._server: ServerProcess | None = None
         self._clients: dict[str, Any] = {}
         self._scratch: TemporaryDirectory[str] | None = None
@@ -112,8 +114,7 @@ class LocalAws:
     ) -> dict[str, Any]:
         """Run ``terraform init`` and ``terraform apply`` in a folder.
 
-        State and plugins stay outside the folder, which is left as it was. Lifecycle rules of
-        buckets are left out, because the provider waits 55 seconds for each, whoever answers.
+        State and plugins stay outside the folder, which is left as it was.
 
         Args:
             folder: where the configuration is.
@@ -189,6 +190,7 @@ class LocalAws:
         """
         from lokki_tf.packaging import main_module
         from lokki_tf.runtime.envelope import unpack
+        from lokki_tf.runtime.maps import expanded
         from lokki_tf.runtime.store import split
 
         if not execution.succeeded:
@@ -203,9 +205,13 @@ class LocalAws:
             body: bytes = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
             return body
 
+        def read_all(uris: Iterable[str]) -> dict[str, bytes]:
+            return {uri: read(uri) for uri in uris}
+
         modules = {main_module(): "__main__"}
         return {
-            name: unpack(envelope, read, modules) for name, envelope in execution.output.items()
+            name: unpack(expanded(envelope, read, read_all), read, modules)
+            for name, envelope in execution.output.items()
         }
 
     def create_state_machine(self, name: str, definition: Mapping[str, Any]) -> str:
@@ -302,8 +308,6 @@ class LocalAws:
         return _ROLE
 
     def _terraform(self, folder: str | Path) -> Terraform:
-        from lokki_tf.testing.terraform import Terraform
-
         if self._scratch is None:
             self._scratch = TemporaryDirectory(prefix="local-aws-")
-        return Terraform(Path(folder), Path(self._scratch.name), self.environment)
+        return Terraform(Path(folder), Path(self._scratch.name), self.environment, self._skip)

@@ -11,7 +11,8 @@ import sys
 from threading import Thread
 from typing import Any
 
-from lokki_tf.testing.account import ACCESS_KEY, Account, settings_from
+from lokki_tf.testing.account import Account
+from lokki_tf.testing.settings import ACCESS_KEY, settings_from
 
 
 def main() -> None:
@@ -44,10 +45,11 @@ def _build(account: Account) -> Any:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     from lokki_tf.testing.control import Control
+    from lokki_tf.testing.faults import guarded
     from lokki_tf.testing.moto_gaps import close_gaps
 
     close_gaps(account)
-    return Control(account, DomainDispatcherApplication(create_backend_app))
+    return Control(account, guarded(DomainDispatcherApplication(create_backend_app)))
 
 
 def _request_handler() -> type:

@@ -11,9 +11,9 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
-from lokki_tf.testing.account import ServerSettings, settings_to
 from lokki_tf.testing.control import PREFIX
 from lokki_tf.testing.errors import LocalAwsError, missing_packages
+from lokki_tf.testing.settings import ServerSettings, settings_to
 
 _NEEDED = ("moto", "boto3", "flask", "flask_cors", "werkzeug")
 

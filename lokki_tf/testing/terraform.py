@@ -26,8 +26,10 @@ _OVERRIDE = "local_aws_override.tf.json"
 _LOCK = ".terraform.lock.hcl"
 _CHANGES = 2
 _PARALLELISM = "-parallelism=30"
-# AWS_ENDPOINT_URL covers all services; these have no variable.
+# AWS_ENDPOINT_URL covers all services; these have no variable. An error of a server on loopback
+# does not go away, so there is no point in the 25 attempts that the provider makes by default.
 _PROVIDER = {
+    "max_retries": 2,
     "s3_use_path_style": True,
     "skip_credentials_validation": True,
     "skip_metadata_api_check": True,
@@ -53,7 +55,7 @@ class Terraform:
         folder: Path,
         scratch: Path,
         environment: Mapping[str, str],
-        skip: Collection[str] = SLOW,
+        skip: Collection[str],
     ) -> None:
         if shutil.which("terraform") is None:
             raise MissingToolError(
@@ -66,7 +68,7 @@ class Terraform:
         self._scratch = scratch / name
         self._scratch.mkdir(parents=True, exist_ok=True)
         own = {"TF_IN_AUTOMATION": "1", "TF_DATA_DIR": str(self._scratch / "data")}
-        self._environment = {**os.environ, **environment, **own}
+        self._environment = {**_plugin_cache(), **os.environ, **environment, **own}
         self._environment.pop("AWS_PROFILE", None)
 
     def apply(self, variables: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -142,6 +144,19 @@ class Terraform:
             "provider": {"aws": _PROVIDER},
             **({"resource": skipped} if skipped else {}),
         }
+
+
+def _plugin_cache() -> dict[str, str]:
+    """Return where providers stay between sessions, unless the user has arranged that."""
+    if "TF_CLI_CONFIG_FILE" in os.environ or "TF_PLUGIN_CACHE_DIR" in os.environ:
+        return {}
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = caches / "lokki_tf" / "terraform-plugins"
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        "TF_PLUGIN_CACHE_DIR": str(folder),
+        "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true",
+    }
 
 
 def _values(variables: Mapping[str, Any] | None) -> list[str]:

@@ -11,7 +11,9 @@ It speaks with ``workers.py`` through sockets: messages are a length, a JSON hea
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
+import importlib.util
 import io
 import json
 import logging
@@ -54,7 +56,7 @@ def _send(channel: socket.socket, header: dict[str, Any], body: bytes = b"") -> 
 # The nursery
 
 
-def _nurse(channel: socket.socket) -> None:
+def _nurse(channel: socket.socket, sdk: Any) -> None:
     children: set[int] = set()
     try:
         while True:
@@ -62,7 +64,7 @@ def _nurse(channel: socket.socket) -> None:
             if not message:
                 return
             if message.startswith(b"fork"):
-                pid = _fork(channel, fds)
+                pid = _fork(channel, fds, sdk)
                 children.add(pid)
                 channel.sendall(struct.pack(">q", pid))
             else:
@@ -76,7 +78,7 @@ def _nurse(channel: socket.socket) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _fork(channel: socket.socket, fds: list[int]) -> int:
+def _fork(channel: socket.socket, fds: list[int], sdk: Any) -> int:
     pid = os.fork()
     if pid:
         for fd in fds:
@@ -88,7 +90,7 @@ def _fork(channel: socket.socket, fds: list[int]) -> int:
     os.dup2(log, 2)
     os.close(log)
     try:
-        _serve(socket.socket(fileno=control))
+        _serve(socket.socket(fileno=control), sdk)
     except EOFError:
         os._exit(0)
     except SystemExit as end:
@@ -137,13 +139,14 @@ class _LogHandler(logging.Handler):
         print(self.format(record), flush=True)
 
 
-def _serve(control: socket.socket) -> None:
+def _serve(control: socket.socket, sdk: Any) -> None:
     setup, _ = _receive(control)
     os.environ.clear()
     os.environ.update(setup["environment"])
     time.tzset()
     os.chdir(setup["code"])
     sys.path[:0] = setup["path"]
+    sdk.offer(setup["path"][:-1])
     sys.argv = [""]
     log = _LogHandler()
     logging.getLogger().addHandler(log)
@@ -240,9 +243,23 @@ def _text_stream(fd: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", write_through=True)
 
 
+def _load_beside(name: str) -> Any:
+    """Import a module from this file's folder, which is not on the path."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 if __name__ == "__main__":
     sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
     sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    nursery = socket.socket(fileno=int(sys.argv[1]))
-    _nurse(nursery)
+    sdk = _load_beside("sdk_preload")
+    sdk.preload(sys.argv[2])
+    gc.collect()
+    gc.freeze()  # so that collecting garbage does not copy the pages that workers share
+    _nurse(socket.socket(fileno=int(sys.argv[1])), sdk)

@@ -33,12 +33,6 @@ class Bundles:
         """Return the folder of layers laid over one another, as ``/opt`` is, if there are any."""
         return self._unpacked(contents) if contents else None
 
-    def clear(self) -> None:
-        """Remove all unpacked code."""
-        with self._lock:
-            for folder in self.root.glob("code-*"):
-                shutil.rmtree(folder, ignore_errors=True)
-
     def close(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.root, ignore_errors=True)

@@ -11,7 +11,8 @@ from threading import Lock
 from uuid import uuid4
 
 from lokki_tf.testing.functions.bundles import Bundles
-from lokki_tf.testing.functions.workers import Answer, Pool, Recipe, TookTooLong, Worker, WorkerDied
+from lokki_tf.testing.functions.pool import Pool
+from lokki_tf.testing.functions.workers import Answer, Recipe, TookTooLong, Worker, WorkerDied
 
 REQUEST_BYTES = 6_291_456
 RESPONSE_BYTES = 6_291_556
@@ -86,7 +87,7 @@ class Runner:
         self._environment = dict(environment)
         self._sink = sink
         self._bundles = Bundles()
-        self._pool = Pool(most)
+        self._pool = Pool(self._bundles.sdk, most)
         self._recipes: dict[tuple[object, ...], Recipe] = {}
         self._lock = Lock()
 
@@ -94,6 +95,7 @@ class Runner:
         """Run a function on one event and wait for it."""
         call = _Call(function, event)
         worker, new = self._pool.borrow(self._recipe(function))
+        call.stream = worker.stream_of(function.name, call.stream)
         try:
             outcome = self._run(call, worker, new)
         except WorkerDied as end:

@@ -1,4 +1,4 @@
-"""Worker processes: forked from a nursery, kept warm, shared by functions that run the same."""
+"""Worker processes: forked from a nursery, spoken with through a socket and a pipe."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import struct
 import subprocess
 import sys
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Condition, Lock
+from threading import Lock
 from typing import Any
 
 _HEAD = struct.Struct(">II")
@@ -80,13 +79,20 @@ class Answer:
 
 
 class Nursery:
-    """The process that forks workers."""
+    """The process that forks workers.
 
-    def __init__(self) -> None:
+    Args:
+        sdk: the folder of Lambda's own packages.
+    """
+
+    def __init__(self, sdk: Path) -> None:
         self._channel, theirs = socket.socketpair()
         self._lock = Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-X", "utf8", str(_BOOTSTRAP), str(theirs.fileno())],
+            [
+                *(sys.executable, "-I", "-S", "-X", "utf8"),
+                *(str(_BOOTSTRAP), str(theirs.fileno()), str(sdk)),
+            ],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
         )
@@ -122,6 +128,7 @@ class Worker:
         self._nursery = nursery
         self._channel, theirs = socket.socketpair()
         self._log, log = os.pipe()
+        self._streams: dict[str, str] = {}
         self.pid = nursery.fork(theirs, log)
         theirs.close()
         os.close(log)
@@ -155,6 +162,15 @@ class Worker:
         """
         self._send(header, event)
         return self._answer(timeout, mark=header["mark"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process ended while nobody had borrowed it."""
+        return any(key.fd != self._log for key, _ in self._selector.select(0))
+
+    def stream_of(self, function: str, new: str) -> str:
+        """Return the log stream of a function in this process, a new one at the first time."""
+        return self._streams.setdefault(function, new)
 
     def kill(self) -> int:
         """End the process and return its exit status."""
@@ -230,63 +246,3 @@ class _Reading:
         begin = _HEAD.size + header
         fields = json.loads(self.answer[_HEAD.size : begin])
         return Answer(fields["failed"], bytes(self.answer[begin:]), self.log_text())
-
-
-class Pool:
-    """Workers, lent out one event at a time.
-
-    Args:
-        most: how many processes there are at a time.
-    """
-
-    def __init__(self, most: int = 64) -> None:
-        self._nursery = Nursery()
-        self._most = most
-        self._count = 0
-        self._idle: OrderedDict[int, Worker] = OrderedDict()
-        self._free = Condition()
-
-    def borrow(self, recipe: Recipe) -> tuple[Worker, bool]:
-        """Return a worker for a recipe, and whether it is new and must still be set up."""
-        with self._free:
-            while True:
-                for worker in reversed(self._idle.values()):
-                    if worker.recipe == recipe:
-                        del self._idle[worker.pid]
-                        return worker, False
-                if self._count < self._most:
-                    self._count += 1
-                    break
-                if self._idle:
-                    _, oldest = self._idle.popitem(last=False)
-                    oldest.close()
-                    break
-                self._free.wait()
-        try:
-            return Worker(self._nursery, recipe), True
-        except BaseException:
-            self.lost()
-            raise
-
-    def give_back(self, worker: Worker) -> None:
-        """Keep a worker warm for the next event."""
-        with self._free:
-            self._idle[worker.pid] = worker
-            self._free.notify()
-
-    def lost(self) -> None:
-        """Say that a borrowed worker has ended."""
-        with self._free:
-            self._count -= 1
-            self._free.notify()
-
-    def clear(self) -> None:
-        """End all idle workers."""
-        with self._free:
-            while self._idle:
-                self._idle.popitem()[1].close()
-                self._count -= 1
-
-    def close(self) -> None:
-        """End everything."""
-        self._nursery.close()

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from lokki_tf.testing.machines.expressions import View, parse_reference
 from lokki_tf.testing.machines.failures import (
     RUNTIME,
     PathNotFound,
@@ -16,8 +15,9 @@ from lokki_tf.testing.machines.failures import (
 )
 from lokki_tf.testing.machines.flow import assigned, effective_input, output
 from lokki_tf.testing.machines.frame import StateRun
-from lokki_tf.testing.machines.interpreter import Transition
+from lokki_tf.testing.machines.references import View, parse_reference
 from lokki_tf.testing.machines.templates import fill
+from lokki_tf.testing.machines.transition import Transition
 from lokki_tf.testing.machines.values import Json
 
 _ORDER: dict[str, Callable[[Json, Json], bool]] = {
@@ -118,7 +118,7 @@ def _passes(rule: Mapping[str, Json], view: View) -> bool:
     if "Not" in rule:
         return not _passes(rule["Not"], view)
     if "IsPresent" in rule:
-        return _is_present(rule["Variable"], view) == rule["IsPresent"]
+        return _is_present(rule["Variable"], view) is rule["IsPresent"]
     name = comparison_of(rule)
     wanted = rule[name]
     if name.endswith("Path"):

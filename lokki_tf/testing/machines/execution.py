@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event, Lock, Thread, Timer
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
 from lokki_tf.testing.machines.frame import Frame, Permit
 from lokki_tf.testing.machines.history import History
-from lokki_tf.testing.machines.interpreter import DETAILS, run_states
+from lokki_tf.testing.machines.interpreter import run_states
 from lokki_tf.testing.machines.services import Settings
+from lokki_tf.testing.machines.statuses import ABORTED, FAILED, RUNNING, SUCCEEDED, TIMED_OUT
+from lokki_tf.testing.machines.transition import DETAILS
 from lokki_tf.testing.machines.values import Json, dump, load
 from lokki_tf.testing.machines.variables import Budget, Variables
 
-RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
-TIMED_OUT, ABORTED = "TIMED_OUT", "ABORTED"
+if TYPE_CHECKING:
+    from lokki_tf.testing.machines.map_run import MapRun
 
 
 @dataclass
@@ -32,7 +36,9 @@ class Execution:
         input_text: the JSON of its input, as given.
         role_arn: the machine's role.
         settings: the account and the time scales.
-        map_runs: the runs of its Distributed Maps.
+        outer: the permit of the execution that it is a child of.
+        map_run_arn: the run of the Distributed Map that it is a child of.
+        map_runs: the runs of its own Distributed Maps.
     """
 
     arn: str
@@ -43,6 +49,7 @@ class Execution:
     input_text: str
     role_arn: str
     settings: Settings
+    outer: Permit | None = None
     map_run_arn: str | None = None
     status: str = RUNNING
     output_text: str | None = None
@@ -50,12 +57,12 @@ class Execution:
     cause: str | None = None
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
     stop_date: datetime | None = None
-    map_runs: list[Json] = field(default_factory=list)
+    map_runs: list[MapRun] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.history = History()
         self.done = Event()
-        self.permit = Permit()
+        self.permit = Permit(self.outer)
         self._ending = Lock()
 
     def start(self) -> None:
@@ -78,10 +85,11 @@ class Execution:
         except StateFailure as failure:
             self._end(frame, FAILED, error=failure.error, cause=failure.cause)
         except Stopped:
-            pass  # whoever stopped it has written how it ended
+            self._end(frame, ABORTED)  # unless whoever stopped it has written how it ended
         except Exception as error:  # a fault of the interpreter must not hang who waits
             self._end(frame, FAILED, error=RUNTIME, cause=f"{type(error).__name__}: {error}")
         finally:
+            self.permit.close()
             if timer is not None:
                 timer.cancel()
 
@@ -89,6 +97,31 @@ class Execution:
         """Stop it, as ``StopExecution`` does."""
         self._end(self._frame(), ABORTED, error=error, cause=cause)
         self.permit.revoke()
+
+    def child(
+        self, map_run: MapRun, definition: Mapping[str, Json], value: Json, permit: Permit
+    ) -> Execution:
+        """Return an execution of a Distributed Map's item, which has not begun.
+
+        Args:
+            map_run: the run of the Map.
+            definition: the states to run.
+            value: the child's input.
+            permit: the permit of the Map's state.
+        """
+        name = str(uuid4())
+        return Execution(
+            arn=f"{map_run.machine_arn.replace(':stateMachine:', ':execution:')}:{name}",
+            name=name,
+            machine_arn=map_run.machine_arn,
+            machine_name=map_run.machine_arn.rpartition(":")[2],
+            definition=definition,
+            input_text=dump(value),
+            role_arn=self.role_arn,
+            settings=self.settings,
+            outer=permit,
+            map_run_arn=map_run.arn,
+        )
 
     def _timer(self) -> Timer | None:
         if "TimeoutSeconds" not in self.definition:
@@ -117,7 +150,7 @@ class Execution:
             "StateMachine": {"Id": self.machine_arn, "Name": self.machine_name},
         }
         variables = Variables(Budget())
-        return Frame(self.settings, self.history, variables, context, self.permit, self)
+        return Frame(self.settings, self.history, variables, context, self.permit, self, run_states)
 
     def _end(
         self,

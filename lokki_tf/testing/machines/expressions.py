@@ -1,99 +1,11 @@
-"""What may stand where ASL takes a path: ``$``, ``$$``, ``$variable``, an intrinsic function."""
+"""What may stand where ASL takes a path: a reference or an intrinsic function."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
-from lokki_tf.testing.machines.failures import PathNotFound
-from lokki_tf.testing.machines.paths import Path, PathSyntaxError, parse_path
-from lokki_tf.testing.machines.values import Json
-
-VARIABLE = re.compile(r"\$([^\W\d]\w*)")
-"""A reference to a variable; its name is a Unicode identifier."""
-
-
-class VariableSource(Protocol):
-    """What variables are read from."""
-
-    def get(self, name: str) -> Json:
-        """Return a variable's value.
-
-        Raises:
-            UndefinedVariable: if no state has assigned it.
-        """
-
-
-@dataclass(frozen=True)
-class View:
-    """What an expression sees: ``$``, ``$$`` and ``$name``."""
-
-    value: Json
-    context: Mapping[str, Json]
-    variables: VariableSource
-
-    def of(self, value: Json) -> View:
-        """Return the same view with another ``$``, such as a state's result."""
-        return View(value, self.context, self.variables)
-
-
-class Expression(Protocol):
-    """A parsed path or intrinsic function."""
-
-    def evaluate(self, view: View) -> Json:
-        """Return its value.
-
-        Raises:
-            PathNotFound: if a path leads to nothing.
-            UndefinedVariable: if it refers to a variable that has no value.
-            IntrinsicFailure: if a function refuses its arguments.
-        """
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A path with its root."""
-
-    text: str
-    root: str
-    path: Path
-
-    @property
-    def variable(self) -> str | None:
-        """The name of the variable that it starts at, if it does."""
-        return None if self.root in ("$", "$$") else self.root[1:]
-
-    def evaluate(self, view: View) -> Json:
-        """Return what it leads to."""
-        if self.root == "$":
-            data = view.value
-        elif self.root == "$$":
-            data = view.context
-        else:
-            data = view.variables.get(self.root[1:])
-        try:
-            return self.path.find(data)
-        except PathNotFound as missing:
-            raise PathNotFound(self.text, missing.data) from None
-
-
-@lru_cache(maxsize=8192)
-def parse_reference(text: str) -> Reference:
-    """Parse a path below ``$``, ``$$`` or ``$variable``.
-
-    Raises:
-        PathSyntaxError: if it is none.
-    """
-    if text.startswith("$$"):
-        return Reference(text, "$$", parse_path(text, 2))
-    if match := VARIABLE.match(text):
-        return Reference(text, match[0], parse_path(text, match.end()))
-    if text.startswith("$"):
-        return Reference(text, "$", parse_path(text, 1))
-    raise PathSyntaxError(f"'{text}' does not begin with $")
+from lokki_tf.testing.machines.intrinsics import parse_call
+from lokki_tf.testing.machines.references import Expression, parse_reference
 
 
 @lru_cache(maxsize=8192)
@@ -105,6 +17,4 @@ def parse_expression(text: str) -> Expression:
     """
     if text.startswith("$"):
         return parse_reference(text)
-    from lokki_tf.testing.machines.intrinsics import parse_call
-
     return parse_call(text)

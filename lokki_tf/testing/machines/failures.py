@@ -34,6 +34,10 @@ class PathNotFound(Exception):
         self.data = data
 
 
+class PathSyntaxError(ValueError):
+    """A text is no path."""
+
+
 class UndefinedVariable(Exception):
     """An expression refers to a variable that no state has assigned yet."""
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.machines.frame import StateRun
-from lokki_tf.testing.machines.interpreter import Transition
 from lokki_tf.testing.machines.templates import evaluate, fill, place, select
+from lokki_tf.testing.machines.transition import Transition
 from lokki_tf.testing.machines.values import Json
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from lokki_tf.testing.machines.expressions import View
 from lokki_tf.testing.machines.failures import Stopped
 from lokki_tf.testing.machines.history import History
+from lokki_tf.testing.machines.references import View
 from lokki_tf.testing.machines.services import Settings
 from lokki_tf.testing.machines.values import Json
 from lokki_tf.testing.machines.variables import Variables
@@ -79,6 +79,9 @@ class Permit:
         self.check()
 
 
+Walk = Callable[[Mapping[str, Json], Json, "Frame"], Json]
+
+
 @dataclass
 class Frame:
     """One scope of states that runs: the machine's, a branch's or an iteration's.
@@ -90,6 +93,7 @@ class Frame:
         context: the context object without the current state.
         permit: the right to go on.
         execution: the execution that it belongs to.
+        walk: runs the states of a scope in a frame.
         last_event: the id of the event before the next one.
     """
 
@@ -99,6 +103,7 @@ class Frame:
     context: Mapping[str, Json]
     permit: Permit
     execution: Execution
+    walk: Walk
     last_event: int = 0
 
     def inner(self, context: Mapping[str, Json] | None = None) -> Frame:
@@ -114,6 +119,7 @@ class Frame:
             {**self.context, **(context or {})},
             self.permit.inner(),
             self.execution,
+            self.walk,
             self.last_event,
         )
 

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
-from lokki_tf.testing.machines.failures import StateFailure
+from lokki_tf.testing.machines import choice, flow, maps, parallel, tasks
 from lokki_tf.testing.machines.frame import Frame, StateRun
 from lokki_tf.testing.machines.limits import check_payload
+from lokki_tf.testing.machines.transition import DETAILS, Runner, Transition
 from lokki_tf.testing.machines.values import Json, dump
 
-DETAILS = {"truncated": False}
-
-
-@dataclass(frozen=True)
-class Transition:
-    """How a state ended.
-
-    Args:
-        output: its output.
-        following: the name of the next state, or None at the end of the scope.
-        assigned: the values of its ``Assign``.
-    """
-
-    output: Json
-    following: str | None
-    assigned: Mapping[str, Json] = field(default_factory=dict)
-
-
-Runner = Callable[[StateRun], Transition]
+_RUNNERS: dict[str, Runner] = {
+    "Pass": flow.run_pass,
+    "Wait": flow.run_wait,
+    "Succeed": flow.run_succeed,
+    "Fail": flow.run_fail,
+    "Choice": choice.run_choice,
+    "Task": tasks.run_task,
+    "Parallel": parallel.run_parallel,
+    "Map": maps.run_map,
+}
 
 
 def run_states(scope: Mapping[str, Json], value: Json, frame: Frame) -> Json:
@@ -68,7 +59,7 @@ def run_state(run: StateRun) -> Transition:
     frame, kind = run.frame, run.state["Type"]
     frame.permit.check()
     frame.event(f"{kind}StateEntered", name=run.name, input=run.text, inputDetails=DETAILS)
-    transition = _runner(kind)(run)
+    transition = _RUNNERS[kind](run)
     frame.permit.check()
     run.text = dump(transition.output)
     check_payload(run.text, run.name)
@@ -78,24 +69,3 @@ def run_state(run: StateRun) -> Transition:
         f"{kind}StateExited", name=run.name, output=run.text, outputDetails=DETAILS, **extra
     )
     return transition
-
-
-def _runner(kind: str) -> Runner:
-    from lokki_tf.testing.machines import choice, flow, maps, parallel, tasks
-
-    runners: dict[str, Runner] = {
-        "Pass": flow.run_pass,
-        "Wait": flow.run_wait,
-        "Succeed": flow.run_succeed,
-        "Fail": flow.run_fail,
-        "Choice": choice.run_choice,
-        "Task": tasks.run_task,
-        "Parallel": parallel.run_parallel,
-        "Map": maps.run_map,
-    }
-    return runners[kind]
-
-
-def describe(failure: StateFailure) -> dict[str, str]:
-    """Return the Error Output of a failure, as a ``Catch`` gets it."""
-    return {"Error": failure.error, "Cause": failure.cause}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lokki_tf.testing.machines.expressions import Expression, View, parse_reference
+from lokki_tf.testing.machines.failures import PathSyntaxError
 from lokki_tf.testing.machines.intrinsic_functions import FUNCTIONS
-from lokki_tf.testing.machines.paths import PathSyntaxError
+from lokki_tf.testing.machines.references import Expression, View, parse_reference
 from lokki_tf.testing.machines.values import Json
 
 
@@ -53,15 +52,6 @@ def parse_call(text: str) -> Call:
     if parser.at != len(text):
         raise parser.error()
     return call
-
-
-def references(expression: Expression) -> Iterator[Expression]:
-    """Yield the paths in an expression."""
-    if isinstance(expression, Call):
-        for argument in expression.arguments:
-            yield from references(argument)
-    elif not isinstance(expression, Literal):
-        yield expression
 
 
 class _CallParser:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 from lokki_tf.testing.machines import limits
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.machines.services import Invocation, ServiceError, Services
@@ -100,12 +102,14 @@ def _error_type(text: str) -> str:
 
 
 def _http(done: Invocation) -> Json:
-    length, trace = str(len(done.payload)), f"root={done.request_id}"
+    length, hexes = str(len(done.payload)), done.request_id.replace("-", "").ljust(32, "0")
+    # As long as AWS's, because all of this counts in the size of the result.
+    trace = f"Root=1-{hexes[:8]}-{hexes[:24]};Parent={hexes[:16]};Sampled=0;Lineage=1:{hexes[:8]}:0"
     headers = {
         "Connection": "keep-alive",
         "Content-Length": length,
         "Content-Type": "application/json",
-        "Date": "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Date": formatdate(usegmt=True),
         "X-Amz-Executed-Version": done.version,
         "x-amzn-Remapped-Content-Length": "0",
         "x-amzn-RequestId": done.request_id,

@@ -7,8 +7,8 @@ from queue import SimpleQueue
 from threading import Thread
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
-from lokki_tf.testing.machines.frame import Frame, StateRun
-from lokki_tf.testing.machines.interpreter import Transition, run_states
+from lokki_tf.testing.machines.frame import Permit, StateRun
+from lokki_tf.testing.machines.transition import Transition
 from lokki_tf.testing.machines.values import Json
 from lokki_tf.testing.machines.work import parameters, run_work
 
@@ -26,10 +26,10 @@ def _attempt(run: StateRun, value: Json) -> Json:
     frames = [frame.inner() for _ in branches]
 
     def work(position: int) -> Json:
-        return run_states(branches[position], value, frames[position])
+        return frames[position].walk(branches[position], value, frames[position])
 
     try:
-        results = run_together(work, frames, len(branches))
+        results = run_together(work, [inner.permit for inner in frames], len(branches))
     except StateFailure as failure:
         frame.event("ParallelStateFailed", error=failure.error, cause=failure.cause)
         raise
@@ -42,13 +42,13 @@ def _attempt(run: StateRun, value: Json) -> Json:
 
 
 def run_together(
-    work: Callable[[int], Json], frames: Sequence[Frame], concurrency: int
+    work: Callable[[int], Json], permits: Sequence[Permit], concurrency: int
 ) -> list[Json]:
-    """Run one piece of work a frame in threads of their own; the first failure stops the others.
+    """Run one piece of work a permit in threads of their own; the first failure stops the others.
 
     Args:
         work: does the piece with the given number.
-        frames: the frame of each piece.
+        permits: the permit of each piece.
         concurrency: how many run at a time.
 
     Returns:
@@ -60,8 +60,8 @@ def run_together(
     """
     done: SimpleQueue[tuple[int, Json, Exception | None]] = SimpleQueue()
     waiting: SimpleQueue[int | None] = SimpleQueue()
-    threads = min(concurrency, len(frames))
-    for position in [*range(len(frames)), *([None] * threads)]:
+    threads = min(concurrency, len(permits))
+    for position in [*range(len(permits)), *([None] * threads)]:
         waiting.put(position)
 
     def serve() -> None:
@@ -70,7 +70,7 @@ def run_together(
 
     for _ in range(threads):
         Thread(target=serve, daemon=True).start()
-    return _collect((done.get() for _ in frames), frames)
+    return _collect((done.get() for _ in permits), permits)
 
 
 def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exception | None]:
@@ -83,13 +83,13 @@ def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exc
 
 
 def _collect(
-    outcomes: Iterable[tuple[int, Json, Exception | None]], frames: Sequence[Frame]
+    outcomes: Iterable[tuple[int, Json, Exception | None]], permits: Sequence[Permit]
 ) -> list[Json]:
-    results: list[Json] = [None] * len(frames)
+    results: list[Json] = [None] * len(permits)
     for position, result, end in outcomes:
         if end is not None:
-            for frame in frames:
-                frame.permit.revoke()
+            for permit in permits:
+                permit.revoke()
             raise end
         results[position] = result
     return results

@@ -6,10 +6,13 @@ import operator
 import re
 from collections.abc import Callable
 
+from lokki_tf.testing.machines.failures import PathNotFound, PathSyntaxError
 from lokki_tf.testing.machines.values import Json
 
 Test = Callable[[Json], bool]
 Value = Callable[[Json], Json]
+Find = Callable[[str, Json], Json]
+"""Applies a path to a value."""
 
 _MISSING = object()
 _TOKEN = re.compile(
@@ -30,8 +33,13 @@ _COMPARE: dict[str, Callable[[Json, Json], bool]] = {
 _WORDS = {"true": True, "false": False, "null": None}
 
 
-def parse_filter(text: str, begin: int) -> tuple[Test, int]:
+def parse_filter(text: str, begin: int, find: Find) -> tuple[Test, int]:
     """Parse a test from a position of a path.
+
+    Args:
+        text: the whole path.
+        begin: where the test begins.
+        find: applies the paths in it.
 
     Returns:
         The test, and where the closing ``)`` of the filter stands.
@@ -39,14 +47,15 @@ def parse_filter(text: str, begin: int) -> tuple[Test, int]:
     Raises:
         PathSyntaxError: if it is no test.
     """
-    parser = _FilterParser(text, begin)
+    parser = _FilterParser(text, begin, find)
     return parser.either(), parser.at
 
 
 class _FilterParser:
-    def __init__(self, text: str, begin: int) -> None:
+    def __init__(self, text: str, begin: int, find: Find) -> None:
         self.text = text
         self.at = begin
+        self.find = find
 
     def either(self) -> Test:
         left = self.both()
@@ -84,7 +93,7 @@ class _FilterParser:
             raise self._error()
         self.at = match.end()
         if match["path"]:
-            return _item_path(match["path"])
+            return _item_path(match["path"], self.find)
         if match["string"]:
             literal: Json = re.sub(r"\\(.)", r"\1", match["string"][1:-1])
         elif match["number"]:
@@ -101,22 +110,15 @@ class _FilterParser:
         return True
 
     def _error(self) -> ValueError:
-        from lokki_tf.testing.machines.paths import PathSyntaxError
-
         return PathSyntaxError(
             f"'{self.text}' has no filter that is understood, at character {self.at + 1}"
         )
 
 
-def _item_path(text: str) -> Value:
-    from lokki_tf.testing.machines.failures import PathNotFound
-    from lokki_tf.testing.machines.paths import parse_path
-
-    path = parse_path(text)
-
+def _item_path(text: str, find: Find) -> Value:
     def value(item: Json) -> Json:
         try:
-            return path.find(item)
+            return find(text, item)
         except PathNotFound:
             return _MISSING
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lokki_tf.testing.machines.expressions import parse_expression, parse_reference
+from lokki_tf.testing.machines.expressions import parse_expression
+from lokki_tf.testing.machines.failures import PathSyntaxError
 from lokki_tf.testing.machines.findings import SCHEMA, Finding
-from lokki_tf.testing.machines.paths import PathSyntaxError
+from lokki_tf.testing.machines.references import parse_reference
 from lokki_tf.testing.machines.values import Json
 
 

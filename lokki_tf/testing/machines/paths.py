@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lokki_tf.testing.machines.failures import PathNotFound
+from lokki_tf.testing.machines.failures import PathNotFound, PathSyntaxError
+from lokki_tf.testing.machines.path_filters import parse_filter
 from lokki_tf.testing.machines.values import Json
 
 Test = Callable[[Json], bool]
@@ -59,10 +60,6 @@ class Path:
             if certain and not found:
                 raise PathNotFound(self.text, root)
         return found[0] if certain else found
-
-
-class PathSyntaxError(ValueError):
-    """A text is no path."""
 
 
 @lru_cache(maxsize=8192)
@@ -159,9 +156,7 @@ class _Parser:
         return at, []
 
     def _filter(self) -> Step:
-        from lokki_tf.testing.machines.path_filters import parse_filter
-
-        test, self.at = parse_filter(self.text, self.at + 3)
+        test, self.at = parse_filter(self.text, self.at + 3, _find)
         if not self.text.startswith(")]", self.at):
             raise self._error()
         self.at += 2
@@ -169,6 +164,10 @@ class _Parser:
 
     def _error(self) -> PathSyntaxError:
         return PathSyntaxError(f"'{self.text}' is no JSONPath, at character {self.at + 1}")
+
+
+def _find(text: str, root: Json) -> Json:
+    return parse_path(text).find(root)
 
 
 def _unescape(text: str) -> str:

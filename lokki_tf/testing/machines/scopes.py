@@ -7,7 +7,7 @@ from typing import Any
 
 from lokki_tf.testing.machines.findings import DUPLICATE, SCHEMA, TARGET, Finding
 from lokki_tf.testing.machines.limits import STATE_NAME_CHARACTERS
-from lokki_tf.testing.machines.maps import processor_of
+from lokki_tf.testing.machines.map_fields import processor_of
 from lokki_tf.testing.machines.state_rules import examine_state
 from lokki_tf.testing.machines.values import Json
 

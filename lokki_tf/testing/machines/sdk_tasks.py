@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.machines.frame import StateRun
+from lokki_tf.testing.machines.resources import Integration
 from lokki_tf.testing.machines.sdk_shapes import call
-from lokki_tf.testing.machines.tasks import Integration
 from lokki_tf.testing.machines.values import Json, dump, load
 
 _POLL_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5)

@@ -8,9 +8,10 @@ from typing import Any
 
 from lokki_tf.testing.machines.choice import COMPARISONS
 from lokki_tf.testing.machines.findings import SCHEMA, Finding
-from lokki_tf.testing.machines.limits import MAP_LABEL_CHARACTERS, VARIABLE_NAME_CHARACTERS
+from lokki_tf.testing.machines.limits import VARIABLE_NAME_CHARACTERS
+from lokki_tf.testing.machines.map_rules import examine_map
 from lokki_tf.testing.machines.path_rules import examine_path, examine_template
-from lokki_tf.testing.machines.tasks import FUNCTION_ARN, INTEGRATION
+from lokki_tf.testing.machines.resources import FUNCTION_ARN, INTEGRATION
 from lokki_tf.testing.machines.values import Json
 
 State = dict[str, Any]
@@ -37,7 +38,6 @@ FIELDS: dict[str, set[str]] = {
 _PATH_FIELDS = ("InputPath", "OutputPath", "ItemsPath", "SecondsPath", "TimestampPath")
 _TEMPLATE_FIELDS = ("Parameters", "ResultSelector", "ItemSelector", "Assign")
 _VARIABLE_NAME = re.compile(r"[^\W\d]\w*$")
-_LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"/\x00-\x1f\x7f-\x9f]+$")
 
 
 def examine_state(state: State, location: str) -> Iterator[Finding]:
@@ -231,40 +231,12 @@ def _examine_parallel(state: State, location: str) -> Iterator[Finding]:
         yield Finding(SCHEMA, "A non-empty array", f"{location}/Branches")
 
 
-def _examine_map(state: State, location: str) -> Iterator[Finding]:
-    processor = state.get("ItemProcessor", state.get("Iterator"))
-    if not isinstance(processor, dict):
-        yield Finding(SCHEMA, "A Map state has an ItemProcessor", f"{location}/ItemProcessor")
-        return
-    label = state.get("Label")
-    if label is not None and not (
-        isinstance(label, str) and 0 < len(label) <= MAP_LABEL_CHARACTERS and _LABEL.match(label)
-    ):
-        yield Finding(
-            SCHEMA, "A label has 40 characters at most, none special", f"{location}/Label"
-        )
-    config = processor.get("ProcessorConfig", {})
-    mode = config.get("Mode", "INLINE") if isinstance(config, dict) else config
-    if mode not in ("INLINE", "DISTRIBUTED"):
-        yield Finding(SCHEMA, "Mode is INLINE or DISTRIBUTED", f"{location}/ItemProcessor")
-    if mode == "DISTRIBUTED" and config.get("ExecutionType") not in ("STANDARD", "EXPRESS"):
-        yield Finding(
-            SCHEMA,
-            "ExecutionType is STANDARD or EXPRESS",
-            f"{location}/ItemProcessor/ProcessorConfig",
-        )
-    distributed = {"ItemReader", "ItemBatcher", "ResultWriter", "ToleratedFailureCount"}
-    distributed |= {"ToleratedFailurePercentage"}
-    for field in sorted(distributed & set(state)) if mode == "INLINE" else ():
-        yield Finding(SCHEMA, f"Only a Distributed Map has a {field}", f"{location}/{field}")
-
-
 _RULES: dict[str, Callable[[State, str], Iterator[Finding]]] = {
     "Task": _examine_task,
     "Wait": _examine_wait,
     "Choice": _examine_choice,
     "Parallel": _examine_parallel,
-    "Map": _examine_map,
+    "Map": examine_map,
 }
 
 

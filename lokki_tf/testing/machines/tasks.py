@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -11,41 +10,15 @@ from typing import Any
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
 from lokki_tf.testing.machines.frame import StateRun
-from lokki_tf.testing.machines.interpreter import DETAILS, Transition
+from lokki_tf.testing.machines.lambda_tasks import call_function, invoke
+from lokki_tf.testing.machines.resources import Integration, parse_resource
 from lokki_tf.testing.machines.retries import HEARTBEAT_TIMEOUT, TIMEOUT
+from lokki_tf.testing.machines.sdk_tasks import call_service
 from lokki_tf.testing.machines.services import Callback
 from lokki_tf.testing.machines.templates import evaluate
+from lokki_tf.testing.machines.transition import DETAILS, Transition
 from lokki_tf.testing.machines.values import Json, dump
 from lokki_tf.testing.machines.work import parameters, run_work
-
-FUNCTION_ARN = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?$")
-INTEGRATION = re.compile(
-    r"arn:[\w-]+:states:[\w-]*:\d*:(?P<service>(?:aws-sdk:)?[\w-]+):(?P<action>\w+)"
-    r"(?P<pattern>\.sync(?::2)?|\.waitForTaskToken)?$"
-)
-
-
-@dataclass(frozen=True)
-class Integration:
-    """A parsed ``Resource``.
-
-    Args:
-        service: ``lambda``, ``batch``, ``aws-sdk:s3`` and the like.
-        action: what of the service.
-        pattern: empty, ``.sync``, ``.sync:2`` or ``.waitForTaskToken``.
-    """
-
-    service: str
-    action: str
-    pattern: str
-
-
-def parse_resource(resource: str) -> Integration | None:
-    """Parse the ARN of a service integration; None if it is none."""
-    match = INTEGRATION.match(resource)
-    if match is None:
-        return None
-    return Integration(match["service"], match["action"], match["pattern"] or "")
 
 
 def run_task(run: StateRun) -> Transition:
@@ -72,15 +45,10 @@ Call = Callable[[StateRun, Json], Json]
 
 
 def _direct_call(resource: str) -> Call:
-    from lokki_tf.testing.machines.lambda_tasks import call_function
-
     return lambda run, value: call_function(run.frame.settings.services, resource, value)
 
 
 def _integration_call(integration: Integration, callback: Callback | None) -> Call:
-    from lokki_tf.testing.machines.lambda_tasks import invoke
-    from lokki_tf.testing.machines.sdk_tasks import call_service
-
     def call(run: StateRun, value: Json) -> Json:
         services = run.frame.settings.services
         if integration.service == "lambda" and integration.action == "invoke":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lokki_tf.testing.machines.expressions import View, parse_expression
+from lokki_tf.testing.machines.expressions import parse_expression
 from lokki_tf.testing.machines.failures import (
     RUNTIME,
     PathNotFound,
@@ -10,6 +10,8 @@ from lokki_tf.testing.machines.failures import (
     UndefinedVariable,
 )
 from lokki_tf.testing.machines.intrinsic_functions import IntrinsicFailure
+from lokki_tf.testing.machines.paths import parse_path
+from lokki_tf.testing.machines.references import View
 from lokki_tf.testing.machines.values import Json, dump
 
 _SHOWN = 2_000
@@ -86,8 +88,6 @@ def place(raw_input: Json, result: Json, result_path: str | None) -> Json:
         return result
     if result_path is None:
         return raw_input
-    from lokki_tf.testing.machines.paths import parse_path
-
     return _placed(raw_input, parse_path(result_path).keys, result, result_path)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from lokki_tf.testing.machines.failures import StateFailure
 from lokki_tf.testing.machines.flow import assigned, effective_input, following, output
 from lokki_tf.testing.machines.frame import StateRun
-from lokki_tf.testing.machines.interpreter import Transition, describe
 from lokki_tf.testing.machines.limits import check_payload
 from lokki_tf.testing.machines.retries import Retriers, matches
 from lokki_tf.testing.machines.templates import fill, place
+from lokki_tf.testing.machines.transition import Transition, describe
 from lokki_tf.testing.machines.values import Json, dump
 
 Attempt = Callable[[StateRun, Json], Json]

@@ -3,7 +3,9 @@
 ======================  ============================================================================
 module                  gap
 ======================  ============================================================================
+``batch_jobs``          the containers of jobs have neither endpoint nor credentials
 ``lambda_functions``    functions run in Docker only; ``Qualifier`` of Invoke is not read
+``lambda_layers``       layers of other accounts do not exist
 ``lambda_settings``     functions forget their logging, their tracing when it is updated, and more
 ``state_machines``      executions do nothing, or run in an interpreter without limits;
                         ``ValidateStateMachineDefinition``, ``ListStateMachineVersions`` and
@@ -21,13 +23,17 @@ from lokki_tf.testing.account import Account
 def close_gaps(account: Account) -> None:
     """Complete moto, before its server starts."""
     from lokki_tf.testing.moto_gaps import (
+        batch_jobs,
         lambda_functions,
+        lambda_layers,
         lambda_settings,
         state_machines,
         storage,
     )
 
+    batch_jobs.give_account(account)
     lambda_functions.run_functions(account)
+    lambda_layers.accept_foreign_layers()
     lambda_settings.keep_settings()
     state_machines.run_machines(account)
     storage.allow_by_bucket_policies()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
-from lokki_tf.testing.account import ACCOUNT_ID, Account
+from lokki_tf.testing.account import Account
 from lokki_tf.testing.functions.runner import REQUEST_BYTES, Function, Outcome
 from lokki_tf.testing.machines.services import Invocation, ServiceError
+from lokki_tf.testing.settings import ACCOUNT_ID
 
 _EVENT_BYTES = 1_048_576
 _LOG_TAIL_BYTES = 4096
+_COLONS = 6
+"""In the ARN of a function without a version."""
 
 
 def run_functions(account: Account) -> None:
@@ -30,6 +34,7 @@ def run_functions(account: Account) -> None:
     def respond(self: Any) -> tuple[int, dict[str, str], bytes]:
         return _respond(account, self)
 
+    account.invoke = partial(invoke, account)
     setattr(LambdaFunction, "_invoke_lambda", invoke_lambda)  # noqa: B010
     setattr(LambdaResponse, "invoke", respond)  # noqa: B010
 
@@ -39,9 +44,8 @@ def invoke(
     region: str,
     name: str,
     payload: bytes,
-    *,
-    qualifier: str | None = None,
-    kind: str = "RequestResponse",
+    qualifier: str | None,
+    kind: str,
 ) -> Invocation:
     """Invoke a function by name or ARN.
 
@@ -116,9 +120,7 @@ def _function(found: Any, arn: str) -> Function:
     return Function(
         name=found.function_name,
         arn=arn,
-        version=str(found.version)
-        if str(found.version).isdigit() and ":" in arn[-8:]
-        else "$LATEST",
+        version=str(found.version) if arn.count(":") > _COLONS else "$LATEST",
         handler=found.handler,
         runtime=found.run_time,
         timeout=float(found.timeout),
@@ -134,8 +136,15 @@ def _layers(found: Any) -> tuple[bytes, ...]:
     from moto.awslambda.models import lambda_backends
 
     backend = lambda_backends[found.account_id][found.region]
-    versions = (backend.layers_versions_by_arn(layer["Arn"]) for layer in found.layers)
-    return tuple(version.code_bytes for version in versions if version is not None)
+    # A foreign layer may stand here without a version; it is empty anyway.
+    arns = [layer["Arn"] for layer in found.layers if layer["Arn"].rpartition(":")[2].isdigit()]
+    versions = [backend.layers_versions_by_arn(arn) for arn in arns]
+    # moto looks layers up by name alone, so it may find another account's.
+    return tuple(
+        version.code_bytes
+        for arn, version in zip(arns, versions, strict=True)
+        if version is not None and version.arn == arn
+    )
 
 
 def _respond(account: Account, response: Any) -> tuple[int, dict[str, str], bytes]:

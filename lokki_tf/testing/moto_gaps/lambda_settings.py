@@ -16,7 +16,10 @@ def keep_settings() -> None:
     from moto.awslambda.models import LambdaFunction
 
     create, update = LambdaFunction.__init__, LambdaFunction.update_configuration
-    configuration, update_code = LambdaFunction.get_configuration, LambdaFunction.update_function_code
+    configuration, update_code = (
+        LambdaFunction.get_configuration,
+        LambdaFunction.update_function_code,
+    )
 
     def init(self: Any, account_id: str, spec: dict[str, Any], *rest: Any, **more: Any) -> None:
         self.kept_settings = {}

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import uuid4
 
 from moto.core.exceptions import AWSError
-from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions import urls
 from moto.stepfunctions.exceptions import (
     ExecutionAlreadyExists,
@@ -15,18 +14,17 @@ from moto.stepfunctions.exceptions import (
     InvalidExecutionInput,
 )
 from moto.stepfunctions.models import StepFunctionBackend, stepfunctions_backends
-from moto.stepfunctions.responses import StepFunctionResponse
 
 from lokki_tf.testing.account import Account
-from lokki_tf.testing.machines.definition import Finding, check
-from lokki_tf.testing.machines.execution import RUNNING, Execution
+from lokki_tf.testing.machines.definition import check
+from lokki_tf.testing.machines.execution import Execution
 from lokki_tf.testing.machines.limits import PAYLOAD_BYTES
-from lokki_tf.testing.machines.services import Callback
+from lokki_tf.testing.machines.statuses import RUNNING
 from lokki_tf.testing.machines.values import Json, load, size
+from lokki_tf.testing.moto_gaps.state_machine_api import MachineResponse
 
-# Their methods return moto's own executions, ours return another kind: to mypy they are Any.
+# Its methods return moto's own executions, ours return another kind: to mypy it is Any.
 _Backend: Any = StepFunctionBackend
-_Response: Any = StepFunctionResponse
 
 
 class InvalidDefinition(AWSError):
@@ -36,10 +34,10 @@ class InvalidDefinition(AWSError):
     STATUS = 400
 
 
-class TaskTimedOut(AWSError):
-    """A task token that nothing waits for."""
+class StateMachineAlreadyExists(AWSError):
+    """Another machine has that name."""
 
-    TYPE = "TaskTimedOut"
+    TYPE = "StateMachineAlreadyExists"
     STATUS = 400
 
 
@@ -63,8 +61,14 @@ class Machines(_Backend):  # type: ignore[misc]
     __module__ = StepFunctionBackend.__module__
 
     def create_state_machine(self, name: str, definition: str, roleArn: str, **more: Any) -> Any:  # noqa: N803
-        """Create a machine, if its definition is valid."""
+        """Create a machine, if its definition is valid and no other machine has its name."""
         _require_valid(definition)
+        for machine in self.state_machines:
+            if machine.name == name and (machine.definition, machine.roleArn) != (
+                definition,
+                roleArn,
+            ):
+                raise StateMachineAlreadyExists(f"State Machine Already Exists: '{machine.arn}'")
         return super().create_state_machine(name, definition, roleArn, **more)
 
     def update_state_machine(self, arn: str, definition: str | None = None, **more: Any) -> Any:
@@ -177,201 +181,3 @@ def _require_input(text: str) -> None:
         raise InvalidExecutionInput(
             f"Invalid State Machine Execution Input: the input has more than {PAYLOAD_BYTES} bytes"
         )
-
-
-class MachineResponse(_Response):  # type: ignore[misc]
-    """The API of machines that run."""
-
-    @property
-    def stepfunction_backend(self) -> Any:
-        """The backend of the account and region of the request."""
-        return stepfunctions_backends[self.current_account][self.region]
-
-    def validate_state_machine_definition(self) -> Any:
-        """Tell what is wrong with a definition."""
-        findings = check(self._get_param("definition"))
-        return ActionResult(
-            {
-                "result": "FAIL" if findings else "OK",
-                "diagnostics": [_diagnostic(finding) for finding in findings],
-                "truncated": False,
-            }
-        )
-
-    def list_state_machine_versions(self) -> Any:
-        """List the published versions of a machine."""
-        machine = self.stepfunction_backend.describe_state_machine(
-            self._get_param("stateMachineArn")
-        )
-        versions = sorted(machine.versions.items(), reverse=True)
-        return ActionResult(
-            {
-                "stateMachineVersions": [
-                    {"stateMachineVersionArn": version.arn, "creationDate": version.creation_date}
-                    for _, version in versions
-                ]
-            }
-        )
-
-    def publish_state_machine_version(self) -> Any:
-        """Publish the machine as it is."""
-        machine = self.stepfunction_backend.describe_state_machine(
-            self._get_param("stateMachineArn")
-        )
-        machine.publish(self._get_param("description"))
-        version = machine.latest_version
-        return ActionResult(
-            {"creationDate": version.creation_date, "stateMachineVersionArn": version.arn}
-        )
-
-    def delete_state_machine_version(self) -> Any:
-        """Delete a published version."""
-        arn, _, number = self._get_param("stateMachineVersionArn").rpartition(":")
-        self.stepfunction_backend.describe_state_machine(arn).versions.pop(int(number), None)
-        return EmptyResult()
-
-    def start_execution(self) -> Any:
-        """Start an execution."""
-        run = self.stepfunction_backend.start_execution(
-            self._get_param("stateMachineArn"), self._get_param("name"), self._get_param("input")
-        )
-        return ActionResult({"executionArn": run.arn, "startDate": run.start_date})
-
-    def describe_state_machine_for_execution(self) -> Any:
-        """Describe the machine of an execution."""
-        run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        return self._describe_state_machine(run.machine_arn)
-
-    def start_sync_execution(self) -> Any:
-        """Run an execution and answer with its output."""
-        run = self.stepfunction_backend.start_sync_execution(
-            self._get_param("stateMachineArn"), self._get_param("name"), self._get_param("input")
-        )
-        return ActionResult({**describe(run), "billingDetails": {}})
-
-    def describe_execution(self) -> Any:
-        """Describe an execution."""
-        run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        return ActionResult(describe(run))
-
-    def get_execution_history(self) -> Any:
-        """Return a page of an execution's events."""
-        run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        events = run.history.events
-        if self._get_param("reverseOrder"):
-            events.reverse()
-        begin = int(self._get_param("nextToken") or 0)
-        end = begin + (self._get_int_param("maxResults") or 1000)
-        more = {"nextToken": str(end)} if end < len(events) else {}
-        return ActionResult({"events": events[begin:end], **more})
-
-    def list_executions(self) -> Any:
-        """List the executions of a machine or of a Distributed Map's run, the latest first."""
-        backend = self.stepfunction_backend
-        if map_run_arn := self._get_param("mapRunArn"):
-            executions = backend.find_map_run(map_run_arn).children
-        else:
-            executions = backend.describe_state_machine(
-                self._get_param("stateMachineArn")
-            ).executions
-        wanted = self._get_param("statusFilter")
-        chosen = [run for run in reversed(executions) if wanted in (None, run.status)]
-        begin = int(self._get_param("nextToken") or 0)
-        end = begin + (self._get_int_param("maxResults") or 100)
-        more = {"nextToken": str(end)} if end < len(chosen) else {}
-        return ActionResult({"executions": [_item(run) for run in chosen[begin:end]], **more})
-
-    def stop_execution(self) -> Any:
-        """Stop an execution."""
-        run = self.stepfunction_backend.stop_execution(
-            self._get_param("executionArn"), self._get_param("error"), self._get_param("cause")
-        )
-        return ActionResult({"stopDate": run.stop_date})
-
-    def list_map_runs(self) -> Any:
-        """List the runs of an execution's Distributed Maps."""
-        run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        return ActionResult({"mapRuns": [map_run.item() for map_run in run.map_runs]})
-
-    def describe_map_run(self) -> Any:
-        """Describe the run of a Distributed Map."""
-        arn = self._get_param("mapRunArn")
-        found = self.stepfunction_backend.find_map_run(arn)
-        if found is None:
-            raise AWSError(f"Resource not found: '{arn}'", "ResourceNotFound", 400)
-        return ActionResult(found.describe())
-
-    def send_task_success(self) -> Any:
-        """Give a waiting task its result."""
-        output = load(self._get_param("output"))
-
-        def change(callback: Callback) -> None:
-            callback.output = output
-            callback.answered.set()
-
-        return self._answer(change)
-
-    def send_task_failure(self) -> Any:
-        """Let a waiting task fail."""
-        error, cause = self._get_param("error") or "", self._get_param("cause") or ""
-
-        def change(callback: Callback) -> None:
-            callback.failure = (error, cause)
-
-        return self._answer(change)
-
-    def send_task_heartbeat(self) -> Any:
-        """Tell that a waiting task is alive."""
-        return self._answer(lambda callback: None)
-
-    def _answer(self, change: Any) -> Any:
-        callbacks = Machines.account.callbacks
-        if not callbacks.answer(self._get_param("taskToken"), change):
-            raise TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
-        return EmptyResult()
-
-
-def describe(run: Execution) -> dict[str, Json]:
-    """Return an execution as ``DescribeExecution`` does."""
-    found: dict[str, Json] = {
-        "executionArn": run.arn,
-        "stateMachineArn": run.machine_arn,
-        "mapRunArn": run.map_run_arn,
-        "name": run.name,
-        "status": run.status,
-        "startDate": run.start_date,
-        "stopDate": run.stop_date,
-        "input": run.input_text,
-        "inputDetails": {"included": True},
-        "output": run.output_text,
-        "error": run.error,
-        "cause": run.cause,
-        "redriveCount": 0,
-        "redriveStatus": "NOT_REDRIVABLE",
-    }
-    if run.output_text is not None:
-        found["outputDetails"] = {"included": True}
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def _item(run: Execution) -> dict[str, Json]:
-    keys = (
-        "executionArn",
-        "stateMachineArn",
-        "mapRunArn",
-        "name",
-        "status",
-        "startDate",
-        "stopDate",
-    )
-    found = describe(run)
-    return {key: found[key] for key in keys if key in found}
-
-
-def _diagnostic(finding: Finding) -> dict[str, str]:
-    return {
-        "severity": "ERROR",
-        "code": finding.code,
-        "message": finding.message,
-        "location": finding.location,
-    }

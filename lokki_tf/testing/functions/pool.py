@@ -1,0 +1,78 @@
+"""Worker processes that are kept warm and shared by functions that run the same."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from threading import Condition
+
+from lokki_tf.testing.functions.workers import Nursery, Recipe, Worker
+
+
+class Pool:
+    """Workers, lent out one event at a time.
+
+    Args:
+        sdk: the folder of Lambda's own packages.
+        most: how many processes there are at a time.
+    """
+
+    def __init__(self, sdk: Path, most: int = 64) -> None:
+        self._nursery = Nursery(sdk)
+        self._most = most
+        self._count = 0
+        self._idle: OrderedDict[int, Worker] = OrderedDict()
+        self._free = Condition()
+
+    def borrow(self, recipe: Recipe) -> tuple[Worker, bool]:
+        """Return a worker for a recipe, and whether it is new and must still be set up."""
+        with self._free:
+            while True:
+                warm = self._warm(recipe)
+                if warm is not None:
+                    return warm, False
+                if self._count < self._most:
+                    self._count += 1
+                    break
+                if self._idle:
+                    _, oldest = self._idle.popitem(last=False)
+                    oldest.close()
+                    break
+                self._free.wait()
+        try:
+            return Worker(self._nursery, recipe), True
+        except BaseException:
+            self.lost()
+            raise
+
+    def _warm(self, recipe: Recipe) -> Worker | None:
+        for worker in [each for each in self._idle.values() if each.recipe == recipe][::-1]:
+            del self._idle[worker.pid]
+            if not worker.ended:
+                return worker
+            worker.close()
+            self._count -= 1
+        return None
+
+    def give_back(self, worker: Worker) -> None:
+        """Keep a worker warm for the next event."""
+        with self._free:
+            self._idle[worker.pid] = worker
+            self._free.notify()
+
+    def lost(self) -> None:
+        """Say that a borrowed worker has ended."""
+        with self._free:
+            self._count -= 1
+            self._free.notify()
+
+    def clear(self) -> None:
+        """End all idle workers."""
+        with self._free:
+            while self._idle:
+                self._idle.popitem()[1].close()
+                self._count -= 1
+
+    def close(self) -> None:
+        """End everything."""
+        self._nursery.close()

@@ -1,0 +1,116 @@
+"""Distributed Maps: each item, or batch of items, is an execution of its own.
+
+The stages: read the items, select and batch them, run the children, export what came of them.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from lokki_tf.testing.machines.batches import batches_of
+from lokki_tf.testing.machines.failures import StateFailure, Stopped
+from lokki_tf.testing.machines.frame import StateRun
+from lokki_tf.testing.machines.item_reader import read_items
+from lokki_tf.testing.machines.map_fields import number, processor_of, selected
+from lokki_tf.testing.machines.map_run import MapRun, Tolerance
+from lokki_tf.testing.machines.parallel import run_together
+from lokki_tf.testing.machines.result_writer import record, write_results
+from lokki_tf.testing.machines.statuses import SUCCEEDED
+from lokki_tf.testing.machines.values import Json, load
+
+CONCURRENCY = 40
+"""How many children run at a time at most; AWS runs up to 10,000."""
+THRESHOLD = "States.ExceedToleratedFailureThreshold"
+
+
+def attempt(run: StateRun, value: Json) -> Json:
+    """Run a Distributed Map once.
+
+    Raises:
+        StateFailure: if items cannot be read, too many fail, or results cannot be written.
+    """
+    frame = run.frame
+    map_run = _map_run(run, value)
+    frame.execution.map_runs.append(map_run)
+    frame.event("MapStateStarted", length=0)
+    frame.event("MapRunStarted", mapRunArn=map_run.arn)
+    try:
+        result = _run(run, value, map_run)
+    except StateFailure as failure:
+        map_run.end("FAILED")
+        frame.event("MapRunFailed", error=failure.error, cause=failure.cause)
+        frame.event("MapStateFailed", error=failure.error, cause=failure.cause)
+        raise
+    except Stopped:
+        map_run.end("ABORTED")
+        frame.event("MapRunAborted")
+        raise
+    map_run.end("SUCCEEDED")
+    frame.event("MapRunSucceeded")
+    frame.event("MapStateSucceeded")
+    return result
+
+
+def _map_run(run: StateRun, value: Json) -> MapRun:
+    label = run.state.get("Label") or uuid4().hex[:20]
+    execution = run.frame.execution
+    prefix = execution.machine_arn.replace(":stateMachine:", ":mapRun:")
+    count = number(run, value, "ToleratedFailureCount", -1.0)
+    percentage = number(run, value, "ToleratedFailurePercentage", -1.0)
+    return MapRun(
+        arn=f"{prefix}/{label}:{uuid4()}",
+        execution_arn=execution.arn,
+        machine_arn=f"{execution.machine_arn}/{label}",
+        concurrency=int(number(run, value, "MaxConcurrency", 0)),
+        tolerance=Tolerance(count, percentage),
+    )
+
+
+def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
+    items = read_items(run, value)
+    chosen = [selected(run, value, index, item) for index, item in enumerate(items)]
+    batches = batches_of(run, value, chosen)
+    execution, processor = run.frame.execution, processor_of(run.state)
+    map_run.children = [
+        execution.child(map_run, processor, batch.input, run.frame.permit) for batch in batches
+    ]
+    map_run.weights = [batch.items for batch in batches]
+    try:
+        _run_children(run, map_run)
+    except StateFailure:
+        _abort(map_run)
+        if "Resource" in run.state.get("ResultWriter", {}):
+            write_results(run, value, map_run)
+        raise
+    if "Resource" in run.state.get("ResultWriter", {}):
+        return write_results(run, value, map_run)
+    return _results(map_run)
+
+
+def _run_children(run: StateRun, map_run: MapRun) -> None:
+    def work(position: int) -> None:
+        child = map_run.children[position]
+        child.permit.check()
+        map_run.begun.add(position)
+        child.run()
+        run.frame.permit.check()
+        if child.status != SUCCEEDED and map_run.too_many_failed():
+            raise StateFailure(THRESHOLD, "The specified tolerated failure threshold was exceeded")
+
+    concurrency = min(map_run.concurrency or CONCURRENCY, CONCURRENCY)
+    run_together(work, [child.permit for child in map_run.children], concurrency)
+
+
+def _abort(map_run: MapRun) -> None:
+    for position, child in enumerate(map_run.children):
+        if position in map_run.begun:
+            child.stop()
+        child.permit.revoke()
+
+
+def _results(map_run: MapRun) -> Json:
+    """Return the outputs in order; a child that failed leaves its whole record."""
+    return [
+        record(child) if child.output_text is None else load(child.output_text)
+        for child in map_run.children
+    ]

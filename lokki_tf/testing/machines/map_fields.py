@@ -1,0 +1,71 @@
+"""The fields of Map states that both modes have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
+from lokki_tf.testing.machines.frame import StateRun
+from lokki_tf.testing.machines.references import View
+from lokki_tf.testing.machines.templates import evaluate, fill, select
+from lokki_tf.testing.machines.values import Json
+
+
+def processor_of(state: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return the ``ItemProcessor``, also under its old name ``Iterator``."""
+    processor: Mapping[str, Json] = state.get("ItemProcessor") or state.get("Iterator") or {}
+    return processor
+
+
+def number(run: StateRun, value: Json, field: str, default: float, holder: Json = None) -> float:
+    """Return a number that is given as such or by a path.
+
+    Args:
+        run: the visit.
+        value: what paths look into.
+        field: the field's name; ``…Path`` beside it may give a path.
+        default: the number where there is neither.
+        holder: the object that has the field; the state, if None.
+
+    Raises:
+        StateFailure: if it is no number of at least 0.
+    """
+    holder = run.state if holder is None else holder
+    if field not in holder and f"{field}Path" not in holder:
+        return default
+    found = holder.get(field)
+    if f"{field}Path" in holder:
+        found = evaluate(holder[f"{field}Path"], run.view(value), f"{field}Path")
+    if not isinstance(found, int | float) or isinstance(found, bool) or found < 0:
+        raise StateFailure(RUNTIME, f"{field} of the state '{run.name}' is no number of at least 0")
+    return found
+
+
+def items_of(run: StateRun, value: Json) -> list[Json]:
+    """Apply ``ItemsPath``.
+
+    Raises:
+        StateFailure: if what it leads to is no array.
+    """
+    items = select(run.state.get("ItemsPath", "$"), run.view(value), "ItemsPath")
+    if isinstance(items, list):
+        return items
+    raise StateFailure(
+        RUNTIME, f'Reference path "{run.state.get("ItemsPath", "$")}" must point to array.'
+    )
+
+
+def selected(run: StateRun, value: Json, index: int, item: Json) -> Json:
+    """Apply ``ItemSelector``, also under its old name ``Parameters``, to one item."""
+    template = run.state.get("ItemSelector", run.state.get("Parameters"))
+    if template is None:
+        return item
+    view = run.view(value)
+    return fill(
+        template, View(value, {**view.context, **item_context(index, item)}, view.variables)
+    )
+
+
+def item_context(index: int, item: Json) -> dict[str, Json]:
+    """Return what the context object has for one item."""
+    return {"Map": {"Item": {"Index": index, "Value": item}}}

@@ -1,0 +1,5 @@
+"""How an execution or a Map Run can stand."""
+
+RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
+TIMED_OUT, ABORTED = "TIMED_OUT", "ABORTED"
+PENDING = "PENDING"

@@ -1,0 +1,62 @@
+"""How a local AWS is set, and what its clients need to know of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ACCOUNT_ID = "123456789012"
+ACCESS_KEY = "AKIAIOSFODNN7LOCALAWS"
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How a local AWS behaves.
+
+    Args:
+        region: the region that clients use.
+        retry_delay_scale: what the waits before retries are multiplied by.
+        wait_scale: what the waits of ``Wait`` states are multiplied by.
+        workers: how many Lambda processes there are at a time.
+    """
+
+    region: str = "us-east-1"
+    retry_delay_scale: float = 1.0
+    wait_scale: float = 1.0
+    workers: int = 64
+
+
+def client_environment(endpoint: str, region: str) -> dict[str, str]:
+    """Return the variables with which boto3, the AWS CLI and Terraform use a local AWS."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": "local-aws-has-no-secrets",
+        "AWS_SESSION_TOKEN": "local-aws",
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "2",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+    }
+
+
+def settings_from(environment: Mapping[str, str] = os.environ) -> ServerSettings:
+    """Read the settings that the parent process gave."""
+    return ServerSettings(
+        region=environment.get("LOCAL_AWS_REGION", "us-east-1"),
+        retry_delay_scale=float(environment.get("LOCAL_AWS_RETRY_DELAY_SCALE", "1")),
+        wait_scale=float(environment.get("LOCAL_AWS_WAIT_SCALE", "1")),
+        workers=int(environment.get("LOCAL_AWS_WORKERS", "64")),
+    )
+
+
+def settings_to(settings: ServerSettings) -> dict[str, str]:
+    """Write the settings as variables for the child process."""
+    return {
+        "LOCAL_AWS_REGION": settings.region,
+        "LOCAL_AWS_RETRY_DELAY_SCALE": str(settings.retry_delay_scale),
+        "LOCAL_AWS_WAIT_SCALE": str(settings.wait_scale),
+        "LOCAL_AWS_WORKERS": str(settings.workers),
+    }

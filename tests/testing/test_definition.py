@@ -1,0 +1,134 @@
+"""What CreateStateMachine refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lokki_tf.testing.machines.definition import check
+
+
+def machine(**states: Any) -> dict[str, Any]:
+    """Return a definition that starts at its first state."""
+    return {"StartAt": next(iter(states)), "States": states}
+
+
+def messages(definition: Any) -> str:
+    """Return all findings as one text."""
+    return "\n".join(map(str, check(json.dumps(definition))))
+
+
+END = {"Type": "Pass", "End": True}
+LAMBDA = "arn:aws:states:::lambda:invoke"
+
+
+def test_valid() -> None:
+    """A definition with all kinds of states has no findings."""
+    inner = machine(I={"Type": "Pass", "Assign": {"in.$": "$out.x"}, "End": True})
+    distributed = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    states = machine(
+        A={"Type": "Pass", "Assign": {"out": {"x": 1}}, "Next": "W"},
+        W={"Type": "Wait", "SecondsPath": "$out.x", "Next": "C"},
+        C={"Type": "Choice", "Choices": [{"Variable": "$out", "IsPresent": True, "Next": "P"}]},
+        P={"Type": "Parallel", "Branches": [inner], "Next": "M", "ResultPath": None},
+        M={
+            "Type": "Map",
+            "ItemProcessor": {**machine(J=END), **distributed},
+            "Next": "T",
+            "Label": "x",
+        },
+        T={
+            "Type": "Task",
+            "Resource": LAMBDA,
+            "Next": "S",
+            "Retry": [{"ErrorEquals": ["States.ALL"]}],
+        },
+        S={"Type": "Succeed"},
+    )
+    assert messages(states) == ""
+
+
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [
+        ({"A": {"Type": "Pass", "Next": "B"}}, "Missing 'Next' target: B"),
+        ({"A": END, "B": END}, 'State "B" is not reachable'),
+        ({"A": {"Type": "Pass"}}, "either a Next or End"),
+        ({"A": {**END, "Nxt": 1}}, "Field 'Nxt' is not supported"),
+        ({"A": {"Type": "Task", "End": True, "Resource": "lambda"}}, "no ARN"),
+        ({"A": {**END, "Parameters": {"a.$": "$.b["}}}, "must be a valid JSONPath"),
+        ({"A": {**END, "Parameters": {"a.$": "States.Nope()"}}}, "must be a valid JSONPath"),
+        ({"A": {**END, "Parameters": {"a.$": 1}}}, "must be a STRING"),
+        ({"A": {**END, "Parameters": {"a.$": "$", "a": 1}}}, "stands twice"),
+        ({"A": {**END, "ResultPath": "$variable"}}, "no reference path"),
+        ({"A": {**END, "ResultPath": "$.a[*]"}}, "no reference path"),
+        ({"A": {**END, "Assign": {"states": 1}}}, "no name of a variable"),
+        ({"A": {**END, "Assign": {"a-b": 1}}}, "no name of a variable"),
+        ({"A": {**END, "Assign": {"a" * 81: 1}}}, "no name of a variable"),
+        ({"A" * 81: END}, "80 characters"),
+        ({"A": {"Type": "Succeed", "Assign": {"a": 1}}}, "Field 'Assign' is not supported"),
+    ],
+)
+def test_refused(states: dict[str, Any], message: str) -> None:
+    """Each fault is found, with what is wrong."""
+    assert message in messages(machine(**states))
+
+
+@pytest.mark.parametrize(
+    ("retrier", "message"),
+    [
+        ({"ErrorEquals": []}, "non-empty"),
+        ({"ErrorEquals": ["States.ALL", "X"]}, "States.ALL stands alone"),
+        ({"ErrorEquals": ["X"], "IntervalSeconds": 0}, "integer from 1"),
+        ({"ErrorEquals": ["X"], "IntervalSeconds": 1.5}, "integer from 1"),
+        ({"ErrorEquals": ["X"], "MaxAttempts": -1}, "integer from 0"),
+        ({"ErrorEquals": ["X"], "BackoffRate": 0.5}, "number from 1.0"),
+        ({"ErrorEquals": ["X"], "MaxDelaySeconds": 1}, "greater than IntervalSeconds"),
+        ({"ErrorEquals": ["X"], "JitterStrategy": "SOME"}, "FULL or NONE"),
+    ],
+)
+def test_retrier(retrier: dict[str, Any], message: str) -> None:
+    """A retrier's numbers have the ranges of the service."""
+    state = {"Type": "Task", "Resource": LAMBDA, "End": True, "Retry": [retrier]}
+    assert message in messages(machine(A=state))
+
+
+def test_outer_variable() -> None:
+    """An inner scope may not assign what an outer one assigns anywhere, even in a catcher."""
+    inner = machine(I={"Type": "Pass", "Assign": {"x.$": "$"}, "End": True})
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "S", "Assign": {"x": 1}}]
+    states = machine(
+        P={"Type": "Parallel", "Branches": [inner], "Next": "S", "Catch": catch},
+        S={"Type": "Succeed"},
+    )
+    assert "'x' belongs to an outer scope" in messages(states)
+
+
+def test_sibling_scopes() -> None:
+    """Two branches may assign variables of the same name."""
+    branches = [machine(**{n: {**END, "Assign": {"x": 1}}}) for n in ("I", "J")]
+    assert messages(machine(P={"Type": "Parallel", "Branches": branches, "End": True})) == ""
+
+
+def test_duplicate_names() -> None:
+    """A state's name is unique in the whole machine."""
+    states = machine(P={"Type": "Parallel", "Branches": [machine(P=END)], "End": True})
+    assert "DUPLICATE_STATE_NAME" in messages(states)
+
+
+def test_size() -> None:
+    """A definition has 1,048,576 bytes at most."""
+    definition = machine(A={**END, "Comment": ""})
+    definition["Comment"] = "x" * (1_048_576 - len(json.dumps(definition)) - len(', "Comment": ""'))
+    assert messages(definition) == ""
+    definition["Comment"] += "x"
+    assert "INVALID_SIZE" in messages(definition)
+
+
+def test_jsonata() -> None:
+    """A definition in JSONata is refused, and the text says who refuses it."""
+    assert "local AWS runs JSONPath only" in messages(
+        {**machine(A=END), "QueryLanguage": "JSONata"}
+    )

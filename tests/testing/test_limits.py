@@ -1,0 +1,128 @@
+"""Sizes: what AWS refuses at run time, to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lokki_tf.testing.machines.execution import Execution
+from lokki_tf.testing.machines.limits import PAYLOAD_BYTES
+
+Interpret = Callable[..., Execution]
+Task = Callable[..., dict[str, Any]]
+EXCEEDED = "States.DataLimitExceeded"
+
+
+def machine(**states: Any) -> dict[str, Any]:
+    """Return a definition that starts at its first state."""
+    return {"StartAt": next(iter(states)), "States": states}
+
+
+def function(name: str) -> dict[str, Any]:
+    """Return a task whose result is what a function returns, and no more."""
+    arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
+    return {"Type": "Task", "Resource": arn, "End": True}
+
+
+def text(length: int) -> str:
+    """Return a string whose JSON has that many bytes."""
+    return "x" * (length - 2)
+
+
+@pytest.mark.parametrize(
+    ("length", "error"), [(PAYLOAD_BYTES, None), (PAYLOAD_BYTES + 1, EXCEEDED)]
+)
+def test_result(interpret: Interpret, length: int, error: str | None) -> None:
+    """A task's result of 262,144 bytes is fine, one byte more is not."""
+    run = interpret(machine(A=function("f")), f=lambda _: text(length))
+    assert run.error == error
+
+
+def test_bytes_not_characters(interpret: Interpret) -> None:
+    """UTF-8 counts, not characters."""
+    state = {"Type": "Pass", "Result": "é" * (PAYLOAD_BYTES // 2), "End": True}
+    assert interpret(machine(A=state)).error == EXCEEDED
+
+
+def test_too_large_result_can_be_caught_by_name(interpret: Interpret) -> None:
+    """A task's too large result is caught by its own name, not by States.ALL."""
+    for name, status in (
+        ("States.ALL", "FAILED"),
+        ("States.TaskFailed", "FAILED"),
+        (EXCEEDED, "SUCCEEDED"),
+    ):
+        catch = [{"ErrorEquals": [name], "Next": "B"}]
+        states = machine(A={**function("f"), "Catch": catch}, B={"Type": "Succeed"})
+        assert interpret(states, f=lambda _: text(PAYLOAD_BYTES + 1)).status == status
+
+
+def test_overflow_between_states_cannot_be_caught(interpret: Interpret) -> None:
+    """An output that overflows after ResultPath fails the execution, whatever is caught."""
+    catch = [{"ErrorEquals": [EXCEEDED], "Next": "B"}]
+    state = {**function("f"), "ResultPath": "$.more", "Catch": catch}
+    states = machine(A=state, B={"Type": "Succeed"})
+    run = interpret(
+        states, {"k": text(PAYLOAD_BYTES // 2)}, f=lambda _: text(PAYLOAD_BYTES // 2 + 9)
+    )
+    assert (run.status, run.error) == ("FAILED", EXCEEDED)
+
+
+def test_parameters(interpret: Interpret, task: Task) -> None:
+    """What Parameters put together from variables is a payload too."""
+    half = text(PAYLOAD_BYTES // 2)
+    states = machine(
+        A={"Type": "Pass", "Assign": {"a": half}, "Next": "B"},
+        B=task("f", {"one.$": "$a", "two.$": "$a"}),
+    )
+    assert interpret(states, f=lambda _: 1).error == EXCEEDED
+
+
+def test_parallel_result(interpret: Interpret) -> None:
+    """The results of all branches together are one payload."""
+    branches = [machine(**{f"B{n}": function("f")}) for n in range(3)]
+    states = machine(P={"Type": "Parallel", "Branches": branches, "End": True})
+    assert interpret(states, f=lambda _: text(100_000)).error == EXCEEDED
+
+
+@pytest.mark.parametrize(
+    ("assign", "error"),
+    [
+        ({"a": text(262_144)}, None),
+        ({"a": text(262_145)}, EXCEEDED),
+        ({"a": text(131_072), "b": text(131_072)}, None),
+        ({"a": text(131_072), "b": text(131_073)}, EXCEEDED),
+    ],
+)
+def test_one_assign(interpret: Interpret, assign: dict[str, str], error: str | None) -> None:
+    """A variable has 256 KiB at most, and so has all that one Assign sets."""
+    run = interpret(machine(A={"Type": "Pass", "Assign": assign, "End": True}))
+    assert run.error == error
+
+
+@pytest.mark.parametrize(("count", "error"), [(40, None), (41, EXCEEDED)])
+def test_all_variables(interpret: Interpret, count: int, error: str | None) -> None:
+    """An execution holds 10 MiB of variables at most; assigning again does not add up."""
+    states: dict[str, Any] = {}
+    for n in range(count):
+        states[f"S{n}"] = {"Type": "Pass", "Assign": {f"v{n}.$": "$.t"}, "Next": f"T{n}"}
+        states[f"T{n}"] = {"Type": "Pass", "Assign": {f"v{n}.$": "$.t"}, "Next": f"S{n + 1}"}
+    states[f"S{count}"] = {"Type": "Succeed"}
+    assert interpret(machine(**states), {"t": text(262_136)}).error == error
+
+
+def test_ended_scopes_give_their_bytes_back(interpret: Interpret) -> None:
+    """Variables of branches that have ended count no more."""
+    branch = {"Type": "Pass", "Assign": {"big.$": "$.t"}, "OutputPath": None, "End": True}
+    states = {
+        f"P{n}": {
+            "Type": "Parallel",
+            "Branches": [machine(**{f"B{n}_{b}": branch}) for b in range(30)],
+            "ResultPath": None,
+            "Next": f"P{n + 1}",
+        }
+        for n in range(3)
+    }
+    states["P3"] = {"Type": "Succeed"}
+    assert interpret(machine(**states), {"t": text(262_136)}).error is None

@@ -1,0 +1,356 @@
+"""The local AWS as a whole: executions of deployed machines, its API, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lokki_tf.testing import ExecutionNotFinished, LocalAws, LocalAwsError
+
+Task = Callable[..., dict[str, Any]]
+
+
+def machine(**states: Any) -> dict[str, Any]:
+    """Return a definition that starts at its first state."""
+    return {"StartAt": next(iter(states)), "States": states}
+
+
+@pytest.fixture(autouse=True)
+def functions(local_aws: LocalAws, zip_of: Callable[..., bytes]) -> None:
+    """Deploy a function that returns its event, and one that fails."""
+    source = """
+class Broken(Exception): pass
+def echo(event, context): return event
+def broken(event, context): raise Broken("as told")
+"""
+    for name in ("echo", "broken"):
+        local_aws.create_function(name, zip_of(source), f"handler.{name}")
+
+
+def test_execute(local_aws: LocalAws, task: Task) -> None:
+    """execute() runs a deployed machine to its end, by name or ARN."""
+    states = machine(A=task("echo", {"k.$": "$.k"}, OutputPath="$.Payload"))
+    arn = local_aws.create_state_machine("echoes", states)
+    for name in ("echoes", arn):
+        found = local_aws.execute(name, {"k": "ü"})
+        assert (found.status, found.output, found.error) == ("SUCCEEDED", {"k": "ü"}, None)
+    assert found.succeeded
+    assert found.arn.startswith(arn.replace(":stateMachine:", ":execution:"))
+    assert found.duration > 0
+    assert found.history[-1]["type"] == "ExecutionSucceeded"
+
+
+def test_failure(local_aws: LocalAws, task: Task) -> None:
+    """An execution that fails tells error and cause as AWS does."""
+    local_aws.create_state_machine("fails", machine(A=task("broken")))
+    found = local_aws.execute("fails")
+    assert (found.status, found.error, found.output) == ("FAILED", "Broken", None)
+    assert json.loads(str(found.cause))["errorMessage"] == "as told"
+
+
+def test_api(local_aws: LocalAws, task: Task) -> None:
+    """boto3's view of an execution is AWS's."""
+    states = local_aws.client("stepfunctions")
+    arn = local_aws.create_state_machine("seen", machine(A=task("echo", {"a": 1})))
+    local_aws.execute(arn, name="one")
+    with pytest.raises(states.exceptions.ExecutionAlreadyExists):
+        states.start_execution(stateMachineArn=arn, name="one", input='{"other": 1}')
+    started = states.start_execution(stateMachineArn=arn)
+    local_aws.execute(arn)  # which began later
+    listed = states.list_executions(stateMachineArn=arn)["executions"]
+    assert len(listed) == 3
+    assert all(item["name"] for item in listed)
+    described = states.describe_execution(executionArn=listed[-1]["executionArn"])
+    assert (described["name"], described["status"]) == ("one", "SUCCEEDED")
+    assert json.loads(described["output"])["Payload"] == {"a": 1}
+    events = states.get_execution_history(executionArn=started["executionArn"])["events"]
+    assert events[0]["executionStartedEventDetails"]["input"] == "{}"
+
+
+def test_update_takes_effect(local_aws: LocalAws) -> None:
+    """A machine that is created again under its name runs the new definition."""
+    for value in (1, 2):
+        state = {"Type": "Pass", "Result": value, "End": True}
+        local_aws.create_state_machine("changing", machine(A=state))
+        assert local_aws.execute("changing").output == value
+
+
+def test_invalid_definition(local_aws: LocalAws) -> None:
+    """An invalid definition is refused, and ValidateStateMachineDefinition says why."""
+    states = local_aws.client("stepfunctions")
+    with pytest.raises(states.exceptions.InvalidDefinition, match="Missing 'Next' target: B"):
+        local_aws.create_state_machine("bad", machine(A={"Type": "Pass", "Next": "B"}))
+    text = json.dumps(machine(A={"Type": "Pass", "Next": "B"}))
+    found = states.validate_state_machine_definition(definition=text)
+    assert found["result"] == "FAIL"
+    assert found["diagnostics"][0]["location"] == "/States/A/Next"
+    good = json.dumps(machine(A={"Type": "Succeed"}))
+    assert states.validate_state_machine_definition(definition=good)["result"] == "OK"
+
+
+def test_versions(local_aws: LocalAws) -> None:
+    """Published versions are listed."""
+    states = local_aws.client("stepfunctions")
+    arn = local_aws.create_state_machine("versioned", machine(A={"Type": "Succeed"}))
+    assert states.list_state_machine_versions(stateMachineArn=arn)["stateMachineVersions"] == []
+    states.publish_state_machine_version(stateMachineArn=arn)
+    found = states.list_state_machine_versions(stateMachineArn=arn)["stateMachineVersions"]
+    assert [item["stateMachineVersionArn"] for item in found] == [f"{arn}:1"]
+
+
+def test_stop_and_wait(local_aws: LocalAws) -> None:
+    """An execution that waits is not finished in time; StopExecution aborts it at once."""
+    states = local_aws.client("stepfunctions")
+    wait = {"Type": "Wait", "Seconds": 900, "End": True}
+    arn = local_aws.create_state_machine("waits", machine(A=wait))
+    with pytest.raises(ExecutionNotFinished, match="still ran"):
+        local_aws.execute(arn, name="long", timeout=0.05)
+    execution = arn.replace(":stateMachine:", ":execution:") + ":long"
+    states.stop_execution(executionArn=execution, error="E", cause="C")
+    found = states.describe_execution(executionArn=execution)
+    assert (found["status"], found["error"], found["cause"]) == ("ABORTED", "E", "C")
+
+
+def test_task_token(local_aws: LocalAws) -> None:
+    """A task that waits for its token ends with what SendTaskSuccess brings."""
+    states = local_aws.client("stepfunctions")
+    sqs = local_aws.client("sqs")
+    queue = sqs.create_queue(QueueName="tokens")["QueueUrl"]
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": {"QueueUrl": queue, "MessageBody": {"token.$": "$$.Task.Token"}},
+        "End": True,
+    }
+    arn = local_aws.create_state_machine("asks", machine(A=state))
+    states.start_execution(stateMachineArn=arn, name="asks")
+    message = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"][0]
+    token = json.loads(message["Body"])["token"]
+    states.send_task_success(taskToken=token, output='{"answer": 42}')
+    execution = arn.replace(":stateMachine:", ":execution:") + ":asks"
+    deadline = time.monotonic() + 10
+    while states.describe_execution(executionArn=execution)["status"] == "RUNNING":
+        assert time.monotonic() < deadline
+    assert json.loads(states.describe_execution(executionArn=execution)["output"]) == {"answer": 42}
+
+
+def test_other_services(local_aws: LocalAws) -> None:
+    """Other services are called by their integrations, in ASL's spelling both ways."""
+    local_aws.create_state_machine(
+        "child", machine(A={"Type": "Pass", "Parameters": {"n.$": "$.n"}, "End": True})
+    )
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:child"
+    child = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": arn, "Input": {"n.$": "$.n"}},
+        "OutputPath": "$.Output",
+        "Next": "B",
+    }
+    put = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:s3:createBucket",
+        "Parameters": {"Bucket": "from-a-machine"},
+        "ResultPath": None,
+        "End": True,
+    }
+    local_aws.create_state_machine("parent", machine(A=child, B=put))
+    found = local_aws.execute("parent", {"n": 3})
+    assert (found.output, found.cause) == ({"n": 3}, None)
+    local_aws.client("s3").head_bucket(Bucket="from-a-machine")
+
+
+def test_unknown_machine(local_aws: LocalAws) -> None:
+    """A machine that does not exist is an error of the local AWS."""
+    with pytest.raises(LocalAwsError, match="StateMachineDoesNotExist"):
+        local_aws.execute("ghost")
+
+
+def test_overhead(local_aws: LocalAws, task: Task) -> None:
+    """A state costs less than 10 ms and an execution less than 20 ms, worker calls included."""
+    names = [f"S{n}" for n in range(50)]
+    chain = [
+        task("echo", {"n": 1}, ResultPath=None, **({"Next": following} if following else {}))
+        for following in [*names[1:], None]
+    ]
+    local_aws.create_state_machine("chain", machine(**dict(zip(names, chain, strict=True))))
+    local_aws.execute("chain")
+    begun = time.monotonic()
+    assert local_aws.execute("chain").succeeded
+    assert time.monotonic() - begun < 50 * 0.010 + 0.020
+
+
+def test_environment(local_aws: LocalAws) -> None:
+    """A program with this environment uses the account without knowing of it."""
+    local_aws.client("s3").create_bucket(Bucket="seen-by-a-program")
+    program = (
+        "import boto3; print([b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **local_aws.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "seen-by-a-program" in done.stdout
+
+
+def test_reset(task: Task) -> None:
+    """reset() empties the account and stops what runs."""
+    with LocalAws() as aws:
+        wait = {"Type": "Wait", "Seconds": 900, "End": True}
+        arn = aws.create_state_machine("waits", machine(A=wait))
+        aws.client("stepfunctions").start_execution(stateMachineArn=arn)
+        aws.client("s3").create_bucket(Bucket="gone")
+        aws.reset()
+        assert aws.client("stepfunctions").list_state_machines()["stateMachines"] == []
+        assert aws.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_closed() -> None:
+    """A local AWS that does not run says how to use it."""
+    with pytest.raises(LocalAwsError, match="with LocalAws"):
+        _ = LocalAws().endpoint_url
+
+
+def test_ends_with_its_parent() -> None:
+    """When the process that started it dies, server and workers end."""
+    program = """
+import os, sys
+from lokki_tf.testing import LocalAws
+aws = LocalAws().__enter__()
+print(aws._server._process.pid, flush=True)
+os._exit(1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 20
+    while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
+        with open(f"/proc/{pid}/stat") as file:
+            if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+                break
+        os.sched_yield()
+    else:
+        assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_import_is_light() -> None:
+    """Importing lokki_tf.testing imports neither moto nor boto3."""
+    program = """
+import sys
+import lokki_tf.testing, lokki_tf.testing.pytest_plugin
+print(sorted({"moto", "boto3", "botocore", "werkzeug", "flask"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without moto, using a local AWS says what to install."""
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *more: None if name == "moto" else find(name, *more),
+    )
+    with pytest.raises(Exception, match=r"pip install 'lokki-tf\[testing\]'"):
+        LocalAws().__enter__()
+
+
+def test_express(local_aws: LocalAws, task: Task) -> None:
+    """StartSyncExecution answers with the output."""
+    states = local_aws.client("stepfunctions")
+    definition = json.dumps(machine(A=task("echo", {"a": 1}, OutputPath="$.Payload")))
+    role = "arn:aws:iam::123456789012:role/any"
+    arn = states.create_state_machine(
+        name="express", definition=definition, roleArn=role, type="EXPRESS"
+    )["stateMachineArn"]
+    found = states.start_sync_execution(stateMachineArn=arn, input="{}")
+    assert (found["status"], json.loads(found["output"])) == ("SUCCEEDED", {"a": 1})
+
+
+def test_batch(local_aws: LocalAws) -> None:
+    """A Batch job is submitted in ASL's spelling; one that fails is States.TaskFailed."""
+    batch, iam = local_aws.client("batch"), local_aws.client("iam")
+    role = iam.create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    resources = {"type": "FARGATE", "maxvCpus": 1, "subnets": [], "securityGroupIds": []}
+    subnet = local_aws.client("ec2").describe_subnets()["Subnets"][0]
+    group = local_aws.client("ec2").describe_security_groups()["SecurityGroups"][0]
+    resources |= {"subnets": [subnet["SubnetId"]], "securityGroupIds": [group["GroupId"]]}
+    environment = batch.create_compute_environment(
+        computeEnvironmentName="compute",
+        type="MANAGED",
+        computeResources=resources,
+        serviceRole=role,
+    )["computeEnvironmentArn"]
+    order = [{"order": 1, "computeEnvironment": environment}]
+    batch.create_job_queue(
+        jobQueueName="queue", state="ENABLED", priority=1, computeEnvironmentOrder=order
+    )
+    container = {"image": "localhost:1/none", "vcpus": 1, "memory": 512, "command": ["true"]}
+    batch.register_job_definition(
+        jobDefinitionName="definition", type="container", containerProperties=container
+    )
+    overrides = {"Environment": [{"Name": "GIVEN", "Value.$": "$.value"}]}
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::batch:submitJob.sync",
+        "Parameters": {
+            "JobName": "job",
+            "JobQueue": "queue",
+            "JobDefinition": "definition",
+            "ContainerOverrides": overrides,
+        },
+        "End": True,
+    }
+    local_aws.create_state_machine("batch", machine(A=state))
+    found = local_aws.execute("batch", {"value": "v"})
+    assert found.error == "States.TaskFailed"
+    job = json.loads(str(found.cause))
+    assert (job["JobName"], job["Status"]) == ("job", "FAILED")
+    variables = {item["Name"]: item["Value"] for item in job["Container"]["Environment"]}
+    assert variables == {"GIVEN": "v", "AWS_BATCH_JOB_ID": job["JobId"]}
+    assert len(job["Container"]["Environment"]) == 2
+
+
+def test_names_are_unique(local_aws: LocalAws) -> None:
+    """A machine cannot be created under the name of another one; the same again is fine."""
+    states = local_aws.client("stepfunctions")
+    role = "arn:aws:iam::123456789012:role/any"
+    texts = [json.dumps(machine(**{name: {"Type": "Succeed"}})) for name in ("A", "B")]
+    states.create_state_machine(name="unique", definition=texts[0], roleArn=role)
+    states.create_state_machine(name="unique", definition=texts[0], roleArn=role)
+    with pytest.raises(states.exceptions.StateMachineAlreadyExists):
+        states.create_state_machine(name="unique", definition=texts[1], roleArn=role)
+
+
+@pytest.mark.parametrize(
+    ("service", "call"),
+    [
+        ("stepfunctions", lambda client: client.get_activity_task(activityArn="arn:aws:states:a")),
+        ("ec2", lambda client: client.describe_verified_access_groups()),
+    ],
+)
+def test_what_is_missing_is_no_server_error(
+    local_aws: LocalAws, service: str, call: Callable[[Any], Any]
+) -> None:
+    """What moto lacks is an error of the request, which no client tries again for minutes."""
+    from botocore.exceptions import ClientError
+
+    with pytest.raises(ClientError, match="the local AWS failed") as caught:
+        call(local_aws.client(service))
+    assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 0

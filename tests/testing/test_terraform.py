@@ -1,0 +1,134 @@
+"""Real Terraform with the real provider deploys to the local AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lokki_tf.errors import MissingToolError
+from lokki_tf.testing import LocalAws, TerraformFailed
+
+pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="needs terraform")
+CONFIGURATION = Path(__file__).parent / "terraform" / "pipeline" / "main.tf.json"
+SECOND = {
+    "value": "second",
+    "size": 2048,
+    "tracing": "PassThrough",
+    "level": "ALL",
+    "format": "JSON",
+}
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[LocalAws]:
+    """A local AWS for these tests alone: destroy must leave nothing in it."""
+    with LocalAws() as aws:
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration with all kinds of resources that a pipeline has."""
+    import zipfile
+
+    path = tmp_path_factory.mktemp("pipeline")
+    shutil.copy(CONFIGURATION, path)
+    code = "import os, extra\ndef handler(e, c): return [e, os.environ['VALUE'], extra.X]"
+    for name, entry, text in (
+        ("step.zip", "handler.py", code),
+        ("layer.zip", "python/extra.py", "X = 'layer'"),
+    ):
+        with zipfile.ZipFile(path / name, "w") as archive:
+            archive.writestr(entry, text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def deployed(account: LocalAws, folder: Path) -> dict[str, Any]:
+    """What deploying it gives: its outputs and how long it took."""
+    begun = time.monotonic()
+    outputs = account.deploy(folder)
+    return {**outputs, "seconds": time.monotonic() - begun}
+
+
+def test_outputs(deployed: dict[str, Any]) -> None:
+    """deploy() returns the outputs as plain values."""
+    assert deployed["place"] == ["aws", "us-east-1", "123456789012"]
+    assert deployed["machine"] == "arn:aws:states:us-east-1:123456789012:stateMachine:tf"
+
+
+def test_functions_are_created_in_parallel(deployed: dict[str, Any]) -> None:
+    """21 functions by S3 key do not wait for each other: alone each takes the provider 5 s."""
+    assert deployed["seconds"] < 40
+
+
+def test_nothing_left_in_the_folder(deployed: dict[str, Any], folder: Path) -> None:
+    """State, plugins, lock file and override stay out of the folder, for a later real apply."""
+    assert sorted(os.listdir(folder)) == ["layer.zip", "main.tf.json", "step.zip"]
+
+
+def test_deployed_machine_runs(deployed: dict[str, Any], account: LocalAws) -> None:
+    """What was deployed runs: zip by S3 key, layer, environment, its own log group."""
+    assert account.execute(deployed["machine"], {"a": 1}).output == [{"a": 1}, "first", "layer"]
+    assert account.logs("tf-step")[0].startswith("START")
+
+
+def test_plan_is_empty_after_apply(
+    deployed: dict[str, Any], account: LocalAws, folder: Path
+) -> None:
+    """A plan after apply changes nothing, and one with other variables something."""
+    assert account.plan_is_empty(folder)
+    assert not account.plan_is_empty(folder, SECOND)
+
+
+def test_update_and_destroy(deployed: dict[str, Any], account: LocalAws, folder: Path) -> None:
+    """Updates take effect with an empty plan after them; destroy leaves nothing."""
+    account.deploy(folder, SECOND)
+    assert account.execute("tf").output == [{}, "second", "layer"]
+    assert account.plan_is_empty(folder, SECOND)
+    account.destroy(folder, SECOND)
+    left = {
+        "functions": account.client("lambda").list_functions()["Functions"],
+        "layers": account.client("lambda").list_layers()["Layers"],
+        "machines": account.client("stepfunctions").list_state_machines()["stateMachines"],
+        "roles": account.client("iam").list_roles()["Roles"],
+        "policies": account.client("iam").list_policies(Scope="Local")["Policies"],
+        "buckets": account.client("s3").list_buckets()["Buckets"],
+        "logs": account.client("logs").describe_log_groups()["logGroups"],
+        "schedules": account.client("scheduler").list_schedules()["Schedules"],
+        "rules": account.client("events").list_rules()["Rules"],
+    }
+    assert {kind: found for kind, found in left.items() if found} == {}
+
+
+def test_failure_has_terraforms_words(account: LocalAws, tmp_path: Path) -> None:
+    """An invalid definition fails in the plan, and the error has Terraform's own text."""
+    definition = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}
+    machine = {
+        "name": "bad",
+        "role_arn": "arn:aws:iam::123456789012:role/any",
+        "definition": json.dumps(definition),
+    }
+    configuration = {
+        "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws"}}},
+        "resource": {"aws_sfn_state_machine": {"bad": machine}},
+    }
+    (tmp_path / "main.tf.json").write_text(json.dumps(configuration))
+    with pytest.raises(TerraformFailed, match="Missing 'Next' target: B"):
+        account.deploy(tmp_path)
+
+
+def test_missing_terraform(
+    account: LocalAws, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without Terraform the error says where to get it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingToolError, match="Install it from"):
+        account.deploy(folder)
