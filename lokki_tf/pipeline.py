@@ -7,7 +7,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import build_flow, build_graph, shown
+from lokki_tf.authoring import build_flow, build_graph, checked, shown
 from lokki_tf.authoring.places import calling_place, place_of
 from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError, DefinitionError
@@ -109,12 +109,15 @@ class Pipeline:
         from lokki_tf.local import run
         from lokki_tf.reporting import heard
 
+        definition, given = self.definition, dict(parameters or {})
+        checked(definition.parameters, given, definition.name)
         return run(
-            self.definition,
+            definition,
+            given,
             executor=executor,
             max_workers=max_workers,
             strict=strict,
-            on_event=heard(on_event),
+            on_event=heard(on_event, self.graph),
         )
 
     def generate_step_functions(self) -> dict[str, Any]:
@@ -235,12 +238,11 @@ class FlowPipeline(Pipeline):
     ) -> None:
         functools.update_wrapper(self, function)
         self._function = function
-        self._options = {
+        first_line = (function.__doc__ or "").strip().partition("\n")[0]
+        self._options: dict[str, Any] = {
             "name": name or function.__name__.replace("_", "-"),
             "schedule": schedule,
-            "description": description
-            or (function.__doc__ or "").strip().partition("\n")[0]
-            or None,
+            "description": description or first_line or None,
             "tags": dict(tags or {}),
         }
         self._given = dict(given or {})

@@ -96,6 +96,55 @@ def pipelines(draw: st.DrawFn, most: int = 9) -> Pipeline:
     return Pipeline("random", steps=ends)
 
 
+@st.composite
+def chains(draw: st.DrawFn) -> Pipeline:
+    """Pipelines with maps: over anything, inside each other, with arguments from outside."""
+    items = [draw(st.one_of(values, values, values)) for _ in range(draw(st.integers(0, 4)))]
+    if draw(st.integers(0, 4)) == 0:
+        items.append("x" * draw(_sizes))
+    outside = library.echo(draw(values))
+    source = library.listing(*items)
+
+    def options() -> dict[str, Any]:
+        chosen: dict[str, Any] = {}
+        if draw(st.integers(0, 3)) == 0 and not any(
+            isinstance(i, str) and len(i) > 300 for i in items
+        ):
+            chosen["mode"] = "inline"
+        if draw(st.integers(0, 2)) == 0:
+            chosen["concurrency_limit"] = draw(st.integers(1, 3))
+        return chosen
+
+    def link() -> tuple[Any, dict[str, Any]]:
+        if draw(st.integers(0, 2)) == 0:
+            return library.pair, {"second": draw(st.one_of(values, st.just(outside)))}
+        return draw(st.sampled_from(library.ONE_ARGUMENT)), {}
+
+    def grown(chain: Any) -> Any:
+        for _ in range(draw(st.integers(0, 2))):
+            step, kwargs = link()
+            chain = chain.next(step, **kwargs)
+        return chain
+
+    step, kwargs = link()
+    nested = draw(st.booleans())
+    batch = {} if nested else {"batch_size": draw(st.sampled_from([1, 1, 2, 3]))}
+    own = {**options(), **batch}
+    if own.get("mode") == "inline":
+        own.pop("batch_size", None)
+    chain = grown(source.map(step, **kwargs, **own))
+    if nested:
+        step, kwargs = link()
+        inner = grown(chain.next(library.counted).map(step, **kwargs, **options()))
+        chain = inner.agg(draw(st.sampled_from((library.echo, library.described))))
+    if draw(st.booleans()):
+        chain = grown(chain.agg(draw(st.sampled_from((library.echo, library.described)))))
+    ends: list[Any] = [chain]
+    if draw(st.booleans()):
+        ends.append(library.echo(source))
+    return Pipeline("chained", steps=ends)
+
+
 def same(left: Any, right: Any) -> bool:
     """Equal in value and in type, all the way down; NaN equals itself, -0.0 is not 0.0."""
     if type(left) is not type(right):

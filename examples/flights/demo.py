@@ -1,6 +1,6 @@
 """Runs the flights here, then as deployed: Terraform, Lambda, Step Functions on a local AWS.
 
-    python examples/flights/demo.py
+python examples/flights/demo.py
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ _MARGIN = 1_024  # names, braces and commas that Step Functions may write differ
 _ITEM_OVERHEAD = 400  # index, place and run of an item
 PARAMETERS_BYTES = 16_384  # of an execution's input, where a step looks up flow parameters
 ROOM = quotas.STATE_BYTES - _MARGIN
+BATCH_BYTES = ROOM // 2  # of a batch's items; AWS makes batches smaller to keep to it
 
 
 def item_of(name: str) -> str:
@@ -59,12 +60,15 @@ def _of_task(
     name: str, payloads: Payloads, maps: Mapping[str, Map], batch: int, inline: Counter[str]
 ) -> Iterator[Capacity]:
     payload = payloads.of_tasks[name]
-    skeleton = len(json.dumps(with_paths(payload, lambda _: "$v"))) + batch * _ITEM_OVERHEAD
+    skeleton = len(json.dumps(with_paths(payload, lambda _: "$v")))
+    skeleton += BATCH_BYTES if batch > 1 else _ITEM_OVERHEAD
     if looks_up_parameters(payload):
         skeleton += PARAMETERS_BYTES
     taken: Counter[str] = Counter()
     own = payloads.home[name]
     for reference in references_in(payload):
+        if batch > 1 and reference.is_item and reference.home == own:
+            continue  # the batch's items are counted as a whole
         taken[_name_of(reference, maps)] += batch if reference.home == own else 1
     yield Capacity(f"the input of {name!r}", ROOM - skeleton, taken)
     result = Counter({name: batch}) + inline
@@ -73,10 +77,9 @@ def _of_task(
 
 def _of_map(one: Map, payloads: Payloads, maps: Mapping[str, Map]) -> Iterator[Capacity]:
     """What one execution of the body is given."""
-    batch = one.options.batch_size
     taken = Counter(_name_of(reference, maps) for reference in payloads.captured[one.name])
-    taken[_name_of(Reference(one.name, True, one.name), maps)] += batch
-    room = ROOM - batch * _ITEM_OVERHEAD
+    taken[_name_of(Reference(one.name, True, one.name), maps)] += 1
+    room = (BATCH_BYTES if one.options.batch_size > 1 else ROOM) - _ITEM_OVERHEAD
     if one.name in payloads.given:
         room -= PARAMETERS_BYTES
     yield Capacity(f"the input of the items of {one.name!r}", room, taken)

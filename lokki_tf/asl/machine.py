@@ -17,7 +17,7 @@ from lokki_tf.model import Map, Output
 from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
-from .capacities import capacities, item_of, title
+from .capacities import BATCH_BYTES, capacities, item_of, title
 from .literals import STORE_VARIABLE
 from .payloads import (
     Payloads,
@@ -294,7 +294,11 @@ class _Compiler:
         if one.options.mode == "inline":
             shared["room.$"] = f"{source}.Room"
         if one.options.batch_size > 1:
-            batcher = {"MaxItemsPerBatch": one.options.batch_size, "BatchInput": shared}
+            batcher = {
+                "MaxItemsPerBatch": one.options.batch_size,
+                "MaxInputBytesPerBatch": BATCH_BYTES,
+                "BatchInput": shared,
+            }
             return {"ItemSelector": item, "ItemBatcher": batcher}
         return {"ItemSelector": {**item, **shared}}
 

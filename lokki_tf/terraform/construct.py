@@ -27,10 +27,12 @@ from constructs import Construct  # noqa: E402
 from lokki_tf.asl.text import escaped  # noqa: E402
 from lokki_tf.model import raise_errors, shortened  # noqa: E402
 from lokki_tf.model.names import digest, unique  # noqa: E402
+from lokki_tf.packaging import LayerBuilder  # noqa: E402
 
 from . import iam  # noqa: E402
 from .bucket import artifact_bucket  # noqa: E402
 from .files import MACHINE, write_stack_files  # noqa: E402
+from .layers import add_layers, build_layers  # noqa: E402
 from .network import Network  # noqa: E402
 from .plan import Function, make_plan  # noqa: E402
 from .schedule import add_schedule  # noqa: E402
@@ -68,9 +70,12 @@ class PipelineConstruct(Construct):
         vpc_id: A VPC for the functions.
         subnet_filter: Chooses the VPC's subnets.
         outbound_cidr: Where functions in a VPC may connect to.
+        layer_builder: Makes the layers of declared packages; otherwise one that keeps to the
+            locks that an earlier synth left in the stack's folder.
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
+        MissingToolError: If declared packages cannot be reached; the same.
     """
 
     def __init__(
@@ -83,21 +88,25 @@ class PipelineConstruct(Construct):
         vpc_id: str | None = None,
         subnet_filter: Any = None,
         outbound_cidr: list[str] | None = None,
+        layer_builder: LayerBuilder | None = None,
     ) -> None:
         plan = make_plan(pipeline.definition, template_file)
         raise_errors([*pipeline.early_findings(), *plan.findings])
         machine_text = plan.machine.text
+        folder = "" if id == "Default" else id.replace("/", "--")
+        place = _stack_folder(scope) / folder
+        layers = build_layers(plan, layer_builder or LayerBuilder(locks=place))
         super().__init__(scope, id)
         self.plan = plan
         self._ids: set[str] = set()
         self._tags = {key: escaped(text) for key, text in plan.definition.tags.items()}
-        folder = "" if id == "Default" else self.node.id
         self._files = f"${{path.module}}/{folder}/" if folder else "${path.module}/"
         self._read_account()
         self._network = Network.of(self, vpc_id, subnet_filter, outbound_cidr)
         self.bucket = artifact_bucket(self, self._bucket_name(), self.tags())
         self.store = f"s3://{self.bucket.bucket}"
         self._literals = self._upload_literals()
+        self._layers = add_layers(self, layers)
         self.roles: dict[str, IamRole] = {}
         self.functions: dict[str, LambdaFunction] = {}
         for function in plan.functions:
@@ -105,10 +114,7 @@ class PipelineConstruct(Construct):
         self.state_machine = self._add_machine()
         if plan.definition.schedule:
             add_schedule(self, plan.definition)
-        app = self.node.root
-        outdir = app.outdir if isinstance(app, App) else "cdktf.out"
-        stack = TerraformStack.of(self)
-        write_stack_files(Path(outdir, "stacks", stack.node.id, folder), plan, machine_text)
+        write_stack_files(place, plan, machine_text, layers)
 
     def tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
         """Tags of a resource: the pipeline's name, its tags, and the resource's own."""
@@ -120,6 +126,10 @@ class PipelineConstruct(Construct):
         name = unique(re.sub(r"[^A-Za-z0-9_-]", "_", name), self._ids, 200)
         self._ids.add(name)
         return name
+
+    def file(self, path: str) -> str:
+        """A file in the pipeline's folder, as Terraform finds it."""
+        return f"{self._files}{path}"
 
     def role(self, name: str, trusted: str, tags: dict[str, str]) -> IamRole:
         """A role that one AWS service may take."""
@@ -162,7 +172,7 @@ class PipelineConstruct(Construct):
                 self.resource_id(f"literal_{key.partition('/')[2].partition('.')[0]}"),
                 bucket=self.bucket.id,
                 key=key,
-                source=f"{self._files}{key}",
+                source=self.file(key),
                 source_hash=key.partition("/")[2].partition(".")[0],
                 tags=self.tags(),
             )
@@ -172,13 +182,12 @@ class PipelineConstruct(Construct):
     def _add_function(self, function: Function) -> None:
         step, options = function.step, function.step.options
         tags = self.tags({"lokki:step": step.name, **options.tags})
-        code_path = f"lambdas/{step.name}/code.zip"
         code = S3Object(
             self,
             self.resource_id(f"{step.name}_code"),
             bucket=self.bucket.id,
             key=f"code/{step.name}.zip",
-            source=f"{self._files}{code_path}",
+            source=self.file(f"lambdas/{step.name}/code.zip"),
             source_hash=function.package.sha256_base64,
             tags=tags,
         )
@@ -222,13 +231,18 @@ class PipelineConstruct(Construct):
             memory_size=options.memory_size,
             timeout=options.timeout_seconds,
             ephemeral_storage={"size": options.ephemeral_storage},
-            layers=list(options.layers) or None,
+            layers=self._layers_of(function) or None,
             environment={"variables": environment} if environment else None,
             tracing_config={"mode": "Active"},
             vpc_config=self._network.config if self._network else None,
             tags=tags,
             depends_on=[logs, *attached],
         )
+
+    def _layers_of(self, function: Function) -> list[str]:
+        """ARNs; what stands in a later layer hides the same in an earlier one."""
+        declared = [self._layers[function.packages]] if function.packages else []
+        return [*(layer.arn for layer in declared), *function.step.options.layers]
 
     def _add_machine(self) -> SfnStateMachine:
         name = self.plan.definition.name
@@ -242,9 +256,22 @@ class PipelineConstruct(Construct):
             self.resource_id("state_machine_policy"),
             name="lokki",
             role=role.id,
-            policy=iam.document([iam.invoke(arns), iam.LOG_DELIVERY, iam.TRACING, iam.SAMPLING]),
+            policy=iam.document(
+                [
+                    iam.invoke(arns),
+                    *self._map_statements(),
+                    iam.LOG_DELIVERY,
+                    iam.TRACING,
+                    iam.SAMPLING,
+                ]
+            ),
         )
-        values = {"store": self.store, "partition": self.partition}
+        values = {
+            "store": self.store,
+            "bucket": self.bucket.bucket,
+            "prefix": "",
+            "partition": self.partition,
+        }
         for function in self.plan.functions:
             values[function.placeholder] = self.functions[function.step.name].arn
         return SfnStateMachine(
@@ -252,7 +279,7 @@ class PipelineConstruct(Construct):
             self.resource_id("state_machine"),
             name=name,
             type="STANDARD",
-            definition=_templatefile(f"{self._files}{MACHINE}", values),
+            definition=_templatefile(self.file(MACHINE), values),
             role_arn=role.arn,
             logging_configuration={
                 "include_execution_data": True,
@@ -264,6 +291,24 @@ class PipelineConstruct(Construct):
             # A machine whose role cannot deliver logs yet is refused.
             depends_on=[policy, *self._literals],
         )
+
+    def _map_statements(self) -> list[iam.Statement]:
+        """What Distributed Maps need; ARNs from names, since references would be a circle."""
+        labels = self.plan.machine.labels
+        if not labels:
+            return []
+        name = self.plan.definition.name
+        states = f"arn:{self.partition}:states:{self.region}:{self.account}"
+        return [
+            *iam.run_maps(f"{states}:stateMachine:{name}", f"{states}:execution:{name}", labels),
+            iam.exchange_objects([f"{self.bucket.arn}/runs/*"]),
+        ]
+
+
+def _stack_folder(scope: Construct) -> Path:
+    app = scope.node.root
+    outdir = app.outdir if isinstance(app, App) else "cdktf.out"
+    return Path(outdir, "stacks", TerraformStack.of(scope).node.id)
 
 
 def _templatefile(path: str, values: Mapping[str, str]) -> str:

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OutputError
+from lokki_tf.packaging import LOCK_FILE, layer_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from lokki_tf.packaging import Layer
 
     from .plan import Plan
 
 MACHINE = "statemachine.json"
-FOLDERS = ("lambdas", "literals")
+LAYER = "layer.zip"
+FOLDERS = ("lambdas", "layers", "literals")
 
 
-def stack_files(plan: Plan, machine_text: str) -> dict[str, bytes]:
+def stack_files(
+    plan: Plan, machine_text: str, layers: Iterable[Layer] = ()
+) -> dict[str, bytes | Path]:
     """All files of a pipeline, by path in the stack's folder.
 
     Each step's folder shows its source as it stands in the zip, for reading; what is
     deployed is the zip.
     """
-    files = {MACHINE: machine_text.encode(), **plan.objects}
+    files: dict[str, bytes | Path] = {MACHINE: machine_text.encode(), **plan.objects}
+    for layer in layers:
+        files[layer_path(layer.packages, LAYER)] = layer.zip
+        files[layer_path(layer.packages, LOCK_FILE)] = layer.lock.encode()
     for function in plan.functions:
         folder = f"lambdas/{function.step.name}"
         files[f"{folder}/code.zip"] = function.package.zip
@@ -34,26 +44,31 @@ def stack_files(plan: Plan, machine_text: str) -> dict[str, bytes]:
     return files
 
 
-def write_stack_files(folder: Path, plan: Plan, machine_text: str) -> None:
+def write_stack_files(
+    folder: Path, plan: Plan, machine_text: str, layers: Iterable[Layer] = ()
+) -> None:
     """Writes a pipeline's files and takes away those of steps that are gone.
 
     Args:
         folder: The stack's folder, or one in it.
         plan: The pipeline.
         machine_text: The state machine's template.
+        layers: Of what its steps declare.
 
     Raises:
         OutputError: If the folder cannot be written.
     """
-    write_files(folder, stack_files(plan, machine_text), owned=FOLDERS)
+    write_files(folder, stack_files(plan, machine_text, layers), owned=FOLDERS)
 
 
-def write_files(folder: Path, files: Mapping[str, bytes], owned: tuple[str, ...] = ()) -> None:
+def write_files(
+    folder: Path, files: Mapping[str, bytes | Path], owned: tuple[str, ...] = ()
+) -> None:
     """Writes files beside their places and renames them, so that none is ever half there.
 
     Args:
         folder: Where.
-        files: By relative path.
+        files: By relative path: what they hold, or where a copy of them stands.
         owned: Folders in which nothing else is left.
 
     Raises:
@@ -75,16 +90,25 @@ def write_files(folder: Path, files: Mapping[str, bytes], owned: tuple[str, ...]
         ) from error
 
 
-def _write(path: Path, data: bytes) -> None:
-    if path.exists() and path.read_bytes() == data:
+def _write(path: Path, data: bytes | Path) -> None:
+    if path.exists() and _same(path, data):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(data)
+        if isinstance(data, Path):
+            shutil.copyfile(data, beside)
+        else:
+            beside.write_bytes(data)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _same(path: Path, data: bytes | Path) -> bool:
+    if isinstance(data, Path):
+        return filecmp.cmp(path, data, shallow=False)
+    return path.read_bytes() == data
 
 
 def _below(folder: Path) -> Iterator[Path]:

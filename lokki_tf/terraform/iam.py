@@ -104,6 +104,52 @@ def invoke(function_arns: Sequence[str]) -> Statement:
     }
 
 
+def run_maps(machine: str, execution: str, labels: Sequence[str]) -> list[Statement]:
+    """A state machine runs its Distributed Maps as executions of its own.
+
+    Args:
+        machine: ARN of the state machine, built from its name: a reference to it would be a
+            circle.
+        execution: The beginning of the ARNs of its executions, built alike.
+        labels: Of the maps.
+    """
+    return [
+        {
+            "Sid": "StartMaps",
+            "Effect": "Allow",
+            "Action": ["states:StartExecution"],
+            "Resource": [machine],
+        },
+        {
+            "Sid": "FollowMaps",
+            "Effect": "Allow",
+            "Action": ["states:DescribeExecution", "states:StopExecution"],
+            "Resource": [f"{execution}:*"],
+        },
+        {
+            "Sid": "RedriveMaps",
+            "Effect": "Allow",
+            "Action": ["states:RedriveExecution"],
+            "Resource": [f"{execution}/{label}:*" for label in labels],
+        },
+    ]
+
+
+def exchange_objects(arns: Sequence[str]) -> Statement:
+    """A Distributed Map reads its items and writes its results."""
+    return {
+        "Sid": "ItemsAndResults",
+        "Effect": "Allow",
+        "Action": [
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:ListMultipartUploadParts",
+            "s3:AbortMultipartUpload",
+        ],
+        "Resource": list(arns),
+    }
+
+
 def start(machine_arn: str) -> Statement:
     """A schedule starts the state machine."""
     return {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.asl import compile_machine
-from lokki_tf.model import shortened
+from lokki_tf.model import package_sets, shortened
 from lokki_tf.packaging import main_module, package_steps
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lokki_tf.asl import Machine
-    from lokki_tf.model import Definition, Finding, Step
+    from lokki_tf.model import Definition, Finding, PackageSet, Step
     from lokki_tf.packaging import Package
 
 FUNCTION_NAME_LENGTH = 64
@@ -30,6 +30,7 @@ class Function:
         package: Its code.
         placeholder: The name under which the machine's template wants its ARN.
         reads: Whether it may have to read objects of the bucket.
+        packages: What its layer holds, if it declares any requirements.
     """
 
     step: Step
@@ -37,6 +38,7 @@ class Function:
     package: Package
     placeholder: str
     reads: bool
+    packages: PackageSet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,18 @@ class Plan:
         """What must stand in the bucket before a run, by key."""
         return self.machine.objects
 
+    @property
+    def layers(self) -> Mapping[PackageSet, tuple[Function, ...]]:
+        """The sets of declared packages, each of them a layer, with the functions that have it."""
+        found: dict[PackageSet, tuple[Function, ...]] = {}
+        for function in self.functions:
+            if function.packages is not None:
+                found[function.packages] = (*found.get(function.packages, ()), function)
+        return found
+
 
 def make_plan(definition: Definition, template_file: str | Path | None = None) -> Plan:
-    """Compiles the machine and packages every step.
+    """Compiles the machine and packages every step; what they declare is not resolved yet.
 
     Args:
         definition: The pipeline.
@@ -78,6 +89,9 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
     """
     machine = compile_machine(definition, main_module())
     packages = package_steps(definition.graph, template_file)
+    declared = {
+        step: one for one, steps in package_sets(definition.graph.steps).items() for step in steps
+    }
     functions = tuple(
         Function(
             step,
@@ -85,6 +99,7 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
             packages[step],
             machine.functions[step],
             step in machine.readers,
+            declared.get(step),
         )
         for step in definition.graph.steps
     )
@@ -95,3 +110,8 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
 def function_name(pipeline: str, step: str) -> str:
     """A function's name: the pipeline's and the step's, shortened where it is too long."""
     return shortened(f"{pipeline}-{step}", FUNCTION_NAME_LENGTH)
+
+
+def layer_name(pipeline: str, packages: PackageSet) -> str:
+    """A layer's name, of at most 89 characters where Lambda takes 140."""
+    return f"{pipeline}-{packages.key[:8]}"

@@ -19,6 +19,8 @@ from .files import FOLDERS, MACHINE  # noqa: E402
 if TYPE_CHECKING:
     from constructs import Construct
 
+    from lokki_tf.packaging import LayerBuilder
+
     from .construct import HasDefinition
 
 
@@ -37,6 +39,8 @@ class PipelineStack(TerraformStack):
         vpc_id: A VPC for the functions.
         subnet_filter: Chooses the VPC's subnets.
         outbound_cidr: Where functions in a VPC may connect to.
+        layer_builder: Makes the layers of declared packages; otherwise one that keeps to the
+            locks that an earlier synth left in the stack's folder.
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
@@ -52,6 +56,7 @@ class PipelineStack(TerraformStack):
         vpc_id: str | None = None,
         subnet_filter: Any = None,
         outbound_cidr: list[str] | None = None,
+        layer_builder: LayerBuilder | None = None,
     ) -> None:
         super().__init__(scope, id)
         # CDKTF's own default would write an absolute path of this machine.
@@ -65,6 +70,7 @@ class PipelineStack(TerraformStack):
             vpc_id=vpc_id,
             subnet_filter=subnet_filter,
             outbound_cidr=outbound_cidr,
+            layer_builder=layer_builder,
         )
         self.state_machine = self.pipeline.state_machine
         self.functions = self.pipeline.functions

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OutputError
+from lokki_tf.packaging import LayerBuilder
 
 from .files import FOLDERS, write_files
 from .lazy import prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lokki_tf.model import PackageSet
+
     from .construct import HasDefinition
 
 
@@ -25,14 +30,22 @@ class Synthesized:
     Args:
         folder: The stack's folder.
         functions: How many Lambda functions there are.
+        layers: How many layers of declared packages they have.
     """
 
     folder: Path
     functions: int
+    layers: int = 0
 
 
 def synth(
-    pipeline: HasDefinition, outdir: Path, *, region: str | None = None, **options: Any
+    pipeline: HasDefinition,
+    outdir: Path,
+    *,
+    region: str | None = None,
+    upgrade: bool = False,
+    on_packages: Callable[[PackageSet], None] | None = None,
+    **options: Any,
 ) -> Synthesized:
     """Writes ``<outdir>/stacks/<name>``: Terraform JSON and all that it refers to.
 
@@ -43,11 +56,13 @@ def synth(
         pipeline: The pipeline.
         outdir: The output folder.
         region: AWS region; the environment's unless given.
+        upgrade: Look for newer versions of declared packages.
+        on_packages: Told of each set of packages that has to be fetched.
         options: Further arguments of :class:`PipelineStack`.
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
-        MissingToolError: If CDKTF or Node is missing.
+        MissingToolError: If CDKTF, Node or uv is missing, or packages cannot be reached.
         OutputError: If the folder cannot be written.
     """
     prepare()
@@ -58,23 +73,23 @@ def synth(
     outdir = outdir.absolute()
     _require_writable(outdir)
     name = pipeline.definition.name
+    folder = Path("stacks", name)
     # Made elsewhere, so that a run of synth that fails leaves the folder as it was.
     scratch = Path(tempfile.mkdtemp(prefix="lokki_tf-"))
     try:
         app = App(outdir=str(scratch))
-        stack = PipelineStack(app, name, pipeline, region=region, **options)
+        builder = LayerBuilder(locks=outdir / folder, upgrade=upgrade, on_packages=on_packages)
+        stack = PipelineStack(app, name, pipeline, region=region, layer_builder=builder, **options)
         app.synth()
         made = {
-            str(path.relative_to(scratch)): path.read_bytes()
+            str(path.relative_to(scratch)): path
             for path in sorted(scratch.rglob("*"))
             if path.is_file()
         }
-        functions = len(stack.functions)
+        write_files(outdir, made, owned=tuple(str(folder / name) for name in FOLDERS))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    folder = Path("stacks", name)
-    write_files(outdir, made, owned=tuple(str(folder / name) for name in FOLDERS))
-    return Synthesized(outdir / folder, functions)
+    return Synthesized(outdir / folder, len(stack.functions), len(stack.pipeline.plan.layers))
 
 
 def _require_writable(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
-from strategies import pipelines, same
+from strategies import chains, pipelines, same
 
 if TYPE_CHECKING:
     from deployment import Deployment
@@ -25,6 +25,22 @@ def test_local_strict_and_interpreted_runs_agree(
     pipeline: Pipeline, deployment: Deployment
 ) -> None:
     """Any pipeline gives the same values, types included, here, strictly here and as ASL."""
+    agree(pipeline, deployment)
+
+
+@given(pipeline=chains())
+@settings(
+    max_examples=EXAMPLES // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_maps_agree(pipeline: Pipeline, deployment: Deployment) -> None:
+    """Maps of any items, nested, batched or inline, give the same lists here and there."""
+    agree(pipeline, deployment)
+
+
+def agree(pipeline: Pipeline, deployment: Deployment) -> None:
+    """Runs the pipeline in all three ways and compares."""
     here = pipeline.local_run().outputs
     strictly = pipeline.local_run(strict=True).outputs
     for name, value in here.items():

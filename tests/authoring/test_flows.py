@@ -145,7 +145,7 @@ def test_parameters_that_do_not_fit_are_refused(given: dict[str, Any], says: str
     with pytest.raises(BindingError, match=says):
         strict_one.local_run(given)
     if given:
-        with pytest.raises(BindingError, match="signature is strict-one"):
+        with pytest.raises(BindingError, match="signature is strict"):
             strict_one(**given)
 
 

@@ -1,0 +1,93 @@
+"""Declared packages as Lambda layers, one a set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.lambda_layer_version import LambdaLayerVersion
+from cdktf_cdktf_provider_aws.s3_object import S3Object
+
+from lokki_tf.asl.text import escaped
+from lokki_tf.packaging import check_size, layer_path
+
+from .files import LAYER
+from .plan import layer_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lokki_tf.model import PackageSet
+    from lokki_tf.packaging import Layer, LayerBuilder
+
+    from .construct import PipelineConstruct
+    from .plan import Plan
+
+
+def build_layers(plan: Plan, builder: LayerBuilder) -> list[Layer]:
+    """The layers of a pipeline, which each function can carry.
+
+    Args:
+        plan: The pipeline.
+        builder: Makes them.
+
+    Raises:
+        LimitError: If a function and its packages are more than Lambda takes.
+        LokkiError: As :meth:`LayerBuilder.build` says.
+    """
+    layers = []
+    for packages, functions in plan.layers.items():
+        layer = builder.build(packages, functions[0].step)
+        for function in functions:
+            code = sum(len(data) for data in function.package.files.values())
+            check_size(function.step, code, layer.sizes)
+        layers.append(layer)
+    return layers
+
+
+def add_layers(
+    pipeline: PipelineConstruct, layers: Iterable[Layer]
+) -> dict[PackageSet, LambdaLayerVersion]:
+    """The layers as resources, and their zips in the pipeline's bucket.
+
+    A layer is replaced when its content's hash, which is in the key, changes. There is no
+    ``source_code_hash``: the same packages, zipped on another machine, are no new layer.
+
+    Args:
+        pipeline: Where they stand.
+        layers: What they hold.
+    """
+    return {layer.packages: _add_layer(pipeline, layer) for layer in layers}
+
+
+def _add_layer(pipeline: PipelineConstruct, layer: Layer) -> LambdaLayerVersion:
+    packages = layer.packages
+    code = S3Object(
+        pipeline,
+        pipeline.resource_id(f"layer_{packages.key}_code"),
+        bucket=pipeline.bucket.id,
+        key=f"layers/{packages.key}-{layer.content[:32]}.zip",
+        source=pipeline.file(layer_path(packages, LAYER)),
+        source_hash=layer.content,
+        tags=pipeline.tags(),
+    )
+    return LambdaLayerVersion(
+        pipeline,
+        pipeline.resource_id(f"layer_{packages.key}"),
+        layer_name=layer_name(pipeline.plan.definition.name, packages),
+        description=_description(packages),
+        compatible_runtimes=[packages.runtime],
+        compatible_architectures=[packages.architecture],
+        s3_bucket=code.bucket,
+        s3_key=code.key,
+        skip_destroy=False,
+        # Functions leave the old one before it goes.
+        lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+    )
+
+
+def _description(packages: PackageSet) -> str:
+    """At most 256 characters, as Lambda takes."""
+    lines = [line.partition(" --hash")[0] for line in packages.requirements]
+    text = ", ".join(lines)
+    return escaped(text if len(text) <= 256 else f"{text[:255]}…")

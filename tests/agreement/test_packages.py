@@ -1,0 +1,101 @@
+"""Declared packages the whole way: their layer in the local AWS, and the local run's result."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lokki_tf import Pipeline, step
+
+if TYPE_CHECKING:
+    import pandas
+
+    from lokki_tf.testing import LocalAws
+
+# Locked, and not what the tests themselves import: so what runs there came from the layer.
+PACKAGES = ["numpy==2.2.6", "pandas==2.2.3", "python-dateutil==2.9.0.post0", "pytz==2025.2"]
+PACKAGES += ["six==1.17.0", "tzdata==2025.2"]
+# The local AWS runs functions with the Python, and on the processor, of the tests.
+RUNTIME = f"python3.{sys.version_info.minor}"
+MACHINE = {"aarch64": "arm64"}.get(platform.machine(), "x86_64")
+
+with_pandas = partial(
+    step,
+    requirements=PACKAGES,
+    python_runtime=RUNTIME,
+    architecture=MACHINE,
+    memory_size=1024,
+)
+
+
+@with_pandas()
+def sales(days: int) -> pandas.DataFrame:
+    """A table with dates, floats, ints and something missing."""
+    import numpy as np
+    import pandas as pd
+
+    day = pd.date_range("2024-02-28", periods=days, freq="D")
+    sold = np.arange(days) * 1.5
+    sold[3] = np.nan
+    return pd.DataFrame({"day": day, "sold": sold, "pieces": np.arange(days) % 7})
+
+
+@with_pandas()
+def monthly(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """The table by month."""
+    return frame.groupby(frame["day"].dt.month)[["sold", "pieces"]].sum()
+
+
+@with_pandas()
+def joined(frames: list[pandas.DataFrame], weights: Any) -> tuple[dict[int, float], Any]:
+    """Two tables together, weighted by an array that stands in the pipeline."""
+    table = sum(frame["sold"] * weight for frame, weight in zip(frames, weights, strict=True))
+    return {int(month): float(sold) for month, sold in table.items()}, weights
+
+
+@with_pandas()
+def versions() -> list[str]:
+    """What runs there."""
+    import numpy
+    import pandas
+
+    return [numpy.__version__, pandas.__version__]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="binaries for Lambda run on Linux alone")
+def test_frames_travel_between_steps_of_a_layer(
+    local_aws: LocalAws, layer_cache: Path, tmp_path: Path
+) -> None:
+    """pandas and numpy, resolved for Lambda and deployed by Terraform, give what they give here."""
+    import numpy as np
+
+    frames = [monthly(sales(40)), monthly(sales(60))]
+    result = joined(frames, weights=np.array([0.5, 2.0]))
+    pipeline = Pipeline("frames", steps=[result, versions()])
+    made = pipeline.synth(tmp_path / "out")
+    assert made.layers == 1
+    folder = Path(shutil.move(made.folder, tmp_path / "moved"))
+    outputs = local_aws.deploy(folder)
+    there = local_aws.values(local_aws.execute(outputs["state_machine_arn"]))
+    here = pipeline.local_run().outputs
+    assert there["joined"][0] == here["joined"][0]
+    assert np.array_equal(there["joined"][1], here["joined"][1])
+    assert there["versions"] == ["2.2.6", "2.2.3"]
+    assert there["versions"] != here["versions"]
+    assert local_aws.plan_is_empty(folder)
+    empty(local_aws, outputs["bucket"])
+    local_aws.destroy(folder)
+
+
+def empty(aws: LocalAws, bucket: str) -> None:
+    """Takes the runs' data out of a bucket, as its owner would before destroying it."""
+    s3 = aws.client("s3")
+    listed = s3.list_object_versions(Bucket=bucket, Prefix="runs/")
+    for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+        s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])
