@@ -11,6 +11,7 @@ predecessor a step begins beside a long one. Each figure is the best of the repe
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +90,7 @@ def by_generations(definition: Definition, workers: int = 64) -> None:
 
 def _generations(definition: Definition) -> Iterator[list[Node]]:
     try:
-        import networkx
+        networkx: Any = importlib.import_module("networkx")
     except ImportError:
         yield from generations(definition.graph.nodes)
         return

@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any
 from .authoring import step
 from .errors import LokkiError, StepFailed
 from .model import RetryConfig
-from .pipeline import Pipeline
+from .pipeline import Pipeline, flow
 
 if TYPE_CHECKING:
     from .cli import main as main
+    from .reporting import LogLevel as LogLevel
+    from .reporting import configure_logging as configure_logging
     from .terraform import PipelineConstruct as PipelineConstruct
     from .terraform import PipelineStack as PipelineStack
     from .terraform import StepInLine as StepInLine
@@ -35,16 +37,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Names whose modules need CDKTF or click load when they are first used.
+# Names whose modules need CDKTF, click or logging load when they are first used.
 _LAZY = {
+    "LogLevel": "reporting",
     "PipelineConstruct": "terraform",
     "PipelineStack": "terraform",
     "StepInLine": "terraform",
+    "configure_logging": "reporting",
     "main": "cli",
     "rename_tf_output": "terraform",
 }
 
 __all__ = [
+    "LogLevel",
     "LokkiError",
     "Pipeline",
     "PipelineConstruct",
@@ -52,6 +57,7 @@ __all__ = [
     "RetryConfig",
     "StepFailed",
     "StepInLine",
+    "configure_logging",
     "main",
     "rename_tf_output",
     "step",

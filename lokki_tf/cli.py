@@ -10,21 +10,24 @@ import json
 import os
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lokki_tf.errors import LokkiError, MissingToolError, OutputError, StepFailed
+from lokki_tf.parameters import parameter_options
 from lokki_tf.pipeline import DEFAULT_OUTPUT, Pipeline
+from lokki_tf.reporting import LogLevel
 from lokki_tf.runtime.envelope import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from lokki_tf.local import Event
-    from lokki_tf.model import Finding
+    from lokki_tf.model import Finding, PackageSet
 
 FAILED, WRONG_USE = 1, 2
 
@@ -39,7 +42,7 @@ _HELP = """{name}: {nodes} steps, here and in AWS.
 """
 
 
-def main(pipeline: Pipeline, args: Sequence[str] | None = None) -> None:
+def main(pipeline: Any, args: Sequence[str] | None = None) -> None:
     """The command line of a pipeline; call it from the end of its script.
 
     Args:
@@ -81,14 +84,34 @@ def _run(pipeline: Pipeline) -> click.Command:
     @click.option("--strict", is_flag=True, help="Serialize every value as AWS would.")
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+    @click.option(
+        "--log-format",
+        type=click.Choice(["human", "json"]),
+        help="Write a log to stderr instead of progress.",
+    )
+    @click.option(
+        "--log-level",
+        type=click.Choice(list(LogLevel.__members__), case_sensitive=False),
+        help="Write a log from this level on.",
+    )
     def run(
-        executor: str, max_workers: int | None, strict: bool, as_json: bool, quiet: bool
+        executor: str,
+        max_workers: int | None,
+        strict: bool,
+        as_json: bool,
+        quiet: bool,
+        log_format: str | None,
+        log_level: str | None,
+        **given: Any,
     ) -> None:
         """Run the pipeline here; print its result alone on stdout."""
-        on_event = None if quiet else _progress
+        parameters = {name: value for name, value in given.items() if value is not None}
+        live = executor == "thread"
+        reports = nullcontext() if quiet else _reports(pipeline, log_format, log_level, live)
         try:
-            with _stdout_to_stderr():
+            with _stdout_to_stderr(), reports as on_event:
                 result = pipeline.local_run(
+                    parameters,
                     executor=executor, max_workers=max_workers, strict=strict, on_event=on_event
                 ).result
         except StepFailed as error:
@@ -97,6 +120,9 @@ def _run(pipeline: Pipeline) -> click.Command:
             raise
         click.echo(_shown(result, as_json))
 
+    options = parameter_options(pipeline.definition.parameters)
+    names = {option.name for option in options}
+    run.params = [*options, *(one for one in run.params if one.name not in names)]
     return run
 
 
@@ -130,13 +156,23 @@ def _synth(pipeline: Pipeline) -> click.Command:
     )
     @click.option("--region", help="AWS region; the environment's unless given.")
     @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    def synth(output: Path, region: str | None, template_file: Path | None) -> None:
+    @click.option(
+        "--upgrade", is_flag=True, help="Look for newer versions of packages that steps declare."
+    )
+    def synth(output: Path, region: str | None, template_file: Path | None, upgrade: bool) -> None:
         """Write Terraform, and all that it refers to, into one folder."""
         for finding in pipeline.early_findings():
             click.echo(_rendered(finding), err=True)
-        made = pipeline.synth(output, region=region, template_file=template_file)
+        made = pipeline.synth(
+            output,
+            region=region,
+            template_file=template_file,
+            upgrade=upgrade,
+            on_packages=_fetching,
+        )
+        layers = f"{_count(made.layers, 'layer')}, " if made.layers else ""
         click.echo(
-            f"{pipeline.name}: {_count(made.functions, 'function')}, one state machine\n"
+            f"{pipeline.name}: {_count(made.functions, 'function')}, {layers}one state machine\n"
             f"Next:\n  cd {_shortest(made.folder)}\n  terraform init && terraform apply",
             err=True,
         )
@@ -174,18 +210,36 @@ def _stdout_to_stderr() -> Iterator[None]:
         os.close(own)
 
 
-def _progress(event: Event) -> None:
-    """A line when a step ends, fails or is tried again."""
-    words = {
-        "step_finished": "done",
-        "step_failed": "failed",
-        "step_retried": "tried again",
-        "step_skipped": "skipped",
-    }
-    if event.kind in words:
-        seconds = f" in {event.duration:.3f} s" if event.duration is not None else ""
-        reason = f": {event.error!r}" if event.error is not None else ""
-        click.echo(f"{event.node} {words[event.kind]}{seconds}{reason}", err=True)
+def _reports(
+    pipeline: Pipeline, log_format: str | None, log_level: str | None, live: bool
+) -> AbstractContextManager[Callable[[Event], None] | None]:
+    """Who tells of a run: the log, if options or settings want one or the script has one;
+    else progress."""
+    from lokki_tf.config import load_config
+    from lokki_tf.reporting import configure_logging, is_configured, listener_for
+
+    settings = load_config().logging
+    level = log_level or settings.level
+    if log_format or log_level or settings.format == "json":
+        configure_logging(
+            level,
+            json_output=(log_format or settings.format) == "json",
+            show_timestamps=settings.show_timestamps,
+            progress_interval=settings.progress_interval,
+        )
+    if is_configured():
+        return nullcontext()  # local_run writes the log by itself
+    return listener_for(
+        pipeline.graph,
+        level=level,
+        progress_interval=settings.progress_interval,
+        live=live,
+    )
+
+
+def _fetching(packages: PackageSet) -> None:
+    number = _count(len(packages.requirements), "requirement")
+    click.echo(f"resolving {number} for {packages.target} …", err=True)
 
 
 def _shown(result: Any, as_json: bool) -> str:

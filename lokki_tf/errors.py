@@ -12,6 +12,7 @@
     │   ├── PlaceholderError     a value of a later run, used as if it were here
     │   ├── CaptureError         step code that cannot travel to Lambda
     │   ├── TemplateError        a Lambda template that cannot be filled
+    │   ├── ConfigError          settings that cannot be read, or that there are not
     │   └── LimitError           more than an AWS quota allows
     ├── StepFailed               a step raised (its own error is the cause)
     ├── SerializationError       a value that cannot travel between steps
@@ -106,6 +107,10 @@ class CaptureError(DefinitionError):
 
 class TemplateError(DefinitionError):
     """A Lambda template that cannot be filled."""
+
+
+class ConfigError(DefinitionError):
+    """Settings, in lokki.toml or the environment, that cannot be read or that there are not."""
 
 
 class LimitError(DefinitionError):

@@ -69,6 +69,41 @@ def test_results_are_shown_as_a_person_expects(tmp_path: Path, result: str, show
     assert "done" not in done.stderr
 
 
+def test_run_can_write_a_log(tmp_path: Path) -> None:
+    """In place of progress stands a log, for people or as JSON, from the level that is asked."""
+    human = command(tmp_path, GOOD, "run", "--log-format", "human").stderr
+    assert "[INFO] Step 'load' started" in human
+    assert "[SUCCESS] Run of 'daily' completed in" in human
+    assert "load done in" not in human
+    done = command(tmp_path, GOOD, "run", "--log-format", "json", "--log-level", "success")
+    assert json.loads(done.stderr.splitlines()[-1])["event"] == "run_end"
+    assert "step_start" not in done.stderr
+
+
+def test_settings_choose_the_log_of_a_run(tmp_path: Path) -> None:
+    """lokki.toml may ask for JSON or a level, and is told when it is wrong."""
+    settings = tmp_path / "lokki.toml"
+    settings.write_text('[logging]\nformat = "json"')
+    assert '"event": "step_end"' in command(tmp_path, GOOD, "run").stderr
+    settings.write_text('[logging]\nlevel = "ERROR"')
+    assert "done" not in command(tmp_path, GOOD, "run").stderr
+    settings.write_text('[loging]\nlevel = "ERROR"')
+    done = command(tmp_path, GOOD, "run")
+    assert done.returncode == 1
+    assert "lokki.toml:1\n  did you mean 'logging'?" in done.stderr
+
+
+def test_a_script_may_choose_its_log(tmp_path: Path) -> None:
+    """A script that calls configure_logging has its log in place of progress, told once."""
+    source = GOOD.replace(
+        "from lokki_tf import",
+        "import lokki_tf\nlokki_tf.configure_logging()\nfrom lokki_tf import",
+    )
+    stderr = command(tmp_path, source, "run").stderr
+    assert stderr.count("Step 'load' completed") == 1
+    assert "done in" not in stderr
+
+
 def test_a_failing_step_is_exit_code_1(tmp_path: Path) -> None:
     """The step, its error and the user's line are told; stdout stays empty."""
     done = command(tmp_path, GOOD.replace("sum(rows)", "1 / 0"), "run")

@@ -10,6 +10,7 @@ import pytest
 import lokki_tf
 
 PUBLIC = {
+    "LogLevel",
     "LokkiError",
     "Pipeline",
     "PipelineConstruct",
@@ -17,6 +18,7 @@ PUBLIC = {
     "RetryConfig",
     "StepFailed",
     "StepInLine",
+    "configure_logging",
     "main",
     "rename_tf_output",
     "step",
@@ -41,11 +43,11 @@ def test_unknown_names_are_attribute_errors() -> None:
 
 
 def test_import_loads_nothing_heavy() -> None:
-    """Importing lokki_tf loads no CDKTF, no boto3, no rich and no click."""
+    """Importing lokki_tf loads no CDKTF, no boto3, no rich, no click, no logging."""
     code = (
         "import sys, lokki_tf\n"
         "print([m for m in ('cdktf', 'jsii', 'boto3', 'botocore', 'rich', 'click', 'asyncio',"
-        " 'moto') if m in sys.modules])"
+        " 'logging', 'moto') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

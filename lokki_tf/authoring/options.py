@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from os import PathLike
+from os import PathLike, fspath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
         values["retry"] = retry_config(values["retry"], place)
     if isinstance(values.get("requirements"), str | PathLike):
         values["requirements"] = requirements_in(values["requirements"], place)
+    if "include" in values:
+        values["include"] = _paths("include", values["include"], place)
     for name in _LISTS:
         if name in values:
             values[name] = _texts(name, values[name], place)
@@ -95,6 +97,19 @@ def _texts(name: str, value: Any, place: Place) -> tuple[str, ...]:
     for text in texts:
         if not isinstance(text, str):
             raise OptionError(f"{name} holds {text!r}, which is no string", place=place)
+    return texts
+
+
+def _paths(name: str, value: Any, place: Place) -> tuple[str, ...]:
+    if isinstance(value, Iterable) and not isinstance(value, str | PathLike):
+        value = [fspath(one) if isinstance(one, PathLike) else one for one in value]
+    texts = _texts(name, value, place)
+    if not all(texts):
+        raise OptionError(
+            f"{name} holds an empty string",
+            place=place,
+            remedy='name a file or a folder; "." is the whole folder of the step\'s file',
+        )
     return texts
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import Place
+from lokki_tf.model.cells import cell_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,12 +17,14 @@ _HOUSE = str(Path(__file__).parents[1])
 
 
 def place_of(function: Callable[..., Any]) -> Place:
-    """The line at which a function's definition begins."""
-    code = getattr(function, "__code__", None)
+    """The line at which a function's definition begins, behind decorators around it."""
     name = getattr(function, "__qualname__", repr(function))
+    written = inspect.unwrap(function)
+    code = getattr(written, "__code__", None)
     if code is None:
         return Place("<unknown>", 1, name)
-    return Place(code.co_filename, code.co_firstlineno, name)
+    file = cell_label(code.co_filename, getattr(written, "__globals__", {}))
+    return Place(file, code.co_firstlineno, name)
 
 
 def calling_place() -> Place:
@@ -28,4 +32,5 @@ def calling_place() -> Place:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HOUSE):
         frame = frame.f_back
-    return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+    file = cell_label(frame.f_code.co_filename, frame.f_globals)
+    return Place(file, frame.f_lineno, frame.f_code.co_name)

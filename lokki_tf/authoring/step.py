@@ -161,6 +161,7 @@ def step(
     description: str | None = None,
     layers: Sequence[str] | None = None,
     requirements: Sequence[str] | str | PathLike[str] | None = None,
+    include: Sequence[str | PathLike[str]] | None = None,
     python_runtime: str | None = None,
     memory_size: int | None = None,
     timeout_seconds: int | None = None,

@@ -1,7 +1,8 @@
 """From a node's bindings to one fast function that gathers its arguments.
 
-Results and literals stand in one list, so that the common arguments are nothing but
-positions in it: ``f(rows, limit=10)`` becomes ``[values[3]], {"limit": values[20]}``.
+Results, the item, parameters and literals stand in one list, so that the common arguments
+are nothing but positions in it: ``f(rows, limit=10)`` becomes
+``[values[3]], {"limit": values[20]}``.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lokki_tf.model import Binding, Group, Literal, Node, Output
+from lokki_tf.errors import BindingError
+from lokki_tf.model import Binding, Group, Item, Literal, Map, Node, Output, Parameter
 
-from .strict import Wire, cannot_travel
+from .strict import Wire, cannot_travel, label
 
 Arguments = tuple[Sequence[Any], dict[str, Any]]
 Gather = Callable[[list[Any]], Arguments]
@@ -25,36 +27,67 @@ _KINDS: dict[str, Callable[[Iterable[Any]], Any]] = {
 }
 
 
+class _Unbound(Exception):
+    """A binding is of something that is not there."""
+
+
 class Binder:
-    """Compiles the bindings of nodes.
+    """Compiles the bindings of the nodes of one graph.
 
     Args:
         nodes: The graph's nodes; their results take the first positions.
+        parameters: Names of what comes from outside; they take the next ones.
+        in_map: Whether the graph is run for an item, which takes the one after.
         wire: Freezes the literals, and thaws whatever stands in the list for each who
             asks; ``None`` if the values themselves stand there.
     """
 
-    def __init__(self, nodes: Sequence[Node], wire: Wire | None = None) -> None:
-        self._position = {node.name: index for index, node in enumerate(nodes)}
+    def __init__(
+        self,
+        nodes: Sequence[Node | Map],
+        parameters: Iterable[str] = (),
+        *,
+        in_map: bool = False,
+        wire: Wire | None = None,
+    ) -> None:
+        self._results = {node.name: index for index, node in enumerate(nodes)}
+        count = len(self._results)
+        self._parameters = {name: index for index, name in enumerate(parameters, count)}
+        count += len(self._parameters)
+        self._item = count if in_map else None
+        self._literals_from = count + in_map
         self._wire = wire
         self.literals: list[Any] = []
-        """What stands in the list after the results."""
+        """What stands in the list after all that."""
 
-    def gather(self, node: Node) -> Gather:
+    def gather(self, node: Node | Map) -> Gather:
         """A function that takes the list and gives the node's arguments.
 
+        A map's are its items, by position, and what it hands in, by name.
+
         Raises:
+            BindingError: If a binding is of nothing that there is.
             SerializationError: If there is a wire, and a literal cannot travel.
         """
-        args = [self._argument(node, *numbered) for numbered in enumerate(node.args, 1)]
-        kwargs = [(name, self._argument(node, name, binding)) for name, binding in node.kwargs]
+        if isinstance(node, Map):
+            args = [self._argument(node, "items", node.items)]
+            named = node.arguments
+        else:
+            args = [self._argument(node, *numbered) for numbered in enumerate(node.args, 1)]
+            named = node.kwargs
+        kwargs = [(name, self._argument(node, name, binding)) for name, binding in named]
         if self._is_flat(args) and self._is_flat(place for _, place in kwargs):
             return _flat(args, kwargs)
         return self._deep(args, kwargs)
 
-    def _argument(self, node: Node, name: str | int, binding: Binding) -> Any:
+    def _argument(self, node: Node | Map, name: str | int, binding: Binding) -> Any:
         try:
             return self._place(binding)
+        except _Unbound as error:
+            raise BindingError(
+                f"argument {name!r} of {label(node)} is {error}, and there is none here",
+                place=node.place,
+            ) from None
         except Exception as error:  # of the wire: nothing else here can fail
             raise cannot_travel(node, f"argument {name!r}", error) from error
 
@@ -63,13 +96,23 @@ class Binder:
 
     def _place(self, binding: Binding) -> Any:
         """A position in the list, or a getter where that is not enough."""
-        if isinstance(binding, Output):
-            return self._position[binding.node]
+        if isinstance(binding, Group):
+            return self._group(binding)
         if isinstance(binding, Literal):
             wire = self._wire
             self.literals.append(binding.value if wire is None else wire.freeze(binding.value))
-            return len(self._position) + len(self.literals) - 1
-        return self._group(binding)
+            return self._literals_from + len(self.literals) - 1
+        place = self._standing(binding)
+        if place is None:
+            raise _Unbound(binding)
+        return place
+
+    def _standing(self, binding: Output | Parameter | Item) -> int | None:
+        if isinstance(binding, Output):
+            return self._results.get(binding.node)
+        if isinstance(binding, Parameter):
+            return self._parameters.get(binding.name)
+        return self._item
 
     def _getter(self, place: Any) -> Getter:
         if callable(place):
@@ -109,6 +152,9 @@ def _flat(args: list[int], kwargs: list[tuple[str, int]]) -> Gather:
     if not kwargs:
         if not args:
             return lambda values: ((), {})
+        if len(args) == 1:
+            only = args[0]
+            return lambda values: ((values[only],), {})
         return lambda values: ([values[place] for place in args], {})
     if args:
         return lambda values: (

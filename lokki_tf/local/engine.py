@@ -1,29 +1,39 @@
 """A run, from a definition to its results.
 
-1. ``bind`` compiles each node's bindings into one function that gathers its arguments;
-   ``work`` calls the step's function with them (``calls``: async functions and generators).
-2. ``schedule`` knows who is ready; a node is, the moment the last of its predecessors ends.
-3. ``threads`` or ``futures`` (with ``remote`` for other processes) brings the two together.
-4. ``journal`` records what happens, asks ``retry`` about failures, sends results through
-   ``strict`` if they are to travel as in the cloud, and tells ``events``.
-5. ``result`` is what the caller gets, and ``table`` how it looks.
+1. ``parameters`` gives the flow's parameters their values. ``plan`` makes the graph, and the
+   bodies of its maps, ready to be run; ``bind`` compiles each node's bindings into one
+   function that gathers its arguments.
+2. ``frames`` holds what is in progress: the graph, maps, and their items, each a graph again.
+3. ``schedule`` knows who is ready: a node is, the moment the last of its predecessors ends.
+   It hands out ``tasks``; ``work`` carries them out: it calls the step's function (``calls``:
+   async functions and generators), or opens a map, works it off and puts it together.
+4. ``threads`` or ``futures`` (with ``remote`` and ``processes`` for other processes) brings
+   the two together; ``sequence`` needs no schedule.
+5. ``journal`` records what happens, asks ``retry`` about failures, sends results through
+   ``strict`` if they are to travel as in the cloud, and tells ``events``; ``failures`` finds
+   the words.
+6. ``result`` is what the caller gets, and ``table`` how it looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Definition
 
 from .calls import loop_is_running
 from .events import Event
+from .failures import attach
+from .frames import Frame
 from .journal import Journal
+from .parameters import parameter_values
+from .plan import Plan
 from .result import Run
-from .schedule import Schedule
+from .sequence import in_order
 from .strict import Wire
-from .threads import MOST_THREADS, Threads, in_order
+from .threads import MOST_THREADS, Threads
 from .work import Work
 
 if TYPE_CHECKING:
@@ -32,6 +42,7 @@ if TYPE_CHECKING:
 
 def run(
     definition: Definition,
+    parameters: Mapping[str, Any] | None = None,
     *,
     executor: str | Executor | None = None,
     max_workers: int | None = None,
@@ -42,6 +53,8 @@ def run(
 
     Args:
         definition: The pipeline.
+        parameters: Values of the flow's parameters, by name; those that have a default may
+            be left out.
         executor: ``"thread"`` (also if not given): threads, as many as there are steps that
             wait. ``"process"``: a process for each processor. ``"sequential"``: one step
             after another in this thread, for debugging. Or an executor of
@@ -58,26 +71,27 @@ def run(
     Raises:
         StepFailed: If a step raised; its cause is that error. What had begun has ended by
             then, nothing else has begun, and ``error.run`` is the run as far as it came.
+        BindingError: If a parameter has no value, or there is no such parameter.
         SerializationError: If a value cannot travel; with ``error.run`` too once steps ran.
         OptionError: If there is no such executor, or no such number of workers.
         KeyboardInterrupt: On Ctrl-C, at once; it has ``run`` too.
     """
     _check(executor, max_workers)
     wire = Wire() if strict else None
-    journal = Journal(definition, on_event, wire)
-    work = Work(journal, wire)
-    schedule = Schedule(journal.nodes)
+    values = parameter_values(definition, parameters or {}, wire)
+    plan = Plan(definition.graph, values, wire=wire)
+    journal = Journal(definition, Frame(plan, plan.values(values)), on_event, wire)
     journal.open()
     try:
-        _drive(work, schedule, executor, max_workers)
+        _drive(Work(journal, wire), executor, max_workers)
     except BaseException as error:
         journal.close(error)
-        error.run = journal.run()
+        attach(error, run=journal.run())
         raise
-    journal.close()
     failure = journal.failure()
+    journal.close(failure)
     if failure is not None:
-        failure.run = journal.run()
+        attach(failure, run=journal.run())
         raise failure
     return journal.run()
 
@@ -99,41 +113,40 @@ def _check(executor: object, max_workers: object) -> None:
         raise OptionError(f"max_workers={max_workers!r}: it is a whole number of at least 1")
 
 
-def _drive(
-    work: Work, schedule: Schedule, executor: str | Executor | None, max_workers: int | None
-) -> None:
+def _drive(work: Work, executor: str | Executor | None, max_workers: int | None) -> None:
+    root = work.journal.root
     if executor == "process":
-        _drive_processes(work, schedule, max_workers)
+        _drive_processes(work, max_workers)
     elif executor is not None and not isinstance(executor, str):
-        _drive_executor(work, schedule, executor, max_workers)
+        _drive_executor(work, executor, max_workers)
     elif executor == "sequential" or max_workers == 1:
-        in_order(work)
+        in_order(work, root)
     else:
-        limit = max_workers or MOST_THREADS
-        Threads(work, schedule, limit, borrow=not loop_is_running()).run()
+        Threads(work, max_workers or MOST_THREADS, borrow=not loop_is_running()).run()
 
 
-def _drive_processes(work: Work, schedule: Schedule, max_workers: int | None) -> None:
+def _drive_processes(work: Work, max_workers: int | None) -> None:
     from .futures import Futures
-    from .remote import start_processes, terminate, usable_cpus
+    from .processes import start_processes, terminate, usable_cpus
 
-    workers = min(max_workers or usable_cpus(), len(work.nodes) or 1)
-    functions = [node.step.function for node in work.nodes]
+    plan = work.journal.root.plan
+    workers = max_workers or usable_cpus()
+    if not plan.bodies:
+        workers = min(workers, len(plan.nodes) or 1)
+    functions = [node.step.function for node in work.journal.definition.graph.walk()]
     pool, inherited = start_processes(workers, functions)
     try:
-        Futures(work, schedule, pool, workers, inherited=inherited).run()
+        Futures(work, pool, workers, inherited=inherited).run()
     except BaseException:
         terminate(pool)
         raise
     pool.shutdown()
 
 
-def _drive_executor(
-    work: Work, schedule: Schedule, executor: Executor, max_workers: int | None
-) -> None:
-    from .futures import Futures
+def _drive_executor(work: Work, executor: Executor, max_workers: int | None) -> None:
+    from .futures import MOST_CALLS, Futures
 
     # What the executor would only queue is kept here: it must not begin after a failure.
     workers = max_workers or getattr(executor, "_max_workers", None)
-    limit = workers if isinstance(workers, int) else len(work.nodes)
-    Futures(work, schedule, executor, limit).run()
+    most = max(len(work.journal.root.plan.nodes), MOST_CALLS)
+    Futures(work, executor, workers if isinstance(workers, int) else most).run()

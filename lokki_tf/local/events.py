@@ -14,6 +14,8 @@ EventKind = OneOf[
     "step_failed",
     "step_retried",
     "step_skipped",
+    "map_started",
+    "map_finished",
     "run_finished",
 ]
 
@@ -26,6 +28,7 @@ class Event:
         kind: What happened. ``step_retried`` stands in place of ``step_failed`` where
             another attempt follows, whose ``step_started`` comes after the wait. With an
             executor of the user's, a step counts as started when it is handed over.
+            A map starts when its items are known, and finishes when all of them have.
         node: The node's name, or ``None`` for the run itself.
         step: The step's name, or ``None`` for the run itself.
         time: When, as ``time.time()`` counts.
@@ -33,6 +36,8 @@ class Event:
         attempt: Which attempt of the node this is, from 1.
         error: What was raised.
         pipeline: The pipeline's name.
+        item: Inside a map, the index of the item.
+        total: Of a map, how many items there are; 0 if it failed before it had any.
     """
 
     kind: EventKind
@@ -43,6 +48,8 @@ class Event:
     attempt: int = 1
     error: BaseException | None = None
     pipeline: str = ""
+    item: int | None = None
+    total: int | None = None
 
 
 class Listener:

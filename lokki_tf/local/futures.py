@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from queue import Empty, SimpleQueue
+from typing import Any
 
-from .journal import clock
-from .remote import Job, Outcome, unpacked
-from .schedule import Schedule, Timers
+from .failures import step_failed
+from .frames import clock
+from .remote import ARGUMENTS, Batch, Job, Outcome, unpacked
+from .schedule import Schedule
 from .strict import cannot_travel
+from .tasks import Call
 from .work import Work
 
 REMEDY = (
@@ -21,6 +23,8 @@ DEATH = (
     "a step called os._exit(); or a script that is imported again by its workers starts a run "
     'outside of its `if __name__ == "__main__":`'
 )
+MOST_CALLS = 1024
+"""That an executor gets at once if it does not say how many it runs."""
 
 
 class Futures:
@@ -28,34 +32,26 @@ class Futures:
 
     Args:
         work: What is called.
-        schedule: Who is ready.
         executor: Runs the calls.
-        limit: Most calls handed to it at once.
+        limit: Most calls, or batches of calls, handed to it at once.
         inherited: Whether its workers have inherited the functions.
     """
 
     def __init__(
-        self,
-        work: Work,
-        schedule: Schedule,
-        executor: Executor,
-        limit: int,
-        *,
-        inherited: bool = False,
+        self, work: Work, executor: Executor, limit: int, *, inherited: bool = False
     ) -> None:
         self._work = work
         self._journal = work.journal
-        self._schedule = schedule
+        self._schedule = Schedule(work.journal.root, workers=limit)
+        self._timers = self._schedule.timers
         self._executor = executor
         self._limit = limit
         self._inherited = inherited
-        self._ready = deque(schedule.first())
-        self._timers = Timers()
-        self._running: dict[Future[Outcome], int] = {}
-        self._ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
+        self._running: dict[Future[Any], list[Call]] = {}
+        self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
 
     def run(self) -> None:
-        """Run until all nodes have ended, or until those have that ran when one failed.
+        """Run until all has ended, or until that has which ran when a node failed.
 
         Raises:
             KeyboardInterrupt: At once, whatever the executor does.
@@ -63,7 +59,7 @@ class Futures:
         try:
             while True:
                 self._hand_out()
-                if not self._running and not self._timers:
+                if self._schedule.is_over:
                     return
                 self._receive()
         except BaseException:
@@ -71,80 +67,120 @@ class Futures:
             raise
 
     def _hand_out(self) -> None:
-        while self._ready and len(self._running) < self._limit and not self._journal.stopping:
-            self._submit(self._ready.popleft())
-        if self._journal.stopping:
-            self._ready.clear()
-            self._timers.clear()
+        while len(self._running) < self._limit:
+            task = self._schedule.pick()
+            if task is None:
+                break
+            if isinstance(task, Call):
+                self._submit(self._batch(task))
+            else:
+                task.carry_out(self._work)
+                task.settle(self._schedule)
+        if self._journal.root.stopped:
             self._cancel()
 
-    def _submit(self, index: int) -> None:
-        self._journal.begin(index)
-        function = self._work.nodes[index].step.function
+    def _batch(self, call: Call) -> list[Call]:
+        """The call, with those that go with it in one job."""
+        owner, calls = call.frame.owner, [call]
+        most = 1 if owner is None else owner.node.options.batch_size
+        while len(calls) < most:
+            other = self._schedule.pick_beside(call)
+            if other is None:
+                break
+            calls.append(other)
+        return calls
+
+    def _submit(self, calls: list[Call]) -> None:
+        jobs, sent = [], []
+        for call in calls:
+            if not call.begun:
+                self._journal.begin(call.frame, call.index)
+                call.begun = True
+            try:
+                args, kwargs = self._work.arguments(call.frame, call.index)
+            except Exception as error:
+                self._failed(call, error)
+            else:
+                function = call.frame.plan.functions[call.index]
+                jobs.append(Job(function, args, kwargs, inherited=self._inherited))
+                sent.append(call)
+        if not sent:
+            return
         try:
-            args, kwargs = self._work.arguments(index)
-            job = Job(function, args, kwargs, inherited=self._inherited)
-            future = self._executor.submit(job)
+            future = self._executor.submit(Batch(jobs) if len(jobs) > 1 else jobs[0])
         except BrokenExecutor as error:
-            self._died(index, error)
+            self._died(sent, error)
         except Exception as error:
-            self._failed(index, error)
+            for call in sent:
+                self._failed(call, error)
         else:
-            self._running[future] = index
+            self._running[future] = sent
             future.add_done_callback(self._ended.put)
 
     def _receive(self) -> None:
         try:
             future = self._ended.get(timeout=self._timers.wait(clock()))
         except Empty:
-            pass
-        else:
-            self._settle(self._running.pop(future), future)
-        self._ready.extend(self._timers.due(clock()))
+            return
+        self._settle(self._running.pop(future), future)
 
-    def _settle(self, index: int, future: Future[Outcome]) -> None:
+    def _settle(self, calls: list[Call], future: Future[Any]) -> None:
         try:
-            outcome = unpacked(future.result())
+            result = future.result()
+            outcomes = result if isinstance(result, list) else [result]
         except BrokenExecutor as error:
-            self._died(index, error)
+            self._died(calls, error)
         except CancelledError as error:
-            if self._journal.stopping:
-                self._journal.withdraw(index)
-            else:  # by someone else who has the executor
-                self._failed(index, error)
+            for call in calls:
+                if self._journal.root.stopped:
+                    self._journal.withdraw(call.frame, call.index)
+                    self._schedule.withdrawn(call.frame)
+                else:  # by someone else who has the executor
+                    self._failed(call, error)
         except Exception as error:
             # Calls never raise, they return what was raised: so this is the way, not the step.
-            self._stuck(index, "the function or an argument", error)
+            for call in calls:
+                self._stuck(call, ARGUMENTS, error)
         else:
-            self._record(index, outcome)
+            for call in reversed(calls[len(outcomes) :]):  # behind one that failed
+                self._schedule.put_back(call)
+            for call, outcome in zip(calls, outcomes, strict=False):
+                self._record(call, outcome)
 
-    def _record(self, index: int, outcome: Outcome) -> None:
+    def _record(self, call: Call, outcome: Outcome) -> None:
+        try:
+            outcome = unpacked(outcome)
+        except Exception as error:
+            self._stuck(call, "the result", error)
+            return
         if outcome.kind == "returned":
-            self._journal.done(index, outcome.payload, outcome.seconds)
-            self._ready.extend(self._schedule.ended(index))
+            self._journal.done(call.frame, call.index, outcome.payload, outcome.seconds)
+            self._schedule.ended(call.frame, call.index)
         elif outcome.kind == "stuck":
-            self._stuck(index, *outcome.payload)
+            self._stuck(call, *outcome.payload)
         elif isinstance(outcome.payload, KeyboardInterrupt):
             raise outcome.payload
         else:
-            self._failed(index, outcome.payload, outcome.seconds)
+            self._failed(call, outcome.payload, outcome.seconds)
 
-    def _failed(self, index: int, error: BaseException, seconds: float | None = None) -> None:
-        delay = self._journal.failed(index, error, seconds)
-        if delay is not None:
-            self._timers.add(clock() + delay, index)
+    def _failed(self, call: Call, error: BaseException, seconds: float | None = None) -> None:
+        call.delay = self._journal.failed(call.frame, call.index, error, seconds)
+        call.settle(self._schedule)
 
-    def _stuck(self, index: int, what: str, error: BaseException | str) -> None:
-        node = self._work.nodes[index]
+    def _stuck(self, call: Call, what: str, error: BaseException | str) -> None:
+        node = call.frame.plan.nodes[call.index]
         refused = cannot_travel(node, what, error, way="to another process", remedy=REMEDY)
         if isinstance(error, BaseException):
             refused.__cause__ = error
-        self._journal.give_up(index, refused)
+        self._journal.give_up(call.frame, call.index, refused)
+        self._schedule.ended(call.frame, call.index)
 
-    def _died(self, index: int, error: BrokenExecutor) -> None:
-        failed = self._journal.step_failed(index, error)
-        failed.remedy = DEATH
-        self._journal.give_up(index, failed)
+    def _died(self, calls: list[Call], error: BrokenExecutor) -> None:
+        for call in calls:
+            failed = step_failed(call.frame, call.index, error)
+            failed.remedy = DEATH
+            self._journal.give_up(call.frame, call.index, failed, is_fatal=True)
+            self._schedule.ended(call.frame, call.index)
 
     def _cancel(self) -> None:
         for future in list(self._running):

@@ -1,30 +1,27 @@
-"""What has happened to each node so far: the record of a run while it runs."""
+"""What has happened so far: the record of a run while it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter, time
+from time import time
 from typing import Any
 
-from lokki_tf.errors import LokkiError, StepFailed
-from lokki_tf.model import Definition, Node
+from lokki_tf.errors import LokkiError
+from lokki_tf.model import Definition, Map, Node
 
 from .events import Event, EventKind, Listener
-from .result import NOTHING, Run
-from .retry import Retries
+from .failures import raised, step_failed, told
+from .frames import Failure, Frame, MapRun, clock
+from .result import NOTHING, ItemKey, Run
 from .strict import Wire, cannot_travel, described, label
-
-clock = perf_counter
 
 
 class Journal:
-    """Records results, times and failures by a node's position, and tells the listener.
-
-    Each node is written to by one thread at a time, and each has its own places in the
-    lists: so nothing here needs a lock.
+    """Records results, times and failures, and tells the listener.
 
     Args:
         definition: What runs.
+        root: The evaluation of its graph.
         on_event: Hears what happens.
         wire: Through which results travel, or ``None``.
     """
@@ -32,192 +29,224 @@ class Journal:
     def __init__(
         self,
         definition: Definition,
+        root: Frame,
         on_event: Callable[[Event], None] | None,
         wire: Wire | None,
     ) -> None:
         self.definition = definition
-        self.nodes: tuple[Node, ...] = definition.graph.nodes
-        self.values: list[Any] = [NOTHING] * len(self.nodes)
-        self.sources: list[Any] = self.values if wire is None else list(self.values)
-        """What arguments are gathered from: the results, or what travels in their place."""
-        self.stopping = False
-        """Whether nothing more is to begin."""
-        self._wire = wire
+        self.root = root
         self._listener = None if on_event is None else Listener(on_event)
-        self._retries = Retries()
-        self._starts: list[float | None] = [None] * len(self.nodes)
-        self._ends: list[float | None] = [None] * len(self.nodes)
-        self._again: dict[int, float] = {}  # when the latest attempt after the first began
-        self._attempts: dict[int, int] = {}  # only of nodes that failed once
-        self._errors: dict[int, BaseException] = {}
-        self._failures: list[tuple[int, LokkiError]] = []
+        self._wire = wire
+        # What the user gets; on a wire, what stands in the frame has been made bytes.
+        self._outputs = root.values if wire is None else [NOTHING] * len(root.plan.nodes)
+        self._failures: list[tuple[int, Failure]] = []
+        self._failed_items: dict[str, dict[ItemKey, BaseException]] = {}
         self._origin = clock()
 
     def open(self) -> None:
         """The run begins."""
         self._origin = clock()
         if self._listener is not None:
-            self._tell("run_started", None)
+            self._tell("run_started")
 
-    def begin(self, index: int) -> None:
+    def begin(self, frame: Frame, index: int) -> None:
         """An attempt begins."""
-        if index in self._attempts:
-            self._attempts[index] += 1
-            self._again[index] = clock()
-        else:
-            self._starts[index] = clock()
+        frame.begin(index)
         if self._listener is not None:
-            self._tell("step_started", index)
+            self._tell("step_started", frame, index)
 
-    def withdraw(self, index: int) -> None:
+    def withdraw(self, frame: Frame, index: int) -> None:
         """An attempt that was announced has not begun after all."""
-        if index in self._attempts:
-            self._attempts[index] -= 1
-        else:
-            self._starts[index] = None
+        frame.withdraw(index)
 
-    def done(self, index: int, value: Any, seconds: float | None = None) -> None:
+    def opened(self, run: MapRun) -> None:
+        """A map has items."""
+        if self._listener is not None:
+            self._tell("map_started", run.frame, run.index, total=run.total)
+
+    def done(self, frame: Frame, index: int, value: Any, seconds: float | None = None) -> None:
         """A node has its result.
 
         Args:
-            index: The node's position.
+            frame: Where it stands.
+            index: Its position there.
             value: What its function returned.
             seconds: How long that took, if it was measured elsewhere.
         """
         now = clock()
         if self._wire is not None:
             try:
-                frozen = self.sources[index] = self._wire.freeze(value)
+                frozen = self._wire.freeze(value)
                 value = self._wire.thaw(frozen)
             except Exception as error:
-                refused = cannot_travel(self.nodes[index], "the result", error)
+                refused = cannot_travel(frame.plan.nodes[index], "the result", error)
                 refused.__cause__ = error
-                self.give_up(index, refused)
+                self.give_up(frame, index, refused)
                 return
-        self._end(index, now, seconds)
-        if self._errors:
-            self._errors.pop(index, None)
-        self.values[index] = value
+            if frame is self.root:
+                self._outputs[index] = value
+            value = frozen
+        frame.end(index, now, seconds)
+        frame.values[index] = value
+        if frame.errors:
+            frame.errors.pop(index, None)
         if self._listener is not None:
-            self._tell("step_finished", index, duration=self._took(index))
+            self._tell("step_finished", frame, index, duration=frame.took(index))
+
+    def map_done(self, run: MapRun, results: list[Any]) -> None:
+        """A map has its results; on a wire, each as it travels."""
+        frame, index = run.frame, run.index
+        frame.end(index, clock())
+        frame.values[index] = results
+        if self._wire is not None and frame is self.root:
+            self._outputs[index] = self._wire.thaw(results)
+        self._tell_end(run)
+
+    def map_failed(self, run: MapRun) -> None:
+        """All items have ended of a map that has failed."""
+        run.frame.end(run.index, clock())
+        self._tell_end(run, run.frame.errors.get(run.index))
 
     def failed(
-        self, index: int, error: BaseException, seconds: float | None = None
+        self, frame: Frame, index: int, error: BaseException, seconds: float | None = None
     ) -> float | None:
         """An attempt raised.
 
         Returns:
-            Seconds until the next attempt, or ``None`` if this was the last; then the run
-            is stopping.
+            Seconds until the next attempt, or ``None`` if this was the last.
         """
-        node = self.nodes[index]
-        self._attempts.setdefault(index, 1)
+        node = frame.plan.nodes[index]
+        assert isinstance(node, Node)
+        frame.attempts.setdefault(index, 1)
         delay = None
-        if not self.stopping:
-            delay = self._retries.delay(index, node.retry, error)
+        if not frame.is_stopped():
+            delay = frame.retry_after(index, node.retry, error)
         if delay is None:
-            self.give_up(index, self.step_failed(index, error), seconds)
+            self.give_up(frame, index, step_failed(frame, index, error), seconds)
             return None
-        self._end(index, clock(), seconds)
-        self._errors[index] = error
+        frame.end(index, clock(), seconds)
+        frame.errors[index] = error
         if self._listener is not None:
-            self._tell("step_retried", index, duration=self._took(index), error=error)
+            self._tell("step_retried", frame, index, duration=frame.took(index), error=error)
         return delay
 
-    def give_up(self, index: int, error: LokkiError, seconds: float | None = None) -> None:
-        """A node has failed for good, with this error for the user; the run is stopping."""
-        self._end(index, clock(), seconds)
-        cause = error.__cause__ if isinstance(error, StepFailed) else error
-        self._errors[index] = cause or error
-        self._failures.append((index, error))
-        self.stopping = True
+    def give_up(
+        self,
+        frame: Frame,
+        index: int,
+        error: LokkiError,
+        seconds: float | None = None,
+        *,
+        is_fatal: bool = False,
+    ) -> None:
+        """A node has failed for good; nothing more is to begin of what fails with it.
+
+        Args:
+            frame: Where it stands.
+            index: Its position there.
+            error: What the user is told.
+            seconds: How long the attempt took, if it was measured elsewhere.
+            is_fatal: Whether this ends the run, whatever maps tolerate.
+        """
+        frame.end(index, clock(), seconds)
+        cause = raised(error)
         if self._listener is not None:
-            self._tell("step_failed", index, duration=self._took(index), error=cause)
+            self._tell_failure(frame, index, cause)
+        failure: Failure = error
+        while True:
+            frame.errors[index] = cause
+            frame.stopped = True
+            run = frame.owner
+            if run is None:
+                self._failures.append((index, failure))
+                return
+            assert frame.item is not None
+            run.failures.setdefault(frame.item, failure)
+            self._failed_items.setdefault(run.node.name, {}).setdefault(frame.key, cause)
+            if not is_fatal and (run.stopped or not run.fails_with(len(run.failures))):
+                return
+            run.stopped = True
+            failure, frame, index = run, run.frame, run.index
 
     def close(self, error: BaseException | None = None) -> None:
         """The run has ended; whatever comes later is not told.
 
         Args:
-            error: What ended it, other than a step that failed.
+            error: What ended it, if that was an error.
         """
-        self.stopping = True
+        self.root.stopped = True
         self._duration = clock() - self._origin
         if self._listener is not None:
-            if error is None and self._failures:
-                error = self._failures[0][1]
-            self._tell("run_finished", None, duration=self._duration, error=error)
+            self._tell("run_finished", duration=self._duration, error=error)
 
     def failure(self) -> LokkiError | None:
         """The error of the node that failed first; notes tell of the others."""
         if not self._failures:
             return None
-        first, error = self._failures[0]
-        told = {first}
+        first, failure = self._failures[0]
+        error = told(failure)
+        listed = {first}
         for index, other in self._failures[1:]:
-            told.add(index)
-            error.add_note(f"also failed: {other}")
-        for index, raised in list(self._errors.items()):
-            if index not in told:
-                name = label(self.nodes[index])
-                error.add_note(f"also failed, not tried again: {name}: {described(raised)}")
+            if index not in listed:
+                listed.add(index)
+                error.add_note(f"also failed: {told(other)}")
+        for index, unlucky in list(self.root.errors.items()):
+            if index not in listed:
+                name = label(self.root.plan.nodes[index])
+                error.add_note(f"also failed, not tried again: {name}: {described(unlucky)}")
         return error
 
     def run(self) -> Run:
         """The run so far; what happens later changes nothing in it."""
-        count = len(self.nodes)
+        root = self.root
         return Run(
             self.definition,
-            values=self.values[:count],
-            starts=[None if at is None else at - self._origin for at in self._starts],
-            ends=[None if at is None else at - self._origin for at in self._ends],
-            attempts=dict(self._attempts),
-            errors=dict(self._errors),
+            values=self._outputs[: len(root.plan.nodes)],
+            starts=[None if at is None else at - self._origin for at in root.starts],
+            ends=[None if at is None else at - self._origin for at in root.ends],
+            attempts=dict(root.attempts),
+            errors=dict(root.errors),
+            failed_items={name: dict(items) for name, items in [*self._failed_items.items()]},
             duration=self._duration,
         )
 
-    def _end(self, index: int, now: float, seconds: float | None) -> None:
-        self._ends[index] = now
-        if seconds is not None:
-            began = self._again if index in self._again else self._starts
-            began[index] = now - seconds
+    def _tell_failure(self, frame: Frame, index: int, error: BaseException) -> None:
+        took = frame.took(index)
+        if index in frame.plan.bodies:  # it has not even come to items
+            self._tell("map_started", frame, index, total=0)
+            self._tell("map_finished", frame, index, duration=took, error=error, total=0)
+        else:
+            self._tell("step_failed", frame, index, duration=took, error=error)
 
-    def _took(self, index: int) -> float:
-        began = self._again.get(index, self._starts[index])
-        ended = self._ends[index]
-        return 0.0 if began is None or ended is None else ended - began
-
-    def step_failed(self, index: int, error: BaseException) -> StepFailed:
-        """The error that tells the user of an attempt that raised."""
-        node, attempts = self.nodes[index], self._attempts.get(index, 1)
-        times = f" after {attempts} attempts" if attempts > 1 else ""
-        failed = StepFailed(
-            f"{label(node)} failed{times}: {described(error)}",
-            node=node.name,
-            step=node.step.name,
-            attempts=attempts,
-            place=node.place,
-        )
-        failed.__cause__ = error
-        return failed
+    def _tell_end(self, run: MapRun, error: BaseException | None = None) -> None:
+        if self._listener is not None:
+            took = run.frame.took(run.index)
+            self._tell(
+                "map_finished", run.frame, run.index, duration=took, error=error, total=run.total
+            )
 
     def _tell(
         self,
         kind: EventKind,
-        index: int | None,
+        frame: Frame | None = None,
+        index: int = 0,
         *,
         duration: float | None = None,
         error: BaseException | None = None,
+        total: int | None = None,
     ) -> None:
         assert self._listener is not None
-        node = None if index is None else self.nodes[index]
+        node = None if frame is None else frame.plan.nodes[index]
         event = Event(
             kind,
             node=None if node is None else node.name,
-            step=None if node is None else node.step.name,
+            step=None if node is None or isinstance(node, Map) else node.step.name,
             time=time(),
             duration=duration,
-            attempt=1 if index is None else self._attempts.get(index, 1),
+            attempt=1 if frame is None else frame.attempts.get(index, 1),
             error=error,
             pipeline=self.definition.name,
+            item=None if frame is None else frame.item,
+            total=total,
         )
         self._listener.tell(event, last=kind == "run_finished")

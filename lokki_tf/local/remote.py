@@ -8,29 +8,26 @@ side takes the function out of what it finds there.
 from __future__ import annotations
 
 import importlib
-import os
 import pickle
-import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from typing import Literal as OneOf
 
 from .calls import call
 from .retry import full_name
 from .strict import described
 
-if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
-
 Function = Callable[..., Any]
 Reference = (
     tuple[OneOf["named"], str, str]
     | tuple[OneOf["pickled"], bytes]
     | tuple[OneOf["inherited"], int]
+    | tuple[OneOf["refused"], str]
 )
 PROTOCOL = pickle.HIGHEST_PROTOCOL
+ARGUMENTS = "the function or an argument"
 
 
 class Outcome(NamedTuple):
@@ -79,9 +76,48 @@ class Job:
         return _perform(self._function, self._args, self._kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        return Parcel, self._packed()
+
+    def parcel(self) -> Parcel:
+        """What arrives of it in another process; it tells there, too, why it cannot travel."""
+        try:
+            return Parcel(*self._packed())
+        except Exception as error:
+            return Parcel(("refused", described(error)), b"")
+
+    def _packed(self) -> tuple[Reference, bytes]:
         function = self._function
-        where = ("inherited", id(function)) if self._inherited else reference(function)
-        return Parcel, (where, pickle.dumps((self._args, self._kwargs), PROTOCOL))
+        where: Reference = ("inherited", id(function))
+        if not self._inherited:
+            where = reference(function)
+        return where, pickle.dumps((self._args, self._kwargs), PROTOCOL)
+
+
+class Batch:
+    """Several calls one after another, as one job.
+
+    It returns their outcomes, as far as it comes: nothing is called behind a failure, which
+    may have ended the run.
+
+    Args:
+        jobs: The calls.
+    """
+
+    __slots__ = ("_jobs",)
+
+    def __init__(self, jobs: Sequence[Job | Parcel]) -> None:
+        self._jobs = jobs
+
+    def __call__(self) -> list[Outcome]:
+        outcomes = []
+        for job in self._jobs:
+            outcomes.append(job())
+            if outcomes[-1].kind != "returned":
+                break
+        return outcomes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Batch, ([job.parcel() if isinstance(job, Job) else job for job in self._jobs],)
 
 
 class Parcel:
@@ -102,7 +138,7 @@ class Parcel:
             function = _found(self._where)
             args, kwargs = pickle.loads(self._arguments)
         except Exception as error:
-            return Outcome("stuck", ("the function or an argument", described(error)))
+            return Outcome("stuck", (ARGUMENTS, described(error)))
         return _packed(_perform(function, args, kwargs))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -212,55 +248,16 @@ def _named(module: Any, name: str) -> Any:
 _inherited: dict[int, Function] = {}
 
 
+def inherit(functions: Mapping[int, Function]) -> None:
+    """Take over functions that have come with the memory of the process that forked this."""
+    _inherited.update(functions)
+
+
 def _found(where: Reference) -> Any:
     if where[0] == "inherited":
         return _inherited[where[1]]
     if where[0] == "pickled":
         return pickle.loads(where[1])
-    return _named(importlib.import_module(where[1]), where[2])
-
-
-def start_processes(
-    workers: int, functions: Iterable[Function], method: str | None = None
-) -> tuple[ProcessPoolExecutor, bool]:
-    """A pool of processes, and whether they inherit the functions.
-
-    Args:
-        workers: Most processes.
-        functions: What they are to call.
-        method: How they start; ``fork`` on Linux unless given, so that functions of
-            notebooks and closures work; elsewhere forking is not safe, so Python's default.
-    """
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    context = get_context(method or ("fork" if sys.platform == "linux" else None))
-    forks = context.get_start_method() == "fork"
-    inherited = {id(function): function for function in functions} if forks else {}
-    pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_become_worker, initargs=(inherited,)
-    )
-    return pool, forks
-
-
-def _become_worker(functions: dict[int, Function]) -> None:
-    _inherited.update(functions)
-    # Ctrl-C reaches all processes of a terminal; the parent's answer is to end us. Not
-    # SIG_IGN, which programs that a step starts would inherit.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def terminate(pool: ProcessPoolExecutor) -> None:
-    """End a pool's processes at once, whatever they do."""
-    # Public only from Python 3.14 on, as terminate_workers().
-    for process in list((getattr(pool, "_processes", None) or {}).values()):
-        process.terminate()
-    pool.shutdown(wait=False, cancel_futures=True)
-
-
-def usable_cpus() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return min(os.cpu_count() or 1, 61)  # Windows cannot wait for more
+    if where[0] == "named":
+        return _named(importlib.import_module(where[1]), where[2])
+    raise pickle.PicklingError(where[1])

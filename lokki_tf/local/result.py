@@ -21,6 +21,8 @@ class Nothing:
 
 NOTHING: Final = Nothing()
 
+ItemKey = int | tuple[int, ...]
+
 Status = OneOf["done", "failed", "interrupted", "not run"]
 Generation = list[tuple[str, Any]]
 
@@ -38,6 +40,7 @@ class Run(Sequence[Generation]):
         ends: When each node ended.
         attempts: How often a node was tried, where that is not once.
         errors: What nodes raised that have failed.
+        failed_items: What items of maps raised, by the map's name.
         duration: Seconds that all took.
     """
 
@@ -52,6 +55,7 @@ class Run(Sequence[Generation]):
         ends: list[float | None],
         attempts: dict[int, int],
         errors: dict[int, BaseException],
+        failed_items: dict[str, dict[ItemKey, BaseException]],
         duration: float,
     ) -> None:
         self.definition = definition
@@ -62,6 +66,7 @@ class Run(Sequence[Generation]):
         self._ends = ends
         self._attempts = attempts
         self._errors = errors
+        self._failed_items = failed_items
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
@@ -105,6 +110,15 @@ class Run(Sequence[Generation]):
     def errors(self) -> dict[str, BaseException]:
         """From the name of each node that failed to what it raised."""
         return {self._nodes[index].name: error for index, error in self._errors.items()}
+
+    @property
+    def failed_items(self) -> dict[str, dict[ItemKey, BaseException]]:
+        """From the name of each map of which items failed to what those raised, by index.
+
+        Where a map is run for each item of another, its items go by a tuple of indices,
+        the outer one first.
+        """
+        return {name: dict(sorted(items.items())) for name, items in self._failed_items.items()}
 
     @property
     def attempts(self) -> dict[str, int]:

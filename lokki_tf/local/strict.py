@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lokki_tf.errors import SerializationError
-from lokki_tf.model import Node
+from lokki_tf.model import Map, Node
 
 REMEDY = (
     "return plain data (numbers, text, lists, dicts, dataclasses, arrays, data frames); "
@@ -34,12 +34,14 @@ class Wire:
         return self._freeze(value)
 
     def thaw(self, frozen: Any) -> Any:
-        """A value of its own for one who receives it."""
+        """A value of its own for one who receives it; a list, if it travelled in pieces."""
+        if isinstance(frozen, list):
+            return [self.thaw(one) for one in frozen]
         return self._thaw(*frozen)
 
 
 def cannot_travel(
-    node: Node,
+    node: Node | Map,
     what: str,
     error: BaseException | str,
     *,
@@ -62,8 +64,10 @@ def cannot_travel(
     )
 
 
-def label(node: Node) -> str:
+def label(node: Node | Map) -> str:
     """How errors call a node: by its step, and by its own name where that is another."""
+    if isinstance(node, Map):
+        return f"map {node.name!r}"
     if node.name == node.step.name:
         return f"step {node.step.name!r}"
     return f"node {node.name!r} (step {node.step.name!r})"

@@ -80,6 +80,7 @@ def summary(run: Run) -> str:
 def rows_of(run: Run) -> Iterator[Row]:
     """The first nodes, and in any case the first that failed."""
     status, timings, errors, outputs = run.status, run.timings, run.errors, run.outputs
+    left_out = run.failed_items
     failed = list(errors)[:MOST_ROWS]
     others = (name for name in status if name not in errors)
     shown = {*failed, *(name for name, _ in zip(others, range(MOST_ROWS - len(failed))))}  # noqa: B905
@@ -90,6 +91,8 @@ def rows_of(run: Run) -> Iterator[Row]:
             result = _shortened(described(errors[name]))
         else:
             result = _shown(outputs[name]) if name in outputs else ""
+            if name in left_out:
+                result = _shortened(f"without {len(left_out[name]):,} that failed: {result}")
         yield Row(name, status[name], seconds, result)
 
 

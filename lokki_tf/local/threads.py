@@ -1,4 +1,4 @@
-"""Runs nodes in threads, and in the thread that called.
+"""Runs tasks in threads, and in the thread that called.
 
 Each worker that ends a node goes on with one that is ready, so a chain never changes its
 thread. Where more is ready, it calls a few others, and each of these, once it has come,
@@ -10,31 +10,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
-from time import sleep
 from typing import Any
 
-from .journal import clock
-from .schedule import Schedule, Timers
+from .frames import clock
+from .schedule import Schedule
+from .tasks import Task
 from .work import Work
 
 MOST_THREADS = 256
 MOST_CALLED = 8  # workers on their way at once
 # Elsewhere than on POSIX, Ctrl-C does not end a wait for a lock: wait in pieces there.
 _PIECE = None if os.name == "posix" else 0.25
-
-
-def in_order(work: Work) -> None:
-    """Run the nodes one after another, in the order of the graph, in this thread."""
-    for index in range(len(work.nodes)):
-        delay = work.attempt(index)
-        while delay is not None:
-            sleep(min(delay, threading.TIMEOUT_MAX))
-            delay = work.attempt(index)
-        if work.journal.stopping:
-            return
 
 
 class Threads:
@@ -44,15 +32,14 @@ class Threads:
 
     Args:
         work: What is called.
-        schedule: Who is ready.
-        limit: Most nodes that run at once.
-        borrow: Whether the calling thread runs nodes too. It must not where an event loop
+        limit: Most tasks that run at once.
+        borrow: Whether the calling thread carries out tasks too. It must not where an event loop
             runs in it, or steps could not start one of their own.
     """
 
-    def __init__(self, work: Work, schedule: Schedule, limit: int, *, borrow: bool) -> None:
+    def __init__(self, work: Work, limit: int, *, borrow: bool) -> None:
         self._work = work
-        self._schedule = schedule
+        self._schedule = Schedule(work.journal.root, sweeps=True)
         self._limit = limit
         self._borrow = borrow
         self._context = copy_context()
@@ -64,18 +51,16 @@ class Threads:
         self._changed = threading.Condition(self._lock)
         self._ended = threading.Condition(self._lock)
         self._over = False
-        self._ready = deque(schedule.first())
-        self._timers = Timers()
+        self._timers = self._schedule.timers
         self._watched: float | None = None  # until when some idle worker sleeps at most
         self._workers = int(borrow)
-        self._busy = 0
         self._idle = 0
         # Workers on their way, who have not yet looked what there is to do:
         self._woken = 0
         self._starting = 0
 
     def run(self) -> None:
-        """Run until all nodes have ended, or until those have that ran when one failed.
+        """Run until all has ended, or until that has which ran when a node failed.
 
         Raises:
             KeyboardInterrupt: At once, whatever other threads do.
@@ -96,11 +81,11 @@ class Threads:
             raise
 
     def _take_part(self) -> None:
-        """Run nodes until nothing is left to run."""
-        index = self._next(None, None)
-        while index is not None:
-            delay = self._work.attempt(index)
-            index = self._next(index, delay)
+        """Carry out tasks until none is left."""
+        task = self._next(None)
+        while task is not None:
+            task.carry_out(self._work)
+            task = self._next(task)
 
     def _help(self) -> None:
         try:
@@ -110,46 +95,36 @@ class Threads:
                 self._error = self._error or error
                 self._finish()
 
-    def _next(self, ended: int | None, delay: float | None) -> int | None:
-        """What this worker runs next; waits for it.
+    def _next(self, ended: Task | None) -> Task | None:
+        """What this worker carries out next; waits for it.
 
         Args:
-            ended: What it has just run.
-            delay: Seconds after which that is to be tried again.
+            ended: What it has just carried out.
         """
         with self._lock:
             if ended is not None:
-                self._busy -= 1
-                if delay is None:
-                    self._ready.extend(self._schedule.ended(ended))
-                else:
-                    self._timers.add(clock() + delay, ended)
+                ended.settle(self._schedule)
             elif self._starting:
                 self._starting -= 1
-            index = self._pick()
-            new = self._call_others() if self._ready or self._timers else 0
+            task = self._pick()
+            new = self._call_others()
         if new:
             self._start_helpers(new)
-        return index
+        return task
 
-    def _pick(self) -> int | None:
+    def _pick(self) -> Task | None:
         while not self._over:
-            if self._work.journal.stopping:
-                self._ready.clear()
-                self._timers.clear()
-            elif self._timers:
-                self._ready.extend(self._timers.due(clock()))
-            if self._ready:
-                self._busy += 1
-                return self._ready.popleft()
-            if not self._busy and not self._timers:
+            task = self._schedule.pick()
+            if task is not None:
+                return task
+            if self._schedule.is_over:
                 self._finish()
                 return None
             self._sleep()
         return None
 
     def _sleep(self) -> None:
-        """Wait until something changes, or until the next node's retry is due."""
+        """Wait until something changes, or until the next retry is due."""
         due, seconds = self._timers.earliest(), _PIECE
         if self._is_unwatched(due):
             self._watched, seconds = due, self._timers.wait(clock())
@@ -170,8 +145,10 @@ class Threads:
         """Wake workers for what is left to do; returns how many to start besides."""
         if self._over:
             return 0
-        wanted = len(self._ready) or int(self._is_unwatched(self._timers.earliest()))
-        wanted = min(wanted, MOST_CALLED) - self._woken - self._starting
+        wanted = self._schedule.room(MOST_CALLED)
+        if not wanted and self._timers:
+            wanted = int(self._is_unwatched(self._timers.earliest()))
+        wanted -= self._woken + self._starting
         if wanted <= 0:
             return 0
         wake = min(wanted, self._idle - self._woken)
@@ -207,7 +184,7 @@ class Threads:
 
     def _abandon(self) -> None:
         """End without waiting: idle threads leave, busy ones as soon as they can."""
-        self._work.journal.stopping = True
+        self._work.journal.root.stopped = True
         with self._lock:
             self._finish()
         if self._helpers:

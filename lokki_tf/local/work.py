@@ -1,38 +1,42 @@
-"""How a node is called: from its arguments to its place in the journal."""
+"""How a task is carried out: from a node's arguments to its place in the journal."""
 
 from __future__ import annotations
 
-from .bind import Arguments, Binder
+from collections.abc import Callable
+from typing import Any
+
+from lokki_tf.errors import SerializationError
+from lokki_tf.model import Map, Node
+
+from .bind import Arguments
 from .calls import UNFINISHED, finished
+from .failures import step_failed
+from .frames import Frame, Items, MapRun
 from .journal import Journal
-from .strict import Wire
+from .result import NOTHING
+from .strict import Wire, cannot_travel
+
+Stuck = tuple[Frame, int, float]
+"""An item that is to be tried again, at which of its nodes, and after how many seconds."""
 
 
 class Work:
-    """The nodes of a run, ready to be called. Who is called when, others decide.
+    """What there is to do in a run. Who does it when, others decide.
 
     Args:
         journal: Records what happens.
         wire: Through which values travel, or ``None``.
-
-    Raises:
-        SerializationError: If there is a wire, and a literal cannot travel.
     """
 
     def __init__(self, journal: Journal, wire: Wire | None) -> None:
         self.journal = journal
-        self.nodes = journal.nodes
-        binder = Binder(self.nodes, wire)
-        self._gather = [binder.gather(node) for node in self.nodes]
-        self._functions = [node.step.function for node in self.nodes]
-        self._sources = journal.sources
-        self._sources.extend(binder.literals)
+        self._wire = wire
 
-    def arguments(self, index: int) -> Arguments:
+    def arguments(self, frame: Frame, index: int) -> Arguments:
         """A node's arguments; its predecessors have ended."""
-        return self._gather[index](self._sources)
+        return frame.plan.gather[index](frame.values)
 
-    def attempt(self, index: int) -> float | None:
+    def attempt(self, frame: Frame, index: int) -> float | None:
         """Call a node's function once, in this thread, and record what comes of it.
 
         Returns:
@@ -41,16 +45,102 @@ class Work:
         Raises:
             KeyboardInterrupt: If that was raised: it ends the run, not the node.
         """
-        journal = self.journal
-        journal.begin(index)
+        journal, plan = self.journal, frame.plan
+        journal.begin(frame, index)
         try:
-            args, kwargs = self._gather[index](self._sources)
-            value = self._functions[index](*args, **kwargs)
+            args, kwargs = plan.gather[index](frame.values)
+            value = plan.functions[index](*args, **kwargs)
             if type(value) in UNFINISHED:
                 value = finished(value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: it is the step that ends, not the run
-            return journal.failed(index, error)
-        journal.done(index, value)
+            return journal.failed(frame, index, error)
+        journal.done(frame, index, value)
         return None
+
+    def open(self, frame: Frame, index: int) -> MapRun | None:
+        """Look at a map's items.
+
+        Returns:
+            The map, or ``None`` if it has ended: without items, or because it has failed.
+        """
+        node = frame.plan.nodes[index]
+        frame.begin(index)
+        try:
+            (given,), arguments = self.arguments(frame, index)
+            items = _listed(node, given)
+            if self._wire is not None:
+                items = [self._sent(node, f"item {n}", item) for n, item in enumerate(items)]
+                arguments = {name: self._sent(node, name, arguments[name]) for name in arguments}
+        except KeyboardInterrupt:
+            raise
+        except SerializationError as error:
+            self.journal.give_up(frame, index, error)
+            return None
+        except BaseException as error:  # of an iterator of the user's
+            self.journal.give_up(frame, index, step_failed(frame, index, error))
+            return None
+        run = MapRun(frame, index, items, arguments)
+        self.journal.opened(run)
+        if run.total:
+            return run
+        self.close(run)
+        return None
+
+    def sweep(self, run: MapRun, is_pressing: Callable[[], bool]) -> Stuck | None:
+        """Work off items of a map whose body is straight, until nobody has not begun any.
+
+        Args:
+            run: The map.
+            is_pressing: Whether there is something that goes before.
+
+        Returns:
+            An item that waits for a retry, with which this sweep has ended.
+
+        Raises:
+            KeyboardInterrupt: If that was raised.
+        """
+        for frame in iter(run.claim, None):
+            for index in range(len(run.plan.nodes)):
+                delay = self.attempt(frame, index)
+                if delay is not None:
+                    frame.skip_to(index)
+                    return frame, index, delay
+                if frame.is_stopped():
+                    break
+            run.take(frame)
+            if is_pressing() or run.is_stopped():
+                break
+        return None
+
+    def close(self, run: MapRun) -> None:
+        """Put a map's results together, all of its items having ended that ever will."""
+        if run.stopped:
+            self.journal.map_failed(run)
+        elif run.is_complete:
+            results = run.results
+            if run.failures:
+                results = [one for one in results if one is not NOTHING]
+            self.journal.map_done(run, results)
+
+    def _sent(self, node: Node | Map, what: str, value: Any) -> Any:
+        assert self._wire is not None
+        try:
+            return self._wire.freeze(value)
+        except Exception as error:
+            raise cannot_travel(node, what, error) from error
+
+
+def _listed(node: Node | Map, given: Any) -> Items:
+    """The items, which nobody can change any more."""
+    if type(given) is tuple or type(given) is range:
+        return given
+    try:
+        items = iter(given)
+    except TypeError:
+        raise TypeError(
+            f"map {node.name!r} runs for each item of a list or another iterable, "
+            f"and got {type(given).__qualname__}"
+        ) from None
+    return list(items)

@@ -77,6 +77,8 @@ class StepOptions:
         description: Shown in the console; the function's docstring unless given.
         layers: ARNs of Lambda layers.
         requirements: Packages from PyPI that the step imports.
+        include: Data files that the step reads: paths, folders and patterns such as
+            ``data/*.csv``, from the folder of the step's file.
         python_runtime: Lambda's name of the runtime.
         memory_size: Megabytes.
         timeout_seconds: Longest duration of one call, in seconds.
@@ -92,6 +94,7 @@ class StepOptions:
     description: str | None = None
     layers: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
     python_runtime: str = "python3.13"
     memory_size: int = 512
     timeout_seconds: int = 900

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from lokki_tf.errors import Place
+from lokki_tf.model.cells import cell_label
 
 from . import findings
-from .cells import cell_label
 from .imports import import_value
 from .instead import constant
 from .live import MISSING, closure, described, is_step, literal, stuck

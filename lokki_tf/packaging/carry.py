@@ -15,14 +15,15 @@ from typing import Any
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding
+from lokki_tf.model.cells import cell_label
 
 from . import findings
 from .by_value import carry_function
-from .cells import cell_label
 from .imports import follow_import, import_value, need_module, runtime_piece
 from .instead import carry_unmade, carry_value
 from .judge import Judge
 from .live import MISSING, home, is_runtime, is_step
+from .machine import is_file
 from .modules import Module, module_of, user_module
 from .names import Chain, Names, Use
 from .pieces import Import, Piece, absolute, statement_piece
@@ -32,7 +33,8 @@ from .where import find_spec, of_user, origin
 
 _OF_MODULES = {"__name__", "__doc__", "__package__", "__spec__", "__loader__", "__path__"}
 _OF_MODULES |= {"__builtins__", "__debug__", "__annotations__", "__dict__", "__class__"}
-_OF_MODULES |= {"__file__"}
+_OF_PLACE = {"__file__", "__package__", "__spec__", "__path__"}
+_OF_MODULES |= _OF_PLACE
 _PLAIN_MAKERS = {"dataclasses", "functools", "contextlib", "abc", "enum", "typing", "builtins"}
 _PLAIN_MAKERS |= {"collections", "types", "typing_extensions"}
 _READ_FROM_STRINGS = {"typing", "dataclasses", "typing_extensions"}
@@ -43,14 +45,23 @@ class Carrier:
 
     Args:
         step: The step's name, for messages.
+        brings_files: Whether it brings data files along.
+
+    What is gathered, beside findings: ``uses``, the graph; ``rebound``, names that functions
+    bind anew; ``placed``, pieces that must stand in their module's own file, since they ask
+    where that is; ``reading``, pieces that may read files; ``packages`` and ``touched``
+    modules.
     """
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, *, brings_files: bool = False) -> None:
         self.step = step
-        self.judge = Judge()
+        self.brings_files = brings_files
+        self.judge = Judge(brings_files)
         self.findings: dict[Finding, None] = {}
         self.uses: dict[Piece, dict[str, set[Piece]]] = {}
         self.rebound: set[str] = set()
+        self.placed: set[Piece] = set()
+        self.reading: set[Piece] = set()
         self.packages: set[str] = set()
         self.touched: set[str] = set()
         self._modules: dict[str, Module | None] = {}
@@ -145,11 +156,19 @@ class Carrier:
         if not task.is_import:
             for imported in names.imports:
                 follow_import(self, site, imported, imported.chains)
-        if "__file__" in names.lazy:
-            place = self.place(site, names.lazy["__file__"])
-            self.find(findings.own_path(self.step, place))
+        self._note_place(site, names)
         if names.dynamic and site.module.name not in self.touched:  # those that are, are whole
             self.find(findings.reached_by_name(self.step, self.place(site, Use(names.dynamic))))
+
+    def _note_place(self, site: Site, names: Names) -> None:
+        """Notes whether a piece asks where it stands, or reads files."""
+        uses = {**names.lazy, **names.eager}
+        if _OF_PLACE & set(uses):
+            self.placed.add(site.piece)
+        if "__file__" in uses and not self.brings_files:
+            self.find(findings.own_path(self.step, self.place(site, uses["__file__"])))
+        if _OF_PLACE & set(uses) or is_file(names.reads_eager) or is_file(names.reads_lazy):
+            self.reading.add(site.piece)
 
     def _evaluated(self, task: Task) -> Iterable[str]:
         """The names in annotations that must be there when the code runs."""

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import linecache
-import re
 import types
-from collections.abc import Mapping
 from typing import Any
 
+from lokki_tf.model.cells import is_cell
+
 from .sources import Source, source_of
-
-_CELL = re.compile(r"<ipython-input-|<python-input-|[/\\]ipykernel_\d+[/\\]|__marimo__cell_")
-
-
-def is_cell(filename: str) -> bool:
-    """Whether a code object's file is a cell, of Jupyter, IPython, marimo or Python's prompt."""
-    return _CELL.search(filename) is not None
-
 
 def cells_of(filename: str, names: dict[str, Any]) -> tuple[Source, ...]:
     """The cells that share a namespace, in the order in which each last ran.
@@ -45,15 +37,3 @@ def _parses(source: Source) -> bool:
         return bool(source.tree)
     except SyntaxError:
         return False
-
-
-def cell_label(filename: str, names: Mapping[str, Any]) -> str:
-    """A cell as its author knows it, ``<cell 3>``, if the notebook's history tells."""
-    history = names.get("In")
-    if not is_cell(filename) or not isinstance(history, list):
-        return filename
-    source = source_of(filename)
-    for number in range(len(history) - 1, 0, -1):
-        if source is not None and str(history[number]).strip() == source.text.strip():
-            return f"<cell {number}>"
-    return filename

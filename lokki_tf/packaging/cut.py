@@ -13,7 +13,8 @@ What travels, and as what:
 - other modules of the user's are files of their own, cut down to what is used of them, or
   whole where that cannot be seen;
 - what was read from files of this machine, or comes from the pipeline, is written as a literal
-  if it is one, and is a finding if it is not;
+  if it is one, and is a finding if it is not, unless the files travel too (:mod:`.include`);
+- code that asks for its own file stands in a file of its module's name, in its package;
 - blocks for scripts and type checkers stay behind, as does all that nothing refers to.
 """
 
@@ -23,6 +24,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
@@ -31,6 +33,7 @@ from lokki_tf.model.names import identifier
 from . import findings
 from .carry import Carrier
 from .files import Modules, module_files
+from .include import included
 from .modules import HANDLER, RUNTIME, module_of_class
 from .names import Use
 from .pieces import Import, Piece
@@ -72,6 +75,8 @@ class Cut:
         imports: Imports of packages that neither Python nor Lambda brings.
         main_module: The name that stands for ``__main__`` in the zip, if the function comes
             from there.
+        data: Data files that go along, by their paths in the zip.
+        class_data: Those of them that the classes' modules may read.
         findings: What the user should know.
     """
 
@@ -86,6 +91,8 @@ class Cut:
     classes: tuple[Carried, ...] = ()
     imports: tuple[Import, ...] = ()
     main_module: str | None = None
+    data: Mapping[str, Path] = field(default_factory=dict)
+    class_data: Mapping[str, Path] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
     @cached_property
@@ -100,7 +107,7 @@ def cut(step: Step) -> Cut:
     Args:
         step: A step.
     """
-    carrier = Carrier(step.name)
+    carrier = Carrier(step.name, brings_files=bool(step.options.include))
     try:
         root = root_of(carrier, step)
         carrier.run()
@@ -123,7 +130,7 @@ def cut_classes(step: Step, classes: Iterable[type]) -> Cut:
     Returns:
         A cut without a function, to be handed to :func:`.package` as ``carried``.
     """
-    carrier = Carrier(step.name)
+    carrier = Carrier(step.name, brings_files=bool(step.options.include))
     for kind in classes:
         module = module_of_class(kind)
         name = kind.__qualname__.partition(".")[0]
@@ -134,7 +141,7 @@ def cut_classes(step: Step, classes: Iterable[type]) -> Cut:
         site = Site(Piece(module.name, (-2,), ""), module, module.sources[0])
         carrier.need(site, module, name, module.end, Use(step.place.line, {()}))
         carrier.run()
-        del carrier.uses[site.piece]
+        carrier.uses.pop(site.piece, None)
     pieces = set(carrier.uses)
     return Cut(
         step,
@@ -152,8 +159,11 @@ def _assembled(step: Step, carrier: Carrier, root: Root) -> Cut:
     own = root.module.name
     live = reachable(carrier.uses, [root.piece])
     graph = {piece: names for piece, names in carrier.uses.items() if piece in live}
-    kept = in_module_file(graph, own, carrier.rebound)
+    kept = in_module_file(graph, own, carrier.rebound, carrier.placed)
     written = _written(graph, kept, root)
+    data = included(step, root.module)
+    for package in data.packages:
+        carrier.module(package, step.place)
     if kept:
         carrier.module(own, step.place)  # as a file, in its package
     modules = _by_module(live, kept, own, carrier.touched)
@@ -163,7 +173,8 @@ def _assembled(step: Step, carrier: Carrier, root: Root) -> Cut:
     found = (
         *carrier.findings,
         *_clashes(step, live),
-        *_hidden(step, modules),
+        *_hidden(step, (*modules, *_python_of(data.files))),
+        *data.findings,
         *missing_packages(step, imports),
     )
     return Cut(
@@ -178,6 +189,8 @@ def _assembled(step: Step, carrier: Carrier, root: Root) -> Cut:
         _classes(classes),
         imports,
         own if root.module.live.get("__name__") == "__main__" else None,
+        data.files,
+        data.files if needed & carrier.reading else {},
         tuple(dict.fromkeys(found)),
     )
 
@@ -191,7 +204,12 @@ def _clashes(step: Step, pieces: set[Piece]) -> Iterator[Finding]:
                 yield findings.two_meanings(step.name, min(shared), step.place)
 
 
-def _hidden(step: Step, modules: Modules) -> Iterator[Finding]:
+def _python_of(data: Iterable[str]) -> Iterator[str]:
+    """The modules that data files are, at the top of a zip."""
+    return (path.removesuffix(".py") for path in data if path.endswith(".py"))
+
+
+def _hidden(step: Step, modules: Iterable[str]) -> Iterator[Finding]:
     """Notes modules whose files would stand before Python's, Lambda's or our own."""
     for name in modules:
         if name in sys.stdlib_module_names or name in {HANDLER, RUNTIME, *IN_LAMBDA}:

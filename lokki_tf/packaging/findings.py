@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from lokki_tf.errors import CaptureError, Place, TemplateError
+from collections.abc import Mapping
+from pathlib import Path
+
+from lokki_tf.errors import CaptureError, DefinitionError, LimitError, Place, TemplateError
 from lokki_tf.model import Finding
+
+from .machine import is_file
 
 _AS_ARGUMENT = "hand it to the step as an argument, or make it inside the function"
 
@@ -54,12 +59,17 @@ def stuck_here(step: str, name: str, what: str, place: Place) -> Finding:
 
 def read_here(step: str, name: str, what: str, how: str, place: Place) -> Finding:
     """A global was read from this machine and is too much, or too special, for source."""
+    remedy = "hand it to the step as an argument"
+    if is_file(how):
+        remedy = (
+            "let the file travel with the step, @step(include=[…]), or read it in a step of its own"
+        )
     return Finding(
         "capture-file",
         f"step {step!r} uses {name!r}, {what} that comes from {how} on this machine, "
         "which Lambda does not have",
         place,
-        "read it in a step of its own or hand it over as an argument; put files into a bucket",
+        remedy,
         error=CaptureError,
     )
 
@@ -83,6 +93,17 @@ def unmade(step: str, name: str, what: str, place: Place, where: str = "") -> Fi
         f"step {step!r} uses {name!r}, {what} that {how}",
         place,
         f"assign it at the top of the module, or {_AS_ARGUMENT}",
+        error=CaptureError,
+    )
+
+
+def of_notebook(step: str, name: str, place: Place) -> Finding:
+    """Step code uses what only a notebook has."""
+    return Finding(
+        "capture-notebook",
+        f"step {step!r} uses {name!r}, which only the notebook has",
+        place,
+        "keep it out of step code: print, or return what is to be shown; give values names",
         error=CaptureError,
     )
 
@@ -148,16 +169,67 @@ def reached_by_name(step: str, place: Place) -> Finding:
 
 
 def own_path(step: str, place: Place) -> Finding:
-    """Step code asks where its file is."""
+    """Step code asks where its file is, and no file travels with it."""
     return Finding(
         "capture-file",
-        f"step {step!r} uses __file__, which is the path of lambda_function.py in Lambda; "
-        "files beside the module do not travel",
+        f"step {step!r} uses __file__, but no files stand beside its code in Lambda",
         place,
-        "put the files that the step reads into a bucket",
+        "name those that it reads: @step(include=[…])",
         severity="warning",
         error=CaptureError,
     )
+
+
+def include_nothing(step: str, pattern: str, folder: Path, place: Place) -> Finding:
+    """A pattern of ``include=`` that matches no file."""
+    what = f"include= of step {step!r} names {pattern!r}, and there is no such file in {folder}"
+    if not (folder / pattern).is_dir():
+        return _include(what, place, "name a file or a folder, or a pattern such as 'data/*.csv'")
+    what = f"include= of step {step!r} names the folder {pattern!r}, which holds no data"
+    remedy = "what is hidden stays behind, and code travels by being imported"
+    return _include(what, place, f"{remedy}: leave it out, or write a pattern that ends in .py")
+
+
+def include_outside(step: str, pattern: str, folder: Path, place: Place) -> Finding:
+    """A pattern of ``include=`` whose files would have no place in the zip."""
+    what = f"include= of step {step!r} names {pattern!r}, which the zip has no place for"
+    remedy = "files travel from the folder that the step's imports start from, and from below it"
+    return _include(what, place, f"{remedy}: put them there, and name them from {folder}")
+
+
+def include_taken(step: str, path: str, place: Place) -> Finding:
+    """A file of ``include=`` whose place in the zip the step's code takes."""
+    what = f"include= of step {step!r} brings {path!r}, where the zip has the step's own code"
+    return _include(what, place, "leave it out: code that the step imports travels by itself")
+
+
+def include_unreadable(step: str, error: OSError, place: Place) -> Finding:
+    """A file of ``include=`` that cannot be read."""
+    why = f"{error.filename}: {error.strerror}"
+    what = f"include= of step {step!r} names a file that cannot be read: {why}"
+    return _include(what, place, "give yourself the right to read it, or leave it out")
+
+
+def include_too_large(
+    step: str, whole: int, most: int, largest: Mapping[str, int], place: Place
+) -> Finding:
+    """More files than Lambda unpacks."""
+    named = ", ".join(f"{path} {_megabytes(size)}" for path, size in largest.items())
+    what = (
+        f"step {step!r} has {_megabytes(whole)} of code and files, unzipped, and Lambda takes "
+        f"{_megabytes(most)}; the largest are {named}"
+    )
+    return _include(what, place, "put large files into a bucket and read them there", LimitError)
+
+
+def _include(
+    message: str, place: Place, remedy: str, error: type[DefinitionError] = CaptureError
+) -> Finding:
+    return Finding("include", message, place, remedy, error=error)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_048_576:.0f} MB"
 
 
 def new_in_each(step: str, name: str, call: str, place: Place) -> Finding:

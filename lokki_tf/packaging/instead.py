@@ -14,6 +14,7 @@ from .judge import Obstacle
 from .live import MISSING, described, literal
 from .modules import Module
 from .names import Use
+from .notebook import NOTEBOOKS_OWN, of_notebook, stands_for_builtin
 from .pieces import Piece
 from .sources import Statement
 from .tasks import Gathering, Site
@@ -73,13 +74,19 @@ def carry_unmade(carrier: Gathering, site: Site, module: Module, name: str, use:
     """
     value = module.live.get(name, MISSING)
     if value is MISSING and hasattr(builtins, name):
+        if of_notebook(getattr(builtins, name)):
+            carrier.find(findings.of_notebook(carrier.step, name, carrier.place(site, use, name)))
+        return
+    if stands_for_builtin(name, value):
         return
     if import_starred(carrier, site, module, name, value, use):
         return
     place = carrier.place(site, use, name)
     obstacle = carrier.judge.value(name, value)
     text = literal(value) if value is not MISSING else None
-    if obstacle is not None:
+    if of_notebook(value) or (NOTEBOOKS_OWN.fullmatch(name) and "In" in module.live):
+        carrier.find(findings.of_notebook(carrier.step, name, place))
+    elif obstacle is not None:
         rule = findings.from_house if obstacle.kind == "house" else findings.stuck_here
         carrier.find(rule(carrier.step, name, obstacle.what, place))
     elif text is not None:

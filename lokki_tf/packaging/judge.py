@@ -21,7 +21,7 @@ from .live import (
     of_chain,
     stuck,
 )
-from .machine import is_secret
+from .machine import is_file, is_secret
 from .modules import Module, module_of
 from .names import Names
 from .sources import Statement
@@ -48,9 +48,14 @@ class Obstacle:
 
 
 class Judge:
-    """Looks for obstacles, each statement once a cut."""
+    """Looks for obstacles, each statement once a cut.
 
-    def __init__(self) -> None:
+    Args:
+        brings_files: Whether the step brings files along, which its code reads there again.
+    """
+
+    def __init__(self, brings_files: bool = False) -> None:
+        self._brings_files = brings_files
         self._statements: dict[tuple[int, Statement], Obstacle | None] = {}
         self._functions: dict[types.CodeType, Obstacle | None] = {}
         self._decorators: dict[tuple[int, Statement], frozenset[ast.expr]] = {}
@@ -108,8 +113,18 @@ class Judge:
         key = id(module), statement
         if key not in self._statements:
             self._statements[key] = None  # while it is looked at: names may go in a circle
-            self._statements[key] = self._statement(module, statement)
+            obstacle = self._statement(module, statement)
+            if obstacle and not self._reads_again(module, statement, obstacle):
+                self._statements[key] = obstacle
         return self._statements[key]
+
+    def _reads_again(self, module: Module, statement: Statement, obstacle: Obstacle) -> bool:
+        """Whether it can read a file there, and must since what it made here is no literal."""
+        if not self._brings_files or obstacle.kind != "read" or not is_file(obstacle.what):
+            return False
+        names = self.names(module, statement)
+        made = [module.live.get(name, MISSING) for name in (*names.binds, *names.changes)]
+        return any(value is MISSING or literal(value) is None for value in made)
 
     def _statement(self, module: Module, statement: Statement) -> Obstacle | None:
         if statement.alias is not None:

@@ -10,11 +10,15 @@ from __future__ import annotations
 import ast
 
 _FUNCTIONS = {"open", "input", "getpass", "getuser", "getcwd", "gethostname", "check_output"}
-_METHODS = _FUNCTIONS | {
+_OF_FILES = {
     *("read_text", "read_bytes", "read_csv", "read_excel", "read_feather", "read_json"),
     *("read_parquet", "read_pickle", "read_table", "scan_csv", "scan_parquet", "loadtxt"),
     *("genfromtxt", "listdir", "scandir", "iterdir", "glob", "iglob", "rglob", "exists"),
-    *("is_file", "is_dir", "getmtime", "getsize", "expanduser", "getlogin", "parse_args"),
+    *("is_file", "is_dir", "getsize"),
+}
+_METHODS = {
+    *(*_FUNCTIONS, *_OF_FILES),
+    *("getmtime", "expanduser", "getlogin", "parse_args", "getoutput"),
 }
 _OF = {
     "walk": {"os"},
@@ -40,9 +44,9 @@ _NEW_OF = {
 
 
 def reads_machine(node: ast.expr) -> str:
-    """What a call or attribute reads of this machine, or ``""``."""
-    if isinstance(node, ast.Name):
-        return "the path of this file" if node.id == "__file__" else ""
+    """What a call, attribute or awaited value is read from of this machine, or ``""``."""
+    if isinstance(node, ast.Await):
+        return "await"
     if isinstance(node, ast.Attribute):
         return "sys.argv" if _dotted(node) == "sys.argv" else ""
     if not isinstance(node, ast.Call):
@@ -56,6 +60,12 @@ def reads_machine(node: ast.expr) -> str:
         if method == "read" and node.args:  # ConfigParser().read("settings.ini")
             return "read(…)"
     return ""
+
+
+def is_file(read: str) -> bool:
+    """Whether what was read was a file, which can travel with the code."""
+    name = read.removesuffix("(…)")
+    return name in ("open", "read", "walk") or name in _OF_FILES
 
 
 def is_secret(read: str) -> bool:

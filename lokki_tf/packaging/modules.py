@@ -17,7 +17,9 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
-from .cells import cells_of, is_cell
+from lokki_tf.model.cells import is_cell
+
+from .cells import cells_of
 from .live import MISSING, is_house
 from .sources import Definition, Source, Statement, source_of
 from .where import find_spec, of_user
@@ -146,7 +148,8 @@ class Module:
         if isinstance(statement.node, Definition) and isinstance(value, type):
             functions = (getattr(member, "__code__", None) for member in vars(value).values())
             files = {one.co_filename for one in functions if one is not None}
-            return not files or statement.source.filename in files or _generated(files)
+            files &= {source.filename for source in self.sources}  # not what enum and others add
+            return not files or statement.source.filename in files
         if isinstance(statement.node, Definition) and code is not None:
             return bool(code.co_filename == statement.source.filename)
         if isinstance(statement.node, ast.Assign | ast.AnnAssign) and value is not MISSING:
@@ -160,10 +163,6 @@ class Module:
                 key = (code.co_firstlineno, code.co_name)
                 return source, source.code_nodes.get(key, [])
         return None
-
-
-def _generated(files: set[str]) -> bool:
-    return all(name.startswith("<") and not is_cell(name) for name in files)
 
 
 def _may_be(node: ast.expr | None, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A step's zip: its function in the template, the runtime, and the user's modules."""
+"""A step's zip: its function in the template, the runtime, the user's modules and data files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lokki_tf.model import Finding
 
 from .cut import Cut
 from .files import merged, module_files
+from .include import contents
 from .modules import HANDLER
 from .runtime_files import runtime_files
 from .template import Template, default_template, fill
@@ -27,10 +28,12 @@ class Package:
     Args:
         files: The files of the zip, by path.
         findings: What the user should know.
+        data: Which of the files are the user's data, and no code.
     """
 
     files: Mapping[str, bytes]
     findings: tuple[Finding, ...] = ()
+    data: frozenset[str] = frozenset()
 
     @cached_property
     def zip(self) -> bytes:
@@ -56,9 +59,13 @@ def package(cut: Cut, *, carried: Sequence[Cut] = (), template: Template | None 
     packages = cut.packages.union(*(other.packages for other in carried))
     text, found = fill(template or default_template(), cut)
     files = {HANDLER_FILE: text, **module_files(cut.modules, packages, others)}
-    encoded = {path: text.encode() for path, text in files.items()}
-    found += _of_values(cut, carried)
-    return Package({**encoded, **runtime_files()}, (*cut.findings, *found))
+    code = {**{path: text.encode() for path, text in files.items()}, **runtime_files()}
+    named = dict(cut.data)
+    for other in carried:
+        named.update(other.class_data)
+    data, wrong = contents(cut.step, named, code)
+    found += [*wrong, *_of_values(cut, carried)]
+    return Package({**code, **data}, (*cut.findings, *found), frozenset(data))
 
 
 def _of_values(cut: Cut, carried: Iterable[Cut]) -> list[Finding]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding
+from lokki_tf.model.cells import cell_label
 
 from . import findings
-from .cells import cell_label
 from .live import is_step
 from .modules import Module
 from .sources import Definition, Statement

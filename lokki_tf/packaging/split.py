@@ -1,8 +1,9 @@
 """Which pieces of a step's own module stand in its Lambda's file, and which in the module's.
 
 A class is known by its module's name when its instances are pickled, so classes stand in a
-file of that name, with what they use; the function and its helpers stand where the user
-looks first, in ``lambda_function.py``. What both need stands once, in the module's file.
+file of that name, with what they use; so does code that asks for its own file. The function
+and its helpers stand where the user looks first, in ``lambda_function.py``. What both need
+stands once, in the module's file.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ def reachable(graph: Graph, start: Iterable[Piece]) -> set[Piece]:
     return found
 
 
-def in_module_file(graph: Graph, own: str, rebound: set[str]) -> set[Piece]:
+def in_module_file(graph: Graph, own: str, rebound: set[str], placed: set[Piece]) -> set[Piece]:
     """The pieces of the step's own module that stand in the module's own file.
 
     Args:
         graph: From each piece, by name, to the pieces that make the names it uses.
         own: The module's name.
         rebound: Names that functions bind anew: an imported name would not follow.
+        placed: Pieces that ask which file they stand in.
     """
-    seeds = {piece for piece in graph if piece.module == own and piece.is_class}
+    seeds = {p for p in graph if p.module == own and (p.is_class or p in placed)}
     for piece, names in graph.items():
         if piece.module != own:
             seeds |= {other for others in names.values() for other in others}

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from .machine import reads_machine
+from .machine import is_file, reads_machine
 from .names import Chain, Imported, Names, When, is_type_checking, root_of
 from .scopes import Kind, Mention, Scope, resolve
 
@@ -88,7 +88,6 @@ class _Walk(ast.NodeVisitor):
     # --- names ----------------------------------------------------------------------
 
     def visit_Name(self, node: ast.Name) -> None:
-        self._note_reading(node)
         if isinstance(node.ctx, ast.Load):
             self._mention(node, node.id)
         else:
@@ -178,12 +177,17 @@ class _Walk(ast.NodeVisitor):
                 self._mention(call, root[0], root[1], how=call.func.attr)
         self.visit(node.value)
 
-    def _note_reading(self, node: ast.Call | ast.Attribute | ast.Name) -> None:
+    def visit_Await(self, node: ast.Await) -> None:
+        if self.when == "eager":  # as cells of a notebook may
+            self._note_reading(node)
+        self.visit(node.value)
+
+    def _note_reading(self, node: ast.expr) -> None:
         what = reads_machine(node)
         if what and self.when == "eager":
-            self.found.reads_eager = self.found.reads_eager or what
+            self.found.reads_eager = _weightier(self.found.reads_eager, what)
         elif what and self.when == "lazy":
-            self.found.reads_lazy = self.found.reads_lazy or what
+            self.found.reads_lazy = _weightier(self.found.reads_lazy, what)
 
     # --- imports --------------------------------------------------------------------
 
@@ -347,6 +351,11 @@ class _Walk(ast.NodeVisitor):
         if node.rest:
             self._bind(node.rest, node.lineno)
         self.generic_visit(node)
+
+
+def _weightier(known: str, what: str) -> str:
+    """Of two readings the first, unless only the second is none of a file."""
+    return what if not known or (is_file(known) and not is_file(what)) else known
 
 
 def _expects_missing(handler: ast.ExceptHandler) -> bool:

@@ -39,7 +39,7 @@ def stack_files(
         folder = f"lambdas/{function.step.name}"
         files[f"{folder}/code.zip"] = function.package.zip
         for path, data in function.package.files.items():
-            if not path.startswith("lokki_runtime/"):
+            if not path.startswith("lokki_runtime/") and path not in function.package.data:
                 files[f"{folder}/{path}"] = data
     return files
 

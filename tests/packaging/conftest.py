@@ -12,7 +12,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -248,7 +248,8 @@ class Bench:
                     one = cut(names["f"].step)
                     packed = package(one)
                     args_here = eval(args)
-                    result[main] = {"here": _answer(names["f"].step.function, args_here)}
+                    with chdir(folder):  # as Lambda stands in the zip's folder
+                        result[main] = {"here": _answer(names["f"].step.function, args_here)}
                 result[main] |= {"cut": one, "package": packed}
                 calls.append((result[main], self.unpack(packed), args))
         answers = self.run([(folder, args) for _, folder, args in calls])

@@ -77,7 +77,7 @@ CASES = [
         HERE = Path(__file__).parent
         settings = configparser.ConfigParser()
         settings.read("nothing.ini")
-        BIG = [n for n in range(100_000) if Path(__file__).exists]
+        BIG = [n for n in range(100_000) if Path(__file__).exists()]
 
         def table():
             return {"rows": {1: object(), "text": open(__file__).read()}}
@@ -89,10 +89,10 @@ CASES = [
             return HERE, settings, TABLE, BIG
         """,
         [
-            "error capture-file:17 step 'f' uses 'BIG', a list that comes from the path of this",
-            "error capture-file:17 step 'f' uses 'HERE', a pathlib.",
+            "error capture-file:17 step 'f' uses 'BIG', a list that comes from exists(…) on",
             "error capture-file:17 step 'f' uses 'TABLE', a dict that comes from open(…) on",
             "error capture-file:17 step 'f' uses 'settings', a configparser.ConfigParser that",
+            "warning capture-file:5 step 'f' uses __file__, but no files stand beside its code",
         ],
     ),
     (

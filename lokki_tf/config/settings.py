@@ -1,0 +1,177 @@
+"""What can be set. A field here is a field in ``lokki.toml``, under the same name.
+
+A field that may be ``None`` is taken back by an empty string, as in ``endpoint = ""``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal as OneOf
+
+_EMPTY: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class VpcConfig:
+    """``[aws.vpc]``: the network in which functions stand.
+
+    Args:
+        id: The VPC's id; outside of any unless given.
+        subnets: Ids of subnets; all of the VPC's unless given.
+        outbound_cidr: Address ranges that functions may connect to; all unless given.
+    """
+
+    id: str | None = None
+    subnets: tuple[str, ...] = ()
+    outbound_cidr: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AwsConfig:
+    """``[aws]``: the account, and what it has already.
+
+    Args:
+        artifact_bucket: An S3 bucket of yours for code and large results; a new one
+            unless given.
+        image_repository: Where images are pushed, an ECR prefix such as
+            ``123456789012.dkr.ecr.eu-west-1.amazonaws.com/team``, or ``local``.
+        endpoint: URL of another AWS, ``http://localhost:4566`` for example.
+        region: AWS region; the environment's unless given.
+        profile: Profile of the AWS configuration files.
+        permissions_boundary: ARN of the policy that bounds every role.
+        kms_key: ARN of the KMS key that encrypts; AWS's own keys unless given.
+        tags: Tags on every resource.
+        vpc: The network in which functions stand.
+    """
+
+    artifact_bucket: str | None = None
+    image_repository: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    permissions_boundary: str | None = None
+    kms_key: str | None = None
+    tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    vpc: VpcConfig = field(default_factory=VpcConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaConfig:
+    """``[lambda]``: what holds for steps that do not say otherwise.
+
+    Args:
+        package_type: ``zip``, or ``image``.
+        timeout: Longest duration of a call, in seconds.
+        memory: Megabytes.
+        image_tag: Tag of the images.
+        env: Environment variables, a table of strings.
+        runtime: Lambda's name of the runtime.
+        architecture: ``x86_64`` or ``arm64``.
+    """
+
+    package_type: OneOf["zip", "image"] = "zip"
+    timeout: int = 900
+    memory: int = 512
+    image_tag: str = "latest"
+    env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    runtime: str = "python3.13"
+    architecture: OneOf["x86_64", "arm64"] = "x86_64"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchConfig:
+    """``[batch]``: what holds for steps that run as AWS Batch jobs.
+
+    Args:
+        job_queue: Name or ARN of the queue.
+        job_definition_name: Name of the job definition.
+        vcpu: Virtual processors; Fargate takes 0.25 and 0.5 as well.
+        memory_mb: Megabytes.
+        timeout_seconds: Longest duration of a job, in seconds.
+        platform: ``FARGATE`` or ``EC2``.
+    """
+
+    job_queue: str | None = None
+    job_definition_name: str | None = None
+    vcpu: float = 1
+    memory_mb: int = 2048
+    timeout_seconds: int = 3600
+    platform: OneOf["FARGATE", "EC2"] = "FARGATE"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingConfig:
+    """``[logging]``: what a run here says.
+
+    Args:
+        level: The lowest level that is shown.
+        format: ``human``, or ``json``: one object a line.
+        progress_interval: Seconds between two lines about the progress of a map.
+        show_timestamps: Whether human lines begin with the time.
+    """
+
+    level: OneOf["DEBUG", "INFO", "SYSTEM", "SUCCESS", "WARNING", "ERROR"] = "INFO"
+    format: OneOf["human", "json"] = "human"
+    progress_interval: float = 10.0
+    show_timestamps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TerraformConfig:
+    """``[terraform]``: where Terraform keeps its state.
+
+    Args:
+        backend: ``local``, beside the stack, or ``s3``.
+        bucket: The bucket of the state.
+        key: The state's key in it.
+        region: The bucket's region.
+        dynamodb_table: Name of the table that locks the state.
+        use_lockfile: Whether a file in the bucket locks the state (Terraform 1.10).
+    """
+
+    backend: OneOf["local", "s3"] = "local"
+    bucket: str | None = None
+    key: str | None = None
+    region: str | None = None
+    dynamodb_table: str | None = None
+    use_lockfile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleConfig:
+    """``[schedule]``: how schedules are kept.
+
+    Args:
+        timezone: The zone of ``cron(…)`` and ``at(…)``, ``Europe/Helsinki`` for example.
+        flexible_window_minutes: Minutes by which AWS may start later; 0 for on time.
+        state: ``ENABLED`` or ``DISABLED``.
+    """
+
+    timezone: str = "UTC"
+    flexible_window_minutes: int = 0
+    state: OneOf["ENABLED", "DISABLED"] = "ENABLED"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings. ``lambda_`` stands for ``lambda``, a word that Python keeps for itself.
+
+    Args:
+        build_dir: Folder that synth writes to, as seen from the working folder.
+        aws: ``[aws]``.
+        lambda_: ``[lambda]``.
+        batch: ``[batch]``.
+        logging: ``[logging]``.
+        terraform: ``[terraform]``.
+        schedule: ``[schedule]``.
+    """
+
+    build_dir: str = "terraform-out"
+    aws: AwsConfig = field(default_factory=AwsConfig)
+    lambda_: LambdaConfig = field(default_factory=LambdaConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
+    terraform: TerraformConfig = field(default_factory=TerraformConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

@@ -1,0 +1,90 @@
+"""How a failure is told: which step, for which items of which map, and what it raised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from lokki_tf.errors import LokkiError, SerializationError, StepFailed
+from lokki_tf.model import Map, MapOptions
+
+from .frames import Failure, Frame, MapRun
+from .strict import described, label
+
+MOST_INDICES = 5  # that a message lists
+
+
+def step_failed(frame: Frame, index: int, error: BaseException) -> StepFailed:
+    """The error that tells the user of an attempt that raised."""
+    node, attempts = frame.plan.nodes[index], frame.attempts.get(index, 1)
+    times = f" after {attempts} attempts" if attempts > 1 else ""
+    failed = StepFailed(
+        f"{label(node)} failed{times}: {described(error)}",
+        node=node.name,
+        step=node.name if isinstance(node, Map) else node.step.name,
+        attempts=attempts,
+        place=node.place,
+    )
+    failed.__cause__ = error
+    return failed
+
+
+def told(failure: Failure) -> LokkiError:
+    """The error that tells the user why a node failed; for a map, of its items."""
+    runs: list[MapRun] = []
+    while isinstance(failure, MapRun):
+        runs.append(failure)
+        failure = failure.first_failure
+    error = failure
+    for run in reversed(runs):
+        error = _of_map(run, error)
+    return error
+
+
+def raised(error: LokkiError) -> BaseException:
+    """What lies beneath an error: what a step raised, if one did."""
+    cause = error.__cause__ if isinstance(error, StepFailed) else None
+    return cause or error
+
+
+def _of_map(run: MapRun, first: LokkiError) -> LokkiError:
+    items = sorted(run.failures)
+    number = next(iter(run.failures))
+    message = f"map {run.node.name!r} failed at item {number}: {first.message}"
+    if len(items) > 1:
+        message = (
+            f"map {run.node.name!r} failed at {len(items):,} of {run.total:,} items"
+            f"{_allowed(run.node.options)}: {_listed(items)}; item {number}: {first.message}"
+        )
+    failed: LokkiError
+    if isinstance(first, StepFailed):
+        failed = StepFailed(
+            message,
+            node=first.node,
+            step=first.step,
+            attempts=first.attempts,
+            place=first.place,
+        )
+        failed.remedy = first.remedy
+    else:
+        failed = SerializationError(message, place=first.place, remedy=first.remedy)
+    failed.__cause__ = first.__cause__
+    attach(failed, items=tuple(items))
+    return failed
+
+
+def _allowed(options: MapOptions) -> str:
+    share, count = options.tolerated_failure_percentage, options.tolerated_failure_count
+    allowed = [] if share is None else [f"{share:g} %"]
+    allowed += [] if count is None else [f"{count:,}"]
+    return f" ({' and '.join(allowed)} may)" if allowed else ""
+
+
+def _listed(items: Iterable[int]) -> str:
+    *shown, rest = [*map(str, items)][: MOST_INDICES + 1]
+    return ", ".join([*shown, "…" if len(shown) == MOST_INDICES else rest])
+
+
+def attach(error: BaseException, **facts: Any) -> None:
+    """Give an error of whatever class further attributes."""
+    vars(error).update(facts)

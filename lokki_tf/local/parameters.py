@@ -1,0 +1,70 @@
+"""The values of a flow's parameters in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lokki_tf.errors import BindingError, SerializationError
+from lokki_tf.model import REQUIRED, Definition, FlowParameter
+
+from .strict import REMEDY, Wire, described
+
+
+def parameter_values(
+    definition: Definition, given: Mapping[str, Any], wire: Wire | None
+) -> dict[str, Any]:
+    """What each parameter of a flow is bound to, or on a wire, what travels in its place.
+
+    Args:
+        definition: Declares the parameters.
+        given: Values by name.
+        wire: Through which values travel, or ``None``.
+
+    Raises:
+        BindingError: If one is missing that has no default, or there is no such parameter.
+        SerializationError: If there is a wire, and a value cannot travel.
+    """
+    declared = {one.name: one.default for one in definition.parameters}
+    values = {name: given.get(name, default) for name, default in declared.items()}
+    missing = [name for name, value in values.items() if value is REQUIRED]
+    unknown = [name for name in given if name not in declared]
+    if missing or unknown:
+        told = [f"{_listed(missing)} must have a value"] if missing else []
+        told += [f"there is no {_listed(unknown)}"] if unknown else []
+        raise BindingError(
+            f"parameters of {definition.name!r}: {', and '.join(told)}",
+            place=definition.place,
+            remedy=_declared(definition.parameters),
+        )
+    if wire is None:
+        return values
+    return {name: _sent(definition, wire, name, value) for name, value in values.items()}
+
+
+def _sent(definition: Definition, wire: Wire, name: str, value: Any) -> Any:
+    try:
+        return wire.freeze(value)
+    except Exception as error:
+        raise SerializationError(
+            f"parameter {name!r} of {definition.name!r} cannot travel: {described(error)}",
+            place=definition.place,
+            remedy=REMEDY,
+        ) from error
+
+
+def _declared(parameters: Iterable[FlowParameter]) -> str:
+    told = [
+        f"{one.name}: {_kind(one.kind)}"
+        + (" (required)" if one.default is REQUIRED else f" = {one.default!r}")
+        for one in parameters
+    ]
+    return f"its parameters are {', '.join(told)}" if told else "it has no parameters"
+
+
+def _kind(kind: Any) -> str:
+    return kind.__qualname__ if isinstance(kind, type) else str(kind).removeprefix("typing.")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -1,0 +1,87 @@
+"""A graph made ready to be run any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lokki_tf.model import Graph, Map
+
+from .bind import Binder
+from .result import NOTHING
+from .strict import Wire
+
+
+class Plan:
+    """All about a graph that is the same whenever it is run.
+
+    Nodes are numbers here, their positions in the graph. What an evaluation knows stands
+    in one list: results first, then parameters, the item (in a map's body), and literals.
+
+    Args:
+        graph: The graph.
+        parameters: Names of what comes from outside.
+        in_map: Whether it is a map's body.
+        wire: Through which values travel, or ``None``.
+
+    Raises:
+        BindingError: If a binding is of nothing that there is.
+        SerializationError: If there is a wire, and a literal cannot travel.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        parameters: Iterable[str] = (),
+        *,
+        in_map: bool = False,
+        wire: Wire | None = None,
+    ) -> None:
+        self.nodes = nodes = graph.nodes
+        self.parameters = tuple(parameters)
+        binder = Binder(nodes, self.parameters, in_map=in_map, wire=wire)
+        self.gather = [binder.gather(node) for node in nodes]
+        self._literals = binder.literals
+        self.functions: list[Any] = []
+        """What is called; ``None`` for a map."""
+        self.bodies: dict[int, Plan] = {}
+        """The bodies of maps, by their positions."""
+        for index, node in enumerate(nodes):
+            if isinstance(node, Map):
+                names = (name for name, _ in node.arguments)
+                self.bodies[index] = Plan(node.body, names, in_map=True, wire=wire)
+                self.functions.append(None)
+            else:
+                self.functions.append(node.step.function)
+        self._link()
+        self.last = nodes.index(graph.by_name[graph.terminals[-1]]) if in_map else -1
+        """The node whose result is that of the whole, in a map's body."""
+
+    def _link(self) -> None:
+        position = {node.name: index for index, node in enumerate(self.nodes)}
+        self.successors: list[list[int]] = [[] for _ in self.nodes]
+        self.missing: list[int] = []
+        """Of how many nodes each waits for the end."""
+        for index, node in enumerate(self.nodes):
+            before = node.predecessors
+            self.missing.append(len(before))
+            for name in before:
+                self.successors[position[name]].append(index)
+        self.first = [index for index, missing in enumerate(self.missing) if not missing]
+        """The nodes that wait for no other."""
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether there is no more to do at any time than to call one step."""
+        follows = (after in self.successors[after - 1] for after in range(1, len(self.nodes)))
+        return not self.bodies and all(follows)
+
+    def values(self, parameters: Mapping[str, Any], *item: Any) -> list[Any]:
+        """The list that an evaluation begins with.
+
+        Args:
+            parameters: What comes from outside, by name.
+            item: The item, or what stands in its place until it is known.
+        """
+        given = [parameters[name] for name in self.parameters]
+        return [*[NOTHING] * len(self.nodes), *given, *item, *self._literals]

@@ -1,0 +1,96 @@
+"""Parameters of a flow as options of a command: ``--limit 50``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lokki_tf.model import REQUIRED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lokki_tf.model import FlowParameter
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def parameter_options(parameters: Iterable[FlowParameter]) -> list[click.Parameter]:
+    """An option a parameter; its value is ``None`` where the option is not given.
+
+    Args:
+        parameters: A flow's.
+    """
+    return [_option(parameter) for parameter in parameters]
+
+
+def _option(parameter: FlowParameter) -> click.Option:
+    name, required = parameter.name, parameter.default is REQUIRED
+    spellings = dict.fromkeys((f"--{name.replace('_', '-')}", f"--{name}"))
+    more: dict[str, Any] = {}
+    if parameter.kind is bool:  # --verbose and --verbose false
+        more = {"is_flag": False, "flag_value": "true"}
+    return click.Option(
+        [name, *spellings],
+        type=_Value(parameter.kind),
+        required=required,
+        help=None if required else f"[default: {parameter.default!r}]",
+        **more,
+    )
+
+
+class _Value(click.ParamType):
+    """A value of a parameter's type, from text."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self.name = kind.__name__ if isinstance(kind, type) else "value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return _converted(self.kind, value)
+        except ValueError:
+            self.fail(f"{value!r} is no {self.name}", param, ctx)
+
+
+def _converted(kind: Any, text: str) -> Any:
+    if kind in (int, float, str):
+        return kind(text)
+    if kind is bool:
+        return _boolean(text)
+    if kind is list:
+        return _list(text)
+    if kind is dict:
+        value = json.loads(text)
+        if not isinstance(value, dict):
+            raise ValueError(text)
+        return value
+    return _guessed(text)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in (*_TRUE, *_FALSE):
+        raise ValueError(text)
+    return text.lower() in _TRUE
+
+
+def _list(text: str) -> list[Any]:
+    """Items by comma, or a JSON array."""
+    if text.lstrip().startswith("["):
+        value: list[Any] = json.loads(text)
+        return value
+    return [_guessed(part.strip()) for part in text.split(",")] if text else []
+
+
+def _guessed(text: str) -> Any:
+    """A number, true, false, null as JSON has them, else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,69 @@
+"""How a record of the log is written: for people, or for machines."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+from .levels import LogLevel
+
+FIELDS = (
+    *("event", "pipeline", "step", "node", "item", "attempt", "duration", "status"),
+    *("done", "total", "message", "error"),
+)
+"""What a line of JSON holds after ``level`` and ``ts``, in order, where there is such."""
+
+_COLOURS = {
+    logging.DEBUG: "2",  # dim
+    LogLevel.INFO: "34",  # blue
+    LogLevel.SYSTEM: "35",  # magenta
+    LogLevel.SUCCESS: "32",  # green
+    LogLevel.WARNING: "33",  # yellow
+    LogLevel.ERROR: "31",  # red
+    logging.CRITICAL: "31",
+}
+
+
+class HumanFormatter(logging.Formatter):
+    """Lines such as ``14:30:05  [INFO] Step 'load' started``.
+
+    Args:
+        use_colors: Whether the level is coloured.
+        show_timestamps: Whether lines begin with the time.
+    """
+
+    def __init__(self, *, use_colors: bool = False, show_timestamps: bool = True) -> None:
+        super().__init__(datefmt="%H:%M:%S")
+        self._use_colors = use_colors
+        self._show_timestamps = show_timestamps
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """The line, without what ``logging`` adds for tracebacks."""
+        word = f"[{_level_name(record)}]"
+        colour = _COLOURS.get(record.levelno)
+        if self._use_colors and colour:
+            word = f"\x1b[{colour}m{word}\x1b[0m"
+        time = f"{self.formatTime(record, self.datefmt)}  " if self._show_timestamps else ""
+        return f"{time}{word} {record.message}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, with those of :data:`FIELDS` that the record has."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"level": _level_name(record), "ts": time.replace("+00:00", "Z")}
+        record.message = record.getMessage()
+        line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _level_name(record: logging.LogRecord) -> str:
+    try:
+        return LogLevel(record.levelno).name
+    except ValueError:
+        return record.levelname

@@ -1,0 +1,334 @@
+"""Settings, from the files and variables that give them."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from lokki_tf.config import ENVIRONMENT, Config, LambdaConfig, LoggingConfig, load_config
+from lokki_tf.config.load import deep_merge
+from lokki_tf.errors import ConfigError, DefinitionError
+from lokki_tf.model import StepOptions
+
+ROOT = Path(__file__).parents[2]
+README = """
+build_dir = "lokki-build"
+
+[aws]
+artifact_bucket = "my-lokki-artifacts"
+image_repository = "local"  # or an ECR prefix
+endpoint = ""  # for LocalStack: "http://localhost:4566"
+
+[lambda]
+package_type = "image"
+timeout = 900
+memory = 512
+image_tag = "latest"
+
+[lambda.env]
+LOG_LEVEL = "INFO"
+
+[batch]
+job_queue = "my-batch-queue"
+job_definition_name = "lokki-batch"
+vcpu = 4
+memory_mb = 8192
+timeout_seconds = 3600
+
+[logging]
+level = "INFO"
+format = "human"
+"""
+
+
+class Place:
+    """A folder with a lokki.toml, and a home with another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "project"
+        self.home = folder / "home"
+        self.folder.mkdir()
+        (self.home / ".lokki").mkdir(parents=True)
+
+    def load(
+        self, local: str = "", of_user: str = "", stage: str | None = None, **environ: str
+    ) -> Config:
+        if local:
+            (self.folder / "lokki.toml").write_text(local, encoding="utf-8")
+        if of_user:
+            (self.home / ".lokki/lokki.toml").write_text(of_user, encoding="utf-8")
+        return load_config(self.folder, {"HOME": str(self.home), **environ}, stage=stage)
+
+    def refused(self, local: str = "", **more: Any) -> str:
+        with pytest.raises(ConfigError) as caught:
+            self.load(local, **more)
+        return str(caught.value).replace(f"{self.folder}/", "").replace(str(self.home), "~")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_without_a_file_the_defaults_hold(place: Place) -> None:
+    """A folder without settings has the defaults, terraform-out and zips among them."""
+    config = place.load()
+    assert config == Config()
+    assert config.build_dir == "terraform-out"
+    assert config.lambda_.package_type == "zip"
+
+
+def test_lokkis_own_file_is_read(place: Place) -> None:
+    """The lokki.toml of lokki's README gives what it says; an empty string gives nothing."""
+    config = place.load(README)
+    assert config.build_dir == "lokki-build"
+    assert config.aws.artifact_bucket == "my-lokki-artifacts"
+    assert config.aws.endpoint is None
+    assert config.lambda_ == LambdaConfig(package_type="image", env={"LOG_LEVEL": "INFO"})
+    assert (config.batch.job_queue, config.batch.vcpu) == ("my-batch-queue", 4)
+    assert config.logging == LoggingConfig()
+
+
+def test_the_folder_wins_over_the_home_and_the_environment_over_both(place: Place) -> None:
+    """Of three places that say different things, the nearest to the run holds."""
+    local = '[aws]\nartifact_bucket = "local"\nregion = "eu-north-1"'
+    of_user = 'build_dir = "mine"\n[aws]\nartifact_bucket = "mine"\nprofile = "me"'
+    config = place.load(local, of_user, LOKKI_ARTIFACT_BUCKET="environment")
+    assert config.aws.artifact_bucket == "environment"
+    assert config.aws.region == "eu-north-1"
+    assert config.aws.profile == "me"
+    assert config.build_dir == "mine"
+    assert place.load().aws.artifact_bucket == "local"
+
+
+@pytest.mark.parametrize(("variable", "path"), sorted(ENVIRONMENT.items()))
+def test_each_variable_sets_its_field(place: Place, variable: str, path: tuple[str, ...]) -> None:
+    """Every variable of the table arrives in its field; an empty one changes nothing."""
+    for given in ("DEBUG", ""):
+        found: Any = place.load(**{variable: given})
+        expected: Any = Config()
+        for name in path:
+            found, expected = getattr(found, name), getattr(expected, name)
+        assert found == (given or expected)
+
+
+def test_a_stage_overrides_what_it_names(place: Place) -> None:
+    """A stage changes its own fields, in tables of tables as well, and leaves the others."""
+    text = (
+        "[lambda]\nmemory = 512\ntimeout = 60\nenv = {A = 'a', B = 'b'}\n"
+        "[stage.prod.lambda]\nmemory = 2048\nenv = {B = 'prod'}\n"
+        "[stage.prod]\nbuild_dir = 'prod-out'\n[stage.dev.lambda]\nmemory = 128"
+    )
+    plain, prod = place.load(text), place.load(stage="prod")
+    assert (plain.lambda_.memory, plain.build_dir) == (512, "terraform-out")
+    assert (prod.lambda_.memory, prod.lambda_.timeout, prod.build_dir) == (2048, 60, "prod-out")
+    assert prod.lambda_.env == {"A": "a", "B": "prod"}
+    assert place.load(stage="prod", LOKKI_BUILD_DIR="there").build_dir == "there"
+
+
+def test_a_stage_takes_a_setting_back_with_an_empty_string(place: Place) -> None:
+    """What may be nothing becomes nothing again, where a stage says so."""
+    text = "[aws]\nendpoint = 'http://localhost:4566'\n[stage.prod.aws]\nendpoint = ''"
+    assert place.load(text).aws.endpoint == "http://localhost:4566"
+    assert place.load(stage="prod").aws.endpoint is None
+
+
+def test_tables_merge_and_all_else_is_replaced() -> None:
+    """Scalars and lists are the later one's, tables are both's, and no argument changes."""
+    base = {"a": {"x": 1, "l": [1, 2]}, "b": 1}
+    assert deep_merge(base, {"a": {"l": [3], "y": 2}, "b": {"c": 1}}) == {
+        "a": {"x": 1, "l": [3], "y": 2},
+        "b": {"c": 1},
+    }
+    assert base == {"a": {"x": 1, "l": [1, 2]}, "b": 1}
+
+
+def test_choices_stand_in_any_case(place: Place) -> None:
+    """debug is DEBUG and fargate is FARGATE: one spelling comes out."""
+    config = place.load("[batch]\nplatform = 'fargate'", LOKKI_LOG_LEVEL="debug")
+    assert (config.batch.platform, config.logging.level) == ("FARGATE", "DEBUG")
+
+
+REFUSALS = {
+    "[lambda]\n\nmemroy = 512": """\
+lokki.toml: [lambda] has no field 'memroy'
+  at lokki.toml:3
+  did you mean 'memory'?""",
+    "[aws]\nregion = 'r'\n\nbuild_dir = 'out'": """\
+lokki.toml: [aws] has no field 'build_dir'
+  at lokki.toml:4
+  build_dir stands above the first [table]""",
+    "memory_mb = 1": """\
+lokki.toml: there is no field 'memory_mb'
+  at lokki.toml:1
+  memory_mb is a field of [batch]""",
+    "[lamda]\nmemory = 1": """\
+lokki.toml: there is no field 'lamda'
+  at lokki.toml:1
+  did you mean 'lambda'?""",
+    "[schedule]\nx = 1": """\
+lokki.toml: [schedule] has no field 'x'
+  at lokki.toml:2
+  there are timezone, flexible_window_minutes, state""",
+    "[lambda]\ntimeout = '15 min'": """\
+lokki.toml: lambda.timeout is '15 min': expected a whole number of at least 0
+  at lokki.toml:2""",
+    "lambda.timeout = true": """\
+lokki.toml: lambda.timeout is true: expected a whole number of at least 0
+  at lokki.toml:1""",
+    "[logging]\nprogress_interval = nan": """\
+lokki.toml: logging.progress_interval is nan: expected a number of at least 0
+  at lokki.toml:2""",
+    "[terraform]\nuse_lockfile = 1": """\
+lokki.toml: terraform.use_lockfile is 1: expected true or false
+  at lokki.toml:2""",
+    "[aws.vpc]\nid = 'vpc-1'\nsubnets = [\n  'a',\n  2,\n]\n": """\
+lokki.toml: aws.vpc.subnets is ['a', 2]: expected a list of strings
+  at lokki.toml:3""",
+    "[lambda.env]\nA = 'a'\nPORT = 8080": """\
+lokki.toml: lambda.env.PORT is 8080: expected a string
+  at lokki.toml:3
+  put it in quotes""",
+    "lambda = 512": """\
+lokki.toml: lambda is 512: expected a table
+  at lokki.toml:1
+  write [lambda] on a line of its own""",
+    "[terraform]\nbackend = 's4'": """\
+lokki.toml: terraform.backend is 's4': expected 'local' or 's3'
+  at lokki.toml:2""",
+    "[stage.prod.lambda]\nmemory = '1 GB'": """\
+lokki.toml: stage.prod.lambda.memory is '1 GB': expected a whole number of at least 0
+  at lokki.toml:2""",
+    "[stage]\nprod = 1": """\
+lokki.toml: stage.prod is 1: expected a table
+  at lokki.toml:2
+  write [stage.prod.…] on a line of its own""",
+    "a = 1\nb = = 2": """\
+lokki.toml is no valid TOML: Invalid value
+  at lokki.toml:2
+  strings stand in quotes, as in level = "INFO"; tables begin with [name]""",
+    "a = 1\nb = [1,\n": """\
+lokki.toml is no valid TOML: Invalid value
+  at lokki.toml:3
+  strings stand in quotes, as in level = "INFO"; tables begin with [name]""",
+}
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_what_is_wrong_is_told_with_field_line_and_remedy(place: Place, text: str) -> None:
+    """An unknown field, a wrong type and wrong TOML name the line and what is expected."""
+    assert place.refused(text) == REFUSALS[text]
+
+
+def test_the_file_that_is_wrong_is_the_one_that_is_named(place: Place) -> None:
+    """An error in the user's own file names that file, although another is read after it."""
+    message = place.refused(README, of_user="[aws]\nregon = 'x'")
+    assert message == (
+        "~/.lokki/lokki.toml: [aws] has no field 'regon'\n"
+        "  at ~/.lokki/lokki.toml:2\n  did you mean 'region'?"
+    )
+
+
+def test_a_wrong_variable_is_named() -> None:
+    """A variable with a value that its field cannot take is told by its own name."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(Path("nowhere"), {"LOKKI_LOG_LEVEL": "WARNIG", "HOME": "/nowhere"})
+    assert str(caught.value) == (
+        "environment variable LOKKI_LOG_LEVEL: logging.level is 'WARNIG': expected 'DEBUG' or "
+        "'INFO' or 'SYSTEM' or 'SUCCESS' or 'WARNING' or 'ERROR'\n  did you mean 'WARNING'?"
+    )
+
+
+def test_a_stage_that_is_not_there_is_told_with_those_that_are(place: Place) -> None:
+    """An unknown stage is an error that knows the others."""
+    message = place.refused("[stage.prod]\n[stage.dev]", stage="prd")
+    assert message == "there is no stage 'prd'; there are: prod, dev\n  did you mean 'prod'?"
+
+
+def test_files_that_cannot_be_read_are_told(place: Place) -> None:
+    """A folder in a file's place, and bytes that are no text, are errors of the settings."""
+    file = place.folder / "lokki.toml"
+    file.mkdir()
+    assert place.refused().startswith("lokki.toml cannot be read: Is a directory")
+    file.rmdir()
+    file.write_bytes(b"a = 1\nb = '\xff'")
+    assert place.refused() == "lokki.toml is no UTF-8\n  at lokki.toml:2\n  save it as UTF-8"
+
+
+def test_what_windows_writes_is_read(place: Place) -> None:
+    """A byte-order mark and CRLF do no harm."""
+    (place.folder / "lokki.toml").write_bytes(b'\xef\xbb\xbfbuild_dir = "out"\r\n[aws]\r\n')
+    assert place.load().build_dir == "out"
+
+
+def test_settings_are_frozen(place: Place) -> None:
+    """Nobody who reads settings can change them for others, tables of strings included."""
+    config = place.load("[lambda.env]\nA = 'a'\n[aws.vpc]\nsubnets = ['s']")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.build_dir = "x"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        config.lambda_.env["A"] = "b"  # type: ignore[index]
+    assert config.aws.vpc.subnets == ("s",)
+
+
+def test_errors_are_of_the_definition() -> None:
+    """Who catches errors of a pipeline as it is written catches those of settings too."""
+    assert issubclass(ConfigError, DefinitionError)
+
+
+def tables(kind: Any, name: str = "") -> list[tuple[str, Any]]:
+    found = [(name, kind)]
+    for field, hint in get_type_hints(kind).items():
+        if dataclasses.is_dataclass(hint):
+            found += tables(hint, f"{name}.{field}".strip(".").rstrip("_"))
+    return found
+
+
+@pytest.mark.parametrize(("name", "kind"), tables(Config))
+def test_every_field_is_documented(name: str, kind: Any) -> None:
+    """Each field stands in its class's docstring and in the README's table."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for field in dataclasses.fields(kind):
+        assert f"\n        {field.name}: " in (kind.__doc__ or "")
+        if not dataclasses.is_dataclass(get_type_hints(kind)[field.name]):
+            assert f"`{field.name}`" in readme, f"{name}.{field.name}"
+
+
+@pytest.mark.parametrize("variable", ENVIRONMENT)
+def test_every_variable_is_documented(variable: str) -> None:
+    """Each environment variable stands in the README."""
+    assert f"`{variable}`" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_defaults_are_those_of_steps() -> None:
+    """A step under default settings is what it is without settings."""
+    of_steps, settings = StepOptions(), LambdaConfig()
+    assert settings.timeout == of_steps.timeout_seconds
+    assert settings.memory == of_steps.memory_size
+    assert settings.runtime == of_steps.python_runtime
+    assert settings.architecture == of_steps.architecture
+
+
+def test_levels_are_those_of_the_logs() -> None:
+    """Every level that logs know can be set, and no other."""
+    from lokki_tf import LogLevel
+
+    choices = get_args(get_type_hints(LoggingConfig)["level"])
+    assert set(choices) == {level.name for level in LogLevel}
+
+
+def test_settings_cost_little() -> None:
+    """Without a file, settings load no TOML parser and no package of others."""
+    code = (
+        "import sys, lokki_tf; from pathlib import Path; before = set(sys.modules)\n"
+        "from lokki_tf.config import load_config\n"
+        "load_config(Path('nowhere'), {'HOME': '/nowhere'})\n"
+        "print([m for m in ('tomllib', 'pydantic', 'difflib') if m in {*sys.modules} - before])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,75 @@
+"""Pipelines for these tests, built by hand from the model alone."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from lokki_tf.errors import Place
+from lokki_tf.model import (
+    Definition,
+    Graph,
+    Group,
+    Item,
+    Literal,
+    Map,
+    MapOptions,
+    Node,
+    Output,
+    Parameter,
+    RetryConfig,
+    Step,
+    StepOptions,
+)
+
+PLACE = Place("pipeline.py", 7, "steps")
+
+
+def binding(value):
+    kinds = Literal | Output | Group | Item | Parameter
+    return value if isinstance(value, kinds) else Literal(value)
+
+
+def node(name, function, *args, after=(), retry=None, step=None, **kwargs):
+    """A node; what is no binding becomes a literal."""
+    return Node(
+        name=name,
+        step=Step(step or name, function, StepOptions(), PLACE),
+        args=tuple(binding(value) for value in args),
+        kwargs=tuple((key, binding(value)) for key, value in kwargs.items()),
+        after=tuple(after),
+        retry=retry or RetryConfig(),
+        place=PLACE,
+    )
+
+
+def map_(name, items, *body, arguments=None, after=(), **options):
+    """A map; what is no binding becomes a literal."""
+    return Map(
+        name=name,
+        items=binding(items),
+        body=Graph(body),
+        arguments=tuple((key, binding(value)) for key, value in (arguments or {}).items()),
+        options=MapOptions(**options),
+        after=tuple(after),
+        place=PLACE,
+    )
+
+
+def pipeline(*nodes, parameters=()):
+    return Definition("nightly", Graph(nodes), parameters=parameters)
+
+
+@pytest.fixture(scope="session")
+def build():
+    return SimpleNamespace(
+        node=node,
+        map=map_,
+        pipeline=pipeline,
+        out=Output,
+        group=Group,
+        item=Item(),
+        parameter=Parameter,
+        place=PLACE,
+    )

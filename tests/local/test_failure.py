@@ -1,0 +1,238 @@
+"""What happens when steps fail."""
+
+import threading
+import time
+import traceback
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+import pytest
+
+from lokki_tf.errors import StepFailed
+from lokki_tf.local import run
+
+EXECUTORS = ["thread", "sequential", "process", "own"]
+
+
+@pytest.fixture(params=EXECUTORS)
+def executor(request):
+    if request.param != "own":
+        yield request.param
+        return
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def same(value):
+    return value
+
+
+def fail(text="no rows"):
+    raise ValueError(text)
+
+
+def leave():
+    raise SystemExit(3)
+
+
+def test_a_failure_names_node_step_and_place(build, executor):
+    """StepFailed says which node and step, where the user wrote it, and what was raised."""
+    pipeline = build.pipeline(build.node("score_2", fail, step="score"))
+    with pytest.raises(StepFailed) as caught:
+        run(pipeline, executor=executor)
+    error = caught.value
+    assert (error.node, error.step, error.attempts) == ("score_2", "score", 1)
+    assert error.place == build.place
+    assert "node 'score_2' (step 'score') failed: ValueError: no rows" in str(error)
+    assert "pipeline.py:7" in str(error)
+    assert type(error.__cause__) is ValueError
+
+
+def test_the_cause_keeps_its_traceback(build):
+    """The traceback of the cause ends in the line of the user's function that raised."""
+    with pytest.raises(StepFailed) as caught:
+        run(build.pipeline(build.node("a", fail)))
+    last = traceback.extract_tb(caught.value.__cause__.__traceback__)[-1]
+    assert last.name == "fail"
+    assert last.filename == __file__
+
+
+def test_the_traceback_in_another_process_is_told(build):
+    """A failure in another process shows the traceback that it had there."""
+    with pytest.raises(StepFailed) as caught:
+        run(build.pipeline(build.node("a", fail)), executor="process")
+    told = "".join(traceback.format_exception(caught.value))
+    assert "in fail" in told
+    assert "raise ValueError(text)" in told
+
+
+def test_nothing_begins_after_a_failure(build, executor):
+    """What depends on the failed node, and what has not begun, is not begun."""
+    pipeline = build.pipeline(
+        build.node("before", same, 1),
+        build.node("bad", fail, after=["before"]),
+        build.node("later", same, build.out("bad")),
+    )
+    with pytest.raises(StepFailed) as caught:
+        run(pipeline, executor=executor)
+    outcome = caught.value.run
+    assert outcome.status == {"before": "done", "bad": "failed", "later": "not run"}
+    assert outcome.outputs == {"before": 1}
+    assert outcome == [[("before", 1)], [], []]
+    assert list(outcome.errors) == ["bad"]
+    assert outcome.attempts == {"before": 1, "bad": 1, "later": 0}
+
+
+def test_what_runs_is_waited_for(build):
+    """A step that runs when another fails ends, and its result is kept; none follows it."""
+    failed = threading.Event()
+
+    def bad():
+        failed.set()
+        raise ValueError
+
+    def slow():
+        assert failed.wait(20)
+        time.sleep(0.02)
+        return "done"
+
+    pipeline = build.pipeline(
+        build.node("slow", slow),
+        build.node("bad", bad),
+        build.node("next", same, build.out("slow")),
+    )
+    with pytest.raises(StepFailed) as caught:
+        run(pipeline)
+    assert caught.value.run.status == {"slow": "done", "bad": "failed", "next": "not run"}
+    assert caught.value.run.outputs == {"slow": "done"}
+
+
+def test_a_queued_step_is_not_begun_after_a_failure(build):
+    """With one worker of the user's executor, the steps behind the failed one stay unbegun."""
+    ran = []
+    nodes = [build.node("bad", fail), *(build.node(f"n{i}", ran.append, i) for i in range(5))]
+    with ThreadPoolExecutor(1) as pool, pytest.raises(StepFailed) as caught:
+        run(build.pipeline(*nodes), executor=pool)
+    assert ran == []
+    assert list(caught.value.run.status.values()) == ["failed", *["not run"] * 5]
+
+
+def test_what_an_executor_has_only_queued_is_cancelled(build):
+    """Calls that wait in an executor are cancelled after a failure, and count as not begun."""
+
+    class Lazy(Executor):
+        """Runs the first call and queues the others for ever."""
+
+        def submit(self, fn, /, *args, **kwargs):
+            future = Future()
+            if not queued:
+                future.set_result(fn(*args, **kwargs))
+            queued.append(future)
+            return future
+
+    queued = []
+    nodes = [build.node("bad", fail), *(build.node(f"n{i}", same, i) for i in range(5))]
+    with pytest.raises(StepFailed) as caught:
+        run(build.pipeline(*nodes), executor=Lazy())
+    assert list(caught.value.run.status.values()) == ["failed", *["not run"] * 5]
+    assert all(future.cancelled() for future in queued[1:])
+
+
+def test_the_first_failure_is_raised_and_tells_of_the_others(build):
+    """Of steps that fail together the first is raised, the others stand in its notes."""
+    barrier = threading.Barrier(3, timeout=20)
+    ended = [threading.Event() for _ in range(2)]
+
+    def first():
+        barrier.wait()
+        raise ValueError("one")
+
+    def second():
+        barrier.wait()
+        ended[0].wait(20)
+        raise KeyError("two")
+
+    def third():
+        barrier.wait()
+        ended[1].wait(20)
+        raise OSError("three")
+
+    def on_event(event):
+        if event.kind == "step_failed" and event.node != "c":
+            ended["ab".index(event.node)].set()
+
+    pipeline = build.pipeline(
+        build.node("a", first), build.node("b", second), build.node("c", third)
+    )
+    with pytest.raises(StepFailed) as caught:
+        run(pipeline, on_event=on_event)
+    assert caught.value.node == "a"
+    notes = caught.value.__notes__
+    assert ["KeyError" in notes[0], "OSError: three" in notes[1]] == [True, True]
+    assert list(caught.value.run.errors) == ["a", "b", "c"]
+
+
+def test_system_exit_fails_the_step(build, executor):
+    """sys.exit() in a step is a failure of the step, not the end of the program."""
+    with pytest.raises(StepFailed) as caught:
+        run(build.pipeline(build.node("a", leave)), executor=executor)
+    assert type(caught.value.__cause__) is SystemExit
+
+
+def test_keyboard_interrupt_in_a_step_ends_the_run(build, executor):
+    """KeyboardInterrupt is nobody's failure: it comes out of the run as it is."""
+
+    pipeline = build.pipeline(
+        build.node("a", interrupt), build.node("b", same, build.out("a")), build.node("c", same, 1)
+    )
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(pipeline, executor=executor)
+    assert caught.value.run.status["b"] == "not run"
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_keyboard_interrupt_in_another_thread_ends_the_run(build):
+    """So it does from a step that runs in a thread of the run, while the caller is idle."""
+    barrier = threading.Barrier(2, timeout=20)
+
+    def step():
+        barrier.wait()
+        if threading.current_thread() is not threading.main_thread():
+            raise KeyboardInterrupt
+
+    pipeline = build.pipeline(build.node("a", step), build.node("b", step))
+    with pytest.raises(KeyboardInterrupt):
+        run(pipeline)
+
+
+def test_an_error_whose_text_cannot_be_made_is_told_all_the_same(build):
+    """An exception with a broken __str__ does not hide the failure."""
+
+    class Broken(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def bad():
+        raise Broken
+
+    with pytest.raises(StepFailed, match="Broken"):
+        run(build.pipeline(build.node("a", bad)))
+
+
+def test_a_failure_inside_a_nested_run_is_wrapped(build):
+    """A step that runs a pipeline of its own fails with that one's StepFailed as cause."""
+    inner = build.pipeline(build.node("inner", fail))
+    with pytest.raises(StepFailed) as caught:
+        run(build.pipeline(build.node("outer", run, inner)))
+    assert caught.value.node == "outer"
+    assert caught.value.__cause__.node == "inner"
+
+
+def test_an_executor_that_is_shut_down_fails_the_step(build):
+    """A closed executor is told as the failure of the node that it refused."""
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with pytest.raises(StepFailed, match="shutdown"):
+        run(build.pipeline(build.node("a", same, 1)), executor=pool)

@@ -1,0 +1,217 @@
+"""Steps in other processes: found by name, sent as bytes, ended with the run."""
+
+import os
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from lokki_tf.errors import SerializationError, StepFailed
+from lokki_tf.local import run
+from lokki_tf.local.remote import PROTOCOL, Job, Outcome, Parcel, reference, unpacked
+from lokki_tf.model import RetryConfig
+
+METHODS = ["fork", "forkserver", "spawn"]
+
+# As a module of the user stands: under the function's name the decorated object.
+STEPS = '''
+import functools, os, sys
+
+class Decorated:
+    __lokki_step__ = True
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+    def __call__(self, *args):
+        raise AssertionError("the decorated object was called, not the function")
+    def __reduce__(self):
+        raise AssertionError("the decorated object was pickled")
+
+@Decorated
+def double(value):
+    return value * 2
+
+@Decorated
+def process():
+    return os.getpid()
+
+class Odd(OSError):
+    """Pickles, but its constructor refuses to make it again."""
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+@Decorated
+def odd(path):
+    with open(path, "a") as file:
+        file.write("x")
+    raise Odd(1, 2)
+
+@Decorated
+def die():
+    os._exit(3)
+
+@Decorated
+def stuck():
+    return lambda: 0
+'''
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    """The module, importable in this process and in those that it starts."""
+    folder = tmp_path_factory.mktemp("users")
+    (folder / "users_steps.py").write_text(STEPS)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), before)))
+    sys.path.insert(0, str(folder))
+    import users_steps
+
+    yield users_steps
+    sys.path.remove(str(folder))
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def pool(request, steps):
+    with ProcessPoolExecutor(2, get_context(request.param)) as pool:
+        yield pool
+
+
+@pytest.fixture(params=METHODS)
+def own_pool(request, steps, monkeypatch):
+    """executor="process", its processes started by each of the methods."""
+    from lokki_tf.local import processes
+
+    start = processes.start_processes
+    monkeypatch.setattr(
+        processes, "start_processes", lambda *args: start(*args, method=request.param)
+    )
+    return "process"
+
+
+def test_decorated_steps_run_in_a_pool_of_the_user(build, steps, pool):
+    """The function under a decorated name is found, however the pool starts its workers."""
+    pipeline = build.pipeline(
+        build.node("a", steps.double.__wrapped__, 2),
+        build.node("b", steps.double.__wrapped__, build.out("a")),
+        build.node("c", steps.process.__wrapped__),
+    )
+    outcome = run(pipeline, executor=pool)
+    assert outcome.outputs["b"] == 8
+    assert outcome.outputs["c"] != os.getpid()
+
+
+def test_decorated_steps_run_in_a_pool_of_our_own(build, steps, own_pool):
+    """The same holds for executor="process"."""
+    pipeline = build.pipeline(
+        build.node("a", steps.double.__wrapped__, 2),
+        build.node("b", steps.double.__wrapped__, build.out("a")),
+        build.node("c", steps.process.__wrapped__),
+    )
+    outcome = run(pipeline, executor=own_pool)
+    assert outcome.outputs["b"] == 8
+    assert outcome.outputs["c"] != os.getpid()
+
+
+def test_two_processes_work_side_by_side(build):
+    """Steps in two processes meet, so they run at once."""
+    barrier = get_context("fork").Barrier(2, timeout=20)
+    pipeline = build.pipeline(
+        build.node("a", lambda: barrier.wait() >= 0), build.node("b", lambda: barrier.wait() >= 0)
+    )
+    outputs = run(pipeline, executor="process", max_workers=2).outputs
+    assert outputs == {"a": True, "b": True}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+def test_closures_and_lambdas_run_in_forked_processes(build):
+    """A forked worker has the functions in its memory, so they need no name."""
+    captured = object()
+    pipeline = build.pipeline(build.node("a", lambda: (repr(captured), os.getpid())))
+    text, process = run(pipeline, executor="process").result
+    assert text == repr(captured)
+    assert process != os.getpid()
+
+
+def test_a_function_that_cannot_be_found_is_refused(build, pool):
+    """A lambda for a pool of the user is an error that names the step and the remedy."""
+    pipeline = build.pipeline(build.node("a", lambda: 1))
+    with pytest.raises(SerializationError, match="the function or an argument of step 'a'") as got:
+        run(pipeline, executor=pool)
+    assert "executor='thread'" in got.value.remedy
+    assert got.value.run.status == {"a": "failed"}
+
+
+def test_an_argument_that_cannot_travel_is_refused(build, steps):
+    """An argument that pickle refuses is an error of the value, not of the step."""
+    pipeline = build.pipeline(build.node("a", steps.double.__wrapped__, threading.Lock()))
+    with pytest.raises(SerializationError, match="to another process"):
+        run(pipeline, executor="process")
+
+
+def test_a_result_that_cannot_travel_is_refused(build, steps, own_pool):
+    """So is a result, and the pool goes on with what else runs."""
+    pipeline = build.pipeline(build.node("a", steps.stuck.__wrapped__))
+    with pytest.raises(SerializationError, match="the result of step 'a' cannot travel"):
+        run(pipeline, executor=own_pool)
+
+
+def test_an_error_that_cannot_be_pickled_does_not_break_the_pool(build, steps, tmp_path):
+    """Its stand-in tells what it was, and retries know it by the classes it had."""
+    log = tmp_path / "log"
+    retry = RetryConfig(retries=2, delay=0, exceptions=(OSError,))
+    pipeline = build.pipeline(build.node("a", steps.odd.__wrapped__, str(log), retry=retry))
+    with pytest.raises(StepFailed, match=r"after 3 attempts: .*Odd: 1 and 2"):
+        run(pipeline, executor="process")
+    assert log.read_text() == "xxx"
+
+
+def test_a_worker_that_dies_is_a_failure_with_a_remedy(build, steps, own_pool):
+    """A step that ends its process fails the run; nobody waits for it."""
+    retry = RetryConfig(retries=3)
+    pipeline = build.pipeline(
+        build.node("a", steps.die.__wrapped__, retry=retry),
+        build.node("b", steps.double.__wrapped__, build.out("a")),
+    )
+    with pytest.raises(StepFailed, match="step 'a' failed: BrokenProcessPool") as caught:
+        run(pipeline, executor=own_pool)
+    assert "os._exit()" in str(caught.value)
+    assert caught.value.run.status == {"a": "failed", "b": "not run"}
+
+
+def test_durations_are_those_in_the_process(build):
+    """A step's time is what its function took, without the way."""
+    import time
+
+    timings = run(build.pipeline(build.node("a", time.sleep, 0.02)), executor="process").timings
+    start, end = timings["a"]
+    assert 0.019 < end - start < 0.2
+
+
+def test_what_cannot_be_read_on_arrival_is_an_outcome():
+    """A call whose function is not there, or whose arguments cannot be read, returns that."""
+    missing = Parcel(("named", "math", "no_such_function"), b"")
+    assert missing().kind == "stuck"
+    unreadable = Parcel(("named", "math", "sqrt"), b"no pickle")
+    assert unreadable().kind == "stuck"
+
+
+def test_a_job_returns_what_was_raised():
+    """A call never raises, not even SystemExit: it must not end a pool's worker."""
+    assert Job(sys.exit, (1,), {})().kind == "raised"
+    parcel = Parcel(("named", "sys", "exit"), __import__("pickle").dumps(((1,), {}), PROTOCOL))
+    outcome = unpacked(parcel())
+    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome.payload, SystemExit)
+
+
+def test_references_are_by_name_where_the_name_leads_back():
+    """A module-level function goes by name, another callable as a pickle."""
+    import functools
+
+    assert reference(os.path.join) == ("named", os.path.join.__module__, "join")
+    assert reference(functools.partial(max, 1))[0] == "pickled"

@@ -1,0 +1,166 @@
+"""What a run gives back."""
+
+import io
+import re
+
+import pytest
+
+from lokki_tf.errors import LokkiError, StepFailed
+from lokki_tf.local import run
+
+
+def same(value=None):
+    return value
+
+
+def fail():
+    raise ValueError("<b>no</b> [red]")
+
+
+@pytest.fixture
+def diamond(build):
+    return build.pipeline(
+        build.node("a", same, 1),
+        build.node("b", same, build.out("a")),
+        build.node("c", same, 3, after=["a"]),
+        build.node("d", same, build.group("list", (build.out("b"), build.out("c")))),
+    )
+
+
+def test_a_run_is_a_list_of_generations(diamond):
+    """It iterates, indexes, measures, compares and shows itself as a list of lists of pairs."""
+    expected = [[("a", 1)], [("b", 1), ("c", 3)], [("d", [1, 3])]]
+    outcome = run(diamond)
+    assert list(outcome) == expected
+    assert outcome == expected
+    assert expected == outcome
+    assert outcome == run(diamond)
+    assert outcome != expected[1:]
+    assert outcome != 3
+    assert len(outcome) == 3
+    assert outcome[1] == [("b", 1), ("c", 3)]
+    assert outcome[-1][0] == ("d", [1, 3])
+    assert outcome[1:] == expected[1:]
+    assert [("a", 1)] in outcome
+    assert repr(outcome) == str(outcome) == repr(expected)
+    with pytest.raises(TypeError):
+        hash(outcome)
+
+
+def test_outputs_hold_every_result(diamond):
+    """Every node's result stands under its name, in the order of the graph."""
+    outputs = run(diamond).outputs
+    assert outputs == {"a": 1, "b": 1, "c": 3, "d": [1, 3]}
+    assert list(outputs) == ["a", "b", "c", "d"]
+
+
+def test_the_result_is_the_last_nodes(build, diamond):
+    """One terminal gives its value, several give a dict by name."""
+    assert run(diamond).result == [1, 3]
+    two = build.pipeline(build.node("a", same, 1), build.node("b", same, 2))
+    assert run(two).result == {"a": 1, "b": 2}
+
+
+def test_timings_lie_within_the_run(diamond):
+    """Each node began and ended within the run, after those it waited for."""
+    outcome = run(diamond)
+    assert list(outcome.timings) == ["a", "b", "c", "d"]
+    for start, end in outcome.timings.values():
+        assert 0 <= start <= end <= outcome.duration
+    assert outcome.timings["b"][1] <= outcome.timings["d"][0]
+    assert set(outcome.attempts.values()) == {1}
+
+
+def test_a_partial_run_says_what_is_missing(build):
+    """The run of a failure has outputs and status, and its result names what did not end."""
+    pipeline = build.pipeline(
+        build.node("a", same, 1),
+        build.node("b", fail, after=["a"]),
+        build.node("c", same, after=["b"]),
+    )
+    with pytest.raises(StepFailed) as caught:
+        run(pipeline)
+    outcome = caught.value.run
+    assert outcome.outputs == {"a": 1}
+    with pytest.raises(LokkiError, match="'c' did not end"):
+        _ = outcome.result
+    assert set(outcome.timings) == {"a", "b"}
+
+
+def test_values_that_refuse_to_be_compared_are_no_trouble(build):
+    """Results whose == or bool() raises, as arrays do, are results all the same."""
+
+    class Awkward:
+        def __eq__(self, other):
+            raise TypeError
+
+        __hash__ = None
+
+        def __bool__(self):
+            raise TypeError
+
+        def __repr__(self):
+            raise TypeError
+
+    awkward = Awkward()
+    outcome = run(
+        build.pipeline(build.node("a", same, awkward), build.node("b", same, build.out("a")))
+    )
+    assert outcome.result is awkward
+    assert "Awkward" in outcome.table()
+    assert outcome._repr_html_()
+
+
+def test_html_is_escaped(build):
+    """Names, results and errors are text in the HTML, whatever they hold."""
+    pipeline = build.pipeline(
+        build.node("<i>a</i>", same, "<script>"), build.node("b", fail, after=["<i>a</i>"])
+    )
+    with pytest.raises(StepFailed) as caught:
+        run(pipeline)
+    html = caught.value.run._repr_html_()
+    assert "&lt;i&gt;a&lt;/i&gt;" in html
+    assert "&lt;script&gt;" in html
+    assert "&lt;b&gt;no" in html
+    assert not re.search(r"<script>|<i>|<b>", html)
+
+
+def test_the_table_tells_step_status_and_result(build):
+    """As text, each node has a line with status, seconds and its result in short."""
+    pipeline = build.pipeline(
+        build.node("load", same, "x" * 5000),
+        build.node("bad", fail, after=["load"]),
+        build.node("later", same, after=["bad"]),
+    )
+    with pytest.raises(StepFailed) as caught:
+        run(pipeline)
+    lines = caught.value.run.table().splitlines()
+    assert lines[0].startswith("nightly: 1 done, 1 failed, 1 not run in 0.")
+    assert re.match(r"load +done +\d\.\d{3} +'xxx", lines[2])
+    assert "ValueError" in lines[3]
+    assert lines[4].split() == ["later", "not", "run"]
+    assert max(len(line) for line in lines) < 140
+
+
+def test_rich_shows_the_table(diamond):
+    """rich renders a run as a table; brackets in results are no markup."""
+    rich = pytest.importorskip("rich.console")
+    console = rich.Console(width=100, record=True, file=io.StringIO())
+    console.print(run(diamond))
+    text = console.export_text()
+    assert "[1, 3]" in text
+    assert "done" in text
+
+
+def test_ten_thousand_nodes_stay_readable(build):
+    """A huge run shows two hundred nodes, those that failed among them, and says so."""
+    nodes = [build.node(f"n{i}", same, i) for i in range(10_000)]
+    nodes.append(build.node("bad", fail, after=["n9999"]))
+    with pytest.raises(StepFailed) as caught:
+        run(build.pipeline(*nodes), executor="sequential")
+    outcome = caught.value.run
+    assert len(outcome[0]) == 10_000
+    html = outcome._repr_html_()
+    assert html.count("<tr>") == 201
+    assert "bad" in html
+    assert "9,801 more" in html
