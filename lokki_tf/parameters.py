@@ -10,7 +10,7 @@ import click
 from lokki_tf.model import REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lokki_tf.model import FlowParameter
 
@@ -34,29 +34,25 @@ def _option(parameter: FlowParameter) -> click.Option:
         more = {"is_flag": False, "flag_value": "true"}
     return click.Option(
         [name, *spellings],
-        type=_Value(parameter.kind),
+        type=_reader(parameter.kind),
         required=required,
         help=None if required else f"[default: {parameter.default!r}]",
         **more,
     )
 
 
-class _Value(click.ParamType):
-    """A value of a parameter's type, from text."""
+def _reader(kind: Any) -> Callable[[str], Any]:
+    """A function from text to a value of a parameter's type."""
+    name = kind.__name__ if isinstance(kind, type) else "value"
 
-    def __init__(self, kind: Any) -> None:
-        self.kind = kind
-        self.name = kind.__name__ if isinstance(kind, type) else "value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
-        if not isinstance(value, str):
-            return value
+    def read(text: str) -> Any:
         try:
-            return _converted(self.kind, value)
+            return _converted(kind, text)
         except ValueError:
-            self.fail(f"{value!r} is no {self.name}", param, ctx)
+            raise click.BadParameter(f"{text!r} is no {name}") from None
+
+    read.__name__ = name
+    return read
 
 
 def _converted(kind: Any, text: str) -> Any:

@@ -1,8 +1,7 @@
 """The ways to write a pipeline. Each builds a graph of the model, through one builder."""
 
 from .builder import build_graph
-from .calls import Call
-from .chains import Chain
+from .calls import Call, Chain
 from .flows import build_flow, checked, shown, with_values
 from .step import StepFunction, step
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from lokki_tf.errors import BindingError, NamingError
+from lokki_tf.errors import BindingError
 from lokki_tf.model import (
     Binding,
     Graph,
@@ -16,13 +16,14 @@ from lokki_tf.model import (
     Node,
     Output,
     Parameter,
-    Step,
     topological_order,
 )
 
-from .calls import Argument, Call, MapCall, closed, placeholders_in
+from .arguments import Argument, closed, placeholders_in
+from .calls import Call, MapCall
 from .placeholders import FlowArgument, ItemArgument, Placeholder
 from .places import calling_place
+from .same import one_a_name
 
 Made = Call | MapCall
 
@@ -87,9 +88,8 @@ class _Builder:
 
     def __init__(self, ends: list[Made]) -> None:
         self.made = sorted(_reachable(ends), key=lambda one: one._created)
-        steps = dict.fromkeys(one._step for one in self.made if isinstance(one, Call))
-        _refuse_shared_names(steps)
-        self.names = _names(self.made, {step.name for step in steps})
+        self.steps = one_a_name([one for one in self.made if isinstance(one, Call)])
+        self.names = _names(self.made, {step.name for step in self.steps})
         self.captured: dict[MapCall, dict[str, Placeholder]] = {}
 
     def graph(self, home: MapCall | None) -> Graph:
@@ -106,7 +106,7 @@ class _Builder:
         home = call._home
         return Node(
             name=self.names[call],
-            step=call._step,
+            step=self.steps[call._step],
             args=tuple(self._binding(one, home) for one in call._args),
             kwargs=tuple((name, self._binding(one, home)) for name, one in call._kwargs.items()),
             after=self._after(call),
@@ -180,19 +180,6 @@ def _reachable(ends: list[Made]) -> set[Made]:
                 found.add(other)
                 waiting.append(other)
     return found
-
-
-def _refuse_shared_names(steps: Iterable[Step]) -> None:
-    first: dict[str, Step] = {}
-    for step in steps:
-        other = first.setdefault(step.name, step)
-        if other is not step:
-            raise NamingError(
-                f"two different steps are named {step.name!r}: "
-                f"one at {other.place}, one at {step.place}",
-                place=step.place,
-                remedy='give one a name of its own: @step(name="…")',
-            )
 
 
 def _names(made: list[Made], steps: set[str]) -> dict[Made, str]:

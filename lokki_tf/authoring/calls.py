@@ -1,21 +1,25 @@
-"""Calls that carry data: what a step's call returns, and how calls are handed on."""
+"""Calls that carry data, and chains of them.
+
+A call of a step is a node of a graph to be; ``fetch().map(process).next(clean).agg(total)``
+goes on from one call to the next.
+"""
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Group, Literal, MapOptions, RetryConfig
 
+from .arguments import argument
+from .map_options import MAP_OPTIONS, map_options
 from .placeholders import ItemArgument, Placeholder
+from .places import calling_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lokki_tf.errors import Place
-    from lokki_tf.model import Step
+    from lokki_tf.model import MapOptions, RetryConfig, Step
 
-    from .chains import Chain
     from .step import StepFunction
 
 
@@ -72,8 +76,6 @@ class Call(Placeholder):
             step: Takes the result as its first argument.
             kwargs: Further arguments, and ``retry=``.
         """
-        from .chains import following
-
         return following(step, self, kwargs, self._home)
 
     def map(self, step: Any, **options: Any) -> Chain:
@@ -87,8 +89,6 @@ class Call(Placeholder):
                 ``tolerated_failure_percentage``, ``tolerated_failure_count``,
                 ``batch_size`` (items that a call of a step takes at once).
         """
-        from .chains import open_map
-
         return open_map(self, step, options)
 
     def agg(self, step: Any, **kwargs: Any) -> Any:
@@ -131,87 +131,143 @@ class MapCall(Placeholder):
         return "the result of a map"
 
 
-Argument = Literal | Group | Placeholder
-"""An argument while a graph is written: placeholders stand where bindings will."""
-
-_CONTAINERS: dict[type, Any] = {
-    list: "list",
-    tuple: "tuple",
-    set: "set",
-    frozenset: "frozenset",
-    dict: "dict",
-}
-
-
-def argument(value: Any, place: Place) -> Argument:
-    """A value as an argument: a placeholder, a container of some, or a literal.
+class Chain(Placeholder):
+    """A chain with open maps: what is written next runs for each item of the innermost.
 
     Args:
-        value: What the user handed on.
-        place: Where, for the error.
+        maps: The open maps, innermost last.
+        tail: What the body of the innermost map has come to.
+    """
+
+    def __init__(self, maps: tuple[MapCall, ...], tail: Call | MapCall) -> None:
+        super().__init__(maps[-1]._place)
+        self._maps = maps
+        self._tail = tail
+
+    def next(self, step: StepFunction[..., Any], **kwargs: Any) -> Chain:
+        """Runs a step on what each item has come to.
+
+        Args:
+            step: Takes that as its first argument.
+            kwargs: Further arguments, and ``retry=``.
+        """
+        return Chain(self._maps, following(step, self._tail, kwargs, self._maps[-1]))
+
+    def map(self, step: Any, **options: Any) -> Chain:
+        """Opens a map inside this one, over what each item has come to.
+
+        Args:
+            step: Takes an inner item as its first argument.
+            options: As for :meth:`Call.map`.
+        """
+        if self._maps[-1]._options.batch_size > 1:
+            raise BindingError(
+                "a map stands inside a map with batch_size",
+                place=calling_place(),
+                remedy=f"leave batch_size out of the outer map, at {self._maps[-1]._place}",
+            )
+        if not isinstance(self._tail, Call):
+            raise BindingError(
+                "a map runs over the result of a step, and this is the result of a map, "
+                f"opened at {self._maps[-1]._place}",
+                place=calling_place(),
+                remedy="put a step between the two: .agg(step).map(…)",
+            )
+        inner = open_map(self._tail, step, options)
+        return Chain((*self._maps, *inner._maps), inner._tail)
+
+    def agg(self, step: StepFunction[..., Any], **kwargs: Any) -> Any:
+        """Closes the innermost map and runs a step on the list of its results.
+
+        Args:
+            step: Takes the list, in the order of the items, as its first argument.
+            kwargs: Further arguments, and ``retry=``.
+
+        Returns:
+            A chain if another map is open, else a :class:`Call`.
+        """
+        closed, outer = self._innermost_closed(), self._maps[:-1]
+        call = following(step, closed, kwargs, outer[-1] if outer else None)
+        return Chain(outer, call) if outer else call
+
+    def _innermost_closed(self) -> MapCall:
+        one = self._maps[-1]
+        if one._end is not None and one._end is not self._tail:
+            raise BindingError(
+                f"the map at {one._place} is gone on from twice, in two ways",
+                place=calling_place(),
+                remedy="write the map twice, or go on from its .agg(…)",
+            )
+        one._end = self._tail
+        return one
+
+    def _closed(self) -> MapCall:
+        """The result of the outermost map, all open maps closed."""
+        chain = self
+        while len(chain._maps) > 1:
+            chain = Chain(chain._maps[:-1], chain._innermost_closed())
+        return chain._innermost_closed()
+
+    def _what(self) -> str:
+        return "the result of a map"
+
+    def __repr__(self) -> str:
+        return f"<chain with {len(self._maps)} open map{'s' * (len(self._maps) > 1)}>"
+
+
+def open_map(source: Call, step: Any, options: dict[str, Any]) -> Chain:
+    """A chain whose innermost map runs over the result of a call.
+
+    Args:
+        source: Gives the items.
+        step: The first step of the body, or several.
+        options: Of the map and of the (first) step.
 
     Raises:
-        BindingError: If it is a step that was not called.
+        OptionError: If an option of the map has a value that makes no sense.
+        BindingError: If something is no step, or arguments do not fit.
     """
-    if isinstance(value, Placeholder):
-        placeholder: Placeholder = closed(value)
-        return placeholder
-    if getattr(value, "__lokki_step__", False):
+    place = calling_place()
+    own = {name: options[name] for name in MAP_OPTIONS if name in options}
+    kwargs = {name: value for name, value in options.items() if name not in own}
+    one = MapCall(source, map_options(own, place), place, source._home)
+    first, *rest = step if isinstance(step, list | tuple) and step else [step]
+    tail = following(first, one._item, kwargs, one)
+    for other in rest:
+        tail = following(other, tail, {}, one)
+    return Chain((one,), tail)
+
+
+def following(step: Any, value: Placeholder, kwargs: dict[str, Any], home: MapCall | None) -> Call:
+    """A call of a step with a value as its first argument.
+
+    Args:
+        step: The step.
+        value: What goes in; a step without parameters just comes after it.
+        kwargs: Further arguments, and ``retry=``.
+        home: The map in whose body the call stands.
+
+    Raises:
+        BindingError: If it is no step, or the arguments do not fit.
+    """
+    place = calling_place()
+    if not getattr(step, "__lokki_step__", False):
         raise BindingError(
-            f"step {value.__name__!r} is handed on without being called",
+            f"a chain goes on with steps, and {step!r} is none",
             place=place,
-            remedy=f"call it: {value.__name__}(…)",
+            remedy="hand over the @step function itself, without calling it",
         )
-    if type(value) in _CONTAINERS and _holds_placeholder(value):
-        return _group(value, place)
-    return Literal(value)
-
-
-def closed(value: Any) -> Any:
-    """A chain that ends in an open map stands for the map's result."""
-    close = getattr(value, "_closed", None) if isinstance(value, Placeholder) else None
-    return close() if close is not None else value
-
-
-def _holds_placeholder(value: Any) -> bool:
-    waiting, seen = [value], set()
-    while waiting:
-        current = waiting.pop()
-        if id(current) in seen:  # a container may hold itself
-            continue
-        seen.add(id(current))
-        members = current.values() if type(current) is dict else current
-        for member in members:
-            if isinstance(member, Placeholder) or getattr(member, "__lokki_step__", False):
-                return True
-            if type(member) in _CONTAINERS:
-                waiting.append(member)
-    return False
-
-
-def _group(value: Any, place: Place) -> Group:
-    kind = _CONTAINERS[type(value)]
-    members = list(value.values() if kind == "dict" else value)
-    if kind in ("set", "frozenset"):
-        members.sort(key=_steady)
-    # Placeholders stand among the members until the builder puts bindings in their place.
-    bindings: Any = tuple(argument(member, place) for member in members)
-    return Group(kind, bindings, tuple(value) if kind == "dict" else ())
-
-
-def _steady(member: Any) -> tuple[int, str]:
-    """A sort key that is the same in every run, as a set's own order is not."""
-    if isinstance(member, Placeholder):
-        return member._created, ""
-    return -1, f"{type(member).__name__} {member!r}"
-
-
-def placeholders_in(one: Argument) -> Iterator[Placeholder]:
-    """The placeholders inside an argument, in order, repeats included."""
-    waiting: list[Any] = [one]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, Placeholder):
-            yield current
-        elif isinstance(current, Group):
-            waiting.extend(reversed(current.members))
+    signature: inspect.Signature = step._signature
+    positional = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+    )
+    takes = any(
+        parameter.kind in positional and name not in kwargs
+        for name, parameter in signature.parameters.items()
+    )
+    call: Call = step._called((value,) if takes else (), kwargs, place, home)
+    if not takes and isinstance(value, Call | MapCall):
+        call._after.append(value)
+    return call

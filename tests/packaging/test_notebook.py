@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+
 import pytest
 
 from lokki_tf.packaging import cut, package
@@ -82,12 +84,59 @@ def test_a_class_that_was_defined_again(cells, answer):
     assert answer(names, "f") == "'new'"
 
 
-def test_results_of_cells_are_no_names(cells):
+@pytest.mark.parametrize("name", ["get_ipython", "In", "_", "_12", "_i3", "_oh"])
+def test_results_of_cells_are_no_names(cells, name):
     """What IPython itself sets, ``_`` and ``In`` for example, is not carried in silence."""
-    names = cells("@step\ndef f():\n    return get_ipython")
-    names["get_ipython"] = object()
+    names = cells(f"@step\ndef f():\n    return {name}")
+    names.setdefault(name, "something")
     [finding] = cut(names["f"].step).findings
-    assert finding.rule == "capture-dynamic"
+    assert finding.rule == "capture-notebook"
+    assert f"uses '{name}', which only the notebook has" in finding.message
+
+
+def test_what_a_notebook_puts_before_builtins(cells, answer, monkeypatch):
+    """Its stand-in for ``open`` is Python's own in Lambda; its ``display`` is a finding."""
+    import builtins
+    import functools
+
+    def display(*values): ...
+
+    display.__module__ = "IPython.core.display_functions"
+    monkeypatch.setattr(builtins, "display", display, raising=False)
+    names = cells(
+        "@step\ndef f():\n    return open('lambda_function.py').read(3)\n"
+        "@step\ndef g():\n    display(1)\n"
+    )
+
+    @functools.wraps(open)
+    def modified(*args):
+        return open(*args)
+
+    names["open"] = modified
+    assert answer(names, "f") == "'imp'"
+    [finding] = cut(names["g"].step).findings
+    assert finding.rule == "capture-notebook"
+
+
+def test_awaited_values_travel_as_literals(cells, answer):
+    """A value that a cell awaited is written down if it is a literal, and a finding if not."""
+    names = cells("async def fetch():\n    return [1]\n")
+    cells("GOT = [2]\nODD = [3]\n")
+    source = names["In"][-1] = "GOT = await fetch()\nODD = [await fetch(), object()]\n"
+    filename = next(name for name in linecache.cache if name.startswith("<ipython-input-2-"))
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    names |= {"GOT": [1], "ODD": [1, object()]}
+    cells("@step\ndef f():\n    return GOT\n@step\ndef g():\n    return ODD\n")
+    assert answer(names, "f") == "[1]"
+    [finding] = cut(names["g"].step).findings
+    assert "uses 'ODD', a list that comes from await on this machine" in finding.message
+
+
+def test_enums_of_cells_travel(cells, answer):
+    """An enum, and a literal that holds one of its members, is known to the Lambda."""
+    names = cells("import enum\nclass Colour(enum.Enum):\n    RED = 1\n")
+    cells("@step\ndef f(value):\n    return value is Colour.RED\n")
+    assert answer(names, "f", "[__import__('notebook').Colour.RED]") == "True"
 
 
 def test_places_are_cells(cells):
@@ -111,8 +160,6 @@ def test_the_same_cells_in_another_session_give_the_same_zip(cells):
 
 def test_cells_that_are_no_python_are_passed_over(cells, answer):
     """A cell that linecache knows in a syntax of its own does no harm."""
-    import linecache
-
     linecache.cache["<ipython-input-99-bad>"] = (4, None, ["%pip install x\n"], "<bad>")
     try:
         names = cells("@step\ndef f():\n    return 1")
@@ -123,8 +170,6 @@ def test_cells_that_are_no_python_are_passed_over(cells, answer):
 
 def test_code_that_exec_made(bench):
     """A function that ``exec`` made travels if linecache knows its source."""
-    import linecache
-
     source = "K = 2\ndef helper(x):\n    return x * K\n@step\ndef f(x):\n    return helper(x)\n"
     filename = "<generated 17>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)

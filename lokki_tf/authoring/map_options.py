@@ -1,0 +1,63 @@
+"""From the arguments of ``.map`` to a map's options."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import OptionError
+from lokki_tf.model import MapOptions
+
+if TYPE_CHECKING:
+    from lokki_tf.errors import Place
+
+MAP_OPTIONS = tuple(one.name for one in fields(MapOptions))
+
+
+def map_options(given: dict[str, Any], place: Place) -> MapOptions:
+    """Options of a map.
+
+    Args:
+        given: By name.
+        place: Where the map is written.
+
+    Raises:
+        OptionError: If one has a value that makes no sense.
+    """
+    options = MapOptions(**given)
+    if options.mode not in ("distributed", "inline"):
+        raise OptionError(
+            f"mode={options.mode!r} is no way to run a map",
+            place=place,
+            remedy='write mode="inline" for small lists, or leave mode= out',
+        )
+    for name, least in (
+        ("concurrency_limit", 1),
+        ("batch_size", 1),
+        ("tolerated_failure_count", 0),
+    ):
+        value = getattr(options, name)
+        if value is not None and (type(value) is not int or value < least):
+            raise OptionError(
+                f"{name}={value!r}: it is a whole number of at least {least}", place=place
+            )
+    share = options.tolerated_failure_percentage
+    if share is not None and (
+        isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 100
+    ):
+        raise OptionError(
+            f"tolerated_failure_percentage={share!r}: it is a number from 0 to 100", place=place
+        )
+    if options.mode == "inline":
+        _refuse_distributed_only(options, place)
+    return options
+
+
+def _refuse_distributed_only(options: MapOptions, place: Place) -> None:
+    tolerated = (options.tolerated_failure_percentage, options.tolerated_failure_count)
+    if options.batch_size > 1 or any(value is not None for value in tolerated):
+        raise OptionError(
+            'mode="inline" knows neither batch_size nor tolerated failures',
+            place=place,
+            remedy="leave mode= out: a Distributed Map has them",
+        )

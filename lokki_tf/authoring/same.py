@@ -1,0 +1,92 @@
+"""Steps of one name: the same one, made twice by a cell that ran twice, or two different ones."""
+
+from __future__ import annotations
+
+import linecache
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import NamingError
+from lokki_tf.model.cells import is_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lokki_tf.model import Step
+
+    from .calls import Call
+
+_PLAIN = {bool, int, float, str, bytes, type(None)}
+
+
+def one_a_name(calls: Iterable[Call]) -> dict[Step, Step]:
+    """From each step that is called to the one that stands for it.
+
+    Args:
+        calls: All calls, in the order in which they were written.
+
+    Raises:
+        NamingError: If two different steps share a name.
+    """
+    first: dict[str, Call] = {}
+    found: dict[Step, Step] = {}
+    for call in calls:
+        step = call._step
+        other = first.setdefault(step.name, call)
+        if step in found:
+            continue
+        if other._step is not step and not _is_same(other._step, step):
+            raise NamingError(
+                f"two different steps are named {step.name!r}: "
+                f"one at {other._step.place}, one at {step.place}",
+                place=step.place,
+                remedy=_remedy(other, call),
+            )
+        found[step] = other._step
+    return found
+
+
+def _remedy(*calls: Call) -> str:
+    for call in calls:
+        if _is_replaced(call._step):
+            return f"run the cell of {call._place} again: the step that it calls was replaced"
+    return 'give one a name of its own: @step(name="…")'
+
+
+def _is_replaced(step: Step) -> bool:
+    """Whether a cell has put another step under a step's name since."""
+    function: Any = step.function
+    if not isinstance(function, FunctionType) or not is_cell(function.__code__.co_filename):
+        return False
+    current = getattr(function.__globals__.get(function.__name__), "step", None)
+    return current is not None and current is not step
+
+
+def _is_same(one: Step, other: Step) -> bool:
+    """Whether two steps came of one cell, which ran twice as it is."""
+    first, second = one.function, other.function
+    return (
+        isinstance(first, FunctionType)
+        and isinstance(second, FunctionType)
+        and first.__globals__ is second.__globals__
+        and first.__code__ == second.__code__
+        and not (first.__closure__ or second.__closure__)
+        and _cell(first) == _cell(second) != ""
+        and _have_same_defaults(first, second)
+        and one.options == other.options
+    )
+
+
+def _cell(function: FunctionType) -> str:
+    """The text of the cell that a function stands in, else nothing."""
+    filename = function.__code__.co_filename
+    return "".join(linecache.getlines(filename)) if is_cell(filename) else ""
+
+
+def _have_same_defaults(one: FunctionType, other: FunctionType) -> bool:
+    first, second = _defaults(one), _defaults(other)
+    return all(type(value) in _PLAIN for value in first.values()) and first == second
+
+
+def _defaults(function: FunctionType) -> dict[Any, Any]:
+    return {**dict(enumerate(function.__defaults__ or ())), **(function.__kwdefaults__ or {})}
