@@ -4,8 +4,9 @@
 
 Per node: a loop that knows the order, a ``ThreadPoolExecutor`` that waits for each
 generation (as systems built on ``networkx.topological_generations`` do), and lokki_tf with
-its executors. Then what waiting costs: 64 steps of 50 ms at once, and how long after its
-predecessor a step begins beside a long one. Each figure is the best of the repeats.
+its executors. Per item: a ``ThreadPoolExecutor.map`` of the same function, and lokki_tf's
+map. Then what waiting costs: 64 steps of 50 ms at once, and how long after its predecessor
+a step begins beside a long one. Each figure is the best of the repeats.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from lokki_tf.local import run
 from lokki_tf.model import (
     Definition,
     Graph,
+    Item,
     Literal,
+    Map,
+    MapOptions,
     Node,
     Output,
     RetryConfig,
@@ -36,9 +40,23 @@ PLACE = Place(__file__, 1)
 
 def node(name: str, function: Callable[..., Any], *args: Any) -> Node:
     """A node; strings are names of nodes."""
-    bindings = tuple(Output(arg) if isinstance(arg, str) else Literal(arg) for arg in args)
+    bindings = tuple(_bound(arg) for arg in args)
     step = Step(name, function, StepOptions(), PLACE)
     return Node(name, step, bindings, (), (), RetryConfig(), PLACE)
+
+
+def _bound(arg: Any) -> Any:
+    if isinstance(arg, Item):
+        return arg
+    return Output(arg) if isinstance(arg, str) else Literal(arg)
+
+
+def mapped(items: Any, *body: Node, batch_size: int = 1) -> Definition:
+    """A map alone."""
+    options = MapOptions(batch_size=batch_size)
+    return Definition(
+        "mapped", Graph((Map("map", Literal(items), Graph(body), (), options, (), PLACE),))
+    )
 
 
 def first(*values: Any) -> Any:
@@ -71,7 +89,7 @@ def sleepers(count: int, seconds: float) -> Definition:
 def in_a_loop(definition: Definition) -> None:
     """The least that can be done: gather arguments, call, keep the result."""
     values: dict[str, Any] = {}
-    for one in definition.graph.nodes:
+    for one in definition.graph.walk():
         values[one.name] = one.step.function(*(_value(arg, values) for arg in one.args))
 
 
@@ -92,7 +110,8 @@ def _generations(definition: Definition) -> Iterator[list[Node]]:
     try:
         networkx: Any = importlib.import_module("networkx")
     except ImportError:
-        yield from generations(definition.graph.nodes)
+        for generation in generations(definition.graph.nodes):
+            yield [one for one in generation if isinstance(one, Node)]
         return
     graph = networkx.DiGraph()
     graph.add_nodes_from(one.name for one in definition.graph.nodes)
@@ -100,7 +119,8 @@ def _generations(definition: Definition) -> Iterator[list[Node]]:
         (name, one.name) for one in definition.graph.nodes for name in one.predecessors
     )
     for names in networkx.topological_generations(graph):
-        yield [definition.graph.by_name[name] for name in names]
+        nodes = [definition.graph.by_name[name] for name in names]
+        yield [one for one in nodes if isinstance(one, Node)]
 
 
 def _value(binding: Any, values: dict[str, Any]) -> Any:
@@ -120,6 +140,10 @@ WAYS: dict[str, Callable[[Definition], Any]] = {
 
 def _ignore(event: object) -> None:
     pass
+
+
+def _nap(_: object) -> None:
+    time.sleep(0.05)
 
 
 def best(repeat: int, function: Callable[[], Any]) -> float:
@@ -151,6 +175,35 @@ def per_node(repeat: int) -> None:
         print()
 
 
+def per_item(repeat: int) -> None:
+    """Print microseconds an item: quick steps, one an item, three in a row, and two and one."""
+    count = 10_000
+    one = node("a", first, Item())
+    bodies = {
+        "one step": [one],
+        "a chain of 3": [one, node("b", first, "a"), node("c", first, "b")],
+        "2 side by side": [one, node("b", first, Item()), node("c", first, "a", "b")],
+    }
+    print("\nµs an item of 10,000".ljust(29), *(name.rjust(16) for name in bodies))
+    with ThreadPoolExecutor() as pool:
+        calls = [len(body) for body in bodies.values()]
+        figures = [
+            best(repeat, lambda n=n: [list(pool.map(first, range(count))) for _ in range(n)])  # type: ignore[misc]
+            for n in calls
+        ]
+    _print_row("ThreadPoolExecutor.map", figures, count)
+    for way, call in WAYS.items():
+        if way.startswith("lokki_tf"):
+            size = 100 if way.endswith("processes") else 1
+            definitions = [mapped(range(count), *body, batch_size=size) for body in bodies.values()]
+            times = [best(repeat, lambda d=d, c=call: c(d)) for d in definitions]  # type: ignore[misc]
+            _print_row(way + (", batches of 100" if size > 1 else ""), times, count)
+
+
+def _print_row(name: str, seconds: list[float], count: int) -> None:
+    print(name.ljust(28), *(f"{one / count * 1e6:16.1f}" for one in seconds))
+
+
 def waiting(repeat: int) -> None:
     """Print what 64 steps of 50 ms take in all, and how promptly a ready step begins."""
     definition = sleepers(64, 0.05)
@@ -158,6 +211,8 @@ def waiting(repeat: int) -> None:
     for way in ("thread pool by generations", "lokki_tf, threads", "lokki_tf, threads, strict"):
         seconds = best(repeat, lambda call=WAYS[way]: call(definition))  # type: ignore[misc]
         print(way.ljust(28), f"{seconds * 1e3:16.1f}")
+    items = mapped(range(64), node("nap", _nap, Item()))
+    print("as 64 items of a map".ljust(28), f"{best(repeat, lambda: run(items)) * 1e3:16.1f}")
     beside = Definition(
         "beside",
         Graph((node("long", time.sleep, 0.5), node("a", time.sleep, 0.1), node("b", first, "a"))),
@@ -173,6 +228,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     repeat = parser.parse_args().repeat
     per_node(repeat)
+    per_item(repeat)
     waiting(repeat)
 
 

@@ -58,6 +58,7 @@ __all__ = [
     "StepFailed",
     "StepInLine",
     "configure_logging",
+    "flow",
     "main",
     "rename_tf_output",
     "step",

@@ -18,7 +18,7 @@ import click
 
 from lokki_tf.errors import LokkiError, MissingToolError, OutputError, StepFailed
 from lokki_tf.parameters import parameter_options
-from lokki_tf.pipeline import DEFAULT_OUTPUT, Pipeline
+from lokki_tf.pipeline import Pipeline
 from lokki_tf.reporting import LogLevel
 from lokki_tf.runtime.envelope import json_text
 
@@ -112,7 +112,10 @@ def _run(pipeline: Pipeline) -> click.Command:
             with _stdout_to_stderr(), reports as on_event:
                 result = pipeline.local_run(
                     parameters,
-                    executor=executor, max_workers=max_workers, strict=strict, on_event=on_event
+                    executor=executor,
+                    max_workers=max_workers,
+                    strict=strict,
+                    on_event=on_event,
                 ).result
         except StepFailed as error:
             if error.__cause__ is not None:
@@ -149,17 +152,17 @@ def _synth(pipeline: Pipeline) -> click.Command:
         "--output",
         "-o",
         type=click.Path(file_okay=False, path_type=Path),
-        default=Path(DEFAULT_OUTPUT),
-        show_default=True,
-        envvar=["CDKTF_OUTDIR", "LOKKI_BUILD_DIR"],
-        help="The output folder.",
+        envvar="CDKTF_OUTDIR",
+        help="The output folder; build_dir of lokki.toml, or terraform-out, unless given.",
     )
     @click.option("--region", help="AWS region; the environment's unless given.")
     @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     @click.option(
         "--upgrade", is_flag=True, help="Look for newer versions of packages that steps declare."
     )
-    def synth(output: Path, region: str | None, template_file: Path | None, upgrade: bool) -> None:
+    def synth(
+        output: Path | None, region: str | None, template_file: Path | None, upgrade: bool
+    ) -> None:
         """Write Terraform, and all that it refers to, into one folder."""
         for finding in pipeline.early_findings():
             click.echo(_rendered(finding), err=True)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring import build_flow, build_graph, checked, shown
 from lokki_tf.authoring.places import calling_place, place_of
 from lokki_tf.checks import check_definition
-from lokki_tf.errors import BindingError, DefinitionError
+from lokki_tf.errors import BindingError, DefinitionError, LokkiError
 from lokki_tf.model import Definition, Finding, Graph, raise_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from lokki_tf.config import Config
+    from lokki_tf.drawing import Findings
     from lokki_tf.local import Event, Run
     from lokki_tf.model import PackageSet
     from lokki_tf.terraform.synth import Synthesized
-
-DEFAULT_OUTPUT = "terraform-out"
 
 
 class Pipeline:
@@ -136,59 +137,66 @@ class Pipeline:
         machine = compile_machine(self.definition, main_module())
         return filled(machine.definition, {"partition": "aws", "prefix": ""})
 
-    def check(self, template_file: str | Path | None = None) -> list[Finding]:
+    def check(self, template_file: str | Path | None = None) -> Findings:
         """All that is wrong or doubtful about the pipeline, before anything is written.
 
         Args:
             template_file: A Lambda template instead of the default one.
 
         Returns:
-            Findings, errors as well as warnings; empty if all is well.
+            Findings, errors as well as warnings; empty if all is well. The list shows itself
+            as text, and as a table in a notebook.
         """
+        from lokki_tf.asl import compile_machine
         from lokki_tf.checks import check_machine
-        from lokki_tf.errors import LokkiError
-        from lokki_tf.terraform.plan import make_plan
+        from lokki_tf.drawing import Findings
+        from lokki_tf.packaging import main_module, package_steps
 
-        findings = self.early_findings()
-        try:
-            plan = make_plan(self.definition, template_file)
-            findings += plan.findings
-            findings += check_machine(plan.machine.definition)
-            _ = plan.machine.text
-        except LokkiError as error:
-            kind = type(error) if isinstance(error, DefinitionError) else DefinitionError
-            findings.append(Finding("plan", error.message, error.place, error.remedy, error=kind))
+        findings = Findings(self.early_findings())
+        with _noted(findings):
+            for package in package_steps(self.graph, template_file).values():
+                findings += package.findings
+        with _noted(findings):
+            machine = compile_machine(self.definition, main_module())
+            findings += check_machine(machine.definition)
+            _ = machine.text
         return findings
 
     def synth(
         self,
-        outdir: str | Path = DEFAULT_OUTPUT,
+        outdir: str | Path | None = None,
         *,
         region: str | None = None,
         template_file: str | Path | None = None,
         upgrade: bool = False,
         on_packages: Callable[[PackageSet], None] | None = None,
+        config: Config | None = None,
     ) -> Synthesized:
         """Writes Terraform into ``<outdir>/stacks/<name>``.
 
         Args:
-            outdir: The output folder.
-            region: AWS region; the environment's unless given.
+            outdir: The output folder; the settings' ``build_dir`` unless given.
+            region: AWS region; the settings' or the environment's unless given.
             template_file: A Lambda template instead of the default one.
             upgrade: Look for newer versions of the packages that steps declare, past the
                 locks of an earlier synth.
             on_packages: Told of each set of packages that has to be fetched.
+            config: Settings; those of ``lokki.toml`` and the environment unless given.
 
         Raises:
+            ConfigError: If a setting is wrong.
             DefinitionError: If the pipeline has errors; nothing is written then.
             MissingToolError: If CDKTF, Node or uv is missing, or packages cannot be reached.
             OutputError: If the folder cannot be written.
         """
+        from lokki_tf.config import load_config
         from lokki_tf.terraform.synth import synth
 
+        settings = config or load_config()
         return synth(
             self,
-            Path(outdir),
+            Path(outdir or settings.build_dir),
+            config=settings,
             region=region,
             upgrade=upgrade,
             on_packages=on_packages,
@@ -207,9 +215,28 @@ class Pipeline:
 
         return to_mermaid(self.definition)
 
+    def to_svg(self) -> str:
+        """The graph as a picture."""
+        from lokki_tf.drawing import to_svg
+
+        return to_svg(self.definition)
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
+
     def __repr__(self) -> str:
         nodes = len(self.graph.nodes)
         return f"<Pipeline {self.name!r}: {nodes} node{'s' * (nodes != 1)}>"
+
+
+@contextmanager
+def _noted(findings: list[Finding]) -> Iterator[None]:
+    """Makes a finding of the error that ends what stands inside."""
+    try:
+        yield
+    except LokkiError as error:
+        kind = type(error) if isinstance(error, DefinitionError) else DefinitionError
+        findings.append(Finding("plan", error.message, error.place, error.remedy, error=kind))
 
 
 class FlowPipeline(Pipeline):

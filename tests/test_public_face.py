@@ -19,6 +19,7 @@ PUBLIC = {
     "StepFailed",
     "StepInLine",
     "configure_logging",
+    "flow",
     "main",
     "rename_tf_output",
     "step",

@@ -56,7 +56,7 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
     # An empty policy grants nothing, so there is nothing to attach.
     if "policies" in values:
         values["policies"] = tuple(text for text in values["policies"] if text.strip())
-    return StepOptions(**values)
+    return StepOptions(**values, given=frozenset(values))
 
 
 def retry_config(given: Any, place: Place) -> RetryConfig:

@@ -133,8 +133,8 @@ class Futures:
         except CancelledError as error:
             for call in calls:
                 if self._journal.root.stopped:
-                    self._journal.withdraw(call.frame, call.index)
-                    self._schedule.withdrawn(call.frame)
+                    call.frame.withdraw(call.index)
+                    self._schedule.dropped(call.frame)
                 else:  # by someone else who has the executor
                     self._failed(call, error)
         except Exception as error:

@@ -55,10 +55,6 @@ class Journal:
         if self._listener is not None:
             self._tell("step_started", frame, index)
 
-    def withdraw(self, frame: Frame, index: int) -> None:
-        """An attempt that was announced has not begun after all."""
-        frame.withdraw(index)
-
     def opened(self, run: MapRun) -> None:
         """A map has items."""
         if self._listener is not None:
@@ -149,10 +145,14 @@ class Journal:
             is_fatal: Whether this ends the run, whatever maps tolerate.
         """
         frame.end(index, clock(), seconds)
-        cause = raised(error)
+        self._stop(frame, index, error, is_fatal)
         if self._listener is not None:
-            self._tell_failure(frame, index, cause)
+            self._tell_failure(frame, index, raised(error))
+
+    def _stop(self, frame: Frame, index: int, error: LokkiError, is_fatal: bool) -> None:
+        """Stop all that fails with a node: its item, the map if that is too many, and so on."""
         failure: Failure = error
+        cause = raised(error)
         while True:
             frame.errors[index] = cause
             frame.stopped = True

@@ -69,12 +69,9 @@ class Plan:
                 self.successors[position[name]].append(index)
         self.first = [index for index, missing in enumerate(self.missing) if not missing]
         """The nodes that wait for no other."""
-
-    @property
-    def is_straight(self) -> bool:
-        """Whether there is no more to do at any time than to call one step."""
         follows = (after in self.successors[after - 1] for after in range(1, len(self.nodes)))
-        return not self.bodies and all(follows)
+        self.is_straight = not self.bodies and all(follows)
+        """Whether there is no more to do at any time than to call one step."""
 
     def values(self, parameters: Mapping[str, Any], *item: Any) -> list[Any]:
         """The list that an evaluation begins with.

@@ -65,7 +65,7 @@ class Schedule:
                 task = self._ready.popleft()
                 if not isinstance(task, Call | Opening) or not task.frame.is_stopped():
                     return task
-                self._dropped(task.frame)
+                self.dropped(task.frame)
             if not self._open:
                 return None
             self._begin(self._open[-1])
@@ -97,9 +97,8 @@ class Schedule:
         self._list(run)
 
     def left(self, run: MapRun) -> None:
-        """A worker has left a map; if items have failed so often that it is stopped, then so
-        are those that wait for a retry."""
-        if run.stopped:
+        """A worker no longer works off a map's items."""
+        if run.stopped:  # by a failure that this worker has met
             self._drop_waiting()
         self._landed(run)
 
@@ -114,13 +113,10 @@ class Schedule:
                     self._ready.append(_task(frame, successor))
         elif frame.active > 1 or frame.owner is None or frame.owner.stopped:
             self._drop_waiting()
-        self._dropped(frame)
+        self.dropped(frame)
 
-    def withdrawn(self, frame: Frame) -> None:
-        """A node is not to run after all."""
-        self._dropped(frame)
-
-    def _dropped(self, frame: Frame) -> None:
+    def dropped(self, frame: Frame) -> None:
+        """One fewer node of a frame runs or waits."""
         frame.active -= 1
         if not frame.active and frame.owner is not None:
             frame.owner.take(frame)
@@ -143,7 +139,7 @@ class Schedule:
                 self._close(run)
         elif self._sweeps and run.plan.is_straight:
             run.in_flight += 1
-            self._ready.append(Sweep(run, self))
+            self._ready.append(Sweep(run, self.is_pressing))
         else:
             count = run.batch(self._workers) if self._workers else 1
             frames = [frame for frame in (run.claim() for _ in range(count)) if frame is not None]
@@ -164,7 +160,7 @@ class Schedule:
         """Nobody waits for a retry that is not to begin."""
         if self.timers:
             for call in self.timers.take_if(lambda call: call.frame.is_stopped()):
-                self._dropped(call.frame)
+                self.dropped(call.frame)
 
 
 def _task(frame: Frame, index: int) -> Call | Opening:

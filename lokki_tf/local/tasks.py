@@ -6,6 +6,7 @@ came of it. Only the latter needs to be guarded where workers are threads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .frames import Frame, MapRun
@@ -79,19 +80,19 @@ class Sweep:
 
     Args:
         run: The map.
-        schedule: Tells when there is something else to do.
+        is_pressing: Tells when there is something else to do.
     """
 
-    __slots__ = ("_run", "_schedule", "_stuck")
+    __slots__ = ("_is_pressing", "_run", "_stuck")
 
-    def __init__(self, run: MapRun, schedule: Schedule) -> None:
+    def __init__(self, run: MapRun, is_pressing: Callable[[], bool]) -> None:
         self._run = run
-        self._schedule = schedule
+        self._is_pressing = is_pressing
         self._stuck: tuple[Frame, int, float] | None = None
 
     def carry_out(self, work: Work) -> None:
         """Do it."""
-        self._stuck = work.sweep(self._run, self._schedule.is_pressing)
+        self._stuck = work.sweep(self._run, self._is_pressing)
 
     def settle(self, schedule: Schedule) -> None:
         """Tell what came of it."""

@@ -21,6 +21,9 @@ from .work import Work
 
 MOST_THREADS = 256
 MOST_CALLED = 8  # workers on their way at once
+# Seconds after which a worker that comes has found another computing, which lets nobody
+# else run for five milliseconds. More workers are of little use then, so they come slowly.
+LATE = 0.004
 # Elsewhere than on POSIX, Ctrl-C does not end a wait for a lock: wait in pieces there.
 _PIECE = None if os.name == "posix" else 0.25
 
@@ -58,6 +61,8 @@ class Threads:
         # Workers on their way, who have not yet looked what there is to do:
         self._woken = 0
         self._starting = 0
+        self._called = clock()  # when the latest of them were
+        self._late = False  # whether the latest who came had to wait
 
     def run(self) -> None:
         """Run until all has ended, or until that has which ran when a node failed.
@@ -106,6 +111,7 @@ class Threads:
                 ended.settle(self._schedule)
             elif self._starting:
                 self._starting -= 1
+                self._arrive()
             task = self._pick()
             new = self._call_others()
         if new:
@@ -135,8 +141,12 @@ class Threads:
             self._idle -= 1
             if self._woken:
                 self._woken -= 1
+                self._arrive()
             if self._watched == due:
                 self._watched = None
+
+    def _arrive(self) -> None:
+        self._late = clock() - self._called > LATE
 
     def _is_unwatched(self, due: float | None) -> bool:
         return due is not None and (self._watched is None or due < self._watched)
@@ -145,12 +155,13 @@ class Threads:
         """Wake workers for what is left to do; returns how many to start besides."""
         if self._over:
             return 0
-        wanted = self._schedule.room(MOST_CALLED)
+        wanted = self._schedule.room(1 if self._late else MOST_CALLED)
         if not wanted and self._timers:
             wanted = int(self._is_unwatched(self._timers.earliest()))
         wanted -= self._woken + self._starting
         if wanted <= 0:
             return 0
+        self._called = clock()
         wake = min(wanted, self._idle - self._woken)
         if wake:
             self._woken += wake

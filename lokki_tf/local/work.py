@@ -118,7 +118,7 @@ class Work:
         """Put a map's results together, all of its items having ended that ever will."""
         if run.stopped:
             self.journal.map_failed(run)
-        elif run.is_complete:
+        elif not run.frame.is_stopped() or run.is_complete:
             results = run.results
             if run.failures:
                 results = [one for one in results if one is not NOTHING]

@@ -89,6 +89,7 @@ class StepOptions:
         tags: Tags on the step's resources.
         expected_seconds: How long a call usually takes, for the layout of the graph.
         retry: How failures are retried.
+        given: Names of the options that the step's author wrote.
     """
 
     description: str | None = None
@@ -105,6 +106,7 @@ class StepOptions:
     tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     expected_seconds: float | None = None
     retry: RetryConfig = NO_RETRY
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ from lokki_tf.model.cells import is_cell
 
 from .sources import Source, source_of
 
+
 def cells_of(filename: str, names: dict[str, Any]) -> tuple[Source, ...]:
     """The cells that share a namespace, in the order in which each last ran.
 

@@ -15,11 +15,14 @@ _AS_ARGUMENT = "hand it to the step as an argument, or make it inside the functi
 
 def no_source(step: str, what: str, place: Place | None, why: str = "") -> Finding:
     """The code of a function or module cannot be read."""
+    remedy = "define it with def in a file or in a notebook cell, so that its source can be read"
+    if place is not None and place.file == "<timed exec>":
+        remedy = "take %%time out of its cell: it keeps no source"
     return Finding(
         "capture-source",
         f"step {step!r} needs the source of {what}{', ' + why if why else ''}",
         place,
-        "define it with def in a file or in a notebook cell, so that its source can be read",
+        remedy,
         error=CaptureError,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdktf_cdktf_provider_aws.data_aws_s3_bucket import DataAwsS3Bucket
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfiguration,
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
 
 RUN_DATA_DAYS = 90  # Step Functions forgets an execution after 90 days as well
 OLD_VERSION_DAYS = 30
+
+
+def given_bucket(scope: Construct, name: str) -> DataAwsS3Bucket:
+    """A bucket that stands already, and that others may use too.
+
+    Args:
+        scope: Where it is looked up.
+        name: Its name.
+    """
+    return DataAwsS3Bucket(scope, "bucket", bucket=name)
 
 
 def artifact_bucket(scope: Construct, name: str, tags: dict[str, str]) -> S3Bucket:

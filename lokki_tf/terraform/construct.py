@@ -18,27 +18,30 @@ from cdktf_cdktf_provider_aws.data_aws_caller_identity import (  # noqa: E402
 from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition  # noqa: E402
 from cdktf_cdktf_provider_aws.data_aws_region import DataAwsRegion  # noqa: E402
 from cdktf_cdktf_provider_aws.iam_role import IamRole  # noqa: E402
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy  # noqa: E402
-from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction  # noqa: E402
 from cdktf_cdktf_provider_aws.s3_object import S3Object  # noqa: E402
-from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine  # noqa: E402
 from constructs import Construct  # noqa: E402
 
 from lokki_tf.asl.text import escaped  # noqa: E402
+from lokki_tf.config import Config  # noqa: E402
+from lokki_tf.errors import LokkiError  # noqa: E402
 from lokki_tf.model import raise_errors, shortened  # noqa: E402
 from lokki_tf.model.names import digest, unique  # noqa: E402
 from lokki_tf.packaging import LayerBuilder  # noqa: E402
 
-from . import iam  # noqa: E402
-from .bucket import artifact_bucket  # noqa: E402
-from .files import MACHINE, write_stack_files  # noqa: E402
+from .bucket import artifact_bucket, given_bucket  # noqa: E402
+from .files import write_stack_files  # noqa: E402
+from .functions import add_function  # noqa: E402
 from .layers import add_layers, build_layers  # noqa: E402
+from .machine import add_machine  # noqa: E402
 from .network import Network  # noqa: E402
-from .plan import Function, make_plan  # noqa: E402
+from .plan import make_plan  # noqa: E402
 from .schedule import add_schedule  # noqa: E402
+from .settings import with_settings  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
 
     from lokki_tf.model import Definition, Finding
 
@@ -54,6 +57,8 @@ class HasDefinition(Protocol):
     def definition(self) -> Definition: ...
 
     def early_findings(self) -> list[Finding]: ...
+
+    def check(self, template_file: str | Path | None = None) -> list[Finding]: ...
 
 
 class PipelineConstruct(Construct):
@@ -72,6 +77,7 @@ class PipelineConstruct(Construct):
         outbound_cidr: Where functions in a VPC may connect to.
         layer_builder: Makes the layers of declared packages; otherwise one that keeps to the
             locks that an earlier synth left in the stack's folder.
+        config: Settings, as of ``lokki.toml``; the defaults unless given.
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
@@ -89,8 +95,16 @@ class PipelineConstruct(Construct):
         subnet_filter: Any = None,
         outbound_cidr: list[str] | None = None,
         layer_builder: LayerBuilder | None = None,
+        config: Config | None = None,
     ) -> None:
-        plan = make_plan(pipeline.definition, template_file)
+        self.config = config or Config()
+        try:
+            plan = make_plan(with_settings(pipeline.definition, self.config), template_file)
+        except LokkiError:
+            # What ends the planning may not be all that is wrong.
+            faults = [one for one in pipeline.check(template_file) if one.severity == "error"]
+            raise_errors(faults if len(faults) > 1 else [])
+            raise
         raise_errors([*pipeline.early_findings(), *plan.findings])
         machine_text = plan.machine.text
         folder = "" if id == "Default" else id.replace("/", "--")
@@ -102,16 +116,22 @@ class PipelineConstruct(Construct):
         self._tags = {key: escaped(text) for key, text in plan.definition.tags.items()}
         self._files = f"${{path.module}}/{folder}/" if folder else "${path.module}/"
         self._read_account()
-        self._network = Network.of(self, vpc_id, subnet_filter, outbound_cidr)
-        self.bucket = artifact_bucket(self, self._bucket_name(), self.tags())
-        self.store = f"s3://{self.bucket.bucket}"
-        self._literals = self._upload_literals()
-        self._layers = add_layers(self, layers)
+        self.network = Network.of(self, vpc_id, subnet_filter, outbound_cidr)
+        shared = self.config.aws.artifact_bucket
+        self.prefix = f"{plan.definition.name}/" if shared else ""
+        self.bucket = (
+            given_bucket(self, shared)
+            if shared
+            else artifact_bucket(self, self._bucket_name(), self.tags())
+        )
+        self.store = f"s3://{self.bucket.bucket}/{self.prefix}".rstrip("/")
+        self.literals = self._upload_literals()
+        self.layers = add_layers(self, layers)
         self.roles: dict[str, IamRole] = {}
         self.functions: dict[str, LambdaFunction] = {}
         for function in plan.functions:
-            self._add_function(function)
-        self.state_machine = self._add_machine()
+            self.functions[function.step.name] = add_function(self, function)
+        self.state_machine = add_machine(self)
         if plan.definition.schedule:
             add_schedule(self, plan.definition)
         write_stack_files(place, plan, machine_text, layers)
@@ -131,13 +151,24 @@ class PipelineConstruct(Construct):
         """A file in the pipeline's folder, as Terraform finds it."""
         return f"{self._files}{path}"
 
+    def key(self, path: str) -> str:
+        """A key of the bucket that belongs to this pipeline."""
+        return f"{self.prefix}{path}"
+
+    def objects(self, path: str) -> str:
+        """The ARN of objects of the bucket that belong to this pipeline."""
+        return f"{self.bucket.arn}/{self.prefix}{path}"
+
     def role(self, name: str, trusted: str, tags: dict[str, str]) -> IamRole:
         """A role that one AWS service may take."""
+        # Roles are the account's and not the region's, and a pipeline may stand in several.
+        stem = shortened(f"{self.plan.definition.name}-{name}", ROLE_NAME_LENGTH - 16)
         return IamRole(
             self,
             self.resource_id(name),
-            name=shortened(f"{self.plan.definition.name}-{name}", ROLE_NAME_LENGTH),
+            name=f"{stem}-{self.region}",
             assume_role_policy=trusted,
+            permissions_boundary=self.config.aws.permissions_boundary,
             tags=tags,
         )
 
@@ -171,7 +202,7 @@ class PipelineConstruct(Construct):
                 self,
                 self.resource_id(f"literal_{key.partition('/')[2].partition('.')[0]}"),
                 bucket=self.bucket.id,
-                key=key,
+                key=self.key(key),
                 source=self.file(key),
                 source_hash=key.partition("/")[2].partition(".")[0],
                 tags=self.tags(),
@@ -179,145 +210,8 @@ class PipelineConstruct(Construct):
             for key in self.plan.objects
         ]
 
-    def _add_function(self, function: Function) -> None:
-        step, options = function.step, function.step.options
-        tags = self.tags({"lokki:step": step.name, **options.tags})
-        code = S3Object(
-            self,
-            self.resource_id(f"{step.name}_code"),
-            bucket=self.bucket.id,
-            key=f"code/{step.name}.zip",
-            source=self.file(f"lambdas/{step.name}/code.zip"),
-            source_hash=function.package.sha256_base64,
-            tags=tags,
-        )
-        logs = self.log_group(f"{step.name}_logs", f"/aws/lambda/{function.name}", tags)
-        role = self.role(f"{step.name}_role", iam.trust("lambda.amazonaws.com"), tags)
-        statements = [
-            iam.write_logs(logs.arn),
-            iam.write_objects([f"{self.bucket.arn}/runs/*"]),
-            iam.TRACING,
-        ]
-        if function.reads:
-            arns = [f"{self.bucket.arn}/runs/*", f"{self.bucket.arn}/literals/*"]
-            statements.append(iam.read_objects(arns))
-        if self._network:
-            statements.append(iam.NETWORK)
-        policies = [iam.document(statements), *(escaped(text) for text in options.policies)]
-        attached = [
-            IamRolePolicy(
-                self,
-                self.resource_id(f"{step.name}_policy"),
-                name="lokki" if number == 0 else f"own-{number}",
-                role=role.id,
-                policy=policy,
-            )
-            for number, policy in enumerate(policies)
-        ]
-        environment = {name: escaped(text) for name, text in options.env_variables.items()}
-        self.roles[step.name] = role
-        self.functions[step.name] = LambdaFunction(
-            self,
-            self.resource_id(step.name),
-            function_name=function.name,
-            description=escaped(_description(function)) or None,
-            role=role.arn,
-            s3_bucket=code.bucket,
-            s3_key=code.key,
-            source_code_hash=function.package.sha256_base64,
-            handler="lambda_function.lambda_handler",
-            runtime=options.python_runtime,
-            architectures=[options.architecture],
-            memory_size=options.memory_size,
-            timeout=options.timeout_seconds,
-            ephemeral_storage={"size": options.ephemeral_storage},
-            layers=self._layers_of(function) or None,
-            environment={"variables": environment} if environment else None,
-            tracing_config={"mode": "Active"},
-            vpc_config=self._network.config if self._network else None,
-            tags=tags,
-            depends_on=[logs, *attached],
-        )
-
-    def _layers_of(self, function: Function) -> list[str]:
-        """ARNs; what stands in a later layer hides the same in an earlier one."""
-        declared = [self._layers[function.packages]] if function.packages else []
-        return [*(layer.arn for layer in declared), *function.step.options.layers]
-
-    def _add_machine(self) -> SfnStateMachine:
-        name = self.plan.definition.name
-        tags = self.tags()
-        logs = self.log_group("state_machine_logs", f"/aws/vendedlogs/states/{name}", tags)
-        source = {"StringEquals": {"aws:SourceAccount": self.account}}
-        role = self.role("state_machine_role", iam.trust("states.amazonaws.com", source), tags)
-        arns = [function.arn for function in self.functions.values()]
-        policy = IamRolePolicy(
-            self,
-            self.resource_id("state_machine_policy"),
-            name="lokki",
-            role=role.id,
-            policy=iam.document(
-                [
-                    iam.invoke(arns),
-                    *self._map_statements(),
-                    iam.LOG_DELIVERY,
-                    iam.TRACING,
-                    iam.SAMPLING,
-                ]
-            ),
-        )
-        values = {
-            "store": self.store,
-            "bucket": self.bucket.bucket,
-            "prefix": "",
-            "partition": self.partition,
-        }
-        for function in self.plan.functions:
-            values[function.placeholder] = self.functions[function.step.name].arn
-        return SfnStateMachine(
-            self,
-            self.resource_id("state_machine"),
-            name=name,
-            type="STANDARD",
-            definition=_templatefile(self.file(MACHINE), values),
-            role_arn=role.arn,
-            logging_configuration={
-                "include_execution_data": True,
-                "level": "ALL",
-                "log_destination": f"{logs.arn}:*",
-            },
-            tracing_configuration={"enabled": True},
-            tags=tags,
-            # A machine whose role cannot deliver logs yet is refused.
-            depends_on=[policy, *self._literals],
-        )
-
-    def _map_statements(self) -> list[iam.Statement]:
-        """What Distributed Maps need; ARNs from names, since references would be a circle."""
-        labels = self.plan.machine.labels
-        if not labels:
-            return []
-        name = self.plan.definition.name
-        states = f"arn:{self.partition}:states:{self.region}:{self.account}"
-        return [
-            *iam.run_maps(f"{states}:stateMachine:{name}", f"{states}:execution:{name}", labels),
-            iam.exchange_objects([f"{self.bucket.arn}/runs/*"]),
-        ]
-
 
 def _stack_folder(scope: Construct) -> Path:
     app = scope.node.root
     outdir = app.outdir if isinstance(app, App) else "cdktf.out"
     return Path(outdir, "stacks", TerraformStack.of(scope).node.id)
-
-
-def _templatefile(path: str, values: Mapping[str, str]) -> str:
-    """An expression of Terraform's; CDKTF's own function would escape ``path.module``."""
-    listed = ", ".join(f'{name} = "{value}"' for name, value in values.items())
-    return f'${{templatefile("{path}", {{{listed}}})}}'
-
-
-def _description(function: Function) -> str:
-    """At most 256 characters, as Lambda takes."""
-    text = function.step.options.description or function.step.function.__doc__ or ""
-    return text.strip().partition("\n")[0].strip()[:256]

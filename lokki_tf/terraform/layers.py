@@ -66,7 +66,7 @@ def _add_layer(pipeline: PipelineConstruct, layer: Layer) -> LambdaLayerVersion:
         pipeline,
         pipeline.resource_id(f"layer_{packages.key}_code"),
         bucket=pipeline.bucket.id,
-        key=f"layers/{packages.key}-{layer.content[:32]}.zip",
+        key=pipeline.key(f"layers/{packages.key}-{layer.content[:32]}.zip"),
         source=pipeline.file(layer_path(packages, LAYER)),
         source_hash=layer.content,
         tags=pipeline.tags(),

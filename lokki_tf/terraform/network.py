@@ -9,7 +9,14 @@ from cdktf_cdktf_provider_aws.data_aws_subnets import DataAwsSubnets, DataAwsSub
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup, SecurityGroupEgress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .construct import PipelineConstruct
+
+
+def subnets_named(ids: Sequence[str]) -> list[DataAwsSubnetsFilter] | None:
+    """A filter for subnets by their ids, ``None`` if there are none."""
+    return [DataAwsSubnetsFilter(name="subnet-id", values=list(ids))] if ids else None
 
 
 @dataclass(frozen=True, slots=True)

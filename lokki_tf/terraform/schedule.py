@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.scheduler_schedule import SchedulerSchedule
@@ -43,13 +43,20 @@ def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerS
         role=role.id,
         policy=iam.document([iam.start(scope.state_machine.arn)]),
     )
+    settings = scope.config.schedule
+    window: dict[str, Any] = {"mode": "OFF"}
+    if settings.flexible_window_minutes:
+        minutes = settings.flexible_window_minutes
+        window = {"mode": "FLEXIBLE", "maximum_window_in_minutes": minutes}
     return SchedulerSchedule(
         scope,
         scope.resource_id("schedule"),
         name=name,
         group_name=group.name,
         schedule_expression=definition.schedule or "",
-        flexible_time_window={"mode": "OFF"},
+        schedule_expression_timezone=settings.timezone,
+        state=settings.state,
+        flexible_time_window=window,
         target={"arn": scope.state_machine.arn, "role_arn": role.arn},
         depends_on=[policy],
     )

@@ -10,11 +10,14 @@ from .lazy import prepare
 
 prepare()
 
-from cdktf import LocalBackend, TerraformOutput, TerraformStack  # noqa: E402  # Node comes first
-from cdktf_cdktf_provider_aws.provider import AwsProvider  # noqa: E402
+from cdktf import TerraformOutput, TerraformStack  # noqa: E402  # Node comes first
+
+from lokki_tf.config import Config  # noqa: E402
 
 from .construct import PipelineConstruct  # noqa: E402
 from .files import FOLDERS, MACHINE  # noqa: E402
+from .network import subnets_named  # noqa: E402
+from .provider import add_backend, add_provider  # noqa: E402
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -41,6 +44,7 @@ class PipelineStack(TerraformStack):
         outbound_cidr: Where functions in a VPC may connect to.
         layer_builder: Makes the layers of declared packages; otherwise one that keeps to the
             locks that an earlier synth left in the stack's folder.
+        config: Settings, as of ``lokki.toml``; the defaults unless given.
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
@@ -57,20 +61,23 @@ class PipelineStack(TerraformStack):
         subnet_filter: Any = None,
         outbound_cidr: list[str] | None = None,
         layer_builder: LayerBuilder | None = None,
+        config: Config | None = None,
     ) -> None:
         super().__init__(scope, id)
-        # CDKTF's own default would write an absolute path of this machine.
-        LocalBackend(self, path="terraform.tfstate")
-        AwsProvider(self, "aws", region=region)
+        config = config or Config()
+        add_backend(self, config.terraform)
+        add_provider(self, config.aws, region)
+        vpc = config.aws.vpc
         self.pipeline = PipelineConstruct(
             self,
             "Default",  # a name that CDKTF leaves out of those of the resources inside
             pipeline,
             template_file=template_file,
-            vpc_id=vpc_id,
-            subnet_filter=subnet_filter,
-            outbound_cidr=outbound_cidr,
+            vpc_id=vpc_id or vpc.id,
+            subnet_filter=subnet_filter or subnets_named(vpc.subnets),
+            outbound_cidr=outbound_cidr or list(vpc.outbound_cidr) or None,
             layer_builder=layer_builder,
+            config=config,
         )
         self.state_machine = self.pipeline.state_machine
         self.functions = self.pipeline.functions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -73,3 +74,24 @@ def build():
         parameter=Parameter,
         place=PLACE,
     )
+
+
+WAYS = {
+    "threads": {},
+    "two threads": {"max_workers": 2},
+    "sequential": {"executor": "sequential"},
+    "processes": {"executor": "process"},
+    "own executor": {"executor": None},
+    "strict": {"strict": True},
+    "with events": {"on_event": lambda event: None},
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request):
+    """Each way to run a pipeline, as options of run()."""
+    if request.param != "own executor":
+        yield WAYS[request.param]
+        return
+    with ThreadPoolExecutor(4) as pool:
+        yield {"executor": pool}

@@ -1,0 +1,96 @@
+"""Lambda functions, each with a role of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
+from cdktf_cdktf_provider_aws.s3_object import S3Object
+
+from lokki_tf.asl.text import escaped
+
+from . import iam
+
+if TYPE_CHECKING:
+    from .construct import PipelineConstruct
+    from .plan import Function
+
+
+def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunction:
+    """A function with its code, log group, role and policies.
+
+    Args:
+    pipeline: Where they stand.
+    function: What it is.
+    """
+    step, options = function.step, function.step.options
+    tags = pipeline.tags({"lokki:step": step.name, **options.tags})
+    code = S3Object(
+        pipeline,
+        pipeline.resource_id(f"{step.name}_code"),
+        bucket=pipeline.bucket.id,
+        key=pipeline.key(f"code/{step.name}.zip"),
+        source=pipeline.file(f"lambdas/{step.name}/code.zip"),
+        source_hash=function.package.sha256_base64,
+        tags=tags,
+    )
+    logs = pipeline.log_group(f"{step.name}_logs", f"/aws/lambda/{function.name}", tags)
+    role = pipeline.role(f"{step.name}_role", iam.trust("lambda.amazonaws.com"), tags)
+    statements = [
+        iam.write_logs(logs.arn),
+        iam.write_objects([pipeline.objects("runs/*")]),
+        iam.TRACING,
+    ]
+    if function.reads:
+        arns = [pipeline.objects("runs/*"), pipeline.objects("literals/*")]
+        statements.append(iam.read_objects(arns))
+    if pipeline.network:
+        statements.append(iam.NETWORK)
+    policies = [iam.document(statements), *(escaped(text) for text in options.policies)]
+    attached = [
+        IamRolePolicy(
+            pipeline,
+            pipeline.resource_id(f"{step.name}_policy"),
+            name="lokki" if number == 0 else f"own-{number}",
+            role=role.id,
+            policy=policy,
+        )
+        for number, policy in enumerate(policies)
+    ]
+    environment = {name: escaped(text) for name, text in options.env_variables.items()}
+    pipeline.roles[step.name] = role
+    return LambdaFunction(
+        pipeline,
+        pipeline.resource_id(step.name),
+        function_name=function.name,
+        description=escaped(_description(function)) or None,
+        role=role.arn,
+        s3_bucket=code.bucket,
+        s3_key=code.key,
+        source_code_hash=function.package.sha256_base64,
+        handler="lambda_function.lambda_handler",
+        runtime=options.python_runtime,
+        architectures=[options.architecture],
+        memory_size=options.memory_size,
+        timeout=options.timeout_seconds,
+        ephemeral_storage={"size": options.ephemeral_storage},
+        layers=_layers_of(pipeline, function) or None,
+        environment={"variables": environment} if environment else None,
+        tracing_config={"mode": "Active"},
+        vpc_config=pipeline.network.config if pipeline.network else None,
+        tags=tags,
+        depends_on=[logs, *attached],
+    )
+
+
+def _layers_of(pipeline: PipelineConstruct, function: Function) -> list[str]:
+    """ARNs; what stands in a later layer hides the same in an earlier one."""
+    declared = [pipeline.layers[function.packages]] if function.packages else []
+    return [*(layer.arn for layer in declared), *function.step.options.layers]
+
+
+def _description(function: Function) -> str:
+    """At most 256 characters, as Lambda takes."""
+    text = function.step.options.description or function.step.function.__doc__ or ""
+    return text.strip().partition("\n")[0].strip()[:256]

@@ -1,0 +1,123 @@
+"""Pictures: well-formed, escaped, and nothing lies on anything else."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from itertools import combinations
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from strategies import pipelines
+
+from lokki_tf import Pipeline, step
+from lokki_tf.drawing.layers import Box, Layout, layout
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@step
+def load() -> list[int]:
+    return [1]
+
+
+@step
+def work(item: int) -> int:
+    return item
+
+
+@step
+def done(*values: Any) -> Any:
+    return values
+
+
+@step(name="a<b&c")
+def odd(value: Any) -> Any:
+    return value
+
+
+def example() -> Pipeline:
+    rows = load()
+    late = done(1)
+    late.after(rows)
+    mapped = rows.map([work, done]).agg(done)
+    return Pipeline("p", steps=[done(mapped, rows, done(done(rows))), late])
+
+
+def test_a_picture_has_every_node_and_arrow() -> None:
+    """Each node is a box with its name, each dependency an arrow, order alone is dashed."""
+    pipeline = example()
+    root = ET.fromstring(pipeline.to_svg())
+    texts = [one.text for one in root.iter(f"{SVG}text")]
+    names = [node.name for node in pipeline.graph.walk()]
+    assert sorted(texts) == sorted([*names, "work_map: for each item"])
+    paths = [one for one in root.iter(f"{SVG}path") if one.get("marker-end")]
+    outer = sum(len(node.predecessors) for node in pipeline.graph.nodes)
+    assert len(paths) == outer + 1  # one inside the map
+    assert sum(one.get("stroke-dasharray") is not None for one in paths) == 1
+    assert pipeline._repr_svg_() == pipeline.to_svg() == example().to_svg()
+
+
+def test_names_are_escaped() -> None:
+    """A name is text, whatever characters it has."""
+    from lokki_tf.drawing import to_svg
+    from lokki_tf.model import Definition, Graph, Node, RetryConfig
+
+    place = odd.step.place
+    node = Node("<script>&'\"", odd.step, (), (), (), RetryConfig(), place)
+    root = ET.fromstring(to_svg(Definition("<p&>", Graph((node,)))))
+    assert [one.text for one in root.iter(f"{SVG}text")] == ["<script>&'\""]
+    assert [one.text for one in root.iter(f"{SVG}title")] == ["<p&>"]
+
+
+def apart(one: Box, other: Box) -> bool:
+    return (
+        one.corner.x + one.width < other.corner.x
+        or other.corner.x + other.width < one.corner.x
+        or one.corner.y + one.height < other.corner.y
+        or other.corner.y + other.height < one.corner.y
+    )
+
+
+def assert_clear(placed: Layout) -> None:
+    for one, other in combinations(placed.boxes, 2):
+        assert apart(one, other)
+    for box in placed.boxes:
+        assert box.corner.x >= -0.01
+        assert box.corner.x + box.width <= placed.width + 0.01
+        assert box.corner.y + box.height <= placed.height + 0.01
+        if box.body is not None:
+            assert box.inside.x + box.body.width <= box.width
+            assert box.inside.y + box.body.height <= box.height
+            assert_clear(box.body)
+    for edge in placed.edges:
+        for start, end in zip(edge.points, edge.points[1:], strict=False):
+            assert start.y < end.y
+            # A curve stays between the heights of its ends, and its sides.
+            way = Box("", "", start, 0, 0, None, start)
+            for box in placed.boxes:
+                if box.name in (edge.before, edge.after):
+                    continue
+                below = end.y <= box.corner.y or start.y >= box.corner.y + box.height
+                left, right = sorted((start.x, end.x))
+                beside = right < box.corner.x or left > box.corner.x + box.width
+                assert below or beside, (way, box)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(pipelines(most=12))
+def test_nothing_lies_on_anything_else(pipeline: Pipeline) -> None:
+    """Boxes stand apart, bodies inside their maps, and no arrow crosses a box."""
+    assert_clear(layout(pipeline.graph))
+
+
+def test_a_large_graph_is_drawn_in_a_moment() -> None:
+    """500 nodes, each of which needs the ten before it, take less than two seconds."""
+    import time
+
+    calls: list[Any] = []
+    for _ in range(500):
+        calls.append(done(*calls[-10:]))
+    pipeline = Pipeline("large", steps=[calls[-1]])
+    began = time.process_time()
+    assert pipeline.to_svg().count("<rect") == 500
+    assert time.process_time() - began < 2

@@ -1,0 +1,296 @@
+"""A notebook in a real Jupyter kernel: cells, pictures, tables, and the cloud's result."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+CELLS = [
+    """
+    import asyncio, enum, json
+    from dataclasses import dataclass
+    from lokki_tf import Pipeline, RetryConfig, step
+    """,
+    """
+    class Colour(enum.Enum):
+        RED = "red"
+        BLUE = "blue"
+
+    @dataclass
+    class Row:
+        name: str
+        price: float
+        colour: Colour = Colour.RED
+
+        def with_tax(self) -> "Row":
+            return Row(self.name, round(self.price * (1 + TAX), 2), other(self.colour))
+    """,
+    "TAX = 0.19\nCURRENCIES = {'EUR', 'USD'}",
+    """
+    def other(colour):
+        return Colour.BLUE if colour is Colour.RED else Colour.RED
+
+    def prices():
+        with open("prices.json") as file:
+            return json.load(file)
+    """,
+    """
+    @step(include=["prices.json"])
+    def load(first: Row) -> list[Row]:
+        return [first, *(Row(name, price) for name, price in prices().items())]
+
+    @step
+    async def taxed(rows: list[Row]) -> list[Row]:
+        await asyncio.sleep(0)
+        return [row.with_tax() for row in rows]
+    """,
+    """
+    @step
+    def report(rows: list[Row], currencies: set) -> tuple:
+        return rows[0], {row.name: row.price for row in rows}, sorted(currencies)
+    """,
+    """
+    pipe = Pipeline("notes", steps=[report(taxed(load(Row("pear", 2.0))), CURRENCIES)])
+    """,
+]
+RESULT = (
+    "(Row(name='pear', price=2.38, colour=<Colour.BLUE: 'blue'>), "
+    "{'pear': 2.38, 'apple': 1.19}, ['EUR', 'USD'])"
+)
+
+
+@dataclass
+class Shown:
+    """What a cell printed, and its value by the forms in which a notebook may show it."""
+
+    printed: str
+    forms: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """The value as text, on one line however long it is."""
+        lines = self.forms.get("text/plain", "").splitlines()
+        return " ".join(map(str.strip, lines))
+
+
+class Notebook:
+    """Cells that are run one after another in one kernel."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.client = NotebookClient(
+            nbformat.v4.new_notebook(),
+            timeout=120,
+            resources={"metadata": {"path": str(folder)}},
+            allow_errors=True,
+        )
+
+    def run(self, source: str) -> Shown:
+        """Runs a cell; an error in it is the test's."""
+        shown, error = self.tried(source)
+        assert not error, error
+        return shown
+
+    def tried(self, source: str) -> tuple[Shown, str]:
+        """Runs a cell that may fail, and gives the error's text."""
+        cells: list[Any] = self.client.nb.cells
+        cells.append(nbformat.v4.new_code_cell(textwrap.dedent(source).strip("\n")))
+        self.client.execute_cell(cells[-1], len(cells) - 1)
+        shown, error = Shown("", {}), ""
+        for output in cells[-1].outputs:
+            if output.output_type == "stream":
+                shown.printed += output.text
+            elif output.output_type == "error":
+                error = f"{output.ename}: {output.evalue}"
+            else:
+                shown.forms.update(output.data)
+        return shown, error
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    """A notebook whose kernel has run :data:`CELLS`."""
+    folder = tmp_path_factory.mktemp("notes")
+    (folder / "prices.json").write_text('{"apple": 1.0}')
+    made = Notebook(folder)
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    with made.client.setup_kernel(env={**os.environ, "PYTHONPATH": path}):
+        for cell in CELLS:
+            made.run(cell)
+        yield made
+
+
+def test_a_run_shows_a_table(notebook: Notebook) -> None:
+    """A run of steps, helpers and classes of several cells is a table; its result is a value."""
+    shown = notebook.run("ran = pipe.local_run()\nran")
+    assert shown.forms["text/html"].count("<tr>") == 4
+    assert "report" in shown.forms["text/html"]
+    assert notebook.run("ran.result").text == RESULT
+
+
+def test_a_pipeline_shows_a_picture(notebook: Notebook) -> None:
+    """At the end of a cell a pipeline is drawn, and described as text elsewhere."""
+    shown = notebook.run("pipe")
+    assert ">taxed</text>" in shown.forms["image/svg+xml"]
+    assert shown.text == "<Pipeline 'notes': 3 nodes>"
+
+
+def test_check_finds_nothing(notebook: Notebook) -> None:
+    """A pipeline whose code can travel has no findings."""
+    assert notebook.run("pipe.check()").text == "no findings"
+
+
+def test_what_is_wrong_is_shown_with_its_cell(notebook: Notebook) -> None:
+    """Findings are a table that names cells, for what only a notebook has as for all else."""
+    notebook.run("""
+        import sqlite3
+        connection = sqlite3.connect(":memory:")
+
+        @step
+        def query(day):
+            display(day)
+            return connection.execute("select 1").fetchall()
+
+        @step
+        def again(rows):
+            return rows, _, In
+        """)
+    number = len(notebook.client.nb.cells)
+    shown = notebook.run("Pipeline('wrong', steps=[again(query(1))]).check()")
+    html = shown.forms["text/html"]
+    assert html.count("<tr>") == 4
+    for name, line in (("connection", 7), ("display", 6), ("_", 11), ("In", 11)):
+        assert f"uses &#x27;{name}&#x27;" in html
+        assert f"&lt;cell {number}&gt;:{line}" in html
+    assert shown.text.startswith("4 errors error [")
+
+
+def test_errors_of_writing_name_the_cell(notebook: Notebook) -> None:
+    """An error that is raised while a pipeline is written says in which cell."""
+    _, error = notebook.tried("load(nothing=1)")
+    assert error.startswith("BindingError: step 'load' cannot be called so")
+    assert f"at <cell {len(notebook.client.nb.cells)}>:1" in error
+
+
+def test_deployed_it_gives_the_same(notebook: Notebook) -> None:
+    """Terraform applies what the notebook wrote; types included, the results are the run's."""
+    notebook.run("here = pipe.local_run().result\nmade = pipe.synth('terraform-out')")
+    shown = notebook.run("""
+        from lokki_tf.testing import LocalAws
+
+        with LocalAws(retry_delay_scale=0.0) as aws:
+            outputs = aws.deploy(made.folder)
+            execution = aws.execute(outputs["state_machine_arn"])
+            there = aws.values(execution)
+        there
+        """)
+    assert notebook.run("there == {'report': here}").text == "True", shown.text
+    assert notebook.run("type(there['report'][0]) is Row, there['report']").text == (
+        f"(True, {RESULT})"
+    )
+    code = (notebook.folder / "terraform-out/stacks/notes/lambdas/taxed").glob("*.py")
+    assert {file.name for file in code} == {"lambda_function.py", "notebook.py"}
+
+
+def test_a_cell_that_runs_again_replaces_its_step(notebook: Notebook) -> None:
+    """Pipelines keep the steps that they were made of; a new one has the new step alone."""
+    cell = "@step\ndef twice(x):\n    return x * {}\n"
+    notebook.run(cell.format(2))
+    notebook.run("old = Pipeline('old', steps=[twice(10)])")
+    notebook.run(cell.format(3))
+    notebook.run("new = Pipeline('new', steps=[twice(twice(10))])")
+    run = "old.local_run().result, new.local_run().result"
+    assert notebook.run(run).text == "(20, 90)"
+    assert notebook.run("old.check() + new.check()").text == "[]"
+    made = notebook.run("""
+        for one in (old, new):
+            folder = one.synth("again").folder / "lambdas" / "twice"
+            print((folder / "lambda_function.py").read_text())
+        """)
+    assert made.printed.count("return x *") == 2
+    assert "return x * 2" in made.printed
+    assert "return x * 3" in made.printed
+    notebook.run("old = Pipeline('old', steps=[twice(10)])")
+    assert notebook.run(run).text == "(30, 90)"
+
+
+def test_a_call_of_a_replaced_step_is_told(notebook: Notebook) -> None:
+    """A pipeline that would hold both is refused, and the error names the cell to run again."""
+    notebook.run("@step\ndef once(x):\n    return x\n")
+    notebook.run("earlier = once(1)")
+    number = len(notebook.client.nb.cells)
+    notebook.run("@step\ndef once(x):\n    return [x]\n")
+    _, error = notebook.tried("Pipeline('both', steps=[once(earlier)])")
+    assert error.startswith("NamingError: two different steps are named 'once'")
+    assert f"run the cell of <cell {number}>:1 again" in error
+
+
+def test_a_cell_that_runs_again_unchanged_changes_nothing(notebook: Notebook) -> None:
+    """Calls of a step before and after its cell ran once more go into one pipeline."""
+    notebook.run("@step\ndef plus(x, by=1):\n    return x + by\n")
+    notebook.run("first = plus(1)")
+    notebook.run("@step\ndef plus(x, by=1):\n    return x + by\n")
+    shown = notebook.run(
+        "both = Pipeline('both', steps=[plus(first)])\nboth.local_run().result, both.check()"
+    )
+    assert shown.text == "(3, no findings)"
+
+
+def test_helpers_and_classes_are_those_of_now(notebook: Notebook) -> None:
+    """What a step uses is looked up when it runs: a helper's newer cell counts, here and there."""
+    notebook.run("def rate():\n    return 1\n")
+    notebook.run("@step\ndef rated():\n    return rate()\n\nuses = Pipeline('r', steps=[rated()])")
+    notebook.run("def rate():\n    return 2\n")
+    shown = notebook.run("""
+        print((uses.synth("rates").folder / "lambdas/rated/lambda_function.py").read_text())
+        uses.local_run().result
+        """)
+    assert shown.text == "2"
+    assert "return 2" in shown.printed
+    assert "return 1" not in shown.printed
+
+
+def test_async_steps_run_beside_the_kernels_loop(notebook: Notebook) -> None:
+    """A running event loop, which a kernel always has, is no obstacle, nor is awaiting in cells."""
+    shown = notebook.run("""
+        loop = asyncio.get_running_loop()
+        async def rows():
+            return [Row("fig", 1.0)]
+        AWAITED = await rows()
+        Pipeline("loops", steps=[taxed(AWAITED)]).local_run().result
+        """)
+    assert shown.text == "[Row(name='fig', price=1.19, colour=<Colour.BLUE: 'blue'>)]"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_processes_run_steps_of_cells(notebook: Notebook, strict: bool) -> None:
+    """executor="process" runs in other processes what only cells define, to the same result."""
+    shown = notebook.run(f"""
+        import os
+        @step
+        def process(rows):
+            return os.getpid()
+        run = Pipeline("many", steps=[report(taxed(load(Row("pear", 2.0))), CURRENCIES),
+                                      process(1)]).local_run(executor="process", strict={strict})
+        run.outputs["process"] != os.getpid(), run.outputs["report"]
+        """)
+    assert shown.text == f"(True, {RESULT})"
+
+
+def test_magics_are_no_obstacle_or_are_told(notebook: Notebook) -> None:
+    """Cells with magics do no harm to others; a step under %%time is told to leave it."""
+    notebook.run("%matplotlib --list\nlisted = !echo one two\nWORDS = list(listed)")
+    notebook.run("@step\ndef words():\n    return WORDS\n")
+    assert notebook.run("Pipeline('w', steps=[words()]).check()").text == "no findings"
+    notebook.run("%%time\n@step\ndef timed():\n    return 1\n")
+    shown = notebook.run("Pipeline('t', steps=[timed()]).check()")
+    assert "take %%time out of its cell" in shown.text

@@ -1,0 +1,119 @@
+"""Settings of lokki.toml, as they arrive in Terraform."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lokki_tf import Pipeline, step
+from lokki_tf.config import load_config
+from lokki_tf.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lokki_tf.testing import LocalAws
+
+
+@step
+def plain() -> str:
+    import os
+
+    return os.environ.get("LOG_LEVEL", "") + "x" * 300_000
+
+
+@step(memory_size=256, timeout_seconds=10, env_variables={"LOG_LEVEL": "DEBUG"})
+def special(text: str) -> int:
+    return len(text)
+
+
+def synthesized(tmp_path: Path, toml: str) -> dict[str, Any]:
+    """The Terraform that comes of a pipeline with these settings."""
+    (tmp_path / "lokki.toml").write_text(toml)
+    config = load_config(tmp_path, environ={})
+    pipeline = Pipeline("settings", steps=[special(plain())], schedule="rate(1 day)")
+    made = pipeline.synth(tmp_path / config.build_dir, config=config)
+    found: dict[str, Any] = json.loads((made.folder / "cdk.tf.json").read_text())
+    return found
+
+
+def test_what_a_step_says_stands_above_the_settings(tmp_path: Path) -> None:
+    """[lambda] gives what a step leaves open, and env is put together."""
+    written = synthesized(
+        tmp_path,
+        'build_dir = "out"\n[lambda]\ntimeout = 60\nmemory = 2048\nruntime = "python3.12"\n'
+        'architecture = "arm64"\nenv = { LOG_LEVEL = "INFO", MORE = "${x}" }\n',
+    )
+    functions = written["resource"]["aws_lambda_function"]
+    assert (functions["plain"]["timeout"], functions["plain"]["memory_size"]) == (60, 2048)
+    assert (functions["special"]["timeout"], functions["special"]["memory_size"]) == (10, 256)
+    assert functions["plain"]["runtime"] == functions["special"]["runtime"] == "python3.12"
+    assert functions["plain"]["architectures"] == ["arm64"]
+    assert functions["plain"]["environment"]["variables"] == {"LOG_LEVEL": "INFO", "MORE": "$${x}"}
+    assert functions["special"]["environment"]["variables"]["LOG_LEVEL"] == "DEBUG"
+    assert (tmp_path / "out" / "stacks" / "settings" / "cdk.tf.json").exists()
+
+
+def test_account_state_and_schedule_are_the_settings(tmp_path: Path) -> None:
+    """[aws], [terraform] and [schedule] reach provider, backend, roles and schedule."""
+    written = synthesized(
+        tmp_path,
+        '[aws]\nregion = "eu-west-1"\nprofile = "work"\nendpoint = "http://localhost:4566"\n'
+        'permissions_boundary = "arn:aws:iam::123456789012:policy/edge"\ntags = { team = "data" }\n'
+        '[aws.vpc]\nid = "vpc-1"\nsubnets = ["subnet-1"]\noutbound_cidr = ["10.0.0.0/8"]\n'
+        '[terraform]\nbackend = "s3"\nbucket = "states"\nuse_lockfile = true\n'
+        '[schedule]\ntimezone = "Europe/Helsinki"\nflexible_window_minutes = 5\n'
+        'state = "DISABLED"\n',
+    )
+    (provider,) = written["provider"]["aws"]
+    assert (provider["region"], provider["profile"]) == ("eu-west-1", "work")
+    assert provider["s3_use_path_style"] is True
+    assert provider["endpoints"][0]["sfn"] == "http://localhost:4566"
+    backend = written["terraform"]["backend"]["s3"]
+    assert backend["bucket"] == "states"
+    assert backend["key"] == "settings/terraform.tfstate"
+    assert backend["use_lockfile"] is True
+    roles = written["resource"]["aws_iam_role"].values()
+    assert all(role["permissions_boundary"].endswith("policy/edge") for role in roles)
+    schedule = written["resource"]["aws_scheduler_schedule"]["schedule"]
+    assert schedule["schedule_expression_timezone"] == "Europe/Helsinki"
+    assert schedule["flexible_time_window"] == {"maximum_window_in_minutes": 5, "mode": "FLEXIBLE"}
+    assert schedule["state"] == "DISABLED"
+    function = written["resource"]["aws_lambda_function"]["plain"]
+    assert function["tags"]["team"] == "data"
+    assert "vpc_config" in function
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ('[terraform]\nbackend = "s3"\n', "needs a bucket"),
+        ('[lambda]\npackage_type = "image"\n', "images cannot be made yet"),
+        ('[aws]\nkms_key = "arn:aws:kms:x"\n', "cannot be used yet"),
+    ],
+)
+def test_settings_that_cannot_be_followed_are_refused(tmp_path: Path, toml: str, says: str) -> None:
+    """A setting is followed or refused, never passed over; nothing is written then."""
+    with pytest.raises(ConfigError, match=says):
+        synthesized(tmp_path, toml)
+    assert not (tmp_path / "terraform-out").exists()
+
+
+def test_a_pipeline_runs_on_a_bucket_that_others_use_too(
+    local_aws: LocalAws, tmp_path: Path
+) -> None:
+    """With artifact_bucket, all objects of a pipeline stand under its own prefix."""
+    s3 = local_aws.client("s3")
+    s3.create_bucket(Bucket="shared-artifacts")
+    written = synthesized(tmp_path, '[aws]\nartifact_bucket = "shared-artifacts"\n')
+    assert "aws_s3_bucket" not in written["resource"]
+    folder = tmp_path / "terraform-out" / "stacks" / "settings"
+    outputs = local_aws.deploy(folder)
+    execution = local_aws.execute(outputs["state_machine_arn"])
+    assert local_aws.values(execution) == {"special": 300_000}
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket="shared-artifacts")["Contents"]]
+    assert all(key.startswith("settings/") for key in keys)
+    assert any("/runs/" in key for key in keys)
+    local_aws.destroy(folder)
