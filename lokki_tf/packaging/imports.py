@@ -41,7 +41,7 @@ def follow_import(carrier: Gathering, site: Site, imported: Imported, chains: se
         need_module(carrier, site, name, use)
     else:
         carrier.module(name, carrier.place(site, use))
-        need_module(carrier, site, name.partition(".")[0], use)
+        need_module(carrier, site, name.partition(".")[0], use, brought=name)
 
 
 def need_attribute(carrier: Gathering, site: Site, module_name: str, name: str, use: Use) -> None:
@@ -59,8 +59,18 @@ def need_attribute(carrier: Gathering, site: Site, module_name: str, name: str, 
         carrier.need(site, module, name, module.end, use)
 
 
-def need_module(carrier: Gathering, site: Site, name: str, use: Use) -> None:
-    """Follows attributes of a module; a module that is used as a value comes whole."""
+def need_module(
+    carrier: Gathering, site: Site, name: str, use: Use, *, brought: str = ""
+) -> None:
+    """Follows attributes of a module; a module that is used as a value comes whole.
+
+    Args:
+        carrier: Gathers what is found.
+        site: Where the module is used.
+        name: The module.
+        use: How it is used.
+        brought: The submodule that the import itself brings, ``a.b`` for ``import a.b``.
+    """
     module = carrier.module(name, carrier.place(site, use))
     if module is None:
         return
@@ -72,8 +82,9 @@ def need_module(carrier: Gathering, site: Site, name: str, use: Use) -> None:
         rest = Use(use.line, {chain[1:]})
         if _is_submodule(module, chain[0]) and not module.binds(chain[0]):
             submodule = f"{name}.{chain[0]}"
-            _import_submodule(carrier, site, submodule)
-            need_module(carrier, site, submodule, rest)
+            if not f"{brought}.".startswith(f"{submodule}."):
+                _import_submodule(carrier, site, submodule)
+            need_module(carrier, site, submodule, rest, brought=brought)
         elif not module.dynamic or module.binds(chain[0]):
             carrier.need(site, module, chain[0], module.end, rest)
 

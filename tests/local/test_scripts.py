@@ -157,7 +157,13 @@ if __name__ == "__main__":
 def interrupted(command, lines, *, group):
     """Ctrl-C once the script has printed so many lines; what it printed, and how long it took."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Tests that run in the background inherit a SIGINT that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         printed = [process.stdout.readline() for _ in range(lines)]
