@@ -92,7 +92,7 @@ def pipelines(draw: st.DrawFn, most: int = 9) -> Pipeline:
         if calls and draw(st.integers(0, 9)) == 0:
             call.after(draw(st.sampled_from(calls)))
         calls.append(call)
-    ends = draw(st.lists(st.sampled_from(calls), min_size=1, max_size=3)) + [calls[-1]]
+    ends = [*draw(st.lists(st.sampled_from(calls), min_size=1, max_size=3)), calls[-1]]
     return Pipeline("random", steps=ends)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import library
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from library import boxed, echo, keyed, listing, pair, text
+from library import echo, keyed, listing, pair, text
 from strategies import pipelines, same
 
 from lokki_tf import Pipeline, RetryConfig, step

@@ -156,7 +156,7 @@ def test_parameters_refuse_to_be_computed_with() -> None:
     def computes(limit: int = 3):
         return numbers(limit + 1)
 
-    with pytest.raises(PlaceholderError, match="'limit'.*\n.*\n.*do this in a step"):
+    with pytest.raises(PlaceholderError, match=r"'limit'.*\n.*\n.*do this in a step"):
         computes.local_run()
 
 

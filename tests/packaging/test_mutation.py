@@ -37,7 +37,7 @@ def is_of_own_module(site, piece):
 
 
 KINDS = {
-    is_import: (51, {"NameError"}),
+    is_import: (45, {"NameError"}),
     is_helper: (30, {"NameError"}),
     is_class: (20, {"NameError", "ImportError", "ModuleNotFoundError", "AttributeError"}),
     is_constant: (50, {"NameError"}),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from seeds import lokki_flows as flows
 
 from lokki_tf.errors import BindingError
+from seeds import lokki_flows as flows
 
 if TYPE_CHECKING:
     from deployment import Deployment

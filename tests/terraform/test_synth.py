@@ -59,7 +59,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_terraform_is_as_reviewed(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """The stack of a pipeline with schedule, policies, tags and a large literal is the golden one."""
+    """A stack with schedule, policies, tags and a large literal is the golden one."""
     made = pipeline().synth(tmp_path)
     written = json.loads((made.folder / "cdk.tf.json").read_text())
     for function in written["resource"]["aws_lambda_function"].values():

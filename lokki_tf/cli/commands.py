@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lokki_tf.errors import LokkiError, MissingToolError, OutputError, StepFailed
-from lokki_tf.parameters import parameter_options
 from lokki_tf.pipeline import Pipeline
 from lokki_tf.reporting import LogLevel
 from lokki_tf.runtime.envelope import json_text
+
+from .parameters import parameter_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
