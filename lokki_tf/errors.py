@@ -125,10 +125,12 @@ class StepFailed(LokkiError):
         step: Name of the step.
         attempts: How often it was tried.
 
-    ``run`` holds what the run had done until then (:class:`lokki_tf.local.Run`).
+    ``run`` holds what the run had done until then (:class:`lokki_tf.local.Run`), ``items``
+    the indices of the items of a map that failed.
     """
 
     run: Any = None
+    items: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -149,6 +151,7 @@ class SerializationError(LokkiError):
     """A value cannot travel between steps; in a strict run, ``run`` holds what was done."""
 
     run: Any = None
+    items: tuple[int, ...] = ()
 
 
 class OutputError(LokkiError):

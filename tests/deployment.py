@@ -26,9 +26,9 @@ class Deployment:
         self._functions: dict[str, str] = {}
         self._machines = 0
 
-    def run(self, pipeline: Pipeline) -> dict[str, Any]:
+    def run(self, pipeline: Pipeline, given: Any = None) -> dict[str, Any]:
         """Terminal outputs by name; an execution that fails is an error."""
-        execution = self.execute(pipeline)
+        execution = self.execute(pipeline, given)
         return self.aws.values(execution)
 
     def execute(self, pipeline: Pipeline, payload: Any = None) -> Execution:

@@ -10,6 +10,7 @@ import library
 from hypothesis import strategies as st
 
 from lokki_tf import Pipeline
+from lokki_tf.pipeline import FlowPipeline
 
 _AWKWARD = st.sampled_from(
     [
@@ -96,9 +97,42 @@ def pipelines(draw: st.DrawFn, most: int = 9) -> Pipeline:
     return Pipeline("random", steps=ends)
 
 
+_json_scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(max_size=5))
+
+
 @st.composite
-def chains(draw: st.DrawFn) -> Pipeline:
-    """Pipelines with maps: over anything, inside each other, with arguments from outside."""
+def chains(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
+    """Flows with maps: over anything, inside each other, with arguments from outside.
+
+    The second is what a run is given for the flow's parameters.
+    """
+    defaults = draw(st.lists(values, min_size=2, max_size=2))
+    pipeline = draw(st.just(None).flatmap(lambda _: _chain(defaults)))
+    given = draw(st.dictionaries(st.sampled_from(["one", "two"]), _json_scalars))
+    return pipeline, given
+
+
+@st.composite
+def _chain(draw: st.DrawFn, defaults: list[Any]) -> Any:
+    def written(one: Any = defaults[0], two: Any = defaults[1]) -> list[Any]:
+        return _written(draw, one, two)
+
+    return _Fixed(written)
+
+
+class _Fixed(FlowPipeline):
+    """A flow that is written once: drawing it again would make another."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        self._made = super().definition
+
+    @property
+    def definition(self) -> Any:
+        return self._made
+
+
+def _written(draw: st.DrawFn, one: Any, two: Any) -> list[Any]:
     items = [draw(st.one_of(values, values, values)) for _ in range(draw(st.integers(0, 4)))]
     if draw(st.integers(0, 4)) == 0:
         items.append("x" * draw(_sizes))
@@ -117,7 +151,8 @@ def chains(draw: st.DrawFn) -> Pipeline:
 
     def link() -> tuple[Any, dict[str, Any]]:
         if draw(st.integers(0, 2)) == 0:
-            return library.pair, {"second": draw(st.one_of(values, st.just(outside)))}
+            second = draw(st.one_of(values, st.sampled_from([outside, one, two])))
+            return library.pair, {"second": second}
         return draw(st.sampled_from(library.ONE_ARGUMENT)), {}
 
     def grown(chain: Any) -> Any:
@@ -142,7 +177,7 @@ def chains(draw: st.DrawFn) -> Pipeline:
     ends: list[Any] = [chain]
     if draw(st.booleans()):
         ends.append(library.echo(source))
-    return Pipeline("chained", steps=ends)
+    return ends
 
 
 def same(left: Any, right: Any) -> bool:

@@ -252,8 +252,9 @@ class _Compiler:
         if options.concurrency_limit is not None:
             state["MaxConcurrency"] = options.concurrency_limit
         if options.tolerated_failure_percentage is not None:
-            # Whole numbers as floats: some readers of definitions take nothing else.
-            state["ToleratedFailurePercentage"] = float(options.tolerated_failure_percentage)
+            share = float(options.tolerated_failure_percentage)
+            # AWS's own language service takes whole numbers only where they are written so.
+            state["ToleratedFailurePercentage"] = int(share) if share.is_integer() else share
         if options.tolerated_failure_count is not None:
             state["ToleratedFailureCount"] = options.tolerated_failure_count
         state["ItemProcessor"] = {"ProcessorConfig": mode, **self._states(loop.body)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from lokki_tf.model import Map, generations
@@ -142,7 +143,7 @@ def _join(
                 way.append(_Item(_BEND, 0.0, [], []))
                 levels[number].append(way[-1])
             way.append(last)
-            for upper, lower in zip(way, way[1:], strict=False):
+            for upper, lower in pairwise(way):
                 upper.below.append(lower)
                 lower.above.append(upper)
             ways[before, node.name] = way
@@ -152,7 +153,7 @@ def _join(
 def _order(levels: list[list[_Item]], *, down: bool) -> None:
     """Sorts each level by the mean place of what its members are joined to."""
     ordered = levels if down else levels[::-1]
-    for near, members in zip(ordered, ordered[1:], strict=False):
+    for near, members in pairwise(ordered):
         place = {id(item): number for number, item in enumerate(near)}
         own = {id(item): float(number) for number, item in enumerate(members)}
         for item in members:
@@ -189,10 +190,7 @@ def _place(levels: list[list[_Item]]) -> tuple[float, float]:
 
 def _spread(members: Sequence[_Item], wanted: Sequence[float]) -> None:
     """Moves a level's members to where they want to be, as near as they may to each other."""
-    apart = [
-        (one.width + other.width) / 2 + _GAP
-        for one, other in zip(members, members[1:], strict=False)
-    ]
+    apart = [(one.width + other.width) / 2 + _GAP for one, other in pairwise(members)]
     right, left = list(wanted), list(wanted)
     for number, least in enumerate(apart):
         right[number + 1] = max(right[number + 1], right[number] + least)

@@ -7,6 +7,7 @@ alike in notebooks of either brightness and holds no script, font or link.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -33,8 +34,7 @@ def to_svg(definition: Definition) -> str:
     width, height = _number(placed.width + 2 * MARGIN), _number(placed.height + 2 * MARGIN)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" style="max-width:100%;height:auto" '
-        'font-family="monospace" font-size="12" role="img">',
+        f'viewBox="0 0 {width} {height}" font-family="monospace" font-size="12" role="img">',
         f"<title>{escape(definition.name)}</title>",
         f"<defs>{_HEAD}</defs>",
         *_drawn(placed, Point(MARGIN, MARGIN)),
@@ -71,9 +71,8 @@ def _drawn(placed: Layout, corner: Point) -> Iterator[str]:
 
 def _path(points: list[Point]) -> str:
     """A line through points that leaves and enters each from above."""
-    first, *rest = points
-    parts = [f"M{_number(first.x)} {_number(first.y)}"]
-    for before, after in zip(points, rest, strict=False):
+    parts = [f"M{_number(points[0].x)} {_number(points[0].y)}"]
+    for before, after in pairwise(points):
         half = _number((before.y + after.y) / 2)
         parts.append(
             f"C{_number(before.x)} {half} {_number(after.x)} {half} "

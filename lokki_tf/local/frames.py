@@ -132,9 +132,8 @@ class _Sized(Iterator[Any], Protocol):
 class MapRun:
     """A map whose items are known, until all of them have ended.
 
-    An item costs a place in a list until it is claimed; then it has a :class:`Frame`, or
-    is worked off in a row with others and has nothing. To claim the next one needs no
-    lock: an iterator over a list is safe between threads.
+    An item costs a place in a list until it is claimed, and a :class:`Frame` until it has
+    ended. To claim one needs no lock: an iterator over a list is safe between threads.
 
     Args:
         frame: Where the map stands.
@@ -144,11 +143,7 @@ class MapRun:
     """
 
     def __init__(
-        self,
-        frame: Frame,
-        index: int,
-        items: Items,
-        arguments: Mapping[str, Any],
+        self, frame: Frame, index: int, items: Items, arguments: Mapping[str, Any]
     ) -> None:
         node = frame.plan.nodes[index]
         assert isinstance(node, Map)
@@ -162,11 +157,8 @@ class MapRun:
         self.stopped = False
         """Whether more items have failed than may, so that none is to begin."""
         self._source: _Sized = iter(items)  # type: ignore[assignment]  # all three have a hint
-        self.claims = enumerate(self._source)
-        """The items that nobody has begun, each with its index."""
-        self.values = self.plan.values(arguments, NOTHING)
-        """What each item begins with, beside itself."""
-        self.item_place = len(self.plan.nodes) + len(self.plan.parameters)
+        self._numbered = enumerate(self._source)
+        self._values = self.plan.values(arguments, NOTHING)
         self._limit = node.options.concurrency_limit or sys.maxsize
         # For the schedule:
         self.in_flight = 0
@@ -204,12 +196,12 @@ class MapRun:
 
     def claim(self) -> Frame | None:
         """An evaluation for the next item, or ``None`` if there is none."""
-        claimed = next(self.claims, None)
+        claimed = next(self._numbered, None)
         if claimed is None:
             return None
         number, item = claimed
-        values = self.values.copy()
-        values[self.item_place] = item
+        values = self._values.copy()
+        values[self.plan.item] = item
         return Frame(self.plan, values, self, number)
 
     def take(self, frame: Frame) -> None:

@@ -38,8 +38,10 @@ class Plan:
         wire: Wire | None = None,
     ) -> None:
         self.nodes = nodes = graph.nodes
-        self.parameters = tuple(parameters)
-        binder = Binder(nodes, self.parameters, in_map=in_map, wire=wire)
+        self._parameters = tuple(parameters)
+        self.item = len(nodes) + len(self._parameters)
+        """Where the item stands among the values, in a map's body."""
+        binder = Binder(nodes, self._parameters, in_map=in_map, wire=wire)
         self.gather = [binder.gather(node) for node in nodes]
         self._literals = binder.literals
         self.functions: list[Any] = []
@@ -80,5 +82,5 @@ class Plan:
             parameters: What comes from outside, by name.
             item: The item, or what stands in its place until it is known.
         """
-        given = [parameters[name] for name in self.parameters]
+        given = [parameters[name] for name in self._parameters]
         return [*[NOTHING] * len(self.nodes), *given, *item, *self._literals]

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
@@ -120,12 +121,15 @@ def cut(step: Step) -> Cut:
     return _assembled(step, carrier, root)
 
 
-def cut_classes(step: Step, classes: Iterable[type]) -> Cut:
+def cut_classes(
+    step: Step, classes: Iterable[type], data: Mapping[str, Path] = MappingProxyType({})
+) -> Cut:
     """Cuts classes out of their modules: of values that stand in the pipeline itself.
 
     Args:
         step: The step that receives such values.
         classes: Their classes; those that are not the user's are passed over.
+        data: Data files of the step.
 
     Returns:
         A cut without a function, to be handed to :func:`.package` as ``carried``.
@@ -150,6 +154,7 @@ def cut_classes(step: Step, classes: Iterable[type]) -> Cut:
         class_modules=_by_module(pieces, pieces, "", carrier.touched),
         packages=frozenset(carrier.packages),
         classes=_classes({piece for piece in pieces if piece.is_class}),
+        class_data=data if pieces & carrier.reading else {},
         findings=tuple(carrier.findings),
     )
 

@@ -59,9 +59,7 @@ def need_attribute(carrier: Gathering, site: Site, module_name: str, name: str, 
         carrier.need(site, module, name, module.end, use)
 
 
-def need_module(
-    carrier: Gathering, site: Site, name: str, use: Use, *, brought: str = ""
-) -> None:
+def need_module(carrier: Gathering, site: Site, name: str, use: Use, *, brought: str = "") -> None:
     """Follows attributes of a module; a module that is used as a value comes whole.
 
     Args:

@@ -38,7 +38,7 @@ class Package:
     @cached_property
     def zip(self) -> bytes:
         """The zip: the same bytes whenever and wherever it is made."""
-        return zip_files(self.files)
+        return zip_files(self.files, stored=self.data)
 
     @cached_property
     def sha256_base64(self) -> str:

@@ -68,7 +68,7 @@ def _follow(
         taker = next(node.body.walk()) if isinstance(node, Map) else node
         classes = _classes_of_literals(node)
         if classes:
-            of_literals = cut_classes(taker.step, classes)
+            of_literals = cut_classes(taker.step, classes, cuts[taker.step].data)
             found[id(of_literals)] = of_literals
         if isinstance(node, Map):
             makers[node.name] = _follow(node.body, found, cuts, arriving)

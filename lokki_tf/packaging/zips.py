@@ -1,7 +1,8 @@
 """Zips whose bytes depend on their files alone: not on time, machine, order or zlib.
 
 zlib promises no particular output, and systems ship several of them; so what is small, all
-step code among it, is compressed by :mod:`.deflate`.
+step code among it, is compressed by :mod:`.deflate`, and the user's data, which may be large,
+is not compressed at all.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import base64
 import hashlib
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from .deflate import deflated
 
@@ -23,19 +24,20 @@ _DATE = (1 << 5) | 1  # the first of January 1980, the earliest that the format 
 _MODE = 0o100644 << 16
 
 
-def zip_files(files: Mapping[str, bytes]) -> bytes:
+def zip_files(files: Mapping[str, bytes], stored: Collection[str] = ()) -> bytes:
     """A zip of some files.
 
     Args:
         files: Contents by path, with ``/`` between folders.
+        stored: Those of them that are not compressed.
     """
     bodies, entries, at = [], [], 0
     for path in sorted(files):
         data, name = files[path], path.encode()
-        packed = _packed(data)
+        packed = data if path in stored else _packed(data)
         shared = struct.pack(
             "<HHHHHIIIHH",
-            *(_VERSION, _UTF_8, _DEFLATED, 0, _DATE),
+            *(_VERSION, _UTF_8, 0 if path in stored else _DEFLATED, 0, _DATE),
             *(zlib.crc32(data), len(packed), len(data), len(name), 0),
         )
         bodies += [b"PK\3\4", shared, name, packed]

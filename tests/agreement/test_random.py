@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 from strategies import chains, pipelines, same
@@ -25,27 +25,27 @@ def test_local_strict_and_interpreted_runs_agree(
     pipeline: Pipeline, deployment: Deployment
 ) -> None:
     """Any pipeline gives the same values, types included, here, strictly here and as ASL."""
-    agree(pipeline, deployment)
+    agree(pipeline, {}, deployment)
 
 
-@given(pipeline=chains())
+@given(drawn=chains())
 @settings(
     max_examples=EXAMPLES // 2,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_maps_agree(pipeline: Pipeline, deployment: Deployment) -> None:
-    """Maps of any items, nested, batched or inline, give the same lists here and there."""
-    agree(pipeline, deployment)
+def test_maps_agree(drawn: tuple[Pipeline, dict[str, Any]], deployment: Deployment) -> None:
+    """Maps of any items, nested, batched or inline, with parameters, agree here and there."""
+    agree(*drawn, deployment)
 
 
-def agree(pipeline: Pipeline, deployment: Deployment) -> None:
+def agree(pipeline: Pipeline, given: dict[str, Any], deployment: Deployment) -> None:
     """Runs the pipeline in all three ways and compares."""
-    here = pipeline.local_run().outputs
-    strictly = pipeline.local_run(strict=True).outputs
+    here = pipeline.local_run(given).outputs
+    strictly = pipeline.local_run(given, strict=True).outputs
     for name, value in here.items():
         assert same(value, strictly[name]), name
-    there = deployment.run(pipeline)
+    there = deployment.run(pipeline, given)
     assert set(there) == set(pipeline.graph.terminals)
     for name, value in there.items():
         assert same(here[name], value), name

@@ -28,8 +28,18 @@ def count(rows: list[int], kinds: Any = None) -> int:
 
 
 @step
-def together(*parts: Any) -> Any:
+def together(*parts: Any, tolerated: int = 0) -> Any:
     return parts
+
+
+@step
+def split(item: int) -> list[int]:
+    return list(range(item))
+
+
+@step
+def double(item: int) -> int:
+    return 2 * item
 
 
 @step
@@ -40,11 +50,15 @@ rows = load("2024-01-01", Order(7))
 cleaned = clean(rows)
 counts = [count(rows), count(cleaned, kinds={"a", "b", "c", "d"}), {"x": count([cleaned, rows])}]
 last = together(rows, counts, "x" * 5_000, "${x}", {"a.$": "$"})
+inner = rows.map(split, concurrency_limit=5).map(double).agg(count)
+mapped = inner.next(double).agg(together, tolerated=1)
+batched = rows.map(double, batch_size=50, tolerated_failure_percentage=10).agg(together)
+small = rows.map(double, mode="inline").agg(together)
 done = notify()
 done.after(last)
 pipe = Pipeline(
     "everything",
-    steps=[done, count(load("2024-01-02"))],
+    steps=[done, count(load("2024-01-02")), mapped, batched, small],
     schedule="cron(0 6 1 * ? *)",
     description="All that there is",
     tags={"stage": "audit"},
