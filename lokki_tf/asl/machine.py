@@ -53,6 +53,7 @@ class Machine:
         limits: The longest inline JSON of each node's result, in bytes.
         readers: Steps that may have to read objects of the bucket.
         labels: Labels of the Distributed Maps.
+        outer_labels: Those of them in whose body another one stands.
     """
 
     definition: dict[str, Any]
@@ -61,6 +62,7 @@ class Machine:
     limits: Mapping[str, int]
     readers: frozenset[Step]
     labels: tuple[str, ...] = ()
+    outer_labels: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -102,6 +104,7 @@ class _Compiler:
     main: str
     names: set[str] = field(default_factory=set)
     labels: list[str] = field(default_factory=list)
+    outer_labels: list[str] = field(default_factory=list)
     limits: dict[str, int] = field(default_factory=dict)
     functions: dict[Step, str] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -130,6 +133,7 @@ class _Compiler:
             self.limits,
             self._readers(),
             tuple(self.labels),
+            tuple(self.outer_labels),
         )
 
     def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
@@ -257,7 +261,10 @@ class _Compiler:
             state["ToleratedFailurePercentage"] = int(share) if share.is_integer() else share
         if options.tolerated_failure_count is not None:
             state["ToleratedFailureCount"] = options.tolerated_failure_count
+        before = len(self.labels)
         state["ItemProcessor"] = {"ProcessorConfig": mode, **self._states(loop.body)}
+        if "Label" in state and len(self.labels) > before:
+            self.outer_labels.append(state["Label"])
         if options.mode == "distributed":
             state["ResultWriter"] = {
                 "Resource": Template("arn:${partition}:states:::s3:putObject"),

@@ -149,6 +149,13 @@ def unpack(
     return _made(envelope, read, modules)
 
 
+def holds(envelope: Envelope, kinds: tuple[str, ...]) -> bool:
+    """Whether an envelope, or one inside it, is of one of some kinds."""
+    if "make" in envelope:
+        return any(holds(item, kinds) for item in envelope["items"].values())
+    return any(kind in envelope for kind in kinds)
+
+
 def references(envelope: Envelope) -> list[str]:
     """The URIs that :func:`unpack` will read, in order."""
     if "ref" in envelope:

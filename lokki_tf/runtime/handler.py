@@ -24,9 +24,8 @@ and gets the envelope of the result. All but the first four may be left out:
 
 from __future__ import annotations
 
-from . import maps, store
 from .call import call
-from .envelope import pack, references, unpack
+from .envelope import holds, pack, references, unpack
 from .log import StepLog
 from .parameters import filled
 
@@ -99,17 +98,25 @@ def _packed(value: Any, event: dict[str, Any], uri: str) -> Envelope:
     layout = event.get("items")
     if layout is None:
         return _stored(value, event, uri)
+    from . import maps
+
     members = maps.items_of(value, event["node"])
     if "room" in layout:
-        items = maps.in_state(members, layout["room"], event["node"], uri, store.write)
+        items = maps.in_state(members, layout["room"], event["node"], uri, _write)
     else:
-        items = maps.in_bucket(members, layout["inline"], uri, store.write)
+        items = maps.in_bucket(members, layout["inline"], uri, _write)
     own = {} if layout.get("alone") else _stored(value, event, uri)
     return {**own, "items": items}
 
 
 def _stored(value: Any, event: dict[str, Any], uri: str) -> Envelope:
-    return pack(value, event["inline"], lambda form, data: store.write(f"{uri}.{form}", data))
+    return pack(value, event["inline"], lambda form, data: _write(f"{uri}.{form}", data))
+
+
+def _write(uri: str, data: bytes) -> str:
+    from . import store  # as maps, not at the top: a small plain result never needs it
+
+    return store.write(uri, data)
 
 
 def arguments(event: dict[str, Any], batch: int = 0) -> tuple[list[Any], dict[str, Any]]:
@@ -123,12 +130,13 @@ def arguments(event: dict[str, Any], batch: int = 0) -> tuple[list[Any], dict[st
     envelopes = [by_position[str(index)] for index in range(len(by_position))]
     by_name = event.get("kwargs", {})
     given = event.get("given")
-    known = [
-        maps.expanded(filled(one, given, batch), store.read, store.read_all)
-        for one in (*envelopes, *by_name.values())
-    ]
-    uris = [uri for one in known for uri in references(one)]
-    objects = store.read_all(uris) if uris else {}
+    known = [filled(one, given, batch) for one in (*envelopes, *by_name.values())]
+    objects: dict[str, bytes] = {}
+    if any(holds(one, ("map", "gathered", "ref")) for one in known):
+        from . import maps, store
+
+        known = [maps.expanded(one, store.read, store.read_all) for one in known]
+        objects = store.read_all(uri for one in known for uri in references(one))
     modules = {"__main__": event["main"]} if "main" in event else None
     values = [unpack(one, objects.__getitem__, modules) for one in known]
     return values[: len(envelopes)], dict(zip(by_name, values[len(envelopes) :], strict=True))

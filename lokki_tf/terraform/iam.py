@@ -76,35 +76,27 @@ def trust(service: str, conditions: dict[str, dict[str, str]] | None = None) -> 
 
 def write_logs(log_group_arn: str) -> Statement:
     """A function writes into its own log group, which Terraform has made."""
-    return {
-        "Sid": "Logs",
-        "Effect": "Allow",
-        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-        "Resource": [f"{log_group_arn}:*"],
-    }
+    return _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"])
 
 
 def read_objects(arns: Sequence[str]) -> Statement:
     """A step reads results of others and large literals."""
-    return {"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": list(arns)}
+    return _allow("Read", ["s3:GetObject"], arns)
 
 
 def write_objects(arns: Sequence[str]) -> Statement:
     """A step stores a result that is too large to travel inline."""
-    return {"Sid": "Write", "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": list(arns)}
+    return _allow("Write", ["s3:PutObject"], arns)
 
 
 def invoke(function_arns: Sequence[str]) -> Statement:
     """A state machine calls its functions."""
-    return {
-        "Sid": "Invoke",
-        "Effect": "Allow",
-        "Action": ["lambda:InvokeFunction"],
-        "Resource": list(function_arns),
-    }
+    return _allow("Invoke", ["lambda:InvokeFunction"], function_arns)
 
 
-def run_maps(machine: str, execution: str, labels: Sequence[str]) -> list[Statement]:
+def run_maps(
+    machine: str, execution: str, labels: Sequence[str], outer: Sequence[str]
+) -> list[Statement]:
     """A state machine runs its Distributed Maps as executions of its own.
 
     Args:
@@ -112,52 +104,37 @@ def run_maps(machine: str, execution: str, labels: Sequence[str]) -> list[Statem
             circle.
         execution: The beginning of the ARNs of its executions, built alike.
         labels: Of the maps.
+        outer: Labels of maps that run others: there, the executions of an item start more.
     """
+    machines = [machine, *(f"{machine}/{label}" for label in outer)]
+    executions = [f"{execution}:*", *(f"{execution}/{label}:*" for label in outer)]
+    redriven = [f"{execution}/{label}:*" for label in labels]
     return [
-        {
-            "Sid": "StartMaps",
-            "Effect": "Allow",
-            "Action": ["states:StartExecution"],
-            "Resource": [machine],
-        },
-        {
-            "Sid": "FollowMaps",
-            "Effect": "Allow",
-            "Action": ["states:DescribeExecution", "states:StopExecution"],
-            "Resource": [f"{execution}:*"],
-        },
-        {
-            "Sid": "RedriveMaps",
-            "Effect": "Allow",
-            "Action": ["states:RedriveExecution"],
-            "Resource": [f"{execution}/{label}:*" for label in labels],
-        },
+        _allow("StartMaps", ["states:StartExecution"], machines),
+        _allow("FollowMaps", ["states:DescribeExecution", "states:StopExecution"], executions),
+        _allow("RedriveMaps", ["states:RedriveExecution"], redriven),
     ]
+
+
+def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": list(resources),
+    }
 
 
 def exchange_objects(arns: Sequence[str]) -> Statement:
     """A Distributed Map reads its items and writes its results."""
-    return {
-        "Sid": "ItemsAndResults",
-        "Effect": "Allow",
-        "Action": [
-            "s3:GetObject",
-            "s3:PutObject",
-            "s3:ListMultipartUploadParts",
-            "s3:AbortMultipartUpload",
-        ],
-        "Resource": list(arns),
-    }
+    actions = ["s3:GetObject", "s3:PutObject"]
+    actions += ["s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"]
+    return _allow("ItemsAndResults", actions, arns)
 
 
 def start(machine_arn: str) -> Statement:
     """A schedule starts the state machine."""
-    return {
-        "Sid": "Start",
-        "Effect": "Allow",
-        "Action": ["states:StartExecution"],
-        "Resource": [machine_arn],
-    }
+    return _allow("Start", ["states:StartExecution"], [machine_arn])
 
 
 def tls_only(bucket_arn: str) -> str:

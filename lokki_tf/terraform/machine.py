@@ -72,13 +72,18 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
 
 def _map_statements(pipeline: PipelineConstruct) -> list[iam.Statement]:
     """What Distributed Maps need; ARNs from names, since references would be a circle."""
-    labels = pipeline.plan.machine.labels
-    if not labels:
+    machine = pipeline.plan.machine
+    if not machine.labels:
         return []
     name = pipeline.plan.definition.name
     states = f"arn:{pipeline.partition}:states:{pipeline.region}:{pipeline.account}"
     return [
-        *iam.run_maps(f"{states}:stateMachine:{name}", f"{states}:execution:{name}", labels),
+        *iam.run_maps(
+            f"{states}:stateMachine:{name}",
+            f"{states}:execution:{name}",
+            machine.labels,
+            machine.outer_labels,
+        ),
         iam.exchange_objects([pipeline.objects("runs/*")]),
     ]
 
