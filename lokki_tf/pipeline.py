@@ -154,7 +154,7 @@ class Pipeline:
 
         findings = Findings(self.early_findings())
         with _noted(findings):
-            for package in package_steps(self.graph, template_file).values():
+            for package in package_steps(self.definition, template_file).values():
                 findings += package.findings
         with _noted(findings):
             machine = compile_machine(self.definition, main_module())

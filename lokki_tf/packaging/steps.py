@@ -17,25 +17,27 @@ from .template import read_template
 from .where import of_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from lokki_tf.model import Binding, Graph, Node, Step
+    from lokki_tf.model import Binding, Definition, Graph, Step
 
 
-def package_steps(graph: Graph, template_file: str | Path | None = None) -> dict[Step, Package]:
-    """Packs every step of a graph.
+def package_steps(
+    definition: Definition, template_file: str | Path | None = None
+) -> dict[Step, Package]:
+    """Packs every step of a pipeline.
 
     Args:
-        graph: Tells which steps' results, and which literals, may arrive where.
+        definition: Tells which steps' results, and which literals, may arrive where.
         template_file: A Lambda template instead of the default one.
 
     Raises:
         TemplateError: If the template cannot be read.
     """
     template = read_template(str(template_file)) if template_file is not None else None
-    cuts = {step: cut(step) for step in graph.steps}
-    arriving = _arriving(graph, cuts)
+    cuts = {step: cut(step) for step in definition.graph.steps}
+    arriving = _arriving(definition, cuts)
     return {
         step: package(one, carried=[o for o in arriving[step] if o is not one], template=template)
         for step, one in cuts.items()
@@ -46,10 +48,16 @@ Makers = dict[int, Cut]
 """Cuts by identity: they hold mappings, so they have no hash."""
 
 
-def _arriving(graph: Graph, cuts: dict[Step, Cut]) -> dict[Step, list[Cut]]:
+def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, list[Cut]]:
     """For each step, what makes values that, or parts of which, may reach one of its nodes."""
+    graph = definition.graph
     arriving: dict[Step, Makers] = {step: {} for step in graph.steps}
-    _follow(graph, {}, cuts, arriving)
+    entering: Makers = {}
+    classes = _classes([one.default for one in definition.parameters])
+    if classes:
+        of_defaults = cut_classes(graph.steps[0], classes)
+        entering[id(of_defaults)] = of_defaults
+    _follow(graph, entering, cuts, arriving)
     return {step: list(found.values()) for step, found in arriving.items()}
 
 
@@ -66,7 +74,7 @@ def _follow(
             elif isinstance(leaf, Item | Parameter):
                 found |= entering
         taker = next(node.body.walk()) if isinstance(node, Map) else node
-        classes = _classes_of_literals(node)
+        classes = _classes([value for one in node.bindings for value in _literals(one)])
         if classes:
             of_literals = cut_classes(taker.step, classes, cuts[taker.step].data)
             found[id(of_literals)] = of_literals
@@ -79,10 +87,10 @@ def _follow(
     return {key: one for name in graph.terminals for key, one in makers[name].items()}
 
 
-def _classes_of_literals(node: Node | Map) -> list[type]:
-    """The user's classes of which a node's literals hold instances."""
+def _classes(values: Iterable[Any]) -> list[type]:
+    """The user's classes of which values hold instances."""
     found: dict[type, None] = {}
-    for value in (value for binding in node.bindings for value in _literals(binding)):
+    for value in values:
         if json_text(value) is None:
             found.update(dict.fromkeys(_classes_in(value)))
     return sorted(found, key=lambda one: (one.__module__, one.__qualname__))

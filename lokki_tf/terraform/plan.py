@@ -88,7 +88,7 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
         TemplateError: If the template cannot be filled.
     """
     machine = compile_machine(definition, main_module())
-    packages = package_steps(definition.graph, template_file)
+    packages = package_steps(definition, template_file)
     declared = {
         step: one for one, steps in package_sets(definition.graph.steps).items() for step in steps
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from library import Box, described, echo, listing
+from library import Box, described, echo, listing, pair
 from strategies import same
 
 from lokki_tf import Pipeline, RetryConfig, flow, step
@@ -65,6 +65,17 @@ def test_items_beyond_a_state_agree(deployment: Deployment) -> None:
     pipeline = Pipeline("large", steps=[large(300_000, 5).map(echo).agg(echo)])
     there = deployment.run(pipeline)
     assert there == {"echo_2": [str(n) * 300_000 for n in range(5)]}
+
+
+@flow
+def with_default(box: Any = Box(3)):  # noqa: B008  # a default that is an instance is the point
+    return numbers(2).map(odd).agg(listing).next(pair, second=box)
+
+
+def test_instances_as_defaults_of_parameters_arrive(deployment: Deployment) -> None:
+    """A default that is an instance of a class of the user's reaches the steps that take it."""
+    here, there = with_default.local_run().result, deployment.run(with_default)["pair"]
+    assert same(here, there)
 
 
 @pytest.mark.parametrize("mode", ["distributed", "inline"])
