@@ -390,7 +390,7 @@ def test_files_of_classes_follow_their_instances(bench):
     folder = bench.write(text)
     with bench.loaded(folder, main=True) as names:
         upstream, own = cut(names["load"].step), cut(names["f"].step)
-        of_literals = cut_classes(own.step, [names["Table"]], upstream.data)
+        of_literals = cut_classes(upstream.step, [names["Table"]], upstream.data)
     made = package(own, carried=[upstream])
     assert made.data == {"rows.bin", "other.txt"}
     assert of_literals.class_data == upstream.data
