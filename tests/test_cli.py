@@ -162,6 +162,7 @@ def test_graph_draws(tmp_path: Path) -> None:
     """Mermaid unless Graphviz is asked for."""
     assert "n0 --> n1" in command(tmp_path, GOOD, "graph").stdout
     assert '"load" -> "total"' in command(tmp_path, GOOD, "graph", "--format", "dot").stdout
+    assert command(tmp_path, GOOD, "graph", "--format", "svg").stdout.startswith("<svg")
 
 
 def test_help_teaches(tmp_path: Path) -> None:

@@ -189,13 +189,14 @@ def _graph(pipeline: Pipeline) -> click.Command:
     @click.option(
         "--format",
         "form",
-        type=click.Choice(["mermaid", "dot"]),
+        type=click.Choice(["mermaid", "dot", "svg"]),
         default="mermaid",
         show_default=True,
     )
     def graph(form: str) -> None:
-        """Print the graph, for Mermaid or Graphviz."""
-        click.echo(pipeline.to_dot() if form == "dot" else pipeline.to_mermaid(), nl=False)
+        """Print the graph, for Mermaid or Graphviz, or as a picture."""
+        draw = {"mermaid": pipeline.to_mermaid, "dot": pipeline.to_dot, "svg": pipeline.to_svg}
+        click.echo(draw[form](), nl=False)
 
     return graph
 
