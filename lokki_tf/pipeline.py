@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import build_flow, build_graph, checked, shown
+from lokki_tf.authoring import build_flow, build_graph, checked
+from lokki_tf.authoring.options import texts_by_name
 from lokki_tf.authoring.places import calling_place, place_of
 from lokki_tf.checks import check_definition
-from lokki_tf.errors import BindingError, DefinitionError, LokkiError
-from lokki_tf.model import Definition, Finding, Graph, raise_errors
+from lokki_tf.errors import BindingError, DefinitionError, LokkiError, OptionError
+from lokki_tf.model import Definition, Finding, Graph, raise_errors, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from lokki_tf.config import Config
     from lokki_tf.drawing import Findings
+    from lokki_tf.errors import Place
     from lokki_tf.local import Event, Run
     from lokki_tf.model import PackageSet
     from lokki_tf.terraform.synth import Synthesized
@@ -50,8 +53,9 @@ class Pipeline:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         graph = build_graph(steps if steps is not None else ())
+        place = calling_place()
         self._definition = Definition(
-            name, graph, schedule, description, dict(tags or {}), calling_place()
+            name, graph, schedule, *_described(description, tags, place), place
         )
         raise_errors(self.early_findings())
 
@@ -110,7 +114,14 @@ class Pipeline:
         from lokki_tf.local import run
         from lokki_tf.reporting import heard
 
-        definition, given = self.definition, dict(parameters or {})
+        definition = self.definition
+        if parameters is not None and not isinstance(parameters, Mapping):
+            raise BindingError(
+                f"parameters are a dict by name, and {parameters!r} is none",
+                place=calling_place(),
+                remedy='write local_run({"name": value})',
+            )
+        given = dict(parameters or {})
         checked(definition.parameters, given, definition.name)
         return run(
             definition,
@@ -239,6 +250,13 @@ def _noted(findings: list[Finding]) -> Iterator[None]:
         findings.append(Finding("plan", error.message, error.place, error.remedy, error=kind))
 
 
+def _described(description: Any, tags: Any, place: Place) -> tuple[str | None, Mapping[str, str]]:
+    """Description and tags, if they are a string and a dict of strings."""
+    if description is not None and not isinstance(description, str):
+        raise OptionError(f"description={description!r} is no string", place=place)
+    return description, texts_by_name("tags", {} if tags is None else tags, place)
+
+
 class FlowPipeline(Pipeline):
     """A pipeline that a function under ``@flow`` writes; its parameters are the run's.
 
@@ -263,14 +281,21 @@ class FlowPipeline(Pipeline):
         tags: Mapping[str, str] | None = None,
         given: Mapping[str, Any] | None = None,
     ) -> None:
+        if not inspect.isfunction(function):
+            raise BindingError(
+                f"@flow stands on {function!r}, which is no function",
+                place=calling_place(),
+                remedy="decorate a function that returns a chain",
+            )
         functools.update_wrapper(self, function)
         self._function = function
         first_line = (function.__doc__ or "").strip().partition("\n")[0]
+        description, tags = _described(description or first_line or None, tags, calling_place())
         self._options: dict[str, Any] = {
             "name": name or function.__name__.replace("_", "-"),
             "schedule": schedule,
-            "description": description or first_line or None,
-            "tags": dict(tags or {}),
+            "description": description,
+            "tags": tags,
         }
         self._given = dict(given or {})
         self._built: tuple[tuple[int, ...], Definition] | None = None
@@ -283,13 +308,26 @@ class FlowPipeline(Pipeline):
         seen = tuple(id(names.get(name)) for name in self._function.__code__.co_names)
         if self._built is None or self._built[0] != seen:
             ends, parameters = build_flow(self._function, self._given)
-            graph = build_graph(ends)
+            graph = self._graph(ends)
             made = Definition(
                 graph=graph, place=place_of(self._function), parameters=parameters, **self._options
             )
             raise_errors(check_definition(made))
             self._built = (seen, made)
         return self._built[1]
+
+    def _graph(self, ends: list[Any]) -> Graph:
+        try:
+            return build_graph(ends)
+        except BindingError as error:
+            if not error.message.startswith("steps holds"):
+                raise
+            raise BindingError(
+                f"flow {self._function.__name__!r} returns something that is no chain: "
+                + error.message.removeprefix("steps holds "),
+                place=place_of(self._function),
+                remedy="return the chain itself: return load().map(process).agg(total)",
+            ) from None
 
     def __call__(self, *args: Any, **kwargs: Any) -> FlowPipeline:
         """The same flow with other values for its parameters.
@@ -303,7 +341,7 @@ class FlowPipeline(Pipeline):
             raise BindingError(
                 f"flow {self._function.__name__!r} cannot be called so: {error}",
                 place=calling_place(),
-                remedy=f"its signature is {shown(self.definition.parameters, self.name)}",
+                remedy=f"its signature is {signature(self.definition.parameters, self.name)}",
             ) from None
         given = {**self._given, **bound.arguments}
         flow = FlowPipeline(self._function, **self._options, given=given)

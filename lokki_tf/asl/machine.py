@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
-from lokki_tf.model import Map, Output
+from lokki_tf.model import Map, Output, signature
 from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
@@ -211,6 +211,7 @@ class _Compiler:
         if looks_up_parameters(payload):
             given = "$$.Execution.Input" if around is None else f"{_shared(around)}.given"
             sent["given.$"] = given
+            sent["flow"] = self._flow()
         if node.name in self.layouts:
             sent["items"] = self.layouts[node.name]
         sent |= self._inline(node, scope)
@@ -224,6 +225,14 @@ class _Compiler:
                 "Payload": sent,
             },
             "Retry": retriers(node.retry),
+        }
+
+    def _flow(self) -> dict[str, Any]:
+        """What the flow knows, for the error about what it does not."""
+        parameters = self.source.parameters
+        return {
+            "names": [one.name for one in parameters],
+            "signature": signature(parameters, self.source.name),
         }
 
     def _inline(self, node: Node, scope: Scope) -> dict[str, Any]:

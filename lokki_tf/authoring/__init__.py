@@ -2,7 +2,7 @@
 
 from .builder import build_graph
 from .calls import Call, Chain
-from .flows import build_flow, checked, shown, with_values
+from .flows import build_flow, checked, with_values
 from .step import StepFunction, step
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "build_flow",
     "build_graph",
     "checked",
-    "shown",
     "step",
     "with_values",
 ]

@@ -26,6 +26,9 @@ _CONTAINERS: dict[type, Any] = {
 }
 
 
+_WALKED = (list, tuple, set, frozenset, dict)
+
+
 def argument(value: Any, place: Place) -> Argument:
     """A value as an argument: a placeholder, a container of some, or a literal.
 
@@ -34,7 +37,8 @@ def argument(value: Any, place: Place) -> Argument:
         place: Where, for the error.
 
     Raises:
-        BindingError: If it is a step that was not called.
+        BindingError: If it is a step that was not called, or holds a placeholder where none
+            can be filled in.
     """
     if isinstance(value, Placeholder):
         placeholder: Placeholder = closed(value)
@@ -45,9 +49,17 @@ def argument(value: Any, place: Place) -> Argument:
             place=place,
             remedy=f"call it: {value.__name__}(…)",
         )
-    if type(value) in _CONTAINERS and _holds_placeholder(value):
+    if not isinstance(value, _WALKED) or not _holds_placeholder(value, place):
+        return Literal(value)
+    try:
         return _group(value, place)
-    return Literal(value)
+    except RecursionError:
+        raise BindingError(
+            "a result stands in lists and dicts that are nested too deep, or in one that holds "
+            "itself",
+            place=place,
+            remedy="hand over something flatter, and nest it inside a step",
+        ) from None
 
 
 def closed(value: Any) -> Any:
@@ -56,20 +68,30 @@ def closed(value: Any) -> Any:
     return close() if close is not None else value
 
 
-def _holds_placeholder(value: Any) -> bool:
-    waiting, seen = [value], set()
+def _holds_placeholder(value: Any, place: Place) -> bool:
+    waiting, seen, found = [value], set(), False
     while waiting:
         current = waiting.pop()
         if id(current) in seen:  # a container may hold itself
             continue
         seen.add(id(current))
-        members = current.values() if type(current) is dict else current
-        for member in members:
-            if isinstance(member, Placeholder) or getattr(member, "__lokki_step__", False):
-                return True
-            if type(member) in _CONTAINERS:
-                waiting.append(member)
-    return False
+        members = list(current.values()) if isinstance(current, dict) else list(current)
+        within = any(map(_stands_for_result, members))
+        keys = isinstance(current, dict) and any(map(_stands_for_result, current))
+        if keys or (within and type(current) not in _CONTAINERS):
+            what = "as a key of a dict" if keys else f"inside a {type(current).__name__}"
+            raise BindingError(
+                f"a result of a step stands {what}, where it cannot be filled in",
+                place=place,
+                remedy="hand it over in a list, tuple, set or dict, and build the rest in a step",
+            )
+        found = found or within
+        waiting.extend(member for member in members if isinstance(member, _WALKED))
+    return found
+
+
+def _stands_for_result(value: Any) -> bool:
+    return isinstance(value, Placeholder) or getattr(value, "__lokki_step__", False) is True
 
 
 def _group(value: Any, place: Place) -> Group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from lokki_tf.errors import BindingError
+from lokki_tf.errors import BindingError, CycleError
 from lokki_tf.model import (
     Binding,
     Graph,
@@ -99,7 +99,11 @@ class _Builder:
             if one._home is home:
                 name = self.names[one]
                 nodes[name] = self._map(one) if isinstance(one, MapCall) else self._node(one)
-        order = topological_order({name: node.predecessors for name, node in nodes.items()})
+        try:
+            order = topological_order({name: node.predecessors for name, node in nodes.items()})
+        except CycleError as error:
+            first = next(one for one in self.made if self.names[one] in error.message)
+            raise CycleError(error.message, place=first._place, remedy=error.remedy) from None
         return Graph(tuple(nodes[name] for name in order))
 
     def _node(self, call: Call) -> Node:

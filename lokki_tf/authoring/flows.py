@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import types
 import typing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import REQUIRED, FlowParameter
+from lokki_tf.model import REQUIRED, FlowParameter, signature
 
 from .placeholders import FlowArgument
-from .places import place_of
+from .places import calling_place, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,9 +72,9 @@ def build_flow(
         BindingError: If it returns no steps, or ``given`` does not fit its signature.
     """
     building = Building(place_of(function))
-    signature = inspect.signature(function)
+    own = inspect.signature(function)
     hints = _hints(function)
-    for name, parameter in signature.parameters.items():
+    for name, parameter in own.parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise BindingError(
                 f"flow {function.__name__!r} takes {parameter}, and a flow's parameters are named",
@@ -82,10 +83,17 @@ def build_flow(
             )
         default = REQUIRED if parameter.default is parameter.empty else parameter.default
         kind = kind_of(hints.get(name, parameter.annotation), parameter.default)
-        building.parameters[name] = FlowParameter(name, kind, default)
+        made = FlowParameter(name, kind, default)
+        if default is not REQUIRED and not _is_of_kind(default, made):
+            raise BindingError(
+                f"flow {function.__name__!r}: the default {name}={default!r} is no {kind.__name__}",
+                place=building.place,
+                remedy="let annotation and default agree",
+            )
+        building.parameters[name] = made
     token = _current.set(building)
     try:
-        result = function(**{name: building.argument(name) for name in signature.parameters})
+        result = function(**{name: building.argument(name) for name in own.parameters})
     finally:
         _current.reset(token)
     if result is None:
@@ -111,6 +119,9 @@ def kind_of(annotation: Any, default: Any) -> Any:
     if annotation is inspect.Parameter.empty:
         annotation = Any if default in (None, inspect.Parameter.empty) else type(default)
     origin = typing.get_origin(annotation) or annotation
+    if origin in (typing.Union, types.UnionType):
+        others = [one for one in typing.get_args(annotation) if one is not type(None)]
+        return kind_of(others[0], default) if len(others) == 1 else Any
     return origin if origin in _KINDS else Any
 
 
@@ -139,25 +150,23 @@ def checked(parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], flo
     Raises:
         BindingError: With the flow's signature.
     """
-    from lokki_tf.runtime.parameters import fits
-
-    kinds = {one.name: one.kind for one in parameters}
+    known = {one.name: one for one in parameters}
     for name, value in given.items():
-        if name not in kinds:
+        if name not in known:
             problem = f"flow {flow!r} has no parameter {name!r}"
-        elif isinstance(kinds[name], type) and not fits(value, kinds[name].__name__):
-            problem = f"{name}={value!r} is no {kinds[name].__name__}"
+        elif not _is_of_kind(value, known[name]):
+            problem = f"{name}={value!r} is no {known[name].kind.__name__}"
         else:
             continue
-        raise BindingError(problem, remedy=f"its signature is {shown(parameters, flow)}")
+        raise BindingError(
+            problem, place=calling_place(), remedy=f"its signature is {signature(parameters, flow)}"
+        )
 
 
-def shown(parameters: tuple[FlowParameter, ...], flow: str) -> str:
-    """A flow's signature as a person writes it."""
-    listed = [
-        one.name
-        + (f": {one.kind.__name__}" if isinstance(one.kind, type) else "")
-        + ("" if one.default is REQUIRED else f" = {one.default!r}")
-        for one in parameters
-    ]
-    return f"{flow}({', '.join(listed)})"
+def _is_of_kind(value: Any, parameter: FlowParameter) -> bool:
+    """Whether a parameter takes a value; where ``None`` is the default, it is a value too."""
+    from lokki_tf.runtime.parameters import fits
+
+    if not isinstance(parameter.kind, type) or (value is None and parameter.default is None):
+        return True
+    return fits(value, parameter.kind.__name__)

@@ -48,6 +48,14 @@ def map_options(given: dict[str, Any], place: Place) -> MapOptions:
         raise OptionError(
             f"tolerated_failure_percentage={share!r}: it is a number from 0 to 100", place=place
         )
+    tolerated = (options.tolerated_failure_percentage, options.tolerated_failure_count)
+    if options.batch_size > 1 and any(value is not None for value in tolerated):
+        raise OptionError(
+            "batch_size and tolerated failures do not go together: an item that fails takes its "
+            "batch with it",
+            place=place,
+            remedy="leave one out, or let the step catch its errors and return what went wrong",
+        )
     if options.mode == "inline":
         _refuse_distributed_only(options, place)
     return options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from os import PathLike, fspath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,20 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
         OptionError: If one has the wrong type, both ``retry`` and ``retry_count`` stand, or
             the file of the requirements cannot be read.
     """
+    known = {*(field.name for field in fields(StepOptions)), "retry_count"} - {"given"}
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            raise OptionError(
+                f"@step has no option {name!r}",
+                place=place,
+                remedy=f"did you mean {near[0]!r}?"
+                if near
+                else f"it has {', '.join(sorted(known))}",
+            )
     values = {name: value for name, value in given.items() if value is not None}
+    if not isinstance(values.get("description", ""), str):
+        raise OptionError(f"description={values['description']!r} is no string", place=place)
     count = values.pop("retry_count", None)
     if count is not None and "retry" in values:
         raise OptionError(
@@ -52,7 +66,7 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
             values[name] = _texts(name, values[name], place)
     for name in _MAPPINGS:
         if name in values:
-            values[name] = _texts_by_name(name, values[name], place)
+            values[name] = texts_by_name(name, values[name], place)
     # An empty policy grants nothing, so there is nothing to attach.
     if "policies" in values:
         values["policies"] = tuple(text for text in values["policies"] if text.strip())
@@ -113,7 +127,12 @@ def _paths(name: str, value: Any, place: Place) -> tuple[str, ...]:
     return texts
 
 
-def _texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
+def texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
+    """A dict of strings, as it is.
+
+    Raises:
+        OptionError: If it is something else.
+    """
     if not isinstance(value, Mapping) or not all(
         isinstance(key, str) and isinstance(text, str) for key, text in value.items()
     ):

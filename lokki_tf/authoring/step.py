@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from weakref import WeakSet
 
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Step
@@ -30,6 +33,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_STEP_CODE: WeakSet[CodeType] = WeakSet()
+"""The code of all steps, by which a running one is known."""
+
+
+def _inside_step() -> bool:
+    """Whether the caller runs inside a step: then a step's call is a plain call."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code in _STEP_CODE:
+            return True
+        frame = frame.f_back
+    return False
+
+
 class StepFunction(Generic[P, R]):
     """A function that stands as a step. Calling it gives a node and changes nothing."""
 
@@ -39,8 +56,11 @@ class StepFunction(Generic[P, R]):
     def __init__(self, step: Step) -> None:
         functools.update_wrapper(self, step.function)
         self.step = step
+        code = getattr(step.function, "__code__", None)
+        if code is not None:
+            _STEP_CODE.add(code)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """A node that runs the step with these arguments.
 
         Args:
@@ -49,11 +69,14 @@ class StepFunction(Generic[P, R]):
 
         Returns:
             A :class:`Call`; to type checkers it is what the function returns, so that
-            they check what is handed on.
+            they check what is handed on. Inside a running step, the function's own result.
 
         Raises:
             BindingError: If an argument is missing, unknown or given twice.
         """
+        if _inside_step():
+            # As in Lambda, where the name means the plain function.
+            return cast("R", self.step.function(*args, **kwargs))
         return cast("R", self._called(args, kwargs, calling_place(), None))
 
     def _called(

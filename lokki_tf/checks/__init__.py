@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import lambda_limits, names, policies, requirements, retry, runtimes, schedule
+from . import lambda_limits, names, policies, requirements, retry, runtimes, schedule, tags
 from .machine import check_machine
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     requirements.check,
     retry.check,
     schedule.check,
+    tags.check,
 )
 
 

@@ -25,8 +25,18 @@ _ALLOWED = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 def check(definition: Definition) -> Iterator[Finding]:
     """The pipeline's and the steps' names."""
     yield from _name("pipeline", definition.name, definition.place)
+    seen: dict[str, str] = {}
     for step in definition.graph.steps:
         yield from _name("step", step.name, step.place)
+        other = seen.setdefault(str(step.name).lower(), step.name)
+        if other != step.name:
+            yield Finding(
+                "name",
+                f"steps {other!r} and {step.name!r} differ in case alone, which IAM does not see",
+                step.place,
+                "give one a name of its own",
+                error=NamingError,
+            )
 
 
 def _name(what: str, name: object, place: Place | None) -> Iterator[Finding]:

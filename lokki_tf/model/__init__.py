@@ -14,6 +14,7 @@ from .graph import (
     MapOptions,
     Node,
     generations,
+    signature,
     topological_order,
 )
 from .names import shortened
@@ -46,5 +47,6 @@ __all__ = [
     "package_sets",
     "raise_errors",
     "shortened",
+    "signature",
     "topological_order",
 ]

@@ -180,6 +180,23 @@ class FlowParameter:
     default: Any = REQUIRED
 
 
+def signature(parameters: tuple[FlowParameter, ...], flow: str) -> str:
+    """A flow's signature as a person writes it."""
+    listed = [
+        one.name
+        + (f": {one.kind.__name__}" if isinstance(one.kind, type) else "")
+        + ("" if one.default is REQUIRED else f" = {_shown(one.default)}")
+        for one in parameters
+    ]
+    return f"{flow}({', '.join(listed)})"
+
+
+def _shown(default: Any) -> str:
+    """A default as it is written, if that is short and the same in every run."""
+    plain = default is None or isinstance(default, str | int | float)
+    return repr(default) if plain and len(repr(default)) <= 40 else "…"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Definition:
     """A whole pipeline.

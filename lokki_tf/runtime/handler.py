@@ -13,7 +13,8 @@ and gets the envelope of the result. All but the first four may be left out:
 - ``retry``: full names of the exceptions that the state machine retries;
 - ``main``: the name under which the zip holds what was ``__main__`` where the pipeline was
   written;
-- ``given``: the execution's input, where flow parameters are looked up;
+- ``given``: the execution's input, where flow parameters are looked up, and ``flow``: their
+  names and the flow's signature;
 - ``place``: inside a map, the item's own folder; a list for a batch of items, whose envelopes
   ``{"batch": [envelope, …]}`` then stand in its order;
 - ``items``: how the result is to be laid out for a map, ``{"inline": bytes}`` an item for the
@@ -27,7 +28,7 @@ from __future__ import annotations
 from .call import call
 from .envelope import holds, pack, references, unpack
 from .log import StepLog
-from .parameters import filled
+from .parameters import filled, refuse_strangers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ def arguments(event: dict[str, Any], batch: int = 0) -> tuple[list[Any], dict[st
     envelopes = [by_position[str(index)] for index in range(len(by_position))]
     by_name = event.get("kwargs", {})
     given = event.get("given")
+    if "flow" in event:
+        refuse_strangers(given, event["flow"])
     known = [filled(one, given, batch) for one in (*envelopes, *by_name.values())]
     objects: dict[str, bytes] = {}
     if any(holds(one, ("map", "gathered", "ref")) for one in known):

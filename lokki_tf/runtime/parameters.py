@@ -16,6 +16,26 @@ KINDS = {
 }  # fmt: skip
 
 
+def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
+    """Refuses an execution's input that is no object, or has what the flow does not know.
+
+    Args:
+        given: The execution's input.
+        flow: ``names`` of the flow's parameters, and its ``signature``.
+
+    Raises:
+        TypeError: If it is no object.
+        ValueError: If it has an unknown name.
+    """
+    if not isinstance(given, dict):
+        raise TypeError(f"the execution's input is no object; the flow is {flow['signature']}")
+    unknown = [name for name in given if name not in flow["names"]]
+    if unknown:
+        raise ValueError(
+            f"the execution's input has {unknown[0]!r}; the flow is {flow['signature']}"
+        )
+
+
 def filled(envelope: Envelope, given: Mapping[str, Any] | None, batch: int) -> Envelope:
     """The envelope with parameters and this item's part of a batch in their places.
 
@@ -45,6 +65,8 @@ def _parameter(envelope: Envelope, given: Mapping[str, Any]) -> Envelope:
             raise ValueError(f"the execution's input lacks {name!r}, which the flow requires")
         default: Envelope = envelope["default"]
         return default
+    if given[name] is None and envelope.get("default") == {"value": None}:
+        return {"value": None}
     if not fits(given[name], kind):
         raise TypeError(f"{name!r} is {given[name]!r} in the execution's input, and no {kind}")
     return {"value": given[name]}

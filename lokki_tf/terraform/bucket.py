@@ -29,6 +29,15 @@ from . import iam
 if TYPE_CHECKING:
     from constructs import Construct
 
+BUCKET_PARTS = (
+    "bucket_encryption",
+    "bucket_lifecycle",
+    "bucket_ownership",
+    "bucket_policy",
+    "bucket_public_access",
+    "bucket_versioning",
+)
+"""Ids of what belongs to the bucket."""
 RUN_DATA_DAYS = 90  # Step Functions forgets an execution after 90 days as well
 OLD_VERSION_DAYS = 30
 

@@ -28,7 +28,7 @@ from lokki_tf.model import raise_errors, shortened  # noqa: E402
 from lokki_tf.model.names import digest, unique  # noqa: E402
 from lokki_tf.packaging import LayerBuilder  # noqa: E402
 
-from .bucket import artifact_bucket, given_bucket  # noqa: E402
+from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket  # noqa: E402
 from .files import write_stack_files  # noqa: E402
 from .functions import add_function  # noqa: E402
 from .layers import add_layers, build_layers  # noqa: E402
@@ -112,7 +112,8 @@ class PipelineConstruct(Construct):
         layers = build_layers(plan, layer_builder or LayerBuilder(locks=place))
         super().__init__(scope, id)
         self.plan = plan
-        self._ids: set[str] = set()
+        # What the pipeline itself has; a step of such a name gets another id.
+        self._ids = {"Default", "bucket", *BUCKET_PARTS}
         self._tags = {key: escaped(text) for key, text in plan.definition.tags.items()}
         self._files = f"${{path.module}}/{folder}/" if folder else "${path.module}/"
         self._read_account()
@@ -159,10 +160,18 @@ class PipelineConstruct(Construct):
         """The ARN of objects of the bucket that belong to this pipeline."""
         return f"{self.bucket.arn}/{self.prefix}{path}"
 
-    def role(self, name: str, trusted: str, tags: dict[str, str]) -> IamRole:
-        """A role that one AWS service may take."""
+    def role(self, name: str, trusted: str, tags: dict[str, str], *, of: str = ".") -> IamRole:
+        """A role that one AWS service may take.
+
+        Args:
+            name: Its id; also names it, behind the pipeline's name.
+            trusted: Its trust policy.
+            tags: Its tags.
+            of: What joins the names: a step's has ``-``, the pipeline's own a dot, which no
+                step's name can have.
+        """
         # Roles are the account's and not the region's, and a pipeline may stand in several.
-        stem = shortened(f"{self.plan.definition.name}-{name}", ROLE_NAME_LENGTH - 16)
+        stem = shortened(f"{self.plan.definition.name}{of}{name}", ROLE_NAME_LENGTH - 16)
         return IamRole(
             self,
             self.resource_id(name),

@@ -36,7 +36,7 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
         tags=tags,
     )
     logs = pipeline.log_group(f"{step.name}_logs", f"/aws/lambda/{function.name}", tags)
-    role = pipeline.role(f"{step.name}_role", iam.trust("lambda.amazonaws.com"), tags)
+    role = pipeline.role(f"{step.name}_role", iam.trust("lambda.amazonaws.com"), tags, of="-")
     statements = [
         iam.write_logs(logs.arn),
         iam.write_objects([pipeline.objects("runs/*")]),

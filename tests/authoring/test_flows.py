@@ -109,7 +109,7 @@ def test_parameters_have_types_and_defaults() -> None:
     assert found == {
         "a": (int, REQUIRED),
         "b": (float, 2.5),
-        "c": (Any, None),
+        "c": (list, None),
         "d": (bool, False),
         "e": (str, "x"),
         "f": (Any, None),
@@ -177,7 +177,8 @@ def test_retries_stand_at_a_call_or_at_a_link() -> None:
     [
         {"mode": "parallel"}, {"concurrency_limit": 0}, {"batch_size": 0}, {"batch_size": 2.5},
         {"tolerated_failure_percentage": 101}, {"tolerated_failure_count": -1},
-        {"mode": "inline", "batch_size": 2}, {"mode": "inline", "tolerated_failure_count": 1},
+        {"batch_size": 2, "tolerated_failure_count": 1}, {"mode": "inline", "batch_size": 2},
+        {"mode": "inline", "tolerated_failure_count": 1},
     ],
     ids=str,
 )  # fmt: skip

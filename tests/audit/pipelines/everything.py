@@ -52,13 +52,14 @@ counts = [count(rows), count(cleaned, kinds={"a", "b", "c", "d"}), {"x": count([
 last = together(rows, counts, "x" * 5_000, "${x}", {"a.$": "$"})
 inner = rows.map(split, concurrency_limit=5).map(double).agg(count)
 mapped = inner.next(double).agg(together, tolerated=1)
-batched = rows.map(double, batch_size=50, tolerated_failure_percentage=10).agg(together)
+batched = rows.map(double, batch_size=50).agg(together)
+tolerant = rows.map(double, tolerated_failure_percentage=12.5).agg(together)
 small = rows.map(double, mode="inline").agg(together)
 done = notify()
 done.after(last)
 pipe = Pipeline(
     "everything",
-    steps=[done, count(load("2024-01-02")), mapped, batched, small],
+    steps=[done, count(load("2024-01-02")), mapped, batched, tolerant, small],
     schedule="cron(0 6 1 * ? *)",
     description="All that there is",
     tags={"stage": "audit"},
