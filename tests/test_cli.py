@@ -170,3 +170,52 @@ def test_help_teaches(tmp_path: Path) -> None:
     for args in ([], ["--help"], ["-h"]):
         done = command(tmp_path, GOOD, *args)
         assert "terraform init && terraform apply" in done.stdout + done.stderr
+
+
+FLOW = """
+from lokki_tf import flow, main, step
+
+@step
+def show(*values):
+    return list(values)
+
+@flow
+def shown(limit: int, names: list[str] = ["a"], dry_run: bool = False, executor="x", more=None):
+    return show(limit, names, dry_run, executor, more)
+
+main(shown)
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "result"),
+    [
+        (["--limit", "5"], [5, ["a"], False, "x", None]),
+        (["--limit", "5", "--names", "b,2", "--dry-run"], [5, ["b", 2], True, "x", None]),
+        (["--limit", "5", "--dry_run", "no", "--more", "{}"], [5, ["a"], False, "x", {}]),
+        (["--limit", "5", "--executor", "y"], [5, ["a"], False, "y", None]),
+    ],
+    ids=["default", "flag and list", "false and JSON", "named like an option of run"],
+)
+def test_parameters_of_a_flow_are_options(
+    tmp_path: Path, args: list[str], result: list[object]
+) -> None:
+    """Each parameter is an option of its type; one of run's own of that name gives way."""
+    done = command(tmp_path, FLOW, "run", "--quiet", *args)
+    assert json.loads(done.stdout) == result, done.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["--limit", "x"], ["--limit", "1", "--dry-run", "maybe"]])
+def test_parameters_that_do_not_fit_are_wrong_use(tmp_path: Path, args: list[str]) -> None:
+    """A missing or mistyped parameter is told, with exit code 2."""
+    done = command(tmp_path, FLOW, "run", *args)
+    assert done.returncode == 2
+    assert "--limit" in done.stderr or "--dry-run" in done.stderr
+
+
+@pytest.mark.parametrize("result", ["'\\ud800'", "10 ** 5000", "type('X', (), {'__repr__': 1})()"])
+def test_a_result_that_cannot_be_printed_costs_nothing(tmp_path: Path, result: str) -> None:
+    """A result that no terminal can show is shown as far as it can be; the run was good."""
+    done = command(tmp_path, GOOD.replace("sum(rows)", result), "run", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import traceback
 from contextlib import contextmanager, nullcontext
@@ -21,7 +22,7 @@ from lokki_tf.pipeline import Pipeline
 from lokki_tf.reporting import LogLevel
 from lokki_tf.runtime.envelope import json_text
 
-from .parameters import parameter_options
+from .parameters import taken, with_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -96,17 +97,17 @@ def _run(pipeline: Pipeline) -> click.Command:
         help="Write a log from this level on.",
     )
     def run(
-        executor: str,
-        max_workers: int | None,
-        strict: bool,
-        as_json: bool,
-        quiet: bool,
-        log_format: str | None,
-        log_level: str | None,
+        executor: str = "thread",
+        max_workers: int | None = None,
+        strict: bool = False,
+        as_json: bool = False,
+        quiet: bool = False,
+        log_format: str | None = None,
+        log_level: str | None = None,
         **given: Any,
     ) -> None:
         """Run the pipeline here; print its result alone on stdout."""
-        parameters = {name: value for name, value in given.items() if value is not None}
+        parameters = taken(given)
         live = executor == "thread"
         reports = nullcontext() if quiet else _reports(pipeline, log_format, log_level, live)
         try:
@@ -122,11 +123,10 @@ def _run(pipeline: Pipeline) -> click.Command:
             if error.__cause__ is not None:
                 traceback.print_exception(error.__cause__, file=sys.stderr)
             raise
-        click.echo(_shown(result, as_json))
+        # Whatever the result holds, the pipeline is done: what cannot be printed is escaped.
+        click.echo(_shown(result, as_json).encode(errors="backslashreplace"))
 
-    options = parameter_options(pipeline.definition.parameters)
-    names = {option.name for option in options}
-    run.params = [*options, *(one for one in run.params if one.name not in names)]
+    with_parameters(run, pipeline.definition.parameters)
     return run
 
 
@@ -177,7 +177,7 @@ def _synth(pipeline: Pipeline) -> click.Command:
         layers = f"{_count(made.layers, 'layer')}, " if made.layers else ""
         click.echo(
             f"{pipeline.name}: {_count(made.functions, 'function')}, {layers}one state machine\n"
-            f"Next:\n  cd {_shortest(made.folder)}\n  terraform init && terraform apply",
+            f"Next:\n  cd {_quoted(made.folder)}\n  terraform init && terraform apply",
             err=True,
         )
 
@@ -251,12 +251,15 @@ def _shown(result: Any, as_json: bool) -> str:
     """A string as it is, what JSON says exactly as JSON, all else as Python shows it."""
     if isinstance(result, str) and not as_json:
         return result
-    if json_text(result) is None and not as_json:
-        return repr(result)
     try:
-        return json.dumps(result, indent=2 if isinstance(result, dict) else None)
-    except (TypeError, ValueError) as error:
+        if as_json or json_text(result) is not None:
+            return json.dumps(result, indent=2 if isinstance(result, dict) else None)
+    except (TypeError, ValueError, RecursionError) as error:
         raise LokkiError(f"the result is no JSON: {error}", remedy="leave --json out") from None
+    try:
+        return repr(result)
+    except Exception as error:
+        return f"<a {type(result).__name__} that cannot be shown: {error}>"
 
 
 def _rendered(finding: Finding) -> str:
@@ -269,6 +272,12 @@ def _say(error: LokkiError) -> None:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _quoted(folder: Path) -> str:
+    """A folder as a shell takes it."""
+    text = str(_shortest(folder))
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def _shortest(folder: Path) -> Path:

@@ -10,20 +10,33 @@ import click
 from lokki_tf.model import REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from lokki_tf.model import FlowParameter
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-def parameter_options(parameters: Iterable[FlowParameter]) -> list[click.Parameter]:
-    """An option a parameter; its value is ``None`` where the option is not given.
+_OWN = "flow_parameter_"  # before its name, so that no option of the command is meant
+
+
+def with_parameters(command: click.Command, parameters: Iterable[FlowParameter]) -> None:
+    """Gives a command an option a parameter; one of the command's own of that name goes.
 
     Args:
+        command: Its callback takes what :func:`taken` reads.
         parameters: A flow's.
     """
-    return [_option(parameter) for parameter in parameters]
+    options = [_option(parameter) for parameter in parameters]
+    spelled = {text for option in options for text in option.opts}
+    own = [one for one in command.params if not spelled & {*one.opts, *one.secondary_opts}]
+    command.params = [*options, *own]
+
+
+def taken(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the parameters whose options were given, by name."""
+    named = {name.removeprefix(_OWN): value for name, value in given.items()}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _option(parameter: FlowParameter) -> click.Option:
@@ -33,7 +46,7 @@ def _option(parameter: FlowParameter) -> click.Option:
     if parameter.kind is bool:  # --verbose and --verbose false
         more = {"is_flag": False, "flag_value": "true"}
     return click.Option(
-        [name, *spellings],
+        [f"{_OWN}{name}", *spellings],
         type=_reader(parameter.kind),
         required=required,
         help=None if required else f"[default: {parameter.default!r}]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from cdktf import LocalBackend, S3Backend
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.config import AwsConfig, TerraformConfig
 
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _SERVICES = ("ec2", "iam", "lambda_", "logs", "s3", "scheduler", "sfn", "sts")
 
 
@@ -55,7 +57,15 @@ def add_provider(stack: TerraformStack, settings: AwsConfig, region: str | None)
         stack: Where it stands.
         settings: ``[aws]``.
         region: Instead of the settings' region.
+
+    Raises:
+        ConfigError: If the region is none.
     """
+    region = region or settings.region
+    if region is not None and not _REGION.fullmatch(region):
+        raise ConfigError(
+            f"{region!r} is no AWS region", remedy='write it as AWS does, "eu-west-1" for example'
+        )
     more: dict[str, Any] = {}
     if settings.endpoint:
         more = {
@@ -65,4 +75,4 @@ def add_provider(stack: TerraformStack, settings: AwsConfig, region: str | None)
             "skip_requesting_account_id": False,
             "skip_metadata_api_check": "true",
         }
-    AwsProvider(stack, "aws", region=region or settings.region, profile=settings.profile, **more)
+    AwsProvider(stack, "aws", region=region, profile=settings.profile, **more)

@@ -94,8 +94,13 @@ def synth(
 
 def _require_writable(folder: Path) -> None:
     existing = folder
-    while not existing.exists():
-        existing = existing.parent
+    try:
+        while not existing.exists():
+            existing = existing.parent
+    except OSError as error:  # a name that is too long, for example
+        raise OutputError(
+            f"{folder} cannot be written: {error.strerror}", remedy="choose another with --output"
+        ) from error
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise OutputError(
             f"{folder} cannot be written: {existing} is no folder that you may write into",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import OrderedDict
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -249,3 +250,81 @@ def test_ten_thousand_calls_in_a_chain_make_a_graph() -> None:
     for _ in range(9_999):
         call = one(call)
     assert len(Pipeline("p", steps=[call]).graph.nodes) == 10_000
+
+
+@step
+def factorial(n: int) -> int:
+    return 1 if n < 2 else n * factorial(n - 1)
+
+
+@step
+def asks(value: Any) -> Any:
+    return helper(value)
+
+
+def helper(value: Any) -> Any:
+    return [one(value), two(1, right=2)]
+
+
+@pytest.mark.parametrize("executor", ["thread", "process", "sequential"])
+def test_a_step_calls_steps_as_functions(executor: str) -> None:
+    """Inside a running step, a step's name is the plain function, as it is in Lambda."""
+    pipeline = Pipeline("p", steps=[factorial(5), asks("x")])
+    assert pipeline.local_run(executor=executor).result == {
+        "factorial": 120,
+        "asks": ["x", (1, 2)],
+    }
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+def endless() -> list[Any]:
+    inside: list[Any] = [one(1)]
+    inside.append(inside)
+    return inside
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (lambda: Pair(one(1), 2), "inside a Pair"),
+        (lambda: [OrderedDict(a=one(1))], "inside a OrderedDict"),
+        (lambda: {one(1): 1}, "as a key of a dict"),
+        (endless, "holds itself"),
+    ],
+    ids=["named tuple", "subclass", "key", "endless"],
+)
+def test_results_stand_only_where_they_can_be_filled_in(value: Any, says: str) -> None:
+    """A call inside anything but a plain container is told, not handed on as an object."""
+    with pytest.raises(BindingError, match=says) as caught:
+        one(value())
+    assert caught.value.place is not None
+
+
+def test_an_unknown_option_names_the_nearest() -> None:
+    """@step(memory=…) is told what it is called here."""
+    with pytest.raises(OptionError, match="memory_size"):
+        step(memory=1)(lambda: None)  # type: ignore[call-overload]  # the slip is the point
+
+
+def test_a_parameter_may_be_called_self() -> None:
+    """No name of a parameter is the decorator's own."""
+
+    @step
+    def odd(self: int, function: int) -> list[int]:
+        return [self, function]
+
+    assert Pipeline("p", steps=[odd(self=1, function=2)]).local_run().result == [1, 2]
+
+
+def test_a_cycle_has_a_place() -> None:
+    """The error about a circle points to a line of the user's."""
+    call = one(1)
+    call.after(call)
+    with pytest.raises(CycleError) as caught:
+        Pipeline("p", steps=[call])
+    assert caught.value.place is not None
+    assert caught.value.place.file == __file__

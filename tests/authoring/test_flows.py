@@ -211,6 +211,47 @@ def test_links_that_make_no_sense_are_refused() -> None:
         leaks.local_run()
 
 
+def test_a_default_that_contradicts_its_annotation_is_refused() -> None:
+    """n: int = "a" is told when the flow is built."""
+
+    @flow
+    def contradicts(n: int = "a"):  # type: ignore[assignment]  # the slip is the point
+        return numbers(n)
+
+    with pytest.raises(BindingError, match="'a' is no int"):
+        contradicts.local_run()
+
+
+@pytest.mark.parametrize("result", [5, "numbers", {"a": 1}, numbers], ids=repr)
+def test_a_flow_that_returns_no_chain_is_refused(result: Any) -> None:
+    """What a flow returns is a chain, or several; the error stands at the flow."""
+
+    @flow
+    def returns():
+        return result
+
+    with pytest.raises(BindingError, match=r"flow 'returns'|no call of a step|not a call"):
+        returns.local_run()
+
+
+@pytest.mark.parametrize("value", [[1], 5, "x"], ids=repr)
+def test_parameters_are_given_by_name(value: Any) -> None:
+    """local_run takes a dict; anything else is an error that shows how."""
+
+    @flow
+    def named(count: int = 1):
+        return numbers(count)
+
+    with pytest.raises(BindingError, match="dict by name"):
+        named.local_run(value)
+
+
+def test_a_flow_is_a_function() -> None:
+    """@flow on a class says what to decorate."""
+    with pytest.raises(BindingError, match="no function"):
+        flow(int)
+
+
 def test_a_flow_without_a_result_is_refused() -> None:
     """A flow that forgets to return its chain says so."""
 

@@ -106,6 +106,36 @@ def test_a_pipeline_needs_a_name(name: Any) -> None:
         named(name=name)
 
 
+def test_steps_that_differ_in_case_alone_are_refused() -> None:
+    """Their roles would have one name in IAM."""
+
+    @lokki_tf.step(name="Load")
+    def first() -> None: ...
+
+    @lokki_tf.step(name="load")
+    def second() -> None: ...
+
+    with pytest.raises(NamingError, match="differ in case alone"):
+        Pipeline("p", steps=[first(), second()])
+
+
+@pytest.mark.parametrize(
+    ("tags", "says"),
+    [
+        ({"aws:mine": "x"}, "1 to 128"), ({"": "x"}, "1 to 128"), ({"k" * 129: "x"}, "1 to 128"),
+        ({"k": "v" * 257}, "257 characters"), ({"k": 1}, "no dict of strings"),
+        (["ab"], "no dict of strings"),
+    ],
+    ids=lambda value: str(value)[:20],
+)  # fmt: skip
+def test_tags_that_aws_refuses_are_refused(tags: Any, says: str) -> None:
+    """Tags of the pipeline and of its steps have the lengths and types that AWS takes."""
+    with pytest.raises(OptionError, match=says):
+        pipeline(tags=tags)
+    with pytest.raises(OptionError, match=says):
+        Pipeline("p", steps=[lokki_tf.step(name="plain")(lambda: None)()], tags=tags)
+
+
 def named(name: Any = "p", step: str = "work") -> Pipeline:
     @lokki_tf.step(name=step)
     def work() -> None: ...

@@ -55,6 +55,10 @@ def test_parameters_reach_an_execution(deployment: Deployment) -> None:
     wrong = deployment.execute(flows.paginated_flow, {"limit": "two"})
     assert wrong.status == "FAILED"
     assert "no int" in wrong.cause
+    for strange in ({"limits": 5}, [1], 5):
+        refused = deployment.execute(flows.paginated_flow, strange)
+        assert refused.status == "FAILED"
+        assert "the flow is paginated-flow(limit: int = 100" in refused.cause
 
 
 def test_schedules_and_names_are_the_flows() -> None:

@@ -117,11 +117,32 @@ def test_a_pipeline_with_errors_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_steps_may_be_called_as_what_the_pipeline_has(tmp_path: Path) -> None:
+    """A step named bucket, schedule or Default has resources and a role of its own."""
+    names = ["bucket", "bucket_policy", "schedule", "state_machine", "Default", "account", "role"]
+    calls = []
+    for name in names:
+
+        @step(name=name)
+        def work() -> None: ...
+
+        calls.append(work())
+    made = Pipeline("names", steps=calls, schedule="rate(1 day)").synth(tmp_path)
+    written = json.loads((made.folder / "cdk.tf.json").read_text())["resource"]
+    assert {one["function_name"] for one in written["aws_lambda_function"].values()} == {
+        f"names-{name}" for name in names
+    }
+    roles = [role["name"] for role in written["aws_iam_role"].values()]
+    assert len(set(roles)) == len(roles) == len(names) + 2
+
+
 def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
     """A file where the folder should be is an error that says so."""
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         pipeline().synth(tmp_path / "file" / "out")
+    with pytest.raises(OutputError, match="cannot be written"):
+        pipeline().synth(tmp_path / ("x" * 300))
     with pytest.raises(OutputError, match="cannot be written"):
         write_files(tmp_path / "file", {"a": b""})
 
