@@ -17,16 +17,17 @@ from lokki_tf.model import Map, Output, signature
 from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
-from .capacities import BATCH_BYTES, capacities, item_of, title
+from .capacities import capacities, item_of, title
 from .literals import STORE_VARIABLE
+from .maps import BUCKET_VARIABLE, PREFIX_VARIABLE, map_state
 from .payloads import (
     Payloads,
-    Reference,
     has_stored_literal,
     looks_up_parameters,
     references_in,
     with_paths,
 )
+from .references import path, shared
 from .retries import retriers
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition, Node, Step
 
-BUCKET_VARIABLE, PREFIX_VARIABLE = "bucket", "prefix"  # of the template, for maps
 _TEMPLATE_NAMES = {STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"}
 LABEL_LENGTH = 40
 
@@ -201,15 +201,15 @@ class _Compiler:
 
     def _task(self, node: Node, scope: Scope) -> dict[str, Any]:
         payload = self.payloads.of_tasks[node.name]
-        sent = with_paths(payload, lambda reference: _path(reference, scope))
+        sent = with_paths(payload, lambda reference: path(reference, scope))
         around = scope.map
         if around is None:
             sent = {"run.$": "$$.Execution.Name", **sent}
         else:
             item = "$.Items[*]" if around.options.batch_size > 1 else "$"
-            sent = {"run.$": f"{_shared(around)}.run", "place.$": f"{item}.place", **sent}
+            sent = {"run.$": f"{shared(around)}.run", "place.$": f"{item}.place", **sent}
         if looks_up_parameters(payload):
-            given = "$$.Execution.Input" if around is None else f"{_shared(around)}.given"
+            given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
             sent["given.$"] = given
             sent["flow"] = self._flow()
         if node.name in self.layouts:
@@ -243,81 +243,15 @@ class _Compiler:
         return {"inline": self.limits[node.name]}
 
     def _map(self, loop: Loop, scope: Scope) -> dict[str, Any]:
-        one = loop.map
-        assert isinstance(one.items, Output)
-        source = f"${scope.variable(one.items.node)}.items"
-        options = one.options
-        state: dict[str, Any] = {"Type": "Map"}
-        if options.mode == "inline":
-            state["ItemsPath"] = f"{source}.Array"
-            mode: dict[str, Any] = {"Mode": "INLINE"}
-        else:
+        one, label = loop.map, None
+        if one.options.mode == "distributed":
             label = unique(shortened(identifier(one.name), LABEL_LENGTH), self.labels, LABEL_LENGTH)
             self.labels.append(label)
-            state["Label"] = label
-            state["ItemReader"] = {
-                "Resource": Template("arn:${partition}:states:::s3:getObject"),
-                "ReaderConfig": {"InputType": "JSON"},
-                "Parameters": {"Bucket.$": f"{source}.Bucket", "Key.$": f"{source}.Key"},
-            }
-            mode = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
-        state |= self._item_selector(one, scope, source)
-        if options.concurrency_limit is not None:
-            state["MaxConcurrency"] = options.concurrency_limit
-        if options.tolerated_failure_percentage is not None:
-            share = float(options.tolerated_failure_percentage)
-            # AWS's own language service takes whole numbers only where they are written so.
-            state["ToleratedFailurePercentage"] = int(share) if share.is_integer() else share
-        if options.tolerated_failure_count is not None:
-            state["ToleratedFailureCount"] = options.tolerated_failure_count
         before = len(self.labels)
-        state["ItemProcessor"] = {"ProcessorConfig": mode, **self._states(loop.body)}
-        if "Label" in state and len(self.labels) > before:
-            self.outer_labels.append(state["Label"])
-        if options.mode == "distributed":
-            state["ResultWriter"] = {
-                "Resource": Template("arn:${partition}:states:::s3:putObject"),
-                "Parameters": {
-                    "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
-                    "Prefix.$": self._results_prefix(one, scope),
-                },
-            }
-        return state
-
-    def _results_prefix(self, one: Map, scope: Scope) -> Template:
-        start = f"${{{PREFIX_VARIABLE}}}runs/{{}}"
-        if scope.map is None:
-            return Template(f"States.Format('{start}/{one.name}', $$.Execution.Name)")
-        run = f"{_shared(scope.map)}.run"
-        return Template(f"States.Format('{start}/{{}}/{one.name}', {run}, $.place)")
-
-    def _item_selector(self, one: Map, scope: Scope, source: str) -> dict[str, Any]:
-        """What each execution of the body is given."""
-        around = scope.map
-        item = {"item.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
-        if around is None:
-            item["place.$"] = f"States.Format('{one.name}/{{}}', $$.Map.Item.Index)"
-        else:
-            place = f"'{{}}/{one.name}/{{}}', $.place, $$.Map.Item.Index"
-            item["place.$"] = f"States.Format({place})"
-        run = "$$.Execution.Name" if around is None else f"{_shared(around)}.run"
-        shared: dict[str, Any] = {"run.$": run}
-        if one.name in self.payloads.given:
-            given = "$$.Execution.Input" if around is None else f"{_shared(around)}.given"
-            shared["given.$"] = given
-        captured = {reference.key: reference for reference in self.payloads.captured[one.name]}
-        if captured:
-            shared["arguments"] = with_paths(captured, lambda ref: _path(ref, scope))
-        if one.options.mode == "inline":
-            shared["room.$"] = f"{source}.Room"
-        if one.options.batch_size > 1:
-            batcher = {
-                "MaxItemsPerBatch": one.options.batch_size,
-                "MaxInputBytesPerBatch": BATCH_BYTES,
-                "BatchInput": shared,
-            }
-            return {"ItemSelector": item, "ItemBatcher": batcher}
-        return {"ItemSelector": {**item, **shared}}
+        body = self._states(loop.body)
+        if label is not None and len(self.labels) > before:
+            self.outer_labels.append(label)
+        return map_state(one, scope, self.payloads, label, body)
 
     def _kept(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """What later states of the scope read."""
@@ -351,25 +285,6 @@ def _results(part: str | Fork | Loop) -> dict[str, Any]:
 
 def _entry(key: str, result: Any) -> dict[str, Any]:
     return {f"{key}.$": result} if isinstance(result, str) else {key: result}
-
-
-def _path(reference: Reference, scope: Scope) -> Any:
-    """How a scope reads a result or an item."""
-    around = scope.map
-    if reference.home != (around.name if around else None):
-        assert around is not None
-        return f"{_shared(around)}.arguments.{reference.key}"
-    if not reference.is_item:
-        return f"${scope.variable(reference.name)}"
-    assert around is not None
-    if around.options.batch_size > 1:
-        return {"batch.$": "$.Items[*].item"}
-    return "$.item"
-
-
-def _shared(one: Map) -> str:
-    """Where an execution of a map's body finds what all of them are given."""
-    return "$.BatchInput" if one.options.batch_size > 1 else "$"
 
 
 def _first_line(text: str | None) -> str:

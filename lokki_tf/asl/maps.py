@@ -1,0 +1,110 @@
+"""The state of a map: a Distributed Map through the bucket, or an inline one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model import Output
+
+from .capacities import BATCH_BYTES
+from .payloads import with_paths
+from .references import path, shared
+from .text import Template
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Map
+
+    from .payloads import Payloads
+    from .scopes import Scope
+
+BUCKET_VARIABLE, PREFIX_VARIABLE = "bucket", "prefix"  # of the template
+
+
+def map_state(
+    one: Map, scope: Scope, payloads: Payloads, label: str | None, body: dict[str, Any]
+) -> dict[str, Any]:
+    """A Map state, without what its scope does with its result.
+
+    Args:
+        one: The map.
+        scope: Where the state stands.
+        payloads: Says what the map closes over.
+        label: Of a Distributed Map; ``None`` for an inline one.
+        body: The states of its body, with where they start.
+    """
+    assert isinstance(one.items, Output)
+    source = f"${scope.variable(one.items.node)}.items"
+    state: dict[str, Any] = {"Type": "Map"}
+    if label is None:
+        state["ItemsPath"] = f"{source}.Array"
+        mode: dict[str, Any] = {"Mode": "INLINE"}
+    else:
+        state["Label"] = label
+        state["ItemReader"] = {
+            "Resource": Template("arn:${partition}:states:::s3:getObject"),
+            "ReaderConfig": {"InputType": "JSON"},
+            "Parameters": {"Bucket.$": f"{source}.Bucket", "Key.$": f"{source}.Key"},
+        }
+        mode = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    state |= _item_selector(one, scope, payloads, source)
+    state |= _limits(one)
+    state["ItemProcessor"] = {"ProcessorConfig": mode, **body}
+    if label is not None:
+        state["ResultWriter"] = {
+            "Resource": Template("arn:${partition}:states:::s3:putObject"),
+            "Parameters": {
+                "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
+                "Prefix.$": _results_prefix(one, scope),
+            },
+        }
+    return state
+
+
+def _limits(one: Map) -> dict[str, Any]:
+    options, limits = one.options, dict[str, Any]()
+    if options.concurrency_limit is not None:
+        limits["MaxConcurrency"] = options.concurrency_limit
+    if options.tolerated_failure_percentage is not None:
+        share = float(options.tolerated_failure_percentage)
+        # AWS's own language service takes whole numbers only where they are written so.
+        limits["ToleratedFailurePercentage"] = int(share) if share.is_integer() else share
+    if options.tolerated_failure_count is not None:
+        limits["ToleratedFailureCount"] = options.tolerated_failure_count
+    return limits
+
+
+def _results_prefix(one: Map, scope: Scope) -> Template:
+    start = f"${{{PREFIX_VARIABLE}}}runs/{{}}"
+    if scope.map is None:
+        return Template(f"States.Format('{start}/{one.name}', $$.Execution.Name)")
+    run = f"{shared(scope.map)}.run"
+    return Template(f"States.Format('{start}/{{}}/{one.name}', {run}, $.place)")
+
+
+def _item_selector(one: Map, scope: Scope, payloads: Payloads, source: str) -> dict[str, Any]:
+    """What each execution of the body is given."""
+    around = scope.map
+    item = {"item.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
+    if around is None:
+        item["place.$"] = f"States.Format('{one.name}/{{}}', $$.Map.Item.Index)"
+    else:
+        place = f"'{{}}/{one.name}/{{}}', $.place, $$.Map.Item.Index"
+        item["place.$"] = f"States.Format({place})"
+    run = "$$.Execution.Name" if around is None else f"{shared(around)}.run"
+    common: dict[str, Any] = {"run.$": run}
+    if one.name in payloads.given:
+        given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
+        common["given.$"] = given
+    captured = {reference.key: reference for reference in payloads.captured[one.name]}
+    if captured:
+        common["arguments"] = with_paths(captured, lambda reference: path(reference, scope))
+    if one.options.mode == "inline":
+        common["room.$"] = f"{source}.Room"
+    if one.options.batch_size > 1:
+        batcher = {
+            "MaxItemsPerBatch": one.options.batch_size,
+            "MaxInputBytesPerBatch": BATCH_BYTES,
+            "BatchInput": common,
+        }
+        return {"ItemSelector": item, "ItemBatcher": batcher}
+    return {"ItemSelector": {**item, **common}}
