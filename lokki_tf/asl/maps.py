@@ -65,9 +65,7 @@ def _limits(one: Map) -> dict[str, Any]:
     if options.concurrency_limit is not None:
         limits["MaxConcurrency"] = options.concurrency_limit
     if options.tolerated_failure_percentage is not None:
-        share = float(options.tolerated_failure_percentage)
-        # AWS's own language service takes whole numbers only where they are written so.
-        limits["ToleratedFailurePercentage"] = int(share) if share.is_integer() else share
+        limits["ToleratedFailurePercentage"] = options.tolerated_failure_percentage
     if options.tolerated_failure_count is not None:
         limits["ToleratedFailureCount"] = options.tolerated_failure_count
     return limits

@@ -42,11 +42,10 @@ def map_options(given: dict[str, Any], place: Place) -> MapOptions:
                 f"{name}={value!r}: it is a whole number of at least {least}", place=place
             )
     share = options.tolerated_failure_percentage
-    if share is not None and (
-        isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 100
-    ):
+    if share is not None and (type(share) is not int or not 0 <= share <= 100):
         raise OptionError(
-            f"tolerated_failure_percentage={share!r}: it is a number from 0 to 100", place=place
+            f"tolerated_failure_percentage={share!r}: it is a whole number from 0 to 100",
+            place=place,
         )
     tolerated = (options.tolerated_failure_percentage, options.tolerated_failure_count)
     if options.batch_size > 1 and any(value is not None for value in tolerated):

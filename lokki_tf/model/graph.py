@@ -74,7 +74,8 @@ class MapOptions:
         mode: ``distributed``: each item, or batch, is an execution of its own, with items and
             results in the bucket; ``inline``: within the execution, for small lists.
         concurrency_limit: Most items, or batches, at once; ``None`` for no limit of ours.
-        tolerated_failure_percentage: Share of items, 0 to 100, that may fail without the
+        tolerated_failure_percentage: Share of items, 0 to 100 in whole numbers (AWS's language
+            service takes no others), that may fail without the
             map failing; those are left out of its result.
         tolerated_failure_count: Number of items that may fail so.
         batch_size: Items that one call of a step takes at once.
@@ -82,7 +83,7 @@ class MapOptions:
 
     mode: OneOf["distributed", "inline"] = "distributed"
     concurrency_limit: int | None = None
-    tolerated_failure_percentage: float | None = None
+    tolerated_failure_percentage: int | None = None
     tolerated_failure_count: int | None = None
     batch_size: int = 1
 

@@ -176,7 +176,8 @@ def test_retries_stand_at_a_call_or_at_a_link() -> None:
     "options",
     [
         {"mode": "parallel"}, {"concurrency_limit": 0}, {"batch_size": 0}, {"batch_size": 2.5},
-        {"tolerated_failure_percentage": 101}, {"tolerated_failure_count": -1},
+        {"tolerated_failure_percentage": 101}, {"tolerated_failure_percentage": 12.5},
+        {"tolerated_failure_count": -1},
         {"batch_size": 2, "tolerated_failure_count": 1}, {"mode": "inline", "batch_size": 2},
         {"mode": "inline", "tolerated_failure_count": 1},
     ],
