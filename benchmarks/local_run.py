@@ -16,6 +16,7 @@ import importlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from lokki_tf.errors import Place
@@ -170,7 +171,7 @@ def per_node(repeat: int) -> None:
         for definition in graphs.values():
             count = len(definition.graph.nodes)
             times = 1 if way.endswith("processes") else repeat
-            seconds = best(times, lambda one=definition, way=call: way(one))  # type: ignore[misc]
+            seconds = best(times, partial(call, definition))
             print(f"{seconds / count * 1e6:16.1f}", end=" ", flush=True)
         print()
 
@@ -186,17 +187,18 @@ def per_item(repeat: int) -> None:
     }
     print("\nµs an item of 10,000".ljust(29), *(name.rjust(16) for name in bodies))
     with ThreadPoolExecutor() as pool:
-        calls = [len(body) for body in bodies.values()]
-        figures = [
-            best(repeat, lambda n=n: [list(pool.map(first, range(count))) for _ in range(n)])  # type: ignore[misc]
-            for n in calls
-        ]
+
+        def in_rounds(rounds: int) -> None:
+            for _ in range(rounds):
+                list(pool.map(first, range(count)))
+
+        figures = [best(repeat, partial(in_rounds, len(body))) for body in bodies.values()]
     _print_row("ThreadPoolExecutor.map", figures, count)
     for way, call in WAYS.items():
         if way.startswith("lokki_tf"):
             size = 100 if way.endswith("processes") else 1
             definitions = [mapped(range(count), *body, batch_size=size) for body in bodies.values()]
-            times = [best(repeat, lambda d=d, c=call: c(d)) for d in definitions]  # type: ignore[misc]
+            times = [best(repeat, partial(call, definition)) for definition in definitions]
             _print_row(way + (", batches of 100" if size > 1 else ""), times, count)
 
 
@@ -209,7 +211,7 @@ def waiting(repeat: int) -> None:
     definition = sleepers(64, 0.05)
     print("\n64 steps of 50 ms at once, ms in all")
     for way in ("thread pool by generations", "lokki_tf, threads", "lokki_tf, threads, strict"):
-        seconds = best(repeat, lambda call=WAYS[way]: call(definition))  # type: ignore[misc]
+        seconds = best(repeat, partial(WAYS[way], definition))
         print(way.ljust(28), f"{seconds * 1e3:16.1f}")
     items = mapped(range(64), node("nap", _nap, Item()))
     print("as 64 items of a map".ljust(28), f"{best(repeat, lambda: run(items)) * 1e3:16.1f}")

@@ -1,4 +1,4 @@
-"""Runs a pipeline's compiled machine with its zips on the local AWS, without Terraform."""
+"""A pipeline's compiled machine and zips on the local AWS, without Terraform; empty buckets."""
 
 from __future__ import annotations
 
@@ -51,3 +51,11 @@ class Deployment:
                 f"function-{len(self._functions)}", code.zip, "lambda_function.lambda_handler"
             )
         return self._functions[code.sha256_base64]
+
+
+def empty(aws: LocalAws, bucket: str) -> None:
+    """Takes the runs' data out of a bucket, as its owner would before destroying it."""
+    s3 = aws.client("s3")
+    listed = s3.list_object_versions(Bucket=bucket, Prefix="runs/")
+    for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+        s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])

@@ -109,7 +109,7 @@ class Call(Placeholder):
         step = self._step.function.__globals__.get(name)
         if getattr(step, "__lokki_step__", False):
             # As lokki writes it: fetch().process() goes on with the step of that name.
-            return lambda **kwargs: self.next(step, **kwargs)  # type: ignore[arg-type]
+            return lambda **kwargs: self.next(step, **kwargs)  # type: ignore[arg-type]  # just seen to be one
         return super().__getattr__(name)
 
 

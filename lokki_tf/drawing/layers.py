@@ -30,7 +30,7 @@ class Point(NamedTuple):
     x: float
     y: float
 
-    def __add__(self, other: Point) -> Point:  # type: ignore[override]
+    def __add__(self, other: Point) -> Point:  # type: ignore[override]  # moves, where tuples join
         return Point(self.x + other.x, self.y + other.y)
 
 

@@ -114,9 +114,9 @@ class Binder:
             return self._parameters.get(binding.name)
         return self._item
 
-    def _getter(self, place: Any) -> Getter:
-        if callable(place):
-            return place  # type: ignore[no-any-return]
+    def _getter(self, place: int | Getter) -> Getter:
+        if not isinstance(place, int):
+            return place
         wire = self._wire
         if wire is None:
             return lambda values: values[place]

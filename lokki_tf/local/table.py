@@ -6,6 +6,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .strict import described
@@ -83,7 +84,7 @@ def rows_of(run: Run) -> Iterator[Row]:
     left_out = run.failed_items
     failed = list(errors)[:MOST_ROWS]
     others = (name for name in status if name not in errors)
-    shown = {*failed, *(name for name, _ in zip(others, range(MOST_ROWS - len(failed))))}  # noqa: B905
+    shown = {*failed, *islice(others, MOST_ROWS - len(failed))}
     for name in (name for name in status if name in shown):
         start, end = timings.get(name, (None, None))
         seconds = "" if start is None or end is None else f"{end - start:.3f}"

@@ -29,10 +29,10 @@ def offset(source: Source, line: int, column: int) -> int:
     return source.starts[line - 1] + column
 
 
-def span(source: Source, node: ast.AST) -> tuple[int, int]:
+def span(source: Source, node: ast.stmt | ast.expr) -> tuple[int, int]:
     """Where the node's own text begins and ends."""
-    first = offset(source, node.lineno, node.col_offset)  # type: ignore[attr-defined]
-    last = offset(source, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+    first = offset(source, node.lineno, node.col_offset)
+    last = offset(source, node.end_lineno or node.lineno, node.end_col_offset or 0)
     return first, last
 
 

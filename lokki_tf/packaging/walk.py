@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from .machine import is_file, reads_machine
 from .names import Chain, Imported, Names, When, is_type_checking, root_of
@@ -293,11 +294,11 @@ class _Walk(ast.NodeVisitor):
             with self._at("lazy"):
                 self._all((getattr(param, "bound", None), getattr(param, "default_value", None)))
 
-    def visit_TypeAlias(self, node: ast.AST) -> None:
-        self.visit(node.name)  # type: ignore[attr-defined]
+    def visit_TypeAlias(self, node: Any) -> None:  # ast.TypeAlias came with Python 3.12
+        self.visit(node.name)
         with self._inside("types"), self._at("lazy"):
             self._type_params(node)
-            self.visit(node.value)  # type: ignore[attr-defined]
+            self.visit(node.value)
 
     def _annotation(self, node: ast.expr | None) -> None:
         if node is None:

@@ -85,10 +85,10 @@ def in_state(
 def _packed(
     items: list[Any], inline: int, folder: str, write: Callable[[str, bytes], str]
 ) -> list[Envelope]:
-    return [
-        pack(item, inline, lambda form, data, n=index: write(f"{folder}/{n}.{form}", data))  # type: ignore[misc]
-        for index, item in enumerate(items)
-    ]
+    def packed(index: int, item: Any) -> Envelope:
+        return pack(item, inline, lambda form, data: write(f"{folder}/{index}.{form}", data))
+
+    return [packed(index, item) for index, item in enumerate(items)]
 
 
 def expanded(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import library
 import pytest
+from deployment import empty
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from library import echo, keyed, listing, pair, text
 from strategies import pipelines, same
@@ -140,14 +141,6 @@ def test_random_pipelines_agree_through_terraform(
     finally:
         empty(local_aws, outputs["bucket"])
         local_aws.destroy(folder)
-
-
-def empty(aws: LocalAws, bucket: str) -> None:
-    """Takes the runs' data out of a bucket, as its owner would before destroying it."""
-    s3 = aws.client("s3")
-    listed = s3.list_object_versions(Bucket=bucket, Prefix="runs/")
-    for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
-        s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])
 
 
 def test_the_four_steps_of_step_in_line_run_to_the_end(local_aws: LocalAws, tmp_path: Path) -> None:

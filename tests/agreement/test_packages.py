@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deployment import empty
 
 from lokki_tf import Pipeline, step
 
@@ -91,11 +92,3 @@ def test_frames_travel_between_steps_of_a_layer(
     assert local_aws.plan_is_empty(folder)
     empty(local_aws, outputs["bucket"])
     local_aws.destroy(folder)
-
-
-def empty(aws: LocalAws, bucket: str) -> None:
-    """Takes the runs' data out of a bucket, as its owner would before destroying it."""
-    s3 = aws.client("s3")
-    listed = s3.list_object_versions(Bucket=bucket, Prefix="runs/")
-    for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
-        s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -95,3 +95,23 @@ def way(request):
         return
     with ThreadPoolExecutor(4) as pool:
         yield {"executor": pool}
+
+
+class Stalled(Executor):
+    """Runs the first call and queues the others for ever."""
+
+    def __init__(self):
+        self.queued = []
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        if not self.queued:
+            future.set_result(fn(*args, **kwargs))
+        self.queued.append(future)
+        return future
+
+
+@pytest.fixture
+def stalled():
+    """An executor of which all calls but the first wait."""
+    return Stalled()

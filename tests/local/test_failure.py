@@ -3,7 +3,7 @@
 import threading
 import time
 import traceback
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -116,25 +116,13 @@ def test_a_queued_step_is_not_begun_after_a_failure(build):
     assert list(caught.value.run.status.values()) == ["failed", *["not run"] * 5]
 
 
-def test_what_an_executor_has_only_queued_is_cancelled(build):
+def test_what_an_executor_has_only_queued_is_cancelled(build, stalled):
     """Calls that wait in an executor are cancelled after a failure, and count as not begun."""
-
-    class Lazy(Executor):
-        """Runs the first call and queues the others for ever."""
-
-        def submit(self, fn, /, *args, **kwargs):
-            future = Future()
-            if not queued:
-                future.set_result(fn(*args, **kwargs))
-            queued.append(future)
-            return future
-
-    queued = []
     nodes = [build.node("bad", fail), *(build.node(f"n{i}", same, i) for i in range(5))]
     with pytest.raises(StepFailed) as caught:
-        run(build.pipeline(*nodes), executor=Lazy())
+        run(build.pipeline(*nodes), executor=stalled)
     assert list(caught.value.run.status.values()) == ["failed", *["not run"] * 5]
-    assert all(future.cancelled() for future in queued[1:])
+    assert all(future.cancelled() for future in stalled.queued[1:])
 
 
 def test_the_first_failure_is_raised_and_tells_of_the_others(build):

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -228,22 +228,10 @@ def test_the_table_tells_how_many_are_left_out(build):
     assert "without 5 that failed: [0, 2, 4, 6, 8]" in outcome.table()
 
 
-def test_items_that_an_executor_has_only_queued_are_cancelled(build):
+def test_items_that_an_executor_has_only_queued_are_cancelled(build, stalled):
     """Calls for items that wait in an executor are cancelled after a failure."""
-
-    class Lazy(Executor):
-        """Runs the first call and queues the others for ever."""
-
-        def submit(self, fn, /, *args, **kwargs):
-            future = Future()
-            if not queued:
-                future.set_result(fn(*args, **kwargs))
-            queued.append(future)
-            return future
-
-    queued = []
     with pytest.raises(StepFailed) as caught:
-        run(build.pipeline(each(build, [1, *range(20)])), executor=Lazy())
+        run(build.pipeline(each(build, [1, *range(20)])), executor=stalled)
     assert caught.value.items == (0,)
-    assert len(queued) == 21
-    assert all(future.cancelled() for future in queued[1:])
+    assert len(stalled.queued) == 21
+    assert all(future.cancelled() for future in stalled.queued[1:])

@@ -292,6 +292,12 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("bench"))
 
 
+@pytest.fixture(scope="module")
+def results(request: pytest.FixtureRequest, bench: Bench) -> Any:
+    """What came of the ``CASES`` of a test's module, here and there."""
+    return bench.travel(request.module.CASES)
+
+
 @pytest.fixture
 def cells() -> Iterator[Any]:
     """Runs notebook cells as IPython does: one namespace, each cell known to linecache."""

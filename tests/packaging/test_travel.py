@@ -654,11 +654,6 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def results(bench):
-    return bench.travel(CASES)
-
-
 @pytest.mark.parametrize("main", [False, True], ids=["module", "script"])
 @pytest.mark.parametrize("claim", [case[0] for case in CASES])
 def test_it_gives_there_what_it_gives_here(results, claim, main):

@@ -13,7 +13,7 @@ from lokki_tf.testing.machines.map_fields import (
     processor_of,
     selected,
 )
-from lokki_tf.testing.machines.parallel import run_together
+from lokki_tf.testing.machines.parallel import run_frames
 from lokki_tf.testing.machines.transition import Transition
 from lokki_tf.testing.machines.values import Json
 from lokki_tf.testing.machines.work import run_work
@@ -36,17 +36,7 @@ def _attempt(run: StateRun, value: Json) -> Json:
     def work(index: int) -> Json:
         return _iterate(run, selected(run, value, index, items[index]), index, frames[index])
 
-    try:
-        results = run_together(work, [inner.permit for inner in frames], concurrency)
-    except StateFailure as failure:
-        frame.event("MapStateFailed", error=failure.error, cause=failure.cause)
-        raise
-    finally:
-        for inner in frames:
-            inner.close()
-    frame.last_event = max([frame.last_event, *(inner.last_event for inner in frames)])
-    frame.event("MapStateSucceeded")
-    return results
+    return run_frames("Map", frame, frames, work, concurrency)
 
 
 def _iterate(run: StateRun, value: Json, index: int, frame: Frame) -> Json:

@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
-from lokki_tf.testing.machines.frame import Permit, StateRun
+from lokki_tf.testing.machines.frame import Frame, Permit, StateRun
 from lokki_tf.testing.machines.transition import Transition
 from lokki_tf.testing.machines.values import Json
 from lokki_tf.testing.machines.work import parameters, run_work
@@ -28,16 +28,38 @@ def _attempt(run: StateRun, value: Json) -> Json:
     def work(position: int) -> Json:
         return frames[position].walk(branches[position], value, frames[position])
 
+    return run_frames("Parallel", frame, frames, work, len(branches))
+
+
+def run_frames(
+    kind: str, frame: Frame, inners: Sequence[Frame], work: Callable[[int], Json], concurrency: int
+) -> list[Json]:
+    """Run inner frames of a state together, close them, and record how the state ended.
+
+    Args:
+        kind: ``Parallel`` or ``Map``, as names of events begin.
+        frame: where the state runs.
+        inners: a frame a branch or iteration.
+        work: runs the inner frame with the given number.
+        concurrency: how many run at a time.
+
+    Returns:
+        The results in order.
+
+    Raises:
+        StateFailure: the first failure.
+        Stopped: if the frames were told to stop.
+    """
     try:
-        results = run_together(work, [inner.permit for inner in frames], len(branches))
+        results = run_together(work, [inner.permit for inner in inners], concurrency)
     except StateFailure as failure:
-        frame.event("ParallelStateFailed", error=failure.error, cause=failure.cause)
+        frame.event(f"{kind}StateFailed", error=failure.error, cause=failure.cause)
         raise
     finally:
-        for inner in frames:
+        for inner in inners:
             inner.close()
-    frame.last_event = max([frame.last_event, *(inner.last_event for inner in frames)])
-    frame.event("ParallelStateSucceeded")
+    frame.last_event = max([frame.last_event, *(inner.last_event for inner in inners)])
+    frame.event(f"{kind}StateSucceeded")
     return results
 
 
