@@ -18,7 +18,9 @@ from .graph import (
     topological_order,
 )
 from .names import shortened
+from .outcomes import Outcome, Status
 from .requirements import PackageSet, package_sets
+from .routes import Route, Routes, Test, Transition
 from .steps import RetryConfig, Step, StepOptions
 
 __all__ = [
@@ -34,13 +36,19 @@ __all__ = [
     "Map",
     "MapOptions",
     "Node",
+    "Outcome",
     "Output",
     "PackageSet",
     "Parameter",
     "RetryConfig",
+    "Route",
+    "Routes",
     "Severity",
+    "Status",
     "Step",
     "StepOptions",
+    "Test",
+    "Transition",
     "generations",
     "leaves",
     "outputs_in",

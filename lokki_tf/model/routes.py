@@ -1,0 +1,98 @@
+"""A routed pipeline: steps, and the transitions that each may take.
+
+A step returns which step comes next and what of the state changes. The state is a dict; the
+next step gets it as its arguments. Steps may come again, up to a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from lokki_tf.errors import Place
+
+from .steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """On what a transition depends.
+
+    Args:
+        line: Line of the return.
+        operand: The source of what is compared, ``choice`` for example.
+        value: The string that it must equal; ``True`` if it must be true; ``None`` for the
+            default, which is taken when nothing else matches.
+    """
+
+    line: int
+    operand: str
+    value: str | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A way on from a step.
+
+    Args:
+        target: Name of the next step; ``None`` where the pipeline ends.
+        place: Where the return stands.
+        test: On what it depends; ``None`` if the return always leads this way.
+        clears: Whether nothing of the state goes on but ``updates``.
+        removes: Names that are taken out of the state.
+        updates: Names that are put into the state.
+    """
+
+    target: str | None
+    place: Place
+    test: Test | None = None
+    clears: bool = False
+    removes: tuple[str, ...] = ()
+    updates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """A step of a routed pipeline.
+
+    Args:
+        step: What runs.
+        transitions: The ways on, in the order of the source.
+        takes: Its arguments by name, each with whether it must be given.
+        terminates: Whether the pipeline may end with it.
+        default_next: The step that comes where a return names none.
+        next_key: The key of a returned dict that names the next step.
+    """
+
+    step: Step
+    transitions: tuple[Transition, ...]
+    takes: Mapping[str, bool] = field(default_factory=dict)
+    terminates: bool = False
+    default_next: str | None = None
+    next_key: str = "$next"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Routes:
+    """Steps that lead from one to the next.
+
+    Args:
+        start: Name of the first step.
+        routes: The steps, in the order of their registration.
+        limit: Most steps in one run.
+    """
+
+    start: str
+    routes: tuple[Route, ...]
+    limit: int = 25
+    by_name: Mapping[str, Route] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        by_name = MappingProxyType({route.step.name: route for route in self.routes})
+        object.__setattr__(self, "by_name", by_name)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps, each once."""
+        return tuple(route.step for route in self.routes)
