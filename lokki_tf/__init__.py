@@ -21,10 +21,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .authoring import step
+from .authoring import Task, step, task
 from .errors import LokkiError, StepFailed
 from .model import RetryConfig
-from .pipeline import Pipeline, flow
+from .pipeline import DAG, Flow, Pipeline, flow
 
 if TYPE_CHECKING:
     from .cli import main as main
@@ -49,6 +49,8 @@ _LAZY = {
 }
 
 __all__ = [
+    "DAG",
+    "Flow",
     "LogLevel",
     "LokkiError",
     "Pipeline",
@@ -57,11 +59,13 @@ __all__ = [
     "RetryConfig",
     "StepFailed",
     "StepInLine",
+    "Task",
     "configure_logging",
     "flow",
     "main",
     "rename_tf_output",
     "step",
+    "task",
 ]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
-import pickle
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import Place, SerializationError
-from lokki_tf.runtime.envelope import JSON, PICKLE, PROTOCOL, compress, json_text
+from lokki_tf.model.steady import steady_pickle
+from lokki_tf.runtime.envelope import JSON, PICKLE, compress, json_text
 
 from .text import Template
 
@@ -91,35 +90,10 @@ def pickled(value: Any, node: str, place: Place | None) -> bytes:
         SerializationError: If the value cannot be pickled.
     """
     try:
-        data = pickle.dumps(value, PROTOCOL)
-        if any(opcode in data for opcode in _SET_OPCODES):
-            out = io.BytesIO()
-            _Steady(out, PROTOCOL).dump(value)
-            data = out.getvalue()
+        return steady_pickle(value)
     except Exception as error:
         raise SerializationError(
             f"{node!r} is given a {type(value).__name__} that cannot travel: {error}",
             place=place,
             remedy="hand over plain data, and make the object inside a step",
         ) from error
-    return data
-
-
-_SET_OPCODES = (pickle.EMPTY_SET, pickle.FROZENSET)  # without these bytes, there is no set inside
-
-
-class _Steady(pickle._Pickler):
-    """Pickles sets in a fixed order; their own changes from one Python process to the next.
-
-    The pickler in C offers no hook for sets, so this one in Python, whose table of types
-    is not part of its declared interface.
-    """
-
-    dispatch: ClassVar[Any] = dict(pickle._Pickler.dispatch)
-
-    def save_sorted(self, value: set[Any] | frozenset[Any]) -> None:
-        members = sorted(value, key=lambda member: (type(member).__name__, repr(member)))
-        save_reduce: Any = getattr(self, "save_reduce")  # noqa: B009  # unknown to the stubs
-        save_reduce(type(value), (members,), obj=value)
-
-    dispatch[set] = dispatch[frozenset] = save_sorted

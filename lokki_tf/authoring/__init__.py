@@ -4,14 +4,17 @@ from .builder import build_graph
 from .calls import Call, Chain
 from .flows import build_flow, checked, with_values
 from .step import StepFunction, step
+from .tasks import Task, task
 
 __all__ = [
     "Call",
     "Chain",
     "StepFunction",
+    "Task",
     "build_flow",
     "build_graph",
     "checked",
     "step",
+    "task",
     "with_values",
 ]

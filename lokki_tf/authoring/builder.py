@@ -116,6 +116,7 @@ class _Builder:
             after=self._after(call),
             retry=call._retry,
             place=call._place,
+            when=call._when,
         )
 
     def _map(self, one: MapCall) -> Map:

@@ -18,7 +18,7 @@ from .places import calling_place
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
-    from lokki_tf.model import MapOptions, RetryConfig, Step
+    from lokki_tf.model import Condition, MapOptions, RetryConfig, Step
 
     from .step import StepFunction
 
@@ -38,6 +38,7 @@ class Call(Placeholder):
         retry: RetryConfig,
         place: Place,
         home: MapCall | None = None,
+        when: Condition | None = None,
     ) -> None:
         super().__init__(place)
         self._step = step
@@ -46,6 +47,7 @@ class Call(Placeholder):
         self._after: list[Call | MapCall] = []
         self._retry = retry
         self._home = home
+        self._when = when
 
     def after(self, *calls: Any) -> Call:
         """Makes this call wait for others whose results it does not take.

@@ -12,6 +12,7 @@ from lokki_tf.model.cells import cell_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 _HOUSE = str(Path(__file__).parents[1])
 
@@ -27,10 +28,16 @@ def place_of(function: Callable[..., Any]) -> Place:
     return Place(file, code.co_firstlineno, name)
 
 
-def calling_place() -> Place:
-    """The line of the user's code that called into this package."""
+def calling_frame() -> FrameType:
+    """The frame of the user's code that called into this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HOUSE):
         frame = frame.f_back
+    return frame
+
+
+def calling_place() -> Place:
+    """The line of the user's code that called into this package."""
+    frame = calling_frame()
     file = cell_label(frame.f_code.co_filename, frame.f_globals)
     return Place(file, frame.f_lineno, frame.f_code.co_name)

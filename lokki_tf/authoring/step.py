@@ -14,6 +14,7 @@ from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Step
 
 from .calls import Call
+from .conditions import checked_condition, condition_of
 from .flows import current_flow
 from .options import retry_config, step_options
 from .placeholders import FlowArgument, Placeholder
@@ -37,7 +38,7 @@ _STEP_CODE: WeakSet[CodeType] = WeakSet()
 """The code of all steps, by which a running one is known."""
 
 
-def _inside_step() -> bool:
+def inside_step() -> bool:
     """Whether the caller runs inside a step: then a step's call is a plain call."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
@@ -47,37 +48,22 @@ def _inside_step() -> bool:
     return False
 
 
-class StepFunction(Generic[P, R]):
-    """A function that stands as a step. Calling it gives a node and changes nothing."""
+class Stepped:
+    """A function that stands as a step, and whose uses become nodes.
+
+    Args:
+        step: The step.
+    """
 
     __lokki_step__ = True
     __name__: str
 
     def __init__(self, step: Step) -> None:
-        functools.update_wrapper(self, step.function)
+        functools.update_wrapper(cast("Any", self), step.function)
         self.step = step
         code = getattr(step.function, "__code__", None)
         if code is not None:
             _STEP_CODE.add(code)
-
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """A node that runs the step with these arguments.
-
-        Args:
-            args: Values, or results of other steps.
-            kwargs: The same, by name.
-
-        Returns:
-            A :class:`Call`; to type checkers it is what the function returns, so that
-            they check what is handed on. Inside a running step, the function's own result.
-
-        Raises:
-            BindingError: If an argument is missing, unknown or given twice.
-        """
-        if _inside_step():
-            # As in Lambda, where the name means the plain function.
-            return cast("R", self.step.function(*args, **kwargs))
-        return cast("R", self._called(args, kwargs, calling_place(), None))
 
     def _called(
         self,
@@ -102,7 +88,8 @@ class StepFunction(Generic[P, R]):
                 remedy=f"its signature is {self.__name__}{self._signature}",
             ) from None
         by_position, by_name = _split(bound)
-        return Call(self.step, by_position, by_name, retry, place, home)
+        condition, by_name = condition_of(self.step, self._signature, by_position, by_name)
+        return Call(self.step, by_position, by_name, retry, place, home, condition)
 
     def _from_flow(
         self, flow: Building, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -148,6 +135,29 @@ class StepFunction(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<step {self.step.name!r} at {self.step.place}>"
+
+
+class StepFunction(Stepped, Generic[P, R]):
+    """A function that stands as a step. Calling it gives a node and changes nothing."""
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """A node that runs the step with these arguments.
+
+        Args:
+            args: Values, or results of other steps.
+            kwargs: The same, by name.
+
+        Returns:
+            A :class:`Call`; to type checkers it is what the function returns, so that
+            they check what is handed on. Inside a running step, the function's own result.
+
+        Raises:
+            BindingError: If an argument is missing, unknown or given twice.
+        """
+        if inside_step():
+            # As in Lambda, where the name means the plain function.
+            return cast("R", self.step.function(*args, **kwargs))
+        return cast("R", self._called(args, kwargs, calling_place(), None))
 
 
 def _split(bound: inspect.BoundArguments) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -196,15 +206,24 @@ def step(
     env_variables: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
     expected_seconds: float | None = None,
+    when: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
 def step(
-    function: Callable[P, R] | None = None, /, *, name: str | None = None, **options: Any
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    when: Callable[..., Any] | None = None,
+    **options: Any,
 ) -> StepFunction[P, R] | Callable[[Callable[P, R]], StepFunction[P, R]]:
     """Makes a function a step of pipelines.
 
     Args:
         function: The function, where the decorator stands without arguments.
         name: Names the step; the function's name unless given.
+        when: Tells whether the step is to run, from as many of its first arguments as it
+            takes, or from those of its parameters' names. Where it is false the step is
+            skipped, and steps that take its result receive ``None``.
         options: As :class:`lokki_tf.model.StepOptions` describes them; ``retry_count``
             is a short way to write ``retry=RetryConfig(retries=…)``, and ``requirements``
             may be a path, from the step's file, of a ``requirements.txt``, ``pyproject.toml``
@@ -220,7 +239,7 @@ def step(
     place = calling_place()
 
     def decorate(function: Callable[P, R]) -> StepFunction[P, R]:
-        return StepFunction(make_step(function, name, options))
+        return StepFunction(make_step(function, name, options, when))
 
     if function is None:
         return decorate
@@ -233,12 +252,17 @@ def step(
     return decorate(function)
 
 
-def make_step(function: Callable[..., Any], name: str | None, options: Mapping[str, Any]) -> Step:
+def make_step(
+    function: Callable[..., Any],
+    name: str | None,
+    options: Mapping[str, Any],
+    when: Callable[..., Any] | None = None,
+) -> Step:
     """A step of the model from a function and the options of its decorator.
 
     Raises:
         BindingError: If the function is none that can be cut out of a module.
-        OptionError: If an option has the wrong type.
+        OptionError: If an option has the wrong type, or the condition cannot be asked.
     """
     if getattr(function, "__lokki_step__", False):
         raise BindingError(
@@ -253,4 +277,5 @@ def make_step(function: Callable[..., Any], name: str | None, options: Mapping[s
             remedy="decorate a function made with def",
         )
     place = place_of(function)
-    return Step(name or function.__name__, function, step_options(options, place), place)
+    when = checked_condition(when, function, place)
+    return Step(name or function.__name__, function, step_options(options, place), place, when)

@@ -11,7 +11,7 @@
    the two together; ``sequence`` needs no schedule.
 5. ``journal`` records what happens, asks ``retry`` about failures, sends results through
    ``strict`` if they are to travel as in the cloud, and tells ``events``; ``failures`` finds
-   the words.
+   the words. ``cache`` finds results of earlier runs in ``state``.
 6. ``result`` is what the caller gets, and ``table`` how it looks.
 """
 
@@ -39,6 +39,8 @@ from .work import Work
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from .cache import Cache
+
 
 def run(
     definition: Definition,
@@ -48,6 +50,7 @@ def run(
     max_workers: int | None = None,
     strict: bool = False,
     on_event: Callable[[Event], None] | None = None,
+    cache: Cache | None = None,
 ) -> Run:
     """Run a pipeline here, as parallel as its graph allows.
 
@@ -64,6 +67,7 @@ def run(
             uses, and give each consumer its own copy.
         on_event: Hears what happens, one event at a time, from whichever thread it happens
             in.
+        cache: Results of earlier runs, to go on from; new ones are added.
 
     Returns:
         The results.
@@ -83,7 +87,7 @@ def run(
     journal = Journal(definition, Frame(plan, plan.values(values)), on_event, wire)
     journal.open()
     try:
-        _drive(Work(journal, wire), executor, max_workers)
+        _drive(Work(journal, wire, cache), executor, max_workers)
     except BaseException as error:
         journal.close(error)
         attach(error, run=journal.run())

@@ -14,6 +14,7 @@ EventKind = OneOf[
     "step_failed",
     "step_retried",
     "step_skipped",
+    "step_cached",
     "map_started",
     "map_finished",
     "run_finished",
@@ -29,6 +30,8 @@ class Event:
             another attempt follows, whose ``step_started`` comes after the wait. With an
             executor of the user's, a step counts as started when it is handed over.
             A map starts when its items are known, and finishes when all of them have.
+            ``step_skipped`` comes in place of ``step_finished`` where a condition was false;
+            ``step_cached`` stands alone, for a result of an earlier run.
         node: The node's name, or ``None`` for the run itself.
         step: The step's name, or ``None`` for the run itself.
         time: When, as ``time.time()`` counts.

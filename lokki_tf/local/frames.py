@@ -40,9 +40,11 @@ class Frame:
         "ends",
         "errors",
         "item",
+        "known",
         "missing",
         "owner",
         "plan",
+        "skipped",
         "starts",
         "stopped",
         "values",
@@ -65,6 +67,8 @@ class Frame:
         self.ends: list[float | None] = [None] * len(plan.nodes)
         self.attempts: dict[int, int] = {}  # only of nodes that failed once
         self.errors: dict[int, BaseException] = {}
+        self.skipped: set[int] | None = None  # that have been, if any
+        self.known: Any = None  # what the cache knows of it
         self._again: dict[int, float] = {}  # when the latest attempt after the first began
         self._retries: Retries | None = None
 
@@ -105,6 +109,16 @@ class Frame:
                 self._again[index] = now - seconds
             else:
                 self.starts[index] = now - seconds
+
+    def skip(self, index: int) -> None:
+        """A node is skipped: whoever takes its result gets ``None``."""
+        if self.skipped is None:
+            self.skipped = set()
+        self.skipped.add(index)
+
+    def is_skipped(self, index: int) -> bool:
+        """Whether a node was skipped."""
+        return self.skipped is not None and index in self.skipped
 
     def took(self, index: int) -> float:
         """Seconds of a node's latest attempt."""
@@ -160,6 +174,7 @@ class MapRun:
         self._numbered = enumerate(self._source)
         self._values = self.plan.values(arguments, NOTHING)
         self._limit = node.options.concurrency_limit or sys.maxsize
+        self.known: Any = None  # what the cache knows of it
         # For the schedule:
         self.in_flight = 0
         self.is_listed = False

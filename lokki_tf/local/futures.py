@@ -93,13 +93,22 @@ class Futures:
     def _submit(self, calls: list[Call]) -> None:
         jobs, sent = [], []
         for call in calls:
+            if self._work.recall(call.frame, call.index):
+                self._schedule.ended(call.frame, call.index)
+                continue
             if not call.begun:
                 self._journal.begin(call.frame, call.index)
                 call.begun = True
             try:
                 args, kwargs = self._work.arguments(call.frame, call.index)
+                # Asked here: a condition is quick, and often a lambda, which cannot travel.
+                holds = self._work.holds(call.frame, call.index, args, kwargs)
             except Exception as error:
                 self._failed(call, error)
+                continue
+            if not holds:
+                self._work.skip(call.frame, call.index)
+                self._schedule.ended(call.frame, call.index)
             else:
                 function = call.frame.plan.functions[call.index]
                 jobs.append(Job(function, args, kwargs, inherited=self._inherited))
@@ -154,7 +163,7 @@ class Futures:
             self._stuck(call, "the result", error)
             return
         if outcome.kind == "returned":
-            self._journal.done(call.frame, call.index, outcome.payload, outcome.seconds)
+            self._work.done(call.frame, call.index, outcome.payload, outcome.seconds)
             self._schedule.ended(call.frame, call.index)
         elif outcome.kind == "stuck":
             self._stuck(call, *outcome.payload)

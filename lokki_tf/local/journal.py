@@ -39,6 +39,7 @@ class Journal:
         self._wire = wire
         # What the user gets; on a wire, what stands in the frame has been made bytes.
         self._outputs = root.values if wire is None else [NOTHING] * len(root.plan.nodes)
+        self._cached: set[int] = set()
         self._failures: list[tuple[int, Failure]] = []
         self._failed_items: dict[str, dict[ItemKey, BaseException]] = {}
         self._origin = clock()
@@ -88,6 +89,40 @@ class Journal:
             frame.errors.pop(index, None)
         if self._listener is not None:
             self._tell("step_finished", frame, index, duration=frame.took(index))
+
+    def skipped(self, frame: Frame, index: int) -> None:
+        """A node's condition was false: those that take its result get ``None``."""
+        frame.skip(index)
+        self._place(frame, index, None)
+        if self._listener is not None:
+            self._tell("step_skipped", frame, index, duration=frame.took(index))
+
+    def cached(self, frame: Frame, index: int, value: Any, *, skipped: bool) -> None:
+        """A node's result, or that it was skipped, is known from an earlier run.
+
+        Args:
+            frame: Where it stands.
+            index: Its position there.
+            value: The result.
+            skipped: Whether its condition was false.
+        """
+        frame.begin(index)
+        if skipped:
+            frame.skip(index)
+        self._place(frame, index, value)
+        if frame is self.root:
+            self._cached.add(index)
+        if self._listener is not None:
+            self._tell("step_cached", frame, index, duration=0.0)
+
+    def _place(self, frame: Frame, index: int, value: Any) -> None:
+        """Hand a value on that needs not be looked at."""
+        if frame is self.root:
+            self._outputs[index] = value
+        frame.end(index, clock())
+        frame.values[index] = value if self._wire is None else self._wire.freeze(value)
+        if frame.errors:
+            frame.errors.pop(index, None)
 
     def map_done(self, run: MapRun, results: list[Any]) -> None:
         """A map has its results; on a wire, each as it travels."""
@@ -206,6 +241,8 @@ class Journal:
             ends=[None if at is None else at - self._origin for at in root.ends],
             attempts=dict(root.attempts),
             errors=dict(root.errors),
+            skipped=frozenset(root.skipped or ()),
+            cached=frozenset(self._cached),
             failed_items={name: dict(items) for name, items in [*self._failed_items.items()]},
             duration=self._duration,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lokki_tf.model import Graph, Map
@@ -10,6 +11,9 @@ from lokki_tf.model import Graph, Map
 from .bind import Binder
 from .result import NOTHING
 from .strict import Wire
+
+Condition = Callable[[Sequence[Any], Mapping[str, Any]], bool]
+"""Whether a node runs, from its arguments by position and by name."""
 
 
 class Plan:
@@ -38,6 +42,7 @@ class Plan:
         wire: Wire | None = None,
     ) -> None:
         self.nodes = nodes = graph.nodes
+        self._wire = wire
         self._parameters = tuple(parameters)
         self.item = len(nodes) + len(self._parameters)
         """Where the item stands among the values, in a map's body."""
@@ -48,6 +53,8 @@ class Plan:
         """What is called; ``None`` for a map."""
         self.bodies: dict[int, Plan] = {}
         """The bodies of maps, by their positions."""
+        self.conditions: dict[int, Condition] = {}
+        """What decides whether nodes run, by their positions."""
         for index, node in enumerate(nodes):
             if isinstance(node, Map):
                 names = (name for name, _ in node.arguments)
@@ -55,6 +62,9 @@ class Plan:
                 self.functions.append(None)
             else:
                 self.functions.append(node.step.function)
+                if node.when is not None and node.step.when is not None:
+                    taken = node.when.args, dict(node.when.kwargs)
+                    self.conditions[index] = partial(_holds, node.step.when, taken)
         self._link()
         self.last = nodes.index(graph.by_name[graph.terminals[-1]]) if in_map else -1
         """The node whose result is that of the whole, in a map's body."""
@@ -75,6 +85,14 @@ class Plan:
         self.is_straight = not self.bodies and all(follows)
         """Whether there is no more to do at any time than to call one step."""
 
+    def parameter(self, name: str) -> int:
+        """Where a parameter stands among the values."""
+        return len(self.nodes) + self._parameters.index(name)
+
+    def thawed(self, value: Any) -> Any:
+        """What stands among the values, as who takes it gets it."""
+        return value if self._wire is None else self._wire.thaw(value)
+
     def values(self, parameters: Mapping[str, Any], *item: Any) -> list[Any]:
         """The list that an evaluation begins with.
 
@@ -84,3 +102,10 @@ class Plan:
         """
         given = [parameters[name] for name in self._parameters]
         return [*[NOTHING] * len(self.nodes), *given, *item, *self._literals]
+
+
+def _holds(when: Any, taken: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    # Not at the top: the runtime brings json, and only conditions need it.
+    from lokki_tf.runtime.conditions import holds
+
+    return holds(when, taken, args, kwargs)

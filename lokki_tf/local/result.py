@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Final, final, overload
-from typing import Literal as OneOf
 
 from lokki_tf.errors import LokkiError
-from lokki_tf.model import Definition, generations
+from lokki_tf.model import Definition, Outcome, Status, generations
 
 
 @final
@@ -23,8 +22,9 @@ NOTHING: Final = Nothing()
 
 ItemKey = int | tuple[int, ...]
 
-Status = OneOf["done", "failed", "interrupted", "not run"]
 Generation = list[tuple[str, Any]]
+
+_ENDED = ("done", "cached", "skipped")
 
 
 class Run(Sequence[Generation]):
@@ -40,6 +40,8 @@ class Run(Sequence[Generation]):
         ends: When each node ended.
         attempts: How often a node was tried, where that is not once.
         errors: What nodes raised that have failed.
+        skipped: Nodes whose condition was false.
+        cached: Nodes whose results are those of an earlier run.
         failed_items: What items of maps raised, by the map's name.
         duration: Seconds that all took.
     """
@@ -55,6 +57,8 @@ class Run(Sequence[Generation]):
         ends: list[float | None],
         attempts: dict[int, int],
         errors: dict[int, BaseException],
+        skipped: frozenset[int] = frozenset(),
+        cached: frozenset[int] = frozenset(),
         failed_items: dict[str, dict[ItemKey, BaseException]],
         duration: float,
     ) -> None:
@@ -66,23 +70,32 @@ class Run(Sequence[Generation]):
         self._ends = ends
         self._attempts = attempts
         self._errors = errors
+        self._skipped = skipped
+        self._cached = cached
         self._failed_items = failed_items
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
-        """From the name of each node that is done to its result."""
-        pairs = zip(self._nodes, self._values, strict=True)
-        return {node.name: value for node, value in pairs if value is not NOTHING}
+        """From the name of each node that is done to its result; skipped ones have none."""
+        numbered = enumerate(zip(self._nodes, self._values, strict=True))
+        return {
+            node.name: value
+            for index, (node, value) in numbered
+            if value is not NOTHING and index not in self._skipped
+        }
 
     @property
     def result(self) -> Any:
         """The last node's result; a dict by name where several nodes are last.
 
+        A node that was skipped has none: it is not in the dict, and alone it gives ``None``.
+
         Raises:
-            LokkiError: If one of them has none.
+            LokkiError: If one of them did not end.
         """
         last = self.definition.graph.terminals
-        missing = [name for name in last if name not in self.outputs]
+        status = self.status
+        missing = [name for name in last if status[name] not in _ENDED]
         if missing:
             names = ", ".join(repr(name) for name in missing)
             raise LokkiError(
@@ -91,8 +104,8 @@ class Run(Sequence[Generation]):
                 remedy="run.errors tells what failed, run.outputs holds what is there",
             )
         if len(last) == 1:
-            return self.outputs[last[0]]
-        return {name: self.outputs[name] for name in last}
+            return self.outputs.get(last[0])
+        return {name: self.outputs[name] for name in last if name in self.outputs}
 
     @property
     def status(self) -> dict[str, Status]:
@@ -100,11 +113,24 @@ class Run(Sequence[Generation]):
         return {node.name: self._status(index) for index, node in enumerate(self._nodes)}
 
     def _status(self, index: int) -> Status:
+        if index in self._skipped:
+            return "skipped"
         if self._values[index] is not NOTHING:
-            return "done"
+            return "cached" if index in self._cached else "done"
         if index in self._errors:
             return "failed"
         return "not run" if self._starts[index] is None else "interrupted"
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """From each node's name to what became of it, and when."""
+        attempts = self.attempts
+        return {
+            node.name: Outcome(self._status(index), start, end, attempts[node.name])
+            for index, (node, start, end) in enumerate(
+                zip(self._nodes, self._starts, self._ends, strict=True)
+            )
+        }
 
     @property
     def errors(self) -> dict[str, BaseException]:

@@ -29,13 +29,7 @@ class Retries:
         """
         if not config.retries or not is_listed(error, config.exceptions):
             return None
-        left = self._left.setdefault(index, config.delays())
-        delay = next(left, None)
-        if delay is not None and config.jitter:
-            import random
-
-            return delay * random.random()
-        return delay
+        return next(self._left.setdefault(index, config.waits()), None)
 
 
 def is_listed(error: BaseException, exceptions: tuple[type[BaseException], ...]) -> bool:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 200  # more would make a notebook slow, and nobody reads them
 COLUMNS = ("step", "status", "seconds", "result")
-_COLOURS = {"done": "green", "failed": "red", "interrupted": "darkorange", "not run": "gray"}
+_COLOURS = {
+    "done": "green", "cached": "blue", "skipped": "gray", "failed": "red",
+    "interrupted": "darkorange", "not run": "gray",
+}  # fmt: skip
 
 
 class Row(NamedTuple):

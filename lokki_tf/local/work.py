@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import SerializationError
-from lokki_tf.model import Map, Node
+from lokki_tf.model import Map, Node, Output
 
 from .bind import Arguments
 from .calls import UNFINISHED, finished
@@ -15,6 +15,9 @@ from .frames import Frame, Items, MapRun
 from .journal import Journal
 from .result import NOTHING
 from .strict import Wire, cannot_travel
+
+if TYPE_CHECKING:
+    from .cache import Cache
 
 Stuck = tuple[Frame, int, float]
 """An item that is to be tried again, at which of its nodes, and after how many seconds."""
@@ -26,10 +29,12 @@ class Work:
     Args:
         journal: Records what happens.
         wire: Through which values travel, or ``None``.
+        cache: Results of earlier runs, or ``None``.
     """
 
-    def __init__(self, journal: Journal, wire: Wire | None) -> None:
+    def __init__(self, journal: Journal, wire: Wire | None, cache: Cache | None = None) -> None:
         self.journal = journal
+        self.cache = cache
         self._wire = wire
 
     def arguments(self, frame: Frame, index: int) -> Arguments:
@@ -46,9 +51,14 @@ class Work:
             KeyboardInterrupt: If that was raised: it ends the run, not the node.
         """
         journal, plan = self.journal, frame.plan
+        if self.cache is not None and self.recall(frame, index):
+            return None
         journal.begin(frame, index)
         try:
             args, kwargs = plan.gather[index](frame.values)
+            if plan.conditions and not self.holds(frame, index, args, kwargs):
+                self.skip(frame, index)
+                return None
             value = plan.functions[index](*args, **kwargs)
             if type(value) in UNFINISHED:
                 value = finished(value)
@@ -56,8 +66,42 @@ class Work:
             raise
         except BaseException as error:  # SystemExit too: it is the step that ends, not the run
             return journal.failed(frame, index, error)
-        journal.done(frame, index, value)
+        self.done(frame, index, value)
         return None
+
+    def holds(
+        self, frame: Frame, index: int, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> bool:
+        """Whether a node is to run, as its condition says, if it has one."""
+        condition = frame.plan.conditions.get(index)
+        return condition is None or condition(args, kwargs)
+
+    def recall(self, frame: Frame, index: int) -> bool:
+        """Take a node's result from an earlier run, if the cache has it."""
+        kept = None if self.cache is None else self.cache.recall(frame, index)
+        if kept is None:
+            return False
+        self.journal.cached(frame, index, kept.value, skipped=kept.skipped)
+        return True
+
+    def skip(self, frame: Frame, index: int) -> None:
+        """A node's condition is false."""
+        if self.cache is not None:
+            self.cache.keep(frame, index, None, skipped=True)
+        self.journal.skipped(frame, index)
+
+    def done(self, frame: Frame, index: int, value: Any, seconds: float | None = None) -> None:
+        """A node's function has returned.
+
+        Args:
+            frame: Where the node stands.
+            index: Its position there.
+            value: What it returned.
+            seconds: How long that took, if it was measured elsewhere.
+        """
+        if self.cache is not None:
+            self.cache.keep(frame, index, value)
+        self.journal.done(frame, index, value, seconds)
 
     def open(self, frame: Frame, index: int) -> MapRun | None:
         """Look at a map's items.
@@ -69,7 +113,7 @@ class Work:
         frame.begin(index)
         try:
             (given,), arguments = self.arguments(frame, index)
-            items = _listed(node, given)
+            items = [] if _of_skipped(frame, node) else _listed(node, given)
             if self._wire is not None:
                 items = [self._sent(node, f"item {n}", item) for n, item in enumerate(items)]
                 arguments = {name: self._sent(node, name, arguments[name]) for name in arguments}
@@ -122,6 +166,8 @@ class Work:
             results = run.results
             if run.failures:
                 results = [one for one in results if one is not NOTHING]
+            if self.cache is not None:
+                self.cache.map_done(run)
             self.journal.map_done(run, results)
 
     def _sent(self, node: Node | Map, what: str, value: Any) -> Any:
@@ -130,6 +176,13 @@ class Work:
             return self._wire.freeze(value)
         except Exception as error:
             raise cannot_travel(node, what, error) from error
+
+
+def _of_skipped(frame: Frame, node: Node | Map) -> bool:
+    """Whether a map runs over the result of a node that was skipped: then it has no items."""
+    if frame.skipped is None or not isinstance(node, Map) or not isinstance(node.items, Output):
+        return False
+    return node.items.node in {frame.plan.nodes[index].name for index in frame.skipped}
 
 
 def _listed(node: Node | Map, given: Any) -> Items:

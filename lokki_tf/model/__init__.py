@@ -7,6 +7,7 @@ from .bindings import Binding, Group, Item, Literal, Output, Parameter, leaves, 
 from .findings import Finding, Severity, raise_errors
 from .graph import (
     REQUIRED,
+    Condition,
     Definition,
     FlowParameter,
     Graph,
@@ -26,6 +27,7 @@ from .steps import RetryConfig, Step, StepOptions
 __all__ = [
     "REQUIRED",
     "Binding",
+    "Condition",
     "Definition",
     "Finding",
     "FlowParameter",

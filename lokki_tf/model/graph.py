@@ -38,6 +38,19 @@ class Dependent:
         return tuple(dict.fromkeys((*self.inputs, *self.after)))
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Which of a node's arguments its step's ``when`` takes: positions, and names.
+
+    Args:
+        args: What it takes by position.
+        kwargs: What it takes by name.
+    """
+
+    args: tuple[int | str, ...] = ()
+    kwargs: tuple[tuple[str, int | str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Node(Dependent):
     """One use of a step in a graph.
@@ -50,6 +63,8 @@ class Node(Dependent):
         after: Nodes that must have ended before, beyond those that give arguments.
         retry: How failures are retried.
         place: Where the user wrote this use.
+        when: What the step's condition takes; ``None`` if it has none. Where the condition
+            is false the node is skipped, and those that take its result get ``None``.
     """
 
     name: str
@@ -59,6 +74,7 @@ class Node(Dependent):
     after: tuple[str, ...]
     retry: RetryConfig
     place: Place
+    when: Condition | None = None
 
     @property
     def bindings(self) -> tuple[Binding, ...]:

@@ -64,6 +64,13 @@ class RetryConfig:
             yield delay if self.max_delay is None else min(delay, self.max_delay)
             delay *= self.backoff
 
+    def waits(self) -> Iterator[float]:
+        """The seconds to wait before each retry, spread at random if there is jitter."""
+        from random import random  # few retry, and its import costs milliseconds
+
+        for delay in self.delays():
+            yield delay * random() if self.jitter else delay
+
 
 NO_RETRY = RetryConfig()
 _EMPTY: Mapping[str, str] = MappingProxyType({})
@@ -118,9 +125,11 @@ class Step:
         function: The user's function, undecorated.
         options: How it runs.
         place: Where the function stands.
+        when: Tells from arguments of the step whether it is to run; ``None`` if it always is.
     """
 
     name: str
     function: Callable[..., Any]
     options: StepOptions
     place: Place
+    when: Callable[..., Any] | None = None

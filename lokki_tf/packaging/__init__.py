@@ -8,7 +8,7 @@ from .cut import Carried, Cut, cut, cut_classes
 from .layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .package import HANDLER_FILE, HANDLER_NAME, Package, package
 from .pieces import Import
-from .steps import main_module, package_steps
+from .steps import code_digests, main_module, package_steps
 from .template import Template, default_template, read_template
 from .zips import sha256_base64, zip_files
 
@@ -24,6 +24,7 @@ __all__ = [
     "Package",
     "Template",
     "check_size",
+    "code_digests",
     "cut",
     "cut_classes",
     "default_template",

@@ -10,6 +10,7 @@ from lokki_tf.model import Finding
 
 from .machine import is_file
 
+NO_SOURCE = "capture-source"
 _AS_ARGUMENT = "hand it to the step as an argument, or make it inside the function"
 
 
@@ -19,7 +20,7 @@ def no_source(step: str, what: str, place: Place | None, why: str = "") -> Findi
     if place is not None and place.file == "<timed exec>":
         remedy = "take %%time out of its cell: it keeps no source"
     return Finding(
-        "capture-source",
+        NO_SOURCE,
         f"step {step!r} needs the source of {what}{', ' + why if why else ''}",
         place,
         remedy,
@@ -30,7 +31,7 @@ def no_source(step: str, what: str, place: Place | None, why: str = "") -> Findi
 def source_changed(step: str, what: str, place: Place) -> Finding:
     """A file was edited after it was imported."""
     return Finding(
-        "capture-source",
+        NO_SOURCE,
         f"step {step!r}: the source of {what} changed since it was imported",
         place,
         "start Python again, or run the cell again, and synthesise then",

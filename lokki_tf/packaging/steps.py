@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
 import sys
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, leaves
 from lokki_tf.runtime.envelope import json_text
 
+from . import findings
 from .cut import Cut, cut, cut_classes
-from .modules import NOTEBOOK, true_name
+from .modules import NOTEBOOK, RUNTIME, true_name
 from .package import Package, package
 from .template import read_template
 from .where import of_user
@@ -42,6 +44,30 @@ def package_steps(
         step: package(one, carried=[o for o in arriving[step] if o is not one], template=template)
         for step, one in cuts.items()
     }
+
+
+def code_digests(definition: Definition) -> dict[Step, str | None]:
+    """A digest of each step's code, with all of the user's that it uses.
+
+    Args:
+        definition: The pipeline.
+
+    Returns:
+        The same where the code is, whatever runs around it; ``None`` for a step whose source
+        cannot be read.
+    """
+    return {step: _code_digest(one) for step, one in package_steps(definition).items()}
+
+
+def _code_digest(one: Package) -> str | None:
+    if any(finding.rule == findings.NO_SOURCE for finding in one.findings):
+        return None
+    found = hashlib.sha256()
+    for path, data in sorted(one.files.items()):
+        if not path.startswith(f"{RUNTIME}/"):
+            found.update(f"{path}\0{len(data)}\0".encode())
+            found.update(data)
+    return found.hexdigest()
 
 
 Makers = dict[int, Cut]

@@ -38,7 +38,7 @@ TICK = 0.125  # seconds between two pictures
 SOON = 0.03  # seconds since the last picture, after which a step's print draws a new one
 _STYLES = {LogLevel.ERROR: "red", LogLevel.WARNING: "yellow"}
 _BEGIN = frozenset({"step_started", "map_started"})
-_END = frozenset({"step_finished", "step_failed", "step_skipped", "map_finished"})
+_END = frozenset({"step_finished", "step_failed", "step_skipped", "step_cached", "map_finished"})
 
 
 @dataclass(slots=True)

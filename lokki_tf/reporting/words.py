@@ -68,6 +68,13 @@ _WORDS = {
         "Step '{node}'{item} skipped (status=skipped)",
         "{node}{item} skipped",
     ),
+    "step_cached": Words(
+        LogLevel.INFO,
+        "step_cached",
+        "cached",
+        "Step '{node}'{item} taken from an earlier run (status=cached)",
+        "{node}{item} taken from an earlier run",
+    ),
     "map_started": Words(LogLevel.INFO, "map_start", None, "Map '{node}'{item} started: {items}"),
     "map_finished": Words(
         LogLevel.INFO,

@@ -1,30 +1,32 @@
-"""The pipeline: the one object that wires authoring, local runs, ASL and Terraform."""
+"""What every pipeline can do, whichever way it was written."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Mapping
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import build_flow, build_graph, checked
+from lokki_tf.authoring import build_graph, checked
 from lokki_tf.authoring.options import texts_by_name
-from lokki_tf.authoring.places import calling_place, place_of
+from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError, DefinitionError, LokkiError, OptionError
-from lokki_tf.model import Definition, Finding, Graph, raise_errors, signature
+from lokki_tf.model import Definition, Finding, Graph, raise_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
+    from os import PathLike
 
     from lokki_tf.config import Config
     from lokki_tf.drawing import Findings
     from lokki_tf.errors import Place
     from lokki_tf.local import Event, Run
-    from lokki_tf.model import PackageSet
+    from lokki_tf.local.cache import Cache
+    from lokki_tf.local.state import StateManager
+    from lokki_tf.model import Outcome, PackageSet
     from lokki_tf.terraform.synth import Synthesized
 
 
@@ -43,6 +45,10 @@ class Pipeline:
             :mod:`lokki_tf.errors` for its kinds.
     """
 
+    max_workers: int | None = None
+    """How many steps run at once here, unless a run says otherwise."""
+    _last: tuple[Definition, Mapping[str, Outcome]] | None = None
+
     def __init__(
         self,
         name: str = "pipeline",
@@ -55,7 +61,7 @@ class Pipeline:
         graph = build_graph(steps if steps is not None else ())
         place = calling_place()
         self._definition = Definition(
-            name, graph, schedule, *_described(description, tags, place), place
+            name, graph, schedule, *described(description, tags, place), place
         )
         raise_errors(self.early_findings())
 
@@ -91,6 +97,7 @@ class Pipeline:
         max_workers: int | None = None,
         strict: bool = False,
         on_event: Callable[[Event], None] | None = None,
+        state: StateManager | str | PathLike[str] | None = None,
     ) -> Run:
         """Runs the pipeline here, as parallel as its graph allows.
 
@@ -102,6 +109,9 @@ class Pipeline:
             strict: Send every value through the same serialization as in AWS.
             on_event: Told when a step starts, ends, fails or is tried again. After
                 :func:`lokki_tf.configure_logging`, the log is told as well.
+            state: Where results are kept, or the path of a file for them. A step that has run
+                with the same code and inputs before does not run again: so a run that failed
+                or was killed goes on from what is done.
 
         Returns:
             Generations of ``(name, value)``, with ``.outputs`` by name and ``.result``.
@@ -110,8 +120,8 @@ class Pipeline:
             BindingError: If a parameter is missing, unknown or of the wrong type.
             StepFailed: If a step raises; its error is the cause.
             SerializationError: With ``strict``, if a value cannot travel.
+            StateError: If the file cannot be used.
         """
-        from lokki_tf.local import run
         from lokki_tf.reporting import heard
 
         definition = self.definition
@@ -123,14 +133,54 @@ class Pipeline:
             )
         given = dict(parameters or {})
         checked(definition.parameters, given, definition.name)
-        return run(
-            definition,
-            given,
-            executor=executor,
-            max_workers=max_workers,
-            strict=strict,
-            on_event=heard(on_event, self.graph),
-        )
+        with self._cache(state) as cache:
+            return self._noted(
+                definition,
+                given,
+                executor=executor,
+                max_workers=max_workers or self.max_workers,
+                strict=strict,
+                on_event=heard(on_event, definition.graph),
+                cache=cache,
+            )
+
+    def _noted(self, definition: Definition, given: dict[str, Any], **options: Any) -> Run:
+        """Runs, and remembers what became of the nodes, for the picture."""
+        from lokki_tf.local import run
+
+        try:
+            ran = run(definition, given, **options)
+        except BaseException as error:
+            partial = getattr(error, "run", None)
+            if partial is not None:
+                self._last = definition, partial.outcomes
+            raise
+        self._last = definition, ran.outcomes
+        return ran
+
+    @contextmanager
+    def _cache(self, state: StateManager | str | PathLike[str] | None) -> Iterator[Cache | None]:
+        if state is None:
+            yield None
+            return
+        from lokki_tf.local.cache import Cache
+        from lokki_tf.local.state import StateManager
+        from lokki_tf.packaging import code_digests
+
+        codes = code_digests(self.definition)
+        for step, code in codes.items():
+            if code is None:
+                warnings.warn(
+                    f"step {step.name!r} runs every time: its source at {step.place} cannot be "
+                    "read, so nobody knows when it changes",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+        if isinstance(state, StateManager):
+            yield Cache(state, codes)
+            return
+        with StateManager(state) as own:
+            yield Cache(own, codes)
 
     def generate_step_functions(self) -> dict[str, Any]:
         """The state machine in Amazon States Language.
@@ -214,26 +264,52 @@ class Pipeline:
             template_file=template_file,
         )
 
-    def to_dot(self) -> str:
-        """The graph in Graphviz's language."""
+    def to_dot(self, run: Run | None = None) -> str:
+        """The graph in Graphviz's language.
+
+        Args:
+            run: Of this pipeline: shows what became of each node, and how long it took.
+        """
         from lokki_tf.drawing import to_dot
 
-        return to_dot(self.definition)
+        return to_dot(self.definition, run and run.outcomes)
 
-    def to_mermaid(self) -> str:
-        """The graph in Mermaid's language."""
+    def to_mermaid(self, run: Run | None = None) -> str:
+        """The graph in Mermaid's language.
+
+        Args:
+            run: As for :meth:`to_dot`.
+        """
         from lokki_tf.drawing import to_mermaid
 
-        return to_mermaid(self.definition)
+        return to_mermaid(self.definition, run and run.outcomes)
 
-    def to_svg(self) -> str:
-        """The graph as a picture."""
+    def to_svg(self, run: Run | None = None) -> str:
+        """The graph as a picture.
+
+        Args:
+            run: As for :meth:`to_dot`.
+        """
         from lokki_tf.drawing import to_svg
 
-        return to_svg(self.definition)
+        return to_svg(self.definition, run and run.outcomes)
+
+    def to_gantt(self, run: Run) -> str:
+        """A run as a picture: a bar a node, from when it began to when it ended.
+
+        Args:
+            run: Of this pipeline, complete or as far as it came.
+        """
+        from lokki_tf.drawing import to_gantt
+
+        return to_gantt(run.definition, run.outcomes, run.duration)
 
     def _repr_svg_(self) -> str:
-        return self.to_svg()
+        from lokki_tf.drawing import to_svg
+
+        definition = self.definition
+        last = self._last
+        return to_svg(definition, last[1] if last and last[0] is definition else None)
 
     def __repr__(self) -> str:
         nodes = len(self.graph.nodes)
@@ -250,130 +326,8 @@ def _noted(findings: list[Finding]) -> Iterator[None]:
         findings.append(Finding("plan", error.message, error.place, error.remedy, error=kind))
 
 
-def _described(description: Any, tags: Any, place: Place) -> tuple[str | None, Mapping[str, str]]:
+def described(description: Any, tags: Any, place: Place) -> tuple[str | None, Mapping[str, str]]:
     """Description and tags, if they are a string and a dict of strings."""
     if description is not None and not isinstance(description, str):
         raise OptionError(f"description={description!r} is no string", place=place)
     return description, texts_by_name("tags", {} if tags is None else tags, place)
-
-
-class FlowPipeline(Pipeline):
-    """A pipeline that a function under ``@flow`` writes; its parameters are the run's.
-
-    Calling it gives the same pipeline with other defaults: ``daily(limit=5)``.
-
-    Args:
-        function: Returns the end of a chain, or several.
-        name: Names the state machine; the function's name, with hyphens, unless given.
-        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: What it is for; the function's docstring unless given.
-        tags: Tags on every resource.
-        given: Values that take the place of the parameters' defaults.
-    """
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        name: str | None = None,
-        schedule: str | None = None,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        given: Mapping[str, Any] | None = None,
-    ) -> None:
-        if not inspect.isfunction(function):
-            raise BindingError(
-                f"@flow stands on {function!r}, which is no function",
-                place=calling_place(),
-                remedy="decorate a function that returns a chain",
-            )
-        functools.update_wrapper(self, function)
-        self._function = function
-        first_line = (function.__doc__ or "").strip().partition("\n")[0]
-        description, tags = _described(description or first_line or None, tags, calling_place())
-        self._options: dict[str, Any] = {
-            "name": name or function.__name__.replace("_", "-"),
-            "schedule": schedule,
-            "description": description,
-            "tags": tags,
-        }
-        self._given = dict(given or {})
-        self._built: tuple[tuple[int, ...], Definition] | None = None
-
-    @property
-    def definition(self) -> Definition:
-        """What it is, as frozen data; built anew where a step it names has been replaced."""
-        # A notebook's cell that runs again puts a new step under the old name.
-        names = self._function.__globals__
-        seen = tuple(id(names.get(name)) for name in self._function.__code__.co_names)
-        if self._built is None or self._built[0] != seen:
-            ends, parameters = build_flow(self._function, self._given)
-            graph = self._graph(ends)
-            made = Definition(
-                graph=graph, place=place_of(self._function), parameters=parameters, **self._options
-            )
-            raise_errors(check_definition(made))
-            self._built = (seen, made)
-        return self._built[1]
-
-    def _graph(self, ends: list[Any]) -> Graph:
-        try:
-            return build_graph(ends)
-        except BindingError as error:
-            if not error.message.startswith("steps holds"):
-                raise
-            raise BindingError(
-                f"flow {self._function.__name__!r} returns something that is no chain: "
-                + error.message.removeprefix("steps holds "),
-                place=place_of(self._function),
-                remedy="return the chain itself: return load().map(process).agg(total)",
-            ) from None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> FlowPipeline:
-        """The same flow with other values for its parameters.
-
-        Raises:
-            BindingError: If one is unknown or of the wrong type.
-        """
-        try:
-            bound = inspect.signature(self._function).bind_partial(*args, **kwargs)
-        except TypeError as error:
-            raise BindingError(
-                f"flow {self._function.__name__!r} cannot be called so: {error}",
-                place=calling_place(),
-                remedy=f"its signature is {signature(self.definition.parameters, self.name)}",
-            ) from None
-        given = {**self._given, **bound.arguments}
-        flow = FlowPipeline(self._function, **self._options, given=given)
-        _ = flow.definition  # what is wrong is told here
-        return flow
-
-
-def flow(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    schedule: str | None = None,
-    name: str | None = None,
-    description: str | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> Any:
-    """Makes a function that writes a chain a pipeline.
-
-    Args:
-        function: The function, where the decorator stands without arguments.
-        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        name: Names the state machine; the function's name, with hyphens, unless given.
-        description: What it is for; the function's docstring unless given.
-        tags: Tags on every resource.
-
-    Returns:
-        A :class:`FlowPipeline`, or a decorator that makes one.
-    """
-
-    def decorate(function: Callable[..., Any]) -> FlowPipeline:
-        return FlowPipeline(
-            function, name=name, schedule=schedule, description=description, tags=tags
-        )
-
-    return decorate if function is None else decorate(function)

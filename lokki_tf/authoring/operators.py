@@ -1,0 +1,228 @@
+"""Graphs of tasks: those that ``>>`` has drawn, and those that a builder puts together.
+
+Both become calls of steps, from which the builder of all styles makes the graph. In a graph
+of arrows a task gets the results of those before it by position, in the order in which the
+arrows were drawn; in a built one it gets results by the names of its parameters.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lokki_tf.errors import BindingError, CycleError
+from lokki_tf.model import Finding, raise_errors, topological_order
+from lokki_tf.model.cells import is_cell
+
+from .calls import Call
+from .tasks import Task
+
+AnyTask = Task[..., Any]
+Stages = Sequence[Sequence[AnyTask]]
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def tasks_in(names: Mapping[str, Any]) -> list[AnyTask]:
+    """The tasks that stand in a namespace, each once."""
+    return list(dict.fromkeys(value for value in names.values() if isinstance(value, Task)))
+
+
+def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> dict[AnyTask, list[AnyTask]]:
+    """Tasks and all that arrows join to them, each with those before it in order.
+
+    A task that a cell has replaced gives its arrows to the one that replaced it, unless that
+    has some of its own.
+
+    Args:
+        tasks: Where to begin.
+        onward: Whether to follow arrows forward as well, and not only back.
+    """
+    found: dict[AnyTask, dict[AnyTask, int]] = {}
+    waiting, seen = deque(tasks), set[AnyTask]()
+    while waiting:
+        one = waiting.popleft()
+        if one in seen:
+            continue
+        seen.add(one)
+        current = _current(one)
+        before = found.setdefault(current, {})
+        if current is not one:
+            waiting.append(current)
+        if current is one or not current.edges_in:
+            for source, drawn in one.edges_in.items():
+                now = _current(source)
+                if now is source or not now.edges_out:
+                    before[now] = max(drawn, before.get(now, 0))
+                    waiting.append(source)
+        if onward:
+            waiting.extend(one.edges_out)
+    return {one: sorted(before, key=before.__getitem__) for one, before in found.items()}
+
+
+def _current(task: AnyTask) -> AnyTask:
+    """The task that a cell has put in place of this one, or this one itself."""
+    function = task.step.function
+    if not is_cell(function.__code__.co_filename) or "<locals>" in function.__qualname__:
+        return task
+    now = function.__globals__.get(function.__name__)
+    return now if isinstance(now, Task) else task
+
+
+def drawn_calls(before: Mapping[AnyTask, Sequence[AnyTask]]) -> list[Call]:
+    """A call of each task, with the results of those before it by position.
+
+    Args:
+        before: From each task to those before it, in the order of its arguments.
+
+    Raises:
+        BindingError: If two tasks share a name, or results and parameters do not match.
+        CycleError: If tasks wait for each other.
+    """
+    by_name = _by_name(before)
+    try:
+        order = topological_order({task.name: [o.name for o in before[task]] for task in before})
+    except CycleError as error:
+        first = next(task for task in before if task.name in error.message)
+        remedy = "take one of the arrows between them out; a graph has no loops"
+        raise CycleError(error.message, place=first.step.place, remedy=remedy) from None
+    found: list[Finding] = []
+    calls: dict[AnyTask, Call] = {}
+    for task in (by_name[name] for name in order):
+        found += _misfits(task, before[task])
+    raise_errors(found)
+    for task in (by_name[name] for name in order):
+        args, kwargs = _by_position(task, before[task])
+        calls[task] = task._called(
+            tuple(calls[one] for one in args),
+            {name: calls[one] for name, one in kwargs.items()},
+            task.step.place,
+            None,
+        ).after(*(calls[one] for one in before[task] if one not in {*args, *kwargs.values()}))
+    return list(calls.values())
+
+
+def built_calls(stages: Stages) -> list[Call]:
+    """A call of each task, with the results that its parameters name.
+
+    Args:
+        stages: Tasks side by side; each stage comes after all of the one before.
+
+    Raises:
+        BindingError: If a task stands twice, or a parameter names no earlier task.
+    """
+    _by_name([task for stage in stages for task in stage])
+    calls: dict[str, Call] = {}
+    found: list[Finding] = []
+    previous: list[Call] = []
+    for stage in stages:
+        made: dict[str, Call] = {}
+        for task in stage:
+            named = {name: calls[name] for name in task._signature.parameters if name in calls}
+            lacking = _lacking(task, named)
+            found += [_nameless(task, name, calls) for name in lacking]
+            if not lacking:
+                call = task._called((), named, task.step.place, None)
+                made[task.name] = call.after(*(o for o in previous if o not in named.values()))
+        calls |= made
+        previous = list(made.values())
+    raise_errors(found)
+    return list(calls.values())
+
+
+def _by_name(tasks: Iterable[AnyTask]) -> dict[str, AnyTask]:
+    found: dict[str, AnyTask] = {}
+    for task in tasks:
+        other = found.get(task.name)
+        if other is task:
+            raise BindingError(
+                f"task {task.name!r} stands twice in the flow",
+                place=task.step.place,
+                remedy='to run it twice, make another task of it: task(name="…")(…)',
+            )
+        if other is not None:
+            raise BindingError(
+                f"two tasks are named {task.name!r}: one at {other.step.place}, "
+                f"one at {task.step.place}",
+                place=task.step.place,
+                remedy='give one a name of its own: @task(name="…")',
+            )
+        found[task.name] = task
+    return found
+
+
+def _by_position(
+    task: AnyTask, before: Sequence[AnyTask]
+) -> tuple[list[AnyTask], dict[str, AnyTask]]:
+    """Results by position, as many as there are places, and others by name."""
+    parameters = task._signature.parameters.values()
+    if any(one.kind is one.VAR_POSITIONAL for one in parameters):
+        return list(before), {}
+    places = sum(one.kind in _POSITIONAL for one in parameters)
+    named = {one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
+    return list(before[:places]), {one.name: one for one in before[places:] if one.name in named}
+
+
+def _misfits(task: AnyTask, before: Sequence[AnyTask]) -> list[Finding]:
+    """What is wrong with the arrows that lead to a task; one that takes nothing just waits."""
+    args, kwargs = _by_position(task, before)
+    parameters = task._signature.parameters
+    left = [one.name for one in before[len(args) :] if one.name not in kwargs]
+    if left and parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return [
+            _finding(
+                task,
+                f"{_count(len(before), 'task')} lead to task {task.name!r} "
+                f"({_listed(before)}), and it takes "
+                f"{_count(len(parameters), 'argument')}: {task._signature}",
+                f"give it a parameter for {left[0]!r} as well, or draw no arrow from there",
+            )
+        ]
+    filled = {*kwargs, *list(parameters)[: len(args)]}
+    return [
+        _finding(
+            task,
+            f"parameter {name!r} of task {task.name!r} gets nothing: "
+            + (f"before it are only {_listed(before)}" if before else "no task is before it"),
+            f"draw an arrow from the task whose result it is: … >> {task.name}, "
+            "or give it a default",
+        )
+        for name in _lacking(task, filled)
+    ]
+
+
+def _lacking(task: AnyTask, filled: Iterable[str]) -> list[str]:
+    """Parameters that must be given, and are not."""
+    known = set(filled)
+    return [
+        name
+        for name, one in task._signature.parameters.items()
+        if one.default is one.empty
+        and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        and name not in known
+    ]
+
+
+def _nameless(task: AnyTask, name: str, calls: Mapping[str, Call]) -> Finding:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, calls, 1)
+    known = f"before it are {', '.join(calls)}" if calls else "no task is before it"
+    return _finding(
+        task,
+        f"parameter {name!r} of task {task.name!r} is named like no task before it",
+        f"did you mean {near[0]!r}? {known}" if near else f"name it after one; {known}",
+    )
+
+
+def _finding(task: AnyTask, message: str, remedy: str) -> Finding:
+    return Finding("arguments", message, task.step.place, remedy, error=BindingError)
+
+
+def _listed(tasks: Iterable[AnyTask]) -> str:
+    return ", ".join(task.name for task in tasks)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

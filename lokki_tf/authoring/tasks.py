@@ -1,0 +1,201 @@
+"""``@task``: a function that runs when it is called, and that ``>>`` joins to others."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import time
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from lokki_tf.errors import BindingError, OptionError
+from lokki_tf.model import RetryConfig
+
+from .places import calling_place, place_of
+from .step import Stepped, inside_step, make_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_drawing = itertools.count()
+
+
+class Task(Stepped, Generic[P, R]):
+    """A function as a task: calling it runs it, ``>>`` says what comes after what.
+
+    Args:
+        func: The function.
+        retries: Tries after the first one.
+        delay: Seconds before the first retry, spread at random between 0 and that.
+        backoff: What the delay is multiplied by after each retry.
+        when: Tells whether the task is to run, from as many of its first arguments as it
+            takes, or from those of its parameters' names.
+        name: Names the task; the function's name unless given.
+        options: Those of :func:`lokki_tf.step`.
+
+    Raises:
+        OptionError: If an option has the wrong type.
+        BindingError: If it decorates something that is no function.
+    """
+
+    def __init__(
+        self,
+        func: Callable[P, R],
+        *,
+        retries: int = 0,
+        delay: float = 1.0,
+        backoff: float = 2.0,
+        when: Callable[..., Any] | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
+        if "retry" not in options and "retry_count" not in options:
+            options["retry"] = {
+                "retries": retries, "delay": delay, "backoff": backoff, "jitter": True,
+            }  # fmt: skip
+        elif (retries, delay, backoff) != (0, 1.0, 2.0):
+            raise OptionError(
+                "retries=, delay= or backoff= stand beside retry= or retry_count=",
+                place=place_of(func) if inspect.isfunction(func) else calling_place(),
+                remedy="keep one: retry=RetryConfig(…) says all that these do",
+            )
+        super().__init__(make_step(func, name, options, when))
+        self.edges_in: dict[Task[..., Any], int] = {}
+        """The tasks before it, each with when that was drawn."""
+        self.edges_out: dict[Task[..., Any], int] = {}
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.step.name
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs the function here and now, with the task's retries.
+
+        Its condition is not asked: who calls it wants it to run.
+
+        Returns:
+            What the function returns.
+        """
+        function = self.step.function
+        retry = self.step.options.retry
+        if not retry.retries or inside_step():  # as in Lambda: there it is the plain function
+            return cast("R", function(*args, **kwargs))
+        if inspect.iscoroutinefunction(function):
+            return cast("R", _awaited(function, retry, args, kwargs))
+        for seconds in retry.waits():
+            try:
+                return cast("R", function(*args, **kwargs))
+            except retry.exceptions:
+                time.sleep(seconds)
+        return cast("R", function(*args, **kwargs))
+
+    def __rshift__(self, other: Any) -> Any:
+        """Lets a task, or each of a list of tasks, come after this one."""
+        return join([self], other)
+
+    def __rrshift__(self, other: Any) -> Task[P, R]:
+        """Lets this task come after each of a list of tasks."""
+        join(other, self)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<task {self.name!r} at {self.step.place}>"
+
+
+async def _awaited(function: Callable[..., Any], retry: RetryConfig, args: Any, kwargs: Any) -> Any:
+    import asyncio  # who has async tasks has loaded it
+
+    for seconds in retry.waits():
+        try:
+            return await function(*args, **kwargs)
+        except retry.exceptions:
+            await asyncio.sleep(seconds)
+    return await function(*args, **kwargs)
+
+
+class TaskList(list[Any]):
+    """Tasks side by side, so that ``>>`` goes on from a list to a list."""
+
+    def __rshift__(self, other: Any) -> Any:
+        return join(self, other)
+
+
+def join(before: Any, after: Any) -> Any:
+    """Draws an arrow from each task on the left to each on the right.
+
+    Args:
+        before: A task, or tasks in a list, tuple or set.
+        after: The same.
+
+    Returns:
+        What stands on the right, so that the next ``>>`` goes on from there.
+
+    Raises:
+        BindingError: If something is no task.
+    """
+    sources, targets = _tasks(before), _tasks(after)
+    for target in targets:
+        for source in sources:
+            # Drawn again, an arrow moves to the end: what a cell says last is what counts.
+            target.edges_in.pop(source, None)
+            target.edges_in[source] = source.edges_out[target] = next(_drawing)
+    return after if isinstance(after, Task) else TaskList(targets)
+
+
+def _tasks(side: Any) -> list[Task[..., Any]]:
+    members = list(side) if isinstance(side, list | tuple) else [side]
+    for one in members:
+        if not isinstance(one, Task):
+            raise BindingError(
+                f">> joins tasks and lists of tasks, and {one!r} is none",
+                place=calling_place(),
+                remedy="put @task on the function, and hand it over without calling it",
+            )
+    if not members:
+        raise BindingError("an empty list stands beside >>", place=calling_place())
+    return members
+
+
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    function: None = None,
+    /,
+    *,
+    retries: int = 0,
+    delay: float = 1.0,
+    backoff: float = 2.0,
+    when: Callable[..., Any] | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(
+    function: Callable[P, R] | None = None, /, **options: Any
+) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
+    """Makes a function a task.
+
+    Args:
+        function: The function, where the decorator stands without arguments.
+        options: As :class:`Task` describes them: ``retries``, ``delay``, ``backoff``,
+            ``when``, ``name``, and those of :func:`lokki_tf.step`.
+
+    Returns:
+        A :class:`Task`, or a decorator that makes one.
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        return Task(function, **options)
+
+    if function is None:
+        return decorate
+    if isinstance(function, str):
+        raise OptionError(
+            f"@task({function!r}): the options of @task are given by name",
+            place=calling_place(),
+            remedy=f"write @task(name={function!r})",
+        )
+    return decorate(function)

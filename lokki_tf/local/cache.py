@@ -1,0 +1,251 @@
+"""Results of earlier runs, found by a step's code and inputs.
+
+A result is kept under a key that is made of the node's name, the step's code, and a digest of
+every input; of inputs that are results themselves, the digest of what was kept. So a changed
+step runs again, and what comes after it only if its result has changed. In a map, an item
+stands for itself wherever it stands in the list; among equal ones, the first for the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model import Binding, Group, Item, Literal, Map, Node, Output, Parameter, Step
+from lokki_tf.model.steady import steady_pickle
+from lokki_tf.runtime.envelope import freeze, json_text, thaw
+
+from .strict import described, label
+
+if TYPE_CHECKING:
+    from .frames import Frame, MapRun
+    from .plan import Plan
+    from .state import StateManager
+
+PREFIX = "step:"  # of the keys under which results of steps are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A result of an earlier run.
+
+    Args:
+        value: The result.
+        skipped: Whether the node's condition was false.
+    """
+
+    value: Any
+    skipped: bool
+
+
+@dataclass(slots=True)
+class _Frame:
+    """What is known of an evaluation: keys and digests by the nodes' positions."""
+
+    place: str | None
+    keys: dict[int, str | None] = field(default_factory=dict)
+    digests: dict[int, str | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _MapRun:
+    """What is known of a map: digests of its items' results, and of what it hands in."""
+
+    seen: Counter[str] = field(default_factory=Counter)
+    results: dict[int, str | None] = field(default_factory=dict)
+    arguments: dict[str, str | None] = field(default_factory=dict)
+
+
+class Cache:
+    """Looks results up for one run, and keeps new ones.
+
+    Args:
+        state: Where they are kept.
+        codes: A digest of each step's code; ``None`` for one that cannot be told, and which
+            runs every time.
+    """
+
+    def __init__(self, state: StateManager, codes: Mapping[Step, str | None]) -> None:
+        self._state = state
+        self._codes = codes
+        self._lock = threading.Lock()
+        self._positions: dict[int, dict[str, int]] = {}
+        self._literals: dict[int, str | None] = {}
+        self._warned: set[str] = set()
+
+    def recall(self, frame: Frame, index: int) -> Known | None:
+        """A node's result, if its step has run with the same code and inputs before.
+
+        Args:
+            frame: Where the node stands; its predecessors have ended.
+            index: Its position there.
+        """
+        known = self._frame(frame)
+        key = known.keys[index] = self._key(frame, index)
+        kept = None if key is None else self._state.recall(key)
+        if kept is None:
+            return None
+        try:
+            value = thaw(kept.form, kept.data)
+        except Exception:  # of a class that is no longer there: run it again
+            return None
+        self._note(frame, index, kept.digest)
+        return Known(value, kept.skipped)
+
+    def keep(self, frame: Frame, index: int, value: Any, *, skipped: bool = False) -> None:
+        """Keep the result of a node that was looked up in vain.
+
+        Args:
+            frame: Where the node stands.
+            index: Its position there.
+            value: The result.
+            skipped: Whether its condition was false.
+        """
+        key = self._frame(frame).keys.get(index)
+        if key is None:
+            return
+        try:
+            form, data = freeze(value)
+            digest = _digest(form.encode(), data)
+            self._state.keep(key, form, data, digest=digest, skipped=skipped)
+        except Exception as error:
+            self._warn(frame.plan.nodes[index], "its result cannot be kept", error)
+        else:
+            self._note(frame, index, digest)
+
+    def map_done(self, run: MapRun) -> None:
+        """A map has its results.
+
+        Args:
+            run: The map.
+        """
+        results = self._run(run).results
+        parts = [results.get(item) for item in range(run.total) if item not in run.failures]
+        known = [part for part in parts if part is not None]
+        if len(known) == len(parts):
+            digest = _digest(b"map", "".join(known).encode())
+            self._note(run.frame, run.index, digest)
+
+    def _note(self, frame: Frame, index: int, digest: str) -> None:
+        self._frame(frame).digests[index] = digest
+        if frame.owner is not None and frame.item is not None and index == frame.plan.last:
+            self._run(frame.owner).results[frame.item] = digest
+
+    # Keys.
+
+    def _key(self, frame: Frame, index: int) -> str | None:
+        node = frame.plan.nodes[index]
+        place = self._frame(frame).place
+        if not isinstance(node, Node) or place is None:
+            return None
+        code = self._codes.get(node.step)
+        parts = [code, *(self._binding(one, frame) for one in node.bindings)]
+        if None in parts:
+            return None
+        names = [len(node.args), *(name for name, _ in node.kwargs)]
+        text = json.dumps([node.name, place, names, parts])
+        return f"{PREFIX}{node.name}:{_digest(text.encode())}"
+
+    def _binding(self, binding: Binding, frame: Frame) -> str | None:
+        """A digest of what an argument will be, or ``None`` if it has none."""
+        if isinstance(binding, Literal):
+            if id(binding) not in self._literals:
+                self._literals[id(binding)] = digest_of(binding.value)
+            return self._literals[id(binding)]
+        if isinstance(binding, Group):
+            parts = [self._binding(one, frame) for one in binding.members]
+            keys = digest_of(list(binding.keys))
+            known = [part for part in (keys, *parts) if part is not None]
+            if len(known) <= len(parts):
+                return None
+            return _digest(binding.kind.encode(), "".join(known).encode())
+        if isinstance(binding, Output):
+            return self._at(frame, self._position(frame.plan)[binding.node])
+        if isinstance(binding, Item):
+            return self._at(frame, frame.plan.item)
+        return self._parameter(binding, frame)
+
+    def _parameter(self, binding: Parameter, frame: Frame) -> str | None:
+        run = frame.owner
+        if run is None:
+            return self._at(frame, frame.plan.parameter(binding.name))
+        known = self._run(run).arguments
+        if binding.name not in known:
+            outside = dict(run.node.arguments)[binding.name]
+            known[binding.name] = self._binding(outside, run.frame)
+        return known[binding.name]
+
+    def _at(self, frame: Frame, index: int) -> str | None:
+        """The digest of what stands at a place of the frame's list."""
+        digests = self._frame(frame).digests
+        if index not in digests:
+            digests[index] = digest_of(frame.plan.thawed(frame.values[index]))
+        return digests[index]
+
+    def _position(self, plan: Plan) -> dict[str, int]:
+        found = self._positions.get(id(plan))
+        if found is None:
+            found = {node.name: index for index, node in enumerate(plan.nodes)}
+            self._positions[id(plan)] = found
+        return found
+
+    # What is known of frames and maps.
+
+    def _frame(self, frame: Frame) -> _Frame:
+        if frame.known is None:
+            frame.known = _Frame("" if frame.owner is None else None)
+            if frame.owner is not None:
+                frame.known.place = self._place(frame, frame.owner)
+        known: _Frame = frame.known
+        return known
+
+    def _place(self, frame: Frame, run: MapRun) -> str | None:
+        around = self._frame(run.frame).place
+        item = self._at(frame, frame.plan.item)
+        if around is None or item is None:
+            return None
+        with self._lock:
+            seen = self._run(run).seen
+            seen[item] += 1
+            number = seen[item]
+        return f"{around}/{run.node.name}:{item}#{number}"
+
+    def _run(self, run: MapRun) -> _MapRun:
+        if run.known is None:
+            run.known = _MapRun()
+        known: _MapRun = run.known
+        return known
+
+    def _warn(self, node: Node | Map, what: str, error: Exception) -> None:
+        if node.name not in self._warned:
+            self._warned.add(node.name)
+            warnings.warn(
+                f"{label(node)} will run again next time: {what}: {described(error)}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+def digest_of(value: Any) -> str | None:
+    """A digest that equal values share in every process, or ``None`` for what has none."""
+    text = json_text(value)
+    if text is not None:
+        return _digest(b"json", text.encode())
+    try:
+        return _digest(b"pickle", steady_pickle(value))
+    except Exception:
+        return None
+
+
+def _digest(*parts: bytes) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(len(part).to_bytes(8, "big"))
+        found.update(part)
+    return found.hexdigest()

@@ -1,0 +1,140 @@
+"""``@flow``: a function that writes a chain is a pipeline, and its parameters are the run's."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.authoring import build_flow, build_graph
+from lokki_tf.authoring.places import calling_place, place_of
+from lokki_tf.checks import check_definition
+from lokki_tf.errors import BindingError
+from lokki_tf.model import Definition, Graph, raise_errors, signature
+
+from .base import Pipeline, described
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class FlowPipeline(Pipeline):
+    """A pipeline that a function under ``@flow`` writes; its parameters are the run's.
+
+    Calling it gives the same pipeline with other defaults: ``daily(limit=5)``.
+
+    Args:
+        function: Returns the end of a chain, or several.
+        name: Names the state machine; the function's name, with hyphens, unless given.
+        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
+        description: What it is for; the function's docstring unless given.
+        tags: Tags on every resource.
+        given: Values that take the place of the parameters' defaults.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        schedule: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        given: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not inspect.isfunction(function):
+            raise BindingError(
+                f"@flow stands on {function!r}, which is no function",
+                place=calling_place(),
+                remedy="decorate a function that returns a chain",
+            )
+        functools.update_wrapper(self, function)
+        self._function = function
+        first_line = (function.__doc__ or "").strip().partition("\n")[0]
+        description, tags = described(description or first_line or None, tags, calling_place())
+        self._options: dict[str, Any] = {
+            "name": name or function.__name__.replace("_", "-"),
+            "schedule": schedule,
+            "description": description,
+            "tags": tags,
+        }
+        self._given = dict(given or {})
+        self._built: tuple[tuple[int, ...], Definition] | None = None
+
+    @property
+    def definition(self) -> Definition:
+        """What it is, as frozen data; built anew where a step it names has been replaced."""
+        # A notebook's cell that runs again puts a new step under the old name.
+        names = self._function.__globals__
+        seen = tuple(id(names.get(name)) for name in self._function.__code__.co_names)
+        if self._built is None or self._built[0] != seen:
+            ends, parameters = build_flow(self._function, self._given)
+            graph = self._graph(ends)
+            made = Definition(
+                graph=graph, place=place_of(self._function), parameters=parameters, **self._options
+            )
+            raise_errors(check_definition(made))
+            self._built = (seen, made)
+        return self._built[1]
+
+    def _graph(self, ends: list[Any]) -> Graph:
+        try:
+            return build_graph(ends)
+        except BindingError as error:
+            if not error.message.startswith("steps holds"):
+                raise
+            raise BindingError(
+                f"flow {self._function.__name__!r} returns something that is no chain: "
+                + error.message.removeprefix("steps holds "),
+                place=place_of(self._function),
+                remedy="return the chain itself: return load().map(process).agg(total)",
+            ) from None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> FlowPipeline:
+        """The same flow with other values for its parameters.
+
+        Raises:
+            BindingError: If one is unknown or of the wrong type.
+        """
+        try:
+            bound = inspect.signature(self._function).bind_partial(*args, **kwargs)
+        except TypeError as error:
+            raise BindingError(
+                f"flow {self._function.__name__!r} cannot be called so: {error}",
+                place=calling_place(),
+                remedy=f"its signature is {signature(self.definition.parameters, self.name)}",
+            ) from None
+        given = {**self._given, **bound.arguments}
+        flow = FlowPipeline(self._function, **self._options, given=given)
+        _ = flow.definition  # what is wrong is told here
+        return flow
+
+
+def flow(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    schedule: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Any:
+    """Makes a function that writes a chain a pipeline.
+
+    Args:
+        function: The function, where the decorator stands without arguments.
+        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
+        name: Names the state machine; the function's name, with hyphens, unless given.
+        description: What it is for; the function's docstring unless given.
+        tags: Tags on every resource.
+
+    Returns:
+        A :class:`FlowPipeline`, or a decorator that makes one.
+    """
+
+    def decorate(function: Callable[..., Any]) -> FlowPipeline:
+        return FlowPipeline(
+            function, name=name, schedule=schedule, description=description, tags=tags
+        )
+
+    return decorate if function is None else decorate(function)

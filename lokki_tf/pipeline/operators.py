@@ -1,0 +1,250 @@
+"""Pipelines of tasks: of the arrows between them, or put together call by call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.authoring import Task, build_graph
+from lokki_tf.authoring.operators import arrows, built_calls, drawn_calls, tasks_in
+from lokki_tf.authoring.places import calling_frame, calling_place
+from lokki_tf.checks import check_definition
+from lokki_tf.errors import BindingError
+from lokki_tf.model import Definition, raise_errors
+
+from .base import Pipeline, described
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Executor
+    from os import PathLike
+
+    from lokki_tf.authoring.calls import Call
+    from lokki_tf.local import Event
+    from lokki_tf.local.state import StateManager
+
+    AnyTask = Task[..., Any]
+
+
+class _OfTasks(Pipeline):
+    """A pipeline that is built of tasks when it is first needed, and anew when they change."""
+
+    _KIND: str
+
+    def __init__(
+        self,
+        name: str,
+        max_workers: int | None,
+        *,
+        schedule: str | None,
+        description: str | None,
+        tags: Mapping[str, str] | None,
+    ) -> None:
+        self.max_workers = max_workers
+        place = calling_place()
+        description, tags = described(description, tags, place)
+        self._options: dict[str, Any] = {
+            "name": name,
+            "schedule": schedule,
+            "description": description,
+            "tags": tags,
+            "place": place,
+        }
+        self._built: tuple[Any, Definition] | None = None
+
+    def _drawing(self) -> Any:
+        """What the graph is made of; where it is equal, so is the graph."""
+        raise NotImplementedError  # an abstract base class would slow every look at a class
+
+    def _calls(self, drawing: Any) -> list[Call]:
+        raise NotImplementedError  # as above
+
+    @property
+    def definition(self) -> Definition:
+        """What it is, as frozen data."""
+        drawing = self._drawing()
+        if self._built is None or self._built[0] != drawing:
+            graph = build_graph(self._calls(drawing))
+            made = Definition(graph=graph, **self._options)
+            raise_errors(check_definition(made))
+            self._built = (drawing, made)
+        return self._built[1]
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return str(self._options["name"])
+
+    def run(
+        self,
+        executor: str | Executor | None = "thread",
+        *,
+        strict: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+        state: StateManager | str | PathLike[str] | None = None,
+    ) -> dict[str, Any]:
+        """Runs the tasks here, each as soon as those before it have ended.
+
+        Args:
+            executor: As for :meth:`local_run`, like all the others.
+            strict: .
+            on_event: .
+            state: .
+
+        Returns:
+            From each task's name to its result; tasks that were skipped are not in it.
+
+        Raises:
+            StepFailed: If a task raises; its error is the cause.
+        """
+        ran = self.local_run(executor=executor, strict=strict, on_event=on_event, state=state)
+        return dict(ran.outputs)
+
+    def visualize(self) -> str:
+        """The tasks with those before and after each, as text."""
+        from lokki_tf.drawing import to_text
+
+        return to_text(self.definition, self._KIND)
+
+    def __repr__(self) -> str:
+        return f"<{self._KIND} {self.name!r}>"
+
+
+class DAG(_OfTasks):
+    """The tasks of a module, in the order that the arrows between them say.
+
+    Those are taken that stand in the function that makes it, or else in its module, and all
+    that arrows join to them. Arrows may still be drawn later.
+
+    Args:
+        name: Names the state machine and prefixes its functions.
+        max_workers: How many tasks run at once.
+        tasks: These and what comes before them, instead of what stands around.
+        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
+        description: What it is for.
+        tags: Tags on every resource.
+    """
+
+    _KIND = "DAG"
+
+    def __init__(
+        self,
+        name: str = "workflow",
+        max_workers: int | None = None,
+        *,
+        tasks: Iterable[AnyTask] | None = None,
+        schedule: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(name, max_workers, schedule=schedule, description=description, tags=tags)
+        self._chosen = None if tasks is None else [_checked(one, "tasks=") for one in tasks]
+        frame = calling_frame()
+        local = frame.f_locals if frame.f_locals is not frame.f_globals else {}
+        self._names = dict(local) if tasks_in(local) else frame.f_globals
+
+    def _drawing(self) -> dict[AnyTask, list[AnyTask]]:
+        chosen = self._chosen
+        found = arrows(tasks_in(self._names) if chosen is None else chosen, onward=chosen is None)
+        if not found:
+            raise BindingError(
+                f"DAG {self.name!r} has no tasks",
+                place=self._options["place"],
+                remedy="put @task on functions of this module, or hand tasks over: tasks=[…]",
+            )
+        return found
+
+    def _calls(self, drawing: Any) -> list[Call]:
+        return drawn_calls(drawing)
+
+
+class Flow(_OfTasks):
+    """Tasks put together one after another, with results by the names of parameters.
+
+    Args:
+        name: Names the state machine and prefixes its functions.
+        max_workers: How many tasks run at once.
+        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
+        description: What it is for.
+        tags: Tags on every resource.
+    """
+
+    _KIND = "Flow"
+
+    def __init__(
+        self,
+        name: str = "flow",
+        max_workers: int | None = None,
+        *,
+        schedule: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(name, max_workers, schedule=schedule, description=description, tags=tags)
+        self._stages: list[tuple[AnyTask, ...]] = []
+
+    def add(self, task: AnyTask) -> Flow:
+        """Lets a task come after all that was put there last.
+
+        Args:
+            task: Takes results of earlier tasks by the names of its parameters.
+
+        Returns:
+            The flow itself.
+        """
+        self._stages.append((_checked(task, "add()"),))
+        return self
+
+    def branch(self, *branch_tasks: AnyTask) -> Flow:
+        """Lets tasks that run side by side come after all that was put there last.
+
+        Args:
+            branch_tasks: At least one.
+
+        Returns:
+            The flow itself.
+        """
+        if not branch_tasks:
+            raise BindingError(
+                "branch() without tasks", place=calling_place(), remedy="write branch(one, other)"
+            )
+        self._stages.append(tuple(_checked(one, "branch()") for one in branch_tasks))
+        return self
+
+    def merge(self, merge_task: AnyTask) -> Flow:
+        """Lets a task come after all branches.
+
+        Args:
+            merge_task: Takes their results by the names of its parameters.
+
+        Returns:
+            The flow itself.
+        """
+        if not self._stages:
+            raise BindingError(
+                "merge() stands first, and there is nothing to merge",
+                place=calling_place(),
+                remedy="write .branch(one, other).merge(task)",
+            )
+        return self.add(merge_task)
+
+    def _drawing(self) -> list[tuple[AnyTask, ...]]:
+        if not self._stages:
+            raise BindingError(
+                f"Flow {self.name!r} has no tasks",
+                place=self._options["place"],
+                remedy="put some there: Flow(…).add(extract).add(load)",
+            )
+        return list(self._stages)
+
+    def _calls(self, drawing: Any) -> list[Call]:
+        return built_calls(drawing)
+
+
+def _checked(task: Any, where: str) -> AnyTask:
+    if not isinstance(task, Task):
+        raise BindingError(
+            f"{where} takes tasks, and {task!r} is none",
+            place=calling_place(),
+            remedy="put @task on the function, and hand it over without calling it",
+        )
+    return task
