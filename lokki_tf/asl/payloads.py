@@ -62,7 +62,7 @@ class Payloads:
         literals: Collects what must stand in the bucket.
         of_tasks: From each node to its payload.
         captured: From each map to what its body takes from outside, in order.
-        given: Maps whose body looks up flow parameters.
+        given: Nodes that are handed flow parameters, and the maps around them.
         home: From each node to the map in whose body it stands, ``None`` outside of all.
     """
 
@@ -130,7 +130,7 @@ class Payloads:
             if level:
                 outside = dict(level[-1].arguments)[binding.name]
                 return self._resolved(outside, node, level[:-1], around)
-            self.given.update(one.name for one in around)
+            self.given.update((node.name, *(one.name for one in around)))
             return self._parameter(binding.name, node)
         home = level[-1].name if level else None
         if isinstance(binding, Item):
@@ -159,13 +159,6 @@ def references_in(payload: Any) -> Iterator[Reference]:
     elif isinstance(payload, Mapping):
         for value in payload.values():
             yield from references_in(value)
-
-
-def looks_up_parameters(payload: Any) -> bool:
-    """Whether a payload takes a flow parameter."""
-    if not isinstance(payload, Mapping):
-        return False
-    return "parameter" in payload or any(map(looks_up_parameters, payload.values()))
 
 
 def with_paths(payload: Any, path: Callable[[Reference], Any]) -> Any:
