@@ -97,9 +97,10 @@ def fill(template: Template, cut: Cut) -> tuple[str, list[Finding]]:
     text = _NAME.sub(lambda _: cut.name, template.text)
     text = _FUNCTION.sub(lambda _: _set_apart(cut.source.rstrip("\n")), text, count=1)
     text = text.rstrip("\n") + "\n"
-    if cut.postponed:
+    wrong = _syntax(template, text)
+    if cut.postponed and not wrong:
         text = _postponed(text)
-    return text, [*_syntax(template, text), *_clashes(template, cut)]
+    return text, [*wrong, *_clashes(template, cut)]
 
 
 def _set_apart(source: str) -> str:
@@ -168,14 +169,10 @@ def _clashes(template: Template, cut: Cut) -> list[Finding]:
 
 def _postponed(text: str) -> str:
     """The text with annotations postponed: the import must stand before all others."""
-    tree = ast.parse(text)
-    if POSTPONED.strip() in text.splitlines():
-        lines = [line for line in text.splitlines(keepends=True) if line != POSTPONED]
-        text = "".join(lines)
-        tree = ast.parse(text)
-    first = tree.body[0] if tree.body else None
+    lines = [line for line in text.splitlines(keepends=True) if line != POSTPONED]
+    body = ast.parse("".join(lines)).body
+    first = body[0] if body else None
     is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     after = first.end_lineno if first and is_docstring else 0
-    lines = text.splitlines(keepends=True)
     gap = "" if after == 0 else "\n"
     return "".join((*lines[:after], gap, POSTPONED, "\n" if not after else "", *lines[after:]))
