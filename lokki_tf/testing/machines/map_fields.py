@@ -12,9 +12,15 @@ from lokki_tf.testing.machines.values import Json
 
 
 def processor_of(state: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return the ``ItemProcessor``, also under its old name ``Iterator``."""
-    processor: Mapping[str, Json] = state.get("ItemProcessor") or state.get("Iterator") or {}
-    return processor
+    """Return the ``ItemProcessor``, also under its old name ``Iterator``; empty if it is none."""
+    processor = state.get("ItemProcessor") or state.get("Iterator")
+    return processor if isinstance(processor, dict) else {}
+
+
+def is_distributed(state: Mapping[str, Json]) -> bool:
+    """Whether the children of a Map state are executions of their own."""
+    config = processor_of(state).get("ProcessorConfig")
+    return isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED"
 
 
 def number(run: StateRun, value: Json, field: str, default: float, holder: Json = None) -> float:

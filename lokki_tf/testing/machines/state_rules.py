@@ -43,7 +43,7 @@ _VARIABLE_NAME = re.compile(r"[^\W\d]\w*$")
 def examine_state(state: State, location: str) -> Iterator[Finding]:
     """Yield what is wrong with the fields of one state."""
     kind = state.get("Type")
-    if kind not in FIELDS:
+    if not isinstance(kind, str) or kind not in FIELDS:
         yield Finding(SCHEMA, f"Invalid Type '{kind}'", f"{location}/Type")
         return
     for field in sorted(set(state) - FIELDS[kind]):
@@ -146,7 +146,8 @@ def _examine_retrier(rule: State, location: str) -> Iterator[Finding]:
     for field, (wanted, test) in _RETRIER_NUMBERS.items():
         if field in rule and not test(rule[field]):
             yield Finding(SCHEMA, f"{field} is {wanted}", f"{location}/{field}")
-    if "MaxDelaySeconds" in rule and rule["MaxDelaySeconds"] <= rule.get("IntervalSeconds", 1):
+    most, first = rule.get("MaxDelaySeconds"), rule.get("IntervalSeconds", 1)
+    if _is_integer(most) and _is_integer(first) and most <= first:
         message = "MaxDelaySeconds is greater than IntervalSeconds"
         yield Finding(SCHEMA, message, f"{location}/MaxDelaySeconds")
     for field in sorted(set(rule) - set(_RETRIER_NUMBERS) - {"ErrorEquals", "Comment"}):
