@@ -25,10 +25,12 @@ and gets the envelope of the result. All but the first four may be left out:
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 from .call import call
 from .envelope import holds, pack, references, unpack
 from .log import StepLog
-from .parameters import filled, refuse_strangers
+from .parameters import filled, of_item, refuse_strangers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .envelope import Envelope
+
+    Shared = tuple[list[Envelope], dict[str, bytes]]
 
 
 def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None) -> Envelope:
@@ -57,11 +61,11 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
             "this function is a step of a state machine and expects its event: "
             '{"node": …, "run": …, "inline": …, "kwargs": {"name": {"value": …}}}'
         )
-    places = event.get("place")
-    if isinstance(places, list):
-        calls = enumerate(places)
-        return {"batch": [_logged(function, event, context, place, n) for n, place in calls]}
-    return _logged(function, event, context, places)
+    places, shared = event.get("place"), partial(_shared, event)
+    if not isinstance(places, list):
+        return _logged(function, event, context, places, shared)
+    once, calls = cache(shared), enumerate(places)
+    return {"batch": [_logged(function, event, context, place, once, n) for n, place in calls]}
 
 
 def _logged(
@@ -69,12 +73,13 @@ def _logged(
     event: dict[str, Any],
     context: Any,
     place: str | None,
+    shared: Callable[[], Shared],
     batch: int = 0,
 ) -> Envelope:
     log = StepLog(event, context, place)
     log.start()
     try:
-        result = _one(function, event, place, batch)
+        result = _one(function, event, place, shared, batch)
     except BaseException as error:
         log.fail(error)
         raise
@@ -83,10 +88,14 @@ def _logged(
 
 
 def _one(
-    function: Callable[..., Any], event: dict[str, Any], place: str | None, batch: int = 0
+    function: Callable[..., Any],
+    event: dict[str, Any],
+    place: str | None,
+    shared: Callable[[], Shared],
+    batch: int,
 ) -> Envelope:
     """One call; ``batch`` is the position of its item in a batch."""
-    args, kwargs = arguments(event, batch)
+    args, kwargs = _arguments(event, shared(), batch)
     try:
         value = call(function, args, kwargs)
     except Exception as error:
@@ -120,29 +129,41 @@ def _write(uri: str, data: bytes) -> str:
     return store.write(uri, data)
 
 
-def arguments(event: dict[str, Any], batch: int = 0) -> tuple[list[Any], dict[str, Any]]:
+def _shared(event: dict[str, Any]) -> Shared:
+    """The arguments' envelopes, and the objects that they refer to; items of a batch stay."""
+    by_position, given = event.get("args", {}), event.get("given")
+    envelopes = [by_position[str(index)] for index in range(len(by_position))]
+    if "flow" in event:
+        refuse_strangers(given, event["flow"])
+    known = [filled(one, given) for one in (*envelopes, *event.get("kwargs", {}).values())]
+    if not any(holds(one, ("map", "gathered", "ref")) for one in known):
+        return known, {}
+    from . import maps, store
+
+    known = [maps.expanded(one, store.read, store.read_all) for one in known]
+    return known, store.read_all(uri for one in known for uri in references(one))
+
+
+def _arguments(
+    event: dict[str, Any], shared: Shared, batch: int
+) -> tuple[list[Any], dict[str, Any]]:
     """The function's arguments, by position and by name, with all references read.
 
     Args:
         event: As described at the top of this module.
+        shared: What all calls of the event have in common.
         batch: Position of the item in a batch.
     """
-    by_position = event.get("args", {})
-    envelopes = [by_position[str(index)] for index in range(len(by_position))]
-    by_name = event.get("kwargs", {})
-    given = event.get("given")
-    if "flow" in event:
-        refuse_strangers(given, event["flow"])
-    known = [filled(one, given, batch) for one in (*envelopes, *by_name.values())]
-    objects: dict[str, bytes] = {}
-    if any(holds(one, ("map", "gathered", "ref")) for one in known):
-        from . import maps, store
+    known, objects = [of_item(one, batch) for one in shared[0]], shared[1]
+    own = [uri for one in known for uri in references(one) if uri not in objects]
+    if own:
+        from . import store
 
-        known = [maps.expanded(one, store.read, store.read_all) for one in known]
-        objects = store.read_all(uri for one in known for uri in references(one))
+        objects = {**objects, **store.read_all(own)}
     modules = {"__main__": event["main"]} if "main" in event else None
     values = [unpack(one, objects.__getitem__, modules) for one in known]
-    return values[: len(envelopes)], dict(zip(by_name, values[len(envelopes) :], strict=True))
+    count = len(event.get("args", {}))
+    return values[:count], dict(zip(event.get("kwargs", {}), values[count:], strict=True))
 
 
 def _as_listed(error: Exception, listed: list[str] | None) -> Exception:
