@@ -74,7 +74,7 @@ def _logged(
     context: Any,
     place: str | None,
     shared: Callable[[], Shared],
-    batch: int = 0,
+    batch: int | None = None,
 ) -> Envelope:
     log = StepLog(event, context, place)
     log.start()
@@ -92,7 +92,7 @@ def _one(
     event: dict[str, Any],
     place: str | None,
     shared: Callable[[], Shared],
-    batch: int,
+    batch: int | None,
 ) -> Envelope:
     """One call; ``batch`` is the position of its item in a batch."""
     args, kwargs = _arguments(event, shared(), batch)
@@ -145,21 +145,23 @@ def _shared(event: dict[str, Any]) -> Shared:
 
 
 def _arguments(
-    event: dict[str, Any], shared: Shared, batch: int
+    event: dict[str, Any], shared: Shared, batch: int | None
 ) -> tuple[list[Any], dict[str, Any]]:
     """The function's arguments, by position and by name, with all references read.
 
     Args:
         event: As described at the top of this module.
         shared: What all calls of the event have in common.
-        batch: Position of the item in a batch.
+        batch: Position of the item in a batch, ``None`` outside of all.
     """
-    known, objects = [of_item(one, batch) for one in shared[0]], shared[1]
-    own = [uri for one in known for uri in references(one) if uri not in objects]
-    if own:
-        from . import store
+    known, objects = shared
+    if batch is not None:
+        known = [of_item(one, batch) for one in known]
+        own = [uri for one in known for uri in references(one) if uri not in objects]
+        if own:
+            from . import store
 
-        objects = {**objects, **store.read_all(own)}
+            objects = {**objects, **store.read_all(own)}
     modules = {"__main__": event["main"]} if "main" in event else None
     values = [unpack(one, objects.__getitem__, modules) for one in known]
     count = len(event.get("args", {}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,12 +58,14 @@ def filled(envelope: Envelope, given: Mapping[str, Any] | None) -> Envelope:
 
 
 def of_item(envelope: Envelope, batch: int) -> Envelope:
-    """The envelope with an item's part of a batch in its place.
+    """The envelope with an item's part of a batch in its place, and values that are its own.
 
     Args:
         envelope: Any.
         batch: Position of the item in the batch.
     """
+    if "value" in envelope:
+        return {"value": json.loads(json.dumps(envelope["value"]))}
     if "batch" in envelope:
         part: Envelope = envelope["batch"][batch]
         return part

@@ -76,6 +76,22 @@ def test_a_batch_reads_what_its_items_share_once(
     assert sorted(reads) == sorted(one["ref"] for one in (table, *items))
 
 
+def test_calls_of_a_batch_do_not_see_what_others_do_to_their_arguments() -> None:
+    """What stands in the envelope itself is each call's own, too."""
+
+    def work(item: int, seen: list[int], given: list[int]) -> int:
+        seen.append(item)
+        given.append(item)
+        return len(seen) + len(given)
+
+    items = [{"value": n} for n in range(3)]
+    kwargs = {"seen": {"value": []}, "given": {"parameter": "given"}}
+    flow = {"names": ["given"], "signature": "flow(given)"}
+    sent = event(place=["m/0", "m/1", "m/2"], args={"0": {"batch": items}}, kwargs=kwargs)
+    results = run(work, {**sent, "flow": flow, "given": {"given": []}})
+    assert results == {"batch": [{"value": 2}] * 3}
+
+
 def test_an_event_that_is_none_says_what_is_expected() -> None:
     """A test event from the console gets an error that shows the form."""
     with pytest.raises(ValueError, match='"node"'):
