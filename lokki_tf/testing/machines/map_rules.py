@@ -10,7 +10,7 @@ from lokki_tf.testing.machines.findings import SCHEMA, Finding
 from lokki_tf.testing.machines.limits import MAP_LABEL_CHARACTERS
 from lokki_tf.testing.machines.map_fields import processor_of
 from lokki_tf.testing.machines.path_rules import examine_path, examine_template
-from lokki_tf.testing.machines.values import Json
+from lokki_tf.testing.machines.values import Json, is_number
 
 State = dict[str, Any]
 
@@ -88,7 +88,7 @@ def _examine_label(state: State, location: str) -> Iterator[Finding]:
 def _examine_numbers(holder: State, location: str) -> Iterator[Finding]:
     for field, test in _NUMBERS.items():
         found = holder.get(field, 1)
-        if isinstance(found, bool) or not isinstance(found, int | float) or not test(found):
+        if not is_number(found) or not test(found):
             yield Finding(SCHEMA, f"{field} is out of its range", f"{location}/{field}")
         if f"{field}Path" in holder:
             yield from examine_path(holder[f"{field}Path"], f"{location}/{field}Path")

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 from lokki_tf.testing.machines.findings import DUPLICATE, SCHEMA, TARGET, Finding
 from lokki_tf.testing.machines.limits import STATE_NAME_CHARACTERS
 from lokki_tf.testing.machines.map_fields import is_distributed, processor_of
-from lokki_tf.testing.machines.state_rules import examine_state
+from lokki_tf.testing.machines.state_rules import examine_state, holders_of
 from lokki_tf.testing.machines.values import Json
 
 Scope = Mapping[str, Any]
@@ -81,14 +81,11 @@ def _stands(target: Json, states: Scope) -> TypeGuard[str]:
 
 def targets(state: Scope) -> Iterator[tuple[str, Json]]:
     """Yield the fields that name a next state, with the names."""
-    for field in ("Next", "Default"):
-        if field in state:
-            yield field, state[field]
-    for field in ("Choices", "Catch"):
-        rules = state.get(field)
-        for position, rule in enumerate(rules if isinstance(rules, list) else ()):
-            if isinstance(rule, dict) and "Next" in rule:
-                yield f"{field}[{position}]/Next", rule["Next"]
+    if "Default" in state:
+        yield "Default", state["Default"]
+    for place, holder in holders_of(state):
+        if "Next" in holder:
+            yield f"{place}/Next".removeprefix("/"), holder["Next"]
 
 
 def _examine_reach(scope: Scope, states: Scope, location: str) -> Iterator[Finding]:
@@ -115,21 +112,17 @@ def _assigned(states: Scope) -> Iterator[str]:
 
 def assignments(state: Scope) -> Iterator[tuple[str, Scope]]:
     """Yield the ``Assign`` fields of a state, its choices and its catchers."""
-    if isinstance(state.get("Assign"), dict):
-        yield "Assign", state["Assign"]
-    for field in ("Choices", "Catch"):
-        rules = state.get(field)
-        for position, rule in enumerate(rules if isinstance(rules, list) else ()):
-            if isinstance(rule, dict) and isinstance(rule.get("Assign"), dict):
-                yield f"{field}[{position}]/Assign", rule["Assign"]
+    for place, holder in holders_of(state):
+        if isinstance(holder.get("Assign"), dict):
+            yield f"{place}/Assign", holder["Assign"]
 
 
 def _examine_assignments(state: Scope, outer: frozenset[str], location: str) -> Iterator[Finding]:
-    for field, assign in assignments(state):
+    for place, assign in assignments(state):
         for name in assign:
             if name.removesuffix(".$") in outer:
                 message = f"The variable '{name.removesuffix('.$')}' belongs to an outer scope"
-                yield Finding(SCHEMA, message, f"{location}/{field}/{name}")
+                yield Finding(SCHEMA, message, f"{location}{place}/{name}")
 
 
 def _examine_inner(
