@@ -121,12 +121,12 @@ def refuse(carrier: Gathering, obstacle: Obstacle, name: str, what: str, place: 
 
 
 def constant(module: Module, name: str, text: str, position: int, *, local: bool = False) -> Piece:
-    """A piece that binds a name to a literal.
+    """A piece that binds a name to the value of an expression.
 
     Args:
         module: The module that it is a name of.
         name: The name.
-        text: The literal.
+        text: The expression: a literal, or another name.
         position: Its place in the module.
         local: Whether the name is one of a function around a function.
     """

@@ -24,6 +24,7 @@ from .walk import names_of
 
 FUNCTION = "{{PUT_FUNCTION_HERE}}"
 NAME = "{{PUT_FUNCTION_NAME_HERE}}"
+_DEFAULT = "lambda_template/handler.py"
 _FUNCTION = re.compile(r"""(?m)^([ \t]*)(["'])\{\{PUT_FUNCTION_HERE\}\}\2[ \t]*(#.*)?$""")
 _NAME = re.compile(r"""(["'])\{\{PUT_FUNCTION_NAME_HERE\}\}\1""")
 _ON_ITS_OWN = f'write "{FUNCTION}", with its quotes, on a line of its own at the left margin'
@@ -61,25 +62,22 @@ def read_template(path: str) -> Template:
 
 
 @cache
-def default_template(name: str = "handler.py") -> Template:
-    """A template that comes with lokki_tf.
-
-    Args:
-        name: Name of the file in ``lambda_template/``.
+def default_template() -> Template:
+    """The template that comes with lokki_tf.
 
     Raises:
         TemplateError: If it is not there.
     """
     package = files("lokki_tf")
-    # In a wheel the templates lie in the package, in a checkout beside it.
-    places: list[Traversable] = [package / "lambda_template"]
+    # In a wheel the template lies in the package, in a checkout beside it.
+    places: list[Traversable] = [package / _DEFAULT]
     if isinstance(package, Path):
-        places.append(package.parent / "lambda_template")
+        places.append(package.parent / _DEFAULT)
     for place in places:
-        if (place / name).is_file():
-            return Template((place / name).read_text(encoding="utf-8"), f"lambda_template/{name}")
+        if place.is_file():
+            return Template(place.read_text(encoding="utf-8"), _DEFAULT)
     raise TemplateError(
-        f"the template lambda_template/{name} is not there",
+        f"the template {_DEFAULT} is not there",
         remedy="install lokki-tf again",
     )
 

@@ -88,6 +88,5 @@ def _add_layer(pipeline: PipelineConstruct, layer: Layer) -> LambdaLayerVersion:
 
 def _description(packages: PackageSet) -> str:
     """At most 256 characters, as Lambda takes."""
-    lines = [line.partition(" --hash")[0] for line in packages.requirements]
-    text = ", ".join(lines)
+    text = ", ".join(packages.asked)
     return escaped(text if len(text) <= 256 else f"{text[:255]}…")
