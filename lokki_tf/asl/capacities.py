@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lokki_tf.model import Map, Output
 
 from . import quotas
-from .payloads import Payloads, Reference, looks_up_parameters, references_in, with_paths
+from .payloads import Payloads, Reference, references_in, with_paths
 from .scopes import Fork, Loop, Scope, handed_out
 from .sizes import Capacity
 
@@ -62,7 +62,7 @@ def _of_task(
     payload = payloads.of_tasks[name]
     skeleton = len(json.dumps(with_paths(payload, lambda _: "$v")))
     skeleton += BATCH_BYTES if batch > 1 else _ITEM_OVERHEAD
-    if looks_up_parameters(payload):
+    if name in payloads.given:
         skeleton += PARAMETERS_BYTES
     taken: Counter[str] = Counter()
     own = payloads.home[name]

@@ -20,13 +20,7 @@ from . import quotas
 from .capacities import capacities, item_of, title
 from .literals import STORE_VARIABLE
 from .maps import BUCKET_VARIABLE, PREFIX_VARIABLE, map_state
-from .payloads import (
-    Payloads,
-    has_stored_literal,
-    looks_up_parameters,
-    references_in,
-    with_paths,
-)
+from .payloads import Payloads, has_stored_literal, references_in, with_paths
 from .references import path, shared
 from .retries import retriers
 from .scopes import Fork, Loop, Scope, scopes
@@ -208,7 +202,7 @@ class _Compiler:
         else:
             item = "$.Items[*]" if around.options.batch_size > 1 else "$"
             sent = {"run.$": f"{shared(around)}.run", "place.$": f"{item}.place", **sent}
-        if looks_up_parameters(payload):
+        if node.name in self.payloads.given:
             given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
             sent["given.$"] = given
             sent["flow"] = self._flow()

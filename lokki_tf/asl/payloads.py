@@ -62,7 +62,7 @@ class Payloads:
         literals: Collects what must stand in the bucket.
         of_tasks: From each node to its payload.
         captured: From each map to what its body takes from outside, in order.
-        given: Maps whose body looks up flow parameters.
+        given: Nodes that are handed flow parameters, and the maps around them.
         home: From each node to the map in whose body it stands, ``None`` outside of all.
     """
 
@@ -99,6 +99,8 @@ class Payloads:
             payload["kwargs"] = {
                 name: self._envelope(binding, node, around) for name, binding in node.kwargs
             }
+        if node.when is not None:
+            payload["when"] = node.when.taken
         if node.name in self.literals.of_main:
             payload["main"] = self.main
         return payload
@@ -130,7 +132,7 @@ class Payloads:
             if level:
                 outside = dict(level[-1].arguments)[binding.name]
                 return self._resolved(outside, node, level[:-1], around)
-            self.given.update(one.name for one in around)
+            self.given.update((node.name, *(one.name for one in around)))
             return self._parameter(binding.name, node)
         home = level[-1].name if level else None
         if isinstance(binding, Item):
@@ -159,13 +161,6 @@ def references_in(payload: Any) -> Iterator[Reference]:
     elif isinstance(payload, Mapping):
         for value in payload.values():
             yield from references_in(value)
-
-
-def looks_up_parameters(payload: Any) -> bool:
-    """Whether a payload takes a flow parameter."""
-    if not isinstance(payload, Mapping):
-        return False
-    return "parameter" in payload or any(map(looks_up_parameters, payload.values()))
 
 
 def with_paths(payload: Any, path: Callable[[Reference], Any]) -> Any:

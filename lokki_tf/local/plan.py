@@ -63,8 +63,7 @@ class Plan:
             else:
                 self.functions.append(node.step.function)
                 if node.when is not None and node.step.when is not None:
-                    taken = node.when.args, dict(node.when.kwargs)
-                    self.conditions[index] = partial(_holds, node.step.when, taken)
+                    self.conditions[index] = partial(_is_met, node.step.when, node.when.taken)
         self._link()
         self.last = nodes.index(graph.by_name[graph.terminals[-1]]) if in_map else -1
         """The node whose result is that of the whole, in a map's body."""
@@ -104,8 +103,8 @@ class Plan:
         return [*[NOTHING] * len(self.nodes), *given, *item, *self._literals]
 
 
-def _holds(when: Any, taken: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def _is_met(when: Any, taken: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     # Not at the top: the runtime brings json, and only conditions need it.
-    from lokki_tf.runtime.conditions import holds
+    from lokki_tf.runtime.conditions import is_met
 
-    return holds(when, taken, args, kwargs)
+    return is_met(when, taken, args, kwargs)

@@ -50,6 +50,12 @@ class Condition:
     args: tuple[int | str, ...] = ()
     kwargs: tuple[tuple[str, int | str], ...] = ()
 
+    @property
+    def taken(self) -> dict[str, Any]:
+        """The same as JSON has it, without what is empty."""
+        both: dict[str, Any] = {"args": list(self.args), "kwargs": dict(self.kwargs)}
+        return {name: sources for name, sources in both.items() if sources}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node(Dependent):

@@ -34,6 +34,11 @@ class PackageSet:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """The requirements without their hashes."""
+        return tuple(line.partition(" --hash")[0] for line in self.requirements)
+
+    @property
     def target(self) -> str:
         """Where the packages will run, in words."""
         return f"{self.runtime} {self.architecture}"

@@ -4,7 +4,7 @@
 :class:`LayerBuilder` makes layers of the packages that steps declare.
 """
 
-from .cut import Carried, Cut, cut, cut_classes
+from .cut import Cut, cut, cut_classes
 from .layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .package import HANDLER_FILE, HANDLER_NAME, Package, package
 from .pieces import Import
@@ -16,7 +16,6 @@ __all__ = [
     "HANDLER_FILE",
     "HANDLER_NAME",
     "LOCK_FILE",
-    "Carried",
     "Cut",
     "Import",
     "Layer",

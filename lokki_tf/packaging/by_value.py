@@ -17,7 +17,7 @@ from lokki_tf.model.cells import cell_label
 
 from . import findings
 from .imports import import_value
-from .instead import constant
+from .instead import constant, refuse
 from .live import MISSING, closure, described, is_step, literal, stuck
 from .modules import Module, module_of
 from .names import Names, Use
@@ -197,11 +197,12 @@ class _Moved:
     def _refused(self, expression: ast.expr, value: Any, used: set[str]) -> bool:
         """Whether a default value cannot travel, which a finding says."""
         outer = sorted(name for name in used if self._is_local(name))
-        if self.carrier.judge.value("", value):
+        name = ast.unparse(expression)
+        obstacle = self.carrier.judge.value(name, value)
+        if obstacle:
             what = f"{described(value)} as a default value"
             place = Place(self.place.file, expression.lineno)
-            name = ast.unparse(expression)
-            self.carrier.find(findings.from_house(self.carrier.step, name, what, place))
+            refuse(self.carrier, obstacle, name, what, place)
         elif outer:
             self._refuse(outer[0], value)
         else:

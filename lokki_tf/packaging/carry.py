@@ -20,7 +20,7 @@ from lokki_tf.model.cells import cell_label
 from . import findings
 from .by_value import carry_function
 from .imports import follow_import, import_value, need_module, runtime_piece
-from .instead import carry_unmade, carry_value
+from .instead import carry_unmade, carry_value, constant
 from .judge import Judge
 from .live import MISSING, home, is_runtime, is_step
 from .machine import is_file
@@ -250,7 +250,7 @@ class Carrier:
         known = (own for own, value in module.live.items() if value is function and own != name)
         other = next(known, None)
         if other is not None:
-            alias = Piece(module.name, (module.end,), f"{name} = {other}\n", binds=(name,))
+            alias = constant(module, name, other, module.end)
             self.link(site, name, alias)
             self.need(Site(alias, module, site.source), module, other, module.end, use)
         elif not import_value(self, here, name, function, use):
@@ -327,17 +327,11 @@ def _reads_annotations(module: Module, node: ast.AST, skip: frozenset[ast.expr])
 
 def _taken(making: list[Statement], chains: set[Chain]) -> list[Statement]:
     """Of ``import a.b`` and ``import a.c``, those whose module is used."""
-    used = [s for s in making if not _is_dotted(s) or any(_along(s, c) for c in chains)]
+    used = [s for s in making if "." not in s.whole_module or any(_along(s, c) for c in chains)]
     return used or making
 
 
-def _is_dotted(statement: Statement) -> bool:
-    alias = statement.alias
-    plain = isinstance(statement.node, ast.Import) and alias is not None and not alias.asname
-    return bool(plain and alias and "." in alias.name)
-
-
 def _along(statement: Statement, chain: Chain) -> bool:
-    path = tuple(statement.alias.name.split(".")[1:]) if statement.alias else ()
+    path = tuple(statement.whole_module.split(".")[1:])
     shorter = min(len(path), len(chain))
     return path[:shorter] == chain[:shorter]

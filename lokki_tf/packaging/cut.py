@@ -33,6 +33,7 @@ from lokki_tf.model.names import identifier
 
 from . import findings
 from .carry import Carrier
+from .condition import carry_condition
 from .files import Modules, module_files
 from .include import included
 from .modules import HANDLER, RUNTIME, module_of_class
@@ -44,19 +45,6 @@ from .split import Graph, imported_names, in_module_file, reachable
 from .tasks import Site
 from .third_party import missing_packages
 from .where import IN_LAMBDA
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """A class of the user's that travels with a step, so that its instances may.
-
-    Args:
-        module: Name of its module, the same in every Lambda.
-        qualname: Its name in the module.
-    """
-
-    module: str
-    qualname: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +60,7 @@ class Cut:
         modules: Modules of the user's that go along, as pieces of each.
         class_modules: The part of them that instances of the classes need to be unpickled.
         packages: Which of the modules are packages.
-        classes: The user's classes that it refers to.
         imports: Imports of packages that neither Python nor Lambda brings.
-        main_module: The name that stands for ``__main__`` in the zip, if the function comes
-            from there.
         data: Data files that go along, by their paths in the zip.
         class_data: Those of them that the classes' modules may read.
         findings: What the user should know.
@@ -89,9 +74,7 @@ class Cut:
     modules: Modules = field(default_factory=dict)
     class_modules: Modules = field(default_factory=dict)
     packages: frozenset[str] = frozenset()
-    classes: tuple[Carried, ...] = ()
     imports: tuple[Import, ...] = ()
-    main_module: str | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
     class_data: Mapping[str, Path] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -111,6 +94,8 @@ def cut(step: Step) -> Cut:
     carrier = Carrier(step.name, brings_files=bool(step.options.include))
     try:
         root = root_of(carrier, step)
+        if root is not None:
+            carry_condition(carrier, step, root)
         carrier.run()
     except SyntaxError as error:
         place = Place(error.filename or step.place.file, error.lineno or 1)
@@ -153,7 +138,6 @@ def cut_classes(
         identifier(step.name),
         class_modules=_by_module(pieces, pieces, "", carrier.touched),
         packages=frozenset(carrier.packages),
-        classes=_classes({piece for piece in pieces if piece.is_class}),
         class_data=data if pieces & carrier.reading else {},
         findings=tuple(carrier.findings),
     )
@@ -172,8 +156,7 @@ def _assembled(step: Step, carrier: Carrier, root: Root) -> Cut:
     if kept:
         carrier.module(own, step.place)  # as a file, in its package
     modules = _by_module(live, kept, own, carrier.touched)
-    classes = {piece for piece in live if piece.is_class}
-    needed = reachable(graph, classes)
+    needed = reachable(graph, {piece for piece in live if piece.is_class})
     imports = _imports(live)
     found = (
         *carrier.findings,
@@ -191,9 +174,7 @@ def _assembled(step: Step, carrier: Carrier, root: Root) -> Cut:
         modules,
         _by_module(needed, kept & needed, own, ()),
         frozenset(carrier.packages),
-        _classes(classes),
         imports,
-        own if root.module.live.get("__name__") == "__main__" else None,
         data.files,
         data.files if needed & carrier.reading else {},
         tuple(dict.fromkeys(found)),
@@ -236,15 +217,12 @@ def _written(graph: Graph, kept: set[Piece], root: Root) -> set[Piece]:
 
 def _inline(graph: Graph, kept: set[Piece], root: Root) -> set[Piece]:
     """The pieces of the own module that the Lambda's file holds."""
-    found: set[Piece] = set()
-    waiting = [root.piece]
-    while waiting:
-        piece = waiting.pop()
-        elsewhere = piece.module != root.module.name or (piece in kept and piece.kind != "import")
-        if not elsewhere and piece not in found:
-            found.add(piece)
-            waiting.extend(other for others in graph[piece].values() for other in others)
-    return found
+    own = {piece for piece in graph if piece.module == root.module.name}
+    here = own - {piece for piece in kept if piece.kind != "import"}
+    within = {
+        piece: {name: others & here for name, others in graph[piece].items()} for piece in here
+    }
+    return reachable(within, {root.piece} & here)
 
 
 def _by_module(
@@ -260,8 +238,3 @@ def _by_module(
 def _imports(pieces: set[Piece]) -> tuple[Import, ...]:
     found = {one for piece in pieces for one in piece.imports}
     return tuple(sorted(found, key=lambda one: (one.package, str(one.place), one.module)))
-
-
-def _classes(pieces: set[Piece]) -> tuple[Carried, ...]:
-    found = {Carried(piece.module, name) for piece in pieces for name in piece.binds}
-    return tuple(sorted(found, key=lambda one: (one.module, one.qualname)))

@@ -25,8 +25,7 @@ def is_houses(module: Module, source: Source, decorator: ast.expr) -> bool:
         source: Its file.
         decorator: The decorator, called or not.
     """
-    call = decorator.func if isinstance(decorator, ast.Call) else decorator
-    root = root_of(call)
+    root = root_of(decorator)
     if root is None:
         return False
     name, chain = root
@@ -34,12 +33,7 @@ def is_houses(module: Module, source: Source, decorator: ast.expr) -> bool:
     if value is MISSING or name in source.from_house:
         return name in source.from_house
     value = of_chain(value, chain) if isinstance(value, types.ModuleType) else value
-    return is_house(value) or _leads_to_house(value)
-
-
-def _leads_to_house(value: Any) -> bool:
-    """Whether a decorator is lokki_tf's own, or one that the user built on it."""
-    return any(is_house(reached) for reached in _reached(value))
+    return any(map(is_house, _reached(value)))
 
 
 def _reached(value: Any) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from lokki_tf.errors import CaptureError, DefinitionError, LimitError, Place, TemplateError
@@ -11,6 +12,8 @@ from lokki_tf.model import Finding
 from .machine import is_file
 
 NO_SOURCE = "capture-source"
+_error = partial(Finding, error=CaptureError)
+_warning = partial(_error, severity="warning")
 _AS_ARGUMENT = "hand it to the step as an argument, or make it inside the function"
 
 
@@ -19,45 +22,41 @@ def no_source(step: str, what: str, place: Place | None, why: str = "") -> Findi
     remedy = "define it with def in a file or in a notebook cell, so that its source can be read"
     if place is not None and place.file == "<timed exec>":
         remedy = "take %%time out of its cell: it keeps no source"
-    return Finding(
+    return _error(
         NO_SOURCE,
         f"step {step!r} needs the source of {what}{', ' + why if why else ''}",
         place,
         remedy,
-        error=CaptureError,
     )
 
 
 def source_changed(step: str, what: str, place: Place) -> Finding:
     """A file was edited after it was imported."""
-    return Finding(
+    return _error(
         NO_SOURCE,
         f"step {step!r}: the source of {what} changed since it was imported",
         place,
         "start Python again, or run the cell again, and synthesise then",
-        error=CaptureError,
     )
 
 
 def from_house(step: str, name: str, what: str, place: Place) -> Finding:
     """Step code uses lokki_tf itself, or the pipeline that is being built."""
-    return Finding(
+    return _error(
         "capture-pipeline",
         f"step {step!r} uses {name!r}, {what}: it exists only where the pipeline is built",
         place,
         "hand the step what it needs as an argument; lokki_tf itself stays out of step code",
-        error=CaptureError,
     )
 
 
 def stuck_here(step: str, name: str, what: str, place: Place) -> Finding:
     """A global is bound to this process."""
-    return Finding(
+    return _error(
         "capture-live",
         f"step {step!r} uses {name!r}, {what}, which cannot travel to Lambda",
         place,
         "open it inside the function, where each Lambda makes its own",
-        error=CaptureError,
     )
 
 
@@ -68,119 +67,106 @@ def read_here(step: str, name: str, what: str, how: str, place: Place) -> Findin
         remedy = (
             "let the file travel with the step, @step(include=[…]), or read it in a step of its own"
         )
-    return Finding(
+    return _error(
         "capture-file",
         f"step {step!r} uses {name!r}, {what} that comes from {how} on this machine, "
         "which Lambda does not have",
         place,
         remedy,
-        error=CaptureError,
     )
 
 
 def secret(step: str, name: str, how: str, place: Place) -> Finding:
     """A global was typed in by somebody."""
-    return Finding(
+    return _error(
         "capture-secret",
         f"step {step!r} uses {name!r}, which comes from {how}: a secret must not stand in code",
         place,
         "keep it in Secrets Manager or the Parameter Store and read it inside the function",
-        error=CaptureError,
     )
 
 
 def unmade(step: str, name: str, what: str, place: Place, where: str = "") -> Finding:
     """A global has a value, but no statement of its module makes it."""
     how = f"is set only under {where}" if where else "is set by no statement of its module"
-    return Finding(
+    return _error(
         "capture-dynamic",
         f"step {step!r} uses {name!r}, {what} that {how}",
         place,
         f"assign it at the top of the module, or {_AS_ARGUMENT}",
-        error=CaptureError,
     )
 
 
 def of_notebook(step: str, name: str, place: Place) -> Finding:
     """Step code uses what only a notebook has."""
-    return Finding(
+    return _error(
         "capture-notebook",
         f"step {step!r} uses {name!r}, which only the notebook has",
         place,
         "keep it out of step code: print, or return what is to be shown; give values names",
-        error=CaptureError,
     )
 
 
 def closed_over(step: str, name: str, what: str, place: Place) -> Finding:
     """A variable of an enclosing function is no literal."""
-    return Finding(
+    return _error(
         "capture-closure",
         f"step {step!r} uses {name!r} of the function around it, {what}, and only literals, "
         "functions and classes travel from there",
         place,
         _AS_ARGUMENT,
-        error=CaptureError,
     )
 
 
 def two_meanings(step: str, name: str, place: Place) -> Finding:
     """One name stands for two things in the code of one step."""
-    return Finding(
+    return _error(
         "capture-closure",
         f"step {step!r} uses two things that are called {name!r}: one of the module and one "
         "of the function around a function, or two of the latter",
         place,
         "give one of them another name",
-        error=CaptureError,
     )
 
 
 def ambiguous_lambda(step: str, place: Place) -> Finding:
     """Several lambdas on a line cannot be told apart."""
-    return Finding(
+    return _error(
         "capture-source",
         f"step {step!r} is a lambda that cannot be told from others on its line",
         place,
         "write it on a line of its own, or as a def",
-        error=CaptureError,
     )
 
 
 def undefined(step: str, name: str, place: Place) -> Finding:
     """A name has no value anywhere."""
-    return Finding(
+    return _warning(
         "capture-undefined",
         f"step {step!r} uses {name!r}, which is not defined",
         place,
         "import or define it in the step's module",
-        severity="warning",
-        error=CaptureError,
     )
 
 
 def reached_by_name(step: str, place: Place) -> Finding:
     """Step code looks names up at run time."""
-    return Finding(
+    return _warning(
         "capture-by-name",
         f"step {step!r} reaches for names by globals(), eval() or exec(), so what it uses "
         "cannot be seen",
         place,
         "refer to functions and constants by their names; only what is referred to travels",
-        severity="warning",
-        error=CaptureError,
     )
 
 
 def own_path(step: str, place: Place) -> Finding:
     """Step code asks where its file is, and no file travels with it."""
-    return Finding(
+    return _warning(
         "capture-file",
         f"step {step!r} uses __file__, but no files stand beside its code in Lambda",
         place,
         "name those that it reads: @step(include=[…])",
-        severity="warning",
-        error=CaptureError,
     )
 
 
@@ -218,10 +204,10 @@ def include_too_large(
     step: str, whole: int, most: int, largest: Mapping[str, int], place: Place
 ) -> Finding:
     """More files than Lambda unpacks."""
-    named = ", ".join(f"{path} {_megabytes(size)}" for path, size in largest.items())
+    named = ", ".join(f"{path} {megabytes(size)}" for path, size in largest.items())
     what = (
-        f"step {step!r} has {_megabytes(whole)} of code and files, unzipped, and Lambda takes "
-        f"{_megabytes(most)}; the largest are {named}"
+        f"step {step!r} has {megabytes(whole)} of code and files, unzipped, and Lambda takes "
+        f"{megabytes(most)}; the largest are {named}"
     )
     return _include(what, place, "put large files into a bucket and read them there", LimitError)
 
@@ -232,81 +218,72 @@ def _include(
     return Finding("include", message, place, remedy, error=error)
 
 
-def _megabytes(size: int) -> str:
+def megabytes(size: int) -> str:
+    """A number of bytes, for people."""
     return f"{size / 1_048_576:.0f} MB"
 
 
 def new_in_each(step: str, name: str, call: str, place: Place) -> Finding:
     """A constant gets another value each time its module is imported."""
-    return Finding(
+    return _warning(
         "capture-differs",
         f"step {step!r} uses {name!r}, which {call} gives another value in each Lambda",
         place,
         "make it in one step and hand its result to the others",
-        severity="warning",
-        error=CaptureError,
     )
 
 
 def shared_state(writer: str, reader: str, name: str, place: Place) -> Finding:
     """One step writes a global that another step reads."""
-    return Finding(
+    return _warning(
         "shared-state",
         f"step {writer!r} writes {name!r} and step {reader!r} reads it, but Lambdas share "
         "nothing: the reader sees the value that the module begins with",
         place,
         "return the value from one step and hand it to the other",
-        severity="warning",
-        error=CaptureError,
     )
 
 
 def hides_module(step: str, module: str, place: Place | None) -> Finding:
     """A file of the user's would stand before another module of the same name."""
-    return Finding(
+    return _error(
         "module-name",
         f"step {step!r} brings the module {module!r}, whose file would hide another module "
         "of that name in Lambda",
         place,
         "rename the file",
-        error=CaptureError,
     )
 
 
 def package_missing(step: str, package: str, distribution: str, place: Place) -> Finding:
     """An import that Lambda cannot serve."""
-    return Finding(
+    return _error(
         "package-missing",
         f"step {step!r} imports {package!r}, which Lambda does not have",
         place,
         f"declare it: @step(requirements=[{distribution!r}]), or a layer that holds it, "
         "@step(layers=[…]), or an image with it installed",
-        error=CaptureError,
     )
 
 
 def package_optional(step: str, package: str, distribution: str, place: Place) -> Finding:
     """An import that the code can do without, and will in Lambda."""
-    return Finding(
+    return _warning(
         "package-missing",
         f"step {step!r} goes without {package!r} in Lambda, which does not have it",
         place,
         f"to have it there, declare it: @step(requirements=[{distribution!r}])",
-        severity="warning",
-        error=CaptureError,
     )
 
 
 def package_of_values(step: str, package: str, distribution: str, place: Place) -> Finding:
     """An import that only values of other steps need."""
-    return Finding(
+    return _warning(
         "package-missing",
         f"step {step!r} cannot read values of classes whose module imports {package!r}: "
         "Lambda does not have it",
         place,
         f"if it receives such values, declare the package: @step(requirements=[{distribution!r}])",
-        severity="warning",
-        error=CaptureError,
     )
 
 

@@ -98,12 +98,9 @@ def _is_submodule(module: Module, name: str) -> bool:
 
 def _import_submodule(carrier: Gathering, site: Site, name: str) -> None:
     """Imports what is imported here already, but by code that does not travel."""
-    for statement in site.module.statements:
-        alias = statement.alias
-        plain = alias and isinstance(statement.node, ast.Import) and not alias.asname
-        if plain and alias and f"{alias.name}.".startswith(f"{name}."):
-            return
-    carrier.link(site, "", import_piece(site.module, name))
+    brought = (f"{statement.whole_module}." for statement in site.module.statements)
+    if not any(module.startswith(f"{name}.") for module in brought):
+        carrier.link(site, "", import_piece(site.module, name))
 
 
 def _need_whole(carrier: Gathering, site: Site, module: Module) -> None:

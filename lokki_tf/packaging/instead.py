@@ -8,6 +8,8 @@ from __future__ import annotations
 import builtins
 import types
 
+from lokki_tf.errors import Place
+
 from . import findings
 from .imports import import_starred, import_value
 from .judge import Obstacle
@@ -49,17 +51,11 @@ def carry_value(
         carrier.by_value(site, module, name, value, use)
         return
     place, what = carrier.place(site, use, name), described(value)
-    if obstacle.kind == "secret":
-        carrier.find(findings.secret(carrier.step, name, obstacle.what, place))
-    elif obstacle.kind == "read":
-        carrier.find(findings.read_here(carrier.step, name, what, obstacle.what, place))
-    else:
-        if obstacle.name == name:
-            what = obstacle.what
-        else:
-            what = f"{what} that comes from {obstacle.name!r}, {obstacle.what}"
-        rule = findings.from_house if obstacle.kind == "house" else findings.stuck_here
-        carrier.find(rule(carrier.step, name, what, place))
+    if obstacle.name == name:
+        what = obstacle.what
+    elif obstacle.name:
+        what = f"{what} that comes from {obstacle.name!r}, {obstacle.what}"
+    refuse(carrier, obstacle, name, what, place)
 
 
 def carry_unmade(carrier: Gathering, site: Site, module: Module, name: str, use: Use) -> None:
@@ -87,8 +83,7 @@ def carry_unmade(carrier: Gathering, site: Site, module: Module, name: str, use:
     if of_notebook(value) or (NOTEBOOKS_OWN.fullmatch(name) and "In" in module.live):
         carrier.find(findings.of_notebook(carrier.step, name, place))
     elif obstacle is not None:
-        rule = findings.from_house if obstacle.kind == "house" else findings.stuck_here
-        carrier.find(rule(carrier.step, name, obstacle.what, place))
+        refuse(carrier, obstacle, name, obstacle.what, place)
     elif text is not None:
         carrier.link(site, name, constant(module, name, text, -1))
     elif value is MISSING and module.guarded(name) is None:
@@ -104,13 +99,34 @@ def carry_unmade(carrier: Gathering, site: Site, module: Module, name: str, use:
         carrier.find(findings.unmade(carrier.step, name, what, place, where))
 
 
+def refuse(carrier: Gathering, obstacle: Obstacle, name: str, what: str, place: Place) -> None:
+    """Says what keeps a value from travelling.
+
+    Args:
+        carrier: Takes the finding.
+        obstacle: What keeps it.
+        name: The value's name, or the expression that gives it.
+        what: What the value is.
+        place: Where it is used.
+    """
+    if obstacle.kind == "secret":
+        finding = findings.secret(carrier.step, name, obstacle.what, place)
+    elif obstacle.kind == "read":
+        finding = findings.read_here(carrier.step, name, what, obstacle.what, place)
+    elif obstacle.kind == "house":
+        finding = findings.from_house(carrier.step, name, what, place)
+    else:
+        finding = findings.stuck_here(carrier.step, name, what, place)
+    carrier.find(finding)
+
+
 def constant(module: Module, name: str, text: str, position: int, *, local: bool = False) -> Piece:
-    """A piece that binds a name to a literal.
+    """A piece that binds a name to the value of an expression.
 
     Args:
         module: The module that it is a name of.
         name: The name.
-        text: The literal.
+        text: The expression: a literal, or another name.
         position: Its place in the module.
         local: Whether the name is one of a function around a function.
     """

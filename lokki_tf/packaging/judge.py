@@ -177,7 +177,9 @@ class Judge:
         found = module and module.definition_at(function.__code__)
         if not found or len(found[1]) != 1:
             return None
-        names = names_of(found[1][0])
+        source, [node] = found
+        statement = source.by_node.get(node)
+        names = statement.names() if statement else names_of(node)
         if names.reads_lazy:
             return _read(names.reads_lazy)
         for name, use in names.lazy.items():

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import LimitError
 
+from .findings import megabytes
 from .layer_cache import About, LayerCache, cache_folder
 from .layer_files import content_hash, layer_files, sizes, write_zip
 from .uv import Uv, find_uv, platform, settings_key
@@ -150,22 +151,18 @@ def check_size(step: Step, code: int, packages: Mapping[str, int]) -> None:
     whole = code + sum(packages.values())
     if whole <= MOST_BYTES:
         return
-    largest = ", ".join(f"{name} {_megabytes(size)}" for name, size in [*packages.items()][:5])
+    largest = ", ".join(f"{name} {megabytes(size)}" for name, size in [*packages.items()][:5])
     raise LimitError(
-        f"step {step.name!r} has {_megabytes(whole)} of code and packages, unzipped, and Lambda "
-        f"takes {_megabytes(MOST_BYTES)}; the largest are {largest}",
+        f"step {step.name!r} has {megabytes(whole)} of code and packages, unzipped, and Lambda "
+        f"takes {megabytes(MOST_BYTES)}; the largest are {largest}",
         place=step.place,
         remedy="declare fewer packages or smaller ones, give steps that need different ones "
         "requirements of their own, or use an image",
     )
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1_048_576:.0f} MB"
-
-
 def _head(packages: PackageSet) -> str:
-    lines = "".join(f"#   {line.partition(' --hash')[0]}\n" for line in packages.requirements)
+    lines = "".join(f"#   {line}\n" for line in packages.asked)
     return (
         f"# Resolved for {packages.target} ({platform(packages)}) from:\n{lines}"
         "# synth keeps to these versions; synth --upgrade looks for newer ones.\n"

@@ -61,6 +61,12 @@ class Statement:
         return self.names().imports[0] if self.alias is not None else None
 
     @property
+    def whole_module(self) -> str:
+        """The module of ``import a.b``, which binds ``a`` and brings ``a.b``, or ``""``."""
+        plain = isinstance(self.node, ast.Import) and self.alias and not self.alias.asname
+        return self.alias.name if plain and self.alias else ""
+
+    @property
     def binds(self) -> dict[str, None]:
         """The names that it binds in the module."""
         return self.names().binds
@@ -96,8 +102,7 @@ class Statement:
         if self.conditional or name not in self.binds or name in self.names().eager:
             return False
         # ``import a.b`` and ``import a.c`` both bind ``a``.
-        dotted = isinstance(self.node, ast.Import) and self.alias and not self.alias.asname
-        return not (dotted and "." in self.alias.name) if self.alias else True
+        return "." not in self.whole_module
 
 
 @dataclass(eq=False)

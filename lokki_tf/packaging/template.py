@@ -24,6 +24,7 @@ from .walk import names_of
 
 FUNCTION = "{{PUT_FUNCTION_HERE}}"
 NAME = "{{PUT_FUNCTION_NAME_HERE}}"
+_DEFAULT = "lambda_template/handler.py"
 _FUNCTION = re.compile(r"""(?m)^([ \t]*)(["'])\{\{PUT_FUNCTION_HERE\}\}\2[ \t]*(#.*)?$""")
 _NAME = re.compile(r"""(["'])\{\{PUT_FUNCTION_NAME_HERE\}\}\1""")
 _ON_ITS_OWN = f'write "{FUNCTION}", with its quotes, on a line of its own at the left margin'
@@ -61,25 +62,22 @@ def read_template(path: str) -> Template:
 
 
 @cache
-def default_template(name: str = "handler.py") -> Template:
-    """A template that comes with lokki_tf.
-
-    Args:
-        name: Name of the file in ``lambda_template/``.
+def default_template() -> Template:
+    """The template that comes with lokki_tf.
 
     Raises:
         TemplateError: If it is not there.
     """
     package = files("lokki_tf")
-    # In a wheel the templates lie in the package, in a checkout beside it.
-    places: list[Traversable] = [package / "lambda_template"]
+    # In a wheel the template lies in the package, in a checkout beside it.
+    places: list[Traversable] = [package / _DEFAULT]
     if isinstance(package, Path):
-        places.append(package.parent / "lambda_template")
+        places.append(package.parent / _DEFAULT)
     for place in places:
-        if (place / name).is_file():
-            return Template((place / name).read_text(encoding="utf-8"), f"lambda_template/{name}")
+        if place.is_file():
+            return Template(place.read_text(encoding="utf-8"), _DEFAULT)
     raise TemplateError(
-        f"the template lambda_template/{name} is not there",
+        f"the template {_DEFAULT} is not there",
         remedy="install lokki-tf again",
     )
 
@@ -97,9 +95,10 @@ def fill(template: Template, cut: Cut) -> tuple[str, list[Finding]]:
     text = _NAME.sub(lambda _: cut.name, template.text)
     text = _FUNCTION.sub(lambda _: _set_apart(cut.source.rstrip("\n")), text, count=1)
     text = text.rstrip("\n") + "\n"
-    if cut.postponed:
+    wrong = _syntax(template, text)
+    if cut.postponed and not wrong:
         text = _postponed(text)
-    return text, [*_syntax(template, text), *_clashes(template, cut)]
+    return text, [*wrong, *_clashes(template, cut)]
 
 
 def _set_apart(source: str) -> str:
@@ -168,14 +167,10 @@ def _clashes(template: Template, cut: Cut) -> list[Finding]:
 
 def _postponed(text: str) -> str:
     """The text with annotations postponed: the import must stand before all others."""
-    tree = ast.parse(text)
-    if POSTPONED.strip() in text.splitlines():
-        lines = [line for line in text.splitlines(keepends=True) if line != POSTPONED]
-        text = "".join(lines)
-        tree = ast.parse(text)
-    first = tree.body[0] if tree.body else None
+    lines = [line for line in text.splitlines(keepends=True) if line != POSTPONED]
+    body = ast.parse("".join(lines)).body
+    first = body[0] if body else None
     is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     after = first.end_lineno if first and is_docstring else 0
-    lines = text.splitlines(keepends=True)
     gap = "" if after == 0 else "\n"
     return "".join((*lines[:after], gap, POSTPONED, "\n" if not after else "", *lines[after:]))

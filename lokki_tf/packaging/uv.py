@@ -154,7 +154,7 @@ class Uv:
         return done.stdout
 
     def _error(self, text: str) -> LokkiError:
-        wanted = _listed(self.packages.requirements)
+        wanted = _listed(self.packages.asked)
         message = (
             f"step {self.step.name!r} requires {wanted} for {self.packages.target}, and uv says: "
             f"{_decisive(text)}"
@@ -211,7 +211,6 @@ def _decisive(text: str) -> str:
     return whole if len(whole) <= 700 else f"{whole[:340]} … {whole[-340:]}"
 
 
-def _listed(requirements: Sequence[str]) -> str:
-    names = [line.partition(" --hash")[0] for line in requirements]
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import warnings
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -272,7 +272,7 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_dot
 
-        return to_dot(self.definition, run and run.outcomes)
+        return to_dot(self.definition, _outcomes(run))
 
     def to_mermaid(self, run: Run | None = None) -> str:
         """The graph in Mermaid's language.
@@ -282,7 +282,7 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_mermaid
 
-        return to_mermaid(self.definition, run and run.outcomes)
+        return to_mermaid(self.definition, _outcomes(run))
 
     def to_svg(self, run: Run | None = None) -> str:
         """The graph as a picture.
@@ -292,7 +292,7 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_svg
 
-        return to_svg(self.definition, run and run.outcomes)
+        return to_svg(self.definition, _outcomes(run))
 
     def to_gantt(self, run: Run) -> str:
         """A run as a picture: a bar a node, from when it began to when it ended.
@@ -324,6 +324,10 @@ def _noted(findings: list[Finding]) -> Iterator[None]:
     except LokkiError as error:
         kind = type(error) if isinstance(error, DefinitionError) else DefinitionError
         findings.append(Finding("plan", error.message, error.place, error.remedy, error=kind))
+
+
+def _outcomes(run: Run | None) -> Mapping[str, Outcome] | None:
+    return None if run is None else run.outcomes
 
 
 def described(description: Any, tags: Any, place: Place) -> tuple[str | None, Mapping[str, str]]:

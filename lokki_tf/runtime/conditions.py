@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 WHEN = "lokki_when"  # the attribute under which a step's function holds its condition
 
 
-def holds(
+def is_met(
     condition: Callable[..., Any],
-    taken: tuple[Sequence[int | str], Mapping[str, int | str]],
+    taken: Mapping[str, Any],
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> bool:
@@ -20,7 +20,8 @@ def holds(
 
     Args:
         condition: The step's ``when``.
-        taken: What it takes by position and by name: positions among ``args``, and names.
+        taken: What it takes: under ``args`` by position, under ``kwargs`` by name, each the
+            position or the name of one of the call's arguments.
         args: The call's arguments by position.
         kwargs: The call's arguments by name.
     """
@@ -28,7 +29,5 @@ def holds(
     def value(source: int | str) -> Any:
         return kwargs[source] if isinstance(source, str) else args[source]
 
-    positional, named = taken
-    return bool(
-        condition(*map(value, positional), **{name: value(one) for name, one in named.items()})
-    )
+    named = {name: value(source) for name, source in taken.get("kwargs", {}).items()}
+    return bool(condition(*map(value, taken.get("args", ())), **named))

@@ -7,6 +7,8 @@ An envelope is a JSON object with one key that tells how to read it:
 - ``{"pickle": "…"}``: a pickle in base64, for literals that stand in the state machine;
 - ``{"make": "list", "items": {"0": envelope, …}}``: a list, tuple, (frozen) set or dict.
 
+Beside it, ``"skipped": true`` tells that the step's condition was false; it reads as ``None``.
+
 A value is never written bare, so none can be mistaken for a reference.
 """
 

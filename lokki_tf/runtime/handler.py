@@ -5,7 +5,7 @@ The state machine sends::
     {"node": "score", "run": "<execution's name>", "store": "s3://bucket", "inline": 20000,
      "args": {"0": envelope, …}, "kwargs": {"rows": envelope, …},
      "retry": ["builtins.OSError", …], "main": "pipeline", "given": {…}, "place": "…",
-     "items": {…}}
+     "items": {…}, "when": {…}}
 
 and gets the envelope of the result. All but the first four may be left out:
 
@@ -20,15 +20,18 @@ and gets the envelope of the result. All but the first four may be left out:
 - ``items``: how the result is to be laid out for a map, ``{"inline": bytes}`` an item for the
   bucket, ``{"room": bytes}`` for a map within the execution; ``"alone"`` if nobody else
   takes the result;
+- ``when``: which arguments the step's condition takes, ``{"args": [0], "kwargs": {"n": "rows"}}``;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
 """
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 from .call import call
 from .envelope import holds, pack, references, unpack
 from .log import StepLog
-from .parameters import filled, refuse_strangers
+from .parameters import filled, of_item, refuse_strangers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .envelope import Envelope
+
+    Shared = tuple[list[Envelope], dict[str, bytes]]
 
 
 def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None) -> Envelope:
@@ -57,11 +62,11 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
             "this function is a step of a state machine and expects its event: "
             '{"node": …, "run": …, "inline": …, "kwargs": {"name": {"value": …}}}'
         )
-    places = event.get("place")
-    if isinstance(places, list):
-        calls = enumerate(places)
-        return {"batch": [_logged(function, event, context, place, n) for n, place in calls]}
-    return _logged(function, event, context, places)
+    places, shared = event.get("place"), partial(_shared, event)
+    if not isinstance(places, list):
+        return _logged(function, event, context, places, shared)
+    once, calls = cache(shared), enumerate(places)
+    return {"batch": [_logged(function, event, context, place, once, n) for n, place in calls]}
 
 
 def _logged(
@@ -69,12 +74,13 @@ def _logged(
     event: dict[str, Any],
     context: Any,
     place: str | None,
-    batch: int = 0,
+    shared: Callable[[], Shared],
+    batch: int | None = None,
 ) -> Envelope:
     log = StepLog(event, context, place)
     log.start()
     try:
-        result = _one(function, event, place, batch)
+        result = _one(function, event, place, shared, batch)
     except BaseException as error:
         log.fail(error)
         raise
@@ -83,25 +89,36 @@ def _logged(
 
 
 def _one(
-    function: Callable[..., Any], event: dict[str, Any], place: str | None, batch: int = 0
+    function: Callable[..., Any],
+    event: dict[str, Any],
+    place: str | None,
+    shared: Callable[[], Shared],
+    batch: int | None,
 ) -> Envelope:
     """One call; ``batch`` is the position of its item in a batch."""
-    args, kwargs = arguments(event, batch)
+    args, kwargs = _arguments(event, shared(), batch)
+    skipped, value = False, None
     try:
-        value = call(function, args, kwargs)
+        if "when" in event:
+            from .conditions import WHEN, is_met
+
+            skipped = not is_met(getattr(function, WHEN), event["when"], args, kwargs)
+        if not skipped:
+            value = call(function, args, kwargs)
     except Exception as error:
         raise _as_listed(error, event.get("retry")) from error.__cause__
     folder = "/".join(filter(None, (event["store"], "runs", event["run"], place)))
-    return _packed(value, event, f"{folder}/{event['node']}")
+    envelope = _packed(value, event, f"{folder}/{event['node']}", skipped)
+    return {**envelope, "skipped": True} if skipped else envelope
 
 
-def _packed(value: Any, event: dict[str, Any], uri: str) -> Envelope:
+def _packed(value: Any, event: dict[str, Any], uri: str, skipped: bool) -> Envelope:
     layout = event.get("items")
     if layout is None:
         return _stored(value, event, uri)
     from . import maps
 
-    members = maps.items_of(value, event["node"])
+    members = [] if skipped else maps.items_of(value, event["node"])
     if "room" in layout:
         items = maps.in_state(members, layout["room"], event["node"], uri, _write)
     else:
@@ -120,29 +137,43 @@ def _write(uri: str, data: bytes) -> str:
     return store.write(uri, data)
 
 
-def arguments(event: dict[str, Any], batch: int = 0) -> tuple[list[Any], dict[str, Any]]:
+def _shared(event: dict[str, Any]) -> Shared:
+    """The arguments' envelopes, and the objects that they refer to; items of a batch stay."""
+    by_position, given = event.get("args", {}), event.get("given")
+    envelopes = [by_position[str(index)] for index in range(len(by_position))]
+    if "flow" in event:
+        refuse_strangers(given, event["flow"])
+    known = [filled(one, given) for one in (*envelopes, *event.get("kwargs", {}).values())]
+    if not any(holds(one, ("map", "gathered", "ref")) for one in known):
+        return known, {}
+    from . import maps, store
+
+    known = [maps.expanded(one, store.read, store.read_all) for one in known]
+    return known, store.read_all(uri for one in known for uri in references(one))
+
+
+def _arguments(
+    event: dict[str, Any], shared: Shared, batch: int | None
+) -> tuple[list[Any], dict[str, Any]]:
     """The function's arguments, by position and by name, with all references read.
 
     Args:
         event: As described at the top of this module.
-        batch: Position of the item in a batch.
+        shared: What all calls of the event have in common.
+        batch: Position of the item in a batch, ``None`` outside of all.
     """
-    by_position = event.get("args", {})
-    envelopes = [by_position[str(index)] for index in range(len(by_position))]
-    by_name = event.get("kwargs", {})
-    given = event.get("given")
-    if "flow" in event:
-        refuse_strangers(given, event["flow"])
-    known = [filled(one, given, batch) for one in (*envelopes, *by_name.values())]
-    objects: dict[str, bytes] = {}
-    if any(holds(one, ("map", "gathered", "ref")) for one in known):
-        from . import maps, store
+    known, objects = shared
+    if batch is not None:
+        known = [of_item(one, batch) for one in known]
+        own = [uri for one in known for uri in references(one) if uri not in objects]
+        if own:
+            from . import store
 
-        known = [maps.expanded(one, store.read, store.read_all) for one in known]
-        objects = store.read_all(uri for one in known for uri in references(one))
+            objects = {**objects, **store.read_all(own)}
     modules = {"__main__": event["main"]} if "main" in event else None
     values = [unpack(one, objects.__getitem__, modules) for one in known]
-    return values[: len(envelopes)], dict(zip(by_name, values[len(envelopes) :], strict=True))
+    count = len(event.get("args", {}))
+    return values[:count], dict(zip(event.get("kwargs", {}), values[count:], strict=True))
 
 
 def _as_listed(error: Exception, listed: list[str] | None) -> Exception:

@@ -1,6 +1,7 @@
 """What a step says of itself in Lambda: one JSON object a line, on stdout.
 
-The names are those of a run's log here: ``step_start``, ``step_end``, ``step_fail``. Without
+The names are those of a run's log here: ``step_start``, ``step_end``, ``step_skip``,
+``step_fail``. Without
 :mod:`logging`, which would cost every cold start milliseconds for two lines.
 """
 
@@ -48,6 +49,9 @@ class StepLog:
         Args:
             result: Its envelope.
         """
+        if "skipped" in result:
+            self._write("INFO", "step_skip", duration=self._took(), status="skipped")
+            return
         kinds = {"value": "inline", "ref": "reference", "items": "items"}
         kind = next((kinds[key] for key in kinds if key in result), None)
         self._write("INFO", "step_end", duration=self._took(), status="success", result=kind)

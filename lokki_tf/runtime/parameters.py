@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,13 +38,12 @@ def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
         )
 
 
-def filled(envelope: Envelope, given: Mapping[str, Any] | None, batch: int) -> Envelope:
-    """The envelope with parameters and this item's part of a batch in their places.
+def filled(envelope: Envelope, given: Mapping[str, Any] | None) -> Envelope:
+    """The envelope with parameters in their places.
 
     Args:
         envelope: Any.
         given: The execution's input.
-        batch: Position of the item in a batch.
 
     Raises:
         ValueError: If a required parameter is missing.
@@ -50,10 +51,26 @@ def filled(envelope: Envelope, given: Mapping[str, Any] | None, batch: int) -> E
     """
     if "parameter" in envelope:
         return _parameter(envelope, given or {})
-    if "batch" in envelope:
-        return filled(envelope["batch"][batch], given, batch)
     if "make" in envelope:
-        items = {key: filled(one, given, batch) for key, one in envelope["items"].items()}
+        items = {key: filled(one, given) for key, one in envelope["items"].items()}
+        return {**envelope, "items": items}
+    return envelope
+
+
+def of_item(envelope: Envelope, batch: int) -> Envelope:
+    """The envelope with an item's part of a batch in its place, and values that are its own.
+
+    Args:
+        envelope: Any.
+        batch: Position of the item in the batch.
+    """
+    if "value" in envelope:
+        return {"value": json.loads(json.dumps(envelope["value"]))}
+    if "batch" in envelope:
+        part: Envelope = envelope["batch"][batch]
+        return part
+    if "make" in envelope:
+        items = {key: of_item(one, batch) for key, one in envelope["items"].items()}
         return {**envelope, "items": items}
     return envelope
 

@@ -1,9 +1,9 @@
 """From a pipeline to Terraform, through CDKTF.
 
-:mod:`.plan` says what is to stand in AWS, as data; :mod:`.construct` makes CDKTF
+:mod:`.plan` says what is to stand in AWS, as data; :mod:`.constructs` makes CDKTF's
 constructs of it, with the IAM documents of :mod:`.iam`; :mod:`.synth` writes a folder that
 applies wherever it is moved. :mod:`.lazy` finds Node and keeps the provider's 2,100 modules
-from loading.
+from loading: whatever imports CDKTF stands in :mod:`.constructs`, which sees to that first.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .construct import PipelineConstruct
-    from .stack import PipelineStack, StepInLine, rename_tf_output
+    from .constructs.construct import PipelineConstruct
+    from .constructs.stack import PipelineStack, StepInLine, rename_tf_output
 
 _HOMES = {
     "PipelineConstruct": "construct",
@@ -29,7 +29,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    from .lazy import prepare
-
-    prepare()
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return getattr(import_module(f".constructs.{_HOMES[name]}", __name__), name)

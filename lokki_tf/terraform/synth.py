@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import PackageSet
 
-    from .construct import HasDefinition
+    from .constructs.construct import HasDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def synth(
     prepare()
     from cdktf import App
 
-    from .stack import PipelineStack
+    from .constructs.stack import PipelineStack
 
     outdir = outdir.absolute()
     _require_writable(outdir)

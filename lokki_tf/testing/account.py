@@ -8,7 +8,7 @@ from typing import Any
 
 from lokki_tf.testing.functions.runner import Function, Runner
 from lokki_tf.testing.machines.services import Callbacks, Invocation, ServiceError, Settings
-from lokki_tf.testing.settings import ACCESS_KEY, ServerSettings, client_environment
+from lokki_tf.testing.settings import ServerSettings, client_environment, new_client
 
 Invoke = Callable[[str, str, bytes, str | None, str], Invocation]
 """Takes region, function, payload, qualifier and kind of invocation."""
@@ -83,19 +83,9 @@ class Region:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of this very server."""
-        import boto3
-        from botocore.config import Config
-
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = boto3.client(
-                    service,
-                    region_name=self._name,
-                    endpoint_url=self._account.endpoint,
-                    aws_access_key_id=ACCESS_KEY,
-                    aws_secret_access_key="local",
-                    config=Config(inject_host_prefix=False),
-                )
+                self._clients[service] = new_client(service, self._account.endpoint, self._name)
             return self._clients[service]
 
 

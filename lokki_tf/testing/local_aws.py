@@ -13,7 +13,7 @@ from typing import Any
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
 from lokki_tf.testing.execution import Execution
 from lokki_tf.testing.server_process import ServerProcess
-from lokki_tf.testing.settings import ACCOUNT_ID, ServerSettings, client_environment
+from lokki_tf.testing.settings import ACCOUNT_ID, ServerSettings, client_environment, new_client
 from lokki_tf.testing.terraform import SLOW, Terraform
 
 _ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/local-aws"
@@ -93,20 +93,8 @@ class LocalAws:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of this account."""
-        import boto3
-        from botocore.config import Config
-
         if service not in self._clients:
-            variables = self.environment
-            self._clients[service] = boto3.client(
-                service,
-                region_name=self.region,
-                endpoint_url=self.endpoint_url,
-                aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-                # Some requests would go to sync-127.0.0.1 and the like.
-                config=Config(inject_host_prefix=False),
-            )
+            self._clients[service] = new_client(service, self.endpoint_url, self.region)
         return self._clients[service]
 
     def deploy(
@@ -182,6 +170,8 @@ class LocalAws:
     def values(self, execution: Execution) -> dict[str, Any]:
         """Return the results of a pipeline's last steps, by name, wherever they are kept.
 
+        A step that was skipped has none, as in a local run.
+
         Args:
             execution: of a pipeline's state machine.
 
@@ -212,6 +202,7 @@ class LocalAws:
         return {
             name: unpack(expanded(envelope, read, read_all), read, modules)
             for name, envelope in execution.output.items()
+            if "skipped" not in envelope
         }
 
     def create_state_machine(self, name: str, definition: Mapping[str, Any]) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 ACCOUNT_ID = "123456789012"
 ACCESS_KEY = "AKIAIOSFODNN7LOCALAWS"
+SECRET_KEY = "local-aws-has-no-secrets"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def client_environment(endpoint: str, region: str) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": "local-aws-has-no-secrets",
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_SESSION_TOKEN": "local-aws",
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
@@ -40,6 +42,22 @@ def client_environment(endpoint: str, region: str) -> dict[str, str]:
         "AWS_MAX_ATTEMPTS": "2",
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
     }
+
+
+def new_client(service: str, endpoint: str, region: str) -> Any:
+    """Return a boto3 client of a local AWS."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        # Some requests would go to sync-127.0.0.1 and the like.
+        config=Config(inject_host_prefix=False),
+    )
 
 
 def settings_from(environment: Mapping[str, str] = os.environ) -> ServerSettings:

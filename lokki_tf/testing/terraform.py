@@ -85,10 +85,6 @@ class Terraform:
             raise self._failed("plan", done)
         return done.returncode == 0
 
-    def plan(self, variables: Mapping[str, Any] | None) -> str:
-        """Return what a plan would change, as Terraform prints it."""
-        return self._run("plan", _PARALLELISM, *_values(variables))
-
     def destroy(self, variables: Mapping[str, Any] | None) -> None:
         """Destroy all that was applied."""
         self._run("destroy", "-auto-approve", _PARALLELISM, *_values(variables))

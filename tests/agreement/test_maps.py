@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from library import Box, described, echo, listing, pair
+from library import Box, described, echo, keyed, listing, pair
 from strategies import same
 
 from lokki_tf import Pipeline, RetryConfig, flow, step
@@ -76,6 +76,23 @@ def test_instances_as_defaults_of_parameters_arrive(deployment: Deployment) -> N
     """A default that is an instance of a class of the user's reaches the steps that take it."""
     here, there = with_default.local_run().result, deployment.run(with_default)["pair"]
     assert same(here, there)
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "inline"}, {"batch_size": 2}], ids=str)
+def test_an_item_takes_an_argument_called_parameter(
+    deployment: Deployment, options: dict[str, Any]
+) -> None:
+    """The name of an item's argument makes no flow parameter of it."""
+    chain = numbers(3).map(keyed, parameter=3, **options).agg(echo)
+    pipeline = Pipeline("named", steps=[chain])
+    assert deployment.run(pipeline) == {"echo": pipeline.local_run().result}
+
+
+def test_a_step_takes_an_argument_called_parameter(deployment: Deployment) -> None:
+    """A step that takes no flow parameter leaves an execution's input unread, whatever it has."""
+    pipeline = Pipeline("named", steps=[keyed(parameter=3)])
+    here, there = pipeline.local_run().result, deployment.run(pipeline, {"note": "for the log"})
+    assert there == {"keyed": here}
 
 
 @pytest.mark.parametrize("mode", ["distributed", "inline"])

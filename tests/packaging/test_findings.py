@@ -188,6 +188,22 @@ CASES = [
         ["error capture-closure:6 step 'f' uses 'thing' of the function around it, an object"],
     ),
     (
+        "a default value that is open here",
+        """
+        def make():
+            @step
+            def f(log=open(__file__)):
+                return log
+            return f
+
+        f = make()
+        """,
+        [
+            "error capture-live:4 step 'f' uses 'open(__file__)', an open file as a default value, "
+            "which cannot travel"
+        ],
+    ),
+    (
         "one name for two things",
         """
         n = 1

@@ -72,7 +72,6 @@ def test_classes_stand_in_a_module_called_notebook(cells, answer):
     cells("K = 2")
     names = cells("@step\ndef f(n):\n    return Row(n).twice().n, Row.__module__")
     assert answer(names, "f", "[4]") == "(8, 'notebook')"
-    assert cut(names["f"].step).main_module == "notebook"
     assert set(cut(names["f"].step).files) == {"notebook.py"}
 
 

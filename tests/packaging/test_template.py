@@ -79,6 +79,15 @@ def test_a_template_that_cannot_be_filled(bench, text, line, message):
     assert finding.remedy
 
 
+def test_a_template_that_is_no_python_where_annotations_are_postponed(bench):
+    """What is wrong with a template is said where the step's file postpones annotations too."""
+    text = "from __future__ import annotations\n@step\ndef f(x: Nowhere):\n    return x\n"
+    template = Template(f"{STEP_IN_LINE}\nclass\n", "mine.py")
+    [finding] = package(bench.cut(text), template=template).findings
+    assert (str(finding.place), finding.error) == ("mine.py:10", TemplateError)
+    assert "filled, is no Python: invalid syntax" in finding.message
+
+
 def test_a_template_that_is_not_there():
     """A template's path that leads nowhere is an error that names it."""
     with pytest.raises(TemplateError, match=r"the template no/such\.py cannot be read"):

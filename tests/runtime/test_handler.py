@@ -56,6 +56,42 @@ def test_large_and_odd_results_go_to_the_bucket(bucket: Any) -> None:
     assert both == {"value": [200, True]}
 
 
+def test_a_batch_reads_what_its_items_share_once(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object outside of the items is read once a batch, and each call has its own copy."""
+    table = run(lambda: list(range(100)), event(node="table"))
+    items = [run(lambda n=n: str(n) * 200, event(node=f"item{n}")) for n in range(3)]
+    reads: list[str] = []
+    read = store.read
+    monkeypatch.setattr(store, "read", lambda uri: reads.append(uri) or read(uri))
+
+    def work(item: str, both: list[Any]) -> Any:
+        both[1].append(item)
+        return [item[0], len(both[1])]
+
+    both = {"make": "list", "items": {"0": {"batch": items}, "1": table}}
+    sent = event(place=["m/0", "m/1", "m/2"], args={"0": {"batch": items}}, kwargs={"both": both})
+    assert run(work, sent) == {"batch": [{"value": [str(n), 101]} for n in range(3)]}
+    assert sorted(reads) == sorted(one["ref"] for one in (table, *items))
+
+
+def test_calls_of_a_batch_do_not_see_what_others_do_to_their_arguments() -> None:
+    """What stands in the envelope itself is each call's own, too."""
+
+    def work(item: int, seen: list[int], given: list[int]) -> int:
+        seen.append(item)
+        given.append(item)
+        return len(seen) + len(given)
+
+    items = [{"value": n} for n in range(3)]
+    kwargs = {"seen": {"value": []}, "given": {"parameter": "given"}}
+    flow = {"names": ["given"], "signature": "flow(given)"}
+    sent = event(place=["m/0", "m/1", "m/2"], args={"0": {"batch": items}}, kwargs=kwargs)
+    results = run(work, {**sent, "flow": flow, "given": {"given": []}})
+    assert results == {"batch": [{"value": 2}] * 3}
+
+
 def test_an_event_that_is_none_says_what_is_expected() -> None:
     """A test event from the console gets an error that shows the form."""
     with pytest.raises(ValueError, match='"node"'):

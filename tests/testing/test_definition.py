@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,11 +25,11 @@ END = {"Type": "Pass", "End": True}
 LAMBDA = "arn:aws:states:::lambda:invoke"
 
 
-def test_valid() -> None:
-    """A definition with all kinds of states has no findings."""
+def everything() -> dict[str, Any]:
+    """Return a definition with all kinds of states."""
     inner = machine(I={"Type": "Pass", "Assign": {"in.$": "$out.x"}, "End": True})
     distributed = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
-    states = machine(
+    return machine(
         A={"Type": "Pass", "Assign": {"out": {"x": 1}}, "Next": "W"},
         W={"Type": "Wait", "SecondsPath": "$out.x", "Next": "C"},
         C={"Type": "Choice", "Choices": [{"Variable": "$out", "IsPresent": True, "Next": "P"}]},
@@ -38,16 +39,59 @@ def test_valid() -> None:
             "ItemProcessor": {**machine(J=END), **distributed},
             "Next": "T",
             "Label": "x",
+            "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {}},
         },
         T={
             "Type": "Task",
             "Resource": LAMBDA,
             "Next": "S",
-            "Retry": [{"ErrorEquals": ["States.ALL"]}],
+            "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxDelaySeconds": 9}],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "S", "Assign": {"x.$": "$"}}],
         },
         S={"Type": "Succeed"},
     )
-    assert messages(states) == ""
+
+
+def test_valid() -> None:
+    """A definition with all kinds of states has no findings."""
+    assert messages(everything()) == ""
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each object and array inside a value, with each key of it."""
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from places(value[key])
+
+
+@pytest.mark.parametrize("odd", ["x", 5, None, True, {}, [], {"x": "x"}, ["x"], [["x"]]], ids=str)
+def test_odd_values(odd: Any) -> None:
+    """Whatever stands in a field, the answer is findings and no error."""
+    definition = everything()
+    for holder, key in places(definition):
+        kept, holder[key] = holder[key], odd
+        messages(definition)
+        holder[key] = kept
+
+
+@pytest.mark.parametrize(
+    ("processor", "message"),
+    [
+        ("x", "has an ItemProcessor"),
+        ({"ProcessorConfig": "x", **machine(J=END)}, "Mode is INLINE or DISTRIBUTED"),
+    ],
+)
+def test_processor(processor: Any, message: str) -> None:
+    """A processor, and its configuration, are objects."""
+    states = machine(M={"Type": "Map", "ItemProcessor": processor, "End": True})
+    assert message in messages(states)
+
+
+def test_label_of_an_inline_map() -> None:
+    """Only a Distributed Map has a label."""
+    states = machine(M={"Type": "Map", "ItemProcessor": machine(J=END), "End": True, "Label": "x"})
+    assert "Only a Distributed Map has a Label" in messages(states)
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_template(view: View) -> None:
 def test_template_does_not_evaluate_data(view: View) -> None:
     """A value that looks like a template is data."""
     tricky = {"x.$": "$.list", "y": "States.UUID()", "z": "$name"}
-    assert fill({"v.$": "$.t"}, view.of({"t": tricky})) == {"v": tricky}
+    assert fill({"v.$": "$.t"}, View({"t": tricky}, {}, view.variables)) == {"v": tricky}
 
 
 def test_result_path() -> None:

@@ -18,7 +18,7 @@ from lokki_tf.testing.machines.frame import StateRun
 from lokki_tf.testing.machines.references import View, parse_reference
 from lokki_tf.testing.machines.templates import fill
 from lokki_tf.testing.machines.transition import Transition
-from lokki_tf.testing.machines.values import Json
+from lokki_tf.testing.machines.values import Json, is_number
 
 _ORDER: dict[str, Callable[[Json, Json], bool]] = {
     "Equals": operator.eq,
@@ -31,7 +31,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d
 
 
 def _number(value: Json) -> float | int | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return value if is_number(value) else None
 
 
 def _string(value: Json) -> str | None:

@@ -9,14 +9,14 @@ from threading import Event, Lock, Thread, Timer
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
+from lokki_tf.testing.machines.failures import StateFailure, Stopped, guarded
 from lokki_tf.testing.machines.frame import Frame, Permit
 from lokki_tf.testing.machines.history import History
 from lokki_tf.testing.machines.interpreter import run_states
 from lokki_tf.testing.machines.services import Settings
 from lokki_tf.testing.machines.statuses import ABORTED, FAILED, RUNNING, SUCCEEDED, TIMED_OUT
 from lokki_tf.testing.machines.transition import DETAILS
-from lokki_tf.testing.machines.values import Json, dump, load
+from lokki_tf.testing.machines.values import Json, dump, load, moment_text
 from lokki_tf.testing.machines.variables import Budget, Variables
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class Execution:
 
     def run(self) -> None:
         """Run to the end, in this thread."""
-        frame = self._frame()
+        value = load(self.input_text)
+        frame = self._frame(value)
         timer = self._timer()
         frame.event(
             "ExecutionStarted",
@@ -80,14 +81,12 @@ class Execution:
             roleArn=self.role_arn,
         )
         try:
-            output = run_states(self.definition, load(self.input_text), frame)
-            self._end(frame, SUCCEEDED, output_text=dump(output))
+            output = guarded(run_states, self.definition, value, frame)
+            self._end(SUCCEEDED, frame.last_event, output_text=dump(output))
         except StateFailure as failure:
-            self._end(frame, FAILED, error=failure.error, cause=failure.cause)
-        except Stopped:
-            self._end(frame, ABORTED)  # unless whoever stopped it has written how it ended
-        except Exception as error:  # a fault of the interpreter must not hang who waits
-            self._end(frame, FAILED, error=RUNTIME, cause=f"{type(error).__name__}: {error}")
+            self._end(FAILED, frame.last_event, error=failure.error, cause=failure.cause)
+        except Stopped:  # whoever stopped it has mostly written how it ended
+            self._end(ABORTED, frame.last_event)
         finally:
             self.permit.close()
             if timer is not None:
@@ -95,7 +94,7 @@ class Execution:
 
     def stop(self, error: str | None = None, cause: str | None = None) -> None:
         """Stop it, as ``StopExecution`` does."""
-        self._end(self._frame(), ABORTED, error=error, cause=cause)
+        self._end(ABORTED, error=error, cause=cause)
         self.permit.revoke()
 
     def child(
@@ -132,19 +131,17 @@ class Execution:
         return timer
 
     def _time_out(self) -> None:
-        self._end(self._frame(), TIMED_OUT)
+        self._end(TIMED_OUT)
         self.permit.revoke()
 
-    def _frame(self) -> Frame:
+    def _frame(self, value: Json) -> Frame:
         context = {
             "Execution": {
                 "Id": self.arn,
-                "Input": load(self.input_text),
+                "Input": value,
                 "Name": self.name,
                 "RoleArn": self.role_arn,
-                "StartTime": self.start_date.isoformat(timespec="milliseconds").replace(
-                    "+00:00", "Z"
-                ),
+                "StartTime": moment_text(self.start_date),
                 "RedriveCount": 0,
             },
             "StateMachine": {"Id": self.machine_arn, "Name": self.machine_name},
@@ -154,8 +151,8 @@ class Execution:
 
     def _end(
         self,
-        frame: Frame,
         status: str,
+        previous: int = 0,
         *,
         output_text: str | None = None,
         error: str | None = None,
@@ -166,7 +163,7 @@ class Execution:
                 return
             self.output_text, self.error, self.cause = output_text, error, cause
             self.stop_date = datetime.now(UTC)
-            frame.event(_ENDINGS[status], **_ending_details(self))
+            self.history.add(_ENDINGS[status], previous, _ending_details(self))
             self.status = status
         self.done.set()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 RUNTIME = "States.Runtime"
 
 
@@ -23,6 +26,21 @@ class StateFailure(Exception):
 
 class Stopped(Exception):
     """The execution, or the branch of it, was told to stop: nothing of it may go on."""
+
+
+def guarded(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Return a call's result; a fault of the interpreter fails the state, and hangs nobody.
+
+    Raises:
+        StateFailure: if the call fails.
+        Stopped: if it was told to stop.
+    """
+    try:
+        return call(*arguments)
+    except (StateFailure, Stopped):
+        raise
+    except Exception as error:
+        raise StateFailure(RUNTIME, f"{type(error).__name__}: {error}") from error
 
 
 class PathNotFound(Exception):

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.machines.frame import StateRun
-from lokki_tf.testing.machines.templates import evaluate, fill, place, select
+from lokki_tf.testing.machines.templates import fill, given, place, select
 from lokki_tf.testing.machines.transition import Transition
-from lokki_tf.testing.machines.values import Json
+from lokki_tf.testing.machines.values import Json, is_number
 
 
 def following(run: StateRun) -> str | None:
@@ -56,13 +56,7 @@ def run_fail(run: StateRun) -> Transition:
         StateFailure: always.
     """
     view = run.view(run.input)
-    texts = {
-        name: evaluate(run.state[f"{name}Path"], view, f"{name}Path")
-        if f"{name}Path" in run.state
-        else run.state.get(name, "")
-        for name in ("Error", "Cause")
-    }
-    raise StateFailure(texts["Error"], texts["Cause"])
+    raise StateFailure(*(given(run.state, field, view, "") for field in ("Error", "Cause")))
 
 
 def run_wait(run: StateRun) -> Transition:
@@ -73,19 +67,9 @@ def run_wait(run: StateRun) -> Transition:
 
 
 def _seconds(run: StateRun, value: Json) -> float:
-    for field in ("Seconds", "Timestamp"):
-        if f"{field}Path" in run.state:
-            found = evaluate(run.state[f"{field}Path"], run.view(value), f"{field}Path")
-        elif field in run.state:
-            found = run.state[field]
-        else:
-            continue
-        return float(found) if field == "Seconds" and _is_number(found) else _until(found, run.name)
-    return 0.0
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    field = "Seconds" if {"Seconds", "SecondsPath"} & set(run.state) else "Timestamp"
+    found = given(run.state, field, run.view(value))
+    return float(found) if field == "Seconds" and is_number(found) else _until(found, run.name)
 
 
 def _until(moment: Json, state: str) -> float:

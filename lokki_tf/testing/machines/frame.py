@@ -12,7 +12,7 @@ from lokki_tf.testing.machines.failures import Stopped
 from lokki_tf.testing.machines.history import History
 from lokki_tf.testing.machines.references import View
 from lokki_tf.testing.machines.services import Settings
-from lokki_tf.testing.machines.values import Json
+from lokki_tf.testing.machines.values import Json, moment_text
 from lokki_tf.testing.machines.variables import Variables
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Frame:
 
 def now() -> str:
     """Return this moment as the context object writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment_text(datetime.now(UTC))
 
 
 @dataclass

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from lokki_tf.testing.machines.values import Json, dump, load
+from lokki_tf.testing.machines.values import Json, dump, is_integer, load
 
 _TEXT_LIMIT = 10_000
 _RANGE_LIMIT = 1_000
@@ -23,10 +23,6 @@ class IntrinsicFailure(Exception):
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise IntrinsicFailure(message)
-
-
-def _is_integer(value: Json) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _text(value: Json) -> str:
@@ -62,7 +58,7 @@ def _string_to_json(text: Json) -> Json:
 
 def _partition(items: Json, length: Json) -> Json:
     _require(isinstance(items, list), "States.ArrayPartition takes an array first")
-    _require(_is_integer(length) and length > 0, "States.ArrayPartition takes a positive integer")
+    _require(is_integer(length) and length > 0, "States.ArrayPartition takes a positive integer")
     return [items[begin : begin + length] for begin in range(0, len(items), length)]
 
 
@@ -72,7 +68,7 @@ def _contains(items: Json, wanted: Json) -> bool:
 
 
 def _range(first: Json, last: Json, step: Json) -> Json:
-    _require(all(map(_is_integer, (first, last, step))), "States.ArrayRange takes integers")
+    _require(all(map(is_integer, (first, last, step))), "States.ArrayRange takes integers")
     _require(step != 0, "States.ArrayRange takes a step other than 0")
     items = range(first, last + (1 if step > 0 else -1), step)
     _require(len(items) <= _RANGE_LIMIT, "States.ArrayRange makes 1000 items at most")
@@ -81,7 +77,7 @@ def _range(first: Json, last: Json, step: Json) -> Json:
 
 def _get_item(items: Json, index: Json) -> Json:
     _require(isinstance(items, list), "States.ArrayGetItem takes an array first")
-    _require(_is_integer(index) and 0 <= index < len(items), "States.ArrayGetItem: no such index")
+    _require(is_integer(index) and 0 <= index < len(items), "States.ArrayGetItem: no such index")
     return items[index]
 
 
@@ -127,14 +123,14 @@ def _merge(first: Json, second: Json, deep: Json) -> Json:
 
 def _random(first: Json, last: Json, *seed: Json) -> int:
     _require(
-        _is_integer(first) and _is_integer(last) and first < last,
+        is_integer(first) and is_integer(last) and first < last,
         "States.MathRandom takes integers",
     )
     return random.Random(seed[0] if seed else None).randrange(first, last)
 
 
 def _add(first: Json, second: Json) -> int:
-    _require(_is_integer(first) and _is_integer(second), "States.MathAdd takes integers")
+    _require(is_integer(first) and is_integer(second), "States.MathAdd takes integers")
     return int(first + second)
 
 

@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.machines.frame import StateRun
 from lokki_tf.testing.machines.references import View
-from lokki_tf.testing.machines.templates import evaluate, fill, select
-from lokki_tf.testing.machines.values import Json
+from lokki_tf.testing.machines.templates import fill, given, select
+from lokki_tf.testing.machines.values import Json, is_number
 
 
 def processor_of(state: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return the ``ItemProcessor``, also under its old name ``Iterator``."""
-    processor: Mapping[str, Json] = state.get("ItemProcessor") or state.get("Iterator") or {}
-    return processor
+    """Return the ``ItemProcessor``, also under its old name ``Iterator``; empty if it is none."""
+    processor = state.get("ItemProcessor") or state.get("Iterator")
+    return processor if isinstance(processor, dict) else {}
+
+
+def is_distributed(state: Mapping[str, Json]) -> bool:
+    """Whether the children of a Map state are executions of their own."""
+    config = processor_of(state).get("ProcessorConfig")
+    return isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED"
 
 
 def number(run: StateRun, value: Json, field: str, default: float, holder: Json = None) -> float:
@@ -31,14 +37,10 @@ def number(run: StateRun, value: Json, field: str, default: float, holder: Json 
         StateFailure: if it is no number of at least 0.
     """
     holder = run.state if holder is None else holder
-    if field not in holder and f"{field}Path" not in holder:
-        return default
-    found = holder.get(field)
-    if f"{field}Path" in holder:
-        found = evaluate(holder[f"{field}Path"], run.view(value), f"{field}Path")
-    if not isinstance(found, int | float) or isinstance(found, bool) or found < 0:
+    found = given(holder, field, run.view(value), default)
+    if found is not default and not (is_number(found) and found >= 0):
         raise StateFailure(RUNTIME, f"{field} of the state '{run.name}' is no number of at least 0")
-    return found
+    return float(found)
 
 
 def items_of(run: StateRun, value: Json) -> list[Json]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lokki_tf.testing.machines.findings import SCHEMA, Finding
 from lokki_tf.testing.machines.limits import MAP_LABEL_CHARACTERS
+from lokki_tf.testing.machines.map_fields import processor_of
 from lokki_tf.testing.machines.path_rules import examine_path, examine_template
-from lokki_tf.testing.machines.values import Json
+from lokki_tf.testing.machines.values import Json, is_number
 
 State = dict[str, Any]
 
@@ -17,6 +18,7 @@ _LABEL = re.compile(r"[^\s?*<>{}\[\]:;,\\|^~$#%&`\"/\x00-\x1f\x7f-\x9f]+$")
 _DISTRIBUTED = (
     "ItemBatcher",
     "ItemReader",
+    "Label",
     "ResultWriter",
     "ToleratedFailureCount",
     "ToleratedFailureCountPath",
@@ -35,8 +37,8 @@ _HOLDERS: dict[str, set[str]] = {
     },
 }
 _RESOURCES = {
-    "ItemReader": ("s3:getObject", "s3:listObjectsV2"),
-    "ResultWriter": ("s3:putObject",),
+    "ItemReader": (":states:::s3:getObject", ":states:::s3:listObjectsV2"),
+    "ResultWriter": (":states:::s3:putObject",),
 }
 _NUMBERS: dict[str, Callable[[Any], bool]] = {
     "MaxConcurrency": lambda number: isinstance(number, int) and number >= 0,
@@ -49,8 +51,8 @@ _NUMBERS: dict[str, Callable[[Any], bool]] = {
 
 def examine_map(state: State, location: str) -> Iterator[Finding]:
     """Yield what is wrong with the fields of a Map state."""
-    processor = state.get("ItemProcessor", state.get("Iterator"))
-    if not isinstance(processor, dict):
+    processor = processor_of(state)
+    if not processor:
         yield Finding(SCHEMA, "A Map state has an ItemProcessor", f"{location}/ItemProcessor")
         return
     yield from _examine_mode(state, processor, location)
@@ -61,7 +63,7 @@ def examine_map(state: State, location: str) -> Iterator[Finding]:
             yield from _examine_holder(state[field], field, allowed, f"{location}/{field}")
 
 
-def _examine_mode(state: State, processor: State, location: str) -> Iterator[Finding]:
+def _examine_mode(state: State, processor: Mapping[str, Json], location: str) -> Iterator[Finding]:
     config = processor.get("ProcessorConfig", {})
     here = f"{location}/ItemProcessor/ProcessorConfig"
     mode = config.get("Mode", "INLINE") if isinstance(config, dict) else config
@@ -86,7 +88,7 @@ def _examine_label(state: State, location: str) -> Iterator[Finding]:
 def _examine_numbers(holder: State, location: str) -> Iterator[Finding]:
     for field, test in _NUMBERS.items():
         found = holder.get(field, 1)
-        if isinstance(found, bool) or not isinstance(found, int | float) or not test(found):
+        if not is_number(found) or not test(found):
             yield Finding(SCHEMA, f"{field} is out of its range", f"{location}/{field}")
         if f"{field}Path" in holder:
             yield from examine_path(holder[f"{field}Path"], f"{location}/{field}Path")
@@ -100,8 +102,8 @@ def _examine_holder(holder: Json, name: str, allowed: set[str], location: str) -
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
     for field in ("Parameters", "BatchInput"):
         yield from examine_template(holder.get(field, {}), f"{location}/{field}")
-    resource = holder.get("Resource", "")
-    resources = _RESOURCES.get(name, ())
-    if resource and not any(resource.endswith(f":states:::{end}") for end in resources):
+    resource = holder.get("Resource")
+    known = isinstance(resource, str) and resource.endswith(_RESOURCES.get(name, ()))
+    if "Resource" in holder and not known:
         yield Finding(SCHEMA, f"The resource '{resource}' is not supported", f"{location}/Resource")
     yield from _examine_numbers(holder, location)

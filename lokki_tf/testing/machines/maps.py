@@ -7,6 +7,7 @@ from lokki_tf.testing.machines.failures import StateFailure
 from lokki_tf.testing.machines.frame import Frame, StateRun
 from lokki_tf.testing.machines.limits import INLINE_MAP_CONCURRENCY
 from lokki_tf.testing.machines.map_fields import (
+    is_distributed,
     item_context,
     items_of,
     number,
@@ -21,9 +22,7 @@ from lokki_tf.testing.machines.work import run_work
 
 def run_map(run: StateRun) -> Transition:
     """Run a Map state."""
-    if processor_of(run.state).get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
-        return run_work(run, attempt)
-    return run_work(run, _attempt)
+    return run_work(run, attempt if is_distributed(run.state) else _attempt)
 
 
 def _attempt(run: StateRun, value: Json) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
 from threading import Thread
 
-from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
+from lokki_tf.testing.machines.failures import StateFailure, Stopped, guarded
 from lokki_tf.testing.machines.frame import Frame, Permit, StateRun
 from lokki_tf.testing.machines.transition import Transition
 from lokki_tf.testing.machines.values import Json
@@ -97,11 +97,9 @@ def run_together(
 
 def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exception | None]:
     try:
-        return position, work(position), None
+        return position, guarded(work, position), None
     except (StateFailure, Stopped) as end:
         return position, None, end
-    except Exception as error:  # a fault of the interpreter must end the execution, not hang it
-        return position, None, StateFailure(RUNTIME, f"{type(error).__name__}: {error}")
 
 
 def _collect(

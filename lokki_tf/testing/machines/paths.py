@@ -11,8 +11,6 @@ from lokki_tf.testing.machines.failures import PathNotFound, PathSyntaxError
 from lokki_tf.testing.machines.path_filters import parse_filter
 from lokki_tf.testing.machines.values import Json
 
-Test = Callable[[Json], bool]
-
 
 @dataclass(frozen=True)
 class Step:

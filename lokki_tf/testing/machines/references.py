@@ -35,10 +35,6 @@ class View:
     context: Mapping[str, Json]
     variables: VariableSource
 
-    def of(self, value: Json) -> View:
-        """Return the same view with another ``$``, such as a state's result."""
-        return View(value, self.context, self.variables)
-
 
 class Expression(Protocol):
     """A parsed path or intrinsic function."""
@@ -60,11 +56,6 @@ class Reference:
     text: str
     root: str
     path: Path
-
-    @property
-    def variable(self) -> str | None:
-        """The name of the variable that it starts at, if it does."""
-        return None if self.root in ("$", "$$") else self.root[1:]
 
     def evaluate(self, view: View) -> Json:
         """Return what it leads to."""

@@ -8,14 +8,13 @@ AWS does, so that whoever reads the first file only sees that too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.testing.machines.failures import StateFailure
 from lokki_tf.testing.machines.frame import StateRun
 from lokki_tf.testing.machines.map_run import MapRun
 from lokki_tf.testing.machines.templates import fill
-from lokki_tf.testing.machines.values import Json, dump, load
+from lokki_tf.testing.machines.values import Json, dump, load, moment_text
 
 if TYPE_CHECKING:
     from lokki_tf.testing.machines.execution import Execution
@@ -101,9 +100,9 @@ def record(child: Execution) -> dict[str, Json]:
     """Return a child that has ended, as a result file has it."""
     found: dict[str, Json] = {
         **pending_record(child),
-        "StartDate": _date(child.start_date),
+        "StartDate": moment_text(child.start_date),
         "Status": child.status,
-        "StopDate": _date(child.stop_date),
+        "StopDate": child.stop_date and moment_text(child.stop_date),
         "RedriveCount": 0,
     }
     if child.output_text is not None:
@@ -128,9 +127,3 @@ def pending_record(child: Execution) -> dict[str, Json]:
         "StateMachineArn": child.machine_arn,
         "Status": "PENDING",
     }
-
-
-def _date(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

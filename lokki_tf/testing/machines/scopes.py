@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from lokki_tf.testing.machines.findings import DUPLICATE, SCHEMA, TARGET, Finding
 from lokki_tf.testing.machines.limits import STATE_NAME_CHARACTERS
-from lokki_tf.testing.machines.map_fields import processor_of
-from lokki_tf.testing.machines.state_rules import examine_state
+from lokki_tf.testing.machines.map_fields import is_distributed, processor_of
+from lokki_tf.testing.machines.state_rules import examine_state, holders_of
 from lokki_tf.testing.machines.values import Json
 
 Scope = Mapping[str, Any]
@@ -43,7 +43,7 @@ def _examine_scope(
     if not isinstance(states, dict) or not states:
         yield Finding(SCHEMA, "There must be at least one state", f"{location}/States")
         return
-    if scope.get("StartAt") not in states:
+    if not _stands(scope.get("StartAt"), states):
         message = f"Missing 'StartAt' target: {scope.get('StartAt')}"
         yield Finding(TARGET, message, f"{location}/StartAt")
     names = frozenset(_assigned(states))
@@ -71,20 +71,21 @@ def _examine_name(name: str, location: str, seen: _Seen) -> Iterator[Finding]:
 
 def _examine_targets(state: Scope, states: Scope, location: str) -> Iterator[Finding]:
     for field, target in targets(state):
-        if target not in states:
+        if not _stands(target, states):
             yield Finding(TARGET, f"Missing '{field}' target: {target}", f"{location}/{field}")
+
+
+def _stands(target: Json, states: Scope) -> TypeGuard[str]:
+    return isinstance(target, str) and target in states
 
 
 def targets(state: Scope) -> Iterator[tuple[str, Json]]:
     """Yield the fields that name a next state, with the names."""
-    for field in ("Next", "Default"):
-        if field in state:
-            yield field, state[field]
-    for field in ("Choices", "Catch"):
-        rules = state.get(field)
-        for position, rule in enumerate(rules if isinstance(rules, list) else ()):
-            if isinstance(rule, dict) and "Next" in rule:
-                yield f"{field}[{position}]/Next", rule["Next"]
+    if "Default" in state:
+        yield "Default", state["Default"]
+    for place, holder in holders_of(state):
+        if "Next" in holder:
+            yield f"{place}/Next".removeprefix("/"), holder["Next"]
 
 
 def _examine_reach(scope: Scope, states: Scope, location: str) -> Iterator[Finding]:
@@ -92,7 +93,7 @@ def _examine_reach(scope: Scope, states: Scope, location: str) -> Iterator[Findi
     waiting = [scope.get("StartAt")]
     while waiting:
         name = waiting.pop()
-        if isinstance(name, str) and name in states and name not in reached:
+        if _stands(name, states) and name not in reached:
             reached.add(name)
             if isinstance(states[name], dict):
                 waiting.extend(target for _, target in targets(states[name]))
@@ -111,21 +112,17 @@ def _assigned(states: Scope) -> Iterator[str]:
 
 def assignments(state: Scope) -> Iterator[tuple[str, Scope]]:
     """Yield the ``Assign`` fields of a state, its choices and its catchers."""
-    if isinstance(state.get("Assign"), dict):
-        yield "Assign", state["Assign"]
-    for field in ("Choices", "Catch"):
-        rules = state.get(field)
-        for position, rule in enumerate(rules if isinstance(rules, list) else ()):
-            if isinstance(rule, dict) and isinstance(rule.get("Assign"), dict):
-                yield f"{field}[{position}]/Assign", rule["Assign"]
+    for place, holder in holders_of(state):
+        if isinstance(holder.get("Assign"), dict):
+            yield f"{place}/Assign", holder["Assign"]
 
 
 def _examine_assignments(state: Scope, outer: frozenset[str], location: str) -> Iterator[Finding]:
-    for field, assign in assignments(state):
+    for place, assign in assignments(state):
         for name in assign:
             if name.removesuffix(".$") in outer:
                 message = f"The variable '{name.removesuffix('.$')}' belongs to an outer scope"
-                yield Finding(SCHEMA, message, f"{location}/{field}/{name}")
+                yield Finding(SCHEMA, message, f"{location}{place}/{name}")
 
 
 def _examine_inner(
@@ -141,10 +138,10 @@ def _examine_inner(
         processor = processor_of(state)
         here = f"{location}/{'ItemProcessor' if 'ItemProcessor' in state else 'Iterator'}"
         yield from _examine_fields(processor, _SCOPE_FIELDS | {"ProcessorConfig"}, here)
-        distributed = processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED"
-        yield from _examine_label(state, distributed, location, seen)
+        yield from _examine_label(state.get("Label"), location, seen)
         # A Distributed Map's children are executions of their own: no scope is around theirs.
-        yield from _examine_scope(processor, here, seen, frozenset() if distributed else outer)
+        around = frozenset[str]() if is_distributed(state) else outer
+        yield from _examine_scope(processor, here, seen, around)
 
 
 def _examine_fields(scope: Json, allowed: set[str], location: str) -> Iterator[Finding]:
@@ -155,14 +152,9 @@ def _examine_fields(scope: Json, allowed: set[str], location: str) -> Iterator[F
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
 
 
-def _examine_label(
-    state: Scope, distributed: bool, location: str, seen: _Seen
-) -> Iterator[Finding]:
-    label = state.get("Label")
-    if label is None:
+def _examine_label(label: Json, location: str, seen: _Seen) -> Iterator[Finding]:
+    if not isinstance(label, str):
         return
-    if not distributed:
-        yield Finding(SCHEMA, "Only a Distributed Map has a Label", f"{location}/Label")
     if label in seen.labels:
         yield Finding(SCHEMA, f"The label '{label}' stands twice", f"{location}/Label")
     seen.labels.add(label)

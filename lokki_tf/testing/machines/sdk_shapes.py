@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
-from lokki_tf.testing.machines.values import Json, dump
+from lokki_tf.testing.machines.values import Json, dump, moment_text
 
 
 def call(client: Any, action: str, arguments: Json) -> Json:
@@ -90,7 +90,7 @@ def from_answer(value: Any, shape: Any) -> Json:
         inner = getattr(shape, "member", None)
         return [from_answer(item, inner) for item in value]
     if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return moment_text(value)
     if hasattr(value, "read"):
         value = value.read()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lokki_tf.testing.machines.choice import COMPARISONS
@@ -12,7 +12,7 @@ from lokki_tf.testing.machines.limits import VARIABLE_NAME_CHARACTERS
 from lokki_tf.testing.machines.map_rules import examine_map
 from lokki_tf.testing.machines.path_rules import examine_path, examine_template
 from lokki_tf.testing.machines.resources import FUNCTION_ARN, INTEGRATION
-from lokki_tf.testing.machines.values import Json
+from lokki_tf.testing.machines.values import Json, is_integer, is_number
 
 State = dict[str, Any]
 
@@ -36,14 +36,14 @@ FIELDS: dict[str, set[str]] = {
     | {"ToleratedFailureCount", "ToleratedFailureCountPath"},
 }
 _PATH_FIELDS = ("InputPath", "OutputPath", "ItemsPath", "SecondsPath", "TimestampPath")
-_TEMPLATE_FIELDS = ("Parameters", "ResultSelector", "ItemSelector", "Assign")
+_TEMPLATE_FIELDS = ("Parameters", "ResultSelector", "ItemSelector")
 _VARIABLE_NAME = re.compile(r"[^\W\d]\w*$")
 
 
 def examine_state(state: State, location: str) -> Iterator[Finding]:
     """Yield what is wrong with the fields of one state."""
     kind = state.get("Type")
-    if kind not in FIELDS:
+    if not isinstance(kind, str) or kind not in FIELDS:
         yield Finding(SCHEMA, f"Invalid Type '{kind}'", f"{location}/Type")
         return
     for field in sorted(set(state) - FIELDS[kind]):
@@ -73,18 +73,13 @@ def _examine_paths(state: State, location: str) -> Iterator[Finding]:
     for field in _PATH_FIELDS:
         if state.get(field) is not None:
             yield from examine_path(state[field], f"{location}/{field}")
-    for holder in (state, *_objects(state.get("Catch"))):
+    for place, holder in holders_of(state):
         if holder.get("ResultPath") is not None:
-            yield from examine_path(holder["ResultPath"], f"{location}/ResultPath", result=True)
+            here = f"{location}{place}/ResultPath"
+            yield from examine_path(holder["ResultPath"], here, result=True)
     for field in _TEMPLATE_FIELDS:
         if field in state:
             yield from _examine_template(state[field], f"{location}/{field}")
-    for field in ("Choices", "Catch"):
-        for position, rule in enumerate(_objects(state.get(field))):
-            if "Assign" in rule:
-                yield from _examine_template(
-                    rule["Assign"], f"{location}/{field}[{position}]/Assign"
-                )
 
 
 def _examine_template(template: Json, location: str) -> Iterator[Finding]:
@@ -95,16 +90,22 @@ def _examine_template(template: Json, location: str) -> Iterator[Finding]:
 
 
 def _examine_variables(state: State, location: str) -> Iterator[Finding]:
-    for holder in (state, *_objects(state.get("Choices")), *_objects(state.get("Catch"))):
-        assign = holder.get("Assign")
-        for key in assign if isinstance(assign, dict) else ():
-            name = key.removesuffix(".$")
-            if (
-                name == "states"
-                or len(name) > VARIABLE_NAME_CHARACTERS
-                or not _VARIABLE_NAME.match(name)
-            ):
-                yield Finding(SCHEMA, f"'{name}' is no name of a variable", f"{location}/Assign")
+    for place, holder in holders_of(state):
+        if "Assign" in holder:
+            here = f"{location}{place}/Assign"
+            yield from _examine_template(holder["Assign"], here)
+            yield from _examine_names(holder["Assign"], here)
+
+
+def _examine_names(assign: Json, location: str) -> Iterator[Finding]:
+    for key in assign if isinstance(assign, dict) else ():
+        name = key.removesuffix(".$")
+        if (
+            name == "states"
+            or len(name) > VARIABLE_NAME_CHARACTERS
+            or not _VARIABLE_NAME.match(name)
+        ):
+            yield Finding(SCHEMA, f"'{name}' is no name of a variable", location)
 
 
 def _examine_handlers(state: State, field: str, location: str) -> Iterator[Finding]:
@@ -134,10 +135,10 @@ def _examine_errors(rule: State, last: bool, location: str) -> Iterator[Finding]
 
 
 _RETRIER_NUMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "IntervalSeconds": ("an integer from 1", lambda n: _is_integer(n) and 1 <= n <= 99_999_999),
-    "MaxAttempts": ("an integer from 0", lambda n: _is_integer(n) and 0 <= n <= 99_999_999),
-    "MaxDelaySeconds": ("an integer from 1", lambda n: _is_integer(n) and 1 <= n < 31_622_400),
-    "BackoffRate": ("a number from 1.0", lambda n: _is_number(n) and n >= 1),
+    "IntervalSeconds": ("an integer from 1", lambda n: is_integer(n) and 1 <= n <= 99_999_999),
+    "MaxAttempts": ("an integer from 0", lambda n: is_integer(n) and 0 <= n <= 99_999_999),
+    "MaxDelaySeconds": ("an integer from 1", lambda n: is_integer(n) and 1 <= n < 31_622_400),
+    "BackoffRate": ("a number from 1.0", lambda n: is_number(n) and n >= 1),
     "JitterStrategy": ("FULL or NONE", lambda text: text in ("FULL", "NONE")),
 }
 
@@ -146,7 +147,8 @@ def _examine_retrier(rule: State, location: str) -> Iterator[Finding]:
     for field, (wanted, test) in _RETRIER_NUMBERS.items():
         if field in rule and not test(rule[field]):
             yield Finding(SCHEMA, f"{field} is {wanted}", f"{location}/{field}")
-    if "MaxDelaySeconds" in rule and rule["MaxDelaySeconds"] <= rule.get("IntervalSeconds", 1):
+    most, first = rule.get("MaxDelaySeconds"), rule.get("IntervalSeconds", 1)
+    if is_integer(most) and is_integer(first) and most <= first:
         message = "MaxDelaySeconds is greater than IntervalSeconds"
         yield Finding(SCHEMA, message, f"{location}/MaxDelaySeconds")
     for field in sorted(set(rule) - set(_RETRIER_NUMBERS) - {"ErrorEquals", "Comment"}):
@@ -169,7 +171,7 @@ def _examine_task(state: State, location: str) -> Iterator[Finding]:
         message = f"The resource '{resource}' is no ARN of a function or an integration"
         yield Finding(SCHEMA, message, f"{location}/Resource")
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
-        if field in state and not (_is_integer(state[field]) and state[field] > 0):
+        if field in state and not (is_integer(state[field]) and state[field] > 0):
             yield Finding(SCHEMA, f"{field} is a positive integer", f"{location}/{field}")
         if field in state and f"{field}Path" in state:
             yield Finding(SCHEMA, f"{field} stands twice", f"{location}/{field}Path")
@@ -180,7 +182,7 @@ def _examine_wait(state: State, location: str) -> Iterator[Finding]:
     if sum(field in state for field in fields) != 1:
         yield Finding(SCHEMA, f"A Wait state has exactly one of {', '.join(fields)}", location)
     seconds = state.get("Seconds", 0)
-    if not _is_integer(seconds) or not 0 <= seconds <= 99_999_999:
+    if not is_integer(seconds) or not 0 <= seconds <= 99_999_999:
         yield Finding(SCHEMA, "Seconds is an integer from 0", f"{location}/Seconds")
 
 
@@ -223,7 +225,7 @@ def _examine_rule(rule: Json, location: str, extra: set[str]) -> Iterator[Findin
 def _fits(name: str, wanted: Json) -> bool:
     if name.startswith(("Is", "Boolean")):
         return isinstance(wanted, bool)
-    return _is_number(wanted) if name.startswith("Numeric") else isinstance(wanted, str)
+    return is_number(wanted) if name.startswith("Numeric") else isinstance(wanted, str)
 
 
 def _examine_parallel(state: State, location: str) -> Iterator[Finding]:
@@ -240,13 +242,11 @@ _RULES: dict[str, Callable[[State, str], Iterator[Finding]]] = {
 }
 
 
-def _objects(rules: Json) -> list[State]:
-    return [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
-
-
-def _is_integer(value: Json) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def holders_of(state: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]]:
+    """Yield a state and its rules, of choices and catchers, with where they stand in it."""
+    yield "", state
+    for field in ("Choices", "Catch"):
+        rules = state.get(field)
+        for position, rule in enumerate(rules if isinstance(rules, list) else ()):
+            if isinstance(rule, dict):
+                yield f"/{field}[{position}]", rule

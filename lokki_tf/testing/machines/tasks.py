@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
 
-from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
+from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped, guarded
 from lokki_tf.testing.machines.frame import StateRun
 from lokki_tf.testing.machines.lambda_tasks import call_function, invoke
 from lokki_tf.testing.machines.resources import Integration, parse_resource
 from lokki_tf.testing.machines.retries import HEARTBEAT_TIMEOUT, TIMEOUT
 from lokki_tf.testing.machines.sdk_tasks import call_service
 from lokki_tf.testing.machines.services import Callback
-from lokki_tf.testing.machines.templates import evaluate
+from lokki_tf.testing.machines.templates import given
 from lokki_tf.testing.machines.transition import DETAILS, Transition
-from lokki_tf.testing.machines.values import Json, dump
+from lokki_tf.testing.machines.values import Json, dump, is_integer
 from lokki_tf.testing.machines.work import parameters, run_work
 
 
@@ -81,12 +80,10 @@ def _wait_for_answer(run: StateRun, callback: Callback) -> Json:
 
 
 def _seconds(run: StateRun, field: str) -> float | None:
-    found = run.state.get(field)
-    if f"{field}Path" in run.state:
-        found = evaluate(run.state[f"{field}Path"], run.view(run.input), f"{field}Path")
+    found = given(run.state, field, run.view(run.input))
     if found is None:
         return None
-    if not isinstance(found, int) or isinstance(found, bool) or found <= 0:
+    if not is_integer(found) or found <= 0:
         raise StateFailure(RUNTIME, f"{field} of the state '{run.name}' is no positive integer")
     return float(found)
 
@@ -141,12 +138,12 @@ class _Events:
 
 def _within(timeout: float | None, run: StateRun, call: Callable[[], Json]) -> Json:
     if timeout is None:
-        return _guarded(call)
+        return guarded(call)
     done: SimpleQueue[tuple[Json, BaseException | None]] = SimpleQueue()
 
     def work() -> None:
         try:
-            done.put((_guarded(call), None))
+            done.put((guarded(call), None))
         except (StateFailure, Stopped) as end:
             done.put((None, end))
 
@@ -160,12 +157,3 @@ def _within(timeout: float | None, run: StateRun, call: Callable[[], Json]) -> J
     if end is not None:
         raise end
     return result
-
-
-def _guarded(call: Callable[[], Any]) -> Json:
-    try:
-        return call()
-    except (StateFailure, Stopped):
-        raise
-    except Exception as error:  # a fault of ours is shown as the task's failure, never as a hang
-        raise StateFailure(RUNTIME, f"{type(error).__name__}: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lokki_tf.testing.machines.expressions import parse_expression
 from lokki_tf.testing.machines.failures import (
     RUNTIME,
@@ -47,6 +49,22 @@ def evaluate(text: str, view: View, field: str) -> Json:
             "States.IntrinsicFailure",
             f"The function '{text}' of the field '{field}' failed: {failure}",
         ) from None
+
+
+def given(holder: Mapping[str, Json], field: str, view: View, default: Json = None) -> Json:
+    """Return a field's value, which ``…Path`` beside it may give in its place.
+
+    Args:
+        holder: the object that has the field.
+        field: its name.
+        view: what the path sees.
+        default: the value where there is neither.
+
+    Raises:
+        StateFailure: if the path has no value.
+    """
+    path = f"{field}Path"
+    return evaluate(holder[path], view, path) if path in holder else holder.get(field, default)
 
 
 def fill(template: Json, view: View) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any, TypeAlias
 
 Json: TypeAlias = Any
@@ -28,6 +29,21 @@ def load(text: str | bytes) -> Json:
         ValueError: if the text is no JSON.
     """
     return json.loads(text, parse_constant=_refuse_constant)
+
+
+def is_integer(value: Json) -> bool:
+    """Return whether a value is an integer; a boolean is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Json) -> bool:
+    """Return whether a value is a number; a boolean is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def moment_text(moment: datetime) -> str:
+    """Write a moment as AWS does in JSON."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _refuse_constant(name: str) -> None:

@@ -106,10 +106,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
         events = run.history.events
         if self._get_param("reverseOrder"):
             events.reverse()
-        begin = int(self._get_param("nextToken") or 0)
-        end = begin + (self._get_int_param("maxResults") or 1000)
-        more = {"nextToken": str(end)} if end < len(events) else {}
-        return ActionResult({"events": events[begin:end], **more})
+        return ActionResult(self._page("events", events, 1000))
 
     def list_executions(self) -> Any:
         """List the executions of a machine or of a Distributed Map's run, the latest first."""
@@ -122,10 +119,14 @@ class MachineResponse(_Response):  # type: ignore[misc]
             ).executions
         wanted = self._get_param("statusFilter")
         chosen = [run for run in reversed(executions) if wanted in (None, run.status)]
+        return ActionResult(self._page("executions", list(map(_item, chosen)), 100))
+
+    def _page(self, name: str, found: list[Any], most: int) -> dict[str, Any]:
+        """Return the page that the request asks for."""
         begin = int(self._get_param("nextToken") or 0)
-        end = begin + (self._get_int_param("maxResults") or 100)
-        more = {"nextToken": str(end)} if end < len(chosen) else {}
-        return ActionResult({"executions": [_item(run) for run in chosen[begin:end]], **more})
+        end = begin + (self._get_int_param("maxResults") or most)
+        more = {"nextToken": str(end)} if end < len(found) else {}
+        return {name: found[begin:end], **more}
 
     def stop_execution(self) -> Any:
         """Stop an execution."""

@@ -24,7 +24,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration imp
 )
 from cdktf_cdktf_provider_aws.s3_bucket_versioning import S3BucketVersioningA
 
-from . import iam
+from lokki_tf.terraform import iam
 
 if TYPE_CHECKING:
     from constructs import Construct

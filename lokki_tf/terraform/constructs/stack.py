@@ -6,18 +6,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .lazy import prepare
+from cdktf import TerraformOutput, TerraformStack
 
-prepare()
+from lokki_tf.config import Config
+from lokki_tf.terraform.files import FOLDERS, MACHINE
 
-from cdktf import TerraformOutput, TerraformStack  # noqa: E402  # Node comes first
-
-from lokki_tf.config import Config  # noqa: E402
-
-from .construct import PipelineConstruct  # noqa: E402
-from .files import FOLDERS, MACHINE  # noqa: E402
-from .network import subnets_named  # noqa: E402
-from .provider import add_backend, add_provider  # noqa: E402
+from .construct import PipelineConstruct
+from .network import subnets_named
+from .provider import add_backend, add_provider
 
 if TYPE_CHECKING:
     from constructs import Construct

@@ -6,37 +6,31 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .lazy import prepare
+from cdktf import App, TerraformStack
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
+from cdktf_cdktf_provider_aws.data_aws_region import DataAwsRegion
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.s3_object import S3Object
+from constructs import Construct
 
-prepare()
+from lokki_tf.asl.text import escaped
+from lokki_tf.config import Config
+from lokki_tf.errors import LokkiError
+from lokki_tf.model import raise_errors, shortened
+from lokki_tf.model.names import digest, unique
+from lokki_tf.packaging import LayerBuilder
+from lokki_tf.terraform.files import write_stack_files
+from lokki_tf.terraform.plan import make_plan
+from lokki_tf.terraform.settings import with_settings
 
-from cdktf import App, TerraformStack  # noqa: E402  # Node must be found first
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup  # noqa: E402
-from cdktf_cdktf_provider_aws.data_aws_caller_identity import (  # noqa: E402
-    DataAwsCallerIdentity,
-)
-from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition  # noqa: E402
-from cdktf_cdktf_provider_aws.data_aws_region import DataAwsRegion  # noqa: E402
-from cdktf_cdktf_provider_aws.iam_role import IamRole  # noqa: E402
-from cdktf_cdktf_provider_aws.s3_object import S3Object  # noqa: E402
-from constructs import Construct  # noqa: E402
-
-from lokki_tf.asl.text import escaped  # noqa: E402
-from lokki_tf.config import Config  # noqa: E402
-from lokki_tf.errors import LokkiError  # noqa: E402
-from lokki_tf.model import raise_errors, shortened  # noqa: E402
-from lokki_tf.model.names import digest, unique  # noqa: E402
-from lokki_tf.packaging import LayerBuilder  # noqa: E402
-
-from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket  # noqa: E402
-from .files import write_stack_files  # noqa: E402
-from .functions import add_function  # noqa: E402
-from .layers import add_layers, build_layers  # noqa: E402
-from .machine import add_machine  # noqa: E402
-from .network import Network  # noqa: E402
-from .plan import make_plan  # noqa: E402
-from .schedule import add_schedule  # noqa: E402
-from .settings import with_settings  # noqa: E402
+from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket
+from .functions import add_function
+from .layers import add_layers, build_layers
+from .machine import add_machine
+from .network import Network
+from .schedule import add_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,12 +9,12 @@ from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
 from cdktf_cdktf_provider_aws.s3_object import S3Object
 
 from lokki_tf.asl.text import escaped
-
-from . import iam
+from lokki_tf.terraform import iam
 
 if TYPE_CHECKING:
+    from lokki_tf.terraform.plan import Function
+
     from .construct import PipelineConstruct
-    from .plan import Function
 
 
 def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunction:

@@ -10,18 +10,17 @@ from cdktf_cdktf_provider_aws.s3_object import S3Object
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.packaging import check_size, layer_path
-
-from .files import LAYER
-from .plan import layer_name
+from lokki_tf.terraform.files import LAYER
+from lokki_tf.terraform.plan import layer_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lokki_tf.model import PackageSet
     from lokki_tf.packaging import Layer, LayerBuilder
+    from lokki_tf.terraform.plan import Plan
 
     from .construct import PipelineConstruct
-    from .plan import Plan
 
 
 def build_layers(plan: Plan, builder: LayerBuilder) -> list[Layer]:
@@ -88,6 +87,5 @@ def _add_layer(pipeline: PipelineConstruct, layer: Layer) -> LambdaLayerVersion:
 
 def _description(packages: PackageSet) -> str:
     """At most 256 characters, as Lambda takes."""
-    lines = [line.partition(" --hash")[0] for line in packages.requirements]
-    text = ", ".join(lines)
+    text = ", ".join(packages.asked)
     return escaped(text if len(text) <= 256 else f"{text[:255]}…")

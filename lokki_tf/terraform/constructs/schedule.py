@@ -9,8 +9,7 @@ from cdktf_cdktf_provider_aws.scheduler_schedule import SchedulerSchedule
 from cdktf_cdktf_provider_aws.scheduler_schedule_group import SchedulerScheduleGroup
 
 from lokki_tf.model import shortened
-
-from . import iam
+from lokki_tf.terraform import iam
 
 if TYPE_CHECKING:
     from lokki_tf.model import Definition

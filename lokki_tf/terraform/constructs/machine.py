@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
 
-from . import iam
-from .files import MACHINE
+from lokki_tf.terraform import iam
+from lokki_tf.terraform.files import MACHINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
