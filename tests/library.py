@@ -107,5 +107,69 @@ async def awaited(value: Any) -> Any:
     return [value]
 
 
+def is_truthy(value: Any) -> Any:
+    """A condition of one argument; its answer is no bool."""
+    return value
+
+
+def is_plain(value: Any, *more: Any) -> bool:
+    """A condition of all arguments."""
+    return all(isinstance(one, str | int | None) for one in (value, *more))
+
+
+def has_one(one: Any = None) -> bool:
+    """A condition of an argument by its name."""
+    return one is not None
+
+
+def never() -> bool:
+    """A condition of nothing."""
+    return False
+
+
+CONDITIONS = (None, None, None, is_truthy, is_plain, never)
+"""For tasks that take anything."""
+
+
+def number() -> Any:
+    return 7
+
+
+def nought() -> Any:
+    return 0
+
+
+def absent() -> Any:
+    return None
+
+
+def long() -> Any:
+    return "é" * 131_000
+
+
+def tagged() -> Any:
+    return Box({1: (2, {3})})
+
+
+def only(value: Any) -> Any:
+    return [value]
+
+
+def couple(first: Any, second: Any = "second") -> Any:
+    return (first, second)
+
+
+def gathered(*values: Any) -> Any:
+    return list(values)
+
+
+def mixed(one: Any = None, two: Any = "two", *, three: Any = None, **more: Any) -> Any:
+    return [one, two, three, more]
+
+
+SOURCES = (number, nought, absent, long, tagged)
+NAMES = ("one", "two", "three", "four", "five")
+"""Of tasks in a flow: those that ``mixed`` has parameters for, and others."""
+
 ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited)
 STEPS = (*ONE_ARGUMENT, pair, listing, keyed, text, accents)

@@ -9,7 +9,7 @@ from typing import Any
 import library
 from hypothesis import strategies as st
 
-from lokki_tf import Pipeline
+from lokki_tf import DAG, Flow, Pipeline, task
 from lokki_tf.pipeline import FlowPipeline
 
 _AWKWARD = st.sampled_from(
@@ -178,6 +178,48 @@ def _written(draw: st.DrawFn, one: Any, two: Any) -> list[Any]:
     if draw(st.booleans()):
         ends.append(library.echo(source))
     return ends
+
+
+@st.composite
+def drawn(draw: st.DrawFn) -> DAG:
+    """Graphs of tasks that arrows join, with conditions."""
+    tasks: list[Any] = []
+    for index in range(draw(st.integers(1, 8))):
+        takes = draw(st.integers(0, min(3, len(tasks))))
+        before = draw(st.permutations(tasks))[:takes]
+        functions = {
+            0: library.SOURCES, 1: (library.only, library.couple), 2: (library.couple,)
+        }  # fmt: skip
+        function = draw(st.sampled_from((*functions.get(takes, ()), library.gathered)))
+        when = draw(st.sampled_from(library.CONDITIONS if takes else (None, None, library.never)))
+        one = task(name=f"t{index}", when=when)(function)
+        if before:
+            before >> one
+        if tasks and not takes and draw(st.booleans()) and function in library.SOURCES:
+            draw(st.sampled_from(tasks)) >> one  # an order alone
+        tasks.append(one)
+    return DAG("drawn", tasks=tasks)
+
+
+@st.composite
+def built(draw: st.DrawFn) -> Flow:
+    """Flows put together of single tasks and branches, with conditions."""
+    names = list(draw(st.permutations(library.NAMES)))
+    flow = Flow("built")
+    first = True
+    while names:
+        count = draw(st.integers(1, min(3, len(names))))
+        stage = []
+        for name in (names.pop() for _ in range(count)):
+            function = draw(st.sampled_from(library.SOURCES if first else (library.mixed,)))
+            conditions = (None, None, library.never, library.has_one)
+            when = draw(st.sampled_from(conditions[:3] if first else conditions))
+            stage.append(task(name=name, when=when)(function))
+        flow.branch(*stage) if count > 1 else flow.add(*stage)
+        first = False
+        if draw(st.integers(0, 3)) == 0:
+            break
+    return flow
 
 
 def same(left: Any, right: Any) -> bool:

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from lokki_tf.local import Event
+    from lokki_tf.local import Event, Run
     from lokki_tf.model import Finding, PackageSet
 
 FAILED, WRONG_USE = 1, 2
+_STATE = Path(".lokki", "state.db")
+"""Where ``run --resume`` keeps results."""
 
 _HELP = """{name}: {nodes} steps, here and in AWS.
 
@@ -87,6 +89,21 @@ def _run(pipeline: Pipeline) -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
     @click.option(
+        "--state",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Keep results in this file; a step whose code and inputs are there does not run.",
+    )
+    @click.option(
+        "--resume",
+        is_flag=True,
+        help=f"Go on from what earlier runs have done; with {_STATE} unless --state names a file.",
+    )
+    @click.option(
+        "--gantt",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Draw when each step ran into this SVG file, also where the run fails.",
+    )
+    @click.option(
         "--log-format",
         type=click.Choice(["human", "json"]),
         help="Write a log to stderr instead of progress.",
@@ -104,6 +121,9 @@ def _run(pipeline: Pipeline) -> click.Command:
         quiet: bool = False,
         log_format: str | None = None,
         log_level: str | None = None,
+        state: Path | None = None,
+        resume: bool = False,
+        gantt: Path | None = None,
         **given: Any,
     ) -> None:
         """Run the pipeline here; print its result alone on stdout."""
@@ -112,22 +132,41 @@ def _run(pipeline: Pipeline) -> click.Command:
         reports = nullcontext() if quiet else _reports(pipeline, log_format, log_level, live)
         try:
             with _stdout_to_stderr(), reports as on_event:
-                result = pipeline.local_run(
+                ran = pipeline.local_run(
                     parameters,
                     executor=executor,
                     max_workers=max_workers,
                     strict=strict,
                     on_event=on_event,
-                ).result
-        except StepFailed as error:
-            if error.__cause__ is not None:
+                    state=state or (_STATE if resume else None),
+                )
+        except BaseException as error:
+            _draw(pipeline, gantt, getattr(error, "run", None))
+            if isinstance(error, StepFailed) and error.__cause__ is not None:
                 traceback.print_exception(error.__cause__, file=sys.stderr)
             raise
+        _draw(pipeline, gantt, ran)
+        result = ran.result
         # Whatever the result holds, the pipeline is done: what cannot be printed is escaped.
         click.echo(_shown(result, as_json).encode(errors="backslashreplace"))
 
     with_parameters(run, pipeline.definition.parameters)
     return run
+
+
+def _draw(pipeline: Pipeline, file: Path | None, ran: Run | None) -> None:
+    """Writes the picture of a run, where one is wanted and there was one."""
+    if file is None or ran is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_name(f".{file.name}.{os.getpid()}")
+        beside.write_text(pipeline.to_gantt(ran), encoding="utf-8")
+        beside.replace(file)
+    except OSError as error:
+        raise OutputError(
+            f"{file} cannot be written: {error.strerror}", remedy="name another file: --gantt FILE"
+        ) from None
 
 
 def _check(pipeline: Pipeline) -> click.Command:

@@ -25,6 +25,9 @@ _COLOURS = {
 }
 
 
+_SHORT = {"WARNING": "WARN"}  # as people know it from other logs
+
+
 class HumanFormatter(logging.Formatter):
     """Lines such as ``14:30:05  [INFO] Step 'load' started``.
 
@@ -40,7 +43,8 @@ class HumanFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
         """The line, without what ``logging`` adds for tracebacks."""
-        word = f"[{_level_name(record)}]"
+        name = _level_name(record)
+        word = f"[{_SHORT.get(name, name)}]"
         colour = _COLOURS.get(record.levelno)
         if self._use_colors and colour:
             word = f"\x1b[{colour}m{word}\x1b[0m"

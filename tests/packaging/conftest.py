@@ -92,13 +92,15 @@ class StubPipeline:
         pass
 
 
-def stub_step(function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+def stub_step(
+    function: Any = None, /, *, name: str | None = None, when: Any = None, **options: Any
+) -> Any:
     if function is None:
-        return lambda function: stub_step(function, name=name, **options)
+        return lambda function: stub_step(function, name=name, when=when, **options)
     code = function.__code__
     place = Place(code.co_filename, code.co_firstlineno, function.__qualname__)
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    step = Step(name or function.__name__, function, StepOptions(**options), place)
+    step = Step(name or function.__name__, function, StepOptions(**options), place, when)
     return StubStep(step)
 
 

@@ -23,7 +23,7 @@ HUMAN = """\
 10:30:02  [INFO] Step 'load' completed in 2.345s (status=success)
 10:30:02  [INFO] Step 'extra' skipped (status=skipped)
 10:30:02  [INFO] Step 'score_2' started
-10:30:03  [WARNING] Step 'score_2' failed after 0.500s, attempt 1, and will be tried again: \
+10:30:03  [WARN] Step 'score_2' failed after 0.500s, attempt 1, and will be tried again: \
 OSError: gone
 10:30:04  [INFO] Step 'score_2' started
 10:30:04  [INFO] Map 'resize' started: 100 items
@@ -223,7 +223,7 @@ def test_without_a_stream_the_log_follows_stderr(
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     logger.warning("later")
-    assert stream.getvalue().endswith("[WARNING] later\n")
+    assert stream.getvalue().endswith("[WARN] later\n")
 
 
 def test_a_log_of_the_users_own_gets_records(

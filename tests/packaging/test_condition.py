@@ -1,0 +1,112 @@
+"""Conditions travel with their step: whatever function they are, with all that they use."""
+
+from __future__ import annotations
+
+import pytest
+
+from lokki_tf.packaging import Template, cut, package
+
+ASKED = Template(
+    """
+"{{PUT_FUNCTION_HERE}}"
+
+def lambda_handler(event, context):
+    function = "{{PUT_FUNCTION_NAME_HERE}}"
+    return bool(function.lokki_when(*event["args"])), function(*event["args"])
+""",
+    "asked.py",
+)
+CASES = {
+    "a lambda in the decorator": "@step(when=lambda x: x > 1)\ndef f(x):\n    return x\n",
+    "a lambda over several lines": (
+        "@step(\n    when=lambda x: (\n        x\n        > LIMIT\n    ),\n)\n"
+        "def f(x):\n    return x\nLIMIT = 1\n"
+    ),
+    "two lambdas on one line": (
+        "def chosen(one, other):\n    return one\n"
+        "@step(when=chosen(lambda x: x > 1, lambda x: x < 1))\ndef f(x):\n    return x\n"
+    ),
+    "a function of the module, with what it uses": (
+        "import math\nLIMIT = 1.5\ndef large(x):\n    return x > math.floor(LIMIT)\n"
+        "@step(when=large)\ndef f(x):\n    return x\n"
+    ),
+    "a function that the step calls too": (
+        "def large(x):\n    return x > 1\n@step(when=large)\ndef f(x):\n    return large(x)\n"
+    ),
+    "a function of another module of the user's": (
+        "from rules import large\n@step(when=large)\ndef f(x):\n    return x\n"
+        "# file: rules.py\nLIMIT = 1\ndef large(x):\n    return x > LIMIT\n"
+    ),
+    "a function through its module": (
+        "import rules\n@step(when=rules.large)\ndef f(x):\n    return x\n"
+        "# file: rules.py\ndef large(x):\n    return x > 1\n"
+    ),
+    "a closure over a literal": (
+        "def above(limit):\n    return lambda x: x > limit\n"
+        "@step(when=above(1))\ndef f(x):\n    return x\n"
+    ),
+    "Python's own": "@step(when=bool)\ndef f(x):\n    return x\n",
+    "of a function that asks where it stands": (
+        "def large(x):\n    return x > 1\n@step(when=large)\ndef f(x):\n    return __name__ and x\n"
+    ),
+    "of a function with classes": (
+        "class Row:\n    limit = 1\n@step(when=lambda x: x > Row.limit)\n"
+        "def f(x):\n    return Row.__name__ and x\n"
+    ),
+    "of a step that is nested": (
+        "def made():\n    @step(when=lambda x: x > 1)\n    def f(x):\n        return x\n"
+        "    return f\nf = made()\n"
+    ),
+    "of a step with an odd name": (
+        "@step(name='f-2 é', when=lambda x: x > 1)\ndef f(x):\n    return x\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("main", [False, True], ids=["module", "script"])
+def test_a_condition_travels(bench, text, main):
+    """It answers there as it does here, for both answers."""
+    with bench.loaded(bench.write(text), main=main) as names:
+        step = names["f"].step
+        one = cut(step)
+        assert not one.findings
+        folder = bench.unpack(package(one, template=ASKED))
+        here = [repr((bool(step.when(x)), step.function(x))) for x in (0, 5)]
+    there = bench.run([(folder, "[0]"), (folder, "[5]")])
+    assert [found for found, _ in there] == here
+    assert here[0].startswith("(False") and here[1].startswith("(True")
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (
+            "log = open(__file__)\n@step(when=lambda x: log.name)\ndef f(x):\n    return x\n",
+            "capture-live",
+        ),
+        (
+            "import functools\n@step(when=functools.partial(max, 1))\ndef f(x):\n    return x\n",
+            "capture-source",
+        ),
+    ],
+    ids=["an open file", "no function of the user's"],
+)
+def test_what_keeps_a_condition_here_is_told(bench, text, rule):
+    """What cannot travel in a condition is a finding, as in the step itself."""
+    one = bench.cut(text)
+    assert [finding.rule for finding in one.findings] == [rule]
+    assert one.findings[0].place.line >= 1
+
+
+def test_a_condition_of_a_cell_travels(cells, bench):
+    """A lambda in a notebook's cell, with a name that another cell made."""
+    cells("LIMIT = 1")
+    names = cells("@step(when=lambda x: x > LIMIT)\ndef f(x):\n    return x")
+    one = cut(names["f"].step)
+    assert not one.findings
+    folder = bench.unpack(package(one, template=ASKED))
+    assert [found for found, _ in bench.run([(folder, "[0]"), (folder, "[5]")])] == [
+        "(False, 0)",
+        "(True, 5)",
+    ]
