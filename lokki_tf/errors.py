@@ -15,6 +15,7 @@
     │   ├── ConfigError          settings that cannot be read, or that there are not
     │   └── LimitError           more than an AWS quota allows
     ├── StepFailed               a step raised (its own error is the cause)
+    ├── LoopError                a routed run that takes more steps than it may
     ├── SerializationError       a value that cannot travel between steps
     ├── OutputError              a folder or file that cannot be written
     └── MissingToolError         a package, Node or Terraform that is needed and not there
@@ -145,6 +146,12 @@ class StepFailed(LokkiError):
         self.node = node
         self.step = step
         self.attempts = attempts
+
+
+class LoopError(LokkiError):
+    """A run of a routed pipeline takes more steps than it may; ``run`` holds what was done."""
+
+    run: Any = None
 
 
 class SerializationError(LokkiError):

@@ -23,6 +23,7 @@ from .maps import BUCKET_VARIABLE, PREFIX_VARIABLE, map_state
 from .payloads import Payloads, has_stored_literal, references_in, with_paths
 from .references import path, shared
 from .retries import retriers
+from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
 from .text import Template, render
@@ -106,12 +107,17 @@ class _Compiler:
     payloads: Payloads = field(init=False)
 
     def machine(self) -> Machine:
+        for step in self.source.steps:
+            taken = {*_TEMPLATE_NAMES, *self.functions.values()}
+            self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
+        comment = {"Comment": self.source.description} if self.source.description else {}
+        if self.source.routes is not None:
+            states = route_states(self.source.routes, self.functions, self.main)
+            steps = frozenset(self.source.steps)  # any may be handed a state of any size
+            return Machine({**comment, **states}, self.functions, {}, {}, steps)
         graph = self.source.graph
         root = scopes(graph)
         self.payloads = Payloads(self.source, self.main)
-        for step in graph.steps:
-            taken = {*_TEMPLATE_NAMES, *self.functions.values()}
-            self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
         self.nodes = {node.name: node for node in graph.walk()}
         maps = [scope.of for scope in root.walk() if scope.of]
         self.names = {*self.nodes, *(one.name for one in maps)}
@@ -119,7 +125,6 @@ class _Compiler:
         names = [*self.nodes, *(one.name for one in maps), *items]
         self.limits = inline_limits(capacities(root, self.payloads), names)
         self.layouts = self._layouts(maps)
-        comment = {"Comment": self.source.description} if self.source.description else {}
         return Machine(
             {**comment, **self._states(root)},
             self.functions,

@@ -25,7 +25,7 @@ from lokki_tf.model import (
 from lokki_tf.model.names import identifier
 
 from .literals import STORE_VARIABLE, Literals
-from .retries import retries_everything
+from .retries import full_name, retries_everything
 from .text import Template
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Payloads:
     def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
         payload: dict[str, Any] = {"node": node.name, "store": Template(f"${{{STORE_VARIABLE}}}")}
         if node.retry.retries and not retries_everything(node.retry):
-            payload["retry"] = [self._full_name(error) for error in node.retry.exceptions]
+            payload["retry"] = [full_name(error, self.main) for error in node.retry.exceptions]
         if node.args:
             payload["args"] = {
                 str(index): self._envelope(binding, node, around)
@@ -104,10 +104,6 @@ class Payloads:
         if node.name in self.literals.of_main:
             payload["main"] = self.main
         return payload
-
-    def _full_name(self, error: type[BaseException]) -> str:
-        module = self.main if error.__module__ == "__main__" else error.__module__
-        return f"{module}.{error.__qualname__}"
 
     def _envelope(self, binding: Binding, node: Node, around: tuple[Map, ...]) -> Any:
         """The envelope of an argument; inside maps, ``around`` holds them, innermost last."""

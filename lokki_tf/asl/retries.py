@@ -68,6 +68,17 @@ def retries_everything(retry: RetryConfig) -> bool:
     return any(error in (Exception, BaseException) for error in retry.exceptions)
 
 
+def full_name(error: type[BaseException], main: str) -> str:
+    """Module and name of an error as the zips know it.
+
+    Args:
+        error: Its class.
+        main: The name under which the zips hold what is the module ``__main__`` here.
+    """
+    module = main if error.__module__ == "__main__" else error.__module__
+    return f"{module}.{error.__qualname__}"
+
+
 def _whole(seconds: float) -> int:
     """Step Functions counts whole seconds, from 1."""
     return max(1, ceil(seconds))

@@ -36,7 +36,7 @@ _RESERVED = re.compile(
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Each step's memory, time, storage, layers and environment."""
-    for step in definition.graph.steps:
+    for step in definition.steps:
         yield from _ranges(step)
         yield from _layers(step)
         yield from _environment(step)

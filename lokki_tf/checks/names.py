@@ -26,7 +26,7 @@ def check(definition: Definition) -> Iterator[Finding]:
     """The pipeline's and the steps' names."""
     yield from _name("pipeline", definition.name, definition.place)
     seen: dict[str, str] = {}
-    for step in definition.graph.steps:
+    for step in definition.steps:
         yield from _name("step", step.name, step.place)
         other = seen.setdefault(str(step.name).lower(), step.name)
         if other != step.name:

@@ -25,7 +25,7 @@ _EXAMPLE = (
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Each step's policy documents."""
-    for step in definition.graph.steps:
+    for step in definition.steps:
         for text in step.options.policies:
             problem = _problem(text)
             if problem:

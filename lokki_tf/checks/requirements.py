@@ -28,7 +28,7 @@ _EXACT = re.compile(r"===?\s*[^*,\s)]+\s*\)?(,|\s|$)")
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Each set's lines, and whether they leave versions open."""
-    for packages, steps in package_sets(definition.graph.steps).items():
+    for packages, steps in package_sets(definition.steps).items():
         matches = {line: _match(line) for line in packages.requirements}
         for line, match in matches.items():
             problem = "is no requirement of PEP 508" if match is None else _no_wheel(match["url"])

@@ -22,8 +22,10 @@ LONGEST_DELAY = 31_622_399
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Each node's retry configuration."""
-    for node in definition.graph.walk():
-        retry = node.retry
+    uses = [(node.step, node.retry, node.place) for node in definition.graph.walk()]
+    if definition.routes is not None:
+        uses += [(one, one.options.retry, one.place) for one in definition.routes.steps]
+    for step, retry, place in uses:
         for name, value, most in (
             ("retries", retry.retries, MOST_ATTEMPTS),
             ("delay", retry.delay, LONGEST_DELAY),
@@ -32,9 +34,9 @@ def check(definition: Definition) -> Iterator[Finding]:
             if value > most:
                 yield Finding(
                     "retry",
-                    f"step {node.step.name!r} has RetryConfig({name}={value!r}), and Step "
+                    f"step {step.name!r} has RetryConfig({name}={value!r}), and Step "
                     f"Functions takes at most {most:,}",
-                    node.place,
+                    place,
                     "write a smaller number",
                     error=OptionError,
                 )

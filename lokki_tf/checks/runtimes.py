@@ -22,7 +22,7 @@ ARCHITECTURES = ("x86_64", "arm64")
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Each step's runtime and architecture."""
-    for step in definition.graph.steps:
+    for step in definition.steps:
         for option, value, known in (
             ("python_runtime", step.options.python_runtime, RUNTIMES),
             ("architecture", step.options.architecture, ARCHITECTURES),

@@ -23,7 +23,7 @@ LONGEST_KEY, LONGEST_VALUE = 128, 256
 def check(definition: Definition) -> Iterator[Finding]:
     """The pipeline's tags and each step's."""
     yield from _tags("the pipeline", definition.tags, definition.place)
-    for step in definition.graph.steps:
+    for step in definition.steps:
         yield from _tags(f"step {step.name!r}", step.options.tags, step.place)
 
 

@@ -37,10 +37,12 @@ class Known:
 
     Args:
         value: The result.
+        digest: Of the value.
         skipped: Whether the node's condition was false.
     """
 
     value: Any
+    digest: str
     skipped: bool
 
 
@@ -88,15 +90,10 @@ class Cache:
         """
         known = self._frame(frame)
         key = known.keys[index] = self._key(frame, index)
-        kept = None if key is None else self._state.recall(key)
-        if kept is None:
-            return None
-        try:
-            value = thaw(kept.form, kept.data)
-        except Exception:  # of a class that is no longer there: run it again
-            return None
-        self._note(frame, index, kept.digest)
-        return Known(value, kept.skipped)
+        known_result = self.find(key)
+        if known_result is not None:
+            self._note(frame, index, known_result.digest)
+        return known_result
 
     def keep(self, frame: Frame, index: int, value: Any, *, skipped: bool = False) -> None:
         """Keep the result of a node that was looked up in vain.
@@ -108,16 +105,49 @@ class Cache:
             skipped: Whether its condition was false.
         """
         key = self._frame(frame).keys.get(index)
+        digest = self.store(key, value, frame.plan.nodes[index], skipped=skipped)
+        if digest is not None:
+            self._note(frame, index, digest)
+
+    def find(self, key: str | None) -> Known | None:
+        """What is kept under a key, if it can still be read."""
+        kept = None if key is None else self._state.recall(key)
+        if kept is None:
+            return None
+        try:
+            value = thaw(kept.form, kept.data)
+        except Exception:  # of a class that is no longer there: run it again
+            return None
+        return Known(value, kept.digest, kept.skipped)
+
+    def store(
+        self, key: str | None, value: Any, node: Node | Map, *, skipped: bool = False
+    ) -> str | None:
+        """Keep a value under a key; gives its digest, or ``None`` if it cannot be kept."""
         if key is None:
-            return
+            return None
         try:
             form, data = freeze(value)
             digest = _digest(form.encode(), data)
             self._state.keep(key, form, data, digest=digest, skipped=skipped)
         except Exception as error:
-            self._warn(frame.plan.nodes[index], "its result cannot be kept", error)
-        else:
-            self._note(frame, index, digest)
+            self._warn(node, "its result cannot be kept", error)
+            return None
+        return digest
+
+    def visit(self, step: Step, number: int, state: Mapping[str, Any]) -> str | None:
+        """The key of a step of a routed pipeline.
+
+        Args:
+            step: The step.
+            number: How many steps the run has taken before.
+            state: What it is handed, by name.
+        """
+        parts = [self._codes.get(step), *(digest_of(value) for value in state.values())]
+        if None in parts:
+            return None
+        text = json.dumps([step.name, number, list(state), parts])
+        return f"{PREFIX}{step.name}:{_digest(text.encode())}"
 
     def map_done(self, run: MapRun) -> None:
         """A map has its results.

@@ -12,6 +12,7 @@ from typing import Literal as OneOf
 from lokki_tf.errors import CycleError, Place
 
 from .bindings import Binding, outputs_in
+from .routes import Routes
 from .steps import RetryConfig, Step
 
 
@@ -232,6 +233,7 @@ class Definition:
         tags: Tags on every resource.
         place: Where the user made it.
         parameters: What a run may be given.
+        routes: What runs instead of the graph, which is empty then.
     """
 
     name: str
@@ -241,6 +243,12 @@ class Definition:
     tags: Mapping[str, str] = field(default_factory=dict)
     place: Place | None = None
     parameters: tuple[FlowParameter, ...] = ()
+    routes: Routes | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps in use, each once."""
+        return self.graph.steps if self.routes is None else self.routes.steps
 
 
 def topological_order(predecessors: Mapping[str, Collection[str]]) -> list[str]:

@@ -72,6 +72,17 @@ class Route:
     default_next: str | None = None
     next_key: str = "$next"
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the steps that it may lead to, each once."""
+        found = (one.target for one in self.transitions if one.target is not None)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def ends(self) -> bool:
+        """Whether the pipeline may end with it."""
+        return not self.targets or any(one.target is None for one in self.transitions)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Routes:

@@ -38,7 +38,7 @@ def package_steps(
         TemplateError: If the template cannot be read.
     """
     template = read_template(str(template_file)) if template_file is not None else None
-    cuts = {step: cut(step) for step in definition.graph.steps}
+    cuts = {step: cut(step) for step in definition.steps}
     arriving = _arriving(definition, cuts)
     return {
         step: package(one, carried=[o for o in arriving[step] if o is not one], template=template)
@@ -76,6 +76,9 @@ Makers = dict[int, Cut]
 
 def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, list[Cut]]:
     """For each step, what makes values that, or parts of which, may reach one of its nodes."""
+    if definition.routes is not None:  # the state brings each step what any other has made
+        made = [one for one in cuts.values() if one.class_modules]
+        return {step: made for step in cuts}
     graph = definition.graph
     arriving: dict[Step, Makers] = {step: {} for step in graph.steps}
     entering: Makers = {}

@@ -21,6 +21,7 @@ and gets the envelope of the result. All but the first four may be left out:
   bucket, ``{"room": bytes}`` for a map within the execution; ``"alone"`` if nobody else
   takes the result;
 - ``when``: which arguments the step's condition takes, ``{"args": [0], "kwargs": {"n": "rows"}}``;
+- ``route``: of a routed pipeline, where :mod:`.routed` tells the rest;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
 """
 
@@ -96,6 +97,8 @@ def _one(
     batch: int | None,
 ) -> Envelope:
     """One call; ``batch`` is the position of its item in a batch."""
+    if "route" in event:
+        return _routed(function, event)
     args, kwargs = _arguments(event, shared(), batch)
     skipped, value = False, None
     try:
@@ -110,6 +113,15 @@ def _one(
     folder = "/".join(filter(None, (event["store"], "runs", event["run"], place)))
     envelope = _packed(value, event, f"{folder}/{event['node']}", skipped)
     return {**envelope, "skipped": True} if skipped else envelope
+
+
+def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
+    from .routed import routed
+
+    try:
+        return routed(function, event, _write)
+    except Exception as error:
+        raise _as_listed(error, event.get("retry")) from error.__cause__
 
 
 def _packed(value: Any, event: dict[str, Any], uri: str, skipped: bool) -> Envelope:

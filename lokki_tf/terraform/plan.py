@@ -90,7 +90,7 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
     machine = compile_machine(definition, main_module())
     packages = package_steps(definition, template_file)
     declared = {
-        step: one for one, steps in package_sets(definition.graph.steps).items() for step in steps
+        step: one for one, steps in package_sets(definition.steps).items() for step in steps
     }
     functions = tuple(
         Function(
@@ -101,7 +101,7 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
             step in machine.readers,
             declared.get(step),
         )
-        for step in definition.graph.steps
+        for step in definition.steps
     )
     findings = tuple(finding for one in packages.values() for finding in one.findings)
     return Plan(definition, machine, functions, findings)

@@ -36,9 +36,13 @@ def with_settings(definition: Definition, config: Config) -> Definition:
         ConfigError: If a setting wants what cannot be made.
     """
     _refuse_unmade(config)
-    steps = {step: _with_defaults(step, config) for step in definition.graph.steps}
+    steps = {step: _with_defaults(step, config) for step in definition.steps}
     tags = {**config.aws.tags, **definition.tags}
-    return replace(definition, graph=_replaced(definition.graph, steps), tags=tags)
+    routes = definition.routes
+    if routes is not None:
+        changed = tuple(replace(one, step=steps[one.step]) for one in routes.routes)
+        routes = replace(routes, routes=changed)
+    return replace(definition, graph=_replaced(definition.graph, steps), routes=routes, tags=tags)
 
 
 def _refuse_unmade(config: Config) -> None:

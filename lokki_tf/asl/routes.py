@@ -1,0 +1,139 @@
+"""From routes to a state machine: a Task a step, and a Choice where it may lead to several.
+
+The state travels as the output of each Task. The first step of a run takes the execution's
+input; if something leads back to it, it has a second Task state, which takes the state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model.names import unique
+from lokki_tf.runtime.routed import takes_original
+
+from . import quotas
+from .literals import STORE_VARIABLE
+from .retries import full_name, retriers, retries_everything
+from .text import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lokki_tf.model import Route, Routes, Step
+
+INLINE_BYTES = 16_384
+"""Of a state that stands in the history itself; what is over goes to the bucket."""
+END = "The end"
+
+
+def route_states(routes: Routes, functions: Mapping[Step, str], main: str) -> dict[str, Any]:
+    """The states of a routed pipeline, with where they start.
+
+    Args:
+        routes: Its steps.
+        functions: From each step to the name of its placeholder, without ``${}``.
+        main: The name under which the zips hold what is the module ``__main__`` here.
+    """
+    return _Compiler(routes, functions, main).states()
+
+
+class _Compiler:
+    def __init__(self, routes: Routes, functions: Mapping[Step, str], main: str) -> None:
+        self.routes = routes
+        self.functions = functions
+        self.main = main
+        self.taken = {route.step.name for route in routes.routes}
+        self.again = self._name(f"{routes.start} again")
+        self.end = self._name(END)
+
+    def states(self) -> dict[str, Any]:
+        reached = self._reached()
+        states: dict[str, Any] = {}
+        for route in self.routes.routes:
+            if route.step.name == self.routes.start:
+                self._add(states, route, route.step.name, first=True)
+                if any(self.routes.start in one.targets for one in reached):
+                    self._add(states, route, self.again, first=False)
+            elif route in reached:
+                self._add(states, route, route.step.name, first=False)
+        if any(state.get("Default") == self.end for state in states.values()):
+            states[self.end] = {"Type": "Succeed", "OutputPath": "$.result"}
+        return {"StartAt": self.routes.start, "States": states}
+
+    def _reached(self) -> list[Route]:
+        """The steps that the first one leads to, itself included."""
+        seen = [self.routes.start]
+        for name in seen:
+            seen += [one for one in self.routes.by_name[name].targets if one not in seen]
+        return [self.routes.by_name[name] for name in seen]
+
+    def _add(self, states: dict[str, Any], route: Route, name: str, *, first: bool) -> None:
+        """A step's Task, and the Choice behind it where there is something to choose."""
+        following = [self._state_of(target) for target in route.targets]
+        task = self._task(route, first=first)
+        if not following:
+            states[name] = {**task, "OutputPath": "$.Payload.result", "End": True}
+            return
+        task["OutputPath"] = "$.Payload"
+        if len(following) == 1 and not route.ends:
+            states[name] = {**task, "Next": following[0]}
+            return
+        choice = self._name(f"After {name}")
+        states[name] = {**task, "Next": choice}
+        pairs = list(zip(route.targets, following, strict=True))
+        default = self.end if route.ends else pairs.pop()[1]
+        states[choice] = {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.next", "StringEquals": target, "Next": state}
+                for target, state in pairs
+            ],
+            "Default": default,
+        }
+
+    def _state_of(self, target: str) -> str:
+        return self.again if target == self.routes.start else target
+
+    def _task(self, route: Route, *, first: bool) -> dict[str, Any]:
+        step = route.step
+        description = step.options.description or (step.function.__doc__ or "").strip()
+        comment = description.partition("\n")[0].strip()
+        return {
+            "Type": "Task",
+            **({"Comment": comment} if comment else {}),
+            "Resource": Template("arn:${partition}:states:::lambda:invoke"),
+            "Parameters": {
+                "FunctionName": Template(f"${{{self.functions[step]}}}"),
+                "Payload": self._payload(route, first=first),
+            },
+            "Retry": retriers(step.options.retry),
+        }
+
+    def _payload(self, route: Route, *, first: bool) -> dict[str, Any]:
+        step, retry = route.step, route.step.options.retry
+        payload: dict[str, Any] = {
+            "run.$": "$$.Execution.Name",
+            "node": step.name,
+            "store": Template(f"${{{STORE_VARIABLE}}}"),
+            "inline": INLINE_BYTES,
+            "route": {
+                "next_key": route.next_key,
+                "default": route.default_next,
+                "targets": list(route.targets),
+                "ends": route.ends,
+                "limit": self.routes.limit,
+            },
+            "main": self.main,
+        }
+        if retry.retries and not retries_everything(retry):
+            payload["retry"] = [full_name(error, self.main) for error in retry.exceptions]
+        if first or takes_original(step.function):
+            payload["input.$"] = "$$.Execution.Input"
+        if not first:
+            payload |= {"state.$": "$.state", "taken.$": "$.taken"}
+        return payload
+
+    def _name(self, wanted: str) -> str:
+        name = unique(wanted, self.taken, quotas.STATE_NAME_LENGTH)
+        self.taken.add(name)
+        return name

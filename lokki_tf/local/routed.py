@@ -1,0 +1,254 @@
+"""Runs a routed pipeline here: one step after another, each as the one before says.
+
+What stands in the cloud as a Task and a Choice is a turn of a loop here. What was visited is a
+chain of nodes in the end, so that a run is the same to look at whichever way it was written.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from time import sleep, time
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import BindingError, LoopError, StepFailed
+from lokki_tf.model import Definition, Graph, Node
+from lokki_tf.model.names import unique
+from lokki_tf.runtime.routed import ORIGINAL, refuse_stranger, takes_original, too_many
+from lokki_tf.runtime.routes import moved
+
+from .calls import call
+from .events import Event, EventKind, Listener
+from .failures import attach
+from .frames import clock
+from .result import NOTHING, Run
+from .retry import Retries
+from .strict import Wire, described
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Route, Routes
+
+    from .cache import Cache
+
+LONGEST_NAME = 80
+
+
+def run_routes(
+    definition: Definition,
+    parameters: Mapping[str, Any],
+    *,
+    start: str | None = None,
+    strict: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+    cache: Cache | None = None,
+) -> Run:
+    """Run a routed pipeline here.
+
+    Args:
+        definition: The pipeline.
+        parameters: What the first step is handed, by name.
+        start: Name of another step to begin with.
+        strict: Send the state through the serialization that the cloud uses, between steps.
+        on_event: Hears what happens.
+        cache: Results of earlier runs, to go on from; new ones are added.
+
+    Returns:
+        The results: a node a visit, and the result of the last one.
+
+    Raises:
+        StepFailed: If a step raised; ``error.run`` is the run as far as it came.
+        LoopError: If the run would take more steps than it may.
+        BindingError: If there is no such step to begin with.
+    """
+    routes = definition.routes
+    assert routes is not None
+    first = start or routes.start
+    if first not in routes.by_name:
+        raise BindingError(
+            f"there is no step {first!r} to begin with",
+            place=definition.place,
+            remedy=f"there are {', '.join(routes.by_name)}",
+        )
+    walk = _Walk(definition, dict(parameters), Wire() if strict else None, on_event, cache)
+    walk.tell("run_started")
+    try:
+        walk.go(routes, first)
+    except BaseException as error:
+        walk.tell("run_finished", duration=walk.elapsed(), error=error)
+        attach(error, run=walk.run())
+        raise
+    walk.tell("run_finished", duration=walk.elapsed())
+    return walk.run()
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What has been visited so far."""
+
+    definition: Definition
+    given: dict[str, Any]
+    wire: Wire | None
+    on_event: Callable[[Event], None] | None
+    cache: Cache | None
+    nodes: list[Node] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    starts: list[float | None] = field(default_factory=list)
+    ends: list[float | None] = field(default_factory=list)
+    attempts: dict[int, int] = field(default_factory=dict)
+    errors: dict[int, BaseException] = field(default_factory=dict)
+    cached: set[int] = field(default_factory=set)
+    origin: float = field(default_factory=clock)
+    listener: Listener | None = None
+
+    def __post_init__(self) -> None:
+        self.listener = None if self.on_event is None else Listener(self.on_event)
+
+    def go(self, routes: Routes, first: str) -> None:
+        following: str | None = first
+        state = self._sent(self.given)
+        while following is not None:
+            route = routes.by_name[following]
+            if len(self.nodes) >= routes.limit:
+                raise LoopError(
+                    too_many(routes.limit, following),
+                    place=route.step.place,
+                    remedy="let the loop end, or make the pipeline with a higher max_steps=",
+                )
+            following, state = self._visit(route, state)
+
+    def _visit(self, route: Route, state: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        index = self._arrive(route)
+        key = self._key(route, index, state)
+        known = None if self.cache is None else self.cache.find(key)
+        if known is not None:
+            following, after = known.value
+            self.cached.add(index)
+            self._leave(index, after)
+            self.tell("step_cached", index, duration=0.0)
+            return following, after
+        retries = Retries()
+        while True:
+            self.tell("step_started", index)
+            began = clock()
+            try:
+                following, after = self._call(route, state)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._failed(route, index, error, began, retries)
+                continue
+            self._leave(index, after)
+            self.tell("step_finished", index, duration=clock() - began)
+            if self.cache is not None:
+                self.cache.store(key, (following, after), self.nodes[index])
+            return following, after
+
+    def _key(self, route: Route, index: int, state: dict[str, Any]) -> str | None:
+        if self.cache is None:
+            return None
+        asks = takes_original(route.step.function)
+        return self.cache.visit(route.step, index, {**state, **({"": self.given} if asks else {})})
+
+    def _call(self, route: Route, state: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        step = route.step
+        arguments = dict(state)
+        if takes_original(step.function):
+            arguments[ORIGINAL] = self.given
+        returned = call(step.function, (), arguments)
+        following, after = moved(
+            returned, state, route.next_key, route.default_next, step.name
+        )
+        refuse_stranger(step.name, following, list(route.targets), route.ends)
+        return following, self._sent(after)
+
+    def _failed(
+        self, route: Route, index: int, error: BaseException, began: float, retries: Retries
+    ) -> None:
+        """Waits for the next attempt, or ends the run."""
+        attempts = self.attempts.setdefault(index, 1)
+        delay = retries.delay(index, route.step.options.retry, error)
+        self.errors[index] = error
+        self.ends[index] = clock() - self.origin
+        took = clock() - began
+        if delay is not None:
+            self.tell("step_retried", index, duration=took, error=error)
+            self.attempts[index] += 1
+            sleep(min(delay, threading.TIMEOUT_MAX))
+            return
+        self.tell("step_failed", index, duration=took, error=error)
+        times = f" after {attempts} attempts" if attempts > 1 else ""
+        failed = StepFailed(
+            f"step {route.step.name!r} failed{times}: {described(error)}",
+            node=self.nodes[index].name,
+            step=route.step.name,
+            attempts=attempts,
+            place=route.step.place,
+        )
+        raise failed from error
+
+    def _sent(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state as the next step gets it."""
+        if self.wire is None:
+            return state
+        wire = self.wire
+        return {name: wire.thaw(wire.freeze(value)) for name, value in state.items()}
+
+    def _arrive(self, route: Route) -> int:
+        taken = {node.name for node in self.nodes}
+        name = unique(route.step.name, taken, LONGEST_NAME)
+        after = (self.nodes[-1].name,) if self.nodes else ()
+        step = route.step
+        self.nodes.append(Node(name, step, (), (), after, step.options.retry, step.place))
+        self.values.append(NOTHING)
+        self.starts.append(self.elapsed())
+        self.ends.append(None)
+        return len(self.nodes) - 1
+
+    def _leave(self, index: int, state: dict[str, Any]) -> None:
+        self.errors.pop(index, None)
+        self.values[index] = state
+        self.ends[index] = self.elapsed()
+
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return clock() - self.origin
+
+    def run(self) -> Run:
+        """The run so far."""
+        graph = Graph(tuple(self.nodes))
+        return Run(
+            replace(self.definition, graph=graph, routes=None),
+            values=list(self.values),
+            starts=list(self.starts),
+            ends=list(self.ends),
+            attempts=dict(self.attempts),
+            errors=dict(self.errors),
+            cached=frozenset(self.cached),
+            failed_items={},
+            duration=self.elapsed(),
+        )
+
+    def tell(
+        self,
+        kind: EventKind,
+        index: int | None = None,
+        *,
+        duration: float | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Tell the listener, if there is one."""
+        if self.listener is None:
+            return
+        node = None if index is None else self.nodes[index]
+        event = Event(
+            kind,
+            node=None if node is None else node.name,
+            step=None if node is None else node.step.name,
+            time=time(),
+            duration=duration,
+            attempt=1 if index is None else self.attempts.get(index, 1),
+            error=error,
+            pipeline=self.definition.name,
+        )
+        self.listener.tell(event, last=kind == "run_finished")

@@ -1,0 +1,180 @@
+"""One step of a routed pipeline: the state in, the function called, the changed state out.
+
+The state machine sends, beside what :mod:`.handler` tells::
+
+    {"route": {"next_key": "$next", "default": "drink", "targets": ["drink", "dip"],
+               "ends": true, "limit": 25},
+     "state": {"each": {"choice": envelope, …}}, "taken": 2, "input": {…}}
+
+``state`` and ``taken``, the number of steps before this one, are left out for the first step of
+a run, whose state is ``input``, the execution's own. It gets::
+
+    {"next": "drink", "state": {…}, "taken": 3}
+
+or, where the pipeline ends, ``{"next": null, "result": {"<step>": envelope}}``. A state whose
+envelopes are too many for a state machine's state is ``{"all": {"ref": …}}``.
+"""
+
+from __future__ import annotations
+
+import json
+
+from .call import call
+from .envelope import JSON, compress, freeze, json_text, references, thaw, unpack
+from .routes import moved
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from .envelope import Envelope
+
+    Envelopes = dict[str, Envelope]
+
+ORIGINAL = "_original_input"  # a parameter of this name gets the execution's input
+LARGEST = 200_000
+"""Bytes of a state's envelopes: with the rest of a state below Step Functions' 262,144."""
+FRAME = len('"": {"value": }, ')  # what an entry takes beside its name and value
+
+
+class TooManySteps(RuntimeError):
+    """A run of a routed pipeline has taken as many steps as it may."""
+
+
+def routed(
+    function: Callable[..., Any], event: dict[str, Any], write: Callable[[str, bytes], str]
+) -> dict[str, Any]:
+    """Calls the function with the state, and tells where it leads.
+
+    Args:
+        function: The step's function.
+        event: As described at the top of this module.
+        write: Stores bytes under a URI and returns it.
+
+    Raises:
+        TooManySteps: If the run has taken as many steps as it may.
+        ValueError: If the function names a step that it may not lead to.
+        Exception: What the function raises.
+    """
+    route, step, taken = event["route"], event["node"], event.get("taken", 0)
+    if taken >= route["limit"]:
+        raise TooManySteps(too_many(route["limit"], step))
+    envelopes, objects, values = _state(event)
+    given = dict(values)
+    if takes_original(function):
+        given[ORIGINAL] = event["input"]
+    returned = call(function, (), given)
+    following, state = moved(returned, values, route["next_key"], route["default"], step)
+    refuse_stranger(step, following, route["targets"], route["ends"])
+    folder = f"{event['store']}/runs/{event['run']}/{step}/{taken}"
+    if following is None:
+        packed = _packed({step: state}, {}, {}, event["inline"], folder, write)
+        return {"next": None, "result": packed}
+    kept = {name: one for name, one in envelopes.items() if state.get(name) is values[name]}
+    each = _packed(state, kept, objects, event["inline"], folder, write)
+    return {"next": following, "state": _whole(each, folder, write), "taken": taken + 1}
+
+
+def too_many(limit: int, step: str) -> str:
+    """Why a run ends that goes round and round."""
+    return (
+        f"the run has taken {limit} steps and would go on with {step!r}: a loop that does not "
+        "end, or the limit is too low (max_steps=)"
+    )
+
+
+def refuse_stranger(step: str, following: str | None, targets: list[str], ends: bool) -> None:
+    """Refuses a next step that is not among those the function may lead to.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if following is None:
+        if ends:
+            return
+        raise ValueError(f"step {step!r} names no next step, and does not end the pipeline")
+    if following not in targets:
+        raise ValueError(
+            f"step {step!r} leads to {following!r}, and its source only to {', '.join(targets)}"
+        )
+
+
+def takes_original(function: Callable[..., Any]) -> bool:
+    """Whether a function has a parameter for the run's input."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    return ORIGINAL in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
+    """The state's envelopes, the objects that they refer to, and the values themselves."""
+    from . import store
+
+    modules = {"__main__": event["main"]} if "main" in event else None
+    if "state" not in event:
+        given = event["input"]
+        if not isinstance(given, dict):
+            raise TypeError("the execution's input is no object, and holds arguments by name")
+        return {}, {}, dict(given)
+    envelopes: Envelopes = event["state"].get("each", {})
+    if "all" in event["state"]:
+        envelopes = thaw(JSON, store.read(event["state"]["all"]["ref"]))
+    uris = [uri for one in envelopes.values() for uri in references(one)]
+    objects = store.read_all(uris) if uris else {}
+    values = {
+        name: unpack(one, objects.__getitem__, modules) for name, one in envelopes.items()
+    }
+    return envelopes, objects, values
+
+
+def _packed(
+    state: Mapping[str, Any],
+    kept: Envelopes,
+    objects: Mapping[str, bytes],
+    room: int,
+    folder: str,
+    write: Callable[[str, bytes], str],
+) -> Envelopes:
+    """Envelopes of the state's values: inline as long as there is room, the small ones first.
+
+    What a step has handed on as it came keeps its object, unless it was changed in place.
+    """
+    packed: Envelopes = {}
+    inline: dict[str, int] = {}
+    for number, (name, value) in enumerate(state.items()):
+        text = json_text(value)
+        uri = kept[name].get("ref") if name in kept else None
+        if text is not None and uri is None:
+            packed[name], inline[name] = {"value": value}, len(text) + len(name) + FRAME
+        else:
+            packed[name] = _stored(value, uri, objects, f"{folder}/{number}", write)
+    numbers = {name: number for number, name in enumerate(state)}
+    total = sum(inline.values())
+    for name in sorted(inline, key=inline.__getitem__, reverse=True):
+        if total <= room:
+            break
+        total -= inline[name]
+        packed[name] = _stored(state[name], None, {}, f"{folder}/{numbers[name]}", write)
+    return packed
+
+
+def _stored(
+    value: Any,
+    uri: str | None,
+    objects: Mapping[str, bytes],
+    place: str,
+    write: Callable[[str, bytes], str],
+) -> Envelope:
+    form, data = freeze(value)
+    if uri is not None and uri.endswith(form) and objects.get(uri) == data:
+        return {"ref": uri}
+    return {"ref": write(f"{place}.{form}", data)}
+
+
+def _whole(each: Envelopes, folder: str, write: Callable[[str, bytes], str]) -> dict[str, Any]:
+    text = json.dumps(each)
+    if len(text) <= LARGEST:
+        return {"each": each}
+    return {"all": {"ref": write(f"{folder}/state.{JSON}", compress(text.encode()))}}
