@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from cdktf import App, TerraformStack
+from cdktf import App, TerraformStack, TerraformVariable
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
 from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
@@ -141,6 +141,22 @@ class PipelineConstruct(Construct):
         name = unique(re.sub(r"[^A-Za-z0-9_-]", "_", name), self._ids, 200)
         self._ids.add(name)
         return name
+
+    def variable(self, name: str, description: str) -> str:
+        """What Terraform puts in place of a variable, which the stack declares once.
+
+        Args:
+            name: The variable's name.
+            description: What it is for.
+        """
+        stack = TerraformStack.of(self)
+        known = stack.node.try_find_child(f"variable_{name}")
+        if known is None:
+            known = TerraformVariable(
+                stack, f"variable_{name}", type="string", description=description
+            )
+            known.override_logical_id(name)
+        return str(cast("TerraformVariable", known).string_value)
 
     def file(self, path: str) -> str:
         """A file in the pipeline's folder, as Terraform finds it."""

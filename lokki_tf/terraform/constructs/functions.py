@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
@@ -10,6 +11,8 @@ from cdktf_cdktf_provider_aws.s3_object import S3Object
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
+
+_VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
 
 if TYPE_CHECKING:
     from lokki_tf.terraform.plan import Function
@@ -87,7 +90,14 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
 def _layers_of(pipeline: PipelineConstruct, function: Function) -> list[str]:
     """ARNs; what stands in a later layer hides the same in an earlier one."""
     declared = [pipeline.layers[function.packages]] if function.packages else []
-    return [*(layer.arn for layer in declared), *function.step.options.layers]
+    given = (_layer(pipeline, text) for text in function.step.options.layers)
+    return [*(layer.arn for layer in declared), *given]
+
+
+def _layer(pipeline: PipelineConstruct, text: str) -> str:
+    """An ARN, or the variable that ``${var.NAME}`` stands for."""
+    match = _VARIABLE.fullmatch(text)
+    return pipeline.variable(match[1], "ARN of a Lambda layer") if match else text
 
 
 def _description(function: Function) -> str:
