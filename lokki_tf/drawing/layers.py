@@ -111,8 +111,9 @@ def layout(graph: Graph) -> Layout:
         _order(levels, down=sweep % 2 == 0)
     width, height = _place(levels)
     boxes = tuple(_box(node, items[node.name], bodies.get(node.name)) for node in graph.nodes)
+    inputs = {node.name: frozenset(node.inputs) for node in graph.nodes}
     edges = tuple(
-        Edge(before, after, _points(way), before in graph.by_name[after].inputs)
+        Edge(before, after, _points(way), before in inputs[after])
         for (before, after), way in ways.items()
     )
     return Layout(width, height, boxes, edges)
