@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from lokki_tf.model import Map, generations
+
+from .characters import CHARACTER, columns
 
 if TYPE_CHECKING:
     from lokki_tf.model import Graph, Node
 
 MARGIN = 12.0
 TITLE = 24.0
-_CHARACTER, _PADDING, _HEIGHT = 7.3, 14.0, 32.0
+LINE = 15.0
+_PADDING, _HEIGHT = 14.0, 32.0
 _GAP, _LEVEL_GAP, _BEND = 22.0, 40.0, 6.0
 _SWEEPS = 8
 
@@ -46,6 +50,7 @@ class Box:
         height: Its height.
         body: What a map holds.
         inside: Where that begins, from the corner.
+        note: What stands below the label, if anything.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Box:
     height: float
     body: Layout | None
     inside: Point
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,32 +103,44 @@ class _Item:
     floor: float = 0.0
 
 
-def layout(graph: Graph) -> Layout:
+def layout(graph: Graph, notes: Mapping[str, str] = MappingProxyType({})) -> Layout:
     """Places the nodes of a graph, and of the maps in it.
 
     Args:
         graph: The graph.
+        notes: A second line for the boxes, by the names of the graph's own nodes.
     """
     bodies = {node.name: layout(node.body) for node in graph.nodes if isinstance(node, Map)}
-    items = {node.name: _item(node, bodies.get(node.name)) for node in graph.nodes}
+    items = {
+        node.name: _item(node, bodies.get(node.name), notes.get(node.name)) for node in graph.nodes
+    }
     levels = [[items[node.name] for node in level] for level in generations(graph.nodes)]
     ways = _join(graph, items, levels)
     for sweep in range(_SWEEPS):
         _order(levels, down=sweep % 2 == 0)
     width, height = _place(levels)
-    boxes = tuple(_box(node, items[node.name], bodies.get(node.name)) for node in graph.nodes)
+    boxes = tuple(
+        _box(node, items[node.name], bodies.get(node.name), notes.get(node.name))
+        for node in graph.nodes
+    )
+    inputs = {node.name: frozenset(node.inputs) for node in graph.nodes}
     edges = tuple(
-        Edge(before, after, _points(way), before in graph.by_name[after].inputs)
+        Edge(before, after, _points(way), before in inputs[after])
         for (before, after), way in ways.items()
     )
     return Layout(width, height, boxes, edges)
 
 
-def _item(node: Node | Map, body: Layout | None) -> _Item:
-    width = len(_label(node)) * _CHARACTER + 2 * _PADDING
+def _item(node: Node | Map, body: Layout | None, note: str | None) -> _Item:
+    width = max(columns(_label(node)), columns(note or "")) * CHARACTER + 2 * _PADDING
     if body is None:
-        return _Item(width, _HEIGHT, [], [])
-    return _Item(max(width, body.width + 2 * _PADDING), body.height + TITLE + _PADDING, [], [])
+        return _Item(width, _HEIGHT + _extra(note), [], [])
+    height = body.height + TITLE + _extra(note) + _PADDING
+    return _Item(max(width, body.width + 2 * _PADDING), height, [], [])
+
+
+def _extra(note: str | None) -> float:
+    return 0.0 if note is None else LINE
 
 
 def _label(node: Node | Map) -> str:
@@ -200,10 +218,10 @@ def _spread(members: Sequence[_Item], wanted: Sequence[float]) -> None:
         item.x = (low + high) / 2  # both keep the distances, so their mean does
 
 
-def _box(node: Node | Map, item: _Item, body: Layout | None) -> Box:
+def _box(node: Node | Map, item: _Item, body: Layout | None, note: str | None) -> Box:
     corner = Point(item.x - item.width / 2, item.y)
-    inside = Point((item.width - body.width) / 2 if body else 0.0, TITLE)
-    return Box(node.name, _label(node), corner, item.width, item.height, body, inside)
+    inside = Point((item.width - body.width) / 2 if body else 0.0, TITLE + _extra(note))
+    return Box(node.name, _label(node), corner, item.width, item.height, body, inside, note)
 
 
 def _points(way: Sequence[_Item]) -> tuple[Point, ...]:

@@ -2,63 +2,141 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map
 
+from .characters import writable
+from .status import INK, LOOKS, outcome_of, told
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from lokki_tf.model import Definition, Graph, Node
+    from lokki_tf.model import Definition, Graph, Node, Outcome
+
+# What Mermaid might take for Markdown, HTML or its own: all but words, with - . _ inside them.
+_SPECIAL = re.compile(r"[^\w .-]|(?<![^\W_])[_.]|[_.](?![^\W_])|^[ -]")
 
 
-def to_dot(definition: Definition) -> str:
+def to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
     """The graph in Graphviz's language; dashed arrows carry no data.
 
     Args:
         definition: The pipeline.
+        outcomes: What became of the nodes, for a picture of a run; a node that is missing
+            has not run.
     """
     lines = [f"digraph {_quoted(definition.name)} {{", "  rankdir=TB;"]
-    lines += [f"  {line}" for line in _dot_nodes(definition.graph)]
+    lines += [f"  {line}" for line in _dot_nodes(definition.graph, outcomes)]
     for before, after, carries in _edges(definition.graph):
         style = "" if carries else " [style=dashed]"
         lines.append(f"  {_quoted(before)} -> {_quoted(after)}{style};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _dot_nodes(graph: Graph) -> Iterator[str]:
+def _dot_nodes(graph: Graph, outcomes: Mapping[str, Outcome] | None) -> Iterator[str]:
     for node in graph.nodes:
+        outcome = None if outcomes is None else outcome_of(node.name, outcomes)
         if isinstance(node, Map):
             yield f"subgraph {_quoted(f'cluster_{node.name}')} {{"
-            yield f"  label={_quoted(_label(node))};"
-            yield from (f"  {line}" for line in _dot_nodes(node.body))
+            yield f"  label={_dot_label(_label(node), outcome)};"
+            # Inner boxes would take these on, so they come after them.
+            yield from (f"  {line}" for line in _dot_nodes(node.body, None))
+            yield from (f"  {one};" for one in _dot_style(outcome))
             yield "}"
         else:
-            yield f"{_quoted(node.name)};"
+            yield f"{_quoted(node.name)}{_dot_attributes(node.name, outcome)};"
 
 
-def to_mermaid(definition: Definition) -> str:
+def _dot_attributes(name: str, outcome: Outcome | None) -> str:
+    """A node's, in brackets; most names stand for themselves."""
+    # Graphviz reads HTML's entities in labels, and shows no name that begins with "%".
+    if outcome is None and "&" not in name and not name.startswith("%"):
+        return ""
+    return f" [{', '.join([f'label={_dot_label(name, outcome)}', *_dot_style(outcome)])}]"
+
+
+def _dot_label(label: str, outcome: Outcome | None) -> str:
+    lines = [label] if outcome is None else [label, told(outcome)]
+    quoted = [_quoted(line.replace("&", "&amp;"))[1:-1] for line in lines]
+    return '"' + "\\n".join(quoted) + '"'
+
+
+def _dot_style(outcome: Outcome | None) -> Iterator[str]:
+    if outcome is not None:
+        look = LOOKS[outcome.status]
+        yield f'style="filled{",dashed" if look.dashed else ""}"'
+        yield f'fillcolor="{look.fill}"'
+        yield f'color="{look.line}"'
+        yield f'fontcolor="{INK}"'
+
+
+def _quoted(name: str) -> str:
+    return '"' + writable(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
     """The graph in Mermaid's language; dotted arrows carry no data.
 
     Args:
         definition: The pipeline.
+        outcomes: What became of the nodes, for a picture of a run; a node that is missing
+            has not run.
     """
     ids = {node.name: f"n{index}" for index, node in enumerate(definition.graph.walk())}
+    ids |= {one.name: f"m{index}" for index, one in enumerate(_maps(definition.graph))}
     lines = ["flowchart TD"]
-    lines += [f"  {line}" for line in _mermaid_nodes(definition.graph, ids)]
+    lines += [f"  {line}" for line in _mermaid_nodes(definition.graph, ids, outcomes)]
     for before, after, carries in _edges(definition.graph):
         lines.append(f"  {ids[before]} {'-->' if carries else '-.->'} {ids[after]}")
+    if outcomes is not None:
+        nodes = definition.graph.nodes
+        known = {ids[node.name]: outcome_of(node.name, outcomes) for node in nodes}
+        lines += [f"  {line}" for line in _mermaid_classes(known)]
     return "\n".join(lines) + "\n"
 
 
-def _mermaid_nodes(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
+def _maps(graph: Graph) -> Iterator[Map]:
     for node in graph.nodes:
         if isinstance(node, Map):
-            yield f'subgraph {node.name}["{_label(node)}"]'
-            yield from (f"  {line}" for line in _mermaid_nodes(node.body, ids))
+            yield node
+            yield from _maps(node.body)
+
+
+def _mermaid_nodes(
+    graph: Graph, ids: Mapping[str, str], outcomes: Mapping[str, Outcome] | None
+) -> Iterator[str]:
+    for node in graph.nodes:
+        outcome = None if outcomes is None else outcome_of(node.name, outcomes)
+        label = f'{ids[node.name]}["{_mermaid_label(node, outcome)}"]'
+        if isinstance(node, Map):
+            yield f"subgraph {label}"
+            yield from (f"  {line}" for line in _mermaid_nodes(node.body, ids, None))
             yield "end"
         else:
-            yield f'{ids[node.name]}["{node.name}"]'
+            yield label
+
+
+def _mermaid_label(node: Node | Map, outcome: Outcome | None) -> str:
+    name = _SPECIAL.sub(lambda found: f"#{ord(found[0])};", writable(node.name))
+    lines = [f"{name}: for each item" if isinstance(node, Map) else name]
+    if outcome is not None:
+        lines.append(told(outcome))
+    # A map's second line would lie on what it holds. With <br/> in place of \n, Mermaid would
+    # take in what its entities spell out.
+    return (" · " if isinstance(node, Map) else "\\n").join(lines)
+
+
+def _mermaid_classes(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+    """A class for each status that occurs, and who is of it. Mermaid forbids ``;`` after it."""
+    for status, look in LOOKS.items():
+        members = [one for one, outcome in outcomes.items() if outcome.status == status]
+        if members:
+            name = status.replace(" ", "")
+            dashes = ",stroke-dasharray:5 3" if look.dashed else ""
+            yield f"classDef {name} fill:{look.fill},stroke:{look.line},color:{INK}{dashes}"
+            yield f"class {','.join(members)} {name}"
 
 
 def _label(one: Map) -> str:
@@ -68,7 +146,7 @@ def _label(one: Map) -> str:
 def _edges(graph: Graph) -> Iterator[tuple[str, str, bool]]:
     """Each dependency between steps, and whether a result goes along it."""
     for node in graph.nodes:
-        inputs = node.inputs
+        inputs = frozenset(node.inputs)
         for before in node.predecessors:
             for source in _ends(graph.by_name[before]):
                 for target in _beginnings(node):
@@ -90,7 +168,3 @@ def _beginnings(node: Node | Map) -> list[str]:
         return [node.name]
     firsts = [inner for inner in node.body.nodes if not inner.predecessors]
     return [name for inner in firsts for name in _beginnings(inner)]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -7,10 +7,14 @@ from itertools import combinations
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
+from pictures import DAILY, OUTCOMES, parsed, runs, texts
 from strategies import pipelines
 
 from lokki_tf import Pipeline, step
+from lokki_tf.drawing import to_svg
+from lokki_tf.drawing.characters import writable
 from lokki_tf.drawing.layers import Box, Layout, layout
+from lokki_tf.drawing.status import LOOKS, outcome_of, told
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -59,7 +63,6 @@ def test_a_picture_has_every_node_and_arrow() -> None:
 
 def test_names_are_escaped() -> None:
     """A name is text, whatever characters it has."""
-    from lokki_tf.drawing import to_svg
     from lokki_tf.model import Definition, Graph, Node, RetryConfig
 
     place = odd.step.place
@@ -108,6 +111,52 @@ def assert_clear(placed: Layout) -> None:
 def test_nothing_lies_on_anything_else(pipeline: Pipeline) -> None:
     """Boxes stand apart, bodies inside their maps, and no arrow crosses a box."""
     assert_clear(layout(pipeline.graph))
+    assert_clear(layout(pipeline.graph, dict.fromkeys(pipeline.graph.by_name, "done · 1.2 s")))
+
+
+def test_a_run_is_coloured_and_told() -> None:
+    """Each box has its status's colours, a line in words and a hint; a map's body stays plain."""
+    root = parsed(to_svg(DAILY, OUTCOMES))
+    boxes = {}
+    for group in root.iter(f"{SVG}g"):
+        name, note = (one.text for one in group.findall(f"{SVG}text"))
+        rect = group.find(f"{SVG}rect")
+        assert rect is not None
+        boxes[name] = (note, rect.get("fill"), rect.get("stroke-dasharray") is not None)
+    assert boxes == {
+        "load": ("done · 1.2 s", LOOKS["done"].fill, False),
+        "rates": ("cached", LOOKS["cached"].fill, False),
+        "score": ("failed after 3 attempts · 0.4 s", LOOKS["failed"].fill, False),
+        "mail": ("skipped", LOOKS["skipped"].fill, True),
+        "each: for each item": ("not run", LOOKS["not run"].fill, True),
+    }
+    assert [one.text for one in root.iter(f"{SVG}title")] == [
+        "daily",
+        "load: done · 1.2 s, from 0 ms to 1.2 s",
+        "rates: cached, from 0 ms to 0 ms",
+        "score: failed after 3 attempts · 0.4 s, from 1.2 s to 1.6 s",
+        "mail: skipped, from 1.6 s to 1.6 s",
+        "each: not run",
+    ]
+    assert "inner" in texts(root)
+
+
+def as_xml_reads(text: str) -> str:
+    return writable(text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+@settings(deadline=None)
+@given(runs())
+def test_every_node_and_outcome_is_in_the_picture(run: Any) -> None:
+    """Whatever it is called, it stands there as it is, and no text leaves the picture."""
+    drawn, outcomes, _ = run
+    written = texts(parsed(to_svg(drawn, outcomes)))
+    plain = texts(parsed(to_svg(drawn)))
+    for node in drawn.graph.nodes:
+        name = as_xml_reads(node.name)
+        assert {name, f"{name}: for each item"} & set(plain)
+        assert {name, f"{name}: for each item"} & set(written)
+        assert told(outcome_of(node.name, outcomes)) in written
 
 
 def test_a_large_graph_is_drawn_in_a_moment() -> None:

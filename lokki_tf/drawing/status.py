@@ -1,0 +1,76 @@
+"""What became of a node, in a colour and in words: alike in every picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from lokki_tf.model import Outcome
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Status
+
+INK: Final = "#1b2a41"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a status is shown. Boxes have a ground of their own, so the page's does not matter.
+
+    Args:
+        fill: Behind dark text.
+        line: Outlines and bars; dark enough to be text on the fill or on white.
+        dashed: Whether the outline is, because nothing ran.
+    """
+
+    fill: str
+    line: str
+    dashed: bool = False
+
+
+LOOKS: Final[Mapping[Status, Look]] = MappingProxyType(
+    {
+        "done": Look("#e2f4ec", "#17795b"),
+        "cached": Look("#e3eefc", "#2f6fc4"),
+        "skipped": Look("#e9ecf1", "#667184", dashed=True),
+        "failed": Look("#fde6e3", "#c0362c"),
+        "interrupted": Look("#fdf0d5", "#a86400"),
+        "not run": Look("#eff1f4", "#7a8596", dashed=True),
+    }
+)
+_UNTIMED = ("cached", "skipped", "not run")
+
+
+def outcome_of(name: str, outcomes: Mapping[str, Outcome]) -> Outcome:
+    """What became of a node: it has not run where nothing is known of it."""
+    return outcomes.get(name) or Outcome("not run", attempts=0)
+
+
+def told(outcome: Outcome) -> str:
+    """An outcome in a few words, such as ``failed after 3 attempts · 0.4 s``."""
+    tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
+    if outcome.seconds is None or outcome.status in _UNTIMED:
+        return f"{outcome.status}{tries}"
+    return f"{outcome.status}{tries} · {spoken(outcome.seconds)}"
+
+
+def hint(name: str, outcome: Outcome) -> str:
+    """What is shown where a pointer rests on a node: all that is known."""
+    if outcome.start is None:
+        return f"{name}: {told(outcome)}"
+    until = "" if outcome.end is None else f" to {spoken(outcome.end)}"
+    return f"{name}: {told(outcome)}, from {spoken(outcome.start)}{until}"
+
+
+def spoken(seconds: float) -> str:
+    """A time as people say it: in milliseconds, seconds, minutes or hours."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 119.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 120:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
