@@ -1,0 +1,279 @@
+"""Results of earlier runs: what is taken from there, what runs again, and after a crash."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lokki_tf import DAG, Pipeline, StateManager, StepFailed, flow, step, task
+
+CALLS: list[Any] = []
+WAYS = [{"executor": "thread"}, {"executor": "sequential"}, {"strict": True}]
+
+
+@pytest.fixture(autouse=True)
+def _no_calls() -> None:
+    CALLS.clear()
+
+
+def note(*what: Any) -> None:
+    CALLS.append(what if len(what) > 1 else what[0])
+
+
+@step
+def load(day: Any) -> Any:
+    note("load", day)
+    return [day, {1, 2, 3}, ("tuple",)]
+
+
+@step
+def size(rows: Any) -> int:
+    note("size")
+    return len(rows)
+
+
+@step(when=lambda n: n > 100)
+def rarely(n: int) -> int:
+    note("rarely")
+    return n
+
+
+@step
+def total(*numbers: Any) -> Any:
+    note("total")
+    return numbers
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_what_is_unchanged_does_not_run_again(way: dict[str, Any], tmp_path: Path) -> None:
+    """The second run gives the same, types and skips included, and calls nothing."""
+    rows = load("monday")
+    pipeline = Pipeline("p", steps=[total(size(rows), rarely(size(rows)), rows)])
+    state = StateManager(tmp_path / "state.db")
+    first = pipeline.local_run(state=state, **way)
+    called = len(CALLS)
+    again = pipeline.local_run(state=tmp_path / "state.db", **way)
+    assert called == 4
+    assert len(CALLS) == called
+    assert again == first
+    assert again.result == (3, None, ["monday", {1, 2, 3}, ("tuple",)])
+    statuses = {"load", "size", "size_2", "total"}
+    assert again.status == {**dict.fromkeys(statuses, "cached"), "rarely": "skipped"}
+
+
+def test_processes_find_what_threads_have_kept(tmp_path: Path) -> None:
+    """A state does not know what ran the steps."""
+    pipeline = Pipeline("p", steps=[size(load("x"))])
+    pipeline.local_run(state=tmp_path / "s")
+    run = pipeline.local_run(state=tmp_path / "s", executor="process")
+    assert set(run.status.values()) == {"cached"}
+    fresh = Pipeline("p", steps=[size(load("y"))])
+    assert fresh.local_run(state=tmp_path / "s", executor="process").status["load"] == "done"
+    assert fresh.local_run(state=tmp_path / "s").status["load"] == "cached"
+
+
+def test_other_inputs_run_anew(tmp_path: Path) -> None:
+    """A step runs for each input once, and what follows only if the result differs."""
+    state = StateManager()
+    for day in ("monday", "tuesday", "monday"):
+        Pipeline("p", steps=[total(size(load(day)))]).local_run(state=state)
+    assert CALLS == [("load", "monday"), "size", "total", ("load", "tuesday"), "size"]
+
+
+def test_two_nodes_of_a_step_are_two(tmp_path: Path) -> None:
+    """The same step with the same input stands twice in a graph, and runs twice."""
+    Pipeline("p", steps=[total(load(1), load(1))]).local_run(state=StateManager())
+    assert CALLS.count(("load", 1)) == 2
+
+
+def test_parameters_count(tmp_path: Path) -> None:
+    """A flow with other parameters runs anew."""
+
+    @flow
+    def daily(day: str = "monday"):
+        return load(day=day).next(size)
+
+    state = StateManager()
+    daily.local_run({"day": "a"}, state=state)
+    daily.local_run({"day": "b"}, state=state)
+    daily.local_run({"day": "a"}, state=state)
+    assert [one[1] for one in CALLS if one[0] == "load"] == ["a", "b"]
+
+
+@step
+def listed(items: Any) -> Any:
+    return items
+
+
+@step
+def worked(item: Any, by: Any = 1) -> Any:
+    note("worked", item)
+    if item == "bad" and "mended" not in CALLS:
+        raise ValueError(item)
+    return [item, by]
+
+
+@pytest.mark.parametrize("mode", ["distributed", "inline"])
+def test_items_of_a_map_are_found_one_by_one(mode: str) -> None:
+    """A list with one more item runs for that one alone, wherever it stands."""
+    state = StateManager()
+
+    def over(*items: Any) -> Any:
+        chain = listed(list(items)).map(worked, by=load(0), mode=mode).agg(total)
+        return Pipeline("p", steps=[chain]).local_run(state=state)
+
+    over("a", "b", "b")
+    by = [0, {1, 2, 3}, ("tuple",)]
+    assert over("c", "a", "b", "b").result == ([[one, by] for one in ("c", "a", "b", "b")],)
+    assert [one[1] for one in CALLS if one[0] == "worked"] == ["a", "b", "b", "c"]
+
+
+def test_a_failed_run_goes_on_from_what_is_done() -> None:
+    """What had ended, items of maps included, does not run again."""
+    state = StateManager()
+    pipeline = Pipeline("p", steps=[listed(["a", "bad", "c"]).map(worked).agg(total)])
+    with pytest.raises(StepFailed):
+        pipeline.local_run(state=state, executor="sequential")
+    note("mended")
+    run = pipeline.local_run(state=state, executor="sequential")
+    assert run.result == ([["a", 1], ["bad", 1], ["c", 1]],)
+    assert [one[1] for one in CALLS if one[0] == "worked"] == ["a", "bad", "bad", "c"]
+    assert pipeline.local_run(state=state).status["total"] == "cached"
+
+
+MODULE = """
+from lokki_tf import step, Pipeline
+from cached_helper import factor
+ran = []
+@step
+def one(n):
+    ran.append("one")
+    return n * factor()
+@step
+def two(n):
+    ran.append("two")
+    return n + 1
+pipe = Pipeline("p", steps=[two(one(2))])
+"""
+HELPER = "FACTOR = 10\n\ndef factor():\n    return FACTOR\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "helper", "ran"),
+    [
+        (MODULE, HELPER, []),
+        (MODULE.replace("n + 1", "n + 2"), HELPER, ["two"]),
+        (MODULE.replace("n * factor()", "factor() * n"), HELPER, ["one"]),
+        (MODULE, HELPER.replace("10", "11"), ["one", "two"]),
+        ("import os\n" + MODULE, HELPER + "\n\ndef unused(): ...\n", []),
+    ],
+    ids=["nothing", "the step", "a step with an equal result", "a constant it uses", "what none uses"],
+)
+def test_changed_code_runs_again(
+    module: str, helper: str, ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step runs again where it, or anything of the user's that it uses, has changed."""
+    state = StateManager()
+    for number, (own, other) in enumerate(((MODULE, HELPER), (module, helper))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "cached_module.py").write_text(own)
+        (folder / "cached_helper.py").write_text(textwrap.dedent(other))
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(str(folder))
+            for name in ("cached_module", "cached_helper"):
+                sys.modules.pop(name, None)
+            importlib.invalidate_caches()
+            made = importlib.import_module("cached_module")
+            made.pipe.local_run(state=state)
+    for name in ("cached_module", "cached_helper"):
+        sys.modules.pop(name, None)
+    assert made.ran == ran
+
+
+def test_a_changed_condition_runs_again() -> None:
+    """A condition is a part of the step's code."""
+    state = StateManager()
+
+    def run(when: Any) -> dict[str, Any]:
+        @task(when=when)
+        def work(n: int = 1) -> int:
+            return n
+
+        return DAG("p", tasks=[work]).run(state=state)
+
+    assert run(lambda n: n > 1) == {}
+    assert run(lambda n: n > 0) == {"work": 1}
+
+
+def test_results_grow_old(tmp_path: Path) -> None:
+    """With a time to live, a step runs again when that is over."""
+    now = [0.0]
+    state = StateManager(tmp_path / "s", default_ttl=60, clock=lambda: now[0])
+    pipeline = Pipeline("p", steps=[load(1)])
+    for moment in (0.0, 59.0, 61.0):
+        now[0] = moment
+        pipeline.local_run(state=state)
+    assert len(CALLS) == 2
+
+
+def test_a_result_that_cannot_be_kept_is_told_and_runs_again() -> None:
+    """An open file or a lambda stays a result of this run, with a warning."""
+
+    @step
+    def opened() -> Any:
+        note("opened")
+        return lambda: 1
+
+    @step
+    def called(function: Any) -> Any:
+        note("called")
+        return function()
+
+    pipeline = Pipeline("p", steps=[called(opened())])
+    state = StateManager()
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="step 'opened' will run again next time"):
+            assert pipeline.local_run(state=state).result == 1
+    assert CALLS == ["opened", "called"] * 2
+
+
+def test_a_step_without_source_is_told_and_runs_every_time() -> None:
+    """Where nobody can tell whether code has changed, nothing is taken for unchanged."""
+    names: dict[str, Any] = {"step": step, "note": note}
+    exec("@step\ndef hidden():\n    note('hidden')\n    return 1\n", names)
+    pipeline = Pipeline("p", steps=[size([0]), names["hidden"]()])
+    state = StateManager()
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="step 'hidden' runs every time"):
+            pipeline.local_run(state=state)
+    assert CALLS.count("hidden") == 2
+    assert CALLS.count("size") == 1
+
+
+def test_what_is_kept_cannot_be_changed_by_who_takes_it() -> None:
+    """A step that changes its input in place changes nothing of what is kept."""
+
+    @step
+    def spoils(rows: Any) -> int:
+        rows.append("spoilt")
+        return len(rows)
+
+    pipeline = Pipeline("p", steps=[spoils(load(1))])
+    state = StateManager()
+    assert pipeline.local_run(state=state).result == 4
+    assert pipeline.local_run(state=state).outputs["load"] == [1, {1, 2, 3}, ("tuple",)]
+
+
+def test_taken_results_are_events() -> None:
+    """step_cached stands alone where a step is taken from an earlier run."""
+    state, heard = StateManager(), []
+    pipeline = Pipeline("p", steps=[size(load(1))])
+    pipeline.local_run(state=state)
+    pipeline.local_run(state=state, on_event=lambda event: heard.append(event.kind))
+    assert heard == ["run_started", "step_cached", "step_cached", "run_finished"]
