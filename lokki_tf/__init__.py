@@ -28,6 +28,7 @@ from .pipeline import DAG, Flow, Pipeline, flow
 
 if TYPE_CHECKING:
     from .cli import main as main
+    from .local.state import StateManager as StateManager
     from .reporting import LogLevel as LogLevel
     from .reporting import configure_logging as configure_logging
     from .terraform import PipelineConstruct as PipelineConstruct
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Names whose modules need CDKTF, click or logging load when they are first used.
+# Names whose modules need CDKTF, click, logging or hashlib load when they are first used.
 _LAZY = {
     "LogLevel": "reporting",
     "PipelineConstruct": "terraform",
     "PipelineStack": "terraform",
+    "StateManager": "local.state",
     "StepInLine": "terraform",
     "configure_logging": "reporting",
     "main": "cli",
@@ -57,6 +59,7 @@ __all__ = [
     "PipelineConstruct",
     "PipelineStack",
     "RetryConfig",
+    "StateManager",
     "StepFailed",
     "StepInLine",
     "Task",

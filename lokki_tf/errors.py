@@ -17,6 +17,7 @@
     ├── StepFailed               a step raised (its own error is the cause)
     ├── LoopError                a routed run that takes more steps than it may
     ├── SerializationError       a value that cannot travel between steps
+    ├── StateError               a file of kept values that cannot be used, or a value in it
     ├── OutputError              a folder or file that cannot be written
     └── MissingToolError         a package, Node or Terraform that is needed and not there
 
@@ -159,6 +160,10 @@ class SerializationError(LokkiError):
 
     run: Any = None
     items: tuple[int, ...] = ()
+
+
+class StateError(LokkiError):
+    """A file of kept values cannot be used, or a value in it cannot be read."""
 
 
 class OutputError(LokkiError):

@@ -16,6 +16,7 @@ PUBLIC = {
     "PipelineConstruct",
     "PipelineStack",
     "RetryConfig",
+    "StateManager",
     "StepFailed",
     "StepInLine",
     "configure_logging",
@@ -44,11 +45,11 @@ def test_unknown_names_are_attribute_errors() -> None:
 
 
 def test_import_loads_nothing_heavy() -> None:
-    """Importing lokki_tf loads no CDKTF, no boto3, no rich, no click, no logging."""
+    """Importing lokki_tf loads no CDKTF, no boto3, no rich, no click, no logging, no SQLite."""
     code = (
         "import sys, lokki_tf\n"
         "print([m for m in ('cdktf', 'jsii', 'boto3', 'botocore', 'rich', 'click', 'asyncio',"
-        " 'logging', 'moto') if m in sys.modules])"
+        " 'logging', 'moto', 'sqlite3') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
