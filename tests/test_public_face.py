@@ -10,6 +10,8 @@ import pytest
 import lokki_tf
 
 PUBLIC = {
+    "DAG",
+    "Flow",
     "LogLevel",
     "LokkiError",
     "Pipeline",
@@ -19,11 +21,13 @@ PUBLIC = {
     "StateManager",
     "StepFailed",
     "StepInLine",
+    "Task",
     "configure_logging",
     "flow",
     "main",
     "rename_tf_output",
     "step",
+    "task",
 }
 
 

@@ -21,14 +21,13 @@ from lokki_tf.model import Binding, Group, Item, Literal, Map, Node, Output, Par
 from lokki_tf.model.steady import steady_pickle
 from lokki_tf.runtime.envelope import freeze, json_text, thaw
 
+from .state import digest_of
 from .strict import described, label
 
 if TYPE_CHECKING:
     from .frames import Frame, MapRun
     from .plan import Plan
     from .state import StateManager
-
-PREFIX = "step:"  # of the keys under which results of steps are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class Cache:
             return None
         try:
             form, data = freeze(value)
-            digest = _digest(form.encode(), data)
+            digest = digest_of(form, data)
             self._state.keep(key, form, data, digest=digest, skipped=skipped)
         except Exception as error:
             self._warn(node, "its result cannot be kept", error)
@@ -143,11 +142,11 @@ class Cache:
             number: How many steps the run has taken before.
             state: What it is handed, by name.
         """
-        parts = [self._codes.get(step), *(digest_of(value) for value in state.values())]
+        parts = [self._codes.get(step), *(value_digest(value) for value in state.values())]
         if None in parts:
             return None
         text = json.dumps([step.name, number, list(state), parts])
-        return f"{PREFIX}{step.name}:{_digest(text.encode())}"
+        return f"{step.name}:{_digest(text.encode())}"
 
     def map_done(self, run: MapRun) -> None:
         """A map has its results.
@@ -180,17 +179,17 @@ class Cache:
             return None
         names = [len(node.args), *(name for name, _ in node.kwargs)]
         text = json.dumps([node.name, place, names, parts])
-        return f"{PREFIX}{node.name}:{_digest(text.encode())}"
+        return f"{node.name}:{_digest(text.encode())}"
 
     def _binding(self, binding: Binding, frame: Frame) -> str | None:
         """A digest of what an argument will be, or ``None`` if it has none."""
         if isinstance(binding, Literal):
             if id(binding) not in self._literals:
-                self._literals[id(binding)] = digest_of(binding.value)
+                self._literals[id(binding)] = value_digest(binding.value)
             return self._literals[id(binding)]
         if isinstance(binding, Group):
             parts = [self._binding(one, frame) for one in binding.members]
-            keys = digest_of(list(binding.keys))
+            keys = value_digest(list(binding.keys))
             known = [part for part in (keys, *parts) if part is not None]
             if len(known) <= len(parts):
                 return None
@@ -215,7 +214,7 @@ class Cache:
         """The digest of what stands at a place of the frame's list."""
         digests = self._frame(frame).digests
         if index not in digests:
-            digests[index] = digest_of(frame.plan.thawed(frame.values[index]))
+            digests[index] = value_digest(frame.plan.thawed(frame.values[index]))
         return digests[index]
 
     def _position(self, plan: Plan) -> dict[str, int]:
@@ -262,7 +261,7 @@ class Cache:
             )
 
 
-def digest_of(value: Any) -> str | None:
+def value_digest(value: Any) -> str | None:
     """A digest that equal values share in every process, or ``None`` for what has none."""
     text = json_text(value)
     if text is not None:

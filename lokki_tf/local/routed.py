@@ -156,9 +156,7 @@ class _Walk:
         if takes_original(step.function):
             arguments[ORIGINAL] = self.given
         returned = call(step.function, (), arguments)
-        following, after = moved(
-            returned, state, route.next_key, route.default_next, step.name
-        )
+        following, after = moved(returned, state, route.next_key, route.default_next, step.name)
         refuse_stranger(step.name, following, list(route.targets), route.ends)
         return following, self._sent(after)
 

@@ -78,7 +78,7 @@ def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, list[
     """For each step, what makes values that, or parts of which, may reach one of its nodes."""
     if definition.routes is not None:  # the state brings each step what any other has made
         made = [one for one in cuts.values() if one.class_modules]
-        return {step: made for step in cuts}
+        return dict.fromkeys(cuts, made)
     graph = definition.graph
     arriving: dict[Step, Makers] = {step: {} for step in graph.steps}
     entering: Makers = {}

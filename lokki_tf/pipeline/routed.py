@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring.places import calling_frame, calling_place
+from lokki_tf.authoring.places import calling_place
 from lokki_tf.authoring.routes import Registry
-from lokki_tf.checks import check_definition
 from lokki_tf.checks.routes import as_warnings, check_routes
-from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Definition, Graph
 
-from .base import Pipeline, described
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Executor
-    from os import PathLike
     from typing import IO
 
-    from lokki_tf.local import Event, Run
-    from lokki_tf.local.state import StateManager
-    from lokki_tf.model import Finding, Routes
-    from lokki_tf.terraform.synth import Synthesized
+    from lokki_tf.local import Run
+    from lokki_tf.model import Finding
 
 
 class Functions(Registry):

@@ -123,9 +123,7 @@ def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[
         envelopes = thaw(JSON, store.read(event["state"]["all"]["ref"]))
     uris = [uri for one in envelopes.values() for uri in references(one)]
     objects = store.read_all(uris) if uris else {}
-    values = {
-        name: unpack(one, objects.__getitem__, modules) for name, one in envelopes.items()
-    }
+    values = {name: unpack(one, objects.__getitem__, modules) for name, one in envelopes.items()}
     return envelopes, objects, values
 
 

@@ -172,7 +172,13 @@ HELPER = "FACTOR = 10\n\ndef factor():\n    return FACTOR\n"
         (MODULE, HELPER.replace("10", "11"), ["one", "two"]),
         ("import os\n" + MODULE, HELPER + "\n\ndef unused(): ...\n", []),
     ],
-    ids=["nothing", "the step", "a step with an equal result", "a constant it uses", "what none uses"],
+    ids=[
+        "nothing",
+        "the step",
+        "a step with an equal result",
+        "a constant it uses",
+        "what none uses",
+    ],
 )
 def test_changed_code_runs_again(
     module: str, helper: str, ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

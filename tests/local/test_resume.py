@@ -8,29 +8,30 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 STEPS, KILLS = 200, 50
-SCRIPT = f'''
-import sys
+SCRIPT = f"""
 from pathlib import Path
+from time import sleep
 from lokki_tf import Pipeline, step
 
 @step
 def work(number, *before):
     with open("ran", "a") as file:
         file.write(f"{{number}}\\n")
+    sleep(0.002)
     return [number, sum(one[1] for one in before) + number]
 
 calls = []
 for number in range({STEPS}):
-    before = [calls[other] for other in (number - 1, number - 7, number // 2) if 0 <= other < number]
-    calls.append(work(number, *before))
+    wanted = (number - 1, number - 7, number // 2)
+    calls.append(work(number, *[calls[one] for one in wanted if 0 <= one < number]))
 pipe = Pipeline("killed", steps=[calls[-1]])
 run = pipe.local_run(state="state.db", max_workers=4)
 Path("result").write_text(repr(run.result[1] % 10**9))
-'''
-DONE = "SELECT count(*) FROM entries"
+"""
 
 
 def _expected() -> int:
@@ -43,13 +44,20 @@ def _expected() -> int:
 
 def _finished(file: Path) -> set[str]:
     """Names of the nodes whose results are in a state file, which must be whole."""
-    if not file.exists() or not file.stat().st_size:
+    if not file.exists():
         return set()
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(file)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        if not database.execute("SELECT * FROM sqlite_master").fetchall():
+            return set()  # killed before there was a table
         keys = database.execute("SELECT key FROM entries").fetchall()
-    database.close()
-    return {key.split(":")[1] for (key,) in keys}
+    return {bytes(key).decode().partition(":")[0] for (key,) in keys}
+
+
+def _ran(folder: Path) -> Counter[str]:
+    """How often each step has begun."""
+    file = folder / "ran"
+    return Counter(file.read_text().split() if file.exists() else ())
 
 
 def _number(name: str) -> str:
@@ -59,7 +67,7 @@ def _number(name: str) -> str:
 def test_killed_runs_go_on(tmp_path: Path) -> None:
     """After 50 kills at random moments the result is right, and what was done ran once."""
     dice = random.Random(2024)
-    killed, turn, slowest = 0, 0, 0.4
+    killed = turn = halfway = 0
     while killed < KILLS:
         folder = tmp_path / str(turn)
         folder.mkdir()
@@ -67,21 +75,22 @@ def test_killed_runs_go_on(tmp_path: Path) -> None:
         turn += 1
         while not (folder / "result").exists():
             before = _finished(folder / "state.db")
-            ran = Counter((folder / "ran").read_text().split()) if before else Counter()
+            ran = _ran(folder)
+            halfway += 0 < len(before) < STEPS
             run = subprocess.Popen([sys.executable, "script.py"], cwd=folder)
             try:
-                run.wait(dice.uniform(0.05, slowest) if killed < KILLS else None)
+                run.wait(dice.uniform(0.1, 0.6) if killed < KILLS else None)
             except subprocess.TimeoutExpired:
                 run.send_signal(signal.SIGKILL)
                 run.wait()
                 killed += 1
             else:
                 assert run.returncode == 0
-            since = Counter((folder / "ran").read_text().split()) - ran if ran else Counter()
-            again = {_number(name) for name in before} & set(since)
-            assert not again
+            since = _ran(folder) - ran
+            assert not {_number(name) for name in before} & set(since)
         assert (folder / "result").read_text() == str(_expected())
         assert len(_finished(folder / "state.db")) == STEPS
+    assert halfway > KILLS // 3
 
 
 def test_two_runs_on_one_file_lose_nothing(tmp_path: Path) -> None:
