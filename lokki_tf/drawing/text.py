@@ -18,23 +18,23 @@ def to_dot(definition: Definition) -> str:
     Args:
         definition: The pipeline.
     """
-    lines = [f"digraph {_quoted(definition.name)} {{", "  rankdir=TB;"]
+    lines = [f"digraph {quoted(definition.name)} {{", "  rankdir=TB;"]
     lines += [f"  {line}" for line in _dot_nodes(definition.graph)]
     for before, after, carries in _edges(definition.graph):
         style = "" if carries else " [style=dashed]"
-        lines.append(f"  {_quoted(before)} -> {_quoted(after)}{style};")
+        lines.append(f"  {quoted(before)} -> {quoted(after)}{style};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
 def _dot_nodes(graph: Graph) -> Iterator[str]:
     for node in graph.nodes:
         if isinstance(node, Map):
-            yield f"subgraph {_quoted(f'cluster_{node.name}')} {{"
-            yield f"  label={_quoted(_label(node))};"
+            yield f"subgraph {quoted(f'cluster_{node.name}')} {{"
+            yield f"  label={quoted(_label(node))};"
             yield from (f"  {line}" for line in _dot_nodes(node.body))
             yield "}"
         else:
-            yield f"{_quoted(node.name)};"
+            yield f"{quoted(node.name)};"
 
 
 def to_mermaid(definition: Definition) -> str:
@@ -92,5 +92,6 @@ def _beginnings(node: Node | Map) -> list[str]:
     return [name for inner in firsts for name in _beginnings(inner)]
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name or a label as Graphviz reads it."""
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
