@@ -13,6 +13,7 @@
     │   ├── CaptureError         step code that cannot travel to Lambda
     │   ├── TemplateError        a Lambda template that cannot be filled
     │   ├── ConfigError          settings that cannot be read, or that there are not
+    │   ├── RouteError           a step whose next steps cannot be read from its source
     │   └── LimitError           more than an AWS quota allows
     ├── StepFailed               a step raised (its own error is the cause)
     ├── LoopError                a routed run that takes more steps than it may
@@ -23,6 +24,12 @@
 
 Each says what is wrong, where (file and line of the user's code, where there is one)
 and what to do.
+
+Checks of a routed pipeline warn besides::
+
+    UserWarning
+    ├── MissingArgument          a step may not be handed what it requires
+    └── DefaultArgument          an argument with a default that no step ever hands on
 """
 
 from __future__ import annotations
@@ -115,6 +122,10 @@ class ConfigError(DefinitionError):
     """Settings, in lokki.toml or the environment, that cannot be read or that there are not."""
 
 
+class RouteError(DefinitionError):
+    """A step of a routed pipeline, from whose source its next steps cannot be read."""
+
+
 class LimitError(DefinitionError):
     """The pipeline needs more than an AWS quota allows."""
 
@@ -172,3 +183,11 @@ class OutputError(LokkiError):
 
 class MissingToolError(LokkiError):
     """A package, Node or Terraform is needed and not there."""
+
+
+class MissingArgument(UserWarning):
+    """A step of a routed pipeline may not be handed an argument that it requires."""
+
+
+class DefaultArgument(UserWarning):
+    """An argument of a routed pipeline's step has a default that no other step ever replaces."""

@@ -27,11 +27,11 @@ def to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None = None
         outcomes: What became of the nodes, for a picture of a run; a node that is missing
             has not run.
     """
-    lines = [f"digraph {_quoted(definition.name)} {{", "  rankdir=TB;"]
+    lines = [f"digraph {quoted(definition.name)} {{", "  rankdir=TB;"]
     lines += [f"  {line}" for line in _dot_nodes(definition.graph, outcomes)]
     for before, after, carries in _edges(definition.graph):
         style = "" if carries else " [style=dashed]"
-        lines.append(f"  {_quoted(before)} -> {_quoted(after)}{style};")
+        lines.append(f"  {quoted(before)} -> {quoted(after)}{style};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -39,14 +39,14 @@ def _dot_nodes(graph: Graph, outcomes: Mapping[str, Outcome] | None) -> Iterator
     for node in graph.nodes:
         outcome = None if outcomes is None else outcome_of(node.name, outcomes)
         if isinstance(node, Map):
-            yield f"subgraph {_quoted(f'cluster_{node.name}')} {{"
+            yield f"subgraph {quoted(f'cluster_{node.name}')} {{"
             yield f"  label={_dot_label(_label(node), outcome)};"
             # Inner boxes would take these on, so they come after them.
             yield from (f"  {line}" for line in _dot_nodes(node.body, None))
             yield from (f"  {one};" for one in _dot_style(outcome))
             yield "}"
         else:
-            yield f"{_quoted(node.name)}{_dot_attributes(node.name, outcome)};"
+            yield f"{quoted(node.name)}{_dot_attributes(node.name, outcome)};"
 
 
 def _dot_attributes(name: str, outcome: Outcome | None) -> str:
@@ -59,8 +59,8 @@ def _dot_attributes(name: str, outcome: Outcome | None) -> str:
 
 def _dot_label(label: str, outcome: Outcome | None) -> str:
     lines = [label] if outcome is None else [label, told(outcome)]
-    quoted = [_quoted(line.replace("&", "&amp;"))[1:-1] for line in lines]
-    return '"' + "\\n".join(quoted) + '"'
+    written = [quoted(line.replace("&", "&amp;"))[1:-1] for line in lines]
+    return '"' + "\\n".join(written) + '"'
 
 
 def _dot_style(outcome: Outcome | None) -> Iterator[str]:
@@ -72,7 +72,8 @@ def _dot_style(outcome: Outcome | None) -> Iterator[str]:
         yield f'fontcolor="{INK}"'
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as Graphviz takes it."""
     return '"' + writable(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -21,10 +21,11 @@ from .graph import (
 from .names import shortened
 from .outcomes import Outcome, Status
 from .requirements import PackageSet, package_sets
-from .routes import Route, Routes, Test, Transition
+from .routes import ORIGINAL_INPUT, Route, Routes, Test, Transition
 from .steps import RetryConfig, Step, StepOptions
 
 __all__ = [
+    "ORIGINAL_INPUT",
     "REQUIRED",
     "Binding",
     "Condition",

@@ -14,13 +14,16 @@ from lokki_tf.errors import Place
 
 from .steps import Step
 
+ORIGINAL_INPUT = "_original_input"
+"""The parameter under which a step gets the run's input; no step hands it on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
     """On what a transition depends.
 
     Args:
-        line: Line of the return.
+        line: Line of the ``ConditionalReturns``.
         operand: The source of what is compared, ``choice`` for example.
         value: The string that it must equal; ``True`` if it must be true; ``None`` for the
             default, which is taken when nothing else matches.
@@ -37,8 +40,8 @@ class Transition:
 
     Args:
         target: Name of the next step; ``None`` where the pipeline ends.
-        place: Where the return stands.
-        test: On what it depends; ``None`` if the return always leads this way.
+        place: Where it is written.
+        test: On what it depends; ``None`` if what is returned leads nowhere else.
         clears: Whether nothing of the state goes on but ``updates``.
         removes: Names that are taken out of the state.
         updates: Names that are put into the state.
@@ -58,8 +61,12 @@ class Route:
 
     Args:
         step: What runs.
-        transitions: The ways on, in the order of the source.
+        transitions: The ways on, in the order of the source; those of one
+            ``ConditionalReturns`` in the order in which they are tried. None if it always
+            raises.
         takes: Its arguments by name, each with whether it must be given.
+        takes_more: Whether it takes any other argument as well, as ``**kwargs`` does.
+        takes_input: Whether it takes the run's input besides, as :data:`ORIGINAL_INPUT`.
         terminates: Whether the pipeline may end with it.
         default_next: The step that comes where a return names none.
         next_key: The key of a returned dict that names the next step.
@@ -68,6 +75,8 @@ class Route:
     step: Step
     transitions: tuple[Transition, ...]
     takes: Mapping[str, bool] = field(default_factory=dict)
+    takes_more: bool = True
+    takes_input: bool = False
     terminates: bool = False
     default_next: str | None = None
     next_key: str = "$next"

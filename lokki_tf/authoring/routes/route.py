@@ -1,0 +1,72 @@
+"""From a function and what its decorator says to a route."""
+
+from __future__ import annotations
+
+import inspect
+from types import FunctionType
+from typing import Any
+
+from lokki_tf.errors import Place, RouteError
+from lokki_tf.model import Route, Step
+
+from .parameters import taken_by
+from .returns import Ways, transitions_of
+from .scope import Scope
+from .sources import tree_of
+
+_GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+def route_of(step: Step, ways: Ways) -> tuple[Route | None, list[RouteError]]:
+    """A step's route.
+
+    Args:
+        step: The step.
+        ways: What its decorator says of its ways on.
+
+    Returns:
+        The route, or ``None`` and all that is wrong with it.
+    """
+    function: Any = inspect.unwrap(step.function)
+    try:
+        taken = taken_by(function, step.name, step.place)
+        scope = _scope(function, step.name, step.place)
+    except RouteError as error:
+        return None, [error]
+    transitions, errors = transitions_of(scope, step.place, ways)
+    if errors:
+        return None, errors
+    route = Route(
+        step,
+        transitions,
+        takes=taken.named,
+        takes_more=taken.more,
+        takes_input=taken.run_input,
+        terminates=ways.terminates,
+        default_next=ways.default_next,
+        next_key=ways.next_key,
+    )
+    return route, []
+
+
+def _scope(function: FunctionType, step: str, place: Place) -> Scope:
+    """The names of a function, if its returns can be read.
+
+    Raises:
+        RouteError: If it is a generator, or there is no source of it.
+    """
+    if function.__code__.co_flags & _GENERATORS:
+        raise RouteError(
+            f"step {step!r} is a generator, and a step returns once which step comes next",
+            place=place,
+            remedy="collect what it yields in a list, and return that under a name",
+        )
+    tree = tree_of(function)
+    if tree is None:
+        raise RouteError(
+            f"the source of step {step!r} cannot be found, and its next steps are read from it",
+            place=place,
+            remedy="define it with def, in a file or a notebook's cell; if the file was changed "
+            "since, load it again",
+        )
+    return Scope(function, tree)

@@ -1,0 +1,202 @@
+"""A routed pipeline as text that others draw: steps, and the tests on which their ways part.
+
+:func:`picture_of` says what is drawn; each language only writes it down.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Literal as OneOf
+
+from .text import quoted
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Route, Routes, Test, Transition
+
+_SATURATION, _VALUE, _ALPHA = 0.3, 0.9, "7f"
+_LONGEST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A step, or a test on which its ways part.
+
+    Args:
+        id: Unique in the picture; of a step, its name.
+        label: What stands in it.
+        kind: Which of the two.
+        colour: Of a test, ``#rrggbb``; the tests of one return share theirs.
+    """
+
+    id: str
+    label: str
+    kind: OneOf["step", "test"]
+    colour: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """A way on.
+
+    Args:
+        before: Id of the shape that it leaves.
+        after: Id of the shape that it enters.
+        dashed: Whether it is taken where the test fails.
+    """
+
+    before: str
+    after: str
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Shapes, the steps first, and arrows, those of steps first."""
+
+    shapes: tuple[Shape, ...]
+    arrows: tuple[Arrow, ...]
+
+
+def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
+    """What is drawn of a routed pipeline.
+
+    A test on one value is one shape, with a solid arrow where it holds and a dashed one where
+    it does not. A test on several has a shape for each, and one for what else there is.
+
+    Args:
+        routes: The pipeline.
+        top_node: The step that comes first.
+    """
+    targets = (one.target for route in routes.routes for one in route.transitions)
+    names = list(dict.fromkeys([*routes.by_name, *(name for name in targets if name)]))
+    names.sort(key=lambda name: name != top_node)
+    order = {name: number for number, name in enumerate(names)}
+    tests = _tests(routes, names)
+    shapes = [Shape(name, name, "step") for name in names]
+    arrows = [
+        Arrow(route.step.name, one.target)
+        for route in routes.routes
+        for one in route.transitions
+        if one.test is None and one.target
+    ]
+    arrows += [Arrow(step, shape.id) for step, shape, _ in tests]
+    arrows.sort(key=lambda arrow: order[arrow.before])
+    arrows += [arrow for _, _, onward in tests for arrow in onward]
+    solid = {(arrow.before, arrow.after) for arrow in arrows if not arrow.dashed}
+    drawn = (one for one in arrows if not one.dashed or (one.before, one.after) not in solid)
+    return Picture((*shapes, *(shape for _, shape, _ in tests)), tuple(dict.fromkeys(drawn)))
+
+
+def routes_to_dot(routes: Routes, top_node: str | None = None) -> str:
+    """The pipeline in Graphviz's language.
+
+    Args:
+        routes: The pipeline.
+        top_node: The step that comes first.
+    """
+    picture = picture_of(routes, top_node)
+    lines = ['digraph "" {']
+    for shape in picture.shapes:
+        style = f"shape=box,style=filled,color={quoted(shape.colour + _ALPHA)},"
+        style = f" [{style}label={quoted(shape.label)}]" if shape.kind == "test" else ""
+        lines.append(f"  {quoted(shape.id)}{style};")
+    for arrow in picture.arrows:
+        style = " [style=dashed]" if arrow.dashed else ""
+        lines.append(f"  {quoted(arrow.before)} -> {quoted(arrow.after)}{style};")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def routes_to_mermaid(routes: Routes) -> str:
+    """The pipeline in Mermaid's language; a test is a diamond.
+
+    Args:
+        routes: The pipeline.
+    """
+    picture = picture_of(routes)
+    ids = {shape.id: f"n{number}" for number, shape in enumerate(picture.shapes)}
+    lines = ["flowchart TD"]
+    for shape in picture.shapes:
+        label = f'"{_escaped(shape.label)}"'
+        lines.append(f"  {ids[shape.id]}" + (f"{{{label}}}" if shape.colour else f"[{label}]"))
+    for arrow in picture.arrows:
+        line = "-.->" if arrow.dashed else "-->"
+        lines.append(f"  {ids[arrow.before]} {line} {ids[arrow.after]}")
+    for shape in picture.shapes:
+        if shape.colour:
+            style = f"fill:{shape.colour},stroke:{shape.colour},color:#1b2a41"
+            lines.append(f"  style {ids[shape.id]} {style}")
+    return "\n".join(lines) + "\n"
+
+
+_Drawn = tuple[str, Shape, list[Arrow]]
+
+
+def _tests(routes: Routes, names: Sequence[str]) -> list[_Drawn]:
+    """Each step's tests, with their arrows."""
+    groups = [(route, group) for route in routes.routes for group in _groups(route)]
+    returns = dict.fromkeys((route.step.name, line) for route, ((line, _), _) in groups)
+    numbers = {one: number for number, one in enumerate(returns, 1)}
+    taken = set(names)
+    drawn: list[_Drawn] = []
+    for route, ((line, _), ways) in groups:
+        colour = _colour(numbers[route.step.name, line], len(returns) + 1)
+        for label, onward in _boxes(ways):
+            number = len(drawn) + 1
+            while f"cond{number}" in taken:  # a step may be called so
+                number += 1
+            taken.add(f"cond{number}")
+            shape = Shape(f"cond{number}", label, "test", colour)
+            arrows = [Arrow(shape.id, target, dashed) for target, dashed in onward]
+            drawn.append((route.step.name, shape, arrows))
+    return drawn
+
+
+_Group = tuple[tuple[int, str], list[tuple["Test", "Transition"]]]
+
+
+def _groups(route: Route) -> list[_Group]:
+    """The ways on that depend on the same test, by its line and operand."""
+    found: dict[tuple[int, str], list[tuple[Test, Transition]]] = {}
+    for one in route.transitions:
+        if one.test is not None:
+            found.setdefault((one.test.line, one.test.operand), []).append((one.test, one))
+    return list(found.items())
+
+
+def _boxes(
+    ways: Sequence[tuple[Test, Transition]],
+) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
+    """What stands in each box of a test, and where it leads, by the second of each if it fails."""
+    tests = list(dict.fromkeys(test for test, _ in ways))
+    valued = [test for test in tests if test.value is not None]
+    for test in valued if len(valued) == 1 else tests:
+        yield (
+            _label(test),
+            [
+                (way.target, other != test)
+                for other, way in ways
+                if way.target and (other == test or len(valued) == 1)
+            ],
+        )
+
+
+def _label(test: Test) -> str:
+    operand = " ".join(test.operand.split())
+    operand = operand if len(operand) <= _LONGEST else f"{operand[: _LONGEST - 1]}…"
+    if test.value is True:
+        return f"{operand} ?"
+    return f"{operand} = {'*' if test.value is None else repr(test.value)} ?"
+
+
+def _colour(number: int, parts: int) -> str:
+    rgb = colorsys.hsv_to_rgb(number / parts, _SATURATION, _VALUE)
+    return "#" + "".join(f"{int(255 * one + 1e-6):02x}" for one in rgb)
+
+
+def _escaped(label: str) -> str:
+    """A label without what Mermaid reads as markup."""
+    return re.sub(r"[^\w .,:=?!*'()\[\]+/-]", lambda one: f"#{ord(one[0])};", label)
