@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model.names import unique
-from lokki_tf.runtime.routed import takes_original
 
 from . import quotas
 from .literals import STORE_VARIABLE
@@ -122,12 +121,13 @@ class _Compiler:
                 "targets": list(route.targets),
                 "ends": route.ends,
                 "limit": self.routes.limit,
+                **({"asks": True} if route.takes_input else {}),
             },
             "main": self.main,
         }
         if retry.retries and not retries_everything(retry):
             payload["retry"] = [full_name(error, self.main) for error in retry.exceptions]
-        if first or takes_original(step.function):
+        if first or route.takes_input:
             payload["input.$"] = "$$.Execution.Input"
         if not first:
             payload |= {"state.$": "$.state", "taken.$": "$.taken"}

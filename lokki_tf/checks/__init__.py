@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import lambda_limits, names, policies, requirements, retry, runtimes, schedule, tags
+from . import lambda_limits, names, policies, requirements, retry, runtimes, schedule, tags, ways
 from .machine import check_machine
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     retry.check,
     schedule.check,
     tags.check,
+    ways.check,
 )
 
 

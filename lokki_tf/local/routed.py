@@ -13,9 +13,9 @@ from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, LoopError, StepFailed
-from lokki_tf.model import Definition, Graph, Node
+from lokki_tf.model import ORIGINAL_INPUT, Definition, Graph, Node
 from lokki_tf.model.names import unique
-from lokki_tf.runtime.routed import ORIGINAL, refuse_stranger, takes_original, too_many
+from lokki_tf.runtime.routed import refuse_stranger, too_many
 from lokki_tf.runtime.routes import moved
 
 from .calls import call
@@ -69,6 +69,17 @@ def run_routes(
             f"there is no step {first!r} to begin with",
             place=definition.place,
             remedy=f"there are {', '.join(routes.by_name)}",
+        )
+    lacking = [
+        name
+        for name, required in routes.by_name[first].takes.items()
+        if required and name not in parameters
+    ]
+    if lacking:
+        raise BindingError(
+            f"the run lacks {', '.join(map(repr, lacking))}, which step {first!r} requires",
+            place=routes.by_name[first].step.place,
+            remedy=f"give it to the run: {lacking[0]}=…",
         )
     walk = _Walk(definition, dict(parameters), Wire() if strict else None, on_event, cache)
     walk.tell("run_started")
@@ -147,14 +158,14 @@ class _Walk:
     def _key(self, route: Route, index: int, state: dict[str, Any]) -> str | None:
         if self.cache is None:
             return None
-        asks = takes_original(route.step.function)
-        return self.cache.visit(route.step, index, {**state, **({"": self.given} if asks else {})})
+        asked = {ORIGINAL_INPUT: self.given} if route.takes_input else {}
+        return self.cache.visit(route.step, index, {**state, **asked})
 
     def _call(self, route: Route, state: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
         step = route.step
         arguments = dict(state)
-        if takes_original(step.function):
-            arguments[ORIGINAL] = self.given
+        if route.takes_input:
+            arguments[ORIGINAL_INPUT] = self.given
         returned = call(step.function, (), arguments)
         following, after = moved(returned, state, route.next_key, route.default_next, step.name)
         refuse_stranger(step.name, following, list(route.targets), route.ends)

@@ -3,7 +3,7 @@
 The state machine sends, beside what :mod:`.handler` tells::
 
     {"route": {"next_key": "$next", "default": "drink", "targets": ["drink", "dip"],
-               "ends": true, "limit": 25},
+               "ends": true, "limit": 25, "asks": true},
      "state": {"each": {"choice": envelope, …}}, "taken": 2, "input": {…}}
 
 ``state`` and ``taken``, the number of steps before this one, are left out for the first step of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Envelopes = dict[str, Envelope]
 
-ORIGINAL = "_original_input"  # a parameter of this name gets the execution's input
+ORIGINAL = "_original_input"  # the parameter of a step that asks for the execution's input
 LARGEST = 200_000
 """Bytes of a state's envelopes: with the rest of a state below Step Functions' 262,144."""
 FRAME = len('"": {"value": }, ')  # what an entry takes beside its name and value
@@ -62,7 +62,7 @@ def routed(
         raise TooManySteps(too_many(route["limit"], step))
     envelopes, objects, values = _state(event)
     given = dict(values)
-    if takes_original(function):
+    if route.get("asks"):
         given[ORIGINAL] = event["input"]
     returned = call(function, (), given)
     following, state = moved(returned, values, route["next_key"], route["default"], step)
@@ -98,14 +98,6 @@ def refuse_stranger(step: str, following: str | None, targets: list[str], ends: 
         raise ValueError(
             f"step {step!r} leads to {following!r}, and its source only to {', '.join(targets)}"
         )
-
-
-def takes_original(function: Callable[..., Any]) -> bool:
-    """Whether a function has a parameter for the run's input."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return False
-    return ORIGINAL in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:

@@ -35,7 +35,7 @@ def options(**given: Any) -> StepOptions:
 
 def test_functions_stay_as_they_are() -> None:
     """The decorator gives back the plain function, and the steps keep their order."""
-    registry = Registry("first", limit=7)
+    registry = Registry("first", max_steps=7)
     assert registry.fn()(first) is first
     assert registry.fn("first", terminates=True)(last) is last
     routes = registry.routes

@@ -23,25 +23,25 @@ class Registry:
 
     Args:
         beginner: Name of the first one; it may be registered later.
-        limit: Most steps in one run.
+        max_steps: Most steps in one run.
 
     Raises:
         OptionError: If one has the wrong type.
     """
 
-    def __init__(self, beginner: str, *, limit: int = 25) -> None:
+    def __init__(self, beginner: str, *, max_steps: int = 25) -> None:
         _refuse(
             not isinstance(beginner, str) or not beginner,
             f"beginner={beginner!r} is no name of a step",
             'write the first function\'s name as a string: beginner="start"',
         )
         _refuse(
-            not isinstance(limit, int) or isinstance(limit, bool) or limit < 1,
-            f"limit={limit!r} is no number of steps",
+            not isinstance(max_steps, int) or isinstance(max_steps, bool) or max_steps < 1,
+            f"max_steps={max_steps!r} is no number of steps",
             "write a whole number of at least 1",
         )
         self.beginner = beginner
-        self.limit = limit
+        self.max_steps = max_steps
         self._registered: dict[str, tuple[Step, Ways]] = {}
 
     def fn(
@@ -98,7 +98,7 @@ class Registry:
                 for one in errors
             ]
         )
-        return Routes(self.beginner, tuple(found), self.limit)
+        return Routes(self.beginner, tuple(found), self.max_steps)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Another registry of the same functions, which takes more without changing this one."""
