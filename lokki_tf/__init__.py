@@ -22,15 +22,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .authoring import Task, step, task
-from .errors import LokkiError, StepFailed
+from .errors import LokkiError, MissingArgument, StepFailed
 from .model import RetryConfig
 from .pipeline import DAG, Flow, Pipeline, flow
 
 if TYPE_CHECKING:
     from .cli import main as main
     from .local.state import StateManager as StateManager
+    from .pipeline.routed import Functions as Functions
+    from .pipeline.routed import MicroFunctions as MicroFunctions
+    from .pipeline.templates import build_terraform as build_terraform
     from .reporting import LogLevel as LogLevel
     from .reporting import configure_logging as configure_logging
+    from .runtime.routes import ConditionalReturns as ConditionalReturns
+    from .runtime.routes import ReturnUpdates as ReturnUpdates
     from .terraform import PipelineConstruct as PipelineConstruct
     from .terraform import PipelineStack as PipelineStack
     from .terraform import StepInLine as StepInLine
@@ -38,13 +43,18 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Names whose modules need CDKTF, click, logging or hashlib load when they are first used.
+# Names whose modules are large, or need CDKTF, click, logging or hashlib, load when first used.
 _LAZY = {
+    "ConditionalReturns": "runtime.routes",
+    "Functions": "pipeline.routed",
     "LogLevel": "reporting",
+    "MicroFunctions": "pipeline.routed",
     "PipelineConstruct": "terraform",
     "PipelineStack": "terraform",
+    "ReturnUpdates": "runtime.routes",
     "StateManager": "local.state",
     "StepInLine": "terraform",
+    "build_terraform": "pipeline.templates",
     "configure_logging": "reporting",
     "main": "cli",
     "rename_tf_output": "terraform",
@@ -52,17 +62,23 @@ _LAZY = {
 
 __all__ = [
     "DAG",
+    "ConditionalReturns",
     "Flow",
+    "Functions",
     "LogLevel",
     "LokkiError",
+    "MicroFunctions",
+    "MissingArgument",
     "Pipeline",
     "PipelineConstruct",
     "PipelineStack",
     "RetryConfig",
+    "ReturnUpdates",
     "StateManager",
     "StepFailed",
     "StepInLine",
     "Task",
+    "build_terraform",
     "configure_logging",
     "flow",
     "main",

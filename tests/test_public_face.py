@@ -10,6 +10,12 @@ import pytest
 import lokki_tf
 
 PUBLIC = {
+    "ConditionalReturns",
+    "Functions",
+    "MicroFunctions",
+    "MissingArgument",
+    "ReturnUpdates",
+    "build_terraform",
     "DAG",
     "Flow",
     "LogLevel",

@@ -123,7 +123,6 @@ class _Compiler:
                 "limit": self.routes.limit,
                 **({"asks": True} if route.takes_input else {}),
             },
-            "main": self.main,
         }
         if retry.retries and not retries_everything(retry):
             payload["retry"] = [full_name(error, self.main) for error in retry.exceptions]

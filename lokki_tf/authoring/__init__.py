@@ -2,7 +2,7 @@
 
 from .builder import build_graph
 from .calls import Call, Chain
-from .flows import build_flow, checked, with_values
+from .flows import build_flow, checked, kind_of, with_values
 from .step import StepFunction, step
 from .tasks import Task, task
 
@@ -14,6 +14,7 @@ __all__ = [
     "build_flow",
     "build_graph",
     "checked",
+    "kind_of",
     "step",
     "task",
     "with_values",

@@ -56,13 +56,11 @@ def _scope(
     assigned_here = {_bare(key) for state in states.values() for key in state.get("Assign", {})}
     for name in sorted(assigned_here & outer):
         yield _finding(f"variable ${name} is assigned in a branch and in a scope around it")
-    title: str | None = scope["StartAt"]
-    visited: set[str] = set()
-    while title is not None and title not in visited:
+    reached = _reached(scope, readable)
+    for title, readable in reached.items():
         if title not in states:
             yield _finding(f"state {title!r} is not there")
-            return
-        visited.add(title)
+            continue
         state = states[title]
         if title in seen:
             yield _finding(f"two states are named {title!r}")
@@ -78,10 +76,33 @@ def _scope(
             inline = inner.get("ProcessorConfig", {}).get("Mode") != "DISTRIBUTED"
             visible = readable if inline else frozenset()
             yield from _scope(inner, visible, outer | assigned_here, seen)
-        readable |= {_bare(key) for key in state.get("Assign", {})}
-        title = state.get("Next")
-    for name in sorted(set(states) - visited):
+    for name in sorted(set(states) - set(reached)):
         yield _finding(f"state {name!r} is never reached")
+
+
+def _reached(scope: Mapping[str, Any], readable: frozenset[str]) -> dict[str, frozenset[str]]:
+    """The states that can be reached, each with the variables assigned on every way there."""
+    found = {scope["StartAt"]: readable}
+    waiting = [scope["StartAt"]]
+    while waiting:
+        title = waiting.pop()
+        state = scope["States"].get(title, {})
+        assigned = found[title] | {_bare(key) for key in state.get("Assign", {})}
+        for following in _following(state):
+            known = found.get(following)
+            both = assigned if known is None else known & assigned
+            if both != known:
+                found[following] = both
+                waiting.append(following)
+    return found
+
+
+def _following(state: Mapping[str, Any]) -> Iterator[str]:
+    """The states that may come after one."""
+    rules = [state, *state.get("Choices", []), *state.get("Catch", [])]
+    yield from (rule["Next"] for rule in rules if "Next" in rule)
+    if "Default" in state:
+        yield state["Default"]
 
 
 def _read(state: Mapping[str, Any]) -> Iterator[str]:

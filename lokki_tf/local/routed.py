@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import BindingError, LoopError, StepFailed
 from lokki_tf.model import ORIGINAL_INPUT, Definition, Graph, Node
 from lokki_tf.model.names import unique
-from lokki_tf.runtime.routed import refuse_stranger, too_many
-from lokki_tf.runtime.routes import moved
+from lokki_tf.runtime.routes import moved, refuse_stranger, too_many
 
 from .calls import call
 from .events import Event, EventKind, Listener

@@ -132,7 +132,10 @@ class Pipeline:
                 remedy='write local_run({"name": value})',
             )
         given = dict(parameters or {})
-        checked(definition.parameters, given, definition.name)
+        if definition.routes is not None:
+            _refuse_parallel(executor, max_workers)
+        else:
+            checked(definition.parameters, given, definition.name)
         with self._cache(state) as cache:
             return self._noted(
                 definition,
@@ -146,10 +149,12 @@ class Pipeline:
 
     def _noted(self, definition: Definition, given: dict[str, Any], **options: Any) -> Run:
         """Runs, and remembers what became of the nodes, for the picture."""
-        from lokki_tf.local import run
+        from lokki_tf.local import run, run_routes
 
+        if definition.routes is not None:
+            del options["executor"], options["max_workers"]
         try:
-            ran = run(definition, given, **options)
+            ran = (run_routes if definition.routes else run)(definition, given, **options)
         except BaseException as error:
             partial = getattr(error, "run", None)
             if partial is not None:
@@ -272,7 +277,7 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_dot
 
-        return to_dot(self.definition, _outcomes(run))
+        return to_dot(self._drawn(run), _outcomes(run))
 
     def to_mermaid(self, run: Run | None = None) -> str:
         """The graph in Mermaid's language.
@@ -282,7 +287,7 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_mermaid
 
-        return to_mermaid(self.definition, _outcomes(run))
+        return to_mermaid(self._drawn(run), _outcomes(run))
 
     def to_svg(self, run: Run | None = None) -> str:
         """The graph as a picture.
@@ -292,7 +297,11 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_svg
 
-        return to_svg(self.definition, _outcomes(run))
+        return to_svg(self._drawn(run), _outcomes(run))
+
+    def _drawn(self, run: Run | None) -> Definition:
+        """What ran: of a routed pipeline, the steps in the order of their visits."""
+        return self.definition if run is None else run.definition
 
     def to_gantt(self, run: Run) -> str:
         """A run as a picture: a bar a node, from when it began to when it ended.
@@ -324,6 +333,17 @@ def _noted(findings: list[Finding]) -> Iterator[None]:
     except LokkiError as error:
         kind = type(error) if isinstance(error, DefinitionError) else DefinitionError
         findings.append(Finding("plan", error.message, error.place, error.remedy, error=kind))
+
+
+def _refuse_parallel(executor: Any, max_workers: Any) -> None:
+    """A routed pipeline runs one step after another, in this thread."""
+    if executor not in (None, "thread", "sequential") or max_workers not in (None, 1):
+        raise OptionError(
+            "a routed pipeline runs one step after another, so executor= and max_workers= "
+            "change nothing",
+            place=calling_place(),
+            remedy="leave them out",
+        )
 
 
 def _outcomes(run: Run | None) -> Mapping[str, Outcome] | None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.authoring import kind_of
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.authoring.routes import Registry
 from lokki_tf.checks.routes import as_warnings, check_routes
-from lokki_tf.model import Definition, Graph
+from lokki_tf.errors import BindingError
+from lokki_tf.model import REQUIRED, Definition, FlowParameter, Graph
+
+from .base import Pipeline, described
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import IO
 
-    from lokki_tf.local import Run
-    from lokki_tf.model import Finding
+    from lokki_tf.model import Finding, Routes, Step
 
 
 class Functions(Registry):
@@ -27,8 +32,8 @@ class Functions(Registry):
         name: Of the whole.
     """
 
-    def __init__(self, beginner: str, max_steps: int = 25, *, name: str = "pipeline") -> None:
-        super().__init__(beginner, limit=max_steps)
+    def __init__(self, beginner: str, *, max_steps: int = 25, name: str = "pipeline") -> None:
+        super().__init__(beginner, max_steps=max_steps)
         self._options: dict[str, Any] = {"name": name, "place": calling_place()}
         self._read: tuple[Any, Definition] | None = None
 
@@ -37,7 +42,10 @@ class Functions(Registry):
         """What it is, as frozen data; read anew where a function was registered since."""
         registered = dict(self._registered)
         if self._read is None or self._read[0] != registered:
-            made = Definition(graph=Graph(()), routes=self.routes, **self._options)
+            routes = self.routes
+            made = Definition(
+                graph=Graph(()), parameters=_parameters(routes), routes=routes, **self._options
+            )
             self._read = registered, made
         return self._read[1]
 
@@ -48,14 +56,15 @@ class Functions(Registry):
             data: Arguments of the first function, by name.
 
         Returns:
-            What the function returned with which it ended: the dict, or the state as its
-            updates have left it.
+            What the function returned that ended it: its dict, or the state as its updates
+            have left it.
 
         Raises:
+            BindingError: If a required argument is missing.
             StepFailed: If a function raises; its error is the cause.
             LoopError: If it would take more steps than it may.
         """
-        return self._walked(data).result
+        return self._run_from(None, data)
 
     def run_from(self, *, step: str, **data: Any) -> Any:
         """Runs it here, from another function on.
@@ -64,37 +73,35 @@ class Functions(Registry):
             step: Name of the function.
             data: Its arguments, by name.
         """
-        return self._walked(data, start=step).result
+        return self._run_from(step, data)
 
-    def _walked(self, data: Mapping[str, Any], **options: Any) -> Run:
-        from lokki_tf.local.routed import run_routes
+    def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
+        from lokki_tf.local import run_routes
         from lokki_tf.reporting import heard
 
-        on_event = heard(options.pop("on_event", None))
-        return run_routes(self.definition, data, on_event=on_event, **options)
+        return run_routes(self.definition, data, start=step, on_event=heard(None)).result
 
-    def check_graph(self, *start_at: str, start_from: str | None = None) -> bool:
+    def check_graph(self, *starts: str, start_at: str | None = None) -> bool:
         """Warns of everything that is wrong on some way through the functions.
 
         Args:
-            start_at: Where runs begin; at the first function unless given.
-            start_from: The same by name.
+            starts: Functions that runs begin with; the first one unless given.
+            start_at: The same, by name.
 
         Returns:
-            Whether nothing is.
+            Whether no error is among it.
         """
-        starts = start_at or ((start_from,) if start_from else (self.beginner,))
-        found: list[Finding] = []
-        for start in starts:
-            found += check_routes(self.definition.routes_or_fail, start)
-        for message, category in as_warnings(found):
-            with warnings.catch_warnings():
-                warnings.simplefilter("always", category)
-                warnings.showwarning(message, category, "", 0, None, "")
+        begin = starts or ((start_at,) if start_at else (self.beginner,))
+        found: dict[Finding, None] = {}
+        for start in begin:
+            found |= dict.fromkeys(check_routes(self._routes, start))
+        for message, category in as_warnings(list(found)):
+            # As a line of its own: the place that warnings would name is one of ours.
+            warnings.showwarning(message, category, "", 0, None, "")
         return not any(one.severity == "error" for one in found)
 
     def save_dot(self, f: IO[str], *, top_node: str | None = None) -> None:
-        """Writes the picture of the functions, with conditions and defaults, for Graphviz.
+        """Writes the functions, with conditions and defaults, as a picture for Graphviz.
 
         Args:
             f: An open text file.
@@ -102,4 +109,107 @@ class Functions(Registry):
         """
         from lokki_tf.drawing import routes_to_dot
 
-        f.write(routes_to_dot(self.definition.routes_or_fail, top_node))
+        f.write(routes_to_dot(self._routes, top_node))
+
+    @property
+    def _routes(self) -> Routes:
+        routes = self.definition.routes
+        assert routes is not None
+        return routes
+
+
+class MicroFunctions(Functions, Pipeline):
+    """Functions that lead from one to the next: here, and as a state machine in AWS.
+
+    Args:
+        beginner: Name of the first one; it may be registered later.
+        max_steps: Most steps in one run, loops included.
+        name: Names the state machine and prefixes its functions.
+        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
+        description: What it is for.
+        tags: Tags on every resource.
+    """
+
+    def __init__(
+        self,
+        beginner: str,
+        *,
+        max_steps: int = 25,
+        name: str = "pipeline",
+        schedule: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(beginner, max_steps=max_steps, name=name)
+        description, tags = described(description, tags, calling_place())
+        self._options |= {"schedule": schedule, "description": description, "tags": tags}
+
+    @classmethod
+    def from_functions(cls, functions: Functions, /, **options: Any) -> MicroFunctions:
+        """The same functions, for AWS as well.
+
+        Args:
+            functions: What runs here so far.
+            options: Further arguments of :class:`MicroFunctions`.
+        """
+        given = {"max_steps": functions.max_steps, "name": functions._options["name"], **options}
+        made = cls(functions.beginner, **given)
+        made._registered = dict(functions._registered)
+        return made
+
+    def changed(
+        self, change: Callable[[Step], Step], max_steps: int | None = None
+    ) -> MicroFunctions:
+        """The same with other options of its steps.
+
+        Args:
+            change: Gives the step that stands in place of one.
+            max_steps: Most steps in one run, instead of the limit there is.
+        """
+        made = copy.deepcopy(self)
+        made._registered = {
+            name: (change(step), ways) for name, (step, ways) in self._registered.items()
+        }
+        made.max_steps = max_steps or self.max_steps
+        made._read = None
+        return made
+
+    def lambda_handler(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
+        """Runs the one function that a state machine's event names.
+
+        What ``synth`` writes has a handler of its own in each function's zip, and needs none
+        of this; a module that is deployed as a whole may hand its events on to here.
+
+        Args:
+            event: What the state machine sends.
+            context: Lambda's context.
+        """
+        from lokki_tf.runtime import run
+
+        step = self._routes.by_name.get(event.get("node", ""))
+        if step is None:
+            raise BindingError(
+                f"the event is for {event.get('node')!r}, and there is no such function",
+                place=self._options["place"],
+                remedy=f"there are {', '.join(self._routes.by_name)}",
+            )
+        return run(step.step.function, event, context)
+
+    def __repr__(self) -> str:
+        return f"<MicroFunctions {self.name!r} from {self.beginner!r}>"
+
+
+def _parameters(routes: Routes) -> tuple[FlowParameter, ...]:
+    """What a run may be given: arguments of the first function."""
+    first = routes.by_name.get(routes.start)
+    if first is None:
+        return ()
+    parameters = inspect.signature(first.step.function).parameters
+    return tuple(
+        FlowParameter(
+            name,
+            kind_of(parameters[name].annotation, parameters[name].default),
+            REQUIRED if required else parameters[name].default,
+        )
+        for name, required in first.takes.items()
+    )

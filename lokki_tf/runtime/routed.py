@@ -21,7 +21,7 @@ import json
 
 from .call import call
 from .envelope import JSON, compress, freeze, json_text, references, thaw, unpack
-from .routes import moved
+from .routes import TooManySteps, moved, refuse_stranger, too_many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,10 +36,6 @@ ORIGINAL = "_original_input"  # the parameter of a step that asks for the execut
 LARGEST = 200_000
 """Bytes of a state's envelopes: with the rest of a state below Step Functions' 262,144."""
 FRAME = len('"": {"value": }, ')  # what an entry takes beside its name and value
-
-
-class TooManySteps(RuntimeError):
-    """A run of a routed pipeline has taken as many steps as it may."""
 
 
 def routed(
@@ -76,35 +72,10 @@ def routed(
     return {"next": following, "state": _whole(each, folder, write), "taken": taken + 1}
 
 
-def too_many(limit: int, step: str) -> str:
-    """Why a run ends that goes round and round."""
-    return (
-        f"the run has taken {limit} steps and would go on with {step!r}: a loop that does not "
-        "end, or the limit is too low (max_steps=)"
-    )
-
-
-def refuse_stranger(step: str, following: str | None, targets: list[str], ends: bool) -> None:
-    """Refuses a next step that is not among those the function may lead to.
-
-    Raises:
-        ValueError: If it is none of them.
-    """
-    if following is None:
-        if ends:
-            return
-        raise ValueError(f"step {step!r} names no next step, and does not end the pipeline")
-    if following not in targets:
-        raise ValueError(
-            f"step {step!r} leads to {following!r}, and its source only to {', '.join(targets)}"
-        )
-
-
 def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
     """The state's envelopes, the objects that they refer to, and the values themselves."""
     from . import store
 
-    modules = {"__main__": event["main"]} if "main" in event else None
     if "state" not in event:
         given = event["input"]
         if not isinstance(given, dict):
@@ -115,7 +86,7 @@ def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[
         envelopes = thaw(JSON, store.read(event["state"]["all"]["ref"]))
     uris = [uri for one in envelopes.values() for uri in references(one)]
     objects = store.read_all(uris) if uris else {}
-    values = {name: unpack(one, objects.__getitem__, modules) for name, one in envelopes.items()}
+    values = {name: unpack(one, objects.__getitem__) for name, one in envelopes.items()}
     return envelopes, objects, values
 
 

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+class TooManySteps(RuntimeError):
+    """A run of a routed pipeline has taken as many steps as it may."""
+
+
 class ReturnUpdates:
     """The next step, and how the state changes on the way to it.
 
@@ -145,6 +149,30 @@ def _of_dict(
             )
     state = {name: value for name, value in returned.items() if name != next_key}
     return named or default_next, state
+
+
+def too_many(limit: int, step: str) -> str:
+    """Why a run ends that goes round and round."""
+    return (
+        f"the run has taken {limit} steps and would go on with {step!r}: a loop that does not "
+        "end, or the limit is too low (max_steps=)"
+    )
+
+
+def refuse_stranger(step: str, following: str | None, targets: list[str], ends: bool) -> None:
+    """Refuses a next step that is not among those the function may lead to.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if following is None:
+        if ends:
+            return
+        raise ValueError(f"step {step!r} names no next step, and does not end the pipeline")
+    if following not in targets:
+        raise ValueError(
+            f"step {step!r} leads to {following!r}, and its source only to {', '.join(targets)}"
+        )
 
 
 def _named(values: Mapping[str, Any]) -> list[str]:

@@ -137,7 +137,9 @@ def test_options_that_make_no_sense_are_refused(given: dict[str, Any], says: str
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("given", [{"beginner": ""}, {"beginner": first}, {"limit": 0}], ids=str)
+@pytest.mark.parametrize(
+    "given", [{"beginner": ""}, {"beginner": first}, {"max_steps": 0}], ids=str
+)
 def test_a_registry_knows_where_to_begin(given: dict[str, Any]) -> None:
     """The first step is named, and the limit is a number of steps."""
     with pytest.raises(OptionError):

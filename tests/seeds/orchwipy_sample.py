@@ -2,8 +2,7 @@
 
 import logging
 
-from lokki_tf.authoring.routes import Registry as MicroFunctions
-from lokki_tf.runtime.routes import ConditionalReturns, ReturnUpdates
+from lokki_tf import ConditionalReturns, MicroFunctions, ReturnUpdates
 
 log = logging.getLogger("orchwipy_sample")
 

@@ -1,7 +1,6 @@
 """The example of OrchWiPy's README; only the import lines are other ones."""
 
-from lokki_tf.authoring.routes import Registry as MicroFunctions
-from lokki_tf.runtime.routes import ConditionalReturns, ReturnUpdates
+from lokki_tf import ConditionalReturns, MicroFunctions, ReturnUpdates
 
 # Our pipeline starts at function 'start'
 pipe = MicroFunctions(beginner="start")

@@ -7,6 +7,7 @@ asked for, each function's syntax tree is found (:mod:`.sources`), its names are
 CloudFormation into a step's options.
 """
 
+from .properties import options_of
 from .registry import Registry
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "options_of"]
