@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib.util
+import itertools
 import math
+import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import library
@@ -220,6 +225,102 @@ def built(draw: st.DrawFn) -> Flow:
         if draw(st.integers(0, 3)) == 0:
             break
     return flow
+
+
+_LENGTHS = (3, 8_000, 16_300, 16_384, 16_500, 70_000, 199_000, 300_000)
+_HEAD = """from lokki_tf import ConditionalReturns, MicroFunctions, ReturnUpdates
+
+pipe = MicroFunctions("s0", max_steps={limit})
+"""
+_FUNCTION = """
+
+@pipe.fn({options})
+def {name}(*, script, **state):
+    {body}
+    return {returned}
+"""
+_modules = itertools.count()
+_folder = tempfile.TemporaryDirectory()
+
+
+@st.composite
+def routed(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
+    """Steps that lead anywhere, back too, as a script of letters says; and what a run is given.
+
+    Their returns update, remove, clear and keep; values are small, odd, or as long as a state
+    may just be.
+    """
+    names = [f"s{number}" for number in range(draw(st.integers(1, 4)))]
+    text = _HEAD.format(limit=draw(st.sampled_from([3, 6, 25])))
+    for name in names:
+        text += _routed_step(draw, name, [*names, "end"])
+    text += "\n\n@pipe.fn(terminates=True)\ndef end(**state):\n    return ReturnUpdates(None)\n"
+    given = {"script": draw(st.lists(st.sampled_from("abcz"), max_size=8)), "x0": draw(_small)}
+    return _imported(text).pipe, given
+
+
+def _routed_step(draw: st.DrawFn, name: str, names: list[str]) -> str:
+    def updates() -> str:
+        found = ["script=script[1:]"]
+        for variable in draw(st.lists(st.sampled_from(["x0", "x1", "x2"]), unique=True)):
+            length = draw(st.sampled_from(_LENGTHS))
+            value = draw(
+                st.sampled_from(
+                    [
+                        "1",
+                        "None",
+                        "(1, (2,))",
+                        "{1: 2}",
+                        "b'x'",
+                        "[1.5, {'a': None}]",
+                        f"'é' * {length // 6}",
+                        f"'x' * {length}",
+                        f"['y' * {length}]",
+                    ]
+                )
+            )
+            found.append(f"{variable}={value}")
+        return ", ".join(found)
+
+    def way(target: str | None = None) -> str:
+        target = target or draw(st.sampled_from(names))
+        removed = draw(st.sampled_from(["", "", '"*", ', '"x0", ', '"x1", "x2", ']))
+        return f'ReturnUpdates("{target}", {removed}{updates()})'
+
+    terminates = draw(st.booleans())
+    kind = draw(st.sampled_from(["always", "dict", "choice", "choice", "truth"]))
+    if kind == "dict":
+        returned = f'{{"$next": "{draw(st.sampled_from(names))}", "script": script[1:]}}'
+    elif kind == "always":
+        returned = way()
+    else:
+        ways = [way("end"), *(f"{letter}={way()}" for letter in draw(_LETTERS))]
+        if kind == "truth":
+            ways.append(f"true={way()}")
+        returned = f"ConditionalReturns(script[0] if script else '', {', '.join(ways)})"
+    changes = "[one.append(1) for one in state.values() if isinstance(one, list)]"
+    return _FUNCTION.format(
+        name=name,
+        options="terminates=True" if terminates else "",
+        body=draw(st.sampled_from(["pass", changes])),
+        returned=returned,
+    )
+
+
+_LETTERS = st.lists(st.sampled_from("abc"), unique=True)
+_small = st.one_of(st.none(), st.integers(-9, 9), st.text(max_size=5), st.just("x" * 16_400))
+
+
+def _imported(text: str) -> Any:
+    name = f"routed_{next(_modules)}"
+    path = Path(_folder.name, f"{name}.py")
+    path.write_text(text, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def same(left: Any, right: Any) -> bool:

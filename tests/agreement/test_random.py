@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import built, chains, drawn, pipelines, same
+from strategies import built, chains, drawn, pipelines, routed, same
+
+from lokki_tf.errors import LoopError
 
 if TYPE_CHECKING:
     from deployment import Deployment
@@ -49,6 +51,30 @@ def test_maps_agree(drawn: tuple[Pipeline, dict[str, Any]], deployment: Deployme
 def test_tasks_and_their_conditions_agree(pipeline: Pipeline, deployment: Deployment) -> None:
     """Arrows and built flows skip the same tasks, and give the same, here and there."""
     agree(pipeline, {}, deployment)
+
+
+@given(made=routed())
+@settings(
+    max_examples=EXAMPLES // 6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_routes_agree(made: tuple[Any, dict[str, Any]], deployment: Deployment) -> None:
+    """Routed pipelines take the same ways, loops and all, and end alike, here and there."""
+    pipeline, data = made
+    there = deployment.execute(pipeline, data)
+    try:
+        here = pipeline.local_run(data)
+    except LoopError:
+        assert there.error == "TooManySteps"
+        return
+    strict = pipeline.local_run(data, strict=True)
+    assert list(strict.outputs) == list(here.outputs)
+    last, result = list(here.outputs.items())[-1]
+    assert same(strict.result, result)
+    [(name, value)] = deployment.aws.values(there).items()
+    assert last.partition("_")[0] == name
+    assert same(value, result)
 
 
 def agree(pipeline: Pipeline, given: dict[str, Any], deployment: Deployment) -> None:
