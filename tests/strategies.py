@@ -239,6 +239,7 @@ def {name}(*, script, **state):
     {body}
     return {returned}
 """
+_EXPRESSIONS = ("1", "None", "(1, (2,))", "{1: 2}", "b'x'", "[1.5, {'a': None}]")
 _modules = itertools.count()
 _folder = tempfile.TemporaryDirectory()
 
@@ -250,12 +251,15 @@ def routed(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
     Their returns update, remove, clear and keep; values are small, odd, or as long as a state
     may just be.
     """
-    names = [f"s{number}" for number in range(draw(st.integers(1, 4)))]
+    names = [f"s{number}" for number in range(draw(st.integers(2, 4)))]
     text = _HEAD.format(limit=draw(st.sampled_from([3, 6, 25])))
     for name in names:
         text += _routed_step(draw, name, [*names, "end"])
     text += "\n\n@pipe.fn(terminates=True)\ndef end(**state):\n    return ReturnUpdates(None)\n"
-    given = {"script": draw(st.lists(st.sampled_from("abcz"), max_size=8)), "x0": draw(_small)}
+    given = {
+        "script": draw(st.lists(st.sampled_from("abcabcz"), min_size=1, max_size=9)),
+        "x0": draw(_small),
+    }
     return _imported(text).pipe, given
 
 
@@ -264,31 +268,18 @@ def _routed_step(draw: st.DrawFn, name: str, names: list[str]) -> str:
         found = ["script=script[1:]"]
         for variable in draw(st.lists(st.sampled_from(["x0", "x1", "x2"]), unique=True)):
             length = draw(st.sampled_from(_LENGTHS))
-            value = draw(
-                st.sampled_from(
-                    [
-                        "1",
-                        "None",
-                        "(1, (2,))",
-                        "{1: 2}",
-                        "b'x'",
-                        "[1.5, {'a': None}]",
-                        f"'é' * {length // 6}",
-                        f"'x' * {length}",
-                        f"['y' * {length}]",
-                    ]
-                )
-            )
+            long = (f"'é' * {length // 6}", f"'x' * {length}", f"['y' * {length}]")
+            value = draw(st.sampled_from((*_EXPRESSIONS, *long)))
             found.append(f"{variable}={value}")
         return ", ".join(found)
 
     def way(target: str | None = None) -> str:
-        target = target or draw(st.sampled_from(names))
+        target = target or draw(st.sampled_from(names[:-1]))
         removed = draw(st.sampled_from(["", "", '"*", ', '"x0", ', '"x1", "x2", ']))
         return f'ReturnUpdates("{target}", {removed}{updates()})'
 
     terminates = draw(st.booleans())
-    kind = draw(st.sampled_from(["always", "dict", "choice", "choice", "truth"]))
+    kind = draw(st.sampled_from(["always", "dict", "choice", "choice", "choice", "truth"]))
     if kind == "dict":
         returned = f'{{"$next": "{draw(st.sampled_from(names))}", "script": script[1:]}}'
     elif kind == "always":
@@ -307,7 +298,7 @@ def _routed_step(draw: st.DrawFn, name: str, names: list[str]) -> str:
     )
 
 
-_LETTERS = st.lists(st.sampled_from("abc"), unique=True)
+_LETTERS = st.lists(st.sampled_from("abc"), unique=True, min_size=2)
 _small = st.one_of(st.none(), st.integers(-9, 9), st.text(max_size=5), st.just("x" * 16_400))
 
 
