@@ -83,7 +83,9 @@ class LokkiError(Exception):
 
 
 class DefinitionError(LokkiError):
-    """The pipeline, as it is written, is wrong."""
+    """The pipeline, as it is written, is wrong; ``findings`` holds all that was found."""
+
+    findings: tuple[Any, ...] = ()
 
 
 class CycleError(DefinitionError):

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lokki_tf.local import Event, Run
-    from lokki_tf.model import Finding, PackageSet
+    from lokki_tf.model import Finding, FlowParameter, PackageSet
 
 FAILED, WRONG_USE = 1, 2
 _STATE = Path(".lokki", "state.db")
 """Where ``run --resume`` keeps results."""
 
-_HELP = """{name}: {nodes} steps, here and in AWS.
+_HELP = """{name}: {nodes}, here and in AWS.
 
 \b
   python {script} run       runs it here and prints its result
@@ -69,7 +69,7 @@ def main(pipeline: Any, args: Sequence[str] | None = None) -> None:
 
 def command_line(pipeline: Pipeline) -> click.Group:
     """The commands of a pipeline, as a click group."""
-    text = _HELP.format(name=pipeline.name, nodes=len(pipeline.graph.nodes), script=_script())
+    text = _HELP.format(name=pipeline.name, nodes=_size(pipeline), script=_script())
     group = click.Group(help=text, context_settings={"help_option_names": ["-h", "--help"]})
     for command in (_run, _check, _synth, _graph):
         group.add_command(command(pipeline))
@@ -150,8 +150,22 @@ def _run(pipeline: Pipeline) -> click.Command:
         # Whatever the result holds, the pipeline is done: what cannot be printed is escaped.
         click.echo(_shown(result, as_json).encode(errors="backslashreplace"))
 
-    with_parameters(run, pipeline.definition.parameters)
+    with_parameters(run, _parameters(pipeline))
     return run
+
+
+def _size(pipeline: Pipeline) -> str:
+    try:
+        return _count(len(pipeline.definition.graph.nodes or pipeline.definition.steps), "step")
+    except LokkiError:
+        return "steps"  # a command will tell what is wrong
+
+
+def _parameters(pipeline: Pipeline) -> tuple[FlowParameter, ...]:
+    try:
+        return pipeline.definition.parameters
+    except LokkiError:
+        return ()
 
 
 def _draw(pipeline: Pipeline, file: Path | None, ran: Run | None) -> None:
@@ -274,7 +288,7 @@ def _reports(
     if is_configured():
         return nullcontext()  # local_run writes the log by itself
     return listener_for(
-        pipeline.graph,
+        pipeline.graph if pipeline.graph.nodes else None,
         level=level,
         progress_interval=settings.progress_interval,
         live=live,

@@ -4,7 +4,7 @@ Every authoring style builds a :class:`Definition`; every back-end reads nothing
 """
 
 from .bindings import Binding, Group, Item, Literal, Output, Parameter, leaves, outputs_in
-from .findings import Finding, Severity, raise_errors
+from .findings import Finding, Severity, findings_of, raise_errors
 from .graph import (
     REQUIRED,
     Condition,
@@ -52,6 +52,7 @@ __all__ = [
     "StepOptions",
     "Test",
     "Transition",
+    "findings_of",
     "generations",
     "leaves",
     "outputs_in",

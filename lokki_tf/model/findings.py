@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
-from lokki_tf.errors import DefinitionError, Place
+from lokki_tf.errors import DefinitionError, LokkiError, Place
 
 Severity = OneOf["error", "warning"]
 
@@ -35,7 +35,25 @@ class Finding:
 
     def as_error(self) -> DefinitionError:
         """The exception that says the same."""
-        return self.error(self.message, place=self.place, remedy=self.remedy)
+        made = self.error(self.message, place=self.place, remedy=self.remedy)
+        made.findings = (self,)
+        return made
+
+    @classmethod
+    def of(cls, error: LokkiError, rule: str = "definition") -> Finding:
+        """The finding that says the same as an error.
+
+        Args:
+            error: What ended the making or the planning of a pipeline.
+            rule: The rule's id.
+        """
+        kind = type(error) if isinstance(error, DefinitionError) else DefinitionError
+        return cls(rule, error.message, error.place, error.remedy, error=kind)
+
+
+def findings_of(error: LokkiError) -> list[Finding]:
+    """What an error says: all the findings that it was raised for, or itself as one."""
+    return list(getattr(error, "findings", ())) or [Finding.of(error)]
 
 
 def raise_errors(findings: list[Finding]) -> None:
@@ -52,4 +70,6 @@ def raise_errors(findings: list[Finding]) -> None:
         raise errors[0].as_error()
     if errors:
         listed = "\n".join(f"{number}. {error}" for number, error in enumerate(errors, 1))
-        raise DefinitionError(f"{len(errors)} errors in the pipeline:\n{listed}")
+        error = DefinitionError(f"{len(errors)} errors in the pipeline:\n{listed}")
+        error.findings = tuple(errors)
+        raise error

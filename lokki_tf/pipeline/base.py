@@ -13,7 +13,7 @@ from lokki_tf.authoring.options import texts_by_name
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError, DefinitionError, LokkiError, OptionError
-from lokki_tf.model import Definition, Finding, Graph, raise_errors
+from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +47,8 @@ class Pipeline:
 
     max_workers: int | None = None
     """How many steps run at once here, unless a run says otherwise."""
+    _made: Definition
+    _sound: Definition | None = None
     _last: tuple[Definition, Mapping[str, Outcome]] | None = None
 
     def __init__(
@@ -60,20 +62,30 @@ class Pipeline:
     ) -> None:
         graph = build_graph(steps if steps is not None else ())
         place = calling_place()
-        self._definition = Definition(
-            name, graph, schedule, *described(description, tags, place), place
-        )
-        raise_errors(self.early_findings())
+        self._made = Definition(name, graph, schedule, *described(description, tags, place), place)
+        _ = self.definition  # what is wrong is told where it is written
 
     @property
     def definition(self) -> Definition:
-        """What it is, as frozen data."""
-        return self._definition
+        """What it is, as frozen data.
+
+        Raises:
+            DefinitionError: If something is wrong; it tells of all that is.
+        """
+        made = self._written()
+        if self._sound is not made:
+            self._refuse_faults()
+            self._sound = made
+        return made
+
+    def _written(self) -> Definition:
+        """What was written, whatever the rules say of it."""
+        return self._made
 
     @property
     def name(self) -> str:
         """The pipeline's name."""
-        return self.definition.name
+        return self._written().name
 
     @property
     def schedule(self) -> str | None:
@@ -85,9 +97,14 @@ class Pipeline:
         """Its nodes, as data."""
         return self.definition.graph
 
+    def _refuse_faults(self) -> None:
+        """Raises what is wrong; then all of it, so that nobody mends one thing after another."""
+        if any(one.severity == "error" for one in self.early_findings()):
+            raise_errors(self.check())
+
     def early_findings(self) -> list[Finding]:
         """What the pipeline alone shows, without its code being cut."""
-        return check_definition(self.definition)
+        return check_definition(self._written())
 
     def local_run(
         self,
@@ -218,12 +235,16 @@ class Pipeline:
         from lokki_tf.drawing import Findings
         from lokki_tf.packaging import main_module, package_steps
 
+        try:
+            definition = self._written()
+        except DefinitionError as error:
+            return Findings(findings_of(error))
         findings = Findings(self.early_findings())
         with _noted(findings):
-            for package in package_steps(self.definition, template_file).values():
+            for package in package_steps(definition, template_file).values():
                 findings += package.findings
         with _noted(findings):
-            machine = compile_machine(self.definition, main_module())
+            machine = compile_machine(definition, main_module())
             findings += check_machine(machine.definition)
             _ = machine.text
         return findings
@@ -331,8 +352,7 @@ def _noted(findings: list[Finding]) -> Iterator[None]:
     try:
         yield
     except LokkiError as error:
-        kind = type(error) if isinstance(error, DefinitionError) else DefinitionError
-        findings.append(Finding("plan", error.message, error.place, error.remedy, error=kind))
+        findings.append(Finding.of(error, "plan"))
 
 
 def _refuse_parallel(executor: Any, max_workers: Any) -> None:

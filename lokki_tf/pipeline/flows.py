@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring import build_flow, build_graph
 from lokki_tf.authoring.places import calling_place, place_of
-from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Definition, Graph, raise_errors, signature
+from lokki_tf.model import Definition, Graph, signature
 
 from .base import Pipeline, described
 
@@ -61,9 +60,7 @@ class FlowPipeline(Pipeline):
         self._given = dict(given or {})
         self._built: tuple[tuple[int, ...], Definition] | None = None
 
-    @property
-    def definition(self) -> Definition:
-        """What it is, as frozen data; built anew where a step it names has been replaced."""
+    def _written(self) -> Definition:
         # A notebook's cell that runs again puts a new step under the old name.
         names = self._function.__globals__
         seen = tuple(id(names.get(name)) for name in self._function.__code__.co_names)
@@ -73,7 +70,6 @@ class FlowPipeline(Pipeline):
             made = Definition(
                 graph=graph, place=place_of(self._function), parameters=parameters, **self._options
             )
-            raise_errors(check_definition(made))
             self._built = (seen, made)
         return self._built[1]
 

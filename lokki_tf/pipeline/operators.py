@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.authoring import Task, build_graph
 from lokki_tf.authoring.operators import arrows, built_calls, drawn_calls, tasks_in
 from lokki_tf.authoring.places import calling_frame, calling_place
-from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Definition, raise_errors
+from lokki_tf.model import Definition
 
 from .base import Pipeline, described
 
@@ -58,15 +57,11 @@ class _OfTasks(Pipeline):
     def _calls(self, drawing: Any) -> list[Call]:
         raise NotImplementedError  # as above
 
-    @property
-    def definition(self) -> Definition:
-        """What it is, as frozen data."""
+    def _written(self) -> Definition:
         drawing = self._drawing()
         if self._built is None or self._built[0] != drawing:
             graph = build_graph(self._calls(drawing))
-            made = Definition(graph=graph, **self._options)
-            raise_errors(check_definition(made))
-            self._built = (drawing, made)
+            self._built = drawing, Definition(graph=graph, **self._options)
         return self._built[1]
 
     @property

@@ -39,7 +39,16 @@ class Functions(Registry):
 
     @property
     def definition(self) -> Definition:
-        """What it is, as frozen data; read anew where a function was registered since."""
+        """What it is, as frozen data.
+
+        Raises:
+            DefinitionError: If a function's returns cannot be read. What is wrong on some way
+                only may be right on the one that a run takes: ``check`` tells of it.
+        """
+        return self._written()
+
+    def _written(self) -> Definition:
+        # Read anew where a function was registered since.
         registered = dict(self._registered)
         if self._read is None or self._read[0] != registered:
             routes = self.routes
@@ -156,6 +165,11 @@ class MicroFunctions(Functions, Pipeline):
         made = cls(functions.beginner, **given)
         made._registered = dict(functions._registered)
         return made
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return str(self._options["name"])
 
     def changed(
         self, change: Callable[[Step], Step], max_steps: int | None = None
