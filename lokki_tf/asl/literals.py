@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from lokki_tf.runtime.envelope import Envelope
 
 INLINE_BYTES = 4_096  # what is longer would make the definition hard to read, and it has a limit
-STORE_VARIABLE = "store"  # of the template: s3://bucket/prefix
+# Of the template: s3://bucket/prefix, and its parts.
+STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE = "store", "bucket", "prefix"
 
 
 @dataclass(slots=True)

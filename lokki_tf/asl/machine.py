@@ -18,10 +18,11 @@ from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
 from .capacities import capacities, item_of, title
-from .literals import STORE_VARIABLE
-from .maps import BUCKET_VARIABLE, PREFIX_VARIABLE, map_state
+from .jobs import asides, job_task, refuse_inline
+from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
+from .maps import map_state
 from .payloads import Payloads, has_stored_literal, references_in, with_paths
-from .references import path, shared
+from .references import answer, path, shared
 from .retries import retriers
 from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
@@ -124,6 +125,7 @@ class _Compiler:
         items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
         names = [*self.nodes, *(one.name for one in maps), *items]
         self.limits = inline_limits(capacities(root, self.payloads), names)
+        self._feed_jobs(maps)
         self.layouts = self._layouts(maps)
         return Machine(
             {**comment, **self._states(root)},
@@ -134,6 +136,16 @@ class _Compiler:
             tuple(self.labels),
             tuple(self.outer_labels),
         )
+
+    def _feed_jobs(self, maps: list[Map]) -> None:
+        """What a job takes is handed over as references: a request to Batch is short."""
+        inline = {one.name: one for one in maps if one.options.mode == "inline"}
+        for name in self.payloads.jobs:
+            for reference in references_in(self.payloads.of_tasks[name]):
+                if reference.name in inline:
+                    raise refuse_inline(inline[reference.name], name)
+                key = item_of(reference.name) if reference.is_item else reference.name
+                self.limits[key] = 0
 
     def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
         """How the results of nodes are laid out for the maps that run over them."""
@@ -177,9 +189,32 @@ class _Compiler:
             last = index == len(titles) - 1
             state = self._state(part, scope)
             state |= self._kept(part, scope)
-            state |= self._output(part, scope) if last else {"ResultPath": None}
+            answering = last and self._is_answered_inline(part, scope)
+            state |= self._output(part, scope) if last and not answering else {"ResultPath": None}
             states[name] = {**state, **({"End": True} if last else {"Next": titles[index + 1]})}
+            if answering:
+                states |= self._answering(name, states[name], part, scope)
+            if part in self.payloads.jobs:
+                added, catch = asides(name, str(part), scope, self.names)
+                states[name]["Catch"] = catch
+                states |= added
         return {"StartAt": titles[0], "States": states}
+
+    def _is_answered_inline(self, part: str | Fork | Loop, scope: Scope) -> bool:
+        """Whether a job ends the body of a map within the execution."""
+        one = scope.of
+        return bool(one and one.options.mode == "inline" and {*scope.exports} & self.payloads.jobs)
+
+    def _answering(
+        self, name: str, state: dict[str, Any], part: str | Fork | Loop, scope: Scope
+    ) -> dict[str, Any]:
+        """A state that hands on where a job's answer is: a job's own result cannot say."""
+        following = unique(f"Answer of {name}", self.names, quotas.STATE_NAME_LENGTH)
+        self.names.add(following)
+        del state["End"]
+        state["Next"] = following
+        answers = {key: answer(node, scope) for node, key in scope.exports.items()}
+        return {following: {"Type": "Pass", "Parameters": answers, "End": True}}
 
     def _state_name(self, part: str | Fork | Loop) -> str:
         if isinstance(part, Loop):
@@ -200,7 +235,8 @@ class _Compiler:
 
     def _task(self, node: Node, scope: Scope) -> dict[str, Any]:
         payload = self.payloads.of_tasks[node.name]
-        sent = with_paths(payload, lambda reference: path(reference, scope))
+        jobs = self.payloads.jobs
+        sent = with_paths(payload, lambda reference: path(reference, scope, jobs))
         around = scope.map
         if around is None:
             sent = {"run.$": "$$.Execution.Name", **sent}
@@ -213,15 +249,17 @@ class _Compiler:
             sent["flow"] = self._flow()
         if node.name in self.layouts:
             sent["items"] = self.layouts[node.name]
-        sent |= self._inline(node, scope)
         description = node.step.options.description or _first_line(node.step.function.__doc__)
+        state = {"Type": "Task", **({"Comment": description} if description else {})}
+        placeholder = self.functions[node.step]
+        if node.step.is_job:
+            return {**state, **job_task(self.source.name, node, placeholder, sent)}
         return {
-            "Type": "Task",
-            **({"Comment": description} if description else {}),
+            **state,
             "Resource": Template("arn:${partition}:states:::lambda:invoke"),
             "Parameters": {
-                "FunctionName": Template(f"${{{self.functions[node.step]}}}"),
-                "Payload": sent,
+                "FunctionName": Template(f"${{{placeholder}}}"),
+                "Payload": {**sent, **self._inline(node, scope)},
             },
             "Retry": retriers(node.retry),
         }
@@ -265,6 +303,7 @@ class _Compiler:
         if not scope.exports:
             return {"ResultPath": None, "OutputPath": None}
         own = _results(part)
+        own |= {n: answer(n, scope, after=True) for n in scope.exports if n in self.payloads.jobs}
         selected: dict[str, Any] = {}
         for name, key in scope.exports.items():
             selected |= _entry(key, own.get(name) or f"${scope.variables[name]}")

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.model import Output
 
 from .capacities import BATCH_BYTES
+from .jobs import refuse_inline
+from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE
 from .payloads import with_paths
-from .references import path, shared
+from .references import located, path, shared
 from .text import Template
 
 if TYPE_CHECKING:
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
     from .payloads import Payloads
     from .scopes import Scope
-
-BUCKET_VARIABLE, PREFIX_VARIABLE = "bucket", "prefix"  # of the template
 
 
 def map_state(
@@ -33,9 +33,13 @@ def map_state(
         body: The states of its body, with where they start.
     """
     assert isinstance(one.items, Output)
-    source = f"${scope.variable(one.items.node)}.items"
+    producer = one.items.node
+    of_job = producer in payloads.jobs
+    source = "" if of_job else f"${scope.variable(producer)}.items"
     state: dict[str, Any] = {"Type": "Map"}
     if label is None:
+        if of_job:
+            raise refuse_inline(one, producer)
         state["ItemsPath"] = f"{source}.Array"
         mode: dict[str, Any] = {"Mode": "INLINE"}
     else:
@@ -43,7 +47,9 @@ def map_state(
         state["ItemReader"] = {
             "Resource": Template("arn:${partition}:states:::s3:getObject"),
             "ReaderConfig": {"InputType": "JSON"},
-            "Parameters": {"Bucket.$": f"{source}.Bucket", "Key.$": f"{source}.Key"},
+            "Parameters": _items_of_job(producer, scope)
+            if of_job
+            else {"Bucket.$": f"{source}.Bucket", "Key.$": f"{source}.Key"},
         }
         mode = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     state |= _item_selector(one, scope, payloads, source)
@@ -58,6 +64,11 @@ def map_state(
             },
         }
     return state
+
+
+def _items_of_job(producer: str, scope: Scope) -> dict[str, Any]:
+    key = located(f"${{{PREFIX_VARIABLE}}}", producer, scope, "/items.json")
+    return {"Bucket": Template(f"${{{BUCKET_VARIABLE}}}"), "Key.$": key}
 
 
 def _limits(one: Map) -> dict[str, Any]:
@@ -95,7 +106,9 @@ def _item_selector(one: Map, scope: Scope, payloads: Payloads, source: str) -> d
         common["given.$"] = given
     captured = {reference.key: reference for reference in payloads.captured[one.name]}
     if captured:
-        common["arguments"] = with_paths(captured, lambda reference: path(reference, scope))
+        common["arguments"] = with_paths(
+            captured, lambda reference: path(reference, scope, payloads.jobs)
+        )
     if one.options.mode == "inline":
         common["room.$"] = f"{source}.Room"
     if one.options.batch_size > 1:

@@ -64,6 +64,7 @@ class Payloads:
         captured: From each map to what its body takes from outside, in order.
         given: Nodes that are handed flow parameters, and the maps around them.
         home: From each node to the map in whose body it stands, ``None`` outside of all.
+        jobs: Nodes that run as jobs of Batch.
     """
 
     definition: Definition
@@ -73,6 +74,7 @@ class Payloads:
     captured: dict[str, dict[Reference, None]] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
     home: dict[str, str | None] = field(default_factory=dict)
+    jobs: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._graph(self.definition.graph, ())
@@ -84,6 +86,8 @@ class Payloads:
                 self._graph(node.body, (*around, node))
             else:
                 self.home[node.name] = around[-1].name if around else None
+                if node.step.is_job:
+                    self.jobs.add(node.name)
                 self.of_tasks[node.name] = self._payload(node, around)
 
     def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:

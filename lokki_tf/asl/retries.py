@@ -31,11 +31,12 @@ def retriers(retry: RetryConfig) -> list[dict[str, Any]]:
     Args:
         retry: The step's configuration.
     """
-    own = _own(retry)
+    own = own_retrier(retry)
     return [TRANSIENT, own] if own else [TRANSIENT]
 
 
-def _own(retry: RetryConfig) -> dict[str, Any] | None:
+def own_retrier(retry: RetryConfig) -> dict[str, Any] | None:
+    """The retrier that a step asks for, if it asks for one."""
     if retry.retries == 0:
         return None
     first, longest = _whole(retry.delay), retry.max_delay

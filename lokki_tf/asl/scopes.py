@@ -124,14 +124,19 @@ def scopes(graph: Graph) -> Scope:
                 consumers[name].add(node.name)
     keys = _keys(graphs)
     root = _nested(graph, None, None)
+    # What a job leaves stands in the bucket, where everybody finds it: no branch hands it on.
+    jobs = {node.name for node in graph.walk() if node.step.is_job}
     for scope in root.walk():
+        handed_on = keys if scope.outer is None or scope.of else keys.keys() - jobs
         scope.exports = {
             name: _export_key(scope, name, key)
             for name, key in keys.items()
-            if name in scope.inside and (name in terminals or consumers[name] - scope.inside)
+            if name in scope.inside
+            and name in handed_on
+            and (name in terminals or consumers[name] - scope.inside)
         }
     for scope in root.walk():
-        _place_variables(scope, consumers, keys)
+        _place_variables(scope, consumers, keys, jobs)
     return root
 
 
@@ -200,7 +205,9 @@ def handed_out(part: str | Fork | Loop) -> tuple[frozenset[str], tuple[str, ...]
     return frozenset((name,)), (name,)
 
 
-def _place_variables(scope: Scope, consumers: dict[str, set[str]], keys: dict[str, str]) -> None:
+def _place_variables(
+    scope: Scope, consumers: dict[str, set[str]], keys: dict[str, str], jobs: set[str]
+) -> None:
     taken = set(_RESERVED)
     around = scope.outer
     while around is not None:
@@ -210,6 +217,8 @@ def _place_variables(scope: Scope, consumers: dict[str, set[str]], keys: dict[st
         own, handed = handed_out(part)
         last = part is scope.parts[-1]
         for name in handed:
+            if name in jobs:
+                continue
             used_here = consumers[name] & (scope.inside - own)
             if used_here or (name in scope.exports and not last):
                 scope.variables[name] = unique(keys[name], taken, VARIABLE_NAME_LENGTH)

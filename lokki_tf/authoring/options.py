@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 _LISTS = ("layers", "requirements", "policies")
 _MAPPINGS = ("env_variables", "tags")
+_CHOICES = {
+    "job_type": ("lambda", "batch"),
+    "package": ("zip", "image"),
+    "platform": ("fargate", "fargate_spot", "ec2"),
+}
 
 
 def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
@@ -57,6 +62,8 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
         values["retry"] = {"retries": count}
     if "retry" in values:
         values["retry"] = retry_config(values["retry"], place)
+    for name, allowed in _CHOICES.items():
+        values |= _choice(name, allowed, values, place)
     if isinstance(values.get("requirements"), str | PathLike):
         values["requirements"] = requirements_in(values["requirements"], place)
     if "include" in values:
@@ -71,6 +78,22 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
     if "policies" in values:
         values["policies"] = tuple(text for text in values["policies"] if text.strip())
     return StepOptions(**values, given=frozenset(values))
+
+
+def _choice(
+    name: str, allowed: tuple[str, ...], values: Mapping[str, Any], place: Place
+) -> dict[str, str]:
+    """One of a few words, in any case."""
+    if name not in values:
+        return {}
+    value = values[name].lower() if isinstance(values[name], str) else values[name]
+    if value not in allowed:
+        raise OptionError(
+            f"{name}={values[name]!r} is none of {', '.join(allowed)}",
+            place=place,
+            remedy=f'write {name}="{allowed[0]}", for example',
+        )
+    return {name: value}
 
 
 def retry_config(given: Any, place: Place) -> RetryConfig:

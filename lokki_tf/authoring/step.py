@@ -206,6 +206,13 @@ def step(
     env_variables: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
     expected_seconds: float | None = None,
+    job_type: str | None = None,
+    package: str | None = None,
+    vcpu: float | None = None,
+    memory_mb: int | None = None,
+    gpu: int | None = None,
+    platform: str | None = None,
+    job_queue: str | None = None,
     when: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
 def step(

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import lambda_limits, names, policies, requirements, retry, runtimes, schedule, tags, ways
+from . import (
+    batch,
+    lambda_limits,
+    names,
+    policies,
+    requirements,
+    retry,
+    runtimes,
+    schedule,
+    tags,
+    ways,
+)
 from .machine import check_machine
 
 if TYPE_CHECKING:
@@ -21,6 +32,7 @@ RULES: tuple[Rule, ...] = (
     names.check,
     runtimes.check,
     lambda_limits.check,
+    batch.check,
     policies.check,
     requirements.check,
     retry.check,

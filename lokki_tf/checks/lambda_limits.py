@@ -37,6 +37,8 @@ _RESERVED = re.compile(
 def check(definition: Definition) -> Iterator[Finding]:
     """Each step's memory, time, storage, layers and environment."""
     for step in definition.steps:
+        if step.is_job:
+            continue
         yield from _ranges(step)
         yield from _layers(step)
         yield from _environment(step)

@@ -90,7 +90,7 @@ class BatchConfig:
         vcpu: Virtual processors; Fargate takes 0.25 and 0.5 as well.
         memory_mb: Megabytes.
         timeout_seconds: Longest duration of a job, in seconds.
-        platform: ``FARGATE`` or ``EC2``.
+        platform: ``FARGATE``, ``FARGATE_SPOT`` or ``EC2``.
     """
 
     job_queue: str | None = None
@@ -98,7 +98,7 @@ class BatchConfig:
     vcpu: float = 1
     memory_mb: int = 2048
     timeout_seconds: int = 3600
-    platform: OneOf["FARGATE", "EC2"] = "FARGATE"
+    platform: OneOf["FARGATE", "FARGATE_SPOT", "EC2"] = "FARGATE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,13 @@ class StepOptions:
         tags: Tags on the step's resources.
         expected_seconds: How long a call usually takes, for the layout of the graph.
         retry: How failures are retried.
+        job_type: ``lambda``, or ``batch`` for a job of AWS Batch.
+        package: ``zip`` or ``image``, of a Lambda function; the settings' unless given.
+        vcpu: Virtual processors of a job; Fargate takes 0.25 and 0.5 as well.
+        memory_mb: Megabytes of a job.
+        gpu: Graphics processors of a job, on ``ec2`` alone.
+        platform: ``fargate``, ``fargate_spot`` or ``ec2``, where a job runs.
+        job_queue: Name or ARN of a queue that there is already.
         given: Names of the options that the step's author wrote.
     """
 
@@ -113,6 +120,13 @@ class StepOptions:
     tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     expected_seconds: float | None = None
     retry: RetryConfig = NO_RETRY
+    job_type: str = "lambda"
+    package: str = "zip"
+    vcpu: float = 1
+    memory_mb: int = 2048
+    gpu: int = 0
+    platform: str = "fargate"
+    job_queue: str | None = None
     given: frozenset[str] = frozenset()
 
 
@@ -133,3 +147,13 @@ class Step:
     options: StepOptions
     place: Place
     when: Callable[..., Any] | None = None
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it runs as a job of AWS Batch."""
+        return self.options.job_type == "batch"
+
+    @property
+    def in_image(self) -> bool:
+        """Whether its code stands in the pipeline's container image."""
+        return self.is_job or self.options.package == "image"

@@ -5,6 +5,7 @@ An envelope is a JSON object with one key that tells how to read it:
 - ``{"value": …}``: the value itself, JSON that survives the way exactly;
 - ``{"ref": "s3://…"}``: an object in the pipeline's bucket, gzipped JSON or pickle;
 - ``{"pickle": "…"}``: a pickle in base64, for literals that stand in the state machine;
+- ``{"at": "s3://…"}``: the envelope that a job of Batch has left in the bucket;
 - ``{"make": "list", "items": {"0": envelope, …}}``: a list, tuple, (frozen) set or dict.
 
 Beside it, ``"skipped": true`` tells that the step's condition was false; it reads as ``None``.

@@ -156,7 +156,7 @@ def _shared(event: dict[str, Any]) -> Shared:
     if "flow" in event:
         refuse_strangers(given, event["flow"])
     known = [filled(one, given) for one in (*envelopes, *event.get("kwargs", {}).values())]
-    if not any(holds(one, ("map", "gathered", "ref")) for one in known):
+    if not any(holds(one, ("map", "gathered", "ref", "at")) for one in known):
         return known, {}
     from . import maps, store
 

@@ -96,13 +96,15 @@ def expanded(
     read: Callable[[str], bytes],
     read_all: Callable[[Iterable[str]], dict[str, bytes]],
 ) -> Envelope:
-    """The envelope with results of maps as lists of envelopes.
+    """The envelope with results of maps as lists of envelopes, and of jobs as they are.
 
     Args:
         envelope: Any.
         read: Gives the bytes of a URI.
         read_all: Gives the bytes of several.
     """
+    if "at" in envelope:
+        return expanded(json.loads(read(envelope["at"])), read, read_all)
     if "map" in envelope:
         return _as_list(_results(envelope["map"], read, read_all), read, read_all)
     if "gathered" in envelope:
@@ -119,7 +121,10 @@ def _as_list(
     read: Callable[[str], bytes],
     read_all: Callable[[Iterable[str]], dict[str, bytes]],
 ) -> Envelope:
-    items = {str(index): expanded(one, read, read_all) for index, one in enumerate(results)}
+    # Answers of jobs side by side: one after another they would take long.
+    answers = read_all(one["at"] for one in results if "at" in one)
+    known = [json.loads(answers[one["at"]]) if "at" in one else one for one in results]
+    items = {str(index): expanded(one, read, read_all) for index, one in enumerate(known)}
     return {"make": "list", "items": items}
 
 

@@ -22,6 +22,15 @@ _STEP_OPTIONS = {
     "memory": "memory_size",
     "runtime": "python_runtime",
     "architecture": "architecture",
+    "package_type": "package",
+}
+# Of ``[batch]``.
+_JOB_OPTIONS = {
+    "timeout_seconds": "timeout_seconds",
+    "vcpu": "vcpu",
+    "memory_mb": "memory_mb",
+    "platform": "platform",
+    "job_queue": "job_queue",
 }
 
 
@@ -46,11 +55,6 @@ def with_settings(definition: Definition, config: Config) -> Definition:
 
 
 def _refuse_unmade(config: Config) -> None:
-    if config.lambda_.package_type == "image":
-        raise ConfigError(
-            'package_type = "image" in [lambda]: container images cannot be made yet',
-            remedy='write package_type = "zip"',
-        )
     if config.aws.kms_key:
         raise ConfigError(
             "kms_key in [aws]: a key of yours cannot be used yet",
@@ -60,11 +64,15 @@ def _refuse_unmade(config: Config) -> None:
 
 def _with_defaults(step: Step, config: Config) -> Step:
     settings, options = config.lambda_, step.options
+    own = (config.batch, _JOB_OPTIONS) if step.is_job else (settings, _STEP_OPTIONS)
     changed: dict[str, Any] = {
-        option: getattr(settings, name)
-        for name, option in _STEP_OPTIONS.items()
+        option: getattr(own[0], name)
+        for name, option in own[1].items()
         if option not in options.given
     }
+    if step.is_job:
+        platform = changed.get("platform", options.platform)
+        changed |= {"python_runtime": settings.runtime, "platform": platform.lower()}
     variables = MappingProxyType({**settings.env, **options.env_variables})
     return replace(step, options=replace(options, **changed, env_variables=variables))
 

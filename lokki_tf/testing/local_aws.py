@@ -199,9 +199,12 @@ class LocalAws:
             return {uri: read(uri) for uri in uris}
 
         modules = {main_module(): "__main__"}
+        whole = {
+            name: expanded(envelope, read, read_all) for name, envelope in execution.output.items()
+        }
         return {
-            name: unpack(expanded(envelope, read, read_all), read, modules)
-            for name, envelope in execution.output.items()
+            name: unpack(envelope, read, modules)
+            for name, envelope in whole.items()
             if "skipped" not in envelope
         }
 

@@ -1,0 +1,122 @@
+"""Steps that run as jobs of AWS Batch, and options that only these, or only Lambda, have.
+
+Source: AWS Batch User Guide, "Job definition parameters": Fargate's pairs of processors and
+memory, timeouts of at least 60 seconds, graphics processors on EC2 alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import OptionError
+from lokki_tf.model import Finding, Map
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.model import Definition, Graph, Step
+
+SHORTEST_TIMEOUT = 60
+_OF_JOBS = ("vcpu", "memory_mb", "gpu", "platform", "job_queue")
+_OF_LAMBDA = ("memory_size", "ephemeral_storage", "layers", "package")
+_INSTEAD = {
+    "memory_size": "memory_mb= says how much memory a job has",
+    "ephemeral_storage": "leave it out: a job has 20 GB",
+    "layers": "requirements= are installed into the image",
+    "package": "leave it out: a job always runs in an image",
+}
+# Megabytes from, to and by, for each number of processors.
+_FARGATE = {
+    0.25: (512, 2_048, 512),
+    0.5: (1_024, 4_096, 1_024),
+    1: (2_048, 8_192, 1_024),
+    2: (4_096, 16_384, 1_024),
+    4: (8_192, 30_720, 1_024),
+    8: (16_384, 61_440, 4_096),
+    16: (32_768, 122_880, 8_192),
+}
+
+
+def check(definition: Definition) -> Iterator[Finding]:
+    """Each step's kind of work and what that takes, as far as its author has written it."""
+    for step in definition.steps:
+        if step.is_job:
+            yield from _job(step)
+            if {"vcpu", "memory_mb"} <= step.options.given:
+                yield from _size(step)
+        else:
+            for name in _OF_JOBS:
+                if name in step.options.given:
+                    message = f"step {step.name!r} has {name}=, which only a job of Batch has"
+                    yield _finding(step, message, 'write job_type="batch" as well')
+    yield from _batches(definition.graph)
+
+
+def _job(step: Step) -> Iterator[Finding]:
+    options = step.options
+    for name in _OF_LAMBDA:
+        if name in options.given:
+            message = f"step {step.name!r} is a job of Batch and has {name}=, which Lambda takes"
+            yield _finding(step, message, _INSTEAD[name])
+    if "timeout_seconds" in options.given and options.timeout_seconds < SHORTEST_TIMEOUT:
+        message = (
+            f"step {step.name!r} has timeout_seconds={options.timeout_seconds!r}, and Batch "
+            f"takes at least {SHORTEST_TIMEOUT}"
+        )
+        yield _finding(step, message, f"write timeout_seconds={SHORTEST_TIMEOUT}")
+    if options.gpu and options.platform != "ec2":
+        message = f"step {step.name!r} has gpu={options.gpu!r}, and Fargate has none"
+        yield _finding(step, message, 'write platform="ec2"')
+    if not isinstance(options.gpu, int) or options.gpu < 0:
+        yield _finding(step, f"step {step.name!r} has gpu={options.gpu!r}", "write a whole number")
+
+
+def check_sizes(definition: Definition) -> Iterator[Finding]:
+    """Processors and memory of jobs, once the settings have filled in what no step says."""
+    for step in definition.steps:
+        if step.is_job:
+            yield from _size(step)
+
+
+def _size(step: Step) -> Iterator[Finding]:
+    """Processors and memory, of which Fargate takes only some pairs."""
+    vcpu, memory = step.options.vcpu, step.options.memory_mb
+    numbers = all(
+        isinstance(one, int | float) and not isinstance(one, bool) for one in (vcpu, memory)
+    )
+    if not numbers or vcpu <= 0 or memory <= 0 or memory != int(memory):
+        message = f"step {step.name!r} has vcpu={vcpu!r} and memory_mb={memory!r}"
+        yield _finding(step, message, "write numbers above 0, memory in whole megabytes")
+    elif step.options.platform == "ec2":
+        if vcpu != int(vcpu):
+            message = f"step {step.name!r} has vcpu={vcpu!r}, and EC2 takes whole ones"
+            yield _finding(step, message, "write a whole number, or a platform of Fargate")
+    elif vcpu not in _FARGATE:
+        message = f"step {step.name!r} has vcpu={vcpu!r}, which Fargate does not have"
+        yield _finding(step, message, f"write one of {', '.join(map(str, _FARGATE))}")
+    else:
+        first, last, by = _FARGATE[vcpu]
+        if memory not in range(first, last + 1, by):
+            message = (
+                f"step {step.name!r} has memory_mb={memory!r} with vcpu={vcpu!r}, and Fargate "
+                f"takes {first:,} to {last:,} in steps of {by:,} there"
+            )
+            nearest = min(range(first, last + 1, by), key=lambda size: abs(size - memory))
+            yield _finding(step, message, f"write memory_mb={nearest}, or another vcpu=")
+
+
+def _batches(graph: Graph) -> Iterator[Finding]:
+    """Maps whose items come in batches: a job takes one item."""
+    for one in graph.nodes:
+        if not isinstance(one, Map):
+            continue
+        yield from _batches(one.body)
+        jobs = [node for node in one.body.nodes if not isinstance(node, Map) and node.step.is_job]
+        if one.options.batch_size > 1 and jobs:
+            message = f"batch_size={one.options.batch_size} with step {jobs[0].step.name!r}"
+            message += ", a job of Batch, which takes one item"
+            yield Finding("batch", message, one.place, "leave batch_size out", error=OptionError)
+
+
+def _finding(step: Step, message: str, remedy: str) -> Finding:
+    return Finding("batch", message, step.place, remedy, error=OptionError)
