@@ -77,8 +77,8 @@ class Lane:
 
     @property
     def number(self) -> float:
-        """Its number in the level: after that of the box."""
-        return self.box.number + 0.5
+        """That of the next box, so that what stands below or above this one comes before."""
+        return self.box.number + 1
 
 
 class Link(NamedTuple):
