@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model.names import identifier, shortened
-from lokki_tf.runtime.jobs import EVENT, INLINE
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE
 from .references import located
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 # AWS Batch User Guide, "Service quotas": a SubmitJob request has at most 30 KiB.
 EVENT_BYTES = 24_000
 JOB_NAME_LENGTH = 128
+EVENT = "LOKKI_EVENT"  # the variable, as lokki_tf.runtime.jobs reads it
+INLINE = 1_000_000  # bytes of a result that stands in the answer itself
 _NO_WORD = "Batch.JobFailed"
 # Errors of the Batch service itself and of the way there, which pass.
 _TRANSIENT = {

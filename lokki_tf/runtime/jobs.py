@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 EVENT = "LOKKI_EVENT"
-INLINE = 1_000_000  # bytes of a result that stands in the answer itself
 DIED = {
     "errorType": "Batch.JobDied",
     "errorMessage": "the job ended without a word: it was killed, had no memory left, or took "

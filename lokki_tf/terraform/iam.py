@@ -84,9 +84,51 @@ def read_objects(arns: Sequence[str]) -> Statement:
     return _allow("Read", ["s3:GetObject"], arns)
 
 
+def read_answers(arns: Sequence[str]) -> Statement:
+    """A state machine reads what jobs leave: errors, and where a routed step leads."""
+    return _allow("Answers", ["s3:GetObject"], arns)
+
+
 def write_objects(arns: Sequence[str]) -> Statement:
     """A step stores a result that is too large to travel inline."""
     return _allow("Write", ["s3:PutObject"], arns)
+
+
+def pull_images(repository_arn: str | None) -> list[Statement]:
+    """Containers are started from the pipeline's image; a token has no resource to name.
+
+    Args:
+        repository_arn: Of the repository in ECR; ``None`` if the image is elsewhere.
+    """
+    if repository_arn is None:
+        return []
+    actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage"]
+    return [
+        _allow("Pull", [*actions, "ecr:GetDownloadUrlForLayer"], [repository_arn]),
+        _allow("PullToken", ["ecr:GetAuthorizationToken"], ["*"]),
+    ]
+
+
+def run_jobs(
+    definitions: Sequence[str], queues: Sequence[str], jobs: str, rule: str
+) -> list[Statement]:
+    """A state machine submits jobs, and waits for them by a rule of Step Functions' own.
+
+    Args:
+        definitions: ARNs of job definitions without their revisions.
+        queues: ARNs of the queues.
+        jobs: ARN of all jobs; AWS gives them names that nobody knows before.
+        rule: ARN of the rule.
+    """
+    revisions = [f"{arn}:*" for arn in definitions]
+    return [
+        _allow("SubmitJobs", ["batch:SubmitJob", "batch:TagResource"], [*revisions, *queues, jobs]),
+        _allow("StopJobs", ["batch:TerminateJob"], [jobs]),
+        _allow("FollowJobs", ["batch:DescribeJobs"], ["*"]),
+        _allow(
+            "HearOfJobs", ["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule]
+        ),
+    ]
 
 
 def invoke(function_arns: Sequence[str]) -> Statement:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.asl import compile_machine
 from lokki_tf.model import package_sets, shortened
+from lokki_tf.model.names import identifier
 from lokki_tf.packaging import main_module, package_steps
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lokki_tf.packaging import Package
 
 FUNCTION_NAME_LENGTH = 64
+JOB_NAME_LENGTH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +44,52 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """A job of AWS Batch.
+
+    Args:
+        step: What it runs.
+        name: Its definition's name.
+        package: Its code.
+        placeholder: The name under which the machine's template wants its ARN.
+        reads: Whether it may have to read objects of the bucket.
+    """
+
+    step: Step
+    name: str
+    package: Package
+    placeholder: str
+    reads: bool
+
+    @property
+    def folder(self) -> str:
+        """The folder of its code in the pipeline's image, and so the container's command."""
+        return folder_of(self.step)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A pipeline as it will stand in AWS.
 
     Args:
         definition: The pipeline.
         machine: Its state machine.
-        functions: One a step.
+        functions: One a step that runs in Lambda.
         findings: What was found while cutting the code.
+        jobs: One a step that runs in Batch.
     """
 
     definition: Definition
     machine: Machine
     functions: tuple[Function, ...]
     findings: tuple[Finding, ...]
+    jobs: tuple[Job, ...] = ()
+
+    @property
+    def in_image(self) -> Mapping[Step, Package]:
+        """The steps whose code stands in the pipeline's image."""
+        parts = (*self.functions, *self.jobs)
+        return {one.step: one.package for one in parts if one.step.in_image}
 
     @property
     def objects(self) -> Mapping[str, bytes]:
@@ -90,7 +124,9 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
     machine = compile_machine(definition, main_module())
     packages = package_steps(definition, template_file)
     declared = {
-        step: one for one, steps in package_sets(definition.steps).items() for step in steps
+        step: one
+        for one, steps in package_sets(s for s in definition.steps if not s.in_image).items()
+        for step in steps
     }
     functions = tuple(
         Function(
@@ -102,14 +138,36 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
             declared.get(step),
         )
         for step in definition.steps
+        if not step.is_job
+    )
+    jobs = tuple(
+        Job(
+            step,
+            job_name(definition.name, step.name),
+            packages[step],
+            machine.functions[step],
+            step in machine.readers,
+        )
+        for step in definition.steps
+        if step.is_job
     )
     findings = tuple(finding for one in packages.values() for finding in one.findings)
-    return Plan(definition, machine, functions, findings)
+    return Plan(definition, machine, functions, findings, jobs)
 
 
 def function_name(pipeline: str, step: str) -> str:
     """A function's name: the pipeline's and the step's, shortened where it is too long."""
     return shortened(f"{pipeline}-{step}", FUNCTION_NAME_LENGTH)
+
+
+def job_name(pipeline: str, step: str) -> str:
+    """A job definition's name, of the characters that Batch takes."""
+    return shortened(f"{pipeline}-{identifier(step)}", JOB_NAME_LENGTH)
+
+
+def folder_of(step: Step) -> str:
+    """The folder of a step's code in the pipeline's image."""
+    return identifier(step.name)
 
 
 def layer_name(pipeline: str, packages: PackageSet) -> str:

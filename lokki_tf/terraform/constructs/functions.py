@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
@@ -11,6 +11,7 @@ from cdktf_cdktf_provider_aws.s3_object import S3Object
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
+from lokki_tf.terraform.plan import folder_of
 
 _VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
 
@@ -29,15 +30,6 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
     """
     step, options = function.step, function.step.options
     tags = pipeline.tags({"lokki:step": step.name, **options.tags})
-    code = S3Object(
-        pipeline,
-        pipeline.resource_id(f"{step.name}_code"),
-        bucket=pipeline.bucket.id,
-        key=pipeline.key(f"code/{step.name}.zip"),
-        source=pipeline.file(f"lambdas/{step.name}/code.zip"),
-        source_hash=function.package.sha256_base64,
-        tags=tags,
-    )
     logs = pipeline.log_group(f"{step.name}_logs", f"/aws/lambda/{function.name}", tags)
     role = pipeline.role(f"{step.name}_role", iam.trust("lambda.amazonaws.com"), tags, of="-")
     statements = [
@@ -69,22 +61,45 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
         function_name=function.name,
         description=escaped(_description(function)) or None,
         role=role.arn,
-        s3_bucket=code.bucket,
-        s3_key=code.key,
-        source_code_hash=function.package.sha256_base64,
-        handler="lambda_function.lambda_handler",
-        runtime=options.python_runtime,
+        **_code(pipeline, function, tags),
         architectures=[options.architecture],
         memory_size=options.memory_size,
         timeout=options.timeout_seconds,
         ephemeral_storage={"size": options.ephemeral_storage},
-        layers=_layers_of(pipeline, function) or None,
         environment={"variables": environment} if environment else None,
         tracing_config={"mode": "Active"},
         vpc_config=pipeline.network.config if pipeline.network else None,
         tags=tags,
         depends_on=[logs, *attached],
     )
+
+
+def _code(pipeline: PipelineConstruct, function: Function, tags: dict[str, str]) -> dict[str, Any]:
+    """Where the code comes from: a zip in the bucket, or the pipeline's image."""
+    step = function.step
+    if step.in_image:
+        return {
+            "package_type": "Image",
+            "image_uri": pipeline.image,
+            "image_config": {"command": [folder_of(step)]},
+        }
+    code = S3Object(
+        pipeline,
+        pipeline.resource_id(f"{step.name}_code"),
+        bucket=pipeline.bucket.id,
+        key=pipeline.key(f"code/{step.name}.zip"),
+        source=pipeline.file(f"lambdas/{step.name}/code.zip"),
+        source_hash=function.package.sha256_base64,
+        tags=tags,
+    )
+    return {
+        "s3_bucket": code.bucket,
+        "s3_key": code.key,
+        "source_code_hash": function.package.sha256_base64,
+        "handler": "lambda_function.lambda_handler",
+        "runtime": step.options.python_runtime,
+        "layers": _layers_of(pipeline, function) or None,
+    }
 
 
 def _layers_of(pipeline: PipelineConstruct, function: Function) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
 
+from lokki_tf.asl import queue_placeholder
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.files import MACHINE
 
@@ -37,6 +38,7 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
             [
                 iam.invoke(arns),
                 *_map_statements(pipeline),
+                *_job_statements(pipeline),
                 iam.LOG_DELIVERY,
                 iam.TRACING,
                 iam.SAMPLING,
@@ -51,6 +53,9 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
     }
     for function in pipeline.plan.functions:
         values[function.placeholder] = pipeline.functions[function.step.name].arn
+    for job in pipeline.plan.jobs:
+        values[job.placeholder] = pipeline.jobs.definitions[job.step.name].arn
+        values[queue_placeholder(job.placeholder)] = pipeline.jobs.queues[job.step.name]
     return SfnStateMachine(
         pipeline,
         pipeline.resource_id("state_machine"),
@@ -85,6 +90,23 @@ def _map_statements(pipeline: PipelineConstruct) -> list[iam.Statement]:
             machine.outer_labels,
         ),
         iam.exchange_objects([pipeline.objects("runs/*")]),
+    ]
+
+
+def _job_statements(pipeline: PipelineConstruct) -> list[iam.Statement]:
+    """What jobs of Batch need; their answers stand in the bucket."""
+    if not pipeline.plan.jobs:
+        return []
+    place = f"{pipeline.region}:{pipeline.account}"
+    rule = "rule/StepFunctionsGetEventsForBatchJobsRule"
+    return [
+        *iam.run_jobs(
+            [one.arn_prefix for one in pipeline.jobs.definitions.values()],
+            list(dict.fromkeys(pipeline.jobs.queues.values())),
+            f"arn:{pipeline.partition}:batch:{place}:job/*",
+            f"arn:{pipeline.partition}:events:{place}:{rule}",
+        ),
+        iam.read_answers([pipeline.objects("runs/*")]),
     ]
 
 

@@ -1,0 +1,280 @@
+"""Jobs of AWS Batch: where they run, and a definition a step."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cdktf_cdktf_provider_aws.batch_compute_environment import (
+    BatchComputeEnvironment,
+    BatchComputeEnvironmentComputeResources,
+)
+from cdktf_cdktf_provider_aws.batch_job_definition import (
+    BatchJobDefinition,
+    BatchJobDefinitionTimeout,
+)
+from cdktf_cdktf_provider_aws.batch_job_queue import (
+    BatchJobQueue,
+    BatchJobQueueComputeEnvironmentOrder,
+)
+from cdktf_cdktf_provider_aws.data_aws_batch_job_queue import DataAwsBatchJobQueue
+from cdktf_cdktf_provider_aws.data_aws_subnets import DataAwsSubnets, DataAwsSubnetsFilter
+from cdktf_cdktf_provider_aws.data_aws_vpc import DataAwsVpc
+from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup, SecurityGroupEgress
+
+from lokki_tf.asl.text import escaped
+from lokki_tf.terraform import iam
+
+if TYPE_CHECKING:
+    from cdktf_cdktf_provider_aws.iam_role import IamRole
+
+    from lokki_tf.terraform.plan import Job
+
+    from .construct import PipelineConstruct
+
+MOST_VCPUS = 256  # that all jobs of a platform have together
+_KINDS = {"fargate": "FARGATE", "fargate_spot": "FARGATE_SPOT", "ec2": "EC2"}
+_ARCHITECTURES = {"x86_64": "X86_64", "arm64": "ARM64"}
+
+
+class Jobs:
+    """The jobs of a pipeline: queues, and definitions by step name.
+
+    Args:
+        pipeline: Where they stand.
+    """
+
+    def __init__(self, pipeline: PipelineConstruct) -> None:
+        self.definitions: dict[str, BatchJobDefinition] = {}
+        self.queues: dict[str, str] = {}
+        self.own_queues: list[str] = []
+        self._pipeline = pipeline
+        self._by_platform: dict[str, str] = {}
+        self._network: dict[str, Any] | None = None
+        self._execution: tuple[IamRole, IamRolePolicy] | None = None
+        for job in pipeline.plan.jobs:
+            self.queues[job.step.name] = self._queue(job)
+            self.definitions[job.step.name] = self._definition(job)
+
+    def _queue(self, job: Job) -> str:
+        """The ARN of the queue that a job goes to."""
+        given, platform = job.step.options.job_queue, job.step.options.platform
+        if given and given.startswith("arn:"):
+            return escaped(given)
+        key = given or platform
+        if key not in self._by_platform:
+            self._by_platform[key] = self._given(given) if given else self._own(platform)
+        return self._by_platform[key]
+
+    def _given(self, name: str) -> str:
+        found = DataAwsBatchJobQueue(
+            self._pipeline, self._pipeline.resource_id(f"queue_{name}"), name=escaped(name)
+        )
+        return str(found.arn)
+
+    def _own(self, platform: str) -> str:
+        """A queue, and the compute environment behind it."""
+        pipeline, network = self._pipeline, self._subnets()
+        more: dict[str, Any] = {}
+        if platform == "ec2":
+            more = {
+                "instance_role": self._instances(),
+                "instance_type": ["optimal"],
+                "min_vcpus": 0,
+                "allocation_strategy": "BEST_FIT_PROGRESSIVE",
+            }
+            if any(job.step.options.gpu for job in pipeline.plan.jobs):
+                more["instance_type"] = ["g4dn", "g5"]
+        environment = BatchComputeEnvironment(
+            pipeline,
+            pipeline.resource_id(f"compute_{platform}"),
+            compute_environment_name_prefix=f"{pipeline.plan.definition.name}-{platform}-",
+            type="MANAGED",
+            compute_resources=BatchComputeEnvironmentComputeResources(
+                type=_KINDS[platform],
+                max_vcpus=MOST_VCPUS,
+                subnets=network["subnets"],
+                security_group_ids=[network["group"]],
+                **more,
+            ),
+            tags=pipeline.tags(),
+            # Another one is made before the queue lets go of the first.
+            lifecycle={"create_before_destroy": True},
+        )
+        queue = BatchJobQueue(
+            pipeline,
+            pipeline.resource_id(f"queue_{platform}"),
+            name=f"{pipeline.plan.definition.name}-{platform}",
+            state="ENABLED",
+            priority=1,
+            compute_environment_order=[
+                BatchJobQueueComputeEnvironmentOrder(compute_environment=environment.arn, order=1)
+            ],
+            tags=pipeline.tags(),
+        )
+        return str(queue.arn)
+
+    def _subnets(self) -> dict[str, Any]:
+        """Subnets, the VPC's that is given or the default one's, and a group: out, never in."""
+        if self._network is not None:
+            return self._network
+        pipeline = self._pipeline
+        if pipeline.network:
+            config = pipeline.network.config
+            self._network = {
+                "subnets": config["subnet_ids"],
+                "group": config["security_group_ids"][0],
+                "public": "DISABLED",
+            }
+            return self._network
+        vpc = DataAwsVpc(pipeline, pipeline.resource_id("default_vpc"), default=True)
+        subnets = DataAwsSubnets(
+            pipeline,
+            pipeline.resource_id("default_subnets"),
+            filter=[DataAwsSubnetsFilter(name="vpc-id", values=[vpc.id])],
+        )
+        group = SecurityGroup(
+            pipeline,
+            pipeline.resource_id("jobs_security_group"),
+            description="Batch jobs of a pipeline: out, never in",
+            vpc_id=vpc.id,
+            egress=[
+                SecurityGroupEgress(
+                    description="what the steps connect to, the registry and the bucket",
+                    from_port=0,
+                    to_port=0,
+                    protocol="-1",
+                    cidr_blocks=["0.0.0.0/0"],
+                )
+            ],
+            tags=pipeline.tags(),
+        )
+        # The default VPC's subnets are public: without an address of its own, a job reaches
+        # neither the registry nor the bucket.
+        self._network = {"subnets": subnets.ids, "group": group.id, "public": "ENABLED"}
+        return self._network
+
+    def _instances(self) -> str:
+        """The profile of EC2 instances, on which ECS's agent runs."""
+        pipeline = self._pipeline
+        role = pipeline.role("instances", iam.trust("ec2.amazonaws.com"), pipeline.tags())
+        IamRolePolicyAttachment(
+            pipeline,
+            pipeline.resource_id("instances_policy"),
+            role=role.name,
+            policy_arn=f"arn:{pipeline.partition}:iam::aws:policy/service-role/"
+            "AmazonEC2ContainerServiceforEC2Role",
+        )
+        profile = IamInstanceProfile(
+            pipeline,
+            pipeline.resource_id("instance_profile"),
+            name=role.name,
+            role=role.name,
+            tags=pipeline.tags(),
+        )
+        return str(profile.arn)
+
+    def _definition(self, job: Job) -> BatchJobDefinition:
+        pipeline, step, options = self._pipeline, job.step, job.step.options
+        tags = pipeline.tags({"lokki:step": step.name, **options.tags})
+        logs = pipeline.log_group(f"{step.name}_logs", f"/aws/batch/{job.name}", tags)
+        role = self._role(job, tags)
+        execution = self._executes()
+        self._may_log(job, logs.arn, execution)
+        sizes = [
+            {"type": "VCPU", "value": f"{options.vcpu:g}"},
+            {"type": "MEMORY", "value": str(options.memory_mb)},
+        ]
+        if options.gpu:
+            sizes.append({"type": "GPU", "value": str(options.gpu)})
+        properties: dict[str, Any] = {
+            "image": pipeline.image,
+            "command": [job.folder],
+            "jobRoleArn": role.arn,
+            "executionRoleArn": execution.arn,
+            "resourceRequirements": sizes,
+            "environment": [
+                {"name": name, "value": escaped(text)}
+                for name, text in sorted(options.env_variables.items())
+            ],
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {
+                    "awslogs-group": logs.name,
+                    "awslogs-region": pipeline.region,
+                    "awslogs-stream-prefix": job.folder,
+                },
+            },
+        }
+        if options.platform != "ec2":
+            network = self._subnets()
+            properties |= {
+                "networkConfiguration": {"assignPublicIp": network["public"]},
+                "fargatePlatformConfiguration": {"platformVersion": "LATEST"},
+                "runtimePlatform": {
+                    "operatingSystemFamily": "LINUX",
+                    "cpuArchitecture": _ARCHITECTURES[options.architecture],
+                },
+            }
+        return BatchJobDefinition(
+            pipeline,
+            pipeline.resource_id(f"{step.name}_job"),
+            name=job.name,
+            type="container",
+            platform_capabilities=["EC2" if options.platform == "ec2" else "FARGATE"],
+            container_properties=json.dumps(properties, sort_keys=True),
+            propagate_tags=True,
+            timeout=BatchJobDefinitionTimeout(attempt_duration_seconds=options.timeout_seconds),
+            tags=tags,
+        )
+
+    def _role(self, job: Job, tags: dict[str, str]) -> IamRole:
+        """What the step itself may do."""
+        pipeline, step = self._pipeline, job.step
+        source = {"StringEquals": {"aws:SourceAccount": pipeline.account}}
+        trusted = iam.trust("ecs-tasks.amazonaws.com", source)
+        role = pipeline.role(f"{step.name}_role", trusted, tags, of="-")
+        runs, literals = pipeline.objects("runs/*"), pipeline.objects("literals/*")
+        statements = [iam.write_objects([runs])]
+        if job.reads:
+            statements.append(iam.read_objects([runs, literals]))
+        policies = [iam.document(statements), *map(escaped, step.options.policies)]
+        for number, policy in enumerate(policies):
+            IamRolePolicy(
+                pipeline,
+                pipeline.resource_id(f"{step.name}_policy"),
+                name="lokki" if number == 0 else f"own-{number}",
+                role=role.id,
+                policy=policy,
+            )
+        pipeline.roles[step.name] = role
+        return role
+
+    def _executes(self) -> IamRole:
+        """The role of those who start containers: they pull the image."""
+        if self._execution is None:
+            pipeline = self._pipeline
+            source = {"StringEquals": {"aws:SourceAccount": pipeline.account}}
+            trusted = iam.trust("ecs-tasks.amazonaws.com", source)
+            role = pipeline.role("jobs", trusted, pipeline.tags())
+            policy = IamRolePolicy(
+                pipeline,
+                pipeline.resource_id("jobs_policy"),
+                name="lokki",
+                role=role.id,
+                policy=iam.document(iam.pull_images(pipeline.image_repository_arn)),
+            )
+            self._execution = role, policy
+        return self._execution[0]
+
+    def _may_log(self, job: Job, group: str, role: IamRole) -> None:
+        IamRolePolicy(
+            self._pipeline,
+            self._pipeline.resource_id(f"{job.step.name}_logs_policy"),
+            name=f"logs-{job.folder}",
+            role=role.id,
+            policy=iam.document([iam.write_logs(group)]),
+        )
