@@ -1,10 +1,13 @@
 """From a function to its zip: the function's source, what it uses, and nothing else.
 
 :func:`cut` takes the function out of its module, :func:`package` makes the zip of it;
-:class:`LayerBuilder` makes layers of the packages that steps declare.
+:class:`LayerBuilder` makes layers of the packages that steps declare, and
+:func:`image_context` what a container image of a whole pipeline is built from.
 """
 
 from .cut import Cut, cut, cut_classes
+from .image_names import image_repository, image_tag, repository_name
+from .images import ImageContext, image_context, image_files, image_json
 from .layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .package import HANDLER_FILE, HANDLER_NAME, Package, package
 from .pieces import Import
@@ -17,6 +20,7 @@ __all__ = [
     "HANDLER_NAME",
     "LOCK_FILE",
     "Cut",
+    "ImageContext",
     "Import",
     "Layer",
     "LayerBuilder",
@@ -27,11 +31,17 @@ __all__ = [
     "cut",
     "cut_classes",
     "default_template",
+    "image_context",
+    "image_files",
+    "image_json",
+    "image_repository",
+    "image_tag",
     "layer_path",
     "main_module",
     "package",
     "package_steps",
     "read_template",
+    "repository_name",
     "sha256_base64",
     "zip_files",
 ]

@@ -90,17 +90,42 @@ class LayerBuilder:
         )
         return Layer(packages, lock, zip_file, about.content, about.sizes)
 
+    def lock(self, packages: PackageSet, step: Step, file: str, who: str = "") -> str:
+        """Exact versions of a set, for those who install it elsewhere.
+
+        Args:
+            packages: The set.
+            step: A step that declares it, for errors.
+            file: Where an earlier lock may stand in the stack's folder; one of another set
+                is passed over.
+            who: Who declares it, for errors, where that is not the step alone.
+
+        Raises:
+            OptionError: If there are no such packages for Lambda.
+            MissingToolError: If there is no uv, or it cannot reach the registry.
+            OutputError: If the cache cannot be written.
+        """
+        return _Work(self, packages, step, file, who).lock()
+
 
 class _Work:
     """The building of one layer."""
 
-    def __init__(self, builder: LayerBuilder, packages: PackageSet, step: Step) -> None:
+    def __init__(
+        self,
+        builder: LayerBuilder,
+        packages: PackageSet,
+        step: Step,
+        file: str = "",
+        who: str = "",
+    ) -> None:
         self.builder, self.packages, self.step = builder, packages, step
+        self.file, self.who = file or layer_path(packages, LOCK_FILE), who
         self.cache = LayerCache(builder.cache)
 
     @cached_property
     def uv(self) -> Uv:
-        uv = Uv(self.builder.uv or find_uv(), self.packages, self.step)
+        uv = Uv(self.builder.uv or find_uv(), self.packages, self.step, self.who)
         if self.builder.on_packages is not None:
             self.builder.on_packages(self.packages)
         return uv
@@ -119,8 +144,11 @@ class _Work:
     def _lock_of_stack(self) -> str | None:
         if self.builder.locks is None:
             return None
-        file = self.builder.locks / layer_path(self.packages, LOCK_FILE)
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        file = self.builder.locks / self.file
+        text = file.read_text(encoding="utf-8") if file.is_file() else None
+        # A layer's folder is its set's own; an image's lock has one place for whatever set.
+        own = self.file == layer_path(self.packages, LOCK_FILE)
+        return text if own or (text or "").startswith(_head(self.packages)) else None
 
     def make(self, lock: str, folder: Path, to: Path) -> About:
         """Installs a lock's packages into an empty folder and writes their zip."""

@@ -24,7 +24,8 @@ from .walk import names_of
 
 FUNCTION = "{{PUT_FUNCTION_HERE}}"
 NAME = "{{PUT_FUNCTION_NAME_HERE}}"
-_DEFAULT = "lambda_template/handler.py"
+_FOLDER = "lambda_template"
+_DEFAULT = f"{_FOLDER}/handler.py"
 _FUNCTION = re.compile(r"""(?m)^([ \t]*)(["'])\{\{PUT_FUNCTION_HERE\}\}\2[ \t]*(#.*)?$""")
 _NAME = re.compile(r"""(["'])\{\{PUT_FUNCTION_NAME_HERE\}\}\1""")
 _ON_ITS_OWN = f'write "{FUNCTION}", with its quotes, on a line of its own at the left margin'
@@ -68,18 +69,27 @@ def default_template() -> Template:
     Raises:
         TemplateError: If it is not there.
     """
-    package = files("lokki_tf")
+    return Template(shipped("handler.py"), _DEFAULT)
+
+
+def shipped(name: str) -> str:
+    """The text of a template that comes with lokki_tf.
+
+    Args:
+        name: Its file's.
+
+    Raises:
+        TemplateError: If it is not there.
+    """
+    package, path = files("lokki_tf"), f"{_FOLDER}/{name}"
     # In a wheel the template lies in the package, in a checkout beside it.
-    places: list[Traversable] = [package / _DEFAULT]
+    places: list[Traversable] = [package / path]
     if isinstance(package, Path):
-        places.append(package.parent / _DEFAULT)
+        places.append(package.parent / path)
     for place in places:
         if place.is_file():
-            return Template(place.read_text(encoding="utf-8"), _DEFAULT)
-    raise TemplateError(
-        f"the template {_DEFAULT} is not there",
-        remedy="install lokki-tf again",
-    )
+            return place.read_text(encoding="utf-8")
+    raise TemplateError(f"the template {path} is not there", remedy="install lokki-tf again")
 
 
 def fill(template: Template, cut: Cut) -> tuple[str, list[Finding]]:

@@ -96,11 +96,13 @@ class Uv:
         packages: The set.
         step: A step that declares it: errors name it, and uv's settings are those that hold
             in its folder.
+        who: Who declares it, for errors, where that is not the step alone.
     """
 
     executable: str
     packages: PackageSet
     step: Step
+    who: str = ""
 
     def resolve(self) -> str:
         """Exact versions of all that the set needs, with hashes, as lines of requirements.
@@ -155,10 +157,8 @@ class Uv:
 
     def _error(self, text: str) -> LokkiError:
         wanted = _listed(self.packages.asked)
-        message = (
-            f"step {self.step.name!r} requires {wanted} for {self.packages.target}, and uv says: "
-            f"{_decisive(text)}"
-        )
+        who = self.who or f"step {self.step.name!r} requires"
+        message = f"{who} {wanted} for {self.packages.target}, and uv says: {_decisive(text)}"
         kind, remedy = next(
             (kind, remedy) for pattern, kind, remedy in _REMEDIES if re.search(pattern, text)
         )

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 
 from lokki_tf.testing.functions.runner import Function, Runner
+from lokki_tf.testing.images.launcher import Launcher
 from lokki_tf.testing.machines.services import Callbacks, Invocation, ServiceError, Settings
 from lokki_tf.testing.settings import ServerSettings, client_environment, new_client
 
@@ -19,7 +20,7 @@ def _nothing_deployed(*request: object) -> Invocation:
 
 
 class Account:
-    """What runs in the account: functions and machines.
+    """What runs in the account: functions, images and machines.
 
     Args:
         endpoint: the server's URL.
@@ -30,6 +31,7 @@ class Account:
         self.endpoint = endpoint
         self.settings = settings
         self.environment = client_environment(endpoint, settings.region)
+        self.launcher = Launcher(containers=settings.containers)
         self.runner = Runner(self.environment, write_log, settings.workers)
         self.callbacks = Callbacks()
         self.invoke: Invoke = _nothing_deployed
@@ -53,8 +55,9 @@ class Account:
         )
 
     def close(self) -> None:
-        """End all worker processes."""
+        """End all worker processes and containers."""
         self.runner.close()
+        self.launcher.close()
 
 
 class Region:

@@ -1,11 +1,13 @@
-"""What ``LocalAws`` asks of its server beyond AWS: run an execution to its end, reset."""
+"""What ``LocalAws`` asks of its server beyond AWS: run an execution, know an image, reset."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.testing.images.registry import ImageFolder
 from lokki_tf.testing.settings import ACCOUNT_ID
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Control:
             return self._moto(environ, start_response)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         request = json.loads(environ["wsgi.input"].read(length) or b"{}")
-        actions = {"execute": self._execute, "reset": self._reset}
+        actions = {"execute": self._execute, "image": self._image, "reset": self._reset}
         try:
             status, answer = "200 OK", actions[path.removeprefix(PREFIX)](request)
         except Exception as error:
@@ -61,6 +63,11 @@ class Control:
         run = backend.start_execution(arn, request.get("name"), request["input"])
         run.done.wait(request["timeout"])
         return {**describe(run), "history": run.history.events}
+
+    def _image(self, request: dict[str, Any]) -> dict[str, Any]:
+        folder = ImageFolder(request["uri"], Path(request["app"]), request["entry"])
+        self._account.launcher.registry.add(folder)
+        return {}
 
     def _reset(self, request: dict[str, Any]) -> dict[str, Any]:
         from moto.core.base_backend import BackendDict

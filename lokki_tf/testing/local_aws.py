@@ -12,6 +12,7 @@ from typing import Any
 
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
 from lokki_tf.testing.execution import Execution
+from lokki_tf.testing.images.registry import ImageFolder, folders_in
 from lokki_tf.testing.server_process import ServerProcess
 from lokki_tf.testing.settings import ACCOUNT_ID, ServerSettings, client_environment, new_client
 from lokki_tf.testing.terraform import SLOW, Terraform
@@ -38,7 +39,9 @@ class LocalAws:
         region: the region that clients and Terraform use.
         retry_delay_scale: what the waits before retries are multiplied by; 0 lets tests not wait.
         wait_scale: what the waits of ``Wait`` states are multiplied by.
-        workers: how many Lambda processes there are at a time.
+        workers: how many Lambda processes there are at a time, and how many jobs of Batch.
+        containers: whether images run in containers where a Docker API answers; else, and where
+            none does, they run as processes from the folders that they are made of.
         skip: types of resources that ``deploy`` leaves out; by default the lifecycle rules of
             buckets, for which Terraform's provider waits 55 seconds, whoever answers.
     """
@@ -50,10 +53,11 @@ class LocalAws:
         retry_delay_scale: float = 1.0,
         wait_scale: float = 1.0,
         workers: int = 64,
+        containers: bool = True,
         skip: Collection[str] = SLOW,
     ) -> None:
         self.region = region
-        self._settings = ServerSettings(region, retry_delay_scale, wait_scale, workers)
+        self._settings = ServerSettings(region, retry_delay_scale, wait_scale, workers, containers)
         self._skip = skip
         self._server: ServerProcess | None = None
         self._clients: dict[str, Any] = {}
@@ -102,7 +106,8 @@ class LocalAws:
     ) -> dict[str, Any]:
         """Run ``terraform init`` and ``terraform apply`` in a folder.
 
-        State and plugins stay outside the folder, which is left as it was.
+        State and plugins stay outside the folder, which is left as it was. The images that its
+        ``image.json`` tells of are registered.
 
         Args:
             folder: where the configuration is.
@@ -112,10 +117,31 @@ class LocalAws:
             Its outputs, as plain values.
 
         Raises:
+            LocalAwsError: if its ``image.json`` describes no image.
             TerraformFailed: with Terraform's own words.
             MissingToolError: if Terraform is not installed.
         """
+        for image in folders_in(Path(folder)):
+            self.register_image(image.uri, image.app, image.entry)
         return self._terraform(folder).apply(variables)
+
+    def register_image(self, uri: str, folder: str | Path, entry: str = "entry.py") -> None:
+        """Let a container image stand for the folder that it is made of.
+
+        Jobs and functions of that image then run as processes, where no Docker API has the image:
+        ``python folder/entry command…``, with the Python that runs the tests.
+
+        Args:
+            uri: ``repository:tag``; the registry before it makes no difference.
+            folder: what the image has in its working directory.
+            entry: the Python file in it that the image starts.
+
+        Raises:
+            LocalAwsError: if there is no such file.
+        """
+        image = ImageFolder(uri, Path(folder).resolve(), entry)
+        request = {"uri": image.uri, "app": str(image.app), "entry": image.entry}
+        self._running.ask("image", request)
 
     def plan_is_empty(self, folder: str | Path, variables: Mapping[str, Any] | None = None) -> bool:
         """Return whether a plan of a deployed folder would change nothing.

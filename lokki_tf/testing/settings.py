@@ -20,13 +20,15 @@ class ServerSettings:
         region: the region that clients use.
         retry_delay_scale: what the waits before retries are multiplied by.
         wait_scale: what the waits of ``Wait`` states are multiplied by.
-        workers: how many Lambda processes there are at a time.
+        workers: how many Lambda processes there are at a time, and how many jobs of Batch.
+        containers: whether images run in containers where a Docker API answers.
     """
 
     region: str = "us-east-1"
     retry_delay_scale: float = 1.0
     wait_scale: float = 1.0
     workers: int = 64
+    containers: bool = True
 
 
 def client_environment(endpoint: str, region: str) -> dict[str, str]:
@@ -67,6 +69,7 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> ServerSettings
         retry_delay_scale=float(environment.get("LOCAL_AWS_RETRY_DELAY_SCALE", "1")),
         wait_scale=float(environment.get("LOCAL_AWS_WAIT_SCALE", "1")),
         workers=int(environment.get("LOCAL_AWS_WORKERS", "64")),
+        containers=environment.get("LOCAL_AWS_CONTAINERS", "yes") == "yes",
     )
 
 
@@ -77,4 +80,5 @@ def settings_to(settings: ServerSettings) -> dict[str, str]:
         "LOCAL_AWS_RETRY_DELAY_SCALE": str(settings.retry_delay_scale),
         "LOCAL_AWS_WAIT_SCALE": str(settings.wait_scale),
         "LOCAL_AWS_WORKERS": str(settings.workers),
+        "LOCAL_AWS_CONTAINERS": "yes" if settings.containers else "no",
     }

@@ -283,50 +283,6 @@ def test_express(local_aws: LocalAws, task: Task) -> None:
     assert (found["status"], json.loads(found["output"])) == ("SUCCEEDED", {"a": 1})
 
 
-def test_batch(local_aws: LocalAws) -> None:
-    """A Batch job is submitted in ASL's spelling; one that fails is States.TaskFailed."""
-    batch, iam = local_aws.client("batch"), local_aws.client("iam")
-    role = iam.create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    resources = {"type": "FARGATE", "maxvCpus": 1, "subnets": [], "securityGroupIds": []}
-    subnet = local_aws.client("ec2").describe_subnets()["Subnets"][0]
-    group = local_aws.client("ec2").describe_security_groups()["SecurityGroups"][0]
-    resources |= {"subnets": [subnet["SubnetId"]], "securityGroupIds": [group["GroupId"]]}
-    environment = batch.create_compute_environment(
-        computeEnvironmentName="compute",
-        type="MANAGED",
-        computeResources=resources,
-        serviceRole=role,
-    )["computeEnvironmentArn"]
-    order = [{"order": 1, "computeEnvironment": environment}]
-    batch.create_job_queue(
-        jobQueueName="queue", state="ENABLED", priority=1, computeEnvironmentOrder=order
-    )
-    container = {"image": "localhost:1/none", "vcpus": 1, "memory": 512, "command": ["true"]}
-    batch.register_job_definition(
-        jobDefinitionName="definition", type="container", containerProperties=container
-    )
-    overrides = {"Environment": [{"Name": "GIVEN", "Value.$": "$.value"}]}
-    state = {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::batch:submitJob.sync",
-        "Parameters": {
-            "JobName": "job",
-            "JobQueue": "queue",
-            "JobDefinition": "definition",
-            "ContainerOverrides": overrides,
-        },
-        "End": True,
-    }
-    local_aws.create_state_machine("batch", machine(A=state))
-    found = local_aws.execute("batch", {"value": "v"})
-    assert found.error == "States.TaskFailed"
-    job = json.loads(str(found.cause))
-    assert (job["JobName"], job["Status"]) == ("job", "FAILED")
-    variables = {item["Name"]: item["Value"] for item in job["Container"]["Environment"]}
-    assert variables == {"GIVEN": "v", "AWS_BATCH_JOB_ID": job["JobId"]}
-    assert len(job["Container"]["Environment"]) == 2
-
-
 def test_names_are_unique(local_aws: LocalAws) -> None:
     """A machine cannot be created under the name of another one; the same again is fine."""
     states = local_aws.client("stepfunctions")

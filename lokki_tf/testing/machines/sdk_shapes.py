@@ -59,7 +59,8 @@ def to_request(value: Json, shape: Any, field: str) -> Any:
         return {}
     if shape.type_name == "structure" and isinstance(value, dict):
         names = {member.lower(): member for member in shape.members}
-        unknown = [key for key in value if key.lower() not in names]
+        # ASL begins every field with a capital; further capitals may differ from boto3's.
+        unknown = [key for key in value if key.lower() not in names or not key[:1].isupper()]
         if unknown:
             raise StateFailure(RUNTIME, f"The field '{unknown[0]}' is not supported by {field}")
         return {
@@ -81,7 +82,7 @@ def from_answer(value: Any, shape: Any) -> Json:
     if shape is not None and shape.type_name == "structure" and isinstance(value, Mapping):
         return {
             key[0].upper() + key[1:]: from_answer(item, shape.members.get(key))
-            for key, item in value.items()
+            for key, item in sorted(value.items())
         }
     if isinstance(value, Mapping):
         inner = getattr(shape, "value", None)

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
-from lokki_tf.testing.machines.frame import StateRun
+from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
+from lokki_tf.testing.machines.frame import Permit, StateRun
 from lokki_tf.testing.machines.resources import Integration
 from lokki_tf.testing.machines.sdk_shapes import call
 from lokki_tf.testing.machines.values import Json, dump, load
 
-_POLL_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5)
+_POLL_SECONDS = (0.01, 0.02, 0.03, 0.05)
+_STARTED = {"Name": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
 _CLIENTS = {"states": "stepfunctions", "sfn": "stepfunctions", "eventbridge": "events"}
 
 
-def call_service(run: StateRun, integration: Integration, arguments: Json) -> Json:
+def call_service(run: StateRun, integration: Integration, arguments: Json, permit: Permit) -> Json:
     """Run a task of a service integration.
+
+    Args:
+        run: the visit of the state.
+        integration: what to call.
+        arguments: the parameters.
+        permit: the right of the task to go on; with it ends what the task has started.
 
     Raises:
         StateFailure: if the service refuses, or what it started fails.
+        Stopped: if the permit was revoked.
     """
     service = integration.service.removeprefix("aws-sdk:")
     service = _CLIENTS.get(service, service)
     client = run.frame.settings.services.client(service)
-    answer = call(client, integration.action, arguments)
     if not integration.pattern.startswith(".sync"):
-        return answer
+        return call(client, integration.action, arguments)
     wait = _WAITS.get((service, integration.action))
     if wait is None:
         raise StateFailure(RUNTIME, f"The local AWS cannot wait for {service}:{integration.action}")
-    return _wait(run, wait, client, answer, integration.pattern)
+    answer = call(client, integration.action, wait.request(arguments))
+    try:
+        return _wait(permit, wait, client, answer, integration.pattern)
+    except Stopped:
+        with suppress(StateFailure):  # it may just have ended
+            call(client, wait.stop, wait.stopping(answer))
+        raise
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,16 @@ class _Wait:
     result: Callable[[Mapping[str, Json]], Mapping[str, Json]]
     good: frozenset[str]
     bad: frozenset[str]
+    stop: str
+    stopping: Callable[[Mapping[str, Json]], Json]
+    request: Callable[[Json], Json] = lambda arguments: arguments
+
+
+def _marked(arguments: Json) -> Json:
+    """Add the variable by which Step Functions hears of the job's end."""
+    overrides = arguments.get("ContainerOverrides", {})
+    environment = [*overrides.get("Environment", ()), _STARTED]
+    return {**arguments, "ContainerOverrides": {**overrides, "Environment": environment}}
 
 
 _WAITS = {
@@ -51,6 +75,9 @@ _WAITS = {
         lambda found: found["Jobs"][0],
         frozenset({"SUCCEEDED"}),
         frozenset({"FAILED"}),
+        "terminateJob",
+        lambda answer: {"JobId": answer["JobId"], "Reason": "Aborted by Step Functions"},
+        _marked,
     ),
     ("stepfunctions", "startExecution"): _Wait(
         "describeExecution",
@@ -58,11 +85,13 @@ _WAITS = {
         lambda found: found,
         frozenset({"SUCCEEDED"}),
         frozenset({"FAILED", "TIMED_OUT", "ABORTED"}),
+        "stopExecution",
+        lambda answer: {"ExecutionArn": answer["ExecutionArn"]},
     ),
 }
 
 
-def _wait(run: StateRun, wait: _Wait, client: object, answer: Json, pattern: str) -> Json:
+def _wait(permit: Permit, wait: _Wait, client: object, answer: Json, pattern: str) -> Json:
     pauses = iter(_POLL_SECONDS)
     pause = next(pauses)
     while True:
@@ -73,5 +102,5 @@ def _wait(run: StateRun, wait: _Wait, client: object, answer: Json, pattern: str
             return found
         if found["Status"] in wait.bad:
             raise StateFailure("States.TaskFailed", dump(found))
-        run.frame.permit.wait(pause)
+        permit.wait(pause)
         pause = next(pauses, pause)

@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped, guarded
-from lokki_tf.testing.machines.frame import StateRun
+from lokki_tf.testing.machines.frame import Permit, StateRun
 from lokki_tf.testing.machines.lambda_tasks import call_function, invoke
 from lokki_tf.testing.machines.resources import Integration, parse_resource
 from lokki_tf.testing.machines.retries import HEARTBEAT_TIMEOUT, TIMEOUT
@@ -40,20 +40,20 @@ def _attempt(run: StateRun, value: Json) -> Json:
             run.frame.settings.callbacks.close(callback)
 
 
-Call = Callable[[StateRun, Json], Json]
+Call = Callable[[StateRun, Json, Permit], Json]
 
 
 def _direct_call(resource: str) -> Call:
-    return lambda run, value: call_function(run.frame.settings.services, resource, value)
+    return lambda run, value, permit: call_function(run.frame.settings.services, resource, value)
 
 
 def _integration_call(integration: Integration, callback: Callback | None) -> Call:
-    def call(run: StateRun, value: Json) -> Json:
+    def call(run: StateRun, value: Json, permit: Permit) -> Json:
         services = run.frame.settings.services
         if integration.service == "lambda" and integration.action == "invoke":
             result = invoke(services, value)
         else:
-            result = call_service(run, integration, value)
+            result = call_service(run, integration, value, permit)
         return result if callback is None else _wait_for_answer(run, callback)
 
     return call
@@ -124,7 +124,7 @@ class _Events:
         frame.event(f"{self.prefix}Scheduled", **self.scheduled(value), **limit)
         frame.event(f"{self.prefix}Started", **self.known)
         try:
-            result = _within(timeout, run, lambda: call(run, value))
+            result = _within(timeout, run, lambda permit: call(run, value, permit))
         except StateFailure as failure:
             ending = "TimedOut" if failure.error in (TIMEOUT, HEARTBEAT_TIMEOUT) else "Failed"
             details = {"error": failure.error, "cause": failure.cause}
@@ -136,14 +136,24 @@ class _Events:
         return result
 
 
-def _within(timeout: float | None, run: StateRun, call: Callable[[], Json]) -> Json:
-    if timeout is None:
-        return guarded(call)
+def _within(timeout: float | None, run: StateRun, call: Callable[[Permit], Json]) -> Json:
+    permit = run.frame.permit.inner()
+    try:
+        if timeout is None:
+            return guarded(call, permit)
+        return _within_seconds(timeout, run, permit, call)
+    finally:
+        permit.close()
+
+
+def _within_seconds(
+    timeout: float, run: StateRun, permit: Permit, call: Callable[[Permit], Json]
+) -> Json:
     done: SimpleQueue[tuple[Json, BaseException | None]] = SimpleQueue()
 
     def work() -> None:
         try:
-            done.put((guarded(call), None))
+            done.put((guarded(call, permit), None))
         except (StateFailure, Stopped) as end:
             done.put((None, end))
 
@@ -151,6 +161,7 @@ def _within(timeout: float | None, run: StateRun, call: Callable[[], Json]) -> J
     try:
         result, end = done.get(timeout=timeout)
     except Empty:
+        permit.revoke()  # what the task has started ends with it
         raise StateFailure(
             TIMEOUT, f"The state '{run.name}' took longer than {timeout:g} s."
         ) from None

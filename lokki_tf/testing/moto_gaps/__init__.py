@@ -3,7 +3,9 @@
 ======================  ============================================================================
 module                  gap
 ======================  ============================================================================
-``batch_jobs``          the containers of jobs have neither endpoint nor credentials
+``batch_jobs``          jobs run in Docker only, and know neither retries nor their account
+``batch_resources``     compute environments need a service role and ignore updates; a revision of
+                        a job definition takes over what it is not told
 ``lambda_functions``    functions run in Docker only; ``Qualifier`` of Invoke is not read
 ``lambda_layers``       layers of other accounts do not exist
 ``lambda_settings``     functions forget their logging, their tracing when it is updated, and more
@@ -31,7 +33,7 @@ def close_gaps(account: Account) -> None:
         storage,
     )
 
-    batch_jobs.give_account(account)
+    batch_jobs.run_jobs(account)
     lambda_functions.run_functions(account)
     lambda_layers.accept_foreign_layers()
     lambda_settings.keep_settings()

@@ -1,0 +1,70 @@
+"""What images are called: ``registry/prefix/name:tag``."""
+
+from __future__ import annotations
+
+import re
+
+from lokki_tf.errors import ConfigError
+from lokki_tf.model.names import digest, shortened
+
+LOCAL = "local"
+_NAME_LENGTH = 128  # of 256 that ECR takes, for a prefix may stand before it
+# Source: the distribution project's reference/regexp.go; ECR takes names of this form too.
+_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_PREFIX = re.compile(rf"(?:[A-Za-z0-9.-]+(?::\d+)?|\[[0-9a-f:]+\](?::\d+)?)(?:/{_PART})*/?")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+
+
+def repository_name(pipeline: str) -> str:
+    """The name of a pipeline's repository, in a registry's letters.
+
+    Args:
+        pipeline: The pipeline's name.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", pipeline.lower()).strip("-")
+    if plain == pipeline and len(plain) > 1:
+        return shortened(plain, _NAME_LENGTH)
+    # Two names that differ in what a registry does not take must not share a repository.
+    return f"{shortened(plain or 'pipeline', _NAME_LENGTH - 9)}-{digest(pipeline)}"
+
+
+def image_repository(setting: str | None, pipeline: str) -> str:
+    """Where a pipeline's images are: ``registry/prefix/name``.
+
+    Args:
+        setting: ``image_repository`` of ``[aws]``. Without it, or where it is ``local``, there
+            is no registry in the answer.
+        pipeline: The pipeline's name.
+
+    Raises:
+        ConfigError: If the setting is neither a registry nor the beginning of a repository.
+    """
+    name = repository_name(pipeline)
+    if setting is None or setting == LOCAL:
+        return name
+    if not _PREFIX.fullmatch(setting):
+        raise ConfigError(
+            f"image_repository = {setting!r} in [aws] is no repository",
+            remedy="write the registry and, if you like, a prefix in small letters: "
+            '"123456789012.dkr.ecr.eu-west-1.amazonaws.com/team", or "local"; the pipeline\'s '
+            "name is put behind it",
+        )
+    return f"{setting.rstrip('/')}/{name}"
+
+
+def image_tag(tag: str) -> str:
+    """The tag itself, if it is one.
+
+    Args:
+        tag: As the user gave it.
+
+    Raises:
+        ConfigError: If registries refuse it.
+    """
+    if _TAG.fullmatch(tag):
+        return tag
+    raise ConfigError(
+        f"{tag!r} is no tag of an image",
+        remedy="a tag has at most 128 letters, digits, dots, - and _, and begins with a letter, "
+        "a digit or _; without one, the content's hash is the tag",
+    )

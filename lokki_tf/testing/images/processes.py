@@ -1,0 +1,154 @@
+"""Programs of images as processes of this machine, from the folder that the image is made of."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock, Thread
+
+from lokki_tf.testing.images.programs import GRACE_SECONDS, KILLED, CannotStart, Lines, Program
+from lokki_tf.testing.images.registry import ImageFolder
+
+_CLEAN = {
+    "HOME": "/tmp",
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    # What was printed is in the log, whatever ends the process.
+    "PYTHONUNBUFFERED": "1",
+    "TZ": ":UTC",
+}
+_PYTHONS = ("python", "python3")
+_CHUNK = 1 << 16
+
+
+class Process:
+    """A program that runs as a process, with all its children in one group.
+
+    Args:
+        program: what to run.
+        folder: where its image comes from.
+        lines: where its output goes.
+
+    Raises:
+        CannotStart: if the machine refuses.
+    """
+
+    def __init__(self, program: Program, folder: ImageFolder, lines: Lines) -> None:
+        self._output, theirs = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                _arguments(program, folder),
+                cwd=_directory(program, folder),
+                env={**_CLEAN, **program.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(self._output)
+            raise CannotStart(f"CannotStartContainerError: {error}") from None
+        finally:
+            os.close(theirs)
+        self._stopped = False
+        self._reader = _Reader(self._output, lines)
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait for its end and return its exit code; None if it still runs after that time."""
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        self._signal(signal.SIGKILL)  # a container's end is the end of all that runs in it
+        self._reader.finish()
+        return _exit_code(status, self._stopped)
+
+    def stop(self, grace: float = GRACE_SECONDS) -> int:
+        """Ask it to end, end it by force if it does not, and return its exit code."""
+        self._stopped = True
+        self._signal(signal.SIGTERM)
+        code = self.wait(grace)
+        if code is None:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            code = self.wait(0)
+        assert code is not None
+        return code
+
+    def settle(self) -> None:
+        """Return when what it has printed so far has been handed on."""
+        self._reader.settle()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+
+class _Reader:
+    """Hands on what comes out of a pipe, line by line."""
+
+    def __init__(self, pipe: int, lines: Lines) -> None:
+        self._pipe = pipe
+        self._lines = lines
+        self._lock = Lock()
+        self._open = True
+        self._begun = b""
+        self._thread = Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def settle(self) -> None:
+        while True:
+            with self._lock:
+                if not self._open or not select.select([self._pipe], [], [], 0)[0]:
+                    return
+            time.sleep(0.001)
+
+    def finish(self) -> None:
+        """Wait for the end of the output."""
+        self._thread.join(5)
+
+    def _read(self) -> None:
+        while self._open:
+            select.select([self._pipe], [], [])
+            with self._lock:
+                self._take(os.read(self._pipe, _CHUNK))
+
+    def _take(self, chunk: bytes) -> None:
+        *whole, self._begun = (self._begun + chunk).split(b"\n")
+        if not chunk:
+            os.close(self._pipe)
+            self._open = False
+            whole, self._begun = [self._begun] if self._begun else [], b""
+        if whole:
+            self._lines([line.decode("utf-8", "replace").rstrip("\r") for line in whole])
+
+
+def _arguments(program: Program, folder: ImageFolder) -> list[str]:
+    command = list(program.command or ())
+    if program.entry_point is None:
+        return [sys.executable, str(folder.app / folder.entry), *command]
+    first, *rest = program.entry_point
+    # The Python of an image is in no path of this machine.
+    return [sys.executable if Path(first).name in _PYTHONS else first, *rest, *command]
+
+
+def _directory(program: Program, folder: ImageFolder) -> Path:
+    if program.working_directory is None:
+        return folder.app
+    inside = folder.app / program.working_directory.lstrip("/")
+    return inside if inside.is_dir() else folder.app
+
+
+def _exit_code(status: int, stopped: bool) -> int:
+    if status >= 0:
+        return status
+    # The first process of a container does not die of SIGTERM by itself, as this one does:
+    # in AWS the force that comes after it is what ends it.
+    return KILLED if stopped else 128 - status

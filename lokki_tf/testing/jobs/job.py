@@ -1,0 +1,293 @@
+"""One job of Batch, from its submission to its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Event, Thread
+from typing import Any, Protocol
+from uuid import uuid4
+
+from lokki_tf.testing.images.launcher import Launcher
+from lokki_tf.testing.images.programs import CannotStart, Program, Running
+from lokki_tf.testing.jobs.orders import Order
+from lokki_tf.testing.jobs.retries import is_retried
+
+SUBMITTED, PENDING, RUNNABLE = "SUBMITTED", "PENDING", "RUNNABLE"
+STARTING, RUNNING = "STARTING", "RUNNING"
+SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
+BEFORE_STARTING = (SUBMITTED, PENDING, RUNNABLE)
+EXITED = "Essential container in task exited"
+TIMED_OUT = "Job attempt duration exceeded timeout"
+NOT_STARTED = "Task failed to start"
+DEPENDENCY_FAILED = "Dependent Job failed"
+_POLL_SECONDS = 0.02
+
+
+class LogSink(Protocol):
+    """Where the output of jobs goes."""
+
+    def open(self, group: str, stream: str) -> None:
+        """Begin a stream.
+
+        Raises:
+            CannotStart: if there is no such group.
+        """
+
+    def write(self, group: str, stream: str, lines: Sequence[str]) -> None:
+        """Add lines to a stream."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all jobs share.
+
+    Args:
+        launcher: starts their programs.
+        logs: takes their output.
+        environment: the account's variables.
+        slots: how many run at a time.
+        find: returns another job by its id.
+    """
+
+    launcher: Launcher
+    logs: LogSink
+    environment: Mapping[str, str]
+    slots: BoundedSemaphore
+    find: Callable[[str], Job | None]
+
+
+class _Ended(Exception):
+    """The job was told to end."""
+
+
+@dataclass
+class _Attempt:
+    """One run of a job's program."""
+
+    number: int
+    stream: str
+    task_arn: str
+    started: int | None = None
+    stopped: int | None = None
+    exit_code: int | None = None
+    status_reason: str = EXITED
+    reason: str = ""
+
+    @property
+    def container(self) -> dict[str, Any]:
+        """What it adds to the container of ``DescribeJobs``."""
+        found: dict[str, Any] = {
+            "exitCode": self.exit_code,
+            "logStreamName": self.stream if self.started is not None else None,
+            "networkInterfaces": [],
+            "reason": self.reason or None,
+            "taskArn": self.task_arn,
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as one of the ``attempts`` of ``DescribeJobs``."""
+        times = {"startedAt": self.started, "stoppedAt": self.stopped}
+        return {
+            "container": self.container,
+            **{key: value for key, value in times.items() if value is not None},
+            "statusReason": self.status_reason,
+        }
+
+
+@dataclass
+class Job:
+    """A job that was submitted.
+
+    Args:
+        order: what it is to do.
+        site: where.
+    """
+
+    order: Order
+    site: Site
+    status: str = SUBMITTED
+    status_reason: str | None = None
+    created: int = field(default_factory=lambda: _now())
+    started: int | None = None
+    stopped: int | None = None
+    attempts: list[_Attempt] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.done = Event()
+        self._told_to_end = Event()
+        self._end_reason = ""
+
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        Thread(target=self.run, name=self.order.arn, daemon=True).start()
+
+    def terminate(self, reason: str) -> None:
+        """End it, whatever it is doing, as ``TerminateJob`` does."""
+        if not self._told_to_end.is_set():
+            self._end_reason = reason
+            self._told_to_end.set()
+
+    def cancel(self, reason: str) -> None:
+        """End it if it has not begun, as ``CancelJob`` does."""
+        if self.status in BEFORE_STARTING:
+            self.terminate(reason)
+
+    def run(self) -> None:
+        """Run to the end, in this thread."""
+        try:
+            self._wait_for_others()
+            succeeded, reason = self._run_attempts()
+        except _Ended:
+            succeeded, reason = False, self._end_reason
+        except Exception as error:  # a fault of the local AWS fails the job, and hangs nobody
+            succeeded, reason = False, f"{type(error).__name__}: {error}"
+        self.status_reason = reason
+        self.stopped = _now()
+        self.status = SUCCEEDED if succeeded else FAILED
+        self.done.set()
+
+    def describe_short(self) -> dict[str, Any]:
+        """Return it as ``ListJobs`` does."""
+        found: dict[str, Any] = {
+            "jobArn": self.order.arn,
+            "jobId": self.order.id,
+            "jobName": self.order.name,
+            "jobDefinition": self.order.definition.arn,
+            "createdAt": self.created,
+            "startedAt": self.started,
+            "stoppedAt": self.stopped,
+            "status": self.status,
+            "statusReason": self.status_reason,
+        }
+        if self.attempts and self.attempts[-1].exit_code is not None:
+            found["container"] = {"exitCode": self.attempts[-1].exit_code}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as ``DescribeJobs`` does."""
+        order, container = self.order, self.order.container
+        if order.command is not None:
+            container["command"] = list(order.command)
+        if self.attempts:
+            container |= self.attempts[-1].container
+        tags_propagate = order.propagate_tags
+        if tags_propagate is None:
+            tags_propagate = order.definition.propagate_tags
+        found = {
+            **self.describe_short(),
+            "jobQueue": order.queue_arn,
+            "attempts": [each.describe() for each in self.attempts if each.stopped is not None],
+            "container": container,
+            "dependsOn": [dict(each) for each in order.depends_on],
+            "eksAttempts": [],
+            "parameters": order.all_parameters,
+            "platformCapabilities": list(order.definition.platforms),
+            "propagateTags": tags_propagate,
+            "retryStrategy": order.retry_strategy,
+            "tags": dict(order.tags),
+        }
+        if order.seconds is not None:
+            found["timeout"] = {"attemptDurationSeconds": int(order.seconds)}
+        return found
+
+    def _wait_for_others(self) -> None:
+        waiting = [each["jobId"] for each in self.order.depends_on if "jobId" in each]
+        self.status = PENDING if waiting else SUBMITTED
+        for other in (self.site.find(job_id) for job_id in waiting):
+            while other is not None and not other.done.wait(_POLL_SECONDS):
+                self._check()
+            if other is not None and other.status == FAILED:
+                self.terminate(DEPENDENCY_FAILED)
+                self._check()
+
+    def _run_attempts(self) -> tuple[bool, str]:
+        while True:
+            self.status = RUNNABLE
+            while not self.site.slots.acquire(timeout=_POLL_SECONDS):
+                self._check()
+            try:
+                attempt = self._attempt()
+            finally:
+                self.site.slots.release()
+            if attempt.exit_code == 0 and attempt.status_reason == EXITED:
+                return True, attempt.status_reason
+            # What ran out of time is not retried, nor is what somebody ended.
+            if attempt.status_reason == TIMED_OUT or not is_retried(
+                self.order.retry_strategy,
+                attempt.number,
+                status_reason=attempt.status_reason,
+                reason=attempt.reason,
+                exit_code=attempt.exit_code,
+            ):
+                return False, attempt.status_reason
+
+    def _attempt(self) -> _Attempt:
+        self._check()
+        attempt = self._new_attempt()
+        self.attempts.append(attempt)
+        self.status = STARTING
+        try:
+            running = self._launch(attempt)
+        except CannotStart as error:
+            attempt.reason = error.reason
+            attempt.status_reason = error.reason if self.order.on_fargate else NOT_STARTED
+            attempt.stopped = _now()
+            return attempt
+        try:
+            attempt.started = self.started = _now()
+            self.status = RUNNING
+            self._watch(attempt, running)
+        finally:
+            self.site.launcher.forget(running)
+            attempt.stopped = _now()
+        return attempt
+
+    def _watch(self, attempt: _Attempt, running: Running) -> None:
+        limit = self.order.seconds
+        deadline = None if limit is None else time.monotonic() + limit
+        while (code := running.wait(_POLL_SECONDS)) is None:
+            if self._told_to_end.is_set():
+                attempt.exit_code = running.stop()
+                attempt.status_reason = self._end_reason
+                raise _Ended
+            if deadline is not None and time.monotonic() > deadline:
+                attempt.exit_code = running.stop()
+                attempt.status_reason = TIMED_OUT
+                return
+        attempt.exit_code = code
+
+    def _launch(self, attempt: _Attempt) -> Running:
+        order, logs = self.order, self.site.logs
+        logs.open(order.log_group, attempt.stream)
+        own = {
+            "AWS_BATCH_CE_NAME": order.environment_name,
+            "AWS_BATCH_JOB_ATTEMPT": str(attempt.number),
+            "AWS_BATCH_JOB_ID": order.id,
+            "AWS_BATCH_JQ_NAME": order.queue_arn.rpartition("/")[2],
+        }
+        variables = {**self.site.environment, **order.variables, **own}
+        program = Program(order.image, order.command, variables)
+        return self.site.launcher.start(
+            program, lambda lines: logs.write(order.log_group, attempt.stream, lines)
+        )
+
+    def _new_attempt(self) -> _Attempt:
+        task = uuid4().hex
+        arn = self.order.arn.replace(":batch:", ":ecs:").partition(":job/")[0]
+        cluster = f"{self.order.environment_name}_Batch"
+        return _Attempt(
+            number=len(self.attempts) + 1,
+            stream=f"{self.order.log_prefix}/default/{task}",
+            task_arn=f"{arn}:task/{cluster}/{task}",
+        )
+
+    def _check(self) -> None:
+        if self._told_to_end.is_set():
+            raise _Ended
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,356 @@
+"""Batch's jobs run as processes, from the folder of their image."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lokki_tf.errors import LokkiError
+from lokki_tf.testing import LocalAws
+
+Submit = Callable[..., dict[str, Any]]
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tests:1"
+ROLE = "arn:aws:iam::123456789012:role/any"
+SIZE = [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]
+SYNC = "arn:aws:states:::batch:submitJob.sync"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the image is made of."""
+    folder = tmp_path_factory.mktemp("image")
+    shutil.copy(Path(__file__).with_name("entry.py"), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def account(app: Path) -> Iterator[LocalAws]:
+    """An account with a queue, a job definition and an image."""
+    with LocalAws(retry_delay_scale=0.0, containers=False) as aws:
+        aws.register_image("tests:1", app)
+        make_queue(aws)
+        define(aws, "ok")
+        yield aws
+
+
+def make_queue(aws: LocalAws) -> None:
+    """Make a queue on Fargate."""
+    batch, ec2 = aws.client("batch"), aws.client("ec2")
+    batch.create_compute_environment(
+        computeEnvironmentName="compute",
+        type="MANAGED",
+        computeResources={
+            "type": "FARGATE",
+            "maxvCpus": 4,
+            "subnets": [ec2.describe_subnets()["Subnets"][0]["SubnetId"]],
+            "securityGroupIds": [ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]],
+        },
+    )
+    batch.create_job_queue(
+        jobQueueName="queue",
+        priority=1,
+        state="ENABLED",
+        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "compute"}],
+    )
+
+
+def define(aws: LocalAws, name: str, *, image: str = IMAGE, **container: Any) -> str:
+    """Register a job definition and return its ARN."""
+    properties = {
+        "image": image,
+        "executionRoleArn": ROLE,
+        "resourceRequirements": SIZE,
+        **container,
+    }
+    answer: dict[str, str] = aws.client("batch").register_job_definition(
+        jobDefinitionName=name,
+        type="container",
+        platformCapabilities=["FARGATE"],
+        containerProperties=properties,
+    )
+    return answer["jobDefinitionArn"]
+
+
+@pytest.fixture
+def submit(account: LocalAws) -> Submit:
+    """Submit a job with a command, and return its description when it has ended."""
+
+    def run(*command: str, wait: bool = True, **more: Any) -> dict[str, Any]:
+        overrides = {"command": list(command), **more.pop("containerOverrides", {})}
+        arguments = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "ok", **more}
+        batch = account.client("batch")
+        job_id = batch.submit_job(containerOverrides=overrides, **arguments)["jobId"]
+        return ended(account, job_id) if wait else {"jobId": job_id}
+
+    return run
+
+
+def ended(aws: LocalAws, job_id: str, *statuses: str) -> dict[str, Any]:
+    """Return a job's description as soon as it has one of some statuses."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        job: dict[str, Any] = aws.client("batch").describe_jobs(jobs=[job_id])["jobs"][0]
+        if job["status"] in (statuses or ("SUCCEEDED", "FAILED")):
+            return job
+        time.sleep(0.01)
+    raise AssertionError(job)
+
+
+def log(aws: LocalAws, job: dict[str, Any], group: str = "/aws/batch/job") -> list[str]:
+    """Return what a job has printed."""
+    events = aws.client("logs").get_log_events(
+        logGroupName=group, logStreamName=job["container"]["logStreamName"]
+    )
+    return [event["message"] for event in events["events"]]
+
+
+def test_success(submit: Submit, account: LocalAws) -> None:
+    """A job succeeds within a second, and its output is in the log that it names."""
+    begun = time.monotonic()
+    job = submit("ok")
+    assert time.monotonic() - begun < 1
+    assert (job["status"], job["container"]["exitCode"]) == ("SUCCEEDED", 0)
+    assert job["statusReason"] == "Essential container in task exited"
+    assert job["container"]["logStreamName"].startswith("ok/default/")
+    assert log(account, job) == ["begun ok", "to stderr"]
+    assert job["createdAt"] <= job["startedAt"] <= job["stoppedAt"]
+    assert len(job["attempts"]) == 1
+
+
+def test_failure(submit: Submit) -> None:
+    """A job whose program fails is FAILED, with the exit code."""
+    job = submit("exit", "3")
+    assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 3)
+    assert job["attempts"][0]["container"]["exitCode"] == 3
+
+
+def test_environment(submit: Submit, account: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Overrides win over the definition, and nothing of the parent's environment is there."""
+    monkeypatch.setenv("NOT_FOR_JOBS", "1")
+    given = [{"name": "A", "value": "definition"}, {"name": "B", "value": "kept"}]
+    define(account, "variables", environment=given)
+    job = submit(
+        "environment",
+        jobDefinition="variables",
+        containerOverrides={"environment": [{"name": "A", "value": "override"}]},
+    )
+    found = json.loads(log(account, job)[1])
+    assert (found["A"], found["B"]) == ("override", "kept")
+    assert found["AWS_BATCH_JOB_ID"] == job["jobId"]
+    assert found["AWS_BATCH_JOB_ATTEMPT"] == "1"
+    assert (found["AWS_BATCH_JQ_NAME"], found["AWS_BATCH_CE_NAME"]) == ("queue", "compute")
+    assert account.environment.items() <= found.items()
+    assert not {"PYTHONPATH", "VIRTUAL_ENV", "NOT_FOR_JOBS"} & set(found)
+    shown = {each["name"]: each["value"] for each in job["container"]["environment"]}
+    assert shown == {"A": "override", "B": "kept"}
+
+
+def test_command_and_parameters(submit: Submit, account: LocalAws) -> None:
+    """Ref::name in a command is replaced, by the definition's value or the submitter's."""
+    job = submit("ok", "Ref::day", "Ref::days", parameters={"day": "monday", "days": "7"})
+    assert log(account, job)[0] == "begun ok monday 7"
+    assert job["container"]["command"] == ["ok", "monday", "7"]
+
+
+def test_folder(submit: Submit, account: LocalAws, app: Path) -> None:
+    """A job's working directory is the image's folder."""
+    assert log(account, submit("folder"))[1] == f"{app} ['entry.py']"
+
+
+def test_timeout(submit: Submit) -> None:
+    """An attempt that takes too long is killed, and not tried again."""
+    job = submit(
+        "sleep", "60", timeout={"attemptDurationSeconds": 1}, retryStrategy={"attempts": 3}
+    )
+    assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 137)
+    assert job["statusReason"] == "Job attempt duration exceeded timeout"
+    assert len(job["attempts"]) == 1
+
+
+def test_attempts(submit: Submit) -> None:
+    """A retry strategy gives a job more attempts, each with its number and its log."""
+    job = submit("until", "2", retryStrategy={"attempts": 3})
+    assert job["status"] == "SUCCEEDED"
+    assert [each["container"]["exitCode"] for each in job["attempts"]] == [7, 0]
+    streams = {each["container"]["logStreamName"] for each in job["attempts"]}
+    assert len(streams) == 2
+    rules = [{"onExitCode": "7", "action": "EXIT"}]
+    job = submit("until", "2", retryStrategy={"attempts": 3, "evaluateOnExit": rules})
+    assert (job["status"], len(job["attempts"])) == ("FAILED", 1)
+
+
+def test_terminate(submit: Submit, account: LocalAws) -> None:
+    """A job that runs is ended by TerminateJob, with its reason, and not by CancelJob."""
+    job_id = submit("sleep", "60", wait=False)["jobId"]
+    ended(account, job_id, "RUNNING")
+    account.client("batch").cancel_job(jobId=job_id, reason="no")
+    account.client("batch").terminate_job(jobId=job_id, reason="enough")
+    job = ended(account, job_id)
+    assert (job["status"], job["statusReason"]) == ("FAILED", "enough")
+    assert job["container"]["exitCode"] == 137
+
+
+def test_dependencies(submit: Submit, account: LocalAws) -> None:
+    """A job waits for those that it depends on, and fails with them; it can be cancelled."""
+    first = submit("sleep", "60", wait=False)["jobId"]
+    waiting = [submit("ok", dependsOn=[{"jobId": first}], wait=False)["jobId"] for _ in range(2)]
+    ended(account, waiting[0], "PENDING")
+    account.client("batch").cancel_job(jobId=waiting[0], reason="not needed")
+    assert ended(account, waiting[0])["statusReason"] == "not needed"
+    account.client("batch").terminate_job(jobId=first, reason="enough")
+    assert ended(account, waiting[1])["statusReason"] == "Dependent Job failed"
+    listed = account.client("batch").list_jobs(jobQueue="queue", jobStatus="FAILED")
+    assert {first, *waiting} <= {each["jobId"] for each in listed["jobSummaryList"]}
+
+
+def test_unknown_image(submit: Submit, account: LocalAws) -> None:
+    """A job of an image that is nowhere fails with AWS's word for it."""
+    define(account, "nowhere", image="123456789012.dkr.ecr.us-east-1.amazonaws.com/nowhere:1")
+    job = submit("ok", jobDefinition="nowhere")
+    assert job["status"] == "FAILED"
+    assert job["statusReason"].startswith("CannotPullContainerError: ")
+    assert job["container"]["reason"] == job["statusReason"]
+    assert "startedAt" not in job
+
+
+def test_log_group(submit: Submit, account: LocalAws) -> None:
+    """The output goes where the log configuration says, if that group exists."""
+    options = {"awslogs-group": "/jobs", "awslogs-stream-prefix": "step"}
+    configuration = {"logDriver": "awslogs", "options": options}
+    define(account, "logged", logConfiguration=configuration)
+    assert "ResourceInitializationError" in submit("ok", jobDefinition="logged")["statusReason"]
+    account.client("logs").create_log_group(logGroupName="/jobs")
+    job = submit("ok", jobDefinition="logged")
+    assert job["container"]["logStreamName"].startswith("step/default/")
+    assert log(account, job, "/jobs")[0] == "begun ok"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"executionRoleArn": ""}, "EXECUTION_ROLE_ARN"),
+        ({"resourceRequirements": SIZE[:1]}, "VCPU and MEMORY"),
+        ({"resourceRequirements": [SIZE[0], {"type": "MEMORY", "value": "4096"}]}, "not valid"),
+    ],
+)
+def test_fargate_is_strict(account: LocalAws, change: dict[str, Any], message: str) -> None:
+    """A job definition that Fargate cannot run is refused."""
+    client = account.client("batch")
+    with pytest.raises(client.exceptions.ClientException, match=message):
+        define(account, "refused", **change)
+
+
+def test_no_such_folder(account: LocalAws, tmp_path: Path) -> None:
+    """An image without its entry script is refused, with what to do."""
+    with pytest.raises(LokkiError, match=r"has no entry\.py"):
+        account.register_image("tests:2", tmp_path)
+
+
+# What Step Functions makes of it.
+
+
+def machine(**more: Any) -> dict[str, Any]:
+    """Return a machine of one state that runs a job."""
+    parameters = {"JobName": "job", "JobQueue": "queue", "JobDefinition": "ok"}
+    parameters |= more.pop("Parameters", {})
+    state = {"Type": "Task", "Resource": SYNC, "Parameters": parameters, "End": True, **more}
+    return {"StartAt": "Job", "States": {"Job": state}}
+
+
+def test_submit_job_sync(account: LocalAws) -> None:
+    """The result of a job is its description, spelled as ASL does; an event arrives whole."""
+    environment = [{"Name": "LOKKI_EVENT", "Value.$": "States.JsonToString($)"}]
+    overrides = {"Command": ["environment"], "Environment": environment}
+    account.create_state_machine("sync", machine(Parameters={"ContainerOverrides": overrides}))
+    found = account.execute("sync", {"day": "ö"})
+    assert found.succeeded, found
+    job = found.output
+    assert (job["Status"], job["JobName"], job["Container"]["ExitCode"]) == ("SUCCEEDED", "job", 0)
+    assert job["Attempts"][0]["StatusReason"] == "Essential container in task exited"
+    assert {each["Name"] for each in job["Container"]["Environment"]} == {
+        "LOKKI_EVENT",
+        "MANAGED_BY_AWS",
+    }
+    described = {"container": {"logStreamName": job["Container"]["LogStreamName"]}}
+    variables = json.loads(log(account, described)[1])
+    assert json.loads(variables["LOKKI_EVENT"]) == {"day": "ö"}
+    assert found.duration < 1.5
+
+
+def test_failed_job(account: LocalAws) -> None:
+    """A job that fails is States.TaskFailed, with its description as the cause; Retry retries."""
+    definition = machine(
+        Parameters={"ContainerOverrides": {"Command": ["exit", "3"]}},
+        Retry=[{"ErrorEquals": ["States.TaskFailed"], "MaxAttempts": 1}],
+    )
+    account.create_state_machine("failed", definition)
+    found = account.execute("failed")
+    assert found.error == "States.TaskFailed"
+    job = json.loads(str(found.cause))
+    assert (job["Status"], job["Container"]["ExitCode"]) == ("FAILED", 3)
+    assert list(job) == sorted(job)
+    assert [event["type"] for event in found.history].count("TaskFailed") == 2
+
+
+def test_timeout_of_the_state(account: LocalAws) -> None:
+    """States.Timeout ends the job."""
+    overrides = {"ContainerOverrides": {"Command": ["sleep", "60"]}, "JobName": "too-slow"}
+    account.create_state_machine("slow", machine(Parameters=overrides, TimeoutSeconds=1))
+    assert account.execute("slow").error == "States.Timeout"
+    assert ended(account, named(account, "too-slow"))["status"] == "FAILED"
+
+
+def test_stopped_execution(account: LocalAws) -> None:
+    """Stopping an execution ends its job."""
+    overrides = {"ContainerOverrides": {"Command": ["sleep", "60"]}, "JobName": "stopped"}
+    arn = account.create_state_machine("stopped", machine(Parameters=overrides))
+    states = account.client("stepfunctions")
+    execution = states.start_execution(stateMachineArn=arn)["executionArn"]
+    deadline = time.monotonic() + 10
+    while not any_named(account, "stopped") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    states.stop_execution(executionArn=execution)
+    assert ended(account, named(account, "stopped"))["status"] == "FAILED"
+
+
+def any_named(aws: LocalAws, name: str) -> list[str]:
+    """Return the ids of the jobs of a name."""
+    filters = [{"name": "JOB_NAME", "values": [name]}]
+    found = aws.client("batch").list_jobs(jobQueue="queue", filters=filters)["jobSummaryList"]
+    return [each["jobId"] for each in found]
+
+
+def named(aws: LocalAws, name: str) -> str:
+    """Return the id of the one job of a name."""
+    (found,) = any_named(aws, name)
+    return found
+
+
+def test_without_waiting(account: LocalAws) -> None:
+    """Without .sync the result is the job's id, and the job runs on."""
+    account.create_state_machine("plain", machine(Resource=SYNC.removesuffix(".sync")))
+    found = account.execute("plain").output
+    assert sorted(found) == ["JobArn", "JobId", "JobName"]
+    assert ended(account, found["JobId"])["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error"),
+    [
+        ({"Nonsense": 1}, "States.Runtime"),
+        ({"jobName": "lower"}, "States.Runtime"),
+        ({"ContainerOverrides": {"Environment": {"A": "b"}}}, "States.Runtime"),
+        ({"JobQueue": "nowhere"}, "Batch.ClientException"),
+        ({"JobDefinition": "undefined"}, "Batch.ClientException"),
+    ],
+)
+def test_refused_parameters(account: LocalAws, parameters: Any, error: str) -> None:
+    """Fields that there are not fail at once; what Batch refuses is an error of Batch."""
+    account.create_state_machine("refused", machine(Parameters=parameters))
+    assert account.execute("refused").error == error
