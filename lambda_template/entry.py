@@ -1,10 +1,9 @@
 """The program of a pipeline's container image: ``python3 entry.py STEP``.
 
 Beside it stands a folder a step, with what the step's zip would hold. In Lambda, this program
-serves the Runtime API. Elsewhere it is one job of AWS Batch: its event is the variable
-``LOKKI_EVENT``, JSON or the S3 URI of an object that holds it, and what the step answers goes to
-the S3 URI in the event's ``answer``. A job that fails exits with 1, writes its error as JSON to
-the same URI with ``.error`` behind it, and says it in the last line on stderr.
+serves the Runtime API. Elsewhere it is one job of AWS Batch: ``lokki_runtime.jobs`` in the step's
+folder tells where its event comes from, and where its answer or error goes. A job that fails says
+its error in the last line on stderr and exits with 1.
 """
 
 from __future__ import annotations
@@ -183,17 +182,18 @@ def _request(api, method, path, body=None, headers=None):
 def _run_job(step):
     # The first process of a container ignores the signal unless it says otherwise.
     signal.signal(signal.SIGTERM, _terminate)
-    answer, loading = None, True
+    job, loading = None, True
     try:
         _enter(step)
-        event = _event()
-        answer = event["answer"]
+        from lokki_runtime.jobs import EVENT, Job
+
+        job = Job(os.environ.get(EVENT))
         handler = _handler()
         loading = False
-        _write(answer, handler(event, None))
+        job.perform(handler)
     except BaseException as error:
         failure = _failure(error, loading)
-        _write_failure(answer, failure)
+        _tell(job, failure)
         said = " ".join(f"{failure['errorType']}: {failure['errorMessage']}".split())
         print(said, file=sys.stderr)
         return 1
@@ -204,35 +204,14 @@ def _terminate(number, frame):
     raise Terminated("AWS Batch has stopped the job: it was cancelled, or its time was up")
 
 
-def _event():
-    text = os.environ.get("LOKKI_EVENT")
-    if not text:
-        raise LookupError("the variable LOKKI_EVENT, which holds the job's event, is not set")
-    if text.startswith("s3://"):
-        from lokki_runtime import store
-
-        text = store.read(text)
-    event = json.loads(text)
-    if not isinstance(event, dict) or "answer" not in event:
-        raise LookupError("the event in LOKKI_EVENT does not say where its answer goes")
-    return event
-
-
-def _write(uri, value):
-    from lokki_runtime import store
-
-    store.write(uri, json.dumps(value).encode())
-
-
-def _write_failure(answer, failure):
-    """Writes the error beside where the answer was to go, if that is known and can be written."""
-    if answer is None:
+def _tell(job, failure):
+    """Writes the error where the state machine looks for it, if that is known and can be written."""
+    if job is None:
         return
     try:
-        told = {name: failure[name] for name in ("errorType", "errorMessage")}
-        _write(f"{answer}.error", told)
+        job.fail(failure["errorType"], failure["errorMessage"])
     except Exception as error:
-        print(f"the error could not be written to {answer}.error: {error}", file=sys.stderr)
+        print(f"the error could not be written: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

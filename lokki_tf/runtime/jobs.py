@@ -13,8 +13,6 @@ reads it after a kill reads that.
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 
 from . import store
@@ -32,50 +30,64 @@ DIED = {
 }
 
 
-def perform(handler: Callable[[dict[str, Any], Any], Any]) -> int:
-    """Runs a step as a job.
+class Job:
+    """The job that a process is.
 
     Args:
-        handler: The step's ``lambda_handler``.
+        text: Its event, as JSON.
 
-    Returns:
-        The exit code of the job.
+    Raises:
+        LookupError: If there is none, or it is none.
     """
-    event = json.loads(os.environ[EVENT])
-    folder = folder_of(event)
-    store.write(f"{folder}.error.json", json.dumps(DIED).encode())
-    waits = _waits(event.pop("again", {}))
-    while True:
-        try:
-            answer = handler(event, None)
-        except BaseException as error:
-            wait = next(waits, None) if _is_listed(error, event) else None
-            if wait is None:
-                return _failed(error, folder)
-            time.sleep(wait)
-        else:
-            store.write(f"{folder}.answer.json", json.dumps(answer).encode())
-            return 0
+
+    def __init__(self, text: str | None) -> None:
+        if not text:
+            raise LookupError(f"the variable {EVENT}, which holds the job's event, is not set")
+        event = json.loads(text)
+        if not isinstance(event, dict) or not {"store", "run", "node"} <= event.keys():
+            raise LookupError(f"the event in {EVENT} does not say where its answer goes")
+        self._again = event.pop("again", {})
+        self._event = event
+        self._folder = folder_of(event)
+        self.fail(**DIED)
+
+    def perform(self, handler: Callable[[dict[str, Any], Any], Any]) -> None:
+        """Calls the step's handler, again where its errors are to be retried; writes the answer.
+
+        Args:
+            handler: The step's ``lambda_handler``.
+
+        Raises:
+            Exception: What it raises in the end.
+        """
+        waits = _waits(self._again)
+        while True:
+            try:
+                answer = handler(self._event, None)
+            except Exception as error:
+                wait = next(waits, None) if _is_listed(error, self._event) else None
+                if wait is None:
+                    raise
+                time.sleep(wait)
+            else:
+                store.write(f"{self._folder}.answer.json", json.dumps(answer).encode())
+                return
+
+    def fail(self, errorType: str, errorMessage: str) -> None:  # noqa: N803  # Lambda's names
+        """Writes why the job has failed.
+
+        Args:
+            errorType: The name of the error's class.
+            errorMessage: Its text.
+        """
+        told = {"errorType": errorType, "errorMessage": errorMessage[:30_000]}
+        store.write(f"{self._folder}.error.json", json.dumps(told).encode())
 
 
 def folder_of(event: dict[str, Any]) -> str:
     """Where a node's results are, without the suffix."""
     parts = (event["store"], "runs", event["run"], event.get("place"), event["node"])
     return "/".join(filter(None, parts))
-
-
-def _failed(error: BaseException, folder: str) -> int:
-    import traceback
-
-    traceback.print_exception(error)
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its text cannot be made)"
-    told = {"errorType": type(error).__name__, "errorMessage": text[:30_000]}
-    store.write(f"{folder}.error.json", json.dumps(told).encode())
-    print(f"{told['errorType']}: {told['errorMessage']}", file=sys.stderr)
-    return 1
 
 
 def _is_listed(error: BaseException, event: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import filecmp
 import os
 import shutil
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OutputError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 MACHINE = "statemachine.json"
 LAYER = "layer.zip"
-FOLDERS = ("lambdas", "layers", "literals")
+FOLDERS = ("lambdas", "layers", "literals", "image", "image.json")
 
 
 def stack_files(
@@ -36,6 +37,8 @@ def stack_files(
         files[layer_path(layer.packages, LAYER)] = layer.zip
         files[layer_path(layer.packages, LOCK_FILE)] = layer.lock.encode()
     for function in plan.functions:
+        if function.step.in_image:
+            continue
         folder = f"lambdas/{function.step.name}"
         files[f"{folder}/code.zip"] = function.package.zip
         for path, data in function.package.files.items():
@@ -45,7 +48,11 @@ def stack_files(
 
 
 def write_stack_files(
-    folder: Path, plan: Plan, machine_text: str, layers: Iterable[Layer] = ()
+    folder: Path,
+    plan: Plan,
+    machine_text: str,
+    layers: Iterable[Layer] = (),
+    image: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Writes a pipeline's files and takes away those of steps that are gone.
 
@@ -54,11 +61,12 @@ def write_stack_files(
         plan: The pipeline.
         machine_text: The state machine's template.
         layers: Of what its steps declare.
+        image: What its container image is built from, by path.
 
     Raises:
         OutputError: If the folder cannot be written.
     """
-    write_files(folder, stack_files(plan, machine_text, layers), owned=FOLDERS)
+    write_files(folder, {**stack_files(plan, machine_text, layers), **image}, owned=FOLDERS)
 
 
 def write_files(
@@ -69,7 +77,7 @@ def write_files(
     Args:
         folder: Where.
         files: By relative path: what they hold, or where a copy of them stands.
-        owned: Folders in which nothing else is left.
+        owned: Folders in which nothing else is left, and files that go where none is given.
 
     Raises:
         OutputError: If the folder cannot be written.
@@ -112,7 +120,7 @@ def _same(path: Path, data: bytes | Path) -> bool:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+    yield from (path for path in [folder, *sorted(folder.rglob("*"))] if path.is_file())
 
 
 def _remove_empty(folder: Path) -> None:

@@ -167,7 +167,7 @@ def job_name(pipeline: str, step: str) -> str:
 
 def folder_of(step: Step) -> str:
     """The folder of a step's code in the pipeline's image."""
-    return identifier(step.name)
+    return step.name
 
 
 def layer_name(pipeline: str, packages: PackageSet) -> str:

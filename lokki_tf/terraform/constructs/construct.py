@@ -16,6 +16,7 @@ from cdktf_cdktf_provider_aws.s3_object import S3Object
 from constructs import Construct
 
 from lokki_tf.asl.text import escaped
+from lokki_tf.checks.batch import check_sizes
 from lokki_tf.config import Config
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import raise_errors, shortened
@@ -25,8 +26,10 @@ from lokki_tf.terraform.files import write_stack_files
 from lokki_tf.terraform.plan import make_plan
 from lokki_tf.terraform.settings import with_settings
 
+from .batch import Jobs
 from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket
 from .functions import add_function
+from .image import Image
 from .layers import add_layers, build_layers
 from .machine import add_machine
 from .network import Network
@@ -99,11 +102,13 @@ class PipelineConstruct(Construct):
             faults = [one for one in pipeline.check(template_file) if one.severity == "error"]
             raise_errors(faults if len(faults) > 1 else [])
             raise
-        raise_errors([*pipeline.early_findings(), *plan.findings])
+        raise_errors([*pipeline.early_findings(), *check_sizes(plan.definition), *plan.findings])
         machine_text = plan.machine.text
         folder = "" if id == "Default" else id.replace("/", "--")
         place = _stack_folder(scope) / folder
-        layers = build_layers(plan, layer_builder or LayerBuilder(locks=place))
+        builder = layer_builder or LayerBuilder(locks=place)
+        layers = build_layers(plan, builder)
+        image = Image.of(plan, self.config, builder)
         super().__init__(scope, id)
         self.plan = plan
         # What the pipeline itself has; a step of such a name gets another id.
@@ -124,12 +129,14 @@ class PipelineConstruct(Construct):
         self.layers = add_layers(self, layers)
         self.roles: dict[str, IamRole] = {}
         self.functions: dict[str, LambdaFunction] = {}
+        self.image, self.image_repository_arn = image.place(self) if image else ("", None)
         for function in plan.functions:
             self.functions[function.step.name] = add_function(self, function)
+        self.jobs = Jobs(self)
         self.state_machine = add_machine(self)
         if plan.definition.schedule:
             add_schedule(self, plan.definition)
-        write_stack_files(place, plan, machine_text, layers)
+        write_stack_files(place, plan, machine_text, layers, image.files if image else {})
 
     def tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
         """Tags of a resource: the pipeline's name, its tags, and the resource's own."""
@@ -205,7 +212,8 @@ class PipelineConstruct(Construct):
         # Data sources, so that one output serves every account and region.
         self.account = DataAwsCallerIdentity(self, self.resource_id("account")).account_id
         self.region = DataAwsRegion(self, self.resource_id("region")).name
-        self.partition = DataAwsPartition(self, self.resource_id("partition")).partition
+        partition = DataAwsPartition(self, self.resource_id("partition"))
+        self.partition, self.url_suffix = partition.partition, partition.dns_suffix
 
     def _bucket_name(self) -> str:
         """Unique in all of AWS: 63 characters, lower case, with account and region."""

@@ -1,0 +1,73 @@
+"""The container image of a pipeline, as its functions and jobs refer to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lokki_tf.packaging.image_names import image_repository
+from lokki_tf.packaging.images import ImageContext, image_context, image_files, image_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lokki_tf.config import Config
+    from lokki_tf.packaging import LayerBuilder
+    from lokki_tf.terraform.plan import Plan
+
+    from .construct import PipelineConstruct
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an image is built from, and where it is pushed.
+
+    Args:
+        context: What it is built from.
+        repository: The registry and the name, or the name alone in the account's own registry.
+        is_own: Whether it is in the account's own registry.
+    """
+
+    context: ImageContext
+    repository: str
+    is_own: bool
+
+    @classmethod
+    def of(cls, plan: Plan, config: Config, builder: LayerBuilder) -> Image | None:
+        """The image of a pipeline, or ``None`` if no step runs in one."""
+        if not plan.in_image:
+            return None
+        name = plan.definition.name
+        context = image_context(name, plan.in_image, builder=builder)
+        setting = config.aws.image_repository
+        return cls(context, image_repository(setting, name), not setting or setting == "local")
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """What it is built from, by path in the stack's folder, and which image that is."""
+        own = {"image.json": image_json(self.context, self.repository)}
+        return {**image_files(self.context), **own}
+
+    def place(self, pipeline: PipelineConstruct) -> tuple[str, str | None]:
+        """The image's URI, and the ARN of its repository, if that is one of ECR.
+
+        Args:
+            pipeline: Knows the account.
+        """
+        if not self.is_own:
+            return f"{self.repository}:{self.context.tag}", _ecr_arn(self.repository, pipeline)
+        registry = f"{pipeline.account}.dkr.ecr.{pipeline.region}.{pipeline.url_suffix}"
+        arn = (
+            f"arn:{pipeline.partition}:ecr:{pipeline.region}:{pipeline.account}:"
+            f"repository/{self.repository}"
+        )
+        return f"{registry}/{self.repository}:{self.context.tag}", arn
+
+
+def _ecr_arn(repository: str, pipeline: PipelineConstruct) -> str | None:
+    """The ARN of a repository in ECR, from its URI."""
+    host, _, name = repository.partition("/")
+    parts = host.split(".")
+    if len(parts) < 6 or parts[1:3] != ["dkr", "ecr"]:
+        return None
+    return f"arn:{pipeline.partition}:ecr:{parts[3]}:{parts[0]}:repository/{name}"
