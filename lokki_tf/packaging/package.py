@@ -49,7 +49,13 @@ class Package:
         return sha256_base64(self.zip)
 
 
-def package(cut: Cut, *, carried: Sequence[Cut] = (), template: Template | None = None) -> Package:
+def package(
+    cut: Cut,
+    *,
+    carried: Sequence[Cut] = (),
+    template: Template | None = None,
+    routed: bool = False,
+) -> Package:
     """Packs a step.
 
     Args:
@@ -57,9 +63,11 @@ def package(cut: Cut, *, carried: Sequence[Cut] = (), template: Template | None 
         carried: Cuts of steps whose results may arrive: instances of their classes must
             unpickle, so the modules of these classes go along.
         template: What stands around the function; lokki_tf's own unless given.
+        routed: Whether the step returns which step comes next.
     """
+    runtime = runtime_files(condition=cut.step.when is not None, routed=routed, job=cut.step.is_job)
     text, found = fill(template or default_template(), cut)
-    code = {HANDLER_FILE: text.encode(), **_modules(cut, carried), **runtime_files()}
+    code = {HANDLER_FILE: text.encode(), **_modules(cut, carried), **runtime}
     data, wrong = contents(cut.step, _data(cut, carried), code)
     found += [*wrong, *_of_values(cut, carried)]
     return Package({**code, **data}, (*cut.findings, *found), frozenset(data))

@@ -37,7 +37,7 @@ def package_steps(
     """
     template = read_template(str(template_file)) if template_file is not None else None
     return {
-        step: package(one, carried=others, template=template)
+        step: package(one, carried=others, template=template, routed=definition.routes is not None)
         for step, one, others in _cuts(definition)
     }
 

@@ -88,7 +88,7 @@ class Plan:
     @property
     def in_image(self) -> Mapping[Step, Package]:
         """The steps whose code stands in the pipeline's image."""
-        parts = (*self.functions, *self.jobs)
+        parts: tuple[Function | Job, ...] = (*self.functions, *self.jobs)
         return {one.step: one.package for one in parts if one.step.in_image}
 
     @property
