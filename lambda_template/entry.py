@@ -185,9 +185,9 @@ def _run_job(step):
     job, loading = None, True
     try:
         _enter(step)
-        from lokki_runtime.jobs import EVENT, Job
+        from lokki_runtime.jobs import Job
 
-        job = Job(os.environ.get(EVENT))
+        job = Job(os.environ)
         handler = _handler()
         loading = False
         job.perform(handler)

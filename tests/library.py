@@ -171,5 +171,14 @@ SOURCES = (number, nought, absent, long, tagged)
 NAMES = ("one", "two", "three", "four", "five")
 """Of tasks in a flow: those that ``mixed`` has parameters for, and others."""
 
+
+def as_job(one: Any) -> Any:
+    """The same step as a job of Batch."""
+    name = f"{one.step.name}_job"
+    return step(name=name, job_type="batch")(one.step.function)
+
+
 ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited)
 STEPS = (*ONE_ARGUMENT, pair, listing, keyed, text, accents)
+JOBS = tuple(map(as_job, (*ONE_ARGUMENT, pair, listing, keyed)))
+ONE_ARGUMENT_JOBS = JOBS[: len(ONE_ARGUMENT)]

@@ -64,8 +64,11 @@ _sizes = st.one_of(
 
 
 @st.composite
-def pipelines(draw: st.DrawFn, most: int = 9) -> Pipeline:
-    """Pipelines of up to ``most`` nodes: any graph, any literal, results of any size."""
+def pipelines(draw: st.DrawFn, most: int = 9, *, jobs: bool = False) -> Pipeline:
+    """Pipelines of up to ``most`` nodes: any graph, any literal, results of any size.
+
+    With ``jobs``, some of the steps are jobs of Batch.
+    """
     calls: list[Any] = []
 
     def argument() -> Any:
@@ -85,16 +88,20 @@ def pipelines(draw: st.DrawFn, most: int = 9) -> Pipeline:
 
     for _ in range(draw(st.integers(1, most))):
         step = draw(st.sampled_from(library.STEPS))
-        if step in (library.text, library.accents):
-            call = step(draw(_sizes))
-        elif step is library.pair:
-            call = step(argument(), second=argument())
-        elif step is library.listing:
-            call = step(*[argument() for _ in range(draw(st.integers(0, 4)))])
-        elif step is library.keyed:
-            call = step(argument(), right=argument(), more=argument())
+        if jobs and step not in (library.text, library.accents) and draw(st.booleans()):
+            job = next(one for one in library.JOBS if one.step.function is step.step.function)
         else:
-            call = step(argument())
+            job = step
+        if step in (library.text, library.accents):
+            call = job(draw(_sizes))
+        elif step is library.pair:
+            call = job(argument(), second=argument())
+        elif step is library.listing:
+            call = job(*[argument() for _ in range(draw(st.integers(0, 4)))])
+        elif step is library.keyed:
+            call = job(argument(), right=argument(), more=argument())
+        else:
+            call = job(argument())
         if calls and draw(st.integers(0, 9)) == 0:
             call.after(draw(st.sampled_from(calls)))
         calls.append(call)
@@ -106,21 +113,23 @@ _json_scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.tex
 
 
 @st.composite
-def chains(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
+def chains(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Any, dict[str, Any]]:
     """Flows with maps: over anything, inside each other, with arguments from outside.
+
+    With ``jobs``, some of the steps are jobs of Batch.
 
     The second is what a run is given for the flow's parameters.
     """
     defaults = draw(st.lists(values, min_size=2, max_size=2))
-    pipeline = draw(st.just(None).flatmap(lambda _: _chain(defaults)))
+    pipeline = draw(st.just(None).flatmap(lambda _: _chain(defaults, jobs)))
     given = draw(st.dictionaries(st.sampled_from(["one", "two"]), _json_scalars))
     return pipeline, given
 
 
 @st.composite
-def _chain(draw: st.DrawFn, defaults: list[Any]) -> Any:
+def _chain(draw: st.DrawFn, defaults: list[Any], jobs: bool) -> Any:
     def written(one: Any = defaults[0], two: Any = defaults[1]) -> list[Any]:
-        return _written(draw, one, two)
+        return _written(draw, one, two, jobs)
 
     return _Fixed(written)
 
@@ -137,7 +146,7 @@ class _Fixed(FlowPipeline):
         return self._made
 
 
-def _written(draw: st.DrawFn, one: Any, two: Any) -> list[Any]:
+def _written(draw: st.DrawFn, one: Any, two: Any, jobs: bool) -> list[Any]:
     items = [draw(st.one_of(values, values, values)) for _ in range(draw(st.integers(0, 4)))]
     if draw(st.integers(0, 4)) == 0:
         items.append("x" * draw(_sizes))
@@ -146,8 +155,10 @@ def _written(draw: st.DrawFn, one: Any, two: Any) -> list[Any]:
 
     def options() -> dict[str, Any]:
         chosen: dict[str, Any] = {}
-        if draw(st.integers(0, 3)) == 0 and not any(
-            isinstance(i, str) and len(i) > 300 for i in items
+        if (
+            not jobs
+            and draw(st.integers(0, 3)) == 0
+            and not any(isinstance(i, str) and len(i) > 300 for i in items)
         ):
             chosen["mode"] = "inline"
         if draw(st.integers(0, 2)) == 0:
@@ -158,7 +169,8 @@ def _written(draw: st.DrawFn, one: Any, two: Any) -> list[Any]:
         if draw(st.integers(0, 2)) == 0:
             second = draw(st.one_of(values, st.sampled_from([outside, one, two])))
             return library.pair, {"second": second}
-        return draw(st.sampled_from(library.ONE_ARGUMENT)), {}
+        steps = library.ONE_ARGUMENT_JOBS if jobs and draw(st.booleans()) else library.ONE_ARGUMENT
+        return draw(st.sampled_from(steps)), {}
 
     def grown(chain: Any) -> Any:
         for _ in range(draw(st.integers(0, 2))):
@@ -168,7 +180,7 @@ def _written(draw: st.DrawFn, one: Any, two: Any) -> list[Any]:
 
     step, kwargs = link()
     nested = draw(st.booleans())
-    batch = {} if nested else {"batch_size": draw(st.sampled_from([1, 1, 2, 3]))}
+    batch = {} if nested or jobs else {"batch_size": draw(st.sampled_from([1, 1, 2, 3]))}
     own = {**options(), **batch}
     if own.get("mode") == "inline":
         own.pop("batch_size", None)

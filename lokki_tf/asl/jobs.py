@@ -1,6 +1,6 @@
 """Steps that run as jobs of AWS Batch.
 
-A job gets its event as JSON text in an environment variable, and leaves its answer in the bucket,
+A job gets its event as environment variables, and leaves its answer in the bucket,
 at a place that follows from the run's name: so nothing has to carry it, and whoever takes the
 result reads it there. An error's text stands beside it; a failed job's state reads that, so that
 the execution fails with the step's own words.
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import OptionError
 from lokki_tf.model.names import identifier, shortened
 
-from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE
+from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .references import located
 from .retries import own_retrier, retries_everything
 from .text import Template
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lokki_tf.model import Map, Node, RetryConfig
 
     from .scopes import Scope
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 # AWS Batch User Guide, "Service quotas": a SubmitJob request has at most 30 KiB.
 EVENT_BYTES = 24_000
 JOB_NAME_LENGTH = 128
-EVENT = "LOKKI_EVENT"  # the variable, as lokki_tf.runtime.jobs reads it
+# The variables, as lokki_tf.runtime.jobs reads them.
+EVENT, STORE, PART = "LOKKI_EVENT", "LOKKI_STORE", "LOKKI_PART_"
 INLINE = 1_000_000  # bytes of a result that stands in the answer itself
 _NO_WORD = "Batch.JobFailed"
 # Errors of the Batch service itself and of the way there, which pass.
@@ -63,7 +66,7 @@ def job_task(pipeline: str, node: Node, placeholder: str, sent: dict[str, Any]) 
             "JobQueue": Template(f"${{{queue_placeholder(placeholder)}}}"),
             "JobDefinition": Template(f"${{{placeholder}}}"),
             "ContainerOverrides": {
-                "Environment": [{"Name": EVENT, "Value.$": formatted(event)}],
+                "Environment": event_variables(event),
             },
         },
         "Retry": _retriers(node.retry),
@@ -128,41 +131,63 @@ def asides(name: str, node: str, scope: Scope, taken: set[str]) -> tuple[dict[st
     return states, [{**catch, "ErrorEquals": ["States.TaskFailed"], "Next": names["error"]}]
 
 
-def formatted(event: dict[str, Any]) -> Template:
-    """An expression whose value is the JSON text of an event with paths.
+def event_variables(event: dict[str, Any]) -> list[dict[str, Any]]:
+    """The event as environment variables: its fixed part as JSON, and one a path in it.
+
+    A path is no part of the JSON, since nothing may be filled into a text without caring for
+    each backslash and quote on the way; so the job puts the parts together.
 
     Args:
         event: Keys that end in ``.$`` hold paths and expressions.
     """
-    arguments: list[str] = []
-    text = _text(event, arguments)
-    listed = "".join(f", {one}" for one in arguments)
-    return Template(f"States.Format('{text}'{listed})")
+    paths: list[str] = []
+    fixed = _with_parts(event, paths, _same)
+    del fixed["store"]
+    for name in ("args", "kwargs"):
+        if name in fixed:
+            fixed[name] = _with_parts(fixed[name], paths, _envelope)
+    text = json.dumps(fixed, ensure_ascii=False, separators=(",", ":"))
+    return [
+        {"Name": EVENT, "Value": text},
+        {"Name": STORE, "Value": Template(f"${{{STORE_VARIABLE}}}")},
+        *(
+            {"Name": f"{PART}{number}", "Value.$": Template(f"States.JsonToString({one})")}
+            for number, one in enumerate(paths)
+        ),
+    ]
 
 
-def _text(value: Any, arguments: list[str]) -> str:
-    if isinstance(value, dict):
-        members = [_member(key, one, arguments) for key, one in value.items()]
-        return "\\{" + ",".join(members) + "\\}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_text(one, arguments) for one in value) + "]"
-    if isinstance(value, Template):
-        return json.dumps(str(value))  # of our own: no character that would need more
-    return _escaped(json.dumps(value))
+def _with_parts(
+    members: dict[str, Any], paths: list[str], change: Callable[[Any, list[str]], Any]
+) -> dict[str, Any]:
+    """The members, with parts in the places of paths."""
+    fixed: dict[str, Any] = {}
+    for key, one in members.items():
+        if key.endswith(".$"):
+            fixed[key.removesuffix(".$")] = {"part": len(paths)}
+            paths.append(str(one))
+        else:
+            fixed[key] = change(one, paths)
+    return fixed
 
 
-def _member(key: str, value: Any, arguments: list[str]) -> str:
-    if not key.endswith(".$"):
-        return f"{_escaped(json.dumps(key))}:{_text(value, arguments)}"
-    arguments.append(f"States.JsonToString({value})")
-    return f"{_escaped(json.dumps(key.removesuffix('.$')))}:{{}}"
+def _same(value: Any, _: list[str]) -> Any:
+    return value
 
 
-def _escaped(text: str) -> str:
-    """Text as a string of Step Functions' intrinsic functions has it."""
-    for character in "\\'{}":
-        text = text.replace(character, "\\" + character)
-    return text
+def _envelope(envelope: dict[str, Any], paths: list[str]) -> dict[str, Any]:
+    """An envelope with parts; what a user's value holds is left alone."""
+    if "value" in envelope or "pickle" in envelope:
+        return envelope
+    if "ref" in envelope:
+        return {"stored": envelope["ref"].removeprefix(f"${{{STORE_VARIABLE}}}/")}
+    fixed = _with_parts(envelope, paths, _same)
+    for name in ("default", "keys"):
+        if name in fixed:
+            fixed[name] = _envelope(fixed[name], paths)
+    if "items" in fixed:
+        fixed["items"] = _with_parts(fixed["items"], paths, _envelope)
+    return fixed
 
 
 def refuse_inline(one: Map, job: str) -> OptionError:

@@ -1,0 +1,148 @@
+"""Jobs of Batch at random places: the same here, and in processes as deployed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import library
+import pytest
+from agreement.test_random import agree
+from hypothesis import HealthCheck, given, settings
+from library import echo, listing
+from strategies import chains, pipelines
+
+from lokki_tf import DAG, Pipeline, RetryConfig, flow, step, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deployment import Deployment
+
+QUIET = settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@given(pipeline=pipelines(most=6, jobs=True))
+@QUIET
+def test_jobs_agree(pipeline: Pipeline, deployment: Deployment) -> None:
+    """Anywhere in a graph, a job takes and gives what a step does."""
+    agree(pipeline, {}, deployment)
+
+
+@given(drawn=chains(jobs=True))
+@QUIET
+def test_jobs_in_maps_agree(drawn: tuple[Pipeline, dict[str, Any]], deployment: Deployment) -> None:
+    """A job may give a map's items, work on each, and take the results; maps nested or not."""
+    agree(*drawn, deployment)
+
+
+echo_job, listing_job = map(library.as_job, (echo, listing))
+
+
+def test_many_results_reach_a_job(deployment: Deployment) -> None:
+    """Fifty results go as references: the request to Batch stays short."""
+    calls = [echo(number) for number in range(50)]
+    pipeline = Pipeline("many", steps=[listing_job(*calls)])
+    assert deployment.run(pipeline) == {"listing_job": list(range(50))}
+
+
+def test_conditions_of_jobs_agree(deployment: Deployment) -> None:
+    """A job whose condition is false is skipped there as here."""
+
+    @task()
+    def load() -> int:
+        return 3
+
+    @task(job_type="batch", when=lambda n: n > 5)
+    def large(n: int) -> int:
+        return n
+
+    @task(job_type="batch", when=lambda n: n <= 5)
+    def small(n: int) -> int:
+        return -n
+
+    @task()
+    def both(large: int | None, small: int | None) -> Any:
+        return large, small
+
+    load >> [large, small] >> both
+    agree(DAG("conditions"), {}, deployment)
+
+
+def test_parameters_reach_jobs(deployment: Deployment) -> None:
+    """A flow's parameters and defaults, with all that needs escaping on the way."""
+
+    @step(job_type="batch")
+    def shown(text: str, more: Any, fixed: Any) -> Any:
+        return text, more, fixed
+
+    @flow
+    def daily(text: str = 'it\'s {a} \\ "b" ${x} %{y} é', more: list[int] = [1]):  # noqa: B006
+        return shown(text, more, {"a.$": ["$.b", "{}"], "c": "'"})
+
+    agree(daily, {}, deployment)
+    agree(daily, {"text": "{}'\\\\", "more": [2, 3]}, deployment)
+
+
+class Flaky(Exception): ...
+
+
+class Worse(Flaky): ...
+
+
+@pytest.mark.parametrize(
+    ("error", "retry", "tried"),
+    [
+        (Worse, {"retries": 2, "exceptions": (Flaky,)}, 3),
+        (ValueError, {"retries": 2, "exceptions": (OSError,)}, 1),
+        (ValueError, {"retries": 2}, 3),
+        (ValueError, {}, 1),
+    ],
+    ids=["subclass", "unlisted", "all", "none"],
+)
+def test_failing_jobs_agree(
+    deployment: Deployment,
+    tmp_path: Path,
+    error: type[Exception],
+    retry: dict[str, Any],
+    tried: int,
+) -> None:
+    """A failing job is tried as often as here, and the execution fails with its own error."""
+    log = tmp_path / "log"
+
+    @step(job_type="batch", retry=RetryConfig(delay=0.01, **retry))
+    def fails(path: str) -> None:
+        with open(path, "a") as file:
+            file.write("x")
+        raise error("on purpose")
+
+    pipeline = Pipeline("failing", steps=[fails(str(log))])
+    with pytest.raises(Exception, match="on purpose"):
+        pipeline.local_run()
+    assert len(log.read_text()) == tried
+    log.write_text("")
+    execution = deployment.execute(pipeline)
+    assert (execution.status, execution.error) == ("FAILED", _reported(error))
+    assert "on purpose" in execution.cause
+    assert len(log.read_text()) == tried
+
+
+def _reported(error: type[Exception]) -> str:
+    return "Flaky" if error is Worse else error.__name__
+
+
+def test_a_job_that_is_killed_fails_the_execution(deployment: Deployment) -> None:
+    """Where the process ends without a word, the execution's cause says so."""
+
+    @step(job_type="batch")
+    def dies() -> None:
+        import os
+
+        os._exit(137)
+
+    execution = deployment.execute(Pipeline("dies", steps=[dies()]))
+    assert (execution.status, execution.error) == ("FAILED", "Batch.JobDied")
+    assert "ended without a word" in execution.cause
