@@ -32,7 +32,7 @@ class Account:
         self.settings = settings
         self.environment = client_environment(endpoint, settings.region)
         self.launcher = Launcher(containers=settings.containers)
-        self.runner = Runner(self.environment, write_log, settings.workers)
+        self.runner = Runner(self.environment, write_log, self.launcher, settings.workers)
         self.callbacks = Callbacks()
         self.invoke: Invoke = _nothing_deployed
         self._regions: dict[str, Region] = {}

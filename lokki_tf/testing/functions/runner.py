@@ -12,7 +12,10 @@ from uuid import uuid4
 
 from lokki_tf.testing.functions.bundles import Bundles
 from lokki_tf.testing.functions.pool import Pool
+from lokki_tf.testing.functions.sandboxes import Sandbox
 from lokki_tf.testing.functions.workers import Answer, Recipe, TookTooLong, Worker, WorkerDied
+from lokki_tf.testing.images.launcher import Launcher
+from lokki_tf.testing.images.programs import Program
 
 REQUEST_BYTES = 6_291_456
 RESPONSE_BYTES = 6_291_556
@@ -23,6 +26,23 @@ _ASCII_RUNTIMES = ("python3.8", "python3.9", "python3.10", "python3.11")
 
 
 @dataclass(frozen=True)
+class Image:
+    """The image that a function is.
+
+    Args:
+        uri: its URI.
+        command: in place of the image's own.
+        entry_point: in place of the image's own.
+        working_directory: in place of the image's own.
+    """
+
+    uri: str
+    command: tuple[str, ...] | None = None
+    entry_point: tuple[str, ...] | None = None
+    working_directory: str | None = None
+
+
+@dataclass(frozen=True)
 class Function:
     """A deployed function.
 
@@ -30,14 +50,15 @@ class Function:
         name: its name.
         arn: the ARN that was invoked.
         version: ``$LATEST`` or a number.
-        handler: ``module.function``.
-        runtime: such as ``python3.12``.
+        handler: ``module.function``; empty for an image.
+        runtime: such as ``python3.12``; empty for an image.
         timeout: in seconds.
         memory: in MB.
         environment: its variables.
-        code: its zip.
+        code: its zip; empty for an image.
         layers: the zips of its layers, the first below.
         log_group: where its log goes.
+        image: what it is, if it is an image.
     """
 
     name: str
@@ -51,6 +72,7 @@ class Function:
     code: bytes
     layers: Sequence[bytes]
     log_group: str
+    image: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -80,21 +102,32 @@ class Runner:
     Args:
         environment: what every function's environment has: region, credentials, endpoint.
         sink: where logs go.
+        launcher: starts the programs of images.
         most: how many worker processes there are at a time.
     """
 
-    def __init__(self, environment: Mapping[str, str], sink: LogSink, most: int = 64) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        sink: LogSink,
+        launcher: Launcher,
+        most: int = 64,
+    ) -> None:
         self._environment = dict(environment)
         self._sink = sink
         self._bundles = Bundles()
-        self._pool = Pool(self._bundles.sdk, most)
+        self._pool = Pool(self._bundles.sdk, launcher, most)
         self._recipes: dict[tuple[object, ...], Recipe] = {}
         self._lock = Lock()
 
     def invoke(self, function: Function, event: bytes) -> Outcome:
-        """Run a function on one event and wait for it."""
+        """Run a function on one event and wait for it.
+
+        Raises:
+            CannotStart: if it is an image that cannot be had.
+        """
         call = _Call(function, event)
-        worker, new = self._pool.borrow(self._recipe(function))
+        worker, new = self._pool.borrow(self._program(function) or self._recipe(function))
         call.stream = worker.stream_of(function.name, call.stream)
         try:
             outcome = self._run(call, worker, new)
@@ -118,7 +151,7 @@ class Runner:
         self._pool.close()
         self._bundles.close()
 
-    def _run(self, call: _Call, worker: Worker, new: bool) -> Outcome:
+    def _run(self, call: _Call, worker: Worker | Sandbox, new: bool) -> Outcome:
         log = ""
         if new:
             loaded = worker.set_up(_INIT_SECONDS)
@@ -131,6 +164,19 @@ class Runner:
         answer = worker.call(call.header(), call.event, call.function.timeout)
         self._pool.give_back(worker)
         return call.finished(Answer(answer.failed, answer.body, log + answer.log))
+
+    def _program(self, function: Function) -> Program | None:
+        image = function.image
+        if image is None:
+            return None
+        own = {**_named(function), "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group}
+        return Program(
+            image.uri,
+            image.command,
+            {**self._environment, **own, **function.environment},
+            image.entry_point,
+            image.working_directory,
+        )
 
     def _recipe(self, function: Function) -> Recipe:
         variables = {**self._environment, **_variables(function), **function.environment}
@@ -158,6 +204,17 @@ class Runner:
             function.runtime in _ASCII_RUNTIMES,
             function.memory,
         )
+
+
+def _named(function: Function) -> dict[str, str]:
+    """Return what Lambda tells the program of an image, whose own variables stay as they are."""
+    return {
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "TZ": ":UTC",
+    }
 
 
 def _variables(function: Function) -> dict[str, str]:
