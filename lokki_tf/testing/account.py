@@ -31,7 +31,7 @@ class Account:
         self.endpoint = endpoint
         self.settings = settings
         self.environment = client_environment(endpoint, settings.region)
-        self.launcher = Launcher(containers=settings.containers)
+        self.launcher = Launcher(endpoint, containers=settings.containers)
         self.runner = Runner(self.environment, write_log, self.launcher, settings.workers)
         self.callbacks = Callbacks()
         self.invoke: Invoke = _nothing_deployed
