@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 from uuid import uuid4
 
 from lokki_tf.testing.functions.bundles import Bundles
+from lokki_tf.testing.functions.deployed import (
+    Function,
+    Outcome,
+    image_variables,
+    zip_variables,
+)
 from lokki_tf.testing.functions.pool import Pool
 from lokki_tf.testing.functions.sandboxes import Sandbox
 from lokki_tf.testing.functions.workers import Answer, Recipe, TookTooLong, Worker, WorkerDied
@@ -23,73 +28,6 @@ _INIT_SECONDS = 60.0
 """Lambda allows 10 s; a busy machine that runs tests may need more."""
 _ASCII_RUNTIMES = ("python3.8", "python3.9", "python3.10", "python3.11")
 """Runtimes that write JSON in ASCII; later ones write UTF-8."""
-
-
-@dataclass(frozen=True)
-class Image:
-    """The image that a function is.
-
-    Args:
-        uri: its URI.
-        command: in place of the image's own.
-        entry_point: in place of the image's own.
-        working_directory: in place of the image's own.
-    """
-
-    uri: str
-    command: tuple[str, ...] | None = None
-    entry_point: tuple[str, ...] | None = None
-    working_directory: str | None = None
-
-
-@dataclass(frozen=True)
-class Function:
-    """A deployed function.
-
-    Args:
-        name: its name.
-        arn: the ARN that was invoked.
-        version: ``$LATEST`` or a number.
-        handler: ``module.function``; empty for an image.
-        runtime: such as ``python3.12``; empty for an image.
-        timeout: in seconds.
-        memory: in MB.
-        environment: its variables.
-        code: its zip; empty for an image.
-        layers: the zips of its layers, the first below.
-        log_group: where its log goes.
-        image: what it is, if it is an image.
-    """
-
-    name: str
-    arn: str
-    version: str
-    handler: str
-    runtime: str
-    timeout: float
-    memory: int
-    environment: Mapping[str, str]
-    code: bytes
-    layers: Sequence[bytes]
-    log_group: str
-    image: Image | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of an invocation.
-
-    Args:
-        payload: the result, or the description of the error.
-        error: ``Unhandled`` if it failed, else None.
-        log: what belongs to the log.
-        request_id: its id.
-    """
-
-    payload: bytes
-    error: str | None
-    log: str
-    request_id: str
 
 
 LogSink = Callable[[Function, str, Sequence[str]], None]
@@ -169,7 +107,7 @@ class Runner:
         image = function.image
         if image is None:
             return None
-        own = {**_named(function), "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group}
+        own = {**image_variables(function), "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group}
         return Program(
             image.uri,
             image.command,
@@ -179,7 +117,7 @@ class Runner:
         )
 
     def _recipe(self, function: Function) -> Recipe:
-        variables = {**self._environment, **_variables(function), **function.environment}
+        variables = {**self._environment, **zip_variables(function), **function.environment}
         environment = tuple(sorted(variables.items()))
         contents = (hash(function.code), tuple(hash(layer) for layer in function.layers))
         key = (*contents, function.handler, function.runtime, function.memory, environment)
@@ -204,30 +142,6 @@ class Runner:
             function.runtime in _ASCII_RUNTIMES,
             function.memory,
         )
-
-
-def _named(function: Function) -> dict[str, str]:
-    """Return what Lambda tells the program of an image, whose own variables stay as they are."""
-    return {
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-        "AWS_LAMBDA_FUNCTION_NAME": function.name,
-        "AWS_LAMBDA_FUNCTION_VERSION": function.version,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "TZ": ":UTC",
-    }
-
-
-def _variables(function: Function) -> dict[str, str]:
-    """Return what Lambda puts into every function's environment, whatever its name."""
-    return {
-        "_HANDLER": function.handler,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "LANG": "en_US.UTF-8",
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "TZ": ":UTC",
-    }
 
 
 class _Call:

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from lokki_tf.testing.account import Account
-from lokki_tf.testing.functions.runner import REQUEST_BYTES, Function, Image, Outcome
+from lokki_tf.testing.functions.deployed import Function, Image, Outcome
+from lokki_tf.testing.functions.runner import REQUEST_BYTES
 from lokki_tf.testing.images.programs import CannotStart
 from lokki_tf.testing.machines.services import Invocation, ServiceError
 from lokki_tf.testing.settings import ACCOUNT_ID
