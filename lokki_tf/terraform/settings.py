@@ -36,6 +36,11 @@ def with_settings(definition: Definition, config: Config) -> Definition:
         ConfigError: If a setting wants what cannot be made.
     """
     _refuse_unmade(config)
+    return with_defaults(definition, config)
+
+
+def with_defaults(definition: Definition, config: Config) -> Definition:
+    """The same, whether or not all that the settings want can be made."""
     steps = {step: _with_defaults(step, config) for step in definition.steps}
     tags = {**config.aws.tags, **definition.tags}
     routes = definition.routes
@@ -48,7 +53,7 @@ def with_settings(definition: Definition, config: Config) -> Definition:
 def _refuse_unmade(config: Config) -> None:
     if config.lambda_.package_type == "image":
         raise ConfigError(
-            'package_type = "image" in [lambda]: container images cannot be made yet',
+            'package_type = "image" in [lambda]: functions cannot be made of images yet',
             remedy='write package_type = "zip"',
         )
     if config.aws.kms_key:

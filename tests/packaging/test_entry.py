@@ -90,7 +90,7 @@ def api() -> Iterator[RuntimeApi]:
     found = RuntimeApi()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  # the standard library's name
+        def do_GET(self) -> None:  # the standard library's name
             number, event = found.events.get()
             self.send_response(200)
             self.send_header("Lambda-Runtime-Aws-Request-Id", f"request-{number}")
@@ -102,7 +102,7 @@ def api() -> Iterator[RuntimeApi]:
             self.end_headers()
             self.wfile.write(data)
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             found.answers.put((self.path, body, dict(self.headers)))
             self.send_response(found.status)
@@ -144,7 +144,7 @@ def function(app: Path, api: RuntimeApi) -> Iterator[subprocess.Popen[str]]:
 def test_it_serves_lambda_as_lambdas_own_runtime_does(
     app: Path, api: RuntimeApi, function: subprocess.Popen[str]
 ) -> None:
-    """Events in turn, each with its context; the step's folder is the working directory and path."""
+    """Events in turn, each with its context, from the step's folder."""
     for number in (1, 2):
         api.events.put((number, {"number": number}))
         path, answer, _ = api.answers.get(timeout=20)
