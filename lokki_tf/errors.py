@@ -20,7 +20,8 @@
     ├── SerializationError       a value that cannot travel between steps
     ├── StateError               a file of kept values that cannot be used, or a value in it
     ├── OutputError              a folder or file that cannot be written
-    └── MissingToolError         a package, Node or Terraform that is needed and not there
+    ├── ImageError               a container image that cannot be built or pushed
+    └── MissingToolError         a package, Node, Terraform or engine that is needed and not there
 
 Each says what is wrong, where (file and line of the user's code, where there is one)
 and what to do.
@@ -183,8 +184,12 @@ class OutputError(LokkiError):
     """A folder or file cannot be written."""
 
 
+class ImageError(LokkiError):
+    """A container image cannot be built or pushed."""
+
+
 class MissingToolError(LokkiError):
-    """A package, Node or Terraform is needed and not there."""
+    """A package, Node, Terraform or a container engine is needed and not there."""
 
 
 class MissingArgument(UserWarning):

@@ -257,7 +257,7 @@ _folder = tempfile.TemporaryDirectory()
 
 
 @st.composite
-def routed(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
+def routed(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Any, dict[str, Any]]:
     """Steps that lead anywhere, back too, as a script of letters says; and what a run is given.
 
     Their returns update, remove, clear and keep; values are small, odd, or as long as a state
@@ -266,7 +266,7 @@ def routed(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
     names = [f"s{number}" for number in range(draw(st.integers(2, 4)))]
     text = _HEAD.format(limit=draw(st.sampled_from([3, 6, 25])))
     for name in names:
-        text += _routed_step(draw, name, [*names, "end"])
+        text += _routed_step(draw, name, [*names, "end"], st.booleans() if jobs else st.just(False))
     text += "\n\n@pipe.fn(terminates=True)\ndef end(**state):\n    return ReturnUpdates(None)\n"
     given = {
         "script": draw(st.lists(st.sampled_from("abcabcz"), min_size=1, max_size=9)),
@@ -275,7 +275,9 @@ def routed(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
     return _imported(text).pipe, given
 
 
-def _routed_step(draw: st.DrawFn, name: str, names: list[str]) -> str:
+def _routed_step(
+    draw: st.DrawFn, name: str, names: list[str], jobs: st.SearchStrategy[bool]
+) -> str:
     def updates() -> str:
         found = ["script=script[1:]"]
         for variable in draw(st.lists(st.sampled_from(["x0", "x1", "x2"]), unique=True)):
@@ -304,7 +306,9 @@ def _routed_step(draw: st.DrawFn, name: str, names: list[str]) -> str:
     changes = "[one.append(1) for one in state.values() if isinstance(one, list)]"
     return _FUNCTION.format(
         name=name,
-        options="terminates=True" if terminates else "",
+        options=", ".join(
+            [*(["terminates=True"] * terminates), *(['job_type="batch"'] * draw(jobs))]
+        ),
         body=draw(st.sampled_from(["pass", changes])),
         returned=returned,
     )

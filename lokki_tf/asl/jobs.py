@@ -22,7 +22,7 @@ from .text import Template
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lokki_tf.model import Map, Node, RetryConfig
+    from lokki_tf.model import Map, RetryConfig
 
     from .scopes import Scope
 
@@ -48,17 +48,20 @@ def queue_placeholder(placeholder: str) -> str:
     return f"{placeholder.removesuffix('_arn')}_queue"
 
 
-def job_task(pipeline: str, node: Node, placeholder: str, sent: dict[str, Any]) -> dict[str, Any]:
+def job_task(
+    pipeline: str, node: str, retry: RetryConfig, placeholder: str, sent: dict[str, Any]
+) -> dict[str, Any]:
     """The state that submits a job and waits for it.
 
     Args:
         pipeline: The pipeline's name.
         node: What runs.
+        retry: How it is tried again.
         placeholder: The template's variable for the job definition's ARN.
         sent: The event, with paths.
     """
-    event = {**sent, "inline": INLINE, **again(node.retry)}
-    name = f"{identifier(pipeline)}-{identifier(node.name)}"
+    event = {"inline": INLINE, **sent, **again(retry)}
+    name = f"{identifier(pipeline)}-{identifier(node)}"
     return {
         "Resource": Template("arn:${partition}:states:::batch:submitJob.sync"),
         "Parameters": {
@@ -69,7 +72,7 @@ def job_task(pipeline: str, node: Node, placeholder: str, sent: dict[str, Any]) 
                 "Environment": event_variables(event),
             },
         },
-        "Retry": _retriers(node.retry),
+        "Retry": _retriers(retry),
     }
 
 
@@ -93,7 +96,9 @@ def _retriers(retry: RetryConfig) -> list[dict[str, Any]]:
     return [_TRANSIENT, *([{**own, "ErrorEquals": ["States.TaskFailed"]}] if own else [])]
 
 
-def asides(name: str, node: str, scope: Scope, taken: set[str]) -> tuple[dict[str, Any], Any]:
+def asides(
+    name: str, node: str, scope: Scope | None, taken: set[str]
+) -> tuple[dict[str, Any], Any]:
     """The states that a failed job leads to, and the catcher that leads there.
 
     Args:
@@ -107,13 +112,7 @@ def asides(name: str, node: str, scope: Scope, taken: set[str]) -> tuple[dict[st
     catch = {"ErrorEquals": ["States.ALL"], "ResultPath": None}
     states = {
         names["error"]: {
-            "Type": "Task",
-            "Resource": Template("arn:${partition}:states:::aws-sdk:s3:getObject"),
-            "Parameters": {
-                "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
-                "Key.$": located(f"${{{PREFIX_VARIABLE}}}", node, scope, ".error.json"),
-            },
-            "ResultSelector": {"told.$": "States.StringToJson($.Body)"},
+            **reading(node, scope, ".error.json"),
             "Catch": [{**catch, "Next": names["died"]}],
             "Next": names["failed"],
         },
@@ -129,6 +128,25 @@ def asides(name: str, node: str, scope: Scope, taken: set[str]) -> tuple[dict[st
         },
     }
     return states, [{**catch, "ErrorEquals": ["States.TaskFailed"], "Next": names["error"]}]
+
+
+def reading(node: str, scope: Scope | None, suffix: str) -> dict[str, Any]:
+    """A state that reads what a job has left: its result has it as ``$.told``.
+
+    Args:
+        node: The job's node.
+        scope: The node's scope; ``None`` in a routed pipeline.
+        suffix: What stands behind the node's name.
+    """
+    return {
+        "Type": "Task",
+        "Resource": Template("arn:${partition}:states:::aws-sdk:s3:getObject"),
+        "Parameters": {
+            "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
+            "Key.$": located(f"${{{PREFIX_VARIABLE}}}", node, scope, suffix),
+        },
+        "ResultSelector": {"told.$": "States.StringToJson($.Body)"},
+    }
 
 
 def event_variables(event: dict[str, Any]) -> list[dict[str, Any]]:

@@ -113,7 +113,9 @@ class _Compiler:
             self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
         comment = {"Comment": self.source.description} if self.source.description else {}
         if self.source.routes is not None:
-            states = route_states(self.source.routes, self.functions, self.main)
+            states = route_states(
+                self.source.name, self.source.routes, self.functions, self.main
+            )
             steps = frozenset(self.source.steps)  # any may be handed a state of any size
             return Machine({**comment, **states}, self.functions, {}, {}, steps)
         graph = self.source.graph
@@ -253,7 +255,7 @@ class _Compiler:
         state = {"Type": "Task", **({"Comment": description} if description else {})}
         placeholder = self.functions[node.step]
         if node.step.is_job:
-            return {**state, **job_task(self.source.name, node, placeholder, sent)}
+            return {**state, **job_task(self.source.name, node.name, node.retry, placeholder, sent)}
         return {
             **state,
             "Resource": Template("arn:${partition}:states:::lambda:invoke"),

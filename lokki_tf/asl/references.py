@@ -49,17 +49,19 @@ def answer(node: str, scope: Scope, *, after: bool = False) -> dict[str, Any]:
     return {"at.$": located(f"${{{STORE_VARIABLE}}}/", node, scope, ".answer.json", after=after)}
 
 
-def located(start: str, node: str, scope: Scope, suffix: str, *, after: bool = False) -> Template:
+def located(
+    start: str, node: str, scope: Scope | None, suffix: str, *, after: bool = False
+) -> Template:
     """Where something of a node's stands, as an expression.
 
     Args:
         start: What stands before ``runs/``.
         node: Whose it is.
-        scope: The node's scope.
+        scope: The node's scope; ``None`` in a routed pipeline.
         suffix: What stands behind the node's name.
         after: As for :func:`answer`.
     """
-    around = scope.map
+    around = scope.map if scope else None
     if around is None:
         return Template(f"States.Format('{start}runs/{{}}/{node}{suffix}', $$.Execution.Name)")
     given = "$$.Execution.Input" if after else shared(around)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.model.names import unique
 
 from . import quotas
+from .jobs import asides, job_task, reading
 from .literals import STORE_VARIABLE
 from .retries import full_name, retriers, retries_everything
 from .text import Template
@@ -25,19 +26,25 @@ INLINE_BYTES = 16_384
 END = "The end"
 
 
-def route_states(routes: Routes, functions: Mapping[Step, str], main: str) -> dict[str, Any]:
+def route_states(
+    pipeline: str, routes: Routes, functions: Mapping[Step, str], main: str
+) -> dict[str, Any]:
     """The states of a routed pipeline, with where they start.
 
     Args:
+        pipeline: Its name.
         routes: Its steps.
         functions: From each step to the name of its placeholder, without ``${}``.
         main: The name under which the zips hold what is the module ``__main__`` here.
     """
-    return _Compiler(routes, functions, main).states()
+    return _Compiler(pipeline, routes, functions, main).states()
 
 
 class _Compiler:
-    def __init__(self, routes: Routes, functions: Mapping[Step, str], main: str) -> None:
+    def __init__(
+        self, pipeline: str, routes: Routes, functions: Mapping[Step, str], main: str
+    ) -> None:
+        self.pipeline = pipeline
         self.routes = routes
         self.functions = functions
         self.main = main
@@ -70,16 +77,19 @@ class _Compiler:
     def _add(self, states: dict[str, Any], route: Route, name: str, *, first: bool) -> None:
         """A step's Task, and the Choice behind it where there is something to choose."""
         following = [self._state_of(target) for target in route.targets]
-        task = self._task(route, first=first)
+        task, result = self._task(route, first=first), "$.Payload"
+        states[name] = task
+        if route.step.is_job:
+            task, result = self._answer(states, route, name), "$.told"
         if not following:
-            states[name] = {**task, "OutputPath": "$.Payload.result", "End": True}
+            task |= {"OutputPath": f"{result}.result", "End": True}
             return
-        task["OutputPath"] = "$.Payload"
+        task["OutputPath"] = result
         if len(following) == 1 and not route.ends:
-            states[name] = {**task, "Next": following[0]}
+            task["Next"] = following[0]
             return
         choice = self._name(f"After {name}")
-        states[name] = {**task, "Next": choice}
+        task["Next"] = choice
         pairs = list(zip(route.targets, following, strict=True))
         default = self.end if route.ends else pairs.pop()[1]
         states[choice] = {
@@ -91,6 +101,16 @@ class _Compiler:
             "Default": default,
         }
 
+    def _answer(self, states: dict[str, Any], route: Route, name: str) -> dict[str, Any]:
+        """The state that reads where a job leads; what a job itself returns cannot say."""
+        node, title = route.step.name, self._name(f"Answer of {name}")
+        added, catch = asides(name, node, None, self.taken)
+        states[name] |= {"ResultPath": None, "Catch": catch, "Next": title}
+        states |= added
+        states[title] = reading(node, None, ".answer.json")
+        found: dict[str, Any] = states[title]
+        return found
+
     def _state_of(self, target: str) -> str:
         return self.again if target == self.routes.start else target
 
@@ -98,13 +118,17 @@ class _Compiler:
         step = route.step
         description = step.options.description or (step.function.__doc__ or "").strip()
         comment = description.partition("\n")[0].strip()
+        state = {"Type": "Task", **({"Comment": comment} if comment else {})}
+        placeholder, sent = self.functions[step], self._payload(route, first=first)
+        if step.is_job:
+            retry = step.options.retry
+            return {**state, **job_task(self.pipeline, step.name, retry, placeholder, sent)}
         return {
-            "Type": "Task",
-            **({"Comment": comment} if comment else {}),
+            **state,
             "Resource": Template("arn:${partition}:states:::lambda:invoke"),
             "Parameters": {
-                "FunctionName": Template(f"${{{self.functions[step]}}}"),
-                "Payload": self._payload(route, first=first),
+                "FunctionName": Template(f"${{{placeholder}}}"),
+                "Payload": sent,
             },
             "Retry": retriers(step.options.retry),
         }

@@ -22,6 +22,7 @@ from lokki_tf.pipeline import Pipeline
 from lokki_tf.reporting import LogLevel
 from lokki_tf.runtime.envelope import json_text
 
+from .images import images_command
 from .parameters import taken, with_parameters
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def command_line(pipeline: Pipeline) -> click.Group:
     group = click.Group(help=text, context_settings={"help_option_names": ["-h", "--help"]})
     for command in (_run, _check, _synth, _graph):
         group.add_command(command(pipeline))
+    group.add_command(images_command(pipeline, _fetching))
     build = _synth(pipeline)
     build.name, build.help = "build", "Another name of synth."
     group.add_command(build)

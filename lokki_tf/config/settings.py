@@ -35,8 +35,9 @@ class AwsConfig:
     Args:
         artifact_bucket: An S3 bucket of yours for code and large results; a new one
             unless given.
-        image_repository: Where images are pushed, an ECR prefix such as
-            ``123456789012.dkr.ecr.eu-west-1.amazonaws.com/team``, or ``local``.
+        image_repository: Where images are pushed, a registry with or without a prefix such as
+            ``123456789012.dkr.ecr.eu-west-1.amazonaws.com/team``, or ``local``; a repository
+            of ECR's that a stack of its own makes unless given.
         endpoint: URL of another AWS, ``http://localhost:4566`` for example.
         region: AWS region; the environment's unless given.
         profile: Profile of the AWS configuration files.
@@ -65,7 +66,7 @@ class LambdaConfig:
         package_type: ``zip``, or ``image``.
         timeout: Longest duration of a call, in seconds.
         memory: Megabytes.
-        image_tag: Tag of the images.
+        image_tag: Tag of the image; the hash of its content unless given.
         env: Environment variables, a table of strings.
         runtime: Lambda's name of the runtime.
         architecture: ``x86_64`` or ``arm64``.
@@ -74,10 +75,25 @@ class LambdaConfig:
     package_type: OneOf["zip", "image"] = "zip"
     timeout: int = 900
     memory: int = 512
-    image_tag: str = "latest"
+    image_tag: str | None = None
     env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     runtime: str = "python3.13"
     architecture: OneOf["x86_64", "arm64"] = "x86_64"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """``[image]``: what a pipeline's container image is built from.
+
+    Args:
+        base: The image to begin with; Lambda's own for the steps' Python unless given.
+        dockerfile: Path of a Dockerfile of yours instead of the default one.
+        keep: How many images the repository keeps, of those that a stack makes in ECR.
+    """
+
+    base: str | None = None
+    dockerfile: str | None = None
+    keep: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +178,7 @@ class Config:
         build_dir: Folder that synth writes to, as seen from the working folder.
         aws: ``[aws]``.
         lambda_: ``[lambda]``.
+        image: ``[image]``.
         batch: ``[batch]``.
         logging: ``[logging]``.
         terraform: ``[terraform]``.
@@ -171,6 +188,7 @@ class Config:
     build_dir: str = "terraform-out"
     aws: AwsConfig = field(default_factory=AwsConfig)
     lambda_: LambdaConfig = field(default_factory=LambdaConfig)
+    image: ImageConfig = field(default_factory=ImageConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     terraform: TerraformConfig = field(default_factory=TerraformConfig)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lokki_tf.local.cache import Cache
     from lokki_tf.local.state import StateManager
     from lokki_tf.model import Outcome, PackageSet
+    from lokki_tf.packaging import ImageContext
     from lokki_tf.terraform.synth import Synthesized
 
 
@@ -294,6 +295,44 @@ class Pipeline:
             upgrade=upgrade,
             on_packages=on_packages,
             template_file=template_file,
+        )
+
+    def image(
+        self,
+        outdir: str | Path | None = None,
+        *,
+        template_file: str | Path | None = None,
+        tag: str | None = None,
+        on_packages: Callable[[PackageSet], None] | None = None,
+        config: Config | None = None,
+    ) -> ImageContext:
+        """What the pipeline's container image is built from.
+
+        Args:
+            outdir: The output folder of synth, whose locks are held to; the settings'
+                ``build_dir`` unless given.
+            template_file: A Lambda template instead of the default one.
+            tag: The image's tag; the settings' or else the content's hash unless given.
+            on_packages: Told of each set of packages that has to be fetched.
+            config: Settings; those of ``lokki.toml`` and the environment unless given.
+
+        Raises:
+            ConfigError: If a setting is wrong, or no step runs in an image.
+            DefinitionError: If the pipeline has errors.
+            MissingToolError: If packages are declared and cannot be reached.
+        """
+        from lokki_tf.config import load_config
+        from lokki_tf.terraform.images import image_of
+
+        settings = config or load_config()
+        return image_of(
+            self.definition,
+            settings,
+            Path(outdir or settings.build_dir),
+            early=self.early_findings,
+            template_file=template_file,
+            tag=tag,
+            on_packages=on_packages,
         )
 
     def to_dot(self, run: Run | None = None) -> str:

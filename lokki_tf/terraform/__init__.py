@@ -12,16 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .constructs.construct import PipelineConstruct
+    from .constructs.repository import ImageRepositoryStack
     from .constructs.stack import PipelineStack, StepInLine, rename_tf_output
 
 _HOMES = {
+    "ImageRepositoryStack": "repository",
     "PipelineConstruct": "construct",
     "PipelineStack": "stack",
     "StepInLine": "stack",
     "rename_tf_output": "stack",
 }
 
-__all__ = ["PipelineConstruct", "PipelineStack", "StepInLine", "rename_tf_output"]
+__all__ = [
+    "ImageRepositoryStack",
+    "PipelineConstruct",
+    "PipelineStack",
+    "StepInLine",
+    "rename_tf_output",
+]
 
 
 def __getattr__(name: str) -> Any:

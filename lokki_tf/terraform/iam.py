@@ -167,6 +167,23 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statem
     }
 
 
+def pull_images(functions: str) -> str:
+    """A repository's policy: Lambda reads images for some functions.
+
+    Source: Lambda Developer Guide, "Create a Lambda function using a container image": these
+    two actions, and the function's ARN as the source. Where they are missing Lambda adds them
+    itself, for all functions of the account.
+
+    Args:
+        functions: ARN of the functions, with wildcards.
+    """
+    statement = _allow("LambdaPulls", ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], [])
+    del statement["Resource"]  # the repository itself
+    statement["Principal"] = {"Service": "lambda.amazonaws.com"}
+    statement["Condition"] = {"StringLike": {"aws:SourceArn": functions}}
+    return document([statement])
+
+
 def exchange_objects(arns: Sequence[str]) -> Statement:
     """A Distributed Map reads its items and writes its results."""
     actions = ["s3:GetObject", "s3:PutObject"]

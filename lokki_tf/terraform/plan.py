@@ -170,6 +170,12 @@ def folder_of(step: Step) -> str:
     return step.name
 
 
+def functions_named(pipeline: str) -> str:
+    """What the names of all functions of a pipeline are like, whatever steps it has."""
+    # As far as :func:`function_name` leaves it when it shortens.
+    return f"{f'{pipeline}-'[: FUNCTION_NAME_LENGTH - 9]}*"
+
+
 def layer_name(pipeline: str, packages: PackageSet) -> str:
     """A layer's name, of at most 89 characters where Lambda takes 140."""
     return f"{pipeline}-{packages.key[:8]}"

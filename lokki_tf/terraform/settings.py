@@ -45,6 +45,11 @@ def with_settings(definition: Definition, config: Config) -> Definition:
         ConfigError: If a setting wants what cannot be made.
     """
     _refuse_unmade(config)
+    return with_defaults(definition, config)
+
+
+def with_defaults(definition: Definition, config: Config) -> Definition:
+    """The same, whether or not all that the settings want can be made."""
     steps = {step: _with_defaults(step, config) for step in definition.steps}
     tags = {**config.aws.tags, **definition.tags}
     routes = definition.routes

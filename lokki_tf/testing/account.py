@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
-from lokki_tf.testing.functions.runner import Function, Runner
+from lokki_tf.testing.functions.deployed import Function
+from lokki_tf.testing.functions.runner import Runner
 from lokki_tf.testing.images.launcher import Launcher
 from lokki_tf.testing.machines.services import Callbacks, Invocation, ServiceError, Settings
 from lokki_tf.testing.settings import ServerSettings, client_environment, new_client
 
 Invoke = Callable[[str, str, bytes, str | None, str], Invocation]
 """Takes region, function, payload, qualifier and kind of invocation."""
+
+Ending = Callable[[str, str], Event | None]
+"""Takes region and id; returns what is set at the end of what has that id."""
 
 
 def _nothing_deployed(*request: object) -> Invocation:
@@ -31,10 +35,11 @@ class Account:
         self.endpoint = endpoint
         self.settings = settings
         self.environment = client_environment(endpoint, settings.region)
-        self.launcher = Launcher(containers=settings.containers)
-        self.runner = Runner(self.environment, write_log, settings.workers)
+        self.launcher = Launcher(endpoint, containers=settings.containers)
+        self.runner = Runner(self.environment, write_log, self.launcher, settings.workers)
         self.callbacks = Callbacks()
         self.invoke: Invoke = _nothing_deployed
+        self.endings: dict[str, Ending] = {}
         self._regions: dict[str, Region] = {}
         self._lock = Lock()
 
@@ -83,6 +88,11 @@ class Region:
             ServiceError: if Lambda refuses.
         """
         return self._account.invoke(self._name, function, payload, qualifier, kind)
+
+    def ending(self, service: str, resource: str) -> Event | None:
+        """Return what is set when a job has ended; None for what else there is."""
+        find = self._account.endings.get(service)
+        return None if find is None else find(self._name, resource)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of this very server."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import library
 import pytest
-from agreement.test_random import agree
+from agreement.test_random import agree, agree_on_routes
 from hypothesis import HealthCheck, given, settings
 from library import echo, listing
-from strategies import chains, pipelines
+from strategies import chains, pipelines, routed
 
 from lokki_tf import DAG, Pipeline, RetryConfig, flow, step, task
 
@@ -37,6 +37,13 @@ def test_jobs_agree(pipeline: Pipeline, deployment: Deployment) -> None:
 def test_jobs_in_maps_agree(drawn: tuple[Pipeline, dict[str, Any]], deployment: Deployment) -> None:
     """A job may give a map's items, work on each, and take the results; maps nested or not."""
     agree(*drawn, deployment)
+
+
+@given(made=routed(jobs=True))
+@QUIET
+def test_jobs_in_routes_agree(made: tuple[Any, dict[str, Any]], deployment: Deployment) -> None:
+    """A job may return which step comes next."""
+    agree_on_routes(*made, deployment)
 
 
 echo_job, listing_job = map(library.as_job, (echo, listing))

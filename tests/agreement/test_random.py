@@ -61,7 +61,11 @@ def test_tasks_and_their_conditions_agree(pipeline: Pipeline, deployment: Deploy
 )
 def test_routes_agree(made: tuple[Any, dict[str, Any]], deployment: Deployment) -> None:
     """Routed pipelines take the same ways, loops and all, and end alike, here and there."""
-    pipeline, data = made
+    agree_on_routes(*made, deployment)
+
+
+def agree_on_routes(pipeline: Any, data: dict[str, Any], deployment: Deployment) -> None:
+    """Runs a routed pipeline here and there, and compares ways and results."""
     there = deployment.execute(pipeline, data)
     try:
         here = pipeline.local_run(data)

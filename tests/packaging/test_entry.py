@@ -144,7 +144,7 @@ def function(app: Path, api: RuntimeApi) -> Iterator[subprocess.Popen[str]]:
 def test_it_serves_lambda_as_lambdas_own_runtime_does(
     app: Path, api: RuntimeApi, function: subprocess.Popen[str]
 ) -> None:
-    """Events in turn, each with its context; the step's folder is the working directory and path."""
+    """Events in turn, each with its context, from the step's folder."""
     for number in (1, 2):
         api.events.put((number, {"number": number}))
         path, answer, _ = api.answers.get(timeout=20)

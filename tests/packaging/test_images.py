@@ -64,7 +64,8 @@ def test_a_context_has_the_steps_the_program_and_a_dockerfile() -> None:
 
 def test_the_tar_is_for_all_to_read_and_has_fixed_times() -> None:
     """The tar is sorted, owned by nobody in particular, with modes that any user may read."""
-    entries = tarfile.open(fileobj=io.BytesIO(context().tar)).getmembers()
+    with tarfile.open(fileobj=io.BytesIO(context().tar)) as archive:
+        entries = archive.getmembers()
     names = [entry.name for entry in entries]
     assert names == sorted(names)
     assert {"app", "app/load"} <= {entry.name for entry in entries if entry.isdir()}
@@ -96,7 +97,7 @@ def test_a_context_is_the_same_in_another_process() -> None:
 
 
 def test_the_tag_changes_with_the_content_and_with_nothing_else() -> None:
-    """Code, names, base image, platform, Dockerfile change the tag; the pipeline's name does not."""
+    """Code, names, base image and platform change the tag; the pipeline's name does not."""
     first = context()
     assert len(first.tag) == 16
     assert context().tag == first.tag
@@ -150,7 +151,7 @@ def test_requirements_of_all_steps_become_one_lock(tmp_path: Path) -> None:
 
 
 def test_a_lock_in_the_stacks_folder_is_kept_to(tmp_path: Path) -> None:
-    """An earlier lock of the same set holds until it is resolved anew; one of another set does not."""
+    """A lock holds until its set is resolved anew; one of another set does not hold."""
     building = builder(tmp_path)
     steps = (step("load", requirements=["a"]),)
     made = context(*steps, builder=building)

@@ -343,8 +343,8 @@ def test_without_waiting(account: LocalAws) -> None:
 @pytest.mark.parametrize(
     ("parameters", "error"),
     [
-        ({"Nonsense": 1}, "States.Runtime"),
-        ({"jobName": "lower"}, "States.Runtime"),
+        ({"Timeout": {"Seconds": 60}}, "States.Runtime"),
+        ({"ContainerOverrides": {"command": ["ok"]}}, "States.Runtime"),
         ({"ContainerOverrides": {"Environment": {"A": "b"}}}, "States.Runtime"),
         ({"JobQueue": "nowhere"}, "Batch.ClientException"),
         ({"JobDefinition": "undefined"}, "Batch.ClientException"),
@@ -354,3 +354,40 @@ def test_refused_parameters(account: LocalAws, parameters: Any, error: str) -> N
     """Fields that there are not fail at once; what Batch refuses is an error of Batch."""
     account.create_state_machine("refused", machine(Parameters=parameters))
     assert account.execute("refused").error == error
+
+
+@pytest.mark.parametrize("parameters", [{"Nonsense": 1}, {"jobName": "lower"}])
+def test_refused_definitions(account: LocalAws, parameters: Any) -> None:
+    """A machine whose job has fields that there are not cannot be created."""
+    states = account.client("stepfunctions")
+    with pytest.raises(states.exceptions.InvalidDefinition, match="is not supported by"):
+        account.create_state_machine("never", machine(Parameters=parameters))
+
+
+def test_event_too_long(account: LocalAws) -> None:
+    """A job fails whose overrides, escaped as JSON, are longer than a container may have."""
+    environment = [{"Name": "LOKKI_EVENT", "Value.$": "States.JsonToString($)"}]
+    overrides = {"ContainerOverrides": {"Environment": environment}}
+    account.create_state_machine("long", machine(Parameters=overrides))
+    assert account.execute("long", {"text": "x" * 7000}).succeeded
+    found = account.execute("long", {"text": "x" * 8100})
+    job = json.loads(str(found.cause))
+    assert job["StatusReason"] == "Container Overrides length must be at most 8192"
+    assert job["Attempts"] == []
+    found = account.execute("long", {"text": "x" * 40_000})
+    assert found.error == "Batch.ClientException"
+    assert "Job size must be less than 30 KiB" in str(found.cause)
+
+
+def test_jobs_in_a_map(account: LocalAws) -> None:
+    """Many jobs run at a time, and one that fails ends the others."""
+    overrides = {"Command.$": "States.Array('sleep', States.Format('{}', $))"}
+    body = machine(Parameters={"JobName": "mapped", "ContainerOverrides": overrides})
+    state = {"Type": "Map", "ItemProcessor": body, "End": True}
+    account.create_state_machine("map", {"StartAt": "Map", "States": {"Map": state}})
+    assert len(account.execute("map", [0] * 10).output) == 10
+    before = set(any_named(account, "mapped"))
+    found = account.execute("map", ["60", "60", "nonsense"])
+    assert found.error == "States.TaskFailed"
+    for job_id in set(any_named(account, "mapped")) - before:
+        assert ended(account, job_id)["status"] == "FAILED"

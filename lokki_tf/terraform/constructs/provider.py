@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lokki_tf.config import AwsConfig, TerraformConfig
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
-_SERVICES = ("ec2", "iam", "lambda_", "logs", "s3", "scheduler", "sfn", "sts")
+_SERVICES = ("ec2", "ecr", "iam", "lambda_", "logs", "s3", "scheduler", "sfn", "sts")
 
 
 def add_backend(stack: TerraformStack, settings: TerraformConfig) -> None:

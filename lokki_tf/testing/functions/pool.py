@@ -6,7 +6,10 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import Condition
 
+from lokki_tf.testing.functions.sandboxes import Sandbox
 from lokki_tf.testing.functions.workers import Nursery, Recipe, Worker
+from lokki_tf.testing.images.launcher import Launcher
+from lokki_tf.testing.images.programs import Program
 
 
 class Pool:
@@ -14,18 +17,24 @@ class Pool:
 
     Args:
         sdk: the folder of Lambda's own packages.
+        launcher: starts the programs of images.
         most: how many processes there are at a time.
     """
 
-    def __init__(self, sdk: Path, most: int = 64) -> None:
+    def __init__(self, sdk: Path, launcher: Launcher, most: int = 64) -> None:
         self._nursery = Nursery(sdk)
+        self._launcher = launcher
         self._most = most
         self._count = 0
-        self._idle: OrderedDict[int, Worker] = OrderedDict()
+        self._idle: OrderedDict[int, Worker | Sandbox] = OrderedDict()
         self._free = Condition()
 
-    def borrow(self, recipe: Recipe) -> tuple[Worker, bool]:
-        """Return a worker for a recipe, and whether it is new and must still be set up."""
+    def borrow(self, recipe: Recipe | Program) -> tuple[Worker | Sandbox, bool]:
+        """Return a worker for a recipe, and whether it is new and must still be set up.
+
+        Raises:
+            CannotStart: if the program of an image cannot be started.
+        """
         with self._free:
             while True:
                 warm = self._warm(recipe)
@@ -40,24 +49,26 @@ class Pool:
                     break
                 self._free.wait()
         try:
+            if isinstance(recipe, Program):
+                return Sandbox(self._launcher, recipe), True
             return Worker(self._nursery, recipe), True
         except BaseException:
             self.lost()
             raise
 
-    def _warm(self, recipe: Recipe) -> Worker | None:
+    def _warm(self, recipe: Recipe | Program) -> Worker | Sandbox | None:
         for worker in [each for each in self._idle.values() if each.recipe == recipe][::-1]:
-            del self._idle[worker.pid]
+            del self._idle[id(worker)]
             if not worker.ended:
                 return worker
             worker.close()
             self._count -= 1
         return None
 
-    def give_back(self, worker: Worker) -> None:
+    def give_back(self, worker: Worker | Sandbox) -> None:
         """Keep a worker warm for the next event."""
         with self._free:
-            self._idle[worker.pid] = worker
+            self._idle[id(worker)] = worker
             self._free.notify()
 
     def lost(self) -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 from uuid import uuid4
 
 from lokki_tf.testing.functions.bundles import Bundles
+from lokki_tf.testing.functions.deployed import (
+    Function,
+    Outcome,
+    image_variables,
+    zip_variables,
+)
 from lokki_tf.testing.functions.pool import Pool
+from lokki_tf.testing.functions.sandboxes import Sandbox
 from lokki_tf.testing.functions.workers import Answer, Recipe, TookTooLong, Worker, WorkerDied
+from lokki_tf.testing.images.launcher import Launcher
+from lokki_tf.testing.images.programs import Program
 
 REQUEST_BYTES = 6_291_456
 RESPONSE_BYTES = 6_291_556
@@ -20,54 +28,6 @@ _INIT_SECONDS = 60.0
 """Lambda allows 10 s; a busy machine that runs tests may need more."""
 _ASCII_RUNTIMES = ("python3.8", "python3.9", "python3.10", "python3.11")
 """Runtimes that write JSON in ASCII; later ones write UTF-8."""
-
-
-@dataclass(frozen=True)
-class Function:
-    """A deployed function.
-
-    Args:
-        name: its name.
-        arn: the ARN that was invoked.
-        version: ``$LATEST`` or a number.
-        handler: ``module.function``.
-        runtime: such as ``python3.12``.
-        timeout: in seconds.
-        memory: in MB.
-        environment: its variables.
-        code: its zip.
-        layers: the zips of its layers, the first below.
-        log_group: where its log goes.
-    """
-
-    name: str
-    arn: str
-    version: str
-    handler: str
-    runtime: str
-    timeout: float
-    memory: int
-    environment: Mapping[str, str]
-    code: bytes
-    layers: Sequence[bytes]
-    log_group: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of an invocation.
-
-    Args:
-        payload: the result, or the description of the error.
-        error: ``Unhandled`` if it failed, else None.
-        log: what belongs to the log.
-        request_id: its id.
-    """
-
-    payload: bytes
-    error: str | None
-    log: str
-    request_id: str
 
 
 LogSink = Callable[[Function, str, Sequence[str]], None]
@@ -80,21 +40,32 @@ class Runner:
     Args:
         environment: what every function's environment has: region, credentials, endpoint.
         sink: where logs go.
+        launcher: starts the programs of images.
         most: how many worker processes there are at a time.
     """
 
-    def __init__(self, environment: Mapping[str, str], sink: LogSink, most: int = 64) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        sink: LogSink,
+        launcher: Launcher,
+        most: int = 64,
+    ) -> None:
         self._environment = dict(environment)
         self._sink = sink
         self._bundles = Bundles()
-        self._pool = Pool(self._bundles.sdk, most)
+        self._pool = Pool(self._bundles.sdk, launcher, most)
         self._recipes: dict[tuple[object, ...], Recipe] = {}
         self._lock = Lock()
 
     def invoke(self, function: Function, event: bytes) -> Outcome:
-        """Run a function on one event and wait for it."""
+        """Run a function on one event and wait for it.
+
+        Raises:
+            CannotStart: if it is an image that cannot be had.
+        """
         call = _Call(function, event)
-        worker, new = self._pool.borrow(self._recipe(function))
+        worker, new = self._pool.borrow(self._program(function) or self._recipe(function))
         call.stream = worker.stream_of(function.name, call.stream)
         try:
             outcome = self._run(call, worker, new)
@@ -118,7 +89,7 @@ class Runner:
         self._pool.close()
         self._bundles.close()
 
-    def _run(self, call: _Call, worker: Worker, new: bool) -> Outcome:
+    def _run(self, call: _Call, worker: Worker | Sandbox, new: bool) -> Outcome:
         log = ""
         if new:
             loaded = worker.set_up(_INIT_SECONDS)
@@ -132,8 +103,21 @@ class Runner:
         self._pool.give_back(worker)
         return call.finished(Answer(answer.failed, answer.body, log + answer.log))
 
+    def _program(self, function: Function) -> Program | None:
+        image = function.image
+        if image is None:
+            return None
+        own = {**image_variables(function), "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group}
+        return Program(
+            image.uri,
+            image.command,
+            {**self._environment, **own, **function.environment},
+            image.entry_point,
+            image.working_directory,
+        )
+
     def _recipe(self, function: Function) -> Recipe:
-        variables = {**self._environment, **_variables(function), **function.environment}
+        variables = {**self._environment, **zip_variables(function), **function.environment}
         environment = tuple(sorted(variables.items()))
         contents = (hash(function.code), tuple(hash(layer) for layer in function.layers))
         key = (*contents, function.handler, function.runtime, function.memory, environment)
@@ -158,19 +142,6 @@ class Runner:
             function.runtime in _ASCII_RUNTIMES,
             function.memory,
         )
-
-
-def _variables(function: Function) -> dict[str, str]:
-    """Return what Lambda puts into every function's environment, whatever its name."""
-    return {
-        "_HANDLER": function.handler,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "LANG": "en_US.UTF-8",
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "TZ": ":UTC",
-    }
 
 
 class _Call:

@@ -16,9 +16,14 @@ _LABEL = "lokki_tf.local_aws"
 
 
 class Containers:
-    """The containers of the Docker API that the environment names, if one answers."""
+    """The containers of the Docker API that the environment names, if one answers.
 
-    def __init__(self) -> None:
+    Args:
+        owner: what their label says.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
         self._found: Any = None
         self._looked = False
         self._lock = Lock()
@@ -73,7 +78,7 @@ class Containers:
                 environment=dict(program.environment),
                 working_dir=program.working_directory,
                 network_mode="host",
-                labels=[_LABEL],
+                labels={_LABEL: self._owner},
             )
             return Container(container, lines)
         except APIError as error:
@@ -115,6 +120,7 @@ class Container:
         self._lines = lines
         self._code: int | None = None
         self._ended = Event()
+        self._gone = Event()
         try:
             # Attached before it starts: nothing that it prints is missed.
             output = container.attach(stream=True, logs=True)
@@ -136,7 +142,7 @@ class Container:
 
         with suppress(APIError):  # it may just have ended
             self._container.stop(timeout=int(grace))
-        self._ended.wait()
+        self._gone.wait()
         assert self._code is not None
         return self._code
 
@@ -154,6 +160,7 @@ class Container:
             self._ended.set()
             with suppress(Exception):
                 self._container.remove(force=True)
+            self._gone.set()
 
     def _read(self, output: Any) -> None:
         begun = b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from lokki_tf.testing.images.containers import Containers
@@ -17,12 +18,14 @@ class Launcher:
     of will do. What is neither here nor there is pulled.
 
     Args:
+        owner: what the label of its containers says.
         containers: whether to look for a Docker API.
     """
 
-    def __init__(self, *, containers: bool = True) -> None:
+    def __init__(self, owner: str, *, containers: bool = True) -> None:
         self.registry = Registry()
-        self._containers = Containers() if containers else None
+        self._containers = Containers(owner) if containers else None
+        self._closed = False
         self._running: set[Running] = set()
         self._lock = Lock()
 
@@ -39,6 +42,10 @@ class Launcher:
         running = self._start(program, lines)
         with self._lock:
             self._running.add(running)
+            closed = self._closed
+        if closed:
+            running.stop(grace=0)
+            raise CannotStart("The local AWS has ended")
         return running
 
     def forget(self, running: Running) -> None:
@@ -49,10 +56,11 @@ class Launcher:
     def close(self) -> None:
         """End all programs."""
         with self._lock:
+            self._closed = True
             left = list(self._running)
             self._running.clear()
-        for running in left:
-            running.stop(grace=0)
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda running: running.stop(grace=0), left))
 
     def _start(self, program: Program, lines: Lines) -> Running:
         containers = self._containers

@@ -72,9 +72,11 @@ class Process:
 
     def stop(self, grace: float = GRACE_SECONDS) -> int:
         """Ask it to end, end it by force if it does not, and return its exit code."""
-        self._stopped = True
-        self._signal(signal.SIGTERM)
-        code = self.wait(grace)
+        code = self.wait(0)
+        if code is None:
+            self._stopped = True
+            self._signal(signal.SIGTERM)
+            code = self.wait(grace)
         if code is None:
             self._signal(signal.SIGKILL)
             self._process.wait()

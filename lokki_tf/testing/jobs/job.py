@@ -3,98 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore, Event, Thread
-from typing import Any, Protocol
+from threading import Event, Thread
+from typing import Any
 from uuid import uuid4
 
-from lokki_tf.testing.images.launcher import Launcher
 from lokki_tf.testing.images.programs import CannotStart, Program, Running
-from lokki_tf.testing.jobs.orders import Order
+from lokki_tf.testing.jobs.attempts import EXITED, Attempt, now
+from lokki_tf.testing.jobs.orders import OVERRIDES_CHARACTERS, Order
 from lokki_tf.testing.jobs.retries import is_retried
+from lokki_tf.testing.jobs.site import Site
 
 SUBMITTED, PENDING, RUNNABLE = "SUBMITTED", "PENDING", "RUNNABLE"
 STARTING, RUNNING = "STARTING", "RUNNING"
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 BEFORE_STARTING = (SUBMITTED, PENDING, RUNNABLE)
-EXITED = "Essential container in task exited"
 TIMED_OUT = "Job attempt duration exceeded timeout"
 NOT_STARTED = "Task failed to start"
+TOO_LONG = f"Container Overrides length must be at most {OVERRIDES_CHARACTERS}"
 DEPENDENCY_FAILED = "Dependent Job failed"
 _POLL_SECONDS = 0.02
 
 
-class LogSink(Protocol):
-    """Where the output of jobs goes."""
-
-    def open(self, group: str, stream: str) -> None:
-        """Begin a stream.
-
-        Raises:
-            CannotStart: if there is no such group.
-        """
-
-    def write(self, group: str, stream: str, lines: Sequence[str]) -> None:
-        """Add lines to a stream."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """What all jobs share.
-
-    Args:
-        launcher: starts their programs.
-        logs: takes their output.
-        environment: the account's variables.
-        slots: how many run at a time.
-        find: returns another job by its id.
-    """
-
-    launcher: Launcher
-    logs: LogSink
-    environment: Mapping[str, str]
-    slots: BoundedSemaphore
-    find: Callable[[str], Job | None]
-
-
 class _Ended(Exception):
     """The job was told to end."""
-
-
-@dataclass
-class _Attempt:
-    """One run of a job's program."""
-
-    number: int
-    stream: str
-    task_arn: str
-    started: int | None = None
-    stopped: int | None = None
-    exit_code: int | None = None
-    status_reason: str = EXITED
-    reason: str = ""
-
-    @property
-    def container(self) -> dict[str, Any]:
-        """What it adds to the container of ``DescribeJobs``."""
-        found: dict[str, Any] = {
-            "exitCode": self.exit_code,
-            "logStreamName": self.stream if self.started is not None else None,
-            "networkInterfaces": [],
-            "reason": self.reason or None,
-            "taskArn": self.task_arn,
-        }
-        return {key: value for key, value in found.items() if value is not None}
-
-    def describe(self) -> dict[str, Any]:
-        """Return it as one of the ``attempts`` of ``DescribeJobs``."""
-        times = {"startedAt": self.started, "stoppedAt": self.stopped}
-        return {
-            "container": self.container,
-            **{key: value for key, value in times.items() if value is not None},
-            "statusReason": self.status_reason,
-        }
 
 
 @dataclass
@@ -110,10 +42,10 @@ class Job:
     site: Site
     status: str = SUBMITTED
     status_reason: str | None = None
-    created: int = field(default_factory=lambda: _now())
+    created: int = field(default_factory=now)
     started: int | None = None
     stopped: int | None = None
-    attempts: list[_Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.done = Event()
@@ -145,7 +77,7 @@ class Job:
         except Exception as error:  # a fault of the local AWS fails the job, and hangs nobody
             succeeded, reason = False, f"{type(error).__name__}: {error}"
         self.status_reason = reason
-        self.stopped = _now()
+        self.stopped = now()
         self.status = SUCCEEDED if succeeded else FAILED
         self.done.set()
 
@@ -204,6 +136,8 @@ class Job:
                 self._check()
 
     def _run_attempts(self) -> tuple[bool, str]:
+        if self.order.overrides_length(self._own_variables(1)) > OVERRIDES_CHARACTERS:
+            return False, TOO_LONG
         while True:
             self.status = RUNNABLE
             while not self.site.slots.acquire(timeout=_POLL_SECONDS):
@@ -224,7 +158,7 @@ class Job:
             ):
                 return False, attempt.status_reason
 
-    def _attempt(self) -> _Attempt:
+    def _attempt(self) -> Attempt:
         self._check()
         attempt = self._new_attempt()
         self.attempts.append(attempt)
@@ -234,18 +168,18 @@ class Job:
         except CannotStart as error:
             attempt.reason = error.reason
             attempt.status_reason = error.reason if self.order.on_fargate else NOT_STARTED
-            attempt.stopped = _now()
+            attempt.stopped = now()
             return attempt
         try:
-            attempt.started = self.started = _now()
+            attempt.started = self.started = now()
             self.status = RUNNING
             self._watch(attempt, running)
         finally:
             self.site.launcher.forget(running)
-            attempt.stopped = _now()
+            attempt.stopped = now()
         return attempt
 
-    def _watch(self, attempt: _Attempt, running: Running) -> None:
+    def _watch(self, attempt: Attempt, running: Running) -> None:
         limit = self.order.seconds
         deadline = None if limit is None else time.monotonic() + limit
         while (code := running.wait(_POLL_SECONDS)) is None:
@@ -259,26 +193,29 @@ class Job:
                 return
         attempt.exit_code = code
 
-    def _launch(self, attempt: _Attempt) -> Running:
+    def _launch(self, attempt: Attempt) -> Running:
         order, logs = self.order, self.site.logs
         logs.open(order.log_group, attempt.stream)
-        own = {
-            "AWS_BATCH_CE_NAME": order.environment_name,
-            "AWS_BATCH_JOB_ATTEMPT": str(attempt.number),
-            "AWS_BATCH_JOB_ID": order.id,
-            "AWS_BATCH_JQ_NAME": order.queue_arn.rpartition("/")[2],
-        }
+        own = self._own_variables(attempt.number)
         variables = {**self.site.environment, **order.variables, **own}
         program = Program(order.image, order.command, variables)
         return self.site.launcher.start(
             program, lambda lines: logs.write(order.log_group, attempt.stream, lines)
         )
 
-    def _new_attempt(self) -> _Attempt:
+    def _own_variables(self, attempt: int) -> dict[str, str]:
+        return {
+            "AWS_BATCH_CE_NAME": self.order.environment_name,
+            "AWS_BATCH_JOB_ATTEMPT": str(attempt),
+            "AWS_BATCH_JOB_ID": self.order.id,
+            "AWS_BATCH_JQ_NAME": self.order.queue_arn.rpartition("/")[2],
+        }
+
+    def _new_attempt(self) -> Attempt:
         task = uuid4().hex
         arn = self.order.arn.replace(":batch:", ":ecs:").partition(":job/")[0]
         cluster = f"{self.order.environment_name}_Batch"
-        return _Attempt(
+        return Attempt(
             number=len(self.attempts) + 1,
             stream=f"{self.order.log_prefix}/default/{task}",
             task_arn=f"{arn}:task/{cluster}/{task}",
@@ -287,7 +224,3 @@ class Job:
     def _check(self) -> None:
         if self._told_to_end.is_set():
             raise _Ended
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

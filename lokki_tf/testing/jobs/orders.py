@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 LOG_GROUP = "/aws/batch/job"
+OVERRIDES_CHARACTERS = 8192
+"""How long the JSON may be with which Batch starts a container; a job fails that has more."""
 _LISTS = ("environment", "mountPoints", "resourceRequirements", "ulimits", "volumes")
 
 
@@ -107,6 +110,20 @@ class Order:
     def variables(self) -> dict[str, str]:
         """The variables that the definition and the submitter set."""
         return {each["name"]: each["value"] for each in self.container["environment"]}
+
+    def overrides_length(self, own: Mapping[str, str]) -> int:
+        """Return the length of the JSON with which Batch starts the container.
+
+        Args:
+            own: the variables that Batch adds.
+        """
+        variables = {**self.variables, **own}.items()
+        overrides = {
+            "command": list(self.command or ()),
+            "environment": [{"name": name, "value": value} for name, value in variables],
+            "resourceRequirements": self.container["resourceRequirements"],
+        }
+        return len(json.dumps(overrides, ensure_ascii=False, separators=(",", ":")))
 
     @property
     def container(self) -> dict[str, Any]:

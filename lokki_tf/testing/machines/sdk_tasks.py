@@ -13,6 +13,7 @@ from lokki_tf.testing.machines.sdk_shapes import call
 from lokki_tf.testing.machines.values import Json, dump, load
 
 _POLL_SECONDS = (0.01, 0.02, 0.03, 0.05)
+_PERMIT_SECONDS = 0.05
 _STARTED = {"Name": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
 _CLIENTS = {"states": "stepfunctions", "sfn": "stepfunctions", "eventbridge": "events"}
 
@@ -39,7 +40,10 @@ def call_service(run: StateRun, integration: Integration, arguments: Json, permi
     if wait is None:
         raise StateFailure(RUNTIME, f"The local AWS cannot wait for {service}:{integration.action}")
     answer = call(client, integration.action, wait.request(arguments))
+    ending = run.frame.settings.services.ending(service, answer[wait.id])
     try:
+        while ending is not None and not ending.wait(_PERMIT_SECONDS):
+            permit.check()
         return _wait(permit, wait, client, answer, integration.pattern)
     except Stopped:
         with suppress(StateFailure):  # it may just have ended
@@ -51,6 +55,7 @@ def call_service(run: StateRun, integration: Integration, arguments: Json, permi
 class _Wait:
     """How to wait for what a request started."""
 
+    id: str
     describe: str
     arguments: Callable[[Mapping[str, Json]], Json]
     result: Callable[[Mapping[str, Json]], Mapping[str, Json]]
@@ -70,6 +75,7 @@ def _marked(arguments: Json) -> Json:
 
 _WAITS = {
     ("batch", "submitJob"): _Wait(
+        "JobId",
         "describeJobs",
         lambda answer: {"Jobs": [answer["JobId"]]},
         lambda found: found["Jobs"][0],
@@ -80,6 +86,7 @@ _WAITS = {
         _marked,
     ),
     ("stepfunctions", "startExecution"): _Wait(
+        "ExecutionArn",
         "describeExecution",
         lambda answer: {"ExecutionArn": answer["ExecutionArn"]},
         lambda found: found,

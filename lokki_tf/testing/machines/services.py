@@ -64,6 +64,9 @@ class Services(Protocol):
             ServiceError: if Lambda refuses.
         """
 
+    def ending(self, service: str, resource: str) -> Event | None:
+        """Return what is set when something with this id has ended; None if it must be asked."""
+
     def client(self, service: str) -> Any:
         """Return a boto3 client."""
 

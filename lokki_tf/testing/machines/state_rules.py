@@ -11,7 +11,7 @@ from lokki_tf.testing.machines.findings import SCHEMA, Finding
 from lokki_tf.testing.machines.limits import VARIABLE_NAME_CHARACTERS
 from lokki_tf.testing.machines.map_rules import examine_map
 from lokki_tf.testing.machines.path_rules import examine_path, examine_template
-from lokki_tf.testing.machines.resources import FUNCTION_ARN, INTEGRATION
+from lokki_tf.testing.machines.task_rules import examine_task
 from lokki_tf.testing.machines.values import Json, is_integer, is_number
 
 State = dict[str, Any]
@@ -163,20 +163,6 @@ def _examine_catcher(rule: State, location: str) -> Iterator[Finding]:
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
 
 
-def _examine_task(state: State, location: str) -> Iterator[Finding]:
-    resource = state.get("Resource")
-    if not isinstance(resource, str) or not (
-        FUNCTION_ARN.match(resource) or INTEGRATION.match(resource)
-    ):
-        message = f"The resource '{resource}' is no ARN of a function or an integration"
-        yield Finding(SCHEMA, message, f"{location}/Resource")
-    for field in ("TimeoutSeconds", "HeartbeatSeconds"):
-        if field in state and not (is_integer(state[field]) and state[field] > 0):
-            yield Finding(SCHEMA, f"{field} is a positive integer", f"{location}/{field}")
-        if field in state and f"{field}Path" in state:
-            yield Finding(SCHEMA, f"{field} stands twice", f"{location}/{field}Path")
-
-
 def _examine_wait(state: State, location: str) -> Iterator[Finding]:
     fields = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
     if sum(field in state for field in fields) != 1:
@@ -234,7 +220,7 @@ def _examine_parallel(state: State, location: str) -> Iterator[Finding]:
 
 
 _RULES: dict[str, Callable[[State, str], Iterator[Finding]]] = {
-    "Task": _examine_task,
+    "Task": examine_task,
     "Wait": _examine_wait,
     "Choice": _examine_choice,
     "Parallel": _examine_parallel,

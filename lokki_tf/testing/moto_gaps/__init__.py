@@ -9,6 +9,7 @@ module                  gap
 ``lambda_functions``    functions run in Docker only; ``Qualifier`` of Invoke is not read
 ``lambda_layers``       layers of other accounts do not exist
 ``lambda_settings``     functions forget their logging, their tracing when it is updated, and more
+``managed_policies``    AWS's own policies cannot be attached
 ``state_machines``      executions do nothing, or run in an interpreter without limits;
                         ``ValidateStateMachineDefinition``, ``ListStateMachineVersions`` and
                         ``StartSyncExecution`` are missing; an execution without a name gets the
@@ -29,6 +30,7 @@ def close_gaps(account: Account) -> None:
         lambda_functions,
         lambda_layers,
         lambda_settings,
+        managed_policies,
         state_machines,
         storage,
     )
@@ -37,5 +39,6 @@ def close_gaps(account: Account) -> None:
     lambda_functions.run_functions(account)
     lambda_layers.accept_foreign_layers()
     lambda_settings.keep_settings()
+    managed_policies.know_managed_policies()
     state_machines.run_machines(account)
     storage.allow_by_bucket_policies()

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import partial
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 from typing import Any
 from uuid import uuid4
 
@@ -16,13 +16,17 @@ from moto.batch.responses import BatchResponse
 
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.images.programs import CannotStart
-from lokki_tf.testing.jobs.job import Job, Site
+from lokki_tf.testing.jobs.job import Job
 from lokki_tf.testing.jobs.orders import LOG_GROUP, Definition, Order
+from lokki_tf.testing.jobs.site import Site
 from lokki_tf.testing.moto_gaps.batch_resources import Resources
+from lokki_tf.testing.settings import ACCOUNT_ID
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,127}$", re.ASCII)
 _NOT_RUN = ("arrayProperties", "nodeOverrides", "eksPropertiesOverride", "ecsPropertiesOverride")
 _MOST_ATTEMPTS = 10
+_KIB = 1024
+_REQUEST_KIB = 30
 
 
 def run_jobs(account: Account) -> None:
@@ -30,10 +34,17 @@ def run_jobs(account: Account) -> None:
     Batch.account = account
     Batch.slots = BoundedSemaphore(account.settings.workers)
     batch_backends.backend = Batch
+    account.endings["batch"] = _ending
     setattr(BatchResponse, "submitjob", _submit)  # noqa: B010
 
 
 def _submit(self: Any) -> str:
+    size = len(self.body.encode() if isinstance(self.body, str) else self.body) // _KIB
+    if size >= _REQUEST_KIB:
+        raise ClientException(
+            "Error executing request, Exception : "
+            f"Job size must be less than {_REQUEST_KIB} KiB, got {size} KiB"
+        )
     job = self.batch_backend.submit(json.loads(self.body))
     return json.dumps({"jobArn": job.order.arn, "jobId": job.order.id, "jobName": job.order.name})
 
@@ -175,6 +186,11 @@ class _Logs:
         logs = self._backend.logs_backend
         if events and group in logs.groups:  # it may have been destroyed meanwhile
             logs.put_log_events(group, stream, events)
+
+
+def _ending(region: str, job_id: str) -> Event | None:
+    job: Any = batch_backends[ACCOUNT_ID][region].get_job_by_id(job_id)
+    return None if job is None else job.done
 
 
 def _find(jobs: dict[str, Job], job_id: str) -> Job | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from functools import partial
 from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
 from lokki_tf.testing.account import Account
-from lokki_tf.testing.functions.runner import REQUEST_BYTES, Function, Outcome
+from lokki_tf.testing.functions.deployed import Function, Image, Outcome
+from lokki_tf.testing.functions.runner import REQUEST_BYTES
+from lokki_tf.testing.images.programs import CannotStart
 from lokki_tf.testing.machines.services import Invocation, ServiceError
 from lokki_tf.testing.settings import ACCOUNT_ID
 
@@ -21,14 +24,14 @@ _COLONS = 6
 
 
 def run_functions(account: Account) -> None:
-    """Let Invoke, and services that invoke functions, run them in worker processes."""
+    """Let Invoke, and services that invoke functions, run them, as zips or images."""
     from moto.awslambda.models import LambdaFunction
     from moto.awslambda.responses import LambdaResponse
 
     def invoke_lambda(self: Any, event: Any = None) -> tuple[str, bool, str]:
         # What moto's other services call, such as a subscription of SNS.
         text = event if isinstance(event, str) else json.dumps(event)
-        outcome = account.runner.invoke(_function(self, self.function_arn), text.encode())
+        outcome = _run(account, _function(self, self.function_arn), text.encode())
         return outcome.payload.decode(), outcome.error is not None, outcome.log
 
     def respond(self: Any) -> tuple[int, dict[str, str], bytes]:
@@ -68,9 +71,9 @@ def _invoke(
     if kind == "DryRun":
         return function, None
     if kind == "Event":
-        Thread(target=account.runner.invoke, args=(function, payload), daemon=True).start()
+        Thread(target=_run_aside, args=(account, function, payload), daemon=True).start()
         return function, None
-    return function, account.runner.invoke(function, payload)
+    return function, _run(account, function, payload)
 
 
 def _check_size(payload: bytes, kind: str) -> None:
@@ -111,25 +114,44 @@ def _find(region: str, name: str, qualifier: str | None) -> Any:
 
 
 def _function(found: Any, arn: str) -> Function:
-    if found.package_type != "Zip":
-        raise ServiceError(
-            "InvalidRuntimeException",
-            f"The local AWS runs no images: {found.function_name} is one",
-            status=502,
-        )
+    is_image = found.package_type == "Image"
     return Function(
         name=found.function_name,
         arn=arn,
         version=str(found.version) if arn.count(":") > _COLONS else "$LATEST",
-        handler=found.handler,
-        runtime=found.run_time,
+        handler=found.handler or "",
+        runtime=found.run_time or "",
         timeout=float(found.timeout),
         memory=int(found.memory_size),
         environment=found.environment_vars,
-        code=found.code_bytes,
+        code=b"" if is_image else found.code_bytes,
         layers=_layers(found),
         log_group=found.logs_group_name,
+        image=_image(found) if is_image else None,
     )
+
+
+def _image(found: Any) -> Image:
+    config = found.image_config
+    return Image(
+        found.code["ImageUri"],
+        tuple(config.cmd) or None,
+        tuple(config.entry_point) or None,
+        config.working_directory or None,
+    )
+
+
+def _run(account: Account, function: Function, payload: bytes) -> Outcome:
+    try:
+        return account.runner.invoke(function, payload)
+    except CannotStart as error:
+        message = f"The function {function.name} cannot be run: {error.reason}"
+        raise ServiceError("InvalidRuntimeException", message, status=502) from None
+
+
+def _run_aside(account: Account, function: Function, payload: bytes) -> None:
+    with suppress(ServiceError):  # there is nobody to tell
+        _run(account, function, payload)
 
 
 def _layers(found: Any) -> tuple[bytes, ...]:

@@ -13,7 +13,7 @@ _ATTRIBUTES = {"TracingConfig": "tracing_config", "KMSKeyArn": "kms_key_arn"}
 
 def keep_settings() -> None:
     """Let functions keep all their settings, at creation and at updates."""
-    from moto.awslambda.models import LambdaFunction
+    from moto.awslambda.models import ImageConfig, LambdaFunction
 
     create, update = LambdaFunction.__init__, LambdaFunction.update_configuration
     configuration, update_code = (
@@ -33,6 +33,8 @@ def keep_settings() -> None:
                 setattr(self, attribute, config_updates[name])
         if "EphemeralStorage" in config_updates:
             self.ephemeral_storage = config_updates["EphemeralStorage"]["Size"]
+        if "ImageConfig" in config_updates:
+            self.image_config = ImageConfig(config_updates["ImageConfig"] or {})
         update(self, config_updates)
         found: dict[str, Any] = self.get_configuration()
         return found
@@ -43,7 +45,10 @@ def keep_settings() -> None:
         return update_code(self, updated_spec)
 
     def get_configuration(self: Any, on_create: bool = False) -> dict[str, Any]:
-        return {**configuration(self, on_create), **self.kept_settings}
+        found = configuration(self, on_create)
+        if not any(found.get("ImageConfigResponse", {}).get("ImageConfig", {}).values()):
+            found.pop("ImageConfigResponse", None)  # nothing of the image was replaced
+        return {**found, **self.kept_settings}
 
     for name, replacement in {
         "__init__": init,

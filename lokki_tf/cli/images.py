@@ -1,0 +1,77 @@
+"""The command that builds and pushes a pipeline's container image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lokki_tf.images import Published
+    from lokki_tf.model import PackageSet
+    from lokki_tf.pipeline import Pipeline
+
+
+def images_command(pipeline: Pipeline, on_packages: Callable[[PackageSet], None]) -> click.Command:
+    """The command ``images``.
+
+    Args:
+        pipeline: The pipeline.
+        on_packages: Told of each set of packages that has to be fetched.
+    """
+
+    @click.command("images")
+    @click.option("--no-push", is_flag=True, help="Build only.")
+    @click.option("--tag", help="The image's tag; the hash of its content unless given.")
+    @click.option(
+        "--output",
+        "-o",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="CDKTF_OUTDIR",
+        help="The output folder of synth, whose locks are held to.",
+    )
+    @click.option("--region", help="AWS region; the environment's unless given.")
+    @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    def images(
+        no_push: bool,
+        tag: str | None,
+        output: Path | None,
+        region: str | None,
+        template_file: Path | None,
+    ) -> None:
+        """Build the container image and push it; print its URI alone on stdout.
+
+        An image that the registry has already is neither built nor pushed again.
+        """
+        from lokki_tf.config import load_config
+        from lokki_tf.images import Repository, find_repository, publish, shown
+        from lokki_tf.packaging import repository_name
+
+        settings = load_config()
+        context = pipeline.image(
+            output,
+            template_file=template_file,
+            tag=tag,
+            on_packages=on_packages,
+            config=settings,
+        )
+        if no_push and settings.aws.image_repository is None:
+            # ECR need not be there, nor be asked what it would be called.
+            repository = Repository(repository_name(context.name), local=True)
+        else:
+            repository = find_repository(settings.aws, context.name, region)
+        with shown() as on_progress:
+            made = publish(context, repository, pushing=not no_push, on_progress=on_progress)
+        click.echo(_told(made), err=True)
+        click.echo(made.uri)
+
+    return images
+
+
+def _told(made: Published) -> str:
+    if made.pushed:
+        return "built and pushed"
+    return "built" if made.built else "the registry has this image already"

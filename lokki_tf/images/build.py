@@ -1,0 +1,120 @@
+"""Builds an image."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from lokki_tf.errors import ImageError
+
+from .engine import connect
+from .failures import build_failure
+from .progress import OnProgress, Progress, nobody
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+# Of uv, which resolves what steps declare, to pip, which installs it in the image.
+_INDEXES = {
+    "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+}
+
+
+class Context(Protocol):
+    """What an image is built from, as :class:`lokki_tf.packaging.ImageContext` has it."""
+
+    @property
+    def tar(self) -> bytes: ...
+
+    @property
+    def platform(self) -> str: ...
+
+    @property
+    def base_image(self) -> str: ...
+
+    @property
+    def files(self) -> Mapping[str, bytes]: ...
+
+
+def build(
+    context: Context, uri: str, *, on_progress: OnProgress = nobody, client: Any = None
+) -> None:
+    """Builds an image and gives it its name.
+
+    Args:
+        context: What it is built from.
+        uri: Its name, with the tag.
+        on_progress: Told of what the engine says.
+        client: The engine; the one that :func:`connect` finds unless given.
+
+    Raises:
+        MissingToolError: If no engine answers.
+        ImageError: If it cannot be built.
+    """
+    client = client or connect()
+    log: list[str] = []
+    for line in _lines(client, context, uri, log):
+        text = str(line.get("stream") or line.get("status") or "").rstrip("\n")
+        if text:
+            log.append(text)
+            detail = line.get("progressDetail") or {}
+            on_progress(
+                Progress(text, line.get("id", ""), detail.get("current", 0), detail.get("total", 0))
+            )
+        if "error" in line:
+            raise build_failure(uri, str(line["error"]), log)
+
+
+def _lines(client: Any, context: Context, uri: str, log: list[str]) -> Iterator[dict[str, Any]]:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield from client.api.build(
+            fileobj=io.BytesIO(context.tar),
+            custom_context=True,
+            tag=uri,
+            buildargs={"BASE_IMAGE": context.base_image, **_arguments(context)},
+            platform=context.platform,
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+    except (DockerException, RequestException) as error:
+        said = getattr(error, "explanation", None) or error
+        raise build_failure(uri, str(said), log) from error
+
+
+def _arguments(context: Context) -> dict[str, str]:
+    """Where packages come from, if not from PyPI, for an image that has any."""
+    if "app/requirements.lock" not in context.files:
+        return {}
+    found = {}
+    for argument, variables in _INDEXES.items():
+        indexes = _addresses(os.environ.get(name, "") for name in variables)
+        if indexes:
+            found[argument] = " ".join(indexes)
+    return found
+
+
+def _addresses(texts: Iterable[str]) -> list[str]:
+    """The addresses of indexes, which uv may have names for."""
+    named = [word for text in texts for word in text.split()]
+    found = [word.partition("=")[2] if _is_named(word) else word for word in named]
+    for address in found:
+        if urlsplit(address).password:
+            raise ImageError(
+                f"the index {urlsplit(address).hostname} is named with a password, which the "
+                "engine would keep among what it has built",
+                remedy="write a Dockerfile of your own, dockerfile in [image], which takes the "
+                "packages from where it may",
+            )
+    return found
+
+
+def _is_named(word: str) -> bool:
+    name, equals, _ = word.partition("=")
+    return bool(equals) and "/" not in name

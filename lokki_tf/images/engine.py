@@ -1,0 +1,38 @@
+"""The container engine: whatever answers to Docker's API."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lokki_tf.errors import MissingToolError
+
+_TIMEOUT = 3600
+"""Seconds without a word: installing large packages says nothing for many minutes."""
+
+
+def connect() -> Any:
+    """A client of the engine that ``DOCKER_HOST`` names, or the machine's own.
+
+    Raises:
+        MissingToolError: If the SDK is not installed, or no engine answers.
+    """
+    try:
+        import docker
+        from docker.errors import DockerException
+    except ImportError:
+        raise MissingToolError(
+            "images are built through Docker's SDK, and there is no package docker",
+            remedy="pip install 'lokki-tf[docker]'",
+        ) from None
+    try:
+        client = docker.from_env(timeout=_TIMEOUT)
+        client.ping()
+    except (DockerException, OSError, ValueError) as error:
+        where = os.environ.get("DOCKER_HOST")
+        raise MissingToolError(
+            f"no container engine answers at {where or 'its usual socket'}: {error}",
+            remedy="start Docker, or podman's service, and see that you may speak with it; "
+            "DOCKER_HOST names one that is elsewhere (`docker context ls` shows where)",
+        ) from error
+    return client

@@ -1,0 +1,109 @@
+"""Asks a registry whether it has an image, in the registries' own protocol.
+
+Not through the engine, for podman's does not know that question. An answer is worth a push
+that need not be; without one, the push will tell.
+
+Source: OCI Distribution Specification, "Pulling manifests"; Docker's "Token Authentication".
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import re
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+if TYPE_CHECKING:
+    from .repositories import Login
+
+_HUB = "registry-1.docker.io"
+_KINDS = ", ".join(
+    (
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    )
+)
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_TIMEOUT = 20
+_FOUND, _REFUSED, _NOT_FOUND = 200, 401, 404
+
+
+def has_image(uri: str, login: Login | None = None) -> bool | None:
+    """Whether a registry has an image; ``None`` where it does not say.
+
+    Args:
+        uri: The image, with the tag.
+        login: User and password.
+    """
+    registry, name, tag = split(uri)
+    scheme = "http" if is_loopback(uri) else "https"
+    address = f"{scheme}://{registry}/v2/{name}/manifests/{tag}"
+    headers = {"Accept": _KINDS, **_basic(login)}
+    try:
+        status, answered = _ask("HEAD", address, headers)
+        if status == _REFUSED:
+            token = _token(answered.get("WWW-Authenticate", ""), login)
+            status, _ = _ask("HEAD", address, {"Accept": _KINDS, "Authorization": token})
+    except (OSError, HTTPException, ValueError):
+        return None
+    return {_FOUND: True, _NOT_FOUND: False}.get(status)
+
+
+def split(uri: str) -> tuple[str, str, str]:
+    """Registry, name and tag of an image; one without a registry is Docker Hub's."""
+    whole, _, tag = uri.rpartition(":")
+    registry, slash, name = whole.partition("/")
+    if not slash or not ({".", ":"} & set(registry) or registry == "localhost"):
+        return _HUB, whole if slash else f"library/{whole}", tag
+    return registry, name, tag
+
+
+def is_loopback(uri: str) -> bool:
+    """Whether an image's registry is this machine's own, with which one speaks plain HTTP."""
+    host = urlsplit(f"//{split(uri)[0]}").hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _ask(method: str, address: str, headers: dict[str, str]) -> tuple[int, Any]:
+    request = urllib.request.Request(address, headers=headers, method=method)
+    direct = [urllib.request.ProxyHandler({})] if address.startswith("http:") else []
+    try:
+        with urllib.request.build_opener(*direct).open(request, timeout=_TIMEOUT) as response:
+            return response.status, response.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers
+
+
+def _basic(login: Login | None) -> dict[str, str]:
+    if login is None:
+        return {}
+    text = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    return {"Authorization": f"Basic {text}"}
+
+
+def _token(challenge: str, login: Login | None) -> str:
+    """The authorization that a registry asks for, from where it says.
+
+    Raises:
+        ValueError: If it asks for another kind, or there is none for this user.
+    """
+    parameters = dict(_PARAMETER.findall(challenge))
+    realm = parameters.pop("realm", "")
+    if not challenge.lower().startswith("bearer ") or not realm.startswith(("https:", "http:")):
+        raise ValueError(challenge)
+    request = urllib.request.Request(f"{realm}?{urlencode(parameters)}", headers=_basic(login))
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        told = json.loads(response.read())
+    return f"Bearer {told.get('token') or told['access_token']}"

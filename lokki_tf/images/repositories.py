@@ -1,0 +1,157 @@
+"""Where a pipeline's images go, and how to log in there."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import ImageError, MissingToolError
+from lokki_tf.packaging.image_names import LOCAL, image_repository, repository_name
+
+from .registry import split
+
+if TYPE_CHECKING:
+    from lokki_tf.config import AwsConfig
+
+_ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who one is to a registry.
+
+    Args:
+        user: The user's name.
+        password: The password, or a token.
+    """
+
+    user: str
+    password: str = field(repr=False)
+
+    def as_docker(self) -> dict[str, str]:
+        """The same, as Docker's SDK takes it."""
+        return {"username": self.user, "password": self.password}
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Where images go.
+
+    Args:
+        name: With the registry, without a tag.
+        login: Who one is there, if anybody.
+        local: Whether it is this machine's engine alone, and nothing is pushed.
+    """
+
+    name: str
+    login: Login | None = None
+    local: bool = False
+
+
+def find_repository(aws: AwsConfig, pipeline: str, region: str | None = None) -> Repository:
+    """Where a pipeline's images go.
+
+    Args:
+        aws: ``[aws]``: ``image_repository`` names the registry; without it, the repository is
+            the one that the pipeline's own stack for images makes in ECR.
+        pipeline: The pipeline's name.
+        region: AWS region; the settings' or the environment's unless given.
+
+    Raises:
+        ConfigError: If the setting is no repository.
+        ImageError: If ECR has no such repository, or refuses to say.
+        MissingToolError: If ECR is to be asked and boto3 is missing.
+    """
+    region = region or aws.region
+    if aws.image_repository == LOCAL:
+        return Repository(image_repository(LOCAL, pipeline), local=True)
+    if aws.image_repository is None:
+        name = _in_ecr(_ecr(aws, region), repository_name(pipeline), pipeline)
+    else:
+        name = image_repository(aws.image_repository, pipeline)
+    return Repository(name, _login(aws, name, region))
+
+
+def _login(aws: AwsConfig, name: str, region: str | None) -> Login | None:
+    host = split(f"{name}:tag")[0]
+    ecr = _ECR.fullmatch(host)
+    if ecr:
+        return _ecr_login(_ecr(aws, ecr[1]))
+    known = _of_docker(name)
+    if known is None and aws.endpoint:  # another AWS, whose registry has another name
+        return _ecr_login(_ecr(aws, region))
+    return known
+
+
+def _of_docker(name: str) -> Login | None:
+    """What ``docker login`` has left, in its file or in a keychain."""
+    try:
+        from docker import auth
+        from docker.errors import DockerException
+    except ImportError:
+        return None  # connecting to the engine will say what is missing
+    try:
+        registry, _ = auth.resolve_repository_name(name)
+        found = auth.load_config().resolve_authconfig(registry) or {}
+    except DockerException as error:
+        raise ImageError(
+            f"Docker's configuration has a login for {name} that cannot be read: {error}",
+            remedy="log in again with `docker login`",
+        ) from error
+    user, password = found.get("username") or found.get("Username"), found.get("password")
+    password = password or found.get("Password")
+    return Login(user, password) if user and password else None
+
+
+def _ecr(aws: AwsConfig, region: str | None) -> Any:
+    try:
+        import boto3
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        raise MissingToolError(
+            "ECR is asked through boto3, and there is no such package",
+            remedy="pip install 'lokki-tf[docker]'",
+        ) from None
+    try:
+        session = boto3.Session(profile_name=aws.profile, region_name=region)
+        return session.client("ecr", endpoint_url=aws.endpoint)
+    except (BotoCoreError, ValueError) as error:
+        raise _refused(error) from error
+
+
+def _in_ecr(client: Any, name: str, pipeline: str) -> str:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        found = client.describe_repositories(repositoryNames=[name])
+    except client.exceptions.RepositoryNotFoundException as error:
+        raise ImageError(
+            f"ECR has no repository {name!r} for the images of {pipeline!r}",
+            remedy=f"run synth and apply the stack {pipeline}-images first, which makes it; or "
+            "name another registry, image_repository in [aws]",
+        ) from error
+    except (BotoCoreError, ClientError) as error:
+        raise _refused(error) from error
+    return str(found["repositories"][0]["repositoryUri"])
+
+
+def _ecr_login(client: Any) -> Login:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        found = client.get_authorization_token()["authorizationData"][0]
+    except (BotoCoreError, ClientError) as error:
+        raise _refused(error) from error
+    user, _, password = base64.b64decode(found["authorizationToken"]).decode().partition(":")
+    return Login(user, password)
+
+
+def _refused(error: Exception) -> ImageError:
+    return ImageError(
+        f"ECR does not let you in: {error}",
+        remedy="see that the environment, or profile in [aws], has AWS credentials and a region "
+        "(`aws sts get-caller-identity`), and that they may use ECR; without AWS write "
+        'image_repository = "local" into [aws], or --no-push',
+    )

@@ -1,0 +1,122 @@
+"""The repository of a pipeline's images, as a stack that is applied before the pipeline's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cdktf import TerraformOutput, TerraformStack
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
+from cdktf_cdktf_provider_aws.data_aws_region import DataAwsRegion
+from cdktf_cdktf_provider_aws.ecr_lifecycle_policy import EcrLifecyclePolicy
+from cdktf_cdktf_provider_aws.ecr_repository import (
+    EcrRepository,
+    EcrRepositoryEncryptionConfiguration,
+    EcrRepositoryImageScanningConfiguration,
+)
+from cdktf_cdktf_provider_aws.ecr_repository_policy import EcrRepositoryPolicy
+
+from lokki_tf.asl.text import escaped
+from lokki_tf.config import Config
+from lokki_tf.packaging import repository_name
+from lokki_tf.terraform import iam
+from lokki_tf.terraform.plan import functions_named
+
+from .provider import add_backend, add_provider
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from constructs import Construct
+
+    from lokki_tf.config import TerraformConfig
+
+
+class ImageRepositoryStack(TerraformStack):
+    """A stack that holds the ECR repository of one pipeline's images.
+
+    Apart from the pipeline's own stack, for an image must be there before the functions that
+    are made of it. Tags cannot be moved, pushed images are scanned, old ones expire, and
+    nobody but Lambda, for the pipeline's functions, is let in by its policy.
+
+    Args:
+        scope: The app.
+        id: The stack's name, and its folder's below ``stacks``.
+        pipeline: The pipeline's name in AWS.
+        region: AWS region; the environment's (``AWS_REGION``) unless given.
+        tags: The pipeline's tags.
+        config: Settings, as of ``lokki.toml``; the defaults unless given.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  # CDKTF's own name for it
+        pipeline: str,
+        region: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        config: Config | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        config = config or Config()
+        add_backend(self, _beside(config.terraform))
+        add_provider(self, config.aws, region)
+        own = {"lokki:pipeline": pipeline, **config.aws.tags, **(tags or {})}
+        self.repository = EcrRepository(
+            self,
+            "repository",
+            name=repository_name(pipeline),
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
+            encryption_configuration=[_encryption(config.aws.kms_key)],
+            tags={name: escaped(text) for name, text in own.items()},
+        )
+        EcrLifecyclePolicy(
+            self,
+            "repository_lifecycle",
+            repository=self.repository.name,
+            policy=_keep(config.image.keep),
+        )
+        EcrRepositoryPolicy(
+            self,
+            "repository_policy",
+            repository=self.repository.name,
+            policy=iam.pull_images(self._functions(pipeline)),
+        )
+        for name, text, value in (
+            ("repository_url", "Where images are pushed", self.repository.repository_url),
+            ("repository_arn", "The repository", self.repository.arn),
+        ):
+            output = TerraformOutput(self, f"output-{name}", value=value, description=text)
+            output.override_logical_id(name)
+
+    def _functions(self, pipeline: str) -> str:
+        account = DataAwsCallerIdentity(self, "account").account_id
+        region = DataAwsRegion(self, "region").name
+        partition = DataAwsPartition(self, "partition").partition
+        named = functions_named(pipeline)
+        return f"arn:{partition}:lambda:{region}:{account}:function:{named}"
+
+
+def _beside(settings: TerraformConfig) -> TerraformConfig:
+    """The state's place, which must not be that of the pipeline's own stack."""
+    return replace(settings, key=f"{settings.key}-images") if settings.key else settings
+
+
+def _encryption(key: str | None) -> EcrRepositoryEncryptionConfiguration:
+    if key is None:
+        return EcrRepositoryEncryptionConfiguration(encryption_type="AES256")
+    return EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key)
+
+
+def _keep(count: int) -> str:
+    """A lifecycle policy that leaves so many images, the newest."""
+    rule = {
+        "rulePriority": 1,
+        "description": f"Keep the newest {count} images",
+        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": count},
+        "action": {"type": "expire"},
+    }
+    return json.dumps({"rules": [rule]})

@@ -1,0 +1,77 @@
+"""Writes the Terraform of the repository that a pipeline's images are pushed to."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import ConfigError
+
+from .files import write_files
+from .lazy import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lokki_tf.config import Config
+
+
+def repository_stack(pipeline: str) -> str:
+    """The name of the stack, and of its folder below ``stacks``."""
+    return f"{pipeline}-images"
+
+
+def synth_repository(
+    pipeline: str,
+    outdir: Path,
+    *,
+    config: Config,
+    region: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Path | None:
+    """Writes ``<outdir>/stacks/<name>-images``, unless images go to a registry of the user's.
+
+    Args:
+        pipeline: The pipeline's name in AWS.
+        outdir: The output folder.
+        config: Settings.
+        region: AWS region; the settings' or the environment's unless given.
+        tags: The pipeline's tags.
+
+    Returns:
+        The stack's folder, or ``None`` if ``image_repository`` names another place.
+
+    Raises:
+        ConfigError: If a setting is wrong.
+        MissingToolError: If CDKTF or Node is missing.
+        OutputError: If the folder cannot be written.
+    """
+    if config.aws.image_repository is not None:
+        return None
+    if config.image.keep < 1:
+        raise ConfigError(
+            f"keep = {config.image.keep} in [image]: a repository keeps at least one image",
+            remedy="leave it out, or write how many images to go back to there should be",
+        )
+    prepare()
+    from cdktf import App
+
+    from .constructs.repository import ImageRepositoryStack
+
+    scratch = Path(tempfile.mkdtemp(prefix="lokki_tf-"))
+    try:
+        app = App(outdir=str(scratch))
+        name = repository_stack(pipeline)
+        ImageRepositoryStack(app, name, pipeline, region=region, tags=tags, config=config)
+        app.synth()
+        made = {
+            str(path.relative_to(scratch)): path
+            for path in sorted(Path(scratch, "stacks", name).rglob("*"))
+            if path.is_file()
+        }
+        write_files(outdir.absolute(), made)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return outdir.absolute() / "stacks" / name
