@@ -113,9 +113,7 @@ class _Compiler:
             self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
         comment = {"Comment": self.source.description} if self.source.description else {}
         if self.source.routes is not None:
-            states = route_states(
-                self.source.name, self.source.routes, self.functions, self.main
-            )
+            states = route_states(self.source.name, self.source.routes, self.functions, self.main)
             steps = frozenset(self.source.steps)  # any may be handed a state of any size
             return Machine({**comment, **states}, self.functions, {}, {}, steps)
         graph = self.source.graph

@@ -94,7 +94,7 @@ def write_objects(arns: Sequence[str]) -> Statement:
     return _allow("Write", ["s3:PutObject"], arns)
 
 
-def pull_images(repository_arn: str | None) -> list[Statement]:
+def start_containers(repository_arn: str | None) -> list[Statement]:
     """Containers are started from the pipeline's image; a token has no resource to name.
 
     Args:

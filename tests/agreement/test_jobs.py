@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import library
 import pytest
 from agreement.test_random import agree, agree_on_routes
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from library import echo, listing
 from strategies import chains, pipelines, routed
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 QUIET = settings(
     max_examples=12,
     deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a failing example costs minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -265,7 +265,7 @@ class Jobs:
                 pipeline.resource_id("jobs_policy"),
                 name="lokki",
                 role=role.id,
-                policy=iam.document(iam.pull_images(pipeline.image_repository_arn)),
+                policy=iam.document(iam.start_containers(pipeline.image_repository_arn)),
             )
             self._execution = role, policy
         return self._execution[0]
