@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from lokki_tf.model import Map, Output
 
 from . import quotas
-from .jobs import EVENT_BYTES
 from .payloads import Payloads, Reference, references_in, with_paths
 from .scopes import Fork, Loop, Scope, handed_out
 from .sizes import Capacity
@@ -71,9 +70,6 @@ def _of_task(
         if batch > 1 and reference.is_item and reference.home == own:
             continue  # the batch's items are counted as a whole
         taken[_name_of(reference, maps)] += batch if reference.home == own else 1
-    if name in payloads.jobs:
-        skeleton = len(json.dumps(json.dumps(with_paths(payload, lambda _: "$v"))))
-        yield Capacity(f"the event of the job {name!r}", EVENT_BYTES - skeleton, taken)
     yield Capacity(f"the input of {name!r}", ROOM - skeleton, taken)
     result = Counter({name: batch}) + inline
     yield Capacity(f"the result of {name!r}", ROOM - _RESULT_OVERHEAD, result)

@@ -1,14 +1,13 @@
 """Steps that run as jobs of AWS Batch.
 
-A job gets its event as environment variables, and leaves its answer in the bucket,
-at a place that follows from the run's name: so nothing has to carry it, and whoever takes the
-result reads it there. An error's text stands beside it; a failed job's state reads that, so that
-the execution fails with the step's own words.
+A state before a job writes the job's event into the bucket, for a container takes 8,192 characters
+of overrides. The job leaves its answer there too. Both places follow from the run's name, so
+nothing has to carry them, and whoever takes the result reads it there. An error's text stands
+beside it; a failed job's state reads that, so that the execution fails with the step's own words.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
@@ -20,17 +19,12 @@ from .retries import own_retrier, retries_everything
 from .text import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lokki_tf.model import Map, RetryConfig
 
     from .scopes import Scope
 
-# AWS Batch User Guide, "Service quotas": a SubmitJob request has at most 30 KiB.
-EVENT_BYTES = 24_000
 JOB_NAME_LENGTH = 128
-# The variables, as lokki_tf.runtime.jobs reads them.
-EVENT, STORE, PART = "LOKKI_EVENT", "LOKKI_STORE", "LOKKI_PART_"
+EVENT = "LOKKI_EVENT"  # the variable, as lokki_tf.runtime.jobs reads it
 INLINE = 1_000_000  # bytes of a result that stands in the answer itself
 _NO_WORD = "Batch.JobFailed"
 # Errors of the Batch service itself and of the way there, which pass.
@@ -43,37 +37,56 @@ _TRANSIENT = {
 }
 
 
+_TRANSIENT_STORE = {**_TRANSIENT, "ErrorEquals": ["S3.SdkClientException", "S3.S3Exception"]}
+
+
 def queue_placeholder(placeholder: str) -> str:
     """The name of the template's variable for a job's queue."""
     return f"{placeholder.removesuffix('_arn')}_queue"
 
 
-def job_task(
-    pipeline: str, node: str, retry: RetryConfig, placeholder: str, sent: dict[str, Any]
-) -> dict[str, Any]:
-    """The state that submits a job and waits for it.
+def job_states(
+    pipeline: str,
+    node: str,
+    scope: Scope | None,
+    retry: RetryConfig,
+    placeholder: str,
+    sent: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The state that writes a job's event, and the one that submits the job and waits for it.
 
     Args:
         pipeline: The pipeline's name.
         node: What runs.
+        scope: The node's scope; ``None`` in a routed pipeline.
         retry: How it is tried again.
         placeholder: The template's variable for the job definition's ARN.
         sent: The event, with paths.
     """
-    event = {"inline": INLINE, **sent, **again(retry)}
     name = f"{identifier(pipeline)}-{identifier(node)}"
-    return {
+    where = located(f"${{{STORE_VARIABLE}}}/", node, scope, ".event.json")
+    writing = {
+        "Type": "Task",
+        "Resource": Template("arn:${partition}:states:::aws-sdk:s3:putObject"),
+        "Parameters": {
+            "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
+            "Key.$": located(f"${{{PREFIX_VARIABLE}}}", node, scope, ".event.json"),
+            "Body": {"inline": INLINE, **sent, **again(retry)},
+        },
+        "Retry": [_TRANSIENT_STORE],
+        "ResultPath": None,
+    }
+    running = {
         "Resource": Template("arn:${partition}:states:::batch:submitJob.sync"),
         "Parameters": {
             "JobName": shortened(name, JOB_NAME_LENGTH),
             "JobQueue": Template(f"${{{queue_placeholder(placeholder)}}}"),
             "JobDefinition": Template(f"${{{placeholder}}}"),
-            "ContainerOverrides": {
-                "Environment": event_variables(event),
-            },
+            "ContainerOverrides": {"Environment": [{"Name": EVENT, "Value.$": where}]},
         },
         "Retry": _retriers(retry),
     }
+    return writing, running
 
 
 def again(retry: RetryConfig) -> dict[str, Any]:
@@ -147,65 +160,6 @@ def reading(node: str, scope: Scope | None, suffix: str) -> dict[str, Any]:
         },
         "ResultSelector": {"told.$": "States.StringToJson($.Body)"},
     }
-
-
-def event_variables(event: dict[str, Any]) -> list[dict[str, Any]]:
-    """The event as environment variables: its fixed part as JSON, and one a path in it.
-
-    A path is no part of the JSON, since nothing may be filled into a text without caring for
-    each backslash and quote on the way; so the job puts the parts together.
-
-    Args:
-        event: Keys that end in ``.$`` hold paths and expressions.
-    """
-    paths: list[str] = []
-    fixed = _with_parts(event, paths, _same)
-    del fixed["store"]
-    for name in ("args", "kwargs"):
-        if name in fixed:
-            fixed[name] = _with_parts(fixed[name], paths, _envelope)
-    text = json.dumps(fixed, ensure_ascii=False, separators=(",", ":"))
-    return [
-        {"Name": EVENT, "Value": text},
-        {"Name": STORE, "Value": Template(f"${{{STORE_VARIABLE}}}")},
-        *(
-            {"Name": f"{PART}{number}", "Value.$": Template(f"States.JsonToString({one})")}
-            for number, one in enumerate(paths)
-        ),
-    ]
-
-
-def _with_parts(
-    members: dict[str, Any], paths: list[str], change: Callable[[Any, list[str]], Any]
-) -> dict[str, Any]:
-    """The members, with parts in the places of paths."""
-    fixed: dict[str, Any] = {}
-    for key, one in members.items():
-        if key.endswith(".$"):
-            fixed[key.removesuffix(".$")] = {"part": len(paths)}
-            paths.append(str(one))
-        else:
-            fixed[key] = change(one, paths)
-    return fixed
-
-
-def _same(value: Any, _: list[str]) -> Any:
-    return value
-
-
-def _envelope(envelope: dict[str, Any], paths: list[str]) -> dict[str, Any]:
-    """An envelope with parts; what a user's value holds is left alone."""
-    if "value" in envelope or "pickle" in envelope:
-        return envelope
-    if "ref" in envelope:
-        return {"stored": envelope["ref"].removeprefix(f"${{{STORE_VARIABLE}}}/")}
-    fixed = _with_parts(envelope, paths, _same)
-    for name in ("default", "keys"):
-        if name in fixed:
-            fixed[name] = _envelope(fixed[name], paths)
-    if "items" in fixed:
-        fixed["items"] = _with_parts(fixed["items"], paths, _envelope)
-    return fixed
 
 
 def refuse_inline(one: Map, job: str) -> OptionError:

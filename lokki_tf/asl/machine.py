@@ -18,7 +18,7 @@ from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
 from .capacities import capacities, item_of, title
-from .jobs import asides, job_task, refuse_inline
+from .jobs import asides, job_states
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
 from .payloads import Payloads, has_stored_literal, references_in, with_paths
@@ -105,6 +105,7 @@ class _Compiler:
     functions: dict[Step, str] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
     layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: dict[str, dict[str, Any]] = field(default_factory=dict)
     payloads: Payloads = field(init=False)
 
     def machine(self) -> Machine:
@@ -125,7 +126,6 @@ class _Compiler:
         items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
         names = [*self.nodes, *(one.name for one in maps), *items]
         self.limits = inline_limits(capacities(root, self.payloads), names)
-        self._feed_jobs(maps)
         self.layouts = self._layouts(maps)
         return Machine(
             {**comment, **self._states(root)},
@@ -136,16 +136,6 @@ class _Compiler:
             tuple(self.labels),
             tuple(self.outer_labels),
         )
-
-    def _feed_jobs(self, maps: list[Map]) -> None:
-        """What a job takes is handed over as references: a request to Batch is short."""
-        inline = {one.name: one for one in maps if one.options.mode == "inline"}
-        for name in self.payloads.jobs:
-            for reference in references_in(self.payloads.of_tasks[name]):
-                if reference.name in inline:
-                    raise refuse_inline(inline[reference.name], name)
-                key = item_of(reference.name) if reference.is_item else reference.name
-                self.limits[key] = 0
 
     def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
         """How the results of nodes are laid out for the maps that run over them."""
@@ -184,6 +174,7 @@ class _Compiler:
 
     def _states(self, scope: Scope) -> dict[str, Any]:
         titles = [self._state_name(part) for part in scope.parts]
+        entries = [self._entry(name, part) for name, part in zip(titles, scope.parts, strict=True)]
         states: dict[str, Any] = {}
         for index, (name, part) in enumerate(zip(titles, scope.parts, strict=True)):
             last = index == len(titles) - 1
@@ -191,14 +182,23 @@ class _Compiler:
             state |= self._kept(part, scope)
             answering = last and self._is_answered_inline(part, scope)
             state |= self._output(part, scope) if last and not answering else {"ResultPath": None}
-            states[name] = {**state, **({"End": True} if last else {"Next": titles[index + 1]})}
+            states[name] = {**state, **({"End": True} if last else {"Next": entries[index + 1]})}
             if answering:
                 states |= self._answering(name, states[name], part, scope)
             if part in self.payloads.jobs:
                 added, catch = asides(name, str(part), scope, self.names)
                 states[name]["Catch"] = catch
-                states |= added
-        return {"StartAt": titles[0], "States": states}
+                writing = {**self.events.pop(name), "Next": name}
+                states |= {entries[index]: writing, **added}
+        return {"StartAt": entries[0], "States": states}
+
+    def _entry(self, name: str, part: str | Fork | Loop) -> str:
+        """The first state of a part: before a job, its event is written."""
+        if part not in self.payloads.jobs:
+            return name
+        entry = unique(f"Event of {name}", self.names, quotas.STATE_NAME_LENGTH)
+        self.names.add(entry)
+        return entry
 
     def _is_answered_inline(self, part: str | Fork | Loop, scope: Scope) -> bool:
         """Whether a job ends the body of a map within the execution."""
@@ -253,7 +253,10 @@ class _Compiler:
         state = {"Type": "Task", **({"Comment": description} if description else {})}
         placeholder = self.functions[node.step]
         if node.step.is_job:
-            return {**state, **job_task(self.source.name, node.name, node.retry, placeholder, sent)}
+            self.events[node.name], running = job_states(
+                self.source.name, node.name, scope, node.retry, placeholder, sent
+            )
+            return {**state, **running}
         return {
             **state,
             "Resource": Template("arn:${partition}:states:::lambda:invoke"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.model.names import unique
 
 from . import quotas
-from .jobs import asides, job_task, reading
+from .jobs import asides, job_states, reading
 from .literals import STORE_VARIABLE
 from .retries import full_name, retriers, retries_everything
 from .text import Template
@@ -51,6 +51,10 @@ class _Compiler:
         self.taken = {route.step.name for route in routes.routes}
         self.again = self._name(f"{routes.start} again")
         self.end = self._name(END)
+        self.entries = {  # of a job, the state that writes its event
+            name: self._name(f"Event of {name}") if routes.by_name[step].step.is_job else name
+            for name, step in self._visits()
+        }
 
     def states(self) -> dict[str, Any]:
         reached = self._reached()
@@ -64,7 +68,16 @@ class _Compiler:
                 self._add(states, route, route.step.name, first=False)
         if any(state.get("Default") == self.end for state in states.values()):
             states[self.end] = {"Type": "Succeed", "OutputPath": "$.result"}
-        return {"StartAt": self.routes.start, "States": states}
+        return {"StartAt": self.entries[self.routes.start], "States": states}
+
+    def _visits(self) -> list[tuple[str, str]]:
+        """The states of steps, each with the step's name."""
+        names = [(route.step.name, route.step.name) for route in self.routes.routes]
+        return [*names, (self.again, self.routes.start)] if self._has_start else names
+
+    @property
+    def _has_start(self) -> bool:
+        return self.routes.start in self.routes.by_name
 
     def _reached(self) -> list[Route]:
         """The steps that the first one leads to, itself included."""
@@ -78,9 +91,12 @@ class _Compiler:
         """A step's Task, and the Choice behind it where there is something to choose."""
         following = [self._state_of(target) for target in route.targets]
         task, result = self._task(route, first=first), "$.Payload"
-        states[name] = task
         if route.step.is_job:
+            writing, running = self._job(route, first=first)
+            states |= {self.entries[name]: {**writing, "Next": name}, name: {**task, **running}}
             task, result = self._answer(states, route, name), "$.told"
+        else:
+            states[name] = task
         if not following:
             task |= {"OutputPath": f"{result}.result", "End": True}
             return
@@ -112,26 +128,30 @@ class _Compiler:
         return found
 
     def _state_of(self, target: str) -> str:
-        return self.again if target == self.routes.start else target
+        name = self.again if target == self.routes.start else target
+        return self.entries.get(name, name)
 
     def _task(self, route: Route, *, first: bool) -> dict[str, Any]:
         step = route.step
         description = step.options.description or (step.function.__doc__ or "").strip()
         comment = description.partition("\n")[0].strip()
         state = {"Type": "Task", **({"Comment": comment} if comment else {})}
-        placeholder, sent = self.functions[step], self._payload(route, first=first)
         if step.is_job:
-            retry = step.options.retry
-            return {**state, **job_task(self.pipeline, step.name, retry, placeholder, sent)}
+            return state
         return {
             **state,
             "Resource": Template("arn:${partition}:states:::lambda:invoke"),
             "Parameters": {
-                "FunctionName": Template(f"${{{placeholder}}}"),
-                "Payload": sent,
+                "FunctionName": Template(f"${{{self.functions[step]}}}"),
+                "Payload": self._payload(route, first=first),
             },
             "Retry": retriers(step.options.retry),
         }
+
+    def _job(self, route: Route, *, first: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        step, sent = route.step, self._payload(route, first=first)
+        retry, placeholder = step.options.retry, self.functions[step]
+        return job_states(self.pipeline, step.name, None, retry, placeholder, sent)
 
     def _payload(self, route: Route, *, first: bool) -> dict[str, Any]:
         step, retry = route.step, route.step.options.retry

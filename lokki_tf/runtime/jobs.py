@@ -1,9 +1,8 @@
 """A step as a job of AWS Batch: the event comes by the environment, the answer goes to the bucket.
 
-The state machine sends what :mod:`.handler` tells in parts: ``LOKKI_EVENT`` is JSON in which
-``{"part": 0}`` stands for the JSON in ``LOKKI_PART_0``, and ``{"stored": "literals/…"}`` for a
-reference below ``LOKKI_STORE``, which is the event's ``store``. Beside what the handler knows, it
-has ``again``, how often and when the job tries again itself where only some errors are retried::
+The variable ``LOKKI_EVENT`` is the URI of the event, which the state machine has written; it tells
+what :mod:`.handler` knows, and ``again``, how often and when the job tries again itself where only
+some errors are retried::
 
     {"retries": 3, "delay": 1.0, "backoff": 2.0, "max_delay": null, "jitter": false}
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-EVENT, STORE, PART = "LOKKI_EVENT", "LOKKI_STORE", "LOKKI_PART_"
+EVENT = "LOKKI_EVENT"
 DIED = {
     "errorType": "Batch.JobDied",
     "errorMessage": "the job ended without a word: it was killed, had no memory left, or took "
@@ -43,16 +42,9 @@ class Job:
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        if EVENT not in environment or STORE not in environment:
-            raise LookupError(
-                f"the variables {EVENT} and {STORE}, which hold the event, are not set"
-            )
-        event = {"store": environment[STORE], **json.loads(environment[EVENT])}
-        parts = _Parts(environment)
-        event = {name: parts.filled(one) for name, one in event.items()}
-        for name in ("args", "kwargs"):
-            if name in event:
-                event[name] = {key: parts.envelope(one) for key, one in event[name].items()}
+        if EVENT not in environment:
+            raise LookupError(f"the variable {EVENT}, the URI of the job's event, is not set")
+        event = json.loads(store.read(environment[EVENT]))
         self._again = event.pop("again", {})
         self._event = event
         self._folder = folder_of(event)
@@ -95,39 +87,6 @@ def folder_of(event: dict[str, Any]) -> str:
     """Where a node's results are, without the suffix."""
     parts = (event["store"], "runs", event["run"], event.get("place"), event["node"])
     return "/".join(filter(None, parts))
-
-
-class _Parts:
-    """Puts an event together.
-
-    Args:
-        environment: The variables of the process.
-    """
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-
-    def filled(self, value: Any) -> Any:
-        """The value, or the part that stands for it."""
-        if isinstance(value, dict) and value.keys() == {"part"}:
-            return json.loads(self._environment[f"{PART}{value['part']}"])
-        return value
-
-    def envelope(self, envelope: Any) -> Any:
-        """An envelope with its parts; what a user's value holds is left alone."""
-        if "value" in envelope or "pickle" in envelope:
-            return envelope
-        if "stored" in envelope:
-            return {"ref": f"{self._environment[STORE]}/{envelope['stored']}"}
-        if "part" in envelope:
-            return self.filled(envelope)
-        whole = {name: self.filled(one) for name, one in envelope.items()}
-        for name in ("default", "keys"):
-            if name in whole:
-                whole[name] = self.envelope(whole[name])
-        if "items" in whole:
-            whole["items"] = {key: self.envelope(one) for key, one in whole["items"].items()}
-        return whole
 
 
 def _is_listed(error: BaseException, event: dict[str, Any]) -> bool:

@@ -84,9 +84,9 @@ def read_objects(arns: Sequence[str]) -> Statement:
     return _allow("Read", ["s3:GetObject"], arns)
 
 
-def read_answers(arns: Sequence[str]) -> Statement:
-    """A state machine reads what jobs leave: errors, and where a routed step leads."""
-    return _allow("Answers", ["s3:GetObject"], arns)
+def exchange_answers(arns: Sequence[str]) -> Statement:
+    """A state machine writes jobs' events, and reads errors and where a routed step leads."""
+    return _allow("EventsAndAnswers", ["s3:GetObject", "s3:PutObject"], arns)
 
 
 def write_objects(arns: Sequence[str]) -> Statement:

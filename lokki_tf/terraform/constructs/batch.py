@@ -238,9 +238,7 @@ class Jobs:
         trusted = iam.trust("ecs-tasks.amazonaws.com", source)
         role = pipeline.role(f"{step.name}_role", trusted, tags, of="-")
         runs, literals = pipeline.objects("runs/*"), pipeline.objects("literals/*")
-        statements = [iam.write_objects([runs])]
-        if job.reads:
-            statements.append(iam.read_objects([runs, literals]))
+        statements = [iam.write_objects([runs]), iam.read_objects([runs, literals])]
         policies = [iam.document(statements), *map(escaped, step.options.policies)]
         for number, policy in enumerate(policies):
             IamRolePolicy(

@@ -106,7 +106,7 @@ def _job_statements(pipeline: PipelineConstruct) -> list[iam.Statement]:
             f"arn:{pipeline.partition}:batch:{place}:job/*",
             f"arn:{pipeline.partition}:events:{place}:{rule}",
         ),
-        iam.read_answers([pipeline.objects("runs/*")]),
+        iam.exchange_answers([pipeline.objects("runs/*")]),
     ]
 
 
