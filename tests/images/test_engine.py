@@ -243,8 +243,8 @@ def test_the_command_prints_the_uri_alone(
     """stdout has the image's name and nothing else; a second call finds it in the registry."""
     (tmp_path / "pipeline.py").write_text(SCRIPT)
     (tmp_path / "lokki.toml").write_text(
-        f'[aws]\nimage_repository = "{registry}/lokki-tf-test-cli"\n[lambda]\npackage_type = "image"\n'
-        f'[image]\nbase = "{base_image}"\n'
+        f'[aws]\nimage_repository = "{registry}/lokki-tf-test-cli"\n'
+        f'[lambda]\npackage_type = "image"\n[image]\nbase = "{base_image}"\n'
     )
 
     def command(*args: str) -> subprocess.CompletedProcess[str]:
