@@ -140,6 +140,15 @@ def test_a_tag_of_the_users_is_always_made_anew(registry: FakeRegistry) -> None:
     assert engine.done == ["build", "push"]
 
 
+def test_whoever_pushes_the_same_first_is_right(registry: FakeRegistry) -> None:
+    """A tag that does not move is no error where it is the content's hash; another one is."""
+    engine = FakeEngine(pushes=[{"error": "tag invalid: the tag is immutable"}])
+    repository = Repository(f"{registry.address}/daily")
+    assert publish(context(), repository, client=engine).pushed is False
+    with pytest.raises(ImageError, match="the tag is there already"):
+        publish(context("v1"), repository, client=engine)
+
+
 @pytest.mark.parametrize("local", [True, False], ids=["local", "no push"])
 def test_what_is_not_to_be_pushed_is_built_alone(local: bool) -> None:
     """Neither a local repository's image nor one of --no-push leaves the machine."""
