@@ -53,7 +53,7 @@ def with_defaults(definition: Definition, config: Config) -> Definition:
 def _refuse_unmade(config: Config) -> None:
     if config.lambda_.package_type == "image":
         raise ConfigError(
-            'package_type = "image" in [lambda]: functions cannot be made of images yet',
+            'package_type = "image" in [lambda]: functions of images cannot be made yet',
             remedy='write package_type = "zip"',
         )
     if config.aws.kms_key:

@@ -257,12 +257,9 @@ def test_the_command_prints_the_uri_alone(
             check=False,
         )
 
-    built = command("--no-push", "--tag", "only-here")
-    assert built.returncode == 0, built.stderr
-    assert built.stdout == f"{registry}/lokki-tf-test-cli/daily:only-here\n"
-    assert has_image(built.stdout.strip()) is False
     pushed = command()
     assert pushed.returncode == 0, pushed.stderr
+    assert pushed.stdout.startswith(f"{registry}/lokki-tf-test-cli/daily:")
     assert pushed.stderr.splitlines()[-1] == "built and pushed"
     assert has_image(pushed.stdout.strip()) is True
     again = command()
