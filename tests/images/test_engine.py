@@ -197,7 +197,7 @@ def index(tmp_path: Path) -> Iterator[tuple[str, str]]:
 def test_declared_packages_are_installed_by_their_lock(
     engine: Any, base_image: str, index: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pip takes the lock's versions from the index that uv is told of."""
+    """pip takes the lock's versions from the index that uv is told of, which leaves no trace."""
     if "podman" not in json.dumps(engine.version()).lower():
         pytest.skip("a build of this engine does not see this machine's loopback")
     address, digest = index
@@ -224,6 +224,11 @@ def test_declared_packages_are_installed_by_their_lock(
             assert api.answers.get(timeout=30)[1] == 5
         finally:
             container.remove(force=True)
+    for image in engine.images.list():
+        names_index = address in json.dumps(image.history())
+        assert not (image.tags and names_index)  # where packages came from is nobody's business
+        if names_index:
+            engine.images.remove(image.id, force=True)
 
 
 SCRIPT = """
