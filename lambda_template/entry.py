@@ -81,8 +81,9 @@ def _enter(step):
         raise LookupError(f"this image has no step {step!r}; its command is one of {_steps()}")
     # As in Lambda: the code, the packages that steps declare, and last what the runtime brings
     # along, which in Lambda's own images only Lambda's own program would find.
-    sys.path[:1] = [folder, PACKAGES]
-    sys.path.append(os.environ.get("LAMBDA_RUNTIME_DIR", "/var/runtime"))
+    others = [place for place in sys.path if place != HERE]
+    runtime = os.environ.get("LAMBDA_RUNTIME_DIR", "/var/runtime")
+    sys.path[:] = [folder, PACKAGES, *others, runtime]
     os.chdir(folder)
 
 

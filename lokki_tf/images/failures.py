@@ -18,6 +18,7 @@ _DISK = (
     f"make room where the container engine keeps its images, `docker system prune` for example; "
     f"{_AGAIN}",
 )
+_TAKEN = "immutable|ImageTagAlreadyExists|cannot be overwritten"
 _PUSH: tuple[tuple[str, str, str], ...] = (
     _DISK,
     (
@@ -27,7 +28,7 @@ _PUSH: tuple[tuple[str, str, str], ...] = (
         "`aws ecr create-repository`",
     ),
     (
-        "immutable|ImageTagAlreadyExists|cannot be overwritten",
+        _TAKEN,
         "the tag is there already, with another image, and the repository does not let go of it",
         "leave the tag out, which makes the content's hash one, or choose another",
     ),
@@ -73,6 +74,10 @@ _BUILD: tuple[tuple[str, str, str], ...] = (
 _MOST_LINES = 15
 
 
+class TagTaken(ImageError):
+    """A repository whose tags do not move has this one already."""
+
+
 def push_failure(uri: str, said: str) -> ImageError:
     """The error for an image that could not be pushed.
 
@@ -83,7 +88,8 @@ def push_failure(uri: str, said: str) -> ImageError:
     what, remedy = _found(
         _PUSH, said, f"see what the registry says to `docker push {uri}`; {_AGAIN}"
     )
-    return ImageError(f"the image {uri} could not be pushed: {_joined(what, said)}", remedy=remedy)
+    kind = TagTaken if re.search(_TAKEN, said, re.IGNORECASE) else ImageError
+    return kind(f"the image {uri} could not be pushed: {_joined(what, said)}", remedy=remedy)
 
 
 def build_failure(name: str, said: str, log: Sequence[str]) -> ImageError:

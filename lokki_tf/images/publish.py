@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .build import Context, build
 from .engine import connect
+from .failures import TagTaken
 from .progress import OnProgress, nobody
 from .push import push
 from .registry import has_image
@@ -66,10 +67,17 @@ def publish(
     """
     uri = f"{repository.name}:{context.tag}"
     pushing = pushing and not repository.local
-    if pushing and context.tag == context.content_tag and has_image(uri, repository.login):
+    by_content = context.tag == context.content_tag
+    if pushing and by_content and has_image(uri, repository.login):
         return Published(uri, built=False, pushed=False)
     client = client or connect()
     build(context, uri, on_progress=on_progress, client=client)
     if pushing:
-        push(uri, login=repository.login, on_progress=on_progress, client=client)
+        try:
+            push(uri, login=repository.login, on_progress=on_progress, client=client)
+        except TagTaken:
+            if not by_content:
+                raise
+            # Somebody else has pushed the same at the same time, or the registry did not say.
+            pushing = False
     return Published(uri, built=True, pushed=pushing)

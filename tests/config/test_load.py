@@ -89,7 +89,8 @@ def test_lokkis_own_file_is_read(place: Place) -> None:
     assert config.build_dir == "lokki-build"
     assert config.aws.artifact_bucket == "my-lokki-artifacts"
     assert config.aws.endpoint is None
-    assert config.lambda_ == LambdaConfig(package_type="image", env={"LOG_LEVEL": "INFO"})
+    expected = LambdaConfig(package_type="image", image_tag="latest", env={"LOG_LEVEL": "INFO"})
+    assert config.lambda_ == expected
     assert (config.batch.job_queue, config.batch.vcpu) == ("my-batch-queue", 4)
     assert config.logging == LoggingConfig()
 

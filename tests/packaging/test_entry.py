@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from runtime_api import RuntimeApi, runtime_api
 
 from lokki_tf.packaging.runtime_files import runtime_files
 from lokki_tf.packaging.template import shipped
@@ -75,49 +71,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@dataclass
-class RuntimeApi:
-    """Lambda's Runtime API: hands out events, keeps what is answered."""
-
-    events: queue.Queue[Any] = field(default_factory=queue.Queue)
-    answers: queue.Queue[tuple[str, Any, dict[str, str]]] = field(default_factory=queue.Queue)
-    address: str = ""
-    status: int = 202
-
-
 @pytest.fixture
 def api() -> Iterator[RuntimeApi]:
-    found = RuntimeApi()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # the standard library's name
-            number, event = found.events.get()
-            self.send_response(200)
-            self.send_header("Lambda-Runtime-Aws-Request-Id", f"request-{number}")
-            self.send_header("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + 30_000))
-            self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:::function:f")
-            self.send_header("Lambda-Runtime-Trace-Id", f"Root={number}")
-            data = json.dumps(event).encode()
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            found.answers.put((self.path, body, dict(self.headers)))
-            self.send_response(found.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *about: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    found.address = f"127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield found
-    server.shutdown()
+    with runtime_api() as found:
+        yield found
 
 
 def start(app: Path, step: str, **variables: str) -> subprocess.Popen[str]:

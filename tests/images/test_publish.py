@@ -1,0 +1,459 @@
+"""What is told to engines and registries, by fakes of both."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lokki_tf.config import AwsConfig
+from lokki_tf.errors import ConfigError, ImageError, MissingToolError
+from lokki_tf.images import (
+    Login,
+    Repository,
+    build,
+    connect,
+    find_repository,
+    has_image,
+    publish,
+    push,
+    shown,
+)
+from lokki_tf.images.failures import build_failure, push_failure
+from lokki_tf.images.progress import Progress
+from lokki_tf.images.registry import is_loopback, split
+from lokki_tf.packaging import ImageContext
+from lokki_tf.testing import LocalAws
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class FakeEngine:
+    """Says what it is to say, and notes what it is told.
+
+    Args:
+        builds: What a build says.
+        pushes: What a push says.
+    """
+
+    builds: Sequence[dict[str, Any]] = ()
+    pushes: Sequence[dict[str, Any]] = ()
+    told: list[tuple[str, Any]] = field(default_factory=list)
+    params: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def api(self) -> FakeEngine:
+        return self
+
+    def build(self, **told: Any) -> Iterator[dict[str, Any]]:
+        self.told.append(("build", told))
+        yield from self.builds
+
+    def push(self, repository: str, **told: Any) -> Iterator[dict[str, Any]]:
+        self.told.append(("push", (repository, told["tag"], told["auth_config"], self.params)))
+        yield from self.pushes
+
+    @property
+    def done(self) -> list[str]:
+        return [name for name, _ in self.told]
+
+
+def context(tag: str | None = None, **files: bytes) -> ImageContext:
+    return ImageContext("daily", {"Dockerfile": b"FROM x\n", **files}, "base", "arm64", tag)
+
+
+@dataclass
+class FakeRegistry:
+    """Answers whether it has an image, perhaps to those alone who bring a token."""
+
+    status: int = 404
+    wants_token: bool = False
+    asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+    address: str = ""
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    fake = FakeRegistry()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            who = self.headers.get("Authorization")
+            fake.asked.append(("HEAD", self.path, who))
+            refused = fake.wants_token and who != "Bearer good"
+            self.send_response(401 if refused else fake.status)
+            if refused:
+                realm = f'realm="http://{fake.address}/token"'
+                self.send_header("WWW-Authenticate", f'Bearer {realm},scope="pull"')
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            fake.asked.append(("GET", self.path, self.headers.get("Authorization")))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"token": "good"}).encode())
+
+        def log_message(self, *about: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    fake.address = f"127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield fake
+    server.shutdown()
+
+
+def test_what_is_there_is_neither_built_nor_pushed(registry: FakeRegistry) -> None:
+    """A tag that is the content's hash, in the registry, is left alone; else it is made."""
+    repository = Repository(f"{registry.address}/team/daily", Login("ada", "secret"))
+    engine = FakeEngine()
+    made = publish(context(), repository, client=engine)
+    assert (made.built, made.pushed, engine.done) == (True, True, ["build", "push"])
+    registry.status = 200
+    again = publish(context(), repository, client=engine)
+    assert (again.uri, again.built, again.pushed) == (made.uri, False, False)
+    assert engine.done == ["build", "push"]
+    basic = "Basic " + base64.b64encode(b"ada:secret").decode()
+    path = f"/v2/team/daily/manifests/{context().tag}"
+    assert registry.asked == [("HEAD", path, basic)] * 2
+
+
+def test_a_tag_of_the_users_is_always_made_anew(registry: FakeRegistry) -> None:
+    """Under a tag that is no hash there may be another image."""
+    registry.status = 200
+    engine = FakeEngine()
+    made = publish(context("v1"), Repository(f"{registry.address}/daily"), client=engine)
+    assert (made.uri, made.pushed) == (f"{registry.address}/daily:v1", True)
+    assert engine.done == ["build", "push"]
+
+
+def test_whoever_pushes_the_same_first_is_right(registry: FakeRegistry) -> None:
+    """A tag that does not move is no error where it is the content's hash; another one is."""
+    engine = FakeEngine(pushes=[{"error": "tag invalid: the tag is immutable"}])
+    repository = Repository(f"{registry.address}/daily")
+    assert publish(context(), repository, client=engine).pushed is False
+    with pytest.raises(ImageError, match="the tag is there already"):
+        publish(context("v1"), repository, client=engine)
+
+
+@pytest.mark.parametrize("local", [True, False], ids=["local", "no push"])
+def test_what_is_not_to_be_pushed_is_built_alone(local: bool) -> None:
+    """Neither a local repository's image nor one of --no-push leaves the machine."""
+    engine = FakeEngine()
+    made = publish(context(), Repository("daily", local=local), pushing=local, client=engine)
+    assert (made.built, made.pushed, engine.done) == (True, False, ["build"])
+
+
+def test_a_build_is_told_platform_base_and_context() -> None:
+    """The engine gets the tar, the platform and the base image, and leaves nothing behind."""
+    engine = FakeEngine([{"stream": "Step 1/1 : FROM x\n"}, {"aux": {"ID": "1"}}])
+    heard: list[Progress] = []
+    build(context(), "daily:1", on_progress=heard.append, client=engine)
+    (_, told), *_ = engine.told
+    assert told["fileobj"].read() == context().tar
+    assert told["platform"] == "linux/arm64"
+    assert told["buildargs"] == {"BASE_IMAGE": "base"}
+    assert told["tag"] == "daily:1"
+    assert (told["rm"], told["forcerm"], told["custom_context"]) == (True, True, True)
+    assert heard == [Progress("Step 1/1 : FROM x")]
+
+
+def test_indexes_of_uv_reach_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where packages come from is told to the build; an index with a password is refused."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://pypi.example.com/simple")
+    monkeypatch.setenv("UV_INDEX", "mine=https://a.example.com/?x=1 https://b.example.com/")
+    locked = context(**{"app/requirements.lock": b"a==1\n"})
+    engine = FakeEngine()
+    build(locked, "daily:1", client=engine)
+    assert engine.told[0][1]["buildargs"] == {
+        "BASE_IMAGE": "base",
+        "PIP_INDEX_URL": "https://pypi.example.com/simple",
+        "PIP_EXTRA_INDEX_URL": "https://a.example.com/?x=1 https://b.example.com/",
+    }
+    monkeypatch.setenv("UV_INDEX", "mine=https://ada:secret@a.example.com/")
+    with pytest.raises(ImageError, match=r"the index a.example.com is named with a password") as no:
+        build(locked, "daily:1", client=FakeEngine())
+    assert "secret" not in str(no.value)
+    build(context(), "daily:1", client=FakeEngine())  # an image without packages needs no index
+
+
+def test_a_build_that_fails_ends_with_the_last_lines() -> None:
+    """Of a long log the end is shown, and what the engine said at last."""
+    log = [{"stream": f"line {number}\n"} for number in range(40)]
+    error = {"error": "The command 'x' returned a non-zero code: 1"}
+    with pytest.raises(ImageError) as caught:
+        build(context(), "daily:1", client=FakeEngine([*log, error, {"stream": "never"}]))
+    text = str(caught.value)
+    assert "  | line 39" in text
+    assert "  | line 25" in text
+    assert "line 24" not in text
+    assert "returned a non-zero code: 1" in text
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ("write /app/x: no space left on device", "the disk is full"),
+        ("/usr/bin/python3: No module named pip", "the base image has no pip"),
+        ("pull access denied for nowhere, repository does not exist", "cannot be pulled"),
+        ("manifest for python:9 not found: manifest unknown", "cannot be pulled"),
+        ("exec /usr/bin/python3: exec format error", "for another processor"),
+        ("ERROR: No matching distribution found for polars==1", "cannot be installed"),
+        ("something of its own", "could not be built: something of its own"),
+    ],
+)
+def test_builds_fail_in_the_houses_words(said: str, what: str) -> None:
+    """Each known failure has a name and a remedy; another is told as it was said."""
+    error = build_failure("daily:1", "exit status 1", [said]) if "own" not in said else None
+    error = error or build_failure("daily:1", said, [])
+    assert what in error.message
+    assert error.remedy
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ("denied: requested access to the resource is denied", "the registry refuses you"),
+        ("no basic auth credentials", "the registry refuses you"),
+        ("unauthorized: authentication required", "the registry refuses you"),
+        (
+            "name unknown: The repository with name 'daily' does not exist in the registry with id",
+            "there is no such repository",
+        ),
+        (
+            "tag invalid: The image tag 'v1' already exists in the 'daily' repository and cannot "
+            "be overwritten because the tag is immutable.",
+            "the tag is there already",
+        ),
+        ("dial tcp: lookup example.invalid: no such host", "cannot be reached"),
+        ("write /var/lib/docker/tmp: no space left on device", "the disk is full"),
+        ("toaster on fire", "could not be pushed: toaster on fire"),
+    ],
+)
+def test_pushes_fail_in_the_houses_words(said: str, what: str) -> None:
+    """Each known refusal has a name and a remedy; another is told as it was said."""
+    with pytest.raises(ImageError) as caught:
+        push("example.com/daily:1", client=FakeEngine(pushes=[{"status": "…"}, {"error": said}]))
+    assert what in caught.value.message
+    assert str(caught.value) == str(push_failure("example.com/daily:1", said))
+    assert caught.value.remedy
+
+
+def test_a_push_brings_the_login_and_speaks_plainly_on_loopback() -> None:
+    """User and password go along; TLS is waived on this machine alone, and for that push alone."""
+    for host, params in (("localhost:5000", {"tlsVerify": "false"}), ("example.com", {})):
+        engine = FakeEngine()
+        push(f"{host}/daily:1", login=Login("ada", "secret"), client=engine)
+        login = {"username": "ada", "password": "secret"}
+        assert engine.told == [("push", (f"{host}/daily", "1", login, params))]
+        assert engine.params == {}
+
+
+def test_a_registry_that_wants_a_token_gets_one(registry: FakeRegistry) -> None:
+    """The token comes from where the registry says, for the login."""
+    registry.wants_token, registry.status = True, 200
+    assert has_image(f"{registry.address}/daily:1", Login("ada", "secret")) is True
+    first, token, second = registry.asked
+    assert first[2] == token[2]
+    assert token[:2] == ("GET", "/token?scope=pull")
+    assert second[2] == "Bearer good"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [(200, True), (404, False), (500, None), (403, None)]
+)
+def test_a_registry_that_does_not_say_is_no_answer(
+    registry: FakeRegistry, status: int, answer: bool | None
+) -> None:
+    """Only found and not found are answers."""
+    registry.status = status
+    assert has_image(f"{registry.address}/daily:1") is answer
+
+
+def test_images_are_split_as_engines_split_them() -> None:
+    """A first part with a dot, a colon or the name localhost is a registry, else Docker Hub's."""
+    assert split("localhost:5000/x/daily:1") == ("localhost:5000", "x/daily", "1")
+    assert split("localhost/daily:1") == ("localhost", "daily", "1")
+    assert split("example.com/daily:1") == ("example.com", "daily", "1")
+    assert split("team/daily:1") == ("registry-1.docker.io", "team/daily", "1")
+    assert split("daily:1") == ("registry-1.docker.io", "library/daily", "1")
+    plain = ["localhost:5000/x:1", "localhost/x:1", "127.0.0.2:80/x:1", "[::1]:80/x:1"]
+    assert all(is_loopback(uri) for uri in plain)
+    assert not any(is_loopback(uri) for uri in ("team/x:1", "localhost.example.com/x:1", "x:1"))
+
+
+@pytest.fixture
+def no_logins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A Docker configuration of the test's own."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    return tmp_path
+
+
+def test_a_repository_of_ecrs_is_found_with_a_login(
+    local_aws: LocalAws, no_logins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a setting it is the repository in ECR; one that is not there is to be applied."""
+    for name, value in local_aws.environment.items():
+        monkeypatch.setenv(name, value)
+    aws = AwsConfig(region=local_aws.region)
+    with pytest.raises(ImageError, match="ECR has no repository 'sales' for the images of") as no:
+        find_repository(aws, "sales")
+    assert "apply the stack sales-images first" in str(no.value.remedy)
+    local_aws.client("ecr").create_repository(repositoryName="sales")
+    found = find_repository(aws, "sales")
+    assert found.name == f"123456789012.dkr.ecr.{local_aws.region}.amazonaws.com/sales"
+    assert found.login is not None
+    assert found.login.user == "AWS"
+    named = AwsConfig(image_repository=f"{found.name.partition('/')[0]}/team")
+    assert find_repository(named, "sales").name.endswith(".amazonaws.com/team/sales")
+    assert find_repository(named, "sales").login == found.login
+    other = AwsConfig(
+        image_repository="localhost:5000", endpoint=local_aws.endpoint_url, region="us-east-1"
+    )
+    assert find_repository(other, "sales").login == found.login
+
+
+def test_other_registries_have_the_login_of_docker(no_logins: Path) -> None:
+    """What docker login has left is used; local and an unknown registry have none."""
+    auth = base64.b64encode(b"ada:secret").decode()
+    told = {"auths": {"localhost:5000": {"auth": auth}}}
+    (no_logins / "config.json").write_text(json.dumps(told))
+    found = find_repository(AwsConfig(image_repository="localhost:5000/x"), "daily")
+    assert found == Repository("localhost:5000/x/daily", Login("ada", "secret"))
+    assert find_repository(AwsConfig(image_repository="localhost:5001"), "daily").login is None
+    assert find_repository(AwsConfig(image_repository="local"), "daily").local
+    with pytest.raises(ConfigError):
+        find_repository(AwsConfig(image_repository="https://x"), "daily")
+
+
+def test_a_login_does_not_show_its_password() -> None:
+    """The password stands in no log."""
+    assert "secret" not in repr(Repository("x", Login("ada", "secret")))
+
+
+def test_without_credentials_ecr_is_told_apart_from_a_missing_repository(
+    no_logins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No credentials and no region are errors with the way to look for them."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(no_logins / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(no_logins / "none"))
+    for aws in (AwsConfig(), AwsConfig(region="eu-west-1"), AwsConfig(profile="nobody")):
+        with pytest.raises(ImageError, match="ECR does not let you in") as caught:
+            find_repository(aws, "daily")
+        assert "aws sts get-caller-identity" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nowhere/docker.sock", "nonsense"])
+def test_no_engine_is_a_missing_tool(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names where an engine was looked for, and how to name another place."""
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(MissingToolError) as caught:
+        connect()
+    assert f"no container engine answers at {host}" in caught.value.message
+    assert "DOCKER_HOST" in str(caught.value.remedy)
+
+
+def test_without_the_sdk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker's SDK is needed for images alone, and its absence says what to install."""
+    monkeypatch.setitem(sys.modules, "docker", None)
+    with pytest.raises(MissingToolError) as caught:
+        connect()
+    assert "pip install 'lokki-tf[docker]'" in str(caught.value.remedy)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@contextmanager
+def showing(stream: io.StringIO) -> Iterator[None]:
+    with shown(stream) as on_progress:
+        on_progress(Progress("Step 1/2 : FROM [x]"))
+        on_progress(Progress("a great many words of pip"))
+        on_progress(Progress("Pushing", "5f70", 5_000_000, 10_000_000))
+        on_progress(Progress("Pushed", "5f70"))
+        yield
+
+
+def test_progress_is_lines_in_a_log_and_bars_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A log has the build's steps alone; a terminal has a bar a layer, which go in the end."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    log = io.StringIO()
+    with showing(log):
+        pass
+    assert log.getvalue() == "Step 1/2 : FROM [x]\n"
+    terminal = Terminal()
+    with showing(terminal):
+        pass
+    assert "5f70 Pushed" in terminal.getvalue()
+    assert "10.0" in terminal.getvalue()
+
+
+SCRIPT = """
+from lokki_tf import Pipeline, main, step
+
+@step
+def score(rows):
+    return sum(rows)
+
+main(Pipeline("daily", steps=[score([1])]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("toml", "args", "code", "says"),
+    [
+        ("", (), 1, "no step of 'daily' runs in a container image"),
+        ('[lambda]\npackage_type = "image"\n', ("--tag", "?"), 1, "'?' is no tag of an image"),
+        ('[lambda]\npackage_type = "image"\n', ("--no-push",), 2, "no container engine answers"),
+        (
+            '[lambda]\npackage_type = "image"\n[image]\ndockerfile = "nowhere"\n',
+            ("--no-push",),
+            1,
+            "the Dockerfile nowhere cannot be read",
+        ),
+        (
+            '[lambda]\npackage_type = "image"\n[aws]\nimage_repository = "https://x"\n',
+            (),
+            1,
+            "is no repository",
+        ),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    tmp_path: Path, toml: str, args: tuple[str, ...], code: int, says: str
+) -> None:
+    """Wrong settings and a missing engine end it with one message and nothing on stdout."""
+    (tmp_path / "pipeline.py").write_text(SCRIPT)
+    (tmp_path / "lokki.toml").write_text(toml)
+    done = subprocess.run(
+        [sys.executable, "pipeline.py", "images", *args],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DOCKER_HOST": "tcp://127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
