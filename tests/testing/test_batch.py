@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -250,6 +251,25 @@ def test_no_such_folder(account: LocalAws, tmp_path: Path) -> None:
     """An image without its entry script is refused, with what to do."""
     with pytest.raises(LokkiError, match=r"has no entry\.py"):
         account.register_image("tests:2", tmp_path)
+
+
+def test_nothing_is_left(app: Path) -> None:
+    """The end of a local AWS is the end of its jobs."""
+    with LocalAws(containers=False) as aws:
+        aws.register_image("tests:1", app)
+        make_queue(aws)
+        define(aws, "ok")
+        overrides = {"command": ["pid"]}
+        job_id = aws.client("batch").submit_job(
+            jobName="job", jobQueue="queue", jobDefinition="ok", containerOverrides=overrides
+        )["jobId"]
+        job = ended(aws, job_id, "RUNNING")
+        while len(log(aws, job)) < 2:
+            time.sleep(0.01)
+        process = int(log(aws, job)[1])
+        os.kill(process, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
 # What Step Functions makes of it.
