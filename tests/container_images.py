@@ -42,7 +42,8 @@ def image_of(client: Any, app: Path) -> str:
         client: of the Docker API.
         app: the folder, with ``entry.py``.
     """
-    tag = hashlib.sha256((app / "entry.py").read_bytes() + sys.version.encode()).hexdigest()[:16]
+    made_of = (app / "entry.py").read_bytes() + Path(__file__).read_bytes() + sys.version.encode()
+    tag = hashlib.sha256(made_of).hexdigest()[:16]
     name = f"{REPOSITORY}:{tag}"
     if not client.images.list(name=name):
         with tempfile.TemporaryDirectory() as scratch:
@@ -64,7 +65,11 @@ def _write_image(archive: Path, layer: Path, name: str) -> None:
         "os": "linux",
         "config": {
             "Entrypoint": [str(python), "entry.py"],
-            "Env": ["PYTHONUNBUFFERED=1", "PATH=/usr/bin:/bin"],
+            "Env": [
+                "PYTHONUNBUFFERED=1",
+                "PATH=/usr/bin:/bin",
+                f"LD_LIBRARY_PATH={sysconfig.get_config_var('LIBDIR')}",
+            ],
             "WorkingDir": "/app",
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},

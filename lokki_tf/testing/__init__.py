@@ -11,6 +11,8 @@
 
 Real Terraform deploys to it and real executions run, on loopback, without Docker and without an
 account. It is moto's server, completed with what moto lacks: see ``moto_gaps``.
+Batch's jobs and functions that are images run in containers, where a Docker API has the image, and
+else as processes from the folder that the image is made of: see ``LocalAws.register_image``.
 With pytest, the fixture ``local_aws`` is one for the whole session.
 """
 

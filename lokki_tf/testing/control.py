@@ -67,6 +67,7 @@ class Control:
     def _image(self, request: dict[str, Any]) -> dict[str, Any]:
         folder = ImageFolder(request["uri"], Path(request["app"]), request["entry"])
         self._account.launcher.registry.add(folder)
+        self._account.runner.clear()  # what is warm may have been made of another state of it
         return {}
 
     def _reset(self, request: dict[str, Any]) -> dict[str, Any]:

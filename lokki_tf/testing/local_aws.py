@@ -31,7 +31,7 @@ _TRUST = {
 
 
 class LocalAws:
-    """An AWS account on this machine, on loopback, without Docker.
+    """An AWS account on this machine, on loopback, which needs no Docker.
 
     Use it as a context manager; the server ends with the context.
 

@@ -70,7 +70,7 @@ class ServerProcess:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(30)  # containers take their time to go
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -16,7 +16,10 @@ def main(command):
     """Do what the command says, and return the exit code."""
     print("begun", *command)
     what = command[0] if command else "ok"
-    if what == "sleep":
+    if what == "pid":
+        print(os.getpid())
+        time.sleep(60)
+    elif what == "sleep":
         time.sleep(float(command[1]))
     elif what == "exit":
         return int(command[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -10,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_jobs import SIZE, define, ended, log, make_queue, submit
 
 from lokki_tf.errors import LokkiError
 from lokki_tf.testing import LocalAws
 
-Submit = Callable[..., dict[str, Any]]
+Run = Callable[..., dict[str, Any]]
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tests:1"
-ROLE = "arn:aws:iam::123456789012:role/any"
-SIZE = [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]
 SYNC = "arn:aws:states:::batch:submitJob.sync"
 
 
@@ -35,85 +35,24 @@ def account(app: Path) -> Iterator[LocalAws]:
     with LocalAws(retry_delay_scale=0.0, containers=False) as aws:
         aws.register_image("tests:1", app)
         make_queue(aws)
-        define(aws, "ok")
+        define(aws, "ok", IMAGE)
         yield aws
 
 
-def make_queue(aws: LocalAws) -> None:
-    """Make a queue on Fargate."""
-    batch, ec2 = aws.client("batch"), aws.client("ec2")
-    batch.create_compute_environment(
-        computeEnvironmentName="compute",
-        type="MANAGED",
-        computeResources={
-            "type": "FARGATE",
-            "maxvCpus": 4,
-            "subnets": [ec2.describe_subnets()["Subnets"][0]["SubnetId"]],
-            "securityGroupIds": [ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]],
-        },
-    )
-    batch.create_job_queue(
-        jobQueueName="queue",
-        priority=1,
-        state="ENABLED",
-        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "compute"}],
-    )
-
-
-def define(aws: LocalAws, name: str, *, image: str = IMAGE, **container: Any) -> str:
-    """Register a job definition and return its ARN."""
-    properties = {
-        "image": image,
-        "executionRoleArn": ROLE,
-        "resourceRequirements": SIZE,
-        **container,
-    }
-    answer: dict[str, str] = aws.client("batch").register_job_definition(
-        jobDefinitionName=name,
-        type="container",
-        platformCapabilities=["FARGATE"],
-        containerProperties=properties,
-    )
-    return answer["jobDefinitionArn"]
-
-
 @pytest.fixture
-def submit(account: LocalAws) -> Submit:
+def run(account: LocalAws) -> Run:
     """Submit a job with a command, and return its description when it has ended."""
 
-    def run(*command: str, wait: bool = True, **more: Any) -> dict[str, Any]:
-        overrides = {"command": list(command), **more.pop("containerOverrides", {})}
-        arguments = {"jobName": "job", "jobQueue": "queue", "jobDefinition": "ok", **more}
-        batch = account.client("batch")
-        job_id = batch.submit_job(containerOverrides=overrides, **arguments)["jobId"]
-        return ended(account, job_id) if wait else {"jobId": job_id}
+    def submit_and_wait(*command: str, **more: Any) -> dict[str, Any]:
+        return ended(account, submit(account, *command, **more))
 
-    return run
+    return submit_and_wait
 
 
-def ended(aws: LocalAws, job_id: str, *statuses: str) -> dict[str, Any]:
-    """Return a job's description as soon as it has one of some statuses."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        job: dict[str, Any] = aws.client("batch").describe_jobs(jobs=[job_id])["jobs"][0]
-        if job["status"] in (statuses or ("SUCCEEDED", "FAILED")):
-            return job
-        time.sleep(0.01)
-    raise AssertionError(job)
-
-
-def log(aws: LocalAws, job: dict[str, Any], group: str = "/aws/batch/job") -> list[str]:
-    """Return what a job has printed."""
-    events = aws.client("logs").get_log_events(
-        logGroupName=group, logStreamName=job["container"]["logStreamName"]
-    )
-    return [event["message"] for event in events["events"]]
-
-
-def test_success(submit: Submit, account: LocalAws) -> None:
+def test_success(run: Run, account: LocalAws) -> None:
     """A job succeeds within a second, and its output is in the log that it names."""
     begun = time.monotonic()
-    job = submit("ok")
+    job = run("ok")
     assert time.monotonic() - begun < 1
     assert (job["status"], job["container"]["exitCode"]) == ("SUCCEEDED", 0)
     assert job["statusReason"] == "Essential container in task exited"
@@ -123,21 +62,21 @@ def test_success(submit: Submit, account: LocalAws) -> None:
     assert len(job["attempts"]) == 1
 
 
-def test_failure(submit: Submit) -> None:
+def test_failure(run: Run) -> None:
     """A job whose program fails is FAILED, with the exit code."""
-    job = submit("exit", "3")
+    job = run("exit", "3")
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 3)
     assert job["attempts"][0]["container"]["exitCode"] == 3
 
 
-def test_environment(submit: Submit, account: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment(run: Run, account: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """Overrides win over the definition, and nothing of the parent's environment is there."""
     monkeypatch.setenv("NOT_FOR_JOBS", "1")
     given = [{"name": "A", "value": "definition"}, {"name": "B", "value": "kept"}]
-    define(account, "variables", environment=given)
-    job = submit(
+    define(account, "variables", IMAGE, environment=given)
+    job = run(
         "environment",
-        jobDefinition="variables",
+        job="variables",
         containerOverrides={"environment": [{"name": "A", "value": "override"}]},
     )
     found = json.loads(log(account, job)[1])
@@ -151,43 +90,41 @@ def test_environment(submit: Submit, account: LocalAws, monkeypatch: pytest.Monk
     assert shown == {"A": "override", "B": "kept"}
 
 
-def test_command_and_parameters(submit: Submit, account: LocalAws) -> None:
+def test_command_and_parameters(run: Run, account: LocalAws) -> None:
     """Ref::name in a command is replaced, by the definition's value or the submitter's."""
-    job = submit("ok", "Ref::day", "Ref::days", parameters={"day": "monday", "days": "7"})
+    job = run("ok", "Ref::day", "Ref::days", parameters={"day": "monday", "days": "7"})
     assert log(account, job)[0] == "begun ok monday 7"
     assert job["container"]["command"] == ["ok", "monday", "7"]
 
 
-def test_folder(submit: Submit, account: LocalAws, app: Path) -> None:
+def test_folder(run: Run, account: LocalAws, app: Path) -> None:
     """A job's working directory is the image's folder."""
-    assert log(account, submit("folder"))[1] == f"{app} ['entry.py']"
+    assert log(account, run("folder"))[1] == f"{app} ['entry.py']"
 
 
-def test_timeout(submit: Submit) -> None:
+def test_timeout(run: Run) -> None:
     """An attempt that takes too long is killed, and not tried again."""
-    job = submit(
-        "sleep", "60", timeout={"attemptDurationSeconds": 1}, retryStrategy={"attempts": 3}
-    )
+    job = run("sleep", "60", timeout={"attemptDurationSeconds": 1}, retryStrategy={"attempts": 3})
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 137)
     assert job["statusReason"] == "Job attempt duration exceeded timeout"
     assert len(job["attempts"]) == 1
 
 
-def test_attempts(submit: Submit) -> None:
+def test_attempts(run: Run) -> None:
     """A retry strategy gives a job more attempts, each with its number and its log."""
-    job = submit("until", "2", retryStrategy={"attempts": 3})
+    job = run("until", "2", retryStrategy={"attempts": 3})
     assert job["status"] == "SUCCEEDED"
     assert [each["container"]["exitCode"] for each in job["attempts"]] == [7, 0]
     streams = {each["container"]["logStreamName"] for each in job["attempts"]}
     assert len(streams) == 2
     rules = [{"onExitCode": "7", "action": "EXIT"}]
-    job = submit("until", "2", retryStrategy={"attempts": 3, "evaluateOnExit": rules})
+    job = run("until", "2", retryStrategy={"attempts": 3, "evaluateOnExit": rules})
     assert (job["status"], len(job["attempts"])) == ("FAILED", 1)
 
 
-def test_terminate(submit: Submit, account: LocalAws) -> None:
+def test_terminate(run: Run, account: LocalAws) -> None:
     """A job that runs is ended by TerminateJob, with its reason, and not by CancelJob."""
-    job_id = submit("sleep", "60", wait=False)["jobId"]
+    job_id = submit(account, "sleep", "60")
     ended(account, job_id, "RUNNING")
     account.client("batch").cancel_job(jobId=job_id, reason="no")
     account.client("batch").terminate_job(jobId=job_id, reason="enough")
@@ -196,10 +133,10 @@ def test_terminate(submit: Submit, account: LocalAws) -> None:
     assert job["container"]["exitCode"] == 137
 
 
-def test_dependencies(submit: Submit, account: LocalAws) -> None:
+def test_dependencies(run: Run, account: LocalAws) -> None:
     """A job waits for those that it depends on, and fails with them; it can be cancelled."""
-    first = submit("sleep", "60", wait=False)["jobId"]
-    waiting = [submit("ok", dependsOn=[{"jobId": first}], wait=False)["jobId"] for _ in range(2)]
+    first = submit(account, "sleep", "60")
+    waiting = [submit(account, "ok", dependsOn=[{"jobId": first}]) for _ in range(2)]
     ended(account, waiting[0], "PENDING")
     account.client("batch").cancel_job(jobId=waiting[0], reason="not needed")
     assert ended(account, waiting[0])["statusReason"] == "not needed"
@@ -209,24 +146,24 @@ def test_dependencies(submit: Submit, account: LocalAws) -> None:
     assert {first, *waiting} <= {each["jobId"] for each in listed["jobSummaryList"]}
 
 
-def test_unknown_image(submit: Submit, account: LocalAws) -> None:
+def test_unknown_image(run: Run, account: LocalAws) -> None:
     """A job of an image that is nowhere fails with AWS's word for it."""
-    define(account, "nowhere", image="123456789012.dkr.ecr.us-east-1.amazonaws.com/nowhere:1")
-    job = submit("ok", jobDefinition="nowhere")
+    define(account, "nowhere", "123456789012.dkr.ecr.us-east-1.amazonaws.com/nowhere:1")
+    job = run("ok", job="nowhere")
     assert job["status"] == "FAILED"
     assert job["statusReason"].startswith("CannotPullContainerError: ")
     assert job["container"]["reason"] == job["statusReason"]
     assert "startedAt" not in job
 
 
-def test_log_group(submit: Submit, account: LocalAws) -> None:
+def test_log_group(run: Run, account: LocalAws) -> None:
     """The output goes where the log configuration says, if that group exists."""
     options = {"awslogs-group": "/jobs", "awslogs-stream-prefix": "step"}
     configuration = {"logDriver": "awslogs", "options": options}
-    define(account, "logged", logConfiguration=configuration)
-    assert "ResourceInitializationError" in submit("ok", jobDefinition="logged")["statusReason"]
+    define(account, "logged", IMAGE, logConfiguration=configuration)
+    assert "ResourceInitializationError" in run("ok", job="logged")["statusReason"]
     account.client("logs").create_log_group(logGroupName="/jobs")
-    job = submit("ok", jobDefinition="logged")
+    job = run("ok", job="logged")
     assert job["container"]["logStreamName"].startswith("step/default/")
     assert log(account, job, "/jobs")[0] == "begun ok"
 
@@ -243,13 +180,28 @@ def test_fargate_is_strict(account: LocalAws, change: dict[str, Any], message: s
     """A job definition that Fargate cannot run is refused."""
     client = account.client("batch")
     with pytest.raises(client.exceptions.ClientException, match=message):
-        define(account, "refused", **change)
+        define(account, "refused", IMAGE, **change)
 
 
 def test_no_such_folder(account: LocalAws, tmp_path: Path) -> None:
     """An image without its entry script is refused, with what to do."""
     with pytest.raises(LokkiError, match=r"has no entry\.py"):
         account.register_image("tests:2", tmp_path)
+
+
+def test_nothing_is_left(app: Path) -> None:
+    """The end of a local AWS is the end of its jobs."""
+    with LocalAws(containers=False) as aws:
+        aws.register_image("tests:1", app)
+        make_queue(aws)
+        define(aws, "ok", IMAGE)
+        job = ended(aws, submit(aws, "pid"), "RUNNING")
+        while len(log(aws, job)) < 2:
+            time.sleep(0.01)
+        process = int(log(aws, job)[1])
+        os.kill(process, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
 # What Step Functions makes of it.

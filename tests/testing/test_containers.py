@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_jobs import define, ended, log, make_queue, submit
 from container_images import docker_client, image_of
 
 from lokki_tf.testing import LocalAws
@@ -33,26 +33,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> str:
 def account(image: str) -> Iterator[LocalAws]:
     """An account with a queue and a job definition; it knows no folder."""
     with LocalAws(retry_delay_scale=0.0) as aws:
-        batch, ec2 = aws.client("batch"), aws.client("ec2")
-        batch.create_compute_environment(
-            computeEnvironmentName="compute",
-            type="MANAGED",
-            computeResources={
-                "type": "FARGATE_SPOT",
-                "maxvCpus": 4,
-                "subnets": [ec2.describe_subnets()["Subnets"][0]["SubnetId"]],
-                "securityGroupIds": [
-                    ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
-                ],
-            },
-        )
-        batch.create_job_queue(
-            jobQueueName="queue",
-            priority=1,
-            state="ENABLED",
-            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "compute"}],
-        )
-        define(aws, "job", image)
+        make_queue(aws, "FARGATE_SPOT")
+        define(aws, "ok", image, environment=[{"name": "VALUE", "value": "given"}])
         aws.client("iam").create_role(
             RoleName="containers",
             AssumeRolePolicyDocument=json.dumps(
@@ -62,56 +44,9 @@ def account(image: str) -> Iterator[LocalAws]:
         yield aws
 
 
-def define(aws: LocalAws, name: str, image: str) -> None:
-    """Register a job definition."""
-    aws.client("batch").register_job_definition(
-        jobDefinitionName=name,
-        type="container",
-        platformCapabilities=["FARGATE"],
-        containerProperties={
-            "image": image,
-            "executionRoleArn": ROLE,
-            "environment": [{"name": "VALUE", "value": "given"}],
-            "resourceRequirements": [
-                {"type": "VCPU", "value": "0.25"},
-                {"type": "MEMORY", "value": "512"},
-            ],
-        },
-    )
-
-
-def run(aws: LocalAws, *command: str, job: str = "job", **more: Any) -> dict[str, Any]:
+def run(aws: LocalAws, *command: str, **more: Any) -> dict[str, Any]:
     """Submit a job and return its description when it has ended."""
-    job_id = submit(aws, *command, job=job, **more)
-    return ended(aws, job_id)
-
-
-def submit(aws: LocalAws, *command: str, job: str = "job", **more: Any) -> str:
-    """Submit a job and return its id."""
-    overrides = {"command": list(command)} if command else {}
-    answer: dict[str, str] = aws.client("batch").submit_job(
-        jobName="job", jobQueue="queue", jobDefinition=job, containerOverrides=overrides, **more
-    )
-    return answer["jobId"]
-
-
-def ended(aws: LocalAws, job_id: str, *statuses: str) -> dict[str, Any]:
-    """Return a job's description as soon as it has one of some statuses."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        job: dict[str, Any] = aws.client("batch").describe_jobs(jobs=[job_id])["jobs"][0]
-        if job["status"] in (statuses or ("SUCCEEDED", "FAILED")):
-            return job
-        time.sleep(0.05)
-    raise AssertionError(job)
-
-
-def log(aws: LocalAws, job: dict[str, Any]) -> list[str]:
-    """Return what a job has printed."""
-    events = aws.client("logs").get_log_events(
-        logGroupName="/aws/batch/job", logStreamName=job["container"]["logStreamName"]
-    )
-    return [event["message"] for event in events["events"]]
+    return ended(aws, submit(aws, *command, **more))
 
 
 def test_job(account: LocalAws) -> None:
