@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import RetryConfig, StepOptions
+from lokki_tf.model import OF_JOBS, OF_LAMBDA, RetryConfig, StepOptions
 
 from .requirements import requirements_in
 
@@ -40,7 +40,8 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
     known = {*(field.name for field in fields(StepOptions)), "retry_count"} - {"given"}
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, 1)
+            others = OF_LAMBDA if given.get("job_type") == "batch" else OF_JOBS
+            near = get_close_matches(name, known.difference(others), 1)
             raise OptionError(
                 f"@step has no option {name!r}",
                 place=place,

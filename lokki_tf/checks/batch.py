@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Finding, Map
+from lokki_tf.model import OF_JOBS, OF_LAMBDA, Finding, Map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition, Graph, Step
 
 SHORTEST_TIMEOUT = 60
-_OF_JOBS = ("vcpu", "memory_mb", "gpu", "platform", "job_queue")
-_OF_LAMBDA = ("memory_size", "ephemeral_storage", "layers", "package")
 _INSTEAD = {
     "memory_size": "memory_mb= says how much memory a job has",
     "ephemeral_storage": "leave it out: a job has 20 GB",
@@ -45,7 +43,7 @@ def check(definition: Definition) -> Iterator[Finding]:
             if {"vcpu", "memory_mb"} <= step.options.given:
                 yield from _size(step)
         else:
-            for name in _OF_JOBS:
+            for name in OF_JOBS:
                 if name in step.options.given:
                     message = f"step {step.name!r} has {name}=, which only a job of Batch has"
                     yield _finding(step, message, 'write job_type="batch" as well')
@@ -54,7 +52,7 @@ def check(definition: Definition) -> Iterator[Finding]:
 
 def _job(step: Step) -> Iterator[Finding]:
     options = step.options
-    for name in _OF_LAMBDA:
+    for name in OF_LAMBDA:
         if name in options.given:
             message = f"step {step.name!r} is a job of Batch and has {name}=, which Lambda takes"
             yield _finding(step, message, _INSTEAD[name])

@@ -102,7 +102,8 @@ class BatchConfig:
 
     Args:
         job_queue: Name or ARN of the queue.
-        job_definition_name: Name of the job definition.
+        job_definition_name: What the names of job definitions begin with; the pipeline's name
+            unless given.
         vcpu: Virtual processors; Fargate takes 0.25 and 0.5 as well.
         memory_mb: Megabytes.
         timeout_seconds: Longest duration of a job, in seconds.

@@ -22,9 +22,11 @@ from .names import shortened
 from .outcomes import Outcome, Status
 from .requirements import PackageSet, package_sets
 from .routes import ORIGINAL_INPUT, Route, Routes, Test, Transition
-from .steps import RetryConfig, Step, StepOptions
+from .steps import OF_JOBS, OF_LAMBDA, RetryConfig, Step, StepOptions
 
 __all__ = [
+    "OF_JOBS",
+    "OF_LAMBDA",
     "ORIGINAL_INPUT",
     "REQUIRED",
     "Binding",

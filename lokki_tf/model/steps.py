@@ -9,6 +9,10 @@ from typing import Any
 
 from lokki_tf.errors import OptionError, Place
 
+# Options that only a job of Batch has, and those that only a function of Lambda has.
+OF_JOBS = ("vcpu", "memory_mb", "gpu", "platform", "job_queue")
+OF_LAMBDA = ("memory_size", "ephemeral_storage", "layers", "package")
+
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:

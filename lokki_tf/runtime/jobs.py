@@ -42,9 +42,12 @@ class Job:
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        if EVENT not in environment:
-            raise LookupError(f"the variable {EVENT}, the URI of the job's event, is not set")
-        event = json.loads(store.read(environment[EVENT]))
+        uri = environment.get(EVENT, "")
+        if not uri.startswith("s3://"):
+            raise LookupError(
+                f"the variable {EVENT} is {uri!r}, and not the URI of the job's event"
+            )
+        event = json.loads(store.read(uri))
         self._again = event.pop("again", {})
         self._event = event
         self._folder = folder_of(event)

@@ -94,14 +94,12 @@ def write_objects(arns: Sequence[str]) -> Statement:
     return _allow("Write", ["s3:PutObject"], arns)
 
 
-def start_containers(repository_arn: str | None) -> list[Statement]:
+def start_containers(repository_arn: str) -> list[Statement]:
     """Containers are started from the pipeline's image; a token has no resource to name.
 
     Args:
-        repository_arn: Of the repository in ECR; ``None`` if the image is elsewhere.
+        repository_arn: Of the repository in ECR.
     """
-    if repository_arn is None:
-        return []
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage"]
     return [
         _allow("Pull", [*actions, "ecr:GetDownloadUrlForLayer"], [repository_arn]),

@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from lokki_tf.packaging import ImageContext, Package
 
 
-def runs_in_image(step: Step, config: Config) -> bool:
-    """Whether a step runs in the pipeline's image.
-
-    Args:
-        step: The step.
-        config: Settings.
-    """
-    return config.lambda_.package_type == "image"
-
-
 def make_image(
     name: str,
     packages: Mapping[Step, Package],
@@ -50,7 +40,7 @@ def make_image(
         ConfigError: If the settings name a Dockerfile that is not there, or a tag that is none.
         MissingToolError: If packages are declared and cannot be reached.
     """
-    chosen = {step: one for step, one in packages.items() if runs_in_image(step, config)}
+    chosen = {step: one for step, one in packages.items() if step.in_image}
     if not chosen:
         return None
     return image_context(

@@ -106,12 +106,18 @@ class Plan:
         return found
 
 
-def make_plan(definition: Definition, template_file: str | Path | None = None) -> Plan:
+def make_plan(
+    definition: Definition,
+    template_file: str | Path | None = None,
+    job_definition_name: str | None = None,
+) -> Plan:
     """Compiles the machine and packages every step; what they declare is not resolved yet.
 
     Args:
         definition: The pipeline.
         template_file: A Lambda template instead of the default one.
+        job_definition_name: What the names of job definitions begin with, instead of the
+            pipeline's name.
 
     Returns:
         The plan; errors in the steps' code stand in its findings.
@@ -143,7 +149,7 @@ def make_plan(definition: Definition, template_file: str | Path | None = None) -
     jobs = tuple(
         Job(
             step,
-            job_name(definition.name, step.name),
+            job_name(job_definition_name or definition.name, step.name),
             packages[step],
             machine.functions[step],
             step in machine.readers,
@@ -160,9 +166,9 @@ def function_name(pipeline: str, step: str) -> str:
     return shortened(f"{pipeline}-{step}", FUNCTION_NAME_LENGTH)
 
 
-def job_name(pipeline: str, step: str) -> str:
+def job_name(first: str, step: str) -> str:
     """A job definition's name, of the characters that Batch takes."""
-    return shortened(f"{pipeline}-{identifier(step)}", JOB_NAME_LENGTH)
+    return shortened(f"{first}-{identifier(step)}", JOB_NAME_LENGTH)
 
 
 def folder_of(step: Step) -> str:

@@ -13,6 +13,8 @@ from lokki_tf.errors import ConfigError
 from lokki_tf.model import Graph, Map
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from lokki_tf.config import Config
     from lokki_tf.model import Definition, Node, Step
 
@@ -24,6 +26,7 @@ _STEP_OPTIONS = {
     "architecture": "architecture",
     "package_type": "package",
 }
+_OF_IMAGES = ("python_runtime", "architecture")
 # Of ``[batch]``.
 _JOB_OPTIONS = {
     "timeout_seconds": "timeout_seconds",
@@ -69,17 +72,22 @@ def _refuse_unmade(config: Config) -> None:
 
 def _with_defaults(step: Step, config: Config) -> Step:
     settings, options = config.lambda_, step.options
-    own = (config.batch, _JOB_OPTIONS) if step.is_job else (settings, _STEP_OPTIONS)
-    changed: dict[str, Any] = {
-        option: getattr(own[0], name)
-        for name, option in own[1].items()
-        if option not in options.given
-    }
+    given = options.given
+    changed = _from(settings, _STEP_OPTIONS, given)
     if step.is_job:
-        platform = changed.get("platform", options.platform)
-        changed |= {"python_runtime": settings.runtime, "platform": platform.lower()}
+        # Jobs share the image of functions, and so what it is made for; their sizes are their own.
+        changed = {name: changed[name] for name in _OF_IMAGES if name in changed}
+        changed |= _from(config.batch, _JOB_OPTIONS, given)
+        changed["platform"] = changed.get("platform", options.platform).lower()
     variables = MappingProxyType({**settings.env, **options.env_variables})
     return replace(step, options=replace(options, **changed, env_variables=variables))
+
+
+def _from(settings: Any, names: Mapping[str, str], given: Iterable[str]) -> dict[str, Any]:
+    """Options that a step does not give itself, from a table of the settings."""
+    return {
+        option: getattr(settings, name) for name, option in names.items() if option not in given
+    }
 
 
 def _replaced(graph: Graph, steps: dict[Step, Step]) -> Graph:

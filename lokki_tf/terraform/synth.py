@@ -14,6 +14,7 @@ from lokki_tf.packaging import LayerBuilder
 
 from .files import FOLDERS, write_files
 from .lazy import prepare
+from .repository import synth_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +32,14 @@ class Synthesized:
         folder: The stack's folder.
         functions: How many Lambda functions there are.
         layers: How many layers of declared packages they have.
+        images: The folder of the stack that holds the repository of the pipeline's images, to be
+            applied first; ``None`` if no step runs in an image, or they are pushed elsewhere.
     """
 
     folder: Path
     functions: int
     layers: int = 0
+    images: Path | None = None
 
 
 def synth(
@@ -89,7 +93,15 @@ def synth(
         write_files(outdir, made, owned=tuple(str(folder / name) for name in FOLDERS))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return Synthesized(outdir / folder, len(stack.functions), len(stack.pipeline.plan.layers))
+    made_pipeline = stack.pipeline
+    images = None
+    if made_pipeline.plan.in_image:
+        tags = made_pipeline.plan.definition.tags
+        config = made_pipeline.config
+        images = synth_repository(name, outdir, config=config, region=region, tags=tags)
+    return Synthesized(
+        outdir / folder, len(stack.functions), len(made_pipeline.plan.layers), images
+    )
 
 
 def _require_writable(folder: Path) -> None:

@@ -61,7 +61,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "packed": {"lambda_function.py": "import packed\nlambda_handler = packed.handler\n"},
     }
     for step, files in steps.items():
-        whole = {**{path: text.encode() for path, text in files.items()}, **runtime_files()}
+        whole = {**{path: text.encode() for path, text in files.items()}, **runtime_files(job=True)}
         for path, data in whole.items():
             (folder / step / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / step / path).write_bytes(data)
@@ -213,16 +213,21 @@ def stored(aws: LocalAws, key: str) -> Any:
     return json.loads(aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read())
 
 
-@pytest.mark.parametrize("by_object", [False, True], ids=["variable", "object"])
-def test_a_job_writes_its_answer_to_the_bucket(app: Path, aws: LocalAws, by_object: bool) -> None:
-    """The event comes in the variable or in an object that it names; the answer is an object."""
-    event = json.dumps({"answer": f"s3://{BUCKET}/answer-{by_object}.json", "x": 1})
-    if by_object:
-        aws.client("s3").put_object(Bucket=BUCKET, Key="event.json", Body=event.encode())
-        event = f"s3://{BUCKET}/event.json"
-    code, said = job(app, aws, "other", event)
+def put_event(aws: LocalAws, run: str, **more: Any) -> str:
+    """Puts an event where a state machine would, and returns its URI."""
+    event = {"store": f"s3://{BUCKET}", "run": run, "node": "it", **more}
+    key = f"runs/{run}/it.event.json"
+    aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(event).encode())
+    return f"s3://{BUCKET}/{key}"
+
+
+@pytest.mark.parametrize("place", [None, "items/3"])
+def test_a_job_writes_its_answer_to_the_bucket(app: Path, aws: LocalAws, place: str | None) -> None:
+    """The variable names the event's object; the answer is an object of the same run."""
+    code, said = job(app, aws, "other", put_event(aws, f"answers-{place}", place=place, x=1))
     assert code == 0, said
-    answer = stored(aws, f"answer-{by_object}.json")
+    folder = "/".join(filter(None, (f"runs/answers-{place}", place)))
+    answer = stored(aws, f"{folder}/it.answer.json")
     assert answer["seen"]["x"] == 1
     assert (answer["beside"], answer["cwd"], answer["left"]) == ("other", str(app / "other"), None)
 
@@ -240,11 +245,9 @@ def test_a_job_that_fails_says_so_thrice(
     app: Path, aws: LocalAws, step: str, more: dict[str, Any], kind: str, message: str | None
 ) -> None:
     """An error is in the exit code, in an object beside the answer, and in stderr's last line."""
-    key = f"failed-{kind}"
-    event = json.dumps({"answer": f"s3://{BUCKET}/{key}", **more})
-    code, said = job(app, aws, step, event)
+    code, said = job(app, aws, step, put_event(aws, f"failed-{kind}", **more))
     assert code == 1
-    error = stored(aws, f"{key}.error")
+    error = stored(aws, f"runs/failed-{kind}/it.error.json")
     assert error["errorType"] == kind
     if message is not None:
         assert error["errorMessage"] == message
@@ -256,9 +259,8 @@ def test_a_job_that_fails_says_so_thrice(
 @pytest.mark.parametrize(
     ("event", "last"),
     [
-        ("", "LookupError: the variable LOKKI_EVENT, which holds the job's event, is not set"),
-        ("{}", "LookupError: the event in LOKKI_EVENT does not say where its answer goes"),
-        ("{", "JSONDecodeError: "),
+        ("", "LookupError: the variable LOKKI_EVENT is '', and not the URI of the job's event"),
+        ("{}", "LookupError: the variable LOKKI_EVENT is '{}', and not the URI of the job's event"),
         ("s3://jobs/nowhere", "NoSuchKey: "),
     ],
 )
@@ -271,25 +273,24 @@ def test_a_job_without_an_event_says_what_is_missing(
     assert said.splitlines()[-1].startswith(last)
 
 
-def test_a_job_that_cannot_write_its_error_still_ends_with_it(app: Path, aws: LocalAws) -> None:
-    """The step's error is the last line, even where the bucket is not there."""
-    event = json.dumps({"answer": "s3://there-is-no-such-bucket/a", "raise": "it"})
+def test_a_job_that_cannot_write_does_not_begin(app: Path, aws: LocalAws) -> None:
+    """Where neither answer nor error could be written, no hours of work are lost over it."""
+    event = put_event(aws, "lost", store="s3://there-is-no-such-bucket", sleep=1)
     code, said = job(app, aws, "score", event)
     assert code == 1
-    assert "could not be written to s3://there-is-no-such-bucket/a.error" in said
-    assert said.splitlines()[-1] == "Refused: it"
+    assert said.splitlines()[-1].startswith("NoSuchBucket: ")
 
 
 def test_a_job_that_is_stopped_ends_at_once(app: Path, aws: LocalAws) -> None:
     """SIGTERM, by which Batch stops a job, ends it within a moment, with an error of that name."""
-    event = json.dumps({"answer": f"s3://{BUCKET}/stopped", "sleep": 1})
+    event = put_event(aws, "stopped", sleep=1)
     process = start(app, "score", LOKKI_EVENT=event, **aws.environment, PYTHONPATH=boto3_folder())
     assert process.stdout is not None
     assert process.stdout.readline() == "sleeping\n"
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert stored(aws, "stopped.error")["errorType"] == "Terminated"
+    assert stored(aws, "runs/stopped/it.error.json")["errorType"] == "Terminated"
     assert said.splitlines()[-1].startswith("Terminated: AWS Batch has stopped the job")
 
 

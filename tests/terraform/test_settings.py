@@ -91,7 +91,6 @@ def test_account_state_and_schedule_are_the_settings(tmp_path: Path) -> None:
     [
         ('[terraform]\nbackend = "s3"\n', "needs a bucket"),
         ('[aws]\nregion = "mars${x}"\n', "no AWS region"),
-        ('[lambda]\npackage_type = "image"\n', "images cannot be made yet"),
         ('[aws]\nkms_key = "arn:aws:kms:x"\n', "cannot be used yet"),
     ],
 )

@@ -54,7 +54,7 @@ class Jobs:
         self._pipeline = pipeline
         self._by_platform: dict[str, str] = {}
         self._network: dict[str, Any] | None = None
-        self._execution: tuple[IamRole, IamRolePolicy] | None = None
+        self._execution: IamRole | None = None
         for job in pipeline.plan.jobs:
             self.queues[job.step.name] = self._queue(job)
             self.definitions[job.step.name] = self._definition(job)
@@ -190,6 +190,9 @@ class Jobs:
         ]
         if options.gpu:
             sizes.append({"type": "GPU", "value": str(options.gpu)})
+        own = {name: escaped(text) for name, text in options.env_variables.items()}
+        # EC2's containers are not told their region, which boto3 has to know.
+        environment = {"AWS_REGION": pipeline.region, **own}
         properties: dict[str, Any] = {
             "image": pipeline.image,
             "command": [job.folder],
@@ -197,8 +200,7 @@ class Jobs:
             "executionRoleArn": execution.arn,
             "resourceRequirements": sizes,
             "environment": [
-                {"name": name, "value": escaped(text)}
-                for name, text in sorted(options.env_variables.items())
+                {"name": name, "value": text} for name, text in sorted(environment.items())
             ],
             "logConfiguration": {
                 "logDriver": "awslogs",
@@ -258,15 +260,18 @@ class Jobs:
             source = {"StringEquals": {"aws:SourceAccount": pipeline.account}}
             trusted = iam.trust("ecs-tasks.amazonaws.com", source)
             role = pipeline.role("jobs", trusted, pipeline.tags())
-            policy = IamRolePolicy(
-                pipeline,
-                pipeline.resource_id("jobs_policy"),
-                name="lokki",
-                role=role.id,
-                policy=iam.document(iam.start_containers(pipeline.image_repository_arn)),
-            )
-            self._execution = role, policy
-        return self._execution[0]
+            arn = pipeline.image_repository_arn
+            # An image elsewhere is pulled without AWS being asked.
+            if arn is not None:
+                IamRolePolicy(
+                    pipeline,
+                    pipeline.resource_id("jobs_policy"),
+                    name="lokki",
+                    role=role.id,
+                    policy=iam.document(iam.start_containers(arn)),
+                )
+            self._execution = role
+        return self._execution
 
     def _may_log(self, job: Job, group: str, role: IamRole) -> None:
         IamRolePolicy(

@@ -96,7 +96,11 @@ class PipelineConstruct(Construct):
     ) -> None:
         self.config = config or Config()
         try:
-            plan = make_plan(with_settings(pipeline.definition, self.config), template_file)
+            plan = make_plan(
+                with_settings(pipeline.definition, self.config),
+                template_file,
+                self.config.batch.job_definition_name,
+            )
         except LokkiError:
             # What ends the planning may not be all that is wrong.
             faults = [one for one in pipeline.check(template_file) if one.severity == "error"]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.packaging.image_names import image_repository
-from lokki_tf.packaging.images import ImageContext, image_context, image_files, image_json
+from lokki_tf.packaging.images import ImageContext, image_files, image_json
+from lokki_tf.terraform.images import make_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,10 +36,10 @@ class Image:
     @classmethod
     def of(cls, plan: Plan, config: Config, builder: LayerBuilder) -> Image | None:
         """The image of a pipeline, or ``None`` if no step runs in one."""
-        if not plan.in_image:
-            return None
         name = plan.definition.name
-        context = image_context(name, plan.in_image, builder=builder)
+        context = make_image(name, plan.in_image, config, builder)
+        if context is None:
+            return None
         setting = config.aws.image_repository
         return cls(context, image_repository(setting, name), not setting or setting == "local")
 
