@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import ExecutionFailed
 
 from .following import history
-from .history import DETAILS, message_of, trace_of
+from .history import DETAILS
+from .remote import message_of, trace_of
 
 if TYPE_CHECKING:
     from .runs import AwsRun

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .history import ItemCounts, Tracker
+from .history import Tracker
+from .visits import ItemCounts
 
 if TYPE_CHECKING:
     from lokki_tf.local import Event

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.local.events import Event, EventKind
 from lokki_tf.model import Map
 
+from .remote import RemoteError, remote_error
+from .visits import ItemCounts, Visit, up
+
 if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
@@ -25,56 +28,6 @@ _SCOPES_FAIL = ("ParallelStateFailed", "MapStateFailed", "MapIterationFailed", *
 DETAILS = "EventDetails"
 
 
-class RemoteError(Exception):
-    """What a step raised in AWS, under the name that Lambda gives it."""
-
-
-@dataclass(eq=False)
-class Visit:
-    """A state that was entered, or an iteration of a map.
-
-    Args:
-        kind: ``Task``, ``Map``, ``Parallel`` and so on; ``Iteration``.
-        name: The state's name, and then the node's.
-        item: Index of the item around it.
-        outer: The visit that it stands in; ``None`` for the execution itself.
-        began: When it was entered, or when its last attempt began.
-        attempts: How many there were.
-        failure: What the last attempt raised, until it is known whether there is another.
-        skipped: Whether the step's condition was false.
-        map_run: ARN of a Distributed Map's run.
-        total: How many items a map has.
-    """
-
-    kind: str
-    name: str
-    item: int | None
-    outer: Visit | None
-    began: float
-    attempts: int = 0
-    failure: tuple[BaseException, float] | None = None
-    skipped: bool = False
-    map_run: str | None = None
-    total: int | None = None
-    done: int = 0
-    failed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ItemCounts:
-    """How far a Distributed Map is.
-
-    Args:
-        total: Its items.
-        done: Those that have succeeded.
-        failed: Those that have not.
-    """
-
-    total: int
-    done: int
-    failed: int
-
-
 @dataclass(eq=False)
 class Tracker:
     """Makes a run's events of an execution's.
@@ -82,11 +35,15 @@ class Tracker:
     Args:
         definition: The pipeline, under the stack's name.
         counts: Tells how far the run of a Distributed Map is.
+        open: Visits that have not ended.
+        items: How far each map is, by name.
     """
 
     definition: Definition
     counts: Callable[[str], ItemCounts]
     open: list[Visit] = field(default_factory=list)
+    items: dict[str, ItemCounts] = field(default_factory=dict)
+    _stalled: list[Visit] = field(default_factory=list)
     last: int = 0
     ended: bool = False
     _of: dict[int, Visit] = field(default_factory=dict)
@@ -136,23 +93,21 @@ class Tracker:
         if kind.endswith("StateEntered"):
             return self._entered(kind, details, when, before)
         if kind.endswith("StateExited"):
-            return self._exited(_up(before, name=details["name"]), when, told)
+            return self._exited(up(before, name=details["name"]), when, told)
         if kind == "MapIterationStarted":
             return Visit("Iteration", "", int(details["index"]), before, when)
         if kind in ("MapIterationSucceeded", "MapIterationFailed", "MapIterationAborted"):
-            around = _up(before, kind="Iteration")
             self._fail_pending(kind, told, details, when, before)
-            return around.outer if around else before
+            return self._iterated(before, kind)
         if kind.startswith(_TASK):
             return self._task(kind, details, when, before, told)
         if kind in ("ExecutionStarted", "ExecutionRedriven"):
-            self.ended, self._began = False, when
+            self.ended, self._began, self._stalled = False, when, list(self.open)
             told.append(self._event("run_started", None, when))
         elif kind == "MapStateStarted":
             self._map_started(before, details, when, told)
-        elif kind in ("MapRunStarted", "MapRunRedriven") and before is not None:
-            before.map_run = details.get("mapRunArn", before.map_run)
-            self._count(before, when, told)
+        elif kind in ("MapRunStarted", "MapRunRedriven"):
+            before = self._map_run(before, str(details["mapRunArn"]), when, told)
         self._fail_pending(kind, told, details, when, before)
         if kind in ENDINGS:
             self._end(kind, details, when, told)
@@ -191,14 +146,10 @@ class Tracker:
         before: Visit | None,
         told: list[Event],
     ) -> Visit | None:
-        visit = _up(before, kind="Task")
+        visit = up(before, kind="Task")
         if kind.endswith("Scheduled"):
             node = _node(details)
-            if visit is None and self.open:  # after a redrive, nothing is entered again
-                again = (
-                    one for one in self.open if node in (one.name, None) and one.kind == "Task"
-                )
-                visit = next(again, None)
+            visit = visit or self._stalled_one("Task", node)
             if visit is None:
                 return before
             self._scheduled(visit, node, when, told)
@@ -228,6 +179,37 @@ class Tracker:
             visit.total = int(details.get("length", 0))
             told.append(self._event("map_started", visit, when, total=visit.total))
 
+    def _map_run(
+        self, visit: Visit | None, map_run: str, when: float, told: list[Event]
+    ) -> Visit | None:
+        """A Distributed Map's run has begun, or goes on after a redrive."""
+        if visit is None or visit.kind != "Map":
+            known = (one.name for one in self._stalled if one.map_run == map_run)
+            visit = self._stalled_one("Map", next(known, None))
+        if visit is not None:
+            visit.map_run = map_run
+            self._count(visit, when, told)
+        return visit
+
+    def _iterated(self, before: Visit | None, kind: str) -> Visit | None:
+        """An iteration of an inline map has ended; what follows happens in the map."""
+        around = up(before, kind="Map")
+        if around is not None:
+            known = self.items.get(around.name, ItemCounts(around.total or 0, 0, 0))
+            good = int(kind.endswith("Succeeded"))
+            self.items[around.name] = ItemCounts(
+                known.total, known.done + good, known.failed + 1 - good
+            )
+        return around or before
+
+    def _stalled_one(self, kind: str, name: str | None) -> Visit | None:
+        """A visit that a redrive takes up again: it is not entered a second time."""
+        alike = (one for one in self._stalled if one.kind == kind and name in (one.name, None))
+        found = next(alike, None)
+        if found is not None:
+            self._stalled.remove(found)
+        return found
+
     def _is_inline(self, name: str) -> bool:
         found = next((one for one in self._maps() if one.name == name), None)
         return found is None or found.options.mode == "inline"
@@ -245,15 +227,15 @@ class Tracker:
         if visit.total is None and now.total:
             visit.total = now.total
             told.append(self._event("map_started", visit, when, total=now.total))
+        self.items[visit.name] = now
         one = next((each for each in self._maps() if each.name == visit.name), None)
         last = Visit("Task", one.body.terminals[-1] if one else visit.name, None, visit, when)
         for index in range(visit.done + visit.failed, now.done + now.failed):
             last.item = index
-            ended: EventKind = (
-                "step_failed" if index >= now.done + visit.failed else "step_finished"
-            )
-            error = RemoteError("an item failed") if ended == "step_failed" else None
-            if visit.outer is None or visit.outer.outer is None:
+            is_lost = index >= now.done + visit.failed
+            error = RemoteError("an item failed") if is_lost else None
+            if visit.item is None:
+                ended: EventKind = "step_failed" if is_lost else "step_finished"
                 told.append(self._event(ended, last, when, error, item=index))
         visit.done, visit.failed = now.done, now.failed
 
@@ -274,7 +256,7 @@ class Tracker:
             error, failed = visit.failure or (RemoteError(), when)
             told.append(self._event("step_failed", visit, failed, error))
             visit.failure = None
-        around = _up(before, kind="Map") if kind == "MapStateFailed" else None
+        around = up(before, kind="Map") if kind == "MapStateFailed" else None
         if around is not None:
             error = remote_error(details)
             if around.map_run:
@@ -314,22 +296,6 @@ class Tracker:
         )
 
 
-def _up(visit: Visit | None, *, kind: str | None = None, name: str | None = None) -> Visit | None:
-    """The nearest visit around, itself included, of a kind or a name."""
-    while visit is not None:
-        if kind in (None, visit.kind) and (
-            name is None or visit.name == name or _again(visit, name)
-        ):
-            return visit
-        visit = visit.outer
-    return None
-
-
-def _again(visit: Visit, name: str) -> bool:
-    """Whether a state stands for a step under another name: a routed pipeline's first one."""
-    return visit.kind == "Task" and name.startswith(f"{visit.name} again")
-
-
 def _node(details: Mapping[str, Any]) -> str | None:
     """The node that a task runs, as its parameters tell."""
     try:
@@ -344,33 +310,3 @@ def _is_skipped(details: Mapping[str, Any]) -> bool:
         return bool(json.loads(details["output"])["Payload"].get("skipped"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
-
-
-def remote_error(details: Mapping[str, Any]) -> BaseException:
-    """What a step raised, as an exception that shows as it did there.
-
-    Args:
-        details: ``error`` and ``cause`` as AWS has them.
-    """
-    name = str(details.get("error") or "States.Runtime")
-    kind: type[RemoteError] = type(name, (RemoteError,), {})
-    return kind(message_of(str(details.get("cause") or "")))
-
-
-def message_of(cause: str) -> str:
-    """The message in what AWS calls a cause: for a function's error, JSON of Lambda's."""
-    try:
-        return str(json.loads(cause)["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause
-
-
-def trace_of(cause: str) -> str:
-    """The traceback that Lambda tells in a cause; empty if there is none."""
-    try:
-        told = json.loads(cause)
-        lines = "".join(str(line) for line in told["stackTrace"])
-        end = f"{told['errorType']}: {told['errorMessage']}"
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return f"Traceback (most recent call last):\n{lines}{end}" if lines else ""

@@ -169,6 +169,7 @@ class Program:
             assert started.stdout is not None
             for line in started.stdout:
                 output.append(line)
+                shown = shown and not line.startswith("Outputs:")  # told again by who called
                 if shown:
                     sys.stderr.write(line)
                     sys.stderr.flush()

@@ -72,7 +72,9 @@ def step_states(deployed: Deployed, run: AwsRun) -> list[StepState]:
     states = {node.name: StepState(node.name) for node in deployed.stack.definition.graph.nodes}
     inner = {node.name for node in deployed.stack.definition.graph.walk()} - set(states)
     _add_up(states, [one for one in events if one.node not in inner])
-    _count_items(states, deployed, events)
+    for name, one in tracker.items.items():
+        if name in states:
+            states[name].items = one.done, one.failed, one.total
     for state in states.values():
         if state.status == "running" and not run.is_running:
             state.status = "aborted"
@@ -101,19 +103,3 @@ def _end(state: StepState, event: Event, status: str) -> None:
     if state.began is None:
         state.began = event.time - (event.duration or 0.0)
     state.error = described(event.error) if event.error is not None else None
-
-
-def _count_items(states: dict[str, StepState], deployed: Deployed, events: Iterable[Event]) -> None:
-    from lokki_tf.model import Map
-
-    events = list(events)
-    for one in deployed.stack.definition.graph.nodes:
-        if not isinstance(one, Map):
-            continue
-        last = set(one.body.terminals)
-        totals = [event.total for event in events if event.node == one.name and event.total]
-        ended = [event for event in events if event.node in last and event.item is not None]
-        failed = sum(event.kind == "step_failed" for event in ended)
-        done = sum(event.kind in ("step_finished", "step_skipped") for event in ended)
-        if totals:
-            states[one.name].items = (done, failed, totals[-1])

@@ -8,9 +8,9 @@ module                  gap
 ``lambda_layers``       layers of other accounts do not exist
 ``lambda_settings``     functions forget their logging, their tracing when it is updated, and more
 ``state_machines``      executions do nothing, or run in an interpreter without limits;
-                        ``ValidateStateMachineDefinition``, ``ListStateMachineVersions`` and
-                        ``StartSyncExecution`` are missing; an execution without a name gets the
-                        name None
+                        ``ValidateStateMachineDefinition``, ``ListStateMachineVersions``,
+                        ``RedriveExecution`` and ``StartSyncExecution`` are missing; an
+                        execution without a name gets the name None
 ``storage``             bucket policies deny whatever has a condition
 ======================  ============================================================================
 """
