@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lokki_tf.errors import OptionError
+
 from .common import parameters_of, shown
 from .parameters import taken, with_parameters
 from .stacks import deployed_of, options_of_stack
@@ -57,7 +59,11 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         values = taken(given)
         pipeline.check_parameters(values)
         deployed = deployed_of(pipeline, region, stack_name)
-        run = runs.describe(deployed, runs.start(deployed, values, run_name))
+        try:
+            arn = runs.start(deployed, values, run_name)
+        except OptionError as error:
+            raise click.UsageError(str(error)) from None
+        run = runs.describe(deployed, arn)
         _tell_link(deployed, run)
         if wait:
             _wait(deployed, run, as_json, quiet)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import MissingToolError
+from lokki_tf.errors import MissingToolError, TerraformError
 
 from .clients import local_credentials
 from .complaints import complaint
@@ -176,7 +176,11 @@ class Program:
             code = started.wait()
         listening.join()
         if interrupted():
-            raise KeyboardInterrupt
+            raise TerraformError(
+                f"terraform {command} was interrupted",
+                remedy="what was done stands in its state: run the same again, and it goes on "
+                "from there",
+            )
         if code not in good:
             raise complaint(self.stack, command, "".join(errors) or "".join(output))
         return code
@@ -187,11 +191,12 @@ class Program:
 
     def _fingerprint(self) -> str:
         """What ``init`` depends on."""
-        wanted = json.loads((self.stack.folder / "cdk.tf.json").read_text()).get("terraform", {})
-        lock = self.stack.folder / ".terraform.lock.hcl"
+        folder = self.stack.folder
+        wanted = json.loads((folder / "cdk.tf.json").read_text()).get("terraform", {})
+        lock = folder / ".terraform.lock.hcl"
         parts = [self.path, self.version, json.dumps(wanted, sort_keys=True)]
         parts += [lock.read_text() if lock.is_file() else ""]
-        parts += [one.name for one in sorted(self.stack.folder.glob("*.tf*")) if one.is_file()]
+        parts += sorted(one.name for end in ("tf", "tf.json") for one in folder.glob(f"*.{end}"))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _has_providers(self) -> bool:
