@@ -214,9 +214,9 @@ def _agree(approved: bool, question: str) -> None:
 
 
 def _tell_where(stack: Stack, outputs: dict[str, Any]) -> None:
-    from lokki_tf.operate.stack import find, outputs_line
+    from lokki_tf.operate.stack import outputs_line, told_by
 
-    deployed = find(stack)
+    deployed = told_by(stack, outputs)
     functions = count(len(deployed.functions), "function")
     click.echo(f"{stack.name} stands: state machine {stack.name}, {functions}", err=True)
     if deployed.link:

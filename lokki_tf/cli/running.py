@@ -60,10 +60,9 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         pipeline.check_parameters(values)
         deployed = deployed_of(pipeline, region, stack_name)
         try:
-            arn = runs.start(deployed, values, run_name)
+            run = runs.start(deployed, values, run_name)
         except OptionError as error:
             raise click.UsageError(str(error)) from None
-        run = runs.describe(deployed, arn)
         _tell_link(deployed, run)
         if wait:
             _wait(deployed, run, as_json, quiet)
@@ -156,7 +155,7 @@ def _wait(deployed: Deployed, run: AwsRun, as_json: bool, quiet: bool, known: in
         script = deployed.stack.script
         click.echo(f"\nrun {run.name} goes on in AWS: {script} show --run {run.name}", err=True)
         raise click.Abort from None
-    _print_result(deployed, runs.describe(deployed, run.arn), as_json)
+    _print_result(deployed, runs.ended(deployed, run), as_json)
 
 
 def _print_result(deployed: Deployed, run: AwsRun, as_json: bool) -> None:

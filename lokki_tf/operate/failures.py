@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ExecutionFailed
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from .runs import AwsRun
     from .stack import Deployed
 
+_FAILURES = (
+    *("TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "MapRunFailed"),
+    *("LambdaFunctionFailed", "LambdaFunctionTimedOut", "LambdaFunctionStartFailed"),
+)
 _STATUS = {"TIMED_OUT": "timed out", "ABORTED": "was aborted", "RUNNING": "is still running"}
 
 
@@ -61,8 +66,7 @@ def _deepest(deployed: Deployed, run: AwsRun) -> tuple[str, str, str]:
 def _last_failure(deployed: Deployed, arn: str) -> tuple[str | None, str | None]:
     """The state in which an execution failed, and its map run if it is a Distributed Map."""
     by_id: dict[int, Any] = {one["id"]: one for one in history(deployed, arn)}
-    failures = ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed", "MapRunFailed")
-    event = next((one for one in reversed(by_id.values()) if one["type"] in failures), None)
+    event = next((one for one in reversed(by_id.values()) if one["type"] in _FAILURES), None)
     map_run: str | None = None
     is_map = event is not None and event["type"] == "MapRunFailed"
     while event is not None and not event["type"].endswith("StateEntered"):
@@ -91,8 +95,6 @@ def _failed_child(deployed: Deployed, map_run: str) -> dict[str, Any] | None:
 
 def _item(given: str) -> str:
     """The item of a map's execution, as its input tells: `` [3]``; of a batch, its first."""
-    import json
-
     try:
         told = json.loads(given)
         first = told["Items"][0] if "Items" in told else told

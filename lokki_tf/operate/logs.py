@@ -95,14 +95,19 @@ class Reader:
         self._seen: set[str] = set()
         self._streams: dict[tuple[str, str], _Stream] = {}
 
-    def lines(self) -> list[LogLine]:
+    def lines(self, *, is_last: bool = True) -> list[LogLine]:
         """All lines that are new since the last call, in the order of time.
+
+        Args:
+            is_last: Whether nothing more is read: then what still waits for its run is told.
 
         Raises:
             AwsError: If they cannot be read.
         """
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = list(pool.map(self._of_step, self._wanted.steps))
+            found = [*pool.map(self._of_step, self._wanted.steps)]
+        if is_last:
+            found += [list(stream.settled()) for stream in self._streams.values()]
         lines = sorted((line for part in found for line in part), key=lambda line: line.time)
         run = self._wanted.run
         return [line for line in lines if run is None or line.run == run]
@@ -120,7 +125,7 @@ class Reader:
         """
         while True:
             over = is_over()
-            yield from self.lines()
+            yield from self.lines(is_last=over)
             if over:
                 return
             wait(POLL)
@@ -133,9 +138,6 @@ class Reader:
             key = group, event["logStreamName"]
             stream = self._streams.setdefault(key, _Stream(step))
             lines += stream.read(event)
-        for (owner, _), stream in self._streams.items():
-            if owner == group:
-                lines += stream.settled()
         return lines
 
     def _events(self, group: str) -> Iterable[Mapping[str, Any]]:
@@ -166,7 +168,6 @@ class _Stream:
 
     def __init__(self, step: str) -> None:
         self._step = step
-        self._request: str | None = None
         self._run: str | None = None
         self._node: str | None = None
         self._waiting: list[LogLine] = []  # until it is known which run they belong to
@@ -178,9 +179,10 @@ class _Stream:
         when = event["timestamp"] / 1000
         self.latest = max(self.latest, when)
         match = _REQUEST.match(text)
-        if match and match["what"] == "START":
+        if match and match["what"] == "START":  # what has come before is of its cold start
+            self._run = self._node = None
+        elif match:
             yield from self.settled()
-            self._request, self._run, self._node = match["request"], None, None
         if text.startswith(_OWN) or not text.strip():
             return
         told = _told(text)

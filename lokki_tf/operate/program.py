@@ -151,7 +151,33 @@ class Program:
         self, command: str, *arguments: str, shown: bool = False, good: Sequence[int] = (0,)
     ) -> int:
         """Runs a command that may be interrupted; Ctrl-C reaches it once, and it ends cleanly."""
-        started = subprocess.Popen(
+        output: list[str] = []
+        errors: list[str] = []
+        with forwarded() as interruption:
+            started = self._started(command, *arguments)
+            interruption.reach(started)
+            listening = threading.Thread(target=_gather, args=(started.stderr, errors), daemon=True)
+            listening.start()
+            for line in started.stdout or ():
+                output.append(line)
+                shown = shown and not line.startswith("Outputs:")  # told again by who called
+                if shown:
+                    sys.stderr.write(line)
+                    sys.stderr.flush()
+            code = started.wait()
+            listening.join()
+        if interruption.count:
+            raise TerraformError(
+                f"terraform {command} was interrupted",
+                remedy="what was done stands in its state: run the same again, and it goes on "
+                "from there",
+            )
+        if code not in good:
+            raise complaint(self.stack, command, "".join(errors) or "".join(output))
+        return code
+
+    def _started(self, command: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [self.path, command, *_colours(), *arguments],
             cwd=self.stack.folder,
             env=self._environment(),
@@ -161,29 +187,6 @@ class Program:
             text=True,
             process_group=0 if os.name == "posix" else None,
         )
-        errors: list[str] = []
-        listening = threading.Thread(target=_gather, args=(started.stderr, errors), daemon=True)
-        listening.start()
-        output: list[str] = []
-        with forwarded(started) as interrupted:
-            assert started.stdout is not None
-            for line in started.stdout:
-                output.append(line)
-                shown = shown and not line.startswith("Outputs:")  # told again by who called
-                if shown:
-                    sys.stderr.write(line)
-                    sys.stderr.flush()
-            code = started.wait()
-        listening.join()
-        if interrupted():
-            raise TerraformError(
-                f"terraform {command} was interrupted",
-                remedy="what was done stands in its state: run the same again, and it goes on "
-                "from there",
-            )
-        if code not in good:
-            raise complaint(self.stack, command, "".join(errors) or "".join(output))
-        return code
 
     @property
     def _data(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
 _NAME = re.compile(r"[A-Za-z0-9_.+!@()='-]{1,80}")
 _SERVICE = "stepfunctions"
+_LATE = 20  # looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ class AwsRun:
         return self.ended is None
 
 
-def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None) -> str:
-    """Starts a run, and returns its ARN.
+def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None) -> AwsRun:
+    """Starts a run.
 
     Args:
         deployed: The pipeline.
@@ -103,7 +105,8 @@ def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None)
                 remedy="choose another --name, or leave it out",
             ) from None
         raise _without_machine(deployed, error) from None
-    return str(told["executionArn"])
+    arn = str(told["executionArn"])
+    return AwsRun(arn, arn.rpartition(":")[2], RUNNING, told["startDate"])
 
 
 def describe(deployed: Deployed, run: str | None) -> AwsRun:
@@ -136,6 +139,21 @@ def describe(deployed: Deployed, run: str | None) -> AwsRun:
             ) from None
         raise
     return AwsRun.of(told)
+
+
+def ended(deployed: Deployed, run: AwsRun) -> AwsRun:
+    """A run whose history says that it has ended.
+
+    Args:
+        deployed: The pipeline.
+        run: The run.
+    """
+    for _ in range(_LATE):
+        found = describe(deployed, run.arn)
+        if not found.is_running:
+            break
+        time.sleep(0.5)  # what AWS describes may be a little behind its history
+    return found
 
 
 def recent(deployed: Deployed, most: int) -> list[AwsRun]:

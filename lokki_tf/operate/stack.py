@@ -127,9 +127,20 @@ def find(stack: Stack) -> Deployed:
     outputs = _outputs(stack)
     arn = outputs.get("state_machine_arn", "")
     if arn and (not wanted or arn.split(":")[3] == wanted):
-        names = {step: one.split(":")[6] for step, one in outputs["function_arns"].items()}
-        return Deployed(stack, arn, names, Aws(stack.config, arn.split(":")[3]))
+        return told_by(stack, outputs)
     return _by_name(stack)
+
+
+def told_by(stack: Stack, outputs: Mapping[str, Any]) -> Deployed:
+    """Where a pipeline stands, by Terraform's outputs.
+
+    Args:
+        stack: The pipeline's.
+        outputs: Plain values, by name.
+    """
+    arn = outputs["state_machine_arn"]
+    names = {step: one.split(":")[6] for step, one in outputs["function_arns"].items()}
+    return Deployed(stack, arn, names, Aws(stack.config, arn.split(":")[3]))
 
 
 def not_deployed(stack: Stack, where: str) -> NotDeployedError:
