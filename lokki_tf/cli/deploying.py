@@ -45,7 +45,7 @@ def plan_command(pipeline: Pipeline) -> click.Command:
         """Say what deploy would change in AWS, and change nothing."""
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
-        with _shown_plan(pipe, stack, image_tag, verbose):
+        with _shown_plan(pipe, stack, image_tag, verbose, err=False):
             pass
 
     return plan
@@ -148,11 +148,12 @@ def terraform_command(pipeline: Pipeline) -> click.Command:
 
 @contextmanager
 def _shown_plan(
-    pipeline: Pipeline, stack: Stack, image_tag: str | None, verbose: bool
+    pipeline: Pipeline, stack: Stack, image_tag: str | None, verbose: bool, *, err: bool = True
 ) -> Iterator[tuple[Planned, str]]:
     """Writes a pipeline's Terraform, plans it, and shows the plan; gives it and the place.
 
-    Who calls is found out first: without Terraform or credentials nothing is written.
+    Who calls is found out first: without Terraform or credentials nothing is written. ``err``
+    tells whether the plan goes to stderr.
     """
     from lokki_tf.operate.deploying import planned
     from lokki_tf.operate.program import Program
@@ -161,7 +162,7 @@ def _shown_plan(
     _write(pipeline, stack, image_tag)
     click.echo(f"{stack.name}: planning …", err=True)
     with planned(program) as plan:
-        _show(stack, plan, place, verbose)
+        _show(stack, plan, place, verbose, err=err)
         yield plan, place
 
 
@@ -186,17 +187,17 @@ def _write(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> None:
     pipeline.synth(config=config, on_packages=fetching)
 
 
-def _show(stack: Stack, plan: Planned, place: str, verbose: bool) -> None:
+def _show(stack: Stack, plan: Planned, place: str, verbose: bool, *, err: bool = True) -> None:
     from lokki_tf.operate.plans import told
 
     if verbose:
-        click.echo(plan.text, err=True)
+        click.echo(plan.text, err=err)
     if plan.is_empty:
-        click.echo(f"{stack.name}: nothing to change in {place}", err=True)
+        click.echo(f"{stack.name}: nothing to change in {place}", err=err)
         return
-    click.echo(f"{stack.name}, {place}:", err=True)
+    click.echo(f"{stack.name}, {place}:", err=err)
     for line in told(plan.changes) if plan.changes else ["  outputs alone change"]:
-        click.echo(line, err=True)
+        click.echo(line, err=err)
 
 
 def _require_terminal(approved: bool, command: str) -> None:

@@ -75,7 +75,7 @@ class Program:
         stamp, wanted = self._data / "lokki.init", self._fingerprint()
         if stamp.is_file() and stamp.read_text() == wanted and self._has_providers():
             return
-        self._run("init", "-input=false")
+        self._run("init", "-input=false", shown=True)  # it may have to fetch the provider
         stamp.write_text(self._fingerprint())
 
     def plan(self, file: Path, *more: str) -> bool:

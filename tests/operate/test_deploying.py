@@ -54,6 +54,18 @@ def test_a_change_of_code_touches_one_function(squares: Folder) -> None:
     assert json.loads(unchanged.stdout)["bucket"]
 
 
+def test_plan_changes_nothing(squares: Folder) -> None:
+    """plan writes what deploy would do to stdout; --verbose adds Terraform's own words."""
+    squares.script.write_text(SQUARES.replace("@step(retry=1)", "@step(retry=1, memory_size=1024)"))
+    try:
+        done = squares.run("plan", "--verbose")
+    finally:
+        squares.script.write_text(SQUARES)
+    assert done.returncode == 0, done.stderr
+    assert "~ Lambda function squares-total: memory" in done.stdout
+    assert "memory_size" in done.stdout
+
+
 def test_terraform_itself_runs_in_the_folder(squares: Folder) -> None:
     """What stands after -- is Terraform's, and so is the exit code."""
     listed = squares.run("terraform", "--", "state", "list")

@@ -6,11 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from seeds import orchwipy_sample
 
 from lokki_tf import Pipeline, flow, step
 from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.visits import ItemCounts
-from seeds import orchwipy_sample
 
 if TYPE_CHECKING:
     from deployment import Deployment
