@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from . import lambda_limits, names, policies, requirements, retry, runtimes, schedule, tags, ways
+from .annotations import check as check_annotations
 from .machine import check_machine
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     schedule.check,
     tags.check,
     ways.check,
+    check_annotations,
 )
 
 

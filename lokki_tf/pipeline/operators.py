@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring import Task, build_graph
-from lokki_tf.authoring.operators import arrows, built_calls, drawn_calls, tasks_in
+from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
 from lokki_tf.authoring.places import calling_frame, calling_place
+from lokki_tf.authoring.tasks import arrows_drawn
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Definition
 
@@ -132,6 +133,7 @@ class DAG(_OfTasks):
         tags: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(name, max_workers, schedule=schedule, description=description, tags=tags)
+        self._walked: tuple[Any, dict[AnyTask, list[AnyTask]]] | None = None
         self._chosen = None if tasks is None else [_checked(one, "tasks=") for one in tasks]
         frame = calling_frame()
         local = frame.f_locals if frame.f_locals is not frame.f_globals else {}
@@ -139,7 +141,11 @@ class DAG(_OfTasks):
 
     def _drawing(self) -> dict[AnyTask, list[AnyTask]]:
         chosen = self._chosen
-        found = arrows(tasks_in(self._names) if chosen is None else chosen, onward=chosen is None)
+        tasks = tasks_in(self._names) if chosen is None else [current(one) for one in chosen]
+        key = arrows_drawn(), tasks
+        if self._walked is None or self._walked[0] != key:
+            self._walked = key, arrows(tasks, onward=chosen is None)
+        found = self._walked[1]
         if not found:
             raise BindingError(
                 f"DAG {self.name!r} has no tasks",
