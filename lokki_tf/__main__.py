@@ -9,6 +9,16 @@ import click
 from lokki_tf import __version__
 from lokki_tf.errors import LokkiError
 
+_SETTINGS = """
+# For the commands of a pipeline, write into lokki.toml beside it:
+#
+# [aws]
+# endpoint = "{url}"
+# region = "{region}"
+#
+# and then: python pipeline.py deploy
+# running until Ctrl-C"""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="lokki-tf")
@@ -24,7 +34,8 @@ def commands() -> None:
 def local_aws(region: str) -> None:
     """Start an AWS on this machine, for trying out and for tests; Ctrl-C ends it.
 
-    Prints the environment in which boto3, the AWS command line and Terraform use it.
+    Prints the environment in which boto3, the AWS command line and Terraform use it, and
+    the lines of lokki.toml with which the commands of a pipeline do.
     """
     from lokki_tf.testing import LocalAws
 
@@ -32,7 +43,7 @@ def local_aws(region: str) -> None:
         with LocalAws(region=region) as aws:
             for name, value in aws.environment.items():
                 click.echo(f"export {name}={value}")
-            click.echo("# running until Ctrl-C", err=True)
+            click.echo(_SETTINGS.format(url=aws.endpoint_url, region=region), err=True)
             signal.sigwait({signal.SIGINT, signal.SIGTERM})
     except KeyboardInterrupt:
         return

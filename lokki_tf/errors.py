@@ -21,7 +21,15 @@
     ├── StateError               a file of kept values that cannot be used, or a value in it
     ├── OutputError              a folder or file that cannot be written
     ├── ImageError               a container image that cannot be built or pushed
-    └── MissingToolError         a package, Node, Terraform or engine that is needed and not there
+    ├── MissingToolError         a package, Node, Terraform or engine that is needed and not there
+    ├── UnconfirmedError         a change that nobody has agreed to
+    ├── TerraformError           Terraform has failed
+    │   └── StateLockedError     somebody else is changing the same stack
+    ├── AwsError                 AWS refuses, or cannot be reached
+    │   ├── CredentialsError     no credentials, or such as AWS does not take
+    │   ├── NotDeployedError     what a command is for does not stand in AWS
+    │   └── UnknownRunError      a run that there is not
+    └── ExecutionFailed          a run in AWS that did not succeed
 
 Each says what is wrong, where (file and line of the user's code, where there is one)
 and what to do.
@@ -190,6 +198,58 @@ class ImageError(LokkiError):
 
 class MissingToolError(LokkiError):
     """A package, Node, Terraform or a container engine is needed and not there."""
+
+
+class UnconfirmedError(LokkiError):
+    """A command would change or destroy what nobody has agreed to; nothing was done."""
+
+
+class TerraformError(LokkiError):
+    """Terraform has failed; the message has its own words."""
+
+
+class StateLockedError(TerraformError):
+    """Somebody else is changing the same stack."""
+
+
+class AwsError(LokkiError):
+    """AWS refuses, or cannot be reached.
+
+    Args:
+        message: What is wrong, in one sentence.
+        code: AWS's own name of the error; empty if it never answered.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, message: str, *, code: str = "", remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.code = code
+
+
+class CredentialsError(AwsError):
+    """There are no credentials, or AWS does not take them."""
+
+
+class NotDeployedError(AwsError):
+    """The pipeline, or what a command needs of it, does not stand in AWS."""
+
+
+class UnknownRunError(AwsError):
+    """There is no such run."""
+
+
+class ExecutionFailed(LokkiError):
+    """A run in AWS did not succeed.
+
+    Args:
+        message: What became of it, and of which step.
+        trace: The step's own traceback, as Lambda tells it; empty if there is none.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, message: str, *, trace: str = "", remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.trace = trace
 
 
 class MissingArgument(UserWarning):

@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .synthesis import fetching
 
+if TYPE_CHECKING:
     from lokki_tf.images import Published
-    from lokki_tf.model import PackageSet
     from lokki_tf.pipeline import Pipeline
 
 
-def images_command(pipeline: Pipeline, on_packages: Callable[[PackageSet], None]) -> click.Command:
-    """The command ``images``.
-
-    Args:
-        pipeline: The pipeline.
-        on_packages: Told of each set of packages that has to be fetched.
-    """
+def images_command(pipeline: Pipeline) -> click.Command:
+    """``images``."""
 
     @click.command("images")
     @click.option("--no-push", is_flag=True, help="Build only.")
@@ -55,7 +49,7 @@ def images_command(pipeline: Pipeline, on_packages: Callable[[PackageSet], None]
             output,
             template_file=template_file,
             tag=tag,
-            on_packages=on_packages,
+            on_packages=fetching,
             config=settings,
         )
         if no_push and settings.aws.image_repository is None:
@@ -65,13 +59,14 @@ def images_command(pipeline: Pipeline, on_packages: Callable[[PackageSet], None]
             repository = find_repository(settings.aws, context.name, region)
         with shown() as on_progress:
             made = publish(context, repository, pushing=not no_push, on_progress=on_progress)
-        click.echo(_told(made), err=True)
+        click.echo(told_of(made), err=True)
         click.echo(made.uri)
 
     return images
 
 
-def _told(made: Published) -> str:
+def told_of(made: Published) -> str:
+    """What was done for an image."""
     if made.pushed:
         return "built and pushed"
     return "built" if made.built else "the registry has this image already"

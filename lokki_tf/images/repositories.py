@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ImageError, MissingToolError
@@ -13,6 +14,8 @@ from lokki_tf.packaging.image_names import LOCAL, image_repository, repository_n
 from .registry import split
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lokki_tf.config import AwsConfig
 
 _ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
@@ -50,7 +53,12 @@ class Repository:
     local: bool = False
 
 
-def find_repository(aws: AwsConfig, pipeline: str, region: str | None = None) -> Repository:
+def find_repository(
+    aws: AwsConfig,
+    pipeline: str,
+    region: str | None = None,
+    ecr: Callable[[str | None], Any] | None = None,
+) -> Repository:
     """Where a pipeline's images go.
 
     Args:
@@ -58,30 +66,33 @@ def find_repository(aws: AwsConfig, pipeline: str, region: str | None = None) ->
             the one that the pipeline's own stack for images makes in ECR.
         pipeline: The pipeline's name.
         region: AWS region; the settings' or the environment's unless given.
+        ecr: Gives a client of ECR for a region; of boto3's own making unless given.
 
     Raises:
         ConfigError: If the setting is no repository.
         ImageError: If ECR has no such repository, or refuses to say.
         MissingToolError: If ECR is to be asked and boto3 is missing.
     """
-    region = region or aws.region
+    region, ecr = region or aws.region, ecr or partial(_ecr, aws)
     if aws.image_repository == LOCAL:
         return Repository(image_repository(LOCAL, pipeline), local=True)
     if aws.image_repository is None:
-        name = _in_ecr(_ecr(aws, region), repository_name(pipeline), pipeline)
+        name = _in_ecr(ecr(region), repository_name(pipeline), pipeline)
     else:
         name = image_repository(aws.image_repository, pipeline)
-    return Repository(name, _login(aws, name, region))
+    return Repository(name, _login(aws, name, region, ecr))
 
 
-def _login(aws: AwsConfig, name: str, region: str | None) -> Login | None:
+def _login(
+    aws: AwsConfig, name: str, region: str | None, ecr: Callable[[str | None], Any]
+) -> Login | None:
     host = split(f"{name}:tag")[0]
-    ecr = _ECR.fullmatch(host)
-    if ecr:
-        return _ecr_login(_ecr(aws, ecr[1]))
+    own = _ECR.fullmatch(host)
+    if own:
+        return _ecr_login(ecr(own[1]))
     known = _of_docker(name)
     if known is None and aws.endpoint:  # another AWS, whose registry has another name
-        return _ecr_login(_ecr(aws, region))
+        return _ecr_login(ecr(region))
     return known
 
 

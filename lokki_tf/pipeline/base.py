@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,8 +157,7 @@ class Pipeline:
         given = dict(parameters or {})
         if definition.routes is not None:
             _refuse_parallel(executor, max_workers)
-        else:
-            checked(definition.parameters, given, definition.name)
+        self.check_parameters(given)
         with self._cache(state) as cache:
             return self._noted(
                 definition,
@@ -208,6 +208,20 @@ class Pipeline:
             return
         with StateManager(state) as own:
             yield Cache(own, codes)
+
+    def check_parameters(self, given: Mapping[str, Any]) -> None:
+        """Refuses values for parameters that are not there, or of the wrong type.
+
+        Args:
+            given: Values by name. Those of a routed pipeline are arguments of its first
+                step, which takes them as any function does.
+
+        Raises:
+            BindingError: With the flow's signature.
+        """
+        definition = self.definition
+        if definition.routes is None:
+            checked(definition.parameters, given, definition.name)
 
     def generate_step_functions(self) -> dict[str, Any]:
         """The state machine in Amazon States Language.
@@ -335,6 +349,14 @@ class Pipeline:
             on_packages=on_packages,
         )
 
+    def named(self, name: str) -> Pipeline:
+        """The same pipeline under another name: a stack of its own in AWS.
+
+        Args:
+            name: The name.
+        """
+        return _Renamed(self, name)
+
     def to_dot(self, run: Run | None = None) -> str:
         """The graph in Graphviz's language.
 
@@ -389,6 +411,21 @@ class Pipeline:
     def __repr__(self) -> str:
         nodes = len(self.graph.nodes)
         return f"<Pipeline {self.name!r}: {nodes} node{'s' * (nodes != 1)}>"
+
+
+class _Renamed(Pipeline):
+    """A pipeline under another name, whatever becomes of the first."""
+
+    def __init__(self, original: Pipeline, name: str) -> None:
+        self._original = original
+        self._name = name
+        self._last_seen: tuple[Definition, Definition] | None = None
+
+    def _written(self) -> Definition:
+        found = self._original._written()
+        if self._last_seen is None or self._last_seen[0] is not found:
+            self._last_seen = found, replace(found, name=self._name)
+        return self._last_seen[1]
 
 
 @contextmanager

@@ -34,12 +34,14 @@ class Synthesized:
         layers: How many layers of declared packages they have.
         images: The folder of the stack that holds the repository of the pipeline's images, to be
             applied first; ``None`` if no step runs in an image, or they are pushed elsewhere.
+        in_image: Whether any step runs in the pipeline's image.
     """
 
     folder: Path
     functions: int
     layers: int = 0
     images: Path | None = None
+    in_image: bool = False
 
 
 def synth(
@@ -100,7 +102,11 @@ def synth(
         config = made_pipeline.config
         images = synth_repository(name, outdir, config=config, region=region, tags=tags)
     return Synthesized(
-        outdir / folder, len(stack.functions), len(made_pipeline.plan.layers), images
+        outdir / folder,
+        len(stack.functions),
+        len(made_pipeline.plan.layers),
+        images,
+        bool(made_pipeline.plan.in_image),
     )
 
 

@@ -204,9 +204,7 @@ class LocalAws:
         Raises:
             LocalAwsError: if it did not succeed; with its error and cause.
         """
-        from lokki_tf.packaging import main_module
-        from lokki_tf.runtime.envelope import unpack
-        from lokki_tf.runtime.maps import expanded
+        from lokki_tf.operate.results import values
         from lokki_tf.runtime.store import split
 
         if not execution.succeeded:
@@ -221,18 +219,7 @@ class LocalAws:
             body: bytes = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
             return body
 
-        def read_all(uris: Iterable[str]) -> dict[str, bytes]:
-            return {uri: read(uri) for uri in uris}
-
-        modules = {main_module(): "__main__"}
-        whole = {
-            name: expanded(envelope, read, read_all) for name, envelope in execution.output.items()
-        }
-        return {
-            name: unpack(envelope, read, modules)
-            for name, envelope in whole.items()
-            if "skipped" not in envelope
-        }
+        return values(execution.output, read)
 
     def create_state_machine(self, name: str, definition: Mapping[str, Any]) -> str:
         """Create a state machine without Terraform, or update the one of that name.

@@ -15,7 +15,7 @@ from lokki_tf.testing.machines.map_fields import number, processor_of, selected
 from lokki_tf.testing.machines.map_run import MapRun, Tolerance
 from lokki_tf.testing.machines.parallel import run_together
 from lokki_tf.testing.machines.result_writer import record, write_results
-from lokki_tf.testing.machines.statuses import SUCCEEDED
+from lokki_tf.testing.machines.statuses import RUNNING, SUCCEEDED
 from lokki_tf.testing.machines.values import Json, load
 
 CONCURRENCY = 40
@@ -30,11 +30,14 @@ def attempt(run: StateRun, value: Json) -> Json:
         StateFailure: if items cannot be read, too many fail, or results cannot be written.
     """
     frame = run.frame
-    map_run = _map_run(run, value)
-    frame.execution.map_runs.append(map_run)
-    frame.event("MapStateStarted", length=0)
-    frame.event("MapRunStarted", mapRunArn=map_run.arn)
+    map_run = frame.progress.map_run
+    if frame.progress.redriven is not None and map_run is not None and map_run.children:
+        _redrive(run, map_run)
+    else:
+        map_run = _started(run, value)
     try:
+        if not map_run.children:
+            _read(run, value, map_run)
         result = _run(run, value, map_run)
     except StateFailure as failure:
         map_run.end("FAILED")
@@ -66,7 +69,29 @@ def _map_run(run: StateRun, value: Json) -> MapRun:
     )
 
 
-def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
+def _started(run: StateRun, value: Json) -> MapRun:
+    frame = run.frame
+    map_run = _map_run(run, value)
+    frame.execution.map_runs.append(map_run)
+    frame.progress.map_run = map_run
+    frame.event("MapStateStarted", length=0)
+    frame.event("MapRunStarted", mapRunArn=map_run.arn)
+    return map_run
+
+
+def _redrive(run: StateRun, map_run: MapRun) -> None:
+    """Ready the children that have not succeeded to run again, in the same Map Run."""
+    map_run.redrives += 1
+    run.frame.progress.redriven = None
+    map_run.status, map_run.stop_date = RUNNING, None
+    run.frame.event("MapRunRedriven", mapRunArn=map_run.arn, redriveCount=map_run.redrives)
+    for position, child in enumerate(map_run.children):
+        if child.status != SUCCEEDED:
+            child.ready(run.frame.permit, redriven=position in map_run.begun)
+            map_run.begun.discard(position)
+
+
+def _read(run: StateRun, value: Json, map_run: MapRun) -> None:
     items = read_items(run, value)
     chosen = [selected(run, value, index, item) for index, item in enumerate(items)]
     batches = batches_of(run, value, chosen)
@@ -75,6 +100,9 @@ def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
         execution.child(map_run, processor, batch.input, run.frame.permit) for batch in batches
     ]
     map_run.weights = [batch.items for batch in batches]
+
+
+def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
     try:
         _run_children(run, map_run)
     except StateFailure:
@@ -90,6 +118,8 @@ def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
 def _run_children(run: StateRun, map_run: MapRun) -> None:
     def work(position: int) -> None:
         child = map_run.children[position]
+        if child.status == SUCCEEDED:  # before a redrive
+            return
         child.permit.check()
         map_run.begun.add(position)
         child.run()

@@ -13,6 +13,7 @@ from lokki_tf.testing.machines.failures import StateFailure, Stopped, guarded
 from lokki_tf.testing.machines.frame import Frame, Permit
 from lokki_tf.testing.machines.history import History
 from lokki_tf.testing.machines.interpreter import run_states
+from lokki_tf.testing.machines.progress import Progress
 from lokki_tf.testing.machines.services import Settings
 from lokki_tf.testing.machines.statuses import ABORTED, FAILED, RUNNING, SUCCEEDED, TIMED_OUT
 from lokki_tf.testing.machines.transition import DETAILS
@@ -58,12 +59,16 @@ class Execution:
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
     stop_date: datetime | None = None
     map_runs: list[MapRun] = field(default_factory=list)
+    redrive_count: int = 0
+    redrive_date: datetime | None = None
 
     def __post_init__(self) -> None:
         self.history = History()
+        self.progress = Progress()
         self.done = Event()
         self.permit = Permit(self.outer)
         self._ending = Lock()
+        self._redriven = 0
 
     def start(self) -> None:
         """Run in a thread of its own."""
@@ -71,31 +76,65 @@ class Execution:
 
     def run(self) -> None:
         """Run to the end, in this thread."""
+        attempt = self.redrive_count
         value = load(self.input_text)
         frame = self._frame(value)
         timer = self._timer()
-        frame.event(
-            "ExecutionStarted",
-            input=self.input_text,
-            inputDetails=DETAILS,
-            roleArn=self.role_arn,
-        )
+        if self.redrive_count:
+            frame.last_event = self._redriven
+        else:
+            frame.event(
+                "ExecutionStarted",
+                input=self.input_text,
+                inputDetails=DETAILS,
+                roleArn=self.role_arn,
+            )
+        ending: dict[str, str | None] = {}
         try:
-            output = guarded(run_states, self.definition, value, frame)
-            self._end(SUCCEEDED, frame.last_event, output_text=dump(output))
+            ending["output_text"] = dump(guarded(run_states, self.definition, value, frame))
+            status = SUCCEEDED
         except StateFailure as failure:
-            self._end(FAILED, frame.last_event, error=failure.error, cause=failure.cause)
+            status, ending = FAILED, {"error": failure.error, "cause": failure.cause}
         except Stopped:  # whoever stopped it has mostly written how it ended
-            self._end(ABORTED, frame.last_event)
+            status = ABORTED
         finally:
-            self.permit.close()
+            frame.permit.close()
             if timer is not None:
                 timer.cancel()
+        self._end(status, frame.last_event, attempt=attempt, **ending)
 
     def stop(self, error: str | None = None, cause: str | None = None) -> None:
         """Stop it, as ``StopExecution`` does."""
         self._end(ABORTED, error=error, cause=cause)
         self.permit.revoke()
+
+    @property
+    def is_redrivable(self) -> bool:
+        """Whether it has ended, and not well."""
+        return self.status not in (RUNNING, SUCCEEDED)
+
+    def redrive(self) -> None:
+        """Go on from the states that failed or were stopped, as ``RedriveExecution`` does."""
+        self.ready(self.outer, redriven=True)
+        self.start()
+
+    def ready(self, outer: Permit | None, *, redriven: bool) -> None:
+        """Forget how it ended, so that it can run again.
+
+        Args:
+            outer: the permit of the execution that it is a child of.
+            redriven: whether it has run before; a child may have been stopped before it began.
+        """
+        if redriven:
+            self.redrive_count += 1
+            self.redrive_date = datetime.now(UTC)
+            self._redriven = self.history.add(
+                "ExecutionRedriven", 0, {"redriveCount": self.redrive_count}
+            )
+            self.progress = self.progress.redrive(self._redriven)
+        self.outer, self.permit, self.done = outer, Permit(outer), Event()
+        self.status, self.stop_date = RUNNING, None
+        self.output_text = self.error = self.cause = None
 
     def child(
         self, map_run: MapRun, definition: Mapping[str, Json], value: Json, permit: Permit
@@ -142,25 +181,35 @@ class Execution:
                 "Name": self.name,
                 "RoleArn": self.role_arn,
                 "StartTime": moment_text(self.start_date),
-                "RedriveCount": 0,
+                "RedriveCount": self.redrive_count,
             },
             "StateMachine": {"Id": self.machine_arn, "Name": self.machine_name},
         }
         variables = Variables(Budget())
-        return Frame(self.settings, self.history, variables, context, self.permit, self, run_states)
+        return Frame(
+            self.settings,
+            self.history,
+            variables,
+            context,
+            self.permit,
+            self,
+            run_states,
+            self.progress,
+        )
 
     def _end(
         self,
         status: str,
         previous: int = 0,
         *,
+        attempt: int | None = None,
         output_text: str | None = None,
         error: str | None = None,
         cause: str | None = None,
     ) -> None:
         with self._ending:
-            if self.status != RUNNING:
-                return
+            if self.status != RUNNING or attempt not in (None, self.redrive_count):
+                return  # a thread that was stopped may end after the redrive has begun
             self.output_text, self.error, self.cause = output_text, error, cause
             self.stop_date = datetime.now(UTC)
             self.history.add(_ENDINGS[status], previous, _ending_details(self))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.testing.machines.failures import Stopped
 from lokki_tf.testing.machines.history import History
+from lokki_tf.testing.machines.progress import Progress
 from lokki_tf.testing.machines.references import View
 from lokki_tf.testing.machines.services import Settings
 from lokki_tf.testing.machines.values import Json, moment_text
@@ -94,6 +95,7 @@ class Frame:
         permit: the right to go on.
         execution: the execution that it belongs to.
         walk: runs the states of a scope in a frame.
+        progress: how far the scope has come.
         last_event: the id of the event before the next one.
     """
 
@@ -104,12 +106,14 @@ class Frame:
     permit: Permit
     execution: Execution
     walk: Walk
+    progress: Progress = field(default_factory=Progress)
     last_event: int = 0
 
-    def inner(self, context: Mapping[str, Json] | None = None) -> Frame:
+    def inner(self, progress: Progress, context: Mapping[str, Json] | None = None) -> Frame:
         """Return a frame for a branch or an iteration.
 
         Args:
+            progress: how far that has come.
             context: what the context object has in addition.
         """
         return Frame(
@@ -120,6 +124,7 @@ class Frame:
             self.permit.inner(),
             self.execution,
             self.walk,
+            progress,
             self.last_event,
         )
 

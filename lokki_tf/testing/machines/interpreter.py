@@ -23,7 +23,7 @@ _RUNNERS: dict[str, Runner] = {
 
 
 def run_states(scope: Mapping[str, Json], value: Json, frame: Frame) -> Json:
-    """Run a ``States`` object from its ``StartAt`` to an end.
+    """Run a ``States`` object from its ``StartAt``, or where a redrive goes on, to an end.
 
     Args:
         scope: what holds ``StartAt`` and ``States``.
@@ -37,13 +37,23 @@ def run_states(scope: Mapping[str, Json], value: Json, frame: Frame) -> Json:
         StateFailure: if a state fails and nothing catches it.
         Stopped: if it was told to stop.
     """
-    name: str | None = scope["StartAt"]
-    text = dump(value)
-    check_payload(text, str(name))
+    progress = frame.progress
+    name: str | None = progress.state
+    if name is None:
+        name, text = scope["StartAt"], dump(value)
+        check_payload(text, str(name))
+    else:  # redriven
+        value, text = progress.input, progress.text
+        frame.variables.restore(progress.variables)
+        frame.last_event = progress.redriven or frame.last_event
     while name is not None:
+        if progress.redriven is None:
+            progress.enter(name, value, text)
         run = StateRun(name, scope["States"][name], value, text, frame)
         transition = run_state(run)
+        progress.redriven = None
         name, value, text = transition.following, transition.output, run.text
+    progress.finish(value)
     return value
 
 
@@ -58,12 +68,16 @@ def run_state(run: StateRun) -> Transition:
     """
     frame, kind = run.frame, run.state["Type"]
     frame.permit.check()
-    frame.event(f"{kind}StateEntered", name=run.name, input=run.text, inputDetails=DETAILS)
+    if frame.progress.redriven is None:  # else the state was entered before
+        frame.event(f"{kind}StateEntered", name=run.name, input=run.text, inputDetails=DETAILS)
+        frame.progress.entered = True
     transition = _RUNNERS[kind](run)
     frame.permit.check()
     run.text = dump(transition.output)
     check_payload(run.text, run.name)
     assigned = frame.variables.assign(transition.assigned) if transition.assigned else {}
+    if assigned:
+        frame.progress.variables = frame.variables.values
     extra = {"assignedVariables": assigned, "assignedVariablesDetails": DETAILS} if assigned else {}
     frame.event(
         f"{kind}StateExited", name=run.name, output=run.text, outputDetails=DETAILS, **extra

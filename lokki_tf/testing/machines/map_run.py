@@ -47,6 +47,7 @@ class MapRun:
         children: the executions, one an item or batch.
         weights: how many items each child has.
         begun: which children have begun.
+        redrives: how often it was redriven.
     """
 
     arn: str
@@ -61,6 +62,7 @@ class MapRun:
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
     stop_date: datetime | None = None
     results_written: bool = False
+    redrives: int = 0
 
     def end(self, status: str) -> None:
         """Say how it ended."""
@@ -100,7 +102,7 @@ class MapRun:
             "toleratedFailureCount": int(max(self.tolerance.count, 0)),
             "itemCounts": self._counts(self.weights),
             "executionCounts": self._counts([1] * len(self.children)),
-            "redriveCount": 0,
+            "redriveCount": self.redrives,
         }
         return {key: value for key, value in found.items() if value is not None}
 

@@ -29,10 +29,18 @@ def _attempt(run: StateRun, value: Json) -> Json:
     frame = run.frame
     items = items_of(run, value)
     concurrency = int(number(run, value, "MaxConcurrency", 0)) or INLINE_MAP_CONCURRENCY
-    frame.event("MapStateStarted", length=len(items))
-    frames = [frame.inner(item_context(index, item)) for index, item in enumerate(items)]
+    if frame.progress.redriven is None:
+        frame.event("MapStateStarted", length=len(items))
+    frames = [
+        frame.inner(progress, item_context(index, item))
+        for index, (item, progress) in enumerate(
+            zip(items, frame.progress.scopes(len(items)), strict=True)
+        )
+    ]
 
     def work(index: int) -> Json:
+        if frames[index].progress.done:
+            return frames[index].progress.result
         return _iterate(run, selected(run, value, index, items[index]), index, frames[index])
 
     return run_frames("Map", frame, frames, work, concurrency)
@@ -40,7 +48,8 @@ def _attempt(run: StateRun, value: Json) -> Json:
 
 def _iterate(run: StateRun, value: Json, index: int, frame: Frame) -> Json:
     frame.permit.check()
-    frame.event("MapIterationStarted", name=run.name, index=index)
+    if frame.progress.redriven is None:
+        frame.event("MapIterationStarted", name=run.name, index=index)
     try:
         result = frame.walk(processor_of(run.state), value, frame)
     except StateFailure:

@@ -21,12 +21,16 @@ def run_parallel(run: StateRun) -> Transition:
 def _attempt(run: StateRun, value: Json) -> Json:
     value = parameters(run, value)
     frame = run.frame
-    frame.event("ParallelStateStarted")
+    if frame.progress.redriven is None:
+        frame.event("ParallelStateStarted")
     branches = run.state["Branches"]
-    frames = [frame.inner() for _ in branches]
+    frames = [frame.inner(progress) for progress in frame.progress.scopes(len(branches))]
 
     def work(position: int) -> Json:
-        return frames[position].walk(branches[position], value, frames[position])
+        inner = frames[position]
+        if inner.progress.done:
+            return inner.progress.result
+        return inner.walk(branches[position], value, inner)
 
     return run_frames("Parallel", frame, frames, work, len(branches))
 

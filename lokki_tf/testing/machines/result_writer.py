@@ -103,7 +103,7 @@ def record(child: Execution) -> dict[str, Json]:
         "StartDate": moment_text(child.start_date),
         "Status": child.status,
         "StopDate": child.stop_date and moment_text(child.stop_date),
-        "RedriveCount": 0,
+        "RedriveCount": child.redrive_count,
     }
     if child.output_text is not None:
         found |= {

@@ -83,6 +83,21 @@ class Variables:
         self._sizes.update(sizes)
         return texts
 
+    @property
+    def values(self) -> dict[str, Json]:
+        """The variables of this scope alone."""
+        return dict(self._values)
+
+    def restore(self, values: Mapping[str, Json]) -> None:
+        """Set variables as they were before a redrive, when they were checked.
+
+        Raises:
+            StateFailure: if the execution would hold too many.
+        """
+        sizes = {name: size(dump(value)) for name, value in values.items()}
+        self._budget.change(sum(sizes.values()))
+        self._values, self._sizes = dict(values), sizes
+
     def release(self) -> None:
         """Give back this scope's bytes, because it has ended."""
         self._budget.change(-sum(self._sizes.values()))

@@ -11,9 +11,9 @@ module                  gap
 ``lambda_settings``     functions forget their logging, their tracing when it is updated, and more
 ``managed_policies``    AWS's own policies cannot be attached
 ``state_machines``      executions do nothing, or run in an interpreter without limits;
-                        ``ValidateStateMachineDefinition``, ``ListStateMachineVersions`` and
-                        ``StartSyncExecution`` are missing; an execution without a name gets the
-                        name None
+                        ``ValidateStateMachineDefinition``, ``ListStateMachineVersions``,
+                        ``RedriveExecution`` and ``StartSyncExecution`` are missing; an
+                        execution without a name gets the name None
 ``storage``             bucket policies deny whatever has a condition
 ======================  ============================================================================
 """

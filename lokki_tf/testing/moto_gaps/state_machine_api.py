@@ -135,6 +135,11 @@ class MachineResponse(_Response):  # type: ignore[misc]
         )
         return ActionResult({"stopDate": run.stop_date})
 
+    def redrive_execution(self) -> Any:
+        """Let an execution that failed go on from what failed."""
+        run = self.stepfunction_backend.redrive_execution(self._get_param("executionArn"))
+        return ActionResult({"redriveDate": run.redrive_date})
+
     def list_map_runs(self) -> Any:
         """List the runs of an execution's Distributed Maps."""
         run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
@@ -193,12 +198,21 @@ def describe(run: Execution) -> dict[str, Json]:
         "output": run.output_text,
         "error": run.error,
         "cause": run.cause,
-        "redriveCount": 0,
-        "redriveStatus": "NOT_REDRIVABLE",
+        "redriveCount": run.redrive_count,
+        "redriveDate": run.redrive_date,
+        **_redrivable(run),
     }
     if run.output_text is not None:
         found["outputDetails"] = {"included": True}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _redrivable(run: Execution) -> dict[str, str]:
+    if not run.is_redrivable:
+        reason = f"Execution is {run.status} and cannot be redriven"
+        return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
+    by_map = run.map_run_arn is not None
+    return {"redriveStatus": "REDRIVABLE_BY_MAP_RUN" if by_map else "REDRIVABLE"}
 
 
 def _item(run: Execution) -> dict[str, Json]:
@@ -210,6 +224,8 @@ def _item(run: Execution) -> dict[str, Json]:
         "status",
         "startDate",
         "stopDate",
+        "redriveCount",
+        "redriveDate",
     )
     found = describe(run)
     return {key: found[key] for key in keys if key in found}

@@ -41,6 +41,13 @@ class StateMachineAlreadyExists(AWSError):
     STATUS = 400
 
 
+class ExecutionNotRedrivable(AWSError):
+    """An execution that ``RedriveExecution`` refuses."""
+
+    TYPE = "ExecutionNotRedrivable"
+    STATUS = 400
+
+
 def run_machines(account: Account) -> None:
     """Let Step Functions check definitions and run executions with our interpreter."""
     Machines.account = account
@@ -135,6 +142,16 @@ class Machines(_Backend):  # type: ignore[misc]
         """Stop an execution."""
         execution = self.describe_execution(execution_arn)
         execution.stop(error, cause)
+        return execution
+
+    def redrive_execution(self, execution_arn: str) -> Execution:
+        """Let an execution go on that has failed, timed out or been stopped."""
+        execution = self.describe_execution(execution_arn)
+        if not execution.is_redrivable or execution.map_run_arn is not None:
+            raise ExecutionNotRedrivable(
+                f"Execution is {execution.status} and cannot be redriven: '{execution_arn}'"
+            )
+        execution.redrive()
         return execution
 
     def describe_execution(self, execution_arn: str) -> Execution:

@@ -1,0 +1,76 @@
+"""What the commands share: words, exit codes, options."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lokki_tf.errors import LokkiError
+from lokki_tf.runtime.envelope import json_text
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Finding, FlowParameter
+    from lokki_tf.pipeline import Pipeline
+
+FAILED, WRONG_USE = 1, 2
+
+
+def parameters_of(pipeline: Pipeline) -> tuple[FlowParameter, ...]:
+    """What a run may be given; nothing where the pipeline is wrong, which a command will tell."""
+    try:
+        return pipeline.definition.parameters
+    except LokkiError:
+        return ()
+
+
+def shown(result: Any, as_json: bool) -> str:
+    """A string as it is, what JSON says exactly as JSON, all else as Python shows it."""
+    if isinstance(result, str) and not as_json:
+        return result
+    try:
+        if as_json or json_text(result) is not None:
+            return json.dumps(result, indent=2 if isinstance(result, dict) else None)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LokkiError(f"the result is no JSON: {error}", remedy="leave --json out") from None
+    try:
+        return repr(result)
+    except Exception as error:
+        return f"<a {type(result).__name__} that cannot be shown: {error}>"
+
+
+def rendered(finding: Finding) -> str:
+    """A finding as a line."""
+    return f"{finding.severity} [{finding.rule}] {finding}"
+
+
+def say(error: LokkiError) -> None:
+    """Tells of an error."""
+    click.echo(f"error: {error}", err=True)
+
+
+def count(number: int, what: str) -> str:
+    """A number of things: ``1 step``, ``2 steps``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def quoted(folder: Path) -> str:
+    """A folder as a shell takes it."""
+    text = str(_shortest(folder))
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def _shortest(folder: Path) -> Path:
+    try:
+        return folder.relative_to(Path.cwd())
+    except ValueError:
+        return folder
+
+
+def script() -> str:
+    """The file that the user runs."""
+    return Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "pipeline.py"

@@ -1,0 +1,261 @@
+"""The commands that change what stands in AWS: plan, deploy, destroy, and Terraform itself."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lokki_tf.errors import NotDeployedError, UnconfirmedError
+
+from .common import count, rendered
+from .images import told_of
+from .stacks import options_of_stack, stack_of, under
+from .synthesis import fetching
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.operate.clients import Aws
+    from lokki_tf.operate.deploying import Planned
+    from lokki_tf.operate.stack import Stack
+    from lokki_tf.pipeline import Pipeline
+    from lokki_tf.terraform.synth import Synthesized
+
+_UNASKED = click.option(
+    "--auto-approve", "--confirm", "approved", is_flag=True, help="Do not ask; for programs."
+)
+_VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Show Terraform's own plan as well.")
+_TAG = click.option(
+    "--image-tag", help="Tag of container images; that of the settings unless given."
+)
+
+
+def plan_command(pipeline: Pipeline) -> click.Command:
+    """``plan``."""
+
+    @click.command("plan")
+    @options_of_stack
+    @_TAG
+    @_VERBOSE
+    def plan(
+        region: str | None, stack_name: str | None, image_tag: str | None, verbose: bool
+    ) -> None:
+        """Say what deploy would change in AWS, and change nothing."""
+        pipe = under(pipeline, stack_name)
+        stack = stack_of(pipe, region)
+        with _shown_plan(pipe, stack, image_tag, verbose, err=False):
+            pass
+
+    return plan
+
+
+def deploy_command(pipeline: Pipeline) -> click.Command:
+    """``deploy``."""
+
+    @click.command("deploy")
+    @options_of_stack
+    @_TAG
+    @_VERBOSE
+    @_UNASKED
+    def deploy(
+        region: str | None,
+        stack_name: str | None,
+        image_tag: str | None,
+        verbose: bool,
+        approved: bool,
+    ) -> None:
+        """Write Terraform, show what it would change, ask, and apply exactly that.
+
+        The outputs go to stdout as one line of JSON.
+        """
+        _require_terminal(approved, "deploy")
+        pipe = under(pipeline, stack_name)
+        stack = stack_of(pipe, region)
+        with _shown_plan(pipe, stack, image_tag, verbose) as (plans, place, in_image):
+            if any(not plan.is_empty for plan in plans):
+                _agree(approved, f"Apply this to {place}?")
+            *before, main = plans
+            for plan in before:
+                plan.apply()
+            if in_image:
+                _publish(pipe, stack, image_tag)
+            outputs = main.program.outputs() if main.is_empty else main.apply()
+        _tell_where(stack, outputs)
+
+    return deploy
+
+
+def destroy_command(pipeline: Pipeline) -> click.Command:
+    """``destroy``."""
+
+    @click.command("destroy")
+    @options_of_stack
+    @click.option("--force", is_flag=True, help="Delete the data of runs in its bucket as well.")
+    @_VERBOSE
+    @_UNASKED
+    def destroy(
+        region: str | None, stack_name: str | None, force: bool, verbose: bool, approved: bool
+    ) -> None:
+        """Take everything of the pipeline out of AWS; asks before it does."""
+        from lokki_tf.operate.deploying import Leftovers, planned
+        from lokki_tf.operate.images import empty_repositories, repository_of
+        from lokki_tf.operate.program import Program
+
+        _require_terminal(approved, "destroy")
+        pipe = under(pipeline, stack_name)
+        stack = stack_of(pipe, region)
+        program, (aws, place) = Program.find(stack), _place(stack)
+        if not stack.is_written:
+            _write(pipe, stack, None)  # a state that is kept elsewhere is found by it
+        with ExitStack() as opened:
+            plan = opened.enter_context(planned(program, destroy=True))
+            plans, repository = [plan], repository_of(stack)
+            if repository.is_written:
+                beside = replace(program, stack=repository)
+                plans.append(opened.enter_context(planned(beside, destroy=True)))
+            if not any(one.changes for one in plans):
+                click.echo(f"{stack.name}: nothing of it stands", err=True)
+                return
+            left = Leftovers.of(aws, plan.changes)
+            if not force:
+                left.refuse(stack)
+            for one in plans:
+                if one.changes:
+                    _show(stack, one, place, verbose)
+            if left.versions:
+                click.echo(f"  - {left} in {left.bucket}", err=True)
+            _agree(approved, f"Destroy this in {place}?")
+            left.delete()
+            for one in plans:
+                empty_repositories(aws, one.changes)
+                if one.changes:
+                    one.apply()
+        click.echo(f"{stack.name} is gone from {place}", err=True)
+
+    return destroy
+
+
+def terraform_command(pipeline: Pipeline) -> click.Command:
+    """``terraform``."""
+
+    @click.command(
+        "terraform", context_settings={"ignore_unknown_options": True, "help_option_names": []}
+    )
+    @click.option("--stack-name", help="The stack, if it has another name than the pipeline.")
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def terraform(stack_name: str | None, arguments: tuple[str, ...]) -> None:
+        """Run Terraform in the stack's folder: terraform -- state list."""
+        from lokki_tf.operate.program import Program
+
+        stack = stack_of(under(pipeline, stack_name), None)
+        if not stack.is_written:
+            raise NotDeployedError(
+                f"there is no Terraform of {stack.name} in {stack.folder}",
+                remedy=f"{stack.script} synth writes it",
+            )
+        raise SystemExit(Program.find(stack).pass_through(arguments))
+
+    return terraform
+
+
+@contextmanager
+def _shown_plan(
+    pipeline: Pipeline, stack: Stack, image_tag: str | None, verbose: bool, *, err: bool = True
+) -> Iterator[tuple[list[Planned], str, bool]]:
+    """Writes a pipeline's Terraform, plans it, and shows the plans.
+
+    Gives the plans in the order in which they are applied, the pipeline's own last, the place,
+    and whether an image belongs to it. Who calls is found out first: without Terraform or
+    credentials nothing is written. ``err`` tells whether the plan goes to stderr.
+    """
+    from lokki_tf.operate.deploying import planned
+    from lokki_tf.operate.program import Program
+
+    program, (_, place) = Program.find(stack), _place(stack)
+    made = _write(pipeline, stack, image_tag)
+    click.echo(f"{stack.name}: planning …", err=True)
+    with ExitStack() as opened:
+        plans: list[Planned] = []
+        if made.images:
+            repository = replace(stack, folder=made.images)
+            plans.append(opened.enter_context(planned(replace(program, stack=repository))))
+            if not plans[0].is_empty:
+                _show(stack, plans[0], place, verbose, err=err)
+        plans.append(opened.enter_context(planned(program)))
+        _show(stack, plans[-1], place, verbose, err=err)
+        yield plans, place, made.in_image
+
+
+def _place(stack: Stack) -> tuple[Aws, str]:
+    """The account, and how it is called.
+
+    Raises:
+        AwsError: If it cannot be reached, or the credentials do not hold.
+    """
+    from lokki_tf.operate.clients import Aws
+
+    aws = Aws(stack.config)
+    return aws, f"account {aws.account()} in {aws.region}"
+
+
+def _publish(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> None:
+    """Builds and pushes the image that the functions and jobs are made of."""
+    from lokki_tf.images import shown
+    from lokki_tf.operate.images import publish_image
+
+    context = pipeline.image(config=stack.config, tag=image_tag, on_packages=fetching)
+    with shown() as on_progress:
+        made = publish_image(stack, context, on_progress)
+    click.echo(f"image {made.uri}: {told_of(made)}", err=True)
+
+
+def _write(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> Synthesized:
+    for finding in pipeline.early_findings():
+        click.echo(rendered(finding), err=True)
+    config = stack.config
+    if image_tag:
+        config = replace(config, lambda_=replace(config.lambda_, image_tag=image_tag))
+    return pipeline.synth(config=config, on_packages=fetching)
+
+
+def _show(stack: Stack, plan: Planned, place: str, verbose: bool, *, err: bool = True) -> None:
+    from lokki_tf.operate.plans import told
+
+    if verbose:
+        click.echo(plan.text, err=err)
+    if plan.is_empty:
+        click.echo(f"{stack.name}: nothing to change in {place}", err=err)
+        return
+    click.echo(f"{stack.name}, {place}:", err=err)
+    for line in told(plan.changes) if plan.changes else ["  outputs alone change"]:
+        click.echo(line, err=err)
+
+
+def _require_terminal(approved: bool, command: str) -> None:
+    """Refuses, before anything is done, to ask where nobody can answer."""
+    if not approved and not sys.stdin.isatty():
+        raise UnconfirmedError(
+            f"{command} asks before it changes anything, and there is no terminal to ask at",
+            remedy=f"{command} --auto-approve does it unasked",
+        )
+
+
+def _agree(approved: bool, question: str) -> None:
+    if not approved and not click.confirm(question, err=True):
+        raise UnconfirmedError("nothing was changed", remedy="answer y, and it is done")
+
+
+def _tell_where(stack: Stack, outputs: dict[str, Any]) -> None:
+    from lokki_tf.operate.stack import outputs_line, told_by
+
+    deployed = told_by(stack, outputs)
+    functions = count(len(deployed.functions), "function")
+    click.echo(f"{stack.name} stands: state machine {stack.name}, {functions}", err=True)
+    if deployed.link:
+        click.echo(f"  {deployed.link}", err=True)
+    click.echo(f"Next: {stack.script} start --wait", err=True)
+    click.echo(outputs_line(outputs))

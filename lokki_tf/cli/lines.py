@@ -1,0 +1,70 @@
+"""Lines of steps' logs in AWS, as the log of a run here looks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from lokki_tf.local.events import Event, EventKind
+from lokki_tf.reporting import HumanFormatter, LogLevel
+from lokki_tf.reporting.words import tell
+
+if TYPE_CHECKING:
+    from lokki_tf.operate.logs import LogLine
+
+_KINDS: Mapping[str, EventKind] = {
+    "step_start": "step_started",
+    "step_end": "step_finished",
+    "step_skip": "step_skipped",
+    "step_fail": "step_failed",
+}
+
+
+class LineWriter:
+    """Puts lines of logs into words.
+
+    Args:
+        use_colors: Whether levels are coloured.
+    """
+
+    def __init__(self, *, use_colors: bool = False) -> None:
+        self._plain = HumanFormatter(use_colors=use_colors, show_timestamps=False)
+
+    def text(self, line: LogLine) -> str:
+        """A line for people.
+
+        Args:
+            line: Of a log.
+        """
+        when = datetime.fromtimestamp(line.time).astimezone()
+        # As in the log of a run here, unless it is of another day.
+        today = when.date() == datetime.now().astimezone().date()
+        moment = f"{when:%H:%M:%S}" if today else f"{when:%Y-%m-%d %H:%M:%S}"
+        return f"{moment}  {self._told(line)}"
+
+    def _told(self, line: LogLine) -> str:
+        if line.told.get("event") in _KINDS:
+            return self._event(line.told, line.time)
+        message = line.told.get("message", line.text)
+        return f"{line.node or line.step}: {str(message).replace(chr(10), chr(10) + '    ')}"
+
+    def _event(self, told: Mapping[str, Any], when: float) -> str:
+        error = told.get("error")
+        event = Event(
+            _KINDS[told["event"]],
+            told["node"],
+            told["node"],
+            when,
+            told.get("duration"),
+            error=None if error is None else cast("Any", str(error)),  # shown as it is
+        )
+        words = tell(event)
+        if words is None:
+            return str(told)
+        level = getattr(LogLevel, str(told.get("level")), words.level)
+        place = f" [{told['place']}]" if told.get("place") else ""
+        sentence = words.sentence.replace(f"'{told['node']}'", f"'{told['node']}'{place}", 1)
+        record = logging.LogRecord("lokki_tf", level, "", 0, sentence, None, None)
+        return self._plain.format(record)

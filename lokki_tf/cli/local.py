@@ -1,0 +1,199 @@
+"""The commands that run a pipeline here, hold it against the rules, and draw it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lokki_tf.errors import OutputError, StepFailed
+from lokki_tf.reporting import LogLevel
+
+from .common import FAILED, count, parameters_of, rendered, shown
+from .parameters import taken, with_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from lokki_tf.local import Event, Run
+    from lokki_tf.pipeline import Pipeline
+
+_STATE = Path(".lokki", "state.db")
+"""Where ``run --resume`` keeps results."""
+
+
+def run_command(pipeline: Pipeline) -> click.Command:
+    """``run``."""
+
+    @click.command("run")
+    @click.option(
+        "--executor", type=click.Choice(["thread", "process"]), default="thread", show_default=True
+    )
+    @click.option("--max-workers", type=click.IntRange(min=1), help="Steps that run at once.")
+    @click.option("--strict", is_flag=True, help="Serialize every value as AWS would.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+    @click.option(
+        "--state",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Keep results in this file; a step whose code and inputs are there does not run.",
+    )
+    @click.option(
+        "--resume",
+        is_flag=True,
+        help=f"Go on from what earlier runs have done; with {_STATE} unless --state names a file.",
+    )
+    @click.option(
+        "--gantt",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Draw when each step ran into this SVG file, also where the run fails.",
+    )
+    @click.option(
+        "--log-format",
+        type=click.Choice(["human", "json"]),
+        help="Write a log to stderr instead of progress.",
+    )
+    @click.option(
+        "--log-level",
+        type=click.Choice(list(LogLevel.__members__), case_sensitive=False),
+        help="Write a log from this level on.",
+    )
+    def run(
+        executor: str = "thread",
+        max_workers: int | None = None,
+        strict: bool = False,
+        as_json: bool = False,
+        quiet: bool = False,
+        log_format: str | None = None,
+        log_level: str | None = None,
+        state: Path | None = None,
+        resume: bool = False,
+        gantt: Path | None = None,
+        **given: Any,
+    ) -> None:
+        """Run the pipeline here; print its result alone on stdout."""
+        parameters = taken(given)
+        live = executor == "thread"
+        reports = nullcontext() if quiet else _reports(pipeline, log_format, log_level, live)
+        try:
+            with _stdout_to_stderr(), reports as on_event:
+                ran = pipeline.local_run(
+                    parameters,
+                    executor=executor,
+                    max_workers=max_workers,
+                    strict=strict,
+                    on_event=on_event,
+                    state=state or (_STATE if resume else None),
+                )
+        except BaseException as error:
+            _draw(pipeline, gantt, getattr(error, "run", None))
+            if isinstance(error, StepFailed) and error.__cause__ is not None:
+                traceback.print_exception(error.__cause__, file=sys.stderr)
+            raise
+        _draw(pipeline, gantt, ran)
+        result = ran.result
+        # Whatever the result holds, the pipeline is done: what cannot be printed is escaped.
+        click.echo(shown(result, as_json).encode(errors="backslashreplace"))
+
+    with_parameters(run, parameters_of(pipeline))
+    return run
+
+
+def _draw(pipeline: Pipeline, file: Path | None, ran: Run | None) -> None:
+    """Writes the picture of a run, where one is wanted and there was one."""
+    if file is None or ran is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_name(f".{file.name}.{os.getpid()}")
+        beside.write_text(pipeline.to_gantt(ran), encoding="utf-8")
+        beside.replace(file)
+    except OSError as error:
+        raise OutputError(
+            f"{file} cannot be written: {error.strerror}", remedy="name another file: --gantt FILE"
+        ) from None
+
+
+def check_command(pipeline: Pipeline) -> click.Command:
+    """``check``."""
+
+    @click.command("check")
+    @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    def check(template_file: Path | None) -> None:
+        """Say all that is wrong or doubtful; exit 1 if there are errors."""
+        findings = pipeline.check(template_file)
+        for finding in findings:
+            click.echo(rendered(finding), err=True)
+        errors = sum(finding.severity == "error" for finding in findings)
+        warnings = len(findings) - errors
+        click.echo(f"{pipeline.name}: {count(errors, 'error')}, {count(warnings, 'warning')}")
+        if errors:
+            raise SystemExit(FAILED)
+
+    return check
+
+
+def graph_command(pipeline: Pipeline) -> click.Command:
+    """``graph``."""
+
+    @click.command("graph")
+    @click.option(
+        "--format",
+        "form",
+        type=click.Choice(["mermaid", "dot", "svg"]),
+        default="mermaid",
+        show_default=True,
+    )
+    def graph(form: str) -> None:
+        """Print the graph, for Mermaid or Graphviz, or as a picture."""
+        draw = {"mermaid": pipeline.to_mermaid, "dot": pipeline.to_dot, "svg": pipeline.to_svg}
+        click.echo(draw[form](), nl=False)
+
+    return graph
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """What steps print goes to stderr, that of worker processes as well."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(own, 1)
+        os.close(own)
+
+
+def _reports(
+    pipeline: Pipeline, log_format: str | None, log_level: str | None, live: bool
+) -> AbstractContextManager[Callable[[Event], None] | None]:
+    """Who tells of a run: the log, if options or settings want one or the script has one;
+    else progress."""
+    from lokki_tf.config import load_config
+    from lokki_tf.reporting import configure_logging, is_configured, listener_for
+
+    settings = load_config().logging
+    level = log_level or settings.level
+    if log_format or log_level or settings.format == "json":
+        configure_logging(
+            level,
+            json_output=(log_format or settings.format) == "json",
+            show_timestamps=settings.show_timestamps,
+            progress_interval=settings.progress_interval,
+        )
+    if is_configured():
+        return nullcontext()  # local_run writes the log by itself
+    return listener_for(
+        pipeline.graph if pipeline.graph.nodes else None,
+        level=level,
+        progress_interval=settings.progress_interval,
+        live=live,
+    )

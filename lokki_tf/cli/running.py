@@ -1,0 +1,173 @@
+"""The commands that run a pipeline in AWS: start, result, redrive."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lokki_tf.errors import OptionError
+
+from .common import parameters_of, shown
+from .parameters import taken, with_parameters
+from .stacks import deployed_of, options_of_stack
+
+if TYPE_CHECKING:
+    from lokki_tf.operate.runs import AwsRun
+    from lokki_tf.operate.stack import Deployed
+    from lokki_tf.pipeline import Pipeline
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+_RUN = click.option("--run", help="The run's name; the last one unless given.")
+
+
+def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False) -> click.Command:
+    """``start``.
+
+    Args:
+        pipeline: The pipeline.
+        name: The command's name.
+        wait: Whether it waits unless it is told not to.
+    """
+    waits = wait
+
+    @click.command(name)
+    @options_of_stack
+    @click.option("--name", "run_name", help="A name for the run; AWS makes one up unless given.")
+    @click.option(
+        "--wait/--no-wait",
+        default=waits,
+        show_default=True,
+        help="Show how it goes, and print its result when it ends.",
+    )
+    @_JSON
+    @_QUIET
+    def start(
+        region: str | None = None,
+        stack_name: str | None = None,
+        run_name: str | None = None,
+        wait: bool = waits,
+        as_json: bool = False,
+        quiet: bool = False,
+        **given: Any,
+    ) -> None:
+        """Start a run in AWS; print its name, or with --wait its result."""
+        from lokki_tf.operate import runs
+
+        values = taken(given)
+        pipeline.check_parameters(values)
+        deployed = deployed_of(pipeline, region, stack_name)
+        try:
+            run = runs.start(deployed, values, run_name)
+        except OptionError as error:
+            raise click.UsageError(str(error)) from None
+        _tell_link(deployed, run)
+        if wait:
+            _wait(deployed, run, as_json, quiet)
+        else:
+            click.echo(run.name)
+
+    with_parameters(start, parameters_of(pipeline))
+    return start
+
+
+def result_command(pipeline: Pipeline) -> click.Command:
+    """``result``."""
+
+    @click.command("result")
+    @options_of_stack
+    @_RUN
+    @_JSON
+    def result(region: str | None, stack_name: str | None, run: str | None, as_json: bool) -> None:
+        """Print the result of a run in AWS, wherever it is kept."""
+        from lokki_tf.operate import runs
+
+        deployed = deployed_of(pipeline, region, stack_name)
+        _print_result(deployed, runs.describe(deployed, run), as_json)
+
+    return result
+
+
+def redrive_command(pipeline: Pipeline) -> click.Command:
+    """``redrive``."""
+
+    @click.command("redrive")
+    @options_of_stack
+    @_RUN
+    @click.option("--wait", is_flag=True, help="Show how it goes, and print its result.")
+    @_JSON
+    @_QUIET
+    def redrive(
+        region: str | None,
+        stack_name: str | None,
+        run: str | None,
+        wait: bool,
+        as_json: bool,
+        quiet: bool,
+    ) -> None:
+        """Let a run that failed go on from the step that failed, with the code that stands now."""
+        from lokki_tf.operate import following, runs
+
+        deployed = deployed_of(pipeline, region, stack_name)
+        found = runs.describe(deployed, run)
+        known = following.last_event(deployed, found.arn)
+        runs.redrive(deployed, found)
+        _tell_link(deployed, found)
+        if wait:
+            _wait(deployed, found, as_json, quiet, known)
+        else:
+            click.echo(found.name)
+
+    return redrive
+
+
+def _tell_link(deployed: Deployed, run: AwsRun) -> None:
+    link = deployed.link_of(run.arn)
+    click.echo(f"run {run.name}" + (f"\n  {link}" if link else ""), err=True)
+
+
+def _wait(deployed: Deployed, run: AwsRun, as_json: bool, quiet: bool, known: int = 0) -> None:
+    """Shows a run until it ends, and prints its result.
+
+    Raises:
+        ExecutionFailed: If it does not succeed.
+    """
+    from lokki_tf.operate import runs
+    from lokki_tf.operate.following import follow
+    from lokki_tf.reporting import listener_for
+
+    settings, graph = deployed.stack.config.logging, deployed.stack.definition.graph
+    reports = (
+        nullcontext()
+        if quiet
+        else listener_for(
+            graph if graph.nodes else None,
+            level=settings.level,
+            progress_interval=settings.progress_interval,
+        )
+    )
+    try:
+        with reports as on_event:
+            follow(deployed, run, on_event, known=known)
+    except KeyboardInterrupt:
+        script = deployed.stack.script
+        click.echo(f"\nrun {run.name} goes on in AWS: {script} show --run {run.name}", err=True)
+        raise click.Abort from None
+    _print_result(deployed, runs.ended(deployed, run), as_json)
+
+
+def _print_result(deployed: Deployed, run: AwsRun, as_json: bool) -> None:
+    """Prints a run's result alone on stdout.
+
+    Raises:
+        ExecutionFailed: If it did not succeed.
+    """
+    from lokki_tf.operate import runs
+    from lokki_tf.operate.failures import failure
+    from lokki_tf.operate.results import result
+
+    if run.status != runs.SUCCEEDED:
+        raise failure(deployed, run)
+    click.echo(shown(result(deployed, run), as_json).encode(errors="backslashreplace"))

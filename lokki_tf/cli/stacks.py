@@ -1,0 +1,60 @@
+"""Which stack a command means: its options, and the settings that hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lokki_tf.operate.stack import Deployed, Stack
+    from lokki_tf.pipeline import Pipeline
+
+
+def options_of_stack(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command ``--region`` and ``--stack-name``."""
+    named = click.option(
+        "--stack-name", help="Name of the stack and all that is in it; the pipeline's unless given."
+    )
+    return click.option("--region", help="AWS region; the settings' unless given.")(named(command))
+
+
+def stack_of(pipeline: Pipeline, region: str | None) -> Stack:
+    """The stack that a command means.
+
+    Args:
+        pipeline: The pipeline, under the stack's name.
+        region: What ``--region`` says.
+
+    Raises:
+        DefinitionError: If something about the pipeline is wrong.
+    """
+    from lokki_tf.config import load_config
+    from lokki_tf.operate.stack import Stack
+
+    return Stack.of(pipeline.definition, load_config(), region=region, script=f"python {script()}")
+
+
+def deployed_of(pipeline: Pipeline, region: str | None, name: str | None) -> Deployed:
+    """Where the stack that a command means stands in AWS.
+
+    Args:
+        pipeline: The pipeline.
+        region: What ``--region`` says.
+        name: What ``--stack-name`` says.
+
+    Raises:
+        NotDeployedError: If it stands nowhere.
+    """
+    from lokki_tf.operate.stack import find
+
+    return find(stack_of(under(pipeline, name), region))
+
+
+def under(pipeline: Pipeline, name: str | None) -> Pipeline:
+    """The pipeline under the name that ``--stack-name`` gives, if it gives one."""
+    return pipeline.named(name) if name else pipeline

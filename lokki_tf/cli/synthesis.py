@@ -1,0 +1,59 @@
+"""The command that writes Terraform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import count, quoted, rendered
+
+if TYPE_CHECKING:
+    from lokki_tf.model import PackageSet
+    from lokki_tf.pipeline import Pipeline
+
+
+def synth_command(pipeline: Pipeline) -> click.Command:
+    """``synth``."""
+
+    @click.command("synth")
+    @click.option(
+        "--output",
+        "-o",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="CDKTF_OUTDIR",
+        help="The output folder; build_dir of lokki.toml, or terraform-out, unless given.",
+    )
+    @click.option("--region", help="AWS region; the environment's unless given.")
+    @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    @click.option(
+        "--upgrade", is_flag=True, help="Look for newer versions of packages that steps declare."
+    )
+    def synth(
+        output: Path | None, region: str | None, template_file: Path | None, upgrade: bool
+    ) -> None:
+        """Write Terraform, and all that it refers to, into one folder."""
+        for finding in pipeline.early_findings():
+            click.echo(rendered(finding), err=True)
+        made = pipeline.synth(
+            output,
+            region=region,
+            template_file=template_file,
+            upgrade=upgrade,
+            on_packages=fetching,
+        )
+        layers = f"{count(made.layers, 'layer')}, " if made.layers else ""
+        click.echo(
+            f"{pipeline.name}: {count(made.functions, 'function')}, {layers}one state machine\n"
+            f"Next:\n  cd {quoted(made.folder)}\n  terraform init && terraform apply",
+            err=True,
+        )
+
+    return synth
+
+
+def fetching(packages: PackageSet) -> None:
+    """Tells that packages are fetched."""
+    number = count(len(packages.requirements), "requirement")
+    click.echo(f"resolving {number} for {packages.target} …", err=True)

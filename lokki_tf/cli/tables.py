@@ -1,0 +1,100 @@
+"""Runs in AWS and their steps, as tables for people."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from lokki_tf.operate.runs import AwsRun
+    from lokki_tf.operate.states import StepState
+
+_WIDE = 250  # where nobody's window sets a width, lines stay whole
+_STYLES = {
+    "SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "TIMED_OUT": "red",
+    "ABORTED": "yellow", "PENDING_REDRIVE": "cyan",
+    "done": "green", "running": "cyan", "failed": "red", "aborted": "yellow",
+    "skipped": "dim", "not run": "dim",
+}  # fmt: skip
+
+
+def runs_table(runs: Sequence[AwsRun]) -> None:
+    """Prints runs, one a line."""
+    from rich.text import Text
+
+    table = _table("run", "status", "began", "took", "error")
+    for run in runs:
+        redriven = f" ({run.redrives} redriven)" if run.redrives else ""
+        end = run.ended or datetime.now(UTC)
+        table.add_row(
+            Text(run.name),
+            Text(
+                run.status.lower().replace("_", " ") + redriven, style=_STYLES.get(run.status, "")
+            ),
+            f"{run.began.astimezone():%Y-%m-%d %H:%M:%S}",
+            duration((end - run.began).total_seconds()),
+            Text(run.error or ""),
+        )
+    _console().print(table)
+
+
+def steps_table(steps: Sequence[StepState]) -> None:
+    """Prints the steps of a run, one a line."""
+    from rich.text import Text
+
+    table = _table("step", "status", "took", "retries", "error")
+    for step in steps:
+        error = (step.error or "").partition("\n")[0]
+        table.add_row(
+            Text(step.node),
+            Text(f"{step.status}{_items(step)}", style=_STYLES.get(step.status, "")),
+            "" if step.duration is None else duration(step.duration),
+            str(step.retries or ""),
+            Text(error),
+        )
+    _console().print(table)
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: ``0.512 s``, ``12.3 s``, ``2 m 05 s``, ``3 h 07 m``."""
+    if seconds < 10:
+        return f"{seconds:.3f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} m"
+
+
+def _items(step: StepState) -> str:
+    if step.items is None:
+        return ""
+    done, failed, total = step.items
+    lost = f", {failed:,} failed" if failed else ""
+    return f", {done:,} of {total:,} items{lost}"
+
+
+def _table(*columns: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in columns:
+        more: dict[str, Any] = {"no_wrap": name != "error"}
+        if name in ("took", "retries"):
+            more["justify"] = "right"
+        table.add_column(name, **more)
+    return table
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)

@@ -1,0 +1,207 @@
+"""The way to AWS: every call of lokki_tf's own goes through here, and so does every refusal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lokki_tf.errors import ConfigError, MissingToolError
+
+from .refusals import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.config import Config
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1", "localhost.localstack.cloud")
+_DUMMY = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+
+
+def endpoint(config: Config) -> str | None:
+    """URL of another AWS than Amazon's, if the settings or the environment name one."""
+    return config.aws.endpoint or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def is_local(config: Config) -> bool:
+    """Whether the AWS is one on this machine, which takes any credentials."""
+    return urlsplit(endpoint(config) or "").hostname in _LOOPBACK
+
+
+def session(config: Config) -> Any:
+    """A boto3 session as the settings want it.
+
+    Args:
+        config: ``[aws]`` gives region and profile; the environment's hold where it does not.
+
+    Raises:
+        MissingToolError: If boto3 is not installed.
+        CredentialsError: If there is no such profile.
+    """
+    try:
+        import boto3
+    except ImportError:
+        raise MissingToolError(
+            "what speaks to AWS needs the package 'boto3', which is not installed",
+            remedy="pip install 'lokki-tf[aws]'",
+        ) from None
+    # boto3 does not read AWS_REGION, and Terraform's provider reads it first.
+    region = config.aws.region or os.environ.get("AWS_REGION") or None
+    with translated():
+        made = boto3.Session(region_name=region, profile_name=config.aws.profile)
+        if is_local(config) and not _has_credentials(made):
+            keys = {name.lower(): value for name, value in _DUMMY.items()}
+            made = boto3.Session(region_name=made.region_name, **keys)
+    return made
+
+
+def client(config: Config, service: str, region: str | None = None) -> Any:
+    """A boto3 client as the settings want it.
+
+    Args:
+        config: Settings.
+        service: boto3's name of the service.
+        region: Instead of the settings' region.
+
+    Raises:
+        ConfigError: If nothing says which region.
+    """
+    return _client(session(config), config, service, region)
+
+
+def local_credentials(config: Config) -> Mapping[str, str]:
+    """Environment variables for Terraform: made-up keys for an AWS on this machine, if the
+    user has none.
+
+    Args:
+        config: Settings.
+    """
+    if not is_local(config) or any(os.environ.get(name) for name in _DUMMY):
+        return {}
+    return {} if session(config).get_credentials().access_key != "local" else dict(_DUMMY)
+
+
+def _has_credentials(made: Any) -> bool:
+    # Not from EC2's metadata: on other machines that takes seconds to find out.
+    made._session.get_component("credential_provider").remove("iam-role")
+    return made.get_credentials() is not None
+
+
+def _client(made: Any, config: Config, service: str, region: str | None) -> Any:
+    from botocore.config import Config as BotoConfig
+
+    region = region or made.region_name
+    if not region:
+        raise ConfigError(
+            "nothing says in which AWS region",
+            remedy='give --region, write region = "…" under [aws] into lokki.toml, '
+            "or set AWS_REGION",
+        )
+    local = is_local(config)
+    options = BotoConfig(
+        connect_timeout=3 if local else 10,
+        retries={"mode": "standard", "total_max_attempts": 2 if local else 5},
+        inject_host_prefix=not endpoint(config),
+        s3={"addressing_style": "path"} if endpoint(config) else None,
+        max_pool_connections=32,
+    )
+    with translated():
+        return made.client(
+            service, region_name=region, endpoint_url=config.aws.endpoint, config=options
+        )
+
+
+class Aws:
+    """AWS as the commands use it; clients are made when they are first needed.
+
+    Args:
+        config: Settings.
+        region: Instead of the settings' region.
+    """
+
+    def __init__(self, config: Config, region: str | None = None) -> None:
+        self.config = config
+        self._region = region
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+        self._lock = Lock()
+
+    @property
+    def region(self) -> str:
+        """The region that it works in.
+
+        Raises:
+            ConfigError: If nothing says which.
+        """
+        return str(self._of("stepfunctions").meta.region_name)
+
+    def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Calls an operation, and returns its answer.
+
+        Args:
+            service: boto3's name of the service.
+            operation: boto3's name of the operation.
+            parameters: Its parameters.
+
+        Raises:
+            AwsError: If AWS refuses or cannot be reached; ``code`` tells which.
+        """
+        called = getattr(self._of(service), operation)
+        with translated(service, operation, str(self._of(service).meta.endpoint_url)):
+            answer: dict[str, Any] = called(**parameters)
+        return answer
+
+    def pages(self, service: str, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Calls an operation as often as its answer has pages.
+
+        Args:
+            service: boto3's name of the service.
+            operation: boto3's name of the operation.
+            parameters: Its parameters.
+
+        Raises:
+            AwsError: If AWS refuses or cannot be reached.
+        """
+        client = self._of(service)
+        with translated(service, operation, str(client.meta.endpoint_url)):
+            yield from client.get_paginator(operation).paginate(**parameters)
+
+    def read(self, uri: str) -> bytes:
+        """The bytes of an object.
+
+        Args:
+            uri: ``s3://bucket/key``.
+
+        Raises:
+            AwsError: If it cannot be read.
+        """
+        from lokki_tf.runtime.store import split
+
+        bucket, key = split(uri)
+        answer = self.call("s3", "get_object", Bucket=bucket, Key=key)
+        with translated("s3", "get_object", uri):
+            body: bytes = answer["Body"].read()
+        return body
+
+    def partition(self) -> str:
+        """The part of AWS that the region lies in: ``aws``, ``aws-cn`` and so on."""
+        return str(self._of("stepfunctions").meta.partition)
+
+    def account(self) -> str:
+        """Number of the account whose credentials are in use.
+
+        Raises:
+            CredentialsError: If there are none, or AWS does not take them.
+        """
+        return str(self.call("sts", "get_caller_identity")["Account"])
+
+    def _of(self, service: str) -> Any:
+        with self._lock:
+            if self._session is None:
+                self._session = session(self.config)
+            if service not in self._clients:
+                self._clients[service] = _client(self._session, self.config, service, self._region)
+            return self._clients[service]

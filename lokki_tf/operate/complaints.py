@@ -1,0 +1,86 @@
+"""What Terraform complains of: what can be foreseen in our words, all else in its own."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import AwsError, CredentialsError, LokkiError, StateLockedError, TerraformError
+
+from .refusals import GIVE, RENEW
+
+if TYPE_CHECKING:
+    from .stack import Stack
+
+_FRAME = re.compile(r"^[ \t]*[│╷╵][ ]?", re.MULTILINE)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_FIELD = r"^\s*{}:\s*(.+?)\s*$"
+_LOCKED = "Error acquiring the state lock"
+
+
+def complaint(stack: Stack, command: str, text: str) -> LokkiError:
+    """The error for what Terraform has said.
+
+    Args:
+        stack: Where it ran.
+        command: What it was told to do.
+        text: What it wrote to stderr.
+    """
+    said = _plain(text)
+    if _LOCKED in said:
+        return _locked(stack, said)
+    if re.search(r"ExpiredToken|token (included in the request )?(is|has) expired", said):
+        return CredentialsError("your AWS credentials have expired", remedy=RENEW)
+    if re.search(r"No valid credential sources found|InvalidClientTokenId", said):
+        return CredentialsError("Terraform finds no AWS credentials that hold", remedy=GIVE)
+    if re.search(r"connection refused|no such host|dial tcp", said):
+        return AwsError(
+            f"AWS cannot be reached: {_line_with(said, 'dial tcp')}",
+            remedy="look at endpoint and region under [aws] in lokki.toml, and at your network",
+        )
+    if "BucketNotEmpty" in said:
+        return TerraformError(
+            f"the bucket of {stack.name} has got new objects meanwhile, so it stays",
+            remedy=f"{stack.script} destroy --force takes them along",
+        )
+    return TerraformError(
+        f"terraform {command} failed:\n{_indented(said)}", remedy=_remedy(stack, command, said)
+    )
+
+
+def _remedy(stack: Stack, command: str, said: str) -> str:
+    if "Backend configuration changed" in said:
+        return (
+            f"say what is to become of the state: {stack.script} terraform -- init -migrate-state"
+        )
+    if command == "apply":
+        return "what was done stands in the state: run the same again, and it goes on from there"
+    return f"nothing was changed; the folder is {stack.folder}"
+
+
+def _locked(stack: Stack, said: str) -> StateLockedError:
+    found = {
+        name: match[1] if (match := re.search(_FIELD.format(name), said, re.MULTILINE)) else "?"
+        for name in ("ID", "Operation", "Who", "Created")
+    }
+    doing = found["Operation"].removeprefix("OperationType").lower()
+    return StateLockedError(
+        f"the state of {stack.name} is locked: {found['Who']} has been at it since "
+        f"{found['Created'].partition('.')[0]} (terraform {doing})",
+        remedy="wait until that ends; if it has died without giving the lock back:\n"
+        f"  {stack.script} terraform -- force-unlock {found['ID']}",
+    )
+
+
+def _plain(text: str) -> str:
+    """Terraform's words without the frame and the colours around them."""
+    return _FRAME.sub("", _COLOUR.sub("", text)).strip()
+
+
+def _indented(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _line_with(text: str, words: str) -> str:
+    return next((line.strip() for line in text.splitlines() if words in line), text[:200])

@@ -1,0 +1,158 @@
+"""From a plan to what stands in AWS, and back to nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import AwsError, UnconfirmedError
+
+from .clients import Aws
+from .plans import Change, changes
+from .program import Program
+
+if TYPE_CHECKING:
+    from .stack import Stack
+
+_AT_ONCE = 1000  # objects that S3 deletes with one call
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan that waits to be applied.
+
+    Args:
+        program: Terraform.
+        file: The plan.
+        changes: What it does to resources.
+        is_empty: Whether it changes nothing, outputs included.
+    """
+
+    program: Program
+    file: Path
+    changes: Sequence[Change]
+    is_empty: bool
+
+    @property
+    def text(self) -> str:
+        """The plan in Terraform's own words."""
+        return self.program.text(self.file)
+
+    def apply(self) -> dict[str, Any]:
+        """Applies it, and returns the outputs.
+
+        Raises:
+            TerraformError: With Terraform's own words.
+        """
+        self.program.apply(self.file)
+        return self.program.outputs()
+
+
+@contextmanager
+def planned(program: Program, *, destroy: bool = False) -> Iterator[Planned]:
+    """A plan of a stack, in a folder that nobody else reads and that goes afterwards.
+
+    Args:
+        program: Terraform in the stack's folder.
+        destroy: Whether everything is to go.
+
+    Raises:
+        TerraformError: With Terraform's own words.
+    """
+    program.init()
+    with tempfile.TemporaryDirectory(prefix="lokki_tf-") as scratch:
+        file = Path(scratch, "plan")
+        some = program.plan(file, *(["-destroy"] if destroy else []))
+        yield Planned(program, file, changes(program.shown(file)), not some)
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What stands in a pipeline's own bucket besides what Terraform has put there.
+
+    Args:
+        aws: The account.
+        bucket: The bucket; empty if the pipeline has none of its own.
+        versions: Keys and versions, delete markers included.
+        size: Bytes of all versions.
+    """
+
+    aws: Aws
+    bucket: str
+    versions: tuple[tuple[str, str], ...]
+    size: int
+
+    @classmethod
+    def of(cls, aws: Aws, going: Sequence[Change]) -> Leftovers:
+        """Looks into the bucket that a plan is to destroy.
+
+        Args:
+            aws: The account.
+            going: What the plan does.
+
+        Raises:
+            AwsError: If it cannot be looked into.
+        """
+        gone = [one for one in going if one.action == "delete"]
+        bucket = next((one.before["bucket"] for one in gone if one.type == "aws_s3_bucket"), "")
+        managed = {one.before["key"] for one in gone if one.type == "aws_s3_object"}
+        found: list[tuple[str, str]] = []
+        size = 0
+        for page in aws.pages("s3", "list_object_versions", Bucket=bucket) if bucket else ():
+            for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                if one["Key"] not in managed:
+                    found.append((one["Key"], one["VersionId"]))
+                    size += one.get("Size", 0)
+        return cls(aws, bucket, tuple(found), size)
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are, whatever their versions."""
+        return len({key for key, _ in self.versions})
+
+    def refuse(self, stack: Stack) -> None:
+        """Refuses to destroy a bucket that is not empty.
+
+        Raises:
+            UnconfirmedError: If it is not.
+        """
+        if self.versions:
+            raise UnconfirmedError(
+                f"the bucket {self.bucket} holds {self}, and nothing was destroyed",
+                remedy=f"copy what you want to keep; {stack.script} destroy --force deletes "
+                "the rest along with the bucket",
+            )
+
+    def delete(self) -> None:
+        """Deletes all of it, every version.
+
+        Raises:
+            AwsError: If something of it cannot be deleted.
+        """
+        for begin in range(0, len(self.versions), _AT_ONCE):
+            part = self.versions[begin : begin + _AT_ONCE]
+            listed = [{"Key": key, "VersionId": version} for key, version in part]
+            delete = {"Objects": listed, "Quiet": True}
+            told = self.aws.call("s3", "delete_objects", Bucket=self.bucket, Delete=delete)
+            for one in told.get("Errors", ()):
+                raise AwsError(
+                    f"{one['Key']} in {self.bucket} cannot be deleted: {one.get('Message')}",
+                    code=one.get("Code", ""),
+                )
+
+    def __str__(self) -> str:
+        count = self.objects
+        return f"{count:,} object{'s' * (count != 1)} of runs ({readable(self.size)})"
+
+
+def readable(size: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,71 @@
+"""A pipeline's container image, which has to be there before what is made of it is deployed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lokki_tf.images import find_repository, publish
+from lokki_tf.terraform.repository import repository_stack
+
+from .clients import client, is_local
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lokki_tf.images import Published
+    from lokki_tf.images.progress import Progress
+    from lokki_tf.packaging import ImageContext
+
+    from .clients import Aws
+    from .plans import Change
+    from .stack import Stack
+
+
+def publish_image(
+    stack: Stack, context: ImageContext, on_progress: Callable[[Progress], None]
+) -> Published:
+    """Builds a stack's image and pushes it, unless it is there.
+
+    Args:
+        stack: Whose image it is; its repository stands.
+        context: What the image is built from.
+        on_progress: Told of what the engine does.
+
+    Raises:
+        MissingToolError: If no engine answers.
+        ImageError: If it cannot be built or pushed.
+        AwsError: If ECR cannot be reached or refuses.
+    """
+    aws = stack.config.aws
+    repository = find_repository(aws, stack.name, ecr=partial(client, stack.config, "ecr"))
+    if aws.image_repository is None and is_local(stack.config):
+        # An AWS on this machine has no registry of its own: it runs what the engine has.
+        repository = replace(repository, local=True)
+    return publish(context, repository, on_progress=on_progress)
+
+
+def repository_of(stack: Stack) -> Stack:
+    """The stack that holds the repository of a stack's images, whether or not it is written."""
+    return replace(stack, folder=stack.folder.with_name(repository_stack(stack.name)))
+
+
+def empty_repositories(aws: Aws, going: Iterable[Change]) -> None:
+    """Deletes the images of repositories that are to go; the same can be built again.
+
+    Args:
+        aws: The account.
+        going: What a plan does.
+    """
+    for change in going:
+        if change.type == "aws_ecr_repository":
+            _empty(aws, change.before["name"])
+
+
+def _empty(aws: Aws, name: str) -> None:
+    while True:
+        found = aws.call("ecr", "list_images", repositoryName=name, maxResults=100)["imageIds"]
+        if not found:
+            return
+        aws.call("ecr", "batch_delete_image", repositoryName=name, imageIds=found)

@@ -1,0 +1,256 @@
+"""Terraform, or OpenTofu, as a program: found, held to a version, run in a stack's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import MissingToolError, TerraformError
+
+from .clients import local_credentials
+from .complaints import complaint
+from .interrupts import forwarded, left_to_child
+
+if TYPE_CHECKING:
+    from .stack import Stack
+
+OLDEST = (1, 5)
+VARIABLE = "LOKKI_TERRAFORM"
+PARALLELISM = "-parallelism=30"  # Lambda functions are made side by side
+_CHANGES = 2
+_INSTALL = "install it from https://developer.hashicorp.com/terraform/install"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Terraform in a stack's folder.
+
+    Args:
+        path: The program.
+        version: What it says of its version.
+        stack: Where it runs.
+    """
+
+    path: str
+    version: str
+    stack: Stack
+
+    @classmethod
+    def find(cls, stack: Stack) -> Program:
+        """The Terraform that the user has.
+
+        Args:
+            stack: Where it is to run.
+
+        Raises:
+            MissingToolError: If there is none, or it is too old.
+        """
+        path = _path()
+        return cls(path, _version(path), stack)
+
+    @property
+    def is_initialised(self) -> bool:
+        """Whether ``init`` has ever run in the folder."""
+        return self._data.is_dir()
+
+    def init(self) -> None:
+        """Makes the folder ready, unless it is so.
+
+        It is if Terraform, what the configuration wants of it and the providers' lock are
+        those of the last time, and the providers are still there.
+
+        Raises:
+            TerraformError: With Terraform's own words.
+        """
+        stamp, wanted = self._data / "lokki.init", self._fingerprint()
+        if stamp.is_file() and stamp.read_text() == wanted and self._has_providers():
+            return
+        self._run("init", "-input=false", shown=True)  # it may have to fetch the provider
+        stamp.write_text(self._fingerprint())
+
+    def plan(self, file: Path, *more: str) -> bool:
+        """Writes a plan; what it says of its progress is not shown.
+
+        Args:
+            file: Where to.
+            more: Further arguments of ``plan``.
+
+        Returns:
+            Whether it changes anything.
+
+        Raises:
+            TerraformError: With Terraform's own words.
+        """
+        options = ("-input=false", "-detailed-exitcode", f"-out={file}", PARALLELISM, *more)
+        return self._run("plan", *options, good=(0, _CHANGES)) == _CHANGES
+
+    def shown(self, file: Path) -> dict[str, Any]:
+        """A plan as Terraform's JSON."""
+        shown: dict[str, Any] = json.loads(self._asked("show", "-json", str(file)))
+        return shown
+
+    def text(self, file: Path) -> str:
+        """A plan in Terraform's own words."""
+        return self._asked("show", *_colours(), str(file))
+
+    def apply(self, file: Path) -> None:
+        """Applies exactly a plan, and shows what Terraform says of it.
+
+        Raises:
+            TerraformError: With Terraform's own words.
+        """
+        self._run("apply", "-input=false", PARALLELISM, str(file), shown=True)
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs, as plain values; empty if nothing stands.
+
+        Raises:
+            TerraformError: With Terraform's own words.
+        """
+        told = json.loads(self._asked("output", "-json"))
+        return {name: one["value"] for name, one in told.items()}
+
+    def pass_through(self, arguments: Sequence[str]) -> int:
+        """Runs Terraform as the user would in the folder; returns its exit code.
+
+        Args:
+            arguments: All of its arguments.
+        """
+        with left_to_child():
+            return subprocess.run(
+                [self.path, *arguments],
+                cwd=self.stack.folder,
+                env=self._environment(),
+                check=False,
+            ).returncode
+
+    def _asked(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [self.path, *arguments],
+            cwd=self.stack.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise complaint(self.stack, arguments[0], done.stderr or done.stdout)
+        return done.stdout
+
+    def _run(
+        self, command: str, *arguments: str, shown: bool = False, good: Sequence[int] = (0,)
+    ) -> int:
+        """Runs a command that may be interrupted; Ctrl-C reaches it once, and it ends cleanly."""
+        output: list[str] = []
+        errors: list[str] = []
+        with forwarded() as interruption:
+            started = self._started(command, *arguments)
+            interruption.reach(started)
+            listening = threading.Thread(target=_gather, args=(started.stderr, errors), daemon=True)
+            listening.start()
+            for line in started.stdout or ():
+                output.append(line)
+                shown = shown and not line.startswith("Outputs:")  # told again by who called
+                if shown:
+                    sys.stderr.write(line)
+                    sys.stderr.flush()
+            code = started.wait()
+            listening.join()
+        if interruption.count:
+            raise TerraformError(
+                f"terraform {command} was interrupted",
+                remedy="what was done stands in its state: run the same again, and it goes on "
+                "from there",
+            )
+        if code not in good:
+            raise complaint(self.stack, command, "".join(errors) or "".join(output))
+        return code
+
+    def _started(self, command: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self.path, command, *_colours(), *arguments],
+            cwd=self.stack.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0 if os.name == "posix" else None,
+        )
+
+    @property
+    def _data(self) -> Path:
+        return self.stack.folder / os.environ.get("TF_DATA_DIR", ".terraform")
+
+    def _fingerprint(self) -> str:
+        """What ``init`` depends on."""
+        folder = self.stack.folder
+        wanted = json.loads((folder / "cdk.tf.json").read_text()).get("terraform", {})
+        lock = folder / ".terraform.lock.hcl"
+        parts = [self.path, self.version, json.dumps(wanted, sort_keys=True)]
+        parts += [lock.read_text() if lock.is_file() else ""]
+        parts += sorted(one.name for end in ("tf", "tf.json") for one in folder.glob(f"*.{end}"))
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def _has_providers(self) -> bool:
+        # Links into a cache may lead nowhere by now.
+        found = list((self._data / "providers").rglob("terraform-provider-*"))
+        return bool(found) and all(one.is_file() for one in found)
+
+    def _environment(self) -> Mapping[str, str]:
+        own = {"TF_IN_AUTOMATION": "1", **local_credentials(self.stack.config)}
+        return {**os.environ, **own}
+
+
+def _path() -> str:
+    named = os.environ.get(VARIABLE)
+    for name in (named,) if named else ("terraform", "tofu"):
+        path = shutil.which(name)
+        if path:
+            return path
+    if named:
+        raise MissingToolError(
+            f"{VARIABLE} is {named!r}, and there is no such program",
+            remedy="set it to the path of Terraform or OpenTofu, or unset it",
+        )
+    raise MissingToolError(
+        "neither terraform nor tofu is on the PATH",
+        remedy=f"{_INSTALL}, or set {VARIABLE} to its path",
+    )
+
+
+def _version(path: str) -> str:
+    try:
+        done = subprocess.run(
+            [path, "version", "-json"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MissingToolError(f"{path} does not run: {error}", remedy=_INSTALL) from None
+    found = re.search(r"(\d+)\.(\d+)\.\d+[\w.-]*", done.stdout)
+    if found is None:
+        raise MissingToolError(f"{path} does not tell its version", remedy=_INSTALL)
+    if (int(found[1]), int(found[2])) < OLDEST:
+        raise MissingToolError(
+            f"{path} is version {found[0]}, and {'.'.join(map(str, OLDEST))} or later is needed",
+            remedy=f"{_INSTALL}, or set {VARIABLE} to a newer one",
+        )
+    return found[0]
+
+
+def _colours() -> tuple[str, ...]:
+    plain = os.environ.get("NO_COLOR") or not sys.stderr.isatty()
+    return ("-no-color",) if plain else ()
+
+
+def _gather(stream: Any, into: list[str]) -> None:
+    into.extend(stream)

@@ -1,0 +1,54 @@
+"""Errors of steps in AWS: as exceptions, messages and tracebacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_RUNTIME = "/lokki_runtime/"
+
+
+class RemoteError(Exception):
+    """What a step raised in AWS, under the name that Lambda gives it."""
+
+
+def remote_error(details: Mapping[str, Any]) -> BaseException:
+    """What a step raised, as an exception that shows as it did there.
+
+    Args:
+        details: ``error`` and ``cause`` as AWS has them.
+    """
+    name = str(details.get("error") or "States.Runtime")
+    kind: type[RemoteError] = type(name, (RemoteError,), {})
+    return kind(message_of(str(details.get("cause") or "")))
+
+
+def message_of(cause: str) -> str:
+    """The message in what AWS calls a cause: for a function's error, JSON of Lambda's.
+
+    Args:
+        cause: As AWS has it.
+    """
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return cause
+
+
+def trace_of(cause: str) -> str:
+    """The traceback of the step's own code, as Lambda tells it in a cause; empty if it does not.
+
+    Args:
+        cause: As AWS has it.
+    """
+    try:
+        told = json.loads(cause)
+        lines = [str(line) for line in told["stackTrace"]]
+        end = f"{told['errorType']}: {told['errorMessage']}"
+    except (ValueError, KeyError, TypeError):
+        return ""
+    # Before the step's own lines stand those of what called it.
+    own = max((index for index, line in enumerate(lines) if _RUNTIME in line), default=-1) + 1
+    shown = "".join(lines[own:] or lines)
+    return f"Traceback (most recent call last):\n{shown}{end}" if shown else ""

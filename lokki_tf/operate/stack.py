@@ -1,0 +1,183 @@
+"""Where a pipeline stands: its folder here, and what Terraform has made of it in AWS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import AwsError, LokkiError, NotDeployedError
+from lokki_tf.terraform.plan import function_name
+
+from .clients import Aws, endpoint
+from .program import Program
+
+if TYPE_CHECKING:
+    from lokki_tf.config import Config
+    from lokki_tf.model import Definition
+
+LOG_GROUP = "/aws/lambda/"
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A pipeline, its settings, and the folder that ``synth`` writes.
+
+    Args:
+        definition: The pipeline, under the stack's name.
+        config: Settings.
+        folder: Where its Terraform stands.
+        script: The command that the user types, for remedies: ``python pipeline.py``.
+    """
+
+    definition: Definition
+    config: Config
+    folder: Path
+    script: str
+
+    @classmethod
+    def of(
+        cls,
+        definition: Definition,
+        config: Config,
+        *,
+        region: str | None = None,
+        script: str = "python pipeline.py",
+    ) -> Stack:
+        """The stack of a pipeline.
+
+        Args:
+            definition: The pipeline, under the stack's name.
+            config: Settings.
+            region: Instead of the settings' region.
+            script: The command that the user types.
+        """
+        if region:
+            config = replace(config, aws=replace(config.aws, region=region))
+        folder = Path(config.build_dir).absolute() / "stacks" / definition.name
+        return cls(definition, config, folder, script)
+
+    @property
+    def name(self) -> str:
+        """The stack's name, and the state machine's."""
+        return self.definition.name
+
+    @property
+    def is_written(self) -> bool:
+        """Whether its Terraform stands here."""
+        return (self.folder / "cdk.tf.json").exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A pipeline in AWS.
+
+    Args:
+        stack: What it was made of.
+        arn: The state machine's ARN.
+        functions: Names of its Lambda functions, by step.
+        aws: The account and region where it stands.
+    """
+
+    stack: Stack
+    arn: str
+    functions: Mapping[str, str]
+    aws: Aws
+
+    @property
+    def execution_prefix(self) -> str:
+        """What the ARNs of its executions begin with."""
+        return self.arn.replace(":stateMachine:", ":execution:") + ":"
+
+    @property
+    def link(self) -> str | None:
+        """The state machine in AWS's console; ``None`` where no console shows it."""
+        return self._console(f"statemachines/view/{self.arn}")
+
+    def link_of(self, execution_arn: str) -> str | None:
+        """An execution in AWS's console; ``None`` where no console shows it."""
+        return self._console(f"v2/executions/details/{execution_arn}")
+
+    def _console(self, page: str) -> str | None:
+        if endpoint(self.aws.config):
+            return None
+        _, partition, _, region, *_ = self.arn.split(":")
+        host = _CONSOLES.get(partition, _CONSOLES["aws"])
+        return f"https://{region}.{host}/states/home?region={region}#/{page}"
+
+
+def find(stack: Stack) -> Deployed:
+    """Where a pipeline stands: as Terraform tells, or else by its name in the account.
+
+    Args:
+        stack: The pipeline's.
+
+    Raises:
+        NotDeployedError: If it stands nowhere.
+        AwsError: If AWS refuses or cannot be reached.
+    """
+    wanted = stack.config.aws.region
+    outputs = _outputs(stack)
+    arn = outputs.get("state_machine_arn", "")
+    if arn and (not wanted or arn.split(":")[3] == wanted):
+        return told_by(stack, outputs)
+    return _by_name(stack)
+
+
+def told_by(stack: Stack, outputs: Mapping[str, Any]) -> Deployed:
+    """Where a pipeline stands, by Terraform's outputs.
+
+    Args:
+        stack: The pipeline's.
+        outputs: Plain values, by name.
+    """
+    arn = outputs["state_machine_arn"]
+    names = {step: one.split(":")[6] for step, one in outputs["function_arns"].items()}
+    return Deployed(stack, arn, names, Aws(stack.config, arn.split(":")[3]))
+
+
+def not_deployed(stack: Stack, where: str) -> NotDeployedError:
+    """The error for a pipeline that stands nowhere."""
+    return NotDeployedError(
+        f"{stack.name} is not deployed {where}",
+        remedy=f"{stack.script} deploy; if it stands elsewhere: --region, --stack-name or "
+        "AWS_PROFILE",
+    )
+
+
+def _outputs(stack: Stack) -> dict[str, Any]:
+    """Terraform's outputs; empty where it has none to tell."""
+    if not stack.is_written:
+        return {}
+    try:
+        program = Program.find(stack)
+        return program.outputs() if program.is_initialised else {}
+    except LokkiError:
+        return {}  # the account itself is asked instead
+
+
+def _by_name(stack: Stack) -> Deployed:
+    aws = Aws(stack.config)
+    region, account = aws.region, aws.account()
+    partition = aws.partition()
+    arn = f"arn:{partition}:states:{region}:{account}:stateMachine:{stack.name}"
+    try:
+        aws.call("stepfunctions", "describe_state_machine", stateMachineArn=arn)
+    except AwsError as error:
+        if error.code != "StateMachineDoesNotExist":
+            raise
+        raise not_deployed(stack, f"in {region} of account {account}") from None
+    names = {step.name: function_name(stack.name, step.name) for step in stack.definition.steps}
+    return Deployed(stack, arn, names, aws)
+
+
+def outputs_line(outputs: Mapping[str, Any]) -> str:
+    """Terraform's outputs as one line of JSON."""
+    return json.dumps(dict(outputs), separators=(", ", ": "))

@@ -1,0 +1,105 @@
+"""What became of each step of a run: its events, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.local.strict import described
+
+from .following import history, tracker_of
+
+if TYPE_CHECKING:
+    from lokki_tf.local import Event
+
+    from .runs import AwsRun
+    from .stack import Deployed
+
+_ENDED = {"step_finished": "done", "step_skipped": "skipped", "step_failed": "failed"}
+
+
+@dataclass(slots=True)
+class StepState:
+    """What became of a step, or of a map.
+
+    Args:
+        node: Its name in the graph.
+        status: ``done``, ``skipped``, ``failed``, ``running``, ``aborted`` or ``not run``.
+        began: When it first began, as ``time.time()`` counts.
+        ended: When it ended, if it has.
+        retries: How often it was tried again.
+        error: What it raised.
+        items: Of a map: how many items have ended, failed, and there are.
+    """
+
+    node: str
+    status: str = "not run"
+    began: float | None = None
+    ended: float | None = None
+    retries: int = 0
+    error: str | None = None
+    items: tuple[int, int, int] | None = None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from its first beginning to its end."""
+        return None if self.began is None or self.ended is None else self.ended - self.began
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON has it, without what is not known."""
+        items = self.items and dict(zip(("done", "failed", "total"), self.items, strict=True))
+        found: dict[str, Any] = {
+            "step": self.node,
+            "status": self.status,
+            "duration": None if self.duration is None else round(self.duration, 3),
+            "retries": self.retries,
+            "error": self.error,
+            "items": items,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def step_states(deployed: Deployed, run: AwsRun) -> list[StepState]:
+    """The steps of a run, in the graph's order; of a routed pipeline, as they were visited.
+
+    Args:
+        deployed: The pipeline.
+        run: The run.
+    """
+    tracker = tracker_of(deployed)
+    events = [one for told in history(deployed, run.arn) for one in tracker.read(told)]
+    states = {node.name: StepState(node.name) for node in deployed.stack.definition.graph.nodes}
+    inner = {node.name for node in deployed.stack.definition.graph.walk()} - set(states)
+    _add_up(states, [one for one in events if one.node not in inner])
+    for name, one in tracker.items.items():
+        if name in states:
+            states[name].items = one.done, one.failed, one.total
+    for state in states.values():
+        if state.status == "running" and not run.is_running:
+            state.status = "aborted"
+    return list(states.values())
+
+
+def _add_up(states: dict[str, StepState], events: Iterable[Event]) -> None:
+    for event in events:
+        if event.node is None:
+            continue
+        state = states.setdefault(event.node, StepState(event.node))
+        if event.kind in ("step_started", "map_started"):
+            state.status, state.ended = "running", None
+            state.began = state.began or event.time
+            state.retries = max(state.retries, event.attempt - 1)
+        elif event.kind == "step_retried":
+            state.error = described(event.error or "")
+        elif event.kind in _ENDED:
+            _end(state, event, _ENDED[event.kind])
+        elif event.kind == "map_finished":
+            _end(state, event, "failed" if event.error else "done")
+
+
+def _end(state: StepState, event: Event, status: str) -> None:
+    state.status, state.ended = status, event.time
+    if state.began is None:
+        state.began = event.time - (event.duration or 0.0)
+    state.error = described(event.error) if event.error is not None else None

@@ -1,0 +1,67 @@
+"""The states that an execution has entered, each a visit, one inside the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(eq=False)
+class Visit:
+    """A state that was entered, or an iteration of a map.
+
+    Args:
+        kind: ``Task``, ``Map``, ``Parallel`` and so on; ``Iteration``.
+        name: The state's name, and then the node's.
+        item: Index of the item around it.
+        outer: The visit that it stands in; ``None`` for the execution itself.
+        began: When it was entered, or when its last attempt began.
+        attempts: How many there were.
+        failure: What the last attempt raised, until it is known whether there is another.
+        skipped: Whether the step's condition was false.
+        map_run: ARN of a Distributed Map's run.
+        total: How many items a map has.
+    """
+
+    kind: str
+    name: str
+    item: int | None
+    outer: Visit | None
+    began: float
+    attempts: int = 0
+    failure: tuple[BaseException, float] | None = None
+    skipped: bool = False
+    map_run: str | None = None
+    total: int | None = None
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """How far a Distributed Map is.
+
+    Args:
+        total: Its items.
+        done: Those that have succeeded.
+        failed: Those that have not.
+    """
+
+    total: int
+    done: int
+    failed: int
+
+
+def up(visit: Visit | None, *, kind: str | None = None, name: str | None = None) -> Visit | None:
+    """The nearest visit around, itself included, of a kind or a name."""
+    while visit is not None:
+        if kind in (None, visit.kind) and (
+            name is None or visit.name == name or _again(visit, name)
+        ):
+            return visit
+        visit = visit.outer
+    return None
+
+
+def _again(visit: Visit, name: str) -> bool:
+    """Whether a state stands for a step under another name: a routed pipeline's first one."""
+    return visit.kind == "Task" and name.startswith(f"{visit.name} again")

@@ -1,0 +1,159 @@
+"""Pipelines brought to the local AWS by their own commands, changed, and taken down."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from operate_folder import SQUARES, Folder, settings_for
+
+if TYPE_CHECKING:
+    from lokki_tf.testing import LocalAws
+
+SMALL = """
+from lokki_tf import Pipeline, main, step
+
+@step
+def hello() -> str:
+    return "x" * 300_000
+
+main(Pipeline("small", steps=[hello()]))
+"""
+
+
+def test_deploy_asks_and_tells_what_stands(squares: Folder) -> None:
+    """The plan is shown in words, the question is asked, the outputs are one line of JSON."""
+    done = squares.deployment
+    assert done.returncode == 0, done.stderr
+    assert "+ state machine squares" in done.stderr
+    assert "+ 4 Lambda functions: squares-archive, squares-load" in done.stderr
+    assert "Apply this to account 123456789012 in us-east-1? [y/N]" in done.stderr
+    assert "squares stands: state machine squares, 4 functions" in done.stderr
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["state_machine_arn"].endswith(":stateMachine:squares")
+
+
+def test_a_change_of_code_touches_one_function(squares: Folder) -> None:
+    """plan tells the one function whose code changes; a no leaves everything as it is."""
+    squares.script.write_text(SQUARES.replace("number ** 2", "number * number"))
+    try:
+        done = squares.answer("n", "deploy")
+        assert done.returncode == 2
+        assert "~ Lambda function squares-square: code" in done.stderr
+        assert "2 to change" in done.stderr  # its zip in the bucket is the other
+        assert "nothing was changed" in done.stderr
+    finally:
+        squares.script.write_text(SQUARES)
+    unchanged = squares.run("deploy", "--auto-approve")
+    assert "nothing to change" in unchanged.stderr
+    assert json.loads(unchanged.stdout)["bucket"]
+
+
+def test_plan_changes_nothing(squares: Folder) -> None:
+    """plan writes what deploy would do to stdout; --verbose adds Terraform's own words."""
+    squares.script.write_text(SQUARES.replace("@step(retry=1)", "@step(retry=1, memory_size=1024)"))
+    try:
+        done = squares.run("plan", "--verbose")
+    finally:
+        squares.script.write_text(SQUARES)
+    assert done.returncode == 0, done.stderr
+    assert "~ Lambda function squares-total: memory" in done.stdout
+    assert "memory_size" in done.stdout
+
+
+def test_terraform_itself_runs_in_the_folder(squares: Folder) -> None:
+    """What stands after -- is Terraform's, and so is the exit code."""
+    listed = squares.run("terraform", "--", "state", "list")
+    assert "aws_lambda_function.square" in listed.stdout
+    assert squares.run("terraform", "nonsense").returncode == 1
+
+
+def test_who_holds_the_lock_is_told(squares: Folder) -> None:
+    """While another Terraform is at it, nothing is done, and the message names it."""
+    stack = squares.stack("squares")
+    held = {
+        "ID": "0123-4567",
+        "Operation": "OperationTypeApply",
+        "Info": "",
+        "Who": "somebody@elsewhere",
+        "Version": "1.11.4",
+        "Created": "2024-01-15T10:00:00.0Z",
+        "Path": "terraform.tfstate",
+    }
+    (stack / ".terraform.tfstate.lock.info").write_text(json.dumps(held))
+    with (stack / "terraform.tfstate").open("r+") as state:
+        fcntl.lockf(state, fcntl.LOCK_EX)
+        done = squares.run("plan")
+    (stack / ".terraform.tfstate.lock.info").unlink()
+    assert done.returncode == 1
+    assert "somebody@elsewhere has been at it since 2024-01-15 10:00:00" in done.stderr
+    assert "terraform -- force-unlock 0123-4567" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def small(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """A pipeline that was deployed under another name, interrupted, and deployed again."""
+    folder = Folder(tmp_path_factory.mktemp("small"), SMALL, settings_for(local_aws))
+    folder.stack("other")
+    return folder
+
+
+def test_an_interrupted_deployment_goes_on(small: Folder, local_aws: LocalAws) -> None:
+    """Ctrl-C lets Terraform end what it has begun; the same command then does the rest."""
+    command = [sys.executable, str(small.script), "deploy", "--auto-approve"]
+    running = subprocess.Popen(
+        [*command, "--stack-name", "other"],
+        cwd=small.path,
+        env=small.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    seen = next(line for line in running.stderr if "Creating..." in line)
+    running.send_signal(signal.SIGINT)
+    _, rest = running.communicate(timeout=120)
+    assert seen
+    assert running.returncode == 1, rest
+    assert "terraform apply was interrupted" in rest
+    assert "run the same again" in rest
+    again = small.run("deploy", "--confirm", "--stack-name", "other")
+    assert again.returncode == 0, again.stderr
+    names = [
+        one["FunctionName"] for one in local_aws.client("lambda").list_functions()["Functions"]
+    ]
+    assert "other-hello" in names
+    assert "small-hello" not in names
+
+
+def test_a_bucket_with_data_is_not_destroyed_unasked(small: Folder) -> None:
+    """Without --force nothing at all is destroyed, and the message counts what is there."""
+    started = small.run("start", "--wait", "--stack-name", "other")
+    assert started.stdout.strip() == "x" * 300_000, started.stderr
+    done = small.run("destroy", "--auto-approve", "--stack-name", "other")
+    assert done.returncode == 2
+    assert "holds 1 object of runs" in done.stderr
+    assert "destroy --force" in done.stderr
+    assert small.run("start", "--wait", "--stack-name", "other").returncode == 0
+
+
+def test_destroy_takes_everything_along(small: Folder, local_aws: LocalAws) -> None:
+    """--force deletes all versions of the data, then the stack; the next time nothing stands."""
+    done = small.run("destroy", "--force", "--auto-approve", "--stack-name", "other")
+    assert done.returncode == 0, done.stderr
+    assert "- state machine other" in done.stderr
+    buckets = [one["Name"] for one in local_aws.client("s3").list_buckets()["Buckets"]]
+    assert not any(name.startswith("other-") for name in buckets)
+    again = small.run("destroy", "--auto-approve", "--stack-name", "other")
+    assert again.returncode == 0
+    assert "nothing of it stands" in again.stderr
+    gone = small.run("show", "--stack-name", "other")
+    assert gone.returncode == 2
+    assert "other is not deployed in us-east-1 of account 123456789012" in gone.stderr
+    assert "Traceback" not in gone.stderr

@@ -1,0 +1,132 @@
+"""Histories of executions, told as runs tell of themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from seeds import orchwipy_sample
+
+from lokki_tf import Pipeline, flow, step
+from lokki_tf.operate.history import Tracker
+from lokki_tf.operate.visits import ItemCounts
+
+if TYPE_CHECKING:
+    from deployment import Deployment
+
+    from lokki_tf.local import Event
+
+
+@step
+def numbers(count: int) -> list[int]:
+    return list(range(count))
+
+
+@step(retry=2)
+def shaky(number: int) -> int:
+    if number == 2:
+        raise ValueError("two")
+    return number
+
+
+@step(when=lambda values: len(values) > 10)
+def many(values: list[int]) -> int:
+    return len(values)
+
+
+@step
+def both(left: Any, right: Any) -> Any:
+    return [left, right]
+
+
+@flow
+def inline(count: int = 2):
+    return numbers(count=count).map(shaky, mode="inline").agg(many)
+
+
+@flow
+def distributed(count: int = 2):
+    return numbers(count=count).map(shaky).agg(many)
+
+
+def told(deployment: Deployment, pipeline: Pipeline, payload: Any = None) -> list[Event]:
+    """What a run in the local AWS tells of itself."""
+    execution = deployment.execute(pipeline, payload)
+    states = deployment.aws.client("stepfunctions")
+
+    def counts(arn: str) -> ItemCounts:
+        items = states.describe_map_run(mapRunArn=arn)["itemCounts"]
+        return ItemCounts(items["total"], items["succeeded"], items["failed"])
+
+    tracker = Tracker(pipeline.definition, counts)
+    history = states.get_execution_history(executionArn=execution.arn)["events"]
+    events = [event for one in history for event in tracker.read(one)]
+    assert tracker.ended
+    return events
+
+
+def kinds(events: list[Event], *names: str) -> Counter[Any]:
+    """How often each kind of event was told of nodes, and of which item."""
+    return Counter((one.node, one.kind) for one in events if one.node in names)
+
+
+def test_a_run_is_told_as_here(deployment: Deployment) -> None:
+    """The same events, in an order that a run here might have."""
+    values = numbers(3)
+    pipeline = Pipeline("told", steps=[both(many(values), values)])
+    here: list[Event] = []
+    pipeline.local_run(on_event=here.append)
+    there = told(deployment, pipeline)
+    assert [one.kind for one in there] == [one.kind for one in here]
+    assert kinds(there, "numbers", "many", "both") == kinds(here, "numbers", "many", "both")
+    assert there[-1].error is None
+    assert all(one.pipeline == "told" for one in there)
+
+
+def test_attempts_are_told_one_by_one(deployment: Deployment) -> None:
+    """What is tried again is told as retried, and the last failure as one."""
+    pipeline = Pipeline("shaky", steps=[shaky(2)])
+    events = told(deployment, pipeline)
+    assert [(one.kind, one.attempt) for one in events if one.node] == [
+        ("step_started", 1),
+        ("step_retried", 1),
+        ("step_started", 2),
+        ("step_retried", 2),
+        ("step_started", 3),
+        ("step_failed", 3),
+    ]
+    assert [str(one.error) for one in events if one.kind == "step_failed"] == ["two"]
+    assert events[-1].kind == "run_finished"
+    assert type(events[-1].error).__name__ == "ValueError"
+
+
+@pytest.mark.parametrize("pipeline", [inline, distributed], ids=["inline", "distributed"])
+def test_items_of_maps_are_told(deployment: Deployment, pipeline: Any) -> None:
+    """A map tells how many items it has, and each that ends."""
+    events = told(deployment, pipeline)
+    started = [one for one in events if one.kind == "map_started"]
+    assert [(one.node, one.total) for one in started] == [("shaky_map", 2)]
+    ended = [one for one in events if one.node == "shaky" and one.kind == "step_finished"]
+    assert sorted(one.item for one in ended if one.item is not None) == [0, 1]
+    assert [one.total for one in events if one.kind == "map_finished"] == [2]
+    assert kinds(events, "many") == {("many", "step_started"): 1, ("many", "step_skipped"): 1}
+
+
+@pytest.mark.parametrize("pipeline", [inline, distributed], ids=["inline", "distributed"])
+def test_a_map_that_fails_is_told(deployment: Deployment, pipeline: Any) -> None:
+    """An item that fails ends its map, with an error, and the run."""
+    events = told(deployment, pipeline, {"count": 3})
+    (finished,) = [one for one in events if one.kind == "map_finished"]
+    assert finished.error is not None
+    assert [one.item for one in events if one.kind == "step_failed"]
+    assert events[-1].error is not None
+
+
+def test_a_routed_pipeline_is_told_by_its_steps(deployment: Deployment) -> None:
+    """Steps have their own names, whatever their states are called."""
+    given = {"greeting": "Hi there", "choice": "c"}
+    here: list[Event] = []
+    orchwipy_sample.orch.local_run(given, on_event=here.append)
+    there = told(deployment, orchwipy_sample.orch, given)
+    assert [(one.node, one.kind) for one in there] == [(one.node, one.kind) for one in here]

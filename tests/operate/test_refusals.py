@@ -1,0 +1,97 @@
+"""Errors of AWS and of Terraform, each as one message with a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lokki_tf.config import Config
+from lokki_tf.errors import AwsError, CredentialsError, StateLockedError, TerraformError
+from lokki_tf.model import Definition, Graph
+from lokki_tf.operate.complaints import complaint
+from lokki_tf.operate.refusals import translated
+from lokki_tf.operate.stack import Stack
+
+STACK = Stack(Definition("daily", Graph(())), Config(), Path("/stack"), "python daily.py")
+
+
+def refused(code: str, message: str = "why") -> AwsError:
+    """What becomes of an answer of AWS's."""
+    told = {"Error": {"Code": code, "Message": message}}
+    with pytest.raises(AwsError) as caught, translated("stepfunctions", "start_execution"):
+        raise ClientError(told, "StartExecution")
+    return caught.value
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
+def test_expired_credentials(code: str) -> None:
+    """Expired credentials are told as such, with the way to new ones."""
+    error = refused(code)
+    assert isinstance(error, CredentialsError)
+    assert "have expired" in str(error)
+    assert "aws sso login" in str(error)
+
+
+def test_credentials_that_aws_does_not_know() -> None:
+    """Credentials that are wrong are no missing ones."""
+    error = refused("UnrecognizedClientException")
+    assert isinstance(error, CredentialsError)
+    assert "does not take your credentials" in str(error)
+
+
+def test_what_may_not_be_called() -> None:
+    """What a policy refuses is named as IAM writes it."""
+    assert "states:StartExecution" in str(refused("AccessDeniedException", "no"))
+    assert refused("StateMachineDoesNotExist").code == "StateMachineDoesNotExist"
+
+
+def test_errors_of_others_stay() -> None:
+    """Only boto3's errors are AWS's."""
+    with pytest.raises(ZeroDivisionError), translated("s3", "get_object"):
+        _ = 1 / 0
+
+
+LOCKED = """
+╷
+│ Error: Error acquiring the state lock
+│
+│ Error message: resource temporarily unavailable
+│ Lock Info:
+│   ID:        7e0bbf20
+│   Path:      terraform.tfstate
+│   Operation: OperationTypeApply
+│   Who:       ada@laptop
+│   Version:   1.11.4
+│   Created:   2024-01-15 10:00:00.123 +0000 UTC
+│   Info:
+╵
+"""
+
+
+def test_a_lock_is_told_with_its_holder() -> None:
+    """Who holds the lock, since when, and how to break it."""
+    error = complaint(STACK, "plan", LOCKED)
+    assert isinstance(error, StateLockedError)
+    assert "ada@laptop has been at it since 2024-01-15 10:00:00 (terraform apply)" in str(error)
+    assert "python daily.py terraform -- force-unlock 7e0bbf20" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [
+        ("Error: api error ExpiredToken: The security token", CredentialsError, "have expired"),
+        ("Error: No valid credential sources found", CredentialsError, "no AWS credentials"),
+        ("Error: dial tcp 127.0.0.1:1: connect: connection refused", AwsError, "be reached"),
+        ("Error: deleting S3 Bucket: BucketNotEmpty", TerraformError, "destroy --force"),
+        ("Error: Backend configuration changed", TerraformError, "init -migrate-state"),
+        ("\x1b[31m│\x1b[0m Error: strange", TerraformError, "    Error: strange"),
+    ],
+)
+def test_what_terraform_complains_of(said: str, kind: type[Exception], words: str) -> None:
+    """What can be foreseen has our words, all else Terraform's without its frame."""
+    error = complaint(STACK, "apply", said)
+    assert isinstance(error, kind)
+    assert words in str(error)
+    assert "│" not in str(error)

@@ -1,0 +1,109 @@
+"""A pipeline's folder as its owner has it, and commands typed in it, on the local AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lokki_tf.testing import LocalAws
+
+ROOT = Path(__file__).parents[1]
+# The provider waits 55 seconds for these, whoever answers.
+NO_LIFECYCLE = {"aws_s3_bucket_lifecycle_configuration": {"bucket_lifecycle": {"count": 0}}}
+SQUARES = """
+from pathlib import Path
+from lokki_tf import flow, main, step
+
+@step
+def load(limit: int) -> list[int]:
+    print("printed by load")
+    return list(range(limit))
+
+@step(when=lambda numbers: len(numbers) > 100)
+def archive(numbers: list[int]) -> None: ...
+
+@step
+def square(number: int) -> int:
+    return number ** 2
+
+@step(retry=1)
+def total(numbers: list[int], gate: str) -> dict:
+    if gate and not Path(gate).exists():
+        raise ValueError("the gate is shut")
+    return {"sum": sum(numbers), "text": "x" * 300_000}
+
+@flow
+def squares(limit: int = 3, gate: str = ""):
+    numbers = load(limit=limit)
+    return [numbers.map(square).agg(total, gate=gate), archive(numbers)]
+
+if __name__ == "__main__":
+    main(squares)
+"""
+
+
+class Folder:
+    """A folder with a pipeline and its settings.
+
+    Args:
+        path: Where it is.
+        source: The pipeline.
+        settings: What ``lokki.toml`` says.
+    """
+
+    deployment: subprocess.CompletedProcess[str]
+    """What its deployment has said."""
+
+    def __init__(self, path: Path, source: str, settings: str) -> None:
+        self.path = path
+        self.script = path / "pipeline.py"
+        self.script.write_text(source)
+        (path / "lokki.toml").write_text(settings)
+
+    def stack(self, name: str) -> Path:
+        """The folder of a stack's Terraform, which leaves out what takes a minute."""
+        folder = self.path / "terraform-out" / "stacks" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "test_override.tf.json").write_text(json.dumps({"resource": NO_LIFECYCLE}))
+        return folder
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of somebody who has no AWS account."""
+        own = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        fixed = {"PYTHONPATH": str(ROOT), "HOME": str(self.path), "NO_COLOR": "1"}
+        return {**own, **fixed, "AWS_EC2_METADATA_DISABLED": "true", **(more or {})}
+
+    def run(
+        self, *args: str, env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """A command, as a program calls it: nobody can answer a question."""
+        return subprocess.run(
+            [sys.executable, str(self.script), *args],
+            cwd=self.path,
+            env=self.environment(env),
+            capture_output=True,
+            text=True,
+            check=False,
+            **{"stdin": subprocess.DEVNULL, **options},
+        )
+
+    def answer(self, text: str, *args: str) -> subprocess.CompletedProcess[str]:
+        """A command at a terminal, whose question is answered."""
+        ours, theirs = pty.openpty()
+        try:
+            os.write(ours, f"{text}\n".encode())
+            return self.run(*args, stdin=theirs)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+
+def settings_for(aws: LocalAws) -> str:
+    """The lines that `python -m lokki_tf local-aws` tells to write."""
+    return f'[aws]\nendpoint = "{aws.endpoint_url}"\nregion = "{aws.region}"\n'
