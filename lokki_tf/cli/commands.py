@@ -46,6 +46,13 @@ _HELP = """{name}: {nodes}, here and in AWS.
 """
 
 
+_stage_option = click.option(
+    "--stage",
+    metavar="NAME",
+    help="The stage of lokki.toml, [stage.NAME], that is meant; LOKKI_STAGE unless given.",
+)
+
+
 def main(pipeline: Any, args: Sequence[str] | None = None) -> None:
     """The command line of a pipeline; call it from the end of its script.
 
@@ -186,9 +193,12 @@ def _draw(pipeline: Pipeline, file: Path | None, ran: Run | None) -> None:
 def _check(pipeline: Pipeline) -> click.Command:
     @click.command("check")
     @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    def check(template_file: Path | None) -> None:
+    @_stage_option
+    def check(template_file: Path | None, stage: str | None) -> None:
         """Say all that is wrong or doubtful; exit 1 if there are errors."""
-        findings = pipeline.check(template_file)
+        from lokki_tf.config import load_config
+
+        findings = pipeline.check(template_file, config=load_config(stage=stage))
         for finding in findings:
             click.echo(_rendered(finding), err=True)
         errors = sum(finding.severity == "error" for finding in findings)
@@ -214,8 +224,13 @@ def _synth(pipeline: Pipeline) -> click.Command:
     @click.option(
         "--upgrade", is_flag=True, help="Look for newer versions of packages that steps declare."
     )
+    @_stage_option
     def synth(
-        output: Path | None, region: str | None, template_file: Path | None, upgrade: bool
+        output: Path | None,
+        region: str | None,
+        template_file: Path | None,
+        upgrade: bool,
+        stage: str | None,
     ) -> None:
         """Write Terraform, and all that it refers to, into one folder."""
         for finding in pipeline.early_findings():
@@ -226,10 +241,12 @@ def _synth(pipeline: Pipeline) -> click.Command:
             template_file=template_file,
             upgrade=upgrade,
             on_packages=_fetching,
+            stage=stage,
         )
         layers = f"{_count(made.layers, 'layer')}, " if made.layers else ""
         click.echo(
-            f"{pipeline.name}: {_count(made.functions, 'function')}, {layers}one state machine\n"
+            f"{made.folder.name}: {_count(made.functions, 'function')}, {layers}"
+            "one state machine\n"
             f"Next:\n  cd {_quoted(made.folder)}\n  terraform init && terraform apply",
             err=True,
         )

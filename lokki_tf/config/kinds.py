@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
 from functools import cache
 from math import inf
@@ -54,7 +55,9 @@ _STRINGS = Mapping[str, str]
 @cache
 def fields(kind: Any) -> Mapping[str, Any]:
     """The fields of a dataclass, as TOML calls them, with their types."""
-    return {name.rstrip("_"): hint for name, hint in get_type_hints(kind).items()}
+    hints = get_type_hints(kind)
+    own = [one.name for one in dataclass_fields(kind) if not one.metadata.get("no_field")]
+    return {name.rstrip("_"): hints[name] for name in own}
 
 
 def check(table: Mapping[str, Any], kind: Any, path: Path = ()) -> None:

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Literal as OneOf
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
+NO_FIELD: Mapping[str, bool] = MappingProxyType({"no_field": True})
+"""Marks what no file sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ class Config:
         logging: ``[logging]``.
         terraform: ``[terraform]``.
         schedule: ``[schedule]``.
+        stage: Whose ``[stage.NAME]`` is among them; no field of a file.
     """
 
     build_dir: str = "terraform-out"
@@ -175,3 +178,12 @@ class Config:
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     terraform: TerraformConfig = field(default_factory=TerraformConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    stage: str | None = field(default=None, metadata=NO_FIELD)
+
+    def name_of(self, pipeline: str) -> str:
+        """What a pipeline is called in AWS and below ``stacks``: with the stage, if there is one.
+
+        Args:
+            pipeline: Its name as it was written.
+        """
+        return f"{pipeline}-{self.stage}" if self.stage else pipeline

@@ -220,11 +220,14 @@ class Pipeline:
         machine = compile_machine(self.definition, main_module())
         return filled(machine.definition, {"partition": "aws", "prefix": ""})
 
-    def check(self, template_file: str | Path | None = None) -> Findings:
+    def check(
+        self, template_file: str | Path | None = None, *, config: Config | None = None
+    ) -> Findings:
         """All that is wrong or doubtful about the pipeline, before anything is written.
 
         Args:
             template_file: A Lambda template instead of the default one.
+            config: Settings under which it is to be written; the defaults unless given.
 
         Returns:
             Findings, errors as well as warnings; empty if all is well. The list shows itself
@@ -234,6 +237,7 @@ class Pipeline:
         from lokki_tf.checks import check_machine
         from lokki_tf.drawing import Findings
         from lokki_tf.packaging import main_module, package_steps
+        from lokki_tf.terraform.settings import with_settings
 
         try:
             definition = self._written()
@@ -244,7 +248,9 @@ class Pipeline:
             for package in package_steps(definition, template_file).values():
                 findings += package.findings
         with _noted(findings):
-            machine = compile_machine(definition, main_module())
+            settled = definition if config is None else with_settings(definition, config)
+            findings += [one for one in check_definition(settled) if one not in findings]
+            machine = compile_machine(settled, main_module())
             findings += check_machine(machine.definition)
             _ = machine.text
         return findings
@@ -258,6 +264,7 @@ class Pipeline:
         upgrade: bool = False,
         on_packages: Callable[[PackageSet], None] | None = None,
         config: Config | None = None,
+        stage: str | None = None,
     ) -> Synthesized:
         """Writes Terraform into ``<outdir>/stacks/<name>``.
 
@@ -269,6 +276,7 @@ class Pipeline:
                 locks of an earlier synth.
             on_packages: Told of each set of packages that has to be fetched.
             config: Settings; those of ``lokki.toml`` and the environment unless given.
+            stage: Which stage of those settings; that of ``LOKKI_STAGE`` unless given.
 
         Raises:
             ConfigError: If a setting is wrong.
@@ -279,7 +287,7 @@ class Pipeline:
         from lokki_tf.config import load_config
         from lokki_tf.terraform.synth import synth
 
-        settings = config or load_config()
+        settings = config or load_config(stage=stage)
         return synth(
             self,
             Path(outdir or settings.build_dir),

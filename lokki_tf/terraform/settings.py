@@ -26,7 +26,7 @@ _STEP_OPTIONS = {
 
 
 def with_settings(definition: Definition, config: Config) -> Definition:
-    """The pipeline with what the settings say of its steps and tags.
+    """The pipeline with what the settings say of its name, steps and tags.
 
     Args:
         definition: As it was written.
@@ -38,11 +38,19 @@ def with_settings(definition: Definition, config: Config) -> Definition:
     _refuse_unmade(config)
     steps = {step: _with_defaults(step, config) for step in definition.steps}
     tags = {**config.aws.tags, **definition.tags}
+    if config.stage:
+        tags["lokki:stage"] = config.stage
     routes = definition.routes
     if routes is not None:
         changed = tuple(replace(one, step=steps[one.step]) for one in routes.routes)
         routes = replace(routes, routes=changed)
-    return replace(definition, graph=_replaced(definition.graph, steps), routes=routes, tags=tags)
+    return replace(
+        definition,
+        name=config.name_of(definition.name),
+        graph=_replaced(definition.graph, steps),
+        routes=routes,
+        tags=tags,
+    )
 
 
 def _refuse_unmade(config: Config) -> None:

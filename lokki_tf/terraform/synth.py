@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.config import Config
 from lokki_tf.errors import OutputError
 from lokki_tf.packaging import LayerBuilder
 
@@ -45,6 +46,7 @@ def synth(
     region: str | None = None,
     upgrade: bool = False,
     on_packages: Callable[[PackageSet], None] | None = None,
+    config: Config | None = None,
     **options: Any,
 ) -> Synthesized:
     """Writes ``<outdir>/stacks/<name>``: Terraform JSON and all that it refers to.
@@ -58,6 +60,7 @@ def synth(
         region: AWS region; the environment's unless given.
         upgrade: Look for newer versions of declared packages.
         on_packages: Told of each set of packages that has to be fetched.
+        config: Settings; the defaults unless given. Their stage, if any, is part of the name.
         options: Further arguments of :class:`PipelineStack`.
 
     Raises:
@@ -72,14 +75,23 @@ def synth(
 
     outdir = outdir.absolute()
     _require_writable(outdir)
-    name = pipeline.definition.name
+    config = config or Config()
+    name = config.name_of(pipeline.definition.name)
     folder = Path("stacks", name)
     # Made elsewhere, so that a run of synth that fails leaves the folder as it was.
     scratch = Path(tempfile.mkdtemp(prefix="lokki_tf-"))
     try:
         app = App(outdir=str(scratch))
         builder = LayerBuilder(locks=outdir / folder, upgrade=upgrade, on_packages=on_packages)
-        stack = PipelineStack(app, name, pipeline, region=region, layer_builder=builder, **options)
+        stack = PipelineStack(
+            app,
+            name,
+            pipeline,
+            region=region,
+            layer_builder=builder,
+            config=config,
+            **options,
+        )
         app.synth()
         made = {
             str(path.relative_to(scratch)): path

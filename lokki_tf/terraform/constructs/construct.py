@@ -16,6 +16,7 @@ from cdktf_cdktf_provider_aws.s3_object import S3Object
 from constructs import Construct
 
 from lokki_tf.asl.text import escaped
+from lokki_tf.checks import check_definition
 from lokki_tf.config import Config
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import raise_errors, shortened
@@ -99,7 +100,9 @@ class PipelineConstruct(Construct):
             faults = [one for one in pipeline.check(template_file) if one.severity == "error"]
             raise_errors(faults if len(faults) > 1 else [])
             raise
-        raise_errors([*pipeline.early_findings(), *plan.findings])
+        settled = check_definition(plan.definition)  # what the settings made of it
+        early = pipeline.early_findings()
+        raise_errors([*early, *(one for one in settled if one not in early), *plan.findings])
         machine_text = plan.machine.text
         folder = "" if id == "Default" else id.replace("/", "--")
         place = _stack_folder(scope) / folder
@@ -108,6 +111,7 @@ class PipelineConstruct(Construct):
         self.plan = plan
         # What the pipeline itself has; a step of such a name gets another id.
         self._ids = {"Default", "bucket", *BUCKET_PARTS}
+        self._written_name = pipeline.definition.name  # without a stage, which is a tag itself
         self._tags = {key: escaped(text) for key, text in plan.definition.tags.items()}
         self._files = f"${{path.module}}/{folder}/" if folder else "${path.module}/"
         self._read_account()
@@ -132,9 +136,9 @@ class PipelineConstruct(Construct):
         write_stack_files(place, plan, machine_text, layers)
 
     def tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Tags of a resource: the pipeline's name, its tags, and the resource's own."""
+        """Tags of a resource: the pipeline's name and stage, its tags, and the resource's own."""
         extra = {key: escaped(text) for key, text in (own or {}).items()}
-        return {"lokki:pipeline": self.plan.definition.name, **self._tags, **extra}
+        return {"lokki:pipeline": self._written_name, **self._tags, **extra}
 
     def resource_id(self, name: str) -> str:
         """An id that no other resource of the pipeline has."""
