@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal as OneOf
 
+from . import rules
+
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 NO_FIELD: Mapping[str, bool] = MappingProxyType({"no_field": True})
 """Marks what no file sets."""
+_POLICY = rules.arn("iam", r"policy/[\w+=,.@/-]+", "policy/boundary")
+# No alias: a policy of IAM's names keys by their own ARNs alone.
+_KEY = rules.arn("kms", r"key/[\w-]+", "key/1234abcd-12ab-34cd-56ef-1234567890ab")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,11 @@ class AwsConfig:
 
     artifact_bucket: str | None = None
     image_repository: str | None = None
-    endpoint: str | None = None
-    region: str | None = None
+    endpoint: str | None = field(default=None, metadata=rules.url())
+    region: str | None = field(default=None, metadata=rules.region())
     profile: str | None = None
-    permissions_boundary: str | None = None
-    kms_key: str | None = None
+    permissions_boundary: str | None = field(default=None, metadata=_POLICY)
+    kms_key: str | None = field(default=None, metadata=_KEY)
     tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     vpc: VpcConfig = field(default_factory=VpcConfig)
 
@@ -74,8 +79,8 @@ class LambdaConfig:
     """
 
     package_type: OneOf["zip", "image"] = "zip"
-    timeout: int = 900
-    memory: int = 512
+    timeout: int = field(default=900, metadata=rules.whole(1, 900))
+    memory: int = field(default=512, metadata=rules.whole(128, 10_240))
     image_tag: str = "latest"
     env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     runtime: str = "python3.13"
@@ -136,7 +141,7 @@ class TerraformConfig:
     backend: OneOf["local", "s3"] = "local"
     bucket: str | None = None
     key: str | None = None
-    region: str | None = None
+    region: str | None = field(default=None, metadata=rules.region())
     dynamodb_table: str | None = None
     use_lockfile: bool = False
 
@@ -151,8 +156,8 @@ class ScheduleConfig:
         state: ``ENABLED`` or ``DISABLED``.
     """
 
-    timezone: str = "UTC"
-    flexible_window_minutes: int = 0
+    timezone: str = field(default="UTC", metadata=rules.zone())
+    flexible_window_minutes: int = field(default=0, metadata=rules.whole(0, 1440))
     state: OneOf["ENABLED", "DISABLED"] = "ENABLED"
 
 

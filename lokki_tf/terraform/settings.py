@@ -59,11 +59,6 @@ def _refuse_unmade(config: Config) -> None:
             'package_type = "image" in [lambda]: container images cannot be made yet',
             remedy='write package_type = "zip"',
         )
-    if config.aws.kms_key:
-        raise ConfigError(
-            "kms_key in [aws]: a key of yours cannot be used yet",
-            remedy="leave it out; the bucket is encrypted with AWS's key for S3",
-        )
 
 
 def _with_defaults(step: Step, config: Config) -> Step:

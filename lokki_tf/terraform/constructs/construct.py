@@ -22,7 +22,9 @@ from lokki_tf.errors import LokkiError
 from lokki_tf.model import raise_errors, shortened
 from lokki_tf.model.names import digest, unique
 from lokki_tf.packaging import LayerBuilder
+from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.files import write_stack_files
+from lokki_tf.terraform.permissions import Permissions
 from lokki_tf.terraform.plan import make_plan
 from lokki_tf.terraform.settings import with_settings
 
@@ -121,7 +123,10 @@ class PipelineConstruct(Construct):
         self.bucket = (
             given_bucket(self, shared)
             if shared
-            else artifact_bucket(self, self._bucket_name(), self.tags())
+            else artifact_bucket(self, self._bucket_name(), self.tags(), self.config.aws.kms_key)
+        )
+        self.permissions = Permissions(
+            plan, self.account, self.bucket.arn, self.prefix, self.config.aws.kms_key
         )
         self.store = f"s3://{self.bucket.bucket}/{self.prefix}".rstrip("/")
         self.literals = self._upload_literals()
@@ -170,10 +175,6 @@ class PipelineConstruct(Construct):
         """A key of the bucket that belongs to this pipeline."""
         return f"{self.prefix}{path}"
 
-    def objects(self, path: str) -> str:
-        """The ARN of objects of the bucket that belong to this pipeline."""
-        return f"{self.bucket.arn}/{self.prefix}{path}"
-
     def role(self, name: str, trusted: str, tags: dict[str, str], *, of: str = ".") -> IamRole:
         """A role that one AWS service may take.
 
@@ -189,7 +190,7 @@ class PipelineConstruct(Construct):
         return IamRole(
             self,
             self.resource_id(name),
-            name=f"{stem}-{self.region}",
+            name=f"{stem}-{self.account.region}",
             assume_role_policy=trusted,
             permissions_boundary=self.config.aws.permissions_boundary,
             tags=tags,
@@ -202,14 +203,19 @@ class PipelineConstruct(Construct):
             self.resource_id(name),
             name=log_group,
             retention_in_days=LOG_RETENTION_DAYS,
+            kms_key_id=self.config.aws.kms_key,
             tags=tags,
         )
 
     def _read_account(self) -> None:
         # Data sources, so that one output serves every account and region.
-        self.account = DataAwsCallerIdentity(self, self.resource_id("account")).account_id
-        self.region = DataAwsRegion(self, self.resource_id("region")).name
-        self.partition = DataAwsPartition(self, self.resource_id("partition")).partition
+        partition = DataAwsPartition(self, self.resource_id("partition"))
+        self.account = Account(
+            DataAwsCallerIdentity(self, self.resource_id("account")).account_id,
+            DataAwsRegion(self, self.resource_id("region")).name,
+            partition.partition,
+            partition.dns_suffix,
+        )
 
     def _bucket_name(self) -> str:
         """Unique in all of AWS: 63 characters, lower case, with account and region."""
@@ -217,7 +223,9 @@ class PipelineConstruct(Construct):
         plain = re.sub(r"[^a-z0-9-]", "-", name.lower()).strip("-") or "pipeline"
         if plain != name:  # two names that differ in case alone must not share a bucket
             plain = f"{plain[:25]}-{digest(name)}"
-        return f"{shortened(plain, BUCKET_PREFIX_LENGTH)}-{self.account}-{self.region}"
+        return (
+            f"{shortened(plain, BUCKET_PREFIX_LENGTH)}-{self.account.number}-{self.account.region}"
+        )
 
     def _upload_literals(self) -> list[S3Object]:
         return [

@@ -24,8 +24,8 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
     """A function with its code, log group, role and policies.
 
     Args:
-    pipeline: Where they stand.
-    function: What it is.
+        pipeline: Where they stand.
+        function: What it is.
     """
     step, options = function.step, function.step.options
     tags = pipeline.tags({"lokki:step": step.name, **options.tags})
@@ -40,16 +40,7 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
     )
     logs = pipeline.log_group(f"{step.name}_logs", f"/aws/lambda/{function.name}", tags)
     role = pipeline.role(f"{step.name}_role", iam.trust("lambda.amazonaws.com"), tags, of="-")
-    statements = [
-        iam.write_logs(logs.arn),
-        iam.write_objects([pipeline.objects("runs/*")]),
-        iam.TRACING,
-    ]
-    if function.reads:
-        arns = [pipeline.objects("runs/*"), pipeline.objects("literals/*")]
-        statements.append(iam.read_objects(arns))
-    if pipeline.network:
-        statements.append(iam.NETWORK)
+    statements = pipeline.permissions.of_step(function, logs.arn, in_vpc=bool(pipeline.network))
     policies = [iam.document(statements), *(escaped(text) for text in options.policies)]
     attached = [
         IamRolePolicy(
@@ -80,6 +71,8 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
         ephemeral_storage={"size": options.ephemeral_storage},
         layers=_layers_of(pipeline, function) or None,
         environment={"variables": environment} if environment else None,
+        # Without variables Lambda forgets the key, and Terraform would set it again for ever.
+        kms_key_arn=pipeline.permissions.key if environment else None,
         tracing_config={"mode": "Active"},
         vpc_config=pipeline.network.config if pipeline.network else None,
         tags=tags,

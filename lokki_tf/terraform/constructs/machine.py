@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
@@ -25,7 +25,7 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
     name = pipeline.plan.definition.name
     tags = pipeline.tags()
     logs = pipeline.log_group("state_machine_logs", f"/aws/vendedlogs/states/{name}", tags)
-    source = {"StringEquals": {"aws:SourceAccount": pipeline.account}}
+    source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
     role = pipeline.role("state_machine_role", iam.trust("states.amazonaws.com", source), tags)
     arns = [function.arn for function in pipeline.functions.values()]
     policy = IamRolePolicy(
@@ -33,21 +33,13 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
         pipeline.resource_id("state_machine_policy"),
         name="lokki",
         role=role.id,
-        policy=iam.document(
-            [
-                iam.invoke(arns),
-                *_map_statements(pipeline),
-                iam.LOG_DELIVERY,
-                iam.TRACING,
-                iam.SAMPLING,
-            ]
-        ),
+        policy=iam.document(pipeline.permissions.of_machine(arns)),
     )
     values = {
         "store": pipeline.store,
         "bucket": pipeline.bucket.bucket,
         "prefix": pipeline.prefix,
-        "partition": pipeline.partition,
+        "partition": pipeline.account.partition,
     }
     for function in pipeline.plan.functions:
         values[function.placeholder] = pipeline.functions[function.step.name].arn
@@ -64,28 +56,16 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
             "log_destination": f"{logs.arn}:*",
         },
         tracing_configuration={"enabled": True},
+        encryption_configuration=_encryption(pipeline.permissions.key),
         tags=tags,
         # A machine whose role cannot deliver logs yet is refused.
         depends_on=[policy, *pipeline.literals],
     )
 
 
-def _map_statements(pipeline: PipelineConstruct) -> list[iam.Statement]:
-    """What Distributed Maps need; ARNs from names, since references would be a circle."""
-    machine = pipeline.plan.machine
-    if not machine.labels:
-        return []
-    name = pipeline.plan.definition.name
-    states = f"arn:{pipeline.partition}:states:{pipeline.region}:{pipeline.account}"
-    return [
-        *iam.run_maps(
-            f"{states}:stateMachine:{name}",
-            f"{states}:execution:{name}",
-            machine.labels,
-            machine.outer_labels,
-        ),
-        iam.exchange_objects([pipeline.objects("runs/*")]),
-    ]
+def _encryption(key: str | None) -> dict[str, Any] | None:
+    """The key for the definition and the executions; AWS's own unless there is one."""
+    return {"type": "CUSTOMER_MANAGED_KMS_KEY", "kms_key_id": key} if key else None
 
 
 def _templatefile(path: str, values: Mapping[str, str]) -> str:

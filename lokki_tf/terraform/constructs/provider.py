@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from cdktf import LocalBackend, S3Backend
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderEndpoints
 
+from lokki_tf.config import REGION, is_loopback
 from lokki_tf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
     from lokki_tf.config import AwsConfig, TerraformConfig
 
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
-_SERVICES = ("ec2", "iam", "lambda_", "logs", "s3", "scheduler", "sfn", "sts")
+# Those of the resources here, and those that a pipeline may be wired to.
+_SERVICES = (
+    "batch", "ec2", "ecr", "events", "iam", "kms", "lambda_", "logs", "s3", "scheduler", "sfn",
+    "sns", "sqs", "sts",
+)  # fmt: skip
+_LOCAL_REGION = "us-east-1"
 
 
 def add_backend(stack: TerraformStack, settings: TerraformConfig) -> None:
@@ -62,17 +66,27 @@ def add_provider(stack: TerraformStack, settings: AwsConfig, region: str | None)
         ConfigError: If the region is none.
     """
     region = region or settings.region
-    if region is not None and not _REGION.fullmatch(region):
+    if region is not None and not REGION.fullmatch(region):
         raise ConfigError(
             f"{region!r} is no AWS region", remedy='write it as AWS does, "eu-west-1" for example'
         )
-    more: dict[str, Any] = {}
-    if settings.endpoint:
-        more = {
-            "endpoints": [AwsProviderEndpoints(**dict.fromkeys(_SERVICES, settings.endpoint))],
-            "s3_use_path_style": True,
-            "skip_credentials_validation": True,
-            "skip_requesting_account_id": False,
-            "skip_metadata_api_check": "true",
-        }
-    AwsProvider(stack, "aws", region=region, profile=settings.profile, **more)
+    AwsProvider(stack, "aws", **_addressed(settings, region))
+
+
+def _addressed(settings: AwsConfig, region: str | None) -> dict[str, Any]:
+    """Which AWS is meant, as the provider is told."""
+    if not settings.endpoint:
+        return {"region": region, "profile": settings.profile}
+    elsewhere: dict[str, Any] = {
+        "region": region,
+        "profile": settings.profile,
+        "endpoints": [AwsProviderEndpoints(**dict.fromkeys(_SERVICES, settings.endpoint))],
+        "s3_use_path_style": True,
+        "skip_credentials_validation": True,
+        "skip_metadata_api_check": "true",
+    }
+    if is_loopback(settings.endpoint):
+        # Whoever listens there knows no account of the user's, so no key of his goes there.
+        keys = {"access_key": "local", "secret_key": "local"}
+        return {**elsewhere, **keys, "profile": None, "region": region or _LOCAL_REGION}
+    return elsewhere
