@@ -205,3 +205,49 @@ def test_a_pipeline_under_a_key_of_the_users_deploys_and_runs(
     assert local_aws.values(execution) == {"total": 300_003}
     empty(local_aws, outputs["bucket"])
     local_aws.destroy(made.folder)
+
+
+@pytest.mark.parametrize("lock", ["use_lockfile = true", 'dynamodb_table = "locks"'])
+def test_the_state_stands_in_a_bucket_under_the_pipelines_name(
+    local_aws: LocalAws, tmp_path: Path, lock: str
+) -> None:
+    """Plain terraform apply puts state and lock there, and nothing beside the configuration."""
+    name = f"stated-{lock[:3]}"
+    s3, locks = local_aws.client("s3"), local_aws.client("dynamodb")
+    s3.create_bucket(Bucket=name)
+    if "locks" in lock:
+        locks.create_table(
+            TableName="locks",
+            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    made = synthesized(
+        tmp_path,
+        f'[aws]\nendpoint = "{local_aws.endpoint_url}"\n'
+        f'[terraform]\nbackend = "s3"\nbucket = "{name}"\n{lock}\n',
+        name,
+    )
+    assert str(tmp_path) not in (made.folder / "cdk.tf.json").read_text()
+    without_lifecycle(made.folder)
+    terraform(made.folder, "init", "-input=false")
+    terraform(made.folder, "apply", "-auto-approve", "-input=false", "-parallelism=30")
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=name)["Contents"]]
+    assert keys == [f"{name}/terraform.tfstate"]
+    assert not (made.folder / "terraform.tfstate").exists()
+    if "locks" in lock:
+        assert locks.scan(TableName="locks")["Count"] == 1
+    terraform(made.folder, "destroy", "-auto-approve", "-input=false", "-parallelism=30")
+
+
+def test_the_state_is_reached_as_the_account_is(tmp_path: Path) -> None:
+    """Region and profile of [aws] hold for the state too, unless [terraform] says a region."""
+    aws = '[aws]\nregion = "eu-west-1"\nprofile = "work"\n'
+    state = '[terraform]\nbackend = "s3"\nbucket = "states"\n'
+    found = [
+        written(synthesized(tmp_path, aws + state + more))["terraform"]["backend"]["s3"]
+        for more in ("", 'region = "eu-north-1"\nkey = "here"\n')
+    ]
+    assert [one["region"] for one in found] == ["eu-west-1", "eu-north-1"]
+    assert [one["key"] for one in found] == ["account/terraform.tfstate", "here"]
+    assert found[0]["profile"] == "work"

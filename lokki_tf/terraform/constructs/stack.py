@@ -61,7 +61,7 @@ class PipelineStack(TerraformStack):
     ) -> None:
         super().__init__(scope, id)
         config = config or Config()
-        add_backend(self, config.terraform)
+        add_backend(self, config)
         add_provider(self, config.aws, region)
         vpc = config.aws.vpc
         self.pipeline = PipelineConstruct(
