@@ -3,6 +3,7 @@
 The stages: :mod:`.structure` nests the graph into series and parallels, :mod:`.scopes`
 places variables and exports, :mod:`.payloads` says what each task is sent,
 :mod:`.capacities` and :mod:`.sizes` share out the bytes, and this module writes the states.
+:mod:`.notices` adds what tells of a failure.
 A result is assigned to a variable where its state ends; a scope's last state builds the
 scope's output, so no state is there only to pass something on.
 """
@@ -20,11 +21,12 @@ from . import quotas
 from .capacities import capacities, item_of, title
 from .literals import STORE_VARIABLE
 from .maps import BUCKET_VARIABLE, PREFIX_VARIABLE, map_state
+from .notices import with_notice
 from .payloads import Payloads, has_stored_literal, references_in, with_paths
 from .references import path, shared
 from .retries import retriers
 from .routes import route_states
-from .scopes import Fork, Loop, Scope, scopes
+from .scopes import Fork, Loop, Scope, handed_out, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
 from .text import Template, render
 
@@ -49,6 +51,7 @@ class Machine:
         readers: Steps that may have to read objects of the bucket.
         labels: Labels of the Distributed Maps.
         outer_labels: Those of them in whose body another one stands.
+        states: From each node to the outermost state that it is in.
     """
 
     definition: dict[str, Any]
@@ -58,6 +61,7 @@ class Machine:
     readers: frozenset[Step]
     labels: tuple[str, ...] = ()
     outer_labels: tuple[str, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -104,6 +108,7 @@ class _Compiler:
     functions: dict[Step, str] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
     layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    titles: list[str] = field(default_factory=list)
     payloads: Payloads = field(init=False)
 
     def machine(self) -> Machine:
@@ -113,7 +118,8 @@ class _Compiler:
         comment = {"Comment": self.source.description} if self.source.description else {}
         if self.source.routes is not None:
             states = route_states(self.source.routes, self.functions, self.main)
-            steps = frozenset(self.source.steps)  # any may be handed a state of any size
+            states = with_notice(states, self.source, self.functions, self.main)
+            steps = frozenset(self.source.routes.steps)  # any may be handed a state of any size
             return Machine({**comment, **states}, self.functions, {}, {}, steps)
         graph = self.source.graph
         root = scopes(graph)
@@ -125,15 +131,29 @@ class _Compiler:
         names = [*self.nodes, *(one.name for one in maps), *items]
         self.limits = inline_limits(capacities(root, self.payloads), names)
         self.layouts = self._layouts(maps)
+        states = with_notice(self._states(root), self.source, self.functions, self.main)
         return Machine(
-            {**comment, **self._states(root)},
+            {**comment, **states},
             self.functions,
             self.payloads.literals.objects,
             self.limits,
             self._readers(),
             tuple(self.labels),
             tuple(self.outer_labels),
+            self._outermost(root),
         )
+
+    def _outermost(self, root: Scope) -> dict[str, str]:
+        """From each node, those inside maps included, to the machine's own state for it."""
+        found: dict[str, str] = {}
+        for state, part in zip(self.titles, root.parts, strict=True):
+            for name in handed_out(part)[0]:
+                waiting = [self.source.graph.by_name[name]]
+                while waiting:
+                    node = waiting.pop()
+                    found[node.name] = state
+                    waiting += node.body.nodes if isinstance(node, Map) else ()
+        return found
 
     def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
         """How the results of nodes are laid out for the maps that run over them."""
@@ -172,6 +192,8 @@ class _Compiler:
 
     def _states(self, scope: Scope) -> dict[str, Any]:
         titles = [self._state_name(part) for part in scope.parts]
+        if scope.outer is None:
+            self.titles = titles
         states: dict[str, Any] = {}
         for index, (name, part) in enumerate(zip(titles, scope.parts, strict=True)):
             last = index == len(titles) - 1

@@ -337,7 +337,7 @@ def _rendered(finding: Finding) -> str:
 
 
 def _say(error: LokkiError) -> None:
-    click.echo(f"error: {error}", err=True)
+    click.echo("\n".join((f"error: {error}", *getattr(error, "__notes__", ()))), err=True)
 
 
 def _count(number: int, what: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import build_graph, checked
+from lokki_tf.authoring import build_graph, checked, notice_of
 from lokki_tf.authoring.options import texts_by_name
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from os import PathLike
 
+    from lokki_tf.authoring import OnFailure
     from lokki_tf.config import Config
     from lokki_tf.drawing import Findings
     from lokki_tf.errors import Place
@@ -39,6 +40,8 @@ class Pipeline:
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
         description: What the pipeline is for.
         tags: Tags on every resource.
+        on_failure: Told when it fails: a step, which is called with a dict, or the ARN of an
+            SNS topic.
 
     Raises:
         DefinitionError: If something about the pipeline is wrong; see
@@ -59,10 +62,18 @@ class Pipeline:
         *,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        on_failure: OnFailure = None,
     ) -> None:
         graph = build_graph(steps if steps is not None else ())
         place = calling_place()
-        self._made = Definition(name, graph, schedule, *described(description, tags, place), place)
+        self._made = Definition(
+            name,
+            graph,
+            schedule,
+            *described(description, tags, place),
+            place,
+            on_failure=notice_of(on_failure, graph.steps, place),
+        )
         _ = self.definition  # what is wrong is told where it is written
 
     @property
@@ -171,7 +182,8 @@ class Pipeline:
         if definition.routes is not None:
             del options["executor"], options["max_workers"]
         try:
-            ran = (run_routes if definition.routes else run)(definition, given, **options)
+            with telling(definition, given):
+                ran = (run_routes if definition.routes else run)(definition, given, **options)
         except BaseException as error:
             partial = getattr(error, "run", None)
             if partial is not None:
@@ -352,6 +364,28 @@ class Pipeline:
     def __repr__(self) -> str:
         nodes = len(self.graph.nodes)
         return f"<Pipeline {self.name!r}: {nodes} node{'s' * (nodes != 1)}>"
+
+
+@contextmanager
+def telling(definition: Definition, given: Mapping[str, Any]) -> Iterator[None]:
+    """Tells ``on_failure`` of the error that ends the run inside."""
+    try:
+        yield
+    except LokkiError as error:
+        from lokki_tf.local import tell_of
+
+        tell_of(error, definition, given, lambda: _states_of(definition))
+        raise
+
+
+def _states_of(definition: Definition) -> Mapping[str, str]:
+    """From each node to its state in AWS; nothing if there can be no state machine."""
+    from lokki_tf.asl import compile_machine
+
+    try:
+        return compile_machine(definition).states
+    except LokkiError:
+        return {}
 
 
 @contextmanager

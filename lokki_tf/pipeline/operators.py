@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import Task, build_graph
+from lokki_tf.authoring import Task, build_graph, notice_of
 from lokki_tf.authoring.operators import arrows, built_calls, drawn_calls, tasks_in
 from lokki_tf.authoring.places import calling_frame, calling_place
 from lokki_tf.errors import BindingError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from os import PathLike
 
+    from lokki_tf.authoring import OnFailure
     from lokki_tf.authoring.calls import Call
     from lokki_tf.local import Event
     from lokki_tf.local.state import StateManager
@@ -37,6 +38,7 @@ class _OfTasks(Pipeline):
         schedule: str | None,
         description: str | None,
         tags: Mapping[str, str] | None,
+        on_failure: OnFailure,
     ) -> None:
         self.max_workers = max_workers
         place = calling_place()
@@ -47,6 +49,7 @@ class _OfTasks(Pipeline):
             "description": description,
             "tags": tags,
             "place": place,
+            "on_failure": on_failure,
         }
         self._built: tuple[Any, Definition] | None = None
 
@@ -61,7 +64,9 @@ class _OfTasks(Pipeline):
         drawing = self._drawing()
         if self._built is None or self._built[0] != drawing:
             graph = build_graph(self._calls(drawing))
-            self._built = drawing, Definition(graph=graph, **self._options)
+            told = notice_of(self._options["on_failure"], graph.steps, self._options["place"])
+            options = {**self._options, "on_failure": told}
+            self._built = drawing, Definition(graph=graph, **options)
         return self._built[1]
 
     @property
@@ -117,6 +122,8 @@ class DAG(_OfTasks):
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
         description: What it is for.
         tags: Tags on every resource.
+        on_failure: Told when it fails: a task or step, which is called with a dict, or the ARN
+            of an SNS topic.
     """
 
     _KIND = "DAG"
@@ -130,8 +137,16 @@ class DAG(_OfTasks):
         schedule: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        on_failure: OnFailure = None,
     ) -> None:
-        super().__init__(name, max_workers, schedule=schedule, description=description, tags=tags)
+        super().__init__(
+            name,
+            max_workers,
+            schedule=schedule,
+            description=description,
+            tags=tags,
+            on_failure=on_failure,
+        )
         self._chosen = None if tasks is None else [_checked(one, "tasks=") for one in tasks]
         frame = calling_frame()
         local = frame.f_locals if frame.f_locals is not frame.f_globals else {}
@@ -139,7 +154,9 @@ class DAG(_OfTasks):
 
     def _drawing(self) -> dict[AnyTask, list[AnyTask]]:
         chosen = self._chosen
-        found = arrows(tasks_in(self._names) if chosen is None else chosen, onward=chosen is None)
+        told = self._options["on_failure"]  # stands around, and is no task of the DAG for that
+        around = [one for one in tasks_in(self._names) if one is not told]
+        found = arrows(around if chosen is None else chosen, onward=chosen is None)
         if not found:
             raise BindingError(
                 f"DAG {self.name!r} has no tasks",
@@ -161,6 +178,8 @@ class Flow(_OfTasks):
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
         description: What it is for.
         tags: Tags on every resource.
+        on_failure: Told when it fails: a task or step, which is called with a dict, or the ARN
+            of an SNS topic.
     """
 
     _KIND = "Flow"
@@ -173,8 +192,16 @@ class Flow(_OfTasks):
         schedule: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        on_failure: OnFailure = None,
     ) -> None:
-        super().__init__(name, max_workers, schedule=schedule, description=description, tags=tags)
+        super().__init__(
+            name,
+            max_workers,
+            schedule=schedule,
+            description=description,
+            tags=tags,
+            on_failure=on_failure,
+        )
         self._stages: list[tuple[AnyTask, ...]] = []
 
     def add(self, task: AnyTask) -> Flow:

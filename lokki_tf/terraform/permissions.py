@@ -67,7 +67,7 @@ class Permissions:
         return statements
 
     def of_machine(self, functions: Sequence[str]) -> list[Statement]:
-        """The state machine calls its functions, runs its maps and hands over its log.
+        """The state machine calls functions, runs maps, hands over its log, tells a topic.
 
         Args:
             functions: ARNs of the functions.
@@ -79,6 +79,11 @@ class Permissions:
             iam.TRACING,
             iam.SAMPLING,
         ]
+        topic = self.plan.definition.on_failure
+        if isinstance(topic, str):
+            statements.append(iam.publish(topic))
+            if self.key:
+                statements.append(kms.for_topic(self.key, self.account, topic))
         if self.key:
             labels = self.plan.machine.labels
             machines = [self.machine, *(f"{self.machine}/{label}" for label in labels)]

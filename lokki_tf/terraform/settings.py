@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ConfigError
-from lokki_tf.model import Graph, Map
+from lokki_tf.model import Graph, Map, Step
 
 if TYPE_CHECKING:
     from lokki_tf.config import Config
-    from lokki_tf.model import Definition, Node, Step
+    from lokki_tf.model import Definition, Node
 
 # Of ``[lambda]``, to the options of a step.
 _STEP_OPTIONS = {
@@ -44,12 +44,14 @@ def with_settings(definition: Definition, config: Config) -> Definition:
     if routes is not None:
         changed = tuple(replace(one, step=steps[one.step]) for one in routes.routes)
         routes = replace(routes, routes=changed)
+    told = definition.on_failure
     return replace(
         definition,
         name=config.name_of(definition.name),
         graph=_replaced(definition.graph, steps),
         routes=routes,
         tags=tags,
+        on_failure=steps[told] if isinstance(told, Step) else told,
     )
 
 

@@ -1,0 +1,130 @@
+"""What a machine does when it fails: it tells somebody, and then fails as it would have.
+
+Every outermost state catches every error, with the state's name, and leads to one state that
+tells of it. That one hands error and cause on, whether it succeeds or not, to a Fail state.
+``States.Runtime`` and ``States.DataLimitExceeded`` cannot be caught, nor can a stop.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model import Step
+from lokki_tf.model.names import shortened, unique
+
+from . import quotas
+from .literals import STORE_VARIABLE
+from .retries import full_name, retriers, retries_everything
+from .text import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lokki_tf.model import Definition
+
+FAILED_VARIABLE = "lokki_failed"
+"""The variable that holds the name of what failed."""
+INLINE_BYTES = 1_024  # of what the step returns, which nobody takes
+_SUBJECT_LENGTH = 100  # of an SNS message
+_FAILING = ("Task", "Parallel", "Map")
+_PUBLISH_AGAIN = {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 1, "MaxAttempts": 3}
+
+
+def with_notice(
+    machine: Mapping[str, Any], source: Definition, functions: Mapping[Step, str], main: str
+) -> dict[str, Any]:
+    """A machine that tells of its failure, if somebody wants to know.
+
+    Args:
+        machine: ``StartAt`` and ``States``.
+        source: The pipeline.
+        functions: From each step to the name of its placeholder, without ``${}``.
+        main: The name under which the zips hold what is the module ``__main__`` here.
+    """
+    notice = source.on_failure
+    if notice is None:
+        return dict(machine)
+    taken = set(_names(machine))
+    wanted = notice.name if isinstance(notice, Step) else "Tell of the failure"
+    name = unique(wanted, taken, quotas.STATE_NAME_LENGTH)
+    end = unique("Failed", {*taken, name}, quotas.STATE_NAME_LENGTH)
+    if isinstance(notice, Step):
+        state = _call(name, notice, functions[notice], _told(source), main)
+    else:
+        state = _publish(notice, source)
+    told = {
+        **state,
+        # What the notice itself says or raises changes nothing: error and cause go on.
+        "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": end}],
+        "ResultPath": None,
+        "Next": end,
+    }
+    caught = {title: _caught(title, one, name) for title, one in machine["States"].items()}
+    fail = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
+    return {**machine, "States": {**caught, name: told, end: fail}}
+
+
+def _names(machine: Mapping[str, Any]) -> Iterator[str]:
+    for name, state in machine["States"].items():
+        yield name
+        for branch in state.get("Branches", ()):
+            yield from _names(branch)
+        if "ItemProcessor" in state:
+            yield from _names(state["ItemProcessor"])
+
+
+def _caught(title: str, state: dict[str, Any], following: str) -> dict[str, Any]:
+    if state["Type"] not in _FAILING:
+        return state
+    payload = state.get("Parameters", {}).get("Payload", {})
+    failed = {FAILED_VARIABLE: payload.get("node", title)}
+    return {
+        **state,
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Assign": failed, "Next": following}],
+    }
+
+
+def _told(source: Definition) -> dict[str, Any]:
+    return {
+        "pipeline": source.name,
+        "execution.$": "$$.Execution.Id",
+        "step.$": f"${FAILED_VARIABLE}",
+        "error.$": "$.Error",
+        "cause.$": "$.Cause",
+        "input.$": "$$.Execution.Input",
+    }
+
+
+def _call(
+    name: str, step: Step, placeholder: str, told: dict[str, Any], main: str
+) -> dict[str, Any]:
+    retry = step.options.retry
+    payload: dict[str, Any] = {
+        "run.$": "$$.Execution.Name",
+        "node": name,
+        "store": Template(f"${{{STORE_VARIABLE}}}"),
+        "inline": INLINE_BYTES,
+        "args": {"0": {"value": told}},
+    }
+    if retry.retries and not retries_everything(retry):
+        payload["retry"] = [full_name(error, main) for error in retry.exceptions]
+    return {
+        "Type": "Task",
+        "Comment": "Tells of the failure",
+        "Resource": Template("arn:${partition}:states:::lambda:invoke"),
+        "Parameters": {"FunctionName": Template(f"${{{placeholder}}}"), "Payload": payload},
+        "Retry": retriers(retry),
+    }
+
+
+def _publish(topic: str, source: Definition) -> dict[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": Template("arn:${partition}:states:::sns:publish"),
+        "Parameters": {
+            "TopicArn": topic,
+            "Subject": shortened(f"{source.name} failed", _SUBJECT_LENGTH),
+            "Message": _told(source),
+        },
+        "Retry": [_PUBLISH_AGAIN],
+    }
