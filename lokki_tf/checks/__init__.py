@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from . import lambda_limits, names, policies, requirements, retry, runtimes, schedule, tags, ways
+from . import (
+    lambda_limits,
+    names,
+    policies,
+    requirements,
+    retry,
+    roles,
+    runtimes,
+    schedule,
+    tags,
+    ways,
+)
 from .machine import check_machine
 
 if TYPE_CHECKING:
@@ -22,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     runtimes.check,
     lambda_limits.check,
     policies.check,
+    roles.check,
     requirements.check,
     retry.check,
     schedule.check,

@@ -243,6 +243,8 @@ def _synth(pipeline: Pipeline) -> click.Command:
             on_packages=_fetching,
             stage=stage,
         )
+        for file in made.permissions:
+            click.echo(f"role {file.stem!r} of yours needs the policy {_quoted(file)}", err=True)
         layers = f"{_count(made.layers, 'layer')}, " if made.layers else ""
         click.echo(
             f"{made.folder.name}: {_count(made.functions, 'function')}, {layers}"

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 _KEY = "rule"
+ROLE = r"role/[\w+=,.@/-]+"
 REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+", re.ASCII)
 
 
@@ -55,6 +56,12 @@ def url() -> Mapping[str, Rule]:
     """The URL of a server."""
     pattern = re.compile(r"https?://[\w.\[\]:-]+/?", re.ASCII)
     return _rule("a URL such as 'http://localhost:4566'", pattern.fullmatch)
+
+
+def runtime() -> Mapping[str, Rule]:
+    """Lambda's name of a Python; which of them Lambda still has is told for each step."""
+    pattern = re.compile(r"python3\.\d{1,2}", re.ASCII)
+    return _rule("a runtime such as 'python3.13'", pattern.fullmatch)
 
 
 def region() -> Mapping[str, Rule]:

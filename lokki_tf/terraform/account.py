@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from lokki_tf.model import shortened
+from lokki_tf.model.names import digest
+
+BUCKET_PREFIX_LENGTH = 34  # of 63: account and region take 12 and up to 15, hyphens 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +35,14 @@ class Account:
             resource: As in ``function:daily-load``.
         """
         return f"arn:{self.partition}:{service}:{self.region}:{self.number}:{resource}"
+
+    def bucket_name(self, pipeline: str) -> str:
+        """A pipeline's bucket: unique in all of AWS, 63 characters, in lower case.
+
+        Args:
+            pipeline: Its name.
+        """
+        plain = re.sub(r"[^a-z0-9-]", "-", pipeline.lower()).strip("-") or "pipeline"
+        if plain != pipeline:  # two names that differ in case alone must not share a bucket
+            plain = f"{plain[:25]}-{digest(pipeline)}"
+        return f"{shortened(plain, BUCKET_PREFIX_LENGTH)}-{self.number}-{self.region}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MACHINE = "statemachine.json"
 LAYER = "layer.zip"
-FOLDERS = ("lambdas", "layers", "literals")
+FOLDERS = ("lambdas", "layers", "literals", "permissions")
 
 
 def stack_files(
@@ -45,7 +45,11 @@ def stack_files(
 
 
 def write_stack_files(
-    folder: Path, plan: Plan, machine_text: str, layers: Iterable[Layer] = ()
+    folder: Path,
+    plan: Plan,
+    machine_text: str,
+    layers: Iterable[Layer] = (),
+    more: Mapping[str, bytes] | None = None,
 ) -> None:
     """Writes a pipeline's files and takes away those of steps that are gone.
 
@@ -54,11 +58,13 @@ def write_stack_files(
         plan: The pipeline.
         machine_text: The state machine's template.
         layers: Of what its steps declare.
+        more: Further files, by path.
 
     Raises:
         OutputError: If the folder cannot be written.
     """
-    write_files(folder, stack_files(plan, machine_text, layers), owned=FOLDERS)
+    files = {**stack_files(plan, machine_text, layers), **(more or {})}
+    write_files(folder, files, owned=FOLDERS)
 
 
 def write_files(

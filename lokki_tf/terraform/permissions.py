@@ -16,6 +16,8 @@ from . import iam, kms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lokki_tf.config import Config
+
     from .account import Account
     from .iam import Statement
     from .plan import Function, Plan
@@ -33,6 +35,8 @@ class Permissions:
         bucket: ARN of its bucket.
         prefix: Of its keys there, ending with ``/``; empty in a bucket of its own.
         key: ARN of the KMS key that encrypts, if the user has one.
+        machine_logs: Whether the state machine logs.
+        machine_traces: Whether X-Ray traces it.
     """
 
     plan: Plan
@@ -40,6 +44,8 @@ class Permissions:
     bucket: str
     prefix: str = ""
     key: str | None = None
+    machine_logs: bool = True
+    machine_traces: bool = True
 
     def of_step(self, function: Function, log_group: str, *, in_vpc: bool) -> list[Statement]:
         """A function writes its log and its results, and reads what it is handed.
@@ -75,9 +81,8 @@ class Permissions:
         statements = [
             iam.invoke(functions),
             *self._of_maps(),
-            iam.LOG_DELIVERY,
-            iam.TRACING,
-            iam.SAMPLING,
+            *([iam.LOG_DELIVERY] * self.machine_logs),
+            *([iam.TRACING, iam.SAMPLING] * self.machine_traces),
         ]
         topic = self.plan.definition.on_failure
         if isinstance(topic, str):
@@ -88,7 +93,8 @@ class Permissions:
             labels = self.plan.machine.labels
             machines = [self.machine, *(f"{self.machine}/{label}" for label in labels)]
             statements.append(kms.for_executions(self.key, machines))
-            statements.append(kms.for_log_delivery(self.key, self.account))
+            if self.machine_logs:
+                statements.append(kms.for_log_delivery(self.key, self.account))
             if labels:
                 statements.append(self._object_key(self.key, reads=True))
         return statements
@@ -132,3 +138,28 @@ class Permissions:
     def _object_key(self, key: str, *, reads: bool) -> Statement:
         arns = [self.bucket, self._objects("*")]
         return kms.for_objects(key, self.account, arns, reads=reads)
+
+
+def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) -> Permissions:
+    """The statements for a pipeline's roles.
+
+    Args:
+        plan: The pipeline.
+        config: Settings.
+        account: Where it stands.
+        bucket: ARN of its bucket.
+    """
+    return Permissions(
+        plan,
+        account,
+        bucket,
+        prefix_of(plan, config),
+        config.aws.kms_key,
+        machine_logs=config.machine.log_level != "OFF",
+        machine_traces=config.machine.tracing,
+    )
+
+
+def prefix_of(plan: Plan, config: Config) -> str:
+    """What a pipeline's keys begin with, in a bucket that others use too."""
+    return f"{plan.definition.name}/" if config.aws.artifact_bucket else ""

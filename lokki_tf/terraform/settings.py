@@ -22,6 +22,7 @@ _STEP_OPTIONS = {
     "memory": "memory_size",
     "runtime": "python_runtime",
     "architecture": "architecture",
+    "role": "role",
 }
 
 

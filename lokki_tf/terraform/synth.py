@@ -15,6 +15,7 @@ from lokki_tf.packaging import LayerBuilder
 
 from .files import FOLDERS, write_files
 from .lazy import prepare
+from .required import FOLDER as PERMISSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +33,13 @@ class Synthesized:
         folder: The stack's folder.
         functions: How many Lambda functions there are.
         layers: How many layers of declared packages they have.
+        permissions: Files with the policies that roles of the user's need.
     """
 
     folder: Path
     functions: int
     layers: int = 0
+    permissions: tuple[Path, ...] = ()
 
 
 def synth(
@@ -101,7 +104,12 @@ def synth(
         write_files(outdir, made, owned=tuple(str(folder / name) for name in FOLDERS))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return Synthesized(outdir / folder, len(stack.functions), len(stack.pipeline.plan.layers))
+    return Synthesized(
+        outdir / folder,
+        len(stack.functions),
+        len(stack.pipeline.plan.layers),
+        tuple(sorted((outdir / folder / PERMISSIONS).glob("*.json"))),
+    )
 
 
 def _require_writable(folder: Path) -> None:

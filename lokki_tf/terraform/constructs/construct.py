@@ -20,12 +20,13 @@ from lokki_tf.checks import check_definition
 from lokki_tf.config import Config
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import raise_errors, shortened
-from lokki_tf.model.names import digest, unique
+from lokki_tf.model.names import unique
 from lokki_tf.packaging import LayerBuilder
 from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.files import write_stack_files
-from lokki_tf.terraform.permissions import Permissions
+from lokki_tf.terraform.permissions import permissions_of, prefix_of
 from lokki_tf.terraform.plan import make_plan
+from lokki_tf.terraform.required import required_policies
 from lokki_tf.terraform.settings import with_settings
 
 from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket
@@ -39,12 +40,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
+    from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 
     from lokki_tf.model import Definition, Finding
 
 LOG_RETENTION_DAYS = 365
 ROLE_NAME_LENGTH = 64
-BUCKET_PREFIX_LENGTH = 34  # of 63: account and region take 12 and up to 15, hyphens 2
 
 
 class HasDefinition(Protocol):
@@ -62,7 +63,8 @@ class PipelineConstruct(Construct):
     """A pipeline inside a stack: functions, roles, bucket, state machine, schedule.
 
     The stack must have an AWS provider. What it makes can be wired further:
-    ``state_machine``, ``functions`` and ``roles`` (by step name), ``bucket``.
+    ``state_machine``, ``functions`` and ``roles`` (by step name; of those made here),
+    ``bucket``.
 
     Args:
         scope: The stack, or a construct in it.
@@ -119,26 +121,22 @@ class PipelineConstruct(Construct):
         self._read_account()
         self.network = Network.of(self, vpc_id, subnet_filter, outbound_cidr)
         shared = self.config.aws.artifact_bucket
-        self.prefix = f"{plan.definition.name}/" if shared else ""
-        self.bucket = (
-            given_bucket(self, shared)
-            if shared
-            else artifact_bucket(self, self._bucket_name(), self.tags(), self.config.aws.kms_key)
-        )
-        self.permissions = Permissions(
-            plan, self.account, self.bucket.arn, self.prefix, self.config.aws.kms_key
-        )
+        self.prefix = prefix_of(plan, self.config)
+        self.bucket = given_bucket(self, shared) if shared else self._own_bucket()
+        self.permissions = permissions_of(plan, self.config, self.account, self.bucket.arn)
         self.store = f"s3://{self.bucket.bucket}/{self.prefix}".rstrip("/")
         self.literals = self._upload_literals()
         self.layers = add_layers(self, layers)
         self.roles: dict[str, IamRole] = {}
+        self.role_arns: dict[str, str] = {}
         self.functions: dict[str, LambdaFunction] = {}
         for function in plan.functions:
             self.functions[function.step.name] = add_function(self, function)
         self.state_machine = add_machine(self)
         if plan.definition.schedule:
             add_schedule(self, plan.definition)
-        write_stack_files(place, plan, machine_text, layers)
+        wanted = required_policies(plan, self.config, in_vpc=bool(self.network))
+        write_stack_files(place, plan, machine_text, layers, wanted)
 
     def tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
         """Tags of a resource: the pipeline's name and stage, its tags, and the resource's own."""
@@ -217,15 +215,9 @@ class PipelineConstruct(Construct):
             partition.dns_suffix,
         )
 
-    def _bucket_name(self) -> str:
-        """Unique in all of AWS: 63 characters, lower case, with account and region."""
-        name = self.plan.definition.name
-        plain = re.sub(r"[^a-z0-9-]", "-", name.lower()).strip("-") or "pipeline"
-        if plain != name:  # two names that differ in case alone must not share a bucket
-            plain = f"{plain[:25]}-{digest(name)}"
-        return (
-            f"{shortened(plain, BUCKET_PREFIX_LENGTH)}-{self.account.number}-{self.account.region}"
-        )
+    def _own_bucket(self) -> S3Bucket:
+        name = self.account.bucket_name(self.plan.definition.name)
+        return artifact_bucket(self, name, self.tags(), self.config.aws.kms_key)
 
     def _upload_literals(self) -> list[S3Object]:
         return [

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
 
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.files import MACHINE
+
+from .roles import acting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,18 +23,17 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
     Args:
         pipeline: Holds the functions.
     """
-    name = pipeline.plan.definition.name
+    name, settings = pipeline.plan.definition.name, pipeline.config.machine
     tags = pipeline.tags()
-    logs = pipeline.log_group("state_machine_logs", f"/aws/vendedlogs/states/{name}", tags)
     source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
-    role = pipeline.role("state_machine_role", iam.trust("states.amazonaws.com", source), tags)
     arns = [function.arn for function in pipeline.functions.values()]
-    policy = IamRolePolicy(
+    role = acting(
         pipeline,
-        pipeline.resource_id("state_machine_policy"),
-        name="lokki",
-        role=role.id,
-        policy=iam.document(pipeline.permissions.of_machine(arns)),
+        "state_machine",
+        iam.trust("states.amazonaws.com", source),
+        [iam.document(pipeline.permissions.of_machine(arns))],
+        tags,
+        given=settings.role,
     )
     values = {
         "store": pipeline.store,
@@ -47,20 +47,25 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
         pipeline,
         pipeline.resource_id("state_machine"),
         name=name,
-        type="STANDARD",
+        type=settings.type,
         definition=_templatefile(pipeline.file(MACHINE), values),
         role_arn=role.arn,
-        logging_configuration={
-            "include_execution_data": True,
-            "level": "ALL",
-            "log_destination": f"{logs.arn}:*",
-        },
-        tracing_configuration={"enabled": True},
+        logging_configuration=_logging(pipeline, settings.log_level, tags),
+        tracing_configuration={"enabled": settings.tracing},
         encryption_configuration=_encryption(pipeline.permissions.key),
         tags=tags,
         # A machine whose role cannot deliver logs yet is refused.
-        depends_on=[policy, *pipeline.literals],
+        depends_on=[*role.policies, *pipeline.literals],
     )
+
+
+def _logging(pipeline: PipelineConstruct, level: str, tags: dict[str, str]) -> dict[str, Any]:
+    """What is logged, and where: no log group stands empty."""
+    if level == "OFF":
+        return {"level": level}
+    name = f"/aws/vendedlogs/states/{pipeline.plan.definition.name}"
+    logs = pipeline.log_group("state_machine_logs", name, tags)
+    return {"include_execution_data": True, "level": level, "log_destination": f"{logs.arn}:*"}
 
 
 def _encryption(key: str | None) -> dict[str, Any] | None:

@@ -78,18 +78,17 @@ def _account_of(aws: AwsConfig, region: str | None) -> dict[str, Any]:
     return {"region": region, "profile": aws.profile}
 
 
-def add_provider(stack: TerraformStack, settings: AwsConfig, region: str | None) -> None:
+def add_provider(stack: TerraformStack, settings: AwsConfig) -> None:
     """The AWS provider.
 
     Args:
         stack: Where it stands.
         settings: ``[aws]``.
-        region: Instead of the settings' region.
 
     Raises:
         ConfigError: If the region is none.
     """
-    region = region or settings.region
+    region = settings.region
     if region is not None and not REGION.fullmatch(region):
         raise ConfigError(
             f"{region!r} is no AWS region", remedy='write it as AWS does, "eu-west-1" for example'

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.scheduler_schedule import SchedulerSchedule
 from cdktf_cdktf_provider_aws.scheduler_schedule_group import SchedulerScheduleGroup
 
 from lokki_tf.terraform import iam
+
+from .roles import acting
 
 if TYPE_CHECKING:
     from lokki_tf.model import Definition
@@ -31,15 +32,16 @@ def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerS
         "scheduler.amazonaws.com",
         {"StringEquals": {"aws:SourceAccount": scope.account.number, "aws:SourceArn": group.arn}},
     )
-    role = scope.role("schedule_role", trusted, scope.tags())
-    policy = IamRolePolicy(
-        scope,
-        scope.resource_id("schedule_policy"),
-        name="lokki",
-        role=role.id,
-        policy=iam.document(scope.permissions.of_schedule(scope.state_machine.arn)),
-    )
     settings = scope.config.schedule
+    statements = scope.permissions.of_schedule(scope.state_machine.arn)
+    role = acting(
+        scope,
+        "schedule",
+        trusted,
+        [iam.document(statements)],
+        scope.tags(),
+        given=settings.role,
+    )
     window: dict[str, Any] = {"mode": "OFF"}
     if settings.flexible_window_minutes:
         minutes = settings.flexible_window_minutes
@@ -55,5 +57,5 @@ def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerS
         kms_key_arn=scope.permissions.key,
         flexible_time_window=window,
         target={"arn": scope.state_machine.arn, "role_arn": role.arn},
-        depends_on=[policy],
+        depends_on=list(role.policies),
     )
