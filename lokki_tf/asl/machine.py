@@ -21,12 +21,12 @@ from . import quotas
 from .capacities import capacities, item_of, title
 from .literals import STORE_VARIABLE
 from .maps import BUCKET_VARIABLE, PREFIX_VARIABLE, map_state
-from .notices import with_notice
+from .notices import outermost, with_notice
 from .payloads import Payloads, has_stored_literal, references_in, with_paths
 from .references import path, shared
 from .retries import retriers
 from .routes import route_states
-from .scopes import Fork, Loop, Scope, handed_out, scopes
+from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
 from .text import Template, render
 
@@ -140,20 +140,8 @@ class _Compiler:
             self._readers(),
             tuple(self.labels),
             tuple(self.outer_labels),
-            self._outermost(root),
+            outermost(self.titles, root, graph),
         )
-
-    def _outermost(self, root: Scope) -> dict[str, str]:
-        """From each node, those inside maps included, to the machine's own state for it."""
-        found: dict[str, str] = {}
-        for state, part in zip(self.titles, root.parts, strict=True):
-            for name in handed_out(part)[0]:
-                waiting = [self.source.graph.by_name[name]]
-                while waiting:
-                    node = waiting.pop()
-                    found[node.name] = state
-                    waiting += node.body.nodes if isinstance(node, Map) else ()
-        return found
 
     def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
         """How the results of nodes are laid out for the maps that run over them."""

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Step
+from lokki_tf.model import Map, Step
 from lokki_tf.model.names import shortened, unique
 
 from . import quotas
 from .literals import STORE_VARIABLE
 from .retries import full_name, retriers, retries_everything
+from .scopes import handed_out
 from .text import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from lokki_tf.model import Definition
+    from lokki_tf.model import Definition, Graph
+
+    from .scopes import Scope
 
 FAILED_VARIABLE = "lokki_failed"
 """The variable that holds the name of what failed."""
@@ -62,6 +65,24 @@ def with_notice(
     caught = {title: _caught(title, one, name) for title, one in machine["States"].items()}
     fail = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
     return {**machine, "States": {**caught, name: told, end: fail}}
+
+
+def outermost(titles: Iterable[str], root: Scope, graph: Graph) -> dict[str, str]:
+    """From each node, those inside maps included, to the machine's own state that it is in.
+
+    Args:
+        titles: Names of the machine's own states.
+        root: What they do.
+        graph: The pipeline's.
+    """
+    found: dict[str, str] = {}
+    for title, part in zip(titles, root.parts, strict=True):
+        waiting = [graph.by_name[name] for name in handed_out(part)[0]]
+        while waiting:
+            node = waiting.pop()
+            found[node.name] = title
+            waiting += node.body.nodes if isinstance(node, Map) else ()
+    return found
 
 
 def _names(machine: Mapping[str, Any]) -> Iterator[str]:

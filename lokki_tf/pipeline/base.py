@@ -15,6 +15,8 @@ from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError, DefinitionError, LokkiError, OptionError
 from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
 
+from .notices import telling
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
@@ -364,28 +366,6 @@ class Pipeline:
     def __repr__(self) -> str:
         nodes = len(self.graph.nodes)
         return f"<Pipeline {self.name!r}: {nodes} node{'s' * (nodes != 1)}>"
-
-
-@contextmanager
-def telling(definition: Definition, given: Mapping[str, Any]) -> Iterator[None]:
-    """Tells ``on_failure`` of the error that ends the run inside."""
-    try:
-        yield
-    except LokkiError as error:
-        from lokki_tf.local import tell_of
-
-        tell_of(error, definition, given, lambda: _states_of(definition))
-        raise
-
-
-def _states_of(definition: Definition) -> Mapping[str, str]:
-    """From each node to its state in AWS; nothing if there can be no state machine."""
-    from lokki_tf.asl import compile_machine
-
-    try:
-        return compile_machine(definition).states
-    except LokkiError:
-        return {}
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from lokki_tf.checks.routes import as_warnings, check_routes
 from lokki_tf.errors import BindingError
 from lokki_tf.model import REQUIRED, Definition, FlowParameter, Graph, Step
 
-from .base import Pipeline, described, telling
+from .base import Pipeline, described
+from .notices import telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,6 +11,7 @@ from deployment import empty
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, flow, step, task
 from lokki_tf.asl import compile_machine
 from lokki_tf.checks import check_machine
+from lokki_tf.config import load_config
 from lokki_tf.errors import LokkiError, StepFailed
 
 if TYPE_CHECKING:
@@ -171,6 +172,16 @@ def test_a_failed_map_is_told_of_as_aws_calls_it(deployment: Deployment) -> None
     (there,) = told_there(execution, "tell")
     assert (there["step"], there["input"]) == ("fails_map", {"count": 5})
     assert there["error"] == execution.error == "States.ExceedToleratedFailureThreshold"
+
+
+def test_settings_reach_the_step_that_is_told(tmp_path: Path) -> None:
+    """What [lambda] gives a step it gives that one too, in a graph and in routes."""
+    (tmp_path / "lokki.toml").write_text("[lambda]\nmemory = 2048\n")
+    config = load_config(tmp_path, environ={})
+    for pipeline in (beside(), stumbling()):
+        made = pipeline.synth(tmp_path, config=config)
+        written = json.loads((made.folder / "cdk.tf.json").read_text())["resource"]
+        assert written["aws_lambda_function"]["tell"]["memory_size"] == 2048
 
 
 def test_nobody_is_told_of_success(deployment: Deployment) -> None:
