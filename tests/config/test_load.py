@@ -174,7 +174,7 @@ lokki.toml: there is no field 'lamda'
     "[schedule]\nx = 1": """\
 lokki.toml: [schedule] has no field 'x'
   at lokki.toml:2
-  there are timezone, flexible_window_minutes, state""",
+  there are timezone, flexible_window_minutes, state, role""",
     "[lambda]\ntimeout = '15 min'": """\
 lokki.toml: lambda.timeout is '15 min': expected a whole number of at least 0
   at lokki.toml:2""",
