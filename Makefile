@@ -41,6 +41,7 @@ audit: $(READY) ## validators of AWS's and others' on what is generated (install
 
 bench: $(READY) ## measure beside other systems, in one run
 	$(BIN)/python -m pip install --quiet step-in-line==0.6.2 --no-deps networkx
+	$(BIN)/python -m pip install --quiet dask 'prefect==3.8.*' 'fastapi<0.140'
 	$(BIN)/python benchmarks/run.py
 
 clean: ## take away what can be made again

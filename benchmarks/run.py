@@ -3,7 +3,8 @@
     make bench
 
 Each figure is the median of whole processes, ours and theirs in turn. Machines are noisy:
-read the ratios.
+read the ratios. After that come the other scripts of this folder: ``engines.py`` measures
+runs on this machine beside other engines, ``local_run.py`` beside the barest ways.
 """
 
 from __future__ import annotations
@@ -183,7 +184,7 @@ def main() -> None:
     imports()
     synths()
     applies()
-    for script in ("local_run.py", "parallelism.py"):
+    for script in ("engines.py", "local_run.py", "parallelism.py"):
         print(f"\n{script}", flush=True)
         subprocess.run([sys.executable, str(HERE / script)], check=True)
 

@@ -20,8 +20,12 @@ from lokki_tf.model import (
     Outcome,
     Output,
     RetryConfig,
+    Route,
+    Routes,
     Step,
     StepOptions,
+    Test,
+    Transition,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -40,6 +44,21 @@ def node(name: str, inputs: Sequence[str] = (), after: Sequence[str] = ()) -> No
 
 def mapped(name: str, *body: Node | Map, items: Binding | None = None) -> Map:
     return Map(name, items or Literal([1]), Graph(body), (), MapOptions(), (), PLACE)
+
+
+def way(target: str | None, value: str | bool | None = "", line: int = 1) -> Transition:
+    """A transition; one with a value, or ``None``, depends on ``x``."""
+    test = None if value == "" else Test(line, "x", value)
+    return Transition(target, Place("f.py", line), test)
+
+
+def routed(**steps: list[Transition]) -> Routes:
+    """A pipeline of these steps."""
+    routes = [
+        Route(Step(name, lambda: None, StepOptions(), Place("f.py", 1)), tuple(ways))
+        for name, ways in steps.items()
+    ]
+    return Routes(next(iter(steps)), tuple(routes))
 
 
 def definition(*nodes: Node | Map, name: str = "daily") -> Definition:
@@ -78,6 +97,16 @@ def _outcome(draw: st.DrawFn) -> Outcome:
         return Outcome(status)
     end = None if status == "interrupted" else start + seconds
     return Outcome(status, start, end, draw(st.integers(1, 4)))
+
+
+@st.composite
+def any_routes(draw: st.DrawFn) -> Routes:
+    """Steps that lead anywhere, themselves and what is not there included."""
+    steps = draw(st.lists(names, min_size=1, max_size=12, unique=True))
+    targets = st.sampled_from([*steps, None]) | names
+    values = st.sampled_from(["", "", "v", "w", True, None])
+    ways = st.lists(st.builds(way, targets, values, st.integers(1, 2)), max_size=4)
+    return routed(**{name: draw(ways) for name in steps})
 
 
 def parsed(picture: str) -> ET.Element:

@@ -260,7 +260,7 @@ def routed(draw: st.DrawFn) -> tuple[Any, dict[str, Any]]:
         "script": draw(st.lists(st.sampled_from("abcabcz"), min_size=1, max_size=9)),
         "x0": draw(_small),
     }
-    return _imported(text).pipe, given
+    return imported(text).pipe, given
 
 
 def _routed_step(draw: st.DrawFn, name: str, names: list[str]) -> str:
@@ -302,7 +302,7 @@ _LETTERS = st.lists(st.sampled_from("abc"), unique=True, min_size=2)
 _small = st.one_of(st.none(), st.integers(-9, 9), st.text(max_size=5), st.just("x" * 16_400))
 
 
-def _imported(text: str) -> Any:
+def imported(text: str) -> Any:
     name = f"routed_{next(_modules)}"
     path = Path(_folder.name, f"{name}.py")
     path.write_text(text, encoding="utf-8")

@@ -63,8 +63,9 @@ class _Compiler:
         """The steps that the first one leads to, itself included."""
         seen = [self.routes.start]
         for name in seen:
-            seen += [one for one in self.routes.by_name[name].targets if one not in seen]
-        return [self.routes.by_name[name] for name in seen]
+            known = self.routes.by_name.get(name)  # a check tells of those that are not there
+            seen += [one for one in (known.targets if known else ()) if one not in seen]
+        return [self.routes.by_name[name] for name in seen if name in self.routes.by_name]
 
     def _add(self, states: dict[str, Any], route: Route, name: str, *, first: bool) -> None:
         """A step's Task, and the Choice behind it where there is something to choose."""

@@ -46,13 +46,13 @@ def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> dict[AnyTask, list[AnyT
         if one in seen:
             continue
         seen.add(one)
-        current = _current(one)
-        before = found.setdefault(current, {})
-        if current is not one:
-            waiting.append(current)
-        if current is one or not current.edges_in:
+        now_there = current(one)
+        before = found.setdefault(now_there, {})
+        if now_there is not one:
+            waiting.append(now_there)
+        if now_there is one or not now_there.edges_in:
             for source, drawn in one.edges_in.items():
-                now = _current(source)
+                now = current(source)
                 if now is source or not now.edges_out:
                     before[now] = max(drawn, before.get(now, 0))
                     waiting.append(source)
@@ -61,7 +61,7 @@ def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> dict[AnyTask, list[AnyT
     return {one: sorted(before, key=before.__getitem__) for one, before in found.items()}
 
 
-def _current(task: AnyTask) -> AnyTask:
+def current(task: AnyTask) -> AnyTask:
     """The task that a cell has put in place of this one, or this one itself."""
     function = task.step.function
     if not is_cell(function.__code__.co_filename) or "<locals>" in function.__qualname__:

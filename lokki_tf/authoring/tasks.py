@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_drawing = itertools.count()
+_drawing = itertools.count(1)
+_drawn = 0
+
+
+def arrows_drawn() -> int:
+    """How many arrows have been drawn so far: while it stays, so do all graphs of tasks."""
+    return _drawn
 
 
 class Task(Stepped, Generic[P, R]):
@@ -136,12 +142,14 @@ def join(before: Any, after: Any) -> Any:
     Raises:
         BindingError: If something is no task.
     """
+    global _drawn
     sources, targets = _tasks(before), _tasks(after)
     for target in targets:
         for source in sources:
             # Drawn again, an arrow moves to the end: what a cell says last is what counts.
             target.edges_in.pop(source, None)
-            target.edges_in[source] = source.edges_out[target] = next(_drawing)
+            _drawn = next(_drawing)
+            target.edges_in[source] = source.edges_out[target] = _drawn
     return after if isinstance(after, Task) else TaskList(targets)
 
 

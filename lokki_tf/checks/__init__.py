@@ -21,6 +21,7 @@ from . import (
     tags,
     ways,
 )
+from .annotations import check as check_annotations
 from .machine import check_machine
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     schedule.check,
     tags.check,
     ways.check,
+    check_annotations,
 )
 
 

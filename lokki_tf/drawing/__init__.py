@@ -1,9 +1,19 @@
-"""What people look at: pictures of a graph and of a run, graphs as text, findings as a table."""
+"""What people look at: pictures of pipelines and runs, pipelines as text, findings as a table."""
 
 from .findings import Findings
 from .gantt import to_gantt
+from .languages import to_dot, to_mermaid, to_svg
 from .listing import to_text
-from .svg import to_svg
-from .text import to_dot, to_mermaid
+from .routes import routes_to_dot
+from .routes_svg import routes_to_svg
 
-__all__ = ["Findings", "to_dot", "to_gantt", "to_mermaid", "to_svg", "to_text"]
+__all__ = [
+    "Findings",
+    "routes_to_dot",
+    "routes_to_svg",
+    "to_dot",
+    "to_gantt",
+    "to_mermaid",
+    "to_svg",
+    "to_text",
+]

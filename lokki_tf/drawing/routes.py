@@ -30,12 +30,14 @@ class Shape:
         label: What stands in it.
         kind: Which of the two.
         colour: Of a test, ``#rrggbb``; the tests of one return share theirs.
+        ends: Whether the pipeline may end with the step.
     """
 
     id: str
     label: str
     kind: OneOf["step", "test"]
     colour: str = ""
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
     names.sort(key=lambda name: name != top_node)
     order = {name: number for number, name in enumerate(names)}
     tests = _tests(routes, names)
-    shapes = [Shape(name, name, "step") for name in names]
+    ends = {name for name, route in routes.by_name.items() if route.ends}
+    shapes = [Shape(name, name, "step", ends=name in ends) for name in names]
     arrows = [
         Arrow(route.step.name, one.target)
         for route in routes.routes
@@ -116,7 +119,7 @@ def routes_to_mermaid(routes: Routes) -> str:
     Args:
         routes: The pipeline.
     """
-    picture = picture_of(routes)
+    picture = picture_of(routes, routes.start)
     ids = {shape.id: f"n{number}" for number, shape in enumerate(picture.shapes)}
     lines = ["flowchart TD"]
     for shape in picture.shapes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SPECIAL = re.compile(r"[^\w .-]|(?<![^\W_])[_.]|[_.](?![^\W_])|^[ -]")
 
 
-def to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
+def graph_to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
     """The graph in Graphviz's language; dashed arrows carry no data.
 
     Args:
@@ -77,7 +77,7 @@ def quoted(name: str) -> str:
     return '"' + writable(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
+def graph_to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
     """The graph in Mermaid's language; dotted arrows carry no data.
 
     Args:

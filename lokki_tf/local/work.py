@@ -66,7 +66,9 @@ class Work:
             raise
         except BaseException as error:  # SystemExit too: it is the step that ends, not the run
             return journal.failed(frame, index, error)
-        self.done(frame, index, value)
+        if self.cache is not None:
+            self.cache.keep(frame, index, value)
+        journal.done(frame, index, value)
         return None
 
     def holds(

@@ -7,6 +7,7 @@ from typing import Literal as OneOf
 
 from lokki_tf.errors import DefinitionError, LokkiError, Place
 
+MOST_LISTED = 50  # more would hide the first
 Severity = OneOf["error", "warning"]
 
 
@@ -69,7 +70,9 @@ def raise_errors(findings: list[Finding]) -> None:
     if len(errors) == 1:
         raise errors[0].as_error()
     if errors:
-        listed = "\n".join(f"{number}. {error}" for number, error in enumerate(errors, 1))
-        error = DefinitionError(f"{len(errors)} errors in the pipeline:\n{listed}")
+        shown = "\n".join(f"{number}. {one}" for number, one in enumerate(errors[:MOST_LISTED], 1))
+        rest = len(errors) - MOST_LISTED
+        more = f"\nand {rest} more" if rest > 0 else ""
+        error = DefinitionError(f"{len(errors)} errors in the pipeline:\n{shown}{more}")
         error.findings = tuple(errors)
         raise error

@@ -214,6 +214,8 @@ def _offers(source: str, name: str, value: Any) -> bool:
     module = sys.modules.get(source)
     if module is not None:
         own = vars(module).get(name, MISSING)
+        if own is MISSING and is_runtime(value):  # lokki_tf itself loads its names when asked
+            own = getattr(module, name, MISSING)
         return own is not MISSING and (value is MISSING or own is value)
     found = user_module(source) if origin(source) == "user" else None
     return found is not None and found.binds(name)

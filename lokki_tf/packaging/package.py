@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from lokki_tf.model import Finding
 
+from . import findings
 from .cut import Cut
 from .files import merged, module_files
 from .include import contents
@@ -46,7 +49,13 @@ class Package:
         return sha256_base64(self.zip)
 
 
-def package(cut: Cut, *, carried: Sequence[Cut] = (), template: Template | None = None) -> Package:
+def package(
+    cut: Cut,
+    *,
+    carried: Sequence[Cut] = (),
+    template: Template | None = None,
+    routed: bool = False,
+) -> Package:
     """Packs a step.
 
     Args:
@@ -54,18 +63,53 @@ def package(cut: Cut, *, carried: Sequence[Cut] = (), template: Template | None 
         carried: Cuts of steps whose results may arrive: instances of their classes must
             unpickle, so the modules of these classes go along.
         template: What stands around the function; lokki_tf's own unless given.
+        routed: Whether the step returns which step comes next.
     """
+    runtime = runtime_files(condition=cut.step.when is not None, routed=routed)
+    text, found = fill(template or default_template(), cut)
+    code = {HANDLER_FILE: text.encode(), **_modules(cut, carried), **runtime}
+    data, wrong = contents(cut.step, _data(cut, carried), code)
+    found += [*wrong, *_of_values(cut, carried)]
+    return Package({**code, **data}, (*cut.findings, *found), frozenset(data))
+
+
+def code_digest(cut: Cut, carried: Sequence[Cut]) -> str | None:
+    """A digest of a step's code and data files, the same where they are.
+
+    Nothing is checked here and no template is filled: so it costs a fraction of a package.
+
+    Args:
+        cut: The step's function.
+        carried: As for :func:`package`.
+
+    Returns:
+        ``None`` if the source cannot be read.
+    """
+    if any(finding.rule == findings.NO_SOURCE for finding in cut.findings):
+        return None
+    files = {HANDLER_FILE: f"{cut.name}\n{cut.source}".encode(), **_modules(cut, carried)}
+    files |= contents(cut.step, _data(cut, carried), files)[0]
+    found = hashlib.sha256()
+    for path, data in sorted(files.items()):
+        found.update(f"{path}\0{len(data)}\0".encode())
+        found.update(data)
+    return found.hexdigest()
+
+
+def _modules(cut: Cut, carried: Iterable[Cut]) -> dict[str, bytes]:
+    """The files of the user's modules."""
     others = merged(*(other.class_modules for other in carried))
     packages = cut.packages.union(*(other.packages for other in carried))
-    text, found = fill(template or default_template(), cut)
-    files = {HANDLER_FILE: text, **module_files(cut.modules, packages, others)}
-    code = {**{path: text.encode() for path, text in files.items()}, **runtime_files()}
+    files = module_files(cut.modules, packages, others)
+    return {path: text.encode() for path, text in files.items()}
+
+
+def _data(cut: Cut, carried: Iterable[Cut]) -> dict[str, Path]:
+    """The user's data files, by their paths in the zip."""
     named = dict(cut.data)
     for other in carried:
         named.update(other.class_data)
-    data, wrong = contents(cut.step, named, code)
-    found += [*wrong, *_of_values(cut, carried)]
-    return Package({**code, **data}, (*cut.findings, *found), frozenset(data))
+    return named
 
 
 def _of_values(cut: Cut, carried: Iterable[Cut]) -> list[Finding]:

@@ -19,9 +19,26 @@ from .modules import RUNTIME
 _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
 
 
+# Files that only some steps need: those with a condition, those of routed pipelines.
+OF_CONDITIONS = frozenset({"conditions.py"})
+OF_ROUTES = frozenset({"routes.py", "routed.py"})
+
+
+def runtime_files(*, condition: bool = False, routed: bool = False) -> Mapping[str, bytes]:
+    """The files of the runtime that a step needs, by their paths in a zip.
+
+    Args:
+        condition: Whether the step has a condition.
+        routed: Whether it returns which step comes next.
+    """
+    left = (frozenset() if condition else OF_CONDITIONS) | (frozenset() if routed else OF_ROUTES)
+    files = all_files().items()
+    return {path: data for path, data in files if path.rpartition("/")[2] not in left}
+
+
 @cache
-def runtime_files() -> Mapping[str, bytes]:
-    """The files of the runtime, by their paths in a zip."""
+def all_files() -> Mapping[str, bytes]:
+    """All files of the runtime, by their paths in a zip."""
     return MappingProxyType(
         {
             f"{RUNTIME}/{file.name}": _text(file).encode()

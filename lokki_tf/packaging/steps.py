@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pickle
 import sys
@@ -11,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, leaves
 from lokki_tf.runtime.envelope import json_text
 
-from . import findings
 from .cut import Cut, cut, cut_classes
-from .modules import NOTEBOOK, RUNTIME, true_name
-from .package import Package, package
+from .modules import NOTEBOOK, true_name
+from .package import Package, code_digest, package
 from .template import read_template
 from .where import of_user
 
@@ -38,11 +36,9 @@ def package_steps(
         TemplateError: If the template cannot be read.
     """
     template = read_template(str(template_file)) if template_file is not None else None
-    cuts = {step: cut(step) for step in definition.steps}
-    arriving = _arriving(definition, cuts)
     return {
-        step: package(one, carried=[o for o in arriving[step] if o is not one], template=template)
-        for step, one in cuts.items()
+        step: package(one, carried=others, template=template, routed=definition.routes is not None)
+        for step, one, others in _cuts(definition)
     }
 
 
@@ -56,18 +52,15 @@ def code_digests(definition: Definition) -> dict[Step, str | None]:
         The same where the code is, whatever runs around it; ``None`` for a step whose source
         cannot be read.
     """
-    return {step: _code_digest(one) for step, one in package_steps(definition).items()}
+    return {step: code_digest(one, others) for step, one, others in _cuts(definition)}
 
 
-def _code_digest(one: Package) -> str | None:
-    if any(finding.rule == findings.NO_SOURCE for finding in one.findings):
-        return None
-    found = hashlib.sha256()
-    for path, data in sorted(one.files.items()):
-        if not path.startswith(f"{RUNTIME}/"):
-            found.update(f"{path}\0{len(data)}\0".encode())
-            found.update(data)
-    return found.hexdigest()
+def _cuts(definition: Definition) -> Iterator[tuple[Step, Cut, list[Cut]]]:
+    """Each step's cut, with those of steps whose values may arrive."""
+    cuts = {step: cut(step) for step in definition.steps}
+    arriving = _arriving(definition, cuts)
+    for step, one in cuts.items():
+        yield step, one, [other for other in arriving[step] if other is not one]
 
 
 Makers = dict[int, Cut]

@@ -143,25 +143,32 @@ def _line_in(template: Template, text: str, line: int) -> int:
     return max(first, line - added)
 
 
-def _clashes(template: Template, cut: Cut) -> list[Finding]:
-    """A name of the template's own that the step's code binds to something else."""
+@cache
+def _own_names(template: Template) -> tuple[tuple[str, int, str | None], ...]:
+    """The names that a template binds, each with its line and, of imports, the statement."""
     try:
         tree = ast.parse(template.text)
     except SyntaxError:
-        return []
+        return ()
     found = []
     for node in tree.body:
-        for name in names_of(node).binds:
-            same = isinstance(node, ast.Import | ast.ImportFrom) and (
-                (ast.get_source_segment(template.text, node) or "") in cut.source
+        is_import = isinstance(node, ast.Import | ast.ImportFrom)
+        text = ast.get_source_segment(template.text, node) if is_import else None
+        found += [(name, node.lineno, text) for name in names_of(node).binds]
+    return tuple(found)
+
+
+def _clashes(template: Template, cut: Cut) -> list[Finding]:
+    """A name of the template's own that the step's code binds to something else."""
+    found = []
+    for name, line, statement in _own_names(template):
+        if name in cut.binds and (statement is None or statement not in cut.source):
+            message = (
+                f"step {cut.step.name!r} and the template {template.file} both use the "
+                f"name {name!r} for something of their own"
             )
-            if name in cut.binds and not same:
-                message = (
-                    f"step {cut.step.name!r} and the template {template.file} both use the "
-                    f"name {name!r} for something of their own"
-                )
-                place = Place(template.file, node.lineno, name)
-                found.append(findings.template(message, place, "rename one of the two"))
+            place = Place(template.file, line, name)
+            found.append(findings.template(message, place, "rename one of the two"))
     return found
 
 

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from lokki_tf.terraform.synth import Synthesized
 
 
+_NO_MACHINE = {"no-start", "no-such-step"}
+"""Rules that leave nothing to be compiled."""
+
+
 class Pipeline:
     """Steps that depend on each other, as one thing that runs here and in AWS.
 
@@ -261,6 +265,8 @@ class Pipeline:
         with _noted(findings):
             for package in package_steps(definition, template_file).values():
                 findings += package.findings
+        if any(finding.rule in _NO_MACHINE for finding in findings):
+            return findings
         with _noted(findings):
             settled = definition if config is None else with_settings(definition, config)
             findings += [one for one in check_definition(settled) if one not in findings]

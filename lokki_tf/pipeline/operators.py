@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring import Task, build_graph, notice_of
-from lokki_tf.authoring.operators import arrows, built_calls, drawn_calls, tasks_in
+from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
 from lokki_tf.authoring.places import calling_frame, calling_place
+from lokki_tf.authoring.tasks import arrows_drawn
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Definition
 
@@ -61,13 +62,18 @@ class _OfTasks(Pipeline):
         raise NotImplementedError  # as above
 
     def _written(self) -> Definition:
-        drawing = self._drawing()
-        if self._built is None or self._built[0] != drawing:
+        drawing, told = self._drawing(), self._told()
+        if self._built is None or self._built[0] != (drawing, told):
             graph = build_graph(self._calls(drawing))
-            told = notice_of(self._options["on_failure"], graph.steps, self._options["place"])
-            options = {**self._options, "on_failure": told}
-            self._built = drawing, Definition(graph=graph, **options)
+            notice = notice_of(told, graph.steps, self._options["place"])
+            options = {**self._options, "on_failure": notice}
+            self._built = (drawing, told), Definition(graph=graph, **options)
         return self._built[1]
+
+    def _told(self) -> Any:
+        """Who is told of a failure: what a cell has put in place of the task, if it ran again."""
+        told = self._options["on_failure"]
+        return current(told) if isinstance(told, Task) else told
 
     @property
     def name(self) -> str:
@@ -147,6 +153,7 @@ class DAG(_OfTasks):
             tags=tags,
             on_failure=on_failure,
         )
+        self._walked: tuple[Any, dict[AnyTask, list[AnyTask]]] | None = None
         self._chosen = None if tasks is None else [_checked(one, "tasks=") for one in tasks]
         frame = calling_frame()
         local = frame.f_locals if frame.f_locals is not frame.f_globals else {}
@@ -154,9 +161,15 @@ class DAG(_OfTasks):
 
     def _drawing(self) -> dict[AnyTask, list[AnyTask]]:
         chosen = self._chosen
-        told = self._options["on_failure"]  # stands around, and is no task of the DAG for that
-        around = [one for one in tasks_in(self._names) if one is not told]
-        found = arrows(around if chosen is None else chosen, onward=chosen is None)
+        told = self._told()  # stands around, and is no task of the DAG for that
+        if chosen is None:
+            tasks = [one for one in tasks_in(self._names) if one is not told]
+        else:
+            tasks = [current(one) for one in chosen]
+        key = arrows_drawn(), tasks
+        if self._walked is None or self._walked[0] != key:
+            self._walked = key, arrows(tasks, onward=chosen is None)
+        found = self._walked[1]
         if not found:
             raise BindingError(
                 f"DAG {self.name!r} has no tasks",

@@ -9,13 +9,14 @@ import subprocess
 from typing import Any
 
 import pytest
+from pictures import routed, way
 from seeds import orchwipy_sample, orchwipy_tea
 
 from lokki_tf import model
 from lokki_tf.authoring.routes import Registry
 from lokki_tf.drawing.routes import Arrow, Shape, picture_of, routes_to_dot, routes_to_mermaid
 from lokki_tf.errors import Place
-from lokki_tf.model import Route, Routes, Step, StepOptions, Transition
+from lokki_tf.model import Routes, Transition
 
 # The titles in the README's two pictures, with labels and colours of the boxes.
 TEA: dict[str, Any] = {
@@ -43,24 +44,6 @@ PICTURES = [
     pytest.param(orchwipy_tea.pipe, TEA, id="tea"),
     pytest.param(orchwipy_sample.orch, SAMPLE, id="sample"),
 ]
-
-
-def function() -> None: ...
-
-
-def way(target: str | None, value: str | bool | None = "", line: int = 1) -> Transition:
-    """A transition; one with a value, or ``None``, depends on ``x``."""
-    test = None if value == "" else model.Test(line, "x", value)
-    return Transition(target, Place("f.py", line), test)
-
-
-def routed(**steps: list[Transition]) -> Routes:
-    """A pipeline of these steps."""
-    routes = [
-        Route(Step(name, function, StepOptions(), Place("f.py", 1)), tuple(ways))
-        for name, ways in steps.items()
-    ]
-    return Routes(next(iter(steps)), tuple(routes))
 
 
 def arrows(routes: Routes) -> list[str]:
@@ -131,6 +114,12 @@ def test_ways_that_end_have_no_arrow() -> None:
 def test_a_default_to_the_same_step_is_one_arrow() -> None:
     """Two arrows between the same shapes would hide each other."""
     assert arrows(routed(a=[way("b", "v"), way("b", None)], b=[])) == ["a->cond1", "cond1->b"]
+
+
+def test_steps_that_may_end_the_pipeline_are_marked() -> None:
+    """A step ends it that leads nowhere, or may return without a next step; a test never does."""
+    routes = routed(a=[way(None, "v"), way("b", None)], b=[way("c")], c=[])
+    assert [shape.id for shape in picture_of(routes).shapes if shape.ends] == ["a", "c"]
 
 
 def test_returns_have_colours_of_their_own() -> None:

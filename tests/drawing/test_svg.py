@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ET
 from itertools import combinations
 from typing import Any
 
+import pytest
+from golden_files import agrees_with_golden
 from hypothesis import HealthCheck, given, settings
 from pictures import DAILY, OUTCOMES, parsed, runs, texts
 from strategies import pipelines
@@ -13,7 +15,7 @@ from strategies import pipelines
 from lokki_tf import Pipeline, step
 from lokki_tf.drawing import to_svg
 from lokki_tf.drawing.characters import writable
-from lokki_tf.drawing.layers import Box, Layout, layout
+from lokki_tf.drawing.nested import Box, Layout, layout
 from lokki_tf.drawing.status import LOOKS, outcome_of, told
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -112,6 +114,11 @@ def test_nothing_lies_on_anything_else(pipeline: Pipeline) -> None:
     """Boxes stand apart, bodies inside their maps, and no arrow crosses a box."""
     assert_clear(layout(pipeline.graph))
     assert_clear(layout(pipeline.graph, dict.fromkeys(pipeline.graph.by_name, "done · 1.2 s")))
+
+
+def test_a_picture_is_as_it_was_reviewed(request: pytest.FixtureRequest) -> None:
+    """The picture of a run is the golden file to the letter."""
+    agrees_with_golden(request, "daily.run.svg", to_svg(DAILY, OUTCOMES))
 
 
 def test_a_run_is_coloured_and_told() -> None:

@@ -6,13 +6,24 @@ import re
 from typing import Any
 
 from hypothesis import given
-from pictures import AWKWARD, DAILY, OUTCOMES, definition, mapped, names, node, runs
+from pictures import (
+    AWKWARD,
+    DAILY,
+    OUTCOMES,
+    definition,
+    mapped,
+    names,
+    node,
+    routed,
+    runs,
+    way,
+)
 
 from lokki_tf import Pipeline, step
 from lokki_tf.drawing import to_dot, to_mermaid, to_text
 from lokki_tf.drawing.characters import writable
 from lokki_tf.drawing.status import LOOKS
-from lokki_tf.model import Item, Literal, Outcome
+from lokki_tf.model import Definition, Graph, Item, Literal, Outcome
 
 
 @step
@@ -200,3 +211,14 @@ def test_awkward_names_are_listed_as_they_are() -> None:
     """What is printed needs no escaping."""
     text = to_text(definition(*map(node, AWKWARD)))
     assert all(f"Task: {name}\n  (isolated task)" in text for name in AWKWARD)
+
+
+def test_routed_pipelines_are_listed() -> None:
+    """Each step tells which steps lead to it and to which it leads, itself included."""
+    routes = routed(a=[way("b", "v"), way("c", None), way("b")], b=[way("b"), way("gone")], c=[])
+    assert to_text(Definition("p", Graph(()), routes=routes), "Functions") == (
+        "Functions: p\n" + "=" * 40 + "\n"
+        "\nStep: a\n  Downstream: b, c\n"
+        "\nStep: b\n  Upstream: a, b\n  Downstream: b, gone\n"
+        "\nStep: c\n  Upstream: a"
+    )

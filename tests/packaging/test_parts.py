@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lokki_tf.packaging.deflate import deflated
 from lokki_tf.packaging.huffman import code_lengths
 from lokki_tf.packaging.live import literal
-from lokki_tf.packaging.runtime_files import bare, runtime_files
+from lokki_tf.packaging.runtime_files import all_files, bare
 from lokki_tf.packaging.walk import names_of
 from lokki_tf.packaging.zips import zip_files
 
@@ -134,7 +134,7 @@ def test_the_bare_runtime_is_the_runtime():
     """Without docstrings and comments, the runtime's files hold the same code."""
     from importlib.resources import files
 
-    for path, content in runtime_files().items():
+    for path, content in all_files().items():
         name = path.rpartition("/")[2]
         original = ast.parse((files("lokki_tf") / "runtime" / name).read_text(encoding="utf-8"))
         for node in ast.walk(original):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from deployment import empty
+from strategies import imported
 
 from lokki_tf import (
     ConditionalReturns,
@@ -25,6 +26,7 @@ from lokki_tf import (
     build_terraform,
 )
 from lokki_tf.errors import LoopError, OptionError
+from lokki_tf.packaging import package_steps
 from seeds import orchwipy_sample, orchwipy_tea
 
 ROOT = Path(__file__).parents[2]
@@ -179,6 +181,19 @@ def test_loops_end_or_are_ended(deployment: Deployment) -> None:
     failed = deployment.execute(pipe, {"upto": 25})
     assert (failed.status, failed.error) == ("FAILED", "TooManySteps")
     assert loop(MicroFunctions, max_steps=40).run(upto=30)["now"] == 30
+
+
+def test_names_may_come_by_a_star(deployment: Deployment, tmp_path: Path) -> None:
+    """from lokki_tf import * brings what routed steps return, and it travels as the runtime's."""
+    module = imported(
+        "from lokki_tf import *\n\npipe = MicroFunctions('a')\n\n\n@pipe.fn()\n"
+        "def a(**state):\n    return ReturnUpdates('b', x=1)\n\n\n@pipe.fn(terminates=True)\n"
+        "def b(**state):\n    return ReturnUpdates(None, y=2)\n"
+    )
+    execution = deployment.execute(module.pipe, {})
+    assert deployment.aws.values(execution) == {"b": {"x": 1, "y": 2}}
+    packages = package_steps(module.pipe.definition).values()
+    assert all(b"lokki_tf" not in one.files["lambda_function.py"] for one in packages)
 
 
 def test_functions_are_the_same_without_the_cloud() -> None:

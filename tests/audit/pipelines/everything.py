@@ -23,7 +23,7 @@ def clean(rows: list[int]) -> list[int]:
 
 
 @step(architecture="arm64", timeout_seconds=60, retry_count=2)
-def count(rows: list[int], kinds: Any = None) -> int:
+def count(rows: list[Any], kinds: Any = None) -> int:
     return len(rows)
 
 

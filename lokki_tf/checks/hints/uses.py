@@ -1,0 +1,129 @@
+"""Every argument of a graph beside the parameter that takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lokki_tf.model import Group, Literal, Map
+
+from .fitting import contradicts
+from .shapes import member_hints
+from .sources import CONTAINERS, Scope, Source, outermost
+from .text import told, value_told
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from lokki_tf.model import Binding, Definition, Node
+
+    from .functions import Taken
+
+
+class Contradiction(NamedTuple):
+    """An argument that cannot be right for its parameter.
+
+    Args:
+        source: Where it comes from.
+        node: Takes it.
+        taken: Its parameter.
+        container: What it stands in, ``list`` for example; empty if it is handed over alone.
+    """
+
+    source: Source
+    node: Node
+    taken: Taken
+    container: str = ""
+
+    @property
+    def message(self) -> str:
+        """The contradiction in one sentence."""
+        source, name, container = self.source, self.taken.name, self.container
+        parameter = f"parameter {name!r} of step {self.node.step.name!r}"
+        said, takes = told(source.hint), told(self.taken.hint)
+        if source.given is None and said == takes:  # two classes of one name
+            said, takes = told(source.hint, full=True), told(self.taken.hint, full=True)
+        if source.given is None:
+            within = f", which stands in a {container}," if container else ","
+            return f"{source.says} {said}{within} and {parameter} takes {takes}"
+        within = f"a {container} with " if container else ""
+        return f"{parameter} is given {within}{_given(source.given)}, and takes {takes}"
+
+
+def _given(binding: Literal | Group) -> str:
+    return f"a {binding.kind}" if isinstance(binding, Group) else value_told(binding.value)
+
+
+def contradictions(definition: Definition) -> Iterator[Contradiction]:
+    """All arguments that cannot be right, in the order of the nodes.
+
+    Args:
+        definition: A pipeline with a graph.
+    """
+    known: dict[Hashable, bool] = {}
+    for scope, node in _nodes(outermost(definition)):
+        annotations = scope.reader.of(node.step)
+        if not annotations.speaks:
+            continue
+        given: list[tuple[int | str, Binding]] = [*enumerate(node.args), *node.kwargs]
+        for where, binding in given:
+            taken = annotations.at(where)
+            if taken is not None and taken.hint is not Any:
+                yield from _of_argument(_Place(scope, node, taken, known), binding)
+
+
+def _nodes(scope: Scope) -> Iterator[tuple[Scope, Node]]:
+    for node in scope.graph.nodes:
+        if isinstance(node, Map):
+            yield from _nodes(scope.inside(node))
+        else:
+            yield scope, node
+
+
+class _Place(NamedTuple):
+    """A parameter of a node.
+
+    Args:
+        scope: Where the node stands.
+        node: The node.
+        taken: The parameter.
+        known: What has come of comparing a kind of source with a parameter.
+    """
+
+    scope: Scope
+    node: Node
+    taken: Taken
+    known: dict[Hashable, bool]
+
+    def refuses(self, source: Source, *member: Any) -> bool:
+        """Whether what comes from a source cannot be right here.
+
+        Args:
+            source: The source.
+            member: If it stands in a container, its kind, and the position in a tuple.
+        """
+        if source.hint is Any:
+            return False
+        key = (source.key, self.node.step, self.taken.name, *member)
+        found = self.known.get(key)
+        if found is None:
+            hint = self.taken.hint
+            wanted = member_hints(hint, CONTAINERS[member[0]], member[1]) if member else (hint,)
+            exact = source.given is not None
+            found = bool(wanted) and all(contradicts(source.hint, o, exact=exact) for o in wanted)
+            self.known[key] = found
+        return found
+
+
+def _of_argument(place: _Place, binding: Binding) -> Iterator[Contradiction]:
+    # A condition brings defaults along, which nobody has handed over.
+    if isinstance(binding, Literal) and binding.value is place.taken.default:
+        return
+    source = place.scope.source(binding)
+    if place.refuses(source):
+        yield Contradiction(source, place.node, place.taken)
+    elif isinstance(binding, Group):
+        for index, member in enumerate(binding.members):
+            position = index if binding.kind == "tuple" else None
+            source = place.scope.source(member)
+            if place.refuses(source, binding.kind, position):
+                yield Contradiction(source, place.node, place.taken, binding.kind)

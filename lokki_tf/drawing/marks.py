@@ -1,0 +1,100 @@
+"""SVG as pictures of boxes and arrows write it: the frame, texts, and lines that curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from .characters import markup, number
+from .layers import MARGIN, Point
+from .status import INK
+
+LINES = "#7a869a"
+BOX = 'rx="6" fill="#eef3fb" stroke="#4a6fa5"'
+_HEAD = (
+    '<marker id="lokki-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+    f'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="{LINES}"/></marker>'
+)
+_ROUND = 7.0
+
+
+def document(name: str, width: float, height: float, content: Iterable[str]) -> str:
+    """A picture.
+
+    Args:
+        name: What it shows.
+        width: Of the content, without the margins.
+        height: The same.
+        content: What stands in it, right and below of the margins.
+    """
+    wide, high = number(width + 2 * MARGIN), number(height + 2 * MARGIN)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
+        f'viewBox="0 0 {wide} {high}" font-family="monospace" font-size="12" role="img">',
+        f"<title>{markup(name)}</title>",
+        f"<defs>{_HEAD}</defs>",
+        *content,
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def rectangle(corner: Point, width: float, height: float, style: str) -> str:
+    """A rectangle; what the style has is written as it is."""
+    return (
+        f'<rect x="{number(corner.x)}" y="{number(corner.y)}" width="{number(width)}" '
+        f'height="{number(height)}" {style}/>'
+    )
+
+
+def text(content: str, middle: float, y: float) -> str:
+    """A line of text around its middle."""
+    return (
+        f'<text x="{number(middle)}" y="{number(y)}" text-anchor="middle" '
+        f'fill="{INK}">{markup(content)}</text>'
+    )
+
+
+def arrow(points: Sequence[Point], *, dashed: bool, head: bool = True) -> str:
+    """An arrow, or its beginning where it goes on as part of another.
+
+    Args:
+        points: The way that it takes.
+        dashed: Whether the line is.
+        head: Whether it ends here.
+    """
+    dashes = ' stroke-dasharray="5 4"' if dashed else ""
+    ended = ' marker-end="url(#lokki-arrow)"' if head else ""
+    return f'<path d="{"".join(_path(points))}" fill="none" stroke="{LINES}"{dashes}{ended}/>'
+
+
+def _path(points: Sequence[Point]) -> Iterator[str]:
+    """A line through points, level or such that it leaves and enters each from above or below."""
+    yield f"M{number(points[0].x)} {number(points[0].y)}"
+    at = points[0]
+    for before, after, following in zip(points, points[1:], [*points[2:], None], strict=False):
+        level = before.y == after.y
+        turns = following is not None and (after.y == following.y) != level
+        end = _towards(after, before) if turns else after
+        yield f"H{number(end.x)}" if level else _curve(at, end)
+        at = end
+        if turns and following is not None:
+            at = _towards(after, following)
+            yield f"Q{number(after.x)} {number(after.y)} {number(at.x)} {number(at.y)}"
+
+
+def _towards(corner: Point, other: Point) -> Point:
+    """Where the rounding of a corner ends."""
+    if corner.y == other.y:
+        return corner + Point(_shortened(other.x - corner.x), 0.0)
+    return corner + Point(0.0, _shortened(other.y - corner.y))
+
+
+def _shortened(way: float) -> float:
+    return max(-_ROUND, min(_ROUND, way / 2))
+
+
+def _curve(before: Point, after: Point) -> str:
+    half = number((before.y + after.y) / 2)
+    return (
+        f"C{number(before.x)} {half} {number(after.x)} {half} {number(after.x)} {number(after.y)}"
+    )

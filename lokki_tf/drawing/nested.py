@@ -1,0 +1,120 @@
+"""Where the nodes of a graph stand in its picture, and those of the maps in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from lokki_tf.model import Map, generations
+
+from .characters import CHARACTER, columns
+from .layers import HEIGHT, PADDING, Item, Link, Point, arrange
+from .ways import downward
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Graph, Node
+
+TITLE = 24.0
+LINE = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node.
+
+    Args:
+        name: Its name.
+        label: What stands in it.
+        corner: Its upper left corner, in its graph.
+        width: Its width.
+        height: Its height.
+        body: What a map holds.
+        inside: Where that begins, from the corner.
+        note: What stands below the label, if anything.
+    """
+
+    name: str
+    label: str
+    corner: Point
+    width: float
+    height: float
+    body: Layout | None
+    inside: Point
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An arrow.
+
+    Args:
+        before: Name of the node that it leaves.
+        after: Name of the node that it enters.
+        points: The way that it takes.
+        carries: Whether a result goes along it.
+    """
+
+    before: str
+    after: str
+    points: tuple[Point, ...]
+    carries: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A graph with a place for everything in it."""
+
+    width: float
+    height: float
+    boxes: tuple[Box, ...]
+    edges: tuple[Edge, ...]
+
+
+def layout(graph: Graph, notes: Mapping[str, str] = MappingProxyType({})) -> Layout:
+    """Places the nodes of a graph, and of the maps in it.
+
+    Args:
+        graph: The graph.
+        notes: A second line for the boxes, by the names of the graph's own nodes.
+    """
+    bodies = {node.name: layout(node.body) for node in graph.nodes if isinstance(node, Map)}
+    items = {
+        node.name: _item(node, bodies.get(node.name), notes.get(node.name)) for node in graph.nodes
+    }
+    levels = [[node.name for node in level] for level in generations(graph.nodes)]
+    joined = [(before, node.name) for node in graph.nodes for before in node.predecessors]
+    arranged = arrange(items, levels, [Link(*both, shared=both) for both in joined])
+    boxes = tuple(
+        _box(node, items[node.name], bodies.get(node.name), notes.get(node.name))
+        for node in graph.nodes
+    )
+    inputs = {node.name: frozenset(node.inputs) for node in graph.nodes}
+    edges = tuple(
+        Edge(before, after, downward(way), before in inputs[after])
+        for (before, after), way in zip(joined, arranged.ways, strict=True)
+    )
+    return Layout(arranged.width, arranged.height, boxes, edges)
+
+
+def _item(node: Node | Map, body: Layout | None, note: str | None) -> Item:
+    width = max(columns(_label(node)), columns(note or "")) * CHARACTER + 2 * PADDING
+    if body is None:
+        return Item(width, HEIGHT + _extra(note))
+    height = body.height + TITLE + _extra(note) + PADDING
+    return Item(max(width, body.width + 2 * PADDING), height)
+
+
+def _extra(note: str | None) -> float:
+    return 0.0 if note is None else LINE
+
+
+def _label(node: Node | Map) -> str:
+    return f"{node.name}: for each item" if isinstance(node, Map) else node.name
+
+
+def _box(node: Node | Map, item: Item, body: Layout | None, note: str | None) -> Box:
+    corner = Point(item.x - item.width / 2, item.y)
+    inside = Point((item.width - body.width) / 2 if body else 0.0, TITLE + _extra(note))
+    return Box(node.name, _label(node), corner, item.width, item.height, body, inside, note)

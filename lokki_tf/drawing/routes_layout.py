@@ -1,0 +1,139 @@
+"""Where the shapes of a routed pipeline stand, and which ways its arrows take.
+
+Those that lead on go down. Those that close a loop leave on the right of their shape, go up and
+enter on the right. There is room for so many ways between the shapes; what is beyond it, the
+longest, goes around all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from .characters import CHARACTER, columns
+from .layers import HEIGHT, LANE, PADDING, Item, Link, Point, arrange, close_up
+from .loops import cut
+from .ways import around, downward, turning, upward
+
+if TYPE_CHECKING:
+    from .routes import Arrow, Picture, Shape
+
+SLANT = 12.0
+_APART = 5.0  # between ways around the picture
+_MOST_PLACES = 6000
+
+
+class Placed(NamedTuple):
+    """A shape, its upper left corner and its width."""
+
+    shape: Shape
+    corner: Point
+    width: float
+
+
+class Drawn(NamedTuple):
+    """An arrow, its way, and whether it ends with that or goes on as another."""
+
+    arrow: Arrow
+    points: tuple[Point, ...]
+    head: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesLayout:
+    """A picture with a place for everything in it."""
+
+    width: float
+    height: float
+    shapes: tuple[Placed, ...]
+    arrows: tuple[Drawn, ...]
+
+
+def routes_layout(picture: Picture) -> RoutesLayout:
+    """Places the shapes of a picture.
+
+    Args:
+        picture: What is drawn, the shape on top first.
+    """
+    names = [shape.id for shape in picture.shapes]
+    levels, back = cut(names, [(one.before, one.after) for one in picture.arrows])
+    near, far = _parted(picture.arrows, levels)
+    links = [_link(one, back) for one in near]
+    beside = {name for link in links if link.back for name in (link.before, link.after)}
+    items = {shape.id: _item(shape, lanes=shape.id in beside) for shape in picture.shapes}
+    arranged = arrange(items, levels, links)
+    width = close_up(dict.fromkeys([*items.values(), *chain(*arranged.ways)]))
+    drawn = [
+        _drawn(one, link, way, items[one.after])
+        for one, link, way in zip(near, links, arranged.ways, strict=True)
+    ]
+    outer = {key: number for number, key in enumerate(dict.fromkeys(map(_shared, far)), 1)}
+    for one in far:
+        x = width + outer[_shared(one)] * _APART
+        drawn.append(Drawn(one, around(items[one.before], items[one.after], x)))
+    shapes = tuple(_placed(shape, items[shape.id]) for shape in picture.shapes)
+    return RoutesLayout(width + len(outer) * _APART, arranged.height, shapes, tuple(drawn))
+
+
+def _shared(arrow: Arrow) -> tuple[str, bool]:
+    """What arrows have in common that go one way once they meet."""
+    return arrow.after, arrow.dashed
+
+
+def _link(arrow: Arrow, back: Collection[tuple[str, str]]) -> Link:
+    ends = arrow.before, arrow.after
+    return Link(*ends, shared=_shared(arrow), back=ends in back)
+
+
+def _width(shape: Shape) -> float:
+    slants = 2 * SLANT if shape.kind == "test" else 0
+    return columns(shape.label) * CHARACTER + 2 * PADDING + slants
+
+
+def _item(shape: Shape, *, lanes: bool) -> Item:
+    return Item(_width(shape) + (2 * LANE if lanes else 0), HEIGHT)
+
+
+def _placed(shape: Shape, item: Item) -> Placed:
+    width = _width(shape)
+    return Placed(shape, Point(item.x - width / 2, item.y), width)
+
+
+def _drawn(arrow: Arrow, link: Link, way: Sequence[Item], target: Item) -> Drawn:
+    meets = way[-1] is not target
+    if not link.back:
+        return Drawn(arrow, downward(way), not meets)
+    if way[0] is target:
+        return Drawn(arrow, turning(target))
+    return Drawn(arrow, upward(way, meets=meets), not meets)
+
+
+def _parted(
+    arrows: Sequence[Arrow], levels: Sequence[Sequence[str]]
+) -> tuple[list[Arrow], list[Arrow]]:
+    """The arrows that go between the shapes, and the longest, for which there is no room.
+
+    500 steps that lead anywhere would want a hundred thousand places.
+    """
+    level = {name: number for number, names in enumerate(levels) for name in names}
+    near: set[Arrow] = set()
+    room = _MOST_PLACES
+    for one, places in _counted(arrows, level):
+        room -= places
+        if room < 0:
+            break
+        near.add(one)
+    return [one for one in arrows if one in near], [one for one in arrows if one not in near]
+
+
+def _counted(arrows: Sequence[Arrow], level: Mapping[str, int]) -> Iterator[tuple[Arrow, int]]:
+    """The arrows, the shortest first, and how many places each needs beyond those before it."""
+    spans = {one: level[one.after] - level[one.before] for one in arrows}
+    longest: dict[tuple[tuple[str, bool], bool], int] = {}
+    for one in sorted(arrows, key=lambda one: abs(spans[one])):
+        key = _shared(one), spans[one] > 0
+        span = max(abs(spans[one]), 1)
+        yield one, span - longest.get(key, 1)
+        longest[key] = span

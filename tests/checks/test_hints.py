@@ -1,0 +1,304 @@
+"""Which annotations contradict each other, and how they are told."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import decimal
+import enum
+import fractions
+import os
+import pathlib
+import types
+import typing
+from collections import abc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lokki_tf.checks.hints import annotations_of, contradicts
+from lokki_tf.checks.hints.functions import Annotations
+from lokki_tf.checks.hints.shapes import element_hint, member_hints
+from lokki_tf.checks.hints.text import told, value_told
+
+T = typing.TypeVar("T")
+UserId = typing.NewType("UserId", int)
+Rows = list[int]
+Maybe = typing.Optional[int]  # noqa: UP045
+
+
+class Base: ...
+
+
+class Derived(Base): ...
+
+
+class Mixin: ...
+
+
+class Both(Base, Mixin): ...
+
+
+class Alone: ...
+
+
+class Box(typing.Generic[T]): ...
+
+
+class Proto(typing.Protocol):
+    def ask(self) -> int: ...
+
+
+class Table(typing.TypedDict):
+    rows: int
+
+
+class Point(typing.NamedTuple):
+    x: int
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+class Shouting(type):
+    """A metaclass that answers no question about its classes."""
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        raise RuntimeError("no")
+
+    def __instancecheck__(cls, other: object) -> bool:
+        raise RuntimeError("no")
+
+    def __eq__(cls, other: object) -> bool:
+        raise RuntimeError("no")
+
+    def __repr__(cls) -> str:
+        raise RuntimeError("no")
+
+
+class Loud(metaclass=Shouting): ...
+
+
+class Mute:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+class Asking(type):
+    """A metaclass whose classes are no matter of inheritance, as shapes of arrays are not."""
+
+    def __instancecheck__(cls, other: object) -> bool:
+        return True
+
+
+class Shaped(metaclass=Asking): ...
+
+
+class Meant(Any):  # type: ignore[misc]
+    ...
+
+
+FITS = [
+    (int, int), (bool, int), (int, bool), (int, float), (bool, float), (int, complex),
+    (float, complex), (int, UserId), (UserId, float), (int, typing.Annotated[int, "positive"]),
+    (int, typing.Final[int]), (int, Any), (Any, int), (int, object), (object, int), (int, T),
+    (T, int), (int, Proto), (Proto, int), (int, Meant), (int, "Unknown"), (int, typing.Self),
+    (int, int | str), (int | str, int), (int | str, str | bytes), (int | None, int),
+    (int, Maybe), (None, None), (None, int | None), (int | None, str | None),
+    (str, typing.Literal["a", "b"]), (typing.Literal[1, "a"], str), (typing.Literal["a"], str),
+    (Derived, Base), (Base, Derived), (Base, Mixin), (Alone, Alone), (Color, enum.Enum),
+    (int, typing.SupportsInt), (abc.Callable[[int], int], int), (int, abc.Callable[..., int]),
+    (typing.Never, int), (int, Shaped), (int, Loud), (Loud, int), (Alone, Shaped),
+    (list, abc.Sequence), (list, abc.Iterable), (list, abc.Collection), (dict, abc.Mapping),
+    (str, abc.Sequence), (str, abc.Iterable), (str, abc.Sequence[int]), (abc.Sequence, list),
+    (abc.Iterable[int], list[int]), (abc.Iterable, abc.Sized), (abc.Hashable, abc.Sequence),
+    (list[int], list), (list, list[int]), (list[int], abc.Sequence[float]), (list[bool], Rows),
+    (list[int], list[int | str]), (list[int | str], list[str]), (list[Any], list[str]),
+    (list[T], list[str]), (list[list[int]], list[list[str]]), (list[int], list[int]),
+    (list, list[str]), (dict[str, int], dict), (dict[str, int], abc.Mapping[str, float]),
+    (dict[str, int], abc.Iterable[str]), (collections.Counter[str], dict[str, int]),
+    (collections.defaultdict[str, int], dict[str, int]), (dict, collections.OrderedDict),
+    (tuple[int, str], tuple[int, str]), (tuple[int, ...], tuple[int, int]),
+    (tuple[int, int], tuple[int, ...]), (tuple[int, str], abc.Sequence[int | str]),
+    (tuple[()], tuple[int]), (tuple[int, *tuple[str, ...]], tuple[int]),
+    (Table, dict), (Table, abc.Mapping[str, Any]), (dict, Table), (Table, Table),
+    (list[Table], list[dict]), (Point, tuple), (tuple[int, ...], Point), (Point, tuple[int]),
+    (Box[int], Box[int]), (Box[int], Box), (Box[T], Box[int]), (type[int], type),
+    (dt.datetime, dt.date), (dt.date, dt.datetime), (pathlib.Path, os.PathLike), (bytearray, bytes),
+    (fractions.Fraction, float), (int, fractions.Fraction), (types.NoneType, None),
+]  # fmt: skip
+
+CONTRADICTS = [
+    (int, str), (str, int), (float, int), (complex, float), (int, list), (int, abc.Iterable),
+    (str, bytes), (None, int), (int, None), (None, list | str), (UserId, str), (int, Box[T]),
+    (int, typing.Annotated[str, "long"]), (typing.Literal["a", "b"], int), (Color, str),
+    (int, typing.Literal["a"]), (int | None, str), (int | float, str | bytes), (Alone, Base),
+    (Base, int), (str, Color), (str, dt.date), (str, pathlib.Path), (decimal.Decimal, float),
+    (list, tuple), (list, set), (list, dict), (dict, list), (list, abc.Mapping), (dict, str),
+    (abc.Mapping, abc.Sequence), (abc.Sequence, dict), (list[int], str), (abc.Iterable[int], int),
+    (list[int], list[str]), (list[int], abc.Sequence[str]), (abc.Iterable[int], list[str]),
+    (list[float], list[int]), (list[int] | None, list[str]), (list[list], list[str]),
+    (list[int], list[str]), (list[Base], list[Alone]), (set[int], frozenset[int]),
+    (dict[str, int], dict[str, str]), (dict[str, int], dict[int, int]), (dict, Box),
+    (dict[str, int], abc.Iterable[int]), (dict[str, int], abc.Mapping[str, list[int]]),
+    (collections.Counter[str], dict[int, int]),
+    (tuple[int, str], tuple[str, int]), (tuple[int, str], tuple[int]),
+    (tuple[int, ...], tuple[str]),
+    (tuple[int, str], tuple[int, ...]), (tuple[int, ...], list[int]), (Table, list), (Point, list),
+    (tuple[int, str], abc.Sequence[int]), (Box[int], Box[str]), (list[Table], list[int]),
+    (type[int], type[str]), (bytes, str), (list[int], dict[int, int]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("promised", "wanted"), FITS, ids=told)
+def test_what_may_fit_does_not_contradict(promised: Any, wanted: Any) -> None:
+    """There is no opinion on annotations that one value may both be right for."""
+    assert not contradicts(promised, wanted)
+
+
+@pytest.mark.parametrize(("promised", "wanted"), CONTRADICTS, ids=told)
+def test_what_cannot_fit_contradicts(promised: Any, wanted: Any) -> None:
+    """Classes without anything in common contradict, in brackets and out of them."""
+    assert contradicts(promised, wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "wrong"),
+    [
+        (Base, Derived, True), (Derived, Base, False), (int, bool, True), (bool, int, False),
+        (list, abc.Sequence, False), (list, Rows, False), (int, float, False), (Base, Mixin, True),
+        (types.NoneType, int, True), (types.NoneType, int | None, False), (type, type[int], False),
+    ],
+    ids=lambda value: told(value)[:40],
+)  # fmt: skip
+def test_a_value_that_is_known_is_no_subclass(kind: type, wanted: Any, wrong: bool) -> None:
+    """Of a given value its class is known, so a parameter may not hope for a subclass."""
+    assert contradicts(kind, wanted, exact=True) is wrong
+
+
+def test_a_class_that_is_made_again_is_the_same() -> None:
+    """A cell that runs again makes a class of the old name, and old annotations still fit."""
+    again = type("Alone", (), {"__module__": Alone.__module__})
+    assert not contradicts(Alone, again)
+    assert not contradicts(again, Alone, exact=True)
+
+
+def test_an_alias_of_python_3_12_is_looked_through() -> None:
+    """``type Rows = list[int]`` means what stands behind it, circles and missing names nothing."""
+
+    class TypeAliasType:
+        def __init__(self, value: Any) -> None:
+            self.value = value
+
+        @property
+        def __value__(self) -> Any:
+            return self.value() if callable(self.value) else self.value
+
+    assert contradicts(TypeAliasType(None), list[str])
+    assert not contradicts(TypeAliasType(lambda: {}["Gone"]), int)
+    circle = TypeAliasType(None)
+    circle.value = circle
+    assert not contradicts(circle, int)
+
+
+ODD = [
+    5, "no name", "1 +", [int], (int, str), {}, ..., print, NotImplemented, object(), float("nan"),
+    Loud, Shaped, list[5], dict[(), "str"], tuple[...], typing.Callable, typing.Generic,
+    typing.Self, typing.ClassVar[int], typing.Final, typing.Concatenate[int, ...],
+    typing.TypeGuard[int], typing.ParamSpec("P").args, typing.TypeVarTuple("Ts"),
+    typing.Unpack[tuple[int, ...]], typing.ForwardRef("Gone"), type("", (), {}), Box[5],
+    typing.Literal[()],
+]  # fmt: skip
+hints = st.recursive(
+    st.sampled_from([*ODD, *(one for pair in FITS + CONTRADICTS for one in pair)]),
+    lambda inner: st.one_of(
+        inner.map(lambda one: types.GenericAlias(list, (one,))),
+        st.tuples(inner, inner).map(lambda two: types.GenericAlias(dict, two)),
+        st.lists(inner, max_size=3).map(lambda some: types.GenericAlias(tuple, tuple(some))),
+        st.tuples(st.sampled_from(ODD), inner).map(lambda two: types.GenericAlias(*two)),
+    ),
+    max_leaves=4,
+)
+
+
+@given(hints, hints, st.booleans())
+def test_no_annotation_raises(promised: Any, wanted: Any, exact: bool) -> None:
+    """Whatever stands as an annotation, comparing and telling it gives an answer."""
+    assert contradicts(promised, wanted, exact=exact) in (True, False)
+    assert isinstance(told(promised), str)
+    assert isinstance(told(wanted, full=True), str)
+    element_hint(promised)
+    assert isinstance(member_hints(promised, tuple, 1), tuple)
+
+
+@given(hints, hints)
+def test_no_function_raises(one: Any, other: Any) -> None:
+    """A function is read whatever it is annotated with."""
+
+    def work(rows, *more, limit=None):  # type: ignore[no-untyped-def]
+        yield rows
+
+    for annotated in (work, types.FunctionType((lambda rows: rows).__code__, {})):
+        annotated.__annotations__ = {"rows": one, "more": other, "limit": one, "return": other}
+        assert isinstance(annotations_of(annotated), Annotations)
+    assert annotations_of(one) == Annotations()
+
+
+@pytest.mark.parametrize(
+    ("hint", "item"),
+    [
+        (list[int], int), (tuple[int, ...], int), (tuple[int, str], int | str), (range, int),
+        (abc.Iterator[str], str), (dict[str, int], str), (str, str), (list, Any), (int, Any),
+        (list[int] | None, int), (list[int] | set[str], int | str), (list[int] | Alone, Any),
+        (abc.AsyncIterator[int], int), (Box[int], Any), (5, Any), (type[int], Any), (bytes, int),
+        (typing.Sequence[Base], Base), (collections.deque[int], int),
+        (abc.ItemsView[str, int], Any),
+    ],
+    ids=lambda value: told(value)[:40],
+)  # fmt: skip
+def test_an_item_is_what_the_brackets_say(hint: Any, item: Any) -> None:
+    """The item of a container is known where its annotation says it."""
+    found = element_hint(hint)
+    assert found == item or set(typing.get_args(found)) == set(typing.get_args(item)) != set()
+
+
+@pytest.mark.parametrize(
+    ("hint", "text"),
+    [
+        (int, "int"), (None, "None"), (Base, "Base"), (list[Base], "list[Base]"),
+        (Maybe, "Optional[int]"), (int | None, "int | None"),
+        (dict[str, list[dt.date]], "dict[str, list[date]]"), (types.NoneType, "None"),
+        (typing.Literal["a.b", 1.5], "Literal['a.b', 1.5]"), (abc.Sequence[int], "Sequence[int]"),
+        (tuple[int, ...], "tuple[int, ...]"), (Loud, "Loud"), (Mute(), "something else"),
+        (list[tuple[tuple[str, ...], ...]] | dict[str, tuple[str, ...]] | set[tuple[str, int]],
+         "list[tuple[tuple[str, ...], ...]] | dict[str, tuple[str, ...]] | set[tuple[str,…"),
+    ],
+    ids=lambda value: told(value)[:40],
+)  # fmt: skip
+def test_annotations_are_told_shortly(hint: Any, text: str) -> None:
+    """An annotation reads as its author wrote it, without modules."""
+    assert told(hint) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, "3, an int"), ("x", "'x', a str"), (None, "None"), (Base(), "a Base"),
+        (list(range(99)), "[0, 1, 2, 3, 4, 5, ...], a list"),
+        ("x" * 99, "'xxxxxxxxxxxx...xxxxxxxxxxxxx', a str"), ({1: 2}, "{1: 2}, a dict"),
+        (Loud(), "a Loud"), (collections.OrderedDict(), "an OrderedDict"),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_values_are_told_shortly(value: Any, text: str) -> None:
+    """A value is told with its class, and of a long or odd one only that."""
+    assert value_told(value) == text
+
+
+def test_a_value_that_cannot_be_written_is_told_by_its_class() -> None:
+    """A whole number of too many digits, or a member without a representation, is no fault."""
+    assert value_told(10**5000).endswith("an int")
+    assert value_told([Mute()]).endswith("a list")
