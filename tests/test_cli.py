@@ -219,3 +219,17 @@ def test_a_result_that_cannot_be_printed_costs_nothing(tmp_path: Path, result: s
     done = command(tmp_path, GOOD.replace("sum(rows)", result), "run", "--quiet")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def test_a_notice_that_fails_is_told_beside_the_error(tmp_path: Path) -> None:
+    """The run's own error comes first, and that of the step to be told of it after it."""
+    source = GOOD.replace("return sum(rows)", "raise ValueError('first')").replace(
+        "pipe = Pipeline(",
+        "@step\ndef tell(failure):\n    raise KeyError('second')\n\npipe = Pipeline(",
+    )
+    source = source.replace("steps=[total(load())]", "steps=[total(load())], on_failure=tell")
+    done = command(tmp_path, source, "run")
+    assert done.returncode == 1
+    error, note = done.stderr.rstrip().splitlines()[-3::2]
+    assert error == "error: step 'total' failed: ValueError: first"
+    assert note == "step 'tell', to be told of this, failed as well: KeyError: 'second'"

@@ -123,16 +123,18 @@ def asides(
     names = {what: f"{shortened(name, 60)}: {what}" for what in ("error", "failed", "died")}
     taken.update(names.values())
     catch = {"ErrorEquals": ["States.ALL"], "ResultPath": None}
+    error = reading(node, scope, ".error.json")
+    error["ResultSelector"] = {**error["ResultSelector"], "text.$": "$.Body"}
     states = {
         names["error"]: {
-            **reading(node, scope, ".error.json"),
+            **error,
             "Catch": [{**catch, "Next": names["died"]}],
             "Next": names["failed"],
         },
         names["failed"]: {
             "Type": "Fail",
             "ErrorPath": "$.told.errorType",
-            "CausePath": "$.told.errorMessage",
+            "CausePath": "$.text",  # all of it, as Lambda tells an error
         },
         names["died"]: {
             "Type": "Fail",

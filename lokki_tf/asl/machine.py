@@ -3,6 +3,7 @@
 The stages: :mod:`.structure` nests the graph into series and parallels, :mod:`.scopes`
 places variables and exports, :mod:`.payloads` says what each task is sent,
 :mod:`.capacities` and :mod:`.sizes` share out the bytes, and this module writes the states.
+:mod:`.notices` adds what tells of a failure.
 A result is assigned to a variable where its state ends; a scope's last state builds the
 scope's output, so no state is there only to pass something on.
 """
@@ -21,6 +22,7 @@ from .capacities import capacities, item_of, title
 from .jobs import asides, job_states
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
+from .notices import outermost, with_notice
 from .payloads import Payloads, has_stored_literal, references_in, with_paths
 from .references import answer, path, shared
 from .retries import retriers
@@ -50,6 +52,7 @@ class Machine:
         readers: Steps that may have to read objects of the bucket.
         labels: Labels of the Distributed Maps.
         outer_labels: Those of them in whose body another one stands.
+        states: From each node to the outermost state that it is in.
     """
 
     definition: dict[str, Any]
@@ -59,6 +62,7 @@ class Machine:
     readers: frozenset[Step]
     labels: tuple[str, ...] = ()
     outer_labels: tuple[str, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -106,6 +110,7 @@ class _Compiler:
     nodes: dict[str, Node] = field(default_factory=dict)
     layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    titles: list[str] = field(default_factory=list)
     payloads: Payloads = field(init=False)
 
     def machine(self) -> Machine:
@@ -115,7 +120,8 @@ class _Compiler:
         comment = {"Comment": self.source.description} if self.source.description else {}
         if self.source.routes is not None:
             states = route_states(self.source.name, self.source.routes, self.functions, self.main)
-            steps = frozenset(self.source.steps)  # any may be handed a state of any size
+            states = with_notice(states, self.source, self.functions, self.main)
+            steps = frozenset(self.source.routes.steps)  # any may be handed a state of any size
             return Machine({**comment, **states}, self.functions, {}, {}, steps)
         graph = self.source.graph
         root = scopes(graph)
@@ -127,14 +133,16 @@ class _Compiler:
         names = [*self.nodes, *(one.name for one in maps), *items]
         self.limits = inline_limits(capacities(root, self.payloads), names)
         self.layouts = self._layouts(maps)
+        states = with_notice(self._states(root), self.source, self.functions, self.main)
         return Machine(
-            {**comment, **self._states(root)},
+            {**comment, **states},
             self.functions,
             self.payloads.literals.objects,
             self.limits,
             self._readers(),
             tuple(self.labels),
             tuple(self.outer_labels),
+            outermost(self.titles, root, graph),
         )
 
     def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
@@ -175,6 +183,8 @@ class _Compiler:
     def _states(self, scope: Scope) -> dict[str, Any]:
         titles = [self._state_name(part) for part in scope.parts]
         entries = [self._entry(name, part) for name, part in zip(titles, scope.parts, strict=True)]
+        if scope.outer is None:
+            self.titles = titles
         states: dict[str, Any] = {}
         for index, (name, part) in enumerate(zip(titles, scope.parts, strict=True)):
             last = index == len(titles) - 1

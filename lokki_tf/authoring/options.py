@@ -50,8 +50,9 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
                 else f"it has {', '.join(sorted(known))}",
             )
     values = {name: value for name, value in given.items() if value is not None}
-    if not isinstance(values.get("description", ""), str):
-        raise OptionError(f"description={values['description']!r} is no string", place=place)
+    for name in ("description", "role"):
+        if not isinstance(values.get(name, ""), str):
+            raise OptionError(f"{name}={values[name]!r} is no string", place=place)
     count = values.pop("retry_count", None)
     if count is not None and "retry" in values:
         raise OptionError(

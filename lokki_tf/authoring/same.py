@@ -35,7 +35,7 @@ def one_a_name(calls: Iterable[Call]) -> dict[Step, Step]:
         other = first.setdefault(step.name, call)
         if step in found:
             continue
-        if other._step is not step and not _is_same(other._step, step):
+        if other._step is not step and not is_same(other._step, step):
             raise NamingError(
                 f"two different steps are named {step.name!r}: "
                 f"one at {other._step.place}, one at {step.place}",
@@ -62,7 +62,7 @@ def _is_replaced(step: Step) -> bool:
     return current is not None and current is not step
 
 
-def _is_same(one: Step, other: Step) -> bool:
+def is_same(one: Step, other: Step) -> bool:
     """Whether two steps came of one cell, which ran twice as it is."""
     first, second = one.function, other.function
     return (

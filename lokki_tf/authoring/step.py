@@ -201,6 +201,7 @@ def step(
     ephemeral_storage: int | None = None,
     architecture: str | None = None,
     policies: Sequence[str] | None = None,
+    role: str | None = None,
     retry_count: int | None = None,
     retry: RetryConfig | Mapping[str, Any] | int | None = None,
     env_variables: Mapping[str, str] | None = None,

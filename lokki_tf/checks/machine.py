@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _VARIABLE = re.compile(r"(?<![\w$])\$([A-Za-z_]\w*)")
-# What only lambda:invoke takes; a word that it does not know fails at run time alone.
+# What each service takes of what we write; a word that it does not know fails at run time alone.
 _PARAMETERS = {
     "lambda:invoke": {
         "FunctionName",
@@ -26,6 +26,7 @@ _PARAMETERS = {
         "LogType",
         "Qualifier",
     },
+    "sns:publish": {"TopicArn", "Subject", "Message"},
 }
 
 
@@ -53,7 +54,12 @@ def _scope(
         seen: Names of all states met so far, in the whole machine.
     """
     states = scope["States"]
-    assigned_here = {_bare(key) for state in states.values() for key in state.get("Assign", {})}
+    assigned_here = {
+        _bare(key)
+        for state in states.values()
+        for rule in (state, *state.get("Catch", []))
+        for key in rule.get("Assign", {})
+    }
     for name in sorted(assigned_here & outer):
         yield _finding(f"variable ${name} is assigned in a branch and in a scope around it")
     reached = _reached(scope, readable)
@@ -87,8 +93,9 @@ def _reached(scope: Mapping[str, Any], readable: frozenset[str]) -> dict[str, fr
     while waiting:
         title = waiting.pop()
         state = scope["States"].get(title, {})
-        assigned = found[title] | {_bare(key) for key in state.get("Assign", {})}
-        for following in _following(state):
+        for following, rule in _following(state):
+            # A state that fails assigns nothing but what its catcher says.
+            assigned = found[title] | {_bare(key) for key in rule.get("Assign", {})}
             known = found.get(following)
             both = assigned if known is None else known & assigned
             if both != known:
@@ -97,12 +104,13 @@ def _reached(scope: Mapping[str, Any], readable: frozenset[str]) -> dict[str, fr
     return found
 
 
-def _following(state: Mapping[str, Any]) -> Iterator[str]:
-    """The states that may come after one."""
-    rules = [state, *state.get("Choices", []), *state.get("Catch", [])]
-    yield from (rule["Next"] for rule in rules if "Next" in rule)
-    if "Default" in state:
-        yield state["Default"]
+def _following(state: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The states that may come after one, each with what assigns variables on the way."""
+    for key in ("Next", "Default"):
+        if key in state:
+            yield state[key], state
+    for rule in (*state.get("Choices", []), *state.get("Catch", [])):
+        yield rule["Next"], rule
 
 
 def _read(state: Mapping[str, Any]) -> Iterator[str]:

@@ -14,10 +14,38 @@ from lokki_tf.errors import LokkiError
 from lokki_tf.runtime.envelope import json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lokki_tf.config import Config
     from lokki_tf.model import Finding, FlowParameter
     from lokki_tf.pipeline import Pipeline
 
 FAILED, WRONG_USE = 1, 2
+_STAGE = "lokki_tf.stage"
+
+
+def stage_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command ``--stage``, which :func:`settings` heeds."""
+    option = click.option(
+        "--stage",
+        metavar="NAME",
+        expose_value=False,
+        callback=_keep_stage,
+        help="The stage of lokki.toml, [stage.NAME], that is meant; LOKKI_STAGE unless given.",
+    )
+    return option(command)
+
+
+def _keep_stage(context: click.Context, _: click.Parameter, stage: str | None) -> None:
+    context.meta[_STAGE] = stage
+
+
+def settings() -> Config:
+    """The settings that hold, under the stage that the command names."""
+    from lokki_tf.config import load_config
+
+    context = click.get_current_context(silent=True)
+    return load_config(stage=context.meta.get(_STAGE) if context else None)
 
 
 def parameters_of(pipeline: Pipeline) -> tuple[FlowParameter, ...]:
@@ -50,7 +78,7 @@ def rendered(finding: Finding) -> str:
 
 def say(error: LokkiError) -> None:
     """Tells of an error."""
-    click.echo(f"error: {error}", err=True)
+    click.echo("\n".join((f"error: {error}", *getattr(error, "__notes__", ()))), err=True)
 
 
 def count(number: int, what: str) -> str:

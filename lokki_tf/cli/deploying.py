@@ -11,10 +11,10 @@ import click
 
 from lokki_tf.errors import NotDeployedError, UnconfirmedError
 
-from .common import count, rendered
+from .common import count, rendered, stage_option
 from .images import told_of
 from .stacks import options_of_stack, stack_of, under
-from .synthesis import fetching
+from .synthesis import fetching, tell_permissions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,6 +146,7 @@ def terraform_command(pipeline: Pipeline) -> click.Command:
         "terraform", context_settings={"ignore_unknown_options": True, "help_option_names": []}
     )
     @click.option("--stack-name", help="The stack, if it has another name than the pipeline.")
+    @stage_option
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     def terraform(stack_name: str | None, arguments: tuple[str, ...]) -> None:
         """Run Terraform in the stack's folder: terraform -- state list."""
@@ -219,7 +220,9 @@ def _write(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> Synthesiz
     config = stack.config
     if image_tag:
         config = replace(config, lambda_=replace(config.lambda_, image_tag=image_tag))
-    return pipeline.synth(config=config, on_packages=fetching)
+    made = pipeline.synth(config=config, on_packages=fetching)
+    tell_permissions(made)
+    return made
 
 
 def _show(stack: Stack, plan: Planned, place: str, verbose: bool, *, err: bool = True) -> None:

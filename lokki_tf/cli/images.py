@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .common import settings, stage_option
 from .synthesis import fetching
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def images_command(pipeline: Pipeline) -> click.Command:
         help="The output folder of synth, whose locks are held to.",
     )
     @click.option("--region", help="AWS region; the environment's unless given.")
+    @stage_option
     @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     def images(
         no_push: bool,
@@ -40,23 +42,22 @@ def images_command(pipeline: Pipeline) -> click.Command:
 
         An image that the registry has already is neither built nor pushed again.
         """
-        from lokki_tf.config import load_config
         from lokki_tf.images import Repository, find_repository, publish, shown
         from lokki_tf.packaging import repository_name
 
-        settings = load_config()
+        chosen = settings()
         context = pipeline.image(
             output,
             template_file=template_file,
             tag=tag,
             on_packages=fetching,
-            config=settings,
+            config=chosen,
         )
-        if no_push and settings.aws.image_repository is None:
+        if no_push and chosen.aws.image_repository is None:
             # ECR need not be there, nor be asked what it would be called.
             repository = Repository(repository_name(context.name), local=True)
         else:
-            repository = find_repository(settings.aws, context.name, region)
+            repository = find_repository(chosen.aws, context.name, region)
         with shown() as on_progress:
             made = publish(context, repository, pushing=not no_push, on_progress=on_progress)
         click.echo(told_of(made), err=True)

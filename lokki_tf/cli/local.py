@@ -14,7 +14,7 @@ import click
 from lokki_tf.errors import OutputError, StepFailed
 from lokki_tf.reporting import LogLevel
 
-from .common import FAILED, count, parameters_of, rendered, shown
+from .common import FAILED, count, parameters_of, rendered, settings, shown, stage_option
 from .parameters import taken, with_parameters
 
 if TYPE_CHECKING:
@@ -125,9 +125,10 @@ def check_command(pipeline: Pipeline) -> click.Command:
 
     @click.command("check")
     @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    @stage_option
     def check(template_file: Path | None) -> None:
         """Say all that is wrong or doubtful; exit 1 if there are errors."""
-        findings = pipeline.check(template_file)
+        findings = pipeline.check(template_file, config=settings())
         for finding in findings:
             click.echo(rendered(finding), err=True)
         errors = sum(finding.severity == "error" for finding in findings)
@@ -177,23 +178,22 @@ def _reports(
 ) -> AbstractContextManager[Callable[[Event], None] | None]:
     """Who tells of a run: the log, if options or settings want one or the script has one;
     else progress."""
-    from lokki_tf.config import load_config
     from lokki_tf.reporting import configure_logging, is_configured, listener_for
 
-    settings = load_config().logging
-    level = log_level or settings.level
-    if log_format or log_level or settings.format == "json":
+    logging = settings().logging
+    level = log_level or logging.level
+    if log_format or log_level or logging.format == "json":
         configure_logging(
             level,
-            json_output=(log_format or settings.format) == "json",
-            show_timestamps=settings.show_timestamps,
-            progress_interval=settings.progress_interval,
+            json_output=(log_format or logging.format) == "json",
+            show_timestamps=logging.show_timestamps,
+            progress_interval=logging.progress_interval,
         )
     if is_configured():
         return nullcontext()  # local_run writes the log by itself
     return listener_for(
         pipeline.graph if pipeline.graph.nodes else None,
         level=level,
-        progress_interval=settings.progress_interval,
+        progress_interval=logging.progress_interval,
         live=live,
     )

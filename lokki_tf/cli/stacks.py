@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import script
+from .common import script, settings, stage_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def options_of_stack(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command ``--region`` and ``--stack-name``."""
+    """Gives a command ``--region``, ``--stack-name`` and ``--stage``."""
     named = click.option(
         "--stack-name", help="Name of the stack and all that is in it; the pipeline's unless given."
     )
-    return click.option("--region", help="AWS region; the settings' unless given.")(named(command))
+    placed = click.option("--region", help="AWS region; the settings' unless given.")
+    return placed(named(stage_option(command)))
 
 
 def stack_of(pipeline: Pipeline, region: str | None) -> Stack:
@@ -33,10 +34,9 @@ def stack_of(pipeline: Pipeline, region: str | None) -> Stack:
     Raises:
         DefinitionError: If something about the pipeline is wrong.
     """
-    from lokki_tf.config import load_config
     from lokki_tf.operate.stack import Stack
 
-    return Stack.of(pipeline.definition, load_config(), region=region, script=f"python {script()}")
+    return Stack.of(pipeline.definition, settings(), region=region, script=f"python {script()}")
 
 
 def deployed_of(pipeline: Pipeline, region: str | None, name: str | None) -> Deployed:

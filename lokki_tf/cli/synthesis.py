@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import count, quoted, rendered
+from .common import count, quoted, rendered, settings, stage_option
 
 if TYPE_CHECKING:
     from lokki_tf.model import PackageSet
     from lokki_tf.pipeline import Pipeline
+    from lokki_tf.terraform.synth import Synthesized
 
 
 def synth_command(pipeline: Pipeline) -> click.Command:
@@ -30,6 +31,7 @@ def synth_command(pipeline: Pipeline) -> click.Command:
     @click.option(
         "--upgrade", is_flag=True, help="Look for newer versions of packages that steps declare."
     )
+    @stage_option
     def synth(
         output: Path | None, region: str | None, template_file: Path | None, upgrade: bool
     ) -> None:
@@ -42,15 +44,23 @@ def synth_command(pipeline: Pipeline) -> click.Command:
             template_file=template_file,
             upgrade=upgrade,
             on_packages=fetching,
+            config=settings(),
         )
+        tell_permissions(made)
         layers = f"{count(made.layers, 'layer')}, " if made.layers else ""
         click.echo(
-            f"{pipeline.name}: {count(made.functions, 'function')}, {layers}one state machine\n"
+            f"{made.folder.name}: {count(made.functions, 'function')}, {layers}one state machine\n"
             f"Next:\n  cd {quoted(made.folder)}\n  terraform init && terraform apply",
             err=True,
         )
 
     return synth
+
+
+def tell_permissions(made: Synthesized) -> None:
+    """Tells which policies the user's own roles need."""
+    for file in made.permissions:
+        click.echo(f"role {file.stem!r} of yours needs the policy {quoted(file)}", err=True)
 
 
 def fetching(packages: PackageSet) -> None:

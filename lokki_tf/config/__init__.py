@@ -1,8 +1,8 @@
 """Settings: what stands in ``lokki.toml`` and in the environment, and the defaults.
 
-``settings`` declares them, as frozen dataclasses: the one table of what there is.
-``kinds`` holds values against it, ``toml`` reads files and finds lines in them, ``load``
-puts all together.
+``settings`` declares them, as frozen dataclasses: the one table of what there is, with the
+``rules`` for their values. ``kinds`` holds values against both, ``toml`` reads files and finds
+lines in them, ``load`` puts all together.
 
 By hand, where pydantic-settings was the other choice: importing that takes 115 ms, three
 times as long as all of lokki_tf, at every command; its errors know a field but neither
@@ -11,6 +11,7 @@ that a plain install brings. What it does for us is the two hundred lines of thi
 """
 
 from .load import ENVIRONMENT, FILE_NAME, load_config
+from .rules import REGION, is_loopback
 from .settings import (
     AwsConfig,
     BatchConfig,
@@ -18,6 +19,7 @@ from .settings import (
     ImageConfig,
     LambdaConfig,
     LoggingConfig,
+    MachineConfig,
     ScheduleConfig,
     TerraformConfig,
     VpcConfig,
@@ -26,14 +28,17 @@ from .settings import (
 __all__ = [
     "ENVIRONMENT",
     "FILE_NAME",
+    "REGION",
     "AwsConfig",
     "BatchConfig",
     "Config",
     "ImageConfig",
     "LambdaConfig",
     "LoggingConfig",
+    "MachineConfig",
     "ScheduleConfig",
     "TerraformConfig",
     "VpcConfig",
+    "is_loopback",
     "load_config",
 ]

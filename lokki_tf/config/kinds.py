@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
 from functools import cache
 from math import inf
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from .rules import Rule, rule_of
 from .settings import Config
 
 T = TypeVar("T")
@@ -54,7 +56,15 @@ _STRINGS = Mapping[str, str]
 @cache
 def fields(kind: Any) -> Mapping[str, Any]:
     """The fields of a dataclass, as TOML calls them, with their types."""
-    return {name.rstrip("_"): hint for name, hint in get_type_hints(kind).items()}
+    hints = get_type_hints(kind)
+    own = [one.name for one in dataclass_fields(kind) if not one.metadata.get("no_field")]
+    return {name.rstrip("_"): hints[name] for name in own}
+
+
+@cache
+def _rules(kind: Any) -> Mapping[str, Rule]:
+    found = {one.name.rstrip("_"): rule_of(one.metadata) for one in dataclass_fields(kind)}
+    return {name: rule for name, rule in found.items() if rule is not None}
 
 
 def check(table: Mapping[str, Any], kind: Any, path: Path = ()) -> None:
@@ -81,6 +91,10 @@ def check(table: Mapping[str, Any], kind: Any, path: Path = ()) -> None:
                 _leaf(member, str, (*here, key))
         else:
             _leaf(value, hint, here)
+            rule = _rules(kind).get(name)
+            # An empty string takes an optional setting back, so there is nothing to hold.
+            if rule and not (value == "" and hint is not known[name]) and not rule.fits(value):
+                raise _misfit(here, value, rule.expected)
 
 
 def build(kind: type[T], table: Mapping[str, Any]) -> T:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lokki_tf.errors import ConfigError
+from lokki_tf.errors import ConfigError, Place
 
 from .kinds import Refusal, build, check, nearest
 from .settings import Config
-from .toml import TomlFile, read_toml
+from .toml import TomlFile, has, read_toml
 
 FILE_NAME = "lokki.toml"
 STAGES = "stage"
+STAGE_VARIABLE = "LOKKI_STAGE"
+_STAGE_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "LOKKI_BUILD_DIR": ("build_dir",),
@@ -41,12 +45,13 @@ def load_config(
         folder: Where ``lokki.toml`` is looked for; the working folder unless given.
         environ: Environment variables; those of the process unless given. An empty one
             counts as not set.
-        stage: Which ``[stage.NAME]`` holds; none unless given.
+        stage: Which ``[stage.NAME]`` holds; the one that ``LOKKI_STAGE`` names unless given.
 
     Raises:
         ConfigError: If a file cannot be read, or has what no setting is.
     """
     environ = os.environ if environ is None else environ
+    stage = stage or environ.get(STAGE_VARIABLE) or None
     files = [read_toml(path) for path in (*_of_user(environ), Path(folder or "", FILE_NAME))]
     merged: dict[str, Any] = {}
     for file in files:
@@ -55,7 +60,9 @@ def load_config(
     stages = merged.pop(STAGES, {})
     if stage is not None:
         merged = deep_merge(merged, _stage(stages, stage, files))
-    return build(Config, deep_merge(merged, _of_environment(environ)))
+    config = replace(build(Config, deep_merge(merged, _of_environment(environ))), stage=stage)
+    _check_state(config, files, stages)
+    return config
 
 
 def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,6 +97,9 @@ def _check_file(file: TomlFile) -> None:
             raise Refusal((STAGES,), f"{STAGES} is {stages!r}: expected tables [{STAGES}.NAME]")
         for name, table in stages.items():
             path = (STAGES, name)
+            if not _STAGE_NAME.fullmatch(name):
+                message = f"the stage {name!r} would name resources, and AWS refuses that"
+                raise Refusal(path, message, "use letters A to Z, digits, - and _")
             if not isinstance(table, dict):
                 message = f"{STAGES}.{name} is {table!r}: expected a table"
                 raise Refusal(path, message, f"write [{STAGES}.{name}.…] on a line of its own")
@@ -111,6 +121,36 @@ def _stage(stages: Mapping[str, Any], name: str, files: list[TomlFile]) -> Mappi
         f"there is no stage {name!r}; there are: {known}",
         remedy=nearest(name, list(stages)) or f"write [{STAGES}.{name}] into {files[-1].name}",
     )
+
+
+def _check_state(config: Config, files: Sequence[TomlFile], stages: Mapping[str, Any]) -> None:
+    """Terraform's state in a bucket: there is one, and stages do not share a place in it."""
+    settings = config.terraform
+    if settings.backend != "s3":
+        return
+    if not settings.bucket:
+        raise ConfigError(
+            'backend = "s3" in [terraform] needs a bucket',
+            place=_place(files, ("terraform", "backend"), config.stage),
+            remedy='add bucket = "…", of a bucket that stands already',
+        )
+    own = stages.get(config.stage or "", {}).get("terraform", {})
+    if config.stage and settings.key and not {"bucket", "key"} & set(own):
+        raise ConfigError(
+            "key in [terraform] is one for all stages, so each would overwrite the others' state",
+            place=_place(files, ("terraform", "key"), None),
+            remedy=f"leave it out, which gives each stage its own, or write key = … into "
+            f"[{STAGES}.{config.stage}.terraform]",
+        )
+
+
+def _place(files: Sequence[TomlFile], path: Sequence[str], stage: str | None) -> Place | None:
+    """Where the value stands that holds: in a stage's table, else in the last file that has it."""
+    for keys in ([(STAGES, stage, *path)] if stage else []) + [tuple(path)]:
+        for file in reversed(files):
+            if has(file.table, keys):
+                return file.place(keys)
+    return None
 
 
 def _of_environment(environ: Mapping[str, str]) -> dict[str, Any]:

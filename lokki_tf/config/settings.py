@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal as OneOf
 
+from . import rules
+
 _EMPTY: Mapping[str, str] = MappingProxyType({})
+NO_FIELD: Mapping[str, bool] = MappingProxyType({"no_field": True})
+"""Marks what no file sets."""
+_POLICY = rules.arn("iam", r"policy/[\w+=,.@/-]+", "policy/boundary")
+_ROLE = rules.arn("iam", rules.ROLE, "role/runs-steps")
+# No alias: a policy of IAM's names keys by their own ARNs alone.
+_KEY = rules.arn("kms", r"key/[\w-]+", "key/1234abcd-12ab-34cd-56ef-1234567890ab")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,11 @@ class AwsConfig:
 
     artifact_bucket: str | None = None
     image_repository: str | None = None
-    endpoint: str | None = None
-    region: str | None = None
+    endpoint: str | None = field(default=None, metadata=rules.url())
+    region: str | None = field(default=None, metadata=rules.region())
     profile: str | None = None
-    permissions_boundary: str | None = None
-    kms_key: str | None = None
+    permissions_boundary: str | None = field(default=None, metadata=_POLICY)
+    kms_key: str | None = field(default=None, metadata=_KEY)
     tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     vpc: VpcConfig = field(default_factory=VpcConfig)
 
@@ -70,15 +78,17 @@ class LambdaConfig:
         env: Environment variables, a table of strings.
         runtime: Lambda's name of the runtime.
         architecture: ``x86_64`` or ``arm64``.
+        role: ARN of the role that every function has; one a step is made unless given.
     """
 
     package_type: OneOf["zip", "image"] = "zip"
-    timeout: int = 900
-    memory: int = 512
+    timeout: int = field(default=900, metadata=rules.whole(1, 900))
+    memory: int = field(default=512, metadata=rules.whole(128, 10_240))
     image_tag: str | None = None
     env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    runtime: str = "python3.13"
+    runtime: str = field(default="python3.13", metadata=rules.runtime())
     architecture: OneOf["x86_64", "arm64"] = "x86_64"
+    role: str | None = field(default=None, metadata=_ROLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +161,7 @@ class TerraformConfig:
     backend: OneOf["local", "s3"] = "local"
     bucket: str | None = None
     key: str | None = None
-    region: str | None = None
+    region: str | None = field(default=None, metadata=rules.region())
     dynamodb_table: str | None = None
     use_lockfile: bool = False
 
@@ -164,11 +174,30 @@ class ScheduleConfig:
         timezone: The zone of ``cron(…)`` and ``at(…)``, ``Europe/Helsinki`` for example.
         flexible_window_minutes: Minutes by which AWS may start later; 0 for on time.
         state: ``ENABLED`` or ``DISABLED``.
+        role: ARN of the role by which a schedule starts a pipeline; one is made unless given.
     """
 
-    timezone: str = "UTC"
-    flexible_window_minutes: int = 0
+    timezone: str = field(default="UTC", metadata=rules.zone())
+    flexible_window_minutes: int = field(default=0, metadata=rules.whole(0, 1440))
     state: OneOf["ENABLED", "DISABLED"] = "ENABLED"
+    role: str | None = field(default=None, metadata=_ROLE)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineConfig:
+    """``[machine]``: the state machine.
+
+    Args:
+        role: ARN of its role; one is made unless given.
+        log_level: Which events it logs: ``ALL``, ``ERROR`` or, without a log group, ``OFF``.
+        tracing: Whether X-Ray traces it.
+        type: ``STANDARD``: maps and long steps need it, and no step runs twice.
+    """
+
+    role: str | None = field(default=None, metadata=_ROLE)
+    log_level: OneOf["ALL", "ERROR", "OFF"] = "ALL"
+    tracing: bool = True
+    type: OneOf["STANDARD"] = "STANDARD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +213,8 @@ class Config:
         logging: ``[logging]``.
         terraform: ``[terraform]``.
         schedule: ``[schedule]``.
+        machine: ``[machine]``.
+        stage: Whose ``[stage.NAME]`` is among them; no field of a file.
     """
 
     build_dir: str = "terraform-out"
@@ -194,3 +225,13 @@ class Config:
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     terraform: TerraformConfig = field(default_factory=TerraformConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+    stage: str | None = field(default=None, metadata=NO_FIELD)
+
+    def name_of(self, pipeline: str) -> str:
+        """What a pipeline is called in AWS and below ``stacks``: with the stage, if there is one.
+
+        Args:
+            pipeline: Its name as it was written.
+        """
+        return f"{pipeline}-{self.stage}" if self.stage else pipeline

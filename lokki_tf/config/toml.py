@@ -93,13 +93,19 @@ def line_of(text: str, path: Sequence[str]) -> int:
             table: Any = tomllib.loads("\n".join(lines[:count]))
         except tomllib.TOMLDecodeError:
             continue  # amid a value of several lines
-        if _has(table, path):
+        if has(table, path):
             break
         complete = count
     return min(complete + 1, len(lines))
 
 
-def _has(table: Any, path: Sequence[str]) -> bool:
+def has(table: Any, path: Sequence[str]) -> bool:
+    """Whether keys lead to a value of a table.
+
+    Args:
+        table: As TOML gives it.
+        path: The keys.
+    """
     for key in path:
         if not isinstance(table, dict) or key not in table:
             return False

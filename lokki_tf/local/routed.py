@@ -120,11 +120,13 @@ class _Walk:
         while following is not None:
             route = routes.by_name[following]
             if len(self.nodes) >= routes.limit:
-                raise LoopError(
+                error = LoopError(
                     too_many(routes.limit, following),
                     place=route.step.place,
                     remedy="let the loop end, or make the pipeline with a higher max_steps=",
                 )
+                attach(error, node=following)
+                raise error
             following, state = self._visit(route, state)
 
     def _visit(self, route: Route, state: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:

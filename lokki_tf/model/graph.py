@@ -234,6 +234,7 @@ class Definition:
         place: Where the user made it.
         parameters: What a run may be given.
         routes: What runs instead of the graph, which is empty then.
+        on_failure: Told when an execution fails: a step, or the ARN of an SNS topic.
     """
 
     name: str
@@ -244,11 +245,14 @@ class Definition:
     place: Place | None = None
     parameters: tuple[FlowParameter, ...] = ()
     routes: Routes | None = None
+    on_failure: Step | str | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps in use, each once."""
-        return self.graph.steps if self.routes is None else self.routes.steps
+        """The steps in use, each once; the one that is told of failures comes last."""
+        steps = self.graph.steps if self.routes is None else self.routes.steps
+        told = (self.on_failure,) if isinstance(self.on_failure, Step) else ()
+        return tuple(dict.fromkeys((*steps, *told)))
 
 
 def topological_order(predecessors: Mapping[str, Collection[str]]) -> list[str]:

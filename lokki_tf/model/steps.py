@@ -96,6 +96,7 @@ class StepOptions:
         ephemeral_storage: Megabytes of ``/tmp``.
         architecture: ``x86_64`` or ``arm64``.
         policies: IAM policy documents, as JSON, that the step's role gets.
+        role: ARN of the role that it has instead of one that is made.
         env_variables: Environment variables.
         tags: Tags on the step's resources.
         expected_seconds: How long a call usually takes, for the layout of the graph.
@@ -120,6 +121,7 @@ class StepOptions:
     ephemeral_storage: int = 512
     architecture: str = "x86_64"
     policies: tuple[str, ...] = ()
+    role: str | None = None
     env_variables: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     expected_seconds: float | None = None

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from lokki_tf.config import is_loopback
 from lokki_tf.errors import ConfigError, MissingToolError
 
 from .refusals import translated
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.config import Config
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1", "localhost.localstack.cloud")
+_LOCALSTACK = "localhost.localstack.cloud"  # its name for loopback
 _DUMMY = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 
@@ -28,7 +29,8 @@ def endpoint(config: Config) -> str | None:
 
 def is_local(config: Config) -> bool:
     """Whether the AWS is one on this machine, which takes any credentials."""
-    return urlsplit(endpoint(config) or "").hostname in _LOOPBACK
+    url = endpoint(config)
+    return url is not None and (is_loopback(url) or urlsplit(url).hostname == _LOCALSTACK)
 
 
 def session(config: Config) -> Any:

@@ -59,10 +59,11 @@ class Stack:
             region: Instead of the settings' region.
             script: The command that the user types.
         """
+        named = replace(definition, name=config.name_of(definition.name))
         if region:
             config = replace(config, aws=replace(config.aws, region=region))
-        folder = Path(config.build_dir).absolute() / "stacks" / definition.name
-        return cls(definition, config, folder, script)
+        folder = Path(config.build_dir).absolute() / "stacks" / named.name
+        return cls(named, config, folder, script)
 
     @property
     def name(self) -> str:

@@ -73,7 +73,7 @@ def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, list[
         made = [one for one in cuts.values() if one.class_modules]
         return dict.fromkeys(cuts, made)
     graph = definition.graph
-    arriving: dict[Step, Makers] = {step: {} for step in graph.steps}
+    arriving: dict[Step, Makers] = {step: {} for step in cuts}
     entering: Makers = {}
     classes = _classes([one.default for one in definition.parameters])
     if classes:

@@ -9,18 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import build_graph, checked
+from lokki_tf.authoring import build_graph, checked, notice_of
 from lokki_tf.authoring.options import texts_by_name
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError, DefinitionError, LokkiError, OptionError
 from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
 
+from .notices import telling
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
     from os import PathLike
 
+    from lokki_tf.authoring import OnFailure
     from lokki_tf.config import Config
     from lokki_tf.drawing import Findings
     from lokki_tf.errors import Place
@@ -45,6 +48,8 @@ class Pipeline:
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
         description: What the pipeline is for.
         tags: Tags on every resource.
+        on_failure: Told when it fails: a step, which is called with a dict, or the ARN of an
+            SNS topic.
 
     Raises:
         DefinitionError: If something about the pipeline is wrong; see
@@ -65,10 +70,18 @@ class Pipeline:
         *,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        on_failure: OnFailure = None,
     ) -> None:
         graph = build_graph(steps if steps is not None else ())
         place = calling_place()
-        self._made = Definition(name, graph, schedule, *described(description, tags, place), place)
+        self._made = Definition(
+            name,
+            graph,
+            schedule,
+            *described(description, tags, place),
+            place,
+            on_failure=notice_of(on_failure, graph.steps, place),
+        )
         _ = self.definition  # what is wrong is told where it is written
 
     @property
@@ -176,7 +189,8 @@ class Pipeline:
         if definition.routes is not None:
             del options["executor"], options["max_workers"]
         try:
-            ran = (run_routes if definition.routes else run)(definition, given, **options)
+            with telling(definition, given):
+                ran = (run_routes if definition.routes else run)(definition, given, **options)
         except BaseException as error:
             partial = getattr(error, "run", None)
             if partial is not None:
@@ -239,11 +253,14 @@ class Pipeline:
         machine = compile_machine(self.definition, main_module())
         return filled(machine.definition, {"partition": "aws", "prefix": ""})
 
-    def check(self, template_file: str | Path | None = None) -> Findings:
+    def check(
+        self, template_file: str | Path | None = None, *, config: Config | None = None
+    ) -> Findings:
         """All that is wrong or doubtful about the pipeline, before anything is written.
 
         Args:
             template_file: A Lambda template instead of the default one.
+            config: Settings under which it is to be written; the defaults unless given.
 
         Returns:
             Findings, errors as well as warnings; empty if all is well. The list shows itself
@@ -253,6 +270,7 @@ class Pipeline:
         from lokki_tf.checks import check_machine
         from lokki_tf.drawing import Findings
         from lokki_tf.packaging import main_module, package_steps
+        from lokki_tf.terraform.settings import with_settings
 
         try:
             definition = self._written()
@@ -265,7 +283,9 @@ class Pipeline:
         if any(finding.rule in _NO_MACHINE for finding in findings):
             return findings
         with _noted(findings):
-            machine = compile_machine(definition, main_module())
+            settled = definition if config is None else with_settings(definition, config)
+            findings += [one for one in check_definition(settled) if one not in findings]
+            machine = compile_machine(settled, main_module())
             findings += check_machine(machine.definition)
             _ = machine.text
         return findings
@@ -279,6 +299,7 @@ class Pipeline:
         upgrade: bool = False,
         on_packages: Callable[[PackageSet], None] | None = None,
         config: Config | None = None,
+        stage: str | None = None,
     ) -> Synthesized:
         """Writes Terraform into ``<outdir>/stacks/<name>``.
 
@@ -290,6 +311,7 @@ class Pipeline:
                 locks of an earlier synth.
             on_packages: Told of each set of packages that has to be fetched.
             config: Settings; those of ``lokki.toml`` and the environment unless given.
+            stage: Which stage of those settings; that of ``LOKKI_STAGE`` unless given.
 
         Raises:
             ConfigError: If a setting is wrong.
@@ -300,7 +322,7 @@ class Pipeline:
         from lokki_tf.config import load_config
         from lokki_tf.terraform.synth import synth
 
-        settings = config or load_config()
+        settings = config or load_config(stage=stage)
         return synth(
             self,
             Path(outdir or settings.build_dir),

@@ -6,7 +6,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import build_flow, build_graph
+from lokki_tf.authoring import build_flow, build_graph, notice_of
 from lokki_tf.authoring.places import calling_place, place_of
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Definition, Graph, signature
@@ -15,6 +15,8 @@ from .base import Pipeline, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from lokki_tf.authoring import OnFailure
 
 
 class FlowPipeline(Pipeline):
@@ -28,6 +30,8 @@ class FlowPipeline(Pipeline):
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
         description: What it is for; the function's docstring unless given.
         tags: Tags on every resource.
+        on_failure: Told when it fails: a step, which is called with a dict, or the ARN of an
+            SNS topic.
         given: Values that take the place of the parameters' defaults.
     """
 
@@ -39,6 +43,7 @@ class FlowPipeline(Pipeline):
         schedule: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        on_failure: OnFailure = None,
         given: Mapping[str, Any] | None = None,
     ) -> None:
         if not inspect.isfunction(function):
@@ -56,6 +61,7 @@ class FlowPipeline(Pipeline):
             "schedule": schedule,
             "description": description,
             "tags": tags,
+            "on_failure": on_failure,
         }
         self._given = dict(given or {})
         self._built: tuple[tuple[int, ...], Definition] | None = None
@@ -66,10 +72,10 @@ class FlowPipeline(Pipeline):
         seen = tuple(id(names.get(name)) for name in self._function.__code__.co_names)
         if self._built is None or self._built[0] != seen:
             ends, parameters = build_flow(self._function, self._given)
-            graph = self._graph(ends)
-            made = Definition(
-                graph=graph, place=place_of(self._function), parameters=parameters, **self._options
-            )
+            graph, place = self._graph(ends), place_of(self._function)
+            told = notice_of(self._options["on_failure"], graph.steps, place)
+            options = {**self._options, "on_failure": told}
+            made = Definition(graph=graph, place=place, parameters=parameters, **options)
             self._built = (seen, made)
         return self._built[1]
 
@@ -114,6 +120,7 @@ def flow(
     name: str | None = None,
     description: str | None = None,
     tags: Mapping[str, str] | None = None,
+    on_failure: OnFailure = None,
 ) -> Any:
     """Makes a function that writes a chain a pipeline.
 
@@ -123,6 +130,8 @@ def flow(
         name: Names the state machine; the function's name, with hyphens, unless given.
         description: What it is for; the function's docstring unless given.
         tags: Tags on every resource.
+        on_failure: Told when it fails: a step, which is called with a dict, or the ARN of an
+            SNS topic.
 
     Returns:
         A :class:`FlowPipeline`, or a decorator that makes one.
@@ -130,7 +139,12 @@ def flow(
 
     def decorate(function: Callable[..., Any]) -> FlowPipeline:
         return FlowPipeline(
-            function, name=name, schedule=schedule, description=description, tags=tags
+            function,
+            name=name,
+            schedule=schedule,
+            description=description,
+            tags=tags,
+            on_failure=on_failure,
         )
 
     return decorate if function is None else decorate(function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import Task, build_graph
+from lokki_tf.authoring import Task, build_graph, notice_of
 from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
 from lokki_tf.authoring.places import calling_frame, calling_place
 from lokki_tf.authoring.tasks import arrows_drawn
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from os import PathLike
 
+    from lokki_tf.authoring import OnFailure
     from lokki_tf.authoring.calls import Call
     from lokki_tf.local import Event
     from lokki_tf.local.state import StateManager
@@ -38,6 +39,7 @@ class _OfTasks(Pipeline):
         schedule: str | None,
         description: str | None,
         tags: Mapping[str, str] | None,
+        on_failure: OnFailure,
     ) -> None:
         self.max_workers = max_workers
         place = calling_place()
@@ -48,6 +50,7 @@ class _OfTasks(Pipeline):
             "description": description,
             "tags": tags,
             "place": place,
+            "on_failure": on_failure,
         }
         self._built: tuple[Any, Definition] | None = None
 
@@ -59,11 +62,18 @@ class _OfTasks(Pipeline):
         raise NotImplementedError  # as above
 
     def _written(self) -> Definition:
-        drawing = self._drawing()
-        if self._built is None or self._built[0] != drawing:
+        drawing, told = self._drawing(), self._told()
+        if self._built is None or self._built[0] != (drawing, told):
             graph = build_graph(self._calls(drawing))
-            self._built = drawing, Definition(graph=graph, **self._options)
+            notice = notice_of(told, graph.steps, self._options["place"])
+            options = {**self._options, "on_failure": notice}
+            self._built = (drawing, told), Definition(graph=graph, **options)
         return self._built[1]
+
+    def _told(self) -> Any:
+        """Who is told of a failure: what a cell has put in place of the task, if it ran again."""
+        told = self._options["on_failure"]
+        return current(told) if isinstance(told, Task) else told
 
     @property
     def name(self) -> str:
@@ -118,6 +128,8 @@ class DAG(_OfTasks):
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
         description: What it is for.
         tags: Tags on every resource.
+        on_failure: Told when it fails: a task or step, which is called with a dict, or the ARN
+            of an SNS topic.
     """
 
     _KIND = "DAG"
@@ -131,8 +143,16 @@ class DAG(_OfTasks):
         schedule: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        on_failure: OnFailure = None,
     ) -> None:
-        super().__init__(name, max_workers, schedule=schedule, description=description, tags=tags)
+        super().__init__(
+            name,
+            max_workers,
+            schedule=schedule,
+            description=description,
+            tags=tags,
+            on_failure=on_failure,
+        )
         self._walked: tuple[Any, dict[AnyTask, list[AnyTask]]] | None = None
         self._chosen = None if tasks is None else [_checked(one, "tasks=") for one in tasks]
         frame = calling_frame()
@@ -141,7 +161,11 @@ class DAG(_OfTasks):
 
     def _drawing(self) -> dict[AnyTask, list[AnyTask]]:
         chosen = self._chosen
-        tasks = tasks_in(self._names) if chosen is None else [current(one) for one in chosen]
+        told = self._told()  # stands around, and is no task of the DAG for that
+        if chosen is None:
+            tasks = [one for one in tasks_in(self._names) if one is not told]
+        else:
+            tasks = [current(one) for one in chosen]
         key = arrows_drawn(), tasks
         if self._walked is None or self._walked[0] != key:
             self._walked = key, arrows(tasks, onward=chosen is None)
@@ -167,6 +191,8 @@ class Flow(_OfTasks):
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
         description: What it is for.
         tags: Tags on every resource.
+        on_failure: Told when it fails: a task or step, which is called with a dict, or the ARN
+            of an SNS topic.
     """
 
     _KIND = "Flow"
@@ -179,8 +205,16 @@ class Flow(_OfTasks):
         schedule: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        on_failure: OnFailure = None,
     ) -> None:
-        super().__init__(name, max_workers, schedule=schedule, description=description, tags=tags)
+        super().__init__(
+            name,
+            max_workers,
+            schedule=schedule,
+            description=description,
+            tags=tags,
+            on_failure=on_failure,
+        )
         self._stages: list[tuple[AnyTask, ...]] = []
 
     def add(self, task: AnyTask) -> Flow:

@@ -7,20 +7,23 @@ import inspect
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import kind_of
+from lokki_tf.authoring import kind_of, notice_of
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.authoring.routes import Registry
+from lokki_tf.authoring.step import Stepped
 from lokki_tf.checks.routes import as_warnings, check_routes
 from lokki_tf.errors import BindingError
-from lokki_tf.model import REQUIRED, Definition, FlowParameter, Graph
+from lokki_tf.model import REQUIRED, Definition, FlowParameter, Graph, Step
 
 from .base import Pipeline, described
+from .notices import telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import IO
 
-    from lokki_tf.model import Finding, Routes, Step
+    from lokki_tf.authoring import OnFailure
+    from lokki_tf.model import Finding, Routes
 
 
 class Functions(Registry):
@@ -52,8 +55,14 @@ class Functions(Registry):
         registered = dict(self._registered)
         if self._read is None or self._read[0] != registered:
             routes = self.routes
+            options = dict(self._options)
+            given = options.pop("on_failure", None)
             made = Definition(
-                graph=Graph(()), parameters=_parameters(routes), routes=routes, **self._options
+                graph=Graph(()),
+                parameters=_parameters(routes),
+                routes=routes,
+                on_failure=notice_of(given, routes.steps, options["place"]),
+                **options,
             )
             self._read = registered, made
         return self._read[1]
@@ -88,7 +97,9 @@ class Functions(Registry):
         from lokki_tf.local import run_routes
         from lokki_tf.reporting import heard
 
-        return run_routes(self.definition, data, start=step, on_event=heard(None)).result
+        definition = self.definition
+        with telling(definition, data):
+            return run_routes(definition, data, start=step, on_event=heard(None)).result
 
     def check_graph(self, *starts: str, start_at: str | None = None) -> bool:
         """Warns of everything that is wrong on some way through the functions.
@@ -137,6 +148,8 @@ class MicroFunctions(Functions, Pipeline):
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
         description: What it is for.
         tags: Tags on every resource.
+        on_failure: Told when it fails: a step, which is called with a dict, or the ARN of an
+            SNS topic.
     """
 
     def __init__(
@@ -148,10 +161,17 @@ class MicroFunctions(Functions, Pipeline):
         schedule: str | None = None,
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
+        on_failure: OnFailure = None,
     ) -> None:
         super().__init__(beginner, max_steps=max_steps, name=name)
         description, tags = described(description, tags, calling_place())
-        self._options |= {"schedule": schedule, "description": description, "tags": tags}
+        told = on_failure.step if isinstance(on_failure, Stepped) else on_failure
+        self._options |= {
+            "schedule": schedule,
+            "description": description,
+            "tags": tags,
+            "on_failure": told,
+        }
 
     @classmethod
     def from_functions(cls, functions: Functions, /, **options: Any) -> MicroFunctions:
@@ -184,6 +204,8 @@ class MicroFunctions(Functions, Pipeline):
         made._registered = {
             name: (change(step), ways) for name, (step, ways) in self._registered.items()
         }
+        told = self._options["on_failure"]
+        made._options["on_failure"] = change(told) if isinstance(told, Step) else told
         made.max_steps = max_steps or self.max_steps
         made._read = None
         return made

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 EVENT = "LOKKI_EVENT"
+LONGEST = 4_000  # characters of a message: a Cause has 32,768, where one may be written as six
 DIED = {
     "errorType": "Batch.JobDied",
     "errorMessage": "the job ended without a word: it was killed, had no memory left, or took "
@@ -82,7 +83,7 @@ class Job:
             errorType: The name of the error's class.
             errorMessage: Its text.
         """
-        told = {"errorType": errorType, "errorMessage": errorMessage[:30_000]}
+        told = {"errorType": errorType, "errorMessage": errorMessage[:LONGEST]}
         store.write(f"{self._folder}.error.json", json.dumps(told).encode())
 
 

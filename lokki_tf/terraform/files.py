@@ -6,7 +6,6 @@ import filecmp
 import os
 import shutil
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OutputError
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 MACHINE = "statemachine.json"
 LAYER = "layer.zip"
-FOLDERS = ("lambdas", "layers", "literals", "image", "image.json")
+FOLDERS = ("lambdas", "layers", "literals", "permissions", "image", "image.json")
 
 
 def stack_files(
@@ -52,7 +51,7 @@ def write_stack_files(
     plan: Plan,
     machine_text: str,
     layers: Iterable[Layer] = (),
-    image: Mapping[str, bytes] = MappingProxyType({}),
+    more: Mapping[str, bytes] | None = None,
 ) -> None:
     """Writes a pipeline's files and takes away those of steps that are gone.
 
@@ -61,12 +60,13 @@ def write_stack_files(
         plan: The pipeline.
         machine_text: The state machine's template.
         layers: Of what its steps declare.
-        image: What its container image is built from, by path.
+        more: Further files, by path.
 
     Raises:
         OutputError: If the folder cannot be written.
     """
-    write_files(folder, {**stack_files(plan, machine_text, layers), **image}, owned=FOLDERS)
+    files = {**stack_files(plan, machine_text, layers), **(more or {})}
+    write_files(folder, files, owned=FOLDERS)
 
 
 def write_files(

@@ -189,6 +189,11 @@ def exchange_objects(arns: Sequence[str]) -> Statement:
     return _allow("ItemsAndResults", actions, arns)
 
 
+def publish(topic: str) -> Statement:
+    """A state machine tells a topic of its failure."""
+    return _allow("Publish", ["sns:Publish"], [topic])
+
+
 def start(machine_arn: str) -> Statement:
     """A schedule starts the state machine."""
     return _allow("Start", ["states:StartExecution"], [machine_arn])

@@ -9,7 +9,7 @@ from lokki_tf.errors import ConfigError
 from lokki_tf.model import raise_errors
 from lokki_tf.packaging import LayerBuilder, image_context, package_steps
 
-from .settings import with_defaults
+from .settings import with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,7 +79,7 @@ def image_of(
         DefinitionError: If the pipeline has errors.
         MissingToolError: If packages are declared and cannot be reached.
     """
-    settled = with_defaults(definition, config)
+    settled = with_settings(definition, config)
     packages = package_steps(settled, template_file)
     raise_errors([*early(), *(found for one in packages.values() for found in one.findings)])
     folder = outdir.absolute() / "stacks" / settled.name

@@ -171,6 +171,11 @@ def job_name(first: str, step: str) -> str:
     return shortened(f"{first}-{identifier(step)}", JOB_NAME_LENGTH)
 
 
+def queue_name(pipeline: str, platform: str) -> str:
+    """The name of the queue that a pipeline makes for a platform."""
+    return shortened(f"{pipeline}-{platform}", JOB_NAME_LENGTH)
+
+
 def folder_of(step: Step) -> str:
     """The folder of a step's code in the pipeline's image."""
     return step.name

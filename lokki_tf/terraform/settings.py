@@ -9,14 +9,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import ConfigError
-from lokki_tf.model import Graph, Map
+from lokki_tf.model import Graph, Map, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Definition, Node, Step
+    from lokki_tf.model import Definition, Node
 
 # Of ``[lambda]``, to the options of a step.
 _STEP_OPTIONS = {
@@ -25,6 +24,7 @@ _STEP_OPTIONS = {
     "runtime": "python_runtime",
     "architecture": "architecture",
     "package_type": "package",
+    "role": "role",
 }
 _OF_IMAGES = ("python_runtime", "architecture")
 # Of ``[batch]``.
@@ -38,36 +38,29 @@ _JOB_OPTIONS = {
 
 
 def with_settings(definition: Definition, config: Config) -> Definition:
-    """The pipeline with what the settings say of its steps and tags.
+    """The pipeline with what the settings say of its name, steps and tags.
 
     Args:
         definition: As it was written.
         config: Settings.
-
-    Raises:
-        ConfigError: If a setting wants what cannot be made.
     """
-    _refuse_unmade(config)
-    return with_defaults(definition, config)
-
-
-def with_defaults(definition: Definition, config: Config) -> Definition:
-    """The same, whether or not all that the settings want can be made."""
     steps = {step: _with_defaults(step, config) for step in definition.steps}
     tags = {**config.aws.tags, **definition.tags}
+    if config.stage:
+        tags["lokki:stage"] = config.stage
     routes = definition.routes
     if routes is not None:
         changed = tuple(replace(one, step=steps[one.step]) for one in routes.routes)
         routes = replace(routes, routes=changed)
-    return replace(definition, graph=_replaced(definition.graph, steps), routes=routes, tags=tags)
-
-
-def _refuse_unmade(config: Config) -> None:
-    if config.aws.kms_key:
-        raise ConfigError(
-            "kms_key in [aws]: a key of yours cannot be used yet",
-            remedy="leave it out; the bucket is encrypted with AWS's key for S3",
-        )
+    told = definition.on_failure
+    return replace(
+        definition,
+        name=config.name_of(definition.name),
+        graph=_replaced(definition.graph, steps),
+        routes=routes,
+        tags=tags,
+        on_failure=steps[told] if isinstance(told, Step) else told,
+    )
 
 
 def _with_defaults(step: Step, config: Config) -> Step:

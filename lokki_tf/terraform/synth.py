@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.config import Config
 from lokki_tf.errors import OutputError
 from lokki_tf.packaging import LayerBuilder
 
 from .files import FOLDERS, write_files
 from .lazy import prepare
 from .repository import synth_repository
+from .required import FOLDER as PERMISSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,7 @@ class Synthesized:
         images: The folder of the stack that holds the repository of the pipeline's images, to be
             applied first; ``None`` if no step runs in an image, or they are pushed elsewhere.
         in_image: Whether any step runs in the pipeline's image.
+        permissions: Files with the policies that roles of the user's need.
     """
 
     folder: Path
@@ -42,6 +45,7 @@ class Synthesized:
     layers: int = 0
     images: Path | None = None
     in_image: bool = False
+    permissions: tuple[Path, ...] = ()
 
 
 def synth(
@@ -51,6 +55,7 @@ def synth(
     region: str | None = None,
     upgrade: bool = False,
     on_packages: Callable[[PackageSet], None] | None = None,
+    config: Config | None = None,
     **options: Any,
 ) -> Synthesized:
     """Writes ``<outdir>/stacks/<name>``: Terraform JSON and all that it refers to.
@@ -64,6 +69,7 @@ def synth(
         region: AWS region; the environment's unless given.
         upgrade: Look for newer versions of declared packages.
         on_packages: Told of each set of packages that has to be fetched.
+        config: Settings; the defaults unless given. Their stage, if any, is part of the name.
         options: Further arguments of :class:`PipelineStack`.
 
     Raises:
@@ -78,14 +84,23 @@ def synth(
 
     outdir = outdir.absolute()
     _require_writable(outdir)
-    name = pipeline.definition.name
+    config = config or Config()
+    name = config.name_of(pipeline.definition.name)
     folder = Path("stacks", name)
     # Made elsewhere, so that a run of synth that fails leaves the folder as it was.
     scratch = Path(tempfile.mkdtemp(prefix="lokki_tf-"))
     try:
         app = App(outdir=str(scratch))
         builder = LayerBuilder(locks=outdir / folder, upgrade=upgrade, on_packages=on_packages)
-        stack = PipelineStack(app, name, pipeline, region=region, layer_builder=builder, **options)
+        stack = PipelineStack(
+            app,
+            name,
+            pipeline,
+            region=region,
+            layer_builder=builder,
+            config=config,
+            **options,
+        )
         app.synth()
         made = {
             str(path.relative_to(scratch)): path
@@ -99,7 +114,6 @@ def synth(
     images = None
     if made_pipeline.plan.in_image:
         tags = made_pipeline.plan.definition.tags
-        config = made_pipeline.config
         images = synth_repository(name, outdir, config=config, region=region, tags=tags)
     return Synthesized(
         outdir / folder,
@@ -107,6 +121,7 @@ def synth(
         len(made_pipeline.plan.layers),
         images,
         bool(made_pipeline.plan.in_image),
+        tuple(sorted((outdir / folder / PERMISSIONS).glob("*.json"))),
     )
 
 

@@ -130,16 +130,31 @@ class Terraform:
     def _override(self) -> dict[str, Any]:
         backend = {"local": {"path": str(self._scratch / "terraform.tfstate")}}
         skipped: dict[str, dict[str, Any]] = {}
+        provider = dict(_PROVIDER)
         for path in sorted(self._folder.glob("*.tf.json")):
-            resources = json.loads(path.read_text()).get("resource", {})
+            written = json.loads(path.read_text())
+            provider |= self._here(written)
+            resources = written.get("resource", {})
             for kind in self._skip:
                 for name in resources.get(kind, {}):
                     skipped.setdefault(kind, {})[name] = {"count": 0}
         return {
             "terraform": {"backend": backend},
-            "provider": {"aws": _PROVIDER},
+            "provider": {"aws": provider},
             **({"resource": skipped} if skipped else {}),
         }
+
+    def _here(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """What leads a provider here that its configuration sends to another endpoint."""
+        found: dict[str, Any] = {}
+        providers = written.get("provider", {}).get("aws", [])
+        for one in providers if isinstance(providers, list) else [providers]:
+            for services in one.get("endpoints", []):
+                url = self._environment["AWS_ENDPOINT_URL"]
+                found["endpoints"] = [dict.fromkeys(services, url)]
+            if "endpoints" in found and "region" in one:
+                found["region"] = self._environment["AWS_REGION"]
+        return found
 
 
 def _plugin_cache() -> dict[str, str]:

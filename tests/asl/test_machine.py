@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from golden_files import agrees_with_golden
 from hypothesis import given, settings
-from strategies import pipelines
+from hypothesis import strategies as st
+from strategies import chains, pipelines
 
 from lokki_tf import Pipeline, RetryConfig, step
 from lokki_tf.asl import compile_machine, quotas
@@ -79,6 +81,26 @@ def test_every_machine_is_sound(pipeline: Pipeline) -> None:
         node.name for node in pipeline.graph.nodes
     }
     assert all(len(name) <= quotas.STATE_NAME_LENGTH for name in states)
+
+
+@given(pipeline=pipelines(most=12), chain=chains(), topic=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_every_machine_with_a_notice_is_sound(pipeline: Pipeline, chain: Any, topic: bool) -> None:
+    """Whatever fails leads to the notice, and every node is known by its outermost state."""
+    for one in (pipeline, chain[0]):
+        given = "arn:aws:sns:us-east-1:123456789012:failures" if topic else load.step
+        plain = compile_machine(one.definition)
+        told = compile_machine(replace(one.definition, on_failure=given))
+        assert check_machine(told.definition) == []
+        states = told.definition["States"]
+        own = list(plain.definition["States"])
+        assert [
+            name for name, state in states.items() if "Assign" in str(state.get("Catch"))
+        ] == own
+        assert set(told.states.values()) == set(own)
+        assert {node.name for node in one.graph.walk()} <= set(told.states)
+        for name, state in plain.definition["States"].items():
+            assert {key: value for key, value in states[name].items() if key != "Catch"} == state
 
 
 def test_the_output_names_terminal_nodes() -> None:

@@ -19,11 +19,16 @@ TOOLS = ROOT / ".audit"
 EXAMPLES = sorted(ROOT.glob("tests/audit/pipelines/*.py"))
 NPM = ("asl-validator@4.0.0", "amazon-states-language-service@1.16.1")
 # A user's choice, each: reserved concurrency, a dead letter queue, a VPC, code signing;
-# customer-managed keys; a bucket's access log, replication and event notifications.
+# a bucket's access log, replication and event notifications.
 CHOICES = {
-    "CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117", "CKV_AWS_272", "CKV_AWS_158", "CKV_AWS_297",
+    "CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117", "CKV_AWS_272",
     "CKV_AWS_18", "CKV_AWS_144", "CKV2_AWS_62",
 }  # fmt: skip
+# Keys of the customer's for logs, schedules and variables, which kms_key names.
+KEYS = {"CKV_AWS_158", "CKV_AWS_173", "CKV_AWS_297"}
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+SETTINGS = {"": "", " under a key": f'[aws]\nkms_key = "{KEY}"\n'}
+"""What is written as it is by default, and under a key of the user's."""
 
 
 def audit() -> int:
@@ -32,12 +37,14 @@ def audit() -> int:
     problems = 0
     with tempfile.TemporaryDirectory() as scratch:
         for source in EXAMPLES:
-            folder = synthesize(source, Path(scratch))
             machine = Path(scratch) / f"{source.stem}.asl.json"
+            for under, settings in SETTINGS.items():
+                folder = synthesize(source, Path(scratch), settings)
+                found = checkov(folder, CHOICES if settings else CHOICES | KEYS)
+                problems += report(f"{source.stem}{under}: checkov", found)
             problems += report(f"{source.stem}: asl-validator", asl_validator(machine))
             problems += report(f"{source.stem}: AWS language service", language_service(machine))
             problems += report(f"{source.stem}: variables", own_checks(machine))
-            problems += report(f"{source.stem}: checkov", checkov(folder))
     print("clean" if not problems else f"{problems} problems")
     return 1 if problems else 0
 
@@ -57,12 +64,15 @@ def install() -> None:
         subprocess.run([*uv, *python], check=True)
 
 
-def synthesize(source: Path, scratch: Path) -> Path:
+def synthesize(source: Path, scratch: Path, settings: str) -> Path:
     """Writes a pipeline's Terraform and machine; returns the stack's folder."""
+    (scratch / "lokki.toml").write_text(settings)
     code = (
-        "import json\n"
+        "import json\nfrom pathlib import Path\n"
+        "from lokki_tf.config import load_config\n"
         f"from {source.stem} import pipe\n"
-        f"made = pipe.synth({str(scratch)!r})\n"
+        f"config = load_config(Path({str(scratch)!r}), environ={{}})\n"
+        f"made = pipe.synth({str(scratch)!r}, config=config)\n"
         f"text = json.dumps(pipe.generate_step_functions(), indent=1)\n"
         f"open({str(scratch / (source.stem + '.asl.json'))!r}, 'w').write(text)\n"
         "print(made.folder)\n"
@@ -106,7 +116,7 @@ def own_checks(machine: Path) -> list[str]:
     return [finding.message for finding in check_machine(json.loads(machine.read_text()))]
 
 
-def checkov(folder: Path) -> list[str]:
+def checkov(folder: Path, choices: set[str]) -> list[str]:
     """Failed checks that are no user's choice."""
     program = TOOLS / "venv" / "bin" / "checkov"
     done = subprocess.run(
@@ -134,7 +144,7 @@ def checkov(folder: Path) -> list[str]:
         {
             f"{check['check_id']} {check['resource']}: {check['check_name']}"
             for check in failed
-            if check["check_id"] not in CHOICES
+            if check["check_id"] not in choices
         }
     )
 

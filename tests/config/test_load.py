@@ -110,7 +110,7 @@ def test_the_folder_wins_over_the_home_and_the_environment_over_both(place: Plac
 @pytest.mark.parametrize(("variable", "path"), sorted(ENVIRONMENT.items()))
 def test_each_variable_sets_its_field(place: Place, variable: str, path: tuple[str, ...]) -> None:
     """Every variable of the table arrives in its field; an empty one changes nothing."""
-    for given in ("DEBUG", ""):
+    for given in ("http://here:1" if variable == "LOKKI_AWS_ENDPOINT" else "DEBUG", ""):
         found: Any = place.load(**{variable: given})
         expected: Any = Config()
         for name in path:
@@ -160,7 +160,7 @@ REFUSALS = {
 lokki.toml: [lambda] has no field 'memroy'
   at lokki.toml:3
   did you mean 'memory'?""",
-    "[aws]\nregion = 'r'\n\nbuild_dir = 'out'": """\
+    "[aws]\nregion = 'eu-north-1'\n\nbuild_dir = 'out'": """\
 lokki.toml: [aws] has no field 'build_dir'
   at lokki.toml:4
   build_dir stands above the first [table]""",
@@ -175,7 +175,7 @@ lokki.toml: there is no field 'lamda'
     "[schedule]\nx = 1": """\
 lokki.toml: [schedule] has no field 'x'
   at lokki.toml:2
-  there are timezone, flexible_window_minutes, state""",
+  there are timezone, flexible_window_minutes, state, role""",
     "[lambda]\ntimeout = '15 min'": """\
 lokki.toml: lambda.timeout is '15 min': expected a whole number of at least 0
   at lokki.toml:2""",
@@ -199,6 +199,22 @@ lokki.toml: lambda.env.PORT is 8080: expected a string
 lokki.toml: lambda is 512: expected a table
   at lokki.toml:1
   write [lambda] on a line of its own""",
+    "lambda.timeout = 901": """\
+lokki.toml: lambda.timeout is 901: expected a whole number from 1 to 900
+  at lokki.toml:1""",
+    "[aws]\nregion = 'mars'": """\
+lokki.toml: aws.region is 'mars': expected an AWS region such as 'eu-west-1'
+  at lokki.toml:2""",
+    "[aws]\nendpoint = 'localhost:4566'": """\
+lokki.toml: aws.endpoint is 'localhost:4566': expected a URL such as 'http://localhost:4566'
+  at lokki.toml:2""",
+    "[schedule]\ntimezone = 'Helsinki'": """\
+lokki.toml: schedule.timezone is 'Helsinki': expected a time zone such as 'Europe/Helsinki'
+  at lokki.toml:2""",
+    "[aws]\nkms_key = 'arn:aws:kms:eu-west-1:123456789012:alias/mine'": """\
+lokki.toml: aws.kms_key is 'arn:aws:kms:eu-west-1:123456789012:alias/mine': expected an ARN such \
+as 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab'
+  at lokki.toml:2""",
     "[terraform]\nbackend = 's4'": """\
 lokki.toml: terraform.backend is 's4': expected 'local' or 's3'
   at lokki.toml:2""",

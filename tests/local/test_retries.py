@@ -73,7 +73,7 @@ def test_other_errors_are_final(build, options):
 def test_a_waiting_node_holds_no_worker(build):
     """With two workers, other steps run while one node waits for its retry."""
     events = []
-    retry = RetryConfig(retries=1, delay=0.2)
+    retry = RetryConfig(retries=1, delay=1.5)
     nodes = [build.node("flaky", flaky(1), retry=retry)]
     barriers = [threading.Barrier(2, timeout=20) for _ in range(3)]
     for number, barrier in enumerate(barriers):

@@ -60,7 +60,7 @@ def test_account_state_and_schedule_are_the_settings(tmp_path: Path) -> None:
     """[aws], [terraform] and [schedule] reach provider, backend, roles and schedule."""
     written = synthesized(
         tmp_path,
-        '[aws]\nregion = "eu-west-1"\nprofile = "work"\nendpoint = "http://localhost:4566"\n'
+        '[aws]\nregion = "eu-west-1"\nprofile = "work"\nendpoint = "https://aws.test"\n'
         'permissions_boundary = "arn:aws:iam::123456789012:policy/edge"\ntags = { team = "data" }\n'
         '[aws.vpc]\nid = "vpc-1"\nsubnets = ["subnet-1"]\noutbound_cidr = ["10.0.0.0/8"]\n'
         '[terraform]\nbackend = "s3"\nbucket = "states"\nuse_lockfile = true\n'
@@ -70,11 +70,13 @@ def test_account_state_and_schedule_are_the_settings(tmp_path: Path) -> None:
     (provider,) = written["provider"]["aws"]
     assert (provider["region"], provider["profile"]) == ("eu-west-1", "work")
     assert provider["s3_use_path_style"] is True
-    assert provider["endpoints"][0]["sfn"] == "http://localhost:4566"
+    assert provider["endpoints"][0]["sfn"] == "https://aws.test"
+    assert "access_key" not in provider
     backend = written["terraform"]["backend"]["s3"]
     assert backend["bucket"] == "states"
     assert backend["key"] == "settings/terraform.tfstate"
-    assert backend["use_lockfile"] is True
+    assert (backend["use_lockfile"], backend["encrypt"]) == (True, True)
+    assert "dynamodb_table" not in backend
     roles = written["resource"]["aws_iam_role"].values()
     assert all(role["permissions_boundary"].endswith("policy/edge") for role in roles)
     schedule = written["resource"]["aws_scheduler_schedule"]["schedule"]
@@ -90,8 +92,8 @@ def test_account_state_and_schedule_are_the_settings(tmp_path: Path) -> None:
     ("toml", "says"),
     [
         ('[terraform]\nbackend = "s3"\n', "needs a bucket"),
-        ('[aws]\nregion = "mars${x}"\n', "no AWS region"),
-        ('[aws]\nkms_key = "arn:aws:kms:x"\n', "cannot be used yet"),
+        ('[aws]\nregion = "mars${x}"\n', r"an AWS region such as(.|\n)*lokki.toml:2"),
+        ('[aws]\nkms_key = "arn:aws:kms:x"\n', r"expected an ARN(.|\n)*lokki.toml:2"),
     ],
 )
 def test_settings_that_cannot_be_followed_are_refused(tmp_path: Path, toml: str, says: str) -> None:

@@ -27,6 +27,9 @@ from cdktf_cdktf_provider_aws.security_group import SecurityGroup, SecurityGroup
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
+from lokki_tf.terraform.plan import queue_name
+
+from .roles import acting
 
 if TYPE_CHECKING:
     from cdktf_cdktf_provider_aws.iam_role import IamRole
@@ -107,7 +110,7 @@ class Jobs:
         queue = BatchJobQueue(
             pipeline,
             pipeline.resource_id(f"queue_{platform}"),
-            name=f"{pipeline.plan.definition.name}-{platform}",
+            name=queue_name(pipeline.plan.definition.name, platform),
             state="ENABLED",
             priority=1,
             compute_environment_order=[
@@ -165,7 +168,7 @@ class Jobs:
             pipeline,
             pipeline.resource_id("instances_policy"),
             role=role.name,
-            policy_arn=f"arn:{pipeline.partition}:iam::aws:policy/service-role/"
+            policy_arn=f"arn:{pipeline.account.partition}:iam::aws:policy/service-role/"
             "AmazonEC2ContainerServiceforEC2Role",
         )
         profile = IamInstanceProfile(
@@ -192,11 +195,11 @@ class Jobs:
             sizes.append({"type": "GPU", "value": str(options.gpu)})
         own = {name: escaped(text) for name, text in options.env_variables.items()}
         # EC2's containers are not told their region, which boto3 has to know.
-        environment = {"AWS_REGION": pipeline.region, **own}
+        environment = {"AWS_REGION": pipeline.account.region, **own}
         properties: dict[str, Any] = {
             "image": pipeline.image,
             "command": [job.folder],
-            "jobRoleArn": role.arn,
+            "jobRoleArn": role,
             "executionRoleArn": execution.arn,
             "resourceRequirements": sizes,
             "environment": [
@@ -206,7 +209,7 @@ class Jobs:
                 "logDriver": "awslogs",
                 "options": {
                     "awslogs-group": logs.name,
-                    "awslogs-region": pipeline.region,
+                    "awslogs-region": pipeline.account.region,
                     "awslogs-stream-prefix": job.folder,
                 },
             },
@@ -233,31 +236,30 @@ class Jobs:
             tags=tags,
         )
 
-    def _role(self, job: Job, tags: dict[str, str]) -> IamRole:
-        """What the step itself may do."""
+    def _role(self, job: Job, tags: dict[str, str]) -> str:
+        """The ARN of the role by which the step itself acts."""
         pipeline, step = self._pipeline, job.step
-        source = {"StringEquals": {"aws:SourceAccount": pipeline.account}}
-        trusted = iam.trust("ecs-tasks.amazonaws.com", source)
-        role = pipeline.role(f"{step.name}_role", trusted, tags, of="-")
-        runs, literals = pipeline.objects("runs/*"), pipeline.objects("literals/*")
-        statements = [iam.write_objects([runs]), iam.read_objects([runs, literals])]
-        policies = [iam.document(statements), *map(escaped, step.options.policies)]
-        for number, policy in enumerate(policies):
-            IamRolePolicy(
-                pipeline,
-                pipeline.resource_id(f"{step.name}_policy"),
-                name="lokki" if number == 0 else f"own-{number}",
-                role=role.id,
-                policy=policy,
-            )
-        pipeline.roles[step.name] = role
-        return role
+        source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
+        statements = pipeline.permissions.of_job()
+        role = acting(
+            pipeline,
+            step.name,
+            iam.trust("ecs-tasks.amazonaws.com", source),
+            [iam.document(statements), *map(escaped, step.options.policies)],
+            tags,
+            given=step.options.role,
+            of="-",
+        )
+        if role.made:
+            pipeline.roles[step.name] = role.made
+        pipeline.role_arns[step.name] = role.arn
+        return role.arn
 
     def _executes(self) -> IamRole:
         """The role of those who start containers: they pull the image."""
         if self._execution is None:
             pipeline = self._pipeline
-            source = {"StringEquals": {"aws:SourceAccount": pipeline.account}}
+            source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
             trusted = iam.trust("ecs-tasks.amazonaws.com", source)
             role = pipeline.role("jobs", trusted, pipeline.tags())
             arn = pipeline.image_repository_arn

@@ -52,13 +52,16 @@ def given_bucket(scope: Construct, name: str) -> DataAwsS3Bucket:
     return DataAwsS3Bucket(scope, "bucket", bucket=name)
 
 
-def artifact_bucket(scope: Construct, name: str, tags: dict[str, str]) -> S3Bucket:
+def artifact_bucket(
+    scope: Construct, name: str, tags: dict[str, str], key: str | None = None
+) -> S3Bucket:
     """A private, encrypted, versioned bucket whose run data expires.
 
     Args:
         scope: Where it stands.
         name: Its name.
         tags: Its tags.
+        key: ARN of the KMS key that encrypts; AWS's own for S3 unless given.
     """
     bucket = S3Bucket(scope, "bucket", bucket=name, tags=tags)
     S3BucketOwnershipControls(
@@ -84,7 +87,7 @@ def artifact_bucket(scope: Construct, name: str, tags: dict[str, str]) -> S3Buck
             S3BucketServerSideEncryptionConfigurationRuleA(
                 apply_server_side_encryption_by_default=(
                     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-                        sse_algorithm="aws:kms"
+                        sse_algorithm="aws:kms", kms_master_key_id=key
                     )
                 ),
                 bucket_key_enabled=True,

@@ -16,14 +16,18 @@ from cdktf_cdktf_provider_aws.s3_object import S3Object
 from constructs import Construct
 
 from lokki_tf.asl.text import escaped
+from lokki_tf.checks import check_definition
 from lokki_tf.checks.batch import check_sizes
 from lokki_tf.config import Config
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import raise_errors, shortened
-from lokki_tf.model.names import digest, unique
+from lokki_tf.model.names import unique
 from lokki_tf.packaging import LayerBuilder
+from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.files import write_stack_files
+from lokki_tf.terraform.permissions import permissions_of, prefix_of
 from lokki_tf.terraform.plan import make_plan
+from lokki_tf.terraform.required import required_policies
 from lokki_tf.terraform.settings import with_settings
 
 from .batch import Jobs
@@ -39,12 +43,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
+    from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 
     from lokki_tf.model import Definition, Finding
 
 LOG_RETENTION_DAYS = 365
 ROLE_NAME_LENGTH = 64
-BUCKET_PREFIX_LENGTH = 34  # of 63: account and region take 12 and up to 15, hyphens 2
 
 
 class HasDefinition(Protocol):
@@ -62,7 +66,8 @@ class PipelineConstruct(Construct):
     """A pipeline inside a stack: functions, roles, bucket, state machine, schedule.
 
     The stack must have an AWS provider. What it makes can be wired further:
-    ``state_machine``, ``functions`` and ``roles`` (by step name), ``bucket``.
+    ``state_machine``, ``functions`` and ``roles`` (by step name; of those made here),
+    ``bucket``.
 
     Args:
         scope: The stack, or a construct in it.
@@ -106,7 +111,9 @@ class PipelineConstruct(Construct):
             faults = [one for one in pipeline.check(template_file) if one.severity == "error"]
             raise_errors(faults if len(faults) > 1 else [])
             raise
-        raise_errors([*pipeline.early_findings(), *check_sizes(plan.definition), *plan.findings])
+        settled = [*check_definition(plan.definition), *check_sizes(plan.definition)]
+        early = pipeline.early_findings()
+        raise_errors([*early, *(one for one in settled if one not in early), *plan.findings])
         machine_text = plan.machine.text
         folder = "" if id == "Default" else id.replace("/", "--")
         place = _stack_folder(scope) / folder
@@ -117,21 +124,20 @@ class PipelineConstruct(Construct):
         self.plan = plan
         # What the pipeline itself has; a step of such a name gets another id.
         self._ids = {"Default", "bucket", *BUCKET_PARTS}
+        self._written_name = pipeline.definition.name  # without a stage, which is a tag itself
         self._tags = {key: escaped(text) for key, text in plan.definition.tags.items()}
         self._files = f"${{path.module}}/{folder}/" if folder else "${path.module}/"
         self._read_account()
         self.network = Network.of(self, vpc_id, subnet_filter, outbound_cidr)
         shared = self.config.aws.artifact_bucket
-        self.prefix = f"{plan.definition.name}/" if shared else ""
-        self.bucket = (
-            given_bucket(self, shared)
-            if shared
-            else artifact_bucket(self, self._bucket_name(), self.tags())
-        )
+        self.prefix = prefix_of(plan, self.config)
+        self.bucket = given_bucket(self, shared) if shared else self._own_bucket()
+        self.permissions = permissions_of(plan, self.config, self.account, self.bucket.arn)
         self.store = f"s3://{self.bucket.bucket}/{self.prefix}".rstrip("/")
         self.literals = self._upload_literals()
         self.layers = add_layers(self, layers)
         self.roles: dict[str, IamRole] = {}
+        self.role_arns: dict[str, str] = {}
         self.functions: dict[str, LambdaFunction] = {}
         self.image, self.image_repository_arn = image.place(self) if image else ("", None)
         for function in plan.functions:
@@ -140,12 +146,14 @@ class PipelineConstruct(Construct):
         self.state_machine = add_machine(self)
         if plan.definition.schedule:
             add_schedule(self, plan.definition)
-        write_stack_files(place, plan, machine_text, layers, image.files if image else {})
+        wanted = required_policies(plan, self.config, in_vpc=bool(self.network))
+        more = {**wanted, **(image.files if image else {})}
+        write_stack_files(place, plan, machine_text, layers, more)
 
     def tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Tags of a resource: the pipeline's name, its tags, and the resource's own."""
+        """Tags of a resource: the pipeline's name and stage, its tags, and the resource's own."""
         extra = {key: escaped(text) for key, text in (own or {}).items()}
-        return {"lokki:pipeline": self.plan.definition.name, **self._tags, **extra}
+        return {"lokki:pipeline": self._written_name, **self._tags, **extra}
 
     def resource_id(self, name: str) -> str:
         """An id that no other resource of the pipeline has."""
@@ -177,10 +185,6 @@ class PipelineConstruct(Construct):
         """A key of the bucket that belongs to this pipeline."""
         return f"{self.prefix}{path}"
 
-    def objects(self, path: str) -> str:
-        """The ARN of objects of the bucket that belong to this pipeline."""
-        return f"{self.bucket.arn}/{self.prefix}{path}"
-
     def role(self, name: str, trusted: str, tags: dict[str, str], *, of: str = ".") -> IamRole:
         """A role that one AWS service may take.
 
@@ -196,7 +200,7 @@ class PipelineConstruct(Construct):
         return IamRole(
             self,
             self.resource_id(name),
-            name=f"{stem}-{self.region}",
+            name=f"{stem}-{self.account.region}",
             assume_role_policy=trusted,
             permissions_boundary=self.config.aws.permissions_boundary,
             tags=tags,
@@ -209,23 +213,23 @@ class PipelineConstruct(Construct):
             self.resource_id(name),
             name=log_group,
             retention_in_days=LOG_RETENTION_DAYS,
+            kms_key_id=self.config.aws.kms_key,
             tags=tags,
         )
 
     def _read_account(self) -> None:
         # Data sources, so that one output serves every account and region.
-        self.account = DataAwsCallerIdentity(self, self.resource_id("account")).account_id
-        self.region = DataAwsRegion(self, self.resource_id("region")).name
         partition = DataAwsPartition(self, self.resource_id("partition"))
-        self.partition, self.url_suffix = partition.partition, partition.dns_suffix
+        self.account = Account(
+            DataAwsCallerIdentity(self, self.resource_id("account")).account_id,
+            DataAwsRegion(self, self.resource_id("region")).name,
+            partition.partition,
+            partition.dns_suffix,
+        )
 
-    def _bucket_name(self) -> str:
-        """Unique in all of AWS: 63 characters, lower case, with account and region."""
-        name = self.plan.definition.name
-        plain = re.sub(r"[^a-z0-9-]", "-", name.lower()).strip("-") or "pipeline"
-        if plain != name:  # two names that differ in case alone must not share a bucket
-            plain = f"{plain[:25]}-{digest(name)}"
-        return f"{shortened(plain, BUCKET_PREFIX_LENGTH)}-{self.account}-{self.region}"
+    def _own_bucket(self) -> S3Bucket:
+        name = self.account.bucket_name(self.plan.definition.name)
+        return artifact_bucket(self, name, self.tags(), self.config.aws.kms_key)
 
     def _upload_literals(self) -> list[S3Object]:
         return [

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
 from cdktf_cdktf_provider_aws.s3_object import S3Object
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.plan import folder_of
+
+from .roles import acting
 
 _VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
 
@@ -25,36 +26,26 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
     """A function with its code, log group, role and policies.
 
     Args:
-    pipeline: Where they stand.
-    function: What it is.
+        pipeline: Where they stand.
+        function: What it is.
     """
     step, options = function.step, function.step.options
     tags = pipeline.tags({"lokki:step": step.name, **options.tags})
     logs = pipeline.log_group(f"{step.name}_logs", f"/aws/lambda/{function.name}", tags)
-    role = pipeline.role(f"{step.name}_role", iam.trust("lambda.amazonaws.com"), tags, of="-")
-    statements = [
-        iam.write_logs(logs.arn),
-        iam.write_objects([pipeline.objects("runs/*")]),
-        iam.TRACING,
-    ]
-    if function.reads:
-        arns = [pipeline.objects("runs/*"), pipeline.objects("literals/*")]
-        statements.append(iam.read_objects(arns))
-    if pipeline.network:
-        statements.append(iam.NETWORK)
-    policies = [iam.document(statements), *(escaped(text) for text in options.policies)]
-    attached = [
-        IamRolePolicy(
-            pipeline,
-            pipeline.resource_id(f"{step.name}_policy"),
-            name="lokki" if number == 0 else f"own-{number}",
-            role=role.id,
-            policy=policy,
-        )
-        for number, policy in enumerate(policies)
-    ]
+    statements = pipeline.permissions.of_step(function, logs.arn, in_vpc=bool(pipeline.network))
+    role = acting(
+        pipeline,
+        step.name,
+        iam.trust("lambda.amazonaws.com"),
+        [iam.document(statements), *(escaped(text) for text in options.policies)],
+        tags,
+        given=options.role,
+        of="-",
+    )
+    if role.made:
+        pipeline.roles[step.name] = role.made
+    pipeline.role_arns[step.name] = role.arn
     environment = {name: escaped(text) for name, text in options.env_variables.items()}
-    pipeline.roles[step.name] = role
     return LambdaFunction(
         pipeline,
         pipeline.resource_id(step.name),
@@ -67,10 +58,12 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
         timeout=options.timeout_seconds,
         ephemeral_storage={"size": options.ephemeral_storage},
         environment={"variables": environment} if environment else None,
+        # Without variables Lambda forgets the key, and Terraform would set it again for ever.
+        kms_key_arn=pipeline.permissions.key if environment else None,
         tracing_config={"mode": "Active"},
         vpc_config=pipeline.network.config if pipeline.network else None,
         tags=tags,
-        depends_on=[logs, *attached],
+        depends_on=[logs, *role.policies],
     )
 
 

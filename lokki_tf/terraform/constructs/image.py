@@ -57,11 +57,9 @@ class Image:
         """
         if not self.is_own:
             return f"{self.repository}:{self.context.tag}", _ecr_arn(self.repository, pipeline)
-        registry = f"{pipeline.account}.dkr.ecr.{pipeline.region}.{pipeline.url_suffix}"
-        arn = (
-            f"arn:{pipeline.partition}:ecr:{pipeline.region}:{pipeline.account}:"
-            f"repository/{self.repository}"
-        )
+        account = pipeline.account
+        registry = f"{account.number}.dkr.ecr.{account.region}.{account.domain}"
+        arn = account.arn("ecr", f"repository/{self.repository}")
         return f"{registry}/{self.repository}:{self.context.tag}", arn
 
 
@@ -71,4 +69,4 @@ def _ecr_arn(repository: str, pipeline: PipelineConstruct) -> str | None:
     parts = host.split(".")
     if len(parts) < 6 or parts[1:3] != ["dkr", "ecr"]:
         return None
-    return f"arn:{pipeline.partition}:ecr:{parts[3]}:{parts[0]}:repository/{name}"
+    return f"arn:{pipeline.account.partition}:ecr:{parts[3]}:{parts[0]}:repository/{name}"

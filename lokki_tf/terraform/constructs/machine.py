@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
 
 from lokki_tf.asl import queue_placeholder
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.files import MACHINE
+
+from .roles import acting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,33 +24,23 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
     Args:
         pipeline: Holds the functions.
     """
-    name = pipeline.plan.definition.name
+    name, settings = pipeline.plan.definition.name, pipeline.config.machine
     tags = pipeline.tags()
-    logs = pipeline.log_group("state_machine_logs", f"/aws/vendedlogs/states/{name}", tags)
-    source = {"StringEquals": {"aws:SourceAccount": pipeline.account}}
-    role = pipeline.role("state_machine_role", iam.trust("states.amazonaws.com", source), tags)
+    source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
     arns = [function.arn for function in pipeline.functions.values()]
-    policy = IamRolePolicy(
+    role = acting(
         pipeline,
-        pipeline.resource_id("state_machine_policy"),
-        name="lokki",
-        role=role.id,
-        policy=iam.document(
-            [
-                iam.invoke(arns),
-                *_map_statements(pipeline),
-                *_job_statements(pipeline),
-                iam.LOG_DELIVERY,
-                iam.TRACING,
-                iam.SAMPLING,
-            ]
-        ),
+        "state_machine",
+        iam.trust("states.amazonaws.com", source),
+        [iam.document(pipeline.permissions.of_machine(arns))],
+        tags,
+        given=settings.role,
     )
     values = {
         "store": pipeline.store,
         "bucket": pipeline.bucket.bucket,
         "prefix": pipeline.prefix,
-        "partition": pipeline.partition,
+        "partition": pipeline.account.partition,
     }
     for function in pipeline.plan.functions:
         values[function.placeholder] = pipeline.functions[function.step.name].arn
@@ -60,54 +51,30 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
         pipeline,
         pipeline.resource_id("state_machine"),
         name=name,
-        type="STANDARD",
+        type=settings.type,
         definition=_templatefile(pipeline.file(MACHINE), values),
         role_arn=role.arn,
-        logging_configuration={
-            "include_execution_data": True,
-            "level": "ALL",
-            "log_destination": f"{logs.arn}:*",
-        },
-        tracing_configuration={"enabled": True},
+        logging_configuration=_logging(pipeline, settings.log_level, tags),
+        tracing_configuration={"enabled": settings.tracing},
+        encryption_configuration=_encryption(pipeline.permissions.key),
         tags=tags,
         # A machine whose role cannot deliver logs yet is refused.
-        depends_on=[policy, *pipeline.literals],
+        depends_on=[*role.policies, *pipeline.literals],
     )
 
 
-def _map_statements(pipeline: PipelineConstruct) -> list[iam.Statement]:
-    """What Distributed Maps need; ARNs from names, since references would be a circle."""
-    machine = pipeline.plan.machine
-    if not machine.labels:
-        return []
-    name = pipeline.plan.definition.name
-    states = f"arn:{pipeline.partition}:states:{pipeline.region}:{pipeline.account}"
-    return [
-        *iam.run_maps(
-            f"{states}:stateMachine:{name}",
-            f"{states}:execution:{name}",
-            machine.labels,
-            machine.outer_labels,
-        ),
-        iam.exchange_objects([pipeline.objects("runs/*")]),
-    ]
+def _logging(pipeline: PipelineConstruct, level: str, tags: dict[str, str]) -> dict[str, Any]:
+    """What is logged, and where: no log group stands empty."""
+    if level == "OFF":
+        return {"level": level}
+    name = f"/aws/vendedlogs/states/{pipeline.plan.definition.name}"
+    logs = pipeline.log_group("state_machine_logs", name, tags)
+    return {"include_execution_data": True, "level": level, "log_destination": f"{logs.arn}:*"}
 
 
-def _job_statements(pipeline: PipelineConstruct) -> list[iam.Statement]:
-    """What jobs of Batch need; their answers stand in the bucket."""
-    if not pipeline.plan.jobs:
-        return []
-    place = f"{pipeline.region}:{pipeline.account}"
-    rule = "rule/StepFunctionsGetEventsForBatchJobsRule"
-    return [
-        *iam.run_jobs(
-            [one.arn_prefix for one in pipeline.jobs.definitions.values()],
-            list(dict.fromkeys(pipeline.jobs.queues.values())),
-            f"arn:{pipeline.partition}:batch:{place}:job/*",
-            f"arn:{pipeline.partition}:events:{place}:{rule}",
-        ),
-        iam.exchange_answers([pipeline.objects("runs/*")]),
-    ]
+def _encryption(key: str | None) -> dict[str, Any] | None:
+    """The key for the definition and the executions; AWS's own unless there is one."""
+    return {"type": "CUSTOMER_MANAGED_KMS_KEY", "kms_key_id": key} if key else None
 
 
 def _templatefile(path: str, values: Mapping[str, str]) -> str:

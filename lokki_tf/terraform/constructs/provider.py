@@ -2,67 +2,94 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from cdktf import LocalBackend, S3Backend
 from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderEndpoints
 
+from lokki_tf.config import REGION, is_loopback
 from lokki_tf.errors import ConfigError
 
 if TYPE_CHECKING:
     from cdktf import TerraformStack
 
-    from lokki_tf.config import AwsConfig, TerraformConfig
+    from lokki_tf.config import AwsConfig, Config
 
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
-_SERVICES = ("ec2", "ecr", "iam", "lambda_", "logs", "s3", "scheduler", "sfn", "sts")
+# Those of the resources here, and those that a pipeline may be wired to.
+_SERVICES = (
+    "batch", "ec2", "ecr", "events", "iam", "kms", "lambda_", "logs", "s3", "scheduler", "sfn",
+    "sns", "sqs", "sts",
+)  # fmt: skip
+_LOCAL_REGION = "us-east-1"
 
 
-def add_backend(stack: TerraformStack, settings: TerraformConfig) -> None:
+def add_backend(stack: TerraformStack, settings: Config) -> None:
     """The state's place: a file beside the configuration, or a bucket.
 
     Args:
         stack: Of which it is the state.
-        settings: ``[terraform]``.
+        settings: ``[terraform]``, and ``[aws]`` for the account of the bucket.
 
     Raises:
         ConfigError: If a bucket is wanted and not named.
     """
-    if settings.backend == "local":
+    state, aws = settings.terraform, settings.aws
+    if state.backend == "local":
         # CDKTF's own default would write an absolute path of this machine.
         LocalBackend(stack, path="terraform.tfstate")
         return
-    if not settings.bucket:
+    if not state.bucket:
         raise ConfigError(
             'backend = "s3" in [terraform] needs a bucket',
             remedy='add bucket = "…", and key = "…" unless the stack\'s name will do',
         )
     S3Backend(
         stack,
-        bucket=settings.bucket,
-        key=settings.key or f"{stack.node.id}/terraform.tfstate",
-        region=settings.region,
-        dynamodb_table=settings.dynamodb_table,
+        bucket=state.bucket,
+        key=state.key or f"{stack.node.id}/terraform.tfstate",
+        dynamodb_table=state.dynamodb_table,
         encrypt=True,
+        **_account_of(aws, state.region or aws.region),
     )
-    if settings.use_lockfile:  # newer than CDKTF's own class
-        stack.add_override("terraform.backend.s3.use_lockfile", True)
+    newer = _elsewhere(aws.endpoint) if aws.endpoint else {}  # than CDKTF's own class
+    if state.use_lockfile:
+        newer["use_lockfile"] = True
+    for name, value in newer.items():
+        stack.add_override(f"terraform.backend.s3.{name}", value)
 
 
-def add_provider(stack: TerraformStack, settings: AwsConfig, region: str | None) -> None:
+def _elsewhere(endpoint: str) -> dict[str, Any]:
+    """The state in another AWS."""
+    return {
+        "endpoints": dict.fromkeys(("dynamodb", "iam", "s3", "sts"), endpoint),
+        "use_path_style": True,
+        "skip_credentials_validation": True,
+        "skip_metadata_api_check": True,
+        "skip_requesting_account_id": True,
+    }
+
+
+def _account_of(aws: AwsConfig, region: str | None) -> dict[str, Any]:
+    """By which keys, and in which region."""
+    if aws.endpoint and is_loopback(aws.endpoint):
+        # Whoever listens there knows no account of the user's, so no key of his goes there.
+        keys = {"access_key": "local", "secret_key": "local"}
+        return {**keys, "region": region or _LOCAL_REGION}
+    return {"region": region, "profile": aws.profile}
+
+
+def add_provider(stack: TerraformStack, settings: AwsConfig) -> None:
     """The AWS provider.
 
     Args:
         stack: Where it stands.
         settings: ``[aws]``.
-        region: Instead of the settings' region.
 
     Raises:
         ConfigError: If the region is none.
     """
-    region = region or settings.region
-    if region is not None and not _REGION.fullmatch(region):
+    region = settings.region
+    if region is not None and not REGION.fullmatch(region):
         raise ConfigError(
             f"{region!r} is no AWS region", remedy='write it as AWS does, "eu-west-1" for example'
         )
@@ -72,7 +99,6 @@ def add_provider(stack: TerraformStack, settings: AwsConfig, region: str | None)
             "endpoints": [AwsProviderEndpoints(**dict.fromkeys(_SERVICES, settings.endpoint))],
             "s3_use_path_style": True,
             "skip_credentials_validation": True,
-            "skip_requesting_account_id": False,
             "skip_metadata_api_check": "true",
         }
-    AwsProvider(stack, "aws", region=region, profile=settings.profile, **more)
+    AwsProvider(stack, "aws", **_account_of(settings, region), **more)

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from constructs import Construct
 
-    from lokki_tf.config import TerraformConfig
-
 
 class ImageRepositoryStack(TerraformStack):
     """A stack that holds the ECR repository of one pipeline's images.
@@ -61,8 +59,10 @@ class ImageRepositoryStack(TerraformStack):
     ) -> None:
         super().__init__(scope, id)
         config = config or Config()
-        add_backend(self, _beside(config.terraform))
-        add_provider(self, config.aws, region)
+        if region is not None:
+            config = replace(config, aws=replace(config.aws, region=region))
+        add_backend(self, _beside(config))
+        add_provider(self, config.aws)
         own = {"lokki:pipeline": pipeline, **config.aws.tags, **(tags or {})}
         self.repository = EcrRepository(
             self,
@@ -100,9 +100,12 @@ class ImageRepositoryStack(TerraformStack):
         return f"arn:{partition}:lambda:{region}:{account}:function:{named}"
 
 
-def _beside(settings: TerraformConfig) -> TerraformConfig:
-    """The state's place, which must not be that of the pipeline's own stack."""
-    return replace(settings, key=f"{settings.key}-images") if settings.key else settings
+def _beside(config: Config) -> Config:
+    """Settings with another place for the state, for it must not be the pipeline's own."""
+    if not config.terraform.key:
+        return config
+    own = replace(config.terraform, key=f"{config.terraform.key}-images")
+    return replace(config, terraform=own)
 
 
 def _encryption(key: str | None) -> EcrRepositoryEncryptionConfiguration:

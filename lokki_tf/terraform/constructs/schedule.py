@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.scheduler_schedule import SchedulerSchedule
 from cdktf_cdktf_provider_aws.scheduler_schedule_group import SchedulerScheduleGroup
 
-from lokki_tf.model import shortened
 from lokki_tf.terraform import iam
+
+from .roles import acting
 
 if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
     from .construct import PipelineConstruct
-
-SCHEDULE_NAME_LENGTH = 64
 
 
 def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerSchedule:
@@ -26,23 +24,24 @@ def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerS
         scope: Holds the state machine.
         definition: With a schedule.
     """
-    name = shortened(definition.name, SCHEDULE_NAME_LENGTH)
+    name = scope.permissions.schedule_name
     group = SchedulerScheduleGroup(
         scope, scope.resource_id("schedule_group"), name=name, tags=scope.tags()
     )
     trusted = iam.trust(
         "scheduler.amazonaws.com",
-        {"StringEquals": {"aws:SourceAccount": scope.account, "aws:SourceArn": group.arn}},
-    )
-    role = scope.role("schedule_role", trusted, scope.tags())
-    policy = IamRolePolicy(
-        scope,
-        scope.resource_id("schedule_policy"),
-        name="lokki",
-        role=role.id,
-        policy=iam.document([iam.start(scope.state_machine.arn)]),
+        {"StringEquals": {"aws:SourceAccount": scope.account.number, "aws:SourceArn": group.arn}},
     )
     settings = scope.config.schedule
+    statements = scope.permissions.of_schedule(scope.state_machine.arn)
+    role = acting(
+        scope,
+        "schedule",
+        trusted,
+        [iam.document(statements)],
+        scope.tags(),
+        given=settings.role,
+    )
     window: dict[str, Any] = {"mode": "OFF"}
     if settings.flexible_window_minutes:
         minutes = settings.flexible_window_minutes
@@ -55,7 +54,8 @@ def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerS
         schedule_expression=definition.schedule or "",
         schedule_expression_timezone=settings.timezone,
         state=settings.state,
+        kms_key_arn=scope.permissions.key,
         flexible_time_window=window,
         target={"arn": scope.state_machine.arn, "role_arn": role.arn},
-        depends_on=[policy],
+        depends_on=list(role.policies),
     )

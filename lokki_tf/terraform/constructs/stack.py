@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +62,10 @@ class PipelineStack(TerraformStack):
     ) -> None:
         super().__init__(scope, id)
         config = config or Config()
-        add_backend(self, config.terraform)
-        add_provider(self, config.aws, region)
+        if region is not None:
+            config = replace(config, aws=replace(config.aws, region=region))
+        add_backend(self, config)
+        add_provider(self, config.aws)
         vpc = config.aws.vpc
         self.pipeline = PipelineConstruct(
             self,
@@ -89,7 +92,7 @@ class PipelineStack(TerraformStack):
                 "Lambda functions, by step",
                 {name: function.arn for name, function in self.functions.items()},
             ),
-            "role_arns": ("Roles, by step", {name: role.arn for name, role in self.roles.items()}),
+            "role_arns": ("Roles, by step", self.pipeline.role_arns),
         }
         for name, (description, value) in values.items():
             # An id beside the resources', and the plain name in Terraform.

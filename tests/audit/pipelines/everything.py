@@ -46,6 +46,11 @@ def double(item: int) -> int:
 def notify() -> None: ...
 
 
+@step(retry=RetryConfig(retries=2, exceptions=(OSError,)), env_variables={"CHANNEL": "${x}"})
+def tell(failure: dict[str, Any]) -> None:
+    """Tells of a failure."""
+
+
 rows = load("2024-01-01", Order(7))
 cleaned = clean(rows)
 counts = [count(rows), count(cleaned, kinds={"a", "b", "c", "d"}), {"x": count([cleaned, rows])}]
@@ -63,4 +68,5 @@ pipe = Pipeline(
     schedule="cron(0 6 1 * ? *)",
     description="All that there is",
     tags={"stage": "audit"},
+    on_failure=tell,
 )

@@ -1,0 +1,109 @@
+"""IAM statements for a KMS key of the user's: one a use, each bound to its encryption context.
+
+Sources: the guides of S3 ("Reducing the cost of SSE-KMS with S3 Bucket Keys": the context is the
+bucket's ARN with a bucket key, else the object's), Step Functions ("Data at rest encryption"),
+Lambda ("Securing environment variables"), EventBridge Scheduler ("Encryption at rest") and SNS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .account import Account
+    from .iam import Statement
+
+Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
+_CONTEXT = "kms:EncryptionContext"
+
+
+def for_objects(
+    key: str, account: Account, arns: Sequence[str], *, reads: bool, writes: bool = True
+) -> Statement:
+    """Objects that S3 encrypts with the key.
+
+    Args:
+        key: The key's ARN.
+        account: Where it is used.
+        arns: Of the bucket, and of the objects.
+        reads: Whether objects are read.
+        writes: Whether they are written.
+    """
+    actions = ["kms:Decrypt"] * reads + ["kms:GenerateDataKey"] * writes
+    through = {"kms:ViaService": f"s3.{account.region}.{account.domain}"}
+    context = {f"{_CONTEXT}:aws:s3:arn": list(arns)}
+    conditions: Conditions = {"StringEquals": through, "StringLike": context}
+    return _allow("ObjectKey", actions, key, conditions)
+
+
+def for_variables(key: str, function: str) -> Statement:
+    """Environment variables of a function, which Lambda decrypts when it starts.
+
+    Args:
+        key: The key's ARN.
+        function: The function's ARN.
+    """
+    context = {f"{_CONTEXT}:aws:lambda:FunctionArn": function}
+    return _allow("VariablesKey", ["kms:Decrypt"], key, {"StringEquals": context})
+
+
+def for_executions(key: str, machines: Sequence[str]) -> Statement:
+    """A state machine's definition and executions.
+
+    Args:
+        key: The key's ARN.
+        machines: ARNs of the state machine, and of its Distributed Maps.
+    """
+    context = {f"{_CONTEXT}:aws:states:stateMachineArn": list(machines)}
+    actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+    return _allow("ExecutionsKey", actions, key, {"StringEquals": context})
+
+
+def for_log_delivery(key: str, account: Account) -> Statement:
+    """The log that Step Functions hands over to CloudWatch, encrypted.
+
+    Args:
+        key: The key's ARN.
+        account: Whose logs.
+    """
+    context = {f"{_CONTEXT}:SourceArn": account.arn("logs", "*")}
+    return _allow("LogDeliveryKey", ["kms:GenerateDataKey"], key, {"StringEquals": context})
+
+
+def for_schedule(key: str, schedule: str) -> Statement:
+    """What a schedule sends, which EventBridge Scheduler decrypts when it is time.
+
+    Args:
+        key: The key's ARN.
+        schedule: The schedule's ARN.
+    """
+    context = {f"{_CONTEXT}:aws:scheduler:schedule:arn": schedule}
+    return _allow("ScheduleKey", ["kms:Decrypt"], key, {"StringEquals": context})
+
+
+def for_topic(key: str, account: Account, topic: str) -> Statement:
+    """Messages to an SNS topic that the key encrypts.
+
+    Args:
+        key: The key's ARN.
+        account: Where it is used.
+        topic: The topic's ARN.
+    """
+    conditions = {
+        "StringEquals": {
+            "kms:ViaService": f"sns.{topic.split(':')[3]}.{account.domain}",
+            f"{_CONTEXT}:aws:sns:topicArn": topic,
+        }
+    }
+    return _allow("TopicKey", ["kms:Decrypt", "kms:GenerateDataKey"], key, conditions)
+
+
+def _allow(sid: str, actions: Sequence[str], key: str, conditions: Conditions) -> Statement:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": list(actions),
+        "Resource": [key],
+        "Condition": conditions,
+    }

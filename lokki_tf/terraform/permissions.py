@@ -1,0 +1,197 @@
+"""What each role of a pipeline may do, and no more.
+
+Everything is built from names, since a role's policy comes before what it is for. Where
+Terraform has a reference that is no circle, the constructs hand it in instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lokki_tf.model import shortened
+
+from . import iam, kms
+from .plan import queue_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lokki_tf.config import Config
+
+    from .account import Account
+    from .iam import Statement
+    from .plan import Function, Job, Plan
+
+SCHEDULE_NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """Statements for the roles of one pipeline.
+
+    Args:
+        plan: The pipeline.
+        account: Where it stands.
+        bucket: ARN of its bucket.
+        prefix: Of its keys there, ending with ``/``; empty in a bucket of its own.
+        key: ARN of the KMS key that encrypts, if the user has one.
+        machine_logs: Whether the state machine logs.
+        machine_traces: Whether X-Ray traces it.
+    """
+
+    plan: Plan
+    account: Account
+    bucket: str
+    prefix: str = ""
+    key: str | None = None
+    machine_logs: bool = True
+    machine_traces: bool = True
+
+    def of_step(self, function: Function, log_group: str, *, in_vpc: bool) -> list[Statement]:
+        """A function writes its log and its results, and reads what it is handed.
+
+        Args:
+            function: It.
+            log_group: ARN of its log group.
+            in_vpc: Whether it stands in a network of the user's.
+        """
+        statements = [
+            iam.write_logs(log_group),
+            iam.write_objects([self._objects("runs/*")]),
+            iam.TRACING,
+        ]
+        if function.reads:
+            arns = [self._objects("runs/*"), self._objects("literals/*")]
+            statements.append(iam.read_objects(arns))
+        if in_vpc:
+            statements.append(iam.NETWORK)
+        if self.key:
+            statements.append(self._object_key(self.key, reads=function.reads))
+            if function.step.options.env_variables:
+                name = self.account.arn("lambda", f"function:{function.name}")
+                statements.append(kms.for_variables(self.key, name))
+        return statements
+
+    def of_job(self) -> list[Statement]:
+        """A job reads its event and what that refers to, and writes its answer."""
+        runs, literals = self._objects("runs/*"), self._objects("literals/*")
+        statements = [iam.write_objects([runs]), iam.read_objects([runs, literals])]
+        if self.key:
+            statements.append(self._object_key(self.key, reads=True))
+        return statements
+
+    def of_machine(self, functions: Sequence[str]) -> list[Statement]:
+        """The state machine calls functions, runs maps, hands over its log, tells a topic.
+
+        Args:
+            functions: ARNs of the functions.
+        """
+        statements = [
+            *([iam.invoke(functions)] if functions else []),
+            *self._of_maps(),
+            *self._of_jobs(),
+            *([iam.LOG_DELIVERY] * self.machine_logs),
+            *([iam.TRACING, iam.SAMPLING] * self.machine_traces),
+        ]
+        topic = self.plan.definition.on_failure
+        if isinstance(topic, str):
+            statements.append(iam.publish(topic))
+            if self.key:
+                statements.append(kms.for_topic(self.key, self.account, topic))
+        if self.key:
+            labels = self.plan.machine.labels
+            machines = [self.machine, *(f"{self.machine}/{label}" for label in labels)]
+            statements.append(kms.for_executions(self.key, machines))
+            if self.machine_logs:
+                statements.append(kms.for_log_delivery(self.key, self.account))
+            if labels or self.plan.jobs:
+                statements.append(self._object_key(self.key, reads=True))
+        return statements
+
+    def of_schedule(self, machine: str) -> list[Statement]:
+        """A schedule starts the state machine.
+
+        Args:
+            machine: ARN of the state machine.
+        """
+        statements = [iam.start(machine)]
+        if self.key:
+            name = self.schedule_name
+            schedule = self.account.arn("scheduler", f"schedule/{name}/{name}")
+            statements.append(kms.for_schedule(self.key, schedule))
+        return statements
+
+    @property
+    def machine(self) -> str:
+        """The state machine's ARN."""
+        return self.account.arn("states", f"stateMachine:{self.plan.definition.name}")
+
+    @property
+    def schedule_name(self) -> str:
+        """The name of the schedule, and of the group that it alone stands in."""
+        return shortened(self.plan.definition.name, SCHEDULE_NAME_LENGTH)
+
+    def _of_maps(self) -> list[Statement]:
+        machine = self.plan.machine
+        if not machine.labels:
+            return []
+        execution = self.account.arn("states", f"execution:{self.plan.definition.name}")
+        return [
+            *iam.run_maps(self.machine, execution, machine.labels, machine.outer_labels),
+            iam.exchange_objects([self._objects("runs/*")]),
+        ]
+
+    def _of_jobs(self) -> list[Statement]:
+        """Jobs are submitted and waited for; events and answers stand in the bucket."""
+        jobs = self.plan.jobs
+        if not jobs:
+            return []
+        return [
+            *iam.run_jobs(
+                [self.account.arn("batch", f"job-definition/{job.name}") for job in jobs],
+                list(dict.fromkeys(self._queue(job) for job in jobs)),
+                self.account.arn("batch", "job/*"),
+                self.account.arn("events", "rule/StepFunctionsGetEventsForBatchJobsRule"),
+            ),
+            iam.exchange_answers([self._objects("runs/*")]),
+        ]
+
+    def _queue(self, job: Job) -> str:
+        given = job.step.options.job_queue
+        if given and given.startswith("arn:"):
+            return given
+        name = given or queue_name(self.plan.definition.name, job.step.options.platform)
+        return self.account.arn("batch", f"job-queue/{name}")
+
+    def _objects(self, path: str) -> str:
+        return f"{self.bucket}/{self.prefix}{path}"
+
+    def _object_key(self, key: str, *, reads: bool) -> Statement:
+        arns = [self.bucket, self._objects("*")]
+        return kms.for_objects(key, self.account, arns, reads=reads)
+
+
+def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) -> Permissions:
+    """The statements for a pipeline's roles.
+
+    Args:
+        plan: The pipeline.
+        config: Settings.
+        account: Where it stands.
+        bucket: ARN of its bucket.
+    """
+    return Permissions(
+        plan,
+        account,
+        bucket,
+        prefix_of(plan, config),
+        config.aws.kms_key,
+        machine_logs=config.machine.log_level != "OFF",
+        machine_traces=config.machine.tracing,
+    )
+
+
+def prefix_of(plan: Plan, config: Config) -> str:
+    """What a pipeline's keys begin with, in a bucket that others use too."""
+    return f"{plan.definition.name}/" if config.aws.artifact_bucket else ""

@@ -1,0 +1,115 @@
+"""What roles of the user's must be allowed: a policy for each, as a file to attach.
+
+Account and partition stand in the role's ARN, the region in the settings; where it does not,
+the policy says :data:`REGION`, to be filled in.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model.names import unique
+
+from .account import Account
+from .permissions import permissions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.config import Config
+    from lokki_tf.model import Step
+
+    from .iam import Statement
+    from .permissions import Permissions
+    from .plan import Plan
+
+REGION = "REGION"
+FOLDER = "permissions"
+
+
+def required_policies(plan: Plan, config: Config, *, in_vpc: bool = False) -> dict[str, bytes]:
+    """Policies for the roles that settings and steps name, as files of the stack's folder.
+
+    Args:
+        plan: The pipeline, under its settings.
+        config: Settings.
+        in_vpc: Whether functions stand in a network of the user's.
+    """
+    wanted: dict[str, list[Statement]] = {}
+    for role, statement in _wanted(plan, config, in_vpc):
+        wanted.setdefault(role, []).append(statement)
+    files: dict[str, bytes] = {}
+    for role, statements in wanted.items():
+        name = unique(role.rpartition("/")[2], {path[len(FOLDER) + 1 : -5] for path in files}, 64)
+        document = {"Version": "2012-10-17", "Statement": _together(statements)}
+        files[f"{FOLDER}/{name}.json"] = (json.dumps(document, indent=2) + "\n").encode()
+    return files
+
+
+def _wanted(plan: Plan, config: Config, in_vpc: bool) -> Iterator[tuple[str, Statement]]:
+    """Each role of the user's with each statement that it needs."""
+    for function in plan.functions:
+        role = function.step.options.role
+        if role:
+            permissions = _permissions(plan, config, role)
+            logs = permissions.account.arn("logs", f"log-group:/aws/lambda/{function.name}")
+            needed = permissions.of_step(function, logs, in_vpc=in_vpc)
+            yield from ((role, one) for one in (*needed, *_own(function.step)))
+    for job in plan.jobs:
+        role = job.step.options.role
+        if role:
+            needed = _permissions(plan, config, role).of_job()
+            yield from ((role, one) for one in (*needed, *_own(job.step)))
+    if config.machine.role:
+        permissions = _permissions(plan, config, config.machine.role)
+        arns = [permissions.account.arn("lambda", f"function:{one.name}") for one in plan.functions]
+        for statement in permissions.of_machine(arns):
+            yield config.machine.role, statement
+    if config.schedule.role and plan.definition.schedule:
+        permissions = _permissions(plan, config, config.schedule.role)
+        for statement in permissions.of_schedule(permissions.machine):
+            yield config.schedule.role, statement
+
+
+def _own(step: Step) -> Iterator[Statement]:
+    """The statements that a step asks for itself."""
+    for text in step.options.policies:
+        own: Any = json.loads(text)["Statement"]
+        yield from own if isinstance(own, list) else [own]
+
+
+def _permissions(plan: Plan, config: Config, role: str) -> Permissions:
+    _, partition, _, _, number, _ = role.split(":", 5)
+    domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    account = Account(number, config.aws.region or REGION, partition, domain)
+    bucket = config.aws.artifact_bucket or account.bucket_name(plan.definition.name)
+    return permissions_of(plan, config, account, f"arn:{partition}:s3:::{bucket}")
+
+
+def _together(statements: list[Statement]) -> list[Statement]:
+    """What differs in its resources alone as one statement; each with an id of its own."""
+    alike: dict[str, Statement] = {}
+    for statement in statements:
+        resources = statement.get("Resource", [])
+        resources = [resources] if isinstance(resources, str) else list(resources)
+        rest = {key: value for key, value in statement.items() if key != "Resource"}
+        one = alike.setdefault(json.dumps(rest), {**rest, "Resource": []})
+        one["Resource"] += [resource for resource in resources if resource not in one["Resource"]]
+    taken: set[str] = set()
+    for one in alike.values():
+        if not one["Resource"]:
+            del one["Resource"]  # NotResource stands in its place
+        if "Sid" in one:
+            one["Sid"] = _free(one["Sid"], taken)
+            taken.add(one["Sid"])
+    return list(alike.values())
+
+
+def _free(sid: str, taken: set[str]) -> str:
+    """An id that is not taken yet, of letters and digits alone."""
+    candidate, number = sid, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{sid}{number}"
+    return candidate

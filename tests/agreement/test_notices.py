@@ -1,0 +1,371 @@
+"""Who is told of a failure, and of what: here and as deployed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from deployment import empty
+
+from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, flow, step, task
+from lokki_tf.asl import compile_machine
+from lokki_tf.checks import check_machine
+from lokki_tf.config import load_config
+from lokki_tf.errors import LokkiError, StepFailed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deployment import Deployment
+
+    from lokki_tf.testing import Execution, LocalAws
+
+TOLD: list[dict[str, Any]] = []
+
+
+@step
+def tell(failure: dict[str, Any]) -> None:
+    """Tells somebody."""
+    print("TOLD " + __import__("json").dumps(failure))
+
+
+@step
+def told_here(failure: dict[str, Any]) -> None:
+    TOLD.append(failure)
+
+
+@step
+def numbers(count: int = 3) -> list[int]:
+    return list(range(count))
+
+
+@step
+def fails(item: Any, text: str = "on purpose") -> Any:
+    if item in (2, [0, 1, 2]):
+        raise LookupError(text)
+    return item
+
+
+@step
+def together(*parts: Any) -> Any:
+    return parts
+
+
+@flow(on_failure=tell)
+def mapped(count: int = 3):
+    return numbers(count).map(fails).agg(together)
+
+
+@flow(on_failure=tell)
+def inline(count: int = 3):
+    return numbers(count).map(fails, mode="inline").agg(together)
+
+
+def beside() -> Pipeline:
+    rows = numbers()
+    ends = [fails(rows), together(rows)]
+    return Pipeline("beside", steps=[together(*ends)], on_failure=tell)
+
+
+def looping() -> MicroFunctions:
+    functions = MicroFunctions("begin", max_steps=4, name="looping", on_failure=tell)
+
+    @functions.fn()
+    def begin(count: int = 0) -> Any:
+        return {"$next": "again", "count": count + 1}
+
+    @functions.fn(terminates=True)
+    def again(count: int) -> Any:
+        if count < 0:
+            return {"done": True}
+        return {"$next": "begin", "count": count}
+
+    return functions
+
+
+def stumbling() -> MicroFunctions:
+    functions = MicroFunctions("begin", name="stumbling", on_failure=tell)
+
+    @functions.fn()
+    def begin(count: int = 0) -> Any:
+        return {"$next": "stumble", "count": count}
+
+    @functions.fn(terminates=True)
+    def stumble(count: int) -> Any:
+        raise ArithmeticError(f"at {count}")
+
+    return functions
+
+
+@step(job_type="batch")
+def refuses(rows: list[int]) -> None:
+    raise OverflowError(f"too many: {rows}")
+
+
+def told_there(execution: Execution, state: str) -> list[dict[str, Any]]:
+    """What the notice's state sent."""
+    found = []
+    entered = ""
+    for event in execution.history:
+        if event["type"].endswith("StateEntered"):
+            entered = event["stateEnteredEventDetails"]["name"]
+        if event["type"] == "TaskScheduled" and entered == state:
+            sent = json.loads(event["taskScheduledEventDetails"]["parameters"])
+            found.append(sent["Payload"]["args"]["0"]["value"])
+    return found
+
+
+def run_here(pipeline: Any, given: dict[str, Any]) -> tuple[LokkiError, dict[str, Any]]:
+    """The error of a run here, and what it told of."""
+    printed: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.print", printed.append)
+        with pytest.raises(LokkiError) as caught:
+            pipeline.local_run(given)
+    (line,) = printed
+    return caught.value, json.loads(line.removeprefix("TOLD "))
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "state", "error"),
+    [
+        (
+            lambda: Pipeline("plain", steps=[fails(numbers())], on_failure=tell),
+            {},
+            "fails",
+            "LookupError",
+        ),
+        (beside, {}, "fails and together", "LookupError"),
+        (lambda: inline, {"count": 4}, "fails_map", "LookupError"),
+        (stumbling, {"count": 7}, "stumble", "ArithmeticError"),
+        (
+            lambda: Pipeline("heavy", steps=[refuses(numbers())], on_failure=tell),
+            {},
+            "refuses",
+            "OverflowError",
+        ),
+        (looping, {"count": 1}, "begin", "TooManySteps"),
+    ],
+    ids=["step", "branch", "inline map", "route", "job", "loop"],
+)
+def test_the_same_is_told_here_and_there(
+    deployment: Deployment, make: Any, given: dict[str, Any], state: str, error: str
+) -> None:
+    """State, error, message and input are the same; the execution still fails as it would."""
+    pipeline = make()
+    _, here = run_here(pipeline, given)
+    execution = deployment.execute(pipeline, given)
+    (there,) = told_there(execution, "tell")
+    for told in (here, there):
+        assert list(told) == ["pipeline", "execution", "step", "error", "cause", "input"]
+        assert told["pipeline"] == pipeline.name
+        assert (told["step"], told["error"]) == (state, error)
+        assert told["input"] == given
+    causes = [json.loads(told["cause"]) for told in (here, there)]
+    assert causes[0]["errorType"] == causes[1]["errorType"] == error
+    if error != "TooManySteps":
+        assert causes[0]["errorMessage"] == causes[1]["errorMessage"]
+    assert (here["execution"], there["execution"]) == ("local", execution.arn)
+    assert execution.status == "FAILED"
+    assert (execution.error, execution.cause) == (there["error"], there["cause"])
+
+
+def test_a_failed_map_is_told_of_as_aws_calls_it(deployment: Deployment) -> None:
+    """A Distributed Map fails by its threshold; here the item's own error is told."""
+    _, here = run_here(mapped, {"count": 5})
+    assert (here["step"], here["error"], here["input"]) == (
+        "fails_map",
+        "LookupError",
+        {"count": 5},
+    )
+    execution = deployment.execute(mapped, {"count": 5})
+    (there,) = told_there(execution, "tell")
+    assert (there["step"], there["input"]) == ("fails_map", {"count": 5})
+    assert there["error"] == execution.error == "States.ExceedToleratedFailureThreshold"
+
+
+def test_settings_reach_the_step_that_is_told(tmp_path: Path) -> None:
+    """What [lambda] gives a step it gives that one too, in a graph and in routes."""
+    (tmp_path / "lokki.toml").write_text("[lambda]\nmemory = 2048\n")
+    config = load_config(tmp_path, environ={})
+    for pipeline in (beside(), stumbling()):
+        made = pipeline.synth(tmp_path, config=config)
+        written = json.loads((made.folder / "cdk.tf.json").read_text())["resource"]
+        assert written["aws_lambda_function"]["tell"]["memory_size"] == 2048
+
+
+def test_nobody_is_told_of_success(deployment: Deployment) -> None:
+    """A run that succeeds gives what it gives without a notice, here and there."""
+    with_notice = Pipeline("well", steps=[together(numbers())], on_failure=told_here)
+    TOLD.clear()
+    assert with_notice.local_run().result == ([0, 1, 2],)
+    assert TOLD == []
+    assert deployment.run(with_notice) == {"together": ([0, 1, 2],)}
+
+
+@step
+def worse(failure: dict[str, Any]) -> None:
+    raise KeyError("the notice itself")
+
+
+def test_a_notice_that_fails_hides_nothing(deployment: Deployment) -> None:
+    """The first error stays the run's; here a note tells of the second."""
+    pipeline = Pipeline("worse", steps=[fails(numbers())], on_failure=worse)
+    with pytest.raises(StepFailed, match="on purpose") as caught:
+        pipeline.local_run()
+    assert caught.value.__notes__ == [
+        "step 'worse', to be told of this, failed as well: KeyError: 'the notice itself'"
+    ]
+    execution = deployment.execute(pipeline)
+    assert (execution.status, execution.error) == ("FAILED", "LookupError")
+    assert "on purpose" in (execution.cause or "")
+
+
+def test_a_notice_is_tried_again(tmp_path: Path) -> None:
+    """The step's own retries hold for it too."""
+    log = tmp_path / "log"
+
+    @step(retry={"retries": 2, "delay": 0.01})
+    def third_time(failure: dict[str, Any]) -> None:
+        with log.open("a") as file:
+            file.write("x")
+        if log.stat().st_size < 3:
+            raise OSError("not yet")
+
+    with pytest.raises(StepFailed) as caught:
+        Pipeline("again", steps=[fails(numbers())], on_failure=third_time).local_run()
+    assert log.read_text() == "xxx"
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_every_style_takes_a_notice() -> None:
+    """Pipeline, flow, DAG, Flow and MicroFunctions hand the step over; a DAG does not run it."""
+
+    @task()
+    def load() -> int:
+        raise ValueError("no")
+
+    @task()
+    def alarm(failure: dict[str, Any]) -> None:
+        TOLD.append(failure)
+
+    made = [DAG("drawn", on_failure=alarm), Flow("built", on_failure=alarm).add(load)]
+    for pipeline in made:
+        TOLD.clear()
+        with pytest.raises(StepFailed):
+            pipeline.run()
+        assert [one["step"] for one in TOLD] == ["load"]
+        assert [one.name for one in pipeline.definition.steps] == ["load", "alarm"]
+        assert list(pipeline.definition.graph.by_name) == ["load"]
+    assert mapped.definition.on_failure is mapped(count=1).definition.on_failure
+    assert stumbling().definition.steps[-1] is tell.step
+    with pytest.raises(StepFailed):
+        stumbling().run()
+
+
+def test_a_step_may_be_told_and_be_part_of_the_pipeline(deployment: Deployment) -> None:
+    """The same step twice is one function, and its state gets a name of its own."""
+
+    @step
+    def either(value: Any) -> Any:
+        if value == 1:
+            raise ValueError("one")
+        return value
+
+    pipeline = Pipeline("either", steps=[either(1)], on_failure=either)
+    assert len(pipeline.definition.steps) == 1
+    execution = deployment.execute(pipeline)
+    (told,) = told_there(execution, "either_2")
+    assert told["step"] == "either"
+
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("failures", "is no ARN of an SNS topic"),
+        (f"{TOPIC}.fifo", "is no ARN of an SNS topic"),
+        (print, "neither a step nor the ARN"),
+        (numbers(), "neither a step nor the ARN"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(given: Any, says: str) -> None:
+    """Neither step nor topic: an error where the pipeline is written."""
+    with pytest.raises(LokkiError, match=rf"{says}(.|\n)*test_notices.py:\d+(.|\n)*on_failure="):
+        Pipeline("refused", steps=[numbers()], on_failure=given)
+
+
+def test_steps_that_cannot_be_told_are_refused() -> None:
+    """Without an argument, with a condition, or under another step's name, with the step's line."""
+
+    @step
+    def takes_nothing() -> None: ...
+
+    @step(when=lambda failure: True)
+    def asks(failure: Any) -> None: ...
+
+    @step(name="numbers")
+    def other(failure: Any) -> None: ...
+
+    for given, says in (
+        (takes_nothing, "cannot be told"),
+        (asks, "has a condition"),
+        (other, "as another of the pipeline is"),
+    ):
+        with pytest.raises(LokkiError, match=rf"{says}(.|\n)*test_notices.py:\d+"):
+            Pipeline("refused", steps=[numbers()], on_failure=given)
+
+
+@pytest.mark.parametrize("given", [tell, TOPIC], ids=["step", "topic"])
+def test_every_outermost_state_leads_to_the_notice(given: Any) -> None:
+    """All that can fail catches everything, with its name; nothing inner does."""
+    rows = numbers()
+    chain = rows.map(fails).agg(together)
+    pipeline = Pipeline("all", steps=[chain, fails(rows), together(rows)], on_failure=given)
+    machine = compile_machine(pipeline.definition).definition
+    assert check_machine(machine) == []
+    *others, told, end = machine["States"]
+    for name in others:
+        (catcher,) = machine["States"][name]["Catch"]
+        assert catcher == {
+            "ErrorEquals": ["States.ALL"],
+            "Assign": {"lokki_failed": name},
+            "Next": told,
+        }
+    assert machine["States"][told]["Next"] == end == "Failed"
+    assert machine["States"][end]["Type"] == "Fail"
+
+
+def test_both_forms_tell_as_deployed_by_terraform(local_aws: LocalAws, tmp_path: Path) -> None:
+    """A function prints what it is told; a topic's subscriber gets it as JSON."""
+    sns, sqs = local_aws.client("sns"), local_aws.client("sqs")
+    topic = sns.create_topic(Name="failures")["TopicArn"]
+    queue = sqs.create_queue(QueueName="failures")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    raw = {"RawMessageDelivery": "true"}
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"], Attributes=raw)
+    for name, given in (("telling", tell), ("publishing", topic)):
+        pipeline = Pipeline(name, steps=[fails(numbers())], on_failure=given)
+        made = pipeline.synth(tmp_path)
+        outputs = local_aws.deploy(made.folder)
+        execution = local_aws.execute(outputs["state_machine_arn"], {"a": 1})
+        assert (execution.status, execution.error) == ("FAILED", "LookupError")
+        if given is tell:
+            lines = local_aws.logs(outputs["function_arns"]["tell"])
+            (line,) = (one for one in lines if one.startswith("TOLD "))
+            told = json.loads(line.removeprefix("TOLD "))
+        else:
+            (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+            told = json.loads(message["Body"])
+        assert told["step"] == "fails"
+        assert told["execution"] == execution.arn
+        assert told["input"] == {"a": 1}
+        assert json.loads(told["cause"])["errorMessage"] == "on purpose"
+        empty(local_aws, outputs["bucket"])
+        local_aws.destroy(made.folder)
+        policies = json.loads((made.folder / "cdk.tf.json").read_text())["resource"]
+        machine = policies["aws_iam_role_policy"]["state_machine_policy"]["policy"]
+        assert ("sns:Publish" in machine) is (given is topic)

@@ -1,0 +1,222 @@
+"""Roles of the user's instead of those that are made, and the state machine's settings."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from deployment import empty
+
+from lokki_tf import Pipeline, step
+from lokki_tf.config import load_config
+from lokki_tf.errors import ConfigError, DefinitionError, OptionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lokki_tf.terraform.synth import Synthesized
+    from lokki_tf.testing import LocalAws
+
+ROLES = "arn:aws:iam::123456789012:role"
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+POLICY = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::inputs/*"}
+
+
+@step(policies=[json.dumps({"Version": "2012-10-17", "Statement": [POLICY]})])
+def rows() -> list[str]:
+    return ["x" * 100_000] * 3
+
+
+@step(role=f"{ROLES}/team/special")
+def longer(row: str) -> str:
+    return row + "y"
+
+
+@step
+def total(rows: list[str]) -> int:
+    return sum(map(len, rows))
+
+
+def synthesized(tmp_path: Path, toml: str, name: str = "roles") -> Synthesized:
+    (tmp_path / "lokki.toml").write_text(toml)
+    pipeline = Pipeline(name, steps=[rows().map(longer).agg(total)], schedule="rate(1 day)")
+    return pipeline.synth(tmp_path / "out", config=load_config(tmp_path, environ={}))
+
+
+def resources(made: Synthesized) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((made.folder / "cdk.tf.json").read_text())["resource"]
+    return found
+
+
+ALL = (
+    f'[aws]\nregion = "eu-west-1"\n[lambda]\nrole = "{ROLES}/steps"\n'
+    f'[machine]\nrole = "{ROLES}/machine"\n[schedule]\nrole = "{ROLES}/schedule"\n'
+)
+
+
+def test_a_role_that_is_given_is_not_made(tmp_path: Path) -> None:
+    """With roles for everything there is no role and no policy; a step's own stands above."""
+    found = resources(synthesized(tmp_path, ALL))
+    assert "aws_iam_role" not in found
+    assert "aws_iam_role_policy" not in found
+    functions = found["aws_lambda_function"]
+    assert {name: one["role"] for name, one in functions.items()} == {
+        "rows": f"{ROLES}/steps",
+        "longer": f"{ROLES}/team/special",
+        "total": f"{ROLES}/steps",
+    }
+    assert found["aws_sfn_state_machine"]["state_machine"]["role_arn"] == f"{ROLES}/machine"
+    assert found["aws_scheduler_schedule"]["schedule"]["target"]["role_arn"] == f"{ROLES}/schedule"
+
+
+def test_one_role_of_many_may_be_given(tmp_path: Path) -> None:
+    """A step's role= takes that step's place alone."""
+    made = synthesized(tmp_path, "")
+    assert set(resources(made)["aws_iam_role"]) == {
+        "rows_role",
+        "total_role",
+        "state_machine_role",
+        "schedule_role",
+    }
+    assert [file.name for file in made.permissions] == ["special.json"]
+
+
+def statements(file: Path) -> dict[str, Any]:
+    found = json.loads(file.read_text())["Statement"]
+    ids = [one.get("Sid", "own") for one in found]
+    assert len(set(ids)) == len(ids)
+    return dict(zip(ids, found, strict=True))
+
+
+def test_the_policies_that_given_roles_need_stand_beside_the_terraform(tmp_path: Path) -> None:
+    """A file a role, with real ARNs, all that it is given to, and what steps ask for."""
+    made = synthesized(tmp_path, ALL)
+    files = {file.stem: statements(file) for file in made.permissions}
+    assert set(files) == {"machine", "schedule", "special", "steps"}
+    assert files["steps"]["Logs"]["Resource"] == [
+        "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/roles-rows:*",
+        "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/roles-total:*",
+    ]
+    assert files["steps"]["Write"]["Resource"] == [
+        "arn:aws:s3:::roles-123456789012-eu-west-1/runs/*"
+    ]
+    assert files["steps"]["own"] == {**POLICY, "Resource": [POLICY["Resource"]]}
+    assert "own" not in files["special"]
+    assert files["machine"]["Invoke"]["Resource"][0].endswith(":function:roles-rows")
+    assert files["machine"]["StartMaps"]["Resource"] == [
+        "arn:aws:states:eu-west-1:123456789012:stateMachine:roles"
+    ]
+    assert files["schedule"]["Start"]["Resource"] == files["machine"]["StartMaps"]["Resource"]
+
+
+def test_the_policies_are_those_of_roles_that_are_made(tmp_path: Path) -> None:
+    """What a role of the user's needs is what a made one gets, with names for references."""
+    (tmp_path / "given").mkdir()
+    given = synthesized(tmp_path / "given", ALL)
+    made = resources(synthesized(tmp_path, '[aws]\nregion = "eu-west-1"\n'))
+    for file, policy in (("machine", "state_machine_policy"), ("schedule", "schedule_policy")):
+        wanted = statements(given.folder / "permissions" / f"{file}.json")
+        text = made["aws_iam_role_policy"][policy]["policy"]
+        attached = {one["Sid"]: one for one in json.loads(text)["Statement"]}
+        assert {sid: one["Action"] for sid, one in wanted.items()} == {
+            sid: one["Action"] for sid, one in attached.items()
+        }
+
+
+def test_files_of_roles_that_are_gone_go(tmp_path: Path) -> None:
+    """A second synth leaves the policies of the roles that it names, and no others."""
+    synthesized(tmp_path, ALL)
+    made = synthesized(tmp_path, "")
+    assert [one.name for one in (made.folder / "permissions").iterdir()] == ["special.json"]
+
+
+def test_where_the_region_is_unknown_the_policy_says_so(tmp_path: Path) -> None:
+    """Without a region in the settings, REGION stands where it belongs; --region fills it in."""
+    made = synthesized(tmp_path, "")
+    text = (made.folder / "permissions" / "special.json").read_text()
+    assert "arn:aws:logs:REGION:123456789012:log-group" in text
+    pipeline = Pipeline("roles", steps=[rows().map(longer).agg(total)])
+    made = pipeline.synth(tmp_path / "other", region="eu-north-1")
+    assert "logs:eu-north-1:" in (made.folder / "permissions" / "special.json").read_text()
+
+
+def test_a_key_is_in_the_policies_too(tmp_path: Path) -> None:
+    """With kms_key, given roles are told the statements for it."""
+    made = synthesized(tmp_path, ALL.replace("[aws]\n", f'[aws]\nkms_key = "{KEY}"\n'))
+    files = {file.stem: statements(file) for file in made.permissions}
+    assert {"ExecutionsKey", "LogDeliveryKey", "ObjectKey"} <= set(files["machine"])
+    assert files["schedule"]["ScheduleKey"]["Condition"]["StringEquals"] == {
+        "kms:EncryptionContext:aws:scheduler:schedule:arn": (
+            "arn:aws:scheduler:eu-west-1:123456789012:schedule/roles/roles"
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ('[lambda]\nrole = "admin"\n', r"lambda.role is 'admin': expected an ARN(.|\n)*toml:2"),
+        ('[machine]\ntype = "EXPRESS"\n', r"expected 'STANDARD'(.|\n)*toml:2"),
+        ('[machine]\nlog_level = "FATAL"\n', r"expected 'ALL' or 'ERROR' or 'OFF'(.|\n)*toml:2"),
+        ('[lambda]\nruntime = "python2.7"\n', r"expected a runtime such as(.|\n)*toml:2"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(tmp_path: Path, toml: str, says: str) -> None:
+    """No role, no type and no level but those that there are; nothing is written then."""
+    with pytest.raises(ConfigError, match=says):
+        synthesized(tmp_path, toml)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_lambda_has_no_longer_is_refused_for_each_step(tmp_path: Path) -> None:
+    """A runtime of the settings is held against Lambda's, as one of a step is."""
+    with pytest.raises(DefinitionError, match=r"step 'rows' has python_runtime='python3.2'"):
+        synthesized(tmp_path, '[lambda]\nruntime = "python3.2"\n')
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_step_s_role_is_an_arn() -> None:
+    """Another text is refused where the pipeline is written, with the step's line."""
+
+    @step(role="admin")
+    def work() -> None: ...
+
+    with pytest.raises(OptionError, match=r"role='admin'(.|\n)*test_roles.py:\d+"):
+        Pipeline("refused", steps=[work()])
+
+
+def test_the_state_machine_logs_and_traces_as_it_is_told(tmp_path: Path) -> None:
+    """ERROR logs errors; OFF has no log group and no right to deliver logs; tracing goes."""
+    found = resources(synthesized(tmp_path, '[machine]\nlog_level = "ERROR"\n'))
+    logging = found["aws_sfn_state_machine"]["state_machine"]["logging_configuration"]
+    assert logging["level"] == "ERROR"
+    found = resources(synthesized(tmp_path, '[machine]\nlog_level = "off"\ntracing = false\n'))
+    machine = found["aws_sfn_state_machine"]["state_machine"]
+    assert machine["logging_configuration"] == {"level": "OFF"}
+    assert machine["tracing_configuration"] == {"enabled": False}
+    assert set(found["aws_cloudwatch_log_group"]) == {"rows_logs", "longer_logs", "total_logs"}
+    policy = found["aws_iam_role_policy"]["state_machine_policy"]["policy"]
+    assert "logs:" not in policy
+    assert "xray:" not in policy
+
+
+def test_a_pipeline_with_roles_of_the_users_deploys_and_runs(
+    local_aws: LocalAws, tmp_path: Path
+) -> None:
+    """Real Terraform applies it, without a log, and finds nothing to change afterwards."""
+    iam = local_aws.client("iam")
+    for name in ("steps", "machine", "schedule"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+    iam.create_role(RoleName="special", Path="/team/", AssumeRolePolicyDocument="{}")
+    quiet = ALL.replace("[machine]\n", '[machine]\nlog_level = "OFF"\ntracing = false\n')
+    made = synthesized(tmp_path, quiet, "given")
+    outputs = local_aws.deploy(made.folder)
+    assert local_aws.plan_is_empty(made.folder)
+    assert outputs["role_arns"]["longer"] == f"{ROLES}/team/special"
+    execution = local_aws.execute(outputs["state_machine_arn"])
+    assert local_aws.values(execution) == {"total": 300_003}
+    empty(local_aws, outputs["bucket"])
+    local_aws.destroy(made.folder)
+    for name in ("steps", "machine", "schedule", "special"):
+        iam.delete_role(RoleName=name)

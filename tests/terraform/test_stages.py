@@ -1,0 +1,190 @@
+"""Stages: one pipeline, several times in one account."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from deployment import empty
+
+from lokki_tf import Pipeline, step
+from lokki_tf.config import load_config
+from lokki_tf.errors import ConfigError, NamingError
+
+if TYPE_CHECKING:
+    from lokki_tf.config import Config
+    from lokki_tf.testing import LocalAws
+
+STAGES = """
+[aws]
+tags = { team = "data" }
+[stage.dev.lambda]
+env = { GREETING = "here" }
+[stage.prod.lambda]
+env = { GREETING = "there" }
+memory = 2048
+"""
+
+
+@step
+def greet() -> str:
+    import os
+
+    return os.environ["GREETING"] + "!" * 300_000
+
+
+@step
+def measure(text: str) -> list[Any]:
+    return [text.rstrip("!"), len(text)]
+
+
+def pipeline(name: str = "greeting") -> Pipeline:
+    return Pipeline(name, steps=[measure(greet())], schedule="rate(1 day)")
+
+
+def config(tmp_path: Path, stage: str | None, toml: str = STAGES, **environ: str) -> Config:
+    (tmp_path / "lokki.toml").write_text(toml)
+    return load_config(tmp_path, environ=environ, stage=stage)
+
+
+def written(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "cdk.tf.json").read_text())
+    return found
+
+
+def names(resources: dict[str, Any]) -> set[str]:
+    """What the resources of a stack are called in AWS, and the keys of objects."""
+    fields = ("name", "function_name", "bucket", "group_name")
+    return {
+        one[field]
+        for kind, members in resources.items()
+        if kind not in ("aws_iam_role_policy", "aws_s3_object")
+        for one in members.values()
+        for field in fields
+        if field in one and not one[field].startswith("${aws_")
+    }
+
+
+def test_a_stage_names_everything_that_stands_in_aws(tmp_path: Path) -> None:
+    """No name of one stage is a name of another or of the pipeline without one."""
+    found = {}
+    for stage in (None, "dev", "prod"):
+        made = pipeline().synth(tmp_path / "out", config=config(tmp_path, stage))
+        assert made.folder.name == (f"greeting-{stage}" if stage else "greeting")
+        resources = written(made.folder)["resource"]
+        found[stage] = names(resources)
+        machine = resources["aws_sfn_state_machine"]["state_machine"]
+        assert machine["name"] == made.folder.name
+        assert machine["tags"].get("lokki:stage") == stage
+        assert machine["tags"]["lokki:pipeline"] == "greeting"
+        assert len(found[stage]) >= 8
+    assert not found[None] & found["dev"]
+    assert not found["dev"] & found["prod"]
+    assert not found[None] & found["prod"]
+
+
+def test_without_a_stage_nothing_says_stage(tmp_path: Path) -> None:
+    """A file that has stages changes nothing where none is asked for."""
+    made = pipeline().synth(tmp_path / "out", config=config(tmp_path, None))
+    assert "stage" not in (made.folder / "cdk.tf.json").read_text()
+
+
+def test_the_environment_names_a_stage_and_an_argument_another(tmp_path: Path) -> None:
+    """LOKKI_STAGE holds where nothing is said; what is said stands above it."""
+    assert config(tmp_path, None, LOKKI_STAGE="dev").stage == "dev"
+    assert config(tmp_path, "prod", LOKKI_STAGE="dev").stage == "prod"
+    assert config(tmp_path, None, LOKKI_STAGE="").stage is None
+
+
+@pytest.mark.parametrize(
+    ("toml", "stage", "says"),
+    [
+        ("[stage.'a b']\n", None, r"the stage 'a b'(.|\n)*lokki.toml:1"),
+        ("[stage.dev]\nstage = 'x'\n", "dev", r"no field 'stage'(.|\n)*lokki.toml:2"),
+        (
+            "[terraform]\nbackend = 's3'\nbucket = 'b'\nkey = 'k'\n[stage.dev]\n",
+            "dev",
+            r"one for all stages(.|\n)*lokki.toml:4",
+        ),
+        ("[terraform]\n\nbackend = 's3'\n", None, r"needs a bucket(.|\n)*lokki.toml:3"),
+        ("[stage.dev.terraform]\nbackend = 's3'\n", "dev", r"needs a bucket(.|\n)*lokki.toml:2"),
+    ],
+)
+def test_what_would_mix_stages_is_refused(
+    tmp_path: Path, toml: str, stage: str | None, says: str
+) -> None:
+    """A name that AWS refuses, and a state that stages would share, are told with their line."""
+    with pytest.raises(ConfigError, match=says):
+        config(tmp_path, stage, toml)
+
+
+def test_stages_may_have_the_same_key_in_buckets_of_their_own(tmp_path: Path) -> None:
+    """Where a stage says its own bucket or key, the state is its own."""
+    toml = "[terraform]\nbackend = 's3'\nbucket = 'b'\nkey = 'k'\n[stage.dev.terraform]\n"
+    assert config(tmp_path, "dev", toml + "bucket = 'dev'").terraform.key == "k"
+    assert config(tmp_path, "dev", toml + "key = 'dev'").terraform.bucket == "b"
+
+
+def test_a_name_that_a_stage_makes_too_long_is_refused(tmp_path: Path) -> None:
+    """A state machine's name has 80 characters, the stage's among them; check says so too."""
+    settings = config(tmp_path, "prod")
+    long = pipeline("p" * 78)
+    assert any(one.error is NamingError for one in long.check(config=settings))
+    with pytest.raises(NamingError, match="83 characters"):
+        long.synth(tmp_path / "out", config=settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_commands_take_a_stage(tmp_path: Path) -> None:
+    """synth and check have --stage; one that is not there is an error that names the others."""
+    (tmp_path / "lokki.toml").write_text(STAGES)
+    script = tmp_path / "pipeline.py"
+    script.write_text(
+        "from lokki_tf import Pipeline, main, step\n"
+        "@step\ndef one(): ...\nmain(Pipeline('daily', steps=[one()]))\n"
+    )
+
+    def command(*args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(script), *args],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = command("synth", "--stage", "prod")
+    assert done.returncode == 0
+    assert done.stderr.startswith("daily-prod: 1 function")
+    assert (tmp_path / "terraform-out" / "stacks" / "daily-prod" / "cdk.tf.json").exists()
+    assert command("check", "--stage", "dev").returncode == 0
+    done = command("check", "--stage", "prd")
+    assert done.returncode == 1
+    assert "did you mean 'prod'?" in done.stderr
+
+
+def test_stages_stand_side_by_side_and_go_one_by_one(local_aws: LocalAws, tmp_path: Path) -> None:
+    """Two stages deployed and one destroyed: the other runs as before, and plans no change."""
+    folders, outputs = {}, {}
+    for stage in ("dev", "prod"):
+        made = pipeline().synth(tmp_path / "out", config=config(tmp_path, stage))
+        folders[stage] = made.folder
+        outputs[stage] = local_aws.deploy(made.folder)
+    for stage, word in (("dev", "here"), ("prod", "there")):
+        execution = local_aws.execute(outputs[stage]["state_machine_arn"])
+        assert local_aws.values(execution) == {"measure": [word, len(word) + 300_000]}
+    empty(local_aws, outputs["dev"]["bucket"])
+    local_aws.destroy(folders["dev"])
+    machines = local_aws.client("stepfunctions").list_state_machines()["stateMachines"]
+    assert {one["name"] for one in machines} & {"greeting-dev", "greeting-prod"} == {
+        "greeting-prod"
+    }
+    assert local_aws.plan_is_empty(folders["prod"])
+    execution = local_aws.execute(outputs["prod"]["state_machine_arn"])
+    assert local_aws.values(execution) == {"measure": ["there", 300_005]}
+    empty(local_aws, outputs["prod"]["bucket"])
+    local_aws.destroy(folders["prod"])
