@@ -71,7 +71,7 @@ def _refuse_unfit(step: Step) -> None:
         )
     if step.is_job:
         raise OptionError(
-            f"step {step.name!r} is a job of Batch, which takes minutes to start and can fail itself",
+            f"step {step.name!r} is a job of Batch, which takes minutes to start, if it does",
             place=step.place,
             remedy="leave job_type= out: what tells of a failure runs in Lambda",
         )

@@ -25,7 +25,7 @@ CHOICES = {
     "CKV_AWS_18", "CKV_AWS_144", "CKV2_AWS_62",
 }  # fmt: skip
 # Keys of the customer's for logs, schedules and variables, which kms_key names.
-KEYS = {"CKV_AWS_158", "CKV_AWS_173", "CKV_AWS_297"}
+KEYS = {"CKV_AWS_136", "CKV_AWS_158", "CKV_AWS_173", "CKV_AWS_297"}
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 SETTINGS = {"": "", " under a key": f'[aws]\nkms_key = "{KEY}"\n'}
 """What is written as it is by default, and under a key of the user's."""
@@ -39,9 +39,9 @@ def audit() -> int:
         for source in EXAMPLES:
             machine = Path(scratch) / f"{source.stem}.asl.json"
             for under, settings in SETTINGS.items():
-                folder = synthesize(source, Path(scratch), settings)
-                found = checkov(folder, CHOICES if settings else CHOICES | KEYS)
-                problems += report(f"{source.stem}{under}: checkov", found)
+                for folder in synthesize(source, Path(scratch), settings):
+                    found = checkov(folder, CHOICES if settings else CHOICES | KEYS)
+                    problems += report(f"{folder.name}{under}: checkov", found)
             problems += report(f"{source.stem}: asl-validator", asl_validator(machine))
             problems += report(f"{source.stem}: AWS language service", language_service(machine))
             problems += report(f"{source.stem}: variables", own_checks(machine))
@@ -64,8 +64,8 @@ def install() -> None:
         subprocess.run([*uv, *python], check=True)
 
 
-def synthesize(source: Path, scratch: Path, settings: str) -> Path:
-    """Writes a pipeline's Terraform and machine; returns the stack's folder."""
+def synthesize(source: Path, scratch: Path, settings: str) -> list[Path]:
+    """Writes a pipeline's Terraform and machine; returns the stacks' folders."""
     (scratch / "lokki.toml").write_text(settings)
     code = (
         "import json\nfrom pathlib import Path\n"
@@ -75,12 +75,12 @@ def synthesize(source: Path, scratch: Path, settings: str) -> Path:
         f"made = pipe.synth({str(scratch)!r}, config=config)\n"
         f"text = json.dumps(pipe.generate_step_functions(), indent=1)\n"
         f"open({str(scratch / (source.stem + '.asl.json'))!r}, 'w').write(text)\n"
-        "print(made.folder)\n"
+        "print(*filter(None, [made.folder, made.images]), sep='\\n')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=source.parent
     )
-    return Path(done.stdout.strip().splitlines()[-1])
+    return [Path(line) for line in done.stdout.split("\n") if line.startswith(str(scratch))]
 
 
 def asl_validator(machine: Path) -> list[str]:
