@@ -38,15 +38,17 @@ def score(rows: list[int], factor: int = 2) -> Any:
     return {"sum": sum(rows) * factor}
 
 
-def a_step() -> Step:
+def a_step(**options: Any) -> Step:
     from lokki_tf.errors import Place
 
-    return Step("score", score, StepOptions(), Place(__file__, score.__code__.co_firstlineno))
+    return Step(
+        "score", score, StepOptions(**options), Place(__file__, score.__code__.co_firstlineno)
+    )
 
 
 def context(base: str, **more: Any) -> ImageContext:
     """An image with one step, its code as it would travel."""
-    step = a_step()
+    step = a_step(job_type="batch")
     return image_context("daily", {step: package(cut(step))}, base_image=base, **more)
 
 
@@ -90,15 +92,19 @@ def test_an_image_is_built_pushed_pulled_and_runs(
     s3 = local_aws.client("s3")
     s3.create_bucket(Bucket="images")
     for factor, code in ((3, 0), (0, 1)):
-        told = event("images", factor={"value": factor})
-        told["answer"] = f"s3://images/answer-{factor}"
-        variables = {**local_aws.environment, "LOKKI_EVENT": json.dumps(told)}
+        told = {**event("images", factor={"value": factor}), "run": f"by-{factor}"}
+        s3.put_object(Bucket="images", Key=f"event-{factor}", Body=json.dumps(told).encode())
+        uri = f"s3://images/event-{factor}"
+        variables = {**local_aws.environment, "LOKKI_EVENT": uri}
         ended, logs = run(engine, first.uri, "score", variables)
         assert ended == code, logs
-    answer = s3.get_object(Bucket="images", Key="answer-3")["Body"].read()
+    answer = s3.get_object(Bucket="images", Key="runs/by-3/score.answer.json")["Body"].read()
     assert json.loads(answer) == {"value": {"sum": 9}}
-    error = json.loads(s3.get_object(Bucket="images", Key="answer-0.error")["Body"].read())
-    assert error == {"errorType": "ValueError", "errorMessage": "nothing to multiply by"}
+    error = s3.get_object(Bucket="images", Key="runs/by-0/score.error.json")["Body"].read()
+    assert json.loads(error) == {
+        "errorType": "ValueError",
+        "errorMessage": "nothing to multiply by",
+    }
 
     with runtime_api() as api:
         container = engine.containers.run(
