@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.local.events import Event, EventKind
-from lokki_tf.model import Map
+from lokki_tf.model import Map, Step
 
 from .remote import RemoteError, remote_error
 from .visits import ItemCounts, Visit, up
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TASK = ("Task", "LambdaFunction")
 _FAILURES = ("Failed", "TimedOut", "StartFailed", "ScheduleFailed", "SubmitFailed")
+ASIDE, CAUGHT = "Aside", "Caught"  # kinds of visits: a task that is no step, one that has failed
 ENDINGS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 _SCOPES_FAIL = ("ParallelStateFailed", "MapStateFailed", "MapIterationFailed", *ENDINGS[1:])
 DETAILS = "EventDetails"
@@ -126,6 +127,9 @@ class Tracker:
     def _exited(self, visit: Visit | None, when: float, told: list[Event]) -> Visit | None:
         if visit is None:
             return None
+        if visit.kind == "Task" and visit.failure is not None:
+            visit.kind = CAUGHT  # the execution goes on, to find out or to tell why
+            return visit.outer
         if visit in self.open:
             self.open.remove(visit)
         visit.failure = None
@@ -146,9 +150,15 @@ class Tracker:
         before: Visit | None,
         told: list[Event],
     ) -> Visit | None:
+        if before is not None and before.kind == ASIDE:
+            self._found_out(before, details, when)
+            return before
         visit = up(before, kind="Task")
         if kind.endswith("Scheduled"):
             node = _node(details)
+            if visit is not None and self._is_aside(details, node):
+                visit.kind = ASIDE
+                return visit
             visit = visit or self._stalled_one("Task", node)
             if visit is None:
                 return before
@@ -160,6 +170,21 @@ class Tracker:
         elif kind.endswith(_FAILURES):
             visit.failure = remote_error(details), when
         return visit
+
+    def _is_aside(self, details: Mapping[str, Any], node: str | None) -> bool:
+        """Whether a task is no step: it carries a job's event or error, or tells of a failure."""
+        notice = self.definition.on_failure
+        service = str(details.get("resourceType", ""))
+        return service.startswith(("aws-sdk:", "sns")) or (
+            isinstance(notice, Step) and node == notice.name
+        )
+
+    def _found_out(self, aside: Visit, details: Mapping[str, Any], when: float) -> None:
+        """Notes what a job has left of its error, where that is what was read."""
+        caught = [one for one in self.open if one.kind == CAUGHT and one.outer is aside.outer]
+        told = _left_error(details)
+        if caught and told:
+            caught[-1].failure = remote_error(told), when
 
     def _scheduled(self, visit: Visit, node: str | None, when: float, told: list[Event]) -> None:
         if visit.failure is not None:
@@ -303,6 +328,15 @@ def _node(details: Mapping[str, Any]) -> str | None:
         return str(payload["Payload"]["node"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _left_error(details: Mapping[str, Any]) -> dict[str, str]:
+    """Error and cause in an object that a job has written, if it was read and is one."""
+    try:
+        body = str(json.loads(details["output"])["Body"])
+        return {"error": str(json.loads(body)["errorType"]), "cause": body}
+    except (ValueError, KeyError, TypeError):
+        return {}
 
 
 def _is_skipped(details: Mapping[str, Any]) -> bool:

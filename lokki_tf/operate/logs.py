@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, OptionError
 
-from .stack import LOG_GROUP
-
 if TYPE_CHECKING:
     from .stack import Deployed
 
@@ -82,7 +80,7 @@ class Wanted:
 
 
 class Reader:
-    """Reads the logs of a pipeline's functions.
+    """Reads the logs of a pipeline's functions and jobs.
 
     Args:
         deployed: The pipeline.
@@ -131,7 +129,7 @@ class Reader:
             wait(POLL)
 
     def _of_step(self, step: str) -> list[LogLine]:
-        group = LOG_GROUP + self._deployed.functions[step]
+        group = self._deployed.log_groups[step]
         events = sorted(self._events(group), key=lambda one: one["timestamp"])
         lines: list[LogLine] = []
         for event in events:

@@ -25,13 +25,14 @@ def remote_error(details: Mapping[str, Any]) -> BaseException:
 
 
 def message_of(cause: str) -> str:
-    """The message in what AWS calls a cause: for a function's error, JSON of Lambda's.
+    """The message in what AWS calls a cause: JSON of Lambda's or of Batch's, or plain text.
 
     Args:
         cause: As AWS has it.
     """
     try:
-        return str(json.loads(cause)["errorMessage"])
+        told = json.loads(cause)
+        return str(told["errorMessage"] if "errorMessage" in told else told["StatusReason"])
     except (ValueError, KeyError, TypeError):
         return cause
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, LokkiError, NotDeployedError
-from lokki_tf.terraform.plan import function_name
+from lokki_tf.terraform.plan import JOB_LOG_GROUP, LOG_GROUP, function_name, job_name
 
 from .clients import Aws, endpoint
 from .program import Program
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lokki_tf.config import Config
     from lokki_tf.model import Definition
 
-LOG_GROUP = "/aws/lambda/"
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-cn": "console.amazonaws.cn",
@@ -91,6 +90,16 @@ class Deployed:
     arn: str
     functions: Mapping[str, str]
     aws: Aws
+
+    @property
+    def log_groups(self) -> Mapping[str, str]:
+        """Names of the log groups of functions and jobs, by step."""
+        first = self.stack.config.batch.job_definition_name or self.stack.name
+        jobs = (step.name for step in self.stack.definition.steps if step.is_job)
+        return {
+            **{step: f"{LOG_GROUP}{name}" for step, name in self.functions.items()},
+            **{step: f"{JOB_LOG_GROUP}{job_name(first, step)}" for step in jobs},
+        }
 
     @property
     def execution_prefix(self) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FUNCTION_NAME_LENGTH = 64
 JOB_NAME_LENGTH = 128
+LOG_GROUP, JOB_LOG_GROUP = "/aws/lambda/", "/aws/batch/"
 
 
 @dataclass(frozen=True, slots=True)

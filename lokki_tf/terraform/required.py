@@ -13,6 +13,7 @@ from lokki_tf.model.names import unique
 
 from .account import Account
 from .permissions import permissions_of
+from .plan import LOG_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def _wanted(plan: Plan, config: Config, in_vpc: bool) -> Iterator[tuple[str, Sta
         role = function.step.options.role
         if role:
             permissions = _permissions(plan, config, role)
-            logs = permissions.account.arn("logs", f"log-group:/aws/lambda/{function.name}")
+            logs = permissions.account.arn("logs", f"log-group:{LOG_GROUP}{function.name}")
             needed = permissions.of_step(function, logs, in_vpc=in_vpc)
             yield from ((role, one) for one in (*needed, *_own(function.step)))
     for job in plan.jobs:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from seeds import orchwipy_sample
 
 from lokki_tf import Pipeline, flow, step
+from lokki_tf.errors import StepFailed
 from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.visits import ItemCounts
 
@@ -130,3 +132,27 @@ def test_a_routed_pipeline_is_told_by_its_steps(deployment: Deployment) -> None:
     orchwipy_sample.orch.local_run(given, on_event=here.append)
     there = told(deployment, orchwipy_sample.orch, given)
     assert [(one.node, one.kind) for one in there] == [(one.node, one.kind) for one in here]
+
+
+@step(job_type="batch", retry=1)
+def heavy(values: list[int]) -> int:
+    if len(values) > 3:
+        raise OverflowError("too many")
+    return sum(values)
+
+
+@pytest.mark.parametrize("count", [3, 4], ids=["done", "failed"])
+def test_jobs_are_told_as_steps(deployment: Deployment, count: int) -> None:
+    """A job is one step, whatever states it takes; its own error is told."""
+    pipeline = Pipeline("jobs", steps=[heavy(numbers(count))])
+    here: list[Event] = []
+    with suppress(StepFailed):
+        pipeline.local_run(on_event=here.append)
+    there = told(deployment, pipeline)
+    assert [(one.kind, one.node) for one in there] == [(one.kind, one.node) for one in here]
+    errors = [
+        [str(one.error) for one in events if one.kind == "step_failed"] for events in (here, there)
+    ]
+        [str(one.error) for one in told if one.kind == "step_failed"] for told in (here, there)
+    ]
+    assert errors[0] == errors[1] == ["too many"] * (count - 3)

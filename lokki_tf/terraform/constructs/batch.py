@@ -27,7 +27,7 @@ from cdktf_cdktf_provider_aws.security_group import SecurityGroup, SecurityGroup
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
-from lokki_tf.terraform.plan import queue_name
+from lokki_tf.terraform.plan import JOB_LOG_GROUP, queue_name
 
 from .roles import acting
 
@@ -183,7 +183,7 @@ class Jobs:
     def _definition(self, job: Job) -> BatchJobDefinition:
         pipeline, step, options = self._pipeline, job.step, job.step.options
         tags = pipeline.tags({"lokki:step": step.name, **options.tags})
-        logs = pipeline.log_group(f"{step.name}_logs", f"/aws/batch/{job.name}", tags)
+        logs = pipeline.log_group(f"{step.name}_logs", f"{JOB_LOG_GROUP}{job.name}", tags)
         role = self._role(job, tags)
         execution = self._executes()
         self._may_log(job, logs.arn, execution)

@@ -10,7 +10,7 @@ from cdktf_cdktf_provider_aws.s3_object import S3Object
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
-from lokki_tf.terraform.plan import folder_of
+from lokki_tf.terraform.plan import LOG_GROUP, folder_of
 
 from .roles import acting
 
@@ -31,7 +31,7 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
     """
     step, options = function.step, function.step.options
     tags = pipeline.tags({"lokki:step": step.name, **options.tags})
-    logs = pipeline.log_group(f"{step.name}_logs", f"/aws/lambda/{function.name}", tags)
+    logs = pipeline.log_group(f"{step.name}_logs", f"{LOG_GROUP}{function.name}", tags)
     statements = pipeline.permissions.of_step(function, logs.arn, in_vpc=bool(pipeline.network))
     role = acting(
         pipeline,
