@@ -13,6 +13,8 @@ import pytest
 from operate_folder import SQUARES, Folder, settings_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lokki_tf.testing import LocalAws
 
 SMALL = """
@@ -157,3 +159,20 @@ def test_destroy_takes_everything_along(small: Folder, local_aws: LocalAws) -> N
     assert gone.returncode == 2
     assert "other is not deployed in us-east-1 of account 123456789012" in gone.stderr
     assert "Traceback" not in gone.stderr
+
+
+def test_a_stage_is_another_stack(local_aws: LocalAws, tmp_path: Path) -> None:
+    """Every command means the stage that --stage names, in names and settings."""
+    settings = f"{settings_for(local_aws)}[stage.prod.lambda]\nmemory = 1024\n"
+    folder = Folder(tmp_path, SQUARES, settings)
+    folder.stack("squares-prod")
+    refused = folder.run("show", "--stage", "prod")
+    assert "squares-prod is not deployed in us-east-1" in refused.stderr
+    planned = folder.run("plan", "--stage", "prod")
+    assert planned.returncode == 0, planned.stderr
+    assert "+ state machine squares-prod" in planned.stdout
+    assert "squares-prod-123456789012-us-east-1" in planned.stdout
+    written = json.loads((folder.stack("squares-prod") / "cdk.tf.json").read_text())
+    functions = written["resource"]["aws_lambda_function"].values()
+    assert {one["memory_size"] for one in functions} == {1024}
+    assert folder.run("show", "--stage", "prd").returncode == 1
