@@ -11,11 +11,11 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 SIZE = [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]
 
 
-def make_queue(aws: LocalAws, kind: str = "FARGATE") -> None:
-    """Make a queue named ``queue`` on Fargate."""
+def make_queue(aws: LocalAws, kind: str = "FARGATE", name: str = "queue") -> None:
+    """Make a queue, on Fargate unless it is to be of another kind."""
     batch, ec2 = aws.client("batch"), aws.client("ec2")
     batch.create_compute_environment(
-        computeEnvironmentName="compute",
+        computeEnvironmentName=f"{name}-compute",
         type="MANAGED",
         computeResources={
             "type": kind,
@@ -25,10 +25,10 @@ def make_queue(aws: LocalAws, kind: str = "FARGATE") -> None:
         },
     )
     batch.create_job_queue(
-        jobQueueName="queue",
+        jobQueueName=name,
         priority=1,
         state="ENABLED",
-        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "compute"}],
+        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": f"{name}-compute"}],
     )
 
 

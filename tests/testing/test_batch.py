@@ -83,7 +83,7 @@ def test_environment(run: Run, account: LocalAws, monkeypatch: pytest.MonkeyPatc
     assert (found["A"], found["B"]) == ("override", "kept")
     assert found["AWS_BATCH_JOB_ID"] == job["jobId"]
     assert found["AWS_BATCH_JOB_ATTEMPT"] == "1"
-    assert (found["AWS_BATCH_JQ_NAME"], found["AWS_BATCH_CE_NAME"]) == ("queue", "compute")
+    assert (found["AWS_BATCH_JQ_NAME"], found["AWS_BATCH_CE_NAME"]) == ("queue", "queue-compute")
     assert account.environment.items() <= found.items()
     assert not {"PYTHONPATH", "VIRTUAL_ENV", "NOT_FOR_JOBS"} & set(found)
     shown = {each["name"]: each["value"] for each in job["container"]["environment"]}
