@@ -38,21 +38,23 @@ class Deployment:
         execution = self.execute(pipeline, given)
         return self.aws.values(execution)
 
-    def execute(self, pipeline: Pipeline, payload: Any = None) -> Execution:
-        """The execution of a pipeline's machine."""
+    def execute(
+        self, pipeline: Pipeline, payload: Any = None, job_timeout: int | None = None
+    ) -> Execution:
+        """The execution of a pipeline's machine; jobs may be given less time than Batch takes."""
         plan = make_plan(pipeline.definition)
         for key, data in plan.objects.items():
             self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
         fill = {"store": f"s3://{BUCKET}", "partition": "aws", "bucket": BUCKET, "prefix": ""}
         fill |= {function.placeholder: self._arn(function) for function in plan.functions}
-        fill |= self._jobs(plan)
+        fill |= self._jobs(plan, job_timeout)
         self._machines += 1
         machine = self.aws.create_state_machine(
             f"machine-{self._machines}", filled(plan.machine.definition, fill)
         )
         return self.aws.execute(machine, payload)
 
-    def _jobs(self, plan: Plan) -> dict[str, str]:
+    def _jobs(self, plan: Plan, timeout: int | None) -> dict[str, str]:
         """Job definitions of a pipeline's image, and the queue, by their placeholders."""
         if not plan.jobs:
             return {}
@@ -80,6 +82,7 @@ class Deployment:
                 type="container",
                 platformCapabilities=["FARGATE"],
                 containerProperties=container,
+                timeout={"attemptDurationSeconds": timeout or job.step.options.timeout_seconds},
             )
             fill[job.placeholder] = made["jobDefinitionArn"]
             fill[queue_placeholder(job.placeholder)] = self._queue

@@ -154,3 +154,17 @@ def test_a_job_that_is_killed_fails_the_execution(deployment: Deployment) -> Non
     execution = deployment.execute(Pipeline("dies", steps=[dies()]))
     assert (execution.status, execution.error) == ("FAILED", "Batch.JobDied")
     assert "ended without a word" in execution.cause
+
+
+def test_a_job_that_takes_too_long_fails_the_execution(deployment: Deployment) -> None:
+    """Batch stops it when its time is up; it says so itself, and the execution fails with that."""
+
+    @step(job_type="batch")
+    def endless() -> None:
+        import threading
+
+        threading.Event().wait(60)
+
+    execution = deployment.execute(Pipeline("endless", steps=[endless()]), job_timeout=1)
+    assert (execution.status, execution.error) == ("FAILED", "Terminated")
+    assert "its time was up" in execution.cause
