@@ -42,21 +42,21 @@ def resource(made: dict[str, Any], kind: str) -> Any:
 
 def test_a_repository_is_applied_and_stays_as_it_is(local_aws: LocalAws, tmp_path: Path) -> None:
     """Tags that do not move, scans, a policy for Lambda alone; a second plan is empty."""
-    folder = synth_repository("sales", tmp_path, config=Config(), tags={"team": "data"})
+    folder = synth_repository("applied", tmp_path, config=Config(), tags={"team": "data"})
     assert folder is not None
     outputs = local_aws.deploy(folder)
-    assert outputs["repository_url"].endswith(".amazonaws.com/sales")
+    assert outputs["repository_url"].endswith(".amazonaws.com/applied")
     assert local_aws.plan_is_empty(folder)
     ecr = local_aws.client("ecr")
-    (made,) = ecr.describe_repositories(repositoryNames=["sales"])["repositories"]
+    (made,) = ecr.describe_repositories(repositoryNames=["applied"])["repositories"]
     assert made["imageTagMutability"] == "IMMUTABLE"
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
-    policy = json.loads(ecr.get_repository_policy(repositoryName="sales")["policyText"])
+    policy = json.loads(ecr.get_repository_policy(repositoryName="applied")["policyText"])
     (statement,) = policy["Statement"]
     assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
     source = statement["Condition"]["StringLike"]["aws:SourceArn"]
-    assert source == f"arn:aws:lambda:{local_aws.region}:123456789012:function:sales-*"
-    rules = ecr.get_lifecycle_policy(repositoryName="sales")["lifecyclePolicyText"]
+    assert source == f"arn:aws:lambda:{local_aws.region}:123456789012:function:applied-*"
+    rules = ecr.get_lifecycle_policy(repositoryName="applied")["lifecyclePolicyText"]
     assert json.loads(rules)["rules"][0]["selection"]["countNumber"] == 50
     tags = ecr.list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"]
     assert {"Key": "team", "Value": "data"} in tags

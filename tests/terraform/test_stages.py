@@ -179,10 +179,9 @@ def test_stages_stand_side_by_side_and_go_one_by_one(local_aws: LocalAws, tmp_pa
         assert local_aws.values(execution) == {"measure": [word, len(word) + 300_000]}
     empty(local_aws, outputs["dev"]["bucket"])
     local_aws.destroy(folders["dev"])
-    machines = local_aws.client("stepfunctions").list_state_machines()["stateMachines"]
-    assert {one["name"] for one in machines} & {"greeting-dev", "greeting-prod"} == {
-        "greeting-prod"
-    }
+    pages = local_aws.client("stepfunctions").get_paginator("list_state_machines").paginate()
+    machines = {one["name"] for page in pages for one in page["stateMachines"]}
+    assert machines & {"greeting-dev", "greeting-prod"} == {"greeting-prod"}
     assert local_aws.plan_is_empty(folders["prod"])
     execution = local_aws.execute(outputs["prod"]["state_machine_arn"])
     assert local_aws.values(execution) == {"measure": ["there", 300_005]}
