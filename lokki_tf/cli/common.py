@@ -24,6 +24,27 @@ FAILED, WRONG_USE = 1, 2
 _STAGE = "lokki_tf.stage"
 
 
+template_option = click.option(
+    "--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+"""Gives a command ``--template-file``."""
+
+
+def output_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What gives a command ``--output``.
+
+    Args:
+        text: Its help.
+    """
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="CDKTF_OUTDIR",
+        help=text,
+    )
+
+
 def stage_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a command ``--stage``, which :func:`settings` heeds."""
     option = click.option(

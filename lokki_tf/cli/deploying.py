@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lokki_tf.operate.clients import Aws
     from lokki_tf.operate.deploying import Planned
     from lokki_tf.operate.stack import Stack
+    from lokki_tf.packaging import ImageContext
     from lokki_tf.pipeline import Pipeline
     from lokki_tf.terraform.synth import Synthesized
 
@@ -75,14 +76,14 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
         _require_terminal(approved, "deploy")
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
-        with _shown_plan(pipe, stack, image_tag, verbose) as (plans, place, in_image):
+        with _shown_plan(pipe, stack, image_tag, verbose) as (plans, place, image):
             if any(not plan.is_empty for plan in plans):
                 _agree(approved, f"Apply this to {place}?")
             *before, main = plans
             for plan in before:
                 plan.apply()
-            if in_image:
-                _publish(pipe, stack, image_tag)
+            if image is not None:
+                _publish(stack, image)
             outputs = main.program.outputs() if main.is_empty else main.apply()
         _tell_where(stack, outputs)
 
@@ -113,9 +114,8 @@ def destroy_command(pipeline: Pipeline) -> click.Command:
             _write(pipe, stack, None)  # a state that is kept elsewhere is found by it
         with ExitStack() as opened:
             plan = opened.enter_context(planned(program, destroy=True))
-            plans, repository = [plan], repository_of(stack)
-            if repository.is_written:
-                beside = replace(program, stack=repository)
+            plans, beside = [plan], replace(program, stack=repository_of(stack))
+            if beside.stack.is_written:
                 plans.append(opened.enter_context(planned(beside, destroy=True)))
             if not any(one.changes for one in plans):
                 click.echo(f"{stack.name}: nothing of it stands", err=True)
@@ -166,14 +166,15 @@ def terraform_command(pipeline: Pipeline) -> click.Command:
 @contextmanager
 def _shown_plan(
     pipeline: Pipeline, stack: Stack, image_tag: str | None, verbose: bool, *, err: bool = True
-) -> Iterator[tuple[list[Planned], str, bool]]:
+) -> Iterator[tuple[list[Planned], str, ImageContext | None]]:
     """Writes a pipeline's Terraform, plans it, and shows the plans.
 
     Gives the plans in the order in which they are applied, the pipeline's own last, the place,
-    and whether an image belongs to it. Who calls is found out first: without Terraform or
-    credentials nothing is written. ``err`` tells whether the plan goes to stderr.
+    and what its image is built from, if it has one. Who calls is found out first: without
+    Terraform or credentials nothing is written. ``err`` tells whether the plan goes to stderr.
     """
     from lokki_tf.operate.deploying import planned
+    from lokki_tf.operate.images import repository_of
     from lokki_tf.operate.program import Program
 
     program, (_, place) = Program.find(stack), _place(stack)
@@ -182,13 +183,13 @@ def _shown_plan(
     with ExitStack() as opened:
         plans: list[Planned] = []
         if made.images:
-            repository = replace(stack, folder=made.images)
-            plans.append(opened.enter_context(planned(replace(program, stack=repository))))
+            beside = replace(program, stack=repository_of(stack))
+            plans.append(opened.enter_context(planned(beside)))
             if not plans[0].is_empty:
                 _show(stack, plans[0], place, verbose, err=err)
         plans.append(opened.enter_context(planned(program)))
         _show(stack, plans[-1], place, verbose, err=err)
-        yield plans, place, made.in_image
+        yield plans, place, made.image
 
 
 def _place(stack: Stack) -> tuple[Aws, str]:
@@ -203,14 +204,13 @@ def _place(stack: Stack) -> tuple[Aws, str]:
     return aws, f"account {aws.account()} in {aws.region}"
 
 
-def _publish(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> None:
+def _publish(stack: Stack, image: ImageContext) -> None:
     """Builds and pushes the image that the functions and jobs are made of."""
     from lokki_tf.images import shown
     from lokki_tf.operate.images import publish_image
 
-    context = pipeline.image(config=stack.config, tag=image_tag, on_packages=fetching)
     with shown() as on_progress:
-        made = publish_image(stack, context, on_progress)
+        made = publish_image(stack, image, on_progress)
     click.echo(f"image {made.uri}: {told_of(made)}", err=True)
 
 

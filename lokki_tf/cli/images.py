@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import settings, stage_option
+from .common import output_option, settings, stage_option, template_option
 from .synthesis import fetching
 
 if TYPE_CHECKING:
@@ -21,16 +21,10 @@ def images_command(pipeline: Pipeline) -> click.Command:
     @click.command("images")
     @click.option("--no-push", is_flag=True, help="Build only.")
     @click.option("--tag", help="The image's tag; the hash of its content unless given.")
-    @click.option(
-        "--output",
-        "-o",
-        type=click.Path(file_okay=False, path_type=Path),
-        envvar="CDKTF_OUTDIR",
-        help="The output folder of synth, whose locks are held to.",
-    )
+    @output_option("The output folder of synth, whose locks are held to.")
     @click.option("--region", help="AWS region; the environment's unless given.")
     @stage_option
-    @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    @template_option
     def images(
         no_push: bool,
         tag: str | None,

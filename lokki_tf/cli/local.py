@@ -14,7 +14,16 @@ import click
 from lokki_tf.errors import OutputError, StepFailed
 from lokki_tf.reporting import LogLevel
 
-from .common import FAILED, count, parameters_of, rendered, settings, shown, stage_option
+from .common import (
+    FAILED,
+    count,
+    parameters_of,
+    rendered,
+    settings,
+    shown,
+    stage_option,
+    template_option,
+)
 from .parameters import taken, with_parameters
 
 if TYPE_CHECKING:
@@ -124,7 +133,7 @@ def check_command(pipeline: Pipeline) -> click.Command:
     """``check``."""
 
     @click.command("check")
-    @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    @template_option
     @stage_option
     def check(template_file: Path | None) -> None:
         """Say all that is wrong or doubtful; exit 1 if there are errors."""

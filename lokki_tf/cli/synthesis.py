@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import count, quoted, rendered, settings, stage_option
+from .common import count, output_option, quoted, rendered, settings, stage_option, template_option
 
 if TYPE_CHECKING:
     from lokki_tf.model import PackageSet
@@ -19,15 +19,9 @@ def synth_command(pipeline: Pipeline) -> click.Command:
     """``synth``."""
 
     @click.command("synth")
-    @click.option(
-        "--output",
-        "-o",
-        type=click.Path(file_okay=False, path_type=Path),
-        envvar="CDKTF_OUTDIR",
-        help="The output folder; build_dir of lokki.toml, or terraform-out, unless given.",
-    )
+    @output_option("The output folder; build_dir of lokki.toml, or terraform-out, unless given.")
     @click.option("--region", help="AWS region; the environment's unless given.")
-    @click.option("--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    @template_option
     @click.option(
         "--upgrade", is_flag=True, help="Look for newer versions of packages that steps declare."
     )

@@ -145,9 +145,10 @@ def _wanted(
 ) -> Wanted:
     from lokki_tf.operate.logs import Wanted
 
-    unknown = [step for step in steps if step not in deployed.log_groups]
+    logged = tuple(deployed.log_groups)
+    unknown = [step for step in steps if step not in logged]
     if unknown:
-        known = ", ".join(deployed.log_groups)
+        known = ", ".join(logged)
         raise click.UsageError(f"there is no step {unknown[0]!r}; there are {known}")
     start, end = between
     if run is not None:
@@ -157,7 +158,7 @@ def _wanted(
     elif start is None:
         start = (end if end is not None else time.time()) - _HOUR
     name = run.name if run else None
-    return Wanted(steps or tuple(deployed.log_groups), start or 0.0, end, name)
+    return Wanted(steps or logged, start or 0.0, end, name)
 
 
 def _lines(reader: Reader, deployed: Deployed, run: AwsRun | None, tail: bool) -> Iterable[LogLine]:

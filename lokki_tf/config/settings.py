@@ -6,7 +6,7 @@ A field that may be ``None`` is taken back by an empty string, as in ``endpoint 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal as OneOf
 
@@ -235,3 +235,11 @@ class Config:
             pipeline: Its name as it was written.
         """
         return f"{pipeline}-{self.stage}" if self.stage else pipeline
+
+    def in_region(self, region: str | None) -> Config:
+        """The same in another region; unchanged if none is given.
+
+        Args:
+            region: The region's name.
+        """
+        return replace(self, aws=replace(self.aws, region=region)) if region is not None else self

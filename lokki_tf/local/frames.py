@@ -116,10 +116,6 @@ class Frame:
             self.skipped = set()
         self.skipped.add(index)
 
-    def is_skipped(self, index: int) -> bool:
-        """Whether a node was skipped."""
-        return self.skipped is not None and index in self.skipped
-
     def took(self, index: int) -> float:
         """Seconds of a node's latest attempt."""
         began = self._again.get(index, self.starts[index])

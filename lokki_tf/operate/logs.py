@@ -89,6 +89,7 @@ class Reader:
 
     def __init__(self, deployed: Deployed, wanted: Wanted) -> None:
         self._deployed = deployed
+        self._groups = deployed.log_groups
         self._wanted = wanted
         self._seen: set[str] = set()
         self._streams: dict[tuple[str, str], _Stream] = {}
@@ -129,7 +130,7 @@ class Reader:
             wait(POLL)
 
     def _of_step(self, step: str) -> list[LogLine]:
-        group = self._deployed.log_groups[step]
+        group = self._groups[step]
         events = sorted(self._events(group), key=lambda one: one["timestamp"])
         lines: list[LogLine] = []
         for event in events:

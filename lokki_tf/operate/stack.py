@@ -59,8 +59,7 @@ class Stack:
             script: The command that the user types.
         """
         named = replace(definition, name=config.name_of(definition.name))
-        if region:
-            config = replace(config, aws=replace(config.aws, region=region))
+        config = config.in_region(region or None)
         folder = Path(config.build_dir).absolute() / "stacks" / named.name
         return cls(named, config, folder, script)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lokki_tf.model import PackageSet
+    from lokki_tf.packaging import ImageContext
 
     from .constructs.construct import HasDefinition
 
@@ -36,7 +37,7 @@ class Synthesized:
         layers: How many layers of declared packages they have.
         images: The folder of the stack that holds the repository of the pipeline's images, to be
             applied first; ``None`` if no step runs in an image, or they are pushed elsewhere.
-        in_image: Whether any step runs in the pipeline's image.
+        image: What the pipeline's image is built from, if any step runs in one.
         permissions: Files with the policies that roles of the user's need.
     """
 
@@ -44,7 +45,7 @@ class Synthesized:
     functions: int
     layers: int = 0
     images: Path | None = None
-    in_image: bool = False
+    image: ImageContext | None = None
     permissions: tuple[Path, ...] = ()
 
 
@@ -112,7 +113,7 @@ def synth(
         shutil.rmtree(scratch, ignore_errors=True)
     made_pipeline = stack.pipeline
     images = None
-    if made_pipeline.plan.in_image:
+    if made_pipeline.image_context is not None:
         tags = made_pipeline.plan.definition.tags
         images = synth_repository(name, outdir, config=config, region=region, tags=tags)
     return Synthesized(
@@ -120,7 +121,7 @@ def synth(
         len(stack.functions),
         len(made_pipeline.plan.layers),
         images,
-        bool(made_pipeline.plan.in_image),
+        made_pipeline.image_context,
         tuple(sorted((outdir / folder / PERMISSIONS).glob("*.json"))),
     )
 

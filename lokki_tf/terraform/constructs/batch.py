@@ -53,7 +53,6 @@ class Jobs:
     def __init__(self, pipeline: PipelineConstruct) -> None:
         self.definitions: dict[str, BatchJobDefinition] = {}
         self.queues: dict[str, str] = {}
-        self.own_queues: list[str] = []
         self._pipeline = pipeline
         self._by_platform: dict[str, str] = {}
         self._network: dict[str, Any] | None = None

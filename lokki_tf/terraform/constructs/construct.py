@@ -139,6 +139,7 @@ class PipelineConstruct(Construct):
         self.roles: dict[str, IamRole] = {}
         self.role_arns: dict[str, str] = {}
         self.functions: dict[str, LambdaFunction] = {}
+        self.image_context = image.context if image else None
         self.image, self.image_repository_arn = image.place(self) if image else ("", None)
         for function in plan.functions:
             self.functions[function.step.name] = add_function(self, function)

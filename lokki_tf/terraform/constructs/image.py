@@ -26,12 +26,10 @@ class Image:
     Args:
         context: What it is built from.
         repository: The registry and the name, or the name alone in the account's own registry.
-        is_own: Whether it is in the account's own registry.
     """
 
     context: ImageContext
     repository: str
-    is_own: bool
 
     @classmethod
     def of(cls, plan: Plan, config: Config, builder: LayerBuilder) -> Image | None:
@@ -40,8 +38,12 @@ class Image:
         context = make_image(name, plan.in_image, config, builder)
         if context is None:
             return None
-        setting = config.aws.image_repository
-        return cls(context, image_repository(setting, name), not setting or setting == "local")
+        return cls(context, image_repository(config.aws.image_repository, name))
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is in the account's own registry, which no name says."""
+        return "/" not in self.repository
 
     @property
     def files(self) -> Mapping[str, bytes]:

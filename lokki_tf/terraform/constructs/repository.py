@@ -58,9 +58,7 @@ class ImageRepositoryStack(TerraformStack):
         config: Config | None = None,
     ) -> None:
         super().__init__(scope, id)
-        config = config or Config()
-        if region is not None:
-            config = replace(config, aws=replace(config.aws, region=region))
+        config = (config or Config()).in_region(region)
         add_backend(self, _beside(config))
         add_provider(self, config.aws)
         own = {"lokki:pipeline": pipeline, **config.aws.tags, **(tags or {})}

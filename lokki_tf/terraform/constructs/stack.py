@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +60,7 @@ class PipelineStack(TerraformStack):
         config: Config | None = None,
     ) -> None:
         super().__init__(scope, id)
-        config = config or Config()
-        if region is not None:
-            config = replace(config, aws=replace(config.aws, region=region))
+        config = (config or Config()).in_region(region)
         add_backend(self, config)
         add_provider(self, config.aws)
         vpc = config.aws.vpc
