@@ -122,7 +122,7 @@ def test_properties_become_options() -> None:
         ({"template_props": {"Policies": [{"Statement": [{"Sid": b""}]}]}}, "JSON"),
         ({"memory": 1}, "did you mean 'memory_size'"),
         ({"name": "other"}, "no option 'name'"),
-        ({"default_next": first}, "write it with brackets"),
+        pytest.param({"default_next": first}, "write it with brackets", id="default_next=first"),
         ({"default_next": 1}, "no name of a step"),
         ({"next_key": ""}, "no key"),
         ({"terminates": "yes"}, "neither True nor False"),
@@ -138,7 +138,9 @@ def test_options_that_make_no_sense_are_refused(given: dict[str, Any], says: str
 
 
 @pytest.mark.parametrize(
-    "given", [{"beginner": ""}, {"beginner": first}, {"max_steps": 0}], ids=str
+    "given",
+    [{"beginner": ""}, {"beginner": first}, {"max_steps": 0}],
+    ids=["nothing", "a function", "no steps"],
 )
 def test_a_registry_knows_where_to_begin(given: dict[str, Any]) -> None:
     """The first step is named, and the limit is a number of steps."""

@@ -45,7 +45,11 @@ def test_they_show_how_they_were_made() -> None:
     )
 
 
-@pytest.mark.parametrize("next_fn", [1, "", test_they_show_how_they_were_made, ["a"]], ids=repr)
+@pytest.mark.parametrize(
+    "next_fn",
+    [1, "", test_they_show_how_they_were_made, ["a"]],
+    ids=["number", "nothing", "function", "list"],
+)
 def test_a_next_step_is_a_name(next_fn: Any) -> None:
     """A next step that is no name is refused where it is written."""
     with pytest.raises(TypeError, match="name of the next step"):
