@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Tests wait for Terraform more than they compute.
+WORKERS ?= 4
 
 .PHONY: help demo test lint format audit bench clean
 .DEFAULT_GOAL := help
@@ -24,7 +26,7 @@ demo: $(READY) terraform ## run the flights here and, as deployed, on a local AW
 	$(BIN)/python examples/flights/demo.py
 
 test: $(READY) terraform ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 lint: $(READY) ## linter, formatter, types, floors
 	$(BIN)/ruff check .

@@ -210,7 +210,7 @@ def _tell(job, failure):
     if job is None:
         return
     try:
-        job.fail(failure["errorType"], failure["errorMessage"])
+        job.fail(**failure)
     except Exception as error:
         print(f"the error could not be written: {error}", file=sys.stderr)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,35 +10,48 @@ from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from deployment import Deployment
 
+_SLOWEST = (
+    "tests/operate/test_deploying.py",
+    "containers",
+    "tests/testing/test_batch_terraform.py",
+    "tests/agreement/test_deployed.py",
+    "tests/terraform/test_account.py",
+    "tests/agreement/test_random.py",
+)
 
-_TOGETHER = {
-    "images": "containers",
-    "testing/test_containers.py": "containers",
-    "operate": "operate",
-}
-"""Tests that share one engine's images or one deployed pipeline, and so one worker."""
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker whole modules, whose fixtures are then made once, as without workers.
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each worker whole modules, those first in which Terraform waits longest.
-
-    A module's fixtures are then made once, as without workers.
+    (xdist's own groups are lost on pytest 9, which keeps a test's id elsewhere.)
     """
-    for item in items:
-        place = item.path.relative_to(Path(__file__).parent)
-        group = _TOGETHER.get(place.as_posix(), _TOGETHER.get(place.parts[0], place.as_posix()))
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_turn)
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _room(nodeid)
+
+    config.option.loadscopereorder = False  # the slowest first, and not the longest
+    return Rooms(config, log)
 
 
-def _turn(item: pytest.Item) -> int:
-    waits = ("operate", "containers", "testing/test_batch_terraform.py")
-    mark = item.get_closest_marker("xdist_group")
-    return waits.index(mark.args[0]) if mark and mark.args[0] in waits else len(waits)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what Terraform waits longest in."""
+    turns = {room: turn for turn, room in enumerate(_SLOWEST)}
+    items.sort(key=lambda item: turns.get(_room(item.nodeid), len(turns)))
+
+
+def _room(nodeid: str) -> str:
+    """Of a test's id, its module; those of containers share one engine's images, and so a room."""
+    module = nodeid.partition("::")[0]
+    in_containers = (
+        module.startswith("tests/images/") or module == "tests/testing/test_containers.py"
+    )
+    return "containers" if in_containers else module
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from lokki_tf.errors import OptionError
 from lokki_tf.model.names import identifier, shortened
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
+from .quotas import JOB_NAME_LENGTH
 from .references import located
 from .retries import own_retrier, retries_everything
 from .text import Template
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from .scopes import Scope
 
-JOB_NAME_LENGTH = 128
 EVENT = "LOKKI_EVENT"  # the variable, as lokki_tf.runtime.jobs reads it
 INLINE = 1_000_000  # bytes of a result that stands in the answer itself
 _NO_WORD = "Batch.JobFailed"

@@ -1,7 +1,7 @@
-"""What Step Functions allows.
+"""What Step Functions allows, and AWS Batch of the jobs that it starts.
 
 Sources: AWS Step Functions Developer Guide, "Service quotas" and "Passing data between
-states with variables".
+states with variables"; AWS Batch API Reference, ``SubmitJob`` and ``RegisterJobDefinition``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,4 @@ ALL_VARIABLES_BYTES = 10 * 1024 * 1024  # all variables of an execution
 DEFINITION_BYTES = 1_048_576  # a state machine's definition
 STATE_NAME_LENGTH = 80
 VARIABLE_NAME_LENGTH = 80
-EXECUTION_NAME_LENGTH = 80
-MACHINE_NAME_LENGTH = 80
-HISTORY_EVENTS = 25_000
+JOB_NAME_LENGTH = 128  # of a job, and of a job definition

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ def images_command(pipeline: Pipeline) -> click.Command:
         An image that the registry has already is neither built nor pushed again.
         """
         from lokki_tf.images import Repository, find_repository, publish, shown
+        from lokki_tf.operate.clients import client
         from lokki_tf.packaging import repository_name
 
         chosen = settings()
@@ -51,7 +53,9 @@ def images_command(pipeline: Pipeline) -> click.Command:
             # ECR need not be there, nor be asked what it would be called.
             repository = Repository(repository_name(context.name), local=True)
         else:
-            repository = find_repository(chosen.aws, context.name, region)
+            repository = find_repository(
+                chosen.aws, context.name, partial(client, chosen, "ecr"), region
+            )
         with shown() as on_progress:
             made = publish(context, repository, pushing=not no_push, on_progress=on_progress)
         click.echo(told_of(made), err=True)

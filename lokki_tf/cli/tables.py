@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.drawing.status import spoken
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -38,7 +40,7 @@ def runs_table(runs: Sequence[AwsRun]) -> None:
                 run.status.lower().replace("_", " ") + redriven, style=_STYLES.get(run.status, "")
             ),
             f"{run.began.astimezone():%Y-%m-%d %H:%M:%S}",
-            duration((end - run.began).total_seconds()),
+            spoken((end - run.began).total_seconds()),
             Text(run.error or ""),
         )
     _console().print(table)
@@ -54,23 +56,11 @@ def steps_table(steps: Sequence[StepState]) -> None:
         table.add_row(
             Text(step.node),
             Text(f"{step.status}{_items(step)}", style=_STYLES.get(step.status, "")),
-            "" if step.duration is None else duration(step.duration),
+            "" if step.duration is None else spoken(step.duration),
             str(step.retries or ""),
             Text(error),
         )
     _console().print(table)
-
-
-def duration(seconds: float) -> str:
-    """A duration for people: ``0.512 s``, ``12.3 s``, ``2 m 05 s``, ``3 h 07 m``."""
-    if seconds < 10:
-        return f"{seconds:.3f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} m {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} m"
 
 
 def _items(step: StepState) -> str:

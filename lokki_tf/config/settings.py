@@ -103,7 +103,7 @@ class ImageConfig:
 
     base: str | None = None
     dockerfile: str | None = None
-    keep: int = 50
+    keep: int = field(default=50, metadata=rules.whole(1, 100_000))
 
 
 @dataclass(frozen=True, slots=True)

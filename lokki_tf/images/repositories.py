@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import ImageError, MissingToolError
+from lokki_tf.errors import ImageError
 from lokki_tf.packaging.image_names import LOCAL, image_repository, repository_name
 
 from .registry import split
@@ -56,8 +55,8 @@ class Repository:
 def find_repository(
     aws: AwsConfig,
     pipeline: str,
+    ecr: Callable[[str | None], Any],
     region: str | None = None,
-    ecr: Callable[[str | None], Any] | None = None,
 ) -> Repository:
     """Where a pipeline's images go.
 
@@ -65,15 +64,14 @@ def find_repository(
         aws: ``[aws]``: ``image_repository`` names the registry; without it, the repository is
             the one that the pipeline's own stack for images makes in ECR.
         pipeline: The pipeline's name.
-        region: AWS region; the settings' or the environment's unless given.
-        ecr: Gives a client of ECR for a region; of boto3's own making unless given.
+        ecr: Gives a client of ECR for a region; for none, the settings' or the environment's.
+        region: AWS region; the settings' unless given.
 
     Raises:
         ConfigError: If the setting is no repository.
         ImageError: If ECR has no such repository, or refuses to say.
-        MissingToolError: If ECR is to be asked and boto3 is missing.
     """
-    region, ecr = region or aws.region, ecr or partial(_ecr, aws)
+    region = region or aws.region
     if aws.image_repository == LOCAL:
         return Repository(image_repository(LOCAL, pipeline), local=True)
     if aws.image_repository is None:
@@ -114,22 +112,6 @@ def _of_docker(name: str) -> Login | None:
     user, password = found.get("username") or found.get("Username"), found.get("password")
     password = password or found.get("Password")
     return Login(user, password) if user and password else None
-
-
-def _ecr(aws: AwsConfig, region: str | None) -> Any:
-    try:
-        import boto3
-        from botocore.exceptions import BotoCoreError
-    except ImportError:
-        raise MissingToolError(
-            "ECR is asked through boto3, and there is no such package",
-            remedy="pip install 'lokki-tf[docker]'",
-        ) from None
-    try:
-        session = boto3.Session(profile_name=aws.profile, region_name=region)
-        return session.client("ecr", endpoint_url=aws.endpoint)
-    except (BotoCoreError, ValueError) as error:
-        raise _refused(error) from error
 
 
 def _in_ecr(client: Any, name: str, pipeline: str) -> str:

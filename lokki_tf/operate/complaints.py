@@ -16,6 +16,9 @@ _FRAME = re.compile(r"^[ \t]*[│╷╵][ ]?", re.MULTILINE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FIELD = r"^\s*{}:\s*(.+?)\s*$"
 _LOCKED = "Error acquiring the state lock"
+_EXISTS = re.compile(r"AlreadyExists|AlreadyOwnedByYou|already exist", re.IGNORECASE)
+_NAMED = re.compile(r"\(([^()\s]+)\):")
+_ADDRESS = re.compile(r"^\s*with ([^\s,]+),", re.MULTILINE)
 
 
 def complaint(stack: Stack, command: str, text: str) -> LokkiError:
@@ -53,6 +56,14 @@ def _remedy(stack: Stack, command: str, said: str) -> str:
         return (
             f"say what is to become of the state: {stack.script} terraform -- init -migrate-state"
         )
+    taken = [_import(block) for block in said.split("Error: ") if _EXISTS.search(block)]
+    if taken:
+        lines = "\n".join(f"  {stack.script} terraform -- import {one}" for one in taken)
+        return (
+            "the state knows nothing of what is there: an interrupt may have come between its "
+            "making and its note, or somebody else has made it. If it is this pipeline's, take it "
+            f"into the state (or delete it), then run the same again:\n{lines}"
+        )
     if command == "apply":
         return "what was done stands in the state: run the same again, and it goes on from there"
     return f"nothing was changed; the folder is {stack.folder}"
@@ -70,6 +81,12 @@ def _locked(stack: Stack, said: str) -> StateLockedError:
         remedy="wait until that ends; if it has died without giving the lock back:\n"
         f"  {stack.script} terraform -- force-unlock {found['ID']}",
     )
+
+
+def _import(block: str) -> str:
+    """What ``terraform import`` is told: an address and, for most resources, the name."""
+    address, name = _ADDRESS.search(block), _NAMED.search(block)
+    return f"{address[1] if address else 'ADDRESS'} {name[1] if name else 'ID'}"
 
 
 def _plain(text: str) -> str:

@@ -32,7 +32,7 @@ def tracker_of(deployed: Deployed) -> Tracker:
         lost = items["failed"] + items["timedOut"] + items["aborted"]
         return ItemCounts(items["total"], items["succeeded"], lost)
 
-    return Tracker(deployed.stack.definition, counts)
+    return Tracker(deployed.stack.definition, counts, deployed.aws.read)
 
 
 def follow(

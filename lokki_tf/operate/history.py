@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.errors import AwsError
 from lokki_tf.local.events import Event, EventKind
-from lokki_tf.model import Map, Step
+from lokki_tf.model import Map, Node, Step
 
 from .remote import RemoteError, remote_error
+from .tasks import answer_of, is_skipped, left_error, node_of
 from .visits import ItemCounts, Visit, up
 
 if TYPE_CHECKING:
@@ -36,12 +38,14 @@ class Tracker:
     Args:
         definition: The pipeline, under the stack's name.
         counts: Tells how far the run of a Distributed Map is.
+        read_object: Gives the bytes of an object; of a job whose step has a condition, its answer.
         open: Visits that have not ended.
         items: How far each map is, by name.
     """
 
     definition: Definition
     counts: Callable[[str], ItemCounts]
+    read_object: Callable[[str], bytes]
     open: list[Visit] = field(default_factory=list)
     items: dict[str, ItemCounts] = field(default_factory=dict)
     _stalled: list[Visit] = field(default_factory=list)
@@ -155,21 +159,34 @@ class Tracker:
             return before
         visit = up(before, kind="Task")
         if kind.endswith("Scheduled"):
-            node = _node(details)
+            node = node_of(details)
             if visit is not None and self._is_aside(details, node):
                 visit.kind = ASIDE
                 return visit
             visit = visit or self._stalled_one("Task", node)
             if visit is None:
                 return before
+            visit.answer = answer_of(details)
             self._scheduled(visit, node, when, told)
         elif visit is None:
             return before
         elif kind.endswith("Succeeded"):
-            visit.skipped = '"skipped":' in details.get("output", "") and _is_skipped(details)
+            visit.skipped = is_skipped(details) or self._is_job_skipped(visit)
         elif kind.endswith(_FAILURES):
             visit.failure = remote_error(details), when
         return visit
+
+    def _is_job_skipped(self, visit: Visit) -> bool:
+        """Whether a job's condition was false, which only its answer in the bucket tells."""
+        nodes = self.definition.graph.walk()
+        if visit.answer is None or not any(
+            one.name == visit.name and isinstance(one, Node) and one.when for one in nodes
+        ):
+            return False
+        try:
+            return "skipped" in json.loads(self.read_object(visit.answer))
+        except (AwsError, ValueError):
+            return False  # it is not there any more
 
     def _is_aside(self, details: Mapping[str, Any], node: str | None) -> bool:
         """Whether a task is no step: it carries a job's event or error, or tells of a failure."""
@@ -182,7 +199,7 @@ class Tracker:
     def _found_out(self, aside: Visit, details: Mapping[str, Any], when: float) -> None:
         """Notes what a job has left of its error, where that is what was read."""
         caught = [one for one in self.open if one.kind == CAUGHT and one.outer is aside.outer]
-        told = _left_error(details)
+        told = left_error(details)
         if caught and told:
             caught[-1].failure = remote_error(told), when
 
@@ -319,28 +336,3 @@ class Tracker:
             item if item is not None else (visit.item if visit else None),
             total,
         )
-
-
-def _node(details: Mapping[str, Any]) -> str | None:
-    """The node that a task runs, as its parameters tell."""
-    try:
-        payload = json.loads(details.get("parameters") or details.get("input") or "{}")
-        return str(payload["Payload"]["node"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _left_error(details: Mapping[str, Any]) -> dict[str, str]:
-    """Error and cause in an object that a job has written, if it was read and is one."""
-    try:
-        body = str(json.loads(details["output"])["Body"])
-        return {"error": str(json.loads(body)["errorType"]), "cause": body}
-    except (ValueError, KeyError, TypeError):
-        return {}
-
-
-def _is_skipped(details: Mapping[str, Any]) -> bool:
-    try:
-        return bool(json.loads(details["output"])["Payload"].get("skipped"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return False

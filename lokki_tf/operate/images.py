@@ -39,7 +39,7 @@ def publish_image(
         AwsError: If ECR cannot be reached or refuses.
     """
     aws = stack.config.aws
-    repository = find_repository(aws, stack.name, ecr=partial(client, stack.config, "ecr"))
+    repository = find_repository(aws, stack.name, partial(client, stack.config, "ecr"))
     if aws.image_repository is None and is_local(stack.config):
         # An AWS on this machine has no registry of its own: it runs what the engine has.
         repository = replace(repository, local=True)

@@ -18,6 +18,7 @@ class Visit:
         attempts: How many there were.
         failure: What the last attempt raised, until it is known whether there is another.
         skipped: Whether the step's condition was false.
+        answer: URI of a job's answer.
         map_run: ARN of a Distributed Map's run.
         total: How many items a map has.
     """
@@ -30,6 +31,7 @@ class Visit:
     attempts: int = 0
     failure: tuple[BaseException, float] | None = None
     skipped: bool = False
+    answer: str | None = None
     map_run: str | None = None
     total: int | None = None
     done: int = 0

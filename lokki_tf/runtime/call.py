@@ -9,20 +9,6 @@ if TYPE_CHECKING:  # typing costs a cold start milliseconds, and only readers ne
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code objects
-_SPECIAL = _GENERATOR | _COROUTINE | _ASYNC_GENERATOR
-
-
-def is_plain(function: Callable[..., Any]) -> bool:
-    """Whether a call of the function gives its result at once, nothing to await or drain."""
-    code = getattr(function, "__code__", None)
-    return code is not None and not code.co_flags & _SPECIAL and not has_wrapped(function)
-
-
-def has_wrapped(function: Callable[..., Any]) -> bool:
-    """Whether the function stands before another one, whose kind of result it may hand on."""
-    return hasattr(function, "__wrapped__")
-
 
 def call(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
     """The function's result: awaited if it is async, a list if it is a generator.

@@ -20,11 +20,13 @@ from . import store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
 EVENT = "LOKKI_EVENT"
-LONGEST = 4_000  # characters of a message: a Cause has 32,768, where one may be written as six
+# Characters of a message and of a traceback's JSON: a Cause has 32,768, where one of a message may
+# be written as six.
+LONGEST, LONGEST_TRACE = 4_000, 8_000
 DIED = {
     "errorType": "Batch.JobDied",
     "errorMessage": "the job ended without a word: it was killed, had no memory left, or took "
@@ -76,15 +78,34 @@ class Job:
                 store.write(f"{self._folder}.answer.json", json.dumps(answer).encode())
                 return
 
-    def fail(self, errorType: str, errorMessage: str) -> None:  # noqa: N803  # Lambda's names
+    def fail(
+        self,
+        errorType: str,  # noqa: N803  # Lambda's names
+        errorMessage: str,  # noqa: N803
+        stackTrace: Sequence[str] = (),  # noqa: N803
+    ) -> None:
         """Writes why the job has failed.
 
         Args:
             errorType: The name of the error's class.
             errorMessage: Its text.
+            stackTrace: A frame each; where they are too long, the outermost are left out.
         """
-        told = {"errorType": errorType, "errorMessage": errorMessage[:LONGEST]}
+        told: dict[str, Any] = {"errorType": errorType, "errorMessage": errorMessage[:LONGEST]}
+        if stackTrace:
+            told["stackTrace"] = _innermost(stackTrace)
         store.write(f"{self._folder}.error.json", json.dumps(told).encode())
+
+
+def _innermost(frames: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    room = LONGEST_TRACE
+    for frame in reversed(frames):
+        room -= len(json.dumps(frame)) + len(", ")
+        if room < 0:
+            break
+        kept.append(frame)
+    return kept[::-1]
 
 
 def folder_of(event: dict[str, Any]) -> str:

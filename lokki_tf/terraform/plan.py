@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.asl import compile_machine
+from lokki_tf.asl.quotas import JOB_NAME_LENGTH
 from lokki_tf.model import package_sets, shortened
 from lokki_tf.model.names import identifier
 from lokki_tf.packaging import main_module, package_steps
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from lokki_tf.packaging import Package
 
 FUNCTION_NAME_LENGTH = 64
-JOB_NAME_LENGTH = 128
 LOG_GROUP, JOB_LOG_GROUP = "/aws/lambda/", "/aws/batch/"
 
 

@@ -7,8 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lokki_tf.errors import ConfigError
-
 from .files import write_files
 from .lazy import prepare
 
@@ -44,17 +42,11 @@ def synth_repository(
         The stack's folder, or ``None`` if ``image_repository`` names another place.
 
     Raises:
-        ConfigError: If a setting is wrong.
         MissingToolError: If CDKTF or Node is missing.
         OutputError: If the folder cannot be written.
     """
     if config.aws.image_repository is not None:
         return None
-    if config.image.keep < 1:
-        raise ConfigError(
-            f"keep = {config.image.keep} in [image]: a repository keeps at least one image",
-            remedy="leave it out, or write how many images to go back to there should be",
-        )
     prepare()
     from cdktf import App
 

@@ -25,6 +25,7 @@ SLOW = ("aws_s3_bucket_lifecycle_configuration",)
 _OVERRIDE = "local_aws_override.tf.json"
 _LOCK = ".terraform.lock.hcl"
 _CHANGES = 2
+_CACHING = {"TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true"}
 _PARALLELISM = "-parallelism=30"
 # AWS_ENDPOINT_URL covers all services; these have no variable. An error of a server on loopback
 # does not go away, so there is no point in the 25 attempts that the provider makes by default.
@@ -68,12 +69,15 @@ class Terraform:
         self._scratch = scratch / name
         self._scratch.mkdir(parents=True, exist_ok=True)
         own = {"TF_IN_AUTOMATION": "1", "TF_DATA_DIR": str(self._scratch / "data")}
-        self._environment = {**_plugin_cache(), **os.environ, **environment, **own}
+        self._cache = _plugin_cache()
+        cached = _CACHING | {"TF_PLUGIN_CACHE_DIR": str(self._cache)} if self._cache else {}
+        self._environment = {**cached, **os.environ, **environment, **own}
         self._environment.pop("AWS_PROFILE", None)
 
     def apply(self, variables: Mapping[str, Any] | None) -> dict[str, Any]:
         """Initialise and apply, and return the outputs."""
-        self._run("init")
+        with _alone_in(self._cache):
+            self._run("init")
         self._run("apply", "-auto-approve", _PARALLELISM, *_values(variables))
         outputs = json.loads(self._run("output", "-json"))
         return {name: output["value"] for name, output in outputs.items()}
@@ -157,17 +161,30 @@ class Terraform:
         return found
 
 
-def _plugin_cache() -> dict[str, str]:
+def _plugin_cache() -> Path | None:
     """Return where providers stay between sessions, unless the user has arranged that."""
     if "TF_CLI_CONFIG_FILE" in os.environ or "TF_PLUGIN_CACHE_DIR" in os.environ:
-        return {}
+        return None
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = caches / "lokki_tf" / "terraform-plugins"
     folder.mkdir(parents=True, exist_ok=True)
-    return {
-        "TF_PLUGIN_CACHE_DIR": str(folder),
-        "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true",
-    }
+    return folder
+
+
+@contextmanager
+def _alone_in(cache: Path | None) -> Iterator[None]:
+    """Wait for other sessions that fill the cache.
+
+    Source: Terraform's documentation, "CLI configuration file": the plugin cache directory is not
+    guaranteed to be safe where several ``terraform init`` run at once.
+    """
+    if cache is None:
+        yield
+        return
+    from filelock import FileLock
+
+    with FileLock(cache.with_suffix(".lock")):
+        yield
 
 
 def _values(variables: Mapping[str, Any] | None) -> list[str]:

@@ -12,6 +12,7 @@ from library import echo, listing
 from strategies import chains, pipelines, routed
 
 from lokki_tf import DAG, Pipeline, RetryConfig, flow, step, task
+from lokki_tf.operate.remote import trace_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +136,7 @@ def test_failing_jobs_agree(
     execution = deployment.execute(pipeline)
     assert (execution.status, execution.error) == ("FAILED", _reported(error))
     assert "on purpose" in execution.cause
+    assert 'raise error("on purpose")' in trace_of(execution.cause).splitlines()[-2]
     assert len(log.read_text()) == tried
 
 

@@ -12,14 +12,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lokki_tf.config import AwsConfig
-from lokki_tf.errors import ConfigError, ImageError, MissingToolError
+from lokki_tf.config import AwsConfig, Config
+from lokki_tf.errors import ConfigError, CredentialsError, ImageError, MissingToolError
 from lokki_tf.images import (
     Login,
     Repository,
@@ -34,6 +35,7 @@ from lokki_tf.images import (
 from lokki_tf.images.failures import build_failure, push_failure
 from lokki_tf.images.progress import Progress
 from lokki_tf.images.registry import is_loopback, split
+from lokki_tf.operate.clients import client
 from lokki_tf.packaging import ImageContext
 from lokki_tf.testing import LocalAws
 
@@ -295,6 +297,11 @@ def test_images_are_split_as_engines_split_them() -> None:
     assert not any(is_loopback(uri) for uri in ("team/x:1", "localhost.example.com/x:1", "x:1"))
 
 
+def found_repository(aws: AwsConfig, pipeline: str) -> Repository:
+    """A repository, as the commands look for it."""
+    return find_repository(aws, pipeline, partial(client, Config(aws=aws), "ecr"))
+
+
 @pytest.fixture
 def no_logins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A Docker configuration of the test's own."""
@@ -310,20 +317,21 @@ def test_a_repository_of_ecrs_is_found_with_a_login(
         monkeypatch.setenv(name, value)
     aws = AwsConfig(region=local_aws.region)
     with pytest.raises(ImageError, match="ECR has no repository 'sales' for the images of") as no:
-        find_repository(aws, "sales")
+        found_repository(aws, "sales")
     assert "apply the stack sales-images first" in str(no.value.remedy)
     local_aws.client("ecr").create_repository(repositoryName="sales")
-    found = find_repository(aws, "sales")
+    found = found_repository(aws, "sales")
     assert found.name == f"123456789012.dkr.ecr.{local_aws.region}.amazonaws.com/sales"
     assert found.login is not None
     assert found.login.user == "AWS"
     named = AwsConfig(image_repository=f"{found.name.partition('/')[0]}/team")
-    assert find_repository(named, "sales").name.endswith(".amazonaws.com/team/sales")
-    assert find_repository(named, "sales").login == found.login
+    assert found_repository(named, "sales").name.endswith(".amazonaws.com/team/sales")
+    assert found_repository(named, "sales").login == found.login
     other = AwsConfig(
         image_repository="localhost:5000", endpoint=local_aws.endpoint_url, region="us-east-1"
     )
-    assert find_repository(other, "sales").login == found.login
+    assert found_repository(other, "sales").login == found.login
+    local_aws.client("ecr").delete_repository(repositoryName="sales")
 
 
 def test_other_registries_have_the_login_of_docker(no_logins: Path) -> None:
@@ -331,12 +339,12 @@ def test_other_registries_have_the_login_of_docker(no_logins: Path) -> None:
     auth = base64.b64encode(b"ada:secret").decode()
     told = {"auths": {"localhost:5000": {"auth": auth}}}
     (no_logins / "config.json").write_text(json.dumps(told))
-    found = find_repository(AwsConfig(image_repository="localhost:5000/x"), "daily")
+    found = found_repository(AwsConfig(image_repository="localhost:5000/x"), "daily")
     assert found == Repository("localhost:5000/x/daily", Login("ada", "secret"))
-    assert find_repository(AwsConfig(image_repository="localhost:5001"), "daily").login is None
-    assert find_repository(AwsConfig(image_repository="local"), "daily").local
+    assert found_repository(AwsConfig(image_repository="localhost:5001"), "daily").login is None
+    assert found_repository(AwsConfig(image_repository="local"), "daily").local
     with pytest.raises(ConfigError):
-        find_repository(AwsConfig(image_repository="https://x"), "daily")
+        found_repository(AwsConfig(image_repository="https://x"), "daily")
 
 
 def test_a_login_does_not_show_its_password() -> None:
@@ -347,16 +355,19 @@ def test_a_login_does_not_show_its_password() -> None:
 def test_without_credentials_ecr_is_told_apart_from_a_missing_repository(
     no_logins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No credentials and no region are errors with the way to look for them."""
+    """No credentials, no region and no such profile are errors, each with its remedy."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(no_logins / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(no_logins / "none"))
-    for aws in (AwsConfig(), AwsConfig(region="eu-west-1"), AwsConfig(profile="nobody")):
-        with pytest.raises(ImageError, match="ECR does not let you in") as caught:
-            find_repository(aws, "daily")
-        assert "aws sts get-caller-identity" in str(caught.value.remedy)
+    with pytest.raises(ImageError, match="ECR does not let you in") as caught:
+        found_repository(AwsConfig(region="eu-west-1"), "daily")
+    assert "aws sts get-caller-identity" in str(caught.value.remedy)
+    with pytest.raises(ConfigError, match="nothing says in which AWS region"):
+        found_repository(AwsConfig(), "daily")
+    with pytest.raises(CredentialsError, match="nobody"):
+        found_repository(AwsConfig(profile="nobody"), "daily")
 
 
 @pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nowhere/docker.sock", "nonsense"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +14,13 @@ from lokki_tf import Pipeline, flow, step
 from lokki_tf.errors import StepFailed
 from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.visits import ItemCounts
+from lokki_tf.runtime.store import split
 
 if TYPE_CHECKING:
     from deployment import Deployment
 
     from lokki_tf.local import Event
+    from lokki_tf.testing import LocalAws
 
 
 @step
@@ -52,6 +55,13 @@ def distributed(count: int = 2):
     return numbers(count=count).map(shaky).agg(many)
 
 
+def read_object(aws: LocalAws, uri: str) -> bytes:
+    """The bytes of an object."""
+    bucket, key = split(uri)
+    body: bytes = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body
+
+
 def told(deployment: Deployment, pipeline: Pipeline, payload: Any = None) -> list[Event]:
     """What a run in the local AWS tells of itself."""
     execution = deployment.execute(pipeline, payload)
@@ -61,7 +71,7 @@ def told(deployment: Deployment, pipeline: Pipeline, payload: Any = None) -> lis
         items = states.describe_map_run(mapRunArn=arn)["itemCounts"]
         return ItemCounts(items["total"], items["succeeded"], items["failed"])
 
-    tracker = Tracker(pipeline.definition, counts)
+    tracker = Tracker(pipeline.definition, counts, partial(read_object, deployment.aws))
     history = states.get_execution_history(executionArn=execution.arn)["events"]
     events = [event for one in history for event in tracker.read(one)]
     assert tracker.ended
@@ -154,3 +164,20 @@ def test_jobs_are_told_as_steps(deployment: Deployment, count: int) -> None:
         [str(one.error) for one in events if one.kind == "step_failed"] for events in (here, there)
     ]
     assert errors[0] == errors[1] == ["too many"] * (count - 3)
+
+
+@step(job_type="batch", when=lambda values: len(values) > 3)
+def rare(values: list[int]) -> int:
+    return sum(values)
+
+
+@pytest.mark.parametrize("count", [3, 4], ids=["skipped", "done"])
+def test_a_skipped_job_is_told_as_skipped(deployment: Deployment, count: int) -> None:
+    """Whether a job's condition was false stands in its answer, which is read for that."""
+    pipeline = Pipeline("rare", steps=[rare(numbers(count))])
+    here: list[Event] = []
+    pipeline.local_run(on_event=here.append)
+    there = told(deployment, pipeline)
+    assert [(one.kind, one.node) for one in there] == [(one.kind, one.node) for one in here]
+    kinds = {one.kind for one in there if one.node == "rare"}
+    assert ("step_skipped" in kinds) == (count == 3)

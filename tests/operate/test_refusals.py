@@ -78,6 +78,29 @@ def test_a_lock_is_told_with_its_holder() -> None:
     assert "python daily.py terraform -- force-unlock 7e0bbf20" in str(error)
 
 
+EXISTS = """
+╷
+│ Error: creating CloudWatch Logs Log Group (/aws/lambda/daily-load): operation error: \
+CreateLogGroup, ResourceAlreadyExistsException: The specified log group already exists
+│
+│   with aws_cloudwatch_log_group.load_logs,
+│   on cdk.tf.json line 20, in resource.aws_cloudwatch_log_group.load_logs:
+│   20:       },
+╵
+╷
+│ Error: creating Step Functions: AccessDenied
+╵
+"""
+
+
+def test_what_is_there_already_can_be_taken_over() -> None:
+    """What the state does not know of is named with the command that tells it."""
+    error = complaint(STACK, "apply", EXISTS)
+    assert "ResourceAlreadyExistsException" in str(error)
+    command = "terraform -- import aws_cloudwatch_log_group.load_logs /aws/lambda/daily-load"
+    assert str(error.remedy).endswith(f"  python daily.py {command}")
+
+
 @pytest.mark.parametrize(
     ("said", "kind", "words"),
     [

@@ -29,7 +29,14 @@ logging.getLogger().setLevel(logging.INFO)
 class Refused(Exception):
     pass
 
+def deeper(frames, text):
+    if frames:
+        return next(deeper(frames - 1, text) for _ in "x")
+    raise RecursionError(text)
+
 def lambda_handler(event, context):
+    if "deep" in event:
+        deeper(200, event["deep"])
     if "raise" in event:
         raise Refused(event["raise"])
     if "exit" in event:
@@ -254,6 +261,18 @@ def test_a_job_that_fails_says_so_thrice(
     assert said.splitlines()[-1].startswith(f"{kind}: ")
     assert said.splitlines()[-1] == f"{kind}: {' '.join(error['errorMessage'].split())}"
     assert "Traceback" in said
+
+
+def test_a_job_tells_of_the_innermost_frames(app: Path, aws: LocalAws) -> None:
+    """A deep traceback is cut where it begins, so that all of the error fits into a Cause."""
+    code, said = job(app, aws, "score", put_event(aws, "deep", deep="ü" * 3000))
+    assert code == 1, said
+    data = aws.client("s3").get_object(Bucket=BUCKET, Key="runs/deep/it.error.json")["Body"].read()
+    assert 20_000 < len(data) < 32_768
+    error = json.loads(data)
+    assert error["errorType"] == "RecursionError"
+    assert "raise RecursionError" in error["stackTrace"][-1]
+    assert not any("lambda_handler" in frame for frame in error["stackTrace"])
 
 
 @pytest.mark.parametrize(

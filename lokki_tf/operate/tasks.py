@@ -1,0 +1,67 @@
+"""What a task's parameters and output tell of its step, in an execution's history."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.runtime.jobs import EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def node_of(details: Mapping[str, Any]) -> str | None:
+    """The node that a Lambda function runs, as its event tells.
+
+    Args:
+        details: Of the event that scheduled the task.
+    """
+    try:
+        payload = json.loads(details.get("parameters") or details.get("input") or "{}")
+        return str(payload["Payload"]["node"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def answer_of(details: Mapping[str, Any]) -> str | None:
+    """URI of the object into which a job writes its answer.
+
+    Args:
+        details: Of the event that scheduled the task.
+    """
+    if details.get("resourceType") != "batch":
+        return None
+    try:
+        variables = json.loads(details["parameters"])["ContainerOverrides"]["Environment"]
+        event = next(str(one["Value"]) for one in variables if one["Name"] == EVENT)
+    except (ValueError, KeyError, TypeError, StopIteration):
+        return None
+    return event.removesuffix(".event.json") + ".answer.json"
+
+
+def is_skipped(details: Mapping[str, Any]) -> bool:
+    """Whether a function says that its step's condition was false.
+
+    Args:
+        details: Of the event that the task has succeeded.
+    """
+    if '"skipped":' not in details.get("output", ""):
+        return False
+    try:
+        return bool(json.loads(details["output"])["Payload"].get("skipped"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def left_error(details: Mapping[str, Any]) -> dict[str, str]:
+    """Error and cause in an object that a job has written, if it was read and is one.
+
+    Args:
+        details: Of the event that the task has succeeded.
+    """
+    try:
+        body = str(json.loads(details["output"])["Body"])
+        return {"error": str(json.loads(body)["errorType"]), "cause": body}
+    except (ValueError, KeyError, TypeError):
+        return {}
