@@ -102,7 +102,7 @@ def destroy_command(pipeline: Pipeline) -> click.Command:
         region: str | None, stack_name: str | None, force: bool, verbose: bool, approved: bool
     ) -> None:
         """Take everything of the pipeline out of AWS; asks before it does."""
-        from lokki_tf.operate.deploying import Leftovers, planned
+        from lokki_tf.operate.deploying import Leftovers, planned, running
         from lokki_tf.operate.images import empty_repositories, repository_of
         from lokki_tf.operate.program import Program
 
@@ -128,6 +128,9 @@ def destroy_command(pipeline: Pipeline) -> click.Command:
                     _show(stack, one, place, verbose)
             if left.versions:
                 click.echo(f"  - {left} in {left.bucket}", err=True)
+            if cut_off := running(aws, plan.changes):
+                said = f"{count(cut_off, 'run')} still going, which AWS ends at the next step"
+                click.echo(f"  - {said}", err=True)
             _agree(approved, f"Destroy this in {place}?")
             left.delete()
             for one in plans:

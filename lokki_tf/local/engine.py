@@ -144,13 +144,17 @@ def _drive_processes(work: Work, max_workers: int | None) -> None:
     except BaseException:
         terminate(pool)
         raise
-    pool.shutdown()
+    pool.shutdown(cancel_futures=True)  # all has ended; see processes.forget_cancelled
 
 
 def _drive_executor(work: Work, executor: Executor, max_workers: int | None) -> None:
     from .futures import MOST_CALLS, Futures
+    from .processes import forget_cancelled
 
     # What the executor would only queue is kept here: it must not begin after a failure.
     workers = max_workers or getattr(executor, "_max_workers", None)
     most = max(len(work.journal.root.plan.nodes), MOST_CALLS)
-    Futures(work, executor, workers if isinstance(workers, int) else most).run()
+    try:
+        Futures(work, executor, workers if isinstance(workers, int) else most).run()
+    finally:
+        forget_cancelled(executor)

@@ -6,12 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .remote import Function, inherit
 
 if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Executor, ProcessPoolExecutor
 
 
 def start_processes(
@@ -51,6 +52,21 @@ def terminate(pool: ProcessPoolExecutor) -> None:
     for process in list((getattr(pool, "_processes", None) or {}).values()):
         process.terminate()
     pool.shutdown(wait=False, cancel_futures=True)
+
+
+def forget_cancelled(executor: Executor) -> None:
+    """Let somebody's pool of processes shut down after calls in it were cancelled.
+
+    Before Python 3.11.3, which Debian 12 does not have, shutdown() waits for ever where only
+    cancelled calls are left (CPython's issue 94440); a call behind them clears them away.
+
+    Args:
+        executor: Of any kind.
+    """
+    if sys.version_info >= (3, 11, 3) or type(executor).__name__ != "ProcessPoolExecutor":
+        return
+    with suppress(RuntimeError):  # it is broken, or shut down
+        executor.submit(int)
 
 
 def usable_cpus() -> int:

@@ -149,6 +149,32 @@ class Leftovers:
         return f"{count:,} object{'s' * (count != 1)} of runs ({readable(self.size)})"
 
 
+def running(aws: Aws, going: Sequence[Change]) -> int:
+    """How many executions a plan to destroy would cut off.
+
+    AWS ends them at their next transition: Step Functions API Reference, ``DeleteStateMachine``.
+
+    Args:
+        aws: The account.
+        going: What the plan does.
+
+    Raises:
+        AwsError: If it does not say.
+    """
+    machines = [
+        one.before["arn"]
+        for one in going
+        if one.action == "delete" and one.type == "aws_sfn_state_machine"
+    ]
+    return sum(
+        len(page["executions"])
+        for arn in machines
+        for page in aws.pages(
+            "stepfunctions", "list_executions", stateMachineArn=arn, statusFilter="RUNNING"
+        )
+    )
+
+
 def readable(size: float) -> str:
     """A number of bytes for people."""
     for unit in ("bytes", "kB", "MB", "GB"):

@@ -10,6 +10,7 @@ import pytest
 
 from lokki_tf.errors import SerializationError, StepFailed
 from lokki_tf.local import run
+from lokki_tf.local.processes import forget_cancelled
 from lokki_tf.local.remote import PROTOCOL, Job, Outcome, Parcel, reference, unpacked
 from lokki_tf.model import RetryConfig
 
@@ -215,3 +216,16 @@ def test_references_are_by_name_where_the_name_leads_back():
 
     assert reference(os.path.join) == ("named", os.path.join.__module__, "join")
     assert reference(functools.partial(max, 1))[0] == "pickled"
+
+
+def test_a_pool_with_cancelled_calls_shuts_down():
+    """What a failed run has cancelled in somebody's pool does not keep the pool from ending."""
+    for _ in range(10):
+        pool = ProcessPoolExecutor(2, get_context("fork"))
+        pool.submit(int).result()
+        pool.submit(int).cancel()
+        forget_cancelled(pool)
+        ending = threading.Thread(target=pool.shutdown, daemon=True)
+        ending.start()
+        ending.join(30)
+        assert not ending.is_alive()

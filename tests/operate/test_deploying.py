@@ -159,11 +159,31 @@ def test_a_bucket_with_data_is_not_destroyed_unasked(small: Folder) -> None:
     assert small.run("start", "--wait", "--stack-name", "other").returncode == 0
 
 
+def leave_running(aws: LocalAws, machine: str) -> None:
+    """Starts an execution that is still running when the test ends."""
+    states = aws.client("stepfunctions")
+    pages = states.get_paginator("list_state_machines").paginate()
+    (arn,) = [
+        one["stateMachineArn"]
+        for page in pages
+        for one in page["stateMachines"]
+        if one["name"] == machine
+    ]
+    waiting = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 900, "End": True}}}
+    states.update_state_machine(stateMachineArn=arn, definition=json.dumps(waiting))
+    states.start_execution(stateMachineArn=arn)
+
+
 def test_destroy_takes_everything_along(small: Folder, local_aws: LocalAws) -> None:
-    """--force deletes all versions of the data, then the stack; the next time nothing stands."""
+    """--force deletes all versions of the data, then the stack; the next time nothing stands.
+
+    What is still running is counted before the question.
+    """
+    leave_running(local_aws, "other")
     done = small.run("destroy", "--force", "--auto-approve", "--stack-name", "other")
     assert done.returncode == 0, done.stderr
     assert "- state machine other" in done.stderr
+    assert "- 1 run still going, which AWS ends at the next step" in done.stderr
     buckets = [one["Name"] for one in local_aws.client("s3").list_buckets()["Buckets"]]
     assert not any(name.startswith("other-") for name in buckets)
     again = small.run("destroy", "--auto-approve", "--stack-name", "other")
