@@ -100,11 +100,10 @@ def test_an_image_is_built_pushed_pulled_and_runs(
         assert ended == code, logs
     answer = s3.get_object(Bucket="images", Key="runs/by-3/score.answer.json")["Body"].read()
     assert json.loads(answer) == {"value": {"sum": 9}}
-    error = s3.get_object(Bucket="images", Key="runs/by-0/score.error.json")["Body"].read()
-    assert json.loads(error) == {
-        "errorType": "ValueError",
-        "errorMessage": "nothing to multiply by",
-    }
+    data = s3.get_object(Bucket="images", Key="runs/by-0/score.error.json")["Body"].read()
+    error = json.loads(data)
+    assert (error["errorType"], error["errorMessage"]) == ("ValueError", "nothing to multiply by")
+    assert "/app/score/" in error["stackTrace"][-1]
 
     with runtime_api() as api:
         container = engine.containers.run(
