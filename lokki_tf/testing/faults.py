@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 from xml.sax.saxutils import escape
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from lokki_tf.testing.turns import SCOPE, Wsgi
 
-_SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/")
 _XML_SERVICES = {
     *("autoscaling", "cloudformation", "ec2", "elasticloadbalancing", "iam", "monitoring"),
     *("rds", "redshift", "route53", "s3", "sns", "sts"),
@@ -45,7 +43,7 @@ def guarded(application: Wsgi) -> Wsgi:
 
 
 def _told(environ: dict[str, Any], message: str) -> tuple[str, bytes]:
-    scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     if scope is not None and scope["service"] in _XML_SERVICES:
         error = f"<Error><Code>{CODE}</Code><Message>{escape(message)}</Message></Error>"
         if scope["service"] != "s3":

@@ -47,9 +47,11 @@ def _build(account: Account) -> Any:
     from lokki_tf.testing.control import Control
     from lokki_tf.testing.faults import guarded
     from lokki_tf.testing.moto_gaps import close_gaps
+    from lokki_tf.testing.turns import in_turn
 
     close_gaps(account)
-    return Control(account, guarded(DomainDispatcherApplication(create_backend_app)))
+    application = DomainDispatcherApplication(create_backend_app)
+    return Control(account, guarded(in_turn(application)))
 
 
 def _request_handler() -> type:

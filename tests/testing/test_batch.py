@@ -50,10 +50,10 @@ def run(account: LocalAws) -> Run:
 
 
 def test_success(run: Run, account: LocalAws) -> None:
-    """A job succeeds within a second, and its output is in the log that it names."""
+    """A job succeeds within seconds, and its output is in the log that it names."""
     begun = time.monotonic()
     job = run("ok")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
     assert (job["status"], job["container"]["exitCode"]) == ("SUCCEEDED", 0)
     assert job["statusReason"] == "Essential container in task exited"
     assert job["container"]["logStreamName"].startswith("ok/default/")
@@ -232,7 +232,7 @@ def test_submit_job_sync(account: LocalAws) -> None:
     described = {"container": {"logStreamName": job["Container"]["LogStreamName"]}}
     variables = json.loads(log(account, described)[1])
     assert json.loads(variables["LOKKI_EVENT"]) == {"day": "ö"}
-    assert found.duration < 1.5
+    assert found.duration < 5
 
 
 def test_failed_job(account: LocalAws) -> None:

@@ -203,12 +203,19 @@ class Worker:
             for key, _ in ready:
                 if key.fd == self._log:
                     reading.log += os.read(self._log, 1 << 16)
-                elif part := self._channel.recv(1 << 20):
+                elif part := self._received():
                     reading.answer += part
                 else:
                     reading.log += self._rest_of_log()
                     raise WorkerDied(self.close(), reading.log_text())
         return reading.result()
+
+    def _received(self) -> bytes:
+        """What has arrived; nothing once the process has ended, with its event unread or not."""
+        try:
+            return self._channel.recv(1 << 20)
+        except ConnectionResetError:
+            return b""
 
     def _rest_of_log(self) -> bytes:
         os.set_blocking(self._log, False)

@@ -1,0 +1,39 @@
+"""Requests to moto take turns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from lokki_tf.testing.turns import in_turn
+
+
+def signed(service: str) -> dict[str, Any]:
+    """A request as a client of AWS signs it."""
+    scope = f"AWS4-HMAC-SHA256 Credential=local/20240115/us-east-1/{service}/aws4_request"
+    return {"HTTP_AUTHORIZATION": scope}
+
+
+@pytest.mark.parametrize(
+    ("services", "at_once"),
+    [(["iam", "iam"], False), (["iam", "s3"], True), (["lambda", "lambda"], True)],
+)
+def test_requests_to_a_service_take_turns(services: list[str], at_once: bool) -> None:
+    """Two to the same one do not meet, two to others do, nor do those wait that may take long."""
+    meeting = threading.Barrier(2)
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        try:
+            meeting.wait(20 if at_once else 0.3)
+        except threading.BrokenBarrierError:
+            return [b"alone"]
+        return [b"met"]
+
+    serve = in_turn(application)
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(lambda service: serve(signed(service), None), services))
+    assert said == [[b"met"] if at_once else [b"alone"]] * 2
