@@ -76,6 +76,9 @@ def main(pipeline: Any, args: Sequence[str] | None = None) -> None:
         raise SystemExit(WRONG_USE)
     try:
         command_line(pipeline)(args=args, prog_name=f"python {script()}")
+    except KeyboardInterrupt:  # before click is there to take it
+        click.echo("Aborted!", err=True)
+        raise SystemExit(FAILED) from None
     except LokkiError as error:
         if isinstance(error, ExecutionFailed) and error.trace:
             click.echo(error.trace, err=True)

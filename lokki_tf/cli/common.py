@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lokki_tf.pipeline import Pipeline
 
 FAILED, WRONG_USE = 1, 2
-_STAGE = "lokki_tf.stage"
+STAGE = "lokki_tf.stage"
 
 
 template_option = click.option(
@@ -52,13 +52,13 @@ def stage_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME",
         expose_value=False,
         callback=_keep_stage,
-        help="The stage of lokki.toml, [stage.NAME], that is meant; LOKKI_STAGE unless given.",
+        help="The stage of lokki.toml, [stage.NAME], that is meant; LOKKISTAGE unless given.",
     )
     return option(command)
 
 
 def _keep_stage(context: click.Context, _: click.Parameter, stage: str | None) -> None:
-    context.meta[_STAGE] = stage
+    context.meta[STAGE] = stage
 
 
 def settings() -> Config:
@@ -66,7 +66,7 @@ def settings() -> Config:
     from lokki_tf.config import load_config
 
     context = click.get_current_context(silent=True)
-    return load_config(stage=context.meta.get(_STAGE) if context else None)
+    return load_config(stage=context.meta.get(STAGE) if context else None)
 
 
 def parameters_of(pipeline: Pipeline) -> tuple[FlowParameter, ...]:
@@ -83,7 +83,8 @@ def shown(result: Any, as_json: bool) -> str:
         return result
     try:
         if as_json or json_text(result) is not None:
-            return json.dumps(result, indent=2 if isinstance(result, dict) else None)
+            indent = 2 if isinstance(result, dict) else None
+            return json.dumps(result, indent=indent, allow_nan=not as_json)
     except (TypeError, ValueError, RecursionError) as error:
         raise LokkiError(f"the result is no JSON: {error}", remedy="leave --json out") from None
     try:
@@ -121,5 +122,8 @@ def _shortest(folder: Path) -> Path:
 
 
 def script() -> str:
-    """The file that the user runs."""
-    return Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "pipeline.py"
+    """The file that the user runs, as it is found from the working folder."""
+    if not (sys.argv and sys.argv[0]):
+        return "pipeline.py"
+    file = Path(sys.argv[0])
+    return file.name if file.absolute().parent == Path.cwd() else quoted(file)

@@ -159,7 +159,7 @@ def terraform_command(pipeline: Pipeline) -> click.Command:
         if not stack.is_written:
             raise NotDeployedError(
                 f"there is no Terraform of {stack.name} in {stack.folder}",
-                remedy=f"{stack.script} synth writes it",
+                remedy=f"{stack.command('synth')} writes it",
             )
         raise SystemExit(Program.find(stack).pass_through(arguments))
 
@@ -213,7 +213,7 @@ def _publish(stack: Stack, image: ImageContext) -> None:
     from lokki_tf.operate.images import publish_image
 
     with shown() as on_progress:
-        made = publish_image(stack, image, on_progress)
+        made = publish_image(stack.config, image, on_progress)
     click.echo(f"image {made.uri}: {told_of(made)}", err=True)
 
 
@@ -263,5 +263,5 @@ def _tell_where(stack: Stack, outputs: dict[str, Any]) -> None:
     click.echo(f"{stack.name} stands: state machine {stack.name}, {functions}", err=True)
     if deployed.link:
         click.echo(f"  {deployed.link}", err=True)
-    click.echo(f"Next: {stack.script} start --wait", err=True)
+    click.echo(f"Next: {stack.command('start --wait')}", err=True)
     click.echo(outputs_line(outputs))

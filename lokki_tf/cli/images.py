@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +36,8 @@ def images_command(pipeline: Pipeline) -> click.Command:
 
         An image that the registry has already is neither built nor pushed again.
         """
-        from lokki_tf.images import Repository, find_repository, publish, shown
-        from lokki_tf.operate.clients import client
-        from lokki_tf.packaging import repository_name
+        from lokki_tf.images import shown
+        from lokki_tf.operate.images import publish_image
 
         chosen = settings()
         context = pipeline.image(
@@ -49,15 +47,8 @@ def images_command(pipeline: Pipeline) -> click.Command:
             on_packages=fetching,
             config=chosen,
         )
-        if no_push and chosen.aws.image_repository is None:
-            # ECR need not be there, nor be asked what it would be called.
-            repository = Repository(repository_name(context.name), local=True)
-        else:
-            repository = find_repository(
-                chosen.aws, context.name, partial(client, chosen, "ecr"), region
-            )
         with shown() as on_progress:
-            made = publish(context, repository, pushing=not no_push, on_progress=on_progress)
+            made = publish_image(chosen, context, on_progress, region=region, pushing=not no_push)
         click.echo(told_of(made), err=True)
         click.echo(made.uri)
 

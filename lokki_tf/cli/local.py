@@ -88,6 +88,8 @@ def run_command(pipeline: Pipeline) -> click.Command:
     ) -> None:
         """Run the pipeline here; print its result alone on stdout."""
         parameters = taken(given)
+        if gantt and gantt.suffix.lower() != ".svg":
+            raise click.UsageError(f"--gantt {gantt}: the picture is an SVG, so name it FILE.svg")
         live = executor == "thread"
         reports = nullcontext() if quiet else _reports(pipeline, log_format, log_level, live)
         try:
@@ -108,7 +110,13 @@ def run_command(pipeline: Pipeline) -> click.Command:
         _draw(pipeline, gantt, ran)
         result = ran.result
         # Whatever the result holds, the pipeline is done: what cannot be printed is escaped.
-        click.echo(shown(result, as_json).encode(errors="backslashreplace"))
+        try:
+            click.echo(shown(result, as_json).encode(errors="backslashreplace"))
+        except OSError as error:
+            raise OutputError(
+                f"the result cannot be written to stdout: {error.strerror}",
+                remedy="see what stdout leads to, and whether there is room",
+            ) from None
 
     with_parameters(run, parameters_of(pipeline))
     return run

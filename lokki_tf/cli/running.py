@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         if wait:
             _wait(deployed, run, as_json, quiet)
         else:
-            click.echo(run.name)
+            _tell_name(run, as_json)
 
     with_parameters(start, parameters_of(pipeline))
     return start
@@ -118,9 +119,13 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         if wait:
             _wait(deployed, found, as_json, quiet, known)
         else:
-            click.echo(found.name)
+            _tell_name(found, as_json)
 
     return redrive
+
+
+def _tell_name(run: AwsRun, as_json: bool) -> None:
+    click.echo(json.dumps({"run": run.name, "arn": run.arn}) if as_json else run.name)
 
 
 def _tell_link(deployed: Deployed, run: AwsRun) -> None:
@@ -152,8 +157,8 @@ def _wait(deployed: Deployed, run: AwsRun, as_json: bool, quiet: bool, known: in
         with reports as on_event:
             follow(deployed, run, on_event, known=known)
     except KeyboardInterrupt:
-        script = deployed.stack.script
-        click.echo(f"\nrun {run.name} goes on in AWS: {script} show --run {run.name}", err=True)
+        shows = deployed.stack.command(f"show --run {run.name}")
+        click.echo(f"\nrun {run.name} goes on in AWS: {shows}", err=True)
         raise click.Abort from None
     _print_result(deployed, runs.ended(deployed, run), as_json)
 

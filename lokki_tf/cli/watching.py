@@ -114,7 +114,7 @@ def logs_command(pipeline: Pipeline) -> click.Command:
             raise click.UsageError("--tail goes on without end, so --end has no place beside it")
         between = _between(start, end)
         deployed = deployed_of(pipeline, region, stack_name)
-        found = runs.describe(deployed, run) if run else None
+        found = runs.describe(deployed, run) if run is not None else None
         reader = Reader(deployed, _wanted(deployed, found, steps, between))
         try:
             _write(_lines(reader, deployed, found, tail), as_json)
@@ -129,7 +129,7 @@ def _between(start: str | None, end: str | None) -> tuple[float | None, float | 
     from lokki_tf.operate.logs import moment
 
     try:
-        first, last = (moment(text) if text else None for text in (start, end))
+        first, last = (moment(text) if text is not None else None for text in (start, end))
     except OptionError as error:
         raise click.UsageError(f"{error.message}; {error.remedy}") from None
     if first is not None and last is not None and last < first:

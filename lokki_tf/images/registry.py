@@ -9,14 +9,15 @@ Source: OCI Distribution Specification, "Pulling manifests"; Docker's "Token Aut
 from __future__ import annotations
 
 import base64
-import ipaddress
 import json
 import re
 import urllib.error
 import urllib.request
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
+
+from lokki_tf.config import is_loopback as is_own_machine
 
 if TYPE_CHECKING:
     from .repositories import Login
@@ -67,13 +68,7 @@ def split(uri: str) -> tuple[str, str, str]:
 
 def is_loopback(uri: str) -> bool:
     """Whether an image's registry is this machine's own, with which one speaks plain HTTP."""
-    host = urlsplit(f"//{split(uri)[0]}").hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_own_machine(f"http://{split(uri)[0]}")
 
 
 def _ask(method: str, address: str, headers: dict[str, str]) -> tuple[int, Any]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ImageError
-from lokki_tf.packaging.image_names import LOCAL, image_repository, repository_name
+from lokki_tf.packaging.image_names import LOCAL, EcrHost, image_repository, repository_name
 
 from .registry import split
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lokki_tf.config import AwsConfig
-
-_ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +82,9 @@ def _login(
     aws: AwsConfig, name: str, region: str | None, ecr: Callable[[str | None], Any]
 ) -> Login | None:
     host = split(f"{name}:tag")[0]
-    own = _ECR.fullmatch(host)
+    own = EcrHost.of(host)
     if own:
-        return _ecr_login(ecr(own[1]))
+        return _ecr_login(ecr(own.region))
     known = _of_docker(name)
     if known is None and aws.endpoint:  # another AWS, whose registry has another name
         return _ecr_login(ecr(region))

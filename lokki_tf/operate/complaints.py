@@ -36,6 +36,12 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
         return CredentialsError("your AWS credentials have expired", remedy=RENEW)
     if re.search(r"No valid credential sources found|InvalidClientTokenId", said):
         return CredentialsError("Terraform finds no AWS credentials that hold", remedy=GIVE)
+    if command == "init" and "registry" in said:
+        return TerraformError(
+            f"Terraform cannot get its AWS provider:\n{_indented(said)}",
+            remedy="look at your network and proxy (HTTPS_PROXY), or name a mirror in Terraform's "
+            "own settings: https://developer.hashicorp.com/terraform/cli/config/config-file",
+        )
     if re.search(r"connection refused|no such host|dial tcp", said):
         return AwsError(
             f"AWS cannot be reached: {_line_with(said, 'dial tcp')}",
@@ -44,7 +50,7 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
     if "BucketNotEmpty" in said:
         return TerraformError(
             f"the bucket of {stack.name} has got new objects meanwhile, so it stays",
-            remedy=f"{stack.script} destroy --force takes them along",
+            remedy=f"{stack.command('destroy --force')} takes them along",
         )
     return TerraformError(
         f"terraform {command} failed:\n{_indented(said)}", remedy=_remedy(stack, command, said)
@@ -53,12 +59,11 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
 
 def _remedy(stack: Stack, command: str, said: str) -> str:
     if "Backend configuration changed" in said:
-        return (
-            f"say what is to become of the state: {stack.script} terraform -- init -migrate-state"
-        )
+        migrate = stack.command("terraform -- init -migrate-state")
+        return f"say what is to become of the state: {migrate}"
     taken = [_import(block) for block in said.split("Error: ") if _EXISTS.search(block)]
     if taken:
-        lines = "\n".join(f"  {stack.script} terraform -- import {one}" for one in taken)
+        lines = "\n".join(f"  {stack.command(f'terraform -- import {one}')}" for one in taken)
         return (
             "the state knows nothing of what is there: an interrupt may have come between its "
             "making and its note, or somebody else has made it. If it is this pipeline's, take it "
@@ -79,7 +84,7 @@ def _locked(stack: Stack, said: str) -> StateLockedError:
         f"the state of {stack.name} is locked: {found['Who']} has been at it since "
         f"{found['Created'].partition('.')[0]} (terraform {doing})",
         remedy="wait until that ends; if it has died without giving the lock back:\n"
-        f"  {stack.script} terraform -- force-unlock {found['ID']}",
+        f"  {stack.command('terraform -- force-unlock')} {found['ID']}",
     )
 
 

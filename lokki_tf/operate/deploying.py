@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import AwsError, UnconfirmedError
+from lokki_tf.errors import AwsError, TerraformError, UnconfirmedError
 
 from .clients import Aws
 from .plans import Change, changes
@@ -30,12 +31,14 @@ class Planned:
         file: The plan.
         changes: What it does to resources.
         is_empty: Whether it changes nothing, outputs included.
+        of: Digest of what it was made of.
     """
 
     program: Program
     file: Path
     changes: Sequence[Change]
     is_empty: bool
+    of: str
 
     @property
     def text(self) -> str:
@@ -46,8 +49,16 @@ class Planned:
         """Applies it, and returns the outputs.
 
         Raises:
-            TerraformError: With Terraform's own words.
+            TerraformError: With Terraform's own words; or if the folder is another by now: a plan
+                knows names and hashes of zips, and what stands in them when it is applied goes up.
         """
+        stack = self.program.stack
+        if _digest(stack.folder) != self.of:
+            raise TerraformError(
+                f"the Terraform of {stack.name} has been written anew since the plan was shown, "
+                f"and nothing of it was applied: {stack.folder}",
+                remedy=f"run it again for another plan: {stack.command('deploy')}",
+            )
         self.program.apply(self.file)
         return self.program.outputs()
 
@@ -65,9 +76,22 @@ def planned(program: Program, *, destroy: bool = False) -> Iterator[Planned]:
     """
     program.init()
     with tempfile.TemporaryDirectory(prefix="lokki_tf-") as scratch:
-        file = Path(scratch, "plan")
+        file, of = Path(scratch, "plan"), _digest(program.stack.folder)
         some = program.plan(file, *(["-destroy"] if destroy else []))
-        yield Planned(program, file, changes(program.shown(file)), not some)
+        yield Planned(program, file, changes(program.shown(file)), not some, of)
+
+
+def _digest(folder: Path) -> str:
+    """A digest of what stands in a folder, without what Terraform itself keeps there."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        own = inside.parts[0].startswith(".") or ".tfstate" in inside.name
+        if not own and path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            found.update(f"{inside}\0{content}\0".encode())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +147,7 @@ class Leftovers:
         if self.versions:
             raise UnconfirmedError(
                 f"the bucket {self.bucket} holds {self}, and nothing was destroyed",
-                remedy=f"copy what you want to keep; {stack.script} destroy --force deletes "
+                remedy=f"copy what you want to keep; {stack.command('destroy --force')} deletes "
                 "the rest along with the bucket",
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ExecutionFailed
@@ -10,8 +11,13 @@ from lokki_tf.errors import ExecutionFailed
 from .following import history
 from .history import DETAILS
 from .remote import message_of, trace_of
+from .tasks import is_aside, node_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lokki_tf.model import Definition
+
     from .runs import AwsRun
     from .stack import Deployed
 
@@ -29,52 +35,102 @@ def failure(deployed: Deployed, run: AwsRun) -> ExecutionFailed:
         deployed: The pipeline.
         run: The run.
     """
-    script = deployed.stack.script
+    command, named = deployed.stack.command, f"--run {run.name}"
     if run.is_running:
         return ExecutionFailed(
             f"run {run.name} is still running, and has no result yet",
-            remedy=f"{script} show --run {run.name}",
+            remedy=command(f"show {named}"),
         )
-    remedy = f"{script} logs --run {run.name}; once mended: {script} redrive --run {run.name}"
+    redrive = f"{command(f'logs {named}')}; once mended: {command(f'redrive {named}')}"
     if run.status in _STATUS:
         why = f": {run.error}: {run.cause}" if run.error else ""
-        return ExecutionFailed(f"run {run.name} {_STATUS[run.status]}{why}", remedy=remedy)
-    where, error, cause = _deepest(deployed, run)
+        return ExecutionFailed(f"run {run.name} {_STATUS[run.status]}{why}", remedy=redrive)
+    found = find_blame(deployed, run)
     return ExecutionFailed(
-        f"{where} failed in AWS: {error}: {message_of(cause)}",
-        trace=trace_of(cause),
-        remedy=remedy,
+        f"{found.where} failed in AWS: {found.error}: {message_of(found.cause)}",
+        trace=trace_of(found.cause),
+        remedy=f"{command(f'logs {named}')}; once mended: {command('start')}"
+        if found.is_final
+        else redrive,
     )
 
 
-def _deepest(deployed: Deployed, run: AwsRun) -> tuple[str, str, str]:
-    """Which step failed, with error and cause; of a map, that of its first item that failed."""
-    arn, item = run.arn, ""
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Why a run failed.
+
+    Args:
+        where: The step, for a message; of a map, with its first item that failed.
+        error: The error's name.
+        cause: What AWS has of it.
+        is_final: Whether the machine has ended in a state that only fails: a redrive would go
+            on from there, and fail again (Step Functions Developer Guide, "Redrive behavior of
+            individual states").
+    """
+
+    where: str
+    error: str
+    cause: str
+    is_final: bool
+
+
+def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
+    """What failed in a run.
+
+    Args:
+        deployed: The pipeline.
+        run: The run, which has failed.
+    """
+    arn, item, is_final = run.arn, "", False
     error, cause = run.error or "", run.cause or ""
     while True:
-        name, map_run = _last_failure(deployed, arn)
+        by_id: dict[int, Any] = {one["id"]: one for one in history(deployed, arn)}
+        name, map_run = _last_failure(by_id, deployed.stack.definition)
+        is_final |= any(one["type"] == "FailStateEntered" for one in by_id.values())
         if map_run is None:
             where = f"step {name!r}{item}" if name else f"run {run.name}"
-            return where, error, cause
+            return Blame(where, error, cause, is_final)
         child = _failed_child(deployed, map_run)
         if child is None:
-            return f"map {name!r}", error, cause
+            return Blame(f"map {name!r}", error, cause, is_final)
         arn, error, cause = child["executionArn"], child.get("error", ""), child.get("cause", "")
         item = _item(child.get("input", ""))
 
 
-def _last_failure(deployed: Deployed, arn: str) -> tuple[str | None, str | None]:
+def _last_failure(by_id: Mapping[int, Any], source: Definition) -> tuple[str | None, str | None]:
     """The state in which an execution failed, and its map run if it is a Distributed Map."""
-    by_id: dict[int, Any] = {one["id"]: one for one in history(deployed, arn)}
-    event = next((one for one in reversed(by_id.values()) if one["type"] in _FAILURES), None)
+    for failed in reversed(list(by_id.values())):
+        if failed["type"] in _FAILURES:
+            name, map_run = _entered(by_id, failed)
+            if not is_aside(_details(failed), name, source):
+                return name, map_run if failed["type"] == "MapRunFailed" else None
+    return None, None
+
+
+def _entered(by_id: Mapping[int, Any], event: Any) -> tuple[str | None, str | None]:
+    """The state in which an event happened, and the map run that it belongs to, if any.
+
+    What a redrive takes up is not entered again: then a task tells what it runs, and a map run
+    began where it was started.
+    """
     map_run: str | None = None
-    is_map = event is not None and event["type"] == "MapRunFailed"
+    node: str | None = None
     while event is not None and not event["type"].endswith("StateEntered"):
-        if event["type"] in ("MapRunStarted", "MapRunRedriven") and map_run is None:
-            map_run = event[f"{event['type'][0].lower()}{event['type'][1:]}{DETAILS}"]["mapRunArn"]
+        kind, told = event["type"], _details(event)
+        if kind in ("MapRunStarted", "MapRunRedriven") and map_run is None:
+            map_run = told["mapRunArn"]
+        if kind == "MapRunRedriven":
+            runs = (one for one in by_id.values() if one["type"] == "MapRunStarted")
+            event = next((one for one in runs if _details(one)["mapRunArn"] == map_run), None)
+            continue
+        if kind.endswith("Scheduled"):
+            node = node or node_of(told)
         event = by_id.get(event.get("previousEventId", 0))
-    name = None if event is None else str(event[f"stateEntered{DETAILS}"]["name"])
-    return name, map_run if is_map else None
+    return node if event is None else str(_details(event)["name"]), map_run
+
+
+def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((value for key, value in event.items() if key.endswith(DETAILS)), {})
 
 
 def _failed_child(deployed: Deployed, map_run: str) -> dict[str, Any] | None:

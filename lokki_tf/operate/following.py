@@ -29,8 +29,8 @@ def tracker_of(deployed: Deployed) -> Tracker:
     def counts(map_run: str) -> ItemCounts:
         told = deployed.aws.call("stepfunctions", "describe_map_run", mapRunArn=map_run)
         items = told["itemCounts"]
-        lost = items["failed"] + items["timedOut"] + items["aborted"]
-        return ItemCounts(items["total"], items["succeeded"], lost)
+        # Those that were aborted have not failed: others have, and the map with them.
+        return ItemCounts(items["total"], items["succeeded"], items["failed"] + items["timedOut"])
 
     return Tracker(deployed.stack.definition, counts, deployed.aws.read)
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError
 from lokki_tf.local.events import Event, EventKind
-from lokki_tf.model import Map, Node, Step
+from lokki_tf.model import Map, Node
 
 from .remote import RemoteError, remote_error
-from .tasks import answer_of, is_skipped, left_error, node_of
+from .tasks import answer_of, is_aside, is_skipped, left_error, node_of
 from .visits import ItemCounts, Visit, up
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ ASIDE, CAUGHT = "Aside", "Caught"  # kinds of visits: a task that is no step, on
 ENDINGS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 _SCOPES_FAIL = ("ParallelStateFailed", "MapStateFailed", "MapIterationFailed", *ENDINGS[1:])
 DETAILS = "EventDetails"
+_ITEM_FAILED = {"error": "ItemFailed", "cause": "an item of the map, counted as they fail"}
 
 
 @dataclass(eq=False)
@@ -111,6 +112,8 @@ class Tracker:
             told.append(self._event("run_started", None, when))
         elif kind == "MapStateStarted":
             self._map_started(before, details, when, told)
+        elif kind == "MapRunFailed" and before is not None:
+            before.told = details  # why, which the failure of the state does not say
         elif kind in ("MapRunStarted", "MapRunRedriven"):
             before = self._map_run(before, str(details["mapRunArn"]), when, told)
         self._fail_pending(kind, told, details, when, before)
@@ -140,7 +143,8 @@ class Tracker:
         if visit.kind == "Map":
             if visit.map_run:
                 self._count(visit, when, told)
-            told.append(self._event("map_finished", visit, when, total=visit.total or 0))
+            if not visit.is_told:  # it has failed, and somebody is told of it
+                told.append(self._event("map_finished", visit, when, total=visit.total or 0))
         elif visit.kind == "Task":
             done: EventKind = "step_skipped" if visit.skipped else "step_finished"
             told.append(self._event(done, visit, when))
@@ -160,7 +164,7 @@ class Tracker:
         visit = up(before, kind="Task")
         if kind.endswith("Scheduled"):
             node = node_of(details)
-            if visit is not None and self._is_aside(details, node):
+            if visit is not None and is_aside(details, node, self.definition):
                 visit.kind = ASIDE
                 return visit
             visit = visit or self._stalled_one("Task", node)
@@ -188,14 +192,6 @@ class Tracker:
         except (AwsError, ValueError):
             return False  # it is not there any more
 
-    def _is_aside(self, details: Mapping[str, Any], node: str | None) -> bool:
-        """Whether a task is no step: it carries a job's event or error, or tells of a failure."""
-        notice = self.definition.on_failure
-        service = str(details.get("resourceType", ""))
-        return service.startswith(("aws-sdk:", "sns")) or (
-            isinstance(notice, Step) and node == notice.name
-        )
-
     def _found_out(self, aside: Visit, details: Mapping[str, Any], when: float) -> None:
         """Notes what a job has left of its error, where that is what was read."""
         caught = [one for one in self.open if one.kind == CAUGHT and one.outer is aside.outer]
@@ -216,8 +212,8 @@ class Tracker:
     def _map_started(
         self, visit: Visit | None, details: Mapping[str, Any], when: float, told: list[Event]
     ) -> None:
-        # Of a Distributed Map the length is told elsewhere.
-        if visit is not None and self._is_inline(visit.name):
+        # Of a Distributed Map the length is told elsewhere; a map of another time is not known.
+        if visit is not None and (self._is_inline(visit.name) or details.get("length")):
             visit.total = int(details.get("length", 0))
             told.append(self._event("map_started", visit, when, total=visit.total))
 
@@ -229,7 +225,7 @@ class Tracker:
             known = (one.name for one in self._stalled if one.map_run == map_run)
             visit = self._stalled_one("Map", next(known, None))
         if visit is not None:
-            visit.map_run = map_run
+            visit.map_run, visit.told, visit.is_told = map_run, None, False
             self._count(visit, when, told)
         return visit
 
@@ -254,7 +250,7 @@ class Tracker:
 
     def _is_inline(self, name: str) -> bool:
         found = next((one for one in self._maps() if one.name == name), None)
-        return found is None or found.options.mode == "inline"
+        return found is not None and found.options.mode == "inline"
 
     def _maps(self) -> Iterable[Map]:
         waiting = list(self.definition.graph.nodes)
@@ -275,7 +271,8 @@ class Tracker:
         for index in range(visit.done + visit.failed, now.done + now.failed):
             last.item = index
             is_lost = index >= now.done + visit.failed
-            error = RemoteError("an item failed") if is_lost else None
+            # Only their number is known here; which they are, the run's error and its logs tell.
+            error = remote_error(_ITEM_FAILED) if is_lost else None
             if visit.item is None:
                 ended: EventKind = "step_failed" if is_lost else "step_finished"
                 told.append(self._event(ended, last, when, error, item=index))
@@ -300,7 +297,8 @@ class Tracker:
             visit.failure = None
         around = up(before, kind="Map") if kind == "MapStateFailed" else None
         if around is not None:
-            error = remote_error(details)
+            error = remote_error(around.told or details)
+            around.is_told = True
             if around.map_run:
                 self._count(around, when, told)
             told.append(self._event("map_finished", around, when, error, total=around.total or 0))

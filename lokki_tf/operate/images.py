@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lokki_tf.images import find_repository, publish
+from lokki_tf.images import Repository, find_repository, publish
+from lokki_tf.packaging import repository_name
 from lokki_tf.terraform.repository import repository_stack
 
 from .clients import client, is_local
@@ -14,6 +15,7 @@ from .clients import client, is_local
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from lokki_tf.config import Config
     from lokki_tf.images import Published
     from lokki_tf.images.progress import Progress
     from lokki_tf.packaging import ImageContext
@@ -24,26 +26,38 @@ if TYPE_CHECKING:
 
 
 def publish_image(
-    stack: Stack, context: ImageContext, on_progress: Callable[[Progress], None]
+    config: Config,
+    context: ImageContext,
+    on_progress: Callable[[Progress], None],
+    *,
+    region: str | None = None,
+    pushing: bool = True,
 ) -> Published:
     """Builds a stack's image and pushes it, unless it is there.
 
     Args:
-        stack: Whose image it is; its repository stands.
-        context: What the image is built from.
+        config: Settings.
+        context: What the image is built from; its repository stands.
         on_progress: Told of what the engine does.
+        region: Instead of the settings' region.
+        pushing: Whether it is to be pushed.
 
     Raises:
         MissingToolError: If no engine answers.
         ImageError: If it cannot be built or pushed.
         AwsError: If ECR cannot be reached or refuses.
     """
-    aws = stack.config.aws
-    repository = find_repository(aws, stack.name, partial(client, stack.config, "ecr"))
-    if aws.image_repository is None and is_local(stack.config):
+    is_own = config.aws.image_repository is None
+    if is_own and not pushing:
+        # ECR need not be there, nor be asked what it would be called.
+        repository = Repository(repository_name(context.name), local=True)
+    else:
+        ecr = partial(client, config, "ecr")
+        repository = find_repository(config.aws, context.name, ecr, region)
+    if is_own and is_local(config):
         # An AWS on this machine has no registry of its own: it runs what the engine has.
         repository = replace(repository, local=True)
-    return publish(context, repository, on_progress=on_progress)
+    return publish(context, repository, pushing=pushing, on_progress=on_progress)
 
 
 def repository_of(stack: Stack) -> Stack:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _WORDS = (
     "interrupted: Terraform ends what it has begun and keeps its state …",
     "still waiting for Terraform; once more kills it, and what it has begun may be lost",
@@ -62,10 +62,20 @@ def forwarded() -> Iterator[Interruption]:
 
 
 @contextmanager
-def left_to_child() -> Iterator[None]:
-    """Leaves interrupts to a child in our own process group: the terminal sends them to it."""
-    with _handled(lambda number, frame: None):
-        yield
+def left_to_child() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Leaves Ctrl-C to children in our own process group, which the terminal sends to all.
+
+    Gives the list that a child is to be put into: what somebody sends to us alone is handed on.
+    """
+    children: list[subprocess.Popen[bytes]] = []
+
+    def handle(number: int, frame: Any) -> None:
+        for child in children:
+            if number != signal.SIGINT:
+                child.send_signal(number)
+
+    with _handled(handle):
+        yield children
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, OptionError
 
+from .clients import is_local
+
 if TYPE_CHECKING:
     from .stack import Deployed
 
@@ -91,8 +93,8 @@ class Reader:
         self._deployed = deployed
         self._groups = deployed.log_groups
         self._wanted = wanted
-        self._seen: set[str] = set()
-        self._streams: dict[tuple[str, str], _Stream] = {}
+        # A step's own, for threads read them side by side.
+        self._read = {step: _Group(step) for step in wanted.steps}
 
     def lines(self, *, is_last: bool = True) -> list[LogLine]:
         """All lines that are new since the last call, in the order of time.
@@ -106,7 +108,8 @@ class Reader:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             found = [*pool.map(self._of_step, self._wanted.steps)]
         if is_last:
-            found += [list(stream.settled()) for stream in self._streams.values()]
+            streams = (one for group in self._read.values() for one in group.streams.values())
+            found += [list(stream.settled()) for stream in streams]
         lines = sorted((line for part in found for line in part), key=lambda line: line.time)
         run = self._wanted.run
         return [line for line in lines if run is None or line.run == run]
@@ -119,47 +122,55 @@ class Reader:
         """All lines, and then what comes.
 
         Args:
-            is_over: Tells that nothing more will come; what is there is read once more then.
+            is_over: Tells that nothing more will be said; what is shown late is waited for.
             wait: Waits some seconds.
         """
-        while True:
-            over = is_over()
-            yield from self.lines(is_last=over)
-            if over:
-                return
+        left = 0.0 if is_local(self._deployed.aws.config) else LATE
+        over = is_over()
+        while not over or left > 0:
+            yield from self.lines(is_last=False)
             wait(POLL)
+            left -= POLL if over else 0
+            over = over or is_over()
+        yield from self.lines()
 
     def _of_step(self, step: str) -> list[LogLine]:
-        group = self._groups[step]
-        events = sorted(self._events(group), key=lambda one: one["timestamp"])
+        group = self._read[step]
         lines: list[LogLine] = []
-        for event in events:
-            key = group, event["logStreamName"]
-            stream = self._streams.setdefault(key, _Stream(step))
+        for event in sorted(self._events(group), key=lambda one: one["timestamp"]):
+            stream = group.streams.setdefault(event["logStreamName"], _Stream(step))
             lines += stream.read(event)
         return lines
 
-    def _events(self, group: str) -> Iterable[Mapping[str, Any]]:
+    def _events(self, group: _Group) -> Iterable[Mapping[str, Any]]:
         wanted = self._wanted
         # What is read is not forgotten but passed over: lines may come late.
-        latest = [one.latest for (owner, _), one in self._streams.items() if owner == group]
-        start = max([wanted.start, *(one - LATE for one in latest)])
+        start = max([wanted.start, *(one.latest - LATE for one in group.streams.values())])
         more = {} if wanted.end is None else {"endTime": int(wanted.end * 1000)}
         try:
             for page in self._deployed.aws.pages(
                 "logs",
                 "filter_log_events",
-                logGroupName=group,
+                logGroupName=self._groups[group.step],
                 startTime=max(0, int(start * 1000)),
                 **more,
             ):
                 for event in page["events"]:
-                    if event["eventId"] not in self._seen:
-                        self._seen.add(event["eventId"])
+                    if event["eventId"] not in group.seen:
+                        group.seen.add(event["eventId"])
                         yield event
         except AwsError as error:
             if error.code != "ResourceNotFoundException":  # it has not said anything yet
                 raise
+
+
+@dataclass(slots=True)
+class _Group:
+    """What has been read of a step's log group."""
+
+    step: str
+    seen: set[str] = field(default_factory=set)
+    streams: dict[str, _Stream] = field(default_factory=dict)
 
 
 class _Stream:

@@ -126,13 +126,12 @@ class Program:
         Args:
             arguments: All of its arguments.
         """
-        with left_to_child():
-            return subprocess.run(
-                [self.path, *arguments],
-                cwd=self.stack.folder,
-                env=self._environment(),
-                check=False,
-            ).returncode
+        with left_to_child() as children:
+            child = subprocess.Popen(
+                [self.path, *arguments], cwd=self.stack.folder, env=self._environment()
+            )
+            children.append(child)
+            return child.wait()
 
     def _asked(self, *arguments: str) -> str:
         done = subprocess.run(

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.asl.capacities import PARAMETERS_BYTES
+from lokki_tf.asl.quotas import STATE_BYTES
 from lokki_tf.errors import AwsError, OptionError, UnknownRunError
 
+from .failures import find_blame
 from .stack import not_deployed
 
 if TYPE_CHECKING:
     from .stack import Deployed
 
-RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
+RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 _NAME = re.compile(r"[A-Za-z0-9_.+!@()='-]{1,80}")
 _SERVICE = "stepfunctions"
 _LATE = 20  # looks
@@ -80,7 +83,7 @@ def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None)
         name: The run's name; AWS makes one up unless given.
 
     Raises:
-        OptionError: If AWS takes no such name, or a parameter is no JSON.
+        OptionError: If AWS takes no such name, or the parameters are no JSON or too large.
         AwsError: If AWS refuses; a name can be taken once in 90 days.
     """
     if name is not None and not _NAME.fullmatch(name):
@@ -92,6 +95,12 @@ def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None)
         text = json.dumps(dict(given), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise OptionError(f"the run's parameters are no JSON: {error}") from None
+    size, most = len(text.encode()), _most_bytes(deployed)
+    if size > most:
+        raise OptionError(
+            f"the run's parameters have {size:,} bytes, and there is room for {most:,}",
+            remedy="put what is large where the steps can read it, in S3 say, and hand its place",
+        )
     more = {} if name is None else {"name": name}
     try:
         told = deployed.aws.call(
@@ -109,6 +118,12 @@ def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None)
     return AwsRun(arn, arn.rpartition(":")[2], RUNNING, told["startDate"])
 
 
+def _most_bytes(deployed: Deployed) -> int:
+    """Bytes of an execution's input; a flow's stands beside results where a step takes it."""
+    is_flow = bool(deployed.stack.definition.parameters)
+    return PARAMETERS_BYTES if is_flow else STATE_BYTES
+
+
 def describe(deployed: Deployed, run: str | None) -> AwsRun:
     """A run.
 
@@ -123,7 +138,8 @@ def describe(deployed: Deployed, run: str | None) -> AwsRun:
         last = recent(deployed, 1)
         if not last:
             raise UnknownRunError(
-                f"{deployed.stack.name} has not run yet", remedy=f"{deployed.stack.script} start"
+                f"{deployed.stack.name} has not run yet",
+                remedy=deployed.stack.command("start"),
             )
         run = last[0].arn
     arn = run if run.startswith("arn:") else deployed.execution_prefix + run
@@ -134,7 +150,7 @@ def describe(deployed: Deployed, run: str | None) -> AwsRun:
             raise UnknownRunError(
                 f"{deployed.stack.name} has no run {run!r}",
                 code=error.code,
-                remedy=f"{deployed.stack.script} show lists the last ones; AWS keeps them for "
+                remedy=f"{deployed.stack.command('show')} lists the last ones; AWS keeps them for "
                 "90 days",
             ) from None
         raise
@@ -188,8 +204,14 @@ def redrive(deployed: Deployed, run: AwsRun) -> None:
         run: The run.
 
     Raises:
-        AwsError: If AWS does not let it.
+        AwsError: If AWS does not let it, or would but fail again.
     """
+    if run.status == FAILED and find_blame(deployed, run).is_final:
+        raise AwsError(
+            f"run {run.name} cannot go on: it has ended in a state that only fails, as after a "
+            "job of Batch or after on_failure=, and AWS would take up that one",
+            remedy=f"{deployed.stack.command('start')} begins anew",
+        )
     try:
         deployed.aws.call(_SERVICE, "redrive_execution", executionArn=run.arn)
     except AwsError as error:
@@ -198,7 +220,7 @@ def redrive(deployed: Deployed, run: AwsRun) -> None:
                 f"run {run.name} cannot go on: it is {run.status}",
                 code=error.code,
                 remedy="what failed, was aborted or timed out within the last 14 days can; "
-                f"{deployed.stack.script} start begins anew",
+                f"{deployed.stack.command('start')} begins anew",
             ) from None
         raise
 

@@ -34,12 +34,14 @@ class Stack:
         config: Settings.
         folder: Where its Terraform stands.
         script: The command that the user types, for remedies: ``python pipeline.py``.
+        options: Those that name the stack: ``--stage prod``.
     """
 
     definition: Definition
     config: Config
     folder: Path
     script: str
+    options: str = ""
 
     @classmethod
     def of(
@@ -49,6 +51,7 @@ class Stack:
         *,
         region: str | None = None,
         script: str = "python pipeline.py",
+        options: str = "",
     ) -> Stack:
         """The stack of a pipeline.
 
@@ -57,16 +60,26 @@ class Stack:
             config: Settings.
             region: Instead of the settings' region.
             script: The command that the user types.
+            options: Those that name the stack.
         """
         named = replace(definition, name=config.name_of(definition.name))
         config = config.in_region(region or None)
         folder = Path(config.build_dir).absolute() / "stacks" / named.name
-        return cls(named, config, folder, script)
+        return cls(named, config, folder, script, options)
 
     @property
     def name(self) -> str:
         """The stack's name, and the state machine's."""
         return self.definition.name
+
+    def command(self, words: str) -> str:
+        """What the user types for this very stack.
+
+        Args:
+            words: A command, with what else it is told.
+        """
+        name, _, rest = words.partition(" ")
+        return " ".join(filter(None, (self.script, name, self.options, rest)))
 
     @property
     def is_written(self) -> bool:
@@ -156,7 +169,7 @@ def not_deployed(stack: Stack, where: str) -> NotDeployedError:
     """The error for a pipeline that stands nowhere."""
     return NotDeployedError(
         f"{stack.name} is not deployed {where}",
-        remedy=f"{stack.script} deploy; if it stands elsewhere: --region, --stack-name or "
+        remedy=f"{stack.command('deploy')}; if it stands elsewhere: --region, --stack-name or "
         "AWS_PROFILE",
     )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.model import Step
 from lokki_tf.runtime.jobs import EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from lokki_tf.model import Definition
 
 
 def node_of(details: Mapping[str, Any]) -> str | None:
@@ -38,6 +41,20 @@ def answer_of(details: Mapping[str, Any]) -> str | None:
     except (ValueError, KeyError, TypeError, StopIteration):
         return None
     return event.removesuffix(".event.json") + ".answer.json"
+
+
+def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -> bool:
+    """Whether a task is no step: it carries a job's event or error, or tells of a failure.
+
+    Args:
+        details: Of an event of the task.
+        node: What it runs, or its state's name.
+        source: The pipeline.
+    """
+    notice, service = source.on_failure, str(details.get("resourceType", ""))
+    return service.startswith(("aws-sdk:", "sns")) or (
+        isinstance(notice, Step) and node == notice.name
+    )
 
 
 def is_skipped(details: Mapping[str, Any]) -> bool:

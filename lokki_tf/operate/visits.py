@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(eq=False)
@@ -21,6 +23,10 @@ class Visit:
         answer: URI of a job's answer.
         map_run: ARN of a Distributed Map's run.
         total: How many items a map has.
+        done: How many have succeeded.
+        failed: How many have not.
+        told: Error and cause of a Distributed Map's run.
+        is_told: Whether it has been told that a map has failed.
     """
 
     kind: str
@@ -36,6 +42,8 @@ class Visit:
     total: int | None = None
     done: int = 0
     failed: int = 0
+    told: Mapping[str, Any] | None = None
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from lokki_tf.errors import ConfigError
 from lokki_tf.model.names import digest, shortened
@@ -12,6 +13,7 @@ _NAME_LENGTH = 128  # of 256 that ECR takes, for a prefix may stand before it
 # Source: the distribution project's reference/regexp.go; ECR takes names of this form too.
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _PREFIX = re.compile(rf"(?:[A-Za-z0-9.-]+(?::\d+)?|\[[0-9a-f:]+\](?::\d+)?)(?:/{_PART})*/?")
+_ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
@@ -26,6 +28,25 @@ def repository_name(pipeline: str) -> str:
         return shortened(plain, _NAME_LENGTH)
     # Two names that differ in what a registry does not take must not share a repository.
     return f"{shortened(plain or 'pipeline', _NAME_LENGTH - 9)}-{digest(pipeline)}"
+
+
+@dataclass(frozen=True, slots=True)
+class EcrHost:
+    """A registry of ECR.
+
+    Args:
+        account: The account's number.
+        region: Where it is.
+    """
+
+    account: str
+    region: str
+
+    @classmethod
+    def of(cls, host: str) -> EcrHost | None:
+        """The registry that a host is, or ``None`` if it is none of ECR's."""
+        match = _ECR.fullmatch(host)
+        return cls(match[1], match[2]) if match else None
 
 
 def image_repository(setting: str | None, pipeline: str) -> str:

@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 from operate_folder import SQUARES, Folder, settings_for
 
+from lokki_tf.config import AwsConfig, Config
+from lokki_tf.errors import TerraformError
+from lokki_tf.model import Definition, Graph
+from lokki_tf.operate.deploying import planned
+from lokki_tf.operate.program import Program
+from lokki_tf.operate.stack import Stack
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -55,6 +62,26 @@ def test_a_change_of_code_touches_one_function(squares: Folder) -> None:
     unchanged = squares.run("deploy", "--auto-approve")
     assert "nothing to change" in unchanged.stderr
     assert json.loads(unchanged.stdout)["bucket"]
+
+
+def test_a_plan_of_what_is_not_there_any_more_is_not_applied(
+    squares: Folder, local_aws: LocalAws
+) -> None:
+    """Where somebody has written the folder again since the plan, nothing of it is applied."""
+    config = Config(aws=AwsConfig(endpoint=local_aws.endpoint_url, region=local_aws.region))
+    folder = squares.stack("squares")
+    definition = Definition("squares", Graph(()))
+    stack = Stack(definition, config, folder, "python pipeline.py", "--stage prod")
+    code = folder / "lambdas" / "total" / "code.zip"
+    kept = code.read_bytes()
+    try:
+        with planned(Program.find(stack)) as plan:
+            code.write_bytes(b"of somebody else")
+            with pytest.raises(TerraformError, match="written anew since the plan") as caught:
+                plan.apply()
+    finally:
+        code.write_bytes(kept)
+    assert str(caught.value.remedy).endswith("python pipeline.py deploy --stage prod")
 
 
 def test_plan_changes_nothing(squares: Folder) -> None:
@@ -155,7 +182,7 @@ def test_a_bucket_with_data_is_not_destroyed_unasked(small: Folder) -> None:
     done = small.run("destroy", "--auto-approve", "--stack-name", "other")
     assert done.returncode == 2
     assert "holds 1 object of runs" in done.stderr
-    assert "destroy --force" in done.stderr
+    assert "destroy --stack-name other --force" in done.stderr
     assert small.run("start", "--wait", "--stack-name", "other").returncode == 0
 
 

@@ -181,3 +181,29 @@ def test_a_skipped_job_is_told_as_skipped(deployment: Deployment, count: int) ->
     assert [(one.kind, one.node) for one in there] == [(one.kind, one.node) for one in here]
     kinds = {one.kind for one in there if one.node == "rare"}
     assert ("step_skipped" in kinds) == (count == 3)
+
+
+@step
+def listen(failed: dict[str, Any]) -> None:
+    """Takes notice."""
+
+
+@step
+def odd_fails(number: int) -> int:
+    if number % 2:
+        raise ValueError("odd")
+    return number
+
+
+@pytest.mark.parametrize("on_failure", [None, listen], ids=["plain", "with a notice"])
+def test_a_map_that_has_failed_is_told_once(deployment: Deployment, on_failure: Any) -> None:
+    """Its failure has the execution's own words, and a notice does not make it a success."""
+
+    @flow(on_failure=on_failure)
+    def failing():
+        return numbers(count=3).map(odd_fails)
+
+    there = told(deployment, failing)
+    (finished,) = [one for one in there if one.kind == "map_finished"]
+    assert type(finished.error).__name__ == "States.ExceedToleratedFailureThreshold"
+    assert there[-1].error is not None

@@ -78,6 +78,15 @@ def test_a_lock_is_told_with_its_holder() -> None:
     assert "python daily.py terraform -- force-unlock 7e0bbf20" in str(error)
 
 
+def test_a_registry_out_of_reach_is_not_aws() -> None:
+    """Where init finds no provider, it is not AWS's endpoint that is looked at."""
+    said = "Error: Failed to query available provider packages\ncould not connect to "
+    said += "registry.terraform.io: dial tcp: lookup registry.terraform.io: no such host"
+    error = complaint(STACK, "init", said)
+    assert "cannot get its AWS provider" in str(error)
+    assert "HTTPS_PROXY" in str(error.remedy)
+
+
 EXISTS = """
 ╷
 │ Error: creating CloudWatch Logs Log Group (/aws/lambda/daily-load): operation error: \
