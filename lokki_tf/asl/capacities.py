@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _RESULT_OVERHEAD = 2_048  # what lambda:invoke puts around the payload: status, headers
 _MARGIN = 1_024  # names, braces and commas that Step Functions may write differently
 _ITEM_OVERHEAD = 400  # index, place and run of an item
+_CAUSE_BYTES = 34_000  # an error and its cause, which stand beside an item when its job fails
 PARAMETERS_BYTES = 16_384  # of an execution's input, where a step looks up flow parameters
 ROOM = quotas.STATE_BYTES - _MARGIN
 BATCH_BYTES = ROOM // 2  # of a batch's items; AWS makes batches smaller to keep to it
@@ -82,6 +83,8 @@ def _of_map(one: Map, payloads: Payloads, maps: Mapping[str, Map]) -> Iterator[C
     room = (BATCH_BYTES if one.options.batch_size > 1 else ROOM) - _ITEM_OVERHEAD
     if one.name in payloads.given:
         room -= PARAMETERS_BYTES
+    if payloads.jobs & {node.name for node in one.body.nodes}:
+        room -= _CAUSE_BYTES
     yield Capacity(f"the input of the items of {one.name!r}", room, taken)
     if one.options.mode == "inline":
         yield Capacity(f"the results of {one.name!r}", ROOM, Counter((one.name,)))

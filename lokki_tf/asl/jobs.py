@@ -26,18 +26,30 @@ if TYPE_CHECKING:
 
 EVENT = "LOKKI_EVENT"  # the variable, as lokki_tf.runtime.jobs reads it
 INLINE = 1_000_000  # bytes of a result that stands in the answer itself
-_NO_WORD = "Batch.JobFailed"
-# Errors of the Batch service itself and of the way there, which pass.
+# Errors of the Batch service itself and of the way there, which pass. It takes 50 jobs a second
+# (AWS Batch User Guide, "Service quotas"), and what is above that waits for its turn.
+_PASSING = [
+    "Batch.ServerException",
+    "Batch.SdkClientException",
+    "Batch.AWSBatchException",
+    "Batch.TooManyRequestsException",
+]
 _TRANSIENT = {
-    "ErrorEquals": ["Batch.ServerException", "Batch.SdkClientException"],
+    "ErrorEquals": _PASSING,
+    "IntervalSeconds": 2,
+    "MaxAttempts": 20,
+    "BackoffRate": 2.0,
+    "MaxDelaySeconds": 60,
+    "JitterStrategy": "FULL",
+}
+_REFUSED = [*_PASSING, "Batch.ClientException"]
+_TRANSIENT_STORE = {
+    "ErrorEquals": ["S3.SdkClientException", "S3.S3Exception"],
     "IntervalSeconds": 1,
     "MaxAttempts": 6,
     "BackoffRate": 2.0,
     "JitterStrategy": "FULL",
 }
-
-
-_TRANSIENT_STORE = {**_TRANSIENT, "ErrorEquals": ["S3.SdkClientException", "S3.S3Exception"]}
 
 
 def queue_placeholder(placeholder: str) -> str:
@@ -112,7 +124,9 @@ def _retriers(retry: RetryConfig) -> list[dict[str, Any]]:
 def asides(
     name: str, node: str, scope: Scope | None, taken: set[str]
 ) -> tuple[dict[str, Any], Any]:
-    """The states that a failed job leads to, and the catcher that leads there.
+    """The states that a failed job leads to, and the catchers that lead there.
+
+    What Batch says comes along: it is told where there was no job, or none that could say why.
 
     Args:
         name: The name of the job's state.
@@ -122,13 +136,13 @@ def asides(
     """
     names = {what: f"{shortened(name, 60)}: {what}" for what in ("error", "failed", "died")}
     taken.update(names.values())
-    catch = {"ErrorEquals": ["States.ALL"], "ResultPath": None}
+    told: dict[str, Any] = {"ResultPath": "$.batch"}
     error = reading(node, scope, ".error.json")
     error["ResultSelector"] = {**error["ResultSelector"], "text.$": "$.Body"}
     states = {
         names["error"]: {
             **error,
-            "Catch": [{**catch, "Next": names["died"]}],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": names["died"]}],
             "Next": names["failed"],
         },
         names["failed"]: {
@@ -138,11 +152,14 @@ def asides(
         },
         names["died"]: {
             "Type": "Fail",
-            "Error": _NO_WORD,
-            "Cause": "the job failed before it could say why: see its status in AWS Batch",
+            "ErrorPath": "$.batch.Error",
+            "CausePath": "$.batch.Cause",
         },
     }
-    return states, [{**catch, "ErrorEquals": ["States.TaskFailed"], "Next": names["error"]}]
+    return states, [
+        {**told, "ErrorEquals": _REFUSED, "Next": names["died"]},
+        {**told, "ErrorEquals": ["States.TaskFailed"], "Next": names["error"]},
+    ]
 
 
 def reading(node: str, scope: Scope | None, suffix: str) -> dict[str, Any]:
@@ -161,6 +178,7 @@ def reading(node: str, scope: Scope | None, suffix: str) -> dict[str, Any]:
             "Key.$": located(f"${{{PREFIX_VARIABLE}}}", node, scope, suffix),
         },
         "ResultSelector": {"told.$": "States.StringToJson($.Body)"},
+        "Retry": [_TRANSIENT_STORE],
     }
 
 

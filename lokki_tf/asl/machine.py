@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _TEMPLATE_NAMES = {STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"}
 LABEL_LENGTH = 40
+_ARN_LENGTH = 120  # about what an ARN has more than its placeholder
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,9 @@ class Machine:
             LimitError: If it is longer than Step Functions accepts.
         """
         text = render(self.definition)
-        if len(text.encode()) > quotas.DEFINITION_BYTES:
+        if len(text.encode()) + _ARN_LENGTH * text.count("${") > quotas.DEFINITION_BYTES:
             text = render(self.definition, compact=True)
-        size = len(text.encode())
+        size = len(text.encode()) + _ARN_LENGTH * text.count("${")
         if size > quotas.DEFINITION_BYTES:
             raise LimitError(
                 f"the state machine's definition has {size:,} bytes, and Step Functions takes "

@@ -65,6 +65,9 @@ def _job(step: Step) -> Iterator[Finding]:
     if options.gpu and options.platform != "ec2":
         message = f"step {step.name!r} has gpu={options.gpu!r}, and Fargate has none"
         yield _finding(step, message, 'write platform="ec2"')
+    if options.gpu and options.architecture == "arm64":
+        message = f"step {step.name!r} has gpu={options.gpu!r} and architecture='arm64'"
+        yield _finding(step, message, "leave architecture= out: instances with a GPU are x86")
     if not isinstance(options.gpu, int) or options.gpu < 0:
         yield _finding(step, f"step {step.name!r} has gpu={options.gpu!r}", "write a whole number")
 

@@ -27,6 +27,9 @@ _PARAMETERS = {
         "Qualifier",
     },
     "sns:publish": {"TopicArn", "Subject", "Message"},
+    "batch:submitJob.sync": {"JobName", "JobQueue", "JobDefinition", "ContainerOverrides"},
+    "aws-sdk:s3:putObject": {"Bucket", "Key", "Body"},
+    "aws-sdk:s3:getObject": {"Bucket", "Key"},
 }
 
 

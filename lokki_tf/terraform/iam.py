@@ -74,9 +74,10 @@ def trust(service: str, conditions: dict[str, dict[str, str]] | None = None) -> 
     return document([statement])
 
 
-def write_logs(log_group_arn: str) -> Statement:
-    """A function writes into its own log group, which Terraform has made."""
-    return _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:*"])
+def write_logs(*log_groups: str) -> Statement:
+    """A function writes into its own log group, which Terraform has made; jobs into theirs."""
+    arns = [f"{arn}:*" for arn in log_groups]
+    return _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], arns)
 
 
 def read_objects(arns: Sequence[str]) -> Statement:
@@ -118,9 +119,9 @@ def run_jobs(
         jobs: ARN of all jobs; AWS gives them names that nobody knows before.
         rule: ARN of the rule.
     """
-    revisions = [f"{arn}:*" for arn in definitions]
+    named = [one for arn in definitions for one in (arn, f"{arn}:*")]
     return [
-        _allow("SubmitJobs", ["batch:SubmitJob", "batch:TagResource"], [*revisions, *queues, jobs]),
+        _allow("SubmitJobs", ["batch:SubmitJob", "batch:TagResource"], [*named, *queues, jobs]),
         _allow("StopJobs", ["batch:TerminateJob"], [jobs]),
         _allow("FollowJobs", ["batch:DescribeJobs"], ["*"]),
         _allow(

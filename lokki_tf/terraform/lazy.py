@@ -41,7 +41,8 @@ def prepare() -> None:
             raise MissingToolError(
                 f"the package {package.replace('_', '-')} is not installed", remedy=_INSTALL
             )
-    os.environ.setdefault("JSII_NODE", find_node())
+    if not os.environ.get("JSII_NODE"):
+        os.environ["JSII_NODE"] = find_node()
     os.environ.setdefault("NODE_NO_WARNINGS", "1")  # CDKTF uses what Node calls deprecated
     with _node_options(f'--require "{_NODE_HOOK.as_posix()}"'):
         importlib.import_module("cdktf")  # starts Node

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lokki_tf.model import shortened
 
 from . import iam, kms
-from .plan import queue_name
+from .plan import JOB_LOG_GROUP, functions_named, queue_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .plan import Function, Job, Plan
 
 SCHEDULE_NAME_LENGTH = 64
+MOST_ARNS = 24
+"""Most ARNs in a statement: one has up to 130 characters, and a role's own policies have 10,240
+together (IAM User Guide, "IAM and STS quotas")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,17 @@ class Permissions:
             statements.append(self._object_key(self.key, reads=True))
         return statements
 
+    def of_containers(self, log_groups: Sequence[str], repository: str | None) -> list[Statement]:
+        """What starts containers pulls the image, and writes what the jobs say.
+
+        Args:
+            log_groups: ARNs of the jobs' log groups.
+            repository: ARN of the image's repository; elsewhere it is pulled without AWS.
+        """
+        every = self.account.arn("logs", f"log-group:{JOB_LOG_GROUP}{self.plan.jobs_named}")
+        logs = iam.write_logs(*self._few(log_groups, every))
+        return [*(iam.start_containers(repository) if repository else []), logs]
+
     def of_machine(self, functions: Sequence[str]) -> list[Statement]:
         """The state machine calls functions, runs maps, hands over its log, tells a topic.
 
@@ -88,7 +102,7 @@ class Permissions:
             functions: ARNs of the functions.
         """
         statements = [
-            *([iam.invoke(functions)] if functions else []),
+            *([iam.invoke(self._few(functions, self._all_functions))] if functions else []),
             *self._of_maps(),
             *self._of_jobs(),
             *([iam.LOG_DELIVERY] * self.machine_logs),
@@ -101,7 +115,8 @@ class Permissions:
                 statements.append(kms.for_topic(self.key, self.account, topic))
         if self.key:
             labels = self.plan.machine.labels
-            machines = [self.machine, *(f"{self.machine}/{label}" for label in labels)]
+            maps = [f"{self.machine}/{label}" for label in labels]
+            machines = [self.machine, *self._few(maps, f"{self.machine}/*")]
             statements.append(kms.for_executions(self.key, machines))
             if self.machine_logs:
                 statements.append(kms.for_log_delivery(self.key, self.account))
@@ -138,7 +153,12 @@ class Permissions:
             return []
         execution = self.account.arn("states", f"execution:{self.plan.definition.name}")
         return [
-            *iam.run_maps(self.machine, execution, machine.labels, machine.outer_labels),
+            *iam.run_maps(
+                self.machine,
+                execution,
+                self._few(machine.labels, "*"),
+                self._few(machine.outer_labels, "*"),
+            ),
             iam.exchange_objects([self._objects("runs/*")]),
         ]
 
@@ -149,13 +169,27 @@ class Permissions:
             return []
         return [
             *iam.run_jobs(
-                [self.account.arn("batch", f"job-definition/{job.name}") for job in jobs],
+                self._few(
+                    [self.account.arn("batch", f"job-definition/{job.name}") for job in jobs],
+                    self.account.arn("batch", f"job-definition/{self.plan.jobs_named}"),
+                    most=MOST_ARNS // 2,  # each stands there twice
+                ),
                 list(dict.fromkeys(self._queue(job) for job in jobs)),
                 self.account.arn("batch", "job/*"),
                 self.account.arn("events", "rule/StepFunctionsGetEventsForBatchJobsRule"),
             ),
             iam.exchange_answers([self._objects("runs/*")]),
         ]
+
+    @property
+    def _all_functions(self) -> str:
+        named = functions_named(self.plan.definition.name)
+        return self.account.arn("lambda", f"function:{named}")
+
+    @staticmethod
+    def _few(arns: Sequence[str], all_of_them: str, most: int = MOST_ARNS) -> list[str]:
+        """So many ARNs as a policy has room for, or in their place one with a wildcard."""
+        return list(arns) if len(arns) <= most else [all_of_them]
 
     def _queue(self, job: Job) -> str:
         given = job.step.options.job_queue

@@ -53,14 +53,12 @@ class Job:
         name: Its definition's name.
         package: Its code.
         placeholder: The name under which the machine's template wants its ARN.
-        reads: Whether it may have to read objects of the bucket.
     """
 
     step: Step
     name: str
     package: Package
     placeholder: str
-    reads: bool
 
     @property
     def folder(self) -> str:
@@ -78,6 +76,7 @@ class Plan:
         functions: One a step that runs in Lambda.
         findings: What was found while cutting the code.
         jobs: One a step that runs in Batch.
+        jobs_named: What the names of all job definitions are like, with a wildcard.
     """
 
     definition: Definition
@@ -85,6 +84,7 @@ class Plan:
     functions: tuple[Function, ...]
     findings: tuple[Finding, ...]
     jobs: tuple[Job, ...] = ()
+    jobs_named: str = ""
 
     @property
     def in_image(self) -> Mapping[Step, Package]:
@@ -147,24 +147,29 @@ def make_plan(
         for step in definition.steps
         if not step.is_job
     )
+    first = job_definition_name or definition.name
     jobs = tuple(
         Job(
             step,
-            job_name(job_definition_name or definition.name, step.name),
+            job_name(first, step.name),
             packages[step],
             machine.functions[step],
-            step in machine.readers,
         )
         for step in definition.steps
         if step.is_job
     )
     findings = tuple(finding for one in packages.values() for finding in one.findings)
-    return Plan(definition, machine, functions, findings, jobs)
+    return Plan(definition, machine, functions, findings, jobs, _jobs_named(first))
 
 
 def function_name(pipeline: str, step: str) -> str:
     """A function's name: the pipeline's and the step's, shortened where it is too long."""
     return shortened(f"{pipeline}-{step}", FUNCTION_NAME_LENGTH)
+
+
+def _jobs_named(first: str) -> str:
+    # As far as :func:`job_name` leaves it when it shortens.
+    return f"{f'{first}-'[: JOB_NAME_LENGTH - 9]}*"
 
 
 def job_name(first: str, step: str) -> str:

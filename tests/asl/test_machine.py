@@ -206,8 +206,9 @@ def test_compiling_is_the_same_in_every_process(tmp_path: Path) -> None:
 def test_retries_have_the_numbers_of_the_configuration() -> None:
     """MaxAttempts equals retries; waits are whole seconds of at least 1."""
     machine = compile_machine(Pipeline("p", steps=[clean(1)]).definition).definition
-    transient, own = machine["States"]["clean"]["Retry"]
-    assert "Lambda.TooManyRequestsException" in transient["ErrorEquals"]
+    transient, throttled, own = machine["States"]["clean"]["Retry"]
+    assert "Lambda.ServiceException" in transient["ErrorEquals"]
+    assert throttled["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
     assert own == {
         "ErrorEquals": ["ConnectionError"],
         "IntervalSeconds": 1,

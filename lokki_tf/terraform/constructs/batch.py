@@ -56,10 +56,21 @@ class Jobs:
         self._pipeline = pipeline
         self._by_platform: dict[str, str] = {}
         self._network: dict[str, Any] | None = None
-        self._execution: IamRole | None = None
+        self._log_groups: list[str] = []
+        if not pipeline.plan.jobs:
+            return
+        self._execution = self._executes()
         for job in pipeline.plan.jobs:
             self.queues[job.step.name] = self._queue(job)
             self.definitions[job.step.name] = self._definition(job)
+        repository = pipeline.image_repository_arn
+        IamRolePolicy(
+            pipeline,
+            pipeline.resource_id("jobs_policy"),
+            name="lokki",
+            role=self._execution.id,
+            policy=iam.document(pipeline.permissions.of_containers(self._log_groups, repository)),
+        )
 
     def _queue(self, job: Job) -> str:
         """The ARN of the queue that a job goes to."""
@@ -84,12 +95,10 @@ class Jobs:
         if platform == "ec2":
             more = {
                 "instance_role": self._instances(),
-                "instance_type": ["optimal"],
+                "instance_type": self._instance_types(),
                 "min_vcpus": 0,
                 "allocation_strategy": "BEST_FIT_PROGRESSIVE",
             }
-            if any(job.step.options.gpu for job in pipeline.plan.jobs):
-                more["instance_type"] = ["g4dn", "g5"]
         environment = BatchComputeEnvironment(
             pipeline,
             pipeline.resource_id(f"compute_{platform}"),
@@ -119,6 +128,15 @@ class Jobs:
         )
         return str(queue.arn)
 
+    def _instance_types(self) -> list[str]:
+        """Families of instances that can run the pipeline's image, with a GPU if a job has one."""
+        jobs = [job.step.options for job in self._pipeline.plan.jobs]
+        if any(job.gpu for job in jobs):
+            return ["g4dn", "g5"]
+        # What Batch calls optimal are families of x86.
+        is_arm = any(job.architecture == "arm64" for job in jobs)
+        return ["m7g", "c7g", "r7g"] if is_arm else ["optimal"]
+
     def _subnets(self) -> dict[str, Any]:
         """Subnets, the VPC's that is given or the default one's, and a group: out, never in."""
         if self._network is not None:
@@ -129,7 +147,6 @@ class Jobs:
             self._network = {
                 "subnets": config["subnet_ids"],
                 "group": config["security_group_ids"][0],
-                "public": "DISABLED",
             }
             return self._network
         vpc = DataAwsVpc(pipeline, pipeline.resource_id("default_vpc"), default=True)
@@ -154,9 +171,7 @@ class Jobs:
             ],
             tags=pipeline.tags(),
         )
-        # The default VPC's subnets are public: without an address of its own, a job reaches
-        # neither the registry nor the bucket.
-        self._network = {"subnets": subnets.ids, "group": group.id, "public": "ENABLED"}
+        self._network = {"subnets": subnets.ids, "group": group.id}
         return self._network
 
     def _instances(self) -> str:
@@ -184,8 +199,7 @@ class Jobs:
         tags = pipeline.tags({"lokki:step": step.name, **options.tags})
         logs = pipeline.log_group(f"{step.name}_logs", f"{JOB_LOG_GROUP}{job.name}", tags)
         role = self._role(job, tags)
-        execution = self._executes()
-        self._may_log(job, logs.arn, execution)
+        self._log_groups.append(logs.arn)
         sizes = [
             {"type": "VCPU", "value": f"{options.vcpu:g}"},
             {"type": "MEMORY", "value": str(options.memory_mb)},
@@ -193,13 +207,14 @@ class Jobs:
         if options.gpu:
             sizes.append({"type": "GPU", "value": str(options.gpu)})
         own = {name: escaped(text) for name, text in options.env_variables.items()}
-        # EC2's containers are not told their region, which boto3 has to know.
-        environment = {"AWS_REGION": pipeline.account.region, **own}
+        # EC2's containers are not told their region. boto3 reads the second, other SDKs the first.
+        region = pipeline.account.region
+        environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **own}
         properties: dict[str, Any] = {
             "image": pipeline.image,
             "command": [job.folder],
             "jobRoleArn": role,
-            "executionRoleArn": execution.arn,
+            "executionRoleArn": self._execution.arn,
             "resourceRequirements": sizes,
             "environment": [
                 {"name": name, "value": text} for name, text in sorted(environment.items())
@@ -214,9 +229,11 @@ class Jobs:
             },
         }
         if options.platform != "ec2":
-            network = self._subnets()
+            # The default VPC's subnets are public: without an address of its own, a job reaches
+            # neither the registry nor the bucket.
+            public = "DISABLED" if pipeline.network else "ENABLED"
             properties |= {
-                "networkConfiguration": {"assignPublicIp": network["public"]},
+                "networkConfiguration": {"assignPublicIp": public},
                 "fargatePlatformConfiguration": {"platformVersion": "LATEST"},
                 "runtimePlatform": {
                     "operatingSystemFamily": "LINUX",
@@ -255,30 +272,7 @@ class Jobs:
         return role.arn
 
     def _executes(self) -> IamRole:
-        """The role of those who start containers: they pull the image."""
-        if self._execution is None:
-            pipeline = self._pipeline
-            source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
-            trusted = iam.trust("ecs-tasks.amazonaws.com", source)
-            role = pipeline.role("jobs", trusted, pipeline.tags())
-            arn = pipeline.image_repository_arn
-            # An image elsewhere is pulled without AWS being asked.
-            if arn is not None:
-                IamRolePolicy(
-                    pipeline,
-                    pipeline.resource_id("jobs_policy"),
-                    name="lokki",
-                    role=role.id,
-                    policy=iam.document(iam.start_containers(arn)),
-                )
-            self._execution = role
-        return self._execution
-
-    def _may_log(self, job: Job, group: str, role: IamRole) -> None:
-        IamRolePolicy(
-            self._pipeline,
-            self._pipeline.resource_id(f"{job.step.name}_logs_policy"),
-            name=f"logs-{job.folder}",
-            role=role.id,
-            policy=iam.document([iam.write_logs(group)]),
-        )
+        """The role of those who start containers: they pull the image, and write logs."""
+        pipeline = self._pipeline
+        source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
+        return pipeline.role("jobs", iam.trust("ecs-tasks.amazonaws.com", source), pipeline.tags())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -186,6 +187,13 @@ class PipelineConstruct(Construct):
         """A key of the bucket that belongs to this pipeline."""
         return f"{self.prefix}{path}"
 
+    def object_tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Tags of an object in S3, which takes ten and no more; those of the bucket tell the rest.
+
+        Source: Amazon S3 User Guide, "Categorizing your storage using tags".
+        """
+        return dict(islice(self.tags(own).items(), 10))
+
     def role(self, name: str, trusted: str, tags: dict[str, str], *, of: str = ".") -> IamRole:
         """A role that one AWS service may take.
 
@@ -241,7 +249,7 @@ class PipelineConstruct(Construct):
                 key=self.key(key),
                 source=self.file(key),
                 source_hash=key.partition("/")[2].partition(".")[0],
-                tags=self.tags(),
+                tags=self.object_tags(),
             )
             for key in self.plan.objects
         ]

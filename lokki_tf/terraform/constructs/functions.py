@@ -52,7 +52,7 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
         function_name=function.name,
         description=escaped(_description(function)) or None,
         role=role.arn,
-        **_code(pipeline, function, tags),
+        **_code(pipeline, function),
         architectures=[options.architecture],
         memory_size=options.memory_size,
         timeout=options.timeout_seconds,
@@ -67,13 +67,16 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
     )
 
 
-def _code(pipeline: PipelineConstruct, function: Function, tags: dict[str, str]) -> dict[str, Any]:
+def _code(pipeline: PipelineConstruct, function: Function) -> dict[str, Any]:
     """Where the code comes from: a zip in the bucket, or the pipeline's image."""
     step = function.step
     if step.in_image:
+        context = pipeline.image_context
         return {
             "package_type": "Image",
             "image_uri": pipeline.image,
+            # Where the tag is the user's, it stays while the image changes.
+            "source_code_hash": context.content_tag if context and context.given_tag else None,
             "image_config": {"command": [folder_of(step)]},
         }
     code = S3Object(
@@ -83,7 +86,7 @@ def _code(pipeline: PipelineConstruct, function: Function, tags: dict[str, str])
         key=pipeline.key(f"code/{step.name}.zip"),
         source=pipeline.file(f"lambdas/{step.name}/code.zip"),
         source_hash=function.package.sha256_base64,
-        tags=tags,
+        tags=pipeline.object_tags({"lokki:step": step.name, **step.options.tags}),
     )
     return {
         "s3_bucket": code.bucket,

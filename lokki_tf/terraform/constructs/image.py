@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lokki_tf.packaging.image_names import image_repository
+from lokki_tf.packaging.image_names import EcrHost, image_repository
 from lokki_tf.packaging.images import ImageContext, image_files, image_json
 from lokki_tf.terraform.images import make_image
 
@@ -68,7 +68,7 @@ class Image:
 def _ecr_arn(repository: str, pipeline: PipelineConstruct) -> str | None:
     """The ARN of a repository in ECR, from its URI."""
     host, _, name = repository.partition("/")
-    parts = host.split(".")
-    if len(parts) < 6 or parts[1:3] != ["dkr", "ecr"]:
+    own = EcrHost.of(host)
+    if own is None:
         return None
-    return f"arn:{pipeline.account.partition}:ecr:{parts[3]}:{parts[0]}:repository/{name}"
+    return f"arn:{pipeline.account.partition}:ecr:{own.region}:{own.account}:repository/{name}"

@@ -68,7 +68,7 @@ def _add_layer(pipeline: PipelineConstruct, layer: Layer) -> LambdaLayerVersion:
         key=pipeline.key(f"layers/{packages.key}-{layer.content[:32]}.zip"),
         source=pipeline.file(layer_path(packages, LAYER)),
         source_hash=layer.content,
-        tags=pipeline.tags(),
+        tags=pipeline.object_tags(),
     )
     return LambdaLayerVersion(
         pipeline,

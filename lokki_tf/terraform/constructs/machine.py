@@ -45,7 +45,9 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
     for function in pipeline.plan.functions:
         values[function.placeholder] = pipeline.functions[function.step.name].arn
     for job in pipeline.plan.jobs:
-        values[job.placeholder] = pipeline.jobs.definitions[job.step.name].arn
+        # Without a revision Batch takes the latest: an earlier one is deregistered by the next
+        # deployment, while executions run, and a redrive keeps the machine that it began with.
+        values[job.placeholder] = pipeline.jobs.definitions[job.step.name].arn_prefix
         values[queue_placeholder(job.placeholder)] = pipeline.jobs.queues[job.step.name]
     return SfnStateMachine(
         pipeline,

@@ -56,6 +56,8 @@ def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerS
         state=settings.state,
         kms_key_arn=scope.permissions.key,
         flexible_time_window=window,
-        target={"arn": scope.state_machine.arn, "role_arn": role.arn},
+        # Without an input of ours the scheduler sends a notification of its own: EventBridge
+        # Scheduler API Reference, "Target".
+        target={"arn": scope.state_machine.arn, "role_arn": role.arn, "input": "{}"},
         depends_on=list(role.policies),
     )
