@@ -254,10 +254,11 @@ class Cache:
     def _warn(self, node: Node | Map, what: str, error: Exception) -> None:
         if node.name not in self._warned:
             self._warned.add(node.name)
-            warnings.warn(
+            warnings.warn_explicit(
                 f"{label(node)} will run again next time: {what}: {described(error)}",
                 RuntimeWarning,
-                stacklevel=2,
+                node.place.file,
+                node.place.line,
             )
 
 

@@ -205,14 +205,21 @@ class RemoteTraceback(Exception):
 class RemoteError(Exception):
     """Stands for an error that could not be pickled; retries know it by its classes."""
 
+    __lokki_classes__: tuple[str, ...] = ()
+
     @classmethod
     def standing_for(cls, error: BaseException) -> RemoteError:
-        """The stand-in of an error."""
-        stand_in = cls(described(error))
-        stand_in.__lokki_classes__ = tuple(full_name(kind) for kind in type(error).__mro__)
-        return stand_in
+        """The stand-in of an error, which is called as the error is."""
+        classes = tuple(full_name(kind) for kind in type(error).__mro__)
+        return _stand_in(type(error).__name__, str(error), classes)
 
-    __lokki_classes__: tuple[str, ...] = ()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _stand_in, (type(self).__name__, str(self), self.__lokki_classes__)
+
+
+def _stand_in(name: str, text: str, classes: tuple[str, ...]) -> RemoteError:
+    kind: type[RemoteError] = type(name, (RemoteError,), {"__lokki_classes__": classes})
+    return kind(text)
 
 
 def reference(function: Function) -> Reference:

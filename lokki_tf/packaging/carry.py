@@ -19,13 +19,14 @@ from lokki_tf.model.cells import cell_label
 
 from . import findings
 from .by_value import carry_function
-from .imports import follow_import, import_value, need_module, runtime_piece
+from .imports import follow_import, import_starred, import_value, need_module, runtime_piece
 from .instead import carry_unmade, carry_value, constant
 from .judge import Judge
-from .live import MISSING, home, is_runtime, is_step
+from .live import MISSING, described, home, is_runtime, is_step
 from .machine import is_file
 from .modules import Module, module_of, user_module
 from .names import Chain, Names, Use
+from .outgrown import Makers, outgrown, steady
 from .pieces import Import, Piece, absolute, statement_piece
 from .sources import Definition, Source, Statement
 from .tasks import Site, Task
@@ -64,6 +65,9 @@ class Carrier:
         self.reading: set[Piece] = set()
         self.packages: set[str] = set()
         self.touched: set[str] = set()
+        self.made: Makers = {}
+        self.changed: set[str | int] = set()
+        self.live: list[tuple[Module, str]] = []
         self._modules: dict[str, Module | None] = {}
         self._waiting: deque[Task] = deque()
         self._seen: set[tuple[Piece, int]] = set()
@@ -97,6 +101,12 @@ class Carrier:
         """Follows names until nothing new is found."""
         while self._waiting:
             self._follow(self._waiting.popleft())
+        self.live = [(one, name) for one, name, *_ in steady(self.made, self.uses)]
+        for module, name, site, use in outgrown(self.made, self.uses):
+            if {module.name, id(module.live[name])} & self.changed:
+                continue  # by statements that go along
+            place = self.place(site, use, name)
+            self.find(findings.outgrown(self.step, name, described(module.live[name]), place))
 
     def carry(
         self,
@@ -195,7 +205,11 @@ class Carrier:
         if name in _OF_MODULES:
             return
         value = module.live.get(name, MISSING)
-        making = module.making(name, before) or module.making(name, module.end)
+        making = module.making(name, before)
+        if not making:
+            making = module.making(name, module.end)
+            if making and import_starred(self, site, module, name, None, use, before):
+                return  # and what changes it stands behind
         if not making:
             carry_unmade(self, site, module, name, use)
         elif is_runtime(value):
@@ -231,6 +245,12 @@ class Carrier:
                 place = self.place(site, use, name)
                 self.find(findings.new_in_each(self.step, name, statement.differs, place))
         value = module.live.get(name)
+        if len(making) == 1 and module.making(name, module.end) == making:
+            self.made.setdefault((module.name, name), (module, making[0], site, use))
+        if isinstance(value, types.ModuleType) and any(one.alias is None for one in making):
+            self.changed.add(value.__name__)
+        elif len(making) > 1 or isinstance(making[0].node, ast.AugAssign):
+            self.changed.add(id(value))  # under this name or another module's
         if isinstance(value, types.ModuleType) and making[-1].alias is None:
             self._need_if_users(site, value.__name__, use)
 

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
@@ -36,7 +36,7 @@ from .carry import Carrier
 from .condition import carry_condition
 from .files import Modules, module_files
 from .include import included
-from .modules import HANDLER, RUNTIME, module_of_class
+from .modules import HANDLER, RUNTIME, Module, module_of, module_of_class
 from .names import Use
 from .pieces import Import, Piece
 from .render import source_text
@@ -45,6 +45,9 @@ from .split import Graph, imported_names, in_module_file, reachable
 from .tasks import Site
 from .third_party import missing_packages
 from .where import IN_LAMBDA
+
+Named = type | FunctionType
+"""What a pickle refers to by its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,7 @@ class Cut:
         data: Data files that go along, by their paths in the zip.
         class_data: Those of them that the classes' modules may read.
         findings: What the user should know.
+        live: Names of modules whose values here the code computes with.
     """
 
     step: Step
@@ -78,6 +82,7 @@ class Cut:
     data: Mapping[str, Path] = field(default_factory=dict)
     class_data: Mapping[str, Path] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    live: tuple[tuple[Module, str], ...] = ()
 
     @cached_property
     def files(self) -> Mapping[str, str]:
@@ -107,13 +112,14 @@ def cut(step: Step) -> Cut:
 
 
 def cut_classes(
-    step: Step, classes: Iterable[type], data: Mapping[str, Path] = MappingProxyType({})
+    step: Step, classes: Iterable[Named], data: Mapping[str, Path] = MappingProxyType({})
 ) -> Cut:
-    """Cuts classes out of their modules: of values that stand in the pipeline itself.
+    """Cuts classes, and functions, out of their modules: of values in the pipeline itself.
 
     Args:
         step: The step that receives such values.
-        classes: Their classes; those that are not the user's are passed over.
+        classes: Their classes, and functions among them; those that are not the user's are
+            passed over.
         data: Data files of the step.
 
     Returns:
@@ -121,7 +127,7 @@ def cut_classes(
     """
     carrier = Carrier(step.name, brings_files=bool(step.options.include))
     for kind in classes:
-        module = module_of_class(kind)
+        module = module_of_class(kind) if isinstance(kind, type) else module_of(kind)
         name = kind.__qualname__.partition(".")[0]
         if module is None or not module.sources:
             continue
@@ -178,6 +184,7 @@ def _assembled(step: Step, carrier: Carrier, root: Root) -> Cut:
         data.files,
         data.files if needed & carrier.reading else {},
         tuple(dict.fromkeys(found)),
+        tuple(carrier.live),
     )
 
 

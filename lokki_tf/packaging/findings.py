@@ -97,6 +97,17 @@ def unmade(step: str, name: str, what: str, place: Place, where: str = "") -> Fi
     )
 
 
+def outgrown(step: str, name: str, what: str, place: Place) -> Finding:
+    """A global is not any more what its statement makes of it."""
+    return _warning(
+        "capture-changed",
+        f"step {step!r} uses {name!r}, {what} that something has changed since its statement at "
+        "the top of its module: in Lambda it is what that statement says",
+        place,
+        f"write the whole value where it is assigned, or {_AS_ARGUMENT}",
+    )
+
+
 def of_notebook(step: str, name: str, place: Place) -> Finding:
     """Step code uses what only a notebook has."""
     return _error(

@@ -128,15 +128,33 @@ def _stays(value: Any) -> bool:
 
 
 def import_starred(
-    carrier: Gathering, site: Site, module: Module, name: str, value: Any, use: Use
+    carrier: Gathering,
+    site: Site,
+    module: Module,
+    name: str,
+    value: Any,
+    use: Use,
+    before: int | None = None,
 ) -> bool:
-    """Finds a name in what ``from x import *`` brought, and imports it by its name."""
-    for statement in reversed(module.statements):
+    """Finds a name in what ``from x import *`` brought, and imports it by its name.
+
+    Args:
+        carrier: Gathers what is found.
+        site: Where the name is used.
+        module: The module that it is a name of.
+        name: The name.
+        value: What it stands for.
+        use: How it is used.
+        before: A position in the module, if what was brought was changed from there on.
+    """
+    for statement in reversed(module.statements[:before]):
         if statement.alias is None or statement.alias.name != "*":
             continue
         assert isinstance(statement.node, ast.ImportFrom)
         source = absolute(module, statement.node)
-        if not _offers(source, name, value) or _stays(value):
+        if before is not None:
+            value = getattr(sys.modules.get(source), name, MISSING)
+        if value is MISSING or not _offers(source, name, value) or _stays(value):
             continue
         if is_runtime(value):
             carrier.link(site, name, runtime_piece(module, statement, name, value))

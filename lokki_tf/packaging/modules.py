@@ -14,6 +14,7 @@ import types
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -226,13 +227,17 @@ def true_name(names: Mapping[str, Any], filename: str) -> str:
     if name == "__main__" and isinstance(spec, ModuleSpec):  # python -m package.module
         return spec.name
     scripts = name in ("__main__", "builtins", None)
-    if not scripts and all(part.isidentifier() for part in str(name).split(".")):
+    if not scripts and all(_is_name(part) for part in str(name).split(".")):
         return str(name)
     stem = re.sub(r"\W", "_", Path(filename).stem)
     if not stem.isidentifier():
         stem = f"_{stem}"
     taken = stem in sys.stdlib_module_names or stem in (HANDLER, RUNTIME, "boto3", "botocore")
-    return f"{stem}_" if taken else stem
+    return f"{stem}_" if taken or iskeyword(stem) else stem
+
+
+def _is_name(part: str) -> bool:
+    return part.isidentifier() and not iskeyword(part)
 
 
 def _package(names: Mapping[str, Any]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lokki_tf.model import Finding
 
-from . import findings
 from .cut import Cut
 from .files import merged, module_files
 from .include import contents
@@ -73,19 +73,22 @@ def package(
     return Package({**code, **data}, (*cut.findings, *found), frozenset(data))
 
 
-def code_digest(cut: Cut, carried: Sequence[Cut]) -> str | None:
-    """A digest of a step's code and data files, the same where they are.
+def code_digest(
+    cut: Cut, carried: Sequence[Cut], digest: Callable[[Any], str | None]
+) -> str | None:
+    """A digest of a step's code and data files, and of what its modules' values are by now.
 
     Nothing is checked here and no template is filled: so it costs a fraction of a package.
 
     Args:
         cut: The step's function.
         carried: As for :func:`package`.
+        digest: Gives a value's digest, or ``None`` if it has none.
 
     Returns:
-        ``None`` if the source cannot be read.
+        ``None`` if not all of the code can be read, or travel.
     """
-    if any(finding.rule == findings.NO_SOURCE for finding in cut.findings):
+    if any(finding.severity == "error" for one in (cut, *carried) for finding in one.findings):
         return None
     files = {HANDLER_FILE: f"{cut.name}\n{cut.source}".encode(), **_modules(cut, carried)}
     files |= contents(cut.step, _data(cut, carried), files)[0]
@@ -93,6 +96,8 @@ def code_digest(cut: Cut, carried: Sequence[Cut]) -> str | None:
     for path, data in sorted(files.items()):
         found.update(f"{path}\0{len(data)}\0".encode())
         found.update(data)
+    for module, name in sorted(cut.live, key=lambda one: (one[0].name, one[1])):
+        found.update(f"{module.name}.{name}\0{digest(module.live.get(name))}\0".encode())
     return found.hexdigest()
 
 

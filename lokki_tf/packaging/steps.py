@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, leaves
@@ -17,10 +18,12 @@ from .template import read_template
 from .where import of_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from lokki_tf.model import Binding, Definition, Graph, Step
+
+    from .cut import Named
 
 
 def package_steps(
@@ -42,17 +45,20 @@ def package_steps(
     }
 
 
-def code_digests(definition: Definition) -> dict[Step, str | None]:
+def code_digests(
+    definition: Definition, digest: Callable[[Any], str | None]
+) -> dict[Step, str | None]:
     """A digest of each step's code, with all of the user's that it uses.
 
     Args:
         definition: The pipeline.
+        digest: Gives a value's digest, the same in every process; ``None`` if it has none.
 
     Returns:
-        The same where the code is, whatever runs around it; ``None`` for a step whose source
-        cannot be read.
+        The same where the code is, whatever runs around it; ``None`` for a step of which not
+        all can be read.
     """
-    return {step: code_digest(one, others) for step, one, others in _cuts(definition)}
+    return {step: code_digest(one, others, digest) for step, one, others in _cuts(definition)}
 
 
 def _cuts(definition: Definition) -> Iterator[tuple[Step, Cut, list[Cut]]]:
@@ -109,9 +115,9 @@ def _follow(
     return {key: one for name in graph.terminals for key, one in makers[name].items()}
 
 
-def _classes(values: Iterable[Any]) -> list[type]:
-    """The user's classes of which values hold instances."""
-    found: dict[type, None] = {}
+def _classes(values: Iterable[Any]) -> list[Named]:
+    """The user's classes of which values hold instances, and functions that they hold."""
+    found: dict[Named, None] = {}
     for value in values:
         if json_text(value) is None:
             found.update(dict.fromkeys(_classes_in(value)))
@@ -127,14 +133,14 @@ def _literals(binding: Binding) -> Iterator[Any]:
             yield from _literals(member)
 
 
-def _classes_in(value: Any) -> list[type]:
+def _classes_in(value: Any) -> list[Named]:
     """What a pickle of the value refers to, as far as the user wrote it."""
-    found: list[type] = []
+    found: list[Named] = []
 
     class Noting(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
             reached = super().find_class(module, name)
-            if isinstance(reached, type) and of_user(reached):
+            if isinstance(reached, type | FunctionType) and of_user(reached):
                 found.append(reached)
             return reached
 

@@ -204,16 +204,16 @@ class Pipeline:
         if state is None:
             yield None
             return
-        from lokki_tf.local.cache import Cache
+        from lokki_tf.local.cache import Cache, value_digest
         from lokki_tf.local.state import StateManager
         from lokki_tf.packaging import code_digests
 
-        codes = code_digests(self.definition)
+        codes = code_digests(self.definition, value_digest)
         for step, code in codes.items():
             if code is None:
                 warnings.warn(
-                    f"step {step.name!r} runs every time: its source at {step.place} cannot be "
-                    "read, so nobody knows when it changes",
+                    f"step {step.name!r} runs every time: not all of its code at {step.place} can "
+                    "be read or travel, as check says, so nobody knows when it changes",
                     RuntimeWarning,
                     stacklevel=4,
                 )
@@ -431,7 +431,10 @@ class Pipeline:
         return to_svg(definition, last[1] if last and last[0] is definition else None)
 
     def __repr__(self) -> str:
-        nodes = len(self.graph.nodes)
+        try:
+            nodes = len(self.graph.nodes)
+        except Exception:  # a flow that cannot be built says so when it is run
+            return f"<Pipeline {self.name!r}>"
         return f"<Pipeline {self.name!r}: {nodes} node{'s' * (nodes != 1)}>"
 
 

@@ -244,8 +244,9 @@ def test_a_result_that_cannot_be_kept_is_told_and_runs_again() -> None:
     pipeline = Pipeline("p", steps=[called(opened())])
     state = StateManager()
     for _ in range(2):
-        with pytest.warns(RuntimeWarning, match="step 'opened' will run again next time"):
+        with pytest.warns(RuntimeWarning, match="step 'opened' will run again") as told:
             assert pipeline.local_run(state=state).result == 1
+        assert [one.filename for one in told] == [__file__]
     assert CALLS == ["opened", "called"] * 2
 
 
@@ -283,3 +284,47 @@ def test_taken_results_are_events() -> None:
     pipeline.local_run(state=state)
     pipeline.local_run(state=state, on_event=lambda event: heard.append(event.kind))
     assert heard == ["run_started", "step_cached", "step_cached", "run_finished"]
+
+
+def test_what_a_module_holds_is_an_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that a module has got from somewhere else runs its steps again when it changes."""
+    (tmp_path / "held.py").write_text(
+        "import os\nLEVEL = int(os.environ['HELD'])\nCACHE = {}\n\n\n"
+        "def level(n):\n    CACHE[n] = LEVEL\n    return LEVEL + n\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("HELD", "1")
+    held = importlib.import_module("held")
+
+    @step
+    def leveled(n: int) -> int:
+        return held.level(n)
+
+    pipeline, state, seen = Pipeline("p", steps=[leveled(1)]), StateManager(), []
+    for value in ("1", "1", "5"):
+        monkeypatch.setenv("HELD", value)
+        importlib.reload(held)
+        ran = pipeline.local_run(state=state)
+        seen.append((ran.result, ran.status["leveled"]))
+    assert seen == [(2, "done"), (2, "cached"), (6, "done")]
+
+
+def test_a_function_that_is_handed_over_is_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that is given a function runs again when that function's code has changed."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    @step
+    def applied(function: Any) -> int:
+        return int(function(1))
+
+    state, seen = StateManager(), []
+    for body in ("n + 1", "n + 1", "n + 2"):
+        (tmp_path / "handed.py").write_text(f"def go(n):\n    return {body}\n")
+        sys.modules.pop("handed", None)
+        importlib.invalidate_caches()
+        go = importlib.import_module("handed").go
+        ran = Pipeline("p", steps=[applied(go)]).local_run(state=state)
+        seen.append((ran.result, ran.status["applied"]))
+    assert seen == [(2, "done"), (2, "cached"), (3, "done")]

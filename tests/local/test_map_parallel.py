@@ -85,31 +85,6 @@ def test_what_else_is_ready_does_not_wait_for_the_items(build):
     assert run(pipeline, max_workers=2).outputs["next"] < 200
 
 
-def test_sleeping_items_take_hardly_longer_than_one(build):
-    """64 items of 50 ms end in less than 80 ms."""
-    nap = build.node("nap", lambda _: time.sleep(0.05), build.item)
-    pipeline = build.pipeline(build.map("each", range(64), nap))
-    assert any(run(pipeline).duration < 0.08 for _ in range(5))
-
-
-def test_quick_items_cost_less_than_in_a_thread_pool(build):
-    """10,000 items that do next to nothing take no more than twice a pool's map()."""
-
-    def bare():
-        began = time.perf_counter()
-        with ThreadPoolExecutor() as pool:
-            expected = list(pool.map(add, range(10_000)))
-        return time.perf_counter() - began, expected
-
-    pipeline = build.pipeline(build.map("each", range(10_000), build.node("add", add, build.item)))
-    for _ in range(3):
-        outcome, (seconds, expected) = run(pipeline), bare()
-        assert outcome.result == expected
-        if outcome.duration < 2 * seconds:
-            return
-    pytest.fail(f"{outcome.duration} s against {seconds} s")
-
-
 def test_items_that_wait_for_each_other_while_computing_all_begin(build):
     """Even items that compute until the others have begun meet."""
     begun = []

@@ -1,8 +1,11 @@
 """Steps in other processes: found by name, sent as bytes, ended with the run."""
 
 import os
+import signal
+import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -166,8 +169,9 @@ def test_an_error_that_cannot_be_pickled_does_not_break_the_pool(build, steps, t
     log = tmp_path / "log"
     retry = RetryConfig(retries=2, delay=0, exceptions=(OSError,))
     pipeline = build.pipeline(build.node("a", steps.odd.__wrapped__, str(log), retry=retry))
-    with pytest.raises(StepFailed, match=r"after 3 attempts: .*Odd: 1 and 2"):
+    with pytest.raises(StepFailed, match=r"after 3 attempts: Odd: 1 and 2") as caught:
         run(pipeline, executor="process")
+    assert type(caught.value.__cause__).__name__ == "Odd"
     assert log.read_text() == "xxx"
 
 
@@ -229,3 +233,48 @@ def test_a_pool_with_cancelled_calls_shuts_down():
         ending.start()
         ending.join(30)
         assert not ending.is_alive()
+
+
+ORPHANS = """
+import os, sys, time
+from lokki_tf import Pipeline, step
+
+@step
+def wait(folder: str, name: str) -> None:
+    with open(os.path.join(folder, f"{os.getpid()}.pid"), "w"):
+        pass
+    time.sleep(600)
+
+Pipeline("p", steps=[wait(sys.argv[1], "a"), wait(sys.argv[1], "b")]).local_run(
+    executor="process", max_workers=2
+)
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_the_process_that_started_them(tmp_path, ending):
+    """However a run ends, no worker of it stays behind."""
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS)
+    process = subprocess.Popen([sys.executable, str(script), str(tmp_path)])
+    _wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+    workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    process.send_signal(ending)
+    process.wait(20)
+    _wait_until(lambda: not any(map(_is_running, workers)))
+
+
+def _is_running(pid):
+    """Whether a process is there and no zombie that nobody has waited for."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _wait_until(is_so):
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
