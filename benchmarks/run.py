@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -116,8 +118,8 @@ def synths() -> None:
             ("synth, 200 steps", many(200), 3, "ratio at most 0.3"),
         ):
             figures = side_by_side(
-                lambda code=code: process(IMPORTS["ours"] + code + SYNTH, Path(one)),
-                lambda code=code: process(IMPORTS["theirs"] + code + SYNTH, Path(other)),
+                partial(process, IMPORTS["ours"] + code + SYNTH, Path(one)),
+                partial(process, IMPORTS["theirs"] + code + SYNTH, Path(other)),
                 times,
             )
             row(what, figures, goal)
@@ -166,9 +168,8 @@ def imports() -> None:
         path = Path(name, "plain.py")
         path.write_text("def plain(rows):\n    return sum(rows)\n")
         sys.path.insert(0, name)
-        import plain
-
-        pipe = Pipeline("p", [step(plain.plain)([1])])
+        plain = import_module("plain").plain
+        pipe = Pipeline("p", [step(plain)([1])])
         (function,) = make_plan(pipe.definition).functions
         for file, data in function.package.files.items():
             Path(name, "zip", file).parent.mkdir(parents=True, exist_ok=True)

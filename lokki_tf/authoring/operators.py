@@ -124,7 +124,8 @@ def built_calls(stages: Stages) -> list[Call]:
             found += [_nameless(task, name, calls) for name in lacking]
             if not lacking:
                 call = task._called((), named, task.step.place, None)
-                made[task.name] = call.after(*(o for o in previous if o not in named.values()))
+                taken = {id(one) for one in named.values()}
+                made[task.name] = call.after(*(one for one in previous if id(one) not in taken))
         calls |= made
         previous = list(made.values())
     raise_errors(found)

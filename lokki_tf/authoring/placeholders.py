@@ -40,7 +40,11 @@ class Placeholder:
             f"so .{name} must be read inside a step\n  at {self._place}"
         )
 
-    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __call__ = _refuse
+    def __eq__(self, other: object) -> bool:
+        return other is self or self._refuse()
+
+    __hash__ = object.__hash__
+    __str__ = __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __call__ = _refuse
     __int__ = __float__ = __index__ = __format__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _refuse
     __rtruediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = __neg__ = __abs__ = _refuse

@@ -160,6 +160,29 @@ def test_parameters_refuse_to_be_computed_with() -> None:
         computes.local_run()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda limit: limit == 3,
+        lambda limit: limit != 3,
+        lambda limit: limit in (1, 2),
+        lambda limit: "%s" % limit,  # noqa: UP031
+        lambda limit: str(numbers(limit)),
+        lambda limit: numbers(limit) == numbers(limit),
+    ],
+    ids=["equal", "unequal", "among", "text", "text of a result", "equal results"],
+)
+def test_no_branch_and_no_text_is_made_of_what_is_not_there_yet(asked: Any) -> None:
+    """Comparing a placeholder, or writing it into a text, would build the wrong pipeline."""
+
+    @flow
+    def computes(limit: int = 3):
+        return numbers(1 if asked(limit) else 2)
+
+    with pytest.raises(PlaceholderError, match="exists only when the pipeline runs"):
+        computes.local_run()
+
+
 def test_retries_stand_at_a_call_or_at_a_link() -> None:
     """retry= inside a flow configures the node, not the step."""
 

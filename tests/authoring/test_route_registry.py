@@ -176,9 +176,9 @@ def test_many_functions_of_one_file_are_read_in_no_time(tmp_path: Path) -> None:
     file.write_text("\n".join(text))
     names: dict[str, Any] = {}
     code = compile(file.read_text(), str(file), "exec")
-    begin = time.perf_counter()
+    begin = time.process_time()
     exec(code, names)
     routes = names["pipe"].routes
-    assert time.perf_counter() - begin < 3  # a third of a second on a quiet machine
+    assert time.process_time() - begin < 10  # a third of a second on a quiet machine
     assert len(routes.routes) == 1000
     assert all(len(route.transitions) == 3 for route in routes.routes)

@@ -102,6 +102,13 @@ def test_conditions_are_read_in_the_order_in_which_they_are_tried() -> None:
         ("d", model.Test(2, "c.kind", None)),
     ]
     assert len(body("return Either(c, ReturnUpdates('d'), true=None)")) == 1
+    spread = "{'in-progress': ReturnUpdates('a'), 'true': ReturnUpdates('t')}"
+    ways = body(f"return Either(c, ReturnUpdates('d'), **{spread})")
+    assert [(one.target, one.test.value) for one in ways if one.test] == [
+        ("a", "in-progress"),
+        ("t", True),
+        ("d", None),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -311,7 +312,7 @@ def test_every_field_is_documented(name: str, kind: Any) -> None:
     """Each field stands in its class's docstring and in the README's table."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for field in dataclasses.fields(kind):
-        assert f"\n        {field.name}: " in (kind.__doc__ or "")
+        assert f"\n    {field.name}: " in inspect.cleandoc(kind.__doc__ or "")
         if not dataclasses.is_dataclass(get_type_hints(kind)[field.name]):
             assert f"`{field.name}`" in readme, f"{name}.{field.name}"
 

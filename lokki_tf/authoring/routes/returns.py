@@ -167,13 +167,24 @@ def _by_value(keywords: Sequence[ast.keyword]) -> Iterator[tuple[str | bool, ast
     Raises:
         Unreadable: If they are known only in a run.
     """
-    for one in keywords:
-        if one.arg is None:
+    written = [pair for one in keywords for pair in _written(one)]
+    yield from (pair for pair in written if pair[0] != "true")
+    yield from ((True, way) for name, way in written if name == "true")
+
+
+def _written(one: ast.keyword) -> Iterator[tuple[str, ast.expr]]:
+    """A keyword, or those of a dict that stands behind ``**``, for values that are no names."""
+    if one.arg is not None:
+        yield one.arg, one.value
+        return
+    keys = one.value.keys if isinstance(one.value, ast.Dict) else [None]
+    for key in keys:
+        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
             raise Unreadable(
                 f"chooses from **{source(one.value)}, whose names are known only in a run",
                 one.value.lineno,
                 'write each one: value=ReturnUpdates("next")',
             )
-        if one.arg != "true":
-            yield one.arg, one.value
-    yield from ((True, one.value) for one in keywords if one.arg == "true")
+    assert isinstance(one.value, ast.Dict)
+    names = (str(key.value) for key in keys if isinstance(key, ast.Constant))
+    yield from zip(names, one.value.values, strict=True)
