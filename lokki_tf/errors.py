@@ -133,6 +133,10 @@ class ConfigError(DefinitionError):
     """Settings, in lokki.toml or the environment, that cannot be read or that there are not."""
 
 
+class NoRegionError(ConfigError):
+    """Nothing says in which AWS region."""
+
+
 class RouteError(DefinitionError):
     """A step of a routed pipeline, from whose source its next steps cannot be read."""
 

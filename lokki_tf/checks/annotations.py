@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition
 
-    from .hints import Contradiction
+    from .hints import Contradiction, NoItems
 
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Each argument's source beside the parameter that takes it."""
-    from .hints import contradictions  # what needs no graph needs none of it
+    from .hints import contradictions, without_items  # what needs no graph needs none of it
 
     told = set[Any]()
     for one in contradictions(definition):
@@ -30,9 +30,10 @@ def check(definition: Definition) -> Iterator[Finding]:
         if again not in told:
             told.add(again)
             yield _finding(one)
+    yield from map(_finding, without_items(definition))
 
 
-def _finding(one: Contradiction) -> Finding:
+def _finding(one: Contradiction | NoItems) -> Finding:
     given = one.source.given is not None
     return Finding(
         "annotations",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lokki_tf.config import is_loopback
-from lokki_tf.errors import ConfigError, MissingToolError
+from lokki_tf.errors import MissingToolError, NoRegionError
 
 from .refusals import translated
 
@@ -69,7 +69,7 @@ def client(config: Config, service: str, region: str | None = None) -> Any:
         region: Instead of the settings' region.
 
     Raises:
-        ConfigError: If nothing says which region.
+        NoRegionError: If nothing says which region.
     """
     return _client(session(config), config, service, region)
 
@@ -97,7 +97,7 @@ def _client(made: Any, config: Config, service: str, region: str | None) -> Any:
 
     region = region or made.region_name
     if not region:
-        raise ConfigError(
+        raise NoRegionError(
             "nothing says in which AWS region",
             remedy='give --region, write region = "…" under [aws] into lokki.toml, '
             "or set AWS_REGION",
@@ -136,7 +136,7 @@ class Aws:
         """The region that it works in.
 
         Raises:
-            ConfigError: If nothing says which.
+            NoRegionError: If nothing says which.
         """
         return str(self._of("stepfunctions").meta.region_name)
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 POLL = 1.5  # seconds between two looks of --tail
 LATE = 10.0  # seconds by which CloudWatch may show a line late
 _AT_ONCE = 8
-_REQUEST = re.compile(r"^(?P<what>START|END|REPORT) RequestId: (?P<request>\S+)")
-_OWN = ("START ", "END ", "REPORT ", "INIT_START ", "XRAY ")
+_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_REQUEST = re.compile(rf"(?P<what>START|END|REPORT) RequestId: {_ID}\b")
+_OWN = re.compile(rf"INIT_START Runtime Version: |XRAY TraceId: |{_REQUEST.pattern}")
+_EVENTS = ("step_start", "step_skip", "step_end", "step_fail")  # of the runtime's own lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,7 @@ class _Stream:
             self._run = self._node = None
         elif match:
             yield from self.settled()
-        if text.startswith(_OWN) or not text.strip():
+        if _OWN.match(text) or not text.strip():
             return
         told = _told(text)
         if told:
@@ -220,7 +222,8 @@ def _told(text: str) -> dict[str, Any]:
         told = json.loads(text)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) and "event" in told and "node" in told else {}
+    own = isinstance(told, dict) and told.get("event") in _EVENTS and {"node", "run"} <= set(told)
+    return told if own else {}
 
 
 def moment(text: str) -> float:

@@ -382,6 +382,37 @@ def found(*nodes: Node | Map) -> list[Finding]:
     return list(check(Definition("p", Graph(nodes))))
 
 
+def test_a_map_runs_over_what_has_items() -> None:
+    """What is annotated as a number or None cannot be mapped; what may be a list, can."""
+
+    @step
+    def count() -> int:
+        return 1
+
+    @step
+    def perhaps() -> int | list[int]:
+        return [1]
+
+    @step
+    def double(number: int) -> int:
+        return number * 2
+
+    @flow
+    def wrong() -> Any:
+        return count().map(double)
+
+    @flow
+    def right() -> Any:
+        return perhaps().map(double)
+
+    (found,) = check(wrong.definition)
+    assert found.message == (
+        "step 'count' returns int, and map 'double_map' runs for each item of a list"
+    )
+    assert found.severity == "warning"
+    assert not list(check(right.definition))
+
+
 def test_graphs_by_hand_do_not_raise() -> None:
     """Bindings of nothing, functions without code and values of odd classes have no opinion."""
     takes = text.step.function

@@ -79,7 +79,7 @@ def test_no_such_profile(folder: Folder) -> None:
 def test_no_region(folder: Folder) -> None:
     """Nothing says in which region."""
     done = folder.run("show", env=KEYS)
-    refused(done, 1, "nothing says in which AWS region", "AWS_REGION")
+    refused(done, 2, "nothing says in which AWS region", "AWS_REGION")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,13 @@ a graph. Each rather has no opinion than a wrong one, and none raises, whatever 
 
 from .fitting import contradicts
 from .functions import annotations_of
-from .uses import Contradiction, contradictions
+from .uses import Contradiction, NoItems, contradictions, without_items
 
-__all__ = ["Contradiction", "annotations_of", "contradictions", "contradicts"]
+__all__ = [
+    "Contradiction",
+    "NoItems",
+    "annotations_of",
+    "contradictions",
+    "contradicts",
+    "without_items",
+]

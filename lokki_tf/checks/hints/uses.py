@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lokki_tf.model import Group, Literal, Map
@@ -49,6 +50,24 @@ class Contradiction(NamedTuple):
         return f"{parameter} is given {within}{_given(source.given)}, and takes {takes}"
 
 
+class NoItems(NamedTuple):
+    """What a map runs over, and what cannot have items.
+
+    Args:
+        source: Where it comes from.
+        node: The map.
+    """
+
+    source: Source
+    node: Map
+
+    @property
+    def message(self) -> str:
+        """The contradiction in one sentence."""
+        said = f"{self.source.says} {told(self.source.hint)}"
+        return f"{said}, and map {self.node.name!r} runs for each item of a list"
+
+
 def _given(binding: Literal | Group) -> str:
     return f"a {binding.kind}" if isinstance(binding, Group) else value_told(binding.value)
 
@@ -69,6 +88,25 @@ def contradictions(definition: Definition) -> Iterator[Contradiction]:
             taken = annotations.at(where)
             if taken is not None and taken.hint is not Any:
                 yield from _of_argument(_Place(scope, node, taken, known), binding)
+
+
+def without_items(definition: Definition) -> Iterator[NoItems]:
+    """All maps over what cannot have items.
+
+    Args:
+        definition: A pipeline with a graph.
+    """
+    for scope, node in _maps(outermost(definition)):
+        source = scope.source(node.items)
+        if source.given is None and source.says and contradicts(source.hint, Iterable):
+            yield NoItems(source, node)
+
+
+def _maps(scope: Scope) -> Iterator[tuple[Scope, Map]]:
+    for node in scope.graph.nodes:
+        if isinstance(node, Map):
+            yield scope, node
+            yield from _maps(scope.inside(node))
 
 
 def _nodes(scope: Scope) -> Iterator[tuple[Scope, Node]]:
