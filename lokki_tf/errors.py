@@ -13,6 +13,7 @@
     │   ├── CaptureError         step code that cannot travel to Lambda
     │   ├── TemplateError        a Lambda template that cannot be filled
     │   ├── ConfigError          settings that cannot be read, or that there are not
+    │   │   └── NoRegionError    nothing says in which AWS region
     │   ├── RouteError           a step whose next steps cannot be read from its source
     │   └── LimitError           more than an AWS quota allows
     ├── StepFailed               a step raised (its own error is the cause)

@@ -16,6 +16,7 @@ from lokki_tf.errors import (
     ExecutionFailed,
     LokkiError,
     MissingToolError,
+    NoRegionError,
     NotDeployedError,
     OutputError,
     UnconfirmedError,
@@ -53,6 +54,7 @@ _HELP = """{name}: {nodes}, here and in AWS.
 _MISUSE = (
     CredentialsError,
     MissingToolError,
+    NoRegionError,
     NotDeployedError,
     OutputError,
     UnconfirmedError,
