@@ -52,7 +52,7 @@ def stage_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME",
         expose_value=False,
         callback=_keep_stage,
-        help="The stage of lokki.toml, [stage.NAME], that is meant; LOKKISTAGE unless given.",
+        help="The stage of lokki.toml, [stage.NAME], that is meant; LOKKI_STAGE unless given.",
     )
     return option(command)
 
