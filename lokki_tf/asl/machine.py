@@ -73,9 +73,9 @@ class Machine:
             LimitError: If it is longer than Step Functions accepts.
         """
         text = render(self.definition)
-        if len(text.encode()) + _ARN_LENGTH * text.count("${") > quotas.DEFINITION_BYTES:
+        if _size(text) > quotas.DEFINITION_BYTES:
             text = render(self.definition, compact=True)
-        size = len(text.encode()) + _ARN_LENGTH * text.count("${")
+        size = _size(text)
         if size > quotas.DEFINITION_BYTES:
             raise LimitError(
                 f"the state machine's definition has {size:,} bytes, and Step Functions takes "
@@ -83,6 +83,11 @@ class Machine:
                 remedy="write steps that repeat as a map, or split the pipeline",
             )
         return text
+
+
+def _size(text: str) -> int:
+    """Bytes of a template's text, once ARNs stand in place of its variables."""
+    return len(text.encode()) + _ARN_LENGTH * text.count("${")
 
 
 def compile_machine(definition: Definition, main: str = "__main__") -> Machine:

@@ -32,6 +32,7 @@ class Planned:
         changes: What it does to resources.
         is_empty: Whether it changes nothing, outputs included.
         of: Digest of what it was made of.
+        command: Whose plan it is: ``deploy`` or ``destroy``.
     """
 
     program: Program
@@ -39,6 +40,7 @@ class Planned:
     changes: Sequence[Change]
     is_empty: bool
     of: str
+    command: str
 
     @property
     def text(self) -> str:
@@ -57,7 +59,7 @@ class Planned:
             raise TerraformError(
                 f"the Terraform of {stack.name} has been written anew since the plan was shown, "
                 f"and nothing of it was applied: {stack.folder}",
-                remedy=f"run it again for another plan: {stack.command('deploy')}",
+                remedy=f"run it again for another plan: {stack.command(self.command)}",
             )
         self.program.apply(self.file)
         return self.program.outputs()
@@ -75,10 +77,11 @@ def planned(program: Program, *, destroy: bool = False) -> Iterator[Planned]:
         TerraformError: With Terraform's own words.
     """
     program.init()
+    command = "destroy" if destroy else "deploy"
     with tempfile.TemporaryDirectory(prefix="lokki_tf-") as scratch:
         file, of = Path(scratch, "plan"), _digest(program.stack.folder)
         some = program.plan(file, *(["-destroy"] if destroy else []))
-        yield Planned(program, file, changes(program.shown(file)), not some, of)
+        yield Planned(program, file, changes(program.shown(file)), not some, of, command)
 
 
 def _digest(folder: Path) -> str:

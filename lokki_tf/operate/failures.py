@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import ExecutionFailed
 
 from .following import history
-from .history import DETAILS
 from .remote import message_of, trace_of
-from .tasks import is_aside, node_of
+from .tasks import details_of, is_aside, node_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +101,7 @@ def _last_failure(by_id: Mapping[int, Any], source: Definition) -> tuple[str | N
     for failed in reversed(list(by_id.values())):
         if failed["type"] in _FAILURES:
             name, map_run = _entered(by_id, failed)
-            if not is_aside(_details(failed), name, source):
+            if not is_aside(details_of(failed), name, source):
                 return name, map_run if failed["type"] == "MapRunFailed" else None
     return None, None
 
@@ -116,21 +115,17 @@ def _entered(by_id: Mapping[int, Any], event: Any) -> tuple[str | None, str | No
     map_run: str | None = None
     node: str | None = None
     while event is not None and not event["type"].endswith("StateEntered"):
-        kind, told = event["type"], _details(event)
+        kind, told = event["type"], details_of(event)
         if kind in ("MapRunStarted", "MapRunRedriven") and map_run is None:
             map_run = told["mapRunArn"]
         if kind == "MapRunRedriven":
             runs = (one for one in by_id.values() if one["type"] == "MapRunStarted")
-            event = next((one for one in runs if _details(one)["mapRunArn"] == map_run), None)
+            event = next((one for one in runs if details_of(one)["mapRunArn"] == map_run), None)
             continue
         if kind.endswith("Scheduled"):
             node = node or node_of(told)
         event = by_id.get(event.get("previousEventId", 0))
-    return node if event is None else str(_details(event)["name"]), map_run
-
-
-def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((value for key, value in event.items() if key.endswith(DETAILS)), {})
+    return node if event is None else str(details_of(event)["name"]), map_run
 
 
 def _failed_child(deployed: Deployed, map_run: str) -> dict[str, Any] | None:

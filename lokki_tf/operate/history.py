@@ -17,7 +17,7 @@ from lokki_tf.local.events import Event, EventKind
 from lokki_tf.model import Map, Node
 
 from .remote import RemoteError, remote_error
-from .tasks import answer_of, is_aside, is_skipped, left_error, node_of
+from .tasks import answer_of, details_of, is_aside, is_skipped, left_error, node_of
 from .visits import ItemCounts, Visit, up
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _FAILURES = ("Failed", "TimedOut", "StartFailed", "ScheduleFailed", "SubmitFaile
 ASIDE, CAUGHT = "Aside", "Caught"  # kinds of visits: a task that is no step, one that has failed
 ENDINGS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 _SCOPES_FAIL = ("ParallelStateFailed", "MapStateFailed", "MapIterationFailed", *ENDINGS[1:])
-DETAILS = "EventDetails"
 _ITEM_FAILED = {"error": "ItemFailed", "cause": "an item of the map, counted as they fail"}
 
 
@@ -93,9 +92,7 @@ class Tracker:
         told: list[Event],
     ) -> Visit | None:
         """Notes an event, and returns the visit in which what follows it happens."""
-        details: Mapping[str, Any] = next(
-            (value for key, value in event.items() if key.endswith(DETAILS)), {}
-        )
+        details = details_of(event)
         if kind.endswith("StateEntered"):
             return self._entered(kind, details, when, before)
         if kind.endswith("StateExited"):

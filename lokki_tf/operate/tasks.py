@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
 
+def details_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an event of a history tells besides its kind and time, under a name of its kind's.
+
+    Args:
+        event: As ``GetExecutionHistory`` gives it.
+    """
+    return next((value for key, value in event.items() if key.endswith("EventDetails")), {})
+
+
 def node_of(details: Mapping[str, Any]) -> str | None:
     """The node that a Lambda function runs, as its event tells.
 

@@ -101,8 +101,9 @@ class Carrier:
         """Follows names until nothing new is found."""
         while self._waiting:
             self._follow(self._waiting.popleft())
-        self.live = [(one, name) for one, name, *_ in steady(self.made, self.uses)]
-        for module, name, site, use in outgrown(self.made, self.uses):
+        values = list(steady(self.made, self.uses))
+        self.live = [(module, name) for module, name, *_ in values]
+        for module, name, site, use in outgrown(values):
             if {module.name, id(module.live[name])} & self.changed:
                 continue  # by statements that go along
             place = self.place(site, use, name)

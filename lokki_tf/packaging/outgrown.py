@@ -20,23 +20,22 @@ from .tasks import Site
 
 Makers = dict[tuple[str, str], tuple[Module, Statement, Site, Use]]
 """By module and name: the only statement that makes it, and where it is used."""
+Steady = tuple[Module, str, Statement, Site, Use]
+"""The same of a value that no carried code changes."""
 
 
-def outgrown(made: Makers, pieces: Iterable[Piece]) -> Iterator[tuple[Module, str, Site, Use]]:
+def outgrown(values: Iterable[Steady]) -> Iterator[tuple[Module, str, Site, Use]]:
     """The names whose literal is another value by now, though no carried code changes it.
 
     Args:
-        made: What was carried, and by which statement.
-        pieces: All that goes along.
+        values: As :func:`steady` gives them.
     """
-    for module, name, statement, site, use in steady(made, pieces):
+    for module, name, statement, site, use in values:
         if _differs(statement.node, module.live.get(name, MISSING)):
             yield module, name, site, use
 
 
-def steady(
-    made: Makers, pieces: Iterable[Piece]
-) -> Iterator[tuple[Module, str, Statement, Site, Use]]:
+def steady(made: Makers, pieces: Iterable[Piece]) -> Iterator[Steady]:
     """The names that an assignment makes, and that no carried code changes.
 
     Args:

@@ -81,8 +81,8 @@ class Job:
     def fail(
         self,
         errorType: str,  # noqa: N803  # Lambda's names
-        errorMessage: str,  # noqa: N803
-        stackTrace: Sequence[str] = (),  # noqa: N803
+        errorMessage: str,  # noqa: N803  # as above
+        stackTrace: Sequence[str] = (),  # noqa: N803  # as above
     ) -> None:
         """Writes why the job has failed.
 

@@ -166,7 +166,7 @@ def test_parameters_refuse_to_be_computed_with() -> None:
         lambda limit: limit == 3,
         lambda limit: limit != 3,
         lambda limit: limit in (1, 2),
-        lambda limit: "%s" % limit,  # noqa: UP031
+        lambda limit: "%s" % limit,  # noqa: UP031  # the old way is what is tested
         lambda limit: str(numbers(limit)),
         lambda limit: numbers(limit) == numbers(limit),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,9 +50,9 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return importlib.reload(module)
 
 
-def warned(function: object) -> list[str]:
+def warned(function: Any) -> list[str]:
     """The names that check warns of."""
-    found = Pipeline("p", steps=[step(function)()]).check()  # type: ignore[operator]
+    found = Pipeline("p", steps=[step(function)()]).check()
     assert {one.severity for one in found} <= {"warning"}
     return sorted(one.message.split("'")[3] for one in found if one.rule == "capture-changed")
 
@@ -90,9 +91,9 @@ def test_what_a_star_brings_may_be_changed(tmp_path: Path, monkeypatch: pytest.M
     assert warned(used) == []
     pipeline = Pipeline("p", steps=[step(used)()])
     (package,) = package_steps(pipeline.definition).values()
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     code = package.files["lambda_function.py"].decode().partition("def lambda_handler")[0]
     for name in ("starred_conf", "starred_use"):
         monkeypatch.delitem(sys.modules, name)
     exec(code.replace("import lokki_runtime", ""), names)
-    assert names["used"]() == pipeline.local_run().result  # type: ignore[operator]
+    assert names["used"]() == pipeline.local_run().result

@@ -83,7 +83,7 @@ def dict_in(node: ast.Dict, next_key: str, scope: Scope) -> Change:
     Raises:
         Unreadable: If it holds what is known only in a run.
     """
-    items = dict(_items(node, scope))
+    items = dict(dict_items(node, scope))
     named = items.pop(next_key, None)
     targets = (None,) if named is None else tuple(_targets(named, scope))
     return Change(targets, node.lineno, True, (), tuple(items))
@@ -145,7 +145,7 @@ def _named(one: ast.keyword, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
         yield from _spread(one.value, scope)
 
 
-def _items(node: ast.Dict, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
+def dict_items(node: ast.Dict, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
     """The keys and values of a dict literal, and of others that are spread in it."""
     for key, value in zip(node.keys, node.values, strict=True):
         if key is None:
@@ -168,7 +168,7 @@ def _spread(value: ast.expr, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
             value.lineno,
             'write each name that goes on: name=value, or "name": value in a dict',
         )
-    yield from _items(value, scope)
+    yield from dict_items(value, scope)
 
 
 def _text(node: ast.expr, scope: Scope) -> str | None:

@@ -11,7 +11,7 @@ from lokki_tf.model import Test, Transition
 from lokki_tf.runtime.routes import ConditionalReturns, ReturnUpdates
 
 from .falling import falls_through
-from .fields import Change, Unreadable, dict_in, source, updates_in
+from .fields import Change, Unreadable, dict_in, dict_items, source, updates_in
 from .scope import MISSING, Scope
 
 _FORMS = (
@@ -127,7 +127,7 @@ class _Reader:
             )
         operand, default = call.args
         text = ast.unparse(operand)
-        for value, way in _by_value(call.keywords):
+        for value, way in _by_value(call.keywords, self.scope):
             yield from self._chosen(way, Test(call.lineno, text, value))
         yield from self._chosen(default, Test(call.lineno, text, None))
 
@@ -161,30 +161,28 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _by_value(keywords: Sequence[ast.keyword]) -> Iterator[tuple[str | bool, ast.expr]]:
+def _by_value(
+    keywords: Sequence[ast.keyword], scope: Scope
+) -> Iterator[tuple[str | bool, ast.expr]]:
     """The ways of ``ConditionalReturns`` in the order in which they are tried.
 
     Raises:
         Unreadable: If they are known only in a run.
     """
-    written = [pair for one in keywords for pair in _written(one)]
+    written = [pair for one in keywords for pair in _written(one, scope)]
     yield from (pair for pair in written if pair[0] != "true")
     yield from ((True, way) for name, way in written if name == "true")
 
 
-def _written(one: ast.keyword) -> Iterator[tuple[str, ast.expr]]:
+def _written(one: ast.keyword, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
     """A keyword, or those of a dict that stands behind ``**``, for values that are no names."""
     if one.arg is not None:
         yield one.arg, one.value
-        return
-    keys = one.value.keys if isinstance(one.value, ast.Dict) else [None]
-    for key in keys:
-        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
-            raise Unreadable(
-                f"chooses from **{source(one.value)}, whose names are known only in a run",
-                one.value.lineno,
-                'write each one: value=ReturnUpdates("next")',
-            )
-    assert isinstance(one.value, ast.Dict)
-    names = (str(key.value) for key in keys if isinstance(key, ast.Constant))
-    yield from zip(names, one.value.values, strict=True)
+    elif isinstance(one.value, ast.Dict):
+        yield from dict_items(one.value, scope)
+    else:
+        raise Unreadable(
+            f"chooses from **{source(one.value)}, whose names are known only in a run",
+            one.value.lineno,
+            'write each one: value=ReturnUpdates("next")',
+        )
