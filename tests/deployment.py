@@ -8,7 +8,7 @@ from typing import Any
 
 from lokki_tf import Pipeline
 from lokki_tf.asl import filled, queue_placeholder
-from lokki_tf.packaging.images import image_context
+from lokki_tf.packaging.image.context import image_context
 from lokki_tf.terraform.files import write_files
 from lokki_tf.terraform.plan import Function, Plan, make_plan
 from lokki_tf.testing import Execution, LocalAws

@@ -5,15 +5,15 @@
 :func:`image_context` what a container image of a whole pipeline is built from.
 """
 
-from .cut import Cut, cut, cut_classes
-from .image_names import image_repository, image_tag, repository_name
-from .images import ImageContext, image_context, image_files, image_json
-from .layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
-from .package import HANDLER_FILE, HANDLER_NAME, Package, package
-from .pieces import Import
-from .steps import code_digests, main_module, package_steps
-from .template import Template, default_template, read_template
-from .zips import sha256_base64, zip_files
+from .bundle.package import HANDLER_FILE, HANDLER_NAME, Package, package
+from .bundle.steps import code_digests, main_module, package_steps
+from .bundle.template import Template, default_template, read_template
+from .bundle.zips import sha256_base64, zip_files
+from .dependencies.layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
+from .dependencies.third_party import Import
+from .extract.cut import Cut, cut, cut_classes
+from .image.context import ImageContext, image_context, image_files, image_json
+from .image.names import image_repository, image_tag, repository_name
 
 __all__ = [
     "HANDLER_FILE",

@@ -9,7 +9,7 @@ from pathlib import Path
 from lokki_tf.errors import CaptureError, DefinitionError, LimitError, Place, TemplateError
 from lokki_tf.model import Finding
 
-from .machine import is_file
+from .source.machine_reads import is_file
 
 NO_SOURCE = "capture-source"
 _error = partial(Finding, error=CaptureError)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from runtime_api import RuntimeApi, runtime_api
 
-from lokki_tf.packaging.runtime_files import runtime_files
-from lokki_tf.packaging.template import shipped
+from lokki_tf.packaging.bundle.runtime_files import runtime_files
+from lokki_tf.packaging.bundle.template import shipped
 from lokki_tf.testing import LocalAws
 
 BUCKET = "jobs"

@@ -78,7 +78,7 @@ def test_the_tar_is_for_all_to_read_and_has_fixed_times() -> None:
 def test_a_context_is_the_same_in_another_process() -> None:
     """Another hash seed and another order of files give the same tar and the same tag."""
     code = (
-        "from lokki_tf.packaging.images import ImageContext\n"
+        "from lokki_tf.packaging.image.context import ImageContext\n"
         "files = {'b': b'2', 'a/c': b'1', 'a': b''}\n"
         "import hashlib\n"
         "c = ImageContext('n', {'app/%d' % n: b'x' * n for n in {1, 2, 30}}, 'base', 'arm64')\n"

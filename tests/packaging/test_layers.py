@@ -22,7 +22,7 @@ from lokki_tf.errors import (
 )
 from lokki_tf.model import PackageSet, Step, StepOptions, package_sets
 from lokki_tf.packaging import Layer, LayerBuilder, check_size, layer_path
-from lokki_tf.packaging.uv import platform
+from lokki_tf.packaging.dependencies.uv import platform
 
 STEP = Step("score", lambda: None, StepOptions(), Place("pipeline.py", 7))
 LIMIT = 250 * 1_048_576

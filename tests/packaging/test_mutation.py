@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lokki_tf.packaging import cut, package
-from lokki_tf.packaging.carry import Carrier
+from lokki_tf.packaging.extract.carry import Carrier
 
 
 def is_import(site, piece):

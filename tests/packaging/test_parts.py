@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lokki_tf.packaging.deflate import deflated
-from lokki_tf.packaging.huffman import code_lengths
-from lokki_tf.packaging.live import literal
-from lokki_tf.packaging.runtime_files import all_files, bare
-from lokki_tf.packaging.walk import names_of
-from lokki_tf.packaging.zips import zip_files
+from lokki_tf.packaging.bundle.deflate import deflated
+from lokki_tf.packaging.bundle.huffman import code_lengths
+from lokki_tf.packaging.bundle.runtime_files import all_files, bare
+from lokki_tf.packaging.bundle.zips import zip_files
+from lokki_tf.packaging.source.values import literal
+from lokki_tf.packaging.source.walk import names_of
 
 STDLIB = Path(os.__file__).parent
 

@@ -7,7 +7,7 @@ import pytest
 from lokki_tf.errors import Place
 from lokki_tf.model import Step, StepOptions
 from lokki_tf.packaging import Import
-from lokki_tf.packaging.third_party import missing_packages, requirement_name
+from lokki_tf.packaging.dependencies.third_party import missing_packages, requirement_name
 
 PLACE = Place("pipeline.py", 3)
 

@@ -1,0 +1,1 @@
+"""Third-party packages: what a step needs and declares, resolved and built into layers by uv."""

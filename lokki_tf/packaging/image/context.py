@@ -1,0 +1,194 @@
+"""What a pipeline's container image is built from: one image for all of its steps.
+
+Each step has a folder with what its zip would hold; the container's command, a step's name,
+chooses among them. The files are the same wherever and whenever they are made, and their hash
+is the image's tag: an image is new when its content is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import ConfigError, OptionError
+from lokki_tf.model.requirements import PackageSet, package_sets
+
+from ..bundle.template import shipped
+from ..dependencies.layers import LOCK_FILE, LayerBuilder
+from .names import image_tag
+from .tars import tar_files
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Step
+
+    from ..bundle.package import Package
+
+APP, ENTRY, FOLDER = "app", "entry.py", "image"
+DOCKERFILE = "Dockerfile"
+_LOCK = f"{APP}/{LOCK_FILE}"
+_BASE = "public.ecr.aws/lambda/python:{version}"
+_PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
+_PACKAGES = re.compile(r"(?m)^# \{\{PACKAGES\}\}\n(.*?)^# \{\{END_OF_PACKAGES\}\}\n", re.DOTALL)
+_TAG_LENGTH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class ImageContext:
+    """What an image is built from.
+
+    Args:
+        name: The pipeline's.
+        files: By path: ``Dockerfile``, ``app/entry.py``, ``app/<step>/…`` and, where steps
+            declare packages, ``app/requirements.lock``.
+        base_image: What the Dockerfile gets as ``BASE_IMAGE``.
+        architecture: ``x86_64`` or ``arm64``.
+        given_tag: The user's tag, instead of the content's hash.
+    """
+
+    name: str
+    files: Mapping[str, bytes]
+    base_image: str
+    architecture: str
+    given_tag: str | None = None
+
+    @property
+    def platform(self) -> str:
+        """The platform, as container engines call it."""
+        return _PLATFORMS[self.architecture]
+
+    @property
+    def tag(self) -> str:
+        """The image's tag."""
+        return self.given_tag or self.content_tag
+
+    @cached_property
+    def content_tag(self) -> str:
+        """Sixteen characters that stand for the content, the same on every machine."""
+        found = hashlib.sha256(f"{self.base_image}\0{self.platform}\0".encode())
+        for path, data in sorted(self.files.items()):
+            found.update(f"{path}\0{len(data)}\0".encode())
+            found.update(data)
+        return found.hexdigest()[:_TAG_LENGTH]
+
+    @cached_property
+    def tar(self) -> bytes:
+        """The files as container engines take them."""
+        return tar_files(self.files)
+
+
+def image_context(
+    name: str,
+    packages: Mapping[Step, Package],
+    *,
+    base_image: str | None = None,
+    dockerfile: str | Path | None = None,
+    tag: str | None = None,
+    builder: LayerBuilder | None = None,
+) -> ImageContext:
+    """What a pipeline's image is built from.
+
+    Args:
+        name: The pipeline's name.
+        packages: The steps that run in it, with their code.
+        base_image: The image to begin with; Lambda's own for the steps' Python unless given.
+        dockerfile: Path of a Dockerfile instead of the default one.
+        tag: A tag instead of the content's hash.
+        builder: Resolves what steps declare, and knows the stack's folder with its locks.
+
+    Raises:
+        OptionError: If the steps cannot share an image: they want different Pythons or
+            processors, or packages that do not suit each other.
+        ConfigError: If the Dockerfile cannot be read, or the tag is none.
+        MissingToolError: If packages are declared and cannot be reached.
+    """
+    runtime, architecture = _target(packages)
+    lock = _lock(packages, builder or LayerBuilder())
+    base = base_image or _BASE.format(version=runtime.removeprefix("python"))
+    files = {f"{APP}/{ENTRY}": shipped(ENTRY).encode()}
+    for step, package in packages.items():
+        files |= {f"{APP}/{step.name}/{path}": data for path, data in package.files.items()}
+    if lock is not None:
+        files[_LOCK] = lock.encode()
+    files[DOCKERFILE] = (
+        _default_dockerfile(base, lock is not None) if dockerfile is None else _read(dockerfile)
+    )
+    given = image_tag(tag) if tag else None
+    return ImageContext(name, dict(sorted(files.items())), base, architecture, given)
+
+
+def image_files(context: ImageContext) -> dict[str, bytes]:
+    """The context's files, by path in a stack's folder."""
+    return {f"{FOLDER}/{path}": data for path, data in context.files.items()}
+
+
+def image_json(context: ImageContext, repository: str) -> bytes:
+    """What a stack's ``image.json`` says: which image there is, and what runs in it.
+
+    Args:
+        context: What it is built from.
+        repository: As :func:`image_repository` gives it.
+    """
+    told = {
+        "uri": f"{repository}:{context.tag}",
+        "app": f"{FOLDER}/{APP}",
+        "entry": ENTRY,
+    }
+    return (json.dumps(told, indent=2) + "\n").encode()
+
+
+def _target(steps: Iterable[Step]) -> tuple[str, str]:
+    """The Python and the processor that all steps of an image share."""
+    found: dict[tuple[str, str], Step] = {}
+    for step in steps:
+        found.setdefault((step.options.python_runtime, step.options.architecture), step)
+    if not found:
+        raise OptionError("an image needs a step that runs in it")
+    if len(found) > 1:
+        wanted = "; ".join(
+            f"step {step.name!r} wants {runtime} on {architecture}"
+            for (runtime, architecture), step in found.items()
+        )
+        raise OptionError(
+            f"the steps of a pipeline share one image, of one Python and processor: {wanted}",
+            place=list(found.values())[-1].place,
+            remedy="give them the same python_runtime and architecture, or put one into a zip",
+        )
+    return next(iter(found))
+
+
+def _lock(steps: Iterable[Step], builder: LayerBuilder) -> str | None:
+    """Exact versions of all that the steps declare."""
+    sets = package_sets(steps)
+    declaring = [step for each in sets.values() for step in each]
+    if not declaring:
+        return None
+    first = next(iter(sets))
+    lines = {line for one in sets for line in one.requirements}
+    together = PackageSet(tuple(sorted(lines)), first.runtime, first.architecture)
+    who = ""
+    if len(declaring) > 1:
+        names = ", ".join(repr(step.name) for step in declaring)
+        who = f"the steps {names} share one image, which requires"
+    return builder.lock(together, declaring[0], f"{FOLDER}/{_LOCK}", who)
+
+
+def _default_dockerfile(base: str, has_packages: bool) -> bytes:
+    text = shipped(DOCKERFILE).replace("{{BASE_IMAGE}}", base)
+    return _PACKAGES.sub(r"\1" if has_packages else "", text).encode()
+
+
+def _read(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"the Dockerfile {path} cannot be read: {error.strerror or error}",
+            remedy="give dockerfile in [image] the path of yours, from the working folder, or "
+            "leave it out for the default one",
+        ) from error

@@ -1,0 +1,1 @@
+"""Parsed source: files and notebook cells, scopes and names, modules and where they come from."""

@@ -1,0 +1,94 @@
+"""Where a module comes from: Python, Lambda, the user, lokki_tf or somebody else."""
+
+from __future__ import annotations
+
+import site
+import sys
+import sysconfig
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+from typing import Literal as OneOf
+
+from .values import home
+
+Origin = OneOf["python", "lambda", "user", "house", "third-party"]
+
+IN_LAMBDA = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six"}
+"""What Lambda's own Python runtimes bring along."""
+
+
+def origin(name: str) -> Origin:
+    """Where a module comes from, imported or not.
+
+    Args:
+        name: Absolute, with dots.
+    """
+    module = sys.modules.get(name)
+    spec = find_spec(name) if module is None else None
+    file = getattr(module, "__file__", None) or (spec.origin if spec else None)
+    folders = getattr(module, "__path__", None) or (spec and spec.submodule_search_locations)
+    if file in (None, "built-in", "frozen") and folders:
+        file = next(iter(folders), None)
+    return _origin_of(name, file if file not in ("built-in", "frozen") else None)
+
+
+def of_user(value: Any) -> bool:
+    """Whether the user wrote a function or class, in a file or in a cell."""
+    if isinstance(value, FunctionType):
+        filename = value.__code__.co_filename
+        if filename.startswith("<"):
+            return not filename.startswith("<frozen")
+        return _origin_of(value.__module__ or "", filename) == "user"
+    name = home(value)
+    return name in ("", "__main__") or origin(name) == "user"
+
+
+def find_spec(name: str) -> ModuleSpec | None:
+    """A module's spec, found without importing it or its packages."""
+    path, spec = None, None
+    for depth in range(1, name.count(".") + 2):
+        part = ".".join(name.split(".")[:depth])
+        spec = getattr(sys.modules.get(part), "__spec__", None)
+        spec = spec or PathFinder.find_spec(part, path)
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    return spec
+
+
+def _origin_of(name: str, file: str | None) -> Origin:
+    """Where a module comes from.
+
+    Args:
+        name: Absolute, with dots.
+        file: Its file or folder, or ``None`` if it is not known or has none.
+    """
+    top = name.partition(".")[0]
+    if top == "lokki_tf":
+        return "house"
+    if file is not None and _is_users(file):
+        return "user"
+    if top in sys.stdlib_module_names:
+        return "python"
+    return "lambda" if top in IN_LAMBDA else "third-party"
+
+
+@cache
+def _is_users(file: str) -> bool:
+    path = Path(file).resolve()
+    if {"site-packages", "dist-packages"} & set(path.parts):
+        return False
+    return not any(path.is_relative_to(folder) for folder in _installed())
+
+
+@cache
+def _installed() -> tuple[Path, ...]:
+    """The folders of Python itself and of installed packages."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = {sysconfig.get_path(name) for name in names}
+    folders |= {*site.getsitepackages(), site.getusersitepackages()}
+    folders |= {f"{sys.base_prefix}/lib/python{sys.version_info[0]}.{sys.version_info[1]}"}
+    return tuple(Path(folder).resolve() for folder in folders if folder)
