@@ -17,11 +17,12 @@ from .requirements import requirements_in
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
 
-_LISTS = ("layers", "requirements", "policies")
+_LISTS = ("layers", "requirements", "policies", "modules")
 _MAPPINGS = ("env_variables", "tags")
 _CHOICES = {
     "job_type": ("lambda", "batch"),
     "package": ("zip", "image"),
+    "code": ("cut", "module"),
     "platform": ("fargate", "fargate_spot", "ec2"),
 }
 

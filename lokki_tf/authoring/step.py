@@ -195,6 +195,8 @@ def step(
     layers: Sequence[str] | None = None,
     requirements: Sequence[str] | str | PathLike[str] | None = None,
     include: Sequence[str | PathLike[str]] | None = None,
+    modules: Sequence[str] | None = None,
+    code: str | None = None,
     python_runtime: str | None = None,
     memory_size: int | None = None,
     timeout_seconds: int | None = None,

@@ -11,7 +11,7 @@ from .bundle.template import Template, default_template, read_template
 from .bundle.zips import sha256_base64, zip_files
 from .dependencies.layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .dependencies.third_party import Import
-from .extract.cut import Cut, cut, cut_classes
+from .extract.cut import Cut, cut
 from .image.context import ImageContext, image_context, image_files, image_json
 from .image.names import image_repository, image_tag, repository_name
 
@@ -29,7 +29,6 @@ __all__ = [
     "check_size",
     "code_digests",
     "cut",
-    "cut_classes",
     "default_template",
     "image_context",
     "image_files",

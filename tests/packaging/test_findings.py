@@ -18,28 +18,28 @@ CASES = [
         def f():
             return rows
         """,
-        ["error capture-pipeline:10 step 'f' uses 'rows', a lokki_tf.stub.StubCall: it exists"],
+        ["error capture-pipeline:10 step 'f' uses 'rows', a lokki_tf.StubCall: it exists"],
     ),
     (
         "the pipeline itself, and lokki_tf, in step code",
         """
-        import lokki_tf.stub
-        from lokki_tf.stub import Pipeline, step
+        import lokki_tf
+        from lokki_tf import Pipeline, step
 
         pipe = Pipeline()
         calls = [pipe]
 
         @step
         def f():
-            from lokki_tf.stub import Call
-            return pipe, Pipeline(), calls, lokki_tf.stub.Call
+            from lokki_tf import Call
+            return pipe, Pipeline(), calls, lokki_tf.Call
         """,
         [
             "error capture-pipeline:10 step 'f' uses 'Pipeline', a part of lokki_tf",
             "error capture-pipeline:10 step 'f' uses 'calls', a list that comes from 'pipe', "
-            "a lokki_tf.stub.StubPipeline",
+            "a lokki_tf.StubPipeline",
             "error capture-pipeline:10 step 'f' uses 'lokki_tf', which is lokki_tf",
-            "error capture-pipeline:10 step 'f' uses 'pipe', a lokki_tf.stub.StubPipeline",
+            "error capture-pipeline:10 step 'f' uses 'pipe', a lokki_tf.StubPipeline",
             "error capture-pipeline:9 step 'f' uses 'Call', a part of lokki_tf",
         ],
     ),
@@ -120,7 +120,7 @@ CASES = [
         def f(rows=load()):
             return rows
         """,
-        ["error capture-pipeline:7 step 'f' uses 'load()', a lokki_tf.stub.StubCall as a default"],
+        ["error capture-pipeline:7 step 'f' uses 'load()', a lokki_tf.StubCall as a default"],
     ),
     (
         "a global that no statement makes",

@@ -100,7 +100,7 @@ CASES = [
         from importlib.resources import files
         from pathlib import Path
 
-        from lokki_tf.stub import step
+        from lokki_tf import step
         from .paths import FOLDER
 
         @step(include=["prices.json", "more"])
@@ -125,7 +125,7 @@ CASES = [
         # file: shop/__init__.py
         # file: shop/steps.py
         from pathlib import Path
-        from lokki_tf.stub import step
+        from lokki_tf import step
 
         @step(include=["../data/rows.csv"])
         def f():

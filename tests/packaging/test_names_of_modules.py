@@ -16,7 +16,7 @@ RATE = 2
 def unused():
     return 1
 # file: shop/flow.py
-from lokki_tf.stub import step
+from lokki_tf import step
 from . import RATE
 from .models import Base
 
@@ -60,7 +60,7 @@ def test_a_module_that_runs_as_a_script(bench):
 def test_a_step_of_a_packages_init(bench):
     """A package's own file stays the package's."""
     text = (
-        "from shop import f\n# file: shop/__init__.py\nfrom lokki_tf.stub import step\n"
+        "from shop import f\n# file: shop/__init__.py\nfrom lokki_tf import step\n"
         "from . import parts\nclass Order(parts.Base):\n    pass\n@step\ndef f():\n"
         "    return Order().n, Order.__module__\n"
         "# file: shop/parts.py\nclass Base:\n    n = 3\n"

@@ -173,7 +173,7 @@ def test_code_that_exec_made(bench):
     filename = "<generated 17>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     names = {}
-    exec("from lokki_tf.stub import step", names)
+    exec("from lokki_tf import step", names)
     exec(compile(source, filename, "exec"), names)
     packed = package(cut(names["f"].step))
     assert bench.run([(bench.unpack(packed), "[4]")])[0][0] == "8"

@@ -19,7 +19,7 @@ NAMES = [f"n{n}" for n in range(8)]
 def modules(draw):
     """Statements that bind, rebind and change names, and a step that uses some of them."""
     kinds: dict[str, str] = {}
-    lines = ["from lokki_tf.stub import step"]
+    lines = ["from lokki_tf import step"]
     for _ in range(draw(st.integers(1, 14))):
         name = draw(st.sampled_from(NAMES))
         used = draw(st.lists(st.sampled_from(NAMES), max_size=3))

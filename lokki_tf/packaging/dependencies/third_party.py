@@ -77,6 +77,21 @@ def missing_packages(
     ]
 
 
+def is_available(step: Step, one: Import) -> bool:
+    """Whether the requirements of a step bring a package."""
+    return _covered(one, step.options.requirements)
+
+
+def has_distribution(step: Step, name: str) -> bool:
+    """Whether a step's requirements bring a distribution, or may: a layer of the user's."""
+    wanted = _normal(name)
+    declared = map(requirement_name, step.options.requirements)
+    own = wanted in ("boto3", "botocore")
+    return (
+        own or bool(step.options.layers) or any(wanted in _with_dependencies(d) for d in declared)
+    )
+
+
 def _covered(one: Import, requirements: tuple[str, ...]) -> bool:
     declared = {requirement_name(requirement) for requirement in requirements}
     if not declared:
@@ -108,6 +123,12 @@ def distributions(package: str) -> list[str]:
     # Of several that are installed, the usual one: opencv-python-headless for cv2.
     names.sort(key=lambda name: _normal(name) != _ELSEWHERE.get(package, _normal(name)))
     return list({_normal(name): name for name in reversed(names)}.values())[::-1]
+
+
+def installed_version(package: str) -> str:
+    """The versions of the distributions that bring a package here."""
+    names = sorted(set(_installed().get(package, ())))
+    return ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
 @cache

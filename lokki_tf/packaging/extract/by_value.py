@@ -141,7 +141,6 @@ class _Moved:
             "code" if isinstance(node, ast.Lambda) else "definition",
             (own_name,),
             postponed=module.postponed or self._annotated_locally(names),
-            imports=self.carrier.imports(module, self.source, names),
             local=True,
         )
         if piece not in self.carrier.uses:

@@ -75,7 +75,7 @@ def carry_unmade(carrier: Gathering, site: Site, module: Module, name: str, use:
         return
     if stands_for_builtin(name, value):
         return
-    if import_starred(carrier, site, module, name, value, use):
+    if import_starred(carrier, site, module, name, value):
         return
     place = carrier.place(site, use, name)
     obstacle = carrier.judge.value(name, value)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal as OneOf
 
-from ..dependencies.third_party import Import
 from ..source.files import Definition, Source, Statement
 from ..source.modules import Module
+from ..source.survey import absolute_name
 from ..source.text import Edit, edited, offset, reach, span, whole_lines
 
 Kind = OneOf["import", "definition", "code"]
@@ -36,7 +36,6 @@ class Piece:
         original: For an import, the statement as the user wrote it.
         is_class: Whether it makes a class, so that instances know its module.
         postponed: Whether its annotations are not evaluated.
-        imports: What it imports of others.
         local: Whether its names are those of a function that it stood in.
     """
 
@@ -50,17 +49,12 @@ class Piece:
     original: str = ""
     is_class: bool = False
     postponed: bool = False
-    imports: tuple[Import, ...] = field(default=(), compare=False)
     local: bool = False
 
 
 def absolute(module: Module, node: ast.ImportFrom) -> str:
     """The absolute name of the module that names are imported from."""
-    if not node.level:
-        return node.module or ""
-    parts = module.package.split(".") if module.package else []
-    kept = parts[: len(parts) - node.level + 1]
-    return ".".join((*kept, node.module) if node.module else kept)
+    return absolute_name(module.package, node.level, node.module)
 
 
 def _made_absolute(
@@ -81,7 +75,6 @@ def statement_piece(
     skip: frozenset[ast.expr] = frozenset(),
     is_class: bool = False,
     postponed: bool = False,
-    imports: tuple[Import, ...] = (),
 ) -> Piece:
     """A statement as it stands in its file.
 
@@ -89,9 +82,8 @@ def statement_piece(
         module: Its module.
         statement: The statement.
         skip: Decorators that stay behind.
-        is_class: As for :class:`Piece`; likewise the next two.
+        is_class: As for :class:`Piece`; likewise the next.
         postponed: .
-        imports: .
     """
     source, node = statement.source, statement.node
     edits = [*_made_absolute(module, source, statement.relative_imports)]
@@ -106,7 +98,6 @@ def statement_piece(
         tuple(statement.binds),
         is_class=is_class,
         postponed=postponed,
-        imports=imports,
     )
     alias = statement.alias
     if alias is None or not isinstance(node, ast.Import | ast.ImportFrom):

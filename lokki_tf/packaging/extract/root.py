@@ -78,7 +78,7 @@ def root_of(carrier: Carrier, step: Step) -> Root | None:
         what = f"its function {function.__qualname__!r}"
         carrier.find(findings.no_source(step.name, what, step.place))
         return None
-    module = carrier.adopt(module)
+    module = carrier.start(module)
     method = _method(carrier, module, function)
     if method is not None:
         return method
@@ -119,7 +119,6 @@ def _definition(carrier: Carrier, functions: list[types.FunctionType]) -> _Defin
         if not module or not found or len(found[1]) != 1:
             continue
         source, [node] = found
-        module = carrier.adopt(module)
         decorators = getattr(node, "decorator_list", ())
         own = any(is_houses(module, source, decorator) for decorator in decorators)
         bare = function is functions[0] and not decorators
@@ -138,7 +137,7 @@ def _known(carrier: Carrier, step: Step, functions: list[types.FunctionType]) ->
         module = module_of(function) if of_user(function) else None
         for name, value in list(module.live.items()) if module else ():
             if module and value is step.function:
-                return _reached(carrier, carrier.adopt(module), name, name)
+                return _reached(carrier, carrier.start(module), name, name)
     what = f"its function, but that is {described(step.function)} around one"
     carrier.find(findings.no_source(step.name, what, step.place))
     return None
@@ -161,7 +160,7 @@ def _repeats(carrier: Carrier, definition: _Definition) -> bool:
 
 
 def _defined(carrier: Carrier, step: Step, definition: _Definition) -> Root:
-    module, statement = definition.module, definition.statement
+    module, statement = carrier.start(definition.module), definition.statement
     skip = _skipped(carrier, module, statement)
     piece = carrier.carry(module, statement, module.end, skip)
     _carry_mentioned(carrier, module, piece, statement, statement.names(skip))

@@ -24,7 +24,7 @@ Steady = tuple[Module, str, Statement, Site, Use]
 """The same of a value that no carried code changes."""
 
 
-def outgrown(values: Iterable[Steady]) -> Iterator[tuple[Module, str, Site, Use]]:
+def stale(values: Iterable[Steady]) -> Iterator[tuple[Module, str, Site, Use]]:
     """The names whose literal is another value by now, though no carried code changes it.
 
     Args:

@@ -1,0 +1,177 @@
+"""Which acting statements of the modules that are cut are kept, and which are left out.
+
+A statement is kept when what it needs is there in Lambda. What is left out and may change a
+result is a warning.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+
+from lokki_tf.model import Step
+
+from .. import findings
+from ..dependencies.third_party import Import, is_available
+from ..source.files import Statement
+from ..source.modules import Module
+from ..source.names import Use, root_of
+from ..source.origins import origin
+from ..source.survey import full_name
+from .carry import Carrier
+from .effects import acts, import_acts
+from .pieces import Piece
+from .root import Root
+from .tasks import Site
+
+_CONFIGURES = ("set_", "use", "style", "register", "option", "config", "filterwarnings")
+
+
+def keep_acting(carrier: Carrier, step: Step, root: Root) -> None:
+    """Carry the acting statements of the step's module and of the packages around it.
+
+    Args:
+        carrier: Has followed the step's function.
+        step: The step.
+        root: Its function.
+    """
+    keeper = _Keeper(carrier, step, root)
+    while keeper.round():
+        carrier.run()
+
+
+class _Keeper:
+    def __init__(self, carrier: Carrier, step: Step, root: Root) -> None:
+        self.carrier, self.step, self.root = carrier, step, root
+        self.decided: set[Statement] = set()
+        self.used = {one.package for one in eager_imports(carrier)}
+
+    def round(self) -> bool:
+        """Decide about the statements that act now; return whether there were any."""
+        found = False
+        for module in (*self.carrier.packages, self.root.module):
+            for statement in module.statements:
+                if module.name in self.carrier.included.modules:
+                    break
+                if statement not in self.decided and self._acts(module, statement):
+                    self.decided.add(statement)
+                    self._decide(module, statement)
+                    found = True
+        return found
+
+    def _acts(self, module: Module, statement: Statement) -> bool:
+        if statement.alias is None:
+            return acts(module, statement, self._is_deployed)
+        facts = statement.survey(module.package).of("import")
+        return any(
+            origin(fact.what) == "user"
+            and (
+                import_acts(fact.what, self._is_deployed) or self._below_acts(fact.what, fact.names)
+            )
+            for fact in facts
+        )
+
+    def _below_acts(self, module: str, names: tuple[str, ...]) -> bool:
+        below = (f"{module}.{name}" for name in names)
+        return any(origin(one) == "user" and import_acts(one, self._is_deployed) for one in below)
+
+    def _is_deployed(self, module: str, name: str) -> bool:
+        if module in self.carrier.included.modules:
+            return True
+        own = self.root.module
+        if module not in (own.name, own.live.get("__name__")):
+            return False
+        return not name or any(name in piece.binds for piece in self._own())
+
+    def _own(self) -> Iterator[Piece]:
+        name = self.root.module.name
+        return (piece for piece in self.carrier.uses if piece.module == name)
+
+    def _decide(self, module: Module, statement: Statement) -> None:
+        """Keep a statement, or leave it out with a warning if it may matter."""
+        carrier, judge = self.carrier, self.carrier.judge
+        obstacle = judge.statement(module, statement)
+        if obstacle is not None:
+            if obstacle.kind in ("read", "secret"):
+                self._left_out(module, statement, f"it reads {obstacle.what}")
+            return
+        before = self._state()
+        count = sum(one.severity == "error" for one in carrier.findings)
+        piece = carrier.carry(module, statement, module.end)
+        site = Site(self.root.piece, self.root.module, self.root.module.sources[-1])
+        if module is self.root.module:
+            carrier.link(site, "", piece)
+        else:
+            carrier.uses.setdefault(piece, {})
+            carrier.included.submodules[module.name] = None
+        carrier.run()
+        errors = [one for one in carrier.findings if one.severity == "error"]
+        missing = [one for one in eager_imports(carrier) if not self._is_there(one)]
+        if not missing and len(errors) == count:
+            return
+        self._restore(before)
+        if missing:
+            packages = {one.package for one in missing}
+            if not self._configures(module, statement, packages):
+                why = f"Lambda does not have {', '.join(sorted(packages))}"
+                self._left_out(module, statement, why, missing[0].package)
+
+    def _is_there(self, one: Import) -> bool:
+        if one.package in self.used:
+            return True
+        return not self.step.options.layers and is_available(self.step, one)
+
+    def _configures(self, module: Module, statement: Statement, packages: set[str]) -> bool:
+        """Whether a statement only changes packages that the step goes without."""
+        aliases = statement.source.aliases(module.package)
+        if statement.alias is not None:
+            return False
+        node = statement.node
+        for one in ast.walk(node):
+            if isinstance(one, ast.Call):
+                name = full_name(one.func, aliases)
+            elif isinstance(one, ast.Attribute | ast.Subscript) and not isinstance(
+                one.ctx, ast.Load
+            ):
+                root = root_of(one)
+                name = f"{aliases.get(root[0], root[0])}.set_" if root is not None else ""
+            else:
+                continue
+            if name.partition(".")[0] in packages:
+                last = name.rpartition(".")[2]
+                return any(word in last for word in _CONFIGURES) or hasattr(node, "decorator_list")
+        return False
+
+    def _left_out(self, module: Module, statement: Statement, why: str, package: str = "") -> None:
+        text = ast.unparse(statement.node).partition("\n")[0]
+        text = text if len(text) <= 60 else f"{text[:57]}…"
+        site = Site(self.root.piece, module, statement.source)
+        place = self.carrier.place(site, Use(statement.node.lineno))
+        self.carrier.find(findings.left_out(self.step.name, text, why, place, package))
+
+    # --- trying ---------------------------------------------------------------------
+
+    def _state(self) -> dict[str, object]:
+        carrier = self.carrier
+        return {
+            "uses": {p: {n: set(o) for n, o in named.items()} for p, named in carrier.uses.items()},
+            **{name: copy.copy(vars(carrier)[name]) for name in _KEPT},
+            "included": {name: copy.copy(vars(carrier.included)[name]) for name in _OF_INCLUDED},
+        }
+
+    def _restore(self, state: dict[str, object]) -> None:
+        for name in ("uses", *_KEPT):
+            setattr(self.carrier, name, state[name])
+        vars(self.carrier.included).update(state["included"])  # type: ignore[call-overload]
+
+
+_KEPT = ("findings", "surveys", "placed", "back", "_cut", "_made", "_changed", "_seen")
+_OF_INCLUDED = ("modules", "imports", "lokki", "submodules")
+
+
+def eager_imports(carrier: Carrier) -> list[Import]:
+    """The packages of others that the code imports whenever it is imported itself."""
+    return [
+        one for one, fact, _ in carrier.included.imports if not fact.function and not fact.optional
+    ]
