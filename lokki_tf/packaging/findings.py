@@ -118,38 +118,6 @@ def of_notebook(step: str, name: str, place: Place) -> Finding:
     )
 
 
-def closed_over(step: str, name: str, what: str, place: Place) -> Finding:
-    """A variable of an enclosing function is no literal."""
-    return _error(
-        "capture-closure",
-        f"step {step!r} uses {name!r} of the function around it, {what}, and only literals, "
-        "functions and classes travel from there",
-        place,
-        _AS_ARGUMENT,
-    )
-
-
-def two_meanings(step: str, name: str, place: Place) -> Finding:
-    """One name stands for two things in the code of one step."""
-    return _error(
-        "capture-closure",
-        f"step {step!r} uses two things that are called {name!r}: one of the module and one "
-        "of the function around a function, or two of the latter",
-        place,
-        "give one of them another name",
-    )
-
-
-def ambiguous_lambda(step: str, place: Place) -> Finding:
-    """Several lambdas on a line cannot be told apart."""
-    return _error(
-        "capture-source",
-        f"step {step!r} is a lambda that cannot be told from others on its line",
-        place,
-        "write it on a line of its own, or as a def",
-    )
-
-
 def undefined(step: str, name: str, place: Place) -> Finding:
     """A name has no value anywhere."""
     return _warning(
@@ -402,6 +370,17 @@ def reads_outside(step: str, path: str, place: Place) -> Finding:
         f"a module that step {step!r} imports reads {path} at import, which is not deployed",
         place,
         "move the file beside the code, or name the files of a folder: @step(include=[…])",
+    )
+
+
+def reads_machine(step: str, module: str, what: str, place: Place) -> Finding:
+    """A module that is deployed whole reads at import what Lambda has otherwise."""
+    return _warning(
+        "import-reads",
+        f"the module {module!r}, which step {step!r} imports, reads {what} at import, which is "
+        "something else in Lambda",
+        place,
+        f"read it inside a function that only this machine runs, or {_AS_ARGUMENT}",
     )
 
 

@@ -21,12 +21,10 @@ from lokki_tf.packaging import Cut, Package, cut, package
 from lokki_tf.runtime.call import call
 
 RUNTIME = """
-from .call import call
+from . import call
 
 def run(function, event, context=None):
-    if getattr(function, "__lokki_step__", False):
-        function = function.__wrapped__
-    return call(function, event["args"], {})
+    return call.call(function, event["args"], {})
 """
 HEAVYLIB = """
 import functools
@@ -127,6 +125,12 @@ class Bench:
         """Several steps, cut out of one text."""
         with self.loaded(self.write(text), main=main) as names:
             return [cut(names[step].step) for step in steps]
+
+    def receive(self, one: Cut, *others: Cut) -> Cut:
+        """A cut that gets values of other steps."""
+        for other in others:
+            one.receive(other.classes, other.defining, other.data if other.classes else None)
+        return one
 
     def unpack(self, packed: Package) -> Path:
         """A new folder with the files of a package and a runtime that only calls."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lokki_tf.packaging import cut, cut_classes, package
+from lokki_tf.packaging import cut, package
 
 CASES = [
     (
@@ -390,10 +390,8 @@ def test_files_of_classes_follow_their_instances(bench):
     folder = bench.write(text)
     with bench.loaded(folder, main=True) as names:
         upstream, own = cut(names["load"].step), cut(names["f"].step)
-        of_literals = cut_classes(upstream.step, [names["Table"]], upstream.data)
-    made = package(own, carried=[upstream])
+    made = package(bench.receive(own, upstream))
     assert made.data == {"rows.bin", "other.txt"}
-    assert of_literals.class_data == upstream.data
     table = b"cpipeline\nTable\n)\x81."
     argument = f"[__import__('pickle').loads({table!r})]"
     assert bench.run([(bench.unpack(made), argument)])[0][0] == "b'one'"

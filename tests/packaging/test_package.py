@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lokki_tf.packaging import Template, cut, cut_classes, package, zip_files
+from lokki_tf.packaging import Template, cut, package, package_steps, zip_files
 
 GOLDEN = Path(__file__).parent / "golden"
 STEPS = ("load", "revenue", "spread", "report")
@@ -45,7 +45,7 @@ def test_the_files_of_a_step_are_as_reviewed(bench, step):
     """
     cuts = cuts_of_shop(bench)
     upstream = {"revenue": [cuts["load"]], "spread": [cuts["load"]]}.get(step, [])
-    packed = package(cuts[step], carried=upstream, template=TEMPLATE)
+    packed = package(bench.receive(cuts[step], *upstream), template=TEMPLATE)
     assert not packed.findings
     folder = GOLDEN / step
     if os.environ.get("LOKKI_GOLDEN") == "write":
@@ -186,41 +186,37 @@ def test_values_of_other_steps_unpickle(bench):
     f, g = bench.cuts(VALUES, "f", "g", main=True)
     row = b"cpipeline\nRow\n)\x81}(Vn\nK\x05ub."
     argument = f"[[__import__('pickle').loads({row!r})]]"
-    packed = package(g, carried=[f], template=TEMPLATE)
+    packed = package(bench.receive(g, f), template=TEMPLATE)
     [(found, _)] = bench.run([(bench.unpack(packed), argument)])
     assert found == "[5]"
     assert "pipeline" not in texts(packed)["lambda_function.py"]
 
 
 def test_a_step_beside_a_heavy_step_starts_without_its_packages(bench):
-    """Classes that only other steps' values need are loaded when such a value arrives."""
+    """Classes of other steps' values that need a package which the step goes without are left
+    out of its zip, with a warning."""
     load, f, _ = bench.cuts(VALUES, "load", "f", "g", main=True)
-    packed = package(f, carried=[load], template=TEMPLATE)
+    packed = package(bench.receive(f, load), template=TEMPLATE)
     assert [one.severity for one in packed.findings] == ["warning"]
     assert "cannot read values of classes whose module imports" in packed.findings[0].message
-    folder = bench.unpack(packed)
-    frame = b"cpipeline\nFrame\n)\x81}(Vn\nK\x07ub."
     light = "[[type('Any', (), {'n': 1})]]"
-    values = f"[[__import__('pickle').loads({frame!r})]]"
-    (first, without), (second, with_them) = bench.run([(folder, light), (folder, values)])
+    [(first, loaded)] = bench.run([(bench.unpack(packed), light)])
     assert first == "(1, 'builtins', [1])"
-    assert "heavylib" not in without
-    assert "pipeline" in without
-    assert second == "(1, 'pipeline', [7])"
-    assert "heavylib" in with_them
+    assert "heavylib" not in loaded
+    assert "pipeline" in loaded
 
 
-def test_classes_of_literals_can_be_cut_by_themselves(bench):
-    """A class whose instance stands in the pipeline itself travels to the step that gets it."""
+def test_a_class_of_a_literal_comes_with_its_module(bench):
+    """A class whose instance is a literal of the pipeline is in the zip of the step that gets it."""
     text = (
-        "import shapes\n@step\ndef f(shape):\n    return shape.area()\n"
-        "# file: shapes.py\nSIDE = 3\nUNUSED = 4\nclass Square:\n    def area(self):\n"
+        "import shapes\nfrom lokki_tf import Pipeline, step\n@step\ndef f(shape):\n"
+        "    return shape.area()\npipe = Pipeline('p', [f(shapes.Square())])\n"
+        "# file: shapes.py\nSIDE = 3\nclass Square:\n    def area(self):\n"
         "        return SIDE ** 2\n"
     )
     with bench.loaded(bench.write(text)) as names:
-        classes = cut_classes(names["f"].step, [names["shapes"].Square, int])
-        packed = package(cut(names["f"].step), carried=[classes])
-    assert "UNUSED" not in texts(packed)["shapes.py"]
+        [packed] = package_steps(names["pipe"].definition).values()
+    assert texts(packed)["shapes.py"] == text.partition("shapes.py\n")[2]
     argument = "[__import__('shapes').Square()]"
     assert bench.run([(bench.unpack(packed), argument)])[0][0] == "9"
 

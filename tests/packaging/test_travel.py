@@ -650,4 +650,3 @@ def test_it_gives_there_what_it_gives_here(results, claim, main):
     errors = [str(f) for f in result["package"].findings if f.severity == "error"]
     assert not errors, source
     assert result["there"] == result["here"], source
-    assert not any(name.startswith("lokki_tf") for name in result["loaded"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from lokki_tf.model import Finding
 
+from .. import findings
 from ..dependencies.third_party import installed_version
 from ..extract.cut import Cut
 from ..extract.include import contents
@@ -64,12 +65,22 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
         condition=cut.step.when is not None, routed=routed or uses_stub, job=cut.step.is_job
     )
     text, found = fill(template, layout)
+    if found and template == default_template():
+        found = _not_python(cut, found)
     code = {HANDLER_FILE: text.encode(), **layout.files, **cut.metadata(), **runtime}
     if uses_stub:
         code |= stub_files()
     files, wrong = cut.data_files()
     data, unfit = contents(cut.step, files, code)
     return Package({**code, **data}, (*cut.findings, *found, *wrong, *unfit), frozenset(data))
+
+
+def _not_python(cut: Cut, found: list[Finding]) -> list[Finding]:
+    """What is wrong with the code that was cut, unless that is known already."""
+    if any(finding.severity == "error" for finding in cut.findings):
+        return []
+    why = f"but what is cut out of its module is no Python: {found[0].message}"
+    return [findings.no_source(cut.step.name, "its function", cut.step.place, why)]
 
 
 def code_digest(cut: Cut, digest: Callable[[Any], str | None]) -> str | None:

@@ -8,6 +8,7 @@ define classes of values that arrive. All others are included whole (:mod:`.whol
 from __future__ import annotations
 
 import ast
+import os
 import types
 from collections import deque
 from collections.abc import Iterable
@@ -19,12 +20,11 @@ from lokki_tf.model.cells import cell_label
 
 from .. import findings
 from ..source.files import Definition, Statement
-from ..source.modules import Module, module_of, user_module
+from ..source.modules import Module, user_module
 from ..source.names import Chain, Names, Use
-from ..source.origins import of_user, origin
+from ..source.origins import origin
 from ..source.survey import Fact, Survey, survey
 from ..source.values import MISSING, described, home, is_runtime, is_step
-from .by_value import carry_function
 from .imports import import_piece, import_starred, import_value
 from .inline_values import carry_unmade, carry_value, constant
 from .pieces import Piece, statement_piece
@@ -60,7 +60,7 @@ class Carrier:
         self.surveys: dict[Piece, Survey] = {}
         self.placed: dict[Piece, str] = {}
         self.live: list[tuple[Module, str]] = []
-        self.included = Inclusion(self._is_cut, self._from_cut, self._no_source)
+        self.included = Inclusion(self.is_cut, self._from_cut, self._no_source)
         self.back: dict[str, tuple[Fact, Origin]] = {}
         self._own = ""
         self._cut: dict[str, Module | None] = {}
@@ -98,10 +98,11 @@ class Carrier:
     def packages(self) -> list[Module]:
         """The packages around the step's own module that have a file, outermost first."""
         parents = (name for name in self._cut if self._own.startswith(f"{name}."))
-        found = (self.cut_module(name) for name in sorted(parents) if self._is_cut(name))
+        found = (self.cut_module(name) for name in sorted(parents) if self.is_cut(name))
         return [module for module in found if module is not None and module.sources]
 
-    def _is_cut(self, name: str) -> bool:
+    def is_cut(self, name: str) -> bool:
+        """Whether a module is cut, and not included whole."""
         return name in self._cut and name not in self.included.modules
 
     def _from_cut(self, fact: Fact, by: Origin) -> None:
@@ -261,10 +262,12 @@ class Carrier:
             making = module.making(name, module.end)
             if making and import_starred(self, site, module, name, None, before):
                 return  # and what changes it is behind
+        if is_step(value):  # assignments to its attributes are the pipeline's
+            making = [one for one in making if _defines(one)] or making
         if not making:
             carry_unmade(self, site, module, name, use)
         elif is_step(value) and not _defines(making[-1]):
-            self.by_value(site, module, name, value.__wrapped__, use)
+            self.same(site, module, name, value.__wrapped__, use)
         elif is_runtime(value) and making[-1].alias is None:
             self.link(site, name, import_piece(module, "lokki_tf", value.__name__, name))
         else:
@@ -300,24 +303,32 @@ class Carrier:
         elif len(making) > 1 or isinstance(making[0].node, ast.AugAssign):
             self._changed.add(id(value))  # under this name or another module's
 
-    def by_value(self, site: Site, module: Module, name: str, function: Any, use: Use) -> None:
-        """Carry a function object under a name of a module."""
-        there = module_of(function) if of_user(function) else None
-        here = Site(site.piece, module, site.source)
-        if there is not None and there.name == module.name:
-            piece = carry_function(self, function, name, self.place(site, use, name))
-            if piece is not None:
-                self.link(site, name, piece)
-            return
+    def same(self, site: Site, module: Module, name: str, function: Any, use: Use) -> None:
+        """Carry a function that a module has under a name, but that no statement defines so."""
         known = (own for own, value in module.live.items() if value is function and own != name)
-        other = next(known, None)
-        if other is not None:
+        other = next(known, getattr(function, "__name__", ""))
+        defined = module.definitions.get(other)
+        code = getattr(function, "__code__", None)
+        is_same = (
+            defined is not None
+            and code is not None
+            and ((found := module.definition_at(code)) is not None and defined.node in found[1])
+        )
+        if other != name and (module.live.get(other) is function or is_same):
             alias = constant(module, name, other, module.end)
             self.link(site, name, alias)
             self.need(Site(alias, module, site.source), module, other, module.end, use)
-        elif not import_value(self, here, name, function, use):
-            what = f"function {name!r}"
-            self.find(findings.no_source(self.step, what, self.place(site, use, name)))
+        elif not import_value(self, Site(site.piece, module, site.source), name, function, use):
+            self.include_own(self.place(site, use, name))
+
+    def include_own(self, place: Place) -> None:
+        """Include the step's own module whole: what is needed of it cannot be cut."""
+        module = self.cut_module(self._own)
+        if module is not None and os.path.isfile(module.sources[0].filename):
+            self.included.include(self._own, place)
+        else:
+            what = "a function that is made inside another one"
+            self.find(findings.no_source(self.step, what, place))
 
     # --- records --------------------------------------------------------------------
 

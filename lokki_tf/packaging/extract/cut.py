@@ -32,12 +32,11 @@ from ..source.modules import HANDLER, RUNTIME, Module, user_module
 from ..source.names import Use
 from ..source.origins import IN_LAMBDA
 from .carry import Carrier
-from .condition import carry_condition
 from .differences import Observations, differences, files_at_import, own_metadata
 from .include import included
 from .kept import keep_acting
 from .pieces import Piece
-from .render import file_text, from_import, source_text
+from .render import file_text, source_text
 from .root import Root, root_of
 from .tasks import Site
 from .whole import WholeModule
@@ -177,8 +176,6 @@ class Cut:
         code = {piece for piece in self.pieces if piece.module == own}
         values = {p for p in self.carrier.reachable(self._values) if p.module == own}
         files = dict(self._files(values if own not in self.whole else set()))
-        if own in self.whole and root.piece.local:
-            return self._moved(root, {p for p in code if p.local or p.kind == "import"}, files)
         if own in self.whole:
             return self._imported(root, files, "whole", reserved)
         if self._needs_module(code, values, reserved):
@@ -203,7 +200,7 @@ class Cut:
         self, root: Root, files: Mapping[str, bytes], form: Form, reserved: Collection[str]
     ) -> Layout:
         """The function is imported from its module."""
-        name, dot, attribute = root.name.partition(".")
+        name, dot, attribute = (root.name or identifier(self.step.name)).partition(".")
         bound = name
         while bound in reserved:
             bound += "_"
@@ -212,20 +209,11 @@ class Cut:
             f"import {one} as lokki_submodule\n" for one in self.carrier.included.submodules
         )
         source = f"{head}from {root.module.name} import {alias}\n"
+        if not root.name:  # no name of the module leads to the step
+            source = f"{head}import {root.module.name} as lokki_module\n"
+            source += "from lokki_tf import step_named as lokki_step\n\n"
+            source += f"{bound} = lokki_step({self.step.name!r})\n"
         return Layout(source, bound + dot + attribute, False, files, form)
-
-    def _moved(self, root: Root, code: set[Piece], files: Mapping[str, bytes]) -> Layout:
-        """The function was made inside another one; what it uses of its module is imported."""
-        uses = self.carrier.uses
-        names = {
-            name
-            for piece in code
-            for name, others in uses[piece].items()
-            if name and not others <= code
-        }
-        head = from_import(f"from {root.module.name} import", sorted(names)) if names else ""
-        postponed = any(piece.postponed for piece in code)
-        return Layout(head + source_text(code), root.name, postponed, files, "whole")
 
     def _files(self, values: set[Piece]) -> Iterator[tuple[str, bytes]]:
         carrier = self.carrier
@@ -267,8 +255,6 @@ def cut(step: Step) -> Cut:
     carrier = Carrier(step.name, brings_files=bool(step.options.include))
     try:
         root = root_of(carrier, step)
-        if root is not None:
-            carry_condition(carrier, step, root)
         carrier.run()
     except SyntaxError as error:
         place = Place(error.filename or step.place.file, error.lineno or 1)
@@ -320,23 +306,13 @@ def _observed(step: Step, carrier: Carrier, root: Root, data: dict[str, Path]) -
     ordered = sorted(imports, key=lambda one: (one.package, str(one.place), one.module))
     modules = {*whole, *(p.removesuffix(".py") for p in data if p.endswith(".py"))}
     for finding in (
-        *_clashes(step, pieces),
         *_hidden(step, modules),
         *_imported_back(step, carrier, root),
         *missing_packages(step, ordered),
-        *differences(step, seen),
+        *differences(step, seen, carrier.judge),
     ):
         carrier.find(finding)
     return Cut(step, carrier, root, pieces, seen, tuple(ordered), data)
-
-
-def _clashes(step: Step, pieces: set[Piece]) -> Iterator[Finding]:
-    """Names of functions around functions that mean something else as well."""
-    for piece in pieces:
-        for other in pieces if piece.local else ():
-            shared = set(piece.binds) & set(other.binds)
-            if shared and other != piece and other.module == piece.module:
-                yield findings.two_meanings(step.name, min(shared), step.place)
 
 
 def _hidden(step: Step, modules: Iterable[str]) -> Iterator[Finding]:

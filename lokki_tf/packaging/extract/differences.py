@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +16,15 @@ from lokki_tf.model import Finding, Step
 from .. import findings
 from ..dependencies.third_party import has_distribution
 from ..source.files import Source
+from ..source.machine_reads import is_file
 from ..source.modules import Module
 from ..source.paths import literal_path
 from ..source.survey import Fact, Survey, reached
+from ..source.values import MISSING, described
 from .carry import Carrier
+from .portability import Judge
 from .root import Root
+from .stale_globals import differs
 from .whole import WholeModule, label
 
 if TYPE_CHECKING:
@@ -83,6 +88,7 @@ class Observations:
             Unit(one.module, one.module.sources[0], one.survey, True) for one in whole.values()
         ]
         start = {*root.piece.binds, root.name.partition(".")[0], root.name.rpartition(".")[2]}
+        self.units = units
         self.functions = reached([unit.survey for unit in units], start)
         self.surveys = {
             id(unit.survey): functions
@@ -95,6 +101,16 @@ class Observations:
             if fact.function in functions or not fact.function
         ]
 
+    @cached_property
+    def mentioned(self) -> set[str]:
+        """The names that reached code mentions."""
+        return {
+            name
+            for unit, functions in zip(self.units, self.functions, strict=True)
+            for function in ("", *functions)
+            for name in unit.survey.mentions.get(function, ())
+        }
+
     def is_reached(self, fact: Fact, survey: Survey) -> bool:
         """Whether a fact is of code that runs at import or that the step reaches."""
         return fact.function in self.surveys.get(id(survey), {""})
@@ -104,18 +120,22 @@ class Observations:
         return (one for one in self.facts if one.fact.kind == kind)
 
 
-def differences(step: Step, seen: Observations) -> Iterator[Finding]:
+def differences(step: Step, seen: Observations, judge: Judge) -> Iterator[Finding]:
     """Findings for code that depends on what Lambda does not have.
 
     Args:
         step: The step.
         seen: What its code does.
+        judge: Finds what statements read of this machine.
     """
     declared = step.options.modules or any(one.endswith(".py") for one in step.options.include)
     for one in seen.of("computed"):
         if not declared:
             yield findings.computed_import(step.name, one.fact.what, one.place)
     yield from _variables(step, seen)
+    for unit in seen.units:
+        if unit.whole:
+            yield from _values(step, unit, seen, judge)
     for one in seen.of("distribution"):
         name = one.fact.what
         if not name or not (own_metadata(name) or has_distribution(step, name)):
@@ -125,6 +145,32 @@ def differences(step: Step, seen: Observations) -> Iterator[Finding]:
     for one in seen.of("connection"):
         if not one.fact.function and one.unit.whole:
             yield findings.connects(step.name, one.fact.what, one.place)
+
+
+def _values(step: Step, unit: Unit, seen: Observations, judge: Judge) -> Iterator[Finding]:
+    """Values of a whole module that are others in Lambda."""
+    module, stored = unit.module, {name for one in seen.units for name in one.survey.stored}
+    if module.is_outdated:
+        place = Place(label(module), 1)
+        yield findings.source_changed(step.name, f"module {module.name!r}", place)
+    for statement in module.statements:
+        obstacle = judge.statement(module, statement)
+        place = Place(label(module), statement.node.lineno)
+        if obstacle is not None and obstacle.kind in ("read", "secret"):
+            if not is_file(obstacle.what):
+                yield findings.reads_machine(step.name, module.name, obstacle.what, place)
+            continue
+        for name in statement.binds:
+            if name not in seen.mentioned and f".{name}" not in seen.mentioned:
+                continue
+            if statement.differs:
+                yield findings.new_in_each(step.name, name, statement.differs, place)
+            making = module.making(name, module.end)
+            is_alone = making == [statement] and name not in stored
+            written = any(name in one.names().writes for one in module.statements)
+            if is_alone and not written and differs(statement.node, module.live.get(name, MISSING)):
+                what = described(module.live.get(name))
+                yield findings.stale(step.name, name, what, place)
 
 
 def _variables(step: Step, seen: Observations) -> Iterator[Finding]:

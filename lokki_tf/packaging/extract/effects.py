@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import sys
 import types
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from ..source.files import Definition, Source, Statement
 from ..source.modules import PURE, PURE_STARTS, Module, user_module
@@ -40,12 +40,30 @@ _SETTERS = {
 """Functions of Python's that set something and return what is often assigned to a name."""
 
 
+def may_act(module: Module) -> tuple[Statement, ...]:
+    """The statements of a module that may act, whatever is deployed beside it."""
+    found: tuple[Statement, ...] | None = module.pieces.get(may_act)
+    if found is None:
+        found = tuple(
+            statement
+            for statement in module.statements
+            if acts(module, statement, lambda *_: True)
+            or any(_acts_at_all(one) for one in imported_by(module, statement))
+        )
+        module.pieces[may_act] = found
+    return found
+
+
+def _acts_at_all(name: str) -> bool:
+    return next(acting_in(name, lambda *named: bool(named[1])), None) is not None
+
+
 def acts(module: Module, statement: Statement, included: Deployed) -> bool:
     """Whether running a statement changes more than its module's own names.
 
     Args:
         module: Its module.
-        statement: The statement; imports of whole modules are for :func:`import_acts`.
+        statement: The statement; imports are for :func:`acting_in`.
         included: Returns whether a class is deployed: its subclasses may be found from it.
     """
     if statement.alias is not None:
@@ -53,38 +71,43 @@ def acts(module: Module, statement: Statement, included: Deployed) -> bool:
     return _Actions(module, statement.source, included).acts(statement.node)
 
 
-def import_acts(name: str, included: Deployed) -> bool:
-    """Whether importing one of the user's modules does more than define things.
+def acting_in(
+    name: str, included: Deployed, seen: set[str] | None = None
+) -> Iterator[tuple[Module, Statement]]:
+    """The acting statements that importing one of the user's modules runs.
 
     Args:
         name: Its name.
         included: As for :func:`acts`.
+        seen: Modules that were looked at before.
     """
-    return any(_acting_modules(name, included, set()))
-
-
-def _acting_modules(name: str, included: Deployed, seen: set[str]) -> Iterator[str]:
+    seen = set() if seen is None else seen
     if name in seen or included(name, "") or origin(name) != "user":
         return
     seen.add(name)
-    parent = name.rpartition(".")[0]
-    if parent:
-        yield from _acting_modules(parent, included, seen)
+    if "." in name:
+        yield from acting_in(name.rpartition(".")[0], included, seen)
     module = user_module(name)
     if module is None:
-        yield name  # what cannot be read may do anything
         return
     for statement in module.statements:
         if statement.alias is None:
             if acts(module, statement, included):
-                yield name
+                yield module, statement
             continue
-        for fact in statement.survey(module.package).of("import"):
-            yield from _acting_modules(fact.what, included, seen)
-            for one in fact.names:
-                below = f"{fact.what}.{one}"
-                if origin(fact.what) == "user" and find_spec(below) is not None:
-                    yield from _acting_modules(below, included, seen)
+        for one in imported_by(module, statement):
+            yield from acting_in(one, included, seen)
+
+
+def imported_by(module: Module, statement: Statement) -> Iterator[str]:
+    """The names of what an import may import as modules."""
+    if statement.alias is None:
+        return
+    for fact in statement.survey(module.package).of("import"):
+        yield fact.what
+        if origin(fact.what) == "user":
+            names = (f"{fact.what}.{name}" for name in fact.names)
+            yield from (one for one in names if find_spec(one) is not None)
 
 
 class _Actions:
@@ -193,8 +216,8 @@ class _Actions:
                     return True
                 if called in _ACTING_BUILTINS and changed and changed[0] in names.lazy:
                     return True
-                own = isinstance(one.func, ast.Name) and one.func.id in names.lazy
-                if own and one.func.id != node.name and self._writes(one.func):
+                own = one.func.id if isinstance(one.func, ast.Name) else node.name
+                if own != node.name and own in names.lazy and self._writes(one.func):
                     return True
         return False
 
@@ -242,28 +265,23 @@ class _Actions:
             names = (full_name(base, self.aliases) for base in node.bases)
             parts = (name.rpartition(".") for name in names)
             return any(self.included(module, name) for module, _, name in parts)
-        bases = (*made.__mro__[1:], *type(made).__mro__)
+        bases = (*made.__mro__[1:], *type.mro(type(made)))
         users = (base for base in bases if base.__module__ not in sys.stdlib_module_names)
         return any(of_user(one) and self.included(one.__module__, one.__name__) for one in users)
 
 
 def _pruned(node: ast.FunctionDef, depth: int) -> ast.FunctionDef:
-    """A function without the functions in it that do not run at once."""
+    """A function without the bodies of the functions in it that do not run at once."""
     body: list[ast.stmt] = []
     for one in node.body:
-        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
-            empty = depth == 1 or isinstance(one, ast.AsyncFunctionDef)
-            inner = _pruned(one, depth - 1) if not empty else _without_body(one)
-            body.append(inner)
-        else:
-            body.append(one)
+        if isinstance(one, ast.FunctionDef):
+            empty = [ast.copy_location(ast.Pass(), one)]
+            one = _with_body(one, empty) if depth == 1 else _pruned(one, depth - 1)
+        body.append(one)
     return _with_body(node, body)
 
 
-def _without_body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
-    return _with_body(node, [ast.copy_location(ast.Pass(), node)])
-
-
-def _with_body(node: Any, body: list[ast.stmt]) -> Any:
-    fields = {name: getattr(node, name) for name in node._fields} | {"body": body}
-    return ast.copy_location(type(node)(**fields), node)
+def _with_body(node: ast.FunctionDef, body: Sequence[ast.stmt]) -> ast.FunctionDef:
+    copied = copy.copy(node)
+    copied.body = list(body)
+    return copied

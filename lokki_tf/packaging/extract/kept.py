@@ -14,13 +14,12 @@ from lokki_tf.model import Step
 
 from .. import findings
 from ..dependencies.third_party import Import, is_available
-from ..source.files import Statement
+from ..source.files import Definition, Statement
 from ..source.modules import Module
 from ..source.names import Use, root_of
-from ..source.origins import origin
 from ..source.survey import full_name
 from .carry import Carrier
-from .effects import acts, import_acts
+from .effects import acting_in, acts, imported_by, may_act
 from .pieces import Piece
 from .root import Root
 from .tasks import Site
@@ -51,7 +50,7 @@ class _Keeper:
         """Decide about the statements that act now; return whether there were any."""
         found = False
         for module in (*self.carrier.packages, self.root.module):
-            for statement in module.statements:
+            for statement in may_act(module):
                 if module.name in self.carrier.included.modules:
                     break
                 if statement not in self.decided and self._acts(module, statement):
@@ -61,23 +60,18 @@ class _Keeper:
         return found
 
     def _acts(self, module: Module, statement: Statement) -> bool:
-        if statement.alias is None:
-            return acts(module, statement, self._is_deployed)
-        facts = statement.survey(module.package).of("import")
-        return any(
-            origin(fact.what) == "user"
-            and (
-                import_acts(fact.what, self._is_deployed) or self._below_acts(fact.what, fact.names)
-            )
-            for fact in facts
-        )
+        return next(self._acting(module, statement), None) is not None
 
-    def _below_acts(self, module: str, names: tuple[str, ...]) -> bool:
-        below = (f"{module}.{name}" for name in names)
-        return any(origin(one) == "user" and import_acts(one, self._is_deployed) for one in below)
+    def _acting(self, module: Module, statement: Statement) -> Iterator[tuple[Module, Statement]]:
+        """The statement if it acts, or those that it runs by importing their modules."""
+        if statement.alias is not None:
+            for name in imported_by(module, statement):
+                yield from acting_in(name, self._is_deployed)
+        elif acts(module, statement, self._is_deployed):
+            yield module, statement
 
     def _is_deployed(self, module: str, name: str) -> bool:
-        if module in self.carrier.included.modules:
+        if module in self.carrier.included.modules or (not name and self.carrier.is_cut(module)):
             return True
         own = self.root.module
         if module not in (own.name, own.live.get("__name__")):
@@ -113,7 +107,8 @@ class _Keeper:
         self._restore(before)
         if missing:
             packages = {one.package for one in missing}
-            if not self._configures(module, statement, packages):
+            acting = self._acting(module, statement)
+            if not all(_configures(*one, packages) for one in acting):
                 why = f"Lambda does not have {', '.join(sorted(packages))}"
                 self._left_out(module, statement, why, missing[0].package)
 
@@ -122,29 +117,9 @@ class _Keeper:
             return True
         return not self.step.options.layers and is_available(self.step, one)
 
-    def _configures(self, module: Module, statement: Statement, packages: set[str]) -> bool:
-        """Whether a statement only changes packages that the step goes without."""
-        aliases = statement.source.aliases(module.package)
-        if statement.alias is not None:
-            return False
-        node = statement.node
-        for one in ast.walk(node):
-            if isinstance(one, ast.Call):
-                name = full_name(one.func, aliases)
-            elif isinstance(one, ast.Attribute | ast.Subscript) and not isinstance(
-                one.ctx, ast.Load
-            ):
-                root = root_of(one)
-                name = f"{aliases.get(root[0], root[0])}.set_" if root is not None else ""
-            else:
-                continue
-            if name.partition(".")[0] in packages:
-                last = name.rpartition(".")[2]
-                return any(word in last for word in _CONFIGURES) or hasattr(node, "decorator_list")
-        return False
-
     def _left_out(self, module: Module, statement: Statement, why: str, package: str = "") -> None:
-        text = ast.unparse(statement.node).partition("\n")[0]
+        lines = ast.unparse(statement.node).splitlines()
+        text = " ".join(lines[: 1 + len(getattr(statement.node, "decorator_list", ()))])
         text = text if len(text) <= 60 else f"{text[:57]}…"
         site = Site(self.root.piece, module, statement.source)
         place = self.carrier.place(site, Use(statement.node.lineno))
@@ -175,3 +150,19 @@ def eager_imports(carrier: Carrier) -> list[Import]:
     return [
         one for one, fact, _ in carrier.included.imports if not fact.function and not fact.optional
     ]
+
+
+def _configures(module: Module, statement: Statement, packages: set[str]) -> bool:
+    """Whether a statement only changes packages that the step goes without."""
+    aliases, node = statement.source.aliases(module.package), statement.node
+
+    def of_packages(one: ast.expr) -> bool:
+        root = root_of(one)
+        return root is not None and aliases.get(root[0], "").partition(".")[0] in packages
+
+    if isinstance(node, Definition):
+        return all(map(of_packages, node.decorator_list))
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        last = full_name(node.value.func, aliases).rpartition(".")[2]
+        return of_packages(node.value) and any(word in last for word in _CONFIGURES)
+    return isinstance(node, ast.Assign) and all(map(of_packages, node.targets))

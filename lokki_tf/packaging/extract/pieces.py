@@ -15,7 +15,7 @@ from typing import Literal as OneOf
 from ..source.files import Definition, Source, Statement
 from ..source.modules import Module
 from ..source.survey import absolute_name
-from ..source.text import Edit, edited, offset, reach, span, whole_lines
+from ..source.text import Edit, edited, reach, span, whole_lines
 
 Kind = OneOf["import", "definition", "code"]
 _RELATIVE = re.compile(r"from\s*(?:\\\s*)?[.\s]+[\w.]*\s*(?:\\\s*)?import")
@@ -36,7 +36,6 @@ class Piece:
         original: For an import, the statement as the user wrote it.
         is_class: Whether it makes a class, so that instances know its module.
         postponed: Whether its annotations are not evaluated.
-        local: Whether its names are those of a function that it stood in.
     """
 
     module: str
@@ -49,7 +48,6 @@ class Piece:
     original: str = ""
     is_class: bool = False
     postponed: bool = False
-    local: bool = False
 
 
 def absolute(module: Module, node: ast.ImportFrom) -> str:
@@ -113,42 +111,3 @@ def statement_piece(
         names=len(node.names),
         original=text,
     )
-
-
-def function_text(
-    module: Module,
-    source: Source,
-    node: ast.FunctionDef | ast.AsyncFunctionDef,
-    *,
-    skip: frozenset[ast.expr],
-    defaults: dict[ast.expr, str],
-) -> str:
-    """A function that stands inside something else, moved to the left margin.
-
-    Args:
-        module: Its module.
-        source: Its file.
-        node: The function.
-        skip: Decorators that stay behind.
-        defaults: Default values that are written as literals.
-    """
-    imports = (inner for inner in ast.walk(node) if isinstance(inner, ast.ImportFrom))
-    edits = [*_made_absolute(module, source, imports)]
-    edits += [whole_lines(source, decorator) for decorator in skip]
-    edits += [Edit(*span(source, default), text) for default, text in defaults.items()]
-    start, end = reach(source, node)
-    margin = node.col_offset
-    first = source.text.count("\n", 0, start) + 1
-    for line in range(first, (node.end_lineno or first) + 1):
-        text = source.lines[line - 1]
-        if line not in source.string_lines and not text[:margin].strip():
-            at = offset(source, line, 0)
-            edits.append(Edit(at, at + min(margin, len(text) - 1)))
-    return edited(source, start, end, edits).rstrip() + "\n"
-
-
-def lambda_text(source: Source, node: ast.Lambda, defaults: dict[ast.expr, str]) -> str:
-    """A lambda as an expression; parenthesised where it takes more than one line."""
-    edits = [Edit(*span(source, default), text) for default, text in defaults.items()]
-    text = edited(source, *span(source, node), edits)
-    return f"({text})" if "\n" in text else text

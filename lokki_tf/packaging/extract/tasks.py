@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding
 
-from ..source.files import Source, Statement
+from ..source.files import Source
 from ..source.modules import Module
 from ..source.names import Names, Use
 from ..source.survey import Fact
@@ -52,22 +52,15 @@ class Gathering(Protocol):
 
     step: str
     judge: Judge
-    uses: dict[Piece, dict[str, set[Piece]]]
-
-    def adopt(self, module: Module) -> Module:
-        """Return the one module object of a name."""
-
-    def carry(self, module: Module, statement: Statement, before: int) -> Piece:
-        """Return a statement's piece; the names in it are followed later."""
-
-    def follow(self, task: Task) -> None:
-        """Follow the names of a piece, once."""
 
     def need(self, site: Site, module: Module, name: str, before: int, use: Use) -> None:
         """Find what makes a name, and follow it."""
 
     def bring(self, fact: Fact, site: Site) -> None:
         """Include what an import needs."""
+
+    def same(self, site: Site, module: Module, name: str, function: Any, use: Use) -> None:
+        """Carry a function that no statement defines under this name."""
 
     def link(self, site: Site, name: str, piece: Piece) -> None:
         """Record that a piece needs another one, under a name."""
@@ -77,6 +70,3 @@ class Gathering(Protocol):
 
     def place(self, site: Site, use: Use, name: str = "") -> Place:
         """Return the source location of a use."""
-
-    def by_value(self, site: Site, module: Module, name: str, function: Any, use: Use) -> None:
-        """Carry a function object under a name of a module."""

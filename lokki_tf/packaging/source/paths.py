@@ -99,6 +99,8 @@ class _Evaluator:
             if node.func.attr in _SAME_METHODS:
                 return inner
             parts = self._all(node.args)
+            if node.func.attr == "replace" and parts is not None and len(parts) == 2:
+                return inner.replace(parts[0], parts[1])
             if node.func.attr in _JOINING_METHODS and parts:
                 base = inner if node.func.attr == "joinpath" else posixpath.dirname(inner)
                 return posixpath.join(base, *parts)

@@ -88,11 +88,13 @@ class Survey:
         facts: In the order of the code.
         mentions: By function, the names in it; methods and attributes begin with a dot.
         dotted: Attributes of imported modules by their full names, with their lines.
+        stored: Names of attributes that are assigned or changed.
     """
 
     facts: list[Fact] = field(default_factory=list)
     mentions: dict[str, set[str]] = field(default_factory=dict)
     dotted: dict[str, int] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
 
     def of(self, kind: Kind) -> list[Fact]:
         """The facts of a kind."""
@@ -293,11 +295,14 @@ class _Surveyor(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Load):
             self.generic_visit(node)
         else:
+            self.found.stored.add(node.attr)
             self._all((node.value,))
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if full_name(node.value, self.aliases) in ("os.environ", "os.environb"):
             self._variable("variable" if isinstance(node.ctx, ast.Load) else "sets", node.slice)
+        if not isinstance(node.ctx, ast.Load) and isinstance(node.value, ast.Attribute):
+            self.found.stored.add(node.value.attr)
         self.generic_visit(node)
 
     def visit_Compare(self, node: ast.Compare) -> None:
@@ -345,6 +350,8 @@ class _Surveyor(ast.NodeVisitor):
             self._named_in(first)
         elif name in _CONNECTIONS:
             self._note("connection", f"{name}(…)", node)
+        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Attribute):
+            self.found.stored.add(node.func.value.attr)  # module.TABLE.update(…)
         path = path_read(node, name)
         if path is not None:
             self._note("file", ast.unparse(node.func), node, path=path)
