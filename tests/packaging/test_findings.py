@@ -19,7 +19,7 @@ CASES = [
             return rows
         """,
         [
-            "error capture-pipeline:10 step 'f' uses 'rows', a lokki_tf.authoring.calls.Call: it exists"
+            "error capture-pipeline:10 step 'f' uses 'rows', a lokki_tf.authoring.calls.Call"
         ],
     ),
     (
@@ -123,7 +123,7 @@ CASES = [
             return rows
         """,
         [
-            "error capture-pipeline:7 step 'f' uses 'load()', a lokki_tf.authoring.calls.Call as a default"
+            "error capture-pipeline:6 step 'f' uses 'load', a step of the pipeline"
         ],
     ),
     (

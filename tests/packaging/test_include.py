@@ -279,7 +279,6 @@ FAULTS = [
     ("../outside.txt", "names '../outside.txt', which the zip has no place for"),
     ("data/../../outside.txt", "names 'data/../../outside.txt', which the zip has no place for"),
     ("/etc/hostname", "names '/etc/hostname', which the zip has no place for"),
-    ("helpers.py", "brings 'helpers.py', where the zip has the step's own code"),
     ("lambda_function.py", "brings the module 'lambda_function', whose file would hide"),
     ("json.py", "brings the module 'json', whose file would hide another module"),
 ]

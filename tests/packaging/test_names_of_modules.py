@@ -42,7 +42,7 @@ def test_a_step_of_a_package(bench):
     with bench.loaded(bench.write(PACKAGE)) as names:
         one = cut(names["f"].step)
         packed = package(one)
-    assert sorted(one.files) == ["shop/__init__.py", "shop/flow.py", "shop/models.py"]
+    assert sorted(one.layout().files) == ["shop/__init__.py", "shop/flow.py", "shop/models.py"]
     assert bench.run([(bench.unpack(packed), "[]")])[0][0] == "(42, 2, 'shop.flow')"
 
 

@@ -72,7 +72,7 @@ def test_classes_stand_in_a_module_called_notebook(cells, answer):
     cells("K = 2")
     names = cells("@step\ndef f(n):\n    return Row(n).twice().n, Row.__module__")
     assert answer(names, "f", "[4]") == "(8, 'notebook')"
-    assert set(cut(names["f"].step).files) == {"notebook.py"}
+    assert set(cut(names["f"].step).layout().files) == {"notebook.py"}
 
 
 def test_a_class_that_was_defined_again(cells, answer):

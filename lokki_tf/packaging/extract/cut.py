@@ -36,6 +36,7 @@ from .differences import Observations, differences, files_at_import, own_metadat
 from .include import included
 from .kept import keep_acting
 from .pieces import Piece
+from .portability import Judge
 from .render import file_text, source_text
 from .root import Root, root_of
 from .tasks import Site
@@ -128,6 +129,8 @@ class Cut:
         """
         if self.root is None:
             return
+        if data:  # what the classes read at import is there
+            self.carrier.judge = Judge(brings_files=True)
         for name in modules:
             self._received(None, name)
         for module, name in classes:

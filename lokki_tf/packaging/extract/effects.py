@@ -162,6 +162,8 @@ class _Actions:
         """Whether a name is bound to an object that only this module's own names lead to."""
         if name in self.aliases:
             return False
+        if name in ("globals", "locals"):
+            return True
         value = self.module.live.get(name, MISSING)
         if value is MISSING:
             made = self.source.constants.get(name)

@@ -28,7 +28,9 @@ from ..source.values import MISSING, closure, described, is_house, is_step, of_c
 from ..source.walk import names_of
 from .carry import Carrier
 from .decorators import is_houses
+from .inline_values import refuse
 from .pieces import Piece
+from .portability import Obstacle
 from .shared_state import shared_state
 from .tasks import Site, Task
 
@@ -58,8 +60,12 @@ def root_of(carrier: Carrier, step: Step) -> Root | None:
     functions = list(_behind(step.function))
     for function in functions:
         found = _definition(functions[0], function)
-        if found is not None and _is_repeatable(carrier, *found):
+        obstacle = _obstacle(carrier, *found) if found is not None else None
+        if found is not None and obstacle is None:
             return _defined(carrier, step, *found)
+        if found is not None and obstacle is not None and obstacle.kind != "read":
+            refuse(carrier, obstacle, obstacle.name, obstacle.what, step.place)
+            return None
     made = _maker(step, functions)
     if made is None or not any(map(of_user, functions)):
         what = f"its function, but that is {described(step.function)}"
@@ -110,10 +116,10 @@ def _definition(
     return (module, statement, function.__code__.co_name) if own or bare or known else None
 
 
-def _is_repeatable(carrier: Carrier, module: Module, statement: Statement, name: str) -> bool:
-    """Whether the definition can run again: its default values may have been read here."""
+def _obstacle(carrier: Carrier, module: Module, statement: Statement, name: str) -> Obstacle | None:
+    """What keeps the definition from running again: a default value, for example."""
     kept = set(statement.decorators) - _skipped(carrier, module, statement)
-    return bool(kept) or carrier.judge.statement(module, statement) is None
+    return None if kept else carrier.judge.statement(module, statement)
 
 
 def _defined(carrier: Carrier, step: Step, module: Module, statement: Statement, name: str) -> Root:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, ModuleType
     from typing import Any
 
-__all__ = [  # noqa: F822  # most are made by __getattr__
+__all__ = [  # most are made by __getattr__
     "DAG",
     "ConditionalReturns",
     "Flow",
