@@ -65,6 +65,12 @@ class _InertType(ABCMeta):
             raise AttributeError(name)
         return Inert()
 
+    def __instancecheck__(cls, instance: object) -> bool:
+        return type.__instancecheck__(cls, instance)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return type.__subclasscheck__(cls, subclass)
+
     def __iter__(cls) -> Iterator[Any]:
         return iter(())
 
@@ -249,6 +255,7 @@ class Step(Inert):
     Args:
         function: The plain function.
         when: The step's condition.
+        name: The step's name; the function's unless given.
     """
 
     __lokki_step__ = True
