@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +15,11 @@ from lokki_tf.model import Finding
 from ..dependencies.third_party import missing_packages
 from ..extract.cut import Cut
 from ..source.modules import HANDLER
+from ..zips import content_hash, write_zip
 from .files import merged, module_files
 from .include import contents
 from .runtime_files import runtime_files
 from .template import Template, default_template, fill
-from .zips import sha256_base64, zip_files
 
 HANDLER_FILE = f"{HANDLER}.py"
 HANDLER_NAME = f"{HANDLER}.lambda_handler"
@@ -40,13 +41,15 @@ class Package:
 
     @cached_property
     def zip(self) -> bytes:
-        """The zip: the same bytes whenever and wherever it is made."""
-        return zip_files(self.files, stored=self.data)
+        """The zip. Its contents are the same on any machine, its compressed bytes may differ."""
+        buffer = io.BytesIO()
+        write_zip(self.files, buffer)
+        return buffer.getvalue()
 
     @cached_property
-    def sha256_base64(self) -> str:
-        """The zip's hash, as Terraform wants it in ``source_code_hash``."""
-        return sha256_base64(self.zip)
+    def content_hash(self) -> str:
+        """The hash of the zip's contents, by which Terraform notices a change."""
+        return content_hash(self.files)
 
 
 def package(

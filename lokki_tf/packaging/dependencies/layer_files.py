@@ -9,16 +9,11 @@ by :func:`content_hash`, which is.
 from __future__ import annotations
 
 import csv
-import hashlib
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _RECORDS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
-_DATE = (1980, 1, 1, 0, 0, 0)
-_UNIX = 3
-_FILE = 0o100000
 
 
 def layer_files(folder: Path) -> dict[str, Path]:
@@ -49,37 +44,6 @@ def _is_python_script(path: Path) -> bool:
     first_lines = path.read_bytes()[:2_000].split(b"\n")[:3]
     of_python = first_lines[0].startswith(b"#!") and b"python" in b"".join(first_lines).lower()
     return of_python or path.suffix == ".exe"
-
-
-def content_hash(files: Mapping[str, Path]) -> str:
-    """A hash of paths, modes and contents: the same wherever and whenever it is made."""
-    whole = hashlib.sha256()
-    for name, path in files.items():
-        data = path.read_bytes()
-        whole.update(f"{_mode(data):o} {hashlib.sha256(data).hexdigest()} {name}\n".encode())
-    return whole.hexdigest()
-
-
-def write_zip(files: Mapping[str, Path], to: Path) -> None:
-    """Writes a layer's zip, with only one file in memory at a time.
-
-    Args:
-        files: Files by their paths in the zip, in order.
-        to: The zip's path.
-    """
-    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        for name, path in files.items():
-            data = path.read_bytes()
-            entry = zipfile.ZipInfo(name, _DATE)
-            entry.create_system = _UNIX
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = (_FILE | _mode(data)) << 16
-            archive.writestr(entry, data)
-
-
-def _mode(data: bytes) -> int:
-    """By content, since not every system that runs synth knows what is executable."""
-    return 0o755 if data.startswith((b"\x7fELF", b"#!")) else 0o644
 
 
 def sizes(folder: Path, files: Mapping[str, Path]) -> dict[str, int]:
