@@ -27,7 +27,7 @@ _ELSEWHERE = {
     "snowflake": "snowflake-connector-python",
     "yaml": "pyyaml",
 }
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*([@;<>=!~(]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def missing_packages(
 
 
 def _covered(one: Import, requirements: tuple[str, ...]) -> bool:
-    declared = {requirement_name(requirement) for requirement in requirements}
+    declared = {requirement_name(requirement) for requirement in requirements} - {""}
     if not declared:
         return False
     providers = {_normal(name) for name in (*distributions(one.package), one.package)}
@@ -89,13 +89,11 @@ def _covered(one: Import, requirements: tuple[str, ...]) -> bool:
 
 def requirement_name(requirement: str) -> str:
     """The normal name of the distribution that a requirement asks for, ``""`` if none is seen."""
-    text = requirement.strip()
-    if text.endswith(".whl"):
-        text = re.split(r"[/\\]", text)[-1].partition("-")[0]
-    elif "#egg=" in text:
-        text = text.partition("#egg=")[2]
-    match = _NAME.match(text)
-    return _normal(match.group()) if match else ""
+    text = requirement.partition(" --hash=")[0].strip()
+    match = _NAMED.match(text)
+    if text.endswith(".whl") and not (match and match[2] == "@"):
+        return _normal(re.split(r"[/\\]", text)[-1].partition("-")[0])
+    return _normal(match[1] if match else text.partition("#egg=")[2])
 
 
 def _normal(name: str) -> str:
