@@ -19,10 +19,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from lokki_tf.errors import OptionError, Place
+from lokki_tf.model.requirements import normal
 
 from .markers import Marker, both, negated, parsed, suffix
 from .uv_lock import locked
-from .uv_projects import PROJECT, Project, Source, normal
+from .uv_projects import PROJECT, Project, Source
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _OTHER_FILE = re.compile(r"(?:-r|--requirement)(?:\s+|=)?(?P<path>.+)")
@@ -41,7 +42,7 @@ _REMEDIES = {
     "index": "give the url of its wheel as the source, or replace the source by a default index "
     "in uv's settings",
 }
-_REMEDY = "list the packages instead, requirements=['polars==1.2.3'], or bring a layer of yours"
+_REMEDY = "list the packages instead, requirements=['polars==1.2.3'], or use a layer of your own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class _Requirement:
     Args:
         name: As written, ``""`` for a bare path or URL.
         extras: Normalized.
-        url: What stands after ``@``, or the bare path or URL.
+        url: What is written after ``@``, or the bare path or URL.
         versions: The version specifiers.
         marker: When it holds.
     """
@@ -147,7 +148,7 @@ class _Reader:
         plain = _EDITABLE.sub("", line.strip())
         if plain.startswith("-"):
             raise OptionError(
-                f"the line {line!r} is a setting of the installer, and no requirement",
+                f"the line {line!r} is a setting of the installer, not a requirement",
                 place=place,
                 remedy="remove it; where packages come from is a setting of uv, for example "
                 "UV_INDEX",
@@ -198,7 +199,9 @@ class _Reader:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             yield named.line(marker, relative) + (hashes or f" --hash=sha256:{digest}")
         else:
-            what = "is no wheel and no project's folder" if path.exists() else "does not exist"
+            what = (
+                "is neither a wheel nor a project's folder" if path.exists() else "does not exist"
+            )
             raise OptionError(
                 f"the requirement {one.name or one.url!r} is the path {path}, which {what}",
                 place=place,
@@ -213,7 +216,7 @@ class _Reader:
 
         Args:
             project: The project.
-            extras: Those of its extras that are wanted too.
+            extras: Those of its extras that are required too.
             outer: When it is needed.
         """
         key = (project.file, extras, suffix(outer))
@@ -324,7 +327,7 @@ def _project_in(folder: Path, place: Place) -> Project:
             f"the folder {folder} is a requirement, and it has no {PROJECT}",
             place=place,
             remedy=f"write its dependencies into the table [project] of a {PROJECT}; a folder of "
-            "modules is no requirement, it is bundled by being imported",
+            "modules needs no requirement, it is bundled by being imported",
         )
     return Project(folder / PROJECT, _toml(folder / PROJECT, folder / PROJECT, place))
 

@@ -5,7 +5,6 @@ Source: uv's documentation, "Managing dependencies" and "Using workspaces".
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from lokki_tf.errors import OptionError, Place
+from lokki_tf.model.requirements import normal
 
 PROJECT = "pyproject.toml"
 _KINDS = ("workspace", "path", "url", "git", "index")
-
-
-def normal(name: str) -> str:
-    """Return the name of a distribution or an extra as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ class Project:
         """Return its dependencies as written.
 
         Raises:
-            OptionError: If there is no table ``[project]``.
+            OptionError: If the table ``[project]`` is missing.
         """
         if not self._table:
             raise OptionError(
@@ -95,7 +90,7 @@ class Project:
         """Return the dependencies of an extra as written.
 
         Raises:
-            OptionError: If there is no such extra.
+            OptionError: If the extra does not exist.
         """
         known = {normal(name): lines for name, lines in self._table.get(_OPTIONAL, {}).items()}
         if extra not in known:

@@ -237,7 +237,7 @@ def test_a_list_with_a_wheel_and_extras(place: Place) -> None:
     [
         ("./nothing", "which does not exist"),
         ("~/lib", "which does not exist"),
-        ("./wheels/my_pkg-1.0.tar.gz", "is no wheel and no project's folder"),
+        ("./wheels/my_pkg-1.0.tar.gz", "is neither a wheel nor a project's folder"),
         ("./modules", "has no pyproject.toml"),
         ("./old", "has no pyproject.toml"),
         ("requirements.txt", "is a file of requirements"),

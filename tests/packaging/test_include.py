@@ -333,7 +333,7 @@ def test_what_tools_write_is_not_included(bench, pattern):
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_file_that_a_tool_wrote_is_included_by_its_name(bench, name):
-    """What is named exactly is wanted."""
+    """A file that is named exactly is included, whatever wrote it."""
     text = ONE + f"# file: {name}\n1\n"
     made = packed(bench, text.replace('["data"]', f'["{name}"]'))
     assert made.data == {name}

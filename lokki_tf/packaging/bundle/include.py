@@ -1,4 +1,4 @@
-"""The data files that a step names by ``include=``, and where they stand in its zip.
+"""The data files that a step names by ``include=``, and their places in its zip.
 
 A zip is the folder that the step's imports start from, cut down to what the step uses: the
 script's own folder, the one that contains a package, a notebook's working directory. Data files
@@ -39,8 +39,8 @@ class Included:
     """Data files of a step.
 
     Args:
-        files: Where each stands here, by its path in the zip.
-        packages: Packages that they lie in: these are packages in the zip as well.
+        files: Their paths here, by path in the zip.
+        packages: Packages that contain them: these are packages in the zip as well.
         findings: What the user should know.
     """
 
@@ -54,7 +54,7 @@ def included(step: Step, module: Module) -> Included:
 
     Args:
         step: The step.
-        module: The module that its function stands in.
+        module: The module that contains its function.
     """
     if not step.options.include:
         return Included()

@@ -1,9 +1,7 @@
 """Installed packages as the files of a layer.
 
-What installing adds of this machine stays out: compiled code, records with hashes, scripts that
-name this machine's Python, which nothing would find in a layer. Times, modes and order are
-fixed. zlib is not the same everywhere, so neither are the zip's bytes; Terraform knows a layer
-by :func:`content_hash`, which is.
+What depends on this machine is left out: compiled code, records with hashes, and scripts that
+contain the path of this machine's Python.
 """
 
 from __future__ import annotations
@@ -17,20 +15,17 @@ _RECORDS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.jso
 
 
 def layer_files(folder: Path) -> dict[str, Path]:
-    """The files that a layer has of a folder of packages, by their paths in the zip, sorted.
+    """Return the files of a layer, by path in its zip, sorted.
 
     Args:
         folder: Where uv installed packages.
     """
-    found = {}
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder)
-        if path.is_file() and _travels(path, inside):
-            found[f"python/{inside.as_posix()}"] = path
-    return dict(sorted(found.items()))
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    inside = ((path, path.relative_to(folder)) for path in paths)
+    return {f"python/{name.as_posix()}": path for path, name in inside if _is_kept(path, name)}
 
 
-def _travels(path: Path, inside: Path) -> bool:
+def _is_kept(path: Path, inside: Path) -> bool:
     *folders, name = inside.parts
     if "__pycache__" in folders or inside == Path(".lock"):
         return False

@@ -10,6 +10,7 @@ from importlib import metadata
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
+from lokki_tf.model.requirements import normal
 
 from .. import findings
 
@@ -81,7 +82,7 @@ def _covered(one: Import, requirements: tuple[str, ...]) -> bool:
     declared = {requirement_name(requirement) for requirement in requirements} - {""}
     if not declared:
         return False
-    providers = {_normal(name) for name in (*distributions(one.package), one.package)}
+    providers = {normal(name) for name in (*distributions(one.package), one.package)}
     if declared & providers:
         return True
     return bool(providers & {name for each in declared for name in _with_dependencies(each)})
@@ -92,20 +93,16 @@ def requirement_name(requirement: str) -> str:
     text = requirement.partition(" --hash=")[0].strip()
     match = _NAMED.match(text)
     if text.endswith(".whl") and not (match and match[2] == "@"):
-        return _normal(re.split(r"[/\\]", text)[-1].partition("-")[0])
-    return _normal(match[1] if match else text.partition("#egg=")[2])
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+        return normal(re.split(r"[/\\]", text)[-1].partition("-")[0])
+    return normal(match[1] if match else text.partition("#egg=")[2])
 
 
 def distributions(package: str) -> list[str]:
     """The distributions that may bring a package, the likeliest first."""
     names = [*sorted(_installed().get(package, ())), _ELSEWHERE.get(package, package)]
     # Of several that are installed, the usual one: opencv-python-headless for cv2.
-    names.sort(key=lambda name: _normal(name) != _ELSEWHERE.get(package, _normal(name)))
-    return list({_normal(name): name for name in reversed(names)}.values())[::-1]
+    names.sort(key=lambda name: normal(name) != _ELSEWHERE.get(package, normal(name)))
+    return list({normal(name): name for name in reversed(names)}.values())[::-1]
 
 
 @cache
