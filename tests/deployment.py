@@ -112,11 +112,11 @@ class Deployment:
 
     def _arn(self, function: Function) -> str:
         code = function.package
-        if code.sha256_base64 not in self._functions:
-            self._functions[code.sha256_base64] = self.aws.create_function(
+        if code.content_hash not in self._functions:
+            self._functions[code.content_hash] = self.aws.create_function(
                 f"function-{len(self._functions)}", code.zip, "lambda_function.lambda_handler"
             )
-        return self._functions[code.sha256_base64]
+        return self._functions[code.content_hash]
 
 
 def empty(aws: LocalAws, bucket: str) -> None:

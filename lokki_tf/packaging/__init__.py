@@ -8,7 +8,6 @@
 from .bundle.package import HANDLER_FILE, HANDLER_NAME, Package, package
 from .bundle.steps import code_digests, main_module, package_steps
 from .bundle.template import Template, default_template, read_template
-from .bundle.zips import sha256_base64, zip_files
 from .dependencies.layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .dependencies.third_party import Import
 from .extract.cut import Cut, cut
@@ -41,6 +40,4 @@ __all__ = [
     "package_steps",
     "read_template",
     "repository_name",
-    "sha256_base64",
-    "zip_files",
 ]

@@ -151,12 +151,29 @@ def own_path(step: str, place: Place) -> Finding:
 
 def include_nothing(step: str, pattern: str, folder: Path, place: Place) -> Finding:
     """A pattern of ``include=`` that matches no file."""
-    what = f"include= of step {step!r} names {pattern!r}, and there is no such file in {folder}"
-    if not (folder / pattern).is_dir():
-        return _include(what, place, "name a file or a folder, or a pattern such as 'data/*.csv'")
-    what = f"include= of step {step!r} names the folder {pattern!r}, which holds no data"
-    remedy = "what is hidden stays behind, and code travels by being imported"
-    return _include(what, place, f"{remedy}: leave it out, or write a pattern that ends in .py")
+    named = folder / pattern
+    if named.is_dir():
+        what = f"include= of step {step!r} names the folder {pattern!r}, which contains no data"
+        remedy = (
+            "what is hidden, and what synth, Terraform and other tools write, is left out, and "
+            "code is included by being imported: remove it, or name a file itself"
+        )
+        return _include(what, place, remedy)
+    why = f"and there is no such file in {folder}"
+    if named.exists():
+        why = "which is neither a file nor a folder"
+    what = f"include= of step {step!r} names {pattern!r}, {why}"
+    return _include(what, place, "name a file or a folder, or a pattern such as 'data/*.csv'")
+
+
+def include_link(step: str, path: str, target: str, root: Path, place: Place) -> Finding:
+    """A symbolic link that ``include=`` would follow to somewhere else."""
+    return _include(
+        f"include= of step {step!r} matches {path!r}, a symbolic link that leads to {target}, "
+        f"outside {root}",
+        place,
+        "put a copy in the place of the link, or write a pattern that does not match it",
+    )
 
 
 def include_outside(step: str, pattern: str, folder: Path, place: Place) -> Finding:

@@ -18,9 +18,7 @@ CASES = [
         def f():
             return rows
         """,
-        [
-            "error capture-pipeline:10 step 'f' uses 'rows', a lokki_tf.authoring.calls.Call"
-        ],
+        ["error capture-pipeline:10 step 'f' uses 'rows', a lokki_tf.authoring.calls.Call"],
     ),
     (
         "the pipeline itself, and lokki_tf, in step code",
@@ -122,9 +120,7 @@ CASES = [
         def f(rows=load()):
             return rows
         """,
-        [
-            "error capture-pipeline:6 step 'f' uses 'load', a step of the pipeline"
-        ],
+        ["error capture-pipeline:6 step 'f' uses 'load', a step of the pipeline"],
     ),
     (
         "a global that no statement makes",

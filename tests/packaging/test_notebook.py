@@ -150,10 +150,10 @@ def test_the_same_cells_in_another_session_give_the_same_zip(cells):
     """Neither the numbers of the cells nor what else was run shows in a zip."""
     cells("LIMIT = 3\n")
     text = "@step\ndef f():\n    return LIMIT"
-    first = package(cut(cells(text)["f"].step)).sha256_base64
+    first = package(cut(cells(text)["f"].step)).content_hash
     cells("1 + 1")
     cells("LIMIT = 3\n\n\n# much later\n")
-    second = package(cut(cells("# again\n\n" + text)["f"].step)).sha256_base64
+    second = package(cut(cells("# again\n\n" + text)["f"].step)).content_hash
     assert first == second
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import os
 import subprocess
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lokki_tf.packaging import Template, cut, package, package_steps, zip_files
+from lokki_tf.packaging import Template, cut, package, package_steps
 
 GOLDEN = Path(__file__).parent / "golden"
 STEPS = ("load", "revenue", "spread", "report")
@@ -72,22 +70,6 @@ def test_a_zip_unpacks_to_its_files(bench):
         assert {info.external_attr >> 16 for info in archive.infolist()} == {0o100644}
 
 
-def test_the_hash_is_that_of_terraform(bench):
-    """``sha256_base64`` is what Terraform's ``filebase64sha256`` gives for the zip."""
-    packed = package(bench.cut("@step\ndef f(x):\n    return x\n"))
-    expected = base64.b64encode(hashlib.sha256(packed.zip).digest()).decode()
-    assert packed.sha256_base64 == expected
-
-
-def test_the_zip_of_a_fixed_file_never_changes():
-    """The bytes of a zip are the same on every machine and Python."""
-    made = zip_files({"b.txt": b"hello hello hello hello\n", "a/ü.py": b"x = 1\n" * 100})
-    assert hashlib.sha256(made).hexdigest() == (
-        "62e8a2b32a4f10313d52331cfdc066e53c64352dfc9aabc375b32d1f08c9dd7d"
-    )
-    assert zip_files({"a/ü.py": b"x = 1\n" * 100, "b.txt": b"hello hello hello hello\n"}) == made
-
-
 def test_other_processes_make_the_same_bytes(bench):
     """Neither hash seed, nor folder, nor time of day shows in a zip."""
     source = "NAMES = {'a', 'b', 'c'}\nLIMITS = set(open(__file__).read().split())\n"
@@ -98,7 +80,7 @@ def test_other_processes_make_the_same_bytes(bench):
         "sys.modules['c'] = c; spec.loader.exec_module(c)\n"
         "next(c.house())\n"
         "names = runpy.run_path(sys.argv[2], run_name='__main__')\n"
-        "print(c.package(c.cut(names['f'].step)).sha256_base64)\n"
+        "import hashlib; print(hashlib.sha256(c.package(c.cut(names['f'].step)).zip).digest())\n"
     )
     made = set()
     for seed in ("1", "2"):
@@ -118,7 +100,7 @@ def test_other_processes_make_the_same_bytes(bench):
 
 def hashes(bench, text):
     return {
-        name: package(one, template=TEMPLATE).sha256_base64
+        name: package(one, template=TEMPLATE).content_hash
         for name, one in cuts_of_shop(bench, text).items()
     }
 
@@ -207,7 +189,7 @@ def test_a_step_beside_a_heavy_step_starts_without_its_packages(bench):
 
 
 def test_a_class_of_a_literal_comes_with_its_module(bench):
-    """A class whose instance is a literal of the pipeline is in the zip of the step that gets it."""
+    """A class whose instance is a literal of the pipeline comes with the step that gets it."""
     text = (
         "import shapes\nfrom lokki_tf import Pipeline, step\n@step\ndef f(shape):\n"
         "    return shape.area()\npipe = Pipeline('p', [f(shapes.Square())])\n"

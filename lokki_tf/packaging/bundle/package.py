@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,10 @@ from ..dependencies.third_party import installed_version
 from ..extract.cut import Cut
 from ..extract.include import contents
 from ..source.modules import HANDLER
+from ..zips import content_hash, write_zip
 from .runtime_files import runtime_files
 from .stub_files import stub_files
 from .template import Template, default_template, fill, own_names
-from .zips import sha256_base64, zip_files
 
 HANDLER_FILE = f"{HANDLER}.py"
 HANDLER_NAME = f"{HANDLER}.lambda_handler"
@@ -41,13 +42,15 @@ class Package:
 
     @cached_property
     def zip(self) -> bytes:
-        """The zip: the same bytes whenever and wherever it is made."""
-        return zip_files(self.files, stored=self.data)
+        """The zip. Its contents are the same on any machine, its compressed bytes may differ."""
+        buffer = io.BytesIO()
+        write_zip(self.files, buffer)
+        return buffer.getvalue()
 
     @cached_property
-    def sha256_base64(self) -> str:
-        """The zip's hash, as Terraform wants it in ``source_code_hash``."""
-        return sha256_base64(self.zip)
+    def content_hash(self) -> str:
+        """The hash of the zip's contents, by which Terraform notices a change."""
+        return content_hash(self.files)
 
 
 def package(cut: Cut, *, template: Template | None = None, routed: bool = False) -> Package:
@@ -60,16 +63,14 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
     """
     template = template or default_template()
     layout = cut.layout(own_names(template))
-    uses_stub = bool(cut.carrier.included.lokki)
-    runtime = runtime_files(
-        condition=cut.step.when is not None, routed=routed or uses_stub, job=cut.step.is_job
-    )
+    runtime = runtime_files(condition=cut.step.when is not None, routed=routed, job=cut.step.is_job)
     text, found = fill(template, layout)
     if found and template == default_template():
         found = _not_python(cut, found)
     code = {HANDLER_FILE: text.encode(), **layout.files, **cut.metadata(), **runtime}
-    if uses_stub:
-        code |= stub_files()
+    lokki = cut.carrier.included.lokki
+    if lokki:
+        code |= stub_files(state_manager=any("StateManager" in fact.names for fact, _ in lokki))
     files, wrong = cut.data_files()
     data, unfit = contents(cut.step, files, code)
     return Package({**code, **data}, (*cut.findings, *found, *wrong, *unfit), frozenset(data))

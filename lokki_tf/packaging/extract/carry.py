@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 import types
 from collections import deque
 from collections.abc import Iterable
@@ -359,9 +360,7 @@ class Carrier:
 
 def _in_stub(name: str) -> bool:
     """Whether a name of lokki_tf is one that step code may use."""
-    import lokki_tf
-
-    value = getattr(lokki_tf, name, None) if name else None
+    value = getattr(sys.modules.get("lokki_tf"), name, None) if name else None
     return is_runtime(value) or (isinstance(value, type) and issubclass(value, Exception))
 
 

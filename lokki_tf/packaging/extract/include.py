@@ -1,20 +1,22 @@
-"""The data files that a step names by ``include=``, and where they stand in its zip.
+"""The data files that a step names by ``include=``, and their places in its zip.
 
 A zip is the folder that the step's imports start from, cut down to what the step uses: the
-script's own folder, the one that holds a package, a notebook's working directory. Data files
+script's own folder, the one that contains a package, a notebook's working directory. Data files
 are named from the folder of the step's file, and keep their place beside it.
 
-A wildcard matches files; a folder is named itself and comes whole. As in a shell, neither
-brings what is hidden. Code travels by being imported: a file of Python's comes only where the
-pattern ends in ``.py``.
+A wildcard matches files; a folder is named itself and is included whole. As in a shell, neither
+includes what is hidden. Neither includes what tools write: Terraform's folders and states, what
+synth wrote, virtual environments and caches. Code is included by being imported: a file of
+Python's is data only where the pattern ends in ``.py``.
 """
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from glob import escape, has_magic
 from pathlib import Path
 from posixpath import join, normpath
 
@@ -26,7 +28,10 @@ from ..dependencies.layers import MOST_BYTES
 from ..source.modules import Module
 
 _OF_PYTHON = (".py", ".pyc", ".pyo")
-_CACHE = "__pycache__"
+_STATE = ".tfstate"
+_OF_TOOLS = ("__pycache__", "node_modules", ".terraform", ".lokki")
+# What virtual environments, caches (bford.info/cachedir) and folders that synth wrote contain.
+_MARKS = ("pyvenv.cfg", "CACHEDIR.TAG", "cdk.tf.json", "stacks/*/cdk.tf.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,8 @@ class Included:
     """Data files of a step.
 
     Args:
-        files: Where each stands here, by its path in the zip.
-        packages: Packages that they lie in: these are packages in the zip as well.
+        files: Their paths here, by path in the zip.
+        packages: Packages that contain them: these are packages in the zip as well.
         findings: What the user should know.
     """
 
@@ -45,24 +50,32 @@ class Included:
 
 
 def included(step: Step, module: Module) -> Included:
-    """What a step's ``include=`` names.
+    """Return what a step's ``include=`` names.
 
     Args:
         step: The step.
-        module: The module that its function stands in.
+        module: The module that contains its function.
     """
     if not step.options.include:
         return Included()
     folder, inside = _home(module)
+    root = folder.parents[inside.count("/")] if inside else folder
     files: dict[str, Path] = {}
     found: list[Finding] = []
     for pattern in step.options.include:
-        place = normpath(join(inside, pattern))
-        if os.path.isabs(pattern) or place.partition("/")[0] == "..":
+        plain = Path(os.path.relpath(folder / os.path.expanduser(pattern), folder)).as_posix()
+        if normpath(join(inside, plain)).partition("/")[0] == "..":
             found.append(findings.include_outside(step.name, pattern, folder, step.place))
             continue
-        matched = sorted(_matched(folder, pattern))
-        if not matched:
+        search = _Search(folder, root, plain)
+        try:
+            matched = sorted(set(search.matched()))
+        except OSError as error:
+            found.append(findings.include_unreadable(step.name, error, step.place))
+            continue
+        for path, target in search.links_out.items():
+            found.append(findings.include_link(step.name, path, target, root, step.place))
+        if not matched and not search.links_out:
             found.append(findings.include_nothing(step.name, pattern, folder, step.place))
         files |= {
             normpath(join(inside, path)): Path(os.path.normpath(folder / path)) for path in matched
@@ -82,36 +95,87 @@ def _home(module: Module) -> tuple[Path, str]:
     )
 
 
-def _matched(folder: Path, pattern: str) -> Iterator[str]:
-    """The files that a pattern names, by their paths from the folder."""
-    named = folder / pattern
-    if named.is_file():  # before it is a pattern: its name may hold brackets
-        yield pattern
-    elif named.is_dir():
-        yield from (f"{pattern}/{path}" for path in _below(named))
-    else:
-        for path in glob.iglob(pattern, root_dir=folder, recursive=True):
-            if (folder / path).is_file() and _is_data(path, pattern):
-                yield path.replace(os.sep, "/")
+class _Search:
+    """The search for the files of one pattern.
 
+    Args:
+        folder: Where the pattern starts.
+        root: The folder that the step's imports start from; links must not lead out of it.
+        pattern: A path without ``..`` but at its beginning.
+    """
 
-def _below(folder: Path, around: tuple[str, ...] = ()) -> Iterator[str]:
-    """All data files of a folder; a link to one around it is not followed."""
-    real = os.path.realpath(folder)
-    for entry in os.scandir(folder) if real not in around else ():
-        if entry.name.startswith(".") or entry.name == _CACHE:
-            continue
-        if entry.is_dir():
-            inner = _below(folder / entry.name, (*around, real))
-            yield from (f"{entry.name}/{path}" for path in inner)
-        elif entry.is_file() and _is_data(entry.name, ""):
-            yield entry.name
+    def __init__(self, folder: Path, root: Path, pattern: str) -> None:
+        self.folder, self.root, self.pattern = folder, os.path.realpath(root), pattern
+        self.links_out: dict[str, str] = {}
 
+    def matched(self) -> Iterator[str]:
+        """Yield paths from the folder, perhaps more than once."""
+        named, parts = self.folder / self.pattern, self.pattern.split("/")
+        if named.is_file():  # before it is a pattern: its name may contain brackets
+            if self._is_inside(self.pattern):
+                yield self.pattern
+        elif named.is_dir():
+            yield from self._below("", [*map(escape, parts), "**", "*"])
+        else:
+            yield from self._below("", [*parts, "*"] if parts[-1] == "**" else parts)
 
-def _is_data(path: str, pattern: str) -> bool:
-    if _CACHE in Path(path).parts:
+    def _below(self, at: str, parts: list[str], around: tuple[str, ...] = ()) -> Iterator[str]:
+        """Yield the files below a folder that match the remaining parts of the pattern.
+
+        Args:
+            at: The folder's path.
+            parts: The parts; ``**`` stands for any number of folders.
+            around: Real paths of the folders that ``**`` came through, so that no link leads
+                it round.
+        """
+        head, *rest = parts
+        if head == "**":
+            around = (*around, os.path.realpath(self.folder / at))
+            yield from self._below(at, rest, around)
+            head, rest = "*", parts
+        for name in self._names(at, head):
+            path = join(at, name)
+            if rest:
+                if self._enters(path, around if rest is parts else ()):
+                    yield from self._below(path, rest, around)
+            elif self._is_data(self.folder / path) and self._is_inside(path):
+                yield path
+
+    def _names(self, at: str, part: str) -> list[str]:
+        """The entries of a folder that match a part of the pattern, as a shell matches."""
+        folder = self.folder / at
+        if not has_magic(part):
+            return [part] if os.path.lexists(folder / part) else []
+        names = sorted(name for name in os.listdir(folder) if fnmatch(name, part))
+        return [name for name in names if part[0] == "." or name[0] != "."]
+
+    def _enters(self, path: str, around: tuple[str, ...]) -> bool:
+        folder = Path(os.path.normpath(self.folder / path))
+        return (
+            folder.is_dir()
+            and os.path.realpath(folder) not in around
+            and (self.folder.is_relative_to(folder) or not _is_of_tools(folder))
+            and self._is_inside(path)
+        )
+
+    def _is_data(self, path: Path) -> bool:
+        if not path.is_file() or _STATE in path.name:
+            return False
+        return not path.name.endswith(_OF_PYTHON) or self.pattern.endswith(".py")
+
+    def _is_inside(self, path: str) -> bool:
+        """Whether a path leads nowhere out of the root; where it does is noted."""
+        target = os.path.realpath(self.folder / path)
+        if Path(target).is_relative_to(self.root):
+            return True
+        self.links_out[normpath(path)] = target
         return False
-    return not path.endswith(_OF_PYTHON) or pattern.endswith(".py")
+
+
+def _is_of_tools(folder: Path) -> bool:
+    if folder.name in _OF_TOOLS or _STATE in folder.name:
+        return True
+    return any(next(folder.glob(mark), None) for mark in _MARKS)
 
 
 def _packages(files: Mapping[str, Path]) -> tuple[str, ...]:
