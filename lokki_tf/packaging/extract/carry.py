@@ -8,6 +8,7 @@ define classes of values that arrive. All others are included whole (:mod:`.whol
 from __future__ import annotations
 
 import ast
+import copy
 import os
 import sys
 import types
@@ -39,6 +40,13 @@ _OF_PLACE = {"__file__", "__name__", "__package__", "__spec__", "__path__", "__d
 _PLAIN_MAKERS = {"dataclasses", "functools", "contextlib", "abc", "enum", "typing", "builtins"}
 _PLAIN_MAKERS |= {"collections", "types", "typing_extensions"}
 _READ_FROM_STRINGS = {"typing", "dataclasses", "typing_extensions"}
+
+
+_KEPT = (
+    *("findings", "surveys", "placed", "back"),
+    *("_own", "_cut", "_made", "_changed", "_seen", "_waiting"),
+)
+_OF_INCLUDED = ("modules", "imports", "lokki", "submodules", "_waiting")
 
 
 class Carrier:
@@ -322,6 +330,10 @@ class Carrier:
         elif not import_value(self, Site(site.piece, module, site.source), name, function, use):
             self.include_own(self.place(site, use, name))
 
+    def import_value(self, site: Site, name: str, value: Any, use: Use) -> bool:
+        """Import a value from the module where it is defined, if that module has it."""
+        return import_value(self, site, name, value, use)
+
     def include_own(self, place: Place) -> None:
         """Include the step's own module whole: what is needed of it cannot be cut."""
         module = self.cut_module(self._own)
@@ -330,6 +342,21 @@ class Carrier:
         else:
             what = "a function that is made inside another one"
             self.find(findings.no_source(self.step, what, place))
+
+    def state(self) -> dict[str, Any]:
+        """What is gathered so far, for :meth:`restore`."""
+        uses = {p: {name: set(o) for name, o in named.items()} for p, named in self.uses.items()}
+        return {
+            **{name: copy.copy(vars(self)[name]) for name in _KEPT},
+            "uses": uses,
+            "included": {name: copy.copy(vars(self.included)[name]) for name in _OF_INCLUDED},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Forget what was gathered since :meth:`state` was called."""
+        for name in ("uses", *_KEPT):
+            setattr(self, name, state[name])
+        vars(self.included).update(state["included"])
 
     # --- records --------------------------------------------------------------------
 

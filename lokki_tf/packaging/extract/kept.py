@@ -7,7 +7,6 @@ result is a warning.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterator
 
 from lokki_tf.model import Step
@@ -90,7 +89,7 @@ class _Keeper:
             if obstacle.kind in ("read", "secret"):
                 self._left_out(module, statement, f"it reads {obstacle.what}")
             return
-        before = self._state()
+        before = carrier.state()
         count = sum(one.severity == "error" for one in carrier.findings)
         piece = carrier.carry(module, statement, module.end)
         site = Site(self.root.piece, self.root.module, self.root.module.sources[-1])
@@ -104,7 +103,7 @@ class _Keeper:
         missing = [one for one in eager_imports(carrier) if not self._is_there(one)]
         if not missing and len(errors) == count:
             return
-        self._restore(before)
+        carrier.restore(before)
         if missing:
             packages = {one.package for one in missing}
             acting = self._acting(module, statement)
@@ -124,25 +123,6 @@ class _Keeper:
         site = Site(self.root.piece, module, statement.source)
         place = self.carrier.place(site, Use(statement.node.lineno))
         self.carrier.find(findings.left_out(self.step.name, text, why, place, package))
-
-    # --- trying ---------------------------------------------------------------------
-
-    def _state(self) -> dict[str, object]:
-        carrier = self.carrier
-        return {
-            "uses": {p: {n: set(o) for n, o in named.items()} for p, named in carrier.uses.items()},
-            **{name: copy.copy(vars(carrier)[name]) for name in _KEPT},
-            "included": {name: copy.copy(vars(carrier.included)[name]) for name in _OF_INCLUDED},
-        }
-
-    def _restore(self, state: dict[str, object]) -> None:
-        for name in ("uses", *_KEPT):
-            setattr(self.carrier, name, state[name])
-        vars(self.carrier.included).update(state["included"])  # type: ignore[call-overload]
-
-
-_KEPT = ("findings", "surveys", "placed", "back", "_cut", "_made", "_changed", "_seen")
-_OF_INCLUDED = ("modules", "imports", "lokki", "submodules")
 
 
 def eager_imports(carrier: Carrier) -> list[Import]:

@@ -55,7 +55,7 @@ def absolute(module: Module, node: ast.ImportFrom) -> str:
     return absolute_name(module.package, node.level, node.module)
 
 
-def _made_absolute(
+def made_absolute(
     module: Module, source: Source, imports: Iterable[ast.ImportFrom]
 ) -> Iterator[Edit]:
     """Edits that make relative imports absolute: code may stand in another file of the zip."""
@@ -84,7 +84,7 @@ def statement_piece(
         postponed: .
     """
     source, node = statement.source, statement.node
-    edits = [*_made_absolute(module, source, statement.relative_imports)]
+    edits = [*made_absolute(module, source, statement.relative_imports)]
     edits += [whole_lines(source, decorator) for decorator in skip]
     start, end = reach(source, node)
     text = edited(source, start, end, edits).rstrip() + "\n"

@@ -1,18 +1,19 @@
 """Where a step's function is defined, and in which form it is deployed.
 
-A function that a statement at the top of its module defines is cut. Any other, one that is made
-inside a function, a lambda or what a decorator made, is made again in Lambda: its module is
-included whole, and the step is taken from there.
+A function that a statement at the top of its module defines is cut, and so is one that is made
+inside another if what it uses of that is simple (:mod:`.moved`). Any other is made again in
+Lambda: its module is included whole, and the step is taken from there.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lokki_tf.model import Step
@@ -29,6 +30,7 @@ from ..source.walk import names_of
 from .carry import Carrier
 from .decorators import is_houses
 from .inline_values import refuse
+from .moved import moved
 from .pieces import Piece
 from .portability import Obstacle
 from .shared_state import shared_state
@@ -66,6 +68,10 @@ def root_of(carrier: Carrier, step: Step) -> Root | None:
         if found is not None and obstacle is not None and obstacle.kind != "read":
             refuse(carrier, obstacle, obstacle.name, obstacle.what, step.place)
             return None
+    if functions and functions[0] is step.function and of_user(functions[0]):
+        root = _moved(carrier, step, functions[0])
+        if root is not None:
+            return root
     made = _maker(step, functions)
     if made is None or not any(map(of_user, functions)):
         what = f"its function, but that is {described(step.function)}"
@@ -176,6 +182,47 @@ def _carry_condition(carrier: Carrier, step: Step, root: Root, statement: Statem
     carrier.uses[root.piece].setdefault("", set()).add(piece)
     end, site = root.module.end, Site(piece, root.module, statement.source)
     carrier.follow(Task(site, condition, names_of(condition), end, end))
+    return True
+
+
+def _moved(carrier: Carrier, step: Step, function: types.FunctionType) -> Root | None:
+    """A function that is made inside another one, with its condition."""
+    module = module_of(function)
+    if module is None:
+        return None
+    before = carrier.state()
+    name = function.__code__.co_name
+    name = identifier(step.name) if name == "<lambda>" else name
+    piece = moved(carrier, carrier.start(module), function, name)
+    if piece is not None:
+        root = Root(module, piece, piece.binds[0])
+        if step.when is None or _carry_condition_value(carrier, step, root):
+            carrier.run()
+            if carrier.is_cut(module.name):
+                return root
+    carrier.restore(before)
+    return None
+
+
+def _carry_condition_value(carrier: Carrier, step: Step, root: Root) -> bool:
+    """Carry a condition that is a function; return whether it is one that can be."""
+    condition, module = step.when, root.module
+    name = getattr(condition, "__name__", "")
+    piece = Piece(module.name, (module.end + 1,), "")
+    if module.live.get(name) is condition or getattr(builtins, name, None) is condition:
+        piece = replace(piece, text=f"{root.name}.{WHEN} = {name}\n")
+        site = Site(piece, module, module.sources[0])
+        carrier.need(site, module, name, module.end, Use(step.place.line, {()}))
+    else:
+        name = f"{root.name}_when"
+        is_own = isinstance(condition, types.FunctionType) and condition.__globals__ is module.live
+        made = moved(carrier, module, condition, name) if is_own else None  # type: ignore[arg-type]
+        if made is None:
+            return False
+        piece = replace(piece, text=f"{root.name}.{WHEN} = {made.binds[0]}\n")
+        carrier.link(Site(piece, module, module.sources[0]), made.binds[0], made)
+    carrier.uses.setdefault(piece, {})[root.name] = {root.piece}
+    carrier.uses.setdefault(root.piece, {}).setdefault("", set()).add(piece)
     return True
 
 
