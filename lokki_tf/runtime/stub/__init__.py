@@ -176,7 +176,7 @@ class Inert(metaclass=_InertType):
 
     def __await__(self) -> Any:
         return self
-        yield
+        yield  # type: ignore[unreachable]  # makes it a generator
 
     def __aiter__(self) -> Any:
         return self
@@ -371,4 +371,4 @@ class _Alias:
         module.__spec__ = self.spec  # which the import system has just replaced
 
 
-sys.meta_path.insert(0, _Finder)  # type: ignore[arg-type]
+sys.meta_path.insert(0, _Finder)
