@@ -177,7 +177,7 @@ class Inert(metaclass=_InertType):
 
     def __await__(self) -> Any:
         return self
-        yield  # type: ignore[unreachable]
+        yield  # type: ignore[unreachable]  # makes it a generator
 
     def __aiter__(self) -> Any:
         return self
