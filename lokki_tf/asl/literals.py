@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import Place, SerializationError
 from lokki_tf.model.steady import steady_pickle
-from lokki_tf.runtime.envelope import JSON, PICKLE, compress, json_text
+from lokki_tf.runtime.envelope import JSON, PICKLE, compress, json_text, pickled
 
 from .text import Template
 
@@ -50,7 +50,7 @@ class Literals:
             return {"value": value}
         if text is not None:
             return self._stored(JSON, text.encode())
-        data = pickled(value, node.name, node.place)
+        data = literal_pickle(value, node.name, node.place)
         if b"__main__" in data:
             self.of_main.add(node.name)
         if len(data) * 4 // 3 <= INLINE_BYTES:
@@ -79,7 +79,7 @@ def _has_path_key(value: Any) -> bool:
     return False
 
 
-def pickled(value: Any, node: str, place: Place | None) -> bytes:
+def literal_pickle(value: Any, node: str, place: Place | None) -> bytes:
     """The value as a pickle that is the same in every run.
 
     Args:
@@ -91,7 +91,7 @@ def pickled(value: Any, node: str, place: Place | None) -> bytes:
         SerializationError: If the value cannot be pickled.
     """
     try:
-        return steady_pickle(value)
+        return steady_pickle(value, pickled)
     except Exception as error:
         raise SerializationError(
             f"{node!r} is given a {type(value).__name__} that cannot travel: {error}",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Binding, Group, Item, Literal, Map, Node, Output, Parameter, Step
 from lokki_tf.model.steady import steady_pickle
-from lokki_tf.runtime.envelope import freeze, json_text, thaw
+from lokki_tf.runtime.envelope import freeze, json_text, pickled, thaw
 
 from .state import digest_of
 from .strict import described, label
@@ -268,7 +268,7 @@ def value_digest(value: Any) -> str | None:
     if text is not None:
         return _digest(b"json", text.encode())
     try:
-        return _digest(b"pickle", steady_pickle(value))
+        return _digest(b"pickle", steady_pickle(value, pickled))
     except Exception:
         return None
 

@@ -26,7 +26,6 @@ Reference = (
     | tuple[OneOf["inherited"], int]
     | tuple[OneOf["refused"], str]
 )
-PROTOCOL = pickle.HIGHEST_PROTOCOL
 ARGUMENTS = "the function or an argument"
 
 
@@ -90,7 +89,7 @@ class Job:
         where: Reference = ("inherited", id(function))
         if not self._inherited:
             where = reference(function)
-        return where, pickle.dumps((self._args, self._kwargs), PROTOCOL)
+        return where, _pickled((self._args, self._kwargs))
 
 
 class Batch:
@@ -161,17 +160,23 @@ def _packed(outcome: Outcome) -> Outcome:
             payload=_packed_error(outcome.payload), trace=_traceback(outcome.payload)
         )
     try:
-        return outcome._replace(payload=pickle.dumps(outcome.payload, PROTOCOL), trace="")
+        return outcome._replace(payload=_pickled(outcome.payload), trace="")
     except Exception as error:
         return outcome._replace(kind="stuck", payload=("the result", described(error)))
 
 
+def _pickled(value: Any) -> bytes:
+    from lokki_tf.runtime.envelope import pickled  # not at the top: it brings json
+
+    return pickled(value)
+
+
 def _packed_error(error: BaseException) -> bytes:
     try:
-        data = pickle.dumps(error, PROTOCOL)
+        data = _pickled(error)
         pickle.loads(data)  # errors with a constructor of their own often fail only here
     except Exception:
-        return pickle.dumps(RemoteError.standing_for(error), PROTOCOL)
+        return _pickled(RemoteError.standing_for(error))
     return data
 
 
@@ -236,7 +241,7 @@ def reference(function: Function) -> Reference:
         except AttributeError:
             pass
     try:
-        return "pickled", pickle.dumps(function, PROTOCOL)
+        return "pickled", _pickled(function)
     except Exception as error:
         raise pickle.PicklingError(
             f"function {name or function!r} is not to be found by this name in module {module}"

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import pickle
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-PROTOCOL = 5  # every Python that Lambda offers reads it
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _SET_OPCODES = (pickle.EMPTY_SET, pickle.FROZENSET)  # without these bytes, there is no set inside
 
 
-def steady_pickle(value: Any) -> bytes:
+def steady_pickle(value: Any, pickled: Callable[..., bytes]) -> bytes:
     """The value as a pickle that is the same in every run.
 
     Args:
         value: Any.
+        pickled: Makes the pickle of a value, by a pickler of the class that it is given.
 
     Raises:
         Exception: Whatever pickle raises for a value that it cannot take.
     """
-    data = pickle.dumps(value, PROTOCOL)
-    if not any(opcode in data for opcode in _SET_OPCODES):
-        return data
-    out = io.BytesIO()
-    _Steady(out, PROTOCOL).dump(value)
-    return out.getvalue()
+    data = pickled(value)
+    return pickled(value, _Steady) if any(code in data for code in _SET_OPCODES) else data
 
 
 class _Steady(pickle._Pickler):

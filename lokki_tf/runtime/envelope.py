@@ -16,6 +16,8 @@ A value is never written bare, so none can be mistaken for a reference.
 from __future__ import annotations
 
 import json
+import operator
+import sys
 import zlib
 from math import isfinite
 
@@ -91,7 +93,7 @@ def freeze(value: Any) -> tuple[str, bytes]:
     text = json_text(value)
     if text is not None:
         return JSON, compress(text.encode())
-    return PICKLE, compress(_pickled(value))
+    return PICKLE, compress(pickled(value))
 
 
 def thaw(form: str, data: bytes, modules: Mapping[str, str] | None = None) -> Any:
@@ -125,7 +127,7 @@ def pack(value: Any, inline: int, write: Callable[[str, bytes], str]) -> Envelop
         return {"value": value}
     if text is not None:
         return {"ref": write(JSON, compress(text.encode()))}
-    return {"ref": write(PICKLE, compress(_pickled(value)))}
+    return {"ref": write(PICKLE, compress(pickled(value)))}
 
 
 def unpack(
@@ -176,7 +178,7 @@ def _made(
     kind = envelope["make"]
     if kind == "dict":
         keys = unpack(envelope["keys"], read, modules)
-        return dict(zip(keys, members, strict=True))
+        return dict(zip(keys, members))
     return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[kind](members)
 
 
@@ -186,10 +188,41 @@ def compress(plain: bytes) -> bytes:
     return packer.compress(plain) + packer.flush()
 
 
-def _pickled(value: Any) -> bytes:
+def pickled(value: Any, base: Any = None) -> bytes:
+    """The value as a pickle, whose classes can be found where it is read.
+
+    pydantic makes ``Box[int]`` when it is first written and adds it to the module of ``Box``
+    only if that happens at module level. So the pickle contains ``Box`` and ``int``.
+
+    Args:
+        value: Any.
+        base: The class of the pickler; pickle's own unless given.
+
+    Raises:
+        Exception: Whatever pickle raises for a value that it cannot take.
+    """
     import pickle
 
-    return pickle.dumps(value, protocol=PROTOCOL)
+    if base is None and "pydantic" not in sys.modules:
+        return pickle.dumps(value, protocol=PROTOCOL)
+    import io
+
+    class Pickler(base or pickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, part: Any) -> Any:
+            return _generic(part) or NotImplemented
+
+    out = io.BytesIO()
+    Pickler(out, PROTOCOL).dump(value)
+    return out.getvalue()
+
+
+def _generic(part: Any) -> Any:
+    """How to make a class that is a pydantic generic with its parameters, else ``None``."""
+    made = getattr(part, "__pydantic_generic_metadata__", None) if isinstance(part, type) else None
+    if not made or not made["args"]:
+        return None
+    args = made["args"]
+    return operator.getitem, (made["origin"], args if len(args) > 1 else args[0])
 
 
 def _unpickled(data: bytes, modules: Mapping[str, str] | None) -> Any:

@@ -185,7 +185,7 @@ def _arguments(
     modules = {"__main__": event["main"]} if "main" in event else None
     values = [unpack(one, objects.__getitem__, modules) for one in known]
     count = len(event.get("args", {}))
-    return values[:count], dict(zip(event.get("kwargs", {}), values[count:], strict=True))
+    return values[:count], dict(zip(event.get("kwargs", {}), values[count:]))
 
 
 def _as_listed(error: Exception, listed: list[str] | None) -> Exception:

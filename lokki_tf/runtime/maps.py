@@ -143,7 +143,7 @@ def _results(
             given, output = json.loads(record["Input"]), json.loads(record["Output"])[RESULT]
             if "Items" in given:
                 indices = [one["index"] for one in given["Items"]]
-                found.extend(zip(indices, output["batch"], strict=True))
+                found.extend(zip(indices, output["batch"]))
             else:
                 found.append((given["index"], output))
     return [envelope for _, envelope in sorted(found, key=lambda pair: pair[0])]

@@ -40,7 +40,7 @@ def read_all(uris: Iterable[str]) -> dict[str, bytes]:
 
     client()  # made once, before threads could make it twice
     with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
-        return dict(zip(wanted, pool.map(read, wanted), strict=True))
+        return dict(zip(wanted, pool.map(read, wanted)))
 
 
 def write(uri: str, data: bytes) -> str:

@@ -1,6 +1,7 @@
 """Steps in other processes: found by name, sent as bytes, ended with the run."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from lokki_tf.errors import SerializationError, StepFailed
 from lokki_tf.local import run
 from lokki_tf.local.processes import forget_cancelled
-from lokki_tf.local.remote import PROTOCOL, Job, Outcome, Parcel, reference, unpacked
+from lokki_tf.local.remote import Job, Outcome, Parcel, reference, unpacked
 from lokki_tf.model import RetryConfig
 
 METHODS = ["fork", "forkserver", "spawn"]
@@ -208,7 +209,7 @@ def test_what_cannot_be_read_on_arrival_is_an_outcome():
 def test_a_job_returns_what_was_raised():
     """A call never raises, not even SystemExit: it must not end a pool's worker."""
     assert Job(sys.exit, (1,), {})().kind == "raised"
-    parcel = Parcel(("named", "sys", "exit"), __import__("pickle").dumps(((1,), {}), PROTOCOL))
+    parcel = Parcel(("named", "sys", "exit"), pickle.dumps(((1,), {})))
     outcome = unpacked(parcel())
     assert isinstance(outcome, Outcome)
     assert isinstance(outcome.payload, SystemExit)

@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import sys
+from typing import Any, Generic, Literal, TypeVar
 
 import pytest
 from hypothesis import given
+from pydantic import BaseModel, RootModel
 from strategies import same, values
 
-from lokki_tf.runtime.envelope import freeze, json_text, pack, references, thaw, travel, unpack
+from lokki_tf.runtime.envelope import (
+    PICKLE,
+    freeze,
+    json_text,
+    pack,
+    references,
+    thaw,
+    travel,
+    unpack,
+)
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Box(BaseModel, Generic[T]):
+    value: T
+
+
+class Pair(BaseModel, Generic[T, U]):
+    first: T
+    second: U
+
+
+class Named(Box[T], Generic[T]):
+    name: str = ""
+
+
+class Texts(Box[bytes]):
+    pass
 
 
 class Bucket(dict[str, bytes]):
@@ -84,3 +115,35 @@ def test_frozen_bytes_are_the_same_each_time() -> None:
     """The same value gives the same bytes, without a time inside."""
     assert freeze({"a": [1, 2]}) == freeze({"a": [1, 2]})
     assert thaw(*freeze((1, 2))) == (1, 2)
+
+
+def _generics() -> list[Any]:
+    return [
+        Box[int](value=1),
+        Box(value=1),
+        Named[int](value=1),
+        Texts(value=b""),
+        RootModel[list[int]]([1]),
+        {"a": (Pair[Box[str], int | None](first=Box[str](value="x"), second=None),)},
+        [Box[Literal["a"]], Pair[int, T], Box[tuple[int, ...]], Box],
+    ]
+
+
+@pytest.mark.parametrize("value", _generics(), ids=repr)
+def test_parametrized_models_arrive(value: Any) -> None:
+    """A pydantic generic that was parametrized in a function has no name in its module."""
+    assert travel(value) == value
+    assert type(travel(value)) is type(value)
+    assert [name for name in globals() if "[" in name] == ["Box[bytes]"]
+
+
+def test_parametrized_models_of_main_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class that has the parameters is looked for under the module's other name."""
+    monkeypatch.setattr(Box, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Box", Box, raising=False)
+    form, data = freeze(Box[Box[int]](value=Box[int](value=1)))
+    monkeypatch.undo()
+    assert form == PICKLE
+    assert thaw(form, data, {"__main__": __name__}) == Box[Box[int]](value=Box[int](value=1))
+    with pytest.raises(AttributeError, match="Box"):
+        thaw(form, data)

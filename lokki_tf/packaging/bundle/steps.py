@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, leaves
-from lokki_tf.runtime.envelope import json_text
+from lokki_tf.runtime.envelope import json_text, pickled
 
 from ..extract.cut import Cut, cut
 from ..source.modules import NOTEBOOK, Module, module_of, module_of_class, true_name
@@ -170,7 +170,7 @@ def _classes_in(value: Any) -> list[type | FunctionType]:
             return reached
 
     try:
-        Noting(io.BytesIO(pickle.dumps(value))).load()
+        Noting(io.BytesIO(pickled(value))).load()
     except Exception:  # the compiler tells what cannot be pickled, with place and remedy
         return []
     return found

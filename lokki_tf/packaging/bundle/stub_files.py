@@ -40,4 +40,5 @@ def stub_files(*, state_manager: bool = False) -> Mapping[str, bytes]:
 
 
 def _for_any_python(source: str) -> str:
-    return source.replace(", slots=True)", ")")  # Python 3.9 has no slots=
+    # Python 3.9, which Lambda offers, has neither.
+    return source.replace(", slots=True)", ")").replace(", strict=True)", ")")
