@@ -143,7 +143,13 @@ def check_command(pipeline: Pipeline) -> click.Command:
     @click.command("check")
     @template_option
     @stage_option
-    def check(template_file: Path | None) -> None:
+    @click.option(
+        "--import",
+        "imports",
+        is_flag=True,
+        help="Import each step's code as Lambda would, without network; show time and size.",
+    )
+    def check(template_file: Path | None, imports: bool) -> None:
         """Say all that is wrong or doubtful; exit 1 if there are errors."""
         findings = pipeline.check(template_file, config=settings())
         for finding in findings:
@@ -151,10 +157,26 @@ def check_command(pipeline: Pipeline) -> click.Command:
         errors = sum(finding.severity == "error" for finding in findings)
         warnings = len(findings) - errors
         click.echo(f"{pipeline.name}: {count(errors, 'error')}, {count(warnings, 'warning')}")
-        if errors:
+        if errors and imports:
+            click.echo("nothing is imported until the errors are corrected", err=True)
+        if errors or (imports and not _imports(pipeline, template_file)):
             raise SystemExit(FAILED)
 
     return check
+
+
+def _imports(pipeline: Pipeline, template_file: Path | None) -> bool:
+    """Imports the code of each step, prints what that gave, and returns whether none failed."""
+    from lokki_tf.operate.import_check import check_imports
+    from lokki_tf.packaging import package_steps
+    from lokki_tf.terraform.settings import with_settings
+
+    from .tables import imports_table
+
+    definition = with_settings(pipeline.definition, settings())
+    results = check_imports(package_steps(definition, template_file))
+    imports_table(results)
+    return not any(result.error for result in results)
 
 
 def graph_command(pipeline: Pipeline) -> click.Command:

@@ -1,4 +1,4 @@
-"""Runs in AWS and their steps, as tables for people."""
+"""Runs in AWS, their steps, and imports of bundles, as tables for people."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from lokki_tf.operate.import_check import ImportResult
     from lokki_tf.operate.runs import AwsRun
     from lokki_tf.operate.states import StepState
 
@@ -23,6 +24,7 @@ _STYLES = {
     "ABORTED": "yellow", "PENDING_REDRIVE": "cyan",
     "done": "green", "running": "cyan", "failed": "red", "aborted": "yellow",
     "skipped": "dim", "not run": "dim",
+    "ok": "green", "not checked": "yellow", "connects": "yellow",
 }  # fmt: skip
 
 
@@ -63,6 +65,39 @@ def steps_table(steps: Sequence[StepState]) -> None:
     _console().print(table)
 
 
+def imports_table(results: Sequence[ImportResult]) -> None:
+    """Prints what importing the bundles gave, one a line."""
+    from rich.text import Text
+
+    table = _table("step", "import", "ms", "files", "zip", "error")
+    for result in results:
+        status = _status(result)
+        table.add_row(
+            Text(result.step),
+            Text(status, style=_STYLES[status]),
+            "" if result.milliseconds is None else f"{result.milliseconds:,.0f}",
+            f"{result.file_bytes:,} bytes",
+            f"{result.zip_bytes:,} bytes",
+            Text(_explained(result)),
+        )
+    _console().print(table)
+
+
+def _status(result: ImportResult) -> str:
+    if result.error:
+        return "failed"
+    if result.unchecked:
+        return "not checked"
+    return "connects" if result.connections else "ok"
+
+
+def _explained(result: ImportResult) -> str:
+    text = result.error or result.unchecked or ""
+    if result.connections and not result.error:
+        text = f"opens a connection to {', '.join(result.connections)} at import"
+    return f"{text}\n  at {result.place}" if result.place else text
+
+
 def _items(step: StepState) -> str:
     if step.items is None:
         return ""
@@ -78,7 +113,7 @@ def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
         more: dict[str, Any] = {"no_wrap": name != "error"}
-        if name in ("took", "retries"):
+        if name in ("took", "retries", "ms", "files", "zip"):
             more["justify"] = "right"
         table.add_column(name, **more)
     return table

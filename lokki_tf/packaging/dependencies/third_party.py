@@ -13,6 +13,7 @@ from lokki_tf.model import Finding, Step
 from lokki_tf.model.requirements import normal
 
 from .. import findings
+from ..source.origins import IN_LAMBDA
 
 _ELSEWHERE = {
     "bs4": "beautifulsoup4",
@@ -29,6 +30,8 @@ _ELSEWHERE = {
     "yaml": "pyyaml",
 }
 _NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*([@;<>=!~(]|$)")
+_EXTRAS = re.compile(r"\s*[A-Za-z0-9][\w.-]*\s*\[([^\]]*)\]")
+_OF_EXTRA = re.compile(r"extra\s*==\s*[\"']([^\"']+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +89,13 @@ def is_available(step: Step, one: Import) -> bool:
 def has_distribution(step: Step, name: str) -> bool:
     """Whether a step's requirements bring a distribution, or may: a layer of the user's."""
     wanted = normal(name)
-    declared = map(requirement_name, step.options.requirements)
     own = wanted in ("boto3", "botocore")
-    return (
-        own or bool(step.options.layers) or any(wanted in _with_dependencies(d) for d in declared)
-    )
+    return own or bool(step.options.layers) or wanted in _brought(step.options.requirements)
 
 
 def _covered(one: Import, requirements: tuple[str, ...]) -> bool:
-    declared = {requirement_name(requirement) for requirement in requirements} - {""}
-    if not declared:
-        return False
     providers = {normal(name) for name in (*distributions(one.package), one.package)}
-    if declared & providers:
-        return True
-    return bool(providers & {name for each in declared for name in _with_dependencies(each)})
+    return bool(providers & _brought(requirements))
 
 
 def requirement_name(requirement: str) -> str:
@@ -129,6 +124,37 @@ def installed_version(package: str) -> str:
 @cache
 def _installed() -> Mapping[str, list[str]]:
     return metadata.packages_distributions()
+
+
+def provided(step: Step) -> frozenset[str]:
+    """The distributions that a step can import in Lambda, with all that they depend on."""
+    lambdas = (distributions(package)[0] for package in sorted(IN_LAMBDA))
+    return _brought((*step.options.requirements, *lambdas))
+
+
+def is_installed(distribution: str) -> bool:
+    """Whether a distribution is installed here."""
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+@cache
+def _brought(requirements: tuple[str, ...]) -> frozenset[str]:
+    """The distributions that requirements bring, extras and all that they depend on included."""
+    found: set[str] = set()
+    for requirement in requirements:
+        name, match = requirement_name(requirement), _EXTRAS.match(requirement)
+        found |= _with_dependencies(name)
+        if match and is_installed(name):
+            extras = {normal(extra) for extra in match[1].split(",")}
+            for line in metadata.requires(name) or []:
+                asked = _OF_EXTRA.search(line)
+                if asked and normal(asked[1]) in extras:
+                    found |= _with_dependencies(requirement_name(line))
+    return frozenset(found - {""})
 
 
 @cache
