@@ -48,7 +48,7 @@ class ImportResult:
         error: Why it failed, ``None`` if it did not.
         place: The user's line where it failed, or where it connects, if it is known.
         unchecked: Why it could not be checked, ``None`` if it was.
-        connections: Addresses to which it would connect, in vain here.
+        connections: Addresses to which it tried to connect, which is refused here.
     """
 
     step: str
@@ -67,8 +67,9 @@ def check_imports(
     """Imports the bundle of each step in a Python process of its own.
 
     The process finds Python's standard library, the bundle, and those installed packages that
-    the step declares, with their dependencies, or that Lambda brings along. A step with
-    ``layers=``, whose contents are not known here, finds all installed packages.
+    the step declares, with their dependencies, or that Lambda's runtimes
+    include. A step with ``layers=``, whose contents are not known here, finds all installed
+    packages.
 
     Args:
         packages: The bundles.

@@ -122,7 +122,7 @@ def module(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ModuleTyp
 
 
 def in_a_bare_process(pipeline: Pipeline, name: str, folder: Path, **kwargs: Any) -> Any:
-    """The envelope that a step's bundle answers where nobody has evaluated an annotation."""
+    """The envelope that a step's bundle returns where no annotation has been evaluated."""
     packed = {step.name: one for step, one in package_steps(pipeline.definition).items()}[name]
     assert not [one for one in packed.findings if one.severity == "error"]
     for path, data in packed.files.items():

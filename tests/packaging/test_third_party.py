@@ -7,7 +7,11 @@ import pytest
 from lokki_tf.errors import Place
 from lokki_tf.model import Step, StepOptions
 from lokki_tf.packaging import Import
-from lokki_tf.packaging.dependencies.third_party import missing_packages, requirement_name
+from lokki_tf.packaging.dependencies.third_party import (
+    has_distribution,
+    missing_packages,
+    requirement_name,
+)
 
 PLACE = Place("pipeline.py", 3)
 
@@ -46,6 +50,17 @@ def test_what_is_declared_is_there():
     assert not missing("PIL", requirements=("Pillow",))
     assert not missing("urllib3", requirements=("requests",))
     assert missing("polars", requirements=("pandas",))
+
+
+@pytest.mark.parametrize(
+    ("extra", "there"), [("", False), ("[email]", True), ("[timezone]", False)]
+)
+def test_extras_bring_their_packages(extra, there):
+    """What an extra of a requirement needs is there with that extra, not without it."""
+    options = StepOptions(requirements=(f"pydantic{extra}==2.*",))
+    step = Step("f", lambda: None, options, PLACE)
+    assert has_distribution(step, "email_validator") is there
+    assert has_distribution(step, "pydantic_core")
 
 
 def test_a_requirement_without_a_name_covers_nothing():

@@ -147,6 +147,8 @@ def _brought(requirements: tuple[str, ...]) -> frozenset[str]:
     found: set[str] = set()
     for requirement in requirements:
         name, match = requirement_name(requirement), _EXTRAS.match(requirement)
+        if not name:  # a URL or path that names none
+            continue
         found |= _with_dependencies(name)
         if match and is_installed(name):
             extras = {normal(extra) for extra in match[1].split(",")}
@@ -154,7 +156,7 @@ def _brought(requirements: tuple[str, ...]) -> frozenset[str]:
                 asked = _OF_EXTRA.search(line)
                 if asked and normal(asked[1]) in extras:
                     found |= _with_dependencies(requirement_name(line))
-    return frozenset(found - {""})
+    return frozenset(found)
 
 
 @cache
