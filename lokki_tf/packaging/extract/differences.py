@@ -15,7 +15,7 @@ from lokki_tf.model import Finding, Step
 
 from .. import findings
 from ..dependencies.third_party import has_distribution
-from ..source.files import Source
+from ..source.files import Source, Statement
 from ..source.machine_reads import is_file
 from ..source.modules import Module
 from ..source.paths import literal_path
@@ -167,10 +167,20 @@ def _values(step: Step, unit: Unit, seen: Observations, judge: Judge) -> Iterato
                 yield findings.new_in_each(step.name, name, statement.differs, place)
             making = module.making(name, module.end)
             is_alone = making == [statement] and name not in stored
-            written = any(name in one.names().writes for one in module.statements)
+            written = any(
+                name in one.names().writes
+                for one in module.statements
+                if _is_reached(one, seen.surveys[id(unit.survey)])
+            )
             if is_alone and not written and differs(statement.node, module.live.get(name, MISSING)):
                 what = described(module.live.get(name))
                 yield findings.stale(step.name, name, what, place)
+
+
+def _is_reached(statement: Statement, functions: set[str]) -> bool:
+    """Whether a function, or a method of a class, that a statement defines is reached."""
+    name = getattr(statement.node, "name", "")
+    return any(one == name or one.startswith(f"{name}.") for one in functions)
 
 
 def _variables(step: Step, seen: Observations) -> Iterator[Finding]:
