@@ -103,7 +103,11 @@ class Survey:
 
 
 def survey(
-    source: Source, nodes: Iterable[ast.AST], package: str, skip: Iterable[ast.expr] = ()
+    source: Source,
+    nodes: Iterable[ast.AST],
+    package: str,
+    skip: Iterable[ast.expr] = (),
+    modules: Mapping[str, str] | None = None,
 ) -> Survey:
     """Lists the facts of some code at the top of a file.
 
@@ -112,8 +116,10 @@ def survey(
         nodes: Statements or functions of it.
         package: What relative imports are relative to.
         skip: Decorators to leave out.
+        modules: Names of modules that functions around the code have, by their own names.
     """
     surveyor = _Surveyor(source, package, skip)
+    surveyor.aliases = {**surveyor.aliases, **(modules or {})}
     for node in nodes:
         surveyor.visit(node)
     return surveyor.found
