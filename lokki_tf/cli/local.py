@@ -143,8 +143,17 @@ def check_command(pipeline: Pipeline) -> click.Command:
     @click.command("check")
     @template_option
     @stage_option
-    def check(template_file: Path | None) -> None:
+    @click.option(
+        "--explain",
+        "explained",
+        metavar="STEP",
+        help="Show which files and packages go into a step's zip, and why each.",
+    )
+    def check(template_file: Path | None, explained: str | None) -> None:
         """Say all that is wrong or doubtful; exit 1 if there are errors."""
+        if explained is not None:
+            click.echo(str(pipeline.explain(explained, config=settings())))
+            return
         findings = pipeline.check(template_file, config=settings())
         for finding in findings:
             click.echo(rendered(finding), err=True)

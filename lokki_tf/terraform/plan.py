@@ -87,10 +87,14 @@ class Plan:
     jobs_named: str = ""
 
     @property
+    def parts(self) -> tuple[Function | Job, ...]:
+        """The functions and jobs: one a step."""
+        return (*self.functions, *self.jobs)
+
+    @property
     def in_image(self) -> Mapping[Step, Package]:
         """The steps whose code stands in the pipeline's image."""
-        parts: tuple[Function | Job, ...] = (*self.functions, *self.jobs)
-        return {one.step: one.package for one in parts if one.step.in_image}
+        return {one.step: one.package for one in self.parts if one.step.in_image}
 
     @property
     def objects(self) -> Mapping[str, bytes]:
