@@ -6,9 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdktf import TerraformOutput, TerraformStack
-
 from lokki_tf.config import Config
+from lokki_tf.terraform.cdk import Construct, TerraformStack, core
 from lokki_tf.terraform.files import FOLDERS, MACHINE
 
 from .construct import PipelineConstruct
@@ -16,8 +15,6 @@ from .network import subnets_named
 from .provider import add_backend, add_provider
 
 if TYPE_CHECKING:
-    from constructs import Construct
-
     from lokki_tf.packaging import LayerBuilder
 
     from .construct import HasDefinition
@@ -93,7 +90,9 @@ class PipelineStack(TerraformStack):
         }
         for name, (description, value) in values.items():
             # An id beside the resources', and the plain name in Terraform.
-            output = TerraformOutput(self, f"output-{name}", value=value, description=description)
+            output = core.TerraformOutput(
+                self, f"output-{name}", value=value, description=description
+            )
             output.override_logical_id(name)
 
 
