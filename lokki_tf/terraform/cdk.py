@@ -39,8 +39,6 @@ BINDINGS = {"cdktf": "cdktf_cdktf_provider_aws", "cdktn": "cdktn_provider_aws"}
 EXTRAS = {"cdktf": "terraform", "cdktn": "cdktn"}
 """The extra of lokki_tf that installs a library."""
 VARIABLE = "LOKKI_CDK"
-AWS_PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
-"""Versions of the AWS provider in which all arguments of the generated Terraform are valid."""
 _NODE_HOOK = Path(__file__).with_name("lazy_provider.cjs")
 _in_use: str | None = None
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.config import REGION, is_loopback
 from lokki_tf.errors import ConfigError
-from lokki_tf.terraform.cdk import AWS_PROVIDER_VERSIONS, TerraformStack, aws, core
+from lokki_tf.terraform.cdk import TerraformStack, aws, core
 
 if TYPE_CHECKING:
     from lokki_tf.config import AwsConfig, Config
@@ -17,6 +17,13 @@ _SERVICES = (
     "sns", "sqs", "sts",
 )  # fmt: skip
 _LOCAL_REGION = "us-east-1"
+AWS_PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
+"""The AWS provider's versions in which all arguments of the generated Terraform are valid."""
+VERSIONS_WITH_RUNTIME = {"python3.14": ">= 6.21.0, < 7.0.0"}
+"""Those that accept a runtime, where not all of the above do.
+
+Source: CHANGELOG of terraform-provider-aws, 6.21.0.
+"""
 
 
 def add_backend(stack: TerraformStack, settings: Config) -> None:
@@ -100,5 +107,15 @@ def add_provider(stack: TerraformStack, settings: AwsConfig) -> None:
             "skip_metadata_api_check": "true",
         }
     aws.provider.AwsProvider(stack, "aws", **_account_of(settings, region), **more)
-    # The bindings require the one version that they were generated from.
-    stack.add_override("terraform.required_providers.aws.version", AWS_PROVIDER_VERSIONS)
+    require_provider(stack, AWS_PROVIDER_VERSIONS)
+
+
+def require_provider(stack: TerraformStack, versions: str) -> None:
+    """Require a range of versions; the bindings require the one that they are generated from.
+
+    Args:
+        stack: The stack.
+        versions: The range, as Terraform writes it.
+    """
+    requirement = {"source": "hashicorp/aws", "version": versions}
+    stack.add_override("terraform.required_providers.aws", requirement)

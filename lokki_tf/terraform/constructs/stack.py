@@ -12,7 +12,7 @@ from lokki_tf.terraform.files import FOLDERS, MACHINE
 
 from .construct import PipelineConstruct
 from .network import subnets_named
-from .provider import add_backend, add_provider
+from .provider import VERSIONS_WITH_RUNTIME, add_backend, add_provider, require_provider
 
 if TYPE_CHECKING:
     from lokki_tf.packaging import LayerBuilder
@@ -72,6 +72,9 @@ class PipelineStack(TerraformStack):
             layer_builder=layer_builder,
             config=config,
         )
+        for step in self.pipeline.plan.definition.steps:
+            if versions := VERSIONS_WITH_RUNTIME.get(step.options.python_runtime):
+                require_provider(self, versions)
         self.state_machine = self.pipeline.state_machine
         self.functions = self.pipeline.functions
         self.roles = self.pipeline.roles
