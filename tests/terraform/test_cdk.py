@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -173,8 +174,8 @@ def test_a_runtime_raises_the_lowest_provider(tmp_path: Path) -> None:
     assert versions("python3.14") == ">= 6.21.0, < 7.0.0"
 
 
-def stacks(folder: Path) -> list[dict[str, Any]]:
-    """Stacks that have every kind of resource."""
+def stacks(folder: Path) -> list[Path]:
+    """Make stacks that together have every kind of resource."""
     plain = pipeline(env_variables={"A": "1"}).synth(folder / "plain")
     vpc = VpcConfig(id="vpc-1", subnets=("subnet-1",))
     key = "arn:aws:kms:eu-west-1:123456789012:key/one"
@@ -188,12 +189,12 @@ def stacks(folder: Path) -> list[dict[str, Any]]:
         ],
     )
     made = [plain, jobs.synth(folder / "jobs"), pipeline().synth(folder / "vpc", config=config)]
-    folders = [one.folder for one in made] + [one.images for one in made if one.images]
-    return [json.loads((folder / "cdk.tf.json").read_text()) for folder in folders]
+    return [one.folder for one in made] + [one.images for one in made if one.images]
 
 
-def used(stack: dict[str, Any]) -> set[tuple[str, str]]:
+def used(folder: Path) -> set[tuple[str, str]]:
     """Pairs of a resource's type and the path of an argument."""
+    stack = json.loads((folder / "cdk.tf.json").read_text())
     found = {("provider.aws", path) for one in stack["provider"]["aws"] for path in paths(one)}
     for kind, prefix in (("resource", ""), ("data", "data.")):
         for name, resources in stack.get(kind, {}).items():
@@ -235,3 +236,28 @@ def test_the_known_arguments_are_those_of_the_installed_bindings() -> None:
     assert oldest.keys() == arguments.keys()
     for kind, text in oldest.items():  # within a major, arguments are added alone
         assert set(text.split()) <= set(arguments[kind].split()), kind
+
+
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on PATH")
+def test_terraform_finds_every_stack_valid(tmp_path: Path) -> None:
+    """The provider that `terraform init` chooses within the range validates each stack.
+
+    Of one folder, since `init` and the provider's start take seconds each.
+    """
+    merged: dict[str, Any] = {}
+    folder = tmp_path / "all"
+    folder.mkdir()
+    for number, stack in enumerate(stacks(tmp_path)):
+        shutil.copytree(stack, folder / f"stack{number}")
+        merged[f"stack{number}"] = {"source": f"./stack{number}"}
+        written = json.loads((stack / "cdk.tf.json").read_text())
+        del written["provider"], written["terraform"]["backend"]  # a module may have neither
+        (folder / f"stack{number}" / "cdk.tf.json").write_text(json.dumps(written))
+    (folder / "main.tf.json").write_text(json.dumps({"module": merged}))
+    for command in (["init", "-input=false", "-no-color"], ["validate", "-no-color"]):
+        done = subprocess.run(
+            ["terraform", *command], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "Success" in done.stdout
+    assert "Warning" not in done.stdout
