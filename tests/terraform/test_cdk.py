@@ -124,7 +124,7 @@ def test_a_class_derived_from_the_stack_is_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("library", INSTALLED)
 def test_the_library_of_the_app_is_used(tmp_path: Path, library: str) -> None:
-    """Of each installed library, whichever way round the imports stand."""
+    """The App decides, also where it is imported after the stack's class."""
     code = f"""
         from lokki_tf import Pipeline, PipelineConstruct, PipelineStack, step
         from {library} import App, TerraformStack
