@@ -73,7 +73,7 @@ def preferred() -> str:
             )
         if missing := _missing(named):
             raise MissingToolError(
-                f"{VARIABLE} is {named!r}, and {' and '.join(missing)} is not installed",
+                f"{VARIABLE} is {named!r}, which lacks {' and '.join(missing)}",
                 remedy=f"{_install(named)}, or unset {VARIABLE}",
             )
         return named

@@ -56,7 +56,9 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
         cdk.preferred()
     installed(monkeypatch, *CDKTF)
     monkeypatch.setenv(cdk.VARIABLE, "cdktn")
-    with pytest.raises(MissingToolError, match=r"LOKKI_CDK is 'cdktn', and cdktn and cdktn-prov"):
+    with pytest.raises(
+        MissingToolError, match=r"LOKKI_CDK is 'cdktn', which lacks cdktn and cdktn-prov"
+    ):
         cdk.preferred()
     monkeypatch.setenv(cdk.VARIABLE, "cdk8s")
     with pytest.raises(ConfigError, match="must be one of cdktf, cdktn, got 'cdk8s'"):
