@@ -13,8 +13,8 @@ from lokki_tf.config import Config
 from lokki_tf.errors import OutputError
 from lokki_tf.packaging import LayerBuilder
 
+from .cdk import new_app
 from .files import FOLDERS, STEPS, changed_steps, write_files
-from .lazy import prepare
 from .repository import synth_repository
 from .required import FOLDER as PERMISSIONS
 
@@ -79,12 +79,9 @@ def synth(
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
-        MissingToolError: If CDKTF, Node or uv is missing, or packages cannot be reached.
+        MissingToolError: If the CDK library, Node or uv is missing, or packages cannot be reached.
         OutputError: If the folder cannot be written.
     """
-    prepare()
-    from cdktf import App
-
     from .constructs.stack import PipelineStack
 
     outdir = outdir.absolute()
@@ -95,7 +92,7 @@ def synth(
     # Made elsewhere, so that a run of synth that fails leaves the folder as it was.
     scratch = Path(tempfile.mkdtemp(prefix="lokki_tf-"))
     try:
-        app = App(outdir=str(scratch))
+        app = new_app(scratch)
         builder = LayerBuilder(locks=outdir / folder, upgrade=upgrade, on_packages=on_packages)
         stack = PipelineStack(
             app,

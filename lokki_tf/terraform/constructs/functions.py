@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
-from cdktf_cdktf_provider_aws.s3_object import S3Object
-
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
+from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP, folder_of
 
 from .roles import acting
@@ -22,7 +20,9 @@ if TYPE_CHECKING:
     from .construct import PipelineConstruct
 
 
-def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunction:
+def add_function(
+    pipeline: PipelineConstruct, function: Function
+) -> aws.lambda_function.LambdaFunction:
     """A function with its code, log group, role and policies.
 
     Args:
@@ -46,7 +46,7 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
         pipeline.roles[step.name] = role.made
     pipeline.role_arns[step.name] = role.arn
     environment = {name: escaped(text) for name, text in options.env_variables.items()}
-    return LambdaFunction(
+    return aws.lambda_function.LambdaFunction(
         pipeline,
         pipeline.resource_id(step.name),
         function_name=function.name,
@@ -79,7 +79,7 @@ def _code(pipeline: PipelineConstruct, function: Function) -> dict[str, Any]:
             "source_code_hash": context.content_tag if context and context.given_tag else None,
             "image_config": {"command": [folder_of(step)]},
         }
-    code = S3Object(
+    code = aws.s3_object.S3Object(
         pipeline,
         pipeline.resource_id(f"{step.name}_code"),
         bucket=pipeline.bucket.id,
