@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from lokki_tf.testing.control import PREFIX
 from lokki_tf.testing.errors import LocalAwsError, missing_packages
-from lokki_tf.testing.settings import ServerSettings, settings_to
+from lokki_tf.testing.settings import ServerSettings, load_clients, settings_to
 
 _NEEDED = ("moto", "boto3", "flask", "flask_cors", "werkzeug")
 
@@ -41,6 +41,7 @@ class ServerProcess:
             text=True,
         )
         assert self._process.stdout is not None
+        load_clients(settings.region)  # while the server starts
         self.endpoint_url = self._process.stdout.readline().strip()
         if not self.endpoint_url:
             raise LocalAwsError("The server of the local AWS did not start; see its output above.")

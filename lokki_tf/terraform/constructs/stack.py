@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.packaging import LayerBuilder
 
-    from .construct import HasDefinition
+    from lokki_tf.terraform.plan import HasDefinition
 
 
 class PipelineStack(TerraformStack):
