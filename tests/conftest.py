@@ -75,8 +75,9 @@ def layer_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def deployment(local_aws: LocalAws) -> Deployment:
-    """Runs compiled machines with the generated code, without Terraform in between."""
+def deployment() -> Iterator[Deployment]:
+    """Runs pipelines without Terraform, in an account of their own."""
     from deployment import Deployment
 
-    return Deployment(local_aws)
+    with LocalAws(retry_delay_scale=0.0) as aws:
+        yield Deployment(aws)

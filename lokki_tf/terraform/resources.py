@@ -81,7 +81,7 @@ def resources_of(
         filled(plan.machine.definition, values),
         bucket,
         {f"{prefix}{key}": data for key, data in plan.objects.items()},
-        {layer_name(name, layer.packages): layer.zip for layer in layers},
+        {layer_name(name, layer.packages): layer.zip.read_bytes() for layer in layers},
         tuple(_function(function, plan, variables) for function in plan.functions),
         {
             queue_name(name, job.step.options.platform): job.step.options.platform

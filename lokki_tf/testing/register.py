@@ -91,9 +91,9 @@ class Registrar:
                 self._once("queue", name, platform, self._create_queue)
             for job in resources.jobs:
                 self._once("job", job.name, job, self._register_job)
-            return self._once(
-                "state machine", resources.name, resources.definition, self._put_state_machine
-            )
+            # As text: 0, 0.0 and False are equal, and different literals.
+            text = json.dumps(resources.definition, ensure_ascii=False)
+            return self._once("state machine", resources.name, text, self._put_state_machine)
 
     def forget(self) -> None:
         """Forget what is registered, after the account was emptied."""
@@ -230,6 +230,11 @@ class Registrar:
         return str(made["InstanceProfile"]["Arn"])
 
     def _register_job(self, name: str, job: JobResource) -> str:
+        logs = self._client("logs")
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(
+                logGroupName=job.container["logConfiguration"]["options"]["awslogs-group"]
+            )
         made = self._client("batch").register_job_definition(
             jobDefinitionName=name,
             type="container",
@@ -239,9 +244,8 @@ class Registrar:
         )
         return str(made["jobDefinitionArn"])
 
-    def _put_state_machine(self, name: str, definition: Mapping[str, Any]) -> str:
+    def _put_state_machine(self, name: str, text: str) -> str:
         states = self._client("stepfunctions")
-        text = json.dumps(definition, ensure_ascii=False)
         known = self._arns.get(("state machine", name))
         if known is not None:
             states.update_state_machine(stateMachineArn=known, definition=text)

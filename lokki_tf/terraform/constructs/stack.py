@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from lokki_tf.packaging import LayerBuilder
-
     from lokki_tf.terraform.plan import HasDefinition
 
 
