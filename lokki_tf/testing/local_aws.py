@@ -159,7 +159,8 @@ class LocalAws:
         Raises:
             LocalAwsError: if its ``image.json`` describes no image.
             TerraformFailed: with Terraform's own words.
-            MissingToolError: if Terraform is not installed.
+            MissingToolError: if there is no Terraform, it is too old, or its AWS provider
+                cannot be obtained.
         """
         for image in folders_in(Path(folder)):
             self.register_image(image.uri, image.app, image.entry)
