@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,12 @@ def aws() -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def example(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """The pipeline of an example, loaded as a script's neighbour would be."""
-    file = EXAMPLES / request.param
+def examples(monkeypatch: pytest.MonkeyPatch) -> list[Pipeline]:
+    """The pipelines of the examples, loaded as scripts' neighbours would be."""
+    return [_loaded(EXAMPLES / file, name, monkeypatch) for file, name in PIPELINES.items()]
+
+
+def _loaded(file: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     monkeypatch.syspath_prepend(str(file.parent))
     spec = importlib.util.spec_from_file_location(f"example_{file.stem}", file)
     assert spec is not None
@@ -42,23 +46,27 @@ def example(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
-    found: Pipeline = getattr(module, PIPELINES[request.param])
+    found: Pipeline = getattr(module, name)
     return found
 
 
-@pytest.mark.parametrize("example", PIPELINES, indirect=True)
-def test_examples_give_the_same_without_terraform(example: Pipeline, aws: LocalAws) -> None:
+def test_examples_give_the_same_without_terraform(examples: list[Pipeline], aws: LocalAws) -> None:
     """`aws.run` gives what the local run gives."""
-    assert aws.values(aws.run(example)) == _results(example)
+    for example in examples:
+        assert aws.values(aws.run(example)) == _results(example)
     aws.reset()
 
 
-@pytest.mark.parametrize("example", PIPELINES, indirect=True)
-def test_examples_give_the_same_deployed(example: Pipeline, aws: LocalAws, tmp_path: Path) -> None:
-    """`aws.deploy` of the synthesized folder gives what the local run gives."""
-    outputs = aws.deploy(example.synth(tmp_path).folder)
-    assert aws.values(aws.execute(outputs["state_machine_arn"])) == _results(example)
-    aws.reset()
+@pytest.mark.terraform
+def test_examples_give_the_same_deployed(
+    examples: list[Pipeline], aws: LocalAws, tmp_path: Path
+) -> None:
+    """`aws.deploy` of the synthesized folders gives what the local runs give."""
+    folders = [example.synth(tmp_path).folder for example in examples]
+    with ThreadPoolExecutor() as pool:  # Terraform waits more than it computes
+        deployed = list(pool.map(aws.deploy, folders))
+    for example, outputs in zip(examples, deployed, strict=True):
+        assert aws.values(aws.execute(outputs["state_machine_arn"])) == _results(example)
 
 
 def _results(example: Pipeline) -> dict[str, Any]:

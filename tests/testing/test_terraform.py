@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from lokki_tf import terraform_cli
 from lokki_tf.errors import MissingToolError
 from lokki_tf.testing import LocalAws, TerraformFailed
 
-pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="needs terraform")
+pytestmark = pytest.mark.terraform
 CONFIGURATION = Path(__file__).parent / "terraform" / "pipeline" / "main.tf.json"
 SECOND = {
     "value": "second",
@@ -131,12 +132,13 @@ def test_missing_terraform(
 ) -> None:
     """Without Terraform the error says where to get it."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingToolError, match="Install it from"):
+    with pytest.raises(MissingToolError, match="install it from"):
         account.deploy(folder)
 
 
 FILLING = """#!/bin/sh
 [ "$1" = output ] && echo "{}"
+[ "$1" = version ] && echo '{"terraform_version": "1.11.4"}'
 [ "$1" = init ] || exit 0
 mkdir "$TF_PLUGIN_CACHE_DIR/filling" || exit 1
 sleep 0.2
@@ -154,6 +156,11 @@ def test_sessions_fill_the_cache_of_providers_one_by_one(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # Terraform finds the provider here by itself, so no mirror takes the place of the cache.
+    name = f"registry.terraform.io/hashicorp/aws/6.0.0/{terraform_cli._platform()}"
+    (tmp_path / ".terraform.d" / "plugins" / name).mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("LOKKI_PROVIDER_MIRROR", raising=False)
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
     monkeypatch.delenv("TF_PLUGIN_CACHE_DIR", raising=False)
     folders = [tmp_path / name for name in "ab"]
