@@ -14,9 +14,11 @@ help: ## say what there is
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lokki_tf needs Python 3.11 or later; say which: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --progress-bar on --upgrade pip
-	$(BIN)/python -m pip install --progress-bar on --editable '.[dev]'
+	@echo "making $(VENV)"
+	@(while sleep 5; do echo "  … still installing"; done) & life=$$!; trap "kill $$life" EXIT; set -e; \
+	$(PYTHON) -m venv $(VENV); \
+	$(BIN)/python -m pip install --progress-bar on --no-compile --upgrade pip; \
+	$(BIN)/python -m pip install --progress-bar on --no-compile --editable '.[dev]'
 	@touch $@
 
 demo: $(READY) ## run the flights here and on a local AWS, with and without Terraform; compare

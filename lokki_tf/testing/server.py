@@ -67,9 +67,13 @@ def _load_services(moto: Any) -> None:
 
 
 def _request_handler() -> type:
-    from moto.moto_server.werkzeug_app import MotoRequestHandler
+    from moto.moto_server import werkzeug_app
+    from werkzeug.serving import WSGIRequestHandler
 
-    class QuietRequestHandler(MotoRequestHandler):
+    # moto has a handler of its own since 5.2.5; werkzeug's does before.
+    handler: Any = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
+
+    class QuietRequestHandler(handler):  # type: ignore[misc]
         """Requests are not logged: terraform alone makes hundreds."""
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:

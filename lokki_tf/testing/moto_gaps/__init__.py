@@ -1,4 +1,4 @@
-"""What moto 5.2.5 lacks, one gap a function; nothing else changes moto.
+"""What moto 5.2 lacks, one gap a function; nothing else changes moto.
 
 ======================  ============================================================================
 module                  gap
