@@ -9,11 +9,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
-
-from pipeline import pipe
 
 from lokki_tf.errors import MissingToolError
 from lokki_tf.terraform_cli import find_program, find_provider
@@ -28,28 +26,30 @@ def demo() -> int:
     Returns:
         The exit code: 0 if they are.
     """
+    with timed("reading the flights"):
+        from pipeline import pipe  # its module reads them
     with timed("1. run here", f"{len(pipe.graph.nodes)} steps"):
         here = pipe.local_run().result
     print(f"\n{here['report']}\n")
     equal = True
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         with timed("2. synthesised", "Terraform of 4 functions and one state machine"):
             made = pipe.synth(folder)
-        with LocalAws() as aws:
-            with timed("3. executed on a local AWS", "without Terraform"):
-                execution = aws.run(pipe)
+        with timed("3. executed on a local AWS", "without Terraform"):
+            aws = stack.enter_context(LocalAws())
+            execution = aws.run(pipe)
+        equal &= compare(aws, execution, here)
+        aws.reset()
+        try:
+            find_provider(find_program())
+        except MissingToolError as error:
+            print(f"4. left out, Terraform: {error.message}; {error.remedy}")
+        else:
+            with timed("4. deployed", "terraform init and apply, to the local AWS"):
+                outputs = aws.deploy(made.folder)
+            with timed("5. executed as deployed"):
+                execution = aws.execute(outputs["state_machine_arn"])
             equal &= compare(aws, execution, here)
-            aws.reset()
-            try:
-                find_provider(find_program())
-            except MissingToolError as error:
-                print(f"4. left out, Terraform: {error.message}; {error.remedy}")
-            else:
-                with timed("4. deployed", "terraform init and apply, to the local AWS"):
-                    outputs = aws.deploy(made.folder)
-                with timed("5. executed as deployed"):
-                    execution = aws.execute(outputs["state_machine_arn"])
-                equal &= compare(aws, execution, here)
     target = Path("terraform-out/delays.svg")
     target.parent.mkdir(exist_ok=True)
     target.write_text(here["picture"])
