@@ -98,7 +98,7 @@ def find_program(environ: Mapping[str, str] = os.environ) -> Program:
         environ: Environment variables.
 
     Raises:
-        MissingToolError: If there is none, or it is too old.
+        MissingToolError: If neither is installed, or it is too old.
     """
     named = environ.get(PROGRAM_VARIABLE)
     for name in (named,) if named else ("terraform", "tofu"):
@@ -107,7 +107,7 @@ def find_program(environ: Mapping[str, str] = os.environ) -> Program:
             return Program(path, _version(path))
     if named:
         raise MissingToolError(
-            f"{PROGRAM_VARIABLE} is {named!r}, and there is no such program",
+            f"{PROGRAM_VARIABLE} is {named!r}, and that program does not exist",
             remedy="set it to the path of Terraform or OpenTofu, or unset it",
         )
     raise MissingToolError(

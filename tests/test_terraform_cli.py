@@ -90,7 +90,7 @@ def test_the_users_configuration_comes_first(tmp_path: Path, machine: Path) -> N
 def test_a_configuration_without_installation_methods_is_kept(
     tmp_path: Path, machine: Path
 ) -> None:
-    """Credentials and other settings of the user's stand in the configuration with the mirror."""
+    """The user's credentials and other settings are kept in the configuration with the mirror."""
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / ".terraformrc").write_text('credentials "example.com" {}\n')
     mirror(machine / "plugins")
@@ -110,7 +110,7 @@ def test_a_configuration_that_does_not_exist_is_passed_over(tmp_path: Path, mach
 
 
 def test_a_named_mirror_is_used_or_refused(tmp_path: Path, machine: Path) -> None:
-    """LOKKI_PROVIDER_MIRROR is used before any other mirror; a folder that is none is an error."""
+    """LOKKI_PROVIDER_MIRROR is used before any other mirror; any other folder is an error."""
     mirror(machine / "plugins", "5.100.0")
     named = mirror(tmp_path / "named", "6.3.0")
     given = environ(tmp_path, LOKKI_PROVIDER_MIRROR=str(named))

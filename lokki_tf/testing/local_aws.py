@@ -147,7 +147,7 @@ class LocalAws:
         """Run ``terraform init`` and ``terraform apply`` in a folder.
 
         State and plugins stay outside the folder, which is left as it was. The images that its
-        ``image.json`` tells of are registered.
+        ``image.json`` describes are registered.
 
         Args:
             folder: where the configuration is.
@@ -157,7 +157,7 @@ class LocalAws:
             Its outputs, as plain values.
 
         Raises:
-            LocalAwsError: if its ``image.json`` describes no image.
+            LocalAwsError: if its ``image.json`` does not describe an image.
             TerraformFailed: with Terraform's own words.
             MissingToolError: if there is no Terraform, it is too old, or its AWS provider
                 cannot be obtained.

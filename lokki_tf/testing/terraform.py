@@ -45,10 +45,10 @@ class Terraform:
         folder: where it is.
         scratch: where state and plugins go.
         environment: the variables of the account to deploy to.
-        skip: types of resources that are left out, as far as they stand in ``*.tf.json``.
+        skip: types of resources that are left out, as far as ``*.tf.json`` contains them.
 
     Raises:
-        MissingToolError: if there is no Terraform, it is too old, or its provider cannot be had.
+        MissingToolError: if Terraform is missing or too old, or its provider is not available.
     """
 
     def __init__(
