@@ -127,6 +127,23 @@ def test_failure_has_terraforms_words(account: LocalAws, tmp_path: Path) -> None
         account.deploy(tmp_path)
 
 
+def test_a_mirror_without_the_needed_version(
+    account: LocalAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The error has Terraform's words, and names the mirror and the versions that it has."""
+    name = f"registry.terraform.io/hashicorp/aws/4.1.0/{terraform_cli._platform()}"
+    (tmp_path / "mirror" / name).mkdir(parents=True)
+    (tmp_path / "stack").mkdir()
+    required = {"aws": {"source": "hashicorp/aws", "version": ">= 5.0"}}
+    configuration = {"terraform": {"required_providers": required}}
+    (tmp_path / "stack" / "main.tf.json").write_text(json.dumps(configuration))
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "none.tfrc"))
+    monkeypatch.setenv("LOKKI_PROVIDER_MIRROR", str(tmp_path / "mirror"))
+    with pytest.raises(TerraformFailed, match="no available releases match") as caught:
+        account.deploy(tmp_path / "stack")
+    assert f"{tmp_path / 'mirror'}, which has hashicorp/aws 4.1.0" in str(caught.value.remedy)
+
+
 def test_missing_terraform(
     account: LocalAws, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
