@@ -50,11 +50,17 @@ def _build(account: Account) -> tuple[Any, Any]:
 
     from lokki_tf.testing.control import Control
     from lokki_tf.testing.faults import guarded
-    from lokki_tf.testing.moto_gaps import close_gaps
+    from lokki_tf.testing.moto_gaps import close_gaps, close_gaps_of_batch
     from lokki_tf.testing.turns import in_turn
 
     close_gaps(account)
-    application = DomainDispatcherApplication(create_backend_app)
+
+    def create_app(service: Any) -> Any:
+        if service == "batch":
+            close_gaps_of_batch(account)
+        return create_backend_app(service)
+
+    application = DomainDispatcherApplication(create_app)
     return Control(account, guarded(in_turn(application))), application
 
 
