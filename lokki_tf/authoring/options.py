@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import OptionError
 from lokki_tf.model import OF_JOBS, OF_LAMBDA, RetryConfig, StepOptions
 
-from .requirements import requirements_in
+from .requirements import requirements_in, requirements_of
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
 
-_LISTS = ("layers", "requirements", "policies")
+_LISTS = ("layers", "requirements", "policies", "modules")
 _MAPPINGS = ("env_variables", "tags")
 _CHOICES = {
     "job_type": ("lambda", "batch"),
     "package": ("zip", "image"),
+    "code": ("cut", "module"),
     "platform": ("fargate", "fargate_spot", "ec2"),
 }
 
@@ -73,6 +74,8 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
     for name in _LISTS:
         if name in values:
             values[name] = _texts(name, values[name], place)
+    if not isinstance(given.get("requirements"), str | PathLike) and "requirements" in values:
+        values["requirements"] = requirements_of(values["requirements"], place)
     for name in _MAPPINGS:
         if name in values:
             values[name] = texts_by_name(name, values[name], place)

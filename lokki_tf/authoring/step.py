@@ -36,14 +36,23 @@ R = TypeVar("R")
 
 _STEP_CODE: WeakSet[CodeType] = WeakSet()
 """The code of all steps, by which a running one is known."""
+_IMPORTLIB = "<frozen importlib._bootstrap>"
 
 
 def inside_step() -> bool:
-    """Whether the caller runs inside a step: then a step's call is a plain call."""
+    """Whether the caller runs inside a step: then a step's call is a plain call.
+
+    A module that a step imports defines its own steps and pipelines: its statements are not
+    inside. A task of asyncio, whose frames do not contain the step's, is.
+    """
+    runtime = sys.modules.get("lokki_tf.runtime.call")
+    driven = runtime._driven.__code__ if runtime is not None else None
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        if frame.f_code in _STEP_CODE:
+        if frame.f_code in _STEP_CODE or frame.f_code is driven:
             return True
+        if frame.f_code.co_filename == _IMPORTLIB:
+            return False
         frame = frame.f_back
     return False
 
@@ -87,7 +96,12 @@ class Stepped:
                 place=place,
                 remedy=f"its signature is {self.__name__}{self._signature}",
             ) from None
-        by_position, by_name = _split(bound)
+        function: Any = self.step.function
+        if hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
+            # Its own parameters may differ from the ones that its signature shows.
+            by_position, by_name = args, kwargs
+        else:
+            by_position, by_name = _split(bound)
         condition, by_name = condition_of(self.step, self._signature, by_position, by_name)
         return Call(self.step, by_position, by_name, retry, place, home, condition)
 
@@ -195,6 +209,8 @@ def step(
     layers: Sequence[str] | None = None,
     requirements: Sequence[str] | str | PathLike[str] | None = None,
     include: Sequence[str | PathLike[str]] | None = None,
+    modules: Sequence[str] | None = None,
+    code: str | None = None,
     python_runtime: str | None = None,
     memory_size: int | None = None,
     timeout_seconds: int | None = None,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 Package = dict[str, Any]
+_PYPI = "https://pypi.org/simple"
 Condition = frozenset[str]
 """Markers that must all hold."""
 
@@ -74,11 +75,22 @@ def _line(package: Package, conditions: list[Condition]) -> str:
     name, source = package["name"], package.get("source", {})
     if "url" in source:
         line = f"{name} @ {source['url']}"
-    elif "git" in source or "path" in source:
-        line = f"{name} @ {source.get('git') or source['path']}"  # refused, with its place
+    elif "path" in source:
+        line = f"{name} @ {source['path']}"
+    elif "git" in source:
+        line = f"{name} @ {source['git']}"  # refused, with its place
     else:
         line = f"{name}=={package['version']}"
+    hashes = _hashes(package)
     if Condition() in conditions:
-        return line
+        return line + hashes
     alternatives = sorted(" and ".join(f"({one})" for one in sorted(all_)) for all_ in conditions)
-    return f"{line} ; {' or '.join(alternatives)}"
+    return f"{line} ; {' or '.join(alternatives)}{hashes}"
+
+
+def _hashes(package: Package) -> str:
+    """The hashes of a package from an index other than PyPI: no other file may replace it."""
+    if package.get("source", {}).get("registry", _PYPI).rstrip("/") == _PYPI:
+        return ""
+    files = [*package.get("wheels", []), *filter(None, [package.get("sdist")])]
+    return "".join(f" --hash={one['hash']}" for one in files if "hash" in one)

@@ -1,7 +1,7 @@
 """Requirements of which a layer can be made.
 
-Source: PEP 508 for the lines. Paths, files and repositories mean another thing, or nothing, on
-another machine, and nothing is built here: Lambda's platform is not this one.
+Source: PEP 508 for the lines. Nothing is built here, since Lambda's platform is not this one; so
+what a line refers to must be a wheel, on the web or in a file with its hash.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding, package_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lokki_tf.model import Definition, PackageSet, Step
 
@@ -23,6 +23,7 @@ _LINE = re.compile(
 )
 _HASHES = re.compile(r"(\s--hash=\S+)+$")
 _WHEEL = re.compile(r"https?://[^#?]+\.whl([#?].*)?")
+_WHEEL_FILE = re.compile(r"\.{1,2}/\S+\.whl")
 _EXACT = re.compile(r"===?\s*[^*,\s)]+\s*\)?(,|\s|$)")
 
 
@@ -31,7 +32,9 @@ def check(definition: Definition) -> Iterator[Finding]:
     for packages, steps in package_sets(definition.steps).items():
         matches = {line: _match(line) for line in packages.requirements}
         for line, match in matches.items():
-            problem = "is no requirement of PEP 508" if match is None else _no_wheel(match["url"])
+            problem = (
+                "is no requirement of PEP 508" if match is None else _no_wheel(match["url"], steps)
+            )
             if problem:
                 yield _finding(steps[0], line, problem)
         loose = [match["name"] for match in matches.values() if match and not _is_exact(match)]
@@ -43,10 +46,12 @@ def _match(line: str) -> re.Match[str] | None:
     return _LINE.fullmatch(_HASHES.sub("", line).strip())
 
 
-def _no_wheel(url: str | None) -> str:
+def _no_wheel(url: str | None, steps: Sequence[Step]) -> str:
     if url is None or _WHEEL.fullmatch(url):
         return ""
-    return "does not refer to a wheel on the web"
+    if not _WHEEL_FILE.fullmatch(url):
+        return "does not refer to a wheel"
+    return "is a file, which an image is built without" if any(s.in_image for s in steps) else ""
 
 
 def _is_exact(match: re.Match[str]) -> bool:

@@ -269,7 +269,7 @@ def _name(key: str) -> bytes:
 def _seconds(name: str, ttl: float | None) -> float | None:
     if ttl is None:
         return None
-    is_number = isinstance(ttl, int | float) and not isinstance(ttl, bool)
+    is_number = isinstance(ttl, (int, float)) and not isinstance(ttl, bool)
     if not is_number or not ttl > 0:  # so NaN is refused too
         raise OptionError(
             f"{name}={ttl!r}: it is a number of seconds above 0",

@@ -89,7 +89,11 @@ class StepOptions:
         layers: ARNs of Lambda layers.
         requirements: Packages from PyPI that the step imports.
         include: Data files that the step reads: paths, folders and patterns such as
-            ``data/*.csv``, from the folder of the step's file.
+            ``data/*.csv``, from the folder of the step's file; patterns that end in ``.py``
+            name modules.
+        modules: Modules and packages of the user's that the step's code imports in ways that
+            cannot be seen, as they are imported: ``plugins``.
+        code: ``cut`` deploys of the step's own module what the step needs, ``module`` all of it.
         python_runtime: Lambda's name of the runtime.
         memory_size: Megabytes.
         timeout_seconds: Longest duration of one call, in seconds.
@@ -115,6 +119,8 @@ class StepOptions:
     layers: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    code: str = "cut"
     python_runtime: str = "python3.13"
     memory_size: int = 512
     timeout_seconds: int = 900

@@ -8,10 +8,9 @@
 from .bundle.package import HANDLER_FILE, HANDLER_NAME, Package, package
 from .bundle.steps import code_digests, main_module, package_steps
 from .bundle.template import Template, default_template, read_template
-from .bundle.zips import sha256_base64, zip_files
 from .dependencies.layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .dependencies.third_party import Import
-from .extract.cut import Cut, cut, cut_classes
+from .extract.cut import Cut, cut
 from .image.context import ImageContext, image_context, image_files, image_json
 from .image.names import image_repository, image_tag, repository_name
 
@@ -29,7 +28,6 @@ __all__ = [
     "check_size",
     "code_digests",
     "cut",
-    "cut_classes",
     "default_template",
     "image_context",
     "image_files",
@@ -42,6 +40,4 @@ __all__ = [
     "package_steps",
     "read_template",
     "repository_name",
-    "sha256_base64",
-    "zip_files",
 ]

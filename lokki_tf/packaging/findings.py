@@ -97,7 +97,7 @@ def unmade(step: str, name: str, what: str, place: Place, where: str = "") -> Fi
     )
 
 
-def outgrown(step: str, name: str, what: str, place: Place) -> Finding:
+def stale(step: str, name: str, what: str, place: Place) -> Finding:
     """A global is not any more what its statement makes of it."""
     return _warning(
         "capture-changed",
@@ -115,38 +115,6 @@ def of_notebook(step: str, name: str, place: Place) -> Finding:
         f"step {step!r} uses {name!r}, which only the notebook has",
         place,
         "keep it out of step code: print, or return what is to be shown; give values names",
-    )
-
-
-def closed_over(step: str, name: str, what: str, place: Place) -> Finding:
-    """A variable of an enclosing function is no literal."""
-    return _error(
-        "capture-closure",
-        f"step {step!r} uses {name!r} of the function around it, {what}, and only literals, "
-        "functions and classes travel from there",
-        place,
-        _AS_ARGUMENT,
-    )
-
-
-def two_meanings(step: str, name: str, place: Place) -> Finding:
-    """One name stands for two things in the code of one step."""
-    return _error(
-        "capture-closure",
-        f"step {step!r} uses two things that are called {name!r}: one of the module and one "
-        "of the function around a function, or two of the latter",
-        place,
-        "give one of them another name",
-    )
-
-
-def ambiguous_lambda(step: str, place: Place) -> Finding:
-    """Several lambdas on a line cannot be told apart."""
-    return _error(
-        "capture-source",
-        f"step {step!r} is a lambda that cannot be told from others on its line",
-        place,
-        "write it on a line of its own, or as a def",
     )
 
 
@@ -183,12 +151,29 @@ def own_path(step: str, place: Place) -> Finding:
 
 def include_nothing(step: str, pattern: str, folder: Path, place: Place) -> Finding:
     """A pattern of ``include=`` that matches no file."""
-    what = f"include= of step {step!r} names {pattern!r}, and there is no such file in {folder}"
-    if not (folder / pattern).is_dir():
-        return _include(what, place, "name a file or a folder, or a pattern such as 'data/*.csv'")
-    what = f"include= of step {step!r} names the folder {pattern!r}, which holds no data"
-    remedy = "what is hidden stays behind, and code travels by being imported"
-    return _include(what, place, f"{remedy}: leave it out, or write a pattern that ends in .py")
+    named = folder / pattern
+    if named.is_dir():
+        what = f"include= of step {step!r} names the folder {pattern!r}, which contains no data"
+        remedy = (
+            "what is hidden, and what synth, Terraform and other tools write, is left out, and "
+            "code is included by being imported: remove it, or name a file itself"
+        )
+        return _include(what, place, remedy)
+    why = f"and there is no such file in {folder}"
+    if named.exists():
+        why = "which is neither a file nor a folder"
+    what = f"include= of step {step!r} names {pattern!r}, {why}"
+    return _include(what, place, "name a file or a folder, or a pattern such as 'data/*.csv'")
+
+
+def include_link(step: str, path: str, target: str, root: Path, place: Place) -> Finding:
+    """A symbolic link that ``include=`` would follow to somewhere else."""
+    return _include(
+        f"include= of step {step!r} matches {path!r}, a symbolic link that leads to {target}, "
+        f"outside {root}",
+        place,
+        "put a copy in the place of the link, or write a pattern that does not match it",
+    )
 
 
 def include_outside(step: str, pattern: str, folder: Path, place: Place) -> Finding:
@@ -301,3 +286,128 @@ def package_of_values(step: str, package: str, distribution: str, place: Place) 
 def template(message: str, place: Place, remedy: str) -> Finding:
     """A template that cannot be filled."""
     return Finding("template", message, place, remedy, error=TemplateError)
+
+
+def left_out(step: str, statement: str, why: str, place: Place, package: str = "") -> Finding:
+    """A statement that acts by being run is not deployed."""
+    remedy = "run it inside the step's function"
+    if package:
+        remedy = (
+            f"declare what it needs, @step(requirements=[{package!r}]) for example, or "
+            "move it into the module of the steps that need it"
+        )
+    return _warning(
+        "code-left-out",
+        f"step {step!r} is deployed without the statement {statement!r}, because {why}",
+        place,
+        remedy,
+    )
+
+
+def computed_import(step: str, call: str, place: Place) -> Finding:
+    """An import whose module only the running program knows."""
+    return _warning(
+        "import-computed",
+        f"the code of step {step!r} imports modules by {call}, and which ones cannot be seen: "
+        "modules that nothing else imports are missing in Lambda",
+        place,
+        'name the modules or packages that it may import: @step(modules=["plugins"])',
+    )
+
+
+def no_module(step: str, name: str, place: Place) -> Finding:
+    """A name in ``modules=`` that is none of the user's modules."""
+    return _error(
+        "modules",
+        f"modules= of step {step!r} names {name!r}, which is not a module of this project",
+        place,
+        "name modules as they are imported, 'plugins' or 'pkg.plugins'; packages from PyPI are "
+        "declared with requirements=",
+    )
+
+
+def variable_unset(step: str, name: str, place: Place) -> Finding:
+    """An environment variable that is read, and that nothing sets in AWS."""
+    return _warning(
+        "variable-unset",
+        f"the code of step {step!r} reads the environment variable {name!r}, which nothing sets "
+        "in AWS",
+        place,
+        f'set it: @step(env_variables={{{name!r}: "…"}}), or env in [lambda] of lokki.toml',
+    )
+
+
+def no_distribution(step: str, name: str, place: Place) -> Finding:
+    """Metadata of a distribution that Lambda does not have."""
+    what = f"of {name!r}" if name else "of distributions that cannot be seen"
+    return _warning(
+        "distribution-missing",
+        f"the code of step {step!r} reads the metadata {what}, which Lambda does not have",
+        place,
+        f"declare it: @step(requirements=[{name or 'name'!r}]), or write the value into the code",
+    )
+
+
+def basic_config(step: str, place: Place) -> Finding:
+    """``logging.basicConfig`` has no effect where the root logger has a handler."""
+    return _warning(
+        "logging-config",
+        f"the code of step {step!r} calls logging.basicConfig, which does nothing in Lambda: "
+        "there the root logger has a handler already, and its level stays WARNING",
+        place,
+        "write logging.basicConfig(…, force=True), or logging.getLogger().setLevel(…)",
+    )
+
+
+def connects(step: str, call: str, place: Place) -> Finding:
+    """A module opens a connection when it is imported."""
+    return _warning(
+        "import-connects",
+        f"a module that step {step!r} imports calls {call} at import, so each new Lambda does",
+        place,
+        "call it inside a function",
+    )
+
+
+def reads_unseen(step: str, call: str, place: Place) -> Finding:
+    """A module reads a file at import, and which one cannot be seen."""
+    return _warning(
+        "import-reads",
+        f"a module that step {step!r} imports reads a file at import, by {call}(…), and which "
+        "file cannot be seen",
+        place,
+        "name it: @step(include=[…])",
+    )
+
+
+def reads_outside(step: str, path: str, place: Place) -> Finding:
+    """A module reads at import what no zip has a place for."""
+    return _error(
+        "import-reads",
+        f"a module that step {step!r} imports reads {path} at import, which is not deployed",
+        place,
+        "move the file beside the code, or name the files of a folder: @step(include=[…])",
+    )
+
+
+def reads_machine(step: str, module: str, what: str, place: Place) -> Finding:
+    """A module that is deployed whole reads at import what Lambda has otherwise."""
+    return _warning(
+        "import-reads",
+        f"the module {module!r}, which step {step!r} imports, reads {what} at import, which is "
+        "something else in Lambda",
+        place,
+        f"read it inside a function that only this machine runs, or {_AS_ARGUMENT}",
+    )
+
+
+def two_copies(step: str, module: str, place: Place) -> Finding:
+    """The script is imported as a module as well."""
+    return _warning(
+        "module-twice",
+        f"the module {module!r} of step {step!r} ran as a script here and is imported under its "
+        "own name as well: here these are two modules with classes and variables of their own, "
+        "in Lambda it is one",
+        place,
+        "move what both need into a module of its own",
+    )

@@ -18,12 +18,19 @@ def call(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str,
         args: Arguments by position.
         kwargs: Arguments by name.
     """
-    result = function(*args, **kwargs)
+    result = unwrapped(function)(*args, **kwargs)
     if isinstance(result, GeneratorType):
         return list(result)
-    if isinstance(result, CoroutineType | AsyncGeneratorType):
+    if isinstance(result, (CoroutineType, AsyncGeneratorType)):
         return _driven(result)
     return result
+
+
+def unwrapped(function: Any) -> Any:
+    """The plain function of a step, task or routed function; other values as they are."""
+    while getattr(function, "__lokki_step__", False) is True:
+        function = function.__wrapped__
+    return function
 
 
 def _driven(result: Any) -> Any:

@@ -22,7 +22,7 @@ def place(tmp_path: Path) -> Place:
 
 def write(place: Place, name: str, text: str) -> str:
     file = Path(place.file).parent / name
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(textwrap.dedent(text), encoding="utf-8")
     return name
 
@@ -57,9 +57,7 @@ def test_lines_of_a_file(place: Place) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "line", ["--index-url https://example.com/simple", "-e .", "-c limits.txt"]
-)
+@pytest.mark.parametrize("line", ["--index-url https://example.com/simple", "-c limits.txt"])
 def test_settings_of_an_installer_are_refused(place: Place, line: str) -> None:
     """What is told to pip is no requirement; the error names file and line."""
     name = write(place, "requirements.txt", f"six\n{line}\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lokki_tf import Pipeline, step
@@ -9,8 +11,8 @@ from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding
 
 
-def findings(*requirements: str) -> list[Finding]:
-    @step(requirements=requirements)
+def findings(*requirements: str, package: str = "zip") -> list[Finding]:
+    @step(requirements=requirements, package=package)
     def work() -> None: ...
 
     return Pipeline("p", steps=[work()]).early_findings()
@@ -36,7 +38,8 @@ def test_exact_requirements_pass(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["six", "six>=1.16", "six>1,<2", "six==1.*", "six~=1.16", "six[all] ; python_version"]
+    "line",
+    ["six", "six>=1.16", "six>1,<2", "six==1.*", "six~=1.16", "six[all] ; os_name > 'a'"],
 )
 def test_open_versions_are_a_warning(line: str) -> None:
     """The warning names the package and both ways out, and stops nothing."""
@@ -53,21 +56,26 @@ def test_open_versions_are_a_warning(line: str) -> None:
     [
         "",
         "six 1.17",
-        "-r requirements.txt",
-        "--index-url https://example.com",
-        "./wheels/mine-1-py3-none-any.whl",
         "git+https://example.com/mine.git",
         "mine @ git+https://example.com/mine.git",
-        "mine @ file:///home/me/mine-1-py3-none-any.whl",
         "mine @ https://example.com/mine-1.tar.gz",
     ],
 )
 def test_what_is_no_requirement_elsewhere_is_an_error(line: str) -> None:
-    """Paths, repositories, settings and sources are refused when the pipeline is made."""
+    """Repositories and source distributions are refused when the pipeline is made."""
     with pytest.raises(OptionError, match="has the requirement") as info:
         findings("idna==3.7", line)
     assert info.value.place
     assert "polars==1.2.3" in (info.value.remedy or "")
+
+
+def test_a_file_of_a_wheel_is_for_layers_only(tmp_path: Path) -> None:
+    """An image is built elsewhere, where the file of a wheel is not."""
+    wheel = tmp_path / "mine-1-py3-none-any.whl"
+    wheel.write_bytes(b"")
+    assert findings(str(wheel)) == []
+    with pytest.raises(OptionError, match="is a file, which an image is built without"):
+        findings(str(wheel), package="image")
 
 
 def test_a_set_has_one_warning() -> None:

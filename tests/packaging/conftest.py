@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import json
 import linecache
@@ -13,20 +12,23 @@ import textwrap
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lokki_tf.errors import Place
-from lokki_tf.model import Step, StepOptions
 from lokki_tf.packaging import Cut, Package, cut, package
+from lokki_tf.runtime.call import call
 
-HOUSE = "lokki_tf.stub"
-RUNTIME_STUB = "def run(function, event, context=None):\n    return function(*event['args'])\n"
+RUNTIME = """
+from . import call
+
+def run(function, event, context=None):
+    return call.call(function, event["args"], {})
+"""
 HEAVYLIB = """
 import functools
+
 
 def spread(xs):
     return max(xs)
@@ -37,7 +39,6 @@ def retry(function):
         return [function(*args), function(*args)]
     return again
 """
-TOLD_STUB = "class Told:\n    def __init__(self, what):\n        self.what = what\n"
 RUNNER = """
 import json, os, sys
 for folder, args in json.loads(sys.stdin.read()):
@@ -58,84 +59,6 @@ for folder, args in json.loads(sys.stdin.read()):
         print(answer.read())
     os.wait()
 """
-
-
-class StubStep:
-    """What the house's decorator makes of a function: as much of it as packaging knows."""
-
-    __lokki_step__ = True
-
-    def __init__(self, step: Step) -> None:
-        functools.update_wrapper(self, step.function)
-        self.step = step
-
-    running = False
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.step.function(*args, **kwargs) if StubStep.running else StubCall()
-
-
-class StubCall:
-    """What calling a step gives: a node of the pipeline."""
-
-    def __bool__(self) -> bool:
-        raise TypeError("its value does not exist yet")
-
-
-class StubPipeline:
-    """Something of the house that decorators are attributes of."""
-
-    def fn(self, **options: Any) -> Any:
-        return lambda function: stub_step(function, **options)
-
-    def local_run(self) -> None:
-        pass
-
-
-def stub_step(
-    function: Any = None, /, *, name: str | None = None, when: Any = None, **options: Any
-) -> Any:
-    if function is None:
-        return lambda function: stub_step(function, name=name, when=when, **options)
-    code = function.__code__
-    place = Place(code.co_filename, code.co_firstlineno, function.__qualname__)
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    step = Step(name or function.__name__, function, StepOptions(**options), place, when)
-    return StubStep(step)
-
-
-def stub_flow(function: Any) -> Any:
-    return StubPipeline()
-
-
-@dataclass
-class Told:
-    """Something of the runtime's that step code may use."""
-
-    what: str
-
-
-def house() -> Iterator[None]:
-    """A stand-in for the rest of lokki_tf, so that its rooms stay out of these tests."""
-    stub = types.ModuleType(HOUSE)
-    runtime = types.ModuleType("lokki_tf.runtime.told")
-    for value, name in (
-        (stub_step, "step"),
-        (stub_flow, "flow"),
-        (StubPipeline, "Pipeline"),
-        (StubCall, "Call"),
-        (StubStep, "StepFunction"),
-    ):
-        value.__module__ = HOUSE
-        setattr(stub, name, value)
-    Told.__module__ = runtime.__name__
-    runtime.Told = stub.Told = Told  # type: ignore[attr-defined]
-    sys.modules |= {HOUSE: stub, runtime.__name__: runtime}
-    yield
-    del sys.modules[HOUSE], sys.modules[runtime.__name__]
-
-
-_house = pytest.fixture(scope="session", autouse=True)(house)
 
 
 def split_files(text: str) -> dict[str, str]:
@@ -203,6 +126,12 @@ class Bench:
         with self.loaded(self.write(text), main=main) as names:
             return [cut(names[step].step) for step in steps]
 
+    def receive(self, one: Cut, *others: Cut) -> Cut:
+        """A cut that gets values of other steps."""
+        for other in others:
+            one.receive(other.classes, other.defining, other.data if other.classes else None)
+        return one
+
     def unpack(self, packed: Package) -> Path:
         """A new folder with the files of a package and a runtime that only calls."""
         self.count += 1
@@ -211,8 +140,7 @@ class Bench:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        (folder / "lokki_runtime" / "__init__.py").write_text(RUNTIME_STUB)
-        (folder / "lokki_runtime" / "told.py").write_text(TOLD_STUB)
+        (folder / "lokki_runtime" / "__init__.py").write_text(RUNTIME)
         (folder / "heavylib.py").write_text(HEAVYLIB)
         return folder
 
@@ -261,17 +189,14 @@ class Bench:
 
 
 def _answer(function: Any, args: Any) -> str:
-    StubStep.running = True
     try:
-        return repr(function(*args))
+        return repr(call(function, args, {}))
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    finally:
-        StubStep.running = False
 
 
 def _with_step(content: str) -> str:
-    future, line = "from __future__ import annotations\n", f"from {HOUSE} import step\n"
+    future, line = "from __future__ import annotations\n", "from lokki_tf import step\n"
     if future in content:
         return content.replace(future, future + line, 1)
     return line + content
@@ -317,7 +242,7 @@ def cells() -> Iterator[Any]:
         exec(compile(source, filename, "exec"), names)
         return names
 
-    exec(f"from {HOUSE} import step", names)
+    exec("from lokki_tf import step", names)
     yield run
     for filename in known:
         linecache.cache.pop(filename, None)

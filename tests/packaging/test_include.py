@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lokki_tf.packaging import cut, cut_classes, package
+from lokki_tf.packaging import cut, package
 
 CASES = [
     (
@@ -100,7 +100,7 @@ CASES = [
         from importlib.resources import files
         from pathlib import Path
 
-        from lokki_tf.stub import step
+        from lokki_tf import step
         from .paths import FOLDER
 
         @step(include=["prices.json", "more"])
@@ -125,7 +125,7 @@ CASES = [
         # file: shop/__init__.py
         # file: shop/steps.py
         from pathlib import Path
-        from lokki_tf.stub import step
+        from lokki_tf import step
 
         @step(include=["../data/rows.csv"])
         def f():
@@ -250,15 +250,19 @@ def test_a_zip_knows_its_files_and_nothing_else(bench):
 
     first = packed(bench, ONE)
     assert packed(bench, ONE, touched).zip == first.zip
-    assert packed(bench, ONE, changed).sha256_base64 != first.sha256_base64
+    assert packed(bench, ONE, changed).content_hash != first.content_hash
     assert first.data == {"data/a.txt", "data/b.txt"}
     with zipfile.ZipFile(io.BytesIO(first.zip)) as archive:
         assert archive.testzip() is None
         assert archive.read("data/b.txt") == b"b\n"
 
 
+def linked(name, target):
+    return lambda folder: (folder / name).symlink_to(target(folder))
+
+
 def test_links_are_followed_but_never_round(bench):
-    """A link to files elsewhere brings them; one to a folder around it ends nowhere."""
+    """A link to other files of the folder includes them; one to a folder around it ends nowhere."""
 
     def link(folder):
         elsewhere = folder / "elsewhere"
@@ -266,20 +270,133 @@ def test_links_are_followed_but_never_round(bench):
         (elsewhere / "c.txt").write_text("c")
         (folder / "data" / "linked").symlink_to(elsewhere)
         (folder / "data" / "again").symlink_to(folder / "data")
+        (folder / "data" / "more").symlink_to(folder / "data")
+        (folder / "data" / "itself").symlink_to("itself")
+        (folder / "data" / "broken").symlink_to("nothing")
 
-    found = packed(bench, ONE, link)
-    assert found.data == {"data/a.txt", "data/b.txt", "data/linked/c.txt"}
+    wanted = {"data/a.txt", "data/b.txt", "data/linked/c.txt"}
+    for pattern in ("data", "data/", "data/**", "data/**/*.txt", "data/**/**/*"):
+        assert packed(bench, ONE.replace("data", pattern, 1), link).data == wanted
+
+
+@pytest.mark.parametrize("pattern", ["data", "data/*", "**/*", ".", "data/out", "data/out/*.txt"])
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_link_out_of_the_folder_is_an_error(bench, tmp_path, pattern, is_folder):
+    """The finding names the link, its target and what to do; nothing of it is in the zip."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_text("secret")
+    target = outside if is_folder else outside / "secret.txt"
+    made = packed(bench, ONE.replace("data", pattern, 1), linked("data/out", lambda _: target))
+    if (is_folder and pattern == "data/*") or (not is_folder and pattern == "data/out/*.txt"):
+        assert not any("outside" in one.message for one in made.findings)  # it is not matched
+    else:
+        [finding] = made.findings
+        assert finding.severity == "error"
+        assert f"'data/out', a symbolic link that leads to {target}, outside" in finding.message
+        assert "put a copy" in finding.remedy
+    assert b"secret" not in b"".join(made.files.values())
+
+
+TOOLS = {
+    "terraform-out/stacks/daily/cdk.tf.json": "what synth wrote",
+    "terraform-out/stacks/daily/lambdas/f/code.zip": "what synth wrote",
+    "terraform-out/manifest.json": "what synth wrote",
+    "moved/cdk.tf.json": "a stack's folder elsewhere",
+    "moved/statemachine.json": "a stack's folder elsewhere",
+    "infra/.terraform/x": "Terraform's folder",
+    "infra/terraform.tfstate": "a state",
+    "infra/terraform.tfstate.backup": "a state",
+    "infra/terraform.tfstate.d/dev/x": "states of workspaces",
+    "infra/.lokki/state.db": "results of runs",
+    "env/pyvenv.cfg": "a virtual environment",
+    "env/lib/data.json": "a virtual environment",
+    "web/node_modules/a/x.json": "packages of Node",
+    "cache/CACHEDIR.TAG": "a cache",
+    "cache/x.bin": "a cache",
+    "__pycache__/x.txt": "a cache",
+}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [".", "**", "**/*", "*/*", "*", "terraform-out", "infra/.lokki/*", "infra/.terraform",
+     "env/lib", "env/lib/*", "web/node_modules/a", "infra/*.tfstate*", "moved/*", "__pycache__"],
+)  # fmt: skip
+def test_what_tools_write_is_not_included(bench, pattern):
+    """No folder and no pattern brings it: a zip does not grow with every synth."""
+    text = ONE + "".join(f"# file: {name}\n{what}\n" for name, what in TOOLS.items())
+    made = packed(bench, text.replace('["data"]', f'["data", "{pattern}"]'))
+    assert made.data == {"data/a.txt", "data/b.txt"}
+    assert all("names" in one.message and one.remedy for one in made.findings)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_file_that_a_tool_wrote_is_included_by_its_name(bench, name):
+    """A file that is named exactly is included, whatever wrote it."""
+    text = ONE + f"# file: {name}\n1\n"
+    made = packed(bench, text.replace('["data"]', f'["{name}"]'))
+    assert made.data == {name}
+    assert not made.findings
+
+
+def test_a_second_synth_includes_the_same(bench):
+    """The step's own folder may be an environment, and synth may write into it."""
+
+    def stand_there(folder):
+        (folder / "pyvenv.cfg").write_text("")
+        (folder / "CACHEDIR.TAG").write_text("")
+
+    made = packed(bench, ONE.replace("data", ".", 1), stand_there)
+    assert made.data == {"data/a.txt", "data/b.txt", "pyvenv.cfg", "CACHEDIR.TAG"}
+
+
+def test_pipes_and_sockets_are_no_files(bench):
+    """A pattern passes them over; by their name they are an error. Nothing waits for them."""
+
+    def pipe(folder):
+        os.mkfifo(folder / "data" / "pipe")
+
+    assert packed(bench, ONE, pipe).data == {"data/a.txt", "data/b.txt"}
+    [finding] = packed(bench, ONE.replace("data", "data/pipe", 1), pipe).findings
+    assert "names 'data/pipe', which is neither a file nor a folder" in finding.message
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(bench, monkeypatch):
+    """A folder without the right to list it is an error with its name."""
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("lokki_tf.packaging.extract.include.os.listdir", refuse)
+    [finding] = packed(bench, ONE).findings
+    assert "data: Permission denied" in finding.message
+
+
+def test_absolute_paths_start_at_the_root(bench):
+    """A path of the step's folder is the same as from there; others have no place."""
+    text = """
+    from pathlib import Path
+
+    @step(include=[str(Path(__file__).parent / "data")])
+    def f():
+        return open("data/a.txt").read()
+    # file: data/a.txt
+    a
+    """
+    assert packed(bench, text).data == {"data/a.txt"}
+    [finding] = packed(bench, ONE.replace("data", "~/data", 1)).findings
+    assert "names '~/data', which the zip has no place for" in finding.message
 
 
 FAULTS = [
     ("nothing.txt", "names 'nothing.txt', and there is no such file in "),
     ("data/*.csv", "names 'data/*.csv', and there is no such file in "),
     ("data/x.txt/y", "names 'data/x.txt/y', and there is no such file in "),
-    ("only_code", "names the folder 'only_code', which holds no data"),
+    ("only_code", "names the folder 'only_code', which contains no data"),
     ("../outside.txt", "names '../outside.txt', which the zip has no place for"),
     ("data/../../outside.txt", "names 'data/../../outside.txt', which the zip has no place for"),
     ("/etc/hostname", "names '/etc/hostname', which the zip has no place for"),
-    ("helpers.py", "brings 'helpers.py', where the zip has the step's own code"),
     ("lambda_function.py", "brings the module 'lambda_function', whose file would hide"),
     ("json.py", "brings the module 'json', whose file would hide another module"),
 ]
@@ -390,10 +507,8 @@ def test_files_of_classes_follow_their_instances(bench):
     folder = bench.write(text)
     with bench.loaded(folder, main=True) as names:
         upstream, own = cut(names["load"].step), cut(names["f"].step)
-        of_literals = cut_classes(upstream.step, [names["Table"]], upstream.data)
-    made = package(own, carried=[upstream])
+    made = package(bench.receive(own, upstream))
     assert made.data == {"rows.bin", "other.txt"}
-    assert of_literals.class_data == upstream.data
     table = b"cpipeline\nTable\n)\x81."
     argument = f"[__import__('pickle').loads({table!r})]"
     assert bench.run([(bench.unpack(made), argument)])[0][0] == "b'one'"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fake_uv import FakeUv
 
+from lokki_tf.authoring.requirements import requirements_of
 from lokki_tf.errors import (
     LimitError,
     LokkiError,
@@ -205,6 +206,42 @@ def test_the_lock_of_the_stack_is_held_to(layer_cache: Path, tmp_path: Path) -> 
     lock.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(OptionError, match=r"Hash mismatch.*\n.*\n.*--upgrade"):
         built("six", locks=tmp_path)
+
+
+def test_given_hashes_are_held_to(layer_cache: Path, tmp_path: Path) -> None:
+    """A file of the same name and version that has another hash is refused."""
+    with pytest.raises(OptionError, match="Hash mismatch"):
+        built(f"six==1.17.0 --hash=sha256:{'0' * 64}", cache=tmp_path)
+    lock = built("six==1.17.0", cache=tmp_path).lock
+    hashes = [part.strip(" \\\n") for part in lock.split("--hash=")[1:]]
+    for one in hashes:  # of the wheel and of the source distribution
+        if one.startswith("sha256:4721f391"):
+            held = built(f"six==1.17.0 --hash={one}", cache=tmp_path)
+            assert held.lock.count("--hash") == held.lock.count(one) == 1
+
+
+def test_a_wheel_of_the_users_is_installed(tmp_path: Path) -> None:
+    """Its path starts at the step's file; the lock has no path of this machine, and its hash."""
+    name = "my_pkg-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(tmp_path / name, "w") as wheel:
+        about = "my_pkg-1.0.dist-info"
+        wheel.writestr("my_pkg.py", "X = 1\n")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: my-pkg\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{about}/RECORD", f"my_pkg.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "pipeline.py").write_text("")
+    place = Place(str(tmp_path / "app" / "pipeline.py"), 1)
+    [line] = requirements_of([f"../{name}"], place)
+    step = Step("s", lambda: None, StepOptions(), place)
+    layer = LayerBuilder(cache=tmp_path / "cache").build(wanted(line), step)
+    assert "python/my_pkg.py" in names(layer)
+    assert str(tmp_path) not in layer.lock
+    (tmp_path / name).write_bytes(b"another")
+    with pytest.raises(LokkiError, match=name):
+        LayerBuilder(cache=tmp_path / "other").build(wanted(line), step)
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:

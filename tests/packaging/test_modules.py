@@ -197,7 +197,7 @@ CASES = [
             return getattr(ops, name)(2), vars(tools)["K"]
         # file: ops.py
         import math
-        from lokki_tf.stub import step
+        from lokki_tf import step
         OFFSET = 1
         def plus(x):
             return x + OFFSET
@@ -273,7 +273,7 @@ CASES = [
             from deep.inside import value
             return late.double(x), value
         # file: late.py
-        from lokki_tf.stub import step
+        from lokki_tf import step
         K = 2
         @step
         def double(x):
@@ -382,7 +382,7 @@ CASES = [
         def f(x):
             return plus(x), steps.plus(x)
         # file: steps.py
-        from lokki_tf.stub import step
+        from lokki_tf import step
         K = 1
         @step(name="plus one")
         def plus(x):
@@ -519,5 +519,6 @@ def test_it_gives_there_what_it_gives_here(results, claim, main):
     text = "\n".join(f"--- {name}\n{content}" for name, content in files.items())
     errors = [str(finding) for finding in package.findings if finding.severity == "error"]
     assert not errors, text
+    if any(finding.rule == "module-twice" for finding in package.findings):
+        return  # here the script and the module are two
     assert result["there"] == result["here"].replace("'__main__'", "'pipeline'"), text
-    assert not any(name.startswith("lokki_tf") for name in result["loaded"])

@@ -16,7 +16,7 @@ RATE = 2
 def unused():
     return 1
 # file: shop/flow.py
-from lokki_tf.stub import step
+from lokki_tf import step
 from . import RATE
 from .models import Base
 
@@ -42,7 +42,7 @@ def test_a_step_of_a_package(bench):
     with bench.loaded(bench.write(PACKAGE)) as names:
         one = cut(names["f"].step)
         packed = package(one)
-    assert sorted(one.files) == ["shop/__init__.py", "shop/flow.py", "shop/models.py"]
+    assert sorted(one.layout().files) == ["shop/__init__.py", "shop/flow.py", "shop/models.py"]
     assert bench.run([(bench.unpack(packed), "[]")])[0][0] == "(42, 2, 'shop.flow')"
 
 
@@ -60,7 +60,7 @@ def test_a_module_that_runs_as_a_script(bench):
 def test_a_step_of_a_packages_init(bench):
     """A package's own file stays the package's."""
     text = (
-        "from shop import f\n# file: shop/__init__.py\nfrom lokki_tf.stub import step\n"
+        "from shop import f\n# file: shop/__init__.py\nfrom lokki_tf import step\n"
         "from . import parts\nclass Order(parts.Base):\n    pass\n@step\ndef f():\n"
         "    return Order().n, Order.__module__\n"
         "# file: shop/parts.py\nclass Base:\n    n = 3\n"

@@ -72,7 +72,7 @@ def test_classes_stand_in_a_module_called_notebook(cells, answer):
     cells("K = 2")
     names = cells("@step\ndef f(n):\n    return Row(n).twice().n, Row.__module__")
     assert answer(names, "f", "[4]") == "(8, 'notebook')"
-    assert set(cut(names["f"].step).files) == {"notebook.py"}
+    assert set(cut(names["f"].step).layout().files) == {"notebook.py"}
 
 
 def test_a_class_that_was_defined_again(cells, answer):
@@ -150,10 +150,10 @@ def test_the_same_cells_in_another_session_give_the_same_zip(cells):
     """Neither the numbers of the cells nor what else was run shows in a zip."""
     cells("LIMIT = 3\n")
     text = "@step\ndef f():\n    return LIMIT"
-    first = package(cut(cells(text)["f"].step)).sha256_base64
+    first = package(cut(cells(text)["f"].step)).content_hash
     cells("1 + 1")
     cells("LIMIT = 3\n\n\n# much later\n")
-    second = package(cut(cells("# again\n\n" + text)["f"].step)).sha256_base64
+    second = package(cut(cells("# again\n\n" + text)["f"].step)).content_hash
     assert first == second
 
 
@@ -173,7 +173,7 @@ def test_code_that_exec_made(bench):
     filename = "<generated 17>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     names = {}
-    exec("from lokki_tf.stub import step", names)
+    exec("from lokki_tf import step", names)
     exec(compile(source, filename, "exec"), names)
     packed = package(cut(names["f"].step))
     assert bench.run([(bench.unpack(packed), "[4]")])[0][0] == "8"

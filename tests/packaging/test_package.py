@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import os
 import subprocess
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lokki_tf.packaging import Template, cut, cut_classes, package, zip_files
+from lokki_tf.packaging import Template, cut, package, package_steps
 
 GOLDEN = Path(__file__).parent / "golden"
 STEPS = ("load", "revenue", "spread", "report")
@@ -45,7 +43,7 @@ def test_the_files_of_a_step_are_as_reviewed(bench, step):
     """
     cuts = cuts_of_shop(bench)
     upstream = {"revenue": [cuts["load"]], "spread": [cuts["load"]]}.get(step, [])
-    packed = package(cuts[step], carried=upstream, template=TEMPLATE)
+    packed = package(bench.receive(cuts[step], *upstream), template=TEMPLATE)
     assert not packed.findings
     folder = GOLDEN / step
     if os.environ.get("LOKKI_GOLDEN") == "write":
@@ -72,22 +70,6 @@ def test_a_zip_unpacks_to_its_files(bench):
         assert {info.external_attr >> 16 for info in archive.infolist()} == {0o100644}
 
 
-def test_the_hash_is_that_of_terraform(bench):
-    """``sha256_base64`` is what Terraform's ``filebase64sha256`` gives for the zip."""
-    packed = package(bench.cut("@step\ndef f(x):\n    return x\n"))
-    expected = base64.b64encode(hashlib.sha256(packed.zip).digest()).decode()
-    assert packed.sha256_base64 == expected
-
-
-def test_the_zip_of_a_fixed_file_never_changes():
-    """The bytes of a zip are the same on every machine and Python."""
-    made = zip_files({"b.txt": b"hello hello hello hello\n", "a/ü.py": b"x = 1\n" * 100})
-    assert hashlib.sha256(made).hexdigest() == (
-        "62e8a2b32a4f10313d52331cfdc066e53c64352dfc9aabc375b32d1f08c9dd7d"
-    )
-    assert zip_files({"a/ü.py": b"x = 1\n" * 100, "b.txt": b"hello hello hello hello\n"}) == made
-
-
 def test_other_processes_make_the_same_bytes(bench):
     """Neither hash seed, nor folder, nor time of day shows in a zip."""
     source = "NAMES = {'a', 'b', 'c'}\nLIMITS = set(open(__file__).read().split())\n"
@@ -96,9 +78,8 @@ def test_other_processes_make_the_same_bytes(bench):
         "import sys, runpy, importlib.util as u\n"
         "spec = u.spec_from_file_location('c', sys.argv[1]); c = u.module_from_spec(spec)\n"
         "sys.modules['c'] = c; spec.loader.exec_module(c)\n"
-        "next(c.house())\n"
         "names = runpy.run_path(sys.argv[2], run_name='__main__')\n"
-        "print(c.package(c.cut(names['f'].step)).sha256_base64)\n"
+        "import hashlib; print(hashlib.sha256(c.package(c.cut(names['f'].step)).zip).digest())\n"
     )
     made = set()
     for seed in ("1", "2"):
@@ -118,7 +99,7 @@ def test_other_processes_make_the_same_bytes(bench):
 
 def hashes(bench, text):
     return {
-        name: package(one, template=TEMPLATE).sha256_base64
+        name: package(one, template=TEMPLATE).content_hash
         for name, one in cuts_of_shop(bench, text).items()
     }
 
@@ -186,41 +167,37 @@ def test_values_of_other_steps_unpickle(bench):
     f, g = bench.cuts(VALUES, "f", "g", main=True)
     row = b"cpipeline\nRow\n)\x81}(Vn\nK\x05ub."
     argument = f"[[__import__('pickle').loads({row!r})]]"
-    packed = package(g, carried=[f], template=TEMPLATE)
+    packed = package(bench.receive(g, f), template=TEMPLATE)
     [(found, _)] = bench.run([(bench.unpack(packed), argument)])
     assert found == "[5]"
     assert "pipeline" not in texts(packed)["lambda_function.py"]
 
 
 def test_a_step_beside_a_heavy_step_starts_without_its_packages(bench):
-    """Classes that only other steps' values need are loaded when such a value arrives."""
+    """Classes of other steps' values that need a package which the step goes without are left
+    out of its zip, with a warning."""
     load, f, _ = bench.cuts(VALUES, "load", "f", "g", main=True)
-    packed = package(f, carried=[load], template=TEMPLATE)
+    packed = package(bench.receive(f, load), template=TEMPLATE)
     assert [one.severity for one in packed.findings] == ["warning"]
     assert "cannot read values of classes whose module imports" in packed.findings[0].message
-    folder = bench.unpack(packed)
-    frame = b"cpipeline\nFrame\n)\x81}(Vn\nK\x07ub."
     light = "[[type('Any', (), {'n': 1})]]"
-    values = f"[[__import__('pickle').loads({frame!r})]]"
-    (first, without), (second, with_them) = bench.run([(folder, light), (folder, values)])
+    [(first, loaded)] = bench.run([(bench.unpack(packed), light)])
     assert first == "(1, 'builtins', [1])"
-    assert "heavylib" not in without
-    assert "pipeline" in without
-    assert second == "(1, 'pipeline', [7])"
-    assert "heavylib" in with_them
+    assert "heavylib" not in loaded
+    assert "pipeline" in loaded
 
 
-def test_classes_of_literals_can_be_cut_by_themselves(bench):
-    """A class whose instance stands in the pipeline itself travels to the step that gets it."""
+def test_a_class_of_a_literal_comes_with_its_module(bench):
+    """A class whose instance is a literal of the pipeline comes with the step that gets it."""
     text = (
-        "import shapes\n@step\ndef f(shape):\n    return shape.area()\n"
-        "# file: shapes.py\nSIDE = 3\nUNUSED = 4\nclass Square:\n    def area(self):\n"
+        "import shapes\nfrom lokki_tf import Pipeline, step\n@step\ndef f(shape):\n"
+        "    return shape.area()\npipe = Pipeline('p', [f(shapes.Square())])\n"
+        "# file: shapes.py\nSIDE = 3\nclass Square:\n    def area(self):\n"
         "        return SIDE ** 2\n"
     )
     with bench.loaded(bench.write(text)) as names:
-        classes = cut_classes(names["f"].step, [names["shapes"].Square, int])
-        packed = package(cut(names["f"].step), carried=[classes])
-    assert "UNUSED" not in texts(packed)["shapes.py"]
+        [packed] = package_steps(names["pipe"].definition).values()
+    assert texts(packed)["shapes.py"] == text.partition("shapes.py\n")[2]
     argument = "[__import__('shapes').Square()]"
     assert bench.run([(bench.unpack(packed), argument)])[0][0] == "9"
 

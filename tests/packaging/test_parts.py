@@ -1,24 +1,23 @@
-"""The parts by themselves: names, literals, deflate, the bare runtime."""
+"""The parts by themselves: names, literals, zips, the bare runtime."""
 
 from __future__ import annotations
 
 import ast
 import dis
+import io
 import os
 import types
-import zlib
+import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lokki_tf.packaging.bundle.deflate import deflated
-from lokki_tf.packaging.bundle.huffman import code_lengths
 from lokki_tf.packaging.bundle.runtime_files import all_files, bare
-from lokki_tf.packaging.bundle.zips import zip_files
 from lokki_tf.packaging.source.values import literal
 from lokki_tf.packaging.source.walk import names_of
+from lokki_tf.packaging.zips import content_hash, write_zip
 
 STDLIB = Path(os.__file__).parent
 
@@ -99,35 +98,41 @@ def test_what_is_no_literal():
         assert literal(value) is None
 
 
-@given(
-    st.binary(max_size=2000) | st.lists(st.sampled_from([b"abc", b"x = 1\n", b" "])).map(b"".join)
-)
-def test_deflate_is_deflate(data):
-    """zlib reads what our own deflate writes."""
-    assert zlib.decompress(deflated(data), -zlib.MAX_WBITS) == data
+def test_a_zip_contains_its_files_in_order_with_fixed_times_and_modes(tmp_path):
+    """Files in memory and on disk make the same zip; only programs are executable."""
+    programs = {"bin/tool": b"\x7fELF\0", "run": b"#!/bin/sh\n"}
+    files = {
+        "b.txt": b"hello hello\n",
+        "a/\u00fc.bin": b"abcdefgh" * 500_000,
+        "empty": b"",
+        **programs,
+    }
+    paths = {name: tmp_path / str(number) for number, name in enumerate(files)}
+    for name, path in paths.items():
+        path.write_bytes(files[name])
+        path.chmod(0o600)
+    zips = [io.BytesIO(), io.BytesIO()]
+    write_zip(files, zips[0])
+    write_zip(dict(reversed(paths.items())), zips[1])
+    assert zips[0].getvalue() == zips[1].getvalue()
+    assert len(zips[0].getvalue()) < 100_000
+    with zipfile.ZipFile(zips[0]) as archive:
+        assert archive.testzip() is None
+        entries = archive.infolist()
+        assert [entry.filename for entry in entries] == sorted(files)
+        assert {entry.filename: archive.read(entry) for entry in entries} == files
+        assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+        modes = {entry.filename: entry.external_attr >> 16 for entry in entries}
+    assert modes == {name: 0o100755 if name in programs else 0o100644 for name in files}
 
 
-def test_deflate_at_its_limits():
-    """The longest repeats and the farthest distances are written right."""
-    for data in (b"", b"a" * 258, b"a" * 259, b"a" * 100_000, bytes(range(256)) * 3):
-        assert zlib.decompress(deflated(data), -zlib.MAX_WBITS) == data
-    far = b"0123456789" + bytes(n * 7 % 251 for n in range(32_758)) + b"0123456789"
-    assert zlib.decompress(deflated(far), -zlib.MAX_WBITS) == far
-
-
-@given(st.dictionaries(st.integers(0, 29), st.integers(1, 10**9)))
-def test_codes_are_bounded_and_use_all_bits(counts):
-    """Whatever the counts, codes are short enough and leave no gap."""
-    growing = {symbol: 2**symbol for symbol in range(20)}  # would take 19 bits
-    for given_counts in (counts, growing):
-        lengths = [length for length in code_lengths(given_counts, 30, 15) if length]
-        assert max(lengths) <= 15
-        assert sum(2.0**-length for length in lengths) == 1
-
-
-def test_large_files_are_zipped_too():
-    """A file of megabytes is zipped in a moment."""
-    assert len(zip_files({"a.bin": b"abcdefgh" * 500_000})) < 100_000
+def test_a_content_hash_covers_paths_and_contents_and_no_order():
+    """The hash of a set of files never changes, and each change of a file changes it."""
+    files = {"a.txt": b"1", "b.txt": b"2"}
+    expected = "7c5630fa66fad928e782c23f860b91d6f3ea7521655b03584fc5da431de5e3d8"
+    assert content_hash(files) == content_hash(dict(reversed(files.items()))) == expected
+    others = ({"a.txt": b"1"}, {"a.txt": b"2", "b.txt": b"1"}, {"a.txt": b"1", "c.txt": b"2"})
+    assert expected not in {content_hash(other) for other in others}
 
 
 def test_the_bare_runtime_is_the_runtime():

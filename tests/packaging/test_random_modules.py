@@ -19,7 +19,7 @@ NAMES = [f"n{n}" for n in range(8)]
 def modules(draw):
     """Statements that bind, rebind and change names, and a step that uses some of them."""
     kinds: dict[str, str] = {}
-    lines = ["from lokki_tf.stub import step"]
+    lines = ["from lokki_tf import step"]
     for _ in range(draw(st.integers(1, 14))):
         name = draw(st.sampled_from(NAMES))
         used = draw(st.lists(st.sampled_from(NAMES), max_size=3))
@@ -100,7 +100,7 @@ def run(one):
             module = types.ModuleType(path.removesuffix(".py"))
             made[module.__name__] = module
             sys.modules[module.__name__] = module
-            exec(compile(text, path, "exec"), vars(module))
+            exec(compile(text.decode(), path, "exec"), vars(module))
         names: dict[str, object] = {}
         exec(compile(one.source, "<cut>", "exec"), names)
         return names["f"]()
@@ -123,8 +123,10 @@ def test_the_cut_gives_what_the_module_gives(lines):
     except (AttributeError, NameError, TypeError, RecursionError):
         assume(False)
     one = cut(names["f"].step)
-    text = "\n".join((*one.files.values(), "# ---", one.source))
-    assert run(one) == here, text
-    assert one.binds <= needed(lines), one.source
+    layout = one.layout()
+    texts = [data.decode() for data in layout.files.values()]
+    text = "\n".join((*texts, "# ---", layout.source))
+    assert run(layout) == here, text
+    assert {name for piece in one.pieces for name in piece.binds} <= needed(lines), text
     assert not [finding for finding in one.findings if finding.severity == "error"]
     del linecache.cache[filename]

@@ -26,7 +26,12 @@ def missing(package, *, optional=False, **options):
         ("my.Package_name ~= 1", "my-package-name"),
         ("pkg @ https://example.org/pkg.zip", "pkg"),
         ("git+https://example.org/x.git#egg=Some_Thing", "some-thing"),
+        ("git+https://example.org/x.git", ""),
+        ("./lib", ""),
         ("wheels/my_pkg-1.0-py3-none-any.whl", "my-pkg"),
+        ("my_pkg-1.0-py3-none-any.whl", "my-pkg"),
+        ("my.pkg[a]@https://example.org/my_pkg-1.0-py3-none-any.whl", "my-pkg"),
+        ("my.pkg @ ./my_pkg-1.0-py3-none-any.whl --hash=sha256:00", "my-pkg"),
     ],
 )
 def test_names_of_requirements(requirement, name):
@@ -41,6 +46,12 @@ def test_what_is_declared_is_there():
     assert not missing("PIL", requirements=("Pillow",))
     assert not missing("urllib3", requirements=("requests",))
     assert missing("polars", requirements=("pandas",))
+
+
+def test_a_requirement_without_a_name_covers_nothing():
+    """Where a requirement has no name, a missing package is reported all the same."""
+    [finding] = missing("polars", requirements=("./lib",))
+    assert "imports 'polars'" in finding.message
 
 
 def test_a_layer_may_hold_anything():

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import io
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from lokki_tf.model import Finding
 
-from ..dependencies.third_party import missing_packages
+from .. import findings
+from ..dependencies.third_party import installed_version
 from ..extract.cut import Cut
+from ..extract.include import contents
 from ..source.modules import HANDLER
-from .files import merged, module_files
-from .include import contents
+from ..zips import content_hash, write_zip
 from .runtime_files import runtime_files
-from .template import Template, default_template, fill
-from .zips import sha256_base64, zip_files
+from .stub_files import stub_files
+from .template import Template, default_template, fill, own_names
 
 HANDLER_FILE = f"{HANDLER}.py"
 HANDLER_NAME = f"{HANDLER}.lambda_handler"
@@ -40,92 +42,76 @@ class Package:
 
     @cached_property
     def zip(self) -> bytes:
-        """The zip: the same bytes whenever and wherever it is made."""
-        return zip_files(self.files, stored=self.data)
+        """The zip. Its contents are the same on any machine, its compressed bytes may differ."""
+        buffer = io.BytesIO()
+        write_zip(self.files, buffer)
+        return buffer.getvalue()
 
     @cached_property
-    def sha256_base64(self) -> str:
-        """The zip's hash, as Terraform wants it in ``source_code_hash``."""
-        return sha256_base64(self.zip)
+    def content_hash(self) -> str:
+        """The hash of the zip's contents, by which Terraform notices a change."""
+        return content_hash(self.files)
 
 
-def package(
-    cut: Cut,
-    *,
-    carried: Sequence[Cut] = (),
-    template: Template | None = None,
-    routed: bool = False,
-) -> Package:
+def package(cut: Cut, *, template: Template | None = None, routed: bool = False) -> Package:
     """Packs a step.
 
     Args:
         cut: The step's function.
-        carried: Cuts of steps whose results may arrive: instances of their classes must
-            unpickle, so the modules of these classes go along.
-        template: What stands around the function; lokki_tf's own unless given.
+        template: What is around the function; lokki_tf's own unless given.
         routed: Whether the step returns which step comes next.
     """
+    template = template or default_template()
+    layout = cut.layout(own_names(template))
     runtime = runtime_files(condition=cut.step.when is not None, routed=routed, job=cut.step.is_job)
-    text, found = fill(template or default_template(), cut)
-    code = {HANDLER_FILE: text.encode(), **_modules(cut, carried), **runtime}
-    data, wrong = contents(cut.step, _data(cut, carried), code)
-    found += [*wrong, *_of_values(cut, carried)]
-    return Package({**code, **data}, (*cut.findings, *found), frozenset(data))
+    text, found = fill(template, layout)
+    if found and template == default_template():
+        found = _not_python(cut, found)
+    code = {HANDLER_FILE: text.encode(), **layout.files, **cut.metadata(), **runtime}
+    lokki = cut.carrier.included.lokki
+    if lokki:
+        code |= stub_files(state_manager=any("StateManager" in fact.names for fact, _ in lokki))
+    files, wrong = cut.data_files()
+    data, unfit = contents(cut.step, files, code)
+    return Package({**code, **data}, (*cut.findings, *found, *wrong, *unfit), frozenset(data))
 
 
-def code_digest(
-    cut: Cut, carried: Sequence[Cut], digest: Callable[[Any], str | None]
-) -> str | None:
-    """A digest of a step's code and data files, and of what its modules' values are by now.
+def _not_python(cut: Cut, found: list[Finding]) -> list[Finding]:
+    """What is wrong with the code that was cut, unless that is known already."""
+    if any(finding.severity == "error" for finding in cut.findings):
+        return []
+    why = f"but what is cut out of its module is no Python: {found[0].message}"
+    return [findings.no_source(cut.step.name, "its function", cut.step.place, why)]
 
-    Nothing is checked here and no template is filled: so it costs a fraction of a package.
+
+def code_digest(cut: Cut, digest: Callable[[Any], str | None]) -> str | None:
+    """A digest of all that can change a step's result here, but its arguments.
+
+    That is its code and data files, the whole modules of the user's that it imports, the
+    installed versions of other packages that it imports, the environment variables that it
+    sets and reads, and what the values of its modules are by now.
 
     Args:
         cut: The step's function.
-        carried: As for :func:`package`.
-        digest: Gives a value's digest, or ``None`` if it has none.
+        digest: Returns a value's digest, or ``None`` if it has none.
 
     Returns:
-        ``None`` if not all of the code can be read, or travel.
+        ``None`` if not all of the code can be read, or serialized.
     """
-    if any(finding.severity == "error" for one in (cut, *carried) for finding in one.findings):
+    if any(finding.severity == "error" for finding in cut.findings):
         return None
-    files = {HANDLER_FILE: f"{cut.name}\n{cut.source}".encode(), **_modules(cut, carried)}
-    files |= contents(cut.step, _data(cut, carried), files)[0]
+    layout = cut.layout()
+    files = {HANDLER_FILE: f"{layout.name}\n{layout.source}".encode(), **layout.files}
+    files |= contents(cut.step, cut.data_files()[0], files)[0]
     found = hashlib.sha256()
     for path, data in sorted(files.items()):
         found.update(f"{path}\0{len(data)}\0".encode())
         found.update(data)
-    for module, name in sorted(cut.live, key=lambda one: (one[0].name, one[1])):
+    for module, name in sorted(cut.carrier.live, key=lambda one: (one[0].name, one[1])):
         found.update(f"{module.name}.{name}\0{digest(module.live.get(name))}\0".encode())
+    for package in sorted({one.package for one in cut.imports}):
+        found.update(f"{package}\0{installed_version(package)}\0".encode())
+    read = cut.observations.of("variable") if cut.observations else ()
+    variables = {one.fact.what: os.environ.get(one.fact.what) for one in read}
+    found.update(repr(sorted({**variables, **cut.step.options.env_variables}.items())).encode())
     return found.hexdigest()
-
-
-def _modules(cut: Cut, carried: Iterable[Cut]) -> dict[str, bytes]:
-    """The files of the user's modules."""
-    others = merged(*(other.class_modules for other in carried))
-    packages = cut.packages.union(*(other.packages for other in carried))
-    files = module_files(cut.modules, packages, others)
-    return {path: text.encode() for path, text in files.items()}
-
-
-def _data(cut: Cut, carried: Iterable[Cut]) -> dict[str, Path]:
-    """The user's data files, by their paths in the zip."""
-    named = dict(cut.data)
-    for other in carried:
-        named.update(other.class_data)
-    return named
-
-
-def _of_values(cut: Cut, carried: Iterable[Cut]) -> list[Finding]:
-    """Warnings about packages that only the classes of received values import."""
-    own = {one.package for one in cut.imports}
-    imports = [
-        one
-        for other in carried
-        for pieces in other.class_modules.values()
-        for piece in pieces
-        for one in piece.imports
-        if one.package not in own
-    ]
-    return missing_packages(cut.step, imports, of_values=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, leaves
 from lokki_tf.runtime.envelope import json_text
 
-from ..extract.cut import Cut, cut, cut_classes
-from ..source.modules import NOTEBOOK, true_name
+from ..extract.cut import Cut, cut
+from ..source.modules import NOTEBOOK, Module, module_of, module_of_class, true_name
 from ..source.origins import of_user
 from .package import Package, code_digest, package
 from .template import read_template
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Binding, Definition, Graph, Step
 
-    from ..extract.cut import Named
-
 
 def package_steps(
     definition: Definition, template_file: str | Path | None = None
@@ -32,16 +32,18 @@ def package_steps(
     """Packs every step of a pipeline.
 
     Args:
-        definition: Tells which steps' results, and which literals, may arrive where.
+        definition: The pipeline; which steps' results, and which literals, may arrive where
+            decides about classes.
         template_file: A Lambda template instead of the default one.
 
     Raises:
         TemplateError: If the template cannot be read.
     """
     template = read_template(str(template_file)) if template_file is not None else None
+    routed = definition.routes is not None
     return {
-        step: package(one, carried=others, template=template, routed=definition.routes is not None)
-        for step, one, others in _cuts(definition)
+        step: package(one, template=template, routed=routed)
+        for step, one in cut_steps(definition).items()
     }
 
 
@@ -52,45 +54,63 @@ def code_digests(
 
     Args:
         definition: The pipeline.
-        digest: Gives a value's digest, the same in every process; ``None`` if it has none.
+        digest: Returns a value's digest, the same in every process; ``None`` if it has none.
 
     Returns:
         The same where the code is, whatever runs around it; ``None`` for a step of which not
         all can be read.
     """
-    return {step: code_digest(one, others, digest) for step, one, others in _cuts(definition)}
+    return {step: code_digest(one, digest) for step, one in cut_steps(definition).items()}
 
 
-def _cuts(definition: Definition) -> Iterator[tuple[Step, Cut, list[Cut]]]:
-    """Each step's cut, with those of steps whose values may arrive."""
+def cut_steps(definition: Definition) -> dict[Step, Cut]:
+    """The cut of each step, with what unpickling the values that arrive needs."""
     cuts = {step: cut(step) for step in definition.steps}
-    arriving = _arriving(definition, cuts)
-    for step, one in cuts.items():
-        yield step, one, [other for other in arriving[step] if other is not one]
+    for step, arriving in _arriving(definition, cuts).items():
+        for made in arriving:
+            cuts[step].receive(made.classes, made.modules, made.data)
+    return cuts
 
 
-Makers = dict[int, Cut]
-"""Cuts by identity: they hold mappings, so they have no hash."""
+@dataclass(frozen=True)
+class Made:
+    """What unpickling some values needs.
+
+    Args:
+        classes: Classes of modules that are cut, by module and name.
+        modules: Modules that are included whole.
+        data: Data files that the classes' modules may read.
+    """
+
+    classes: tuple[tuple[Module, str], ...]
+    modules: tuple[str, ...]
+    data: Mapping[str, Path] = field(default_factory=dict, hash=False)
 
 
-def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, list[Cut]]:
+Makers = dict[Made, None]
+
+
+def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, Makers]:
     """For each step, what makes values that, or parts of which, may reach one of its nodes."""
+    made = {step: _made_by(one) for step, one in cuts.items()}
     if definition.routes is not None:  # the state brings each step what any other has made
-        made = [one for one in cuts.values() if one.class_modules]
-        return dict.fromkeys(cuts, made)
-    graph = definition.graph
+        others = {step: [m for other, m in made.items() if other is not step] for step in made}
+        return {step: {one: None for found in ms for one in found} for step, ms in others.items()}
     arriving: dict[Step, Makers] = {step: {} for step in cuts}
-    entering: Makers = {}
-    classes = _classes([one.default for one in definition.parameters])
-    if classes:
-        of_defaults = cut_classes(graph.steps[0], classes)
-        entering[id(of_defaults)] = of_defaults
-    _follow(graph, entering, cuts, arriving)
-    return {step: list(found.values()) for step, found in arriving.items()}
+    entering = _of_values([one.default for one in definition.parameters])
+    _follow(definition.graph, entering, made, arriving)
+    return arriving
+
+
+def _made_by(one: Cut) -> Makers:
+    if not one.classes and not one.defining:
+        return {}
+    data = one.data if one.classes else {}
+    return {Made(tuple(one.classes), tuple(one.defining), data): None}
 
 
 def _follow(
-    graph: Graph, entering: Makers, cuts: dict[Step, Cut], arriving: dict[Step, Makers]
+    graph: Graph, entering: Makers, made: dict[Step, Makers], arriving: dict[Step, Makers]
 ) -> Makers:
     """Makers of the graph's results; ``entering`` are those of what comes from around it."""
     makers: dict[str, Makers] = {}
@@ -101,27 +121,32 @@ def _follow(
                 found |= makers[leaf.node]
             elif isinstance(leaf, Item | Parameter):
                 found |= entering
-        taker = next(node.body.walk()) if isinstance(node, Map) else node
-        classes = _classes([value for one in node.bindings for value in _literals(one)])
-        if classes:
-            of_literals = cut_classes(taker.step, classes, cuts[taker.step].data)
-            found[id(of_literals)] = of_literals
+        found |= _of_values([value for one in node.bindings for value in _literals(one)])
         if isinstance(node, Map):
-            makers[node.name] = _follow(node.body, found, cuts, arriving)
+            makers[node.name] = _follow(node.body, found, made, arriving)
             continue
-        own = cuts[node.step]
-        makers[node.name] = {**found, id(own): own} if own.class_modules else found
+        makers[node.name] = {**found, **made[node.step]}
         arriving[node.step].update(found)
-    return {key: one for name in graph.terminals for key, one in makers[name].items()}
+    return {one: None for name in graph.terminals for one in makers[name]}
 
 
-def _classes(values: Iterable[Any]) -> list[Named]:
-    """The user's classes of which values hold instances, and functions that they hold."""
-    found: dict[Named, None] = {}
+def _of_values(values: Iterable[Any]) -> Makers:
+    """What unpickling values of the pipeline itself needs."""
+    classes: dict[tuple[Module, str], None] = {}
+    modules: dict[str, None] = {}
     for value in values:
-        if json_text(value) is None:
-            found.update(dict.fromkeys(_classes_in(value)))
-    return sorted(found, key=lambda one: (one.__module__, one.__qualname__))
+        for kind in _classes_in(value) if json_text(value) is None else ():
+            module = module_of_class(kind) if isinstance(kind, type) else module_of(kind)
+            if module is None or not module.sources:
+                continue
+            if any(source.from_house for source in module.sources):
+                classes[module, kind.__qualname__.partition(".")[0]] = None
+            else:
+                modules[module.name] = None
+    if not classes and not modules:
+        return {}
+    ordered = sorted(classes, key=lambda one: (one[0].name, one[1]))
+    return {Made(tuple(ordered), tuple(sorted(modules))): None}
 
 
 def _literals(binding: Binding) -> Iterator[Any]:
@@ -133,9 +158,9 @@ def _literals(binding: Binding) -> Iterator[Any]:
             yield from _literals(member)
 
 
-def _classes_in(value: Any) -> list[Named]:
+def _classes_in(value: Any) -> list[type | FunctionType]:
     """What a pickle of the value refers to, as far as the user wrote it."""
-    found: list[Named] = []
+    found: list[type | FunctionType] = []
 
     class Noting(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:

@@ -7,6 +7,7 @@ that it needs; ``"{{PUT_FUNCTION_NAME_HERE}}"`` for the expression that gives th
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,7 @@ from lokki_tf.errors import Place, TemplateError
 from lokki_tf.model import Finding
 
 from .. import findings
-from ..extract.cut import Cut
+from ..extract.cut import Layout
 from ..extract.render import POSTPONED
 from ..source.walk import names_of
 
@@ -92,23 +93,23 @@ def shipped(name: str) -> str:
     raise TemplateError(f"the template {path} is not there", remedy="install lokki-tf again")
 
 
-def fill(template: Template, cut: Cut) -> tuple[str, list[Finding]]:
+def fill(template: Template, layout: Layout) -> tuple[str, list[Finding]]:
     """The template with a step's function in it, and what is wrong with that.
 
     Args:
         template: The template.
-        cut: The function.
+        layout: The function.
     """
     found = _placeholders(template)
     if found:
         return "", found
-    text = _NAME.sub(lambda _: cut.name, template.text)
-    text = _FUNCTION.sub(lambda _: _set_apart(cut.source.rstrip("\n")), text, count=1)
+    text = _NAME.sub(lambda _: layout.name, template.text)
+    text = _FUNCTION.sub(lambda _: _set_apart(layout.source.rstrip("\n")), text, count=1)
     text = text.rstrip("\n") + "\n"
     wrong = _syntax(template, text)
-    if cut.postponed and not wrong:
+    if layout.postponed and not wrong:
         text = _postponed(text)
-    return text, [*wrong, *_clashes(template, cut)]
+    return text, wrong
 
 
 def _set_apart(source: str) -> str:
@@ -154,32 +155,16 @@ def _line_in(template: Template, text: str, line: int) -> int:
 
 
 @cache
-def _own_names(template: Template) -> tuple[tuple[str, int, str | None], ...]:
-    """The names that a template binds, each with its line and, of imports, the statement."""
+def own_names(template: Template) -> frozenset[str]:
+    """The names that a template uses itself, in its functions as well."""
     try:
         tree = ast.parse(template.text)
     except SyntaxError:
-        return ()
-    found = []
-    for node in tree.body:
-        is_import = isinstance(node, ast.Import | ast.ImportFrom)
-        text = ast.get_source_segment(template.text, node) if is_import else None
-        found += [(name, node.lineno, text) for name in names_of(node).binds]
-    return tuple(found)
-
-
-def _clashes(template: Template, cut: Cut) -> list[Finding]:
-    """A name of the template's own that the step's code binds to something else."""
-    found = []
-    for name, line, statement in _own_names(template):
-        if name in cut.binds and (statement is None or statement not in cut.source):
-            message = (
-                f"step {cut.step.name!r} and the template {template.file} both use the "
-                f"name {name!r} for something of their own"
-            )
-            place = Place(template.file, line, name)
-            found.append(findings.template(message, place, "rename one of the two"))
-    return found
+        return frozenset()
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    bound = set(names_of(*tree.body).binds)
+    return frozenset((names | bound) - set(dir(builtins)))
 
 
 def _postponed(text: str) -> str:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from lokki_tf.errors import LimitError
 
 from ..findings import megabytes
+from ..zips import content_hash, write_zip
 from .layer_cache import About, LayerCache, cache_folder
-from .layer_files import content_hash, layer_files, sizes, write_zip
+from .layer_files import layer_files, sizes
 from .uv import Uv, find_uv, platform, settings_key
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from importlib import metadata
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
+from lokki_tf.model.requirements import normal
 
 from .. import findings
 
@@ -27,7 +28,7 @@ _ELSEWHERE = {
     "snowflake": "snowflake-connector-python",
     "yaml": "pyyaml",
 }
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*([@;<>=!~(]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,26 @@ def missing_packages(
     ]
 
 
+def is_available(step: Step, one: Import) -> bool:
+    """Whether the requirements of a step bring a package."""
+    return _covered(one, step.options.requirements)
+
+
+def has_distribution(step: Step, name: str) -> bool:
+    """Whether a step's requirements bring a distribution, or may: a layer of the user's."""
+    wanted = normal(name)
+    declared = map(requirement_name, step.options.requirements)
+    own = wanted in ("boto3", "botocore")
+    return (
+        own or bool(step.options.layers) or any(wanted in _with_dependencies(d) for d in declared)
+    )
+
+
 def _covered(one: Import, requirements: tuple[str, ...]) -> bool:
-    declared = {requirement_name(requirement) for requirement in requirements}
+    declared = {requirement_name(requirement) for requirement in requirements} - {""}
     if not declared:
         return False
-    providers = {_normal(name) for name in (*distributions(one.package), one.package)}
+    providers = {normal(name) for name in (*distributions(one.package), one.package)}
     if declared & providers:
         return True
     return bool(providers & {name for each in declared for name in _with_dependencies(each)})
@@ -89,25 +105,25 @@ def _covered(one: Import, requirements: tuple[str, ...]) -> bool:
 
 def requirement_name(requirement: str) -> str:
     """The normal name of the distribution that a requirement asks for, ``""`` if none is seen."""
-    text = requirement.strip()
-    if text.endswith(".whl"):
-        text = re.split(r"[/\\]", text)[-1].partition("-")[0]
-    elif "#egg=" in text:
-        text = text.partition("#egg=")[2]
-    match = _NAME.match(text)
-    return _normal(match.group()) if match else ""
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    text = requirement.partition(" --hash=")[0].strip()
+    match = _NAMED.match(text)
+    if text.endswith(".whl") and not (match and match[2] == "@"):
+        return normal(re.split(r"[/\\]", text)[-1].partition("-")[0])
+    return normal(match[1] if match else text.partition("#egg=")[2])
 
 
 def distributions(package: str) -> list[str]:
     """The distributions that may bring a package, the likeliest first."""
     names = [*sorted(_installed().get(package, ())), _ELSEWHERE.get(package, package)]
     # Of several that are installed, the usual one: opencv-python-headless for cv2.
-    names.sort(key=lambda name: _normal(name) != _ELSEWHERE.get(package, _normal(name)))
-    return list({_normal(name): name for name in reversed(names)}.values())[::-1]
+    names.sort(key=lambda name: normal(name) != _ELSEWHERE.get(package, normal(name)))
+    return list({normal(name): name for name in reversed(names)}.values())[::-1]
+
+
+def installed_version(package: str) -> str:
+    """The versions of the distributions that bring a package here."""
+    names = sorted(set(_installed().get(package, ())))
+    return ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
 @cache

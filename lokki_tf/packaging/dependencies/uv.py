@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import LokkiError, MissingToolError, OptionError
 
+from .third_party import requirement_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -113,7 +115,9 @@ class Uv:
         """
         lines = "".join(f"{line}\n" for line in self.packages.requirements)
         told = ("--generate-hashes", "--no-header", "--no-annotate", "-")
-        return self._run("compile", *told, standard_input=lines)
+        return _with_given_hashes(
+            self._run("compile", *told, standard_input=lines), self.packages.requirements
+        )
 
     def install(self, lock: str, folder: Path) -> None:
         """Puts the packages of a resolution into an empty folder.
@@ -165,6 +169,23 @@ class Uv:
         return kind(
             message, place=self.step.place, remedy=remedy.format(platform=platform(self.packages))
         )
+
+
+def _with_given_hashes(lock: str, requirements: Sequence[str]) -> str:
+    """The lock with the hashes that requirements give, which uv ignores as it resolves.
+
+    Installing then refuses a file of the same name and version from elsewhere.
+    """
+    given: dict[str, set[str]] = {}
+    for line in requirements:
+        wanted, *hashes = line.split(" --hash=")
+        given.setdefault(requirement_name(wanted), set()).update(hashes)
+    entries = re.split(r"(?m)^(?=\S)", lock)
+    for index, entry in enumerate(entries):
+        head = entry.partition(" \\\n")[0]
+        if known := given.get(requirement_name(head)):
+            entries[index] = " \\\n    --hash=".join((head, *sorted(known))) + "\n"
+    return "".join(entries)
 
 
 def settings_key(step: Step) -> str:

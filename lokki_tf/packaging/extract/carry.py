@@ -1,13 +1,16 @@
-"""What a function uses, and what that uses: the walk from one step through the user's modules.
+"""What a function uses, and what that uses: from one step through the modules that are cut.
 
-A :class:`Carrier` starts at one piece of source and follows the names in it to the pieces
-that make them, in this module and others. What it finds is a graph of pieces; where each
-is put, and how it is written, is decided elsewhere.
+A :class:`Carrier` starts at one piece of source and follows the names in it to the pieces that
+make them. Modules that are cut are the step's own, the packages around it, and those that only
+define classes of values that arrive. All others are included whole (:mod:`.whole`).
 """
 
 from __future__ import annotations
 
 import ast
+import copy
+import os
+import sys
 import types
 from collections import deque
 from collections.abc import Iterable
@@ -18,41 +21,43 @@ from lokki_tf.model import Finding
 from lokki_tf.model.cells import cell_label
 
 from .. import findings
-from ..dependencies.third_party import Import
-from ..source.files import Definition, Source, Statement
-from ..source.machine_reads import is_file
-from ..source.modules import Module, module_of, user_module
+from ..source.files import Definition, Statement
+from ..source.modules import Module, user_module
 from ..source.names import Chain, Names, Use
-from ..source.origins import find_spec, of_user, origin
+from ..source.origins import origin
+from ..source.survey import Fact, Survey, survey
 from ..source.values import MISSING, described, home, is_runtime, is_step
-from .by_value import carry_function
-from .imports import follow_import, import_starred, import_value, need_module, runtime_piece
+from .imports import import_piece, import_starred, import_value
 from .inline_values import carry_unmade, carry_value, constant
-from .pieces import Piece, absolute, statement_piece
+from .pieces import Piece, statement_piece
 from .portability import Judge
-from .stale_globals import Makers, outgrown, steady
+from .stale_globals import Makers, stale, steady
 from .tasks import Site, Task
+from .whole import Inclusion, Origin, is_submodule
 
-_OF_MODULES = {"__name__", "__doc__", "__package__", "__spec__", "__loader__", "__path__"}
-_OF_MODULES |= {"__builtins__", "__debug__", "__annotations__", "__dict__", "__class__"}
-_OF_PLACE = {"__file__", "__package__", "__spec__", "__path__"}
-_OF_MODULES |= _OF_PLACE
+_OF_MODULES = {"__doc__", "__loader__", "__builtins__", "__debug__", "__annotations__"}
+_OF_PLACE = {"__file__", "__name__", "__package__", "__spec__", "__path__", "__dict__", "__class__"}
 _PLAIN_MAKERS = {"dataclasses", "functools", "contextlib", "abc", "enum", "typing", "builtins"}
 _PLAIN_MAKERS |= {"collections", "types", "typing_extensions"}
 _READ_FROM_STRINGS = {"typing", "dataclasses", "typing_extensions"}
 
 
+_KEPT = (
+    *("findings", "surveys", "placed", "back"),
+    *("_own", "_cut", "_made", "_changed", "_seen", "_waiting"),
+)
+_OF_INCLUDED = ("modules", "imports", "lokki", "submodules", "_waiting")
+
+
 class Carrier:
-    """Gathers the pieces that one step needs.
+    """Gathers what one step needs.
 
     Args:
         step: The step's name, for messages.
         brings_files: Whether it brings data files along.
 
-    What is gathered, beside findings: ``uses``, the graph; ``rebound``, names that functions
-    bind anew; ``placed``, pieces that must stand in their module's own file, since they ask
-    where that is; ``reading``, pieces that may read files; ``packages`` and ``touched``
-    modules.
+    What is gathered, beside findings: ``uses``, the graph of pieces; ``surveys``, the facts of
+    each; ``included``, whole modules; ``placed``, names that show where code is, with the piece.
     """
 
     def __init__(self, step: str, *, brings_files: bool = False) -> None:
@@ -61,54 +66,95 @@ class Carrier:
         self.judge = Judge(brings_files)
         self.findings: dict[Finding, None] = {}
         self.uses: dict[Piece, dict[str, set[Piece]]] = {}
-        self.rebound: set[str] = set()
-        self.placed: set[Piece] = set()
-        self.reading: set[Piece] = set()
-        self.packages: set[str] = set()
-        self.touched: set[str] = set()
-        self.made: Makers = {}
-        self.changed: set[str | int] = set()
+        self.surveys: dict[Piece, Survey] = {}
+        self.placed: dict[Piece, str] = {}
         self.live: list[tuple[Module, str]] = []
-        self._modules: dict[str, Module | None] = {}
+        self.included = Inclusion(self.is_cut, self._from_cut, self._no_source)
+        self.back: dict[str, tuple[Fact, Origin]] = {}
+        self._own = ""
+        self._cut: dict[str, Module | None] = {}
+        """By name; ``None`` until it is looked for, or where there is no file."""
+        self._made: Makers = {}
+        self._changed: set[str | int] = set()
         self._waiting: deque[Task] = deque()
         self._seen: set[tuple[Piece, int]] = set()
 
     # --- modules --------------------------------------------------------------------
 
-    def adopt(self, module: Module) -> Module:
-        """Makes a module the one that its name stands for, or gives the one that does."""
-        known = self._modules.setdefault(module.name, module)
-        return known if known is not None else module
-
-    def module(self, name: str, place: Place) -> Module | None:
-        """A module of the user's, whose file will be in the zip, or ``None`` with a finding."""
-        if name not in self._modules:
-            found = self._modules[name] = user_module(name)
-            if found is None:
-                self.find(findings.no_source(self.step, f"module {name!r}", place))
-        module = self._modules[name]
-        if module is not None and name not in self.touched:
-            self.touched.add(name)
-            if module.sources and module.package == name:
-                self.packages.add(name)
-            parent = name.rpartition(".")[0]
-            if parent:
-                self.module(parent, place)
+    def start(self, module: Module) -> Module:
+        """Make a module the step's own: it is cut, and so are the packages around it."""
+        module = self.adopt(module)
+        self._own = module.name
+        parents = module.name.split(".")[:-1]
+        for depth in range(1, len(parents) + 1):
+            self._cut.setdefault(".".join(parents[:depth]))
         return module
+
+    def adopt(self, module: Module) -> Module:
+        """Return the one module object of a name, which is cut from now on."""
+        known = self._cut.get(module.name)
+        if known is None:
+            known = self._cut[module.name] = module
+        return known
+
+    def cut_module(self, name: str) -> Module | None:
+        """The module of a name that is cut, ``None`` if it has no source: a folder, say."""
+        if self._cut[name] is None:
+            self._cut[name] = user_module(name)
+        return self._cut[name]
+
+    @property
+    def packages(self) -> list[Module]:
+        """The packages around the step's own module that have a file, outermost first."""
+        parents = (name for name in self._cut if self._own.startswith(f"{name}."))
+        found = (self.cut_module(name) for name in sorted(parents) if self.is_cut(name))
+        return [module for module in found if module is not None and module.sources]
+
+    def is_cut(self, name: str) -> bool:
+        """Whether a module is cut, and not included whole."""
+        return name in self._cut and name not in self.included.modules
+
+    def _from_cut(self, fact: Fact, by: Origin) -> None:
+        """Follow an import of a module that is cut."""
+        module = self.cut_module(fact.what)
+        if module is None or not module.sources:
+            return
+        if fact.what == self._own:
+            self.back.setdefault(fact.what, (fact, by))
+            self.included.include(fact.what, by.place(fact))
+            return
+        site = Site(Piece(module.name, (-2,), ""), module, module.sources[0])
+        for name in fact.names:
+            self._attribute(module, name, site, fact, by)
+
+    def _attribute(self, module: Module, name: str, site: Site, fact: Fact, by: Origin) -> None:
+        if not name or (is_submodule(module.name, name) and not module.binds(name)):
+            return
+        if name == "*" or (module.dynamic and not name.startswith("__")):
+            self.included.include(module.name, by.place(fact))
+        elif name not in (*_OF_MODULES, *_OF_PLACE):
+            self.need(site, module, name, module.end, Use(fact.line, {()}))
+
+    def _no_source(self, name: str, place: Place) -> None:
+        self.find(findings.no_source(self.step, f"module {name!r}", place))
 
     # --- the walk -------------------------------------------------------------------
 
     def run(self) -> None:
-        """Follows names until nothing new is found."""
-        while self._waiting:
-            self._follow(self._waiting.popleft())
-        values = list(steady(self.made, self.uses))
+        """Follow names and imports until nothing new is found."""
+        while self._waiting or self.included.run():
+            if self._waiting:
+                self._follow(self._waiting.popleft())
+
+    def note_stale(self) -> None:
+        """Report values that are not any more what their statements make of them."""
+        values = list(steady(self._made, self.uses))
         self.live = [(module, name) for module, name, *_ in values]
-        for module, name, site, use in outgrown(values):
-            if {module.name, id(module.live[name])} & self.changed:
+        for module, name, site, use in stale(values):
+            if {module.name, id(module.live[name])} & self._changed:
                 continue  # by statements that go along
             place = self.place(site, use, name)
-            self.find(findings.outgrown(self.step, name, described(module.live[name]), place))
+            self.find(findings.stale(self.step, name, described(module.live[name]), place))
 
     def carry(
         self,
@@ -117,13 +163,13 @@ class Carrier:
         before: int,
         skip: frozenset[ast.expr] | None = None,
     ) -> Piece:
-        """A statement's piece; what it uses will be followed.
+        """Return a statement's piece; the names in it are followed later.
 
         Args:
             module: Its module.
             statement: The statement.
             before: Position in the module at which its functions are called.
-            skip: Decorators that stay behind, if not only those of lokki_tf.
+            skip: Decorators that are left out, if not only those of lokki_tf.
         """
         skip = self.judge.left_behind(module, statement) if skip is None else skip
         names = statement.names(skip)
@@ -132,22 +178,16 @@ class Carrier:
         key = statement, skip, is_class, postponed
         piece = module.pieces.get(key)
         if piece is None:
-            imports = self.imports(module, statement.source, names)
             piece = module.pieces[key] = statement_piece(
-                module,
-                statement,
-                skip=skip,
-                is_class=is_class,
-                postponed=postponed,
-                imports=imports,
+                module, statement, skip=skip, is_class=is_class, postponed=postponed
             )
         site = Site(piece, module, statement.source)
-        at, is_import = module.position(statement), statement.alias is not None
-        self.follow(Task(site, statement.node, names, at, before, skip, is_import))
+        self.surveys.setdefault(piece, statement.survey(module.package, skip))
+        self.follow(Task(site, statement.node, names, module.position(statement), before, skip))
         return piece
 
     def follow(self, task: Task) -> None:
-        """Follows the names of a piece, if that was not done before."""
+        """Follow the names of a piece, if that was not done before."""
         key = task.site.piece, task.before
         self.uses.setdefault(task.site.piece, {})
         if key not in self._seen:
@@ -156,7 +196,6 @@ class Carrier:
 
     def _follow(self, task: Task) -> None:
         site, names = task.site, task.names
-        self.rebound |= names.rebinds
         for name, use in names.eager.items():
             self.need(site, site.module, name, task.at, use)
         for name, use in names.lazy.items():
@@ -165,22 +204,42 @@ class Carrier:
                 self.need(site, site.module, name, task.before, use)
         for name in self._evaluated(task):
             self.need(site, site.module, name, task.at, names.annotation[name])
-        if not task.is_import:
-            for imported in names.imports:
-                follow_import(self, site, imported, imported.chains)
+        facts = self.surveys.get(site.piece)
+        if facts is None:
+            package = site.module.package
+            facts = survey(site.source, [task.node], package, task.skip)
+            self.surveys[site.piece] = facts
+        by = self._origin(site)
+        for fact in facts.of("import"):
+            self.bring(fact, site)
+        self.included.follow_attributes(facts, by)
         self._note_place(site, names)
-        if names.dynamic and site.module.name not in self.touched:  # those that are, are whole
+        if names.dynamic:
             self.find(findings.reached_by_name(self.step, self.place(site, Use(names.dynamic))))
 
+    def bring(self, fact: Fact, site: Site) -> None:
+        """Include what an import of a piece needs."""
+        if origin(fact.what) == "house" and not all(map(_in_stub, fact.names or ("",))):
+            place = self.place(site, Use(fact.line))
+            name = next((one for one in fact.names if not _in_stub(one)), fact.what)
+            self.find(findings.from_house(self.step, name, "a part of lokki_tf", place))
+            return
+        self.included.bring(fact, self._origin(site))
+
+    def _origin(self, site: Site) -> Origin:
+        survey_of = self.surveys.get(site.piece) or Survey()
+        return Origin(
+            site.module.name, cell_label(site.source.filename, site.module.live), survey_of
+        )
+
     def _note_place(self, site: Site, names: Names) -> None:
-        """Notes whether a piece asks where it stands, or reads files."""
+        """Note whether a piece uses names that show where it is."""
         uses = {**names.lazy, **names.eager}
-        if _OF_PLACE & set(uses):
-            self.placed.add(site.piece)
+        shown = next(iter(_OF_PLACE & set(uses)), "")
+        if shown and not site.module.binds(shown):
+            self.placed.setdefault(site.piece, shown)
         if "__file__" in uses and not self.brings_files:
             self.find(findings.own_path(self.step, self.place(site, uses["__file__"])))
-        if _OF_PLACE & set(uses) or is_file(names.reads_eager) or is_file(names.reads_lazy):
-            self.reading.add(site.piece)
 
     def _evaluated(self, task: Task) -> Iterable[str]:
         """The names in annotations that must be there when the code runs."""
@@ -195,38 +254,40 @@ class Carrier:
                 yield name  # dataclasses look for ClassVar and InitVar in the module
 
     def need(self, site: Site, module: Module, name: str, before: int, use: Use) -> None:
-        """Finds what makes a name, and follows it.
+        """Find what makes a name, and follow it.
 
         Args:
             site: Where the name is used.
             module: The module that it is a name of.
             name: The name.
-            before: Position in that module: what stands behind has not run yet.
+            before: Position in that module: what is behind it has not run yet.
             use: How it is used.
         """
-        if name in _OF_MODULES:
-            return
         value = module.live.get(name, MISSING)
         making = module.making(name, before)
+        if not making and name in (*_OF_MODULES, *_OF_PLACE):
+            return
         if not making:
             making = module.making(name, module.end)
-            if making and import_starred(self, site, module, name, None, use, before):
-                return  # and what changes it stands behind
+            if making and import_starred(self, site, module, name, None, before):
+                return  # and what changes it is behind
+        if is_step(value):  # assignments to its attributes are the pipeline's
+            making = [one for one in making if _defines(one)] or making
         if not making:
             carry_unmade(self, site, module, name, use)
-        elif is_runtime(value):
-            self.link(site, name, runtime_piece(module, making[-1], name, value))
         elif is_step(value) and not _defines(making[-1]):
-            self.by_value(site, module, name, value.__wrapped__, use)
+            self.same(site, module, name, value.__wrapped__, use)
+        elif is_runtime(value) and making[-1].alias is None:
+            self.link(site, name, import_piece(module, "lokki_tf", value.__name__, name))
         else:
             obstacle = self.judge.value(name, value)
             obstacle = obstacle or self.judge.statements(module, name, making)
             if obstacle:
                 carry_value(self, site, module, name, making, obstacle, use)
             else:
-                self._made(site, module, name, making, before, use)
+                self._carry_made(site, module, name, making, before, use)
 
-    def _made(
+    def _carry_made(
         self,
         site: Site,
         module: Module,
@@ -235,78 +296,99 @@ class Carrier:
         before: int,
         use: Use,
     ) -> None:
-        """Carries the statements that make a name."""
+        """Carry the statements that make a name."""
         for statement in _taken(making, use.chains):
             if self.judge.statement(module, statement):
                 continue  # it only mentions the pipeline
             self.link(site, name, self.carry(module, statement, before))
-            if statement.imported is not None:
-                here = Site(site.piece, module, statement.source)
-                follow_import(self, here, statement.imported, use.chains)
             if statement.differs:
                 place = self.place(site, use, name)
                 self.find(findings.new_in_each(self.step, name, statement.differs, place))
         value = module.live.get(name)
         if len(making) == 1 and module.making(name, module.end) == making:
-            self.made.setdefault((module.name, name), (module, making[0], site, use))
+            self._made.setdefault((module.name, name), (module, making[0], site, use))
         if isinstance(value, types.ModuleType) and any(one.alias is None for one in making):
-            self.changed.add(value.__name__)
+            self._changed.add(value.__name__)
         elif len(making) > 1 or isinstance(making[0].node, ast.AugAssign):
-            self.changed.add(id(value))  # under this name or another module's
-        if isinstance(value, types.ModuleType) and making[-1].alias is None:
-            self._need_if_users(site, value.__name__, use)
+            self._changed.add(id(value))  # under this name or another module's
 
-    def _need_if_users(self, site: Site, name: str, use: Use) -> None:
-        if origin(name) == "user":
-            need_module(self, site, name, use)
-
-    def by_value(self, site: Site, module: Module, name: str, function: Any, use: Use) -> None:
-        """Carries a function object under a name of a module."""
-        there = module_of(function) if of_user(function) else None
-        here = Site(site.piece, module, site.source)
-        if there is not None and there.name == module.name:
-            piece = carry_function(self, function, name, self.place(site, use, name))
-            if piece is not None:
-                self.link(site, name, piece)
-            return
+    def same(self, site: Site, module: Module, name: str, function: Any, use: Use) -> None:
+        """Carry a function that a module has under a name, but that no statement defines so."""
         known = (own for own, value in module.live.items() if value is function and own != name)
-        other = next(known, None)
-        if other is not None:
+        other = next(known, getattr(function, "__name__", ""))
+        defined = module.definitions.get(other)
+        code = getattr(function, "__code__", None)
+        is_same = (
+            defined is not None
+            and code is not None
+            and ((found := module.definition_at(code)) is not None and defined.node in found[1])
+        )
+        if other != name and (module.live.get(other) is function or is_same):
             alias = constant(module, name, other, module.end)
             self.link(site, name, alias)
             self.need(Site(alias, module, site.source), module, other, module.end, use)
-        elif not import_value(self, here, name, function, use):
-            what = f"function {name!r}"
-            self.find(findings.no_source(self.step, what, self.place(site, use, name)))
+        elif not import_value(self, Site(site.piece, module, site.source), name, function, use):
+            self.include_own(self.place(site, use, name))
 
-    def imports(self, module: Module, source: Source, names: Names) -> tuple[Import, ...]:
-        """The imports of packages that are somebody else's."""
-        found = []
-        for one in names.imports:
-            node = one.node
-            name = absolute(module, node) if isinstance(node, ast.ImportFrom) else one.alias.name
-            if one.optional and find_spec(name) is None:
-                continue  # it is not here either
-            if origin(name) == "third-party":
-                label = cell_label(source.filename, module.live)
-                place = Place(label, node.lineno, name)
-                found.append(Import(name.partition(".")[0], name, place, one.optional))
-        return tuple(found)
+    def import_value(self, site: Site, name: str, value: Any, use: Use) -> bool:
+        """Import a value from the module where it is defined, if that module has it."""
+        return import_value(self, site, name, value, use)
 
-    # --- notes ----------------------------------------------------------------------
+    def include_own(self, place: Place) -> None:
+        """Include the step's own module whole: what is needed of it cannot be cut."""
+        module = self.cut_module(self._own)
+        if module is not None and os.path.isfile(module.sources[0].filename):
+            self.included.include(self._own, place)
+        else:
+            what = "a function that is made inside another one"
+            self.find(findings.no_source(self.step, what, place))
+
+    def state(self) -> dict[str, Any]:
+        """What is gathered so far, for :meth:`restore`."""
+        uses = {p: {name: set(o) for name, o in named.items()} for p, named in self.uses.items()}
+        return {
+            **{name: copy.copy(vars(self)[name]) for name in _KEPT},
+            "uses": uses,
+            "included": {name: copy.copy(vars(self.included)[name]) for name in _OF_INCLUDED},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Forget what was gathered since :meth:`state` was called."""
+        for name in ("uses", *_KEPT):
+            setattr(self, name, state[name])
+        vars(self.included).update(state["included"])
+
+    # --- records --------------------------------------------------------------------
 
     def link(self, site: Site, name: str, piece: Piece) -> None:
-        """Notes that a piece needs another one, under a name."""
+        """Record that a piece needs another one, under a name."""
         self.uses.setdefault(piece, {})
         self.uses.setdefault(site.piece, {}).setdefault(name, set()).add(piece)
 
     def find(self, finding: Finding) -> None:
-        """Notes a finding, once."""
+        """Record a finding, once."""
         self.findings[finding] = None
 
     def place(self, site: Site, use: Use, name: str = "") -> Place:
-        """The place of a use, as the user knows it."""
+        """Return the source location of a use, as the user knows it."""
         return Place(cell_label(site.source.filename, site.module.live), use.line, name)
+
+    def reachable(self, start: Iterable[Piece]) -> set[Piece]:
+        """The pieces that some pieces need, themselves included."""
+        found: set[Piece] = set()
+        waiting = list(start)
+        while waiting:
+            piece = waiting.pop()
+            if piece not in found:
+                found.add(piece)
+                waiting.extend(other for named in self.uses[piece].values() for other in named)
+        return found
+
+
+def _in_stub(name: str) -> bool:
+    """Whether a name of lokki_tf is one that step code may use."""
+    value = getattr(sys.modules.get("lokki_tf"), name, None) if name else None
+    return is_runtime(value) or (isinstance(value, type) and issubclass(value, Exception))
 
 
 def _defines(statement: Statement) -> bool:

@@ -1,97 +1,256 @@
-"""Cutting a step's function out of its module, with all that it uses and nothing else.
+"""A step's function and all that it needs, as the files of a zip.
 
-The stages: find the function's definition (:mod:`.root`); follow the names in it
-(:mod:`.carry`); decide in which file of the zip each piece stands (:mod:`.split`); write the
-files (:mod:`.render`).
+The stages of :func:`cut`: find the function's definition (:mod:`.root`); follow the names in it
+(:mod:`.carry`), and imports (:mod:`.whole`); keep statements that act by being run
+(:mod:`.kept`); observe what the code does (:mod:`.differences`). Then :meth:`Cut.layout` decides
+which file each piece is in:
 
-What travels, and as what:
-
-- functions and constants of the function's own file stand above it in ``lambda_function.py``,
-  as the user wrote them, without decorators of lokki_tf;
-- classes stand in a file of their module's own name, so that their instances unpickle in
-  every Lambda, with what they use; ``lambda_function.py`` imports them from there;
-- other modules of the user's are files of their own, cut down to what is used of them, or
-  whole where that cannot be seen;
-- what was read from files of this machine, or comes from the pipeline, is written as a literal
-  if it is one, and is a finding if it is not, unless the files travel too (:mod:`.include`);
-- code that asks for its own file stands in a file of its module's name, in its package;
-- blocks for scripts and type checkers stay behind, as does all that nothing refers to.
+- *inline*: the function and what it needs are in ``lambda_function.py``;
+- *module*: they are in a file of their module's name, which ``lambda_function.py`` imports. So
+  it is where code defines classes, whose instances are pickled under their module's name, asks
+  for its own file or name, or uses a name that the template uses;
+- *whole*: the module is included as it is. So it is where another module imports it, so that
+  there is one module object and one class of a name, or with ``code="module"``.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import FunctionType, MappingProxyType
+from typing import Literal as OneOf
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
 from lokki_tf.model.names import identifier
 
 from .. import findings
-from ..bundle.files import Modules, module_files
-from ..bundle.include import included
 from ..dependencies.third_party import Import, missing_packages
-from ..source.modules import HANDLER, RUNTIME, Module, module_of, module_of_class
+from ..source.modules import HANDLER, RUNTIME, Module, user_module
 from ..source.names import Use
 from ..source.origins import IN_LAMBDA
 from .carry import Carrier
-from .condition import carry_condition
+from .differences import Observations, differences, files_at_import, own_metadata
+from .include import included
+from .kept import keep_acting
 from .pieces import Piece
-from .render import source_text
+from .portability import Judge
+from .render import file_text, source_text
 from .root import Root, root_of
-from .split import Graph, imported_names, in_module_file, reachable
 from .tasks import Site
+from .whole import WholeModule
 
-Named = type | FunctionType
-"""What a pickle refers to by its name."""
+Form = OneOf["inline", "module", "whole"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a cut's code is in a zip.
+
+    Args:
+        source: What replaces ``"{{PUT_FUNCTION_HERE}}"``.
+        name: What replaces ``"{{PUT_FUNCTION_NAME_HERE}}"``.
+        postponed: Whether the file begins with ``from __future__ import annotations``.
+        files: The files of modules, by path.
+        form: The form of the step's own module.
+    """
+
+    source: str
+    name: str
+    postponed: bool
+    files: Mapping[str, bytes]
+    form: Form
+
+
+@dataclass(eq=False)
 class Cut:
-    """A step's function, cut out of its module.
+    """A step's function, taken out of its module.
 
     Args:
         step: The step.
-        source: What stands in place of ``"{{PUT_FUNCTION_HERE}}"``.
-        name: What stands in place of ``"{{PUT_FUNCTION_NAME_HERE}}"``.
-        postponed: Whether the file begins with ``from __future__ import annotations``.
-        binds: The names that the source binds.
-        modules: Modules of the user's that go along, as pieces of each.
-        class_modules: The part of them that instances of the classes need to be unpickled.
-        packages: Which of the modules are packages.
+        carrier: What it needs.
+        root: Its function, ``None`` if it cannot be found: findings say why.
+        pieces: The parts of modules that are cut that it needs.
+        observations: What the code does.
         imports: Imports of packages that neither Python nor Lambda brings.
-        data: Data files that go along, by their paths in the zip.
-        class_data: Those of them that the classes' modules may read.
-        findings: What the user should know.
-        live: Names of modules whose values here the code computes with.
+        data: Data files, by their paths in the zip.
     """
 
     step: Step
-    source: str
-    name: str
-    postponed: bool = False
-    binds: frozenset[str] = frozenset()
-    modules: Modules = field(default_factory=dict)
-    class_modules: Modules = field(default_factory=dict)
-    packages: frozenset[str] = frozenset()
+    carrier: Carrier
+    root: Root | None = None
+    pieces: set[Piece] = field(default_factory=set)
+    observations: Observations | None = None
     imports: tuple[Import, ...] = ()
-    data: Mapping[str, Path] = field(default_factory=dict)
-    class_data: Mapping[str, Path] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-    live: tuple[tuple[Module, str], ...] = ()
+    data: dict[str, Path] = field(default_factory=dict)
+    _values: list[Piece] = field(default_factory=list)
+
+    @property
+    def whole(self) -> Mapping[str, WholeModule]:
+        """The modules that are included whole, by name."""
+        return self.carrier.included.modules
 
     @cached_property
-    def files(self) -> Mapping[str, str]:
-        """The files of the user's modules, by their paths in the zip."""
-        return module_files(self.modules, self.packages, {})
+    def classes(self) -> list[tuple[Module, str]]:
+        """Classes of modules that are cut, whose instances the step may return."""
+        found = []
+        for piece in self.pieces:
+            if piece.is_class and piece.module not in self.whole:
+                module = self.carrier.cut_module(piece.module)
+                found += [(module, name) for name in piece.binds if module is not None]
+        return sorted(found, key=lambda one: (one[0].name, one[1]))
+
+    @cached_property
+    def defining(self) -> list[str]:
+        """Modules included whole that define classes."""
+        return [name for name, one in self.whole.items() if one.module.defines_classes]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the user should know."""
+        return tuple(self.carrier.findings)
+
+    # --- values of other steps ------------------------------------------------------
+
+    def receive(
+        self,
+        classes: Iterable[tuple[Module, str]],
+        modules: Iterable[str],
+        data: Mapping[str, Path] | None = None,
+    ) -> None:
+        """Add what unpickling values of other steps needs.
+
+        Args:
+            classes: Classes of modules that are cut, by module and name.
+            modules: Modules that are included whole.
+            data: Data files of the steps that return such values.
+        """
+        if self.root is None:
+            return
+        if data:  # what the classes read at import is there
+            self.carrier.judge = Judge(brings_files=True)
+        for name in modules:
+            self._received(None, name)
+        for module, name in classes:
+            if module.name not in self.whole:
+                self._received(module, name)
+        for path, file in (data or {}).items():
+            self.data.setdefault(path, file)
+
+    def _received(self, module: Module | None, name: str) -> None:
+        """Add a class of a module, or a whole module."""
+        carrier = self.carrier
+        assert self.root is not None
+        known = len(carrier.included.imports)
+        pieces: set[Piece] = set()
+        if module is None:
+            carrier.included.include(name, None)
+        else:
+            module = carrier.adopt(module)
+            site = Site(Piece(module.name, (-2,), ""), module, module.sources[0])
+            carrier.need(site, module, name, module.end, Use(self.step.place.line, {()}))
+        carrier.run()
+        if module is not None:
+            pieces = {p for each in carrier.uses.pop(site.piece, {}).values() for p in each}
+        own = {one.package for one in self.imports}
+        new = carrier.included.imports[known:]
+        others = [one for one, fact, _ in new if not fact.function and one.package not in own]
+        missing = missing_packages(self.step, others, of_values=True)
+        for finding in missing:
+            carrier.find(finding)
+        # A class of the step's own module would be imported with the step itself.
+        if not missing or (module is not None and module.name != self.root.module.name):
+            self._values += pieces
+
+    # --- files ----------------------------------------------------------------------
+
+    def layout(self, reserved: Collection[str] = ()) -> Layout:
+        """Decide which file each piece is in.
+
+        Args:
+            reserved: Names that the template uses itself.
+        """
+        root = self.root
+        if root is None:
+            return Layout("", identifier(self.step.name), False, {}, "inline")
+        own = root.module.name
+        code = {piece for piece in self.pieces if piece.module == own}
+        values = {p for p in self.carrier.reachable(self._values) if p.module == own}
+        files = dict(self._files(values if own not in self.whole else set()))
+        if own in self.whole:
+            return self._imported(root, files, "whole", reserved)
+        if self._needs_module(code, values, reserved):
+            files[_path(root.module)] = file_text(code | values).encode()
+            return self._imported(root, files, "module", reserved)
+        head = "".join(f"import {name}\n" for name in self.carrier.included.submodules)
+        postponed = any(piece.postponed for piece in code)
+        return Layout(head + source_text(code), root.name, postponed, files, "inline")
+
+    def _needs_module(
+        self, code: set[Piece], values: set[Piece], reserved: Collection[str]
+    ) -> bool:
+        shared = {piece for piece in code & values if piece.kind != "import"}
+        binds = {name for piece in code for name in piece.binds}
+        return bool(
+            shared
+            or binds & set(reserved)
+            or any(piece.is_class or piece in self.carrier.placed for piece in code)
+        )
+
+    def _imported(
+        self, root: Root, files: Mapping[str, bytes], form: Form, reserved: Collection[str]
+    ) -> Layout:
+        """The function is imported from its module."""
+        name, dot, attribute = (root.name or identifier(self.step.name)).partition(".")
+        bound = name
+        while bound in reserved:
+            bound += "_"
+        alias = name if bound == name else f"{name} as {bound}"
+        head = "".join(
+            f"import {one} as lokki_submodule\n" for one in self.carrier.included.submodules
+        )
+        source = f"{head}from {root.module.name} import {alias}\n"
+        if not root.name:  # no name of the module leads to the step
+            source = f"{head}import {root.module.name} as lokki_module\n"
+            source += "from lokki_tf import step_named as lokki_step\n\n"
+            source += f"{bound} = lokki_step({self.step.name!r})\n"
+        return Layout(source, bound + dot + attribute, False, files, form)
+
+    def _files(self, values: set[Piece]) -> Iterator[tuple[str, bytes]]:
+        carrier = self.carrier
+        assert self.root is not None
+        for one in self.whole.values():
+            yield one.path, one.text
+        by_module: dict[str, set[Piece]] = {module.name: set() for module in carrier.packages}
+        for piece in carrier.uses:
+            if piece.text and piece.module != self.root.module.name:
+                by_module.setdefault(piece.module, set()).add(piece)
+        for name, pieces in by_module.items():
+            module = carrier.cut_module(name) if name not in self.whole else None
+            if module is not None:
+                yield _path(module), file_text(pieces).encode()
+        if values:
+            yield _path(self.root.module), file_text(values).encode()
+
+    def data_files(self) -> tuple[dict[str, Path], list[Finding]]:
+        """Data files by their paths in the zip, and what is wrong with them."""
+        read, found = files_at_import(self.step, self.whole.values(), self.data)
+        return {**read, **self.data}, found
+
+    def metadata(self) -> dict[str, bytes]:
+        """The metadata of the user's own distributions that the code asks for."""
+        found = {}
+        for one in self.observations.of("distribution") if self.observations else ():
+            known = own_metadata(one.fact.what) if one.fact.what else None
+            if known is not None:
+                found[known[0]] = known[1].encode()
+        return found
 
 
 def cut(step: Step) -> Cut:
-    """Cuts a step's function out of its module. The user's faults are findings.
+    """Take a step's function out of its module. The user's mistakes are findings.
 
     Args:
         step: A step.
@@ -99,149 +258,82 @@ def cut(step: Step) -> Cut:
     carrier = Carrier(step.name, brings_files=bool(step.options.include))
     try:
         root = root_of(carrier, step)
-        if root is not None:
-            carry_condition(carrier, step, root)
         carrier.run()
     except SyntaxError as error:
         place = Place(error.filename or step.place.file, error.lineno or 1)
         carrier.find(findings.no_source(step.name, "its module", place, f"but {error.msg}"))
         root = None
     if root is None:
-        return Cut(step, "", identifier(step.name), findings=tuple(carrier.findings))
-    return _assembled(step, carrier, root)
+        return Cut(step, carrier)
+    data = _declared(carrier, step, root)
+    keep_acting(carrier, step, root)
+    carrier.note_stale()
+    return _observed(step, carrier, root, data)
 
 
-def cut_classes(
-    step: Step, classes: Iterable[Named], data: Mapping[str, Path] = MappingProxyType({})
-) -> Cut:
-    """Cuts classes, and functions, out of their modules: of values in the pipeline itself.
-
-    Args:
-        step: The step that receives such values.
-        classes: Their classes, and functions among them; those that are not the user's are
-            passed over.
-        data: Data files of the step.
-
-    Returns:
-        A cut without a function, to be handed to :func:`.package` as ``carried``.
-    """
-    carrier = Carrier(step.name, brings_files=bool(step.options.include))
-    for kind in classes:
-        module = module_of_class(kind) if isinstance(kind, type) else module_of(kind)
-        name = kind.__qualname__.partition(".")[0]
-        if module is None or not module.sources:
-            continue
-        module = carrier.adopt(module)
-        carrier.module(module.name, step.place)
-        site = Site(Piece(module.name, (-2,), ""), module, module.sources[0])
-        carrier.need(site, module, name, module.end, Use(step.place.line, {()}))
-        carrier.run()
-        carrier.uses.pop(site.piece, None)
-    pieces = set(carrier.uses)
-    return Cut(
-        step,
-        "",
-        identifier(step.name),
-        class_modules=_by_module(pieces, pieces, "", carrier.touched),
-        packages=frozenset(carrier.packages),
-        class_data=data if pieces & carrier.reading else {},
-        findings=tuple(carrier.findings),
-    )
+def _declared(carrier: Carrier, step: Step, root: Root) -> dict[str, Path]:
+    """Include what the step declares; return the data files."""
+    if step.options.code == "module":
+        carrier.included.include(root.module.name, step.place)
+    for name in step.options.modules:
+        if not carrier.included.include_package(name, step.place):
+            carrier.find(findings.no_module(step.name, name, step.place))
+    named = included(step, root.module)
+    for finding in named.findings:
+        carrier.find(finding)
+    data = dict(named.files)
+    for path in [path for path in data if path.endswith(".py")]:
+        name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        module = user_module(name) if name != root.module.name else None
+        if module is not None and module.sources and _same_file(module, data[path]):
+            carrier.included.include(name, step.place)
+            del data[path]
+    carrier.run()
+    return data
 
 
-def _assembled(step: Step, carrier: Carrier, root: Root) -> Cut:
-    """Puts each piece in its file."""
-    own = root.module.name
-    live = reachable(carrier.uses, [root.piece])
-    graph = {piece: names for piece, names in carrier.uses.items() if piece in live}
-    kept = in_module_file(graph, own, carrier.rebound, carrier.placed)
-    written = _written(graph, kept, root)
-    data = included(step, root.module)
-    for package in data.packages:
-        carrier.module(package, step.place)
-    if kept:
-        carrier.module(own, step.place)  # as a file, in its package
-    modules = _by_module(live, kept, own, carrier.touched)
-    needed = reachable(graph, {piece for piece in live if piece.is_class})
-    imports = _imports(live)
-    found = (
-        *carrier.findings,
-        *_clashes(step, live),
-        *_hidden(step, (*modules, *_python_of(data.files))),
-        *data.findings,
-        *missing_packages(step, imports),
-    )
-    return Cut(
-        step,
-        source_text(written),
-        root.name,
-        any(piece.postponed for piece in written),
-        frozenset(bound for piece in written for bound in piece.binds),
-        modules,
-        _by_module(needed, kept & needed, own, ()),
-        frozenset(carrier.packages),
-        imports,
-        data.files,
-        data.files if needed & carrier.reading else {},
-        tuple(dict.fromkeys(found)),
-        tuple(carrier.live),
-    )
+def _same_file(module: Module, file: Path) -> bool:
+    return Path(module.sources[0].filename).absolute() == file.absolute()
 
 
-def _clashes(step: Step, pieces: set[Piece]) -> Iterator[Finding]:
-    """Notes names of functions around functions that mean something else as well."""
-    for piece in pieces:
-        for other in pieces if piece.local else ():
-            shared = set(piece.binds) & set(other.binds)
-            if shared and other != piece and other.module == piece.module:
-                yield findings.two_meanings(step.name, min(shared), step.place)
-
-
-def _python_of(data: Iterable[str]) -> Iterator[str]:
-    """The modules that data files are, at the top of a zip."""
-    return (path.removesuffix(".py") for path in data if path.endswith(".py"))
+def _observed(step: Step, carrier: Carrier, root: Root, data: dict[str, Path]) -> Cut:
+    """The cut, with findings about all that its code does."""
+    own, whole = root.module.name, carrier.included.modules
+    pieces = carrier.reachable([root.piece])
+    others = {piece for piece in carrier.uses if piece.module != own and piece.text}
+    pieces |= others
+    seen = Observations(carrier, root, pieces)
+    imports = {
+        one for one, fact, survey in carrier.included.imports if seen.is_reached(fact, survey)
+    }
+    ordered = sorted(imports, key=lambda one: (one.package, str(one.place), one.module))
+    modules = {*whole, *(p.removesuffix(".py") for p in data if p.endswith(".py"))}
+    for finding in (
+        *_hidden(step, modules),
+        *_imported_back(step, carrier, root),
+        *missing_packages(step, ordered),
+        *differences(step, seen, carrier.judge),
+    ):
+        carrier.find(finding)
+    return Cut(step, carrier, root, pieces, seen, tuple(ordered), data)
 
 
 def _hidden(step: Step, modules: Iterable[str]) -> Iterator[Finding]:
-    """Notes modules whose files would stand before Python's, Lambda's or our own."""
-    for name in modules:
+    """Modules whose files would hide Python's, Lambda's or the runtime's."""
+    for name in sorted(modules):
         if name in sys.stdlib_module_names or name in {HANDLER, RUNTIME, *IN_LAMBDA}:
             yield findings.hides_module(step.name, name, step.place)
 
 
-def _written(graph: Graph, kept: set[Piece], root: Root) -> set[Piece]:
-    """The pieces of the Lambda's file, and the import of what stands in the module's own."""
-    own = root.module.name
-    inline = _inline(graph, kept, root)
-    names = imported_names(graph, inline, kept)
-    if root.piece in kept:
-        names += [name for name in root.piece.binds if name not in names]
-    rest = [piece.order[0] for piece in inline if piece.kind != "import"]
-    order = (min(rest, default=0) - 1, 1_000_000)  # right behind the imports
-    head = f"from {own} import"
-    return inline | {Piece(own, order, name, "import", (name,), head, names=0) for name in names}
+def _imported_back(step: Step, carrier: Carrier, root: Root) -> Iterator[Finding]:
+    """What follows from a module that imports the step's own module."""
+    name = root.module.name
+    for fact, by in carrier.back.values():
+        if root.module.live.get("__name__") == "__main__" and by.module != name:
+            yield findings.two_copies(step.name, name, by.place(fact))
 
 
-def _inline(graph: Graph, kept: set[Piece], root: Root) -> set[Piece]:
-    """The pieces of the own module that the Lambda's file holds."""
-    own = {piece for piece in graph if piece.module == root.module.name}
-    here = own - {piece for piece in kept if piece.kind != "import"}
-    within = {
-        piece: {name: others & here for name, others in graph[piece].items()} for piece in here
-    }
-    return reachable(within, {root.piece} & here)
-
-
-def _by_module(
-    pieces: set[Piece], kept: set[Piece], own: str, touched: Iterable[str]
-) -> dict[str, frozenset[Piece]]:
-    found: dict[str, set[Piece]] = {name: set() for name in touched}
-    for piece in pieces:
-        if piece.module != own or piece in kept:
-            found.setdefault(piece.module, set()).add(piece)
-    return {name: frozenset(found[name]) for name in sorted(found)}
-
-
-def _imports(pieces: set[Piece]) -> tuple[Import, ...]:
-    found = {one for piece in pieces for one in piece.imports}
-    return tuple(sorted(found, key=lambda one: (one.package, str(one.place), one.module)))
+def _path(module: Module) -> str:
+    """The path of a module in a zip."""
+    is_package = module.package == module.name
+    return module.name.replace(".", "/") + ("/__init__.py" if is_package else ".py")

@@ -14,7 +14,7 @@ from ..source.files import Source
 from ..source.modules import Module
 from ..source.names import root_of
 from ..source.origins import of_user
-from ..source.values import MISSING, closure, is_house, of_chain
+from ..source.values import MISSING, closure, is_house, is_step, of_chain
 
 
 def is_houses(module: Module, source: Source, decorator: ast.expr) -> bool:
@@ -32,6 +32,8 @@ def is_houses(module: Module, source: Source, decorator: ast.expr) -> bool:
     value = module.live.get(name, MISSING)
     if value is MISSING or name in source.from_house:
         return name in source.from_house
+    if is_step(value) and chain:
+        return False  # @f.register of a single-dispatch function that is a step
     value = of_chain(value, chain) if isinstance(value, types.ModuleType) else value
     return any(map(is_house, _reached(value)))
 

@@ -48,7 +48,7 @@ def carry_value(
         carrier.link(site, name, constant(module, name, text, module.position(making[0])))
         return
     if isinstance(value, types.FunctionType) and value.__globals__ is module.live:
-        carrier.by_value(site, module, name, value, use)
+        carrier.same(site, module, name, value, use)
         return
     place, what = carrier.place(site, use, name), described(value)
     if obstacle.name == name:
@@ -75,7 +75,7 @@ def carry_unmade(carrier: Gathering, site: Site, module: Module, name: str, use:
         return
     if stands_for_builtin(name, value):
         return
-    if import_starred(carrier, site, module, name, value, use):
+    if import_starred(carrier, site, module, name, value):
         return
     place = carrier.place(site, use, name)
     obstacle = carrier.judge.value(name, value)
@@ -91,7 +91,7 @@ def carry_unmade(carrier: Gathering, site: Site, module: Module, name: str, use:
     elif value is not MISSING and import_value(carrier, site, name, value, use):
         return
     elif isinstance(value, types.FunctionType):
-        carrier.by_value(site, module, name, value, use)
+        carrier.same(site, module, name, value, use)
     else:
         what = "a name" if value is MISSING else described(value)
         guarded = module.guarded(name)
@@ -120,7 +120,7 @@ def refuse(carrier: Gathering, obstacle: Obstacle, name: str, what: str, place: 
     carrier.find(finding)
 
 
-def constant(module: Module, name: str, text: str, position: int, *, local: bool = False) -> Piece:
+def constant(module: Module, name: str, text: str, position: int) -> Piece:
     """A piece that binds a name to the value of an expression.
 
     Args:
@@ -128,7 +128,5 @@ def constant(module: Module, name: str, text: str, position: int, *, local: bool
         name: The name.
         text: The expression: a literal, or another name.
         position: Its place in the module.
-        local: Whether the name is one of a function around a function.
     """
-    order = (position, 0) if local else (position,)
-    return Piece(module.name, order, f"{name} = {text}\n", binds=(name,), local=local)
+    return Piece(module.name, (position,), f"{name} = {text}\n", binds=(name,))

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal as OneOf
 
-from ..dependencies.third_party import Import
 from ..source.files import Definition, Source, Statement
 from ..source.modules import Module
-from ..source.text import Edit, edited, offset, reach, span, whole_lines
+from ..source.survey import absolute_name
+from ..source.text import Edit, edited, reach, span, whole_lines
 
 Kind = OneOf["import", "definition", "code"]
 _RELATIVE = re.compile(r"from\s*(?:\\\s*)?[.\s]+[\w.]*\s*(?:\\\s*)?import")
@@ -36,8 +36,6 @@ class Piece:
         original: For an import, the statement as the user wrote it.
         is_class: Whether it makes a class, so that instances know its module.
         postponed: Whether its annotations are not evaluated.
-        imports: What it imports of others.
-        local: Whether its names are those of a function that it stood in.
     """
 
     module: str
@@ -50,20 +48,14 @@ class Piece:
     original: str = ""
     is_class: bool = False
     postponed: bool = False
-    imports: tuple[Import, ...] = field(default=(), compare=False)
-    local: bool = False
 
 
 def absolute(module: Module, node: ast.ImportFrom) -> str:
     """The absolute name of the module that names are imported from."""
-    if not node.level:
-        return node.module or ""
-    parts = module.package.split(".") if module.package else []
-    kept = parts[: len(parts) - node.level + 1]
-    return ".".join((*kept, node.module) if node.module else kept)
+    return absolute_name(module.package, node.level, node.module)
 
 
-def _made_absolute(
+def made_absolute(
     module: Module, source: Source, imports: Iterable[ast.ImportFrom]
 ) -> Iterator[Edit]:
     """Edits that make relative imports absolute: code may stand in another file of the zip."""
@@ -81,7 +73,6 @@ def statement_piece(
     skip: frozenset[ast.expr] = frozenset(),
     is_class: bool = False,
     postponed: bool = False,
-    imports: tuple[Import, ...] = (),
 ) -> Piece:
     """A statement as it stands in its file.
 
@@ -89,12 +80,11 @@ def statement_piece(
         module: Its module.
         statement: The statement.
         skip: Decorators that stay behind.
-        is_class: As for :class:`Piece`; likewise the next two.
+        is_class: As for :class:`Piece`; likewise the next.
         postponed: .
-        imports: .
     """
     source, node = statement.source, statement.node
-    edits = [*_made_absolute(module, source, statement.relative_imports)]
+    edits = [*made_absolute(module, source, statement.relative_imports)]
     edits += [whole_lines(source, decorator) for decorator in skip]
     start, end = reach(source, node)
     text = edited(source, start, end, edits).rstrip() + "\n"
@@ -106,7 +96,6 @@ def statement_piece(
         tuple(statement.binds),
         is_class=is_class,
         postponed=postponed,
-        imports=imports,
     )
     alias = statement.alias
     if alias is None or not isinstance(node, ast.Import | ast.ImportFrom):
@@ -122,42 +111,3 @@ def statement_piece(
         names=len(node.names),
         original=text,
     )
-
-
-def function_text(
-    module: Module,
-    source: Source,
-    node: ast.FunctionDef | ast.AsyncFunctionDef,
-    *,
-    skip: frozenset[ast.expr],
-    defaults: dict[ast.expr, str],
-) -> str:
-    """A function that stands inside something else, moved to the left margin.
-
-    Args:
-        module: Its module.
-        source: Its file.
-        node: The function.
-        skip: Decorators that stay behind.
-        defaults: Default values that are written as literals.
-    """
-    imports = (inner for inner in ast.walk(node) if isinstance(inner, ast.ImportFrom))
-    edits = [*_made_absolute(module, source, imports)]
-    edits += [whole_lines(source, decorator) for decorator in skip]
-    edits += [Edit(*span(source, default), text) for default, text in defaults.items()]
-    start, end = reach(source, node)
-    margin = node.col_offset
-    first = source.text.count("\n", 0, start) + 1
-    for line in range(first, (node.end_lineno or first) + 1):
-        text = source.lines[line - 1]
-        if line not in source.string_lines and not text[:margin].strip():
-            at = offset(source, line, 0)
-            edits.append(Edit(at, at + min(margin, len(text) - 1)))
-    return edited(source, start, end, edits).rstrip() + "\n"
-
-
-def lambda_text(source: Source, node: ast.Lambda, defaults: dict[ast.expr, str]) -> str:
-    """A lambda as an expression; parenthesised where it takes more than one line."""
-    edits = [Edit(*span(source, default), text) for default, text in defaults.items()]
-    text = edited(source, *span(source, node), edits)
-    return f"({text})" if "\n" in text else text

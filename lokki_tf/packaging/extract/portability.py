@@ -136,7 +136,9 @@ class Judge:
                 return obstacle
         if names.reads_eager:
             return _read(names.reads_eager)
-        for name in (*names.calls, *names.changes):
+        called = (name for name, chains in names.calls.items() if () in chains)
+        changed = (name for name, how in names.changes.items() if how != "@")
+        for name in (*called, *changed):
             if is_step(module.live.get(name)):
                 return Obstacle("house", "a step of the pipeline", name)
         for name, chains in names.calls.items():

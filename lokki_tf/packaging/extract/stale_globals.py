@@ -24,14 +24,14 @@ Steady = tuple[Module, str, Statement, Site, Use]
 """The same of a value that no carried code changes."""
 
 
-def outgrown(values: Iterable[Steady]) -> Iterator[tuple[Module, str, Site, Use]]:
+def stale(values: Iterable[Steady]) -> Iterator[tuple[Module, str, Site, Use]]:
     """The names whose literal is another value by now, though no carried code changes it.
 
     Args:
         values: As :func:`steady` gives them.
     """
     for module, name, statement, site, use in values:
-        if _differs(statement.node, module.live.get(name, MISSING)):
+        if differs(statement.node, module.live.get(name, MISSING)):
             yield module, name, site, use
 
 
@@ -51,7 +51,7 @@ def steady(made: Makers, pieces: Iterable[Piece]) -> Iterator[Steady]:
             yield module, name, statement, site, use
 
 
-def _differs(node: ast.AST, value: Any) -> bool:
+def differs(node: ast.AST, value: Any) -> bool:
     """Whether an assignment of a literal makes another value than this one."""
     if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None or value is MISSING:
         return False

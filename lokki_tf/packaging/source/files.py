@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import Any
 
 from .machine_reads import new_each_time
-from .names import Imported, Names, is_type_checking
+from .names import Names, is_main_guard, is_type_checking
+from .survey import Survey, aliases_of, survey
 from .walk import names_of
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -37,12 +38,19 @@ class Statement:
     index: int
     alias: ast.alias | None = None
     _names: dict[frozenset[ast.expr], Names] = field(default_factory=dict, repr=False)
+    _surveys: dict[frozenset[ast.expr], Survey] = field(default_factory=dict, repr=False)
 
     def names(self, skip: frozenset[ast.expr] = frozenset()) -> Names:
         """What it binds and uses, without some decorators."""
         if skip not in self._names:
             self._names[skip] = names_of(self._analysed, skip=skip)
         return self._names[skip]
+
+    def survey(self, package: str, skip: frozenset[ast.expr] = frozenset()) -> Survey:
+        """Its facts, without some decorators."""
+        if skip not in self._surveys:
+            self._surveys[skip] = survey(self.source, [self._analysed], package, skip)
+        return self._surveys[skip]
 
     @property
     def _analysed(self) -> ast.stmt:
@@ -54,11 +62,6 @@ class Statement:
         else:
             one = ast.Import([self.alias])
         return ast.copy_location(one, self.node)
-
-    @property
-    def imported(self) -> Imported | None:
-        """The import that it is, if it is one."""
-        return self.names().imports[0] if self.alias is not None else None
 
     @property
     def whole_module(self) -> str:
@@ -116,6 +119,7 @@ class Source:
 
     filename: str
     lines: Sequence[str]
+    _aliases: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def text(self) -> str:
@@ -130,6 +134,24 @@ class Source:
             SyntaxError: If it is no Python.
         """
         return ast.parse(self.text)
+
+    def aliases(self, package: str) -> Mapping[str, str]:
+        """What the names of its imports stand for; ``package`` resolves relative ones."""
+        if package not in self._aliases:
+            self._aliases[package] = aliases_of(self.tree, package)
+        return self._aliases[package]
+
+    @cached_property
+    def constants(self) -> Mapping[str, ast.expr]:
+        """The expressions of names at the top that are assigned once."""
+        assigned: dict[str, list[ast.expr]] = {}
+        for node in self.tree.body:
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for target in targets:
+                    if isinstance(target, ast.Name):
+                        assigned.setdefault(target.id, []).append(node.value)
+        return {name: values[0] for name, values in assigned.items() if len(values) == 1}
 
     @cached_property
     def postponed(self) -> bool:
@@ -305,13 +327,7 @@ def _never_carried(node: ast.stmt) -> bool:
         return False
     if is_type_checking(node.test):
         return not node.orelse
-    return any(
-        isinstance(test, ast.Compare)
-        and isinstance(test.ops[0], ast.Eq)
-        and {"__name__", "__main__"}
-        <= {getattr(part, "id", getattr(part, "value", None)) for part in ast.walk(test)}
-        for test in ast.walk(node.test)
-    )
+    return is_main_guard(node)
 
 
 def _decorators(node: ast.AST) -> Iterator[ast.expr]:

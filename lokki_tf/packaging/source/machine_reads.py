@@ -68,6 +68,31 @@ def is_file(read: str) -> bool:
     return name in ("open", "read", "walk") or name in _OF_FILES
 
 
+def path_read(call: ast.Call, name: str) -> ast.expr | None:
+    """The expression of the path that a call reads, or ``None`` if it reads no file.
+
+    Args:
+        call: A call.
+        name: The full name of what is called.
+    """
+    first = call.args[0] if call.args else None
+    if name in ("open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open"):
+        mode = call.args[1] if len(call.args) > 1 else None
+        mode = mode or next((one.value for one in call.keywords if one.arg == "mode"), None)
+        written = isinstance(mode, ast.Constant) and set(str(mode.value)) & set("wax")
+        return None if written else first
+    if not isinstance(call.func, ast.Attribute):
+        return None
+    method = call.func.attr
+    if method in ("read_text", "read_bytes", "iterdir", "glob", "rglob", "exists", "is_file"):
+        if first is not None and method in ("exists", "glob"):  # os.path.exists, glob.glob
+            return first if name in ("os.path.exists", "glob.glob") else call.func.value
+        return call.func.value
+    if method in _OF_FILES or name in ("logging.config.fileConfig", "os.listdir", "os.scandir"):
+        return first
+    return first if method == "read" and first is not None else None
+
+
 def is_secret(read: str) -> bool:
     """Whether what was read was typed in unseen, and must not stand in source."""
     return read == "getpass(…)"

@@ -23,14 +23,14 @@ from lokki_tf.model.cells import is_cell
 from .cells import cells_of
 from .files import Definition, Source, Statement, source_of
 from .origins import find_spec, of_user
-from .values import MISSING, is_house
+from .values import MISSING, is_house, is_step
 
 NOTEBOOK = "notebook"
 HANDLER = "lambda_function"
 RUNTIME = "lokki_runtime"
-_PURE = {"debug", "info", "warning", "error", "critical", "exception", "log", "show", "head"}
-_PURE |= {"tail", "describe", "display", "plot", "print", "close", "join"}
-_PURE_STARTS = ("to_", "save", "dump", "write", "print")
+PURE = {"debug", "info", "warning", "error", "critical", "exception", "log", "show", "head"}
+PURE |= {"tail", "describe", "display", "plot", "print", "close", "join"}
+PURE_STARTS = ("to_", "save", "dump", "write", "print")
 _CONFIGURING = {"seed", "use", "basicConfig", "filterwarnings", "simplefilter", "configure"}
 _CONFIGURING_STARTS = ("set", "register", "manual_seed")
 
@@ -93,6 +93,22 @@ class Module:
         """Whether names of it may be reached in ways that cannot be seen."""
         return any(s.names().dynamic or "__getattr__" in s.binds for s in self.statements)
 
+    @cached_property
+    def defines_classes(self) -> bool:
+        """Whether instances of its classes may be pickled under its name."""
+        own = self.live.get("__name__")
+        made = (isinstance(v, type) and v.__module__ == own for v in self.live.values())
+        trees = (node for source in self.sources for node in ast.walk(source.tree))
+        return any(made) or any(isinstance(node, ast.ClassDef) for node in trees)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its file was edited after it was imported, as far as its functions show."""
+        functions = (v for v in self.live.values() if isinstance(v, types.FunctionType))
+        own = (one.__code__ for one in functions if one.__globals__ is self.live)
+        found = (self.definition_at(code) for code in own if not code.co_filename.startswith("<"))
+        return any(one is not None and not one[1] for one in found)
+
     def binds(self, name: str) -> bool:
         """Whether a statement binds the name."""
         return any(name in source.bound_in for source in self.sources)
@@ -134,11 +150,12 @@ class Module:
             return True
         how = statement.names().changes.get(name, "registered")
         if how in ("=.", "[]", "@", "del", "+=", "registered"):
-            return how != "@" or not is_house(self.live.get(name))
+            value = self.live.get(name)
+            return how != "@" or is_step(value) or not is_house(value)
         if isinstance(self.live.get(name), types.ModuleType):
             # A call of an imported module's function, only if it sets the module up.
             return how in _CONFIGURING or how.startswith(_CONFIGURING_STARTS)
-        return how not in _PURE and not how.startswith(_PURE_STARTS)
+        return how not in PURE and not how.startswith(PURE_STARTS)
 
     def _is_current(self, statement: Statement, name: str, before: int) -> bool:
         """Whether a cell's definition is still the live one; cells run in any order."""

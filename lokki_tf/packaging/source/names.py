@@ -29,28 +29,6 @@ class Use:
     chains: set[Chain] = field(default_factory=set)
 
 
-@dataclass(slots=True, eq=False)
-class Imported:
-    """One name of an import, wherever the import stands.
-
-    Args:
-        node: The import.
-        alias: Which of its names.
-        optional: Stands in a ``try`` that expects it to fail.
-        chains: What is taken of the name, where it is a local one.
-    """
-
-    node: ast.Import | ast.ImportFrom
-    alias: ast.alias
-    optional: bool
-    chains: set[Chain] = field(default_factory=set)
-
-    @property
-    def name(self) -> str:
-        """The name that the import binds."""
-        return self.alias.asname or self.alias.name.partition(".")[0]
-
-
 @dataclass(slots=True)
 class Names:
     """What one walk finds.
@@ -62,7 +40,6 @@ class Names:
         writes: Global names that its functions bind or change.
         rebinds: Those of them that its functions bind.
         calls: Global names that it calls when it runs.
-        imports: The imports in it.
         dynamic: Line at which it reaches for names that cannot be seen, or 0.
         reads_eager: What it reads of this machine when it runs: a file for example.
         reads_lazy: What its functions read of the machine that they are called on.
@@ -77,7 +54,6 @@ class Names:
     writes: set[str] = field(default_factory=set)
     rebinds: set[str] = field(default_factory=set)
     calls: dict[str, set[Chain]] = field(default_factory=dict)
-    imports: list[Imported] = field(default_factory=list)
     dynamic: int = 0
     reads_eager: str = ""
     reads_lazy: str = ""
@@ -110,3 +86,14 @@ def is_type_checking(test: ast.expr) -> bool:
     if isinstance(test, ast.Attribute):
         return test.attr == "TYPE_CHECKING"
     return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
+
+
+def is_main_guard(node: ast.AST) -> bool:
+    """Whether a statement is ``if __name__ == "__main__":``, whose body only a script runs."""
+    return isinstance(node, ast.If) and any(
+        isinstance(test, ast.Compare)
+        and isinstance(test.ops[0], ast.Eq)
+        and {"__name__", "__main__"}
+        <= {getattr(part, "id", getattr(part, "value", None)) for part in ast.walk(test)}
+        for test in ast.walk(node.test)
+    )

@@ -46,6 +46,12 @@ def of_user(value: Any) -> bool:
     return name in ("", "__main__") or origin(name) == "user"
 
 
+def is_users(name: str) -> bool:
+    """Whether an imported module has a file of the user's."""
+    file = getattr(sys.modules[name], "__file__", None)
+    return bool(file) and _origin_of(name, str(file)) == "user"
+
+
 def find_spec(name: str) -> ModuleSpec | None:
     """A module's spec, found without importing it or its packages."""
     path, spec = None, None

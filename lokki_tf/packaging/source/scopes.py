@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal as OneOf
 
-from .names import Chain, Imported, Names, Use, When
+from .names import Chain, Names, Use, When
 
 Kind = OneOf["module", "function", "class", "comprehension", "types"]
 
 _DYNAMIC = {"globals", "eval", "exec"}
 _BINDING = {"=", "+=", "[]", "=."}
-_CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem"}
-_CHANGING |= {"remove", "discard", "clear", "appendleft", "sort", "reverse", "register"}
+CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem"}
+CHANGING |= {"remove", "discard", "clear", "appendleft", "sort", "reverse", "register"}
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +25,6 @@ class Scope:
         bound: Names and when they are bound first, as a count of all that happens.
         globals: Names that a ``global`` statement gives to the module.
         nonlocals: Names that belong to a function around.
-        imports: Imports by the names that they bind.
     """
 
     kind: Kind
@@ -33,7 +32,6 @@ class Scope:
     bound: dict[str, int] = field(default_factory=dict)
     globals: set[str] = field(default_factory=set)
     nonlocals: set[str] = field(default_factory=set)
-    imports: dict[str, list[Imported]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -86,8 +84,6 @@ def resolve(names: Names, mentions: list[Mention]) -> None:
     for mention in mentions:
         owner = mention.owner()
         if owner is not None:
-            for imported in owner.imports.get(mention.name, ()):
-                imported.chains.add(mention.chain)
             # A class body finds the module's name while its own is not bound yet.
             early = owner is mention.scope and owner.kind == "class"
             if not early or owner.bound[mention.name] < mention.order:
@@ -105,7 +101,7 @@ def _enter(names: Names, mention: Mention) -> None:
         names.calls.setdefault(name, set()).add(mention.chain)
     if mention.when == "eager" and mention.how not in ("", "="):
         names.changes.setdefault(name, mention.how)
-    if mention.when == "lazy" and (mention.how in _BINDING or mention.how in _CHANGING):
+    if mention.when == "lazy" and (mention.how in _BINDING or mention.how in CHANGING):
         names.writes.add(name)
         if mention.how == "=":
             names.rebinds.add(name)

@@ -12,11 +12,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from .machine_reads import is_file, reads_machine
-from .names import Chain, Imported, Names, When, is_type_checking, root_of
+from .names import Chain, Names, When, is_type_checking, root_of
 from .scopes import Kind, Mention, Scope, resolve
-
-_IMPORTING = {"import_module", "__import__"}
-_MISSING_IMPORT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
 def names_of(*nodes: ast.AST, skip: Iterable[ast.expr] = ()) -> Names:
@@ -37,7 +34,6 @@ class _Walk(ast.NodeVisitor):
         self.skip = {id(node) for node in skip}
         self.scope = self.module = Scope("module", None)
         self.when: When = "eager"
-        self.guarded = False
         self.count = 0
         self.mentions: list[Mention] = []
         self.found = Names()
@@ -159,16 +155,7 @@ class _Walk(ast.NodeVisitor):
         if root is not None and isinstance(node.func, ast.Name | ast.Attribute):
             how = root[1][-1] if root[1] and self.when == "lazy" else ""
             self._mention(node.func, root[0], root[1], how=how, call=True)
-            if (root[1] or (root[0],))[-1] in _IMPORTING and node.args:
-                self._import_by_name(node.args[0])
         self.generic_visit(node)
-
-    def _import_by_name(self, name: ast.expr) -> None:
-        """``import_module("a.b")`` imports as ``import a.b`` does, for use as a value."""
-        if isinstance(name, ast.Constant) and isinstance(name.value, str):
-            alias = ast.alias(name.value, "_")
-            node = ast.copy_location(ast.Import([alias]), name)
-            self.found.imports.append(Imported(node, alias, self.guarded, {()}))
 
     def visit_Expr(self, node: ast.Expr) -> None:
         call = node.value.value if isinstance(node.value, ast.Await) else node.value
@@ -202,24 +189,8 @@ class _Walk(ast.NodeVisitor):
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             return
         for alias in node.names:
-            imported = Imported(node, alias, self.guarded)
-            self.found.imports.append(imported)
             if alias.name != "*":
-                self._bind(imported.name, node.lineno)
-                self.scope.imports.setdefault(imported.name, []).append(imported)
-
-    def visit_Try(self, node: ast.Try) -> None:
-        self._try(node)
-
-    def visit_TryStar(self, node: ast.TryStar) -> None:
-        self._try(node)
-
-    def _try(self, node: ast.Try | ast.TryStar) -> None:
-        before = self.guarded
-        self.guarded = before or any(_expects_missing(handler) for handler in node.handlers)
-        self._all(node.body)
-        self.guarded = before
-        self._all((*node.handlers, *node.orelse, *node.finalbody))
+                self._bind(alias.asname or alias.name.partition(".")[0], node.lineno)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.name:
@@ -357,13 +328,6 @@ class _Walk(ast.NodeVisitor):
 def _weightier(known: str, what: str) -> str:
     """Of two readings the first, unless only the second is none of a file."""
     return what if not known or (is_file(known) and not is_file(what)) else known
-
-
-def _expects_missing(handler: ast.ExceptHandler) -> bool:
-    if handler.type is None:
-        return True
-    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(isinstance(kind, ast.Name) and kind.id in _MISSING_IMPORT for kind in caught)
 
 
 def _arguments(args: ast.arguments) -> list[ast.arg]:

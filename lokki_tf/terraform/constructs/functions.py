@@ -83,13 +83,13 @@ def _code(pipeline: PipelineConstruct, function: Function) -> dict[str, Any]:
         bucket=pipeline.bucket.id,
         key=pipeline.key(f"code/{step.name}.zip"),
         source=pipeline.file(f"lambdas/{step.name}/code.zip"),
-        source_hash=function.package.sha256_base64,
+        source_hash=function.package.content_hash,
         tags=pipeline.object_tags({"lokki:step": step.name, **step.options.tags}),
     )
     return {
         "s3_bucket": code.bucket,
         "s3_key": code.key,
-        "source_code_hash": function.package.sha256_base64,
+        "source_code_hash": function.package.content_hash,
         "handler": "lambda_function.lambda_handler",
         "runtime": step.options.python_runtime,
         "layers": _layers_of(pipeline, function) or None,

@@ -1,0 +1,59 @@
+"""Zips with fixed times, modes and order, and the hash of their contents.
+
+zlib compresses differently from machine to machine, so the bytes of a zip differ as well.
+Terraform therefore decides by :func:`content_hash` whether code or a layer has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+Files = Mapping[str, bytes | Path]
+"""Contents, or the file that contains them, by path in the zip, with ``/`` between folders."""
+
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format can express
+_UNIX = 3
+_REGULAR_FILE = 0o100000
+
+
+def content_hash(files: Files) -> str:
+    """Return a hexadecimal SHA-256 of paths, modes and contents, the same on any machine.
+
+    Args:
+        files: The files of a zip.
+    """
+    whole = hashlib.sha256()
+    for name, data in _read(files):
+        whole.update(f"{_mode(data):o} {hashlib.sha256(data).hexdigest()} {name}\n".encode())
+    return whole.hexdigest()
+
+
+def write_zip(files: Files, to: Path | IO[bytes]) -> None:
+    """Write a zip, with only one of the files given by path in memory at a time.
+
+    Args:
+        files: The files of the zip.
+        to: A path or a binary file.
+    """
+    with zipfile.ZipFile(to, "w") as archive:
+        for name, data in _read(files):
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.create_system = _UNIX
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (_REGULAR_FILE | _mode(data)) << 16
+            archive.writestr(entry, data)
+
+
+def _read(files: Files) -> Iterator[tuple[str, bytes]]:
+    for name in sorted(files):
+        data = files[name]
+        yield name, data if isinstance(data, bytes) else data.read_bytes()
+
+
+def _mode(data: bytes) -> int:
+    """Decide by content, since not every system that runs synth stores executable bits."""
+    return 0o755 if data.startswith((b"\x7fELF", b"#!")) else 0o644
