@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lokki_tf.local.cache import Cache
     from lokki_tf.local.state import StateManager
     from lokki_tf.model import Outcome, PackageSet
+    from lokki_tf.model.resources import Resources
     from lokki_tf.packaging import Explanation, ImageContext
     from lokki_tf.terraform.synth import Synthesized
 
@@ -354,6 +355,50 @@ class Pipeline:
             upgrade=upgrade,
             on_packages=on_packages,
             template_file=template_file,
+        )
+
+    def resources(
+        self,
+        account_id: str,
+        region: str,
+        *,
+        role: str,
+        variables: Mapping[str, str] | None = None,
+        config: Config | None = None,
+        stage: str | None = None,
+    ) -> Resources:
+        """Return what the pipeline consists of in an account, without Terraform.
+
+        :meth:`lokki_tf.testing.LocalAws.run` registers it in a local AWS.
+
+        Args:
+            account_id: The account's number.
+            region: The region's name.
+            role: ARN of the role of jobs, where a step has none of its own.
+            variables: Values of the Terraform variables that layers refer to.
+            config: Settings; those of ``lokki.toml`` and the environment unless given.
+            stage: Which stage of those settings; that of ``LOKKI_STAGE`` unless given.
+
+        Raises:
+            ConfigError: If a setting is wrong.
+            DefinitionError: If the pipeline has errors.
+            MissingToolError: If packages are declared and cannot be reached.
+            OptionError: If a variable has no value.
+        """
+        from lokki_tf.config import load_config
+        from lokki_tf.packaging import LayerBuilder
+        from lokki_tf.terraform.account import Account
+        from lokki_tf.terraform.resources import resources_of
+
+        settings = config or load_config(stage=stage)
+        folder = Path(settings.build_dir).absolute() / "stacks" / settings.name_of(self.name)
+        return resources_of(
+            self,
+            settings,
+            Account(account_id, region),
+            role=role,
+            builder=LayerBuilder(locks=folder),
+            variables=variables or {},
         )
 
     def image(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Finding, PackageSet
     from lokki_tf.packaging import ImageContext
 
-    from .constructs.construct import HasDefinition
+    from .plan import HasDefinition
 
 
 @dataclass(frozen=True, slots=True)

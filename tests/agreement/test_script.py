@@ -81,8 +81,7 @@ if __name__ == "__main__":
     assert pipe.check() == [], pipe.check()
     made = pipe.synth("terraform-out")
     with LocalAws(retry_delay_scale=0.0) as aws:
-        arn = aws.deploy(made.folder)["state_machine_arn"]
-        there = aws.values(aws.execute(arn))
+        there = aws.values(aws.run(pipe))
     assert there == here, (there, here)
     assert repr(there) == repr(here)
     assert type(there["count"][0]) is Order

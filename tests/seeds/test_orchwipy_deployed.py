@@ -100,6 +100,7 @@ def test_the_warning_can_be_caught() -> None:
         pipe.check_graph("start")
 
 
+@pytest.mark.terraform
 def test_terraform_takes_the_place_of_the_template(local_aws: LocalAws, tmp_path: Path) -> None:
     """build_terraform writes what applies; a layer's reference is a variable of Terraform."""
     made = build_terraform(plant=orchwipy_sample.orch, layers=[], policies=[], outdir=tmp_path)
@@ -115,6 +116,7 @@ def test_terraform_takes_the_place_of_the_template(local_aws: LocalAws, tmp_path
         local_aws.destroy(made.folder)
 
 
+@pytest.mark.terraform
 def test_references_to_layers_are_variables(local_aws: LocalAws, tmp_path: Path) -> None:
     """{"Ref": NAME} of a function and names for all become variables, each declared once."""
     client = local_aws.client("lambda")

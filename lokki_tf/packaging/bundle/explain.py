@@ -180,7 +180,8 @@ def _unreached(cut: Cut) -> Iterator[str]:
     seen = cut.observations
     for one, fact, survey in cut.carrier.included.imports if seen else ():
         if seen is not None and not seen.is_reached(fact, survey):
-            yield f"{one.module}: {_short(one.place.file)}, line {one.place.line}, in {fact.function}"
+            where = f"{_short(one.place.file)}, line {one.place.line}"
+            yield f"{one.module}: {where}, in {fact.function}"
 
 
 def _setter(step: Step, name: str) -> str:

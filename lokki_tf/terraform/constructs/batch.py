@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
+from lokki_tf.terraform.containers import container_properties
 from lokki_tf.terraform.plan import JOB_LOG_GROUP, queue_name
 
 from .roles import acting
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 MOST_VCPUS = 256  # that all jobs of a platform have together
 _KINDS = {"fargate": "FARGATE", "fargate_spot": "FARGATE_SPOT", "ec2": "EC2"}
-_ARCHITECTURES = {"x86_64": "X86_64", "arm64": "ARM64"}
 
 
 class Jobs:
@@ -183,53 +183,22 @@ class Jobs:
         logs = pipeline.log_group(f"{step.name}_logs", f"{JOB_LOG_GROUP}{job.name}", tags)
         role = self._role(job, tags)
         self._log_groups.append(logs.arn)
-        sizes = [
-            {"type": "VCPU", "value": f"{options.vcpu:g}"},
-            {"type": "MEMORY", "value": str(options.memory_mb)},
-        ]
-        if options.gpu:
-            sizes.append({"type": "GPU", "value": str(options.gpu)})
-        own = {name: escaped(text) for name, text in options.env_variables.items()}
-        # EC2's containers are not told their region. boto3 reads the second, other SDKs the first.
-        region = pipeline.account.region
-        environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **own}
-        properties: dict[str, Any] = {
-            "image": pipeline.image,
-            "command": [job.folder],
-            "jobRoleArn": role,
-            "executionRoleArn": self._execution.arn,
-            "resourceRequirements": sizes,
-            "environment": [
-                {"name": name, "value": text} for name, text in sorted(environment.items())
-            ],
-            "logConfiguration": {
-                "logDriver": "awslogs",
-                "options": {
-                    "awslogs-group": logs.name,
-                    "awslogs-region": pipeline.account.region,
-                    "awslogs-stream-prefix": job.folder,
-                },
-            },
-        }
-        if options.platform != "ec2":
-            # The default VPC's subnets are public: without an address of its own, a job reaches
-            # neither the registry nor the bucket.
-            public = "DISABLED" if pipeline.network else "ENABLED"
-            properties |= {
-                "networkConfiguration": {"assignPublicIp": public},
-                "fargatePlatformConfiguration": {"platformVersion": "LATEST"},
-                "runtimePlatform": {
-                    "operatingSystemFamily": "LINUX",
-                    "cpuArchitecture": _ARCHITECTURES[options.architecture],
-                },
-            }
+        properties = container_properties(
+            job,
+            image=pipeline.image,
+            role=role,
+            execution_role=self._execution.arn,
+            region=pipeline.account.region,
+            log_group=logs.name,
+            public_address=not pipeline.network,
+        )
         return aws.batch_job_definition.BatchJobDefinition(
             pipeline,
             pipeline.resource_id(f"{step.name}_job"),
             name=job.name,
             type="container",
             platform_capabilities=["EC2" if options.platform == "ec2" else "FARGATE"],
-            container_properties=json.dumps(properties, sort_keys=True),
+            container_properties=escaped(json.dumps(properties, sort_keys=True)),
             propagate_tags=True,
             timeout=aws.batch_job_definition.BatchJobDefinitionTimeout(
                 attempt_duration_seconds=options.timeout_seconds

@@ -5,29 +5,26 @@ from __future__ import annotations
 import re
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lokki_tf.asl.text import escaped
-from lokki_tf.checks import check_definition
-from lokki_tf.checks.batch import check_sizes
 from lokki_tf.config import Config
-from lokki_tf.errors import LokkiError
-from lokki_tf.model import raise_errors, shortened
+from lokki_tf.model import shortened
 from lokki_tf.model.names import unique
 from lokki_tf.packaging import LayerBuilder
 from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.cdk import Construct, aws, core, use_library_of
 from lokki_tf.terraform.files import write_stack_files
+from lokki_tf.terraform.layers import build_layers
 from lokki_tf.terraform.permissions import permissions_of, prefix_of
-from lokki_tf.terraform.plan import make_plan
+from lokki_tf.terraform.plan import checked_plan
 from lokki_tf.terraform.required import required_policies
-from lokki_tf.terraform.settings import with_settings
 
 from .batch import Jobs
 from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket
 from .functions import add_function
 from .image import Image
-from .layers import add_layers, build_layers
+from .layers import add_layers
 from .machine import add_machine
 from .network import Network
 from .schedule import add_schedule
@@ -35,21 +32,10 @@ from .schedule import add_schedule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lokki_tf.model import Definition, Finding
+    from lokki_tf.terraform.plan import HasDefinition
 
 LOG_RETENTION_DAYS = 365
 ROLE_NAME_LENGTH = 64
-
-
-class HasDefinition(Protocol):
-    """What a pipeline must offer to become Terraform."""
-
-    @property
-    def definition(self) -> Definition: ...
-
-    def early_findings(self) -> list[Finding]: ...
-
-    def check(self, template_file: str | Path | None = None) -> list[Finding]: ...
 
 
 class PipelineConstruct(Construct):
@@ -91,20 +77,7 @@ class PipelineConstruct(Construct):
     ) -> None:
         use_library_of(scope)
         self.config = config or Config()
-        try:
-            plan = make_plan(
-                with_settings(pipeline.definition, self.config),
-                template_file,
-                self.config.batch.job_definition_name,
-            )
-        except LokkiError:
-            # What ends the planning may not be all that is wrong.
-            faults = [one for one in pipeline.check(template_file) if one.severity == "error"]
-            raise_errors(faults if len(faults) > 1 else [])
-            raise
-        settled = [*check_definition(plan.definition), *check_sizes(plan.definition)]
-        early = pipeline.early_findings()
-        raise_errors([*early, *(one for one in settled if one not in early), *plan.findings])
+        plan = checked_plan(pipeline, self.config, template_file)
         machine_text = plan.machine.text
         folder = "" if id == "Default" else id.replace("/", "--")
         place = _stack_folder(scope) / folder

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP, folder_of
+from lokki_tf.terraform.resources import VARIABLE
 
 from .roles import acting
-
-_VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
 
 if TYPE_CHECKING:
     from lokki_tf.terraform.plan import Function
@@ -107,7 +105,7 @@ def _layers_of(pipeline: PipelineConstruct, function: Function) -> list[str]:
 
 def _layer(pipeline: PipelineConstruct, text: str) -> str:
     """An ARN, or the variable that ``${var.NAME}`` stands for."""
-    match = _VARIABLE.fullmatch(text)
+    match = VARIABLE.fullmatch(text)
     return pipeline.variable(match[1], "ARN of a Lambda layer") if match else text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lokki_tf.asl.text import escaped
-from lokki_tf.packaging import check_size, layer_path
+from lokki_tf.packaging import layer_path
 from lokki_tf.terraform.cdk import aws, core
 from lokki_tf.terraform.files import LAYER
 from lokki_tf.terraform.plan import layer_name
@@ -14,31 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lokki_tf.model import PackageSet
-    from lokki_tf.packaging import Layer, LayerBuilder
-    from lokki_tf.terraform.plan import Plan
+    from lokki_tf.packaging import Layer
 
     from .construct import PipelineConstruct
-
-
-def build_layers(plan: Plan, builder: LayerBuilder) -> list[Layer]:
-    """The layers of a pipeline, which each function can carry.
-
-    Args:
-        plan: The pipeline.
-        builder: Makes them.
-
-    Raises:
-        LimitError: If a function and its packages are more than Lambda takes.
-        LokkiError: As :meth:`LayerBuilder.build` says.
-    """
-    layers = []
-    for packages, functions in plan.layers.items():
-        layer = builder.build(packages, functions[0].step)
-        for function in functions:
-            code = sum(len(data) for data in function.package.files.values())
-            check_size(function.step, code, layer.sizes)
-        layers.append(layer)
-    return layers
 
 
 def add_layers(

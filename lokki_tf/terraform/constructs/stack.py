@@ -16,8 +16,7 @@ from .provider import VERSIONS_WITH_RUNTIME, add_backend, add_provider, require_
 
 if TYPE_CHECKING:
     from lokki_tf.packaging import LayerBuilder
-
-    from .construct import HasDefinition
+    from lokki_tf.terraform.plan import HasDefinition
 
 
 class PipelineStack(TerraformStack):
