@@ -14,18 +14,17 @@ help: ## say what there is
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lokki_tf needs Python 3.11 or later; say which: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@echo "making $(VENV)"
+	@(while sleep 5; do echo "  … still installing"; done) & life=$$!; trap "kill $$life" EXIT; set -e; \
+	$(PYTHON) -m venv $(VENV); \
+	$(BIN)/python -m pip install --progress-bar on --no-compile --upgrade pip; \
+	$(BIN)/python -m pip install --progress-bar on --no-compile --editable '.[dev]'
 	@touch $@
 
-terraform:
-	@command -v terraform >/dev/null || { echo "terraform is not on PATH: https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
-
-demo: $(READY) terraform ## run the flights here and, as deployed, on a local AWS; compare
+demo: $(READY) ## run the flights here and on a local AWS, with and without Terraform; compare
 	$(BIN)/python examples/flights/demo.py
 
-test: $(READY) terraform ## run all tests
+test: $(READY) ## run all tests; those that need Terraform or containers where these are there
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 lint: $(READY) ## linter, formatter, types, floors

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from requirements_of_tests import MARKS, marked, require, summary
 
 from lokki_tf.testing import LocalAws
 
@@ -28,6 +29,23 @@ _SLOWEST = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marks of requirements."""
+    for mark, text in MARKS.items():
+        config.addinivalue_line("markers", f"{mark}: {text}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose requirements this machine lacks."""
+    require(item)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """End with what was left out, why, and how to enable it."""
+    for line in summary(terminalreporter.stats):
+        terminalreporter.write_line(line, yellow=True)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each worker whole modules, whose fixtures are then made once, as without workers.
 
@@ -45,6 +63,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what Terraform waits longest in."""
+    marked(items)
     turns = {room: turn for turn, room in enumerate(_SLOWEST)}
     items.sort(key=lambda item: turns.get(_room(item.nodeid), len(turns)))
 
@@ -75,8 +94,9 @@ def layer_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def deployment(local_aws: LocalAws) -> Deployment:
-    """Runs compiled machines with the generated code, without Terraform in between."""
+def deployment() -> Iterator[Deployment]:
+    """Runs pipelines without Terraform, in an account of their own."""
     from deployment import Deployment
 
-    return Deployment(local_aws)
+    with LocalAws(retry_delay_scale=0.0) as aws:
+        yield Deployment(aws)

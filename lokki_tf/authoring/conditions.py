@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Condition
+from lokki_tf.model.signatures import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +47,7 @@ def checked_condition(
             place=place,
             remedy="give a plain function that returns True or False",
         )
-    wanted, own = _wanted(when), inspect.signature(function).parameters.values()
+    wanted, own = _wanted(when), signature_of(function).parameters.values()
     if any(one.kind in _VARIADIC for one in own) or _by_name(wanted, {one.name for one in own}):
         return when  # type: ignore[no-any-return]  # just seen to be callable
     if len(wanted) > len(own):
@@ -134,7 +135,7 @@ def _wanted(when: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _signature(when: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
-        return list(inspect.signature(when).parameters.values())
+        return list(signature_of(when).parameters.values())
     except ValueError:  # bool and other builtins have none that Python knows
         return [inspect.Parameter("value", inspect.Parameter.POSITIONAL_ONLY)]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
 from lokki_tf.model import REQUIRED, FlowParameter, signature
+from lokki_tf.model.signatures import signature_of
 
 from .placeholders import FlowArgument
 from .places import calling_place, place_of
@@ -72,7 +73,7 @@ def build_flow(
         BindingError: If it returns no steps, or ``given`` does not fit its signature.
     """
     building = Building(place_of(function))
-    own = inspect.signature(function)
+    own = signature_of(function)
     hints = _hints(function)
     for name, parameter in own.parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, NamingError, OptionError
 from lokki_tf.model import Step
+from lokki_tf.model.signatures import signature_of
 
 from .same import is_same
 from .step import Stepped
@@ -75,7 +75,7 @@ def _refuse_unfit(step: Step) -> None:
             place=step.place,
             remedy="leave job_type= out: what tells of a failure runs in Lambda",
         )
-    signature = inspect.signature(step.function)
+    signature = signature_of(step.function)
     try:
         signature.bind({})
     except TypeError:

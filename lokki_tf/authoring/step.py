@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Step
+from lokki_tf.model.signatures import signature_of
 
 from .calls import Call
 from .conditions import checked_condition, condition_of
@@ -136,7 +137,7 @@ class Stepped:
 
     @functools.cached_property
     def _signature(self) -> inspect.Signature:
-        return inspect.signature(self.step.function)
+        return signature_of(self.step.function)
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         if instance is None:

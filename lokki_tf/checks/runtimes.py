@@ -1,7 +1,8 @@
 """Runtimes and architectures that Lambda offers.
 
-Source: AWS Lambda Developer Guide, "Lambda runtimes"; Python versions before 3.9 can no
-longer be created. The list ends with what version 5.100 of Terraform's provider accepts.
+Source: AWS Lambda Developer Guide, "Lambda runtimes",
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html. Python versions before 3.9 can
+no longer be created. A deprecated runtime receives no security patches and no support any more.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition
 
-RUNTIMES = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13")
+RUNTIMES = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
+DEPRECATED = {"python3.9": "15 December 2025", "python3.10": "31 October 2026"}
+"""The dates on which AWS deprecated runtimes that can still be created.
+
+Source: the guide above, "Deprecated runtimes"; for 3.10 also the notice of AWS Health "Lambda end
+of support for Python 3.10".
+"""
 ARCHITECTURES = ("x86_64", "arm64")
 
 
@@ -35,3 +42,14 @@ def check(definition: Definition) -> Iterator[Finding]:
                     f"choose one of {', '.join(known)}",
                     error=OptionError,
                 )
+        since = DEPRECATED.get(step.options.python_runtime)
+        if since and not step.in_image:
+            yield Finding(
+                "lambda-runtime-deprecated",
+                f"step {step.name!r} has python_runtime={step.options.python_runtime!r}, which AWS "
+                f"deprecated on {since}: it receives no security patches any more "
+                '(AWS Lambda Developer Guide, "Lambda runtimes")',
+                step.place,
+                f"choose a newer runtime, {RUNTIMES[-1]} at best",
+                severity="warning",
+            )

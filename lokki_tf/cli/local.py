@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lokki_tf.errors import OutputError, StepFailed
 from lokki_tf.reporting import LogLevel
@@ -24,7 +25,7 @@ from .common import (
     stage_option,
     template_option,
 )
-from .parameters import taken, with_parameters
+from .parameters import OWN, taken, with_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +74,11 @@ def run_command(pipeline: Pipeline) -> click.Command:
         type=click.Choice(list(LogLevel.__members__), case_sensitive=False),
         help="Write a log from this level on.",
     )
+    @click.option(
+        "--local-aws",
+        is_flag=True,
+        help="Run the state machine and the zips on an AWS on this machine, without Terraform.",
+    )
     def run(
         executor: str = "thread",
         max_workers: int | None = None,
@@ -84,10 +90,17 @@ def run_command(pipeline: Pipeline) -> click.Command:
         state: Path | None = None,
         resume: bool = False,
         gantt: Path | None = None,
+        local_aws: bool = False,
         **given: Any,
     ) -> None:
         """Run the pipeline here; print its result alone on stdout."""
         parameters = taken(given)
+        if local_aws:
+            from .local_aws import run_on_local_aws
+
+            _refuse_options_of_local_runs()
+            run_on_local_aws(pipeline, parameters, as_json=as_json, quiet=quiet)
+            return
         if gantt and gantt.suffix.lower() != ".svg":
             raise click.UsageError(f"--gantt {gantt}: the picture is an SVG, so name it FILE.svg")
         live = executor == "thread"
@@ -122,6 +135,26 @@ def run_command(pipeline: Pipeline) -> click.Command:
     return run
 
 
+_OF_BOTH_RUNS = {"--local-aws", "--json", "--quiet"}
+
+
+def _refuse_options_of_local_runs() -> None:
+    """Refuse options of ``run`` that an execution on a local AWS would ignore.
+
+    Raises:
+        click.UsageError: If one is given.
+    """
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(str(option.name))
+        if given is ParameterSource.COMMANDLINE and option.expose_value:
+            spelled = option.opts[0]
+            if spelled not in _OF_BOTH_RUNS and not str(option.name).startswith(OWN):
+                raise click.UsageError(
+                    f"{spelled} is for runs without --local-aws; leave one of the two out"
+                )
+
+
 def _draw(pipeline: Pipeline, file: Path | None, ran: Run | None) -> None:
     """Writes the picture of a run, where one is wanted and there was one."""
     if file is None or ran is None:
@@ -144,13 +177,24 @@ def check_command(pipeline: Pipeline) -> click.Command:
     @template_option
     @stage_option
     @click.option(
+        "--explain",
+        "explained",
+        metavar="STEP",
+        help="Show which files and packages go into a step's zip, and why each.",
+    )
+    @click.option(
         "--import",
         "imports",
         is_flag=True,
         help="Import each step's code as Lambda would, without network; show time and size.",
     )
-    def check(template_file: Path | None, imports: bool) -> None:
+    def check(template_file: Path | None, explained: str | None, imports: bool) -> None:
         """Say all that is wrong or doubtful; exit 1 if there are errors."""
+        if explained is not None:
+            if imports:
+                raise click.UsageError("--explain checks nothing: leave out --import")
+            click.echo(str(pipeline.explain(explained, config=settings())))
+            return
         findings = pipeline.check(template_file, config=settings())
         for finding in findings:
             click.echo(rendered(finding), err=True)

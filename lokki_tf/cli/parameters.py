@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-_OWN = "flow_parameter_"  # before its name, so that no option of the command is meant
+OWN = "flow_parameter_"
+"""Prefix of an option's name, so that no option of the command itself is meant."""
 
 
 def with_parameters(command: click.Command, parameters: Iterable[FlowParameter]) -> None:
@@ -35,7 +36,7 @@ def with_parameters(command: click.Command, parameters: Iterable[FlowParameter])
 
 def taken(given: Mapping[str, Any]) -> dict[str, Any]:
     """Values of the parameters whose options were given, by name."""
-    named = {name.removeprefix(_OWN): value for name, value in given.items()}
+    named = {name.removeprefix(OWN): value for name, value in given.items()}
     return {name: value for name, value in named.items() if value is not None}
 
 
@@ -46,7 +47,7 @@ def _option(parameter: FlowParameter) -> click.Option:
     if parameter.kind is bool:  # --verbose and --verbose false
         more = {"is_flag": False, "flag_value": "true"}
     return click.Option(
-        [f"{_OWN}{name}", *spellings],
+        [f"{OWN}{name}", *spellings],
         type=_reader(parameter.kind),
         required=required,
         help=None if required else f"[default: {parameter.default!r}]",

@@ -66,7 +66,7 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
             raise click.UsageError(str(error)) from None
         _tell_link(deployed, run)
         if wait:
-            _wait(deployed, run, as_json, quiet)
+            wait_for_result(deployed, run, as_json, quiet)
         else:
             _tell_name(run, as_json)
 
@@ -117,7 +117,7 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         runs.redrive(deployed, found)
         _tell_link(deployed, found)
         if wait:
-            _wait(deployed, found, as_json, quiet, known)
+            wait_for_result(deployed, found, as_json, quiet, known)
         else:
             _tell_name(found, as_json)
 
@@ -133,7 +133,9 @@ def _tell_link(deployed: Deployed, run: AwsRun) -> None:
     click.echo(f"run {run.name}" + (f"\n  {link}" if link else ""), err=True)
 
 
-def _wait(deployed: Deployed, run: AwsRun, as_json: bool, quiet: bool, known: int = 0) -> None:
+def wait_for_result(
+    deployed: Deployed, run: AwsRun, as_json: bool, quiet: bool, known: int = 0
+) -> None:
     """Shows a run until it ends, and prints its result.
 
     Raises:

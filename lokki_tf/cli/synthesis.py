@@ -40,7 +40,12 @@ def synth_command(pipeline: Pipeline) -> click.Command:
             on_packages=fetching,
             config=settings(),
         )
+        for finding in made.findings:
+            click.echo(rendered(finding), err=True)
         tell_permissions(made)
+        if made.changes:
+            listed = ", ".join(f"{step} ({what})" for step, what in made.changes.items())
+            click.echo(f"changed since the last synth: {listed}", err=True)
         layers = f"{count(made.layers, 'layer')}, " if made.layers else ""
         click.echo(
             f"{made.folder.name}: {count(made.functions, 'function')}, {layers}one state machine\n"

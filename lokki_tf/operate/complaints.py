@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import AwsError, CredentialsError, LokkiError, StateLockedError, TerraformError
+from lokki_tf.terraform_cli import find_mirror, installation
 
 from .refusals import GIVE, RENEW
 
@@ -40,7 +41,8 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
         return TerraformError(
             f"Terraform cannot get its AWS provider:\n{_indented(said)}",
             remedy="look at your network and proxy (HTTPS_PROXY), or name a mirror in Terraform's "
-            "own settings: https://developer.hashicorp.com/terraform/cli/config/config-file",
+            "own settings: https://developer.hashicorp.com/terraform/cli/config/config-file"
+            f"{_mirror_advice(said)}",
         )
     if re.search(r"connection refused|no such host|dial tcp", said):
         return AwsError(
@@ -54,6 +56,18 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
         )
     return TerraformError(
         f"terraform {command} failed:\n{_indented(said)}", remedy=_remedy(stack, command, said)
+    )
+
+
+def _mirror_advice(said: str) -> str:
+    """The settings for the mirror on this machine, if there is one."""
+    hosts = ("registry.opentofu.org", "registry.terraform.io")
+    mirror = find_mirror(next((host for host in hosts if host in said), hosts[-1]))
+    if mirror is None:
+        return ""
+    return (
+        "\nor use the mirror of this machine, with these lines in ~/.terraformrc:\n"
+        f"{_indented(installation(mirror))}"
     )
 
 

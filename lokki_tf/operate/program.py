@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -15,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import MissingToolError, TerraformError
+from lokki_tf.errors import TerraformError
+from lokki_tf.terraform_cli import find_program
 
 from .clients import local_credentials
 from .complaints import complaint
@@ -24,11 +23,8 @@ from .interrupts import forwarded, left_to_child
 if TYPE_CHECKING:
     from .stack import Stack
 
-OLDEST = (1, 5)
-VARIABLE = "LOKKI_TERRAFORM"
 PARALLELISM = "-parallelism=30"  # Lambda functions are made side by side
 _CHANGES = 2
-_INSTALL = "install it from https://developer.hashicorp.com/terraform/install"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +51,8 @@ class Program:
         Raises:
             MissingToolError: If there is none, or it is too old.
         """
-        path = _path()
-        return cls(path, _version(path), stack)
+        found = find_program()
+        return cls(found.path, found.version, stack)
 
     @property
     def is_initialised(self) -> bool:
@@ -209,41 +205,6 @@ class Program:
     def _environment(self) -> Mapping[str, str]:
         own = {"TF_IN_AUTOMATION": "1", **local_credentials(self.stack.config)}
         return {**os.environ, **own}
-
-
-def _path() -> str:
-    named = os.environ.get(VARIABLE)
-    for name in (named,) if named else ("terraform", "tofu"):
-        path = shutil.which(name)
-        if path:
-            return path
-    if named:
-        raise MissingToolError(
-            f"{VARIABLE} is {named!r}, and there is no such program",
-            remedy="set it to the path of Terraform or OpenTofu, or unset it",
-        )
-    raise MissingToolError(
-        "neither terraform nor tofu is on the PATH",
-        remedy=f"{_INSTALL}, or set {VARIABLE} to its path",
-    )
-
-
-def _version(path: str) -> str:
-    try:
-        done = subprocess.run(
-            [path, "version", "-json"], capture_output=True, text=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise MissingToolError(f"{path} does not run: {error}", remedy=_INSTALL) from None
-    found = re.search(r"(\d+)\.(\d+)\.\d+[\w.-]*", done.stdout)
-    if found is None:
-        raise MissingToolError(f"{path} does not tell its version", remedy=_INSTALL)
-    if (int(found[1]), int(found[2])) < OLDEST:
-        raise MissingToolError(
-            f"{path} is version {found[0]}, and {'.'.join(map(str, OLDEST))} or later is needed",
-            remedy=f"{_INSTALL}, or set {VARIABLE} to a newer one",
-        )
-    return found[0]
 
 
 def _colours() -> tuple[str, ...]:

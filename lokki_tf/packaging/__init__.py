@@ -5,8 +5,9 @@
 :func:`image_context` what a container image of a whole pipeline is built from.
 """
 
+from .bundle.explain import Explanation, explain
 from .bundle.package import HANDLER_FILE, HANDLER_NAME, Package, package
-from .bundle.steps import code_digests, main_module, package_steps
+from .bundle.steps import cut_steps, main_module, package_steps, state_keys
 from .bundle.template import Template, default_template, read_template
 from .dependencies.layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .dependencies.third_party import Import
@@ -19,6 +20,7 @@ __all__ = [
     "HANDLER_NAME",
     "LOCK_FILE",
     "Cut",
+    "Explanation",
     "ImageContext",
     "Import",
     "Layer",
@@ -26,9 +28,10 @@ __all__ = [
     "Package",
     "Template",
     "check_size",
-    "code_digests",
     "cut",
+    "cut_steps",
     "default_template",
+    "explain",
     "image_context",
     "image_files",
     "image_json",
@@ -40,4 +43,5 @@ __all__ = [
     "package_steps",
     "read_template",
     "repository_name",
+    "state_keys",
 ]

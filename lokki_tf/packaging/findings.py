@@ -390,6 +390,17 @@ def reads_outside(step: str, path: str, place: Place) -> Finding:
     )
 
 
+def reads_here(step: str, path: str, place: Place) -> Finding:
+    """A step reads a file of the working directory, which is not deployed."""
+    return _warning(
+        "capture-file",
+        f"the code of step {step!r} reads {path!r}, which is a file here and not in Lambda",
+        place,
+        "if it is deployed with the step, name it: @step(include=[…]); if a step has written it, "
+        "return its contents from that step",
+    )
+
+
 def reads_machine(step: str, module: str, what: str, place: Place) -> Finding:
     """A module that is deployed whole reads at import what Lambda has otherwise."""
     return _warning(

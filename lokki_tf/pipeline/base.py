@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from lokki_tf.local.cache import Cache
     from lokki_tf.local.state import StateManager
     from lokki_tf.model import Outcome, PackageSet
-    from lokki_tf.packaging import ImageContext
+    from lokki_tf.model.resources import Resources
+    from lokki_tf.packaging import Explanation, ImageContext
     from lokki_tf.terraform.synth import Synthesized
 
 
@@ -206,9 +207,9 @@ class Pipeline:
             return
         from lokki_tf.local.cache import Cache, value_digest
         from lokki_tf.local.state import StateManager
-        from lokki_tf.packaging import code_digests
+        from lokki_tf.packaging import state_keys
 
-        codes = code_digests(self.definition, value_digest)
+        codes = state_keys(self.definition, value_digest)
         for step, code in codes.items():
             if code is None:
                 warnings.warn(
@@ -277,18 +278,41 @@ class Pipeline:
         except DefinitionError as error:
             return Findings(findings_of(error))
         findings = Findings(self.early_findings())
+        settled = definition
         with _noted(findings):
-            for package in package_steps(definition, template_file).values():
+            settled = definition if config is None else with_settings(definition, config)
+            for package in package_steps(settled, template_file).values():
                 findings += package.findings
         if any(finding.rule in _NO_MACHINE for finding in findings):
             return findings
         with _noted(findings):
-            settled = definition if config is None else with_settings(definition, config)
             findings += [one for one in check_definition(settled) if one not in findings]
             machine = compile_machine(settled, main_module())
             findings += check_machine(machine.definition)
             _ = machine.text
         return findings
+
+    def explain(self, step: str, *, config: Config | None = None) -> Explanation:
+        """Explain which files and packages are deployed of a step, and why each.
+
+        Args:
+            step: The step's name.
+            config: Settings; the defaults unless given.
+
+        Raises:
+            OptionError: If there is no such step.
+        """
+        from lokki_tf.packaging import cut_steps, explain
+        from lokki_tf.terraform.settings import with_settings
+
+        definition = self.definition if config is None else with_settings(self.definition, config)
+        for one, cut in cut_steps(definition).items():
+            if one.name == step:
+                return explain(cut, routed=definition.routes is not None)
+        names = ", ".join(one.name for one in definition.steps)
+        raise OptionError(
+            f"pipeline {self.name!r} has no step {step!r}", remedy=f"its steps are {names}"
+        )
 
     def synth(
         self,
@@ -331,6 +355,50 @@ class Pipeline:
             upgrade=upgrade,
             on_packages=on_packages,
             template_file=template_file,
+        )
+
+    def resources(
+        self,
+        account_id: str,
+        region: str,
+        *,
+        role: str,
+        variables: Mapping[str, str] | None = None,
+        config: Config | None = None,
+        stage: str | None = None,
+    ) -> Resources:
+        """Return what the pipeline consists of in an account, without Terraform.
+
+        :meth:`lokki_tf.testing.LocalAws.run` registers it in a local AWS.
+
+        Args:
+            account_id: The account's number.
+            region: The region's name.
+            role: ARN of the role of jobs, where a step has none of its own.
+            variables: Values of the Terraform variables that layers refer to.
+            config: Settings; those of ``lokki.toml`` and the environment unless given.
+            stage: Which stage of those settings; that of ``LOKKI_STAGE`` unless given.
+
+        Raises:
+            ConfigError: If a setting is wrong.
+            DefinitionError: If the pipeline has errors.
+            MissingToolError: If packages are declared and cannot be reached.
+            OptionError: If a variable has no value.
+        """
+        from lokki_tf.config import load_config
+        from lokki_tf.packaging import LayerBuilder
+        from lokki_tf.terraform.account import Account
+        from lokki_tf.terraform.resources import resources_of
+
+        settings = config or load_config(stage=stage)
+        folder = Path(settings.build_dir).absolute() / "stacks" / settings.name_of(self.name)
+        return resources_of(
+            self,
+            settings,
+            Account(account_id, region),
+            role=role,
+            builder=LayerBuilder(locks=folder),
+            variables=variables or {},
         )
 
     def image(

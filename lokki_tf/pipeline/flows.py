@@ -10,6 +10,7 @@ from lokki_tf.authoring import build_flow, build_graph, notice_of
 from lokki_tf.authoring.places import calling_place, place_of
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Definition, Graph, signature
+from lokki_tf.model.signatures import signature_of
 
 from .base import Pipeline, described
 
@@ -99,7 +100,7 @@ class FlowPipeline(Pipeline):
             BindingError: If one is unknown or of the wrong type.
         """
         try:
-            bound = inspect.signature(self._function).bind_partial(*args, **kwargs)
+            bound = signature_of(self._function).bind_partial(*args, **kwargs)
         except TypeError as error:
             raise BindingError(
                 f"flow {self._function.__name__!r} cannot be called so: {error}",

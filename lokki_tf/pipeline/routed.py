@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from lokki_tf.authoring.step import Stepped
 from lokki_tf.checks.routes import as_warnings, check_routes
 from lokki_tf.errors import BindingError
 from lokki_tf.model import REQUIRED, Definition, FlowParameter, Graph, Step
+from lokki_tf.model.signatures import signature_of
 
 from .base import Pipeline, described
 from .notices import telling
@@ -240,7 +240,7 @@ def _parameters(routes: Routes) -> tuple[FlowParameter, ...]:
     first = routes.by_name.get(routes.start)
     if first is None:
         return ()
-    parameters = inspect.signature(first.step.function).parameters
+    parameters = signature_of(first.step.function).parameters
     return tuple(
         FlowParameter(
             name,

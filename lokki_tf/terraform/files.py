@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -14,13 +16,15 @@ from lokki_tf.packaging import LOCK_FILE, layer_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lokki_tf.model import PackageSet
     from lokki_tf.packaging import Layer
 
     from .plan import Plan
 
 MACHINE = "statemachine.json"
 LAYER = "layer.zip"
-FOLDERS = ("lambdas", "layers", "literals", "permissions", "image", "image.json")
+STEPS = "steps.json"
+FOLDERS = ("lambdas", "layers", "literals", "permissions", "image", "image.json", STEPS)
 
 
 def stack_files(
@@ -32,6 +36,8 @@ def stack_files(
     deployed is the zip.
     """
     files: dict[str, bytes | Path] = {MACHINE: machine_text.encode(), **plan.objects}
+    layers = list(layers)
+    files[STEPS] = _fingerprints(plan, {layer.packages: layer.lock for layer in layers})
     for layer in layers:
         files[layer_path(layer.packages, LAYER)] = layer.zip
         files[layer_path(layer.packages, LOCK_FILE)] = layer.lock.encode()
@@ -44,6 +50,46 @@ def stack_files(
             if not path.startswith("lokki_runtime/") and path not in function.package.data:
                 files[f"{folder}/{path}"] = data
     return files
+
+
+def _fingerprints(plan: Plan, locks: Mapping[PackageSet, str]) -> bytes:
+    """The hashes by which the next synth shows what has changed, as JSON by step."""
+    found = {}
+    layers = {one.step: one.packages for one in plan.functions if one.packages is not None}
+    for step, package in {one.step: one.package for one in plan.parts}.items():
+        hashes = package.fingerprint._asdict()
+        lock = locks.get(layers[step]) if step in layers else None
+        if lock is not None:
+            hashes["packages"] = hashlib.sha256(lock.encode()).hexdigest()
+        found[step.name] = {name: text[:16] for name, text in hashes.items()}
+    return (json.dumps(found, indent=2, sort_keys=True) + "\n").encode()
+
+
+def changed_steps(before: bytes | None, after: bytes) -> dict[str, str]:
+    """What has changed of each step between two synths.
+
+    Args:
+        before: The ``steps.json`` of the earlier one, ``None`` if there was none.
+        after: The later one.
+
+    Returns:
+        By step: ``new``, ``removed``, or which of ``code``, ``packages`` and ``environment``.
+    """
+    try:
+        old = json.loads(before) if before is not None else None
+    except ValueError:
+        old = None
+    new = json.loads(after)
+    if not isinstance(old, dict):
+        return {}
+    found = dict.fromkeys((name for name in old if name not in new), "removed")
+    for name, hashes in new.items():
+        known = old.get(name)
+        if known is None:
+            found[name] = "new"
+        elif known != hashes:
+            found[name] = ", ".join(part for part in hashes if hashes[part] != known.get(part))
+    return dict(sorted(found.items()))
 
 
 def write_stack_files(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lokki_tf.asl import compile_machine
 from lokki_tf.asl.quotas import JOB_NAME_LENGTH
-from lokki_tf.model import package_sets, shortened
+from lokki_tf.checks import check_definition
+from lokki_tf.checks.batch import check_sizes
+from lokki_tf.errors import LokkiError
+from lokki_tf.model import package_sets, raise_errors, shortened
 from lokki_tf.model.names import identifier
 from lokki_tf.packaging import main_module, package_steps
+
+from .settings import with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from lokki_tf.asl import Machine
+    from lokki_tf.config import Config
     from lokki_tf.model import Definition, Finding, PackageSet, Step
     from lokki_tf.packaging import Package
 
@@ -87,10 +93,14 @@ class Plan:
     jobs_named: str = ""
 
     @property
+    def parts(self) -> tuple[Function | Job, ...]:
+        """The functions and jobs: one a step."""
+        return (*self.functions, *self.jobs)
+
+    @property
     def in_image(self) -> Mapping[Step, Package]:
         """The steps whose code stands in the pipeline's image."""
-        parts: tuple[Function | Job, ...] = (*self.functions, *self.jobs)
-        return {one.step: one.package for one in parts if one.step.in_image}
+        return {one.step: one.package for one in self.parts if one.step.in_image}
 
     @property
     def objects(self) -> Mapping[str, bytes]:
@@ -105,6 +115,47 @@ class Plan:
             if function.packages is not None:
                 found[function.packages] = (*found.get(function.packages, ()), function)
         return found
+
+
+class HasDefinition(Protocol):
+    """What a pipeline must offer to become Terraform."""
+
+    @property
+    def definition(self) -> Definition: ...
+
+    def early_findings(self) -> list[Finding]: ...
+
+    def check(self, template_file: str | Path | None = None) -> list[Finding]: ...
+
+
+def checked_plan(
+    pipeline: HasDefinition, config: Config, template_file: str | Path | None = None
+) -> Plan:
+    """Return the plan of a pipeline under its settings, if it has no errors.
+
+    Args:
+        pipeline: The pipeline.
+        config: Settings.
+        template_file: A Lambda template instead of the default one.
+
+    Raises:
+        DefinitionError: If the pipeline has errors; it lists all of them.
+    """
+    try:
+        plan = make_plan(
+            with_settings(pipeline.definition, config),
+            template_file,
+            config.batch.job_definition_name,
+        )
+    except LokkiError:
+        # What ends the planning may not be all that is wrong.
+        faults = [one for one in pipeline.check(template_file) if one.severity == "error"]
+        raise_errors(faults if len(faults) > 1 else [])
+        raise
+    settled = [*check_definition(plan.definition), *check_sizes(plan.definition)]
+    early = pipeline.early_findings()
+    raise_errors([*early, *(one for one in settled if one not in early), *plan.findings])
+    return plan
 
 
 def make_plan(

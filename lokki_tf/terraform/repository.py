@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .cdk import new_app
 from .files import write_files
-from .lazy import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,19 +42,16 @@ def synth_repository(
         The stack's folder, or ``None`` if ``image_repository`` names another place.
 
     Raises:
-        MissingToolError: If CDKTF or Node is missing.
+        MissingToolError: If the CDK library or Node is missing.
         OutputError: If the folder cannot be written.
     """
     if config.aws.image_repository is not None:
         return None
-    prepare()
-    from cdktf import App
-
     from .constructs.repository import ImageRepositoryStack
 
     scratch = Path(tempfile.mkdtemp(prefix="lokki_tf-"))
     try:
-        app = App(outdir=str(scratch))
+        app = new_app(scratch)
         name = repository_stack(pipeline)
         ImageRepositoryStack(app, name, pipeline, region=region, tags=tags, config=config)
         app.synth()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +13,18 @@ from lokki_tf.config import Config
 from lokki_tf.errors import OutputError
 from lokki_tf.packaging import LayerBuilder
 
-from .files import FOLDERS, write_files
-from .lazy import prepare
+from .cdk import new_app
+from .files import FOLDERS, STEPS, changed_steps, write_files
 from .repository import synth_repository
 from .required import FOLDER as PERMISSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from lokki_tf.model import PackageSet
+    from lokki_tf.model import Finding, PackageSet
     from lokki_tf.packaging import ImageContext
 
-    from .constructs.construct import HasDefinition
+    from .plan import HasDefinition
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Synthesized:
             applied first; ``None`` if no step runs in an image, or they are pushed elsewhere.
         image: What the pipeline's image is built from, if any step runs in one.
         permissions: Files with the policies that roles of the user's need.
+        changes: What has changed since the last synth, by step: ``code``, for example.
+        findings: Warnings about the code.
     """
 
     folder: Path
@@ -47,6 +49,8 @@ class Synthesized:
     images: Path | None = None
     image: ImageContext | None = None
     permissions: tuple[Path, ...] = ()
+    changes: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 def synth(
@@ -75,12 +79,9 @@ def synth(
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
-        MissingToolError: If CDKTF, Node or uv is missing, or packages cannot be reached.
+        MissingToolError: If the CDK library, Node or uv is missing, or packages cannot be reached.
         OutputError: If the folder cannot be written.
     """
-    prepare()
-    from cdktf import App
-
     from .constructs.stack import PipelineStack
 
     outdir = outdir.absolute()
@@ -91,7 +92,7 @@ def synth(
     # Made elsewhere, so that a run of synth that fails leaves the folder as it was.
     scratch = Path(tempfile.mkdtemp(prefix="lokki_tf-"))
     try:
-        app = App(outdir=str(scratch))
+        app = new_app(scratch)
         builder = LayerBuilder(locks=outdir / folder, upgrade=upgrade, on_packages=on_packages)
         stack = PipelineStack(
             app,
@@ -108,6 +109,8 @@ def synth(
             for path in sorted(scratch.rglob("*"))
             if path.is_file()
         }
+        known = outdir / folder / STEPS
+        before = known.read_bytes() if known.is_file() else None
         write_files(outdir, made, owned=tuple(str(folder / name) for name in FOLDERS))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -123,6 +126,8 @@ def synth(
         images,
         made_pipeline.image_context,
         tuple(sorted((outdir / folder / PERMISSIONS).glob("*.json"))),
+        changed_steps(before, known.read_bytes()),
+        made_pipeline.plan.findings,
     )
 
 

@@ -5,12 +5,13 @@
     from lokki_tf.testing import LocalAws
 
     with LocalAws() as aws:
-        outputs = aws.deploy("terraform-out/stacks/daily")
-        execution = aws.execute(outputs["state_machine_arn"], {"day": "2024-01-01"})
-        assert execution.output == 42
+        execution = aws.run(pipe, {"day": "2024-01-01"})
+        assert aws.values(execution) == {"total": 42}
 
-Real Terraform deploys to it and real executions run, on loopback, without Docker and without an
-account. It is moto's server, completed with what moto lacks: see ``moto_gaps``.
+``run`` registers a pipeline's state machine, zips, layers, images and jobs without Terraform;
+``deploy`` applies a synthesized folder with real Terraform, and ``execute`` then runs what it made.
+Both work on loopback, without Docker and without an account. It is moto's server, completed with
+what moto lacks: see ``moto_gaps``.
 Batch's jobs and functions that are images run in containers, where a Docker API has the image, and
 else as processes from the folder that the image is made of: see ``LocalAws.register_image``.
 With pytest, the fixture ``local_aws`` is one for the whole session.

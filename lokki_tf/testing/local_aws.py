@@ -13,21 +13,10 @@ from typing import Any
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
 from lokki_tf.testing.execution import Execution
 from lokki_tf.testing.images.registry import ImageFolder, folders_in
+from lokki_tf.testing.register import ROLE, Registrar, Runnable
 from lokki_tf.testing.server_process import ServerProcess
 from lokki_tf.testing.settings import ACCOUNT_ID, ServerSettings, client_environment, new_client
 from lokki_tf.testing.terraform import SLOW, Terraform
-
-_ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/local-aws"
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 
 
 class LocalAws:
@@ -62,6 +51,7 @@ class LocalAws:
         self._server: ServerProcess | None = None
         self._clients: dict[str, Any] = {}
         self._scratch: TemporaryDirectory[str] | None = None
+        self._registrar = Registrar(self.client, self.register_image, self._scratch_folder)
 
     def __enter__(self) -> LocalAws:
         self._server = ServerProcess(self._settings)
@@ -84,6 +74,7 @@ class LocalAws:
             self._scratch.cleanup()
             self._scratch = None
         self._clients.clear()
+        self._registrar.forget()
 
     @property
     def endpoint_url(self) -> str:
@@ -101,13 +92,62 @@ class LocalAws:
             self._clients[service] = new_client(service, self.endpoint_url, self.region)
         return self._clients[service]
 
+    def run(
+        self,
+        pipeline: Runnable,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        variables: Mapping[str, str] | None = None,
+        name: str | None = None,
+        timeout: float = 300.0,
+    ) -> Execution:
+        """Register a pipeline without Terraform, execute it and wait for its end.
+
+        The state machine, zips, layers, images and jobs are those that ``synth`` writes. What has
+        not changed since the last run is left as it is. Roles, policies, schedules and the
+        settings of the bucket are what only ``deploy`` creates.
+
+        Args:
+            pipeline: The pipeline.
+            parameters: Values of its parameters, by name.
+            variables: Values of the Terraform variables that layers refer to.
+            name: the execution's name.
+            timeout: how many seconds to wait.
+
+        Raises:
+            BindingError: if a parameter is missing, unknown or of the wrong type.
+            DefinitionError: if the pipeline has errors.
+            ExecutionNotFinished: if it still ran after that time.
+            LocalAwsError: if ``deploy`` has created a state machine of that name.
+        """
+        pipeline.check_parameters(dict(parameters or {}))
+        machine = self.register(pipeline, variables)
+        return self.execute(machine, parameters, name=name, timeout=timeout)
+
+    def register(self, pipeline: Runnable, variables: Mapping[str, str] | None = None) -> str:
+        """Register a pipeline without Terraform, as ``run`` does, and execute nothing.
+
+        Args:
+            pipeline: The pipeline.
+            variables: Values of the Terraform variables that layers refer to.
+
+        Returns:
+            The ARN of its state machine.
+
+        Raises:
+            DefinitionError: if the pipeline has errors.
+            LocalAwsError: if ``deploy`` has created a state machine of that name.
+        """
+        resources = pipeline.resources(ACCOUNT_ID, self.region, role=ROLE, variables=variables)
+        return self._registrar.register(resources)
+
     def deploy(
         self, folder: str | Path, variables: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Run ``terraform init`` and ``terraform apply`` in a folder.
 
         State and plugins stay outside the folder, which is left as it was. The images that its
-        ``image.json`` tells of are registered.
+        ``image.json`` describes are registered.
 
         Args:
             folder: where the configuration is.
@@ -117,9 +157,10 @@ class LocalAws:
             Its outputs, as plain values.
 
         Raises:
-            LocalAwsError: if its ``image.json`` describes no image.
+            LocalAwsError: if its ``image.json`` does not describe an image.
             TerraformFailed: with Terraform's own words.
-            MissingToolError: if Terraform is not installed.
+            MissingToolError: if there is no Terraform, it is too old, or its AWS provider
+                cannot be obtained.
         """
         for image in folders_in(Path(folder)):
             self.register_image(image.uri, image.app, image.entry)
@@ -233,7 +274,8 @@ class LocalAws:
         try:
             states.update_state_machine(stateMachineArn=arn, definition=text)
         except states.exceptions.StateMachineDoesNotExist:
-            states.create_state_machine(name=name, definition=text, roleArn=self._role())
+            role = self._registrar.role()
+            states.create_state_machine(name=name, definition=text, roleArn=role)
         return arn
 
     def create_function(
@@ -269,7 +311,7 @@ class LocalAws:
         created = functions.create_function(
             FunctionName=name,
             Runtime=runtime,
-            Role=self._role(),
+            Role=self._registrar.role(),
             Handler=handler,
             Code={"ZipFile": zip_bytes},
             Environment={"Variables": dict(environment or {})},
@@ -297,6 +339,7 @@ class LocalAws:
     def reset(self) -> None:
         """Remove everything from the account and stop what runs."""
         self._running.ask("reset", {})
+        self._registrar.forget()
 
     @property
     def _running(self) -> ServerProcess:
@@ -306,15 +349,10 @@ class LocalAws:
             )
         return self._server
 
-    def _role(self) -> str:
-        iam = self.client("iam")
-        try:
-            iam.get_role(RoleName="local-aws")
-        except iam.exceptions.NoSuchEntityException:
-            iam.create_role(RoleName="local-aws", AssumeRolePolicyDocument=json.dumps(_TRUST))
-        return _ROLE
-
-    def _terraform(self, folder: str | Path) -> Terraform:
+    def _scratch_folder(self) -> Path:
         if self._scratch is None:
             self._scratch = TemporaryDirectory(prefix="local-aws-")
-        return Terraform(Path(folder), Path(self._scratch.name), self.environment, self._skip)
+        return Path(self._scratch.name)
+
+    def _terraform(self, folder: str | Path) -> Terraform:
+        return Terraform(Path(folder), self._scratch_folder(), self.environment, self._skip)

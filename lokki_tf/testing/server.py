@@ -25,15 +25,18 @@ def main() -> None:
         "127.0.0.1", 0, _late_application, threaded=True, request_handler=_request_handler()
     )
     account = Account(f"http://127.0.0.1:{server.server_port}", settings_from())
-    _application.append(_build(account))
+    application, moto = _build(account)
+    _application.append(application)
     Thread(target=server.serve_forever, daemon=True).start()
     print(account.endpoint, flush=True)
+    _load_services(moto)
     sys.stdin.read()
     account.close()
     os._exit(0)  # threads of executions may still run, and nobody waits for them
 
 
 _application: list[Any] = []
+_LOADED_EARLY = ("iam", "s3", "lambda", "stepfunctions")
 
 
 def _late_application(environ: dict[str, Any], start_response: Any) -> Any:
@@ -41,23 +44,42 @@ def _late_application(environ: dict[str, Any], start_response: Any) -> Any:
     return _application[0](environ, start_response)
 
 
-def _build(account: Account) -> Any:
+def _build(account: Account) -> tuple[Any, Any]:
+    """Return the application, and the part of it that is moto's."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     from lokki_tf.testing.control import Control
     from lokki_tf.testing.faults import guarded
-    from lokki_tf.testing.moto_gaps import close_gaps
+    from lokki_tf.testing.moto_gaps import close_gaps, close_gaps_of_batch
     from lokki_tf.testing.turns import in_turn
 
     close_gaps(account)
-    application = DomainDispatcherApplication(create_backend_app)
-    return Control(account, guarded(in_turn(application)))
+
+    def create_app(service: Any) -> Any:
+        if service == "batch":
+            close_gaps_of_batch(account)
+        return create_backend_app(service)
+
+    application = DomainDispatcherApplication(create_app)
+    return Control(account, guarded(in_turn(application))), application
+
+
+def _load_services(moto: Any) -> None:
+    """Load what nearly every pipeline uses while the client still compiles."""
+    for service in _LOADED_EARLY:
+        with moto.lock:
+            if service not in moto.app_instances:
+                moto.app_instances[service] = moto.create_app(service)
 
 
 def _request_handler() -> type:
-    from moto.moto_server.werkzeug_app import MotoRequestHandler
+    from moto.moto_server import werkzeug_app
+    from werkzeug.serving import WSGIRequestHandler
 
-    class QuietRequestHandler(MotoRequestHandler):
+    # moto has a handler of its own since 5.2.5; werkzeug's does before.
+    handler: Any = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
+
+    class QuietRequestHandler(handler):  # type: ignore[misc]
         """Requests are not logged: terraform alone makes hundreds."""
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -11,11 +12,16 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
+from lokki_tf.errors import MissingToolError
 from lokki_tf.testing.control import PREFIX
 from lokki_tf.testing.errors import LocalAwsError, missing_packages
-from lokki_tf.testing.settings import ServerSettings, settings_to
+from lokki_tf.testing.settings import ServerSettings, load_clients, settings_to
 
 _NEEDED = ("moto", "boto3", "flask", "flask_cors", "werkzeug")
+
+
+MOTO = ((5, 2), (5, 3))
+"""The oldest version of moto that works, and the first that has not been tried."""
 
 
 class ServerProcess:
@@ -25,7 +31,7 @@ class ServerProcess:
         settings: how it behaves.
 
     Raises:
-        MissingToolError: if moto is not installed.
+        MissingToolError: if moto is not installed, or in a version that does not fit.
         LocalAwsError: if it does not start.
     """
 
@@ -33,6 +39,7 @@ class ServerProcess:
         for name in _NEEDED:
             if importlib.util.find_spec(name) is None:
                 raise missing_packages(ImportError(name=name))
+        _require_moto()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lokki_tf.testing.server"],
             stdin=subprocess.PIPE,
@@ -41,6 +48,7 @@ class ServerProcess:
             text=True,
         )
         assert self._process.stdout is not None
+        load_clients(settings.region)  # while the server starts
         self.endpoint_url = self._process.stdout.readline().strip()
         if not self.endpoint_url:
             raise LocalAwsError("The server of the local AWS did not start; see its output above.")
@@ -74,3 +82,15 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _require_moto() -> None:
+    installed = importlib.metadata.version("moto")
+    oldest, first_untried = MOTO
+    if not oldest <= tuple(map(int, installed.split(".")[:2])) < first_untried:
+        bounds = [".".join(map(str, bound)) for bound in MOTO]
+        raise MissingToolError(
+            f"moto {installed} is installed, and a local AWS needs moto {bounds[0]} or later, "
+            f"before {bounds[1]}.",
+            remedy="Install it with: pip install 'lokki-tf[testing]'",
+        )

@@ -62,6 +62,12 @@ def new_client(service: str, endpoint: str, region: str) -> Any:
     )
 
 
+def load_clients(region: str) -> None:
+    """Load boto3 and the descriptions of the services that nearly every pipeline uses."""
+    for service in ("iam", "s3", "lambda", "stepfunctions"):
+        new_client(service, "http://127.0.0.1", region)
+
+
 def settings_from(environment: Mapping[str, str] = os.environ) -> ServerSettings:
     """Read the settings that the parent process gave."""
     return ServerSettings(

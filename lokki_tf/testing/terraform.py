@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lokki_tf.errors import MissingToolError
+from lokki_tf.terraform_cli import MIRROR_VARIABLE, ProviderSource, find_program, find_provider
 from lokki_tf.testing.errors import TerraformFailed
 
 SLOW = ("aws_s3_bucket_lifecycle_configuration",)
@@ -45,10 +45,10 @@ class Terraform:
         folder: where it is.
         scratch: where state and plugins go.
         environment: the variables of the account to deploy to.
-        skip: types of resources that are left out, as far as they stand in ``*.tf.json``.
+        skip: types of resources that are left out, as far as ``*.tf.json`` contains them.
 
     Raises:
-        MissingToolError: if there is no ``terraform``.
+        MissingToolError: if Terraform is missing or too old, or its provider is not available.
     """
 
     def __init__(
@@ -58,19 +58,18 @@ class Terraform:
         environment: Mapping[str, str],
         skip: Collection[str],
     ) -> None:
-        if shutil.which("terraform") is None:
-            raise MissingToolError(
-                "The program `terraform` is not on the path.",
-                remedy="Install it from https://developer.hashicorp.com/terraform/install",
-            )
+        program = find_program()
+        self._source = find_provider(program)
+        self._program = program.path
         self._folder = folder.resolve()
         self._skip = skip
         name = hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]
         self._scratch = scratch / name
         self._scratch.mkdir(parents=True, exist_ok=True)
         own = {"TF_IN_AUTOMATION": "1", "TF_DATA_DIR": str(self._scratch / "data")}
-        self._cache = _plugin_cache()
+        self._cache = _plugin_cache(self._source)
         cached = _CACHING | {"TF_PLUGIN_CACHE_DIR": str(self._cache)} if self._cache else {}
+        own |= self._source.environment(self._scratch)
         self._environment = {**cached, **os.environ, **environment, **own}
         self._environment.pop("AWS_PROFILE", None)
 
@@ -103,7 +102,7 @@ class Terraform:
         options = () if command == "output" else ("-input=false",)
         with self._overridden():
             return subprocess.run(
-                ["terraform", command, "-no-color", *options, *arguments],
+                [self._program, command, "-no-color", *options, *arguments],
                 cwd=self._folder,
                 env=self._environment,
                 capture_output=True,
@@ -113,7 +112,15 @@ class Terraform:
 
     def _failed(self, command: str, done: subprocess.CompletedProcess[str]) -> TerraformFailed:
         said = done.stderr.strip() or done.stdout.strip()
-        return TerraformFailed(f"`terraform {command}` in {self._folder} failed:\n{said}")
+        mirror, remedy = self._source.mirror, None
+        if command == "init" and mirror is not None:
+            remedy = (
+                f"Its providers come from the mirror {mirror}, which has hashicorp/aws "
+                f"{', '.join(self._source.versions)}. Set {MIRROR_VARIABLE} to another mirror."
+            )
+        return TerraformFailed(
+            f"`terraform {command}` in {self._folder} failed:\n{said}", remedy=remedy
+        )
 
     @contextmanager
     def _overridden(self) -> Iterator[None]:
@@ -161,9 +168,9 @@ class Terraform:
         return found
 
 
-def _plugin_cache() -> Path | None:
+def _plugin_cache(source: ProviderSource) -> Path | None:
     """Return where providers stay between sessions, unless the user has arranged that."""
-    if "TF_CLI_CONFIG_FILE" in os.environ or "TF_PLUGIN_CACHE_DIR" in os.environ:
+    if source.configuration or source.mirror or "TF_PLUGIN_CACHE_DIR" in os.environ:
         return None
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = caches / "lokki_tf" / "terraform-plugins"

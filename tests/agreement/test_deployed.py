@@ -115,6 +115,7 @@ def test_retries_agree(
     assert "on purpose" in execution.cause
 
 
+@pytest.mark.terraform
 @seed(2024)
 @given(pipeline=pipelines(most=7))
 @settings(
@@ -143,6 +144,7 @@ def test_random_pipelines_agree_through_terraform(
         local_aws.destroy(folder)
 
 
+@pytest.mark.terraform
 def test_the_four_steps_of_step_in_line_run_to_the_end(local_aws: LocalAws, tmp_path: Path) -> None:
     """Their README's example, imports changed: run, ASL, stack, terraform in the folder, result."""
     script = ROOT / "examples" / "four_steps" / "pipeline.py"

@@ -167,6 +167,16 @@ def test_a_job_that_takes_too_long_fails_the_execution(deployment: Deployment) -
 
         threading.Event().wait(60)
 
-    execution = deployment.execute(Pipeline("endless", steps=[endless()]), job_timeout=1)
+    machine = deployment.aws.register(Pipeline("endless", steps=[endless()]))
+    batch = deployment.aws.client("batch")
+    (made,) = batch.describe_job_definitions(jobDefinitionName="endless-endless")["jobDefinitions"]
+    batch.register_job_definition(  # a revision with less time than Batch takes
+        jobDefinitionName="endless-endless",
+        type="container",
+        platformCapabilities=["FARGATE"],
+        containerProperties=made["containerProperties"],
+        timeout={"attemptDurationSeconds": 1},
+    )
+    execution = deployment.aws.execute(machine)
     assert (execution.status, execution.error) == ("FAILED", "Terminated")
     assert "its time was up" in execution.cause

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from deployment import empty
 
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, flow, step, task
 from lokki_tf.asl import compile_machine
@@ -339,7 +338,7 @@ def test_every_outermost_state_leads_to_the_notice(given: Any) -> None:
     assert machine["States"][end]["Type"] == "Fail"
 
 
-def test_both_forms_tell_as_deployed_by_terraform(local_aws: LocalAws, tmp_path: Path) -> None:
+def test_both_forms_tell_as_deployed(local_aws: LocalAws, tmp_path: Path) -> None:
     """A function prints what it is told; a topic's subscriber gets it as JSON."""
     sns, sqs = local_aws.client("sns"), local_aws.client("sqs")
     topic = sns.create_topic(Name="failures")["TopicArn"]
@@ -350,11 +349,10 @@ def test_both_forms_tell_as_deployed_by_terraform(local_aws: LocalAws, tmp_path:
     for name, given in (("telling", tell), ("publishing", topic)):
         pipeline = Pipeline(name, steps=[fails(numbers())], on_failure=given)
         made = pipeline.synth(tmp_path)
-        outputs = local_aws.deploy(made.folder)
-        execution = local_aws.execute(outputs["state_machine_arn"], {"a": 1})
+        execution = local_aws.execute(local_aws.register(pipeline), {"a": 1})
         assert (execution.status, execution.error) == ("FAILED", "LookupError")
         if given is tell:
-            lines = local_aws.logs(outputs["function_arns"]["tell"])
+            lines = local_aws.logs("telling-tell")
             (line,) = (one for one in lines if one.startswith("TOLD "))
             told = json.loads(line.removeprefix("TOLD "))
         else:
@@ -364,8 +362,6 @@ def test_both_forms_tell_as_deployed_by_terraform(local_aws: LocalAws, tmp_path:
         assert told["execution"] == execution.arn
         assert told["input"] == {"a": 1}
         assert json.loads(told["cause"])["errorMessage"] == "on purpose"
-        empty(local_aws, outputs["bucket"])
-        local_aws.destroy(made.folder)
         policies = json.loads((made.folder / "cdk.tf.json").read_text())["resource"]
         machine = policies["aws_iam_role_policy"]["state_machine_policy"]["policy"]
         assert ("sns:Publish" in machine) is (given is topic)

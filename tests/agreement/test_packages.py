@@ -69,6 +69,7 @@ def versions() -> list[str]:
     return [numpy.__version__, pandas.__version__]
 
 
+@pytest.mark.terraform
 @pytest.mark.skipif(sys.platform != "linux", reason="binaries for Lambda run on Linux alone")
 def test_frames_travel_between_steps_of_a_layer(
     local_aws: LocalAws, layer_cache: Path, tmp_path: Path

@@ -36,14 +36,9 @@ def price(rows):
     return open("prices.json").read()
 
 
-def join():
-    seen = object()
-
-    @step(name="joined")
-    def joined(left, right):
-        return seen, left, right
-
-    return joined
+@step(name="joined", modules=["nowhere"])
+def join(left, right):
+    return left, right
 
 
 rows = load("today")
@@ -54,7 +49,7 @@ def report(table):
     return len(rows), table
 
 
-pipe = Pipeline("faulty", steps=[report(join()(clean(rows), price(rows)))])
+pipe = Pipeline("faulty", steps=[report(join(clean(rows), price(rows)))])
 if __name__ == "__main__":
     main(pipe)
 """
@@ -62,8 +57,8 @@ TOLD = {
     "capture-live": (10, "'load' uses 'connection', an open SQLite connection", "open it inside"),
     "package-missing": (15, "'clean' imports 'hypothesis'", "requirements=['hypothesis']"),
     "include": (20, "'price' names 'prices.json', and there is no such file", "name a file"),
-    "capture-closure": (30, "'joined' uses 'seen' of the function around it", "as an argument"),
-    "capture-pipeline": (40, "'report' uses 'rows', a lokki_tf", "as an argument"),
+    "modules": (25, "'joined' names 'nowhere', which is not a module", "as they are imported"),
+    "capture-pipeline": (35, "'report' uses 'rows', a lokki_tf", "as an argument"),
 }
 
 

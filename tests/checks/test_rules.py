@@ -32,7 +32,8 @@ POLICY = json.dumps(
         {"memory_size": 10_240},
         {"timeout_seconds": 900},
         {"ephemeral_storage": 10_240},
-        {"python_runtime": "python3.9"},
+        {"python_runtime": "python3.11"},
+        {"python_runtime": "python3.14"},
         {"architecture": "arm64"},
         {"policies": [POLICY, ""]},
         {"layers": ["arn:aws:lambda:us-east-2:123456789012:layer:example-layer:3"]},
@@ -46,6 +47,16 @@ POLICY = json.dumps(
 def test_what_lambda_takes_passes(options: dict[str, Any]) -> None:
     """Options within Lambda's bounds have no findings."""
     assert pipeline(**options).early_findings() == []
+
+
+@pytest.mark.parametrize(
+    ("runtime", "date"), [("python3.9", "15 December 2025"), ("python3.10", "31 October 2026")]
+)
+def test_a_deprecated_runtime_is_a_warning(runtime: str, date: str) -> None:
+    """A runtime that AWS no longer patches can be used, and the warning has the date."""
+    (finding,) = pipeline(python_runtime=runtime).early_findings()
+    assert (finding.rule, finding.severity) == ("lambda-runtime-deprecated", "warning")
+    assert f"{runtime!r}, which AWS deprecated on {date}" in finding.message
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def no_ecr(region: str | None) -> Any:
     raise AssertionError(f"ECR was asked in {region}")
 
 
+@pytest.mark.terraform
 def test_containers_agree_with_the_local_run(
     engine: Any, base_image: str, registry: str, local_aws: LocalAws, tmp_path: Path
 ) -> None:

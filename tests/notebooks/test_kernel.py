@@ -182,15 +182,13 @@ def test_errors_of_writing_name_the_cell(notebook: Notebook) -> None:
 
 
 def test_deployed_it_gives_the_same(notebook: Notebook) -> None:
-    """Terraform applies what the notebook wrote; types included, the results are the run's."""
+    """Deployed from the notebook, the results are the run's, types included."""
     notebook.run("here = pipe.local_run().result\nmade = pipe.synth('terraform-out')")
     shown = notebook.run("""
         from lokki_tf.testing import LocalAws
 
         with LocalAws(retry_delay_scale=0.0) as aws:
-            outputs = aws.deploy(made.folder)
-            execution = aws.execute(outputs["state_machine_arn"])
-            there = aws.values(execution)
+            there = aws.values(aws.run(pipe))
         there
         """)
     assert notebook.run("there == {'report': here}").text == "True", shown.text

@@ -143,6 +143,7 @@ def wait_for_function(aws: LocalAws, name: str) -> None:
     raise TimeoutError(f"{name} was not made")
 
 
+@pytest.mark.terraform
 def test_an_interrupted_deployment_goes_on(small: Folder, local_aws: LocalAws) -> None:
     """Ctrl-C lets Terraform end what it has begun; the same command then does the rest."""
     command = [sys.executable, str(small.script), "deploy", "--auto-approve"]
@@ -175,6 +176,7 @@ def test_an_interrupted_deployment_goes_on(small: Folder, local_aws: LocalAws) -
     assert "small-hello" not in names
 
 
+@pytest.mark.terraform
 def test_a_bucket_with_data_is_not_destroyed_unasked(small: Folder) -> None:
     """Without --force nothing at all is destroyed, and the message counts what is there."""
     started = small.run("start", "--wait", "--stack-name", "other")
@@ -201,6 +203,7 @@ def leave_running(aws: LocalAws, machine: str) -> None:
     states.start_execution(stateMachineArn=arn)
 
 
+@pytest.mark.terraform
 def test_destroy_takes_everything_along(small: Folder, local_aws: LocalAws) -> None:
     """--force deletes all versions of the data, then the stack; the next time nothing stands.
 
@@ -222,6 +225,7 @@ def test_destroy_takes_everything_along(small: Folder, local_aws: LocalAws) -> N
     assert "Traceback" not in gone.stderr
 
 
+@pytest.mark.terraform
 def test_a_stage_is_another_stack(local_aws: LocalAws, tmp_path: Path) -> None:
     """Every command means the stage that --stage names, in names and settings."""
     settings = f"{settings_for(local_aws)}[stage.prod.lambda]\nmemory = 1024\n"

@@ -289,3 +289,19 @@ def test_nothing_is_imported_of_a_pipeline_with_errors(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "nothing is imported until the errors are corrected" in done.stderr
     assert "ms" not in done.stdout
+
+
+def test_explain_and_import_exclude_each_other(tmp_path: Path) -> None:
+    """``--explain`` shows one step's files and imports nothing, so both are wrong use."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(argument='"text"'))
+    done = subprocess.run(
+        [sys.executable, str(script), "check", "--import", "--explain", "use"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "leave out --import" in done.stderr

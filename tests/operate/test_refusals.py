@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from lokki_tf import terraform_cli
 from lokki_tf.config import Config
 from lokki_tf.errors import AwsError, CredentialsError, StateLockedError, TerraformError
 from lokki_tf.model import Definition, Graph
@@ -78,13 +79,21 @@ def test_a_lock_is_told_with_its_holder() -> None:
     assert "python daily.py terraform -- force-unlock 7e0bbf20" in str(error)
 
 
-def test_a_registry_out_of_reach_is_not_aws() -> None:
-    """Where init finds no provider, it is not AWS's endpoint that is looked at."""
+def test_a_registry_out_of_reach_is_not_aws(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where init finds no provider, the remedies are the network and a mirror of this machine."""
+    monkeypatch.setattr(terraform_cli, "_SYSTEM_FOLDERS", (str(tmp_path),))
     said = "Error: Failed to query available provider packages\ncould not connect to "
     said += "registry.terraform.io: dial tcp: lookup registry.terraform.io: no such host"
     error = complaint(STACK, "init", said)
     assert "cannot get its AWS provider" in str(error)
     assert "HTTPS_PROXY" in str(error.remedy)
+    assert "mirror of this machine" not in str(error.remedy)
+    name = f"registry.terraform.io/hashicorp/aws/6.1.0/{terraform_cli._platform()}"
+    (tmp_path / "plugins" / name).mkdir(parents=True)
+    error = complaint(STACK, "init", said)
+    assert f'path = "{tmp_path / "plugins"}"' in str(error.remedy)
 
 
 EXISTS = """

@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def failed(squares: Folder) -> subprocess.CompletedProcess[str]:
+def failed(standing: Folder) -> subprocess.CompletedProcess[str]:
     """The output of a run that fails in its last step, after one retry."""
-    gate = str(squares.path / "gate")
-    return squares.run("start", "--wait", "--name", "failed", "--gate", gate)
+    gate = str(standing.path / "gate")
+    return standing.run("start", "--wait", "--name", "failed", "--gate", gate)
 
 
 @pytest.fixture(scope="module")
-def good(squares: Folder) -> str:
+def good(standing: Folder) -> str:
     """The name of a run that has succeeded."""
-    done = squares.run("start", "--name", "good", "--limit", "4")
+    done = standing.run("start", "--name", "good", "--limit", "4")
     assert done.stdout == "good\n", done.stderr
-    squares.run("logs", "--tail", "--run", "good")  # until it has ended
+    standing.run("logs", "--tail", "--run", "good")  # until it has ended
     return "good"
 
 
-def test_start_waits_and_prints_the_result(squares: Folder) -> None:
+def test_start_waits_and_prints_the_result(standing: Folder) -> None:
     """--wait shows each step as run does, and the result alone goes to stdout."""
-    done = squares.run("start", "--wait", "--limit", "5")
+    done = standing.run("start", "--wait", "--limit", "5")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["total"]["sum"] == 30
     assert "load done in" in done.stderr
@@ -40,7 +40,7 @@ def test_start_waits_and_prints_the_result(squares: Folder) -> None:
 
 
 def test_a_failed_run_is_exit_code_1(
-    squares: Folder, failed: subprocess.CompletedProcess[str]
+    standing: Folder, failed: subprocess.CompletedProcess[str]
 ) -> None:
     """The failed step's own error is told, with its line and the way on."""
     assert failed.returncode == 1
@@ -53,21 +53,21 @@ def test_a_failed_run_is_exit_code_1(
     assert "redrive --run failed" in failed.stderr
 
 
-def test_runs_are_listed(squares: Folder, good: str, failed: object) -> None:
+def test_runs_are_listed(standing: Folder, good: str, failed: object) -> None:
     """show lists the last runs, the latest first, for people and as JSON."""
-    shown = squares.run("show").stdout
+    shown = standing.run("show").stdout
     assert "good" in shown
     assert "failed" in shown
-    listed = json.loads(squares.run("show", "--n", "1", "--json").stdout)
+    listed = json.loads(standing.run("show", "--n", "1", "--json").stdout)
     assert len(listed) == 1
     assert listed[0]["status"] in ("FAILED", "SUCCEEDED", "RUNNING")
 
 
-def test_a_run_is_shown_step_by_step(squares: Folder, failed: object) -> None:
+def test_a_run_is_shown_step_by_step(standing: Folder, failed: object) -> None:
     """show --run tells what became of each step, its retries and its error."""
-    shown = squares.run("show", "--run", "failed")
+    shown = standing.run("show", "--run", "failed")
     assert "ValueError: the gate is shut" in shown.stdout, shown.stderr
-    told = json.loads(squares.run("show", "--run", "failed", "--json").stdout)
+    told = json.loads(standing.run("show", "--run", "failed", "--json").stdout)
     steps = {one["step"]: one for one in told["steps"]}
     assert {name: one["status"] for name, one in steps.items()} == {
         "load": "done",
@@ -79,15 +79,15 @@ def test_a_run_is_shown_step_by_step(squares: Folder, failed: object) -> None:
     assert steps["square_map"]["items"] == {"done": 3, "failed": 0, "total": 3}
 
 
-def test_a_result_is_read_wherever_it_is(squares: Folder, good: str) -> None:
+def test_a_result_is_read_wherever_it_is(standing: Folder, good: str) -> None:
     """What was too large to travel comes from the bucket, as if it had not been."""
-    done = squares.run("result", "--run", good, "--json")
+    done = standing.run("result", "--run", good, "--json")
     assert json.loads(done.stdout) == {"total": {"sum": 14, "text": "x" * 300_000}}, done.stderr
 
 
-def test_logs_of_a_run_are_one_stream(squares: Folder, good: str, failed: object) -> None:
+def test_logs_of_a_run_are_one_stream(standing: Folder, good: str, failed: object) -> None:
     """Lines of all steps, prints among them, stand in the order of time, of that run alone."""
-    lines = squares.run("logs", "--run", good).stdout.splitlines()
+    lines = standing.run("logs", "--run", good).stdout.splitlines()
     texts = [line.partition("  ")[2] for line in lines]
     assert texts[0] == "[INFO] Step 'load' started"
     assert "load: printed by load" in texts
@@ -96,41 +96,41 @@ def test_logs_of_a_run_are_one_stream(squares: Folder, good: str, failed: object
     assert len([text for text in texts if "'square'" in text]) == 8
 
 
-def test_logs_of_a_step(squares: Folder, good: str) -> None:
+def test_logs_of_a_step(standing: Folder, good: str) -> None:
     """--step leaves the others out, and --json writes each line as the runtime does."""
-    told = squares.run("logs", "--step", "load", "--run", good, "--json").stdout
+    told = standing.run("logs", "--step", "load", "--run", good, "--json").stdout
     lines = [json.loads(line) for line in told.splitlines()]
     assert [line["event"] for line in lines] == ["step_start", "print", "step_end"]
     assert {line["run"] for line in lines} == {good}
     assert {line["node"] for line in lines} == {"load"}
 
 
-def test_logs_are_followed_to_the_end_of_a_run(squares: Folder, good: str) -> None:
+def test_logs_are_followed_to_the_end_of_a_run(standing: Folder, good: str) -> None:
     """--tail of a run ends with it."""
-    done = squares.run("logs", "--tail", "--run", good, "--step", "load")
+    done = standing.run("logs", "--tail", "--run", good, "--step", "load")
     assert done.returncode == 0
     assert "printed by load" in done.stdout
 
 
-def test_logs_of_another_time_are_none(squares: Folder, good: str) -> None:
+def test_logs_of_another_time_are_none(standing: Folder, good: str) -> None:
     """--start and --end bound what is printed."""
-    done = squares.run("logs", "--start", "2001-01-01T00:00:00Z", "--end", "2001-01-02")
+    done = standing.run("logs", "--start", "2001-01-01T00:00:00Z", "--end", "2001-01-02")
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_a_failed_run_goes_on(squares: Folder, failed: object) -> None:
+def test_a_failed_run_goes_on(standing: Folder, failed: object) -> None:
     """Once mended, redrive takes up the failed step alone, and the run has its result."""
-    (squares.path / "gate").touch()
-    done = squares.run("redrive", "--run", "failed", "--wait", "--json")
+    (standing.path / "gate").touch()
+    done = standing.run("redrive", "--run", "failed", "--wait", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["total"]["sum"] == 5
     assert "total done in" in done.stderr
     assert "load" not in done.stderr
-    told = json.loads(squares.run("show", "--run", "failed", "--json").stdout)
+    told = json.loads(standing.run("show", "--run", "failed", "--json").stdout)
     assert (told["status"], told["redrives"]) == ("SUCCEEDED", 1)
 
 
-def test_what_is_not_there_is_told(squares: Folder, good: str) -> None:
+def test_what_is_not_there_is_told(standing: Folder, good: str) -> None:
     """An unknown run or step, a name that is taken or none, and a wrong parameter."""
     for args, message, code in (
         (["show", "--run", "nobody"], "has no run 'nobody'", 2),
@@ -143,7 +143,7 @@ def test_what_is_not_there_is_told(squares: Folder, good: str) -> None:
         (["start", "--limit", "many"], "'many' is no int", 2),
         (["redrive", "--run", good], "cannot go on: it is SUCCEEDED", 1),
     ):
-        done = squares.run(*args)
+        done = standing.run(*args)
         assert message in done.stderr, args
         assert done.returncode == code, args
         assert "Traceback" not in done.stderr, args

@@ -65,7 +65,8 @@ def test_nobody_to_ask(folder: Folder) -> None:
 @pytest.mark.parametrize("command", ["deploy --auto-approve", "plan", "show", "logs", "start"])
 def test_no_credentials(folder: Folder, command: str) -> None:
     """No credentials anywhere: told before anything is written."""
-    done = folder.run(*command.split(), env=REGION)
+    new = program(folder, '{"terraform_version": "1.11.4"}')
+    done = folder.run(*command.split(), env={**REGION, "LOKKI_TERRAFORM": new})
     refused(done, 2, "there are no AWS credentials", "aws configure")
     assert not (folder.path / "terraform-out").exists()
 
@@ -88,7 +89,8 @@ def test_no_region(folder: Folder) -> None:
 def test_nobody_answers(folder: Folder, command: str) -> None:
     """An endpoint at which nothing listens."""
     (folder.path / "lokki.toml").write_text(f'[aws]\nendpoint = "{NOWHERE}"\nregion = "eu-west-1"')
-    done = folder.run(*command.split())
+    new = program(folder, '{"terraform_version": "1.11.4"}')
+    done = folder.run(*command.split(), env={"LOKKI_TERRAFORM": new})
     refused(done, 1, f"AWS cannot be reached at {NOWHERE}", "endpoint")
     assert not (folder.path / "terraform-out").exists()
 

@@ -368,7 +368,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(bench, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("lokki_tf.packaging.bundle.include.os.listdir", refuse)
+    monkeypatch.setattr("lokki_tf.packaging.extract.include.os.listdir", refuse)
     [finding] = packed(bench, ONE).findings
     assert "data: Permission denied" in finding.message
 

@@ -59,22 +59,24 @@ def warned(function: Any) -> list[str]:
 
 def test_what_others_have_changed_is_told(outside) -> None:
     """A value that was set, filled or registered by code that stays here is a warning."""
-    outside.TABLE.update(b=2)
-    outside.setup(7)
-    outside.plugin(len)
+    conf = outside
+    conf.TABLE.update(b=2)
+    conf.setup(7)
+    conf.plugin(len)
 
     def uses():
-        return outside.TABLE, outside.level(), outside.PLUGINS
+        return conf.TABLE, conf.level(), conf.PLUGINS
 
     assert warned(uses) == ["LEVEL", "PLUGINS", "TABLE"]
 
 
 def test_what_carried_code_changes_is_its_own(outside) -> None:
     """A cache that the step's code fills, and a value that statements build, are no warning."""
-    outside.cached("here")
+    conf = outside
+    conf.cached("here")
 
     def uses():
-        return outside.cached("there"), outside.RATES, outside.TABLE
+        return conf.cached("there"), conf.RATES, conf.TABLE
 
     assert warned(uses) == []
 

@@ -63,11 +63,6 @@ def test_the_default_template_is_found():
             1,
             "filled, is no Python: invalid syntax",
         ),
-        (
-            'import os\ndef f(): pass\n"{{PUT_FUNCTION_HERE}}"\n"{{PUT_FUNCTION_NAME_HERE}}"\n',
-            2,
-            "both use the name 'f' for something of their own",
-        ),
     ],
 )
 def test_a_template_that_cannot_be_filled(bench, text, line, message):

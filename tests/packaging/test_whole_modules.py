@@ -461,6 +461,33 @@ CASES = [
         "[]",
     ),
     (
+        "files beside the code that functions read",
+        """
+        import tables
+        from pathlib import Path
+        HERE = Path(__file__).parent
+        @step
+        def f():
+            return tables.prices(), (HERE / "own.txt").read_text(), tables.packaged.text()
+        # file: tables.py
+        import json, os
+        import packaged
+        def prices():
+            with open(os.path.join(os.path.dirname(__file__), "prices.json")) as file:
+                return json.load(file)
+        # file: packaged/__init__.py
+        from importlib.resources import files
+        def text(): return files(__package__).joinpath("words.txt").read_text()
+        # file: packaged/words.txt
+        words
+        # file: prices.json
+        {"a": 1}
+        # file: own.txt
+        own
+        """,
+        "[]",
+    ),
+    (
         "modules that are declared",
         """
         from importlib import import_module

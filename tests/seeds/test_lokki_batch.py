@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from batch_jobs import make_queue
 
 from lokki_tf import flow, step
@@ -50,6 +51,7 @@ def batch_flow():
     return heavy_computation(data), by_settings(data)
 
 
+@pytest.mark.terraform
 def test_the_example_runs_on_the_queue_that_is_there(local_aws: LocalAws, tmp_path: Path) -> None:
     """Settings and options reach Batch, in a queue of the user's; results are those of here."""
     (tmp_path / "lokki.toml").write_text(SETTINGS)

@@ -109,6 +109,7 @@ def without_lifecycle(folder: Path) -> None:
     (folder / "without_lifecycle_override.tf.json").write_text(json.dumps(override))
 
 
+@pytest.mark.terraform
 def test_an_endpoint_on_loopback_needs_no_credentials(local_aws: LocalAws, tmp_path: Path) -> None:
     """Plain terraform apply, in an environment without keys, region or profile, deploys there."""
     made = synthesized(tmp_path, f'[aws]\nendpoint = "{local_aws.endpoint_url}"\n', "endpoint")
@@ -122,6 +123,7 @@ def test_an_endpoint_on_loopback_needs_no_credentials(local_aws: LocalAws, tmp_p
     terraform(made.folder, "destroy", "-auto-approve", "-input=false", "-parallelism=30")
 
 
+@pytest.mark.terraform
 def test_the_local_aws_is_meant_whatever_endpoint_a_stack_names(
     local_aws: LocalAws, tmp_path: Path
 ) -> None:
@@ -193,6 +195,7 @@ def test_each_role_may_use_the_key_for_its_own_alone(tmp_path: Path) -> None:
             assert len(contexts) == 1
 
 
+@pytest.mark.terraform
 def test_a_pipeline_under_a_key_of_the_users_deploys_and_runs(
     local_aws: LocalAws, tmp_path: Path
 ) -> None:
@@ -207,6 +210,7 @@ def test_a_pipeline_under_a_key_of_the_users_deploys_and_runs(
     local_aws.destroy(made.folder)
 
 
+@pytest.mark.terraform
 @pytest.mark.parametrize("lock", ["use_lockfile = true", 'dynamodb_table = "locks"'])
 def test_the_state_stands_in_a_bucket_under_the_pipelines_name(
     local_aws: LocalAws, tmp_path: Path, lock: str

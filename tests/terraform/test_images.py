@@ -47,6 +47,7 @@ def resource(made: dict[str, Any], kind: str) -> Any:
     return next(iter(made["resource"][kind].values()))
 
 
+@pytest.mark.terraform
 def test_a_repository_is_applied_and_stays_as_it_is(local_aws: LocalAws, tmp_path: Path) -> None:
     """Tags that do not move, scans, a policy for Lambda alone; a second plan is empty."""
     folder = synth_repository("applied", tmp_path, config=Config(), tags={"team": "data"})

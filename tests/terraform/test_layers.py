@@ -17,6 +17,7 @@ from fake_uv import FakeUv
 from lokki_tf import Pipeline, step
 from lokki_tf.errors import LimitError, OptionError
 from lokki_tf.packaging import LayerBuilder
+from lokki_tf.terraform import cdk
 from lokki_tf.terraform.synth import Synthesized
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:layer:mine:1"
@@ -189,8 +190,6 @@ def test_a_function_that_is_too_large_with_its_layer_is_refused(tmp_path: Path) 
     """The layer fits and the function fits, and both together do not."""
     from lokki_tf import PipelineStack
 
-    from cdktf import App  # isort: skip  # after Node was found
-
     code = len(
         b"".join(tree(Pipeline("p", steps=[plain(1)]).synth(tmp_path / "p").folder).values())
     )
@@ -202,7 +201,7 @@ def test_a_function_that_is_too_large_with_its_layer_is_refused(tmp_path: Path) 
         return number
 
     builder = LayerBuilder(uv=fake.path, cache=tmp_path / "cache")
-    app = App(outdir=str(tmp_path / "out"))
+    app = cdk.new_app(tmp_path / "out")
     with pytest.raises(LimitError, match=r"'large' has 250 MB .* largest are fake 1.0 250 MB"):
         PipelineStack(app, "p", Pipeline("p", steps=[large(1)]), layer_builder=builder)
     assert not tree(tmp_path / "out")
@@ -267,13 +266,10 @@ def test_inside_another_stack_each_pipeline_keeps_its_locks(
     """Files and locks of a construct stand in its own folder, and are found there again."""
     from lokki_tf import PipelineConstruct
 
-    from cdktf import App, TerraformStack  # isort: skip  # after Node was found
-    from cdktf_cdktf_provider_aws.provider import AwsProvider
-
     for _ in range(2):
-        app = App(outdir=str(tmp_path))
-        stack = TerraformStack(app, "mine")
-        AwsProvider(stack, "aws", region="eu-west-1")
+        app = cdk.new_app(tmp_path)
+        stack = cdk.core.TerraformStack(app, "mine")
+        cdk.aws.provider.AwsProvider(stack, "aws", region="eu-west-1")
         PipelineConstruct(stack, "first", pipeline())
         app.synth()
         first = tmp_path / "stacks" / "mine" / "first"

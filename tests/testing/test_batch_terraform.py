@@ -15,7 +15,7 @@ import pytest
 
 from lokki_tf.testing import LocalAws
 
-pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="needs terraform")
+pytestmark = pytest.mark.terraform
 HERE = Path(__file__).parent
 SECOND = {"value": "second", "memory": "1024", "vcpus": 32, "seconds": 700}
 

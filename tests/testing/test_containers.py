@@ -15,9 +15,7 @@ from container_images import docker_client, image_of
 from lokki_tf.testing import LocalAws
 
 CLIENT = docker_client()
-pytestmark = pytest.mark.skipif(
-    CLIENT is None, reason="no Docker API answers at DOCKER_HOST or the default socket"
-)
+pytestmark = pytest.mark.containers
 ROLE = "arn:aws:iam::123456789012:role/containers"
 
 

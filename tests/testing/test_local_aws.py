@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lokki_tf.errors import MissingToolError
 from lokki_tf.testing import ExecutionNotFinished, LocalAws, LocalAwsError
+from lokki_tf.testing.server_process import MOTO
 
+ROOT = Path(__file__).parents[2]
 Task = Callable[..., dict[str, Any]]
 
 
@@ -248,7 +253,7 @@ def test_import_is_light() -> None:
     """Importing lokki_tf.testing imports neither moto nor boto3."""
     program = """
 import sys
-import lokki_tf.testing, lokki_tf.testing.pytest_plugin
+import lokki_tf.testing
 print(sorted({"moto", "boto3", "botocore", "werkzeug", "flask"} & set(sys.modules)))
 """
     done = subprocess.run(
@@ -269,6 +274,36 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(Exception, match=r"pip install 'lokki-tf\[testing\]'"):
         LocalAws().__enter__()
+
+
+@pytest.mark.parametrize("version", ["5.1.22", "5.3.0", "6.0.0"])
+def test_a_version_of_moto_that_was_not_tried(
+    monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """A moto outside the range is an error that names it and the range."""
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    with pytest.raises(MissingToolError, match=rf"moto {version} .* 5\.2 or later, before 5\.3"):
+        LocalAws().__enter__()
+
+
+def test_the_range_of_moto_is_the_one_that_is_installed() -> None:
+    """The range that is checked is that of the extra."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest, first_untried = (".".join(map(str, bound)) for bound in MOTO)
+    assert f"moto>={oldest},<{first_untried}" in extras["optional-dependencies"]["testing"]
+
+
+def test_the_pytest_plugin_imports_nothing() -> None:
+    """The plugin, which every pytest run imports, imports no module of lokki_tf."""
+    program = "import sys, pytest_lokki_tf; print([m for m in sys.modules if 'lokki_tf.' in m])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; print('lokki_tf' in sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["[]", "False"]
 
 
 def test_express(local_aws: LocalAws, task: Task) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from lokki_tf import terraform_cli
 from lokki_tf.errors import MissingToolError
 from lokki_tf.testing import LocalAws, TerraformFailed
 
-pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="needs terraform")
+pytestmark = pytest.mark.terraform
 CONFIGURATION = Path(__file__).parent / "terraform" / "pipeline" / "main.tf.json"
 SECOND = {
     "value": "second",
@@ -126,17 +127,35 @@ def test_failure_has_terraforms_words(account: LocalAws, tmp_path: Path) -> None
         account.deploy(tmp_path)
 
 
+def test_a_mirror_without_the_needed_version(
+    account: LocalAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The error has Terraform's words, and names the mirror and the versions that it has."""
+    name = f"registry.terraform.io/hashicorp/aws/4.1.0/{terraform_cli._platform()}"
+    (tmp_path / "mirror" / name).mkdir(parents=True)
+    (tmp_path / "stack").mkdir()
+    required = {"aws": {"source": "hashicorp/aws", "version": ">= 5.0"}}
+    configuration = {"terraform": {"required_providers": required}}
+    (tmp_path / "stack" / "main.tf.json").write_text(json.dumps(configuration))
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "none.tfrc"))
+    monkeypatch.setenv("LOKKI_PROVIDER_MIRROR", str(tmp_path / "mirror"))
+    with pytest.raises(TerraformFailed, match="no available releases match") as caught:
+        account.deploy(tmp_path / "stack")
+    assert f"{tmp_path / 'mirror'}, which has hashicorp/aws 4.1.0" in str(caught.value.remedy)
+
+
 def test_missing_terraform(
     account: LocalAws, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Without Terraform the error says where to get it."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingToolError, match="Install it from"):
+    with pytest.raises(MissingToolError, match="install it from"):
         account.deploy(folder)
 
 
 FILLING = """#!/bin/sh
 [ "$1" = output ] && echo "{}"
+[ "$1" = version ] && echo '{"terraform_version": "1.11.4"}'
 [ "$1" = init ] || exit 0
 mkdir "$TF_PLUGIN_CACHE_DIR/filling" || exit 1
 sleep 0.2
@@ -154,6 +173,11 @@ def test_sessions_fill_the_cache_of_providers_one_by_one(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # Terraform finds the provider here by itself, so no mirror takes the place of the cache.
+    name = f"registry.terraform.io/hashicorp/aws/6.0.0/{terraform_cli._platform()}"
+    (tmp_path / ".terraform.d" / "plugins" / name).mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("LOKKI_PROVIDER_MIRROR", raising=False)
     monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
     monkeypatch.delenv("TF_PLUGIN_CACHE_DIR", raising=False)
     folders = [tmp_path / name for name in "ab"]

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from types import FunctionType
 from typing import Any, Never, NoReturn
 
+from lokki_tf.model.signatures import signature_of
+
 from .scope import Scope
 
 
@@ -93,5 +95,5 @@ def _swallows(context: ast.expr, scope: Scope) -> bool:
 def _never_returns(called: Any) -> bool:
     """Whether a function says of itself that it only raises."""
     if isinstance(called, FunctionType):
-        return called.__annotations__.get("return") in (NoReturn, Never, "NoReturn", "Never")
+        return signature_of(called).return_annotation in (NoReturn, Never, "NoReturn", "Never")
     return called is sys.exit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from typing import Any
 
 from lokki_tf.errors import Place, RouteError
 from lokki_tf.model import ORIGINAL_INPUT
+from lokki_tf.model.signatures import signature_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def taken_by(function: Callable[..., Any], step: str, place: Place) -> Taken:
     """
     named: dict[str, bool] = {}
     more = False
-    for name, one in inspect.signature(function).parameters.items():
+    for name, one in signature_of(function).parameters.items():
         if one.kind is one.POSITIONAL_ONLY:
             raise RouteError(
                 f"step {step!r} takes {name!r} by position alone, and a step of a routed "

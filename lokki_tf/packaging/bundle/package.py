@@ -8,22 +8,37 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from lokki_tf.model import Finding
+from lokki_tf.model import Finding, Step
 
 from .. import findings
 from ..dependencies.third_party import installed_version
 from ..extract.cut import Cut
 from ..extract.include import contents
-from ..source.modules import HANDLER
+from ..source.modules import HANDLER, RUNTIME
 from ..zips import content_hash, write_zip
 from .runtime_files import runtime_files
 from .stub_files import stub_files
 from .template import Template, default_template, fill, own_names
 
+STUB = "lokki_tf/"
 HANDLER_FILE = f"{HANDLER}.py"
 HANDLER_NAME = f"{HANDLER}.lambda_handler"
+
+
+class Fingerprint(NamedTuple):
+    """Hashes of all that decides what a deployed step does, the same on any machine.
+
+    Args:
+        code: Of its code and data files, without lokki_tf's runtime.
+        packages: Of the requirements and layers that it declares.
+        environment: Of its environment variables, runtime and architecture.
+    """
+
+    code: str
+    packages: str
+    environment: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +46,28 @@ class Package:
     """What Lambda gets of a step.
 
     Args:
+        step: The step.
         files: The files of the zip, by path.
         findings: What the user should know.
         data: Which of the files are the user's data, and no code.
     """
 
+    step: Step
     files: Mapping[str, bytes]
     findings: tuple[Finding, ...] = ()
     data: frozenset[str] = frozenset()
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """The hashes by which synth shows what has changed."""
+        options = self.step.options
+        own = {k: v for k, v in self.files.items() if not k.startswith((f"{RUNTIME}/", STUB))}
+        environment = (f"{name}={text}" for name, text in sorted(options.env_variables.items()))
+        return Fingerprint(
+            content_hash(own),
+            _sha256(*sorted(options.requirements), *options.layers),
+            _sha256(options.python_runtime, options.architecture, *environment),
+        )
 
     @cached_property
     def zip(self) -> bytes:
@@ -73,7 +102,9 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
         code |= stub_files(state_manager=any("StateManager" in fact.names for fact, _ in lokki))
     files, wrong = cut.data_files()
     data, unfit = contents(cut.step, files, code)
-    return Package({**code, **data}, (*cut.findings, *found, *wrong, *unfit), frozenset(data))
+    return Package(
+        cut.step, {**code, **data}, (*cut.findings, *found, *wrong, *unfit), frozenset(data)
+    )
 
 
 def _not_python(cut: Cut, found: list[Finding]) -> list[Finding]:
@@ -84,15 +115,15 @@ def _not_python(cut: Cut, found: list[Finding]) -> list[Finding]:
     return [findings.no_source(cut.step.name, "its function", cut.step.place, why)]
 
 
-def code_digest(cut: Cut, digest: Callable[[Any], str | None]) -> str | None:
-    """A digest of all that can change a step's result here, but its arguments.
+def state_key(cut: Cut, made: Package, digest: Callable[[Any], str | None]) -> str | None:
+    """Return a hash of all that can change a step's result here, but its arguments.
 
-    That is its code and data files, the whole modules of the user's that it imports, the
-    installed versions of other packages that it imports, the environment variables that it
-    sets and reads, and what the values of its modules are by now.
+    That is the fingerprint, the installed versions of the packages that the code imports, the
+    environment variables that it reads, and what the values of its modules are by now.
 
     Args:
         cut: The step's function.
+        made: Its package.
         digest: Returns a value's digest, or ``None`` if it has none.
 
     Returns:
@@ -100,18 +131,16 @@ def code_digest(cut: Cut, digest: Callable[[Any], str | None]) -> str | None:
     """
     if any(finding.severity == "error" for finding in cut.findings):
         return None
-    layout = cut.layout()
-    files = {HANDLER_FILE: f"{layout.name}\n{layout.source}".encode(), **layout.files}
-    files |= contents(cut.step, cut.data_files()[0], files)[0]
-    found = hashlib.sha256()
-    for path, data in sorted(files.items()):
-        found.update(f"{path}\0{len(data)}\0".encode())
-        found.update(data)
-    for module, name in sorted(cut.carrier.live, key=lambda one: (one[0].name, one[1])):
-        found.update(f"{module.name}.{name}\0{digest(module.live.get(name))}\0".encode())
-    for package in sorted({one.package for one in cut.imports}):
-        found.update(f"{package}\0{installed_version(package)}\0".encode())
     read = cut.observations.of("variable") if cut.observations else ()
-    variables = {one.fact.what: os.environ.get(one.fact.what) for one in read}
-    found.update(repr(sorted({**variables, **cut.step.options.env_variables}.items())).encode())
-    return found.hexdigest()
+    parts = [
+        *made.fingerprint,
+        *(f"{one} {installed_version(one)}" for one in sorted({o.package for o in cut.imports})),
+        *(f"{name}={os.environ.get(name)}" for name in sorted({one.fact.what for one in read})),
+    ]
+    for module, name in sorted(cut.carrier.live, key=lambda one: (one[0].name, one[1])):
+        parts.append(f"{module.name}.{name} {digest(module.live.get(name))}")
+    return _sha256(*parts)
+
+
+def _sha256(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -16,7 +16,7 @@ from lokki_tf.runtime.envelope import json_text, pickled
 from ..extract.cut import Cut, cut
 from ..source.modules import NOTEBOOK, Module, module_of, module_of_class, true_name
 from ..source.origins import of_user
-from .package import Package, code_digest, package
+from .package import Package, package, state_key
 from .template import read_template
 
 if TYPE_CHECKING:
@@ -47,20 +47,20 @@ def package_steps(
     }
 
 
-def code_digests(
+def state_keys(
     definition: Definition, digest: Callable[[Any], str | None]
 ) -> dict[Step, str | None]:
-    """A digest of each step's code, with all of the user's that it uses.
+    """A hash of all that can change each step's result here, but its arguments.
 
     Args:
         definition: The pipeline.
         digest: Returns a value's digest, the same in every process; ``None`` if it has none.
 
     Returns:
-        The same where the code is, whatever runs around it; ``None`` for a step of which not
-        all can be read.
+        ``None`` for a step of which not all can be read.
     """
-    return {step: code_digest(one, digest) for step, one in cut_steps(definition).items()}
+    cuts = cut_steps(definition)
+    return {step: state_key(one, package(one), digest) for step, one in cuts.items()}
 
 
 def cut_steps(definition: Definition) -> dict[Step, Cut]:

@@ -25,6 +25,7 @@ from ..source.files import Definition, Statement
 from ..source.modules import Module, user_module
 from ..source.names import Chain, Names, Use
 from ..source.origins import origin
+from ..source.paths import path_of
 from ..source.survey import Fact, Survey, survey
 from ..source.values import MISSING, described, home, is_runtime, is_step
 from .imports import import_piece, import_starred, import_value
@@ -238,7 +239,9 @@ class Carrier:
         shown = next(iter(_OF_PLACE & set(uses)), "")
         if shown and not site.module.binds(shown):
             self.placed.setdefault(site.piece, shown)
-        if "__file__" in uses and not self.brings_files:
+        facts = self.surveys[site.piece].of("file")
+        literal = any(path_of(fact.path, site.source, site.module.package) for fact in facts)
+        if "__file__" in uses and not self.brings_files and not literal:
             self.find(findings.own_path(self.step, self.place(site, uses["__file__"])))
 
     def _evaluated(self, task: Task) -> Iterable[str]:

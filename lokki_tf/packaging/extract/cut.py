@@ -32,7 +32,7 @@ from ..source.modules import HANDLER, RUNTIME, Module, user_module
 from ..source.names import Use
 from ..source.origins import IN_LAMBDA
 from .carry import Carrier
-from .differences import Observations, differences, files_at_import, own_metadata
+from .differences import Observations, differences, files_read, own_metadata
 from .include import included
 from .kept import keep_acting
 from .pieces import Piece
@@ -236,7 +236,7 @@ class Cut:
 
     def data_files(self) -> tuple[dict[str, Path], list[Finding]]:
         """Data files by their paths in the zip, and what is wrong with them."""
-        read, found = files_at_import(self.step, self.whole.values(), self.data)
+        read, found = files_read(self.step, self.observations, self.whole.values(), self.data)
         return {**read, **self.data}, found
 
     def metadata(self) -> dict[str, bytes]:

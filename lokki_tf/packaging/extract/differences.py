@@ -15,10 +15,10 @@ from lokki_tf.model import Finding, Step
 
 from .. import findings
 from ..dependencies.third_party import has_distribution
-from ..source.files import Source
+from ..source.files import Source, Statement
 from ..source.machine_reads import is_file
 from ..source.modules import Module
-from ..source.paths import literal_path
+from ..source.paths import path_of
 from ..source.survey import Fact, Survey, reached
 from ..source.values import MISSING, described
 from .carry import Carrier
@@ -167,10 +167,20 @@ def _values(step: Step, unit: Unit, seen: Observations, judge: Judge) -> Iterato
                 yield findings.new_in_each(step.name, name, statement.differs, place)
             making = module.making(name, module.end)
             is_alone = making == [statement] and name not in stored
-            written = any(name in one.names().writes for one in module.statements)
+            written = any(
+                name in one.names().writes
+                for one in module.statements
+                if _is_reached(one, seen.surveys[id(unit.survey)])
+            )
             if is_alone and not written and differs(statement.node, module.live.get(name, MISSING)):
                 what = described(module.live.get(name))
                 yield findings.stale(step.name, name, what, place)
+
+
+def _is_reached(statement: Statement, functions: set[str]) -> bool:
+    """Whether a function, or a method of a class, that a statement defines is reached."""
+    name = getattr(statement.node, "name", "")
+    return any(one == name or one.startswith(f"{name}.") for one in functions)
 
 
 def _variables(step: Step, seen: Observations) -> Iterator[Finding]:
@@ -209,14 +219,15 @@ def own_metadata(name: str) -> tuple[str, str] | None:
     return f"{plain}-{found.version}.dist-info/METADATA", text
 
 
-def files_at_import(
-    step: Step, modules: Iterable[WholeModule], named: Mapping[str, Path]
+def files_read(
+    step: Step, seen: Observations | None, whole: Iterable[WholeModule], named: Mapping[str, Path]
 ) -> tuple[dict[str, Path], list[Finding]]:
-    """Files that modules read when they are imported.
+    """Files that code reads by literal paths: at import, and those beside it in functions too.
 
     Args:
         step: The step.
-        modules: Modules that are included whole.
+        seen: What its code does.
+        whole: Modules that are included whole, those that only values need among them.
         named: The data files that the step itself names, by their paths in the zip.
 
     Returns:
@@ -224,25 +235,29 @@ def files_at_import(
     """
     files: dict[str, Path] = {}
     found: list[Finding] = []
-    read = ((one, fact) for one in modules for fact in one.survey.of("file"))
-    for one, fact in read:
-        if fact.function or fact.path is None:
-            continue
-        module, source = one.module, one.module.sources[0]
-        aliases = source.aliases(module.package)
-        path = literal_path(fact.path, source.filename, source.constants, aliases)
-        place = Place(label(module), fact.line)
+    at_import = (
+        Observed(fact, Unit(one.module, one.module.sources[0], one.survey, True))
+        for one in whole
+        for fact in one.survey.of("file")
+        if not fact.function
+    )
+    in_functions = (one for one in (seen.of("file") if seen else ()) if one.fact.function)
+    for one in (*at_import, *in_functions):
+        fact, module, source = one.fact, one.unit.module, one.unit.source
+        path = path_of(fact.path, source, module.package)
+        place = Place(one.place.file, fact.line)
         if path is None:
-            if not named:
+            if not fact.function and not named:
                 found.append(findings.reads_unseen(step.name, fact.what, place))
             continue
         here = Path(os.path.normpath(Path.cwd() / path))
-        if not here.exists():
-            continue  # code that goes on without it does so in Lambda as well
         inside = _inside(here, path, module, source)
-        if inside is None and path.startswith(("/dev/", "/proc/", "/tmp/")):
-            continue  # Lambda has these, but for what is in them
-        if inside is None or here.is_dir():
+        if not here.exists() or (inside is None and path.startswith(("/dev/", "/proc/", "/tmp/"))):
+            continue  # code that goes on without it does so in Lambda as well
+        if fact.function and not os.path.isabs(path):
+            if path not in named:
+                found.append(findings.reads_here(step.name, path, place))
+        elif inside is None or here.is_dir():
             found.append(findings.reads_outside(step.name, str(here), place))
         elif inside not in named:
             files[inside] = here

@@ -16,6 +16,7 @@ from typing import Any, cast
 from ..source.files import Definition, Source
 from ..source.modules import Module
 from ..source.names import Names, Use
+from ..source.survey import survey
 from ..source.text import Edit, edited, offset, reach, span, whole_lines
 from ..source.values import MISSING, closure, is_step, literal
 from ..source.walk import names_of
@@ -72,6 +73,8 @@ def moved(
         postponed=module.postponed or bool(local),
     )
     site = Site(piece, module, source)
+    known = {n: v.__name__ for n, v in outer.items() if isinstance(v, types.ModuleType)}
+    carrier.surveys[piece] = survey(source, [node], module.package, decorators, known)
     carrier.follow(Task(site, node, names, module.end, module.end, decorators))
     for one, literal_text in constants.items():
         carrier.link(site, one, constant(module, one, literal_text, order[0]))

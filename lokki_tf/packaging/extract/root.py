@@ -63,8 +63,9 @@ def root_of(carrier: Carrier, step: Step) -> Root | None:
     for function in functions:
         found = _definition(functions[0], function)
         obstacle = _obstacle(carrier, *found) if found is not None else None
-        if found is not None and obstacle is None:
-            return _defined(carrier, step, *found)
+        root = _defined(carrier, step, *found) if found is not None and obstacle is None else None
+        if root is not None:
+            return root
         if found is not None and obstacle is not None and obstacle.kind != "read":
             refuse(carrier, obstacle, obstacle.name, obstacle.what, step.place)
             return None
@@ -128,7 +129,9 @@ def _obstacle(carrier: Carrier, module: Module, statement: Statement, name: str)
     return None if kept else carrier.judge.statement(module, statement)
 
 
-def _defined(carrier: Carrier, step: Step, module: Module, statement: Statement, name: str) -> Root:
+def _defined(
+    carrier: Carrier, step: Step, module: Module, statement: Statement, name: str
+) -> Root | None:
     carrier.start(module)
     skip = _skipped(carrier, module, statement)
     piece = carrier.carry(module, statement, module.end, skip)
@@ -136,9 +139,9 @@ def _defined(carrier: Carrier, step: Step, module: Module, statement: Statement,
     for finding in shared_state(step.name, module, statement):
         carrier.find(finding)
     root = Root(module, piece, name)
-    if step.when is not None and not _carry_condition(carrier, step, root, statement):
-        carrier.include_own(step.place)
-    return root
+    if step.when is None or _carry_condition(carrier, step, root, statement):
+        return root
+    return root if _carry_condition_value(carrier, step, root) else None
 
 
 def _skipped(carrier: Carrier, module: Module, statement: Statement) -> frozenset[ast.expr]:

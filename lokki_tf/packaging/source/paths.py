@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 
+from .files import Source
 from .survey import full_name
 
 _SAME = {"os.path.abspath", "os.path.realpath", "os.path.normpath", "os.fspath", "str", "open"}
@@ -15,21 +16,20 @@ _SAME_METHODS = {"resolve", "absolute", "as_posix"}
 _JOINING_METHODS = {"joinpath", "with_name"}
 
 
-def literal_path(
-    node: ast.expr, file: str, constants: Mapping[str, ast.expr], aliases: Mapping[str, str]
-) -> str | None:
+def path_of(node: ast.expr | None, source: Source, package: str) -> str | None:
     """The path that an expression gives, or ``None`` if only running it shows that.
 
     Args:
         node: The expression.
-        file: The file that it is in: the value of ``__file__``.
-        constants: Expressions of names that are assigned once.
-        aliases: What names of imports stand for.
+        source: The file that it is in, whose path is the value of ``__file__``.
+        package: What relative imports of the file are relative to.
 
     Returns:
         A path, relative to the working directory unless it begins at ``__file__``.
     """
-    return _Evaluator(file, constants, aliases).path(node)
+    aliases = source.aliases(package)
+    evaluator = _Evaluator(source.filename, source.constants, aliases)
+    return evaluator.path(node) if node is not None else None
 
 
 class _Evaluator:

@@ -11,8 +11,8 @@ Kind = OneOf["module", "function", "class", "comprehension", "types"]
 
 _DYNAMIC = {"globals", "eval", "exec"}
 _BINDING = {"=", "+=", "[]", "=."}
-_CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem"}
-_CHANGING |= {"remove", "discard", "clear", "appendleft", "sort", "reverse", "register"}
+CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem"}
+CHANGING |= {"remove", "discard", "clear", "appendleft", "sort", "reverse", "register"}
 
 
 @dataclass(slots=True, eq=False)
@@ -101,7 +101,7 @@ def _enter(names: Names, mention: Mention) -> None:
         names.calls.setdefault(name, set()).add(mention.chain)
     if mention.when == "eager" and mention.how not in ("", "="):
         names.changes.setdefault(name, mention.how)
-    if mention.when == "lazy" and (mention.how in _BINDING or mention.how in _CHANGING):
+    if mention.when == "lazy" and (mention.how in _BINDING or mention.how in CHANGING):
         names.writes.add(name)
         if mention.how == "=":
             names.rebinds.add(name)

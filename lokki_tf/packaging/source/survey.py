@@ -14,6 +14,7 @@ from typing import Literal as OneOf
 
 from .machine_reads import path_read
 from .names import is_main_guard, is_type_checking
+from .scopes import CHANGING
 
 if TYPE_CHECKING:
     from .files import Source
@@ -102,7 +103,11 @@ class Survey:
 
 
 def survey(
-    source: Source, nodes: Iterable[ast.AST], package: str, skip: Iterable[ast.expr] = ()
+    source: Source,
+    nodes: Iterable[ast.AST],
+    package: str,
+    skip: Iterable[ast.expr] = (),
+    modules: Mapping[str, str] | None = None,
 ) -> Survey:
     """Lists the facts of some code at the top of a file.
 
@@ -111,8 +116,10 @@ def survey(
         nodes: Statements or functions of it.
         package: What relative imports are relative to.
         skip: Decorators to leave out.
+        modules: Names of modules that functions around the code have, by their own names.
     """
     surveyor = _Surveyor(source, package, skip)
+    surveyor.aliases = {**surveyor.aliases, **(modules or {})}
     for node in nodes:
         surveyor.visit(node)
     return surveyor.found
@@ -298,6 +305,11 @@ class _Surveyor(ast.NodeVisitor):
             self.found.stored.add(node.attr)
             self._all((node.value,))
 
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if isinstance(node.target, ast.Name):
+            self.found.stored.add(node.target.id)
+        self.generic_visit(node)
+
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if full_name(node.value, self.aliases) in ("os.environ", "os.environb"):
             self._variable("variable" if isinstance(node.ctx, ast.Load) else "sets", node.slice)
@@ -350,8 +362,10 @@ class _Surveyor(ast.NodeVisitor):
             self._named_in(first)
         elif name in _CONNECTIONS:
             self._note("connection", f"{name}(…)", node)
-        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Attribute):
-            self.found.stored.add(node.func.value.attr)  # module.TABLE.update(…)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
+            changed = node.func.value  # TABLE.update(…), module.TABLE.update(…)
+            if isinstance(changed, ast.Name | ast.Attribute):
+                self.found.stored.add(getattr(changed, "attr", getattr(changed, "id", "")))
         path = path_read(node, name)
         if path is not None:
             self._note("file", ast.unparse(node.func), node, path=path)

@@ -1,9 +1,9 @@
-"""What of a pipeline is made with CDKTF: one module a part, a construct and a stack of them.
+"""The parts of a pipeline as constructs: one module for each, a construct and a stack of all.
 
-CDKTF starts Node when it is imported, and the provider imports all of itself. So this package
-readies both, before any of its modules imports them.
+The library runs in Node, which starts when ``constructs`` is imported. So this package prepares
+it before any of its modules is imported.
 """
 
-from lokki_tf.terraform.lazy import prepare
+from lokki_tf.terraform.cdk import prepare
 
 prepare()

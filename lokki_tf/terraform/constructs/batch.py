@@ -5,42 +5,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.batch_compute_environment import (
-    BatchComputeEnvironment,
-    BatchComputeEnvironmentComputeResources,
-)
-from cdktf_cdktf_provider_aws.batch_job_definition import (
-    BatchJobDefinition,
-    BatchJobDefinitionTimeout,
-)
-from cdktf_cdktf_provider_aws.batch_job_queue import (
-    BatchJobQueue,
-    BatchJobQueueComputeEnvironmentOrder,
-)
-from cdktf_cdktf_provider_aws.data_aws_batch_job_queue import DataAwsBatchJobQueue
-from cdktf_cdktf_provider_aws.data_aws_subnets import DataAwsSubnets, DataAwsSubnetsFilter
-from cdktf_cdktf_provider_aws.data_aws_vpc import DataAwsVpc
-from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
-from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
-from cdktf_cdktf_provider_aws.security_group import SecurityGroup, SecurityGroupEgress
-
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
+from lokki_tf.terraform.cdk import aws
+from lokki_tf.terraform.containers import container_properties
 from lokki_tf.terraform.plan import JOB_LOG_GROUP, queue_name
 
 from .roles import acting
 
 if TYPE_CHECKING:
-    from cdktf_cdktf_provider_aws.iam_role import IamRole
-
     from lokki_tf.terraform.plan import Job
 
     from .construct import PipelineConstruct
 
 MOST_VCPUS = 256  # that all jobs of a platform have together
 _KINDS = {"fargate": "FARGATE", "fargate_spot": "FARGATE_SPOT", "ec2": "EC2"}
-_ARCHITECTURES = {"x86_64": "X86_64", "arm64": "ARM64"}
 
 
 class Jobs:
@@ -51,7 +30,7 @@ class Jobs:
     """
 
     def __init__(self, pipeline: PipelineConstruct) -> None:
-        self.definitions: dict[str, BatchJobDefinition] = {}
+        self.definitions: dict[str, aws.batch_job_definition.BatchJobDefinition] = {}
         self.queues: dict[str, str] = {}
         self._pipeline = pipeline
         self._by_platform: dict[str, str] = {}
@@ -64,7 +43,7 @@ class Jobs:
             self.queues[job.step.name] = self._queue(job)
             self.definitions[job.step.name] = self._definition(job)
         repository = pipeline.image_repository_arn
-        IamRolePolicy(
+        aws.iam_role_policy.IamRolePolicy(
             pipeline,
             pipeline.resource_id("jobs_policy"),
             name="lokki",
@@ -83,7 +62,7 @@ class Jobs:
         return self._by_platform[key]
 
     def _given(self, name: str) -> str:
-        found = DataAwsBatchJobQueue(
+        found = aws.data_aws_batch_job_queue.DataAwsBatchJobQueue(
             self._pipeline, self._pipeline.resource_id(f"queue_{name}"), name=escaped(name)
         )
         return str(found.arn)
@@ -99,12 +78,12 @@ class Jobs:
                 "min_vcpus": 0,
                 "allocation_strategy": "BEST_FIT_PROGRESSIVE",
             }
-        environment = BatchComputeEnvironment(
+        environment = aws.batch_compute_environment.BatchComputeEnvironment(
             pipeline,
             pipeline.resource_id(f"compute_{platform}"),
-            compute_environment_name_prefix=f"{pipeline.plan.definition.name}-{platform}-",
+            # Without a name, for its argument differs between the majors of the provider.
             type="MANAGED",
-            compute_resources=BatchComputeEnvironmentComputeResources(
+            compute_resources=aws.batch_compute_environment.BatchComputeEnvironmentComputeResources(
                 type=_KINDS[platform],
                 max_vcpus=MOST_VCPUS,
                 subnets=network["subnets"],
@@ -115,14 +94,16 @@ class Jobs:
             # Another one is made before the queue lets go of the first.
             lifecycle={"create_before_destroy": True},
         )
-        queue = BatchJobQueue(
+        queue = aws.batch_job_queue.BatchJobQueue(
             pipeline,
             pipeline.resource_id(f"queue_{platform}"),
             name=queue_name(pipeline.plan.definition.name, platform),
             state="ENABLED",
             priority=1,
             compute_environment_order=[
-                BatchJobQueueComputeEnvironmentOrder(compute_environment=environment.arn, order=1)
+                aws.batch_job_queue.BatchJobQueueComputeEnvironmentOrder(
+                    compute_environment=environment.arn, order=1
+                )
             ],
             tags=pipeline.tags(),
         )
@@ -149,19 +130,21 @@ class Jobs:
                 "group": config["security_group_ids"][0],
             }
             return self._network
-        vpc = DataAwsVpc(pipeline, pipeline.resource_id("default_vpc"), default=True)
-        subnets = DataAwsSubnets(
+        vpc = aws.data_aws_vpc.DataAwsVpc(
+            pipeline, pipeline.resource_id("default_vpc"), default=True
+        )
+        subnets = aws.data_aws_subnets.DataAwsSubnets(
             pipeline,
             pipeline.resource_id("default_subnets"),
-            filter=[DataAwsSubnetsFilter(name="vpc-id", values=[vpc.id])],
+            filter=[aws.data_aws_subnets.DataAwsSubnetsFilter(name="vpc-id", values=[vpc.id])],
         )
-        group = SecurityGroup(
+        group = aws.security_group.SecurityGroup(
             pipeline,
             pipeline.resource_id("jobs_security_group"),
             description="Batch jobs of a pipeline: out, never in",
             vpc_id=vpc.id,
             egress=[
-                SecurityGroupEgress(
+                aws.security_group.SecurityGroupEgress(
                     description="what the steps connect to, the registry and the bucket",
                     from_port=0,
                     to_port=0,
@@ -178,14 +161,14 @@ class Jobs:
         """The profile of EC2 instances, on which ECS's agent runs."""
         pipeline = self._pipeline
         role = pipeline.role("instances", iam.trust("ec2.amazonaws.com"), pipeline.tags())
-        IamRolePolicyAttachment(
+        aws.iam_role_policy_attachment.IamRolePolicyAttachment(
             pipeline,
             pipeline.resource_id("instances_policy"),
             role=role.name,
             policy_arn=f"arn:{pipeline.account.partition}:iam::aws:policy/service-role/"
             "AmazonEC2ContainerServiceforEC2Role",
         )
-        profile = IamInstanceProfile(
+        profile = aws.iam_instance_profile.IamInstanceProfile(
             pipeline,
             pipeline.resource_id("instance_profile"),
             name=role.name,
@@ -194,61 +177,32 @@ class Jobs:
         )
         return str(profile.arn)
 
-    def _definition(self, job: Job) -> BatchJobDefinition:
+    def _definition(self, job: Job) -> aws.batch_job_definition.BatchJobDefinition:
         pipeline, step, options = self._pipeline, job.step, job.step.options
         tags = pipeline.tags({"lokki:step": step.name, **options.tags})
         logs = pipeline.log_group(f"{step.name}_logs", f"{JOB_LOG_GROUP}{job.name}", tags)
         role = self._role(job, tags)
         self._log_groups.append(logs.arn)
-        sizes = [
-            {"type": "VCPU", "value": f"{options.vcpu:g}"},
-            {"type": "MEMORY", "value": str(options.memory_mb)},
-        ]
-        if options.gpu:
-            sizes.append({"type": "GPU", "value": str(options.gpu)})
-        own = {name: escaped(text) for name, text in options.env_variables.items()}
-        # EC2's containers are not told their region. boto3 reads the second, other SDKs the first.
-        region = pipeline.account.region
-        environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **own}
-        properties: dict[str, Any] = {
-            "image": pipeline.image,
-            "command": [job.folder],
-            "jobRoleArn": role,
-            "executionRoleArn": self._execution.arn,
-            "resourceRequirements": sizes,
-            "environment": [
-                {"name": name, "value": text} for name, text in sorted(environment.items())
-            ],
-            "logConfiguration": {
-                "logDriver": "awslogs",
-                "options": {
-                    "awslogs-group": logs.name,
-                    "awslogs-region": pipeline.account.region,
-                    "awslogs-stream-prefix": job.folder,
-                },
-            },
-        }
-        if options.platform != "ec2":
-            # The default VPC's subnets are public: without an address of its own, a job reaches
-            # neither the registry nor the bucket.
-            public = "DISABLED" if pipeline.network else "ENABLED"
-            properties |= {
-                "networkConfiguration": {"assignPublicIp": public},
-                "fargatePlatformConfiguration": {"platformVersion": "LATEST"},
-                "runtimePlatform": {
-                    "operatingSystemFamily": "LINUX",
-                    "cpuArchitecture": _ARCHITECTURES[options.architecture],
-                },
-            }
-        return BatchJobDefinition(
+        properties = container_properties(
+            job,
+            image=pipeline.image,
+            role=role,
+            execution_role=self._execution.arn,
+            region=pipeline.account.region,
+            log_group=logs.name,
+            public_address=not pipeline.network,
+        )
+        return aws.batch_job_definition.BatchJobDefinition(
             pipeline,
             pipeline.resource_id(f"{step.name}_job"),
             name=job.name,
             type="container",
             platform_capabilities=["EC2" if options.platform == "ec2" else "FARGATE"],
-            container_properties=json.dumps(properties, sort_keys=True),
+            container_properties=escaped(json.dumps(properties, sort_keys=True)),
             propagate_tags=True,
-            timeout=BatchJobDefinitionTimeout(attempt_duration_seconds=options.timeout_seconds),
+            timeout=aws.batch_job_definition.BatchJobDefinitionTimeout(
+                attempt_duration_seconds=options.timeout_seconds
+            ),
             tags=tags,
         )
 
@@ -271,7 +225,7 @@ class Jobs:
         pipeline.role_arns[step.name] = role.arn
         return role.arn
 
-    def _executes(self) -> IamRole:
+    def _executes(self) -> aws.iam_role.IamRole:
         """The role of those who start containers: they pull the image, and write logs."""
         pipeline = self._pipeline
         source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}

@@ -2,32 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cdktf_cdktf_provider_aws.data_aws_s3_bucket import DataAwsS3Bucket
-from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
-from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
-    S3BucketLifecycleConfiguration,
-    S3BucketLifecycleConfigurationRule,
-    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
-    S3BucketLifecycleConfigurationRuleExpiration,
-    S3BucketLifecycleConfigurationRuleFilter,
-    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
-)
-from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import S3BucketOwnershipControls
-from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
-from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
-from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
-    S3BucketServerSideEncryptionConfigurationA,
-    S3BucketServerSideEncryptionConfigurationRuleA,
-    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
-)
-from cdktf_cdktf_provider_aws.s3_bucket_versioning import S3BucketVersioningA
-
 from lokki_tf.terraform import iam
-
-if TYPE_CHECKING:
-    from constructs import Construct
+from lokki_tf.terraform.cdk import Construct, aws
 
 BUCKET_PARTS = (
     "bucket_encryption",
@@ -42,19 +18,19 @@ RUN_DATA_DAYS = 90  # Step Functions forgets an execution after 90 days as well
 OLD_VERSION_DAYS = 30
 
 
-def given_bucket(scope: Construct, name: str) -> DataAwsS3Bucket:
+def given_bucket(scope: Construct, name: str) -> aws.data_aws_s3_bucket.DataAwsS3Bucket:
     """A bucket that stands already, and that others may use too.
 
     Args:
         scope: Where it is looked up.
         name: Its name.
     """
-    return DataAwsS3Bucket(scope, "bucket", bucket=name)
+    return aws.data_aws_s3_bucket.DataAwsS3Bucket(scope, "bucket", bucket=name)
 
 
 def artifact_bucket(
     scope: Construct, name: str, tags: dict[str, str], key: str | None = None
-) -> S3Bucket:
+) -> aws.s3_bucket.S3Bucket:
     """A private, encrypted, versioned bucket whose run data expires.
 
     Args:
@@ -63,14 +39,14 @@ def artifact_bucket(
         tags: Its tags.
         key: ARN of the KMS key that encrypts; AWS's own for S3 unless given.
     """
-    bucket = S3Bucket(scope, "bucket", bucket=name, tags=tags)
-    S3BucketOwnershipControls(
+    bucket = aws.s3_bucket.S3Bucket(scope, "bucket", bucket=name, tags=tags)
+    aws.s3_bucket_ownership_controls.S3BucketOwnershipControls(
         scope,
         "bucket_ownership",
         bucket=bucket.id,
         rule={"object_ownership": "BucketOwnerEnforced"},
     )
-    block = S3BucketPublicAccessBlock(
+    block = aws.s3_bucket_public_access_block.S3BucketPublicAccessBlock(
         scope,
         "bucket_public_access",
         bucket=bucket.id,
@@ -79,14 +55,14 @@ def artifact_bucket(
         ignore_public_acls=True,
         restrict_public_buckets=True,
     )
-    S3BucketServerSideEncryptionConfigurationA(
+    aws.s3_bucket_server_side_encryption_configuration.S3BucketServerSideEncryptionConfigurationA(
         scope,
         "bucket_encryption",
         bucket=bucket.id,
         rule=[
-            S3BucketServerSideEncryptionConfigurationRuleA(
+            aws.s3_bucket_server_side_encryption_configuration.S3BucketServerSideEncryptionConfigurationRuleA(
                 apply_server_side_encryption_by_default=(
-                    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+                    aws.s3_bucket_server_side_encryption_configuration.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
                         sse_algorithm="aws:kms", kms_master_key_id=key
                     )
                 ),
@@ -94,34 +70,46 @@ def artifact_bucket(
             )
         ],
     )
-    versioning = S3BucketVersioningA(
+    versioning = aws.s3_bucket_versioning.S3BucketVersioningA(
         scope,
         "bucket_versioning",
         bucket=bucket.id,
         versioning_configuration={"status": "Enabled"},
     )
-    S3BucketLifecycleConfiguration(
+    aws.s3_bucket_lifecycle_configuration.S3BucketLifecycleConfiguration(
         scope,
         "bucket_lifecycle",
         bucket=bucket.id,
         rule=[
-            S3BucketLifecycleConfigurationRule(
+            aws.s3_bucket_lifecycle_configuration.S3BucketLifecycleConfigurationRule(
                 id="run-data",
                 status="Enabled",
-                filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="runs/")],
-                expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=RUN_DATA_DAYS)],
+                filter=[
+                    aws.s3_bucket_lifecycle_configuration.S3BucketLifecycleConfigurationRuleFilter(
+                        prefix="runs/"
+                    )
+                ],
+                expiration=[
+                    aws.s3_bucket_lifecycle_configuration.S3BucketLifecycleConfigurationRuleExpiration(
+                        days=RUN_DATA_DAYS
+                    )
+                ],
             ),
-            S3BucketLifecycleConfigurationRule(
+            aws.s3_bucket_lifecycle_configuration.S3BucketLifecycleConfigurationRule(
                 id="old-versions",
                 status="Enabled",
-                filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
+                filter=[
+                    aws.s3_bucket_lifecycle_configuration.S3BucketLifecycleConfigurationRuleFilter(
+                        prefix=""
+                    )
+                ],
                 noncurrent_version_expiration=[
-                    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(
+                    aws.s3_bucket_lifecycle_configuration.S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(
                         noncurrent_days=OLD_VERSION_DAYS
                     )
                 ],
                 abort_incomplete_multipart_upload=[
-                    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(
+                    aws.s3_bucket_lifecycle_configuration.S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(
                         days_after_initiation=7
                     )
                 ],
@@ -129,7 +117,7 @@ def artifact_bucket(
         ],
         depends_on=[versioning],
     )
-    S3BucketPolicy(
+    aws.s3_bucket_policy.S3BucketPolicy(
         scope,
         "bucket_policy",
         bucket=bucket.id,

@@ -5,37 +5,26 @@ from __future__ import annotations
 import re
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
-
-from cdktf import App, TerraformStack, TerraformVariable
-from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
-from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
-from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
-from cdktf_cdktf_provider_aws.data_aws_region import DataAwsRegion
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.s3_object import S3Object
-from constructs import Construct
+from typing import TYPE_CHECKING, Any, cast
 
 from lokki_tf.asl.text import escaped
-from lokki_tf.checks import check_definition
-from lokki_tf.checks.batch import check_sizes
 from lokki_tf.config import Config
-from lokki_tf.errors import LokkiError
-from lokki_tf.model import raise_errors, shortened
+from lokki_tf.model import shortened
 from lokki_tf.model.names import unique
 from lokki_tf.packaging import LayerBuilder
 from lokki_tf.terraform.account import Account
+from lokki_tf.terraform.cdk import Construct, aws, core, use_library_of
 from lokki_tf.terraform.files import write_stack_files
+from lokki_tf.terraform.layers import build_layers
 from lokki_tf.terraform.permissions import permissions_of, prefix_of
-from lokki_tf.terraform.plan import make_plan
+from lokki_tf.terraform.plan import checked_plan
 from lokki_tf.terraform.required import required_policies
-from lokki_tf.terraform.settings import with_settings
 
 from .batch import Jobs
 from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket
 from .functions import add_function
 from .image import Image
-from .layers import add_layers, build_layers
+from .layers import add_layers
 from .machine import add_machine
 from .network import Network
 from .schedule import add_schedule
@@ -43,24 +32,10 @@ from .schedule import add_schedule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
-    from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
-
-    from lokki_tf.model import Definition, Finding
+    from lokki_tf.terraform.plan import HasDefinition
 
 LOG_RETENTION_DAYS = 365
 ROLE_NAME_LENGTH = 64
-
-
-class HasDefinition(Protocol):
-    """What a pipeline must offer to become Terraform."""
-
-    @property
-    def definition(self) -> Definition: ...
-
-    def early_findings(self) -> list[Finding]: ...
-
-    def check(self, template_file: str | Path | None = None) -> list[Finding]: ...
 
 
 class PipelineConstruct(Construct):
@@ -100,21 +75,9 @@ class PipelineConstruct(Construct):
         layer_builder: LayerBuilder | None = None,
         config: Config | None = None,
     ) -> None:
+        use_library_of(scope)
         self.config = config or Config()
-        try:
-            plan = make_plan(
-                with_settings(pipeline.definition, self.config),
-                template_file,
-                self.config.batch.job_definition_name,
-            )
-        except LokkiError:
-            # What ends the planning may not be all that is wrong.
-            faults = [one for one in pipeline.check(template_file) if one.severity == "error"]
-            raise_errors(faults if len(faults) > 1 else [])
-            raise
-        settled = [*check_definition(plan.definition), *check_sizes(plan.definition)]
-        early = pipeline.early_findings()
-        raise_errors([*early, *(one for one in settled if one not in early), *plan.findings])
+        plan = checked_plan(pipeline, self.config, template_file)
         machine_text = plan.machine.text
         folder = "" if id == "Default" else id.replace("/", "--")
         place = _stack_folder(scope) / folder
@@ -137,9 +100,9 @@ class PipelineConstruct(Construct):
         self.store = f"s3://{self.bucket.bucket}/{self.prefix}".rstrip("/")
         self.literals = self._upload_literals()
         self.layers = add_layers(self, layers)
-        self.roles: dict[str, IamRole] = {}
+        self.roles: dict[str, aws.iam_role.IamRole] = {}
         self.role_arns: dict[str, str] = {}
-        self.functions: dict[str, LambdaFunction] = {}
+        self.functions: dict[str, aws.lambda_function.LambdaFunction] = {}
         self.image_context = image.context if image else None
         self.image, self.image_repository_arn = image.place(self) if image else ("", None)
         for function in plan.functions:
@@ -170,14 +133,14 @@ class PipelineConstruct(Construct):
             name: The variable's name.
             description: What it is for.
         """
-        stack = TerraformStack.of(self)
+        stack = core.TerraformStack.of(self)
         known = stack.node.try_find_child(f"variable_{name}")
         if known is None:
-            known = TerraformVariable(
+            known = core.TerraformVariable(
                 stack, f"variable_{name}", type="string", description=description
             )
             known.override_logical_id(name)
-        return str(cast("TerraformVariable", known).string_value)
+        return str(cast("core.TerraformVariable", known).string_value)
 
     def file(self, path: str) -> str:
         """A file in the pipeline's folder, as Terraform finds it."""
@@ -194,7 +157,9 @@ class PipelineConstruct(Construct):
         """
         return dict(islice(self.tags(own).items(), 10))
 
-    def role(self, name: str, trusted: str, tags: dict[str, str], *, of: str = ".") -> IamRole:
+    def role(
+        self, name: str, trusted: str, tags: dict[str, str], *, of: str = "."
+    ) -> aws.iam_role.IamRole:
         """A role that one AWS service may take.
 
         Args:
@@ -206,7 +171,7 @@ class PipelineConstruct(Construct):
         """
         # Roles are the account's and not the region's, and a pipeline may stand in several.
         stem = shortened(f"{self.plan.definition.name}{of}{name}", ROLE_NAME_LENGTH - 16)
-        return IamRole(
+        return aws.iam_role.IamRole(
             self,
             self.resource_id(name),
             name=f"{stem}-{self.account.region}",
@@ -215,9 +180,11 @@ class PipelineConstruct(Construct):
             tags=tags,
         )
 
-    def log_group(self, name: str, log_group: str, tags: dict[str, str]) -> CloudwatchLogGroup:
+    def log_group(
+        self, name: str, log_group: str, tags: dict[str, str]
+    ) -> aws.cloudwatch_log_group.CloudwatchLogGroup:
         """A log group with retention."""
-        return CloudwatchLogGroup(
+        return aws.cloudwatch_log_group.CloudwatchLogGroup(
             self,
             self.resource_id(name),
             name=log_group,
@@ -228,21 +195,23 @@ class PipelineConstruct(Construct):
 
     def _read_account(self) -> None:
         # Data sources, so that one output serves every account and region.
-        partition = DataAwsPartition(self, self.resource_id("partition"))
+        partition = aws.data_aws_partition.DataAwsPartition(self, self.resource_id("partition"))
         self.account = Account(
-            DataAwsCallerIdentity(self, self.resource_id("account")).account_id,
-            DataAwsRegion(self, self.resource_id("region")).name,
+            aws.data_aws_caller_identity.DataAwsCallerIdentity(
+                self, self.resource_id("account")
+            ).account_id,
+            aws.data_aws_region.DataAwsRegion(self, self.resource_id("region")).id,
             partition.partition,
             partition.dns_suffix,
         )
 
-    def _own_bucket(self) -> S3Bucket:
+    def _own_bucket(self) -> aws.s3_bucket.S3Bucket:
         name = self.account.bucket_name(self.plan.definition.name)
         return artifact_bucket(self, name, self.tags(), self.config.aws.kms_key)
 
-    def _upload_literals(self) -> list[S3Object]:
+    def _upload_literals(self) -> list[aws.s3_object.S3Object]:
         return [
-            S3Object(
+            aws.s3_object.S3Object(
                 self,
                 self.resource_id(f"literal_{key.partition('/')[2].partition('.')[0]}"),
                 bucket=self.bucket.id,
@@ -257,5 +226,5 @@ class PipelineConstruct(Construct):
 
 def _stack_folder(scope: Construct) -> Path:
     app = scope.node.root
-    outdir = app.outdir if isinstance(app, App) else "cdktf.out"
-    return Path(outdir, "stacks", TerraformStack.of(scope).node.id)
+    outdir = app.outdir if isinstance(app, core.App) else "cdktf.out"
+    return Path(outdir, "stacks", core.TerraformStack.of(scope).node.id)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
-
-from cdktf_cdktf_provider_aws.lambda_function import LambdaFunction
-from cdktf_cdktf_provider_aws.s3_object import S3Object
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
+from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP, folder_of
+from lokki_tf.terraform.resources import VARIABLE
 
 from .roles import acting
-
-_VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
 
 if TYPE_CHECKING:
     from lokki_tf.terraform.plan import Function
@@ -22,7 +18,9 @@ if TYPE_CHECKING:
     from .construct import PipelineConstruct
 
 
-def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunction:
+def add_function(
+    pipeline: PipelineConstruct, function: Function
+) -> aws.lambda_function.LambdaFunction:
     """A function with its code, log group, role and policies.
 
     Args:
@@ -46,7 +44,7 @@ def add_function(pipeline: PipelineConstruct, function: Function) -> LambdaFunct
         pipeline.roles[step.name] = role.made
     pipeline.role_arns[step.name] = role.arn
     environment = {name: escaped(text) for name, text in options.env_variables.items()}
-    return LambdaFunction(
+    return aws.lambda_function.LambdaFunction(
         pipeline,
         pipeline.resource_id(step.name),
         function_name=function.name,
@@ -79,7 +77,7 @@ def _code(pipeline: PipelineConstruct, function: Function) -> dict[str, Any]:
             "source_code_hash": context.content_tag if context and context.given_tag else None,
             "image_config": {"command": [folder_of(step)]},
         }
-    code = S3Object(
+    code = aws.s3_object.S3Object(
         pipeline,
         pipeline.resource_id(f"{step.name}_code"),
         bucket=pipeline.bucket.id,
@@ -107,7 +105,7 @@ def _layers_of(pipeline: PipelineConstruct, function: Function) -> list[str]:
 
 def _layer(pipeline: PipelineConstruct, text: str) -> str:
     """An ARN, or the variable that ``${var.NAME}`` stands for."""
-    match = _VARIABLE.fullmatch(text)
+    match = VARIABLE.fullmatch(text)
     return pipeline.variable(match[1], "ARN of a Lambda layer") if match else text
 
 

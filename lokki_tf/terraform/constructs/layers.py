@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdktf import TerraformResourceLifecycle
-from cdktf_cdktf_provider_aws.lambda_layer_version import LambdaLayerVersion
-from cdktf_cdktf_provider_aws.s3_object import S3Object
-
 from lokki_tf.asl.text import escaped
-from lokki_tf.packaging import check_size, layer_path
+from lokki_tf.packaging import layer_path
+from lokki_tf.terraform.cdk import aws, core
 from lokki_tf.terraform.files import LAYER
 from lokki_tf.terraform.plan import layer_name
 
@@ -17,36 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lokki_tf.model import PackageSet
-    from lokki_tf.packaging import Layer, LayerBuilder
-    from lokki_tf.terraform.plan import Plan
+    from lokki_tf.packaging import Layer
 
     from .construct import PipelineConstruct
 
 
-def build_layers(plan: Plan, builder: LayerBuilder) -> list[Layer]:
-    """The layers of a pipeline, which each function can carry.
-
-    Args:
-        plan: The pipeline.
-        builder: Makes them.
-
-    Raises:
-        LimitError: If a function and its packages are more than Lambda takes.
-        LokkiError: As :meth:`LayerBuilder.build` says.
-    """
-    layers = []
-    for packages, functions in plan.layers.items():
-        layer = builder.build(packages, functions[0].step)
-        for function in functions:
-            code = sum(len(data) for data in function.package.files.values())
-            check_size(function.step, code, layer.sizes)
-        layers.append(layer)
-    return layers
-
-
 def add_layers(
     pipeline: PipelineConstruct, layers: Iterable[Layer]
-) -> dict[PackageSet, LambdaLayerVersion]:
+) -> dict[PackageSet, aws.lambda_layer_version.LambdaLayerVersion]:
     """The layers as resources, and their zips in the pipeline's bucket.
 
     A layer is replaced when its content's hash, which is in the key, changes. There is no
@@ -59,9 +34,11 @@ def add_layers(
     return {layer.packages: _add_layer(pipeline, layer) for layer in layers}
 
 
-def _add_layer(pipeline: PipelineConstruct, layer: Layer) -> LambdaLayerVersion:
+def _add_layer(
+    pipeline: PipelineConstruct, layer: Layer
+) -> aws.lambda_layer_version.LambdaLayerVersion:
     packages = layer.packages
-    code = S3Object(
+    code = aws.s3_object.S3Object(
         pipeline,
         pipeline.resource_id(f"layer_{packages.key}_code"),
         bucket=pipeline.bucket.id,
@@ -70,7 +47,7 @@ def _add_layer(pipeline: PipelineConstruct, layer: Layer) -> LambdaLayerVersion:
         source_hash=layer.content,
         tags=pipeline.object_tags(),
     )
-    return LambdaLayerVersion(
+    return aws.lambda_layer_version.LambdaLayerVersion(
         pipeline,
         pipeline.resource_id(f"layer_{packages.key}"),
         layer_name=layer_name(pipeline.plan.definition.name, packages),
@@ -81,7 +58,7 @@ def _add_layer(pipeline: PipelineConstruct, layer: Layer) -> LambdaLayerVersion:
         s3_key=code.key,
         skip_destroy=False,
         # Functions leave the old one before it goes.
-        lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+        lifecycle=core.TerraformResourceLifecycle(create_before_destroy=True),
     )
 
 

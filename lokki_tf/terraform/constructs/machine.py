@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.sfn_state_machine import SfnStateMachine
-
 from lokki_tf.asl import queue_placeholder
 from lokki_tf.terraform import iam
+from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.files import MACHINE
 
 from .roles import acting
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from .construct import PipelineConstruct
 
 
-def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
+def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMachine:
     """The state machine with its log group, role and policy.
 
     Args:
@@ -49,7 +48,7 @@ def add_machine(pipeline: PipelineConstruct) -> SfnStateMachine:
         # deployment, while executions run, and a redrive keeps the machine that it began with.
         values[job.placeholder] = pipeline.jobs.definitions[job.step.name].arn_prefix
         values[queue_placeholder(job.placeholder)] = pipeline.jobs.queues[job.step.name]
-    return SfnStateMachine(
+    return aws.sfn_state_machine.SfnStateMachine(
         pipeline,
         pipeline.resource_id("state_machine"),
         name=name,

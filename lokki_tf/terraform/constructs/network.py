@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.data_aws_subnets import DataAwsSubnets, DataAwsSubnetsFilter
-from cdktf_cdktf_provider_aws.security_group import SecurityGroup, SecurityGroupEgress
+from lokki_tf.terraform.cdk import aws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,9 +13,13 @@ if TYPE_CHECKING:
     from .construct import PipelineConstruct
 
 
-def subnets_named(ids: Sequence[str]) -> list[DataAwsSubnetsFilter] | None:
+def subnets_named(ids: Sequence[str]) -> list[aws.data_aws_subnets.DataAwsSubnetsFilter] | None:
     """A filter for subnets by their ids, ``None`` if there are none."""
-    return [DataAwsSubnetsFilter(name="subnet-id", values=list(ids))] if ids else None
+    return (
+        [aws.data_aws_subnets.DataAwsSubnetsFilter(name="subnet-id", values=list(ids))]
+        if ids
+        else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,19 @@ class Network:
         """
         if vpc_id is None:
             return None
-        chosen = subnet_filter or [DataAwsSubnetsFilter(name="vpc-id", values=[vpc_id])]
-        subnets = DataAwsSubnets(scope, scope.resource_id("subnets"), filter=chosen)
-        group = SecurityGroup(
+        chosen = subnet_filter or [
+            aws.data_aws_subnets.DataAwsSubnetsFilter(name="vpc-id", values=[vpc_id])
+        ]
+        subnets = aws.data_aws_subnets.DataAwsSubnets(
+            scope, scope.resource_id("subnets"), filter=chosen
+        )
+        group = aws.security_group.SecurityGroup(
             scope,
             scope.resource_id("functions_security_group"),
             description="Lambda functions of a pipeline: out, never in",
             vpc_id=vpc_id,
             egress=[
-                SecurityGroupEgress(
+                aws.security_group.SecurityGroupEgress(
                     description="what the steps connect to",
                     from_port=0,
                     to_port=0,

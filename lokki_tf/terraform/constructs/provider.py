@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cdktf import LocalBackend, S3Backend
-from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderEndpoints
-
 from lokki_tf.config import REGION, is_loopback
 from lokki_tf.errors import ConfigError
+from lokki_tf.terraform.cdk import TerraformStack, aws, core
 
 if TYPE_CHECKING:
-    from cdktf import TerraformStack
-
     from lokki_tf.config import AwsConfig, Config
 
 # Those of the resources here, and those that a pipeline may be wired to.
@@ -21,6 +17,13 @@ _SERVICES = (
     "sns", "sqs", "sts",
 )  # fmt: skip
 _LOCAL_REGION = "us-east-1"
+AWS_PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
+"""The AWS provider's versions in which all arguments of the generated Terraform are valid."""
+VERSIONS_WITH_RUNTIME = {"python3.14": ">= 6.21.0, < 7.0.0"}
+"""Those that accept a runtime, where not all of the above do.
+
+Source: CHANGELOG of terraform-provider-aws, 6.21.0.
+"""
 
 
 def add_backend(stack: TerraformStack, settings: Config) -> None:
@@ -36,14 +39,14 @@ def add_backend(stack: TerraformStack, settings: Config) -> None:
     state, aws = settings.terraform, settings.aws
     if state.backend == "local":
         # CDKTF's own default would write an absolute path of this machine.
-        LocalBackend(stack, path="terraform.tfstate")
+        core.LocalBackend(stack, path="terraform.tfstate")
         return
     if not state.bucket:
         raise ConfigError(
             'backend = "s3" in [terraform] needs a bucket',
             remedy='add bucket = "…", and key = "…" unless the stack\'s name will do',
         )
-    S3Backend(
+    core.S3Backend(
         stack,
         bucket=state.bucket,
         key=state.key or f"{stack.node.id}/terraform.tfstate",
@@ -96,9 +99,23 @@ def add_provider(stack: TerraformStack, settings: AwsConfig) -> None:
     more: dict[str, Any] = {}
     if settings.endpoint:
         more = {
-            "endpoints": [AwsProviderEndpoints(**dict.fromkeys(_SERVICES, settings.endpoint))],
+            "endpoints": [
+                aws.provider.AwsProviderEndpoints(**dict.fromkeys(_SERVICES, settings.endpoint))
+            ],
             "s3_use_path_style": True,
             "skip_credentials_validation": True,
             "skip_metadata_api_check": "true",
         }
-    AwsProvider(stack, "aws", **_account_of(settings, region), **more)
+    aws.provider.AwsProvider(stack, "aws", **_account_of(settings, region), **more)
+    require_provider(stack, AWS_PROVIDER_VERSIONS)
+
+
+def require_provider(stack: TerraformStack, versions: str) -> None:
+    """Require a range of versions; the bindings require the one that they are generated from.
+
+    Args:
+        stack: The stack.
+        versions: The range, as Terraform writes it.
+    """
+    requirement = {"source": "hashicorp/aws", "version": versions}
+    stack.add_override("terraform.required_providers.aws", requirement)

@@ -6,30 +6,17 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cdktf import TerraformOutput, TerraformStack
-from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
-from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
-from cdktf_cdktf_provider_aws.data_aws_region import DataAwsRegion
-from cdktf_cdktf_provider_aws.ecr_lifecycle_policy import EcrLifecyclePolicy
-from cdktf_cdktf_provider_aws.ecr_repository import (
-    EcrRepository,
-    EcrRepositoryEncryptionConfiguration,
-    EcrRepositoryImageScanningConfiguration,
-)
-from cdktf_cdktf_provider_aws.ecr_repository_policy import EcrRepositoryPolicy
-
 from lokki_tf.asl.text import escaped
 from lokki_tf.config import Config
 from lokki_tf.packaging import repository_name
 from lokki_tf.terraform import iam
+from lokki_tf.terraform.cdk import Construct, TerraformStack, aws, core
 from lokki_tf.terraform.plan import functions_named
 
 from .provider import add_backend, add_provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from constructs import Construct
 
 
 class ImageRepositoryStack(TerraformStack):
@@ -62,22 +49,24 @@ class ImageRepositoryStack(TerraformStack):
         add_backend(self, _beside(config))
         add_provider(self, config.aws)
         own = {"lokki:pipeline": pipeline, **config.aws.tags, **(tags or {})}
-        self.repository = EcrRepository(
+        self.repository = aws.ecr_repository.EcrRepository(
             self,
             "repository",
             name=repository_name(pipeline),
             image_tag_mutability="IMMUTABLE",
-            image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
+            image_scanning_configuration=aws.ecr_repository.EcrRepositoryImageScanningConfiguration(
+                scan_on_push=True
+            ),
             encryption_configuration=[_encryption(config.aws.kms_key)],
             tags={name: escaped(text) for name, text in own.items()},
         )
-        EcrLifecyclePolicy(
+        aws.ecr_lifecycle_policy.EcrLifecyclePolicy(
             self,
             "repository_lifecycle",
             repository=self.repository.name,
             policy=_keep(config.image.keep),
         )
-        EcrRepositoryPolicy(
+        aws.ecr_repository_policy.EcrRepositoryPolicy(
             self,
             "repository_policy",
             repository=self.repository.name,
@@ -87,13 +76,13 @@ class ImageRepositoryStack(TerraformStack):
             ("repository_url", "Where images are pushed", self.repository.repository_url),
             ("repository_arn", "The repository", self.repository.arn),
         ):
-            output = TerraformOutput(self, f"output-{name}", value=value, description=text)
+            output = core.TerraformOutput(self, f"output-{name}", value=value, description=text)
             output.override_logical_id(name)
 
     def _functions(self, pipeline: str) -> str:
-        account = DataAwsCallerIdentity(self, "account").account_id
-        region = DataAwsRegion(self, "region").name
-        partition = DataAwsPartition(self, "partition").partition
+        account = aws.data_aws_caller_identity.DataAwsCallerIdentity(self, "account").account_id
+        region = aws.data_aws_region.DataAwsRegion(self, "region").id
+        partition = aws.data_aws_partition.DataAwsPartition(self, "partition").partition
         named = functions_named(pipeline)
         return f"arn:{partition}:lambda:{region}:{account}:function:{named}"
 
@@ -106,10 +95,12 @@ def _beside(config: Config) -> Config:
     return replace(config, terraform=own)
 
 
-def _encryption(key: str | None) -> EcrRepositoryEncryptionConfiguration:
+def _encryption(key: str | None) -> aws.ecr_repository.EcrRepositoryEncryptionConfiguration:
     if key is None:
-        return EcrRepositoryEncryptionConfiguration(encryption_type="AES256")
-    return EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key)
+        return aws.ecr_repository.EcrRepositoryEncryptionConfiguration(encryption_type="AES256")
+    return aws.ecr_repository.EcrRepositoryEncryptionConfiguration(
+        encryption_type="KMS", kms_key=key
+    )
 
 
 def _keep(count: int) -> str:

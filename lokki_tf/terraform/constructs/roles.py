@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from lokki_tf.terraform.cdk import aws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from cdktf_cdktf_provider_aws.iam_role import IamRole
 
     from .construct import PipelineConstruct
 
@@ -26,8 +24,8 @@ class Acting:
     """
 
     arn: str
-    policies: tuple[IamRolePolicy, ...] = ()
-    made: IamRole | None = None
+    policies: tuple[aws.iam_role_policy.IamRolePolicy, ...] = ()
+    made: aws.iam_role.IamRole | None = None
 
 
 def acting(
@@ -55,7 +53,7 @@ def acting(
         return Acting(given)
     role = pipeline.role(f"{name}_role", trusted, tags, of=of)
     policies = tuple(
-        IamRolePolicy(
+        aws.iam_role_policy.IamRolePolicy(
             pipeline,
             pipeline.resource_id(f"{name}_policy"),
             name="lokki" if number == 0 else f"own-{number}",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cdktf_cdktf_provider_aws.scheduler_schedule import SchedulerSchedule
-from cdktf_cdktf_provider_aws.scheduler_schedule_group import SchedulerScheduleGroup
-
 from lokki_tf.terraform import iam
+from lokki_tf.terraform.cdk import aws
 
 from .roles import acting
 
@@ -17,7 +15,9 @@ if TYPE_CHECKING:
     from .construct import PipelineConstruct
 
 
-def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerSchedule:
+def add_schedule(
+    scope: PipelineConstruct, definition: Definition
+) -> aws.scheduler_schedule.SchedulerSchedule:
     """An EventBridge schedule in a group of its own, and the role by which it starts runs.
 
     Args:
@@ -25,7 +25,7 @@ def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerS
         definition: With a schedule.
     """
     name = scope.permissions.schedule_name
-    group = SchedulerScheduleGroup(
+    group = aws.scheduler_schedule_group.SchedulerScheduleGroup(
         scope, scope.resource_id("schedule_group"), name=name, tags=scope.tags()
     )
     trusted = iam.trust(
@@ -46,7 +46,7 @@ def add_schedule(scope: PipelineConstruct, definition: Definition) -> SchedulerS
     if settings.flexible_window_minutes:
         minutes = settings.flexible_window_minutes
         window = {"mode": "FLEXIBLE", "maximum_window_in_minutes": minutes}
-    return SchedulerSchedule(
+    return aws.scheduler_schedule.SchedulerSchedule(
         scope,
         scope.resource_id("schedule"),
         name=name,

@@ -6,21 +6,17 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdktf import TerraformOutput, TerraformStack
-
 from lokki_tf.config import Config
+from lokki_tf.terraform.cdk import Construct, TerraformStack, core
 from lokki_tf.terraform.files import FOLDERS, MACHINE
 
 from .construct import PipelineConstruct
 from .network import subnets_named
-from .provider import add_backend, add_provider
+from .provider import VERSIONS_WITH_RUNTIME, add_backend, add_provider, require_provider
 
 if TYPE_CHECKING:
-    from constructs import Construct
-
     from lokki_tf.packaging import LayerBuilder
-
-    from .construct import HasDefinition
+    from lokki_tf.terraform.plan import HasDefinition
 
 
 class PipelineStack(TerraformStack):
@@ -75,6 +71,9 @@ class PipelineStack(TerraformStack):
             layer_builder=layer_builder,
             config=config,
         )
+        for step in self.pipeline.plan.definition.steps:
+            if versions := VERSIONS_WITH_RUNTIME.get(step.options.python_runtime):
+                require_provider(self, versions)
         self.state_machine = self.pipeline.state_machine
         self.functions = self.pipeline.functions
         self.roles = self.pipeline.roles
@@ -93,7 +92,9 @@ class PipelineStack(TerraformStack):
         }
         for name, (description, value) in values.items():
             # An id beside the resources', and the plain name in Terraform.
-            output = TerraformOutput(self, f"output-{name}", value=value, description=description)
+            output = core.TerraformOutput(
+                self, f"output-{name}", value=value, description=description
+            )
             output.override_logical_id(name)
 
 

@@ -1,4 +1,4 @@
-"""What moto 5.2.5 lacks, one gap a function; nothing else changes moto.
+"""What moto 5.2 lacks, one gap a function; nothing else changes moto.
 
 ======================  ============================================================================
 module                  gap
@@ -24,9 +24,8 @@ from lokki_tf.testing.account import Account
 
 
 def close_gaps(account: Account) -> None:
-    """Complete moto, before its server starts."""
+    """Complete moto, before its server starts; all but Batch."""
     from lokki_tf.testing.moto_gaps import (
-        batch_jobs,
         lambda_functions,
         lambda_layers,
         lambda_settings,
@@ -35,10 +34,19 @@ def close_gaps(account: Account) -> None:
         storage,
     )
 
-    batch_jobs.run_jobs(account)
     lambda_functions.run_functions(account)
     lambda_layers.accept_foreign_layers()
     lambda_settings.keep_settings()
     managed_policies.know_managed_policies()
     state_machines.run_machines(account)
     storage.allow_by_bucket_policies()
+
+
+def close_gaps_of_batch(account: Account) -> None:
+    """Complete moto's Batch, before its first request.
+
+    Batch needs EC2, whose tables of instance types take as long to load as all the rest.
+    """
+    from lokki_tf.testing.moto_gaps import batch_jobs
+
+    batch_jobs.run_jobs(account)

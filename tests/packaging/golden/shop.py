@@ -11,7 +11,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 
 import heavylib as heavy  # only one step needs it
-from lokki_tf.stub import Pipeline, step
+
+from lokki_tf import Pipeline, step
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)
@@ -55,7 +56,7 @@ def price(name: str) -> Decimal:
         raise Unpriced(name) from None
 
 
-@step(memory_size=256)
+@step(memory_size=256, env_variables={"BUCKET": "orders"})
 def load(day: str) -> list[Order]:
     """The orders of a day."""
     log.info("loading %s from %s", day, BUCKET)
@@ -79,7 +80,7 @@ def report(revenue, spread, *, pretty=False):
 
 
 orders = load("2024-01-01")
-pipe = Pipeline()
+pipe = Pipeline("shop", [report(revenue(orders), spread(orders))])
 
 if __name__ == "__main__":
     print(json.dumps(len([pipe])))

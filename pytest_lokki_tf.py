@@ -1,4 +1,8 @@
-"""The pytest plugin: a fixture that is a local AWS for the whole session."""
+"""The pytest plugin: a fixture that is a local AWS for the whole session.
+
+It is outside the package, because pytest imports it in every run: no module of lokki_tf is imported
+before a test asks for the fixture.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,54 @@
+"""``run --local-aws``: an execution of the pipeline's state machine on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import ExecutionFailed
+
+from .common import settings
+from .running import wait_for_result
+
+if TYPE_CHECKING:
+    from lokki_tf.pipeline import Pipeline
+
+_REGION = "us-east-1"
+
+
+def run_on_local_aws(
+    pipeline: Pipeline, parameters: dict[str, Any], *, as_json: bool, quiet: bool
+) -> None:
+    """Execute a pipeline on a local AWS and print its result alone on stdout.
+
+    Args:
+        pipeline: The pipeline.
+        parameters: Values of its parameters, by name.
+        as_json: Whether the result is printed as JSON.
+        quiet: Whether no progress is shown.
+
+    Raises:
+        BindingError: If a parameter is missing, unknown or of the wrong type.
+        DefinitionError: If the pipeline has errors.
+        ExecutionFailed: If the execution does not succeed.
+        MissingToolError: If the packages of a local AWS are not installed.
+    """
+    from lokki_tf.operate import runs
+    from lokki_tf.operate.clients import Aws
+    from lokki_tf.operate.stack import Deployed, Stack
+    from lokki_tf.testing import LocalAws
+
+    pipeline.check_parameters(parameters)
+    config = settings()
+    with LocalAws(config.aws.region or _REGION) as aws:
+        arn = aws.register(pipeline)
+        local = replace(config.aws, endpoint=aws.endpoint_url, region=aws.region, profile=None)
+        stack = Stack.of(pipeline.definition, replace(config, aws=local))
+        deployed = Deployed(stack, arn, {}, Aws(stack.config))
+        run = runs.start(deployed, parameters)
+        try:
+            wait_for_result(deployed, run, as_json, quiet)
+        except ExecutionFailed as error:
+            # The remedies for AWS name commands that cannot reach an AWS that ends here.
+            text = error.message.replace(" in AWS", " on the local AWS")
+            raise ExecutionFailed(text, trace=error.trace) from None

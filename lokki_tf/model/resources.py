@@ -1,0 +1,102 @@
+"""What a pipeline consists of in one account and region, with concrete names and ARNs.
+
+This is the data that :meth:`lokki_tf.testing.LocalAws.run` registers without Terraform.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionResource:
+    """A Lambda function.
+
+    Args:
+        name: Its name in Lambda.
+        code: Its zip; ``None`` if it runs in the pipeline's image.
+        own_layers: Names of layers in :attr:`Resources.layers`.
+        layers: ARNs of further layers.
+        command: The image's command; empty for a zip.
+        runtime: Such as ``python3.13``.
+        architecture: ``x86_64`` or ``arm64``.
+        timeout: Seconds.
+        memory: Megabytes.
+        ephemeral_storage: Megabytes.
+        environment: Its variables.
+    """
+
+    name: str
+    code: bytes | None
+    own_layers: tuple[str, ...]
+    layers: tuple[str, ...]
+    command: tuple[str, ...]
+    runtime: str
+    architecture: str
+    timeout: int
+    memory: int
+    ephemeral_storage: int
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class JobResource:
+    """A job definition of AWS Batch.
+
+    Args:
+        name: Its name in Batch.
+        platform: ``fargate``, ``fargate_spot`` or ``ec2``.
+        container: Its container properties, as ``RegisterJobDefinition`` takes them.
+        timeout: Seconds of an attempt.
+    """
+
+    name: str
+    platform: str
+    container: Mapping[str, Any]
+    timeout: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResource:
+    """The container image of a pipeline.
+
+    Args:
+        uri: ``registry/repository:tag``.
+        files: The files in its working directory, by path.
+        entry: The Python file that it starts.
+    """
+
+    uri: str
+    files: Mapping[str, bytes]
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """All resources of a pipeline.
+
+    Args:
+        name: Name of the state machine.
+        definition: The state machine in Amazon States Language, without placeholders.
+        bucket: Name of the bucket.
+        objects: What must be in the bucket before a run, by key.
+        layers: Zips of layers, by name.
+        functions: Lambda functions.
+        queues: Names of the job queues that the pipeline creates, to their platforms.
+        jobs: Job definitions.
+        image: The container image, if a step runs in one.
+    """
+
+    name: str
+    definition: Mapping[str, Any]
+    bucket: str
+    objects: Mapping[str, bytes]
+    layers: Mapping[str, bytes]
+    functions: tuple[FunctionResource, ...]
+    queues: Mapping[str, str]
+    jobs: tuple[JobResource, ...]
+    image: ImageResource | None = None

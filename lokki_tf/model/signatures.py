@@ -1,0 +1,29 @@
+"""Signatures of the user's functions, whose annotations need not be evaluable."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Return a signature; annotations that name what is not there do not matter.
+
+    From Python 3.14 on, annotations are evaluated when they are read, and a name that only a type
+    checker imports raises ``NameError`` then (PEP 649). Such annotations become forward references.
+
+    Args:
+        function: The function.
+
+    Raises:
+        ValueError: If a built-in function has no signature.
+    """
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)  # noqa: TID251
+    return inspect.signature(function)  # noqa: TID251

@@ -1,0 +1,33 @@
+"""The layers of a pipeline: what its functions declare, resolved and zipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lokki_tf.packaging import check_size
+
+if TYPE_CHECKING:
+    from lokki_tf.packaging import Layer, LayerBuilder
+
+    from .plan import Plan
+
+
+def build_layers(plan: Plan, builder: LayerBuilder) -> list[Layer]:
+    """Return the layers of a pipeline, each of a size that its functions can have.
+
+    Args:
+        plan: The pipeline.
+        builder: Makes them.
+
+    Raises:
+        LimitError: If a function and its packages are more than Lambda takes.
+        LokkiError: As :meth:`LayerBuilder.build` says.
+    """
+    layers = []
+    for packages, functions in plan.layers.items():
+        layer = builder.build(packages, functions[0].step)
+        for function in functions:
+            code = sum(len(data) for data in function.package.files.values())
+            check_size(function.step, code, layer.sizes)
+        layers.append(layer)
+    return layers

@@ -1,0 +1,162 @@
+"""A pipeline's resources for an account that is filled without Terraform.
+
+The same plan, zips, layers and image as in a synthesized folder; only the references of Terraform
+are replaced by ARNs, which follow from the names.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lokki_tf.asl import filled, queue_placeholder
+from lokki_tf.errors import OptionError
+from lokki_tf.model.resources import FunctionResource, ImageResource, JobResource, Resources
+from lokki_tf.packaging.image.context import APP, ENTRY
+from lokki_tf.packaging.image.names import image_repository
+
+from .containers import container_properties
+from .images import make_image
+from .layers import build_layers
+from .permissions import prefix_of
+from .plan import JOB_LOG_GROUP, checked_plan, folder_of, layer_name, queue_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lokki_tf.config import Config
+    from lokki_tf.packaging import ImageContext, LayerBuilder
+
+    from .account import Account
+    from .plan import Function, HasDefinition, Job, Plan
+
+VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
+"""A Terraform variable in the place of a layer's ARN."""
+
+
+def resources_of(
+    pipeline: HasDefinition,
+    config: Config,
+    account: Account,
+    *,
+    role: str,
+    builder: LayerBuilder,
+    variables: Mapping[str, str],
+) -> Resources:
+    """Return the resources of a pipeline.
+
+    Args:
+        pipeline: The pipeline.
+        config: Settings.
+        account: Where the resources will be.
+        role: ARN of the role of jobs, where a step has none of its own.
+        builder: Makes the layers of declared packages.
+        variables: Values of the Terraform variables that layers refer to.
+
+    Raises:
+        DefinitionError: If the pipeline has errors.
+        OptionError: If a variable has no value.
+        MissingToolError: If declared packages cannot be reached.
+    """
+    plan = checked_plan(pipeline, config)
+    name = plan.definition.name
+    layers = build_layers(plan, builder)
+    bucket = config.aws.artifact_bucket or account.bucket_name(name)
+    prefix = prefix_of(plan, config)
+    context = make_image(name, plan.in_image, config, builder)
+    image = "" if context is None else _image_uri(context, name, config, account)
+    values = {
+        "store": f"s3://{bucket}/{prefix}".rstrip("/"),
+        "bucket": bucket,
+        "prefix": prefix,
+        "partition": account.partition,
+    }
+    for function in plan.functions:
+        values[function.placeholder] = account.arn("lambda", f"function:{function.name}")
+    for job in plan.jobs:
+        values[job.placeholder] = account.arn("batch", f"job-definition/{job.name}")
+        values[queue_placeholder(job.placeholder)] = _queue_arn(job, plan, account)
+    return Resources(
+        name,
+        filled(plan.machine.definition, values),
+        bucket,
+        {f"{prefix}{key}": data for key, data in plan.objects.items()},
+        {layer_name(name, layer.packages): layer.zip.read_bytes() for layer in layers},
+        tuple(_function(function, plan, variables) for function in plan.functions),
+        {
+            queue_name(name, job.step.options.platform): job.step.options.platform
+            for job in plan.jobs
+            if not job.step.options.job_queue
+        },
+        tuple(_job(job, image, account, role) for job in plan.jobs),
+        None if context is None else ImageResource(image, _app(context), ENTRY),
+    )
+
+
+def _function(function: Function, plan: Plan, variables: Mapping[str, str]) -> FunctionResource:
+    step, options = function.step, function.step.options
+    own = function.packages
+    return FunctionResource(
+        function.name,
+        None if step.in_image else function.package.zip,
+        () if own is None else (layer_name(plan.definition.name, own),),
+        tuple(_layer(text, function, variables) for text in options.layers),
+        (folder_of(step),) if step.in_image else (),
+        options.python_runtime,
+        options.architecture,
+        options.timeout_seconds,
+        options.memory_size,
+        options.ephemeral_storage,
+        options.env_variables,
+    )
+
+
+def _layer(text: str, function: Function, variables: Mapping[str, str]) -> str:
+    match = VARIABLE.fullmatch(text)
+    if match is None:
+        return text
+    if match[1] not in variables:
+        raise OptionError(
+            f"step {function.step.name!r} has a layer of the variable {match[1]!r}, "
+            "which has no value",
+            place=function.step.place,
+            remedy=f'pass variables={{"{match[1]}": "ARN of the layer"}}',
+        )
+    return variables[match[1]]
+
+
+def _job(job: Job, image: str, account: Account, role: str) -> JobResource:
+    options = job.step.options
+    container = container_properties(
+        job,
+        image=image,
+        role=options.role or role,
+        execution_role=role,
+        region=account.region,
+        log_group=f"{JOB_LOG_GROUP}{job.name}",
+        public_address=True,
+    )
+    return JobResource(job.name, options.platform, container, options.timeout_seconds)
+
+
+def _queue_arn(job: Job, plan: Plan, account: Account) -> str:
+    options = job.step.options
+    given = options.job_queue or queue_name(plan.definition.name, options.platform)
+    return given if given.startswith("arn:") else account.arn("batch", f"job-queue/{given}")
+
+
+def _image_uri(context: ImageContext, name: str, config: Config, account: Account) -> str:
+    repository = image_repository(config.aws.image_repository, name)
+    if "/" not in repository:
+        host = f"{account.number}.dkr.ecr.{account.region}.{account.domain}"
+        repository = f"{host}/{repository}"
+    return f"{repository}:{context.tag}"
+
+
+def _app(context: ImageContext) -> dict[str, bytes]:
+    first = f"{APP}/"
+    return {
+        path.removeprefix(first): data
+        for path, data in context.files.items()
+        if path.startswith(first)
+    }

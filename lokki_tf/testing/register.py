@@ -1,0 +1,254 @@
+"""Register a pipeline's resources in a local AWS through its API, without Terraform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+
+from lokki_tf.model.resources import FunctionResource, ImageResource, JobResource, Resources
+from lokki_tf.testing.errors import LocalAwsError
+from lokki_tf.testing.settings import ACCOUNT_ID
+
+_HANDLER = "lambda_function.lambda_handler"
+_MAX_VCPUS = 256
+_ROLE_NAME = "local-aws"
+ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/{_ROLE_NAME}"
+"""The role of everything that is registered without Terraform."""
+_SERVICES = ["lambda.amazonaws.com", "states.amazonaws.com", "ecs-tasks.amazonaws.com"]
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": _SERVICES}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+class Runnable(Protocol):
+    """What ``LocalAws.run`` requires of a pipeline."""
+
+    def check_parameters(self, given: Mapping[str, Any]) -> None: ...
+
+    def resources(
+        self,
+        account_id: str,
+        region: str,
+        *,
+        role: str,
+        variables: Mapping[str, str] | None = None,
+    ) -> Resources: ...
+
+
+class Registrar:
+    """Registers resources, and leaves those alone that have not changed since the last time.
+
+    Args:
+        client: Returns a boto3 client of a service.
+        register_image: Registers an image by its URI, the folder of its files and the entry.
+        scratch: Returns the folder for the files of images.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[str], Any],
+        register_image: Callable[[str, Path, str], None],
+        scratch: Callable[[], Path],
+    ) -> None:
+        self._client = client
+        self._register_image = register_image
+        self._scratch = scratch
+        self._registered: dict[tuple[str, str], Any] = {}
+        self._arns: dict[tuple[str, str], str] = {}
+        self._lock = Lock()
+
+    def role(self) -> str:
+        """Return the ARN of a role that the services may take; it is created once."""
+        with self._lock:
+            return self._role()
+
+    def register(self, resources: Resources) -> str:
+        """Register all resources of a pipeline.
+
+        Returns:
+            The ARN of the state machine.
+
+        Raises:
+            LocalAwsError: If Terraform has deployed a state machine of that name.
+        """
+        with self._lock:
+            self._require_own(resources.name)
+            self._put_objects(resources)
+            for name, code in resources.layers.items():
+                self._once("layer", name, code, self._publish_layer)
+            if resources.image is not None:
+                self._once("image", resources.image.uri, resources.image, self._add_image)
+            for function in resources.functions:
+                self._create_function(function, resources)
+            for name, platform in resources.queues.items():
+                self._once("queue", name, platform, self._create_queue)
+            for job in resources.jobs:
+                self._once("job", job.name, job, self._register_job)
+            # As text: 0, 0.0 and False are equal, and different literals.
+            text = json.dumps(resources.definition, ensure_ascii=False)
+            return self._once("state machine", resources.name, text, self._put_state_machine)
+
+    def forget(self) -> None:
+        """Forget what is registered, after the account was emptied."""
+        with self._lock:
+            self._registered.clear()
+            self._arns.clear()
+
+    def _once(
+        self, kind: str, name: str, resource: Any, register: Callable[[str, Any], str]
+    ) -> str:
+        """Register a resource unless it is the one that is registered, and return its ARN."""
+        key = (kind, name)
+        if key not in self._registered or self._registered[key] != resource:
+            self._arns[key] = register(name, resource)
+            self._registered[key] = resource
+        return self._arns[key]
+
+    def _require_own(self, name: str) -> None:
+        if ("state machine", name) in self._registered:
+            return
+        states = self._client("stepfunctions")
+        pages = states.get_paginator("list_state_machines").paginate()
+        if any(one["name"] == name for page in pages for one in page["stateMachines"]):
+            raise LocalAwsError(
+                f"The account has a state machine {name!r} already, which run() did not register.",
+                remedy="Call destroy() of its folder or reset() first, or use another LocalAws().",
+            )
+
+    def _role(self) -> str:
+        return self._once("role", _ROLE_NAME, _TRUST, self._create_role)
+
+    def _create_role(self, name: str, trust: Mapping[str, Any]) -> str:
+        iam = self._client("iam")
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        return str(role["Role"]["Arn"])
+
+    def _put_objects(self, resources: Resources) -> None:
+        s3 = self._client("s3")
+        bucket = resources.bucket
+        self._once("bucket", bucket, bucket, self._create_bucket)
+        for key, data in resources.objects.items():
+            uri = f"s3://{bucket}/{key}"
+            if self._registered.get(("object", uri)) != data:
+                s3.put_object(Bucket=bucket, Key=key, Body=data)
+                self._registered["object", uri] = data
+
+    def _create_bucket(self, name: str, _: str) -> str:
+        s3 = self._client("s3")
+        region = s3.meta.region_name
+        # Only the oldest region takes no constraint.
+        more = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # shared by several pipelines
+            s3.create_bucket(Bucket=name, **({} if region == "us-east-1" else more))
+        return f"arn:aws:s3:::{name}"
+
+    def _publish_layer(self, name: str, code: bytes) -> str:
+        made = self._client("lambda").publish_layer_version(
+            LayerName=name, Content={"ZipFile": code}
+        )
+        return str(made["LayerVersionArn"])
+
+    def _add_image(self, uri: str, image: ImageResource) -> str:
+        folder = self._scratch() / "images" / uri.rpartition("/")[2].replace(":", "/")
+        for path, data in image.files.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        self._register_image(uri, folder, image.entry)
+        return uri
+
+    def _create_function(self, function: FunctionResource, resources: Resources) -> None:
+        own = [self._arns["layer", name] for name in function.own_layers]
+        image = resources.image.uri if resources.image else ""
+        code: dict[str, Any]
+        if function.code is None:
+            code = {
+                "PackageType": "Image",
+                "Code": {"ImageUri": image},
+                "ImageConfig": {"Command": list(function.command)},
+            }
+        else:
+            code = {
+                "Code": {"ZipFile": function.code},
+                "Handler": _HANDLER,
+                "Runtime": function.runtime,
+                "Layers": [*own, *function.layers],
+            }
+        request = {
+            **code,
+            "Role": self._role(),
+            "Architectures": [function.architecture],
+            "Timeout": function.timeout,
+            "MemorySize": function.memory,
+            "EphemeralStorage": {"Size": function.ephemeral_storage},
+            "Environment": {"Variables": dict(function.environment)},
+        }
+        self._once("function", function.name, request, self._replace_function)
+
+    def _replace_function(self, name: str, request: Mapping[str, Any]) -> str:
+        functions = self._client("lambda")
+        if ("function", name) in self._registered:
+            with suppress(functions.exceptions.ResourceNotFoundException):
+                functions.delete_function(FunctionName=name)
+        return str(functions.create_function(FunctionName=name, **request)["FunctionArn"])
+
+    def _create_queue(self, name: str, platform: str) -> str:
+        batch, ec2 = self._client("batch"), self._client("ec2")
+        subnets = [one["SubnetId"] for one in ec2.describe_subnets()["Subnets"]]
+        groups = [one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"]]
+        instances = {"instanceRole": self._profile(), "instanceTypes": ["optimal"], "minvCpus": 0}
+        environment = batch.create_compute_environment(
+            computeEnvironmentName=name,
+            type="MANAGED",
+            computeResources={
+                "type": platform.upper(),
+                "maxvCpus": _MAX_VCPUS,
+                "subnets": subnets[:1],
+                "securityGroupIds": groups[:1],
+                **(instances if platform == "ec2" else {}),
+            },
+        )
+        order = {"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}
+        made = batch.create_job_queue(
+            jobQueueName=name, state="ENABLED", priority=1, computeEnvironmentOrder=[order]
+        )
+        return str(made["jobQueueArn"])
+
+    def _profile(self) -> str:
+        return self._once("instance profile", _ROLE_NAME, None, self._create_profile)
+
+    def _create_profile(self, name: str, _: None) -> str:
+        iam = self._client("iam")
+        made = iam.create_instance_profile(InstanceProfileName=name)
+        return str(made["InstanceProfile"]["Arn"])
+
+    def _register_job(self, name: str, job: JobResource) -> str:
+        logs = self._client("logs")
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(
+                logGroupName=job.container["logConfiguration"]["options"]["awslogs-group"]
+            )
+        made = self._client("batch").register_job_definition(
+            jobDefinitionName=name,
+            type="container",
+            platformCapabilities=["EC2" if job.platform == "ec2" else "FARGATE"],
+            containerProperties=dict(job.container),
+            timeout={"attemptDurationSeconds": job.timeout},
+        )
+        return str(made["jobDefinitionArn"])
+
+    def _put_state_machine(self, name: str, text: str) -> str:
+        states = self._client("stepfunctions")
+        known = self._arns.get(("state machine", name))
+        if known is not None:
+            states.update_state_machine(stateMachineArn=known, definition=text)
+            return known
+        made = states.create_state_machine(name=name, definition=text, roleArn=self._role())
+        return str(made["stateMachineArn"])

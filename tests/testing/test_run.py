@@ -1,0 +1,221 @@
+"""``LocalAws.run``: a pipeline's state machine and code, registered without Terraform."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lokki_tf import MicroFunctions, Pipeline, ReturnUpdates, flow, step
+from lokki_tf.errors import BindingError, OptionError
+from lokki_tf.testing import LocalAws, LocalAwsError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    """An account to which no other test deploys."""
+    with LocalAws("eu-west-1", retry_delay_scale=0.0) as account:
+        yield account
+
+
+@step
+def numbers(count: int) -> list[int]:
+    return list(range(count))
+
+
+@step
+def doubled(item: int) -> tuple[int]:
+    return (2 * item,)
+
+
+@step
+def large(items: list[Any]) -> tuple[Any, str]:
+    return tuple(items), "x" * 500_000
+
+
+@flow
+def squares(count: int = 3):
+    return numbers(count).map(doubled).agg(large)
+
+
+def test_a_run_gives_what_a_local_run_gives(aws: LocalAws) -> None:
+    """Parameters, maps, tuples and values beyond 256 KiB are the same, in another region too."""
+    for given in ({}, {"count": 5}):
+        execution = aws.run(squares, given)
+        assert aws.values(execution) == {"large": squares.local_run(given).result}
+
+
+def test_wrong_parameters_are_refused_before_anything_is_registered(aws: LocalAws) -> None:
+    """An unknown parameter is the error that a local run gives."""
+
+    @flow
+    def never(count: int = 1):
+        return numbers(count)
+
+    with pytest.raises(BindingError, match="number"):
+        aws.run(never, {"number": 5})
+    names = aws.client("stepfunctions").list_state_machines()["stateMachines"]
+    assert "never" not in {one["name"] for one in names}
+
+
+def test_what_has_not_changed_is_left_as_it_is(aws: LocalAws) -> None:
+    """A second run keeps the functions of the first; a changed option replaces its function."""
+    created: list[str] = []
+
+    def remember(params: dict[str, Any], **_: Any) -> None:
+        created.append(json.loads(params["body"])["FunctionName"])
+
+    aws.client("lambda").meta.events.register("before-call.lambda.CreateFunction", remember)
+
+    def made(memory: int) -> Pipeline:
+        @step(memory_size=memory)
+        def changing(items: list[int]) -> int:
+            return len(items)
+
+        return Pipeline("kept", steps=[changing(numbers(2))])
+
+    aws.run(made(256))
+    assert sorted(created) == ["kept-changing", "kept-numbers"]
+    created.clear()
+    aws.run(made(256))
+    assert created == []
+    assert aws.values(aws.run(made(512))) == {"changing": 2}
+    assert created == ["kept-changing"]
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False], ids=repr)
+def test_equal_literals_of_other_types_are_registered_again(aws: LocalAws, value: Any) -> None:
+    """0, 0.0 and False are equal in Python, and each arrives with its own type."""
+
+    @step
+    def kind(value: Any) -> str:
+        return type(value).__name__
+
+    execution = aws.run(Pipeline("kinds", steps=[kind(value)]))
+    assert aws.values(execution) == {"kind": type(value).__name__}
+
+
+def test_a_failed_step_is_the_executions_error(aws: LocalAws) -> None:
+    """The result object has status, error and cause, and values() refuses with them."""
+
+    @step
+    def fails() -> None:
+        raise ValueError("on purpose")
+
+    execution = aws.run(Pipeline("failing", steps=[fails()]), name="monday")
+    assert (execution.name, execution.status, execution.error) == ("monday", "FAILED", "ValueError")
+    with pytest.raises(LocalAwsError, match="on purpose"):
+        aws.values(execution)
+
+
+def test_a_state_machine_of_terraform_is_not_replaced(aws: LocalAws) -> None:
+    """A name that is taken is an error with the remedy; after reset() the name is free."""
+    definition = {"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}
+    aws.create_state_machine("taken", definition)
+    pipeline = Pipeline("taken", steps=[numbers(1)])
+    with pytest.raises(LocalAwsError, match=r"'taken' already(.|\n)*reset"):
+        aws.run(pipeline)
+    aws.reset()
+    assert aws.values(aws.run(pipeline)) == {"numbers": [0]}
+
+
+def test_jobs_and_functions_in_the_image_run(aws: LocalAws) -> None:
+    """A function of the image, and jobs on Fargate and EC2, run from the image's files."""
+
+    @step(package="image")
+    def scaled(item: int) -> float:
+        return item / 2
+
+    @step(job_type="batch")
+    def total(items: list[float]) -> float:
+        return sum(items)
+
+    @step(job_type="batch", platform="ec2", env_variables={"UNIT": "${km}"})
+    def labelled(value: float) -> tuple[str]:
+        return (f"{value} {os.environ['UNIT']}",)
+
+    pipeline = Pipeline("mixed", steps=[labelled(total(numbers(4).map(scaled)))])
+    assert aws.values(aws.run(pipeline)) == {"labelled": ("3.0 ${km}",)}
+
+
+def test_layers_may_be_variables(aws: LocalAws) -> None:
+    """A layer's Terraform variable takes its value from the call; without one it is an error."""
+    pipe = MicroFunctions(beginner="only", name="layered")
+
+    @pipe.fn(terminates=True, template_props={"Layers": [{"Ref": "More"}]})
+    def only(**state):
+        return ReturnUpdates(None)
+
+    with pytest.raises(OptionError, match=r"'More', which has no value(.|\n)*variables="):
+        aws.run(pipe)
+    arn = "arn:aws:lambda:eu-west-1:210987654321:layer:more:1"
+    assert aws.run(pipe, variables={"More": arn}).succeeded
+    function = aws.client("lambda").get_function_configuration(FunctionName="layered-only")
+    assert [layer["Arn"] for layer in function["Layers"]] == [arn]
+
+
+SCRIPT = """
+from lokki_tf import flow, main, step
+
+@step
+def halves(count: int) -> list[float]:
+    print("printed by a step")
+    return [1 / (2 - n) for n in range(count)]
+
+@step
+def total(numbers: list[float]) -> tuple:
+    return tuple(numbers)
+
+@flow
+def daily(count: int = 2):
+    return total(halves(count))
+
+if __name__ == "__main__":
+    main(daily)
+"""
+
+
+def _command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "pipeline.py").write_text(SCRIPT)
+    return subprocess.run(
+        [sys.executable, "pipeline.py", "run", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_prints_the_result_alone(tmp_path: Path) -> None:
+    """`run --local-aws` prints what `run` prints, with its progress on stderr."""
+    done = _command(tmp_path, "--local-aws")
+    assert (done.returncode, done.stdout) == (0, "(0.5, 1.0)\n"), done.stderr
+    assert "halves done in" in done.stderr
+    done = _command(tmp_path, "--local-aws", "--json", "--quiet", "--count", "1")
+    assert (done.stdout, done.stderr) == ("[0.5]\n", "")
+
+
+def test_a_step_that_fails_is_shown_with_its_traceback(tmp_path: Path) -> None:
+    """The exit code is 1, and the error names the step, the exception and the line."""
+    done = _command(tmp_path, "--local-aws", "--count", "3")
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr.splitlines()[-1]
+    assert "return [1 / (2 - n) for n in range(count)]" in done.stderr
+    assert "redrive" not in done.stderr
+
+
+@pytest.mark.parametrize("option", [("--strict",), ("--max-workers", "2"), ("--resume",)], ids=str)
+def test_options_of_local_runs_are_refused(tmp_path: Path, option: tuple[str, ...]) -> None:
+    """An option that an execution would ignore is wrong use."""
+    done = _command(tmp_path, "--local-aws", *option)
+    assert done.returncode == 2
+    assert f"{option[0]} is for runs without --local-aws" in done.stderr
