@@ -117,11 +117,11 @@ def rename_tf_output(path: Path | str) -> None:
         text = file.read_text()
         name = file.name.removesuffix(".json").removesuffix(".tf")
         shutil.copyfile(file, here / (f"{name}.tf.json" if _is_json(text) else f"{name}.tf"))
-    if (folder / MACHINE).exists():
-        shutil.copyfile(folder / MACHINE, here / MACHINE)
-    for name in FOLDERS:
-        if (folder / name).exists():
+    for name in (MACHINE, *FOLDERS):
+        if (folder / name).is_dir():
             shutil.copytree(folder / name, here / name, dirs_exist_ok=True)
+        elif (folder / name).exists():
+            shutil.copyfile(folder / name, here / name)
 
 
 def _is_json(text: str) -> bool:
