@@ -47,7 +47,7 @@ _KEPT = (
     *("findings", "surveys", "placed", "back"),
     *("_own", "_cut", "_made", "_changed", "_seen", "_waiting"),
 )
-_OF_INCLUDED = ("modules", "imports", "lokki", "submodules", "_waiting")
+_OF_INCLUDED = ("modules", "imports", "lokki", "submodules", "_waiting", "_followed")
 
 
 class Carrier:
@@ -213,7 +213,7 @@ class Carrier:
         by = self._origin(site)
         for fact in facts.of("import"):
             self.bring(fact, site)
-        self.included.follow_attributes(facts, by)
+        self.included.follow(facts, by)
         self._note_place(site, names)
         if names.dynamic:
             self.find(findings.reached_by_name(self.step, self.place(site, Use(names.dynamic))))
