@@ -316,7 +316,7 @@ def computed_import(step: str, call: str, place: Place) -> Finding:
 
 
 def no_module(step: str, name: str, place: Place) -> Finding:
-    """A name in ``modules=`` that is none of the user's modules."""
+    """A name in ``modules=`` that is not one of the user's modules."""
     return _error(
         "modules",
         f"modules= of step {step!r} names {name!r}, which is not a module of this project",

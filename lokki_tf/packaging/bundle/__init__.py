@@ -1,1 +1,6 @@
-"""The files of a step's zip, and the zip."""
+"""The zip of each step.
+
+Stages: cut every step and add the classes of values that reach it (:mod:`.steps`); fill the
+template (:mod:`.template`); add the runtime, the stub of lokki_tf and data files
+(:mod:`.package`); explain why each file is there (:mod:`.explain`).
+"""

@@ -111,7 +111,7 @@ def _not_python(cut: Cut, found: list[Finding]) -> list[Finding]:
     """What is wrong with the code that was cut, unless that is known already."""
     if any(finding.severity == "error" for finding in cut.findings):
         return []
-    why = f"but what is cut out of its module is no Python: {found[0].message}"
+    why = f"but what is cut out of its module is not valid Python: {found[0].message}"
     return [findings.no_source(cut.step.name, "its function", cut.step.place, why)]
 
 

@@ -1,1 +1,6 @@
-"""Third-party packages: what a step needs and declares, resolved and built into layers by uv."""
+"""Third-party packages.
+
+Stages: compare imports with what a step declares (:mod:`.third_party`); resolve what is declared
+with uv (:mod:`.uv`) into a lock; install it, cached (:mod:`.layer_cache`), into a layer
+(:mod:`.layers`, :mod:`.layer_files`).
+"""

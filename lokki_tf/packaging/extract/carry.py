@@ -47,7 +47,7 @@ _KEPT = (
     *("findings", "surveys", "placed", "back"),
     *("_own", "_cut", "_made", "_changed", "_seen", "_waiting"),
 )
-_OF_INCLUDED = ("modules", "imports", "lokki", "submodules", "_waiting")
+_OF_INCLUDED = ("modules", "imports", "lokki", "submodules", "_waiting", "_followed")
 
 
 class Carrier:
@@ -153,7 +153,7 @@ class Carrier:
         self.live = [(module, name) for module, name, *_ in values]
         for module, name, site, use in stale(values):
             if {module.name, id(module.live[name])} & self._changed:
-                continue  # by statements that go along
+                continue  # by statements that are deployed too
             place = self.place(site, use, name)
             self.find(findings.stale(self.step, name, described(module.live[name]), place))
 
@@ -213,7 +213,7 @@ class Carrier:
         by = self._origin(site)
         for fact in facts.of("import"):
             self.bring(fact, site)
-        self.included.follow_attributes(facts, by)
+        self.included.follow(facts, by)
         self._note_place(site, names)
         if names.dynamic:
             self.find(findings.reached_by_name(self.step, self.place(site, Use(names.dynamic))))
@@ -332,10 +332,6 @@ class Carrier:
             self.need(Site(alias, module, site.source), module, other, module.end, use)
         elif not import_value(self, Site(site.piece, module, site.source), name, function, use):
             self.include_own(self.place(site, use, name))
-
-    def import_value(self, site: Site, name: str, value: Any, use: Use) -> bool:
-        """Import a value from the module where it is defined, if that module has it."""
-        return import_value(self, site, name, value, use)
 
     def include_own(self, place: Place) -> None:
         """Include the step's own module whole: what is needed of it cannot be cut."""

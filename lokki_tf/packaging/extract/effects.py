@@ -41,7 +41,7 @@ _SETTERS = {
 
 
 def may_act(module: Module) -> tuple[Statement, ...]:
-    """The statements of a module that may act, whatever is deployed beside it."""
+    """The statements of a module that may act, regardless of what is deployed beside it."""
     found: tuple[Statement, ...] | None = module.pieces.get(may_act)
     if found is None:
         found = tuple(

@@ -1,6 +1,6 @@
 """Functions that are made inside others, moved to the top of a file.
 
-What such a function uses of the function around it comes along: literals as constants above it,
+What such a function uses of the function around it is carried too: literals as constants above it,
 functions and classes of the module by their names. Where that is not enough, the step is made
 again in Lambda by running its module (:mod:`.root`).
 """
@@ -21,6 +21,7 @@ from ..source.text import Edit, edited, offset, reach, span, whole_lines
 from ..source.values import MISSING, closure, is_step, literal
 from ..source.walk import names_of
 from .carry import Carrier
+from .imports import import_value
 from .inline_values import constant
 from .pieces import Piece, made_absolute
 from .tasks import Site, Task
@@ -34,7 +35,7 @@ def moved(
     Args:
         carrier: Gathers what the function uses.
         module: The module that it was made in.
-        function: The function; its decorators do not come along.
+        function: The function; its decorators are left out.
         name: The name of a lambda.
 
     Returns:
@@ -120,7 +121,7 @@ def _carry_outer(carrier: Carrier, site: Site, name: str, value: Any) -> bool:
             carrier.link(site, name, piece)
             return True
         return False
-    return carrier.import_value(site, name, value, Use(1, {()}))
+    return import_value(carrier, site, name, value, Use(1, {()}))
 
 
 def _defaults(

@@ -16,7 +16,7 @@ from lokki_tf.model.cells import cell_label
 
 from ..dependencies.third_party import Import
 from ..source.modules import Module, user_module
-from ..source.origins import find_spec, origin
+from ..source.origins import find_spec, imported, origin
 from ..source.survey import Fact, Survey, survey
 
 
@@ -88,6 +88,7 @@ class Inclusion:
         self.lokki: list[tuple[Fact, Origin]] = []
         self.submodules: dict[str, None] = {}
         self._waiting: list[WholeModule] = []
+        self._followed: list[tuple[Survey, Origin]] = []
 
     def bring(self, fact: Fact, by: Origin) -> None:
         """Include what an import needs.
@@ -171,10 +172,17 @@ class Inclusion:
             by = Origin(one.module.name, label(one.module), one.survey)
             for fact in one.survey.of("import"):
                 self.bring(fact, by)
-            self.follow_attributes(one.survey, by)
-        return found
+            self.follow(one.survey, by)
+        if not found:
+            for facts, origin_of in self._followed:
+                self._follow_attributes(facts, origin_of)
+        return found or bool(self._waiting)
 
-    def follow_attributes(self, facts: Survey, by: Origin) -> None:
+    def follow(self, facts: Survey, by: Origin) -> None:
+        """Look at the attributes of modules that code uses, once all its imports are known."""
+        self._followed.append((facts, by))
+
+    def _follow_attributes(self, facts: Survey, by: Origin) -> None:
         """Include submodules that code uses as attributes and others have imported here."""
         for dotted, line in facts.dotted.items():
             parts = dotted.split(".")
@@ -186,9 +194,17 @@ class Inclusion:
                 if self.is_cut(package):
                     self.from_cut(Fact("import", package, line, names=(name,)), by)
                 known = submodule in self.modules or self.is_cut(submodule)
-                if not known and submodule in sys.modules and is_submodule(package, name):
+                if known or not is_submodule(package, name):
+                    continue
+                if submodule in sys.modules:
                     self.submodules[submodule] = None
+                if submodule in sys.modules or self._loads_lazily(package):
                     self._bring(Fact("import", submodule, line), by)
+
+    def _loads_lazily(self, package: str) -> bool:
+        """Whether attributes of a package are computed: by importing its modules, for example."""
+        one = self.modules.get(package)
+        return one is not None and one.module.binds("__getattr__")
 
 
 def label(module: Module) -> str:
@@ -199,7 +215,7 @@ def label(module: Module) -> str:
 def is_submodule(package: str, name: str) -> bool:
     """Whether an attribute of a package is a module below it."""
     dotted = f"{package}.{name}"
-    known = sys.modules.get(package)
+    known = imported(package)
     value = vars(known).get(name) if known is not None else None
     if value is not None:
         return getattr(value, "__name__", "") == dotted and dotted in sys.modules

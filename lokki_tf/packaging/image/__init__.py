@@ -1,1 +1,5 @@
-"""Build contexts of container images."""
+"""Build contexts of container images.
+
+Stages: name the image (:mod:`.names`); collect steps, lock and Dockerfile (:mod:`.context`); write
+them as a tar for the engine (:mod:`.tars`).
+"""

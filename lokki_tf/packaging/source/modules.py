@@ -22,7 +22,7 @@ from lokki_tf.model.cells import is_cell
 
 from .cells import cells_of
 from .files import Definition, Source, Statement, source_of
-from .origins import find_spec, of_user
+from .origins import find_spec, imported, of_user
 from .values import MISSING, is_house, is_step
 
 NOTEBOOK = "notebook"
@@ -273,7 +273,7 @@ def user_module(name: str) -> Module | None:
     Args:
         name: Absolute, with dots.
     """
-    module = sys.modules.get(name)
+    module = imported(name)
     if module is not None:
         file = getattr(module, "__file__", None)
         if file is None:

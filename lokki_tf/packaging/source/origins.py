@@ -8,7 +8,7 @@ import sysconfig
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 from typing import Literal as OneOf
 
@@ -20,13 +20,19 @@ IN_LAMBDA = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3
 """What Lambda's own Python runtimes bring along."""
 
 
+def imported(name: str) -> ModuleType | None:
+    """The module of a name that is imported here, unless code has put something else there."""
+    module = sys.modules.get(name)
+    return module if isinstance(module, ModuleType) else None
+
+
 def origin(name: str) -> Origin:
     """Where a module comes from, imported or not.
 
     Args:
         name: Absolute, with dots.
     """
-    module = sys.modules.get(name)
+    module = imported(name)
     spec = find_spec(name) if module is None else None
     file = getattr(module, "__file__", None) or (spec.origin if spec else None)
     folders = getattr(module, "__path__", None) or (spec and spec.submodule_search_locations)
@@ -48,21 +54,32 @@ def of_user(value: Any) -> bool:
 
 def is_users(name: str) -> bool:
     """Whether an imported module has a file of the user's."""
-    file = getattr(sys.modules[name], "__file__", None)
+    file = getattr(imported(name), "__file__", None)
     return bool(file) and _origin_of(name, str(file)) == "user"
 
 
 def find_spec(name: str) -> ModuleSpec | None:
     """A module's spec, found without importing it or its packages."""
-    path, spec = None, None
+    path: list[str] | None = None
+    spec = None
     for depth in range(1, name.count(".") + 2):
         part = ".".join(name.split(".")[:depth])
-        spec = getattr(sys.modules.get(part), "__spec__", None)
-        spec = spec or PathFinder.find_spec(part, path)
+        spec = getattr(imported(part), "__spec__", None)
+        spec = spec or _found(part, path)
         if spec is None:
             return None
-        path = spec.submodule_search_locations
+        path = list(spec.submodule_search_locations or ())
     return spec
+
+
+def _found(name: str, path: list[str] | None) -> ModuleSpec | None:
+    try:
+        return PathFinder.find_spec(name, path)
+    except KeyError:  # a namespace package looks for its parent among the imported modules
+        spec = ModuleSpec(name, None, is_package=True)
+        folders = (Path(folder, name.rpartition(".")[2]) for folder in path or ())
+        spec.submodule_search_locations = [str(one) for one in folders if one.is_dir()]
+        return spec
 
 
 def _origin_of(name: str, file: str | None) -> Origin:

@@ -153,7 +153,7 @@ def _is_reached(function: str, known: set[str]) -> bool:
     if function in ("", "<lambda>"):
         return True
     owner, _, name = function.rpartition(".")
-    return name in known if not owner else name.startswith("__") or f".{name}" in known
+    return name.startswith("__") or (f".{name}" if owner else name) in known
 
 
 def absolute_name(package: str, level: int, module: str | None) -> str:
