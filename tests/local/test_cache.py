@@ -170,7 +170,8 @@ HELPER = "FACTOR = 10\n\ndef factor():\n    return FACTOR\n"
         (MODULE.replace("n + 1", "n + 2"), HELPER, ["two"]),
         (MODULE.replace("n * factor()", "factor() * n"), HELPER, ["one"]),
         (MODULE, HELPER.replace("10", "11"), ["one", "two"]),
-        ("import os\n" + MODULE, HELPER + "\n\ndef unused(): ...\n", []),
+        ("import os\n" + MODULE, HELPER, []),
+        (MODULE, HELPER + "\n\ndef unused(): ...\n", ["one"]),
     ],
     ids=[
         "nothing",
@@ -178,6 +179,7 @@ HELPER = "FACTOR = 10\n\ndef factor():\n    return FACTOR\n"
         "a step with an equal result",
         "a constant it uses",
         "what none uses",
+        "a module that it uses",
     ],
 )
 def test_changed_code_runs_again(
