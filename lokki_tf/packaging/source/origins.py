@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import site
 import sys
 import sysconfig
+from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -58,11 +60,23 @@ def find_spec(name: str) -> ModuleSpec | None:
     for depth in range(1, name.count(".") + 2):
         part = ".".join(name.split(".")[:depth])
         spec = getattr(sys.modules.get(part), "__spec__", None)
-        spec = spec or PathFinder.find_spec(part, path)
+        spec = spec or _found(part, path)
         if spec is None:
             return None
         path = spec.submodule_search_locations
     return spec
+
+
+def _found(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    try:
+        return PathFinder.find_spec(name, path)
+    except KeyError:
+        # A namespace package in another one. Python requires that the outer one is imported.
+        last = name.rpartition(".")[2]
+        spec = ModuleSpec(name, None, is_package=True)
+        folders = (os.path.join(folder, last) for folder in path or ())
+        spec.submodule_search_locations = [one for one in folders if os.path.isdir(one)]
+        return spec
 
 
 def _origin_of(name: str, file: str | None) -> Origin:
