@@ -6,17 +6,20 @@ import importlib
 import json
 import linecache
 import runpy
+import shutil
 import subprocess
 import sys
 import textwrap
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import lokki_tf
 from lokki_tf.packaging import Cut, Package, cut, package
 from lokki_tf.runtime.call import call
 
@@ -41,7 +44,8 @@ def retry(function):
 """
 RUNNER = """
 import json, os, sys
-for folder, args in json.loads(sys.stdin.read()):
+for line in sys.stdin:
+    folder, args = json.loads(line)
     read, write = os.pipe()
     if os.fork() == 0:
         sys.path[:0] = [folder]
@@ -56,7 +60,57 @@ for folder, args in json.loads(sys.stdin.read()):
         os._exit(0)
     os.close(write)
     with open(read) as answer:
-        print(answer.read())
+        print(answer.read(), flush=True)
+    os.wait()
+"""
+HERE = """
+import importlib, json, os, pathlib, sys, types, warnings
+import lokki_tf.packaging as packaging
+from lokki_tf.runtime.call import call
+warnings.simplefilter("ignore")
+
+def load(folder, home, main):
+    sys.path.insert(0, folder)
+    os.chdir(folder)
+    if not main:
+        return vars(importlib.import_module(home))
+    script = sys.modules["__main__"] = types.ModuleType("__main__")
+    script.__file__ = f"{folder}/{home}.py"
+    exec(compile(pathlib.Path(script.__file__).read_text(), script.__file__, "exec"), vars(script))
+    return vars(script)
+
+def answer(folder, home, main, target):
+    try:
+        function = load(folder, home, main)["f"].step.function
+    except Exception as error:
+        return {"unfit": f"{type(error).__name__}: {error}"}
+    packed = packaging.package(packaging.cut(function.__globals__["f"].step))
+    for name, content in packed.files.items():
+        path = pathlib.Path(target, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    try:
+        here = repr(call(function, [], {}))
+    except Exception as error:
+        return {"unfit": f"{type(error).__name__}: {error}"}
+    findings = [(one.severity, one.rule, str(one)) for one in packed.findings]
+    return {"here": here, "findings": findings}
+
+for line in sys.stdin:
+    read, write = os.pipe()
+    if os.fork() == 0:
+        sys.dont_write_bytecode = True
+        try:
+            found = answer(*json.loads(line))
+        except BaseException:
+            import traceback
+            found = {"crash": traceback.format_exc()}
+        with open(write, "w") as file:
+            json.dump(found, file)
+        os._exit(0)
+    os.close(write)
+    with open(read) as file:
+        print(file.read(), flush=True)
     os.wait()
 """
 
@@ -150,10 +204,10 @@ class Bench:
         Args:
             calls: Folders and the arguments, as source of a list.
         """
-        told = json.dumps([(str(folder), args) for folder, args in calls])
+        lines = "".join(json.dumps((str(folder), args)) + "\n" for folder, args in calls)
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", RUNNER],
-            input=told,
+            input=lines,
             capture_output=True,
             text=True,
             check=True,
@@ -188,6 +242,81 @@ class Bench:
         return results
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What a step gives here and from its zip.
+
+    Args:
+        here: Its result here.
+        there: Its result in a bare Python.
+        findings: Severity, rule and text of each finding.
+        text: The files of the zip.
+    """
+
+    here: str
+    there: str
+    findings: list[tuple[str, str, str]]
+    text: str
+
+
+class Worlds:
+    """Two processes that start a new one for each step: one with lokki_tf, one bare."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        root = str(Path(lokki_tf.__file__).parents[1])
+        self.local = self._start("-c", f"import sys; sys.path.insert(0, {root!r})\n{HERE}")
+        self.bare = self._start("-B", "-I", "-S", "-c", RUNNER)
+
+    def _start(self, *options: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def close(self) -> None:
+        """End both processes."""
+        for process in (self.local, self.bare):
+            process.communicate(timeout=60)
+
+    def compare(self, files: Mapping[str, str], home: str, main: bool) -> Compared | None:
+        """Run the step ``f`` of a module in both; return ``None`` if that fails here.
+
+        Args:
+            files: The files of the user, by path.
+            home: The module of the step.
+            main: Whether it runs as a script.
+        """
+        user, target = self.folder / "user", self.folder / "zip"
+        try:
+            for name, text in files.items():
+                path = user / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            local = _ask(self.local, str(user), home, main, str(target))
+            if "unfit" in local:
+                return None
+            assert "crash" not in local, local["crash"]
+            (target / "lokki_runtime" / "__init__.py").write_text(RUNTIME)
+            there, _ = _ask(self.bare, str(target), "[]")
+            texts = (
+                f"# zip: {path.relative_to(target)}\n{path.read_text()}"
+                for path in sorted(target.rglob("*.py"))
+                if "lokki_" not in str(path.relative_to(target).parent)
+            )
+            here = local["here"].replace("'__main__'", repr(home))
+            return Compared(here, there, local["findings"], "\n".join(texts))
+        finally:
+            shutil.rmtree(user, ignore_errors=True)
+            shutil.rmtree(target, ignore_errors=True)
+
+
+def _ask(process: subprocess.Popen[str], *question: Any) -> Any:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(json.dumps(question) + "\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
 def _answer(function: Any, args: Any) -> str:
     try:
         return repr(call(function, args, {}))
@@ -217,6 +346,14 @@ def _others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """A bench for all tests."""
     return Bench(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture(scope="session")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
+    """Both worlds for all tests."""
+    both = Worlds(tmp_path_factory.mktemp("worlds"))
+    yield both
+    both.close()
 
 
 @pytest.fixture(scope="module")

@@ -506,6 +506,20 @@ CASES = [
         """,
         "[b'cpipeline\\nRow\\n)\\x81}(Vn\\nK\\x05ub.', []]",
     ),
+    (
+        "a namespace package in another one that is not imported here",
+        """
+        def late():
+            from outer.inner import deep
+            return deep.V
+        @step
+        def f(x=None):
+            return late() + x if x else late()
+        # file: outer/inner/deep.py
+        V = 3
+        """,
+        "[1]",
+    ),
 ]
 
 

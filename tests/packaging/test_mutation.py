@@ -1,4 +1,4 @@
-"""Would these tests notice? A cutter that forgets one kind of name makes what travels fail."""
+"""Packaging that forgets one kind of code makes the cases of the tests beside this one fail."""
 
 from __future__ import annotations
 
@@ -8,87 +8,121 @@ from pathlib import Path
 import pytest
 
 from lokki_tf.packaging import cut, package
+from lokki_tf.packaging.extract import cut as cut_stages
 from lokki_tf.packaging.extract.carry import Carrier
+from lokki_tf.packaging.extract.whole import Inclusion
+from lokki_tf.packaging.source.modules import user_module
 
 
-def is_import(site, piece):
-    """Imports of Python's modules and of others' packages."""
-    return piece.kind == "import" and piece.module == site.module.name
+def forget_pieces(patch, is_kind):
+    """Forget pieces of a kind."""
+    link = Carrier.link
+
+    def forgets(carrier, site, name, piece):
+        if not is_kind(piece):
+            link(carrier, site, name, piece)
+
+    patch.setattr(Carrier, "link", forgets)
 
 
-def is_helper(site, piece):
-    """Functions of the step's own module."""
-    return piece.kind == "definition" and not piece.is_class and piece.module == site.module.name
+def imports(patch):
+    """Forget the imports of modules that are cut."""
+    forget_pieces(patch, lambda piece: piece.kind == "import")
 
 
-def is_class(site, piece):
-    """Classes, whose instances have to be unpickled as well."""
-    return piece.is_class
+def helpers(patch):
+    """Forget functions beside the step."""
+    forget_pieces(patch, lambda piece: piece.kind == "definition" and not piece.is_class)
 
 
-def is_constant(site, piece):
-    """Values that statements of the step's own module make."""
-    return piece.kind == "code" and not piece.is_class and piece.module == site.module.name
+def classes(patch):
+    """Forget classes, whose instances are unpickled as well."""
+    forget_pieces(patch, lambda piece: piece.is_class)
 
 
-def is_of_own_module(site, piece):
-    """What other modules of the user's hold."""
-    return piece.module != site.module.name
+def constants(patch):
+    """Forget values that statements make."""
+    forget_pieces(patch, lambda piece: piece.kind == "code" and not piece.is_class)
 
 
-KINDS = {
-    is_import: (45, {"NameError"}),
-    is_helper: (30, {"NameError"}),
-    is_class: (20, {"NameError", "ImportError", "ModuleNotFoundError", "AttributeError"}),
-    is_constant: (50, {"NameError"}),
-    is_of_own_module: (25, {"ModuleNotFoundError", "ImportError", "AttributeError"}),
+def whole_modules(patch):
+    """Forget modules that are included whole, and the packages around them."""
+    patch.setattr(Inclusion, "include", lambda *_: None)
+
+
+def packages(patch):
+    """Forget the files of packages."""
+    include = Inclusion.include
+
+    def forgets(included, name, cause):
+        module = user_module(name)
+        if module is None or module.package != name:
+            include(included, name, cause)
+
+    patch.setattr(Inclusion, "include", forgets)
+
+
+def acting_statements(patch):
+    """Forget statements that act by being run."""
+    patch.setattr(cut_stages, "keep_acting", lambda *_: None)
+
+
+def submodules(patch):
+    """Forget to import submodules that are used as attributes of their packages."""
+    patch.setattr(Inclusion, "follow_attributes", lambda *_: None)
+
+
+FORGOTTEN = {
+    imports: (60, 2),
+    helpers: (30, 1),
+    classes: (17, 0),
+    constants: (45, 1),
+    whole_modules: (50, 1),
+    packages: (4, 8),
+    acting_statements: (14, 4),
+    submodules: (2, 3),
 }
-"""Kinds of names, how many of the modules at least have such, and the errors where they lack."""
-QUIET = {
-    # Here the name is a builtin as well, an empty table, a setting's default, or an import of
-    # another kind than the one that is forgotten.
-    "a name that is a builtin, until the module says otherwise",
-    "a table that decorators fill",
-    "settings of a module that the function uses",
-    "a module that the script changes",
-}
+"""In how many cases at least forgetting it is noticed, and in how many at most it is not.
+
+An empty ``__init__`` makes no difference, nor does a setting that is the default here.
+"""
 
 
 def cases():
-    """All modules of which the tests beside this one say that they travel."""
-    for name in ("travel", "modules", "edges"):
+    """All modules that the tests beside this one run here and from their zips."""
+    for name in ("travel", "modules", "edges", "whole_modules"):
         yield from runpy.run_path(str(Path(__file__).with_name(f"test_{name}.py")))["CASES"]
 
 
 @pytest.fixture(scope="module")
-def written(bench):
-    """Each module as files, with its claim and arguments."""
-    return [(claim, bench.write(text), args) for claim, text, args in cases()]
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_a_cutter_that_forgets_a_kind_of_name_is_noticed(bench, written, monkeypatch, kind):
-    """Wherever forgetting it changes a zip, the zip answers something else, nearly always by
-    an error that says that a name is missing."""
-    link = Carrier.link
-
-    def forgets(carrier, site, name, piece):
-        if not kind(site, piece):
-            link(carrier, site, name, piece)
-
+def forgotten(bench):
+    """For each kind: the cases whose zips it changes, with the right and the wrong result."""
     changed = []
-    for claim, folder, args in written:
-        with bench.loaded(folder, main=True) as names:
-            whole = package(cut(names["f"].step))
-            with monkeypatch.context() as patch:
-                patch.setattr(Carrier, "link", forgets)
-                part = package(cut(names["f"].step))
-        if whole.files != part.files:
-            changed.append((claim, args, bench.unpack(whole), bench.unpack(part)))
-    right = bench.run([(folder, args) for _, args, folder, _ in changed])
-    wrong = bench.run([(folder, args) for _, args, _, folder in changed])
-    least, errors = KINDS[kind]
-    assert len(changed) >= least
-    for (claim, *_), (first, _), (second, _) in zip(changed, right, wrong, strict=True):
-        assert first != second, claim
-        assert second.partition(":")[0] in errors or claim in QUIET, (claim, second)
+    for claim, text, args in cases():
+        with bench.loaded(bench.write(text), main=True) as names:
+            step = names["f"].step
+            right = package(cut(step))
+            folder = bench.unpack(right)
+            for forget in FORGOTTEN:
+                with pytest.MonkeyPatch.context() as patch:
+                    forget(patch)
+                    wrong = package(cut(step))
+                if right.files != wrong.files:
+                    changed.append((forget, claim, args, folder, bench.unpack(wrong)))
+    calls = [(folder, args) for _, _, args, *folders in changed for folder in folders]
+    results = [result for result, _ in bench.run(calls)]
+    found = {forget: [] for forget in FORGOTTEN}
+    for (forget, claim, *_), first, second in zip(
+        changed, results[::2], results[1::2], strict=True
+    ):
+        found[forget].append((claim, first, second))
+    return found
+
+
+@pytest.mark.parametrize("forget", FORGOTTEN, ids=lambda forget: forget.__name__)
+def test_forgetting_a_kind_of_code_is_noticed(forgotten, forget):
+    """Nearly everywhere that forgetting it changes a zip, the zip gives something else."""
+    least, most = FORGOTTEN[forget]
+    unnoticed = [claim for claim, first, second in forgotten[forget] if first == second]
+    assert len(unnoticed) <= most, unnoticed
+    assert len(forgotten[forget]) - len(unnoticed) >= least

@@ -659,6 +659,63 @@ CASES = [
         """,
         "[]",
     ),
+    (
+        "calls that change something, anywhere in a statement",
+        """
+        import functools, registry
+        if (count := registry.add("walrus")) and registry.add("if"):
+            pass
+        assert registry.add("assert")
+        registry.ITEMS and registry.add("and")
+        registry.add("then") if count else None
+        for one in registry.taken():
+            pass
+        with registry.active():
+            pass
+        partial = functools.partial(registry.add, "partial")
+        added = partial()
+        cached = registry.cached("cached")
+        client = registry.Client("constructor")
+        def other(one=registry.add("default")): pass
+        class Options:
+            registry.add("class body")
+        @step
+        def f(): return registry.ITEMS
+        # file: registry.py
+        import contextlib, functools
+        ITEMS = []
+        def add(one):
+            ITEMS.append(one)
+            return True
+        def taken():
+            ITEMS.append("taken")
+            return ()
+        @contextlib.contextmanager
+        def active():
+            ITEMS.append("with")
+            yield
+        @functools.cache
+        def cached(one):
+            return add(one)
+        class Client:
+            def __init__(self, name): add(name)
+        """,
+        "[]",
+    ),
+    (
+        "a registration of single dispatch whose value is assigned",
+        """
+        from shown import show
+        show_int = show.register(int, lambda x: "int")
+        @step
+        def f(): return show(1)
+        # file: shown.py
+        from functools import singledispatch
+        @singledispatch
+        def show(x): return "any"
+        """,
+        "[]",
+    ),
 ]
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import functools
+import inspect
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -118,12 +120,14 @@ class _Actions:
     def acts(self, node: ast.stmt) -> bool:
         """Whether a statement acts."""
         if isinstance(node, ast.ClassDef):
-            return self._registers(node) or self._is_subclass(node)
+            body = (one for one in node.body if not isinstance(one, Definition))
+            return self._registers(node) or self._is_subclass(node) or any(map(self.acts, body))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            return self._registers(node)
+            return self._registers(node) or self._value_acts(node.args)
         if isinstance(node, ast.Expr):
             value = node.value.value if isinstance(node.value, ast.Await) else node.value
-            return isinstance(value, ast.Call) and self._call_acts(value)
+            if isinstance(value, ast.Call) and self._call_acts(value):
+                return True
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
             targets = getattr(node, "targets", None) or [node.target]  # type: ignore[union-attr]
             return any(map(self._target_acts, targets)) or self._value_acts(node)
@@ -131,6 +135,9 @@ class _Actions:
             return any(map(self.acts, node.orelse))
         if isinstance(node, ast.Import | ast.ImportFrom):
             return False
+        values = (one for one in ast.iter_child_nodes(node) if not isinstance(one, ast.stmt))
+        if any(map(self._value_acts, values)):
+            return True
         inner = (one for one in ast.iter_child_nodes(node) if isinstance(one, ast.stmt))
         handlers = (one for each in getattr(node, "handlers", ()) for one in each.body)
         cases = (one for each in getattr(node, "cases", ()) for one in each.body)
@@ -175,10 +182,11 @@ class _Actions:
             return True
         return isinstance(value, _PRIVATE) or home(value).partition(".")[0] in _PRIVATE_HOMES
 
-    def _value_acts(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete) -> bool:
-        """Whether the value that is assigned is that of a call which sets something."""
-        value = getattr(node, "value", None)
-        for call in ast.walk(value) if value is not None else ():
+    def _value_acts(self, node: ast.AST) -> bool:
+        """Whether an expression, or the value of an assignment, calls what sets something."""
+        if isinstance(node, ast.ExceptHandler | ast.match_case):
+            return False  # their statements are looked at one by one
+        for call in ast.walk(node):
             if not isinstance(call, ast.Call):
                 continue
             if full_name(call.func, self.aliases) in _SETTERS or self._writes(call.func):
@@ -196,6 +204,8 @@ class _Actions:
         root = root_of(function)
         if root is None or not isinstance(function, ast.Name | ast.Attribute):
             return False
+        if root[1][-1:] == ("register",) and callable(self.module.live.get(root[0])):
+            return True  # a function of functools.singledispatch, or an abstract class
         found = self._definition(*root)
         if found is None:
             return False
@@ -228,7 +238,9 @@ class _Actions:
         if not chain and name in self.source.definitions:
             return self.module, self.source, name
         value = of_chain(self.module.live.get(name), chain)
-        if not isinstance(value, types.FunctionType) or not of_user(value):
+        value = value.func if isinstance(value, functools.partial) else value
+        value = value if is_step(value) else inspect.unwrap(value)
+        if not isinstance(value, types.FunctionType | type) or not of_user(value):
             return None
         module = user_module(value.__module__) if value.__module__ != "__main__" else self.module
         for source in module.sources if module is not None else ():
