@@ -311,7 +311,8 @@ class Worlds:
 
 
 def _ask(process: subprocess.Popen[str], *question: Any) -> Any:
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.write(json.dumps(question) + "\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())

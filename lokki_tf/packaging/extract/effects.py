@@ -26,9 +26,8 @@ from ..source.walk import names_of
 
 Deployed = Callable[[str, str], bool]
 """Returns whether a module is deployed, or a class of it: by their names, ``""`` for no class."""
-_PRIVATE = (list, dict, set, bytearray, tuple, str, int, float)
-_PRIVATE_HOMES = {"argparse", "configparser", "collections", "pandas", "polars", "matplotlib"}
-_PRIVATE_HOMES |= {"numpy", "queue", "string", "io", "pathlib", "optparse", "shelve", "csv"}
+_SHARED = {"logging", "decimal", "os", "sys", "warnings", "locale", "contextvars", "asyncio"}
+"""Modules whose functions return objects that all code shares: loggers, the environment."""
 _ACTING_BUILTINS = {"setattr", "delattr", "exec", "eval", "vars", "globals", "__import__"}
 _PURE_DECORATORS = {"functools", "dataclasses", "contextlib", "abc", "typing", "builtins", "enum"}
 _PURE_DECORATORS |= {"typing_extensions", "asyncio", "types", "warnings", "collections"}
@@ -50,14 +49,10 @@ def may_act(module: Module) -> tuple[Statement, ...]:
             statement
             for statement in module.statements
             if acts(module, statement, lambda *_: True)
-            or any(_acts_at_all(one) for one in imported_by(module, statement))
+            or any(origin(one) == "user" for one in imported_by(module, statement))
         )
         module.pieces[may_act] = found
     return found
-
-
-def _acts_at_all(name: str) -> bool:
-    return next(acting_in(name, lambda *named: bool(named[1])), None) is not None
 
 
 def acts(module: Module, statement: Statement, included: Deployed) -> bool:
@@ -169,18 +164,18 @@ class _Actions:
         """Whether a name is bound to an object that only this module's own names lead to."""
         if name in self.aliases:
             return False
-        if name in ("globals", "locals"):
+        if name in ("globals", "locals") or name in self.source.definitions:
             return True
-        value = self.module.live.get(name, MISSING)
-        if value is MISSING:
-            made = self.source.constants.get(name)
-            literal = isinstance(made, ast.List | ast.Dict | ast.Set | ast.Constant)
-            return literal or name in self.source.definitions
-        if isinstance(value, type | types.FunctionType):
-            return home(value) == self.module.live.get("__name__")
+        value, made = self.module.live.get(name, MISSING), self.source.constants.get(name)
         if is_house(value) and not is_step(value):
             return True
-        return isinstance(value, _PRIVATE) or home(value).partition(".")[0] in _PRIVATE_HOMES
+        if isinstance(made, ast.Name | ast.Attribute | ast.Subscript):
+            return False  # another name of an object that may be anyone's
+        if isinstance(made, ast.Call):
+            called = full_name(made.func, self.aliases)
+            if called.partition(".")[0] in _SHARED or origin(called.rpartition(".")[0]) == "user":
+                return False
+        return home(value).partition(".")[0] not in _SHARED
 
     def _value_acts(self, node: ast.AST) -> bool:
         """Whether an expression, or the value of an assignment, calls what sets something."""

@@ -62,9 +62,14 @@ class _Keeper:
         return next(self._acting(module, statement), None) is not None
 
     def _acting(self, module: Module, statement: Statement) -> Iterator[tuple[Module, Statement]]:
-        """The statement if it acts, or those that it runs by importing their modules."""
+        """The statement if it acts, or those that it runs by importing their modules.
+
+        An import of a module that is deployed in any case decides the order of imports.
+        """
         if statement.alias is not None:
             for name in imported_by(module, statement):
+                if name in self.carrier.included.modules:
+                    yield module, statement
                 yield from acting_in(name, self._is_deployed)
         elif acts(module, statement, self._is_deployed):
             yield module, statement

@@ -13,12 +13,13 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from .. import findings
 from ..source.files import Definition, Source
 from ..source.modules import Module
 from ..source.names import Names, Use
 from ..source.survey import survey
 from ..source.text import Edit, edited, offset, reach, span, whole_lines
-from ..source.values import MISSING, closure, is_step, literal
+from ..source.values import MISSING, closure, is_step, literal, stuck
 from ..source.walk import names_of
 from .carry import Carrier
 from .imports import import_value
@@ -106,6 +107,10 @@ def _constants(module: Module, outer: Mapping[str, Any]) -> dict[str, str] | Non
 def _carry_outer(carrier: Carrier, site: Site, name: str, value: Any) -> bool:
     """Carry a function, class or module that the function around it knows under a name."""
     module = site.module
+    if stuck(value):
+        place = carrier.place(site, Use(site.piece.order[1], {()}), name)
+        carrier.find(findings.stuck_here(carrier.step, name, stuck(value), place))
+        return True
     own = getattr(value, "__name__", "")
     known = module.live.get(own)
     if known is value or getattr(known, "__wrapped__", None) is value:

@@ -120,6 +120,8 @@ class Source:
     filename: str
     lines: Sequence[str]
     _aliases: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    before: tuple[Source, ...] = ()
+    """The other cells of a notebook, whose imports hold here too."""
 
     @cached_property
     def text(self) -> str:
@@ -139,7 +141,10 @@ class Source:
         """What the names of its imports stand for; ``package`` resolves relative ones."""
         if package not in self._aliases:
             self._aliases[package] = aliases_of(self.tree, package)
-        return self._aliases[package]
+        if not self.before:
+            return self._aliases[package]
+        others = {k: v for one in self.before for k, v in aliases_of(one.tree, package).items()}
+        return {**others, **self._aliases[package]}
 
     @cached_property
     def constants(self) -> Mapping[str, ast.expr]:

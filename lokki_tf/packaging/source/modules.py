@@ -203,6 +203,8 @@ _MOST = 64
 
 def _module(name: str, live: dict[str, Any], sources: tuple[Source, ...], package: str) -> Module:
     """The module of a namespace; what is known of it serves all steps of a file."""
+    for source in sources if len(sources) > 1 else ():
+        source.before = tuple(one for one in sources if one is not source)
     key = id(live), name, sources
     known = _made.get(key)
     if known is None or known.live is not live or known.package != package:
