@@ -305,24 +305,32 @@ class _Writer:
         if kind == "setting":
             return [self.pick(SETTINGS.values()).format(n=n + 20)]
         if kind in ("append", "loop", "assigned"):
-            return [self.on_list(kind, f"{one[1]}{one[0].exports['list']}", key)
-                    for one in self.some("list")]
+            return [
+                self.on_list(kind, f"{one[1]}{one[0].exports['list']}", key)
+                for one in self.some("list")
+            ]
         if kind in ("register", "item"):
             found = []
             for one, prefix in self.some("table"):
                 if kind == "item" or prefix == "":
                     found.append(f"{prefix}{one.exports['table']}[{key!r}] = {self.value()}")
                 else:
-                    found.append(f"@{prefix}reg{one.number}({key!r})\ndef on_{key}():\n"
-                                 f"    return {self.value(lazy=True)}")
+                    found.append(
+                        f"@{prefix}reg{one.number}({key!r})\ndef on_{key}():\n"
+                        f"    return {self.value(lazy=True)}"
+                    )
             return found
         if kind == "subclass":
-            return [f"class Sub{key}({p}{one.exports['class']}):\n    made = {self.value()}"
-                    for one, p in self.some("class")]
+            return [
+                f"class Sub{key}({p}{one.exports['class']}):\n    made = {self.value()}"
+                for one, p in self.some("class")
+            ]
         if kind == "extend":
-            return [f"@{p}{one.exports['dispatch']}.register({self.pick(['int', 'str', 'list'])})\n"
-                    f"def _d{key}(one):\n    return {self.value(lazy=True)}"
-                    for one, p in self.some("dispatch")]
+            return [
+                f"@{p}{one.exports['dispatch']}.register({self.pick(['int', 'str', 'list'])})\n"
+                f"def _d{key}(one):\n    return {self.value(lazy=True)}"
+                for one, p in self.some("dispatch")
+            ]
         if kind == "patch":
             found = []
             for one, prefix in self.some("function", "value"):
@@ -334,8 +342,10 @@ class _Writer:
         if "setup" not in self.module.exports and "list" in self.module.exports:
             own = self.module.exports["list"]
             self.module.exports["setup"] = f"setup{n}"
-            return [f"def setup{n}(one):\n    {own}.append(one)\n    return len({own})",
-                    f"setup{n}({key!r})"]
+            return [
+                f"def setup{n}(one):\n    {own}.append(one)\n    return len({own})",
+                f"setup{n}({key!r})",
+            ]
         found = []
         for one, prefix in self.some("setup"):
             call = f"{prefix}{one.exports['setup']}({key!r})"
@@ -359,8 +369,11 @@ class _Writer:
 
     def value(self, lazy: bool = False) -> str:
         """An expression: a constant, a setting, or what a module exports."""
-        seen = [text for one, prefix in [*self.module.reach, (self.module, "")]
-                for text in self.observed(one, prefix, lazy)]
+        seen = [
+            text
+            for one, prefix in [*self.module.reach, (self.module, "")]
+            for text in self.observed(one, prefix, lazy)
+        ]
         if not seen or self.draw(st.integers(0, 2)) == 0:
             return str(self.draw(st.integers(0, 9)))
         return self.pick(seen)
@@ -369,8 +382,9 @@ class _Writer:
         """Expressions that show the state of a module."""
         found: list[str] = []
         for kind, name in other.exports.items():
-            if prefix == "*" and (kind == "lazy" or name not in (other.listed or [name])
-                                  or other.listed == []):
+            if prefix == "*" and (
+                kind == "lazy" or name not in (other.listed or [name]) or other.listed == []
+            ):
                 continue
             one = f"{'' if prefix == '*' else prefix}{name}"
             if kind == "lazy":

@@ -211,7 +211,7 @@ class Bench:
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=240,
         )
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         return [(found, set(loaded)) for found, loaded in answers]
@@ -311,7 +311,8 @@ class Worlds:
 
 
 def _ask(process: subprocess.Popen[str], *question: Any) -> Any:
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.write(json.dumps(question) + "\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())

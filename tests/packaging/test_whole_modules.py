@@ -225,7 +225,7 @@ CASES = [
         from decimal import Decimal, getcontext
         import csv, mimetypes, sys, locale
         getcontext().prec = 5
-        csv.field_size_limit(77)
+        csv.field_size_limit(777777)
         previous = sys.setrecursionlimit(1234)
         mimetypes.add_type("text/x-lokki", ".lokki")
         @step
