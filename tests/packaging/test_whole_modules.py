@@ -676,6 +676,34 @@ CASES = [
         "[]",
     ),
     (
+        "imports for their effect in blocks and by import_module",
+        """
+        import contextlib, importlib
+        import registry
+        with contextlib.suppress(ImportError):
+            import first
+        try:
+            import second
+        except ImportError:
+            pass
+        third = importlib.import_module("third")
+        @step
+        def f(): return registry.ITEMS
+        # file: registry.py
+        ITEMS = []
+        # file: first.py
+        import registry
+        registry.ITEMS.append(1)
+        # file: second.py
+        import registry
+        registry.ITEMS.append(2)
+        # file: third.py
+        import registry
+        registry.ITEMS.append(3)
+        """,
+        "[]",
+    ),
+    (
         "a registration of single dispatch whose value is assigned",
         """
         from shown import show

@@ -63,11 +63,10 @@ class _Keeper:
 
     def _acting(self, module: Module, statement: Statement) -> Iterator[tuple[Module, Statement]]:
         """The statement if it acts, or those that it runs by importing their modules."""
-        if statement.alias is not None:
-            for name in imported_by(module, statement):
-                yield from acting_in(name, self._is_deployed)
-        elif acts(module, statement, self._is_deployed):
+        if acts(module, statement, self._is_deployed):
             yield module, statement
+        for name in imported_by(module, statement):
+            yield from acting_in(name, self._is_deployed)
 
     def _is_deployed(self, module: str, name: str) -> bool:
         if module in self.carrier.included.modules or (not name and self.carrier.is_cut(module)):
