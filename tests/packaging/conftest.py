@@ -211,7 +211,7 @@ class Bench:
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=240,
         )
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         return [(found, set(loaded)) for found, loaded in answers]

@@ -69,7 +69,7 @@ def acting_statements(patch):
 
 def submodules(patch):
     """Forget to import submodules that are used as attributes of their packages."""
-    patch.setattr(Inclusion, "follow_attributes", lambda *_: None)
+    patch.setattr(Inclusion, "_follow_attributes", lambda *_: None)
 
 
 FORGOTTEN = {

@@ -225,7 +225,7 @@ CASES = [
         from decimal import Decimal, getcontext
         import csv, mimetypes, sys, locale
         getcontext().prec = 5
-        csv.field_size_limit(77)
+        csv.field_size_limit(777777)
         previous = sys.setrecursionlimit(1234)
         mimetypes.add_type("text/x-lokki", ".lokki")
         @step
@@ -699,6 +699,34 @@ CASES = [
             return add(one)
         class Client:
             def __init__(self, name): add(name)
+        """,
+        "[]",
+    ),
+    (
+        "imports for their effect in blocks and by import_module",
+        """
+        import contextlib, importlib
+        import registry
+        with contextlib.suppress(ImportError):
+            import first
+        try:
+            import second
+        except ImportError:
+            pass
+        third = importlib.import_module("third")
+        @step
+        def f(): return registry.ITEMS
+        # file: registry.py
+        ITEMS = []
+        # file: first.py
+        import registry
+        registry.ITEMS.append(1)
+        # file: second.py
+        import registry
+        registry.ITEMS.append(2)
+        # file: third.py
+        import registry
+        registry.ITEMS.append(3)
         """,
         "[]",
     ),

@@ -212,6 +212,8 @@ class Cut:
             f"import {one} as lokki_submodule\n" for one in self.carrier.included.submodules
         )
         source = f"{head}from {root.module.name} import {alias}\n"
+        if form == "whole":  # first, as here: modules that import it back depend on the order
+            source = f"from {root.module.name} import {alias}\n{head}"
         if not root.name:  # no name of the module leads to the step
             source = f"{head}import {root.module.name} as lokki_module\n"
             source += "from lokki_tf import step_named as lokki_step\n\n"

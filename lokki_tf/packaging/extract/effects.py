@@ -88,19 +88,17 @@ def acting_in(
     if module is None:
         return
     for statement in module.statements:
-        if statement.alias is None:
-            if acts(module, statement, included):
-                yield module, statement
-            continue
+        if acts(module, statement, included):
+            yield module, statement
         for one in imported_by(module, statement):
             yield from acting_in(one, included, seen)
 
 
 def imported_by(module: Module, statement: Statement) -> Iterator[str]:
-    """The names of what an import may import as modules."""
-    if statement.alias is None:
-        return
+    """The names of what a statement may import as modules when it runs."""
     for fact in statement.survey(module.package).of("import"):
+        if fact.function:
+            continue
         yield fact.what
         if origin(fact.what) == "user":
             names = (f"{fact.what}.{name}" for name in fact.names)

@@ -66,13 +66,12 @@ class _Keeper:
 
         An import of a module that is deployed in any case decides the order of imports.
         """
-        if statement.alias is not None:
-            for name in imported_by(module, statement):
-                if name in self.carrier.included.modules:
-                    yield module, statement
-                yield from acting_in(name, self._is_deployed)
-        elif acts(module, statement, self._is_deployed):
+        if acts(module, statement, self._is_deployed):
             yield module, statement
+        for name in imported_by(module, statement):
+            if name in self.carrier.included.modules:
+                yield module, statement
+            yield from acting_in(name, self._is_deployed)
 
     def _is_deployed(self, module: str, name: str) -> bool:
         if module in self.carrier.included.modules or (not name and self.carrier.is_cut(module)):
