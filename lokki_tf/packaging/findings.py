@@ -390,6 +390,17 @@ def reads_outside(step: str, path: str, place: Place) -> Finding:
     )
 
 
+def subclass_missing(step: str, name: str, place: Place) -> Finding:
+    """Code looks for subclasses, and one of them is not deployed."""
+    return _warning(
+        "subclass-missing",
+        f"the code of step {step!r} looks for subclasses, and the class {name!r} is not deployed",
+        place,
+        "define it at the top of a module that the step imports, or name the module: "
+        "@step(modules=[…])",
+    )
+
+
 def reads_here(step: str, path: str, place: Place) -> Finding:
     """A step reads a file of the working directory, which is not deployed."""
     return _warning(

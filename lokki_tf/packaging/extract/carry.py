@@ -129,6 +129,8 @@ class Carrier:
             self._attribute(module, name, site, fact, by)
 
     def _attribute(self, module: Module, name: str, site: Site, fact: Fact, by: Origin) -> None:
+        if not name:  # by import_module, so which names are used cannot be seen
+            self.included.include(module.name, by.place(fact))
         if not name or (is_submodule(module.name, name) and not module.binds(name)):
             return
         if name == "*" or (module.dynamic and not name.startswith("__")):

@@ -184,7 +184,10 @@ class Cut:
         if self._needs_module(code, values, reserved):
             files[_path(root.module)] = file_text(code | values).encode()
             return self._imported(root, files, "module", reserved)
-        head = "".join(f"import {name}\n" for name in self.carrier.included.submodules)
+        packages = [one.name for one in self.carrier.packages]
+        around = packages[-1:] if any(len(data) for data in files.values()) else []
+        first = dict.fromkeys((*around, *self.carrier.included.submodules))
+        head = "".join(f"import {name}\n" for name in first)
         postponed = any(piece.postponed for piece in code)
         return Layout(head + source_text(code), root.name, postponed, files, "inline")
 

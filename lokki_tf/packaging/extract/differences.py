@@ -18,6 +18,7 @@ from ..dependencies.third_party import has_distribution
 from ..source.files import Source, Statement
 from ..source.machine_reads import is_file
 from ..source.modules import Module
+from ..source.origins import of_user
 from ..source.paths import path_of
 from ..source.survey import Fact, Survey, reached
 from ..source.values import MISSING, described
@@ -88,7 +89,7 @@ class Observations:
             Unit(one.module, one.module.sources[0], one.survey, True) for one in whole.values()
         ]
         start = {*root.piece.binds, root.name.partition(".")[0], root.name.rpartition(".")[2]}
-        self.units = units
+        self.units, self.pieces = units, pieces
         self.functions = reached([unit.survey for unit in units], start)
         self.surveys = {
             id(unit.survey): functions
@@ -133,6 +134,11 @@ def differences(step: Step, seen: Observations, judge: Judge) -> Iterator[Findin
         if not declared:
             yield findings.computed_import(step.name, one.fact.what, one.place)
     yield from _variables(step, seen)
+    for one in seen.of("by-name"):
+        if not one.unit.whole:
+            yield findings.reached_by_name(step.name, one.place)
+    if ".__subclasses__" in seen.mentioned:
+        yield from _subclasses(step, seen)
     for unit in seen.units:
         if unit.whole:
             yield from _values(step, unit, seen, judge)
@@ -145,6 +151,26 @@ def differences(step: Step, seen: Observations, judge: Judge) -> Iterator[Findin
     for one in seen.of("connection"):
         if not one.fact.function and one.unit.whole:
             yield findings.connects(step.name, one.fact.what, one.place)
+
+
+def _subclasses(step: Step, seen: Observations) -> Iterator[Finding]:
+    """Subclasses of classes that are deployed, which are not deployed themselves."""
+    whole = {unit.module.live.get("__name__") for unit in seen.units if unit.whole}
+    names = {name for piece in seen.pieces for name in piece.binds}
+    known = [
+        value
+        for unit in seen.units
+        for name, value in unit.module.live.items()
+        if isinstance(value, type) and of_user(value) and (unit.whole or name in names)
+    ]
+    own = {unit.module.live.get("__name__") for unit in seen.units if not unit.whole}
+    kinds: dict[type, None] = {}
+    for value in known:
+        kinds.update(dict.fromkeys(value.__subclasses__()))
+    for kind in kinds:
+        cut = kind.__module__ in own and kind.__qualname__ in names
+        if of_user(kind) and kind.__module__ not in whole and not cut:
+            yield findings.subclass_missing(step.name, kind.__qualname__, step.place)
 
 
 def _values(step: Step, unit: Unit, seen: Observations, judge: Judge) -> Iterator[Finding]:

@@ -14,12 +14,13 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ..source.files import Definition, Source, Statement
 from ..source.modules import PURE, PURE_STARTS, Module, user_module
 from ..source.names import is_main_guard, is_type_checking, root_of
 from ..source.origins import find_spec, of_user, origin
+from ..source.scopes import CHANGING
 from ..source.survey import full_name
 from ..source.values import MISSING, home, is_house, is_step, of_chain
 from ..source.walk import names_of
@@ -94,6 +95,28 @@ def acting_in(
             yield from acting_in(one, included, seen)
 
 
+def brings(name: str, wanted: Collection[str]) -> bool:
+    """Whether importing one of the user's modules imports one of some others, at any depth.
+
+    Args:
+        name: Its name.
+        wanted: The names of the others.
+    """
+    return not _reach(name, {}).isdisjoint(wanted)
+
+
+def _reach(name: str, known: dict[str, set[str]]) -> set[str]:
+    """A module and all of the user's that its import imports."""
+    if name in known or origin(name) != "user":
+        return known.get(name, set())
+    found = known[name] = {name}
+    module = user_module(name)
+    for statement in module.statements if module is not None else ():
+        for one in imported_by(module, statement) if module is not None else ():
+            found |= _reach(one, known)
+    return found
+
+
 def imported_by(module: Module, statement: Statement) -> Iterator[str]:
     """The names of what a statement may import as modules when it runs."""
     for fact in statement.survey(module.package).of("import"):
@@ -120,6 +143,8 @@ class _Actions:
         if isinstance(node, ast.Expr):
             value = node.value.value if isinstance(node.value, ast.Await) else node.value
             if isinstance(value, ast.Call) and self._call_acts(value):
+                return True
+            if isinstance(value, ast.BinOp | ast.Subscript) and self._operand_acts(value):
                 return True
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
             targets = getattr(node, "targets", None) or [node.target]  # type: ignore[union-attr]
@@ -149,6 +174,12 @@ class _Actions:
             own = root[0] in self.aliases or self.module.binds(root[0])
             return own or root[0] in _ACTING_BUILTINS
         return not self._is_private(root[0])
+
+    def _operand_acts(self, node: ast.expr) -> bool:
+        """Whether an operator or a subscript, whose value is not used, may change an operand."""
+        operands = [node.left, node.right] if isinstance(node, ast.BinOp) else [node]
+        roots = (root_of(one) for one in operands)
+        return any(root is not None and not self._is_private(root[0]) for root in roots)
 
     def _target_acts(self, target: ast.expr) -> bool:
         if isinstance(target, ast.Tuple | ast.List):
@@ -182,7 +213,15 @@ class _Actions:
         for call in ast.walk(node):
             if not isinstance(call, ast.Call):
                 continue
-            if full_name(call.func, self.aliases) in _SETTERS or self._writes(call.func):
+            called = full_name(call.func, self.aliases)
+            if called in _SETTERS or self._writes(call.func):
+                return True
+            method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+            changed = call.args[0] if called == "next" and call.args else call.func
+            root = root_of(changed)
+            if root is None or not (called == "next" or method in CHANGING or method == "set"):
+                continue
+            if not self._is_private(root[0]):
                 return True
         return False
 
@@ -206,10 +245,13 @@ class _Actions:
         node = source.definitions[name].node
         if not isinstance(node, ast.FunctionDef):
             return bool(source.written_by(name))
-        return _Actions(module, source, self.included)._runs_acting(_pruned(node, depth))
+        given = (
+            {one.arg for one in (*node.args.args, *node.args.kwonlyargs)} if depth > 1 else set()
+        )
+        return _Actions(module, source, self.included)._runs_acting(_pruned(node, depth), given)
 
-    def _runs_acting(self, node: ast.FunctionDef) -> bool:
-        """Whether a function changes what it does not make itself."""
+    def _runs_acting(self, node: ast.FunctionDef, given: set[str]) -> bool:
+        """Whether a function changes what it does not make itself, or is given."""
         names = names_of(node)
         if names.writes:
             return True
@@ -219,7 +261,7 @@ class _Actions:
                 changed = root_of(one.args[0]) if one.args else None
                 if called in _SETTERS:
                     return True
-                if called in _ACTING_BUILTINS and changed and changed[0] in names.lazy:
+                if called in _ACTING_BUILTINS and changed and changed[0] in {*names.lazy, *given}:
                     return True
                 own = one.func.id if isinstance(one.func, ast.Name) else node.name
                 if own != node.name and own in names.lazy and self._writes(one.func):

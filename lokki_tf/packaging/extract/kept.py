@@ -18,7 +18,7 @@ from ..source.modules import Module
 from ..source.names import Use, root_of
 from ..source.survey import full_name
 from .carry import Carrier
-from .effects import acting_in, acts, imported_by, may_act
+from .effects import acting_in, acts, brings, imported_by, may_act
 from .pieces import Piece
 from .root import Root
 from .tasks import Site
@@ -69,7 +69,7 @@ class _Keeper:
         if acts(module, statement, self._is_deployed):
             yield module, statement
         for name in imported_by(module, statement):
-            if name in self.carrier.included.modules:
+            if brings(name, self.carrier.included.modules):
                 yield module, statement
             yield from acting_in(name, self._is_deployed)
 

@@ -27,6 +27,7 @@ Kind = OneOf[
     "distribution",  # reads the metadata of an installed distribution
     "basic-config",
     "connection",
+    "by-name",  # reaches for names of a module by strings
     "file",  # ``path``: the path that is read
 ]
 _MISSING_IMPORT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
@@ -313,6 +314,9 @@ class _Surveyor(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if full_name(node.value, self.aliases) in ("os.environ", "os.environb"):
             self._variable("variable" if isinstance(node.ctx, ast.Load) else "sets", node.slice)
+        loads = isinstance(node.ctx, ast.Load)
+        if loads and full_name(node.value, self.aliases) == "sys.modules":
+            self._note("by-name", "sys.modules", node)
         if not isinstance(node.ctx, ast.Load) and isinstance(node.value, ast.Attribute):
             self.found.stored.add(node.value.attr)
         self.generic_visit(node)
