@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 from requirements_of_tests import MARKS, marked, require, summary
 
+from lokki_tf.errors import MissingToolError
+from lokki_tf.terraform_cli import find_program, find_provider
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from deployment import Deployment
 
@@ -30,9 +35,12 @@ _SLOWEST = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marks of requirements."""
+    """Declare the marks of requirements; let Terraform find its provider as deployments do."""
     for mark, text in MARKS.items():
         config.addinivalue_line("markers", f"{mark}: {text}")
+    with suppress(MissingToolError):
+        source = find_provider(find_program())
+        os.environ.update(source.environment(Path(mkdtemp(prefix="lokki_tf-"))))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -49,8 +49,11 @@ def may_act(module: Module) -> tuple[Statement, ...]:
         found = tuple(
             statement
             for statement in module.statements
-            if acts(module, statement, lambda *_: True)
-            or any(origin(one) == "user" for one in imported_by(module, statement))
+            if statement.source.has_run
+            and (
+                acts(module, statement, lambda *_: True)
+                or any(origin(one) == "user" for one in imported_by(module, statement))
+            )
         )
         module.pieces[may_act] = found
     return found

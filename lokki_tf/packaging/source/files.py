@@ -122,6 +122,8 @@ class Source:
     _aliases: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     before: tuple[Source, ...] = ()
     """The other cells of a notebook, whose imports hold here too."""
+    has_run: bool = True
+    """Whether a cell is known to have run in the namespace of the step."""
 
     @cached_property
     def text(self) -> str:
