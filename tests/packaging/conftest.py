@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import decimal
 import importlib
 import json
 import linecache
+import os
 import runpy
 import shutil
 import subprocess
@@ -150,6 +152,7 @@ class Bench:
     def loaded(self, folder: Path, *, main: bool = False) -> Iterator[Mapping[str, Any]]:
         """The names of ``pipeline.py``, imported or run as a script."""
         before, main_before = set(sys.modules), sys.modules["__main__"]
+        settings = sys.getrecursionlimit(), decimal.getcontext().copy(), dict(os.environ)
         sys.path.insert(0, str(folder))
         importlib.invalidate_caches()
         try:
@@ -161,7 +164,11 @@ class Bench:
             else:
                 names = vars(importlib.import_module("pipeline"))
             yield names
-        finally:
+        finally:  # what modules set must not reach other tests
+            sys.setrecursionlimit(settings[0])
+            decimal.setcontext(settings[1])
+            os.environ.clear()
+            os.environ.update(settings[2])
             sys.modules["__main__"] = main_before
             sys.path.remove(str(folder))
             for name in set(sys.modules) - before:

@@ -241,6 +241,7 @@ CASES = [
         import logging, logging.config
         logging.config.dictConfig({
             "version": 1,
+            "disable_existing_loggers": False,
             "formatters": {"plain": {"()": "fmt.Plain"}},
             "loggers": {"app.x": {"level": "DEBUG"}},
         })
