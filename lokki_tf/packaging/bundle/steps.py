@@ -171,7 +171,7 @@ def _classes_in(value: Any) -> list[type | FunctionType]:
 
     try:
         Noting(io.BytesIO(pickled(value))).load()
-    except Exception:  # the compiler tells what cannot be pickled, with place and remedy
+    except Exception:  # the compiler reports what cannot be pickled, with line and remedy
         return []
     return found
 

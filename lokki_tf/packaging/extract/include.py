@@ -196,8 +196,8 @@ def contents(
 
     Args:
         step: The step.
-        files: Where each stands, by its path in the zip.
-        taken: What else stands in the zip.
+        files: Where each is, by its path in the zip.
+        taken: What else is in the zip.
     """
     found = [findings.include_taken(step.name, path, step.place) for path in files if path in taken]
     try:
