@@ -52,7 +52,7 @@ class Machine:
         limits: The longest inline JSON of each node's result, in bytes.
         readers: Steps that may have to read objects of the bucket.
         labels: Labels of the Distributed Maps.
-        outer_labels: Those of them in whose body another one stands.
+        nested_maps: Whether one of them is inside another.
         states: From each node to the outermost state that it is in.
     """
 
@@ -62,7 +62,7 @@ class Machine:
     limits: Mapping[str, int]
     readers: frozenset[Step]
     labels: tuple[str, ...] = ()
-    outer_labels: tuple[str, ...] = ()
+    nested_maps: bool = False
     states: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -110,7 +110,7 @@ class _Compiler:
     main: str
     names: set[str] = field(default_factory=set)
     labels: list[str] = field(default_factory=list)
-    outer_labels: list[str] = field(default_factory=list)
+    nested_maps: bool = False
     limits: dict[str, int] = field(default_factory=dict)
     functions: dict[Step, str] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -147,7 +147,7 @@ class _Compiler:
             self.limits,
             self._readers(),
             tuple(self.labels),
-            tuple(self.outer_labels),
+            self.nested_maps,
             outermost(self.titles, root, graph),
         )
 
@@ -306,7 +306,7 @@ class _Compiler:
         before = len(self.labels)
         body = self._states(loop.body)
         if label is not None and len(self.labels) > before:
-            self.outer_labels.append(label)
+            self.nested_maps = True
         return map_state(one, scope, self.payloads, label, body)
 
     def _kept(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Every outermost state catches every error, with the state's name, and leads to one state that
 tells of it. That one hands error and cause on, whether it succeeds or not, to a Fail state.
-``States.Runtime`` and ``States.DataLimitExceeded`` cannot be caught, nor can a stop.
+``States.Runtime`` cannot be caught, nor can a state's input or output that is too large
+(``States.DataLimitExceeded``; a task's result that is too large can), nor a stop.
 """
 
 from __future__ import annotations

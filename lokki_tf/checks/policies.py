@@ -1,13 +1,16 @@
 """IAM policies that a step brings.
 
 Source: IAM User Guide, "IAM JSON policy elements": a document is a JSON object with
-``Version`` and ``Statement``; an inline policy has at most 10,240 characters a role.
+``Version`` and ``Statement``; an inline policy has at most 10,240 characters a role. "IAM JSON
+policy elements: Condition operators": ``StringEquals`` and its relatives compare ``*`` and ``?``
+literally, ``StringLike`` and all ``Arn`` operators take them as wildcards.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding
@@ -21,6 +24,8 @@ _EXAMPLE = (
     'write json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", '
     '"Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::bucket/*"]}]})'
 )
+_EXACT = re.compile(r"(For(All|Any)(Values|Value):)?String(Not)?Equals(IgnoreCase)?(IfExists)?")
+_ESCAPED = re.compile(r"\$\{[*?$]\}")  # IAM's way to write the characters themselves
 
 
 def check(definition: Definition) -> Iterator[Finding]:
@@ -28,7 +33,17 @@ def check(definition: Definition) -> Iterator[Finding]:
     for step in definition.steps:
         for text in step.options.policies:
             problem = _problem(text)
-            if problem:
+            if not problem:
+                for pattern in patterns_compared_literally(text):
+                    yield Finding(
+                        "policy-pattern",
+                        f"a policy of step {step.name!r} has {pattern}: IAM compares that "
+                        "literally",
+                        step.place,
+                        "write StringLike or ArnLike for a pattern, ${*} for the character itself",
+                        severity="warning",
+                    )
+            else:
                 yield Finding(
                     "policy",
                     f"a policy of step {step.name!r} {problem}: {text[:60]!r}",
@@ -54,3 +69,44 @@ def _problem(text: str) -> str | None:
         if not {"Resource", "NotResource"} & set(statement):
             return "has a statement without Resource"
     return None
+
+
+def patterns_compared_literally(value: Any) -> Iterator[str]:
+    """Wildcards under operators that compare exactly, in all policies inside a value.
+
+    Args:
+        value: A policy document, or JSON of any kind that contains documents, as objects or as
+            text.
+
+    Yields:
+        Operator, key and pattern, such as ``StringEquals aws:SourceArn 'arn:aws:s3:::*'``.
+    """
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, str):
+            if current.lstrip().startswith("{"):
+                waiting.append(_parsed(current))
+        elif isinstance(current, list):
+            waiting += reversed(current)
+        elif isinstance(current, dict):
+            conditions = current.get("Condition")
+            yield from _literal(conditions if isinstance(conditions, dict) else {})
+            waiting += reversed(current.values())
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _literal(conditions: dict[str, Any]) -> Iterator[str]:
+    for operator, keys in conditions.items():
+        if not _EXACT.fullmatch(operator) or not isinstance(keys, dict):
+            continue
+        for key, values in keys.items():
+            for one in values if isinstance(values, list) else [values]:
+                if isinstance(one, str) and set("*?") & set(_ESCAPED.sub("", one)):
+                    yield f"{operator} {key} {one!r}"

@@ -135,25 +135,26 @@ def invoke(function_arns: Sequence[str]) -> Statement:
     return _allow("Invoke", ["lambda:InvokeFunction"], function_arns)
 
 
-def run_maps(
-    machine: str, execution: str, labels: Sequence[str], outer: Sequence[str]
-) -> list[Statement]:
+def run_maps(machine: str, execution: str, *, nested: bool) -> list[Statement]:
     """A state machine runs its Distributed Maps as executions of its own.
+
+    Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states":
+    children are redriven as ``execution:NAME/*:*``. The children of maps inside others have the
+    labels of all maps around them in their names (``NAME/outer/inner``).
 
     Args:
         machine: ARN of the state machine, built from its name: a reference to it would be a
             circle.
         execution: The beginning of the ARNs of its executions, built alike.
-        labels: Of the maps.
-        outer: Labels of maps that run others: there, the executions of an item start more.
+        nested: Whether maps run others: there, the executions of an item start more.
     """
-    machines = [machine, *(f"{machine}/{label}" for label in outer)]
-    executions = [f"{execution}:*", *(f"{execution}/{label}:*" for label in outer)]
-    redriven = [f"{execution}/{label}:*" for label in labels]
+    children = f"{execution}/*:*"
+    machines = [machine, *([f"{machine}/*"] * nested)]
+    executions = [f"{execution}:*", *([children] * nested)]
     return [
         _allow("StartMaps", ["states:StartExecution"], machines),
         _allow("FollowMaps", ["states:DescribeExecution", "states:StopExecution"], executions),
-        _allow("RedriveMaps", ["states:RedriveExecution"], redriven),
+        _allow("RedriveMaps", ["states:RedriveExecution"], [children]),
     ]
 
 

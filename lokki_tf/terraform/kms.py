@@ -53,11 +53,11 @@ def for_executions(key: str, machines: Sequence[str]) -> Statement:
 
     Args:
         key: The key's ARN.
-        machines: ARNs of the state machine, and of its Distributed Maps.
+        machines: ARNs of the state machine, and of its Distributed Maps, or patterns.
     """
     context = {f"{_CONTEXT}:aws:states:stateMachineArn": list(machines)}
     actions = ["kms:Decrypt", "kms:GenerateDataKey"]
-    return _allow("ExecutionsKey", actions, key, {"StringEquals": context})
+    return _allow("ExecutionsKey", actions, key, {"StringLike": context})
 
 
 def for_log_delivery(key: str, account: Account) -> Statement:
@@ -68,7 +68,7 @@ def for_log_delivery(key: str, account: Account) -> Statement:
         account: Whose logs.
     """
     context = {f"{_CONTEXT}:SourceArn": account.arn("logs", "*")}
-    return _allow("LogDeliveryKey", ["kms:GenerateDataKey"], key, {"StringEquals": context})
+    return _allow("LogDeliveryKey", ["kms:GenerateDataKey"], key, {"StringLike": context})
 
 
 def for_schedule(key: str, schedule: str) -> Statement:

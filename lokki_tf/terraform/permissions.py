@@ -153,12 +153,7 @@ class Permissions:
             return []
         execution = self.account.arn("states", f"execution:{self.plan.definition.name}")
         return [
-            *iam.run_maps(
-                self.machine,
-                execution,
-                self._few(machine.labels, "*"),
-                self._few(machine.outer_labels, "*"),
-            ),
+            *iam.run_maps(self.machine, execution, nested=machine.nested_maps),
             iam.exchange_objects([self._objects("runs/*")]),
         ]
 

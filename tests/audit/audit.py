@@ -1,4 +1,4 @@
-"""Holds what is generated against validators that others wrote.
+"""Holds what is generated against validators that others wrote, and against rules of our own.
 
     python tests/audit/audit.py
 
@@ -42,6 +42,8 @@ def audit() -> int:
                 for folder in synthesize(source, Path(scratch), settings):
                     found = checkov(folder, CHOICES if settings else CHOICES | KEYS)
                     problems += report(f"{folder.name}{under}: checkov", found)
+                    found = own_policy_checks(folder)
+                    problems += report(f"{folder.name}{under}: policies", found)
             problems += report(f"{source.stem}: asl-validator", asl_validator(machine))
             problems += report(f"{source.stem}: AWS language service", language_service(machine))
             problems += report(f"{source.stem}: variables", own_checks(machine))
@@ -114,6 +116,18 @@ def own_checks(machine: Path) -> list[str]:
     from lokki_tf.checks import check_machine
 
     return [finding.message for finding in check_machine(json.loads(machine.read_text()))]
+
+
+def own_policy_checks(folder: Path) -> list[str]:
+    """What our own rule finds: wildcards where IAM compares exactly."""
+    from lokki_tf.checks.policies import patterns_compared_literally
+
+    files = [folder / "cdk.tf.json", *folder.glob("permissions/*.json")]
+    return [
+        found
+        for file in files
+        for found in patterns_compared_literally(json.loads(file.read_text()))
+    ]
 
 
 def checkov(folder: Path, choices: set[str]) -> list[str]:

@@ -191,3 +191,27 @@ def test_several_errors_are_told_at_once() -> None:
     with pytest.raises(DefinitionError, match="3 errors in the pipeline") as caught:
         pipeline("a b", "daily", memory_size=1)
     assert all(word in str(caught.value) for word in ("'a b'", "memory_size=1", "'daily'"))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "patterns"),
+    [
+        ({"StringEquals": {"aws:SourceArn": "arn:aws:s3:::a*"}}, 1),
+        ({"ForAnyValue:StringEqualsIfExists": {"aws:TagKeys": ["a", "b?", "c*"]}}, 2),
+        ({"StringNotEqualsIgnoreCase": {"aws:PrincipalTag/team": "*"}}, 1),
+        ({"StringLike": {"aws:SourceArn": "arn:*"}, "ArnEquals": {"aws:SourceArn": "arn:*"}}, 0),
+        ({"StringEquals": {"s3:prefix": ["a${*}b${?}", "${aws:username}"]}}, 0),
+    ],
+)
+def test_patterns_under_exact_operators_are_warned_of(
+    conditions: dict[str, Any], patterns: int
+) -> None:
+    """IAM compares wildcards literally under StringEquals and its relatives, and nowhere else."""
+    statement = {**json.loads(POLICY)["Statement"], "Condition": conditions}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    @step(policies=[policy])
+    def work() -> None: ...
+
+    found = [one for one in Pipeline("p", steps=[work()]).check() if one.rule == "policy-pattern"]
+    assert [one.severity for one in found] == ["warning"] * patterns

@@ -11,7 +11,9 @@ import pytest
 from deployment import empty
 
 from lokki_tf import Pipeline, step
+from lokki_tf.checks.policies import patterns_compared_literally
 from lokki_tf.config import load_config
+from lokki_tf.terraform.permissions import MOST_ARNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -193,6 +195,19 @@ def test_each_role_may_use_the_key_for_its_own_alone(tmp_path: Path) -> None:
                 if key.startswith("kms:EncryptionContext:")
             ]
             assert len(contexts) == 1
+
+
+def test_no_policy_has_a_pattern_under_an_operator_that_compares_exactly(tmp_path: Path) -> None:
+    """With more maps than a policy names one by one, the pattern is under StringLike."""
+    items = rows()
+    maps = [items.map(longer).agg(total) for _ in range(MOST_ARNS + 1)]
+    (tmp_path / "lokki.toml").write_text(f'[aws]\nkms_key = "{KEY}"\n')
+    config = load_config(tmp_path, environ={})
+    made = Pipeline("many", steps=maps, schedule="rate(1 day)").synth(tmp_path, config=config)
+    machine = statements(made, "state_machine_policy")["ExecutionsKey"]
+    (machines,) = machine["Condition"]["StringLike"].values()
+    assert machines[1].endswith(":stateMachine:many/*")
+    assert list(patterns_compared_literally(written(made))) == []
 
 
 @pytest.mark.terraform

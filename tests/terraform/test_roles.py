@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,8 @@ from lokki_tf.errors import ConfigError, DefinitionError, OptionError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from deployment import Deployment
 
     from lokki_tf.terraform.synth import Synthesized
     from lokki_tf.testing import LocalAws
@@ -122,6 +125,40 @@ def test_the_policies_are_those_of_roles_that_are_made(tmp_path: Path) -> None:
         assert {sid: one["Action"] for sid, one in wanted.items()} == {
             sid: one["Action"] for sid, one in attached.items()
         }
+
+
+def test_a_role_covers_maps_inside_maps(deployment: Deployment, tmp_path: Path) -> None:
+    """Whatever executions maps start, the role may start, follow and redrive them."""
+
+    @step
+    def pairs(item: int) -> list[int]:
+        return [item, item]
+
+    @step
+    def count(items: list[int]) -> int:
+        return len(items)
+
+    deep = pairs(1).map(pairs).map(pairs).map(pairs).agg(count).agg(count).agg(count)
+    pipeline = Pipeline("deep", steps=[deep])
+    (tmp_path / "lokki.toml").write_text(ALL.replace("eu-west-1", deployment.aws.region))
+    made = pipeline.synth(tmp_path / "out", config=load_config(tmp_path, environ={}))
+    granted = statements(made.folder / "permissions" / "machine.json")
+
+    def covers(sid: str, arn: str) -> bool:
+        return any(fnmatchcase(arn, pattern) for pattern in granted[sid]["Resource"])
+
+    execution = deployment.execute(pipeline)
+    assert execution.succeeded
+    states, depths, waiting = deployment.aws.client("stepfunctions"), [0, 0, 0], [execution.arn]
+    for arn in waiting:
+        for run in states.list_map_runs(executionArn=arn)["mapRuns"]:
+            children = states.list_executions(mapRunArn=run["mapRunArn"])["executions"]
+            assert covers("StartMaps", arn.rpartition(":")[0].replace("execution", "stateMachine"))
+            assert all(covers("FollowMaps", one["executionArn"]) for one in children)
+            assert all(covers("RedriveMaps", one["executionArn"]) for one in children)
+            waiting += [one["executionArn"] for one in children]
+            depths[children[0]["executionArn"].count("/") - 1] += len(children)
+    assert depths == [2, 4, 8]
 
 
 def test_files_of_roles_that_are_gone_go(tmp_path: Path) -> None:

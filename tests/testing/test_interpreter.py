@@ -265,6 +265,34 @@ def test_map(interpret: Interpret, output: Output, task: Task) -> None:
     assert found == {"all": [{"v": n, "again": n} for n in (3, 1, 2)]}
 
 
+@pytest.mark.parametrize("mode", ["INLINE", "DISTRIBUTED"])
+def test_a_map_of_one_at_a_time_ends_with_the_item_that_fails(
+    interpret: Interpret, task: Task, mode: str
+) -> None:
+    """With MaxConcurrency 1 no iteration starts after one has failed, in either mode."""
+    config: dict[str, Any] = {"Mode": mode}
+    if mode == "DISTRIBUTED":
+        config["ExecutionType"] = "STANDARD"
+    state = {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "ItemProcessor": {**machine(M=task("f", {"n.$": "$"})), "ProcessorConfig": config},
+        "MaxConcurrency": 1,
+        "End": True,
+    }
+    seen: list[int] = []
+
+    def failing(event: Any) -> None:
+        seen.append(event["n"])
+        if event["n"] == 1:
+            raise ValueError("on purpose")
+
+    run = interpret(machine(A=state), {"items": list(range(50))}, f=failing)
+    assert (run.status, seen) == ("FAILED", [0, 1])
+    started = [e for e in run.history.events if e["type"] == "MapIterationStarted"]
+    assert len(started) == (2 if mode == "INLINE" else 0)
+
+
 def test_literal_index_gives_the_value(interpret: Interpret, output: Output) -> None:
     """$[0].x is the value, not a list of it."""
     state = {"Type": "Pass", "Parameters": {"v.$": "$[0].x"}, "End": True}

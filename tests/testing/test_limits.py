@@ -46,16 +46,38 @@ def test_bytes_not_characters(interpret: Interpret) -> None:
     assert interpret(machine(A=state)).error == EXCEEDED
 
 
-def test_too_large_result_can_be_caught_by_name(interpret: Interpret) -> None:
-    """A task's too large result is caught by its own name, not by States.ALL."""
-    for name, status in (
-        ("States.ALL", "FAILED"),
-        ("States.TaskFailed", "FAILED"),
-        (EXCEEDED, "SUCCEEDED"),
-    ):
-        catch = [{"ErrorEquals": [name], "Next": "B"}]
-        states = machine(A={**function("f"), "Catch": catch}, B={"Type": "Succeed"})
-        assert interpret(states, f=lambda _: text(PAYLOAD_BYTES + 1)).status == status
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("States.ALL", "SUCCEEDED"), ("States.TaskFailed", "FAILED"), (EXCEEDED, "SUCCEEDED")],
+)
+@pytest.mark.parametrize("by", ["arn", "lambda:invoke"])
+def test_a_result_that_is_too_large_can_be_caught(
+    interpret: Interpret, task: Task, by: str, name: str, status: str
+) -> None:
+    """A task's too large result is caught by its own name and by States.ALL."""
+    state = function("f") if by == "arn" else task("f")
+    catch = [{"ErrorEquals": [name], "Next": "B"}]
+    states = machine(A={**state, "Catch": catch}, B={"Type": "Succeed"})
+    run = interpret(states, f=lambda _: text(PAYLOAD_BYTES + 1))
+    assert run.status == status
+    if status == "FAILED":
+        assert run.error == EXCEEDED
+
+
+@pytest.mark.parametrize(("name", "tries"), [("States.ALL", 2), ("States.TaskFailed", 1)])
+def test_a_result_that_is_too_large_can_be_retried(
+    interpret: Interpret, name: str, tries: int
+) -> None:
+    """A retrier takes a task's too large result by the same names as a catcher."""
+    calls: list[Any] = []
+
+    def answer(event: Any) -> str:
+        calls.append(event)
+        return text(PAYLOAD_BYTES + 1)
+
+    retry = [{"ErrorEquals": [name], "MaxAttempts": 1}]
+    run = interpret(machine(A={**function("f"), "Retry": retry}), f=answer)
+    assert (run.error, len(calls)) == (EXCEEDED, tries)
 
 
 def test_overflow_between_states_cannot_be_caught(interpret: Interpret) -> None:

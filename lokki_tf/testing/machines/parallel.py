@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 
 from lokki_tf.testing.machines.failures import StateFailure, Stopped, guarded
 from lokki_tf.testing.machines.frame import Frame, Permit, StateRun
@@ -89,10 +89,14 @@ def run_together(
     threads = min(concurrency, len(permits))
     for position in [*range(len(permits)), *([None] * threads)]:
         waiting.put(position)
+    failed = Event()  # set at once: the collector revokes the permits only later
 
     def serve() -> None:
-        while (position := waiting.get()) is not None:
-            done.put(_outcome(position, work))
+        while not failed.is_set() and (position := waiting.get()) is not None:
+            outcome = _outcome(position, work)
+            if outcome[2] is not None:
+                failed.set()
+            done.put(outcome)
 
     for _ in range(threads):
         Thread(target=serve, daemon=True).start()

@@ -163,12 +163,11 @@ class Machines(_Backend):  # type: ignore[misc]
         raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{execution_arn}'")
 
     def all_executions(self) -> list[Execution]:
-        """Return all executions with their children."""
+        """Return all executions with their children, and the children of these."""
         executions = [run for machine in self.state_machines for run in machine.executions]
-        children = [
-            child for run in executions for map_run in run.map_runs for child in map_run.children
-        ]
-        return executions + children
+        for run in executions:  # grows
+            executions += [child for map_run in run.map_runs for child in map_run.children]
+        return executions
 
     def find_map_run(self, arn: str) -> Any:
         """Return the run of a Distributed Map, or None."""
