@@ -29,7 +29,7 @@ from .retries import retriers
 from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
-from .text import Template, render
+from .text import Template, filled_bytes, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _TEMPLATE_NAMES = {STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"}
 LABEL_LENGTH = 40
-_ARN_LENGTH = 120  # about what an ARN has more than its placeholder
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +64,20 @@ class Machine:
     nested_maps: bool = False
     states: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def text(self) -> str:
+    def text(self, values: Mapping[str, str]) -> str:
         """The definition as a template for Terraform's ``templatefile``.
+
+        Args:
+            values: What Terraform will write in place of each placeholder; for those that it does
+                not write yet, a text of the greatest length.
 
         Raises:
             LimitError: If it is longer than Step Functions accepts.
         """
         text = render(self.definition)
-        if _size(text) > quotas.DEFINITION_BYTES:
+        if filled_bytes(text, values) > quotas.DEFINITION_BYTES:
             text = render(self.definition, compact=True)
-        size = _size(text)
+        size = filled_bytes(text, values)
         if size > quotas.DEFINITION_BYTES:
             raise LimitError(
                 f"the state machine's definition has {size:,} bytes, and Step Functions takes "
@@ -83,11 +85,6 @@ class Machine:
                 remedy="write steps that repeat as a map, or split the pipeline",
             )
         return text
-
-
-def _size(text: str) -> int:
-    """Bytes of a template's text, once ARNs stand in place of its variables."""
-    return len(text.encode()) + _ARN_LENGTH * text.count("${")
 
 
 def compile_machine(definition: Definition, main: str = "__main__") -> Machine:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+_FILLED = re.compile(r"\$\$\{|%%\{|\$\{(?P<name>\w+)\}")
+
 
 class Template(str):
     """A string with ``${name}`` in it that Terraform is to fill; other strings are as they are."""
@@ -44,6 +46,21 @@ def filled(definition: Mapping[str, Any], values: Mapping[str, str]) -> dict[str
 
     result: dict[str, Any] = _walked(definition, fill)
     return result
+
+
+def filled_bytes(text: str, values: Mapping[str, str]) -> int:
+    """The size of a rendered definition once Terraform has filled it.
+
+    Args:
+        text: From :func:`render`.
+        values: From the templates' names to what stands there.
+    """
+
+    def filled_in(match: re.Match[str]) -> str:
+        # An escape of Terraform's loses its first character.
+        return values[match["name"]] if match["name"] else match[0][1:]
+
+    return len(_FILLED.sub(filled_in, text).encode())
 
 
 def escaped(text: str) -> str:

@@ -269,9 +269,11 @@ class Pipeline:
         """
         from lokki_tf.asl import compile_machine
         from lokki_tf.checks import check_machine
+        from lokki_tf.config import Config
         from lokki_tf.drawing import Findings
         from lokki_tf.packaging import main_module, package_steps
         from lokki_tf.terraform.settings import with_settings
+        from lokki_tf.terraform.template_values import longest_values
 
         try:
             definition = self._written()
@@ -289,7 +291,8 @@ class Pipeline:
             findings += [one for one in check_definition(settled) if one not in findings]
             machine = compile_machine(settled, main_module())
             findings += check_machine(machine.definition)
-            _ = machine.text
+            settings = config or Config()
+            _ = machine.text(longest_values(settled, machine.functions, settings))
         return findings
 
     def explain(self, step: str, *, config: Config | None = None) -> Explanation:

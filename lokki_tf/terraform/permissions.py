@@ -214,13 +214,13 @@ def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) ->
         plan,
         account,
         bucket,
-        prefix_of(plan, config),
+        prefix_of(plan.definition.name, config),
         config.aws.kms_key,
         machine_logs=config.machine.log_level != "OFF",
         machine_traces=config.machine.tracing,
     )
 
 
-def prefix_of(plan: Plan, config: Config) -> str:
+def prefix_of(name: str, config: Config) -> str:
     """What a pipeline's keys begin with, in a bucket that others use too."""
-    return f"{plan.definition.name}/" if config.aws.artifact_bucket else ""
+    return f"{name}/" if config.aws.artifact_bucket else ""

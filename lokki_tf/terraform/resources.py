@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lokki_tf.asl import filled, queue_placeholder
+from lokki_tf.asl import filled
 from lokki_tf.errors import OptionError
 from lokki_tf.model.resources import FunctionResource, ImageResource, JobResource, Resources
 from lokki_tf.packaging.image.context import APP, ENTRY
@@ -20,6 +20,7 @@ from .images import make_image
 from .layers import build_layers
 from .permissions import prefix_of
 from .plan import JOB_LOG_GROUP, checked_plan, folder_of, layer_name, queue_name
+from .template_values import template_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,20 +63,10 @@ def resources_of(
     name = plan.definition.name
     layers = build_layers(plan, builder)
     bucket = config.aws.artifact_bucket or account.bucket_name(name)
-    prefix = prefix_of(plan, config)
+    prefix = prefix_of(name, config)
     context = make_image(name, plan.in_image, config, builder)
     image = "" if context is None else _image_uri(context, name, config, account)
-    values = {
-        "store": f"s3://{bucket}/{prefix}".rstrip("/"),
-        "bucket": bucket,
-        "prefix": prefix,
-        "partition": account.partition,
-    }
-    for function in plan.functions:
-        values[function.placeholder] = account.arn("lambda", f"function:{function.name}")
-    for job in plan.jobs:
-        values[job.placeholder] = account.arn("batch", f"job-definition/{job.name}")
-        values[queue_placeholder(job.placeholder)] = _queue_arn(job, plan, account)
+    values = template_values(plan.definition, plan.machine.functions, config, account)
     return Resources(
         name,
         filled(plan.machine.definition, values),
@@ -137,12 +128,6 @@ def _job(job: Job, image: str, account: Account, role: str) -> JobResource:
         public_address=True,
     )
     return JobResource(job.name, options.platform, container, options.timeout_seconds)
-
-
-def _queue_arn(job: Job, plan: Plan, account: Account) -> str:
-    options = job.step.options
-    given = options.job_queue or queue_name(plan.definition.name, options.platform)
-    return given if given.startswith("arn:") else account.arn("batch", f"job-queue/{given}")
 
 
 def _image_uri(context: ImageContext, name: str, config: Config, account: Account) -> str:

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from strategies import chains, pipelines
 
 from lokki_tf import Pipeline, RetryConfig, step
-from lokki_tf.asl import compile_machine, quotas
+from lokki_tf.asl import compile_machine, filled, quotas
+from lokki_tf.asl.text import filled_bytes, render
 from lokki_tf.checks import check_machine
+from lokki_tf.config import Config
 from lokki_tf.errors import LimitError
+from lokki_tf.terraform.template_values import longest_values
 
 
 @step
@@ -53,7 +56,7 @@ def representative() -> Pipeline:
 
 def test_the_representative_machine_is_as_reviewed(request: pytest.FixtureRequest) -> None:
     """The machine of a pipeline with branches, retries and odd literals is the golden one."""
-    text = compile_machine(representative().definition).text
+    text = render(compile_machine(representative().definition).definition)
     agrees_with_golden(request, "representative.statemachine.json", text)
 
 
@@ -140,7 +143,7 @@ def test_large_literals_stand_in_the_bucket() -> None:
     """A literal beyond 4 kB is an object that the definition refers to."""
     machine = compile_machine(Pipeline("p", steps=[count(["x" * 5_000])]).definition)
     assert len(machine.objects) == 1
-    assert len(machine.text) < 2_000
+    assert len(render(machine.definition)) < 2_000
 
 
 def test_twelve_results_of_60_kb_cannot_overflow_their_consumer() -> None:
@@ -170,8 +173,28 @@ def test_a_definition_beyond_a_megabyte_is_refused() -> None:
     call: Any = 0
     for _ in range(1_700):
         call = clean(call, bound="x" * 300)
+    pipeline = Pipeline("p", steps=[call])
+    assert any("1,048,576" in one.message for one in pipeline.check())
     with pytest.raises(LimitError, match="1,048,576"):
-        _ = compile_machine(Pipeline("p", steps=[call]).definition).text
+        pipeline.synth()
+
+
+def test_the_definition_is_measured_as_terraform_writes_it(tmp_path: Path) -> None:
+    """900 calls need less than a megabyte once the placeholders are filled, so they are taken."""
+    calls = [clean(load(f"day {number}"), bound="${x} %{y}") for number in range(450)]
+    pipeline = Pipeline("p", steps=calls)
+    assert not [one for one in pipeline.check() if one.severity == "error"]
+    machine, config = compile_machine(pipeline.definition), Config()
+    values = longest_values(pipeline.definition, machine.functions, config)
+    text = machine.text(values)
+    written = json.dumps(filled(machine.definition, values), indent=2, ensure_ascii=False) + "\n"
+    if "\n" not in text:
+        plain = filled(machine.definition, values)
+        written = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    assert filled_bytes(text, values) == len(written.encode())
+    for region in ("eu-west-1", "us-gov-west-1", "cn-north-1"):
+        known = longest_values(pipeline.definition, machine.functions, config.in_region(region))
+        assert filled_bytes(text, known) <= filled_bytes(text, values)
 
 
 def test_compiling_is_the_same_in_every_process(tmp_path: Path) -> None:
@@ -186,7 +209,7 @@ def test_compiling_is_the_same_in_every_process(tmp_path: Path) -> None:
         "@step\ndef f(a, b=None): return a\n"
         "x, y = f({'p','q','r','s'}), f(frozenset('abcdef'))\n"
         "p = Pipeline('p', steps=[f({x, y, 'z', 'w'}, b={('k',): {'m','n'}})])\n"
-        "m = compile_machine(p.definition)\nprint(m.text, m.objects)\n"
+        "m = compile_machine(p.definition)\nprint(m.definition, m.objects)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)

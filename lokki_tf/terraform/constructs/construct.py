@@ -19,6 +19,7 @@ from lokki_tf.terraform.layers import build_layers
 from lokki_tf.terraform.permissions import permissions_of, prefix_of
 from lokki_tf.terraform.plan import checked_plan
 from lokki_tf.terraform.required import required_policies
+from lokki_tf.terraform.template_values import longest_values
 
 from .batch import Jobs
 from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket
@@ -78,7 +79,8 @@ class PipelineConstruct(Construct):
         use_library_of(scope)
         self.config = config or Config()
         plan = checked_plan(pipeline, self.config, template_file)
-        machine_text = plan.machine.text
+        values = longest_values(plan.definition, plan.machine.functions, self.config)
+        machine_text = plan.machine.text(values)
         folder = "" if id == "Default" else id.replace("/", "--")
         place = _stack_folder(scope) / folder
         builder = layer_builder or LayerBuilder(locks=place)
@@ -94,7 +96,7 @@ class PipelineConstruct(Construct):
         self._read_account()
         self.network = Network.of(self, vpc_id, subnet_filter, outbound_cidr)
         shared = self.config.aws.artifact_bucket
-        self.prefix = prefix_of(plan, self.config)
+        self.prefix = prefix_of(plan.definition.name, self.config)
         self.bucket = given_bucket(self, shared) if shared else self._own_bucket()
         self.permissions = permissions_of(plan, self.config, self.account, self.bucket.arn)
         self.store = f"s3://{self.bucket.bucket}/{self.prefix}".rstrip("/")

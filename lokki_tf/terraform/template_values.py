@@ -1,0 +1,72 @@
+"""What Terraform writes in place of the placeholders of a state machine's definition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lokki_tf.asl import queue_placeholder
+
+from .account import Account
+from .permissions import prefix_of
+from .plan import function_name, job_name, queue_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lokki_tf.config import Config
+    from lokki_tf.model import Definition, Step
+
+_LONGEST_REGION = "ap-southeast-1"  # of 14 characters, as long as any
+_LONGEST_PARTITION = "aws-us-gov"
+_OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eu-iso")  # begin their regions' names
+
+
+def template_values(
+    definition: Definition, functions: Mapping[Step, str], config: Config, account: Account
+) -> dict[str, str]:
+    """The text for each placeholder, by name.
+
+    Args:
+        definition: The pipeline, under its settings.
+        functions: From each step to the name of its placeholder.
+        config: Settings.
+        account: Where it is deployed.
+    """
+    name = definition.name
+    bucket = config.aws.artifact_bucket or account.bucket_name(name)
+    prefix = prefix_of(name, config)
+    values = {
+        "store": f"s3://{bucket}/{prefix}".rstrip("/"),
+        "bucket": bucket,
+        "prefix": prefix,
+        "partition": account.partition,
+    }
+    for step, placeholder in functions.items():
+        if step.is_job:
+            job = job_name(config.batch.job_definition_name or name, step.name)
+            values[placeholder] = account.arn("batch", f"job-definition/{job}")
+            values[queue_placeholder(placeholder)] = _queue_arn(step, name, account)
+        else:
+            function = function_name(name, step.name)
+            values[placeholder] = account.arn("lambda", f"function:{function}")
+    return values
+
+
+def longest_values(
+    definition: Definition, functions: Mapping[Step, str], config: Config
+) -> dict[str, str]:
+    """As :func:`template_values`, as long as the texts can be where the settings leave it open.
+
+    The account's number has 12 digits everywhere. A region that is not known is taken to be of the
+    longest name, in the partition of the longest name.
+    """
+    region = config.aws.region
+    usual = region is not None and not region.startswith(_OTHER_PARTITIONS)
+    partition = "aws" if usual else _LONGEST_PARTITION
+    account = Account("1" * 12, region or _LONGEST_REGION, partition)
+    return template_values(definition, functions, config, account)
+
+
+def _queue_arn(step: Step, name: str, account: Account) -> str:
+    given = step.options.job_queue or queue_name(name, step.options.platform)
+    return given if given.startswith("arn:") else account.arn("batch", f"job-queue/{given}")
