@@ -291,8 +291,9 @@ class Pipeline:
             findings += [one for one in check_definition(settled) if one not in findings]
             machine = compile_machine(settled, main_module())
             findings += check_machine(machine.definition)
-            settings = config or Config()
-            _ = machine.text(longest_values(settled, machine.functions, settings))
+            if not any(finding.rule == "name" for finding in findings):  # ARNs are made of names
+                values = longest_values(settled, machine.functions, config or Config())
+                _ = machine.text(values)
         return findings
 
     def explain(self, step: str, *, config: Config | None = None) -> Explanation:
