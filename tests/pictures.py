@@ -1,4 +1,4 @@
-"""Definitions and runs to draw, and what holds for every picture."""
+"""Definitions and runs for tests of pictures, and checks that hold for every picture."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def mapped(name: str, *body: Node | Map, items: Binding | None = None) -> Map:
 
 
 def way(target: str | None, value: str | bool | None = "", line: int = 1) -> Transition:
-    """A transition; one with a value, or ``None``, depends on ``x``."""
+    """Make a transition; one with a value, or ``None``, depends on ``x``."""
     test = None if value == "" else Test(line, "x", value)
     return Transition(target, Place("f.py", line), test)
 
 
 def routed(**steps: list[Transition]) -> Routes:
-    """A pipeline of these steps."""
+    """Make a routed pipeline of these steps."""
     routes = [
         Route(Step(name, lambda: None, StepOptions(), Place("f.py", 1)), tuple(ways))
         for name, ways in steps.items()
@@ -73,7 +73,7 @@ _times = st.floats(0, 1e5) | st.floats(0, 2) | st.just(0.0)
 
 @st.composite
 def runs(draw: st.DrawFn) -> tuple[Definition, dict[str, Outcome], float]:
-    """A graph, what became of its nodes, and how long that took."""
+    """Draw a graph, the outcomes of its nodes, and the run's duration."""
     nodes: list[Node | Map] = []
     outcomes: dict[str, Outcome] = {}
     for name in draw(st.lists(names, min_size=1, max_size=12, unique=True)):
@@ -101,7 +101,7 @@ def _outcome(draw: st.DrawFn) -> Outcome:
 
 @st.composite
 def any_routes(draw: st.DrawFn) -> Routes:
-    """Steps that lead anywhere, themselves and what is not there included."""
+    """Draw steps with transitions to any step, to themselves and to missing ones included."""
     steps = draw(st.lists(names, min_size=1, max_size=12, unique=True))
     targets = st.sampled_from([*steps, None]) | names
     values = st.sampled_from(["", "", "v", "w", True, None])
@@ -110,7 +110,7 @@ def any_routes(draw: st.DrawFn) -> Routes:
 
 
 def parsed(picture: str) -> ET.Element:
-    """The picture's root, once it is seen to hold nothing foreign, and no text outside."""
+    """Parse a picture and check that it has no foreign elements, and no text outside."""
     root = ET.fromstring(picture)
     width, height = (float(root.attrib[key]) for key in ("width", "height"))
     assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
@@ -128,7 +128,7 @@ def parsed(picture: str) -> ET.Element:
 
 
 def texts(root: ET.Element) -> list[str]:
-    """All that is written in a picture."""
+    """Return all texts of a picture."""
     return ["".join(one.itertext()) for one in root.iter(f"{SVG}text")]
 
 
@@ -145,4 +145,4 @@ DAILY = definition(
     node("mail", after=["score"]),
     mapped("each", node("inner"), items=Output("score")),
 )
-"""``each`` has no outcome: it has not run."""
+"""A run's outcomes; ``each`` has none, because it has not run."""

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.drawing.status import spoken
+from lokki_tf.drawing.status import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def runs_table(runs: Sequence[AwsRun]) -> None:
                 run.status.lower().replace("_", " ") + redriven, style=_STYLES.get(run.status, "")
             ),
             f"{run.began.astimezone():%Y-%m-%d %H:%M:%S}",
-            spoken((end - run.began).total_seconds()),
+            format_duration((end - run.began).total_seconds()),
             Text(run.error or ""),
         )
     _console().print(table)
@@ -58,7 +58,7 @@ def steps_table(steps: Sequence[StepState]) -> None:
         table.add_row(
             Text(step.node),
             Text(f"{step.status}{_items(step)}", style=_STYLES.get(step.status, "")),
-            "" if step.duration is None else spoken(step.duration),
+            "" if step.duration is None else format_duration(step.duration),
             str(step.retries or ""),
             Text(error),
         )

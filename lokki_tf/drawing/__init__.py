@@ -1,4 +1,4 @@
-"""What people look at: pictures of pipelines and runs, pipelines as text, findings as a table."""
+"""Output for people: pictures of pipelines and runs, pipelines as text, findings as a table."""
 
 from .findings import Findings
 from .gantt import to_gantt

@@ -1,4 +1,4 @@
-"""Text in pictures: how wide it is, what fits, and how XML takes it."""
+"""Text in pictures: width in columns, shortening, and escaping for XML."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 
 def columns(text: str) -> int:
-    """How many characters' places the text takes in a monospaced font."""
+    """Return the number of columns that the text takes in a monospaced font."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
 def _columns(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0  # stands on the character before it
+        return 0  # combines with the character before it
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def clipped(text: str, most: int) -> str:
-    """The text, or its beginning and ``…`` where it takes more places than that.
+    """Shorten a text to a number of columns; ``…`` replaces what is left out.
 
     Args:
         text: Any text.
-        most: Most places, at least 1.
+        most: The largest number of columns, at least 1.
     """
     if columns(text) <= most:
         return text
@@ -39,15 +39,15 @@ def clipped(text: str, most: int) -> str:
 
 
 def writable(text: str) -> str:
-    """The text, with a mark for every character that no file of text may hold."""
+    """Replace each character that XML 1.0 does not allow with ``U+FFFD``."""
     return _UNWRITABLE.sub("\ufffd", text)
 
 
 def markup(text: str) -> str:
-    """The text as XML has it between tags."""
+    """Escape a text for use between XML tags."""
     return escape(writable(text))
 
 
 def number(value: float) -> str:
-    """A number, precise enough for a picture."""
+    """Format a coordinate or length with at most one decimal."""
     return f"{value:.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""Findings as people read them: as text, and as a table in a notebook."""
+"""Findings for display: as text, and as a table in a notebook."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CELL = "text-align:left;vertical-align:top"
 
 
 class Findings(list[Finding]):
-    """A list of findings that shows what it holds."""
+    """A list of findings that is printed with all its findings, and as a table in notebooks."""
 
     def __repr__(self) -> str:
         return "\n".join([_summary(self), *map(_as_text, self)])
@@ -25,8 +25,8 @@ class Findings(list[Finding]):
 def _summary(findings: list[Finding]) -> str:
     errors = sum(finding.severity == "error" for finding in findings)
     counts = [(errors, "error"), (len(findings) - errors, "warning")]
-    told = [f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count]
-    return ", ".join(told) or "no findings"
+    parts = [f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count]
+    return ", ".join(parts) or "no findings"
 
 
 def _as_text(finding: Finding) -> str:

@@ -1,8 +1,8 @@
-"""A run as a Gantt picture: a row a node, from when it began to when it ended.
+"""A run as a Gantt chart: one row per node, with a bar from its start to its end.
 
-The stages: :mod:`.timeline` says what stands where in time; here it is written as SVG, on a
-ground of its own so that notebooks of either brightness show it alike. Bars are to scale, and
-the picture is as wide as what is written beside them needs.
+Two stages: :mod:`.timeline` computes the rows and the axis, this module writes them as SVG. Bars
+are to scale. The picture is as wide as its labels need, and has its own white background, so that
+it looks the same in light and dark notebooks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .characters import CHARACTER, clipped, columns, markup, number
-from .status import INK, LOOKS, hint, spoken, told
+from .status import INK, LOOKS, format_duration, format_outcome, tooltip
 from .timeline import Row, Timeline, timeline
 
 if TYPE_CHECKING:
@@ -24,22 +24,22 @@ _HEAD, _AXIS, _ROW = 66.0, 24.0, 24.0
 _PLOT, _BAR, _THIN, _LEAST = 520.0, 12.0, 3.0, 1.5
 _TITLE = 1.25  # times the size of all other text
 _LONGEST_NAME, _LONGEST_TITLE = 30, 60
-_MANY_ROWS = 25  # with more, the last is far from the axis at the top
+_MANY_ROWS = 25  # with more rows the axis is repeated at the bottom
 _QUIET, _LINES, _STRIPES = "#5b6778", "#dfe4ec", "#f5f7fa"
 _THIN_STATUSES = ("cached", "skipped")
 _CRITICAL = "critical chain"
 
 
 def to_gantt(definition: Definition, outcomes: Mapping[str, Outcome], duration: float) -> str:
-    """A run as SVG; outlined are the nodes that its end waited for.
+    """Draw a run as SVG; nodes on the critical chain have an outline.
 
     Args:
-        definition: What ran.
-        outcomes: What became of the nodes; a node that is missing has not run.
-        duration: How many seconds the run took.
+        definition: The pipeline.
+        outcomes: The outcome of each node, by name; a missing node has not run.
+        duration: Duration of the run in seconds.
     """
     run = timeline(definition.graph, outcomes, duration)
-    title, took = clipped(definition.name, _LONGEST_TITLE), f"· {spoken(duration)}"
+    title, took = clipped(definition.name, _LONGEST_TITLE), f"· {format_duration(duration)}"
     middle = _PAD + (columns(title) + 1) * CHARACTER * _TITLE
     frame = _framed(run, middle + columns(took) * CHARACTER * _TITLE)
     width, height = number(frame.width), number(frame.height)
@@ -62,7 +62,7 @@ def to_gantt(definition: Definition, outcomes: Mapping[str, Outcome], duration: 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where the axis begins, what a second is long, and where rows and picture end."""
+    """Where the axis begins, pixels per second, and where the rows and the picture end."""
 
     left: float
     scale: float
@@ -71,7 +71,10 @@ class _Frame:
     height: float
 
     def extent(self, row: Row) -> tuple[float, float]:
-        """Where a row's bar begins and ends; all are seen, and none passes the axis."""
+        """Return the left and right end of a row's bar.
+
+        Every bar has a visible width, and none extends beyond the axis.
+        """
         if row.outcome.status in _THIN_STATUSES:
             wide = _THIN
         else:
@@ -81,7 +84,12 @@ class _Frame:
 
 
 def _framed(run: Timeline, title: float) -> _Frame:
-    """Measures all that is written, so that it fits; the title ends where that is given."""
+    """Compute the frame from the widths of all labels, so that they fit.
+
+    Args:
+        run: The rows and the axis.
+        title: The right end of the title, in pixels.
+    """
     names = [row.name for row in run.rows] + [name for name, _ in run.waiting]
     longest = max((columns(clipped(name, _LONGEST_NAME)) for name in names), default=0)
     left = _PAD + longest * CHARACTER + 2 * _GAP
@@ -91,12 +99,14 @@ def _framed(run: Timeline, title: float) -> _Frame:
     ends = [title, *(end for *_, end in _legend_places(run))]
     ends += [left + _PLOT + columns(run.ticks[-1].label) * CHARACTER / 2]
     ends += [frame.extent(row)[1] + _GAP + columns(_beside(row)) * CHARACTER for row in run.rows]
-    ends += [left + _GAP + columns(told(outcome)) * CHARACTER for _, outcome in run.waiting]
+    ends += [
+        left + _GAP + columns(format_outcome(outcome)) * CHARACTER for _, outcome in run.waiting
+    ]
     return _Frame(left, frame.scale, bottom, max(ends) + _PAD, height)
 
 
 def _legend_places(run: Timeline) -> Iterator[tuple[str, Status | None, float, float]]:
-    """What the legend says, of which status, and where that begins and ends."""
+    """Yield each entry of the legend: text, status, left end, right end."""
     outcomes = [row.outcome for row in run.rows] + [outcome for _, outcome in run.waiting]
     counts = Counter(outcome.status for outcome in outcomes)
     entries: list[tuple[str, Status | None]] = [
@@ -137,16 +147,16 @@ def _axis(run: Timeline, frame: _Frame) -> Iterator[str]:
 def _rows(run: Timeline, frame: _Frame) -> Iterator[str]:
     y = _HEAD + _AXIS + _ROW / 2
     for row in run.rows:
-        yield f"<g><title>{markup(hint(row.name, row.outcome))}</title>"
+        yield f"<g><title>{markup(tooltip(row.name, row.outcome))}</title>"
         yield _text(clipped(row.name, _LONGEST_NAME), _PAD, y + 4)
         yield from _bar(row, frame, y - _BAR / 2)
         yield _text(_beside(row), frame.extent(row)[1] + _GAP, y + 4, _words(row.outcome))
         yield "</g>"
         y += _ROW
     for name, outcome in run.waiting:
-        yield f"<g><title>{markup(hint(name, outcome))}</title>"
+        yield f"<g><title>{markup(tooltip(name, outcome))}</title>"
         yield _text(clipped(name, _LONGEST_NAME), _PAD, y + 4, _QUIET)
-        yield _text(told(outcome), frame.left + _GAP, y + 4, LOOKS[outcome.status].line)
+        yield _text(format_outcome(outcome), frame.left + _GAP, y + 4, LOOKS[outcome.status].line)
         yield "</g>"
         y += _ROW
 
@@ -162,7 +172,7 @@ def _bar(row: Row, frame: _Frame, y: float) -> Iterator[str]:
 
 
 def _style(status: Status) -> str:
-    """A bar's: full where something came to its end, else hollow."""
+    """Return the style of a bar: filled if the node ended, else hollow with a dashed outline."""
     look = LOOKS[status]
     if status in ("interrupted", "not run"):
         return f'rx="2" fill="{look.fill}" stroke="{look.line}" stroke-dasharray="3 2"'
@@ -177,10 +187,10 @@ def _outline(x: float, y: float, width: float, height: float) -> str:
 
 
 def _beside(row: Row) -> str:
-    """What stands beside a bar: no more than the time where all went well."""
+    """Return the text beside a bar: only the duration if the first attempt succeeded."""
     if row.outcome.status == "done" and row.outcome.attempts <= 1:
-        return spoken(row.end - row.start)
-    return told(row.outcome)
+        return format_duration(row.end - row.start)
+    return format_outcome(row.outcome)
 
 
 def _words(outcome: Outcome) -> str:

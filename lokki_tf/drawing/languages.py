@@ -1,7 +1,8 @@
-"""A pipeline as a picture, in each language, whether its nodes stand fixed or lead on.
+"""Pipelines as pictures in Graphviz's language, in Mermaid's and as SVG.
 
-One of a routed pipeline shows all ways that a run may take. What became of a run's visits is
-not in it: they are nodes of the run's own definition, whose picture shows them.
+The picture of a routed pipeline shows all transitions that a run may take, and no outcomes. A run
+of it has a definition of its own, with a node for each visit of a step; the picture of that
+definition shows the outcomes.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
-    """The pipeline in Graphviz's language; dashed arrows carry no data, or are defaults.
+    """Write the pipeline in Graphviz's language; dashed arrows carry no data, or are defaults.
 
     Args:
         definition: The pipeline.
-        outcomes: What became of the nodes, for a picture of a run; a node that is missing
-            has not run.
+        outcomes: The outcome of each node, by name, for the picture of a run; a missing node has
+            not run.
     """
     if definition.routes is None:
         return graph_to_dot(definition, outcomes)
@@ -33,7 +34,7 @@ def to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None = None
 
 
 def to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
-    """The pipeline in Mermaid's language; dotted arrows carry no data, or are defaults.
+    """Write the pipeline in Mermaid's language; dotted arrows carry no data, or are defaults.
 
     Args:
         definition: The pipeline.
@@ -45,7 +46,7 @@ def to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | None = 
 
 
 def to_svg(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
-    """The pipeline as SVG; dashed arrows carry no data, or are defaults.
+    """Draw the pipeline as SVG; dashed arrows carry no data, or are defaults.
 
     Args:
         definition: The pipeline.

@@ -1,8 +1,8 @@
-"""Where boxes stand in a picture: in levels, near to what they are joined to.
+"""Layout of boxes and arrows in levels, near the boxes that they are connected to.
 
-After Sugiyama: an arrow that passes levels gets a place in each of them, so that it crosses no
-box; a level is ordered, and then moved, by the mean of what its members are joined to. An arrow
-that leads back up leaves and enters beside the boxes, and does not move them.
+The method is Sugiyama's. An arrow that passes levels gets an item of its own in each of them, so
+that it crosses no box. Each level is sorted, and then moved, by the mean position of what its items
+are connected to. An arrow that leads up leaves and enters beside the boxes, and does not move them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SWEEPS = 8
 
 
 class Point(NamedTuple):
-    """A point, or a way from one to another."""
+    """A point, or the vector from one point to another."""
 
     x: float
     y: float
@@ -33,19 +33,19 @@ class Point(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Item:
-    """A box, or an arrow's place, in a level.
+    """A box, or the part of an arrow that passes a level.
 
     Args:
-        width: What it takes, the lanes beside a box included.
-        height: That of its level, if 0.
-        above: What it is joined to in the level above.
-        below: What it is joined to in the level below.
-        beside: The first places of arrows back up from it, and the last of those to it; they
-            tell where it stands in its level, but do not move it.
-        x: Its middle.
-        y: Its top, which is the level's.
-        floor: The level's end.
-        number: Its number in the level.
+        width: Width, including the lanes beside a box.
+        height: Height; 0 means the height of the level.
+        above: The items in the level above that it is connected to.
+        below: The items in the level below that it is connected to.
+        beside: The first items of upward arrows that leave the box, and the last items of upward
+            arrows that enter it. They are used to sort the level, but do not move the box.
+        x: Horizontal middle.
+        y: Top, which is that of the level.
+        floor: Bottom of the level.
+        number: Position in the level.
     """
 
     width: float
@@ -61,7 +61,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Where arrows go up on the right of a box, within its item."""
+    """The vertical lane on the right of a box that upward arrows use; part of the box's item."""
 
     box: Item
 
@@ -72,22 +72,22 @@ class Lane:
 
     @property
     def x(self) -> float:
-        """Its middle."""
+        """The horizontal middle of the lane."""
         return self.edge + _ASIDE
 
     @property
     def number(self) -> float:
-        """That of the next box, so that what stands below or above this one comes before."""
+        """The position of the next box, so that connected items are sorted before that box."""
         return self.box.number + 1
 
 
 class Link(NamedTuple):
-    """An arrow that wants a way.
+    """An arrow that needs a path.
 
     Args:
         before: Name of the box that it leaves.
         after: Name of the box that it enters, in a lower level unless ``back``.
-        shared: Arrows to the same box that have this in common go one way once they meet.
+        shared: Arrows to the same box with an equal value are drawn as one from where they meet.
         back: Whether it leads to a higher level, or to its own box.
     """
 
@@ -99,13 +99,13 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Arranged:
-    """What has become of items and links.
+    """The result of a layout.
 
     Args:
-        width: Of all.
-        height: Of all.
-        ways: What each link passes, from the box that it leaves to the one that it enters or
-            to the place where it meets another.
+        width: Width of everything.
+        height: Height of everything.
+        ways: The items that each link passes, from the box that it leaves to the box that it
+            enters, or to the item where it meets another link.
     """
 
     width: float
@@ -116,7 +116,7 @@ class Arranged:
 def arrange(
     items: Mapping[str, Item], levels: Sequence[Sequence[str]], links: Iterable[Link]
 ) -> Arranged:
-    """Gives boxes, and the places of arrows, their middles and tops.
+    """Set the middle and top of boxes and of the items of arrows.
 
     Args:
         items: The boxes by name.
@@ -138,7 +138,7 @@ def _join(
     level_of: Mapping[str, int],
     links: Iterable[Link],
 ) -> tuple[tuple[Item, ...], ...]:
-    """Joins what arrows lead to, with a place in every level between; gives the ways."""
+    """Add an item per passed level for each link, connect the items, and return the paths."""
     places: dict[tuple[Hashable, bool, int], Item] = {}
     ways: list[tuple[Item, ...]] = []
     for link in links:
@@ -159,7 +159,7 @@ def _join(
 
 
 def _tie(way: Sequence[Item], *, back: bool, meets: bool) -> None:
-    """Lets each part of a way know its neighbours."""
+    """Connect each item of a path with the items before and after it."""
     if not back:
         for upper, lower in pairwise(way):
             upper.below.append(lower)
@@ -178,7 +178,7 @@ def _tie(way: Sequence[Item], *, back: bool, meets: bool) -> None:
 
 
 def _order(levels: list[list[Item]], *, down: bool) -> None:
-    """Sorts each level by the mean place of what its members are joined to."""
+    """Sort each level by the mean position of what its items are connected to."""
     ordered = levels if down else levels[::-1]
     for near, members in pairwise(ordered):
         for number, item in enumerate(near):
@@ -192,7 +192,7 @@ def _order(levels: list[list[Item]], *, down: bool) -> None:
 
 
 def _place(levels: list[list[Item]]) -> tuple[float, float]:
-    """Gives every item its middle and its top; returns the width and height of all."""
+    """Set the middle and top of every item; return the width and height of everything."""
     y = 0.0
     for members in levels:
         height = max(item.height for item in members)
@@ -217,7 +217,7 @@ def _place(levels: list[list[Item]]) -> tuple[float, float]:
 
 
 def _spread(members: Sequence[Item], wanted: Sequence[float]) -> None:
-    """Moves a level's members to where they want to be, as near as they may to each other."""
+    """Move the items of a level as near to the wanted positions as the gaps between them allow."""
     apart = [(one.width + other.width) / 2 + GAP for one, other in pairwise(members)]
     right, left = list(wanted), list(wanted)
     for number, least in enumerate(apart):
@@ -229,13 +229,13 @@ def _spread(members: Sequence[Item], wanted: Sequence[float]) -> None:
 
 
 def close_up(items: Iterable[Item]) -> float:
-    """Closes what is empty from top to bottom, as beside boxes that nothing joins to others.
+    """Remove empty space between items, as left beside boxes without connections.
 
     Args:
-        items: All that has been arranged.
+        items: All items of the layout.
 
     Returns:
-        The width of all.
+        The width of everything.
     """
     end, shift = 0.0, 0.0
     for item in sorted(items, key=lambda item: item.x - item.width / 2):

@@ -1,4 +1,4 @@
-"""A pipeline as a list: each node or step, what comes before it and what after."""
+"""A pipeline as a list of its nodes or steps, each with those before and after it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def to_text(definition: Definition, kind: str = "Pipeline") -> str:
-    """The pipeline as a list to print, without a line's end after it.
+    """Return the pipeline as a list to print, without a newline at its end.
 
     Args:
         definition: The pipeline.
-        kind: What its author knows it as, ``DAG`` for example.
+        kind: The name of its kind in the heading, ``DAG`` for example.
     """
     routes = definition.routes
     if routes is None:
@@ -29,10 +29,10 @@ def to_text(definition: Definition, kind: str = "Pipeline") -> str:
     return "\n".join(lines)
 
 
-def _turned(ways: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The same ways from their other ends; those that lead out of the pipeline have none."""
-    turned: dict[str, list[str]] = {name: [] for name in ways}
-    for name, others in ways.items():
+def _turned(successors: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the predecessors of each name; targets outside the pipeline are left out."""
+    turned: dict[str, list[str]] = {name: [] for name in successors}
+    for name, others in successors.items():
         for other in others:
             if other in turned:
                 turned[other].append(name)

@@ -1,4 +1,4 @@
-"""Levels for boxes whose arrows may lead back: a walk from the top cuts the loops."""
+"""Levels for boxes whose arrows may form loops, which a depth-first search finds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Levels(NamedTuple):
     """Boxes in levels.
 
     Args:
-        levels: Names from top to bottom; in the first stands one alone.
+        levels: Names from top to bottom; the first level has one name.
         back: The arrows that do not lead down.
     """
 
@@ -20,21 +20,21 @@ class Levels(NamedTuple):
 
 
 def cut(names: Sequence[str], arrows: Iterable[tuple[str, str]]) -> Levels:
-    """Each name one level below the lowest of those that lead to it, loops apart.
+    """Put each name one level below the lowest of its predecessors, loops left out.
 
     Args:
-        names: All, that of the top first.
-        arrows: What leads to what.
+        names: All names, the one at the top first.
+        arrows: Pairs of a name and one of its successors.
     """
-    ways: dict[str, list[str]] = {name: [] for name in names}
+    successors: dict[str, list[str]] = {name: [] for name in names}
     for before, after in arrows:
-        ways[before].append(after)
+        successors[before].append(after)
     walk = _Walk(names[:1])
     for name in names:
-        walk.go(name, ways)
+        walk.go(name, successors)
     level = {name: min(number, 1) for number, name in enumerate(names)}
     for name in reversed(walk.left):
-        for after in ways[name]:
+        for after in successors[name]:
             if (name, after) not in walk.back:
                 level[after] = max(level[after], level[name] + 1)
     levels: list[list[str]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
@@ -45,13 +45,12 @@ def cut(names: Sequence[str], arrows: Iterable[tuple[str, str]]) -> Levels:
 
 @dataclass(slots=True)
 class _Walk:
-    """A walk into the depth, the first way first.
+    """A depth-first search that takes successors in their order.
 
     Args:
-        top: An arrow to one of these leads back, even if nothing leads from there to where it
-            begins.
-        entered: Names in the order in which they were met.
-        left: Names in the order in which all after them had been met.
+        top: An arrow to one of these names leads back, even if it closes no loop.
+        entered: Names in the order in which the search found them.
+        left: Names in the order in which the search had found all their successors.
         back: The arrows that close a loop.
     """
 
@@ -60,9 +59,9 @@ class _Walk:
     left: dict[str, None] = field(default_factory=dict)
     back: set[tuple[str, str]] = field(default_factory=set)
 
-    def go(self, start: str, ways: Mapping[str, Sequence[str]]) -> None:
-        """Walks to all that has not been met."""
-        path = [] if start in self.entered else [(start, iter(ways[start]))]
+    def go(self, start: str, successors: Mapping[str, Sequence[str]]) -> None:
+        """Search from a name, unless it was already found."""
+        path = [] if start in self.entered else [(start, iter(successors[start]))]
         self.entered[start] = None
         while path:
             name, onward = path[-1]
@@ -74,4 +73,4 @@ class _Walk:
                 self.back.add((name, after))
             elif after not in self.entered:
                 self.entered[after] = None
-                path.append((after, iter(ways[after])))
+                path.append((after, iter(successors[after])))

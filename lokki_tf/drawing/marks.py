@@ -1,4 +1,4 @@
-"""SVG as pictures of boxes and arrows write it: the frame, texts, and lines that curve."""
+"""SVG elements for pictures of boxes and arrows: the document, texts, rectangles and curves."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ROUND = 7.0
 
 
 def document(name: str, width: float, height: float, content: Iterable[str]) -> str:
-    """A picture.
+    """Write an SVG document.
 
     Args:
-        name: What it shows.
-        width: Of the content, without the margins.
-        height: The same.
-        content: What stands in it, right and below of the margins.
+        name: The title.
+        width: Width of the content, without the margins.
+        height: Height of the content, without the margins.
+        content: The elements; their coordinates include the left and top margins.
     """
     wide, high = number(width + 2 * MARGIN), number(height + 2 * MARGIN)
     lines = [
@@ -39,7 +39,7 @@ def document(name: str, width: float, height: float, content: Iterable[str]) -> 
 
 
 def rectangle(corner: Point, width: float, height: float, style: str) -> str:
-    """A rectangle; what the style has is written as it is."""
+    """Write a rectangle; the attributes in ``style`` are not escaped."""
     return (
         f'<rect x="{number(corner.x)}" y="{number(corner.y)}" width="{number(width)}" '
         f'height="{number(height)}" {style}/>'
@@ -47,7 +47,7 @@ def rectangle(corner: Point, width: float, height: float, style: str) -> str:
 
 
 def text(content: str, middle: float, y: float) -> str:
-    """A line of text around its middle."""
+    """Write a line of text, centred horizontally."""
     return (
         f'<text x="{number(middle)}" y="{number(y)}" text-anchor="middle" '
         f'fill="{INK}">{markup(content)}</text>'
@@ -55,12 +55,12 @@ def text(content: str, middle: float, y: float) -> str:
 
 
 def arrow(points: Sequence[Point], *, dashed: bool, head: bool = True) -> str:
-    """An arrow, or its beginning where it goes on as part of another.
+    """Write an arrow, or the first part of one that continues as another arrow.
 
     Args:
-        points: The way that it takes.
-        dashed: Whether the line is.
-        head: Whether it ends here.
+        points: The points that it passes.
+        dashed: Whether the line is dashed.
+        head: Whether it has a head at its end.
     """
     dashes = ' stroke-dasharray="5 4"' if dashed else ""
     ended = ' marker-end="url(#lokki-arrow)"' if head else ""
@@ -68,7 +68,11 @@ def arrow(points: Sequence[Point], *, dashed: bool, head: bool = True) -> str:
 
 
 def _path(points: Sequence[Point]) -> Iterator[str]:
-    """A line through points, level or such that it leaves and enters each from above or below."""
+    """Yield the commands of a line through points.
+
+    Horizontal parts are straight lines with rounded corners; other parts are curves that leave and
+    enter each point vertically.
+    """
     yield f"M{number(points[0].x)} {number(points[0].y)}"
     at = points[0]
     for before, after, following in zip(points, points[1:], [*points[2:], None], strict=False):
@@ -83,7 +87,7 @@ def _path(points: Sequence[Point]) -> Iterator[str]:
 
 
 def _towards(corner: Point, other: Point) -> Point:
-    """Where the rounding of a corner ends."""
+    """Return the point where the rounding of a corner ends."""
     if corner.y == other.y:
         return corner + Point(_shortened(other.x - corner.x), 0.0)
     return corner + Point(0.0, _shortened(other.y - corner.y))

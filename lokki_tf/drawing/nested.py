@@ -1,4 +1,4 @@
-"""Where the nodes of a graph stand in its picture, and those of the maps in it."""
+"""Layout of the nodes of a graph, and of the graphs inside its maps."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Box:
     """A node.
 
     Args:
-        name: Its name.
-        label: What stands in it.
-        corner: Its upper left corner, in its graph.
-        width: Its width.
-        height: Its height.
-        body: What a map holds.
-        inside: Where that begins, from the corner.
-        note: What stands below the label, if anything.
+        name: Name of the node.
+        label: First line of text.
+        corner: Upper left corner, relative to its graph.
+        width: Width in pixels.
+        height: Height in pixels.
+        body: Layout of a map's body.
+        inside: Upper left corner of the body, relative to ``corner``.
+        note: Second line of text, if any.
     """
 
     name: str
@@ -52,8 +52,8 @@ class Edge:
     Args:
         before: Name of the node that it leaves.
         after: Name of the node that it enters.
-        points: The way that it takes.
-        carries: Whether a result goes along it.
+        points: The points that it passes.
+        carries: Whether ``after`` receives the result of ``before``.
     """
 
     before: str
@@ -64,7 +64,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A graph with a place for everything in it."""
+    """A graph with positions of all its boxes and arrows."""
 
     width: float
     height: float
@@ -73,11 +73,11 @@ class Layout:
 
 
 def layout(graph: Graph, notes: Mapping[str, str] = MappingProxyType({})) -> Layout:
-    """Places the nodes of a graph, and of the maps in it.
+    """Compute the positions of the nodes of a graph, and of those in its maps.
 
     Args:
         graph: The graph.
-        notes: A second line for the boxes, by the names of the graph's own nodes.
+        notes: A second line for boxes, by the names of the graph's own nodes.
     """
     bodies = {node.name: layout(node.body) for node in graph.nodes if isinstance(node, Map)}
     items = {

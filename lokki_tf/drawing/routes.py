@@ -1,6 +1,6 @@
-"""A routed pipeline as text that others draw: steps, and the tests on which their ways part.
+"""A routed pipeline in Graphviz's and Mermaid's languages: steps, tests and transitions.
 
-:func:`picture_of` says what is drawn; each language only writes it down.
+:func:`picture_of` returns what is drawn; the function for each language only writes it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _LONGEST = 60
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A step, or a test on which its ways part.
+    """A step, or a test on which a step's next step depends.
 
     Args:
-        id: Unique in the picture; of a step, its name.
-        label: What stands in it.
-        kind: Which of the two.
-        colour: Of a test, ``#rrggbb``; the tests of one return share theirs.
+        id: Unique in the picture; for a step, its name.
+        label: Its text.
+        kind: ``step`` or ``test``.
+        colour: Colour of a test, ``#rrggbb``; tests of the same return statement share it.
         ends: Whether the pipeline may end with the step.
     """
 
@@ -42,12 +42,12 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A way on.
+    """A transition.
 
     Args:
         before: Id of the shape that it leaves.
         after: Id of the shape that it enters.
-        dashed: Whether it is taken where the test fails.
+        dashed: Whether it is taken if the test fails.
     """
 
     before: str
@@ -57,17 +57,17 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Shapes, the steps first, and arrows, those of steps first."""
+    """Shapes, steps first, and arrows, those that leave steps first."""
 
     shapes: tuple[Shape, ...]
     arrows: tuple[Arrow, ...]
 
 
 def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
-    """What is drawn of a routed pipeline.
+    """Return what is drawn for a routed pipeline.
 
-    A test on one value is one shape, with a solid arrow where it holds and a dashed one where
-    it does not. A test on several has a shape for each, and one for what else there is.
+    A test of one value is one shape, with a solid arrow for the value and a dashed arrow for the
+    default. A test of several values has a shape per value, and one for the default.
 
     Args:
         routes: The pipeline.
@@ -95,7 +95,7 @@ def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
 
 
 def routes_to_dot(routes: Routes, top_node: str | None = None) -> str:
-    """The pipeline in Graphviz's language.
+    """Write the pipeline in Graphviz's language.
 
     Args:
         routes: The pipeline.
@@ -114,7 +114,7 @@ def routes_to_dot(routes: Routes, top_node: str | None = None) -> str:
 
 
 def routes_to_mermaid(routes: Routes) -> str:
-    """The pipeline in Mermaid's language; a test is a diamond.
+    """Write the pipeline in Mermaid's language; a test is a diamond.
 
     Args:
         routes: The pipeline.
@@ -139,7 +139,7 @@ _Drawn = tuple[str, Shape, list[Arrow]]
 
 
 def _tests(routes: Routes, names: Sequence[str]) -> list[_Drawn]:
-    """Each step's tests, with their arrows."""
+    """Return each step's tests, with their shapes and arrows."""
     groups = [(route, group) for route in routes.routes for group in _groups(route)]
     returns = dict.fromkeys((route.step.name, line) for route, ((line, _), _) in groups)
     numbers = {one: number for number, one in enumerate(returns, 1)}
@@ -149,7 +149,7 @@ def _tests(routes: Routes, names: Sequence[str]) -> list[_Drawn]:
         colour = _colour(numbers[route.step.name, line], len(returns) + 1)
         for label, onward in _boxes(ways):
             number = len(drawn) + 1
-            while f"cond{number}" in taken:  # a step may be called so
+            while f"cond{number}" in taken:  # a step can have this name
                 number += 1
             taken.add(f"cond{number}")
             shape = Shape(f"cond{number}", label, "test", colour)
@@ -162,7 +162,7 @@ _Group = tuple[tuple[int, str], list[tuple["Test", "Transition"]]]
 
 
 def _groups(route: Route) -> list[_Group]:
-    """The ways on that depend on the same test, by its line and operand."""
+    """Group the conditional transitions by the line and operand of their test."""
     found: dict[tuple[int, str], list[tuple[Test, Transition]]] = {}
     for one in route.transitions:
         if one.test is not None:
@@ -173,7 +173,7 @@ def _groups(route: Route) -> list[_Group]:
 def _boxes(
     ways: Sequence[tuple[Test, Transition]],
 ) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
-    """What stands in each box of a test, and where it leads, by the second of each if it fails."""
+    """Yield each box of a test: its label and its arrows, as pairs of target and "is dashed"."""
     tests = list(dict.fromkeys(test for test, _ in ways))
     valued = [test for test in tests if test.value is not None]
     for test in valued if len(valued) == 1 else tests:
@@ -201,5 +201,5 @@ def _colour(number: int, parts: int) -> str:
 
 
 def _escaped(label: str) -> str:
-    """A label without what Mermaid reads as markup."""
+    """Escape what Mermaid reads as markup."""
     return re.sub(r"[^\w .,:=?!*'()\[\]+/-]", lambda one: f"#{ord(one[0])};", label)

@@ -1,8 +1,8 @@
-"""Where the shapes of a routed pipeline stand, and which ways its arrows take.
+"""Layout of a routed pipeline: positions of its shapes, and paths of its arrows.
 
-Those that lead on go down. Those that close a loop leave on the right of their shape, go up and
-enter on the right. There is room for so many ways between the shapes; what is beyond it, the
-longest, goes around all of them.
+Arrows go down. Those that close a loop leave their shape on the right, go up and enter on the
+right. The number of arrows between the shapes is limited; beyond it, the longest arrows go around
+all shapes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from .characters import CHARACTER, columns
 from .layers import HEIGHT, LANE, PADDING, Item, Link, Point, arrange, close_up
 from .loops import cut
-from .ways import around, downward, turning, upward
+from .ways import around, downward, self_loop, upward
 
 if TYPE_CHECKING:
     from .routes import Arrow, Picture, Shape
 
 SLANT = 12.0
-_APART = 5.0  # between ways around the picture
+_APART = 5.0  # pixels between arrows around the picture
 _MOST_PLACES = 6000
 
 
@@ -34,7 +34,7 @@ class Placed(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """An arrow, its way, and whether it ends with that or goes on as another."""
+    """An arrow, its points, and whether it has a head or continues as another arrow."""
 
     arrow: Arrow
     points: tuple[Point, ...]
@@ -43,7 +43,7 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RoutesLayout:
-    """A picture with a place for everything in it."""
+    """A picture with positions of all its shapes and arrows."""
 
     width: float
     height: float
@@ -52,7 +52,7 @@ class RoutesLayout:
 
 
 def routes_layout(picture: Picture) -> RoutesLayout:
-    """Places the shapes of a picture.
+    """Compute the positions of the shapes of a picture.
 
     Args:
         picture: What is drawn, the shape on top first.
@@ -78,7 +78,7 @@ def routes_layout(picture: Picture) -> RoutesLayout:
 
 
 def _shared(arrow: Arrow) -> tuple[str, bool]:
-    """What arrows have in common that go one way once they meet."""
+    """Return a key that is equal for arrows that are drawn as one from where they meet."""
     return arrow.after, arrow.dashed
 
 
@@ -106,16 +106,16 @@ def _drawn(arrow: Arrow, link: Link, way: Sequence[Item], target: Item) -> Drawn
     if not link.back:
         return Drawn(arrow, downward(way), not meets)
     if way[0] is target:
-        return Drawn(arrow, turning(target))
+        return Drawn(arrow, self_loop(target))
     return Drawn(arrow, upward(way, meets=meets), not meets)
 
 
 def _parted(
     arrows: Sequence[Arrow], levels: Sequence[Sequence[str]]
 ) -> tuple[list[Arrow], list[Arrow]]:
-    """The arrows that go between the shapes, and the longest, for which there is no room.
+    """Split the arrows into those between the shapes and, beyond the limit, the longest ones.
 
-    500 steps that lead anywhere would want a hundred thousand places.
+    500 steps with arrows to any other step would need a hundred thousand items.
     """
     level = {name: number for number, names in enumerate(levels) for name in names}
     near: set[Arrow] = set()
@@ -129,7 +129,7 @@ def _parted(
 
 
 def _counted(arrows: Sequence[Arrow], level: Mapping[str, int]) -> Iterator[tuple[Arrow, int]]:
-    """The arrows, the shortest first, and how many places each needs beyond those before it."""
+    """Yield the arrows, shortest first, and how many items each adds to those before it."""
     spans = {one: level[one.after] - level[one.before] for one in arrows}
     longest: dict[tuple[tuple[str, bool], bool], int] = {}
     for one in sorted(arrows, key=lambda one: abs(spans[one])):

@@ -1,7 +1,7 @@
-"""A routed pipeline as a picture: steps, the tests on which their ways part, and loops.
+"""A routed pipeline as SVG: steps, tests, transitions and loops.
 
-The stages: :mod:`.routes` says what is drawn, :mod:`.routes_layout` where it stands; here it is
-written as SVG.
+Three stages: :mod:`.routes` returns what is drawn, :mod:`.routes_layout` computes the positions,
+and this module writes SVG.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _INSET = 3.0
 
 
 def routes_to_svg(routes: Routes, name: str, top_node: str | None = None) -> str:
-    """The pipeline as SVG; dashed arrows are taken where a test fails.
+    """Draw the pipeline as SVG; dashed arrows are taken if a test fails.
 
-    Steps with which it may end have a double outline. Arrows that close a loop leave and
+    Steps with which the pipeline may end have a double outline. Arrows that close a loop leave and
     enter on the right.
 
     Args:
         routes: The pipeline.
-        name: Its name.
-        top_node: The step that stands on top; the first one unless given.
+        name: Name of the pipeline.
+        top_node: The step at the top; the first one by default.
     """
     placed = routes_layout(picture_of(routes, top_node or routes.start))
     margin = Point(MARGIN, MARGIN)
@@ -56,7 +56,7 @@ def _shape(placed: Placed, at: Point) -> Iterator[str]:
 
 
 def _hexagon(at: Point, width: float, style: str) -> str:
-    """A box that ends in a point on either side."""
+    """Draw a hexagon: a box with a pointed left and right side."""
     right, middle, bottom = at.x + width, at.y + HEIGHT / 2, at.y + HEIGHT
     corners = [
         (at.x, middle),

@@ -1,4 +1,4 @@
-"""What became of a node, in a colour and in words: alike in every picture."""
+"""Outcomes of nodes as colours and words, the same in every picture."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ INK: Final = "#1b2a41"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a status is shown. Boxes have a ground of their own, so the page's does not matter.
+    """The colours of a status. They do not depend on the page's background.
 
     Args:
-        fill: Behind dark text.
-        line: Outlines and bars; dark enough to be text on the fill or on white.
-        dashed: Whether the outline is, because nothing ran.
+        fill: Background of boxes, for dark text.
+        line: Outlines and bars; dark enough for text on the fill or on white.
+        dashed: Whether the outline is dashed, because nothing ran.
     """
 
     fill: str
@@ -44,28 +44,28 @@ _UNTIMED = ("cached", "skipped", "not run")
 
 
 def outcome_of(name: str, outcomes: Mapping[str, Outcome]) -> Outcome:
-    """What became of a node: it has not run where nothing is known of it."""
+    """Return the outcome of a node; a node without one has not run."""
     return outcomes.get(name) or Outcome("not run", attempts=0)
 
 
-def told(outcome: Outcome) -> str:
-    """An outcome in a few words, such as ``failed after 3 attempts · 0.4 s``."""
+def format_outcome(outcome: Outcome) -> str:
+    """Format an outcome in a few words, such as ``failed after 3 attempts · 0.4 s``."""
     tries = f" after {outcome.attempts} attempts" if outcome.attempts > 1 else ""
     if outcome.seconds is None or outcome.status in _UNTIMED:
         return f"{outcome.status}{tries}"
-    return f"{outcome.status}{tries} · {spoken(outcome.seconds)}"
+    return f"{outcome.status}{tries} · {format_duration(outcome.seconds)}"
 
 
-def hint(name: str, outcome: Outcome) -> str:
-    """What is shown where a pointer rests on a node: all that is known."""
+def tooltip(name: str, outcome: Outcome) -> str:
+    """Return the tooltip of a node: its name, outcome, start and end."""
     if outcome.start is None:
-        return f"{name}: {told(outcome)}"
-    until = "" if outcome.end is None else f" to {spoken(outcome.end)}"
-    return f"{name}: {told(outcome)}, from {spoken(outcome.start)}{until}"
+        return f"{name}: {format_outcome(outcome)}"
+    until = "" if outcome.end is None else f" to {format_duration(outcome.end)}"
+    return f"{name}: {format_outcome(outcome)}, from {format_duration(outcome.start)}{until}"
 
 
-def spoken(seconds: float) -> str:
-    """A time as people say it: in milliseconds, seconds, minutes or hours."""
+def format_duration(seconds: float) -> str:
+    """Format a duration in milliseconds, seconds, minutes or hours."""
     if seconds < 0.0995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 119.95:

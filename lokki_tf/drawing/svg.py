@@ -1,7 +1,8 @@
-"""A graph as a picture: levels from top to bottom, a map as a box around its body.
+"""A graph as SVG: levels from top to bottom, a map as a box around its body.
 
-The stages: :mod:`.nested` says where everything stands; here it is written as SVG, which shows
-alike in notebooks of either brightness and holds no script, font or link.
+Two stages: :mod:`.nested` computes the positions, this module writes SVG. The picture has its own
+colours, so that it looks the same in light and dark notebooks, and contains no scripts, fonts or
+links.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from .characters import markup
 from .layers import MARGIN, Point
 from .marks import BOX, LINES, arrow, document, rectangle, text
 from .nested import LINE, TITLE, Box, Layout, layout
-from .status import LOOKS, hint, outcome_of, told
+from .status import LOOKS, format_outcome, outcome_of, tooltip
 
 if TYPE_CHECKING:
     from lokki_tf.model import Definition, Outcome
@@ -24,16 +25,18 @@ _NONE: Mapping[str, Outcome] = MappingProxyType({})
 
 
 def graph_to_svg(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
-    """The graph as SVG; dashed arrows carry no data.
+    """Draw the graph as SVG; dashed arrows carry no data.
 
     Args:
         definition: The pipeline.
-        outcomes: What became of the nodes, for a picture of a run; a node that is missing
-            has not run.
+        outcomes: The outcome of each node, by name, for the picture of a run; a missing node has
+            not run.
     """
     nodes = () if outcomes is None else definition.graph.nodes
     known = {node.name: outcome_of(node.name, outcomes or _NONE) for node in nodes}
-    placed = layout(definition.graph, {name: told(outcome) for name, outcome in known.items()})
+    placed = layout(
+        definition.graph, {name: format_outcome(outcome) for name, outcome in known.items()}
+    )
     content = _drawn(placed, Point(MARGIN, MARGIN), known)
     return document(definition.name, placed.width, placed.height, content)
 
@@ -45,7 +48,7 @@ def _drawn(placed: Layout, corner: Point, outcomes: Mapping[str, Outcome]) -> It
         if outcome is None:
             yield from _box(box, at, BOX if box.body is None else _MAP)
         else:
-            yield f"<g><title>{markup(hint(box.name, outcome))}</title>"
+            yield f"<g><title>{markup(tooltip(box.name, outcome))}</title>"
             yield from _box(box, at, _styled(outcome))
             yield "</g>"
         if box.body is not None:
@@ -61,7 +64,7 @@ def _styled(outcome: Outcome) -> str:
 
 
 def _box(box: Box, at: Point, style: str) -> Iterator[str]:
-    """A rectangle with its lines, in its middle or over what a map holds."""
+    """Draw a box with its text: in its middle, or above the body of a map."""
     middle, text_y = at.x + box.width / 2, at.y + TITLE - 6
     if box.body is None:
         text_y = at.y + (box.height - (LINE if box.note else 0)) / 2 + 4

@@ -1,4 +1,4 @@
-"""A graph as text that others draw. A map is a box around what runs for each item."""
+"""A graph in Graphviz's and Mermaid's languages. A map is a box around its body."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 from lokki_tf.model import Map
 
 from .characters import writable
-from .status import INK, LOOKS, outcome_of, told
+from .status import INK, LOOKS, format_outcome, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lokki_tf.model import Definition, Graph, Node, Outcome
 
-# What Mermaid might take for Markdown, HTML or its own: all but words, with - . _ inside them.
+# Characters that Mermaid could read as Markdown, HTML or its own syntax; words may contain - . _
 _SPECIAL = re.compile(r"[^\w .-]|(?<![^\W_])[_.]|[_.](?![^\W_])|^[ -]")
 
 
 def graph_to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
-    """The graph in Graphviz's language; dashed arrows carry no data.
+    """Write the graph in Graphviz's language; dashed arrows carry no data.
 
     Args:
         definition: The pipeline.
-        outcomes: What became of the nodes, for a picture of a run; a node that is missing
-            has not run.
+        outcomes: The outcome of each node, by name, for the picture of a run; a missing node has
+            not run.
     """
     lines = [f"digraph {quoted(definition.name)} {{", "  rankdir=TB;"]
     lines += [f"  {line}" for line in _dot_nodes(definition.graph, outcomes)]
@@ -41,7 +41,7 @@ def _dot_nodes(graph: Graph, outcomes: Mapping[str, Outcome] | None) -> Iterator
         if isinstance(node, Map):
             yield f"subgraph {quoted(f'cluster_{node.name}')} {{"
             yield f"  label={_dot_label(_label(node), outcome)};"
-            # Inner boxes would take these on, so they come after them.
+            # Inner boxes would inherit these attributes if they came first.
             yield from (f"  {line}" for line in _dot_nodes(node.body, None))
             yield from (f"  {one};" for one in _dot_style(outcome))
             yield "}"
@@ -50,15 +50,15 @@ def _dot_nodes(graph: Graph, outcomes: Mapping[str, Outcome] | None) -> Iterator
 
 
 def _dot_attributes(name: str, outcome: Outcome | None) -> str:
-    """A node's, in brackets; most names stand for themselves."""
-    # Graphviz reads HTML's entities in labels, and shows no name that begins with "%".
+    """Return a node's attributes in brackets, or nothing if its name is its label."""
+    # Graphviz replaces HTML entities in labels, and shows no name that begins with "%".
     if outcome is None and "&" not in name and not name.startswith("%"):
         return ""
     return f" [{', '.join([f'label={_dot_label(name, outcome)}', *_dot_style(outcome)])}]"
 
 
 def _dot_label(label: str, outcome: Outcome | None) -> str:
-    lines = [label] if outcome is None else [label, told(outcome)]
+    lines = [label] if outcome is None else [label, format_outcome(outcome)]
     written = [quoted(line.replace("&", "&amp;"))[1:-1] for line in lines]
     return '"' + "\\n".join(written) + '"'
 
@@ -73,17 +73,16 @@ def _dot_style(outcome: Outcome | None) -> Iterator[str]:
 
 
 def quoted(name: str) -> str:
-    """A name as Graphviz takes it."""
+    """Quote a name for Graphviz."""
     return '"' + writable(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def graph_to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
-    """The graph in Mermaid's language; dotted arrows carry no data.
+    """Write the graph in Mermaid's language; dotted arrows carry no data.
 
     Args:
         definition: The pipeline.
-        outcomes: What became of the nodes, for a picture of a run; a node that is missing
-            has not run.
+        outcomes: As for :func:`graph_to_dot`.
     """
     ids = {node.name: f"n{index}" for index, node in enumerate(definition.graph.walk())}
     ids |= {one.name: f"m{index}" for index, one in enumerate(_maps(definition.graph))}
@@ -123,14 +122,14 @@ def _mermaid_label(node: Node | Map, outcome: Outcome | None) -> str:
     name = _SPECIAL.sub(lambda found: f"#{ord(found[0])};", writable(node.name))
     lines = [f"{name}: for each item" if isinstance(node, Map) else name]
     if outcome is not None:
-        lines.append(told(outcome))
-    # A map's second line would lie on what it holds. With <br/> in place of \n, Mermaid would
-    # take in what its entities spell out.
+        lines.append(format_outcome(outcome))
+    # A second line would overlap the map's body. With <br/> instead of \n, Mermaid would interpret
+    # the characters that the entities stand for.
     return (" · " if isinstance(node, Map) else "\\n").join(lines)
 
 
 def _mermaid_classes(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
-    """A class for each status that occurs, and who is of it. Mermaid forbids ``;`` after it."""
+    """Yield a class for each status, and its nodes. Mermaid allows no ``;`` after a class."""
     for status, look in LOOKS.items():
         members = [one for one, outcome in outcomes.items() if outcome.status == status]
         if members:
@@ -145,7 +144,7 @@ def _label(one: Map) -> str:
 
 
 def _edges(graph: Graph) -> Iterator[tuple[str, str, bool]]:
-    """Each dependency between steps, and whether a result goes along it."""
+    """Yield each dependency between steps, and whether it passes a result."""
     for node in graph.nodes:
         inputs = frozenset(node.inputs)
         for before in node.predecessors:
@@ -157,14 +156,14 @@ def _edges(graph: Graph) -> Iterator[tuple[str, str, bool]]:
 
 
 def _ends(node: Node | Map) -> list[str]:
-    """The steps whose results are the node's."""
+    """Return the steps whose results are the node's result."""
     if not isinstance(node, Map):
         return [node.name]
     return [name for end in node.body.terminals for name in _ends(node.body.by_name[end])]
 
 
 def _beginnings(node: Node | Map) -> list[str]:
-    """The steps that begin when the node does."""
+    """Return the steps that begin when the node begins."""
     if not isinstance(node, Map):
         return [node.name]
     firsts = [inner for inner in node.body.nodes if not inner.predecessors]

@@ -1,4 +1,4 @@
-"""What stands where in the time of a run: the rows, the axis, and what held the run up."""
+"""The rows and the axis of a run's Gantt chart, and its critical chain."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Row:
     """A node that began.
 
     Args:
-        name: Its name.
-        outcome: What became of it.
-        start: When it began, in seconds from the start of the run.
-        end: When it ended; the end of the axis if it did not.
-        critical: Whether the run's end waited for it.
+        name: Name of the node.
+        outcome: Its outcome.
+        start: Its start, in seconds from the start of the run.
+        end: Its end; the end of the axis if it did not end.
+        critical: Whether it is on the critical chain.
     """
 
     name: str
@@ -48,10 +48,10 @@ class Timeline:
     """A run.
 
     Args:
-        span: How many seconds the axis is long; more than 0.
-        ticks: The axis's marks.
-        rows: The nodes that began, in the order of beginning.
-        waiting: The names of all others, with what became of them.
+        span: Length of the axis in seconds; more than 0.
+        ticks: The marks on the axis.
+        rows: The nodes that began, by start.
+        waiting: The names and outcomes of all other nodes.
     """
 
     span: float
@@ -61,12 +61,12 @@ class Timeline:
 
 
 def timeline(graph: Graph, outcomes: Mapping[str, Outcome], duration: float) -> Timeline:
-    """Puts a run's nodes in the order of time.
+    """Compute the rows and the axis of a run.
 
     Args:
-        graph: What ran.
-        outcomes: What became of its nodes.
-        duration: How many seconds the run took.
+        graph: The graph that ran.
+        outcomes: The outcome of each node, by name.
+        duration: Duration of the run in seconds.
     """
     known = {node.name: outcome_of(node.name, outcomes) for node in graph.nodes}
     times = [time for one in known.values() for time in (one.start, one.end) if time is not None]
@@ -86,13 +86,14 @@ def timeline(graph: Graph, outcomes: Mapping[str, Outcome], duration: float) -> 
 
 
 def critical_chain(graph: Graph, ends: Mapping[str, float]) -> frozenset[str]:
-    """The nodes that held the run up: the last to end, the last of those it waited for, and so on.
+    """Return the critical chain: the last node to end, its last predecessor to end, and so on.
 
     Args:
-        graph: What ran.
-        ends: When each node ended that began.
+        graph: The graph that ran.
+        ends: The end of each node that began, in seconds from the start of the run.
     """
-    # Of those that ended at once the later in the graph, for it may have waited for the other.
+    # Of nodes that ended at the same time, the later in the graph: it may have waited for the
+    # other.
     order = {node.name: (ends.get(node.name), index) for index, node in enumerate(graph.nodes)}
     chain: set[str] = set()
     among = tuple(ends)
@@ -104,7 +105,7 @@ def critical_chain(graph: Graph, ends: Mapping[str, float]) -> frozenset[str]:
 
 
 def _ticks(span: float) -> Iterator[Tick]:
-    """Round times: 1, 2 or 5 times a power of ten, in the unit that people would use."""
+    """Yield round times: 1, 2 or 5 times a power of ten, in the largest unit that fits."""
     unit, seconds = next((unit, size) for unit, size, least in _UNITS if span >= least)
     steps = ((factor, power) for power in count(-3) for factor in (1, 2, 5))
     factor, power = next(

@@ -1,4 +1,4 @@
-"""The ways that arrows take past what is arranged, from point to point."""
+"""Paths of arrows, as points, past the items of a layout."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from .layers import LEVEL_GAP, Item, Lane, Point
 
-_ASIDE = 7.0  # from the middle of a box's side, so that arrows in and out stay apart
+_ASIDE = 7.0  # from the middle of a box's side, so that arrows in and out do not overlap
 
 
 def downward(way: Sequence[Item]) -> tuple[Point, ...]:
-    """From the bottom of the first to the top of the last, straight through what is between."""
+    """Lead from the bottom of the first item to the top of the last, through those between."""
     first, *between, last = way
     points = [Point(first.x, first.y + first.height)]
     if first.floor > points[0].y:  # not sideways beside a higher neighbour
@@ -21,11 +21,11 @@ def downward(way: Sequence[Item]) -> tuple[Point, ...]:
 
 
 def upward(way: Sequence[Item], *, meets: bool) -> tuple[Point, ...]:
-    """Out on the right of the first, straight up through what is between, in on the right.
+    """Lead from the first item's right side up through those between to the last's right side.
 
     Args:
-        way: What is passed.
-        meets: Whether it ends at a place of another, which goes on from there.
+        way: The items that the arrow passes.
+        meets: Whether the path ends at an item of another arrow, which continues from there.
     """
     first, *between, last = way
     lane, side = Lane(first), first.y + first.height / 2
@@ -38,8 +38,8 @@ def upward(way: Sequence[Item], *, meets: bool) -> tuple[Point, ...]:
     return (*points, Point(lane.x, last.floor), Point(lane.x, side), Point(lane.edge, side))
 
 
-def turning(box: Item) -> tuple[Point, ...]:
-    """Out on the left of a box, where no other arrows are, and in again below."""
+def self_loop(box: Item) -> tuple[Point, ...]:
+    """Leave a box on its left, where no other arrows are, and enter it again below."""
     lane, middle = Lane(box), box.y + box.height / 2
     edge, x = 2 * box.x - lane.edge, 2 * box.x - lane.x
     out, back = middle - _ASIDE, middle + _ASIDE
@@ -47,7 +47,7 @@ def turning(box: Item) -> tuple[Point, ...]:
 
 
 def around(first: Item, last: Item, x: float) -> tuple[Point, ...]:
-    """Down between the levels, out to the given side of them all, and in above the last."""
+    """Lead down between levels, around all boxes at ``x``, and into the last from above."""
     out, back = first.floor + LEVEL_GAP / 4, last.y - LEVEL_GAP / 4
     return (
         Point(first.x, first.y + first.height),

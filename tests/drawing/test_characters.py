@@ -1,4 +1,4 @@
-"""Text in pictures: its width, its shortening, and times in words."""
+"""Text in pictures: width, shortening, durations and outcomes in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pictures import names
 
 from lokki_tf.drawing.characters import clipped, columns
-from lokki_tf.drawing.status import hint, outcome_of, spoken, told
+from lokki_tf.drawing.status import format_duration, format_outcome, outcome_of, tooltip
 from lokki_tf.model import Outcome
 
 
@@ -16,13 +16,13 @@ from lokki_tf.model import Outcome
     ("text", "wide"), [("load", 4), ("é", 1), ("e\u0301", 1), ("世界", 4), ("😀", 2), ("", 0)]
 )
 def test_text_is_as_wide_as_it_is_shown(text: str, wide: int) -> None:
-    """East Asian characters take two places, accents on others none."""
+    """East Asian characters take two columns, combining accents none."""
     assert columns(text) == wide
 
 
 @given(names, st.integers(1, 40))
 def test_a_shortened_text_fits(text: str, most: int) -> None:
-    """It takes no more places than it may, and what is left out is the end."""
+    """A shortened text has at most the given columns and is cut at its end."""
     short = clipped(text, most)
     assert columns(short) <= most
     assert short == text or (short[-1] == "…" and text.startswith(short[:-1]))
@@ -43,9 +43,9 @@ def test_a_shortened_text_fits(text: str, most: int) -> None:
         (90_000.0, "25 h 0 min"),
     ],
 )
-def test_times_are_told_in_the_unit_that_fits(seconds: float, words: str) -> None:
-    """Milliseconds, seconds, minutes and hours, and never 60 of one."""
-    assert spoken(seconds) == words
+def test_durations_use_the_unit_that_fits(seconds: float, words: str) -> None:
+    """Durations use milliseconds, seconds, minutes or hours, and never show 60 of a unit."""
+    assert format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_times_are_told_in_the_unit_that_fits(seconds: float, words: str) -> Non
         (outcome_of("missing", {}), "not run"),
     ],
 )
-def test_outcomes_are_told_in_a_few_words(outcome: Outcome, words: str) -> None:
-    """The status first, then the tries if there were several, then the time if it took any."""
-    assert told(outcome) == words
+def test_outcomes_are_formatted_in_a_few_words(outcome: Outcome, words: str) -> None:
+    """An outcome shows its status, the attempts if several, and its duration if it has one."""
+    assert format_outcome(outcome) == words
 
 
-def test_a_hint_tells_when() -> None:
-    """From when to when, as far as that is known."""
-    assert hint("a", Outcome("interrupted", 1.0)) == "a: interrupted, from 1.0 s"
-    assert hint("a", Outcome("not run", attempts=0)) == "a: not run"
+def test_a_tooltip_shows_start_and_end() -> None:
+    """A tooltip shows the start and end of a node, if it has them."""
+    assert tooltip("a", Outcome("interrupted", 1.0)) == "a: interrupted, from 1.0 s"
+    assert tooltip("a", Outcome("not run", attempts=0)) == "a: not run"

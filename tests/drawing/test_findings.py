@@ -1,4 +1,4 @@
-"""What check() finds, as people read it."""
+"""The findings of ``check()`` as text and as a table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ TWO = Findings(
 )
 
 
-def test_findings_show_themselves_as_text() -> None:
-    """Counts first, then each with rule, message, place and remedy."""
+def test_findings_are_printed_in_full() -> None:
+    """Counts come first, then each finding with its rule, message, location and remedy."""
     assert repr(TWO) == (
         "1 error, 1 warning\n"
         "error [rule-a] x < y & z\n  at <cell 3>:7\n  write 'x'\n"
@@ -25,7 +25,7 @@ def test_findings_show_themselves_as_text() -> None:
 
 
 def test_findings_are_a_table_in_a_notebook() -> None:
-    """A row each, with all text escaped."""
+    """In a notebook each finding is a row of a table, with all text escaped."""
     html = TWO._repr_html_()
     assert html.count("<tr>") == 2
     assert "x &lt; y &amp; z<br>write &#x27;x&#x27;" in html
@@ -34,6 +34,6 @@ def test_findings_are_a_table_in_a_notebook() -> None:
 
 
 def test_findings_are_a_list() -> None:
-    """Nothing that reads a list need know of it."""
+    """Findings are a list and behave like one."""
     assert Findings() == []
     assert [one.rule for one in TWO] == ["rule-a", "rule-b"]

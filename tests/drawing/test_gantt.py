@@ -1,4 +1,4 @@
-"""Runs as Gantt pictures: to scale, complete, and readable at any size."""
+"""Runs as Gantt charts: to scale, complete, and readable at any size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from pictures import DAILY, OUTCOMES, SVG, definition, node, parsed, runs, texts
 
 from lokki_tf.drawing import to_gantt
-from lokki_tf.drawing.status import LOOKS, hint, outcome_of
+from lokki_tf.drawing.status import LOOKS, outcome_of, tooltip
 from lokki_tf.drawing.timeline import critical_chain, timeline
 from lokki_tf.model import Outcome
 
@@ -22,7 +22,7 @@ PLOT = 520.0
 
 
 def axis(root: ET.Element) -> float:
-    """Where the axis begins: at the first line of the grid."""
+    """Return the x at which the axis begins: the first line of the grid."""
     _, grid = root.findall(f"{SVG}path")
     found = re.match(r"M([\d.]+) ", grid.attrib["d"])
     assert found is not None
@@ -30,7 +30,7 @@ def axis(root: ET.Element) -> float:
 
 
 def rows(root: ET.Element) -> dict[str, tuple[list[str], list[ET.Element]]]:
-    """By the row's hint what is written in it, and its rectangles."""
+    """Return the texts and rectangles of each row, by its tooltip."""
     return {
         group.findtext(f"{SVG}title", ""): (texts(group), group.findall(f"{SVG}rect"))
         for group in root.iter(f"{SVG}g")
@@ -38,7 +38,7 @@ def rows(root: ET.Element) -> dict[str, tuple[list[str], list[ET.Element]]]:
 
 
 def test_a_run_is_a_row_a_node() -> None:
-    """In the order of beginning, with its time or status beside; last stands what did not begin."""
+    """Rows are sorted by start and show duration or status; nodes that did not begin are last."""
     root = parsed(to_gantt(DAILY, OUTCOMES, 2.0))
     assert [written for written, _ in rows(root).values()] == [
         ["load", "1.2 s"],
@@ -66,7 +66,7 @@ def test_a_run_is_a_row_a_node() -> None:
 
 
 def test_bars_are_to_scale_and_coloured() -> None:
-    """A bar begins and ends where its node did; what was cached or skipped is a thin mark."""
+    """A bar begins and ends with its node; a cached or skipped node has a thin mark."""
     root = parsed(to_gantt(DAILY, OUTCOMES, 2.0))
     left = axis(root)
     bars = [
@@ -89,7 +89,7 @@ def test_bars_are_to_scale_and_coloured() -> None:
 @settings(deadline=None)
 @given(runs())
 def test_any_run_has_a_picture(run: Any) -> None:
-    """Every node has its row, and every bar is within the axis and as long as its node took."""
+    """Every node has a row, and every bar is within the axis and as long as its node took."""
     drawn, outcomes, duration = run
     picture = to_gantt(drawn, outcomes, duration)
     assert picture == to_gantt(drawn, outcomes, duration)
@@ -110,26 +110,26 @@ def test_any_run_has_a_picture(run: Any) -> None:
             assert wide == pytest.approx(max(1.5, (row.end - row.start) / shown.span * PLOT), abs=1)
 
 
-def test_a_long_name_is_shortened_and_stands_whole_in_the_hint() -> None:
-    """It never reaches the bars."""
+def test_a_long_name_is_shortened_but_complete_in_the_tooltip() -> None:
+    """A long name does not reach the bars."""
     name = "a_name_that_is_much_too_long_for_a_column"
     root = parsed(to_gantt(definition(node(name)), {}, 1.0))
     [(hinted, (written, bars))] = rows(root).items()
-    assert hinted == f"{name}: not run" == hint(name, outcome_of(name, {}))
+    assert hinted == f"{name}: not run" == tooltip(name, outcome_of(name, {}))
     assert written == ["a_name_that_is_much_too_long_…", "not run"]
     assert bars == []
 
 
-def test_what_is_interrupted_goes_on_to_the_end() -> None:
-    """Its bar is hollow and ends with the run."""
+def test_an_interrupted_bar_extends_to_the_end() -> None:
+    """The bar of an interrupted node is hollow and ends with the run."""
     root = parsed(to_gantt(definition(node("a")), {"a": Outcome("interrupted", 1.0)}, 4.0))
     [(_, [bar, _])] = rows(root).values()
     assert float(bar.attrib["width"]) == pytest.approx(PLOT * 3 / 4)
     assert bar.get("stroke-dasharray")
 
 
-def test_the_critical_chain_is_what_was_waited_for() -> None:
-    """Of each node's predecessors the last to end, back from the last of all."""
+def test_the_critical_chain_follows_the_last_predecessor() -> None:
+    """The critical chain leads from the last node to the last of its predecessors, and so on."""
     graph = definition(
         node("a"), node("b"), node("c", ["a", "b"]), node("d"), node("e", ["c", "d"]), node("f")
     ).graph
@@ -152,20 +152,20 @@ def test_the_critical_chain_is_what_was_waited_for() -> None:
     ],
 )
 def test_ticks_are_round(span: float, labels: list[str]) -> None:
-    """1, 2 or 5 times a power of ten, in the unit that people would use."""
+    """Ticks are 1, 2 or 5 times a power of ten, in the largest unit that fits."""
     ticks = timeline(DAILY.graph, {}, span).ticks
     assert [tick.label for tick in ticks] == labels
 
 
-def test_a_run_of_no_time_has_a_picture() -> None:
-    """Nothing is divided by nothing."""
+def test_a_run_without_duration_has_a_picture() -> None:
+    """A run without duration does not cause a division by zero."""
     nothing = {name: Outcome("done", 0.0, 0.0) for name in DAILY.graph.by_name}
     assert "0 ms" in texts(parsed(to_gantt(DAILY, nothing, 0.0)))
     assert texts(parsed(to_gantt(definition(), {}, 0.0)))[:2] == ["daily", "· 0 ms"]
 
 
 def test_a_large_run_is_drawn_in_a_moment() -> None:
-    """1,000 nodes take less than half a second, in rows as high as ever, with two axes."""
+    """1,000 nodes take less than half a second, with rows of the usual height and two axes."""
     dice = random.Random(1)
     nodes = [node(f"n{index}", [f"n{index - 1}"][: index % 7]) for index in range(1000)]
     outcomes = {one.name: Outcome("done", dice.random() * 90, 100.0) for one in nodes}

@@ -1,4 +1,4 @@
-"""Routed pipelines as text that others draw."""
+"""Routed pipelines in Graphviz's and Mermaid's languages."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def labels(routes: Routes) -> list[str]:
 
 @pytest.mark.parametrize(("registry", "picture"), PICTURES)
 def test_the_readmes_pictures_are_drawn(registry: Registry, picture: dict[str, Any]) -> None:
-    """The dot text has the nodes, boxes and edges of the seed's pictures, in their order."""
+    """The dot text has the nodes, boxes and edges of orchwipy's pictures, in their order."""
     text = routes_to_dot(registry.routes, top_node=registry.beginner)
     nodes = re.findall(r'^  "(\w+)"(?: \[.*)?;$', text, re.MULTILINE)
     edges = re.findall(r'^  "(\w+)" -> "(\w+)"( \[style=dashed\])?;$', text, re.MULTILINE)
@@ -71,10 +71,10 @@ def test_the_readmes_pictures_are_drawn(registry: Registry, picture: dict[str, A
     assert {box: (label, colour) for box, colour, label in boxes} == picture["boxes"]
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not there")
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 @pytest.mark.parametrize(("registry", "picture"), PICTURES)
 def test_graphviz_draws_the_readmes_pictures(registry: Registry, picture: dict[str, Any]) -> None:
-    """Graphviz reads the text and gives the titles, colours and dashes of the seed's pictures."""
+    """Graphviz's output has the titles, colours and dashes of orchwipy's pictures."""
     text = routes_to_dot(registry.routes)
     svg = subprocess.run(
         ["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=True
@@ -92,38 +92,38 @@ def test_graphviz_draws_the_readmes_pictures(registry: Registry, picture: dict[s
 
 
 def test_a_true_value_has_a_box_without_value() -> None:
-    """One value, be it ``true``, has one box, and the default leaves it dashed."""
+    """A test of one value, ``true`` included, has one box, and a dashed arrow for the default."""
     routes = routed(a=[way("b", True), way("c", None)], b=[], c=[])
     assert labels(routes) == ["x ?"]
     assert arrows(routes) == ["a->cond1", "cond1->b", "cond1~>c"]
 
 
 def test_several_values_have_boxes_of_their_own() -> None:
-    """So has the default, and none of their arrows is dashed."""
+    """Each of several values has a box, so has the default, and none of their arrows is dashed."""
     routes = routed(a=[way("b", "v"), way("b", True), way("c", None)], b=[], c=[])
     assert labels(routes) == ["x = 'v' ?", "x ?", "x = * ?"]
     assert not any("~" in arrow for arrow in arrows(routes))
 
 
 def test_ways_that_end_have_no_arrow() -> None:
-    """A return that ends the pipeline is not drawn; a test that leads there keeps its box."""
+    """A return that ends the pipeline is not drawn; the test before it keeps its box."""
     routes = routed(a=[way(None), way(None, "v"), way("b", None)], b=[way(None)])
     assert arrows(routes) == ["a->cond1", "cond1~>b"]
 
 
 def test_a_default_to_the_same_step_is_one_arrow() -> None:
-    """Two arrows between the same shapes would hide each other."""
+    """Two arrows between the same shapes are drawn as one, which would otherwise overlap."""
     assert arrows(routed(a=[way("b", "v"), way("b", None)], b=[])) == ["a->cond1", "cond1->b"]
 
 
 def test_steps_that_may_end_the_pipeline_are_marked() -> None:
-    """A step ends it that leads nowhere, or may return without a next step; a test never does."""
+    """Steps without a next step, or with a return that ends, are marked; tests never are."""
     routes = routed(a=[way(None, "v"), way("b", None)], b=[way("c")], c=[])
     assert [shape.id for shape in picture_of(routes).shapes if shape.ends] == ["a", "c"]
 
 
 def test_returns_have_colours_of_their_own() -> None:
-    """Tests of one return share a colour, those of another have another one."""
+    """Tests of the same return share a colour; other returns have other colours."""
     one = [way("a", "v", 1), way("a", "w", 1), way("a", None, 1), way("a", "v", 2)]
     colours = [shape.colour for shape in picture_of(routed(a=one)).shapes if shape.colour]
     assert len(colours) == 4
@@ -132,13 +132,13 @@ def test_returns_have_colours_of_their_own() -> None:
 
 
 def test_steps_may_have_any_name() -> None:
-    """A step called as a box would be keeps its name, and one that is not there is drawn."""
+    """A step named like a box of a test keeps its name, and a step that does not exist is drawn."""
     routes = routed(cond1=[way("nowhere", "v"), way("cond1", None)])
     assert [shape.id for shape in picture_of(routes).shapes] == ["cond1", "nowhere", "cond2"]
 
 
 def test_the_top_node_comes_first() -> None:
-    """Graphviz puts the first node of a circle on top."""
+    """Graphviz draws the first node of a circle at the top."""
     routes = routed(a=[way("b")], b=[way("a")])
     picture = picture_of(routes, "b")
     assert picture.shapes == (Shape("b", "b", "step"), Shape("a", "a", "step"))
@@ -146,7 +146,7 @@ def test_the_top_node_comes_first() -> None:
 
 
 def test_labels_are_written_so_that_they_are_read() -> None:
-    """Quotes, brackets and ends of lines in a test stay inside its label."""
+    """Quotes, brackets and newlines in a test stay inside its label."""
     test = model.Test(1, 'f("a\\n")[0] <\n `b`;' + "+ c" * 40, "v")
     routes = routed(a=[Transition("a", Place("f.py", 1), test)])
     (label,) = labels(routes)
@@ -157,7 +157,7 @@ def test_labels_are_written_so_that_they_are_read() -> None:
 
 
 def test_mermaid_has_the_same_content() -> None:
-    """Steps are boxes, tests diamonds, defaults dotted arrows."""
+    """In Mermaid's language steps are boxes, tests diamonds and defaults dotted arrows."""
     assert routes_to_mermaid(orchwipy_tea.pipe.routes) == (
         "flowchart TD\n"
         '  n0["start"]\n'

@@ -1,4 +1,4 @@
-"""Pictures of routed pipelines: all is there, nothing lies on anything else, loops lead back."""
+"""Pictures of routed pipelines: complete, without overlaps, and with loops that lead back."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def drawn_arrows(root: ET.Element) -> list[ET.Element]:
 
 
 def extent(root: ET.Element) -> Iterator[Point]:
-    """Points that hold all that is drawn between them."""
+    """Yield points that enclose everything in the picture."""
     for one in root.iter(f"{SVG}rect"):
         x, y, width, height = (float(one.attrib[key]) for key in ("x", "y", "width", "height"))
         yield from (Point(x, y), Point(x + width, y + height))
@@ -67,7 +67,7 @@ def extent(root: ET.Element) -> Iterator[Point]:
 
 @pytest.mark.parametrize("routes", [orchwipy_tea.pipe.routes, orchwipy_sample.orch.routes])
 def test_a_picture_has_every_shape_and_arrow(routes: Routes) -> None:
-    """Steps are boxes, tests hexagons in the colours of dot, defaults dashed arrows."""
+    """Steps are boxes, tests hexagons in the colours of the dot text, defaults dashed arrows."""
     picture, root = picture_of(routes), parsed(routes_to_svg(routes, "p"))
     assert sorted(texts(root)) == sorted(shape.label for shape in picture.shapes)
     rounded = [one for one in root.iter(f"{SVG}rect") if one.get("fill") != "none"]
@@ -80,12 +80,12 @@ def test_a_picture_has_every_shape_and_arrow(routes: Routes) -> None:
 
 
 def test_a_picture_is_as_it_was_reviewed(request: pytest.FixtureRequest) -> None:
-    """The picture of a pipeline with loops is the golden file to the letter."""
+    """The picture of a pipeline with loops equals its golden file."""
     agrees_with_golden(request, "loops.svg", routes_to_svg(LOOPS, "loops"))
 
 
 def test_ends_have_a_double_outline() -> None:
-    """Each step with which the pipeline may end has a second rectangle in its own."""
+    """Each step with which the pipeline may end has a second rectangle inside its own."""
     root = parsed(routes_to_svg(routed(a=[way("b"), way(None)], b=[way("c")], c=[]), "p"))
     assert [one.get("fill") == "none" for one in root.iter(f"{SVG}rect")] == [
         *(False, True),
@@ -96,8 +96,8 @@ def test_ends_have_a_double_outline() -> None:
 
 @settings(deadline=None)
 @given(any_routes())
-def test_whatever_it_is_called_it_stands_there(routes: Routes) -> None:
-    """All labels stand there as they are, all arrows too, and nothing leaves the picture."""
+def test_any_name_is_shown_unchanged(routes: Routes) -> None:
+    """Any names are shown unchanged, with all arrows, and nothing is outside the picture."""
     picture, svg = picture_of(routes), routes_to_svg(routes, AWKWARD[1])
     root = parsed(svg)
     labels = (writable(shape.label) for shape in picture.shapes)
@@ -111,8 +111,8 @@ def test_whatever_it_is_called_it_stands_there(routes: Routes) -> None:
 
 @settings(deadline=None)
 @given(any_routes())
-def test_nothing_lies_on_anything_else(routes: Routes) -> None:
-    """Shapes stand apart, and no arrow crosses a shape that it neither leaves nor enters."""
+def test_nothing_overlaps(routes: Routes) -> None:
+    """Shapes do not overlap, and no arrow crosses a shape that it neither leaves nor enters."""
     layout = placed(routes)
     for one, other in combinations(layout.shapes, 2):
         assert (
@@ -137,7 +137,7 @@ def test_nothing_lies_on_anything_else(routes: Routes) -> None:
 @settings(deadline=None)
 @given(any_routes())
 def test_arrows_end_at_their_shapes(routes: Routes) -> None:
-    """With a head at the shape they lead to, or without on an arrow that leads there alike."""
+    """An arrow ends with a head at its shape, or without one on an arrow to the same shape."""
     layout = placed(routes)
     boxes = {one.shape.id: one for one in layout.shapes}
     for one in layout.arrows:
@@ -154,7 +154,7 @@ def test_arrows_end_at_their_shapes(routes: Routes) -> None:
 
 
 def test_loops_lead_back_up() -> None:
-    """What closes a loop leaves on the right, below where it enters on the right."""
+    """An arrow that closes a loop leaves on the right and enters on the right, further up."""
     boxes, ways = shapes(LOOPS), arrows(LOOPS)
     for before, after in [("cond1", "fetch"), ("store", "parse"), ("stray", "fetch")]:
         points = ways[before, after].points
@@ -165,7 +165,7 @@ def test_loops_lead_back_up() -> None:
 
 
 def test_a_step_that_leads_to_itself_has_a_loop() -> None:
-    """It leaves and enters on the left, where no other arrow is."""
+    """A step's arrow to itself leaves and enters on the left, where no other arrow is."""
     box, way_back = shapes(LOOPS)["fetch"], arrows(LOOPS)["fetch", "fetch"]
     first, *between, last = way_back.points
     assert first.x == last.x == pytest.approx(box.corner.x)
@@ -173,8 +173,8 @@ def test_a_step_that_leads_to_itself_has_a_loop() -> None:
     assert all(point.x < first.x for point in between)
 
 
-def test_the_first_step_stands_alone_on_top() -> None:
-    """Above all others, those included that nothing leads to, unless another is to be on top."""
+def test_the_first_step_is_alone_on_top() -> None:
+    """The first step, or another one on request, is above all others, even those without arrows."""
     heights = {name: one.corner.y for name, one in shapes(LOOPS).items()}
     assert [name for name, y in heights.items() if y == 0] == ["fetch"]
     top = parsed(routes_to_svg(LOOPS, "p", top_node="store"))
@@ -184,7 +184,7 @@ def test_the_first_step_stands_alone_on_top() -> None:
 @settings(deadline=None)
 @given(any_routes())
 def test_levels_lead_down_but_for_loops(routes: Routes) -> None:
-    """An arrow leads down, or closes a loop, or leads to the top."""
+    """An arrow leads down, closes a loop, or leads to the top."""
     ways = {name: route.targets for name, route in routes.by_name.items()}
     names = list(dict.fromkeys([*ways, *(one for targets in ways.values() for one in targets)]))
     pairs = [(before, after) for before, targets in ways.items() for after in targets]
@@ -201,8 +201,8 @@ def test_levels_lead_down_but_for_loops(routes: Routes) -> None:
             assert before in reached
 
 
-def test_arrows_to_one_step_share_their_way() -> None:
-    """Long arrows of one kind to the same step meet, and go on as one."""
+def test_arrows_to_one_step_share_their_path() -> None:
+    """Long arrows of one kind to the same step meet, and continue as one."""
     ways = arrows(routed(a=[way("b"), way("z")], b=[way("c"), way("z")], c=[way("z")], z=[]))
     long, short = ways["a", "z"], ways["b", "z"]
     assert (long.head, short.head) == (True, False)
@@ -210,7 +210,7 @@ def test_arrows_to_one_step_share_their_way() -> None:
 
 
 def diamonds(count: int) -> Routes:
-    """Steps of which every fourth has two ways on, which meet again."""
+    """Return steps, every fourth of which has two transitions that meet again."""
     steps = {}
     for first in range(0, count, 4):
         second, third, last = (f"s{first + more}" for more in (1, 2, 3))
@@ -220,7 +220,7 @@ def diamonds(count: int) -> Routes:
 
 
 def anywhere(count: int) -> Routes:
-    """Steps with a test each, whose two ways lead anywhere."""
+    """Return steps with one test each, whose two transitions lead to any steps."""
     pick = random.Random(1).randrange
     return routed(
         **{
@@ -232,7 +232,7 @@ def anywhere(count: int) -> Routes:
 
 @pytest.mark.parametrize("routes", [diamonds(500), anywhere(500)], ids=["diamonds", "anywhere"])
 def test_a_large_picture_is_drawn_in_a_moment(routes: Routes) -> None:
-    """500 steps take less than a second, and all of their arrows are in the picture."""
+    """500 steps take less than a second, and the picture contains all of their arrows."""
     began = time.process_time()
     svg = routes_to_svg(routes, "large")
     assert time.process_time() - began < 1
@@ -243,7 +243,7 @@ def test_a_large_picture_is_drawn_in_a_moment(routes: Routes) -> None:
 
 
 def test_the_longest_arrows_go_around_when_there_are_too_many() -> None:
-    """They run beside all shapes, and end where they should."""
+    """The longest arrows go beside all shapes, and end at their targets."""
     layout = placed(anywhere(500))
     side = max(one.corner.x + one.width for one in layout.shapes)
     far = [one for one in layout.arrows if max(point.x for point in one.points) > side + 40]
@@ -256,7 +256,7 @@ def test_the_longest_arrows_go_around_when_there_are_too_many() -> None:
 
 
 def test_each_language_draws_both_kinds_of_pipelines() -> None:
-    """One entry a language: a routed pipeline is drawn as such, its first step on top."""
+    """Each language has one function, which draws a routed pipeline with its first step on top."""
     routes = routed(b=[way("a")], a=[way("b")])
     routes = Routes("a", routes.routes)
     pipeline = Definition("p", Graph(()), routes=routes)

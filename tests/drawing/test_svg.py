@@ -1,4 +1,4 @@
-"""Pictures: well-formed, escaped, and nothing lies on anything else."""
+"""Pictures of graphs: well-formed, escaped, and without overlaps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lokki_tf import Pipeline, step
 from lokki_tf.drawing import to_svg
 from lokki_tf.drawing.characters import writable
 from lokki_tf.drawing.nested import Box, Layout, layout
-from lokki_tf.drawing.status import LOOKS, outcome_of, told
+from lokki_tf.drawing.status import LOOKS, format_outcome, outcome_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -50,7 +50,7 @@ def example() -> Pipeline:
 
 
 def test_a_picture_has_every_node_and_arrow() -> None:
-    """Each node is a box with its name, each dependency an arrow, order alone is dashed."""
+    """Each node is a labelled box, each dependency an arrow, dashed if it only sets the order."""
     pipeline = example()
     root = ET.fromstring(pipeline.to_svg())
     texts = [one.text for one in root.iter(f"{SVG}text")]
@@ -64,7 +64,7 @@ def test_a_picture_has_every_node_and_arrow() -> None:
 
 
 def test_names_are_escaped() -> None:
-    """A name is text, whatever characters it has."""
+    """A name is shown as text, with any characters."""
     from lokki_tf.model import Definition, Graph, Node, RetryConfig
 
     place = odd.step.place
@@ -97,7 +97,7 @@ def assert_clear(placed: Layout) -> None:
     for edge in placed.edges:
         for start, end in zip(edge.points, edge.points[1:], strict=False):
             assert start.y < end.y
-            # A curve stays between the heights of its ends, and its sides.
+            # A curve stays between the heights of its ends, and between its sides.
             way = Box("", "", start, 0, 0, None, start)
             for box in placed.boxes:
                 if box.name in (edge.before, edge.after):
@@ -110,19 +110,19 @@ def assert_clear(placed: Layout) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(pipelines(most=12))
-def test_nothing_lies_on_anything_else(pipeline: Pipeline) -> None:
-    """Boxes stand apart, bodies inside their maps, and no arrow crosses a box."""
+def test_nothing_overlaps(pipeline: Pipeline) -> None:
+    """Boxes do not overlap, bodies are inside their maps, and no arrow crosses a box."""
     assert_clear(layout(pipeline.graph))
     assert_clear(layout(pipeline.graph, dict.fromkeys(pipeline.graph.by_name, "done · 1.2 s")))
 
 
 def test_a_picture_is_as_it_was_reviewed(request: pytest.FixtureRequest) -> None:
-    """The picture of a run is the golden file to the letter."""
+    """The picture of a run equals its golden file."""
     agrees_with_golden(request, "daily.run.svg", to_svg(DAILY, OUTCOMES))
 
 
-def test_a_run_is_coloured_and_told() -> None:
-    """Each box has its status's colours, a line in words and a hint; a map's body stays plain."""
+def test_a_run_shows_colours_and_outcomes() -> None:
+    """Each box has its status's colours, an outcome and a tooltip; a map's body stays plain."""
     root = parsed(to_svg(DAILY, OUTCOMES))
     boxes = {}
     for group in root.iter(f"{SVG}g"):
@@ -155,7 +155,7 @@ def as_xml_reads(text: str) -> str:
 @settings(deadline=None)
 @given(runs())
 def test_every_node_and_outcome_is_in_the_picture(run: Any) -> None:
-    """Whatever it is called, it stands there as it is, and no text leaves the picture."""
+    """Any name is shown unchanged, and no text is outside the picture."""
     drawn, outcomes, _ = run
     written = texts(parsed(to_svg(drawn, outcomes)))
     plain = texts(parsed(to_svg(drawn)))
@@ -163,7 +163,7 @@ def test_every_node_and_outcome_is_in_the_picture(run: Any) -> None:
         name = as_xml_reads(node.name)
         assert {name, f"{name}: for each item"} & set(plain)
         assert {name, f"{name}: for each item"} & set(written)
-        assert told(outcome_of(node.name, outcomes)) in written
+        assert format_outcome(outcome_of(node.name, outcomes)) in written
 
 
 def test_a_large_graph_is_drawn_in_a_moment() -> None:

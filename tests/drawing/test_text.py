@@ -1,4 +1,4 @@
-"""Graphs as text."""
+"""Graphs in Graphviz's and Mermaid's languages, and as lists."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def done(value: Any) -> Any:
 
 
 def test_mermaid_shows_data_order_and_maps() -> None:
-    """Solid arrows carry data, dotted ones order, and a map is a box."""
+    """Solid arrows pass data, dotted ones only set the order, and a map is a box."""
     rows = load()
     late = done(1)
     late.after(rows)
@@ -62,7 +62,7 @@ def test_mermaid_shows_data_order_and_maps() -> None:
 
 
 def test_dot_is_what_graphviz_reads() -> None:
-    """Nodes, clusters and dashed edges, quoted."""
+    """The dot text has quoted nodes, clusters and dashed edges."""
     rows = load()
     late = done(rows.map(work))
     late.after(done(1))
@@ -74,7 +74,7 @@ def test_dot_is_what_graphviz_reads() -> None:
 
 
 def test_mermaid_shows_a_run() -> None:
-    """Each node says what became of it, and has its status's class; a map does so in one line."""
+    """Each node shows its outcome and has its status's class; a map does so in one line."""
     assert to_mermaid(DAILY, OUTCOMES) == (
         "flowchart TD\n"
         '  n0["load\\ndone · 1.2 s"]\n'
@@ -102,7 +102,7 @@ def test_mermaid_shows_a_run() -> None:
 
 
 def test_dot_shows_a_run() -> None:
-    """Each node says what became of it in its status's colours; a map's body stays plain."""
+    """Each node shows its outcome in its status's colours; a map's body stays plain."""
     assert to_dot(DAILY, OUTCOMES) == (
         'digraph "daily" {\n'
         "  rankdir=TB;\n"
@@ -132,7 +132,7 @@ def test_dot_shows_a_run() -> None:
 
 @given(names)
 def test_mermaid_takes_names_as_they_are(name: str) -> None:
-    """In a label stand words, and entities for all that Mermaid might read as its own."""
+    """A label contains words, and entities for all that Mermaid could interpret."""
     both = definition(node(name), mapped(f"{name} map", node("inner")))
     found = re.search(r'^  n0\["(.*)"\]$', to_mermaid(both), re.MULTILINE)
     assert found is not None
@@ -157,13 +157,13 @@ def test_dot_takes_names_as_they_are(name: str) -> None:
 
 
 def test_dot_labels_the_names_that_graphviz_would_not_show() -> None:
-    """Most names stand for themselves; an entity and a percent sign need a label."""
+    """Most names are their own labels; an entity and a percent sign need an explicit label."""
     text = to_dot(definition(node("a"), node("&lt;"), node("%b")))
     assert '  "a";\n  "&lt;" [label="&amp;lt;"];\n  "%b" [label="%b"];\n' in text
 
 
-def test_no_box_takes_on_the_colour_around_it() -> None:
-    """In dot a map's colours stand after the maps inside, which would inherit them."""
+def test_no_box_inherits_the_colour_around_it() -> None:
+    """In dot a map's colours come after the maps inside, which would inherit them."""
     inner = mapped("inner", node("deep"), items=Item())
     text = to_dot(definition(mapped("outer", inner)), {"outer": Outcome("failed", 0.0, 1.0)})
     assert text.index("cluster_inner") < text.index("fillcolor")
@@ -180,13 +180,13 @@ def test_every_node_is_in_the_text_of_a_run(run: Any) -> None:
 
 
 def test_statuses_differ_in_more_than_colour() -> None:
-    """No two statuses look alike, and what did not run is dashed."""
+    """No two statuses look alike, and those of nodes that did not run are dashed."""
     assert len({(look.fill, look.line) for look in LOOKS.values()}) == len(LOOKS) == 6
     assert [status for status, look in LOOKS.items() if look.dashed] == ["skipped", "not run"]
 
 
 def test_a_graph_is_listed() -> None:
-    """Each node with what it waits for and what waits for it, in order."""
+    """Each node is listed with its predecessors and successors, in order."""
     diamond = definition(
         node("load"),
         node("left", ["load"]),
@@ -208,13 +208,13 @@ def test_a_graph_is_listed() -> None:
 
 
 def test_awkward_names_are_listed_as_they_are() -> None:
-    """What is printed needs no escaping."""
+    """Names in a list are not escaped."""
     text = to_text(definition(*map(node, AWKWARD)))
     assert all(f"Task: {name}\n  (isolated task)" in text for name in AWKWARD)
 
 
 def test_routed_pipelines_are_listed() -> None:
-    """Each step tells which steps lead to it and to which it leads, itself included."""
+    """Each step is listed with its predecessors and successors, itself included."""
     routes = routed(a=[way("b", "v"), way("c", None), way("b")], b=[way("b"), way("gone")], c=[])
     assert to_text(Definition("p", Graph(()), routes=routes), "Functions") == (
         "Functions: p\n" + "=" * 40 + "\n"
