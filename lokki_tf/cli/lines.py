@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lokki_tf.local.events import Event, EventKind
 from lokki_tf.reporting import HumanFormatter, LogLevel
-from lokki_tf.reporting.words import tell
+from lokki_tf.reporting.words import format_event
 
 if TYPE_CHECKING:
     from lokki_tf.operate.logs import LogLine
@@ -60,7 +60,7 @@ class LineWriter:
             told.get("duration"),
             error=None if error is None else cast("Any", str(error)),  # shown as it is
         )
-        words = tell(event)
+        words = format_event(event)
         if words is None:
             return str(told)
         level = getattr(LogLevel, str(told.get("level")), words.level)

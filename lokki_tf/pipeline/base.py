@@ -159,7 +159,7 @@ class Pipeline:
             SerializationError: With ``strict``, if a value cannot travel.
             StateError: If the file cannot be used.
         """
-        from lokki_tf.reporting import heard
+        from lokki_tf.reporting import combined_listener
 
         definition = self.definition
         if parameters is not None and not isinstance(parameters, Mapping):
@@ -179,7 +179,7 @@ class Pipeline:
                 executor=executor,
                 max_workers=max_workers or self.max_workers,
                 strict=strict,
-                on_event=heard(on_event, definition.graph),
+                on_event=combined_listener(on_event, definition.graph),
                 cache=cache,
             )
 

@@ -95,11 +95,11 @@ class Functions(Registry):
 
     def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
         from lokki_tf.local import run_routes
-        from lokki_tf.reporting import heard
+        from lokki_tf.reporting import combined_listener
 
         definition = self.definition
         with telling(definition, data):
-            return run_routes(definition, data, start=step, on_event=heard(None)).result
+            return run_routes(definition, data, start=step, on_event=combined_listener(None)).result
 
     def check_graph(self, *starts: str, start_at: str | None = None) -> bool:
         """Warns of everything that is wrong on some way through the functions.

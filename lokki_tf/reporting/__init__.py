@@ -1,10 +1,9 @@
-"""What a run says of itself: its events as log records, as lines, as a live display.
+"""Output of a run's events: as log records, as lines of text, and as a live display.
 
-``words`` puts an event into words, once for all, and ``maps`` counts items. ``log`` makes
-records of the logger ``lokki_tf`` of them, which ``formats`` writes for people or machines;
-``lines`` and ``display`` show progress, where there is no terminal and where there is one.
-
-This file loads nothing, so that a run that nobody listens to pays nothing.
+``words`` formats an event, the same for every output, and ``maps`` counts the items of maps.
+``log`` writes records to the logger ``lokki_tf``, which ``formats`` turns into text or JSON.
+``lines`` and ``display`` show progress, without and with a terminal. This module imports its parts
+when they are first used, so that a run without a listener does not pay for them.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from .log import log_listener as log_listener
 
 LOGGER = "lokki_tf"
-"""The logger that hears of runs."""
+"""The name of the logger for runs."""
 
 _LAZY = {
     "HumanFormatter": "formats",
@@ -48,8 +47,8 @@ __all__ = [
     "LogLevel",
     "ProgressDisplay",
     "ProgressLines",
+    "combined_listener",
     "configure_logging",
-    "heard",
     "is_configured",
     "listener_for",
     "log_listener",
@@ -57,9 +56,9 @@ __all__ = [
 
 
 def is_configured() -> bool:
-    """Whether somebody, :func:`configure_logging` or the user, has set the logger up.
+    """Return whether :func:`configure_logging` or the user has configured the logger.
 
-    That is: it has a level of its own, or a handler that writes.
+    The logger is configured if it has a level, or a handler that writes.
     """
     logging = sys.modules.get("logging")
     if logging is None:
@@ -71,14 +70,17 @@ def is_configured() -> bool:
     )
 
 
-def heard(
+def combined_listener(
     on_event: Callable[[Event], None] | None, graph: Graph | None = None
 ) -> Callable[[Event], None] | None:
-    """Who is to hear a run: the caller's listener, and the log where one is configured.
+    """Combine the caller's listener and the log, if one is configured.
 
     Args:
         on_event: The caller's listener, or ``None``.
-        graph: What runs; from it the log knows how far maps are.
+        graph: The graph that runs; required for the progress of maps in the log.
+
+    Returns:
+        A listener that calls both, the only one of the two, or ``None``.
     """
     if not is_configured():
         return on_event

@@ -1,4 +1,4 @@
-"""What steps print while there is a live display: it goes above, line by line."""
+"""Redirect what steps print to the space above a live display, line by line."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any, TextIO, cast
 
 
 class Above:
-    """Stands in for ``sys.stdout`` or ``sys.stderr``, and hands whole lines on.
+    """A replacement for ``sys.stdout`` or ``sys.stderr`` that shows complete lines.
 
     Args:
-        stream: What it stands for; all but writing is left to it.
+        stream: The stream that it replaces; all but writing is forwarded to it.
         show: Prints a line above the display.
     """
 
     def __init__(self, stream: TextIO, show: Callable[[str], None]) -> None:
         self._stream = stream
         self._show = show
-        self._rests: dict[int, str] = {}  # by thread, so that no two share a line
+        self._rests: dict[int, str] = {}  # by thread, so that lines of two threads are not mixed
 
     def write(self, text: str) -> int:
-        """Take text; what ends a line is shown.
+        """Add text, and show the lines that it completes.
 
         Args:
-            text: What somebody prints.
+            text: The printed text.
         """
         thread = threading.get_ident()
         *lines, rest = (self._rests.pop(thread, "") + text).split("\n")
@@ -37,14 +37,14 @@ class Above:
         return len(text)
 
     def writelines(self, lines: Any) -> None:
-        """Take several texts."""
+        """Add several texts."""
         self.write("".join(lines))
 
     def flush(self) -> None:
-        """Nothing: half a line would be drawn over."""
+        """Do nothing: the display would overwrite an incomplete line."""
 
     def close_lines(self) -> None:
-        """Show what no newline has ended."""
+        """Show incomplete lines."""
         while self._rests:
             self._show(_overwritten(self._rests.popitem()[1]))
 
@@ -53,14 +53,14 @@ class Above:
 
 
 def _overwritten(line: str) -> str:
-    """A line as it looks in the end, after returns to its start."""
+    """Return a line as a terminal shows it after carriage returns."""
     return line.rstrip("\r").rpartition("\r")[2]
 
 
 class Redirection:
-    """``sys.stdout`` and ``sys.stderr`` led above a display, until it is undone.
+    """Redirects ``sys.stdout`` and ``sys.stderr`` above a display, until :meth:`undo`.
 
-    Handlers of :mod:`logging` that write to either go along.
+    Handlers of :mod:`logging` that write to one of them are redirected as well.
 
     Args:
         show: Prints a line above the display.
@@ -74,7 +74,7 @@ class Redirection:
         _current = self
 
     def undo(self) -> None:
-        """Put both back, unless somebody else has changed them since."""
+        """Restore both streams, unless other code has replaced them since."""
         global _current
         for one in self._above:
             cast("Above", one).close_lines()
@@ -82,7 +82,7 @@ class Redirection:
         _current = None
 
     def restore(self) -> None:
-        """Put both back, and show nothing."""
+        """Restore both streams without showing incomplete lines."""
         _change(dict(zip(self._above, self._own, strict=True)))
 
 
@@ -95,7 +95,7 @@ def _change(streams: Mapping[TextIO, TextIO]) -> None:
 
 
 def _log_handlers() -> list[Any]:
-    """The handlers of all loggers that write to a stream of the process."""
+    """Return the handlers of all loggers that write to the standard streams."""
     logging = sys.modules.get("logging")
     if logging is None:
         return []
@@ -108,7 +108,7 @@ _current: Redirection | None = None
 
 
 def _in_child() -> None:
-    """A fork has no display, and must not wait for locks that the parent's held."""
+    """Restore the streams in a forked process, which must not wait for the parent's locks."""
     if _current is not None:
         _current.restore()
 

@@ -1,12 +1,12 @@
-"""Progress as a live display at the foot of a terminal.
+"""Progress as a live display at the bottom of a terminal.
 
-What has ended stands above as lines, as :mod:`.lines` writes them; below stand the steps
-that run, and the run itself::
+Steps that have ended are printed as lines, in the format of :mod:`.lines`. Below them are the
+running steps, and the run itself::
 
-    load done in 0.512 s
-    resize     [=====>              ] 30/100 (30%)  3.2 s
-    thumbnail                                       1.0 s
-    daily      [==========>         ] 2/4 (50%)     3.8 s
+      load done in 0.512 s
+      resize     [=====>              ] 30/100 (30%)  3.2 s
+      thumbnail                                       1.0 s
+      daily      [==========>         ] 2/4 (50%)     3.8 s
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .levels import LogLevel, level_of
 from .maps import MapCounts, Progress
-from .words import bar, tell
+from .words import bar, format_event
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from .above import Redirection
 
 MOST_ROWS = 10
-TICK = 0.125  # seconds between two pictures
-SOON = 0.03  # seconds since the last picture, after which a step's print draws a new one
+TICK = 0.125  # seconds between two updates
+SOON = 0.03  # seconds since the last update, after which text printed by a step causes a new one
 _STYLES = {LogLevel.ERROR: "red", LogLevel.WARNING: "yellow"}
 _BEGIN = frozenset({"step_started", "map_started"})
 _END = frozenset({"step_finished", "step_failed", "step_skipped", "step_cached", "map_finished"})
@@ -43,25 +43,25 @@ _END = frozenset({"step_finished", "step_failed", "step_skipped", "step_cached",
 
 @dataclass(slots=True)
 class _Row:
-    """A node that runs."""
+    """A running node."""
 
     since: float
     progress: Progress | None = None
 
 
 class ProgressDisplay:
-    """A listener that shows a run as it goes. It takes itself down when the run ends.
+    """A listener that shows a run in a live display, until the run ends.
 
-    Events may come from many threads, and cost them no drawing: a thread of the display's
-    own draws, several times a second. Whatever goes wrong with the display, the run never
-    hears of it: the display ends, and no more.
+    Events may come from several threads and do not wait for the terminal: a thread of the display
+    draws it several times a second. An error while drawing ends the display, and never affects the
+    run.
 
     Args:
-        total: How many nodes will run, if that is known.
-        stream: The terminal; ``sys.stderr`` unless given.
-        graph: What runs; from it the display knows how far maps are.
+        total: Number of nodes that will run, if known.
+        stream: The terminal; ``sys.stderr`` by default.
+        graph: The graph that runs; required for the progress of maps.
         level: The lowest level that is shown as a line.
-        clock: Gives the time, as ``time.time`` does.
+        clock: Returns the time, as ``time.time`` does.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class ProgressDisplay:
         self._total = total
         self._name = ""
         self._since: float | None = None
-        self._lines: deque[tuple[str, str | None]] = deque()  # to be shown, with their styles
-        # rich draws wrong where two threads print at once, so all drawing is under this.
+        self._lines: deque[tuple[str, str | None]] = deque()  # lines to print, with their styles
+        # rich draws incorrectly if two threads print at once, so drawing holds this lock.
         self._drawing = threading.RLock()
         self._drawn = 0.0
         self._live: Live | None = None
@@ -97,7 +97,7 @@ class ProgressDisplay:
         """Show an event.
 
         Args:
-            event: What happened.
+            event: The event.
         """
         if self._closed.is_set():
             return
@@ -106,9 +106,9 @@ class ProgressDisplay:
             if event.kind == "run_finished":
                 self.close()
                 return
-            told = tell(event)
-            if told and told.brief and told.level >= self._level:
-                self._lines.append((told.brief, _STYLES.get(told.level, "")))
+            formatted = format_event(event)
+            if formatted and formatted.brief and formatted.level >= self._level:
+                self._lines.append((formatted.brief, _STYLES.get(formatted.level, "")))
             self._open()
         except Exception:
             self.close()
@@ -120,7 +120,7 @@ class ProgressDisplay:
         self.close()
 
     def close(self) -> None:
-        """Take the display down; what stands above remains."""
+        """Remove the display; printed lines remain."""
         with self._drawing:
             if self._closed.is_set():
                 return
@@ -134,10 +134,10 @@ class ProgressDisplay:
                     if end:
                         end()
                 except Exception:
-                    continue  # the terminal has gone, and the display with it
+                    continue  # the terminal was closed, and the display with it
 
     def picture(self) -> RenderableType:
-        """What stands at the foot of the terminal now."""
+        """Return the rows that are shown at the bottom of the terminal."""
         from rich.table import Table
         from rich.text import Text
 
@@ -190,7 +190,7 @@ class ProgressDisplay:
                 get_renderable=self.picture,
                 transient=True,
                 auto_refresh=False,
-                redirect_stdout=False,  # rich would read markup into what steps print
+                redirect_stdout=False,  # rich would interpret markup in what steps print
                 redirect_stderr=False,
             )
             self._redirection = Redirection(self._print)
@@ -207,8 +207,11 @@ class ProgressDisplay:
                 self.close()
 
     def _print(self, text: str) -> None:
-        """Show what a step prints: at once, lest it be lost if the process dies, unless it
-        prints so much that drawing would slow it down."""
+        """Print the output of a step.
+
+        It is printed at once, so that nothing is lost if the process dies, unless there is so much
+        output that drawing would slow the step down.
+        """
         self._lines.append((text, None))
         if monotonic() - self._drawn < SOON and not self._closed.is_set():
             return

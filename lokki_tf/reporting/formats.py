@@ -1,4 +1,4 @@
-"""How a record of the log is written: for people, or for machines."""
+"""Formatters of log records: text for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIELDS = (
     *("event", "pipeline", "step", "node", "item", "attempt", "duration", "status"),
     *("done", "total", "message", "error"),
 )
-"""What a line of JSON holds after ``level`` and ``ts``, in order, where there is such."""
+"""The fields of a line of JSON after ``level`` and ``ts``, in order; absent ones are left out."""
 
 _COLOURS = {
     logging.DEBUG: "2",  # dim
@@ -25,11 +25,11 @@ _COLOURS = {
 }
 
 
-_SHORT = {"WARNING": "WARN"}  # as people know it from other logs
+_SHORT = {"WARNING": "WARN"}  # the usual name in other logs
 
 
 class HumanFormatter(logging.Formatter):
-    """Lines such as ``14:30:05  [INFO] Step 'load' started``.
+    """Formats lines such as ``14:30:05  [INFO] Step 'load' started``.
 
     Args:
         use_colors: Whether the level is coloured.
@@ -42,7 +42,7 @@ class HumanFormatter(logging.Formatter):
         self._show_timestamps = show_timestamps
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
-        """The line, without what ``logging`` adds for tracebacks."""
+        """Return the line, without the traceback that ``logging`` appends."""
         name = _level_name(record)
         word = f"[{_SHORT.get(name, name)}]"
         colour = _COLOURS.get(record.levelno)
@@ -53,10 +53,10 @@ class HumanFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, with those of :data:`FIELDS` that the record has."""
+    """Formats one JSON object per line, with the :data:`FIELDS` that the record has."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {"level": _level_name(record), "ts": time.replace("+00:00", "Z")}
         record.message = record.getMessage()

@@ -1,4 +1,4 @@
-"""The levels of the log: those of Python, and two between them."""
+"""The levels of the log: those of Python, and two more."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from lokki_tf.errors import OptionError
 
 
 class LogLevel(IntEnum):
-    """How much a line of the log matters; each is a level of :mod:`logging`.
+    """The severity of a log line; each is a level of :mod:`logging`.
 
-    ``SYSTEM`` tells of a run as a whole, ``SUCCESS`` that one has ended well: who sets
-    the level to ``SYSTEM`` hears of runs and of trouble, but not of every step.
+    ``SYSTEM`` is for runs as a whole, ``SUCCESS`` for a run that succeeded. The level ``SYSTEM``
+    therefore shows runs, warnings and errors, but not each step.
     """
 
     DEBUG = 10
@@ -23,7 +23,7 @@ class LogLevel(IntEnum):
 
 
 def level_of(level: LogLevel | int | str) -> int:
-    """The number of a level.
+    """Return the number of a level.
 
     Args:
         level: A level, its number, or its name in any case.
@@ -38,5 +38,5 @@ def level_of(level: LogLevel | int | str) -> int:
         return LogLevel[name].value
     raise OptionError(
         f"there is no log level {level!r}",
-        remedy=f"take one of {', '.join(LogLevel.__members__)}",
+        remedy=f"use one of {', '.join(LogLevel.__members__)}",
     )

@@ -1,4 +1,4 @@
-"""Progress as lines of text, for where there is no terminal, and the choice between both."""
+"""Progress as lines of text, and the choice between lines and a live display."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .levels import LogLevel, level_of
 from .maps import MapCounts, Pace
-from .words import tell, tell_progress
+from .words import format_event, format_progress
 
 if TYPE_CHECKING:
     from lokki_tf.local import Event
     from lokki_tf.model import Graph
 
     from .display import ProgressDisplay
-    from .words import Told
+    from .words import FormattedEvent
 
 
 class ProgressLines:
-    """A line when a step ends, fails, is tried again or skipped, and of maps now and then.
+    """A listener that writes lines for ended, failed, retried and skipped steps.
 
-    It is a listener, and a context manager for likeness with the display.
+    It also writes the progress of maps at intervals. Like the display, it is a context manager.
 
     Args:
-        stream: Where to write; ``sys.stderr`` unless given.
-        graph: What runs; from it the lines know how far maps are.
+        stream: Where to write; ``sys.stderr`` by default.
+        graph: The graph that runs; required for the progress of maps.
         level: The lowest level that is shown.
-        progress_interval: Seconds between two lines about one map.
+        progress_interval: Seconds between two lines about the same map.
     """
 
     def __init__(
@@ -44,20 +44,20 @@ class ProgressLines:
         self._pace = Pace(progress_interval)
 
     def __call__(self, event: Event) -> None:
-        """Show an event.
+        """Write a line for an event.
 
         Args:
-            event: What happened.
+            event: The event.
         """
         progress = self._counts.note(event)
-        self._write(tell(event))
+        self._write(format_event(event))
         if progress is not None and self._pace.is_due(event, progress):
-            self._write(tell_progress(event, progress))
+            self._write(format_progress(event, progress))
 
-    def _write(self, told: Told | None) -> None:
-        if told and told.brief and told.level >= self._level:
-            # One write a line, so that what steps print does not come between.
-            self._stream.write(f"{told.brief}\n")
+    def _write(self, formatted: FormattedEvent | None) -> None:
+        if formatted and formatted.brief and formatted.level >= self._level:
+            # One write per line, so that output of steps does not come in between.
+            self._stream.write(f"{formatted.brief}\n")
             self._stream.flush()
 
     def __enter__(self) -> ProgressLines:
@@ -74,18 +74,18 @@ def listener_for(
     progress_interval: float = 10.0,
     live: bool = True,
 ) -> ProgressDisplay | ProgressLines:
-    """A listener for one run: a live display on a terminal, else lines of text.
+    """Return a listener for one run: a live display on a terminal, else lines of text.
 
-    It serves as ``on_event=``; to be sure that the display is taken down, whatever
-    happens, use it in a ``with``.
+    Pass it as ``on_event=``. Used in a ``with`` statement, it also removes the display if the run
+    does not end normally.
 
     Args:
-        graph: What runs; from it the listener knows how far the run is, and its maps.
-        stream: Where to write; ``sys.stderr`` unless given.
+        graph: The graph that runs; required for the progress of the run and its maps.
+        stream: Where to write; ``sys.stderr`` by default.
         level: The lowest level that is shown.
-        progress_interval: Seconds between two lines about one map.
-        live: Whether a display may be: lines it is for steps in processes of their own,
-            whose output would get into the display.
+        progress_interval: Seconds between two lines about the same map.
+        live: Whether a display is allowed. Pass ``False`` for steps in processes, whose output
+            would be written into the display.
     """
     stream = stream or sys.stderr
     if live and _is_terminal(stream):

@@ -1,4 +1,4 @@
-"""Events as records of the logger ``lokki_tf``, and that logger set up."""
+"""Events as records of the logger ``lokki_tf``, and the configuration of that logger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lokki_tf.local import Event
     from lokki_tf.model import Graph
 
-    from .words import Told
+    from .words import FormattedEvent
 
 PROGRESS_INTERVAL = 10.0
 
@@ -27,12 +27,12 @@ for _level in (LogLevel.SYSTEM, LogLevel.SUCCESS):
     logging.addLevelName(_level, _level.name)
 
 
-class HouseHandler(logging.StreamHandler[Any]):
-    """The handler that :func:`configure_logging` sets up; there is at most one.
+class ConfiguredHandler(logging.StreamHandler[Any]):
+    """The handler that :func:`configure_logging` adds; there is at most one.
 
     Args:
-        stream: Where it writes; whatever ``sys.stderr`` then is unless given.
-        progress_interval: Seconds between two reports of a map's progress.
+        stream: Where it writes; the current ``sys.stderr`` by default.
+        progress_interval: Seconds between two lines about the same map.
     """
 
     def __init__(self, stream: IO[str] | None, progress_interval: float) -> None:
@@ -42,7 +42,7 @@ class HouseHandler(logging.StreamHandler[Any]):
 
     @property
     def stream(self) -> Any:
-        """Where it writes: notebooks and tests change ``sys.stderr`` as they go."""
+        """The stream; notebooks and tests replace ``sys.stderr`` at any time."""
         return self._given or sys.stderr
 
     @stream.setter
@@ -58,19 +58,19 @@ def configure_logging(
     show_timestamps: bool = True,
     progress_interval: float = PROGRESS_INTERVAL,
 ) -> logging.Logger:
-    """Makes every run from here on write a log; calling it again changes how.
+    """Write a log of every run from now on; a second call replaces the configuration.
 
-    To have records of runs in a log of your own, set up the logger ``lokki_tf`` as any
-    other instead: once it has a level or a handler, runs write to it.
+    To receive records of runs in your own log, configure the logger ``lokki_tf`` as any other
+    logger. Runs write to it as soon as it has a level or a handler.
 
     Args:
         level: The lowest level that is written.
-        use_colors: Whether levels are coloured; on a terminal they are, unless
-            ``NO_COLOR`` is set or this says otherwise.
-        json_output: Write one JSON object a line.
-        stream: Where to write; ``sys.stderr`` unless given.
-        show_timestamps: Whether lines for people begin with the time.
-        progress_interval: Seconds between two reports of a map's progress.
+        use_colors: Whether levels are coloured; by default on a terminal, unless ``NO_COLOR`` is
+            set.
+        json_output: Write one JSON object per line.
+        stream: Where to write; ``sys.stderr`` by default.
+        show_timestamps: Whether text lines begin with the time.
+        progress_interval: Seconds between two lines about the same map.
 
     Returns:
         The logger ``lokki_tf``.
@@ -79,7 +79,7 @@ def configure_logging(
         OptionError: If there is no such level.
     """
     number = level_of(level)
-    handler = HouseHandler(stream, progress_interval)
+    handler = ConfiguredHandler(stream, progress_interval)
     colours = _wants_colours(handler.stream) if use_colors is None else use_colors
     handler.setFormatter(
         JsonFormatter()
@@ -87,44 +87,44 @@ def configure_logging(
         else HumanFormatter(use_colors=colours, show_timestamps=show_timestamps)
     )
     logger = logging.getLogger(LOGGER)
-    for old in [one for one in logger.handlers if isinstance(one, HouseHandler)]:
+    for old in [one for one in logger.handlers if isinstance(one, ConfiguredHandler)]:
         logger.removeHandler(old)
     logger.addHandler(handler)
     logger.setLevel(number)
-    logger.propagate = False  # else the root's handlers would write everything once more
+    logger.propagate = False  # else the root's handlers would write every record again
     return logger
 
 
 def log_listener(graph: Graph | None = None) -> Callable[[Event], None]:
-    """Takes the events of one run, and makes records of the logger ``lokki_tf`` of them.
+    """Return a listener for one run that writes records to the logger ``lokki_tf``.
 
     Args:
-        graph: What runs; from it the log knows how far maps are.
+        graph: The graph that runs; required for the progress of maps.
     """
     from .maps import MapCounts, Pace
-    from .words import tell, tell_progress
+    from .words import format_event, format_progress
 
     logger = logging.getLogger(LOGGER)
-    own = (one for one in logger.handlers if isinstance(one, HouseHandler))
+    own = (one for one in logger.handlers if isinstance(one, ConfiguredHandler))
     pace = Pace(next((one.progress_interval for one in own), PROGRESS_INTERVAL))
 
     counts = MapCounts(graph)
 
     def listen(event: Event) -> None:
-        progress, told = counts.note(event), tell(event)
-        if told is not None:
-            _write(logger, event, told)
+        progress, formatted = counts.note(event), format_event(event)
+        if formatted is not None:
+            _write(logger, event, formatted)
         if progress is not None and pace.is_due(event, progress):
-            _write(logger, event, tell_progress(event, progress))
+            _write(logger, event, format_progress(event, progress))
 
     return listen
 
 
-def _write(logger: logging.Logger, event: Event, told: Told) -> None:
-    if logger.isEnabledFor(told.level):
-        extra = dict(told.fields)
+def _write(logger: logging.Logger, event: Event, formatted: FormattedEvent) -> None:
+    if logger.isEnabledFor(formatted.level):
+        extra = dict(formatted.fields)
         record = logger.makeRecord(
-            LOGGER, told.level, __file__, 0, told.sentence, (), None, "run", extra
+            LOGGER, formatted.level, __file__, 0, formatted.sentence, (), None, "run", extra
         )
         record.created, record.msecs = event.time, event.time % 1 * 1000
         logger.handle(record)

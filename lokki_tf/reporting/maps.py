@@ -1,4 +1,4 @@
-"""How far maps are: their items' events, counted."""
+"""Progress of maps, counted from the events of their items."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _ENDS = frozenset({"step_finished", "step_skipped", "step_cached", "map_finished
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a map is.
+    """Progress of a map.
 
     Args:
-        node: The map's name.
-        done: How many of its items have ended, failed ones among them.
-        total: How many there are.
-        since: When the map began, as ``time.time()`` counts.
+        node: Name of the map.
+        done: Number of items that have ended, failed ones included.
+        total: Number of items.
+        since: Start of the map, in seconds as ``time.time()`` counts.
     """
 
     node: str
@@ -32,10 +32,10 @@ class Progress:
 
 
 class MapCounts:
-    """Counts the items of a pipeline's maps. Maps inside maps count as a part of an item.
+    """Counts the items of a pipeline's maps. A map inside a map counts as part of an item.
 
     Args:
-        graph: The pipeline's; without it nothing is counted.
+        graph: The pipeline's graph; without it nothing is counted.
     """
 
     def __init__(self, graph: Graph | None) -> None:
@@ -46,10 +46,10 @@ class MapCounts:
         self._failed: dict[str, set[int]] = {}
 
     def note(self, event: Event) -> Progress | None:
-        """How far a map is, if the event has brought one further.
+        """Return the progress of the map that an event has advanced, if any.
 
         Args:
-            event: What happened.
+            event: The event.
         """
         if event.kind == "map_started" and event.item is None and event.node is not None:
             began = Progress(event.node, 0, event.total or 0, event.time)
@@ -64,7 +64,7 @@ class MapCounts:
         return further
 
     def _ends_item(self, event: Event, name: str) -> bool:
-        """Whether an item has ended: by its last node, or the first of its nodes that fails."""
+        """Return whether an item has ended: its last node did, or the first of its nodes failed."""
         if event.kind == "step_failed" or (event.kind in _ENDS and event.error is not None):
             before = len(self._failed[name])
             self._failed[name].add(event.item or 0)
@@ -73,10 +73,10 @@ class MapCounts:
 
 
 class Pace:
-    """Which reports of maps' progress are due: one an interval, none at either end.
+    """Selects the progress reports to show: one per interval, none at the start or end of a map.
 
     Args:
-        interval: Seconds, by the events' own clock.
+        interval: Seconds, by the times of the events.
     """
 
     def __init__(self, interval: float) -> None:
@@ -84,11 +84,11 @@ class Pace:
         self._last: dict[str, float] = {}
 
     def is_due(self, event: Event, progress: Progress) -> bool:
-        """Whether a map's progress is to be told now.
+        """Return whether a map's progress is to be shown now.
 
         Args:
-            event: What has brought it there.
-            progress: How far it is.
+            event: The event that advanced the map.
+            progress: The map's progress.
         """
         last = self._last.get(progress.node, progress.since)
         if not 0 < progress.done < progress.total or event.time - last < self._interval:

@@ -1,4 +1,4 @@
-"""An event in words: one table of levels, names and sentences for every output."""
+"""Formatting of events: one table of levels, names and sentences for every output."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ BAR_WIDTH = 20
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How a kind of event is told.
+    """How a kind of event is formatted.
 
     Args:
-        level: How much it matters.
-        event: Its name in JSON, the same here as in Lambda.
-        status: What became of the step, map or run, if that is said.
-        sentence: What the log says.
-        brief: What a line of progress says; nothing if it is empty.
+        level: Its severity.
+        event: Its name in JSON, the same as in Lambda's logs.
+        status: Status of the step, map or run, if the event has one.
+        sentence: The text in the log.
+        brief: The text of a line of progress; empty for none.
     """
 
     level: LogLevel
@@ -90,7 +90,7 @@ _WORDS = {
         "Run of '{pipeline}' completed in {took:.3f}s (status=success)",
     ),
 }
-# What ends with an error is told otherwise; a failed step has a kind of its own.
+# Other texts for events with an error; a failed step has a kind of its own.
 _FAILED = {
     "map_finished": Words(
         LogLevel.ERROR,
@@ -108,14 +108,14 @@ Fields = dict[str, str | int | float]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An event, told.
+class FormattedEvent:
+    """A formatted event.
 
     Args:
-        level: How much it matters.
-        sentence: For the log.
-        brief: For a line of progress; empty for none.
-        fields: For machines, by name; none is ``None``.
+        level: Its severity.
+        sentence: The text in the log.
+        brief: The text of a line of progress; empty for none.
+        fields: The fields in JSON, by name, without those that are ``None``.
     """
 
     level: LogLevel
@@ -124,11 +124,11 @@ class Told:
     fields: Fields
 
 
-def tell(event: Event) -> Told | None:
-    """An event in words, or ``None`` if there are none for its kind.
+def format_event(event: Event) -> FormattedEvent | None:
+    """Format an event; ``None`` if its kind is not shown.
 
     Args:
-        event: What happened.
+        event: The event.
     """
     words = _WORDS.get(event.kind)
     if event.error is not None:
@@ -145,9 +145,9 @@ def tell(event: Event) -> Told | None:
         "attempt": event.attempt,
         "error": (error or "").replace("\r", "").replace("\n", "\n    "),
     }
-    # Of a map's many items only trouble is news.
+    # Of a map's items only warnings and errors are shown.
     minor = event.item is not None and words.level < LogLevel.WARNING
-    return Told(
+    return FormattedEvent(
         LogLevel.DEBUG if minor else words.level,
         words.sentence.format_map(values),
         words.brief.format_map(values),
@@ -166,15 +166,15 @@ def tell(event: Event) -> Told | None:
     )
 
 
-def tell_progress(event: Event, progress: Progress) -> Told:
-    """How far a map is, in words.
+def format_progress(event: Event, progress: Progress) -> FormattedEvent:
+    """Format the progress of a map.
 
     Args:
-        event: What has brought it there.
-        progress: How far it is.
+        event: The event that advanced the map.
+        progress: The map's progress.
     """
     shown = bar(progress.done, progress.total)
-    return Told(
+    return FormattedEvent(
         LogLevel.INFO,
         f"Map '{progress.node}' {shown} completed",
         f"{progress.node} {shown}",
@@ -189,7 +189,7 @@ def tell_progress(event: Event, progress: Progress) -> Told:
 
 
 def bar(done: int, total: int) -> str:
-    """Progress as text, ``[=====>              ] 30/100 (30%)``."""
+    """Format progress as text, ``[=====>              ] 30/100 (30%)``."""
     share = done / total if total else 1.0
     filled = min(BAR_WIDTH, int(share * BAR_WIDTH))
     arrow = ">" if filled < BAR_WIDTH else ""

@@ -1,4 +1,4 @@
-"""Events of a run that never was, and a log that is put back as it was."""
+"""Events of an example run, and a logger that is restored after each test."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ PLACE = Place("pipeline.py", 7)
 
 
 def node(name: str, *args: Any) -> Node:
-    """A node that takes what is given."""
+    """Make a node with the given arguments."""
     step = Step(name, lambda *given: given, StepOptions(), PLACE)
     return Node(name, step, args, (), (), RetryConfig(), PLACE)
 
 
 def mapped(name: str, *body: Node | Map, items: Any = ()) -> Map:
-    """A map over some items."""
+    """Make a map over some items."""
     return Map(name, Literal(list(items)), Graph(body), (), MapOptions(), (), PLACE)
 
 
@@ -50,18 +50,18 @@ GRAPH = Graph(
 
 
 def event(kind: Any, node: str | None = None, at: float = 0.0, **more: Any) -> Event:
-    """An event, ``at`` seconds after the run's start."""
+    """Make an event ``at`` seconds after the run's start."""
     return Event(kind, node, time=START + at, **{"step": node, "pipeline": "daily", **more})
 
 
 def item(number: int, at: float) -> list[Event]:
-    """An item of the map ends: both steps of its body."""
+    """Return the events of an item of the map that ends: both steps of its body."""
     more: dict[str, Any] = {"at": at, "duration": 0.1, "item": number}
     return [event("step_finished", "cut", **more), event("step_finished", "paste", **more)]
 
 
-def told() -> list[Event]:
-    """A run in which everything happens that can happen."""
+def run_events() -> list[Event]:
+    """Return the events of a run in which every kind of event occurs."""
     error = ValueError("invalid input\nsecond line")
     score: dict[str, Any] = {"step": "score"}
     resize: dict[str, Any] = {"step": None, "total": 100}
@@ -88,15 +88,15 @@ def told() -> list[Event]:
 
 @pytest.fixture
 def events() -> SimpleNamespace:
-    """The events, and what it takes to make more."""
+    """Return the events, and functions to make more."""
     return SimpleNamespace(
-        all=told(), graph=GRAPH, make=event, item=item, node=node, mapped=mapped, start=START
+        all=run_events(), graph=GRAPH, make=event, item=item, node=node, mapped=mapped, start=START
     )
 
 
 @pytest.fixture(autouse=True)
 def logger() -> Iterator[logging.Logger]:
-    """The logger lokki_tf, which is afterwards as it was."""
+    """Return the logger ``lokki_tf``; restore it afterwards."""
     logger = logging.getLogger("lokki_tf")
     before = (logger.handlers[:], logger.level, logger.propagate)
     yield logger

@@ -1,4 +1,4 @@
-"""The log: events as records, for people and for machines."""
+"""The log: events as records, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from lokki_tf import LogLevel, Pipeline, configure_logging, step
 from lokki_tf.errors import OptionError, StepFailed
 from lokki_tf.model import RetryConfig
-from lokki_tf.reporting import HumanFormatter, heard, is_configured, log_listener
+from lokki_tf.reporting import HumanFormatter, combined_listener, is_configured, log_listener
 
 HUMAN = """\
 10:30:00  [SYSTEM] Run of 'daily' started
@@ -69,7 +69,7 @@ tried again: OSError: gone", "error": "OSError: gone"}
 
 @pytest.fixture(autouse=True)
 def utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times as they are in London, wherever the tests run."""
+    """Set the time zone to UTC."""
     monkeypatch.setattr(HumanFormatter, "converter", time.gmtime)
 
 
@@ -83,12 +83,12 @@ def written(events: SimpleNamespace, *args: object, **options: object) -> str:
 
 
 def test_lines_for_people(events: SimpleNamespace) -> None:
-    """Each event is a line of time, level and sentence; of items only trouble is told."""
+    """Each event is a line of time, level and text; items only have warnings and errors."""
     assert written(events) == HUMAN
 
 
 def test_lines_for_machines(events: SimpleNamespace) -> None:
-    """Each event is an object a line, with what is known of it and nothing that is null."""
+    """Each event is one JSON object per line, with its known fields and without nulls."""
     lines = written(events, json_output=True).splitlines(keepends=True)
     assert len(lines) == 15
     assert "".join(lines[index] for index in (0, 2, 5, 8, 9, 10, 11, 14)) == JSON
@@ -99,23 +99,23 @@ def test_lines_for_machines(events: SimpleNamespace) -> None:
     ("level", "count"),
     [("DEBUG", 213), (20, 15), (LogLevel.SYSTEM, 7), ("success", 6), ("WARNING", 5), (40, 4)],
 )
-def test_a_level_hides_what_is_below(
+def test_a_level_hides_lower_levels(
     events: SimpleNamespace, level: LogLevel | int | str, count: int
 ) -> None:
-    """Levels go from DEBUG by INFO, SYSTEM, SUCCESS and WARNING to ERROR, names in any case."""
+    """The levels are DEBUG, INFO, SYSTEM, SUCCESS, WARNING, ERROR, and accept names in any case."""
     lines = written(events, level).replace("\n    ", " ").splitlines()
     assert len(lines) == count
 
 
-def test_an_unknown_level_is_told_with_those_there_are() -> None:
-    """A level that does not exist is an error that lists the levels."""
+def test_an_unknown_level_is_an_error_with_the_known_ones() -> None:
+    """An unknown level is an error that lists the levels."""
     with pytest.raises(OptionError, match="no log level 'LOUD'") as caught:
         configure_logging("LOUD")
     assert "DEBUG, INFO, SYSTEM, SUCCESS, WARNING, ERROR" in str(caught.value)
 
 
-def test_levels_are_coloured_where_that_is_wanted(events: SimpleNamespace) -> None:
-    """Colours mark the level alone, and time can be left out."""
+def test_levels_are_coloured_on_request(events: SimpleNamespace) -> None:
+    """Only the level is coloured, and the time can be left out."""
     lines = written(events, use_colors=True, show_timestamps=False).splitlines()
     assert lines[0] == "\x1b[35m[SYSTEM]\x1b[0m Run of 'daily' started"
     assert lines[1] == "\x1b[34m[INFO]\x1b[0m Step 'load' started"
@@ -139,7 +139,7 @@ def test_terminals_get_colours(
     terminal: bool,
     coloured: bool,
 ) -> None:
-    """Unless told, colours are for terminals, and not where the environment forbids them."""
+    """By default, levels are coloured on terminals unless the environment forbids it."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     for name, value in variables.items():
@@ -156,23 +156,23 @@ def test_terminals_get_colours(
 
 
 def test_progress_of_maps_comes_by_interval(events: SimpleNamespace) -> None:
-    """A shorter interval tells more of a map's items, and all of them are told with its end."""
+    """A shorter interval shows more progress of a map, and its end shows all items."""
     assert written(events, progress_interval=0).count("%) completed") == 99
     assert written(events, progress_interval=5).count("%) completed") == 2
     assert written(events, progress_interval=0.5).count("%) completed") == 3
     assert written(events, progress_interval=99).count("%) completed") == 0
 
 
-def test_a_run_is_silent_unless_a_log_is_wanted(capfd: pytest.CaptureFixture[str]) -> None:
-    """Without a configured log, a run writes nothing and hears of no listener."""
+def test_a_run_is_silent_unless_a_log_is_configured(capfd: pytest.CaptureFixture[str]) -> None:
+    """Without a configured log, a run writes nothing and has no listener."""
     assert not is_configured()
-    assert heard(None) is None
+    assert combined_listener(None) is None
     Pipeline("quiet", steps=[step(lambda: 1, name="one")()]).local_run()
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_writes_the_log_that_is_wanted() -> None:
-    """After configure_logging each run is told, also to a listener of the caller's own."""
+def test_a_run_writes_the_configured_log() -> None:
+    """After configure_logging runs are logged, and the caller's listener still receives events."""
     stream = io.StringIO()
     kinds: list[str] = []
     configure_logging(stream=stream, show_timestamps=False)
@@ -185,8 +185,8 @@ def test_a_run_writes_the_log_that_is_wanted() -> None:
     assert kinds == ["run_started", "step_started", "step_finished", "run_finished"]
 
 
-def test_a_run_that_fails_is_told_to_its_end() -> None:
-    """Retries are warnings; the failure of the step and of the run are errors."""
+def test_a_failing_run_is_logged_to_its_end() -> None:
+    """Retries are warnings; the failures of the step and of the run are errors."""
 
     def bad() -> None:
         raise ValueError("no")
@@ -218,7 +218,7 @@ def test_configuring_again_replaces(logger: logging.Logger) -> None:
 def test_without_a_stream_the_log_follows_stderr(
     logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A notebook or test that changes sys.stderr gets the log."""
+    """Without a stream, the log is written to the current sys.stderr."""
     configure_logging()
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
@@ -226,10 +226,10 @@ def test_without_a_stream_the_log_follows_stderr(
     assert stream.getvalue().endswith("[WARN] later\n")
 
 
-def test_a_log_of_the_users_own_gets_records(
+def test_a_logger_that_the_user_configures_gets_records(
     logger: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Who sets up the logger lokki_tf himself gets ordinary records, with fields on them."""
+    """A logger that the user has configured receives ordinary records with extra fields."""
     logger.setLevel("INFO")
     assert is_configured()
     with caplog.at_level("INFO"):
@@ -241,7 +241,7 @@ def test_a_log_of_the_users_own_gets_records(
 
 
 def test_tracebacks_of_the_users_records_are_kept(logger: logging.Logger) -> None:
-    """logger.exception writes its traceback, for people and for machines."""
+    """logger.exception writes its traceback, as text and as JSON."""
     for json_output in (False, True):
         stream = io.StringIO()
         configure_logging(json_output=json_output, stream=stream)
@@ -254,8 +254,8 @@ def test_tracebacks_of_the_users_records_are_kept(logger: logging.Logger) -> Non
     assert "Traceback" in json.loads(stream.getvalue())["error"]
 
 
-def test_an_error_that_has_no_text_breaks_nothing(events: SimpleNamespace) -> None:
-    """An error whose __str__ raises is told by its class."""
+def test_an_error_without_text_breaks_nothing(events: SimpleNamespace) -> None:
+    """An error whose __str__ raises is shown by its class."""
 
     class Mute(Exception):
         def __str__(self) -> str:
@@ -267,8 +267,8 @@ def test_an_error_that_has_no_text_breaks_nothing(events: SimpleNamespace) -> No
     assert "Mute: (its text cannot be made)" in stream.getvalue()
 
 
-def test_events_of_later_versions_are_passed_over(events: SimpleNamespace) -> None:
-    """A kind of event that the log does not know is not told, and is no error."""
+def test_events_of_later_versions_are_ignored(events: SimpleNamespace) -> None:
+    """An unknown kind of event is ignored, and is no error."""
     stream = io.StringIO()
     configure_logging("DEBUG", stream=stream)
     log_listener()(events.make("step_dreamt", "a"))
@@ -276,7 +276,7 @@ def test_events_of_later_versions_are_passed_over(events: SimpleNamespace) -> No
 
 
 def test_a_silent_run_loads_no_logging() -> None:
-    """A run that nobody listens to does not even import logging."""
+    """A run without a listener does not import logging."""
     code = (
         "import sys\nfrom lokki_tf import Pipeline, step\n"
         "Pipeline('p', steps=[step(lambda: 1, name='one')()]).local_run(max_workers=1)\n"

@@ -1,4 +1,4 @@
-"""Progress: lines where there is no terminal, a live display where there is one."""
+"""Progress: lines without a terminal, a live display with one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ daily    [==========>         ] 2/4 (50%)     4.5 s
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -49,7 +49,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    """A terminal; what a display has changed is put back in any case."""
+    """Return a terminal; restore what a display changes in any case."""
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -71,12 +71,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     ],
 )
 def test_bars(done: int, total: int, shown: str) -> None:
-    """A bar is full, and says 100%, only when all has been done."""
+    """A bar is full, and shows 100%, only when all items are done."""
     assert bar(done, total) == shown
 
 
-def test_lines_tell_what_has_ended(events: SimpleNamespace) -> None:
-    """Without a terminal there is a line an end, and one an interval for maps."""
+def test_lines_show_what_has_ended(events: SimpleNamespace) -> None:
+    """Without a terminal there is a line per end of a node, and one per interval for maps."""
     stream = io.StringIO()
     with ProgressLines(stream, graph=events.graph) as listen:
         for event in events.all:
@@ -85,7 +85,7 @@ def test_lines_tell_what_has_ended(events: SimpleNamespace) -> None:
 
 
 def test_lines_below_the_level_are_not_shown(events: SimpleNamespace) -> None:
-    """At WARNING only trouble is told."""
+    """At WARNING only warnings and errors are shown."""
     stream = io.StringIO()
     listen = listener_for(events.graph, stream=stream, level="WARNING")
     for event in events.all:
@@ -94,7 +94,7 @@ def test_lines_below_the_level_are_not_shown(events: SimpleNamespace) -> None:
 
 
 def test_the_terminal_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal gets the display, all else lines: a pipe, a dumb terminal, processes."""
+    """A terminal gets the display; a pipe, a dumb terminal and steps in processes get lines."""
     monkeypatch.setenv("TERM", "xterm")
     assert isinstance(listener_for(stream=Terminal()), ProgressDisplay)
     assert isinstance(listener_for(stream=Terminal(), live=False), ProgressLines)
@@ -104,7 +104,7 @@ def test_the_terminal_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_items_are_counted_once(events: SimpleNamespace) -> None:
-    """An item ends with its last node, or with the first that fails; inner maps count for none."""
+    """An item ends with its last node, or its first failing one; inner maps do not count."""
     inner = events.mapped("inner", events.node("deep"))
     counts = MapCounts(Graph((events.mapped("outer", events.node("a"), inner),)))
     make = events.make
@@ -123,8 +123,8 @@ def test_items_are_counted_once(events: SimpleNamespace) -> None:
     assert counts.note(make("step_skipped", "inner", item=2)) == progress(3)
 
 
-def test_a_map_that_really_runs_is_counted(events: SimpleNamespace) -> None:
-    """The engine's own events bring a map from its first item to its last."""
+def test_a_map_that_runs_is_counted(events: SimpleNamespace) -> None:
+    """The engine's own events advance a map from its first item to its last."""
     graph = Graph((events.mapped("each", events.node("one", Item()), items=range(5)),))
     stream = io.StringIO()
     run(Definition("p", graph), on_event=ProgressLines(stream, graph=graph, progress_interval=0))
@@ -136,7 +136,7 @@ def test_a_map_that_really_runs_is_counted(events: SimpleNamespace) -> None:
 
 
 def test_the_picture_shows_what_runs(events: SimpleNamespace, terminal: Terminal) -> None:
-    """Each step that runs has a row with its time, a map its bar, and the run the last row."""
+    """Each running step has a row with its duration, a map its bar, and the run the last row."""
     make, now = events.make, events.start + 4.5
     with ProgressDisplay(4, stream=terminal, graph=events.graph, clock=lambda: now) as display:
         display(make("run_started"))
@@ -155,7 +155,7 @@ def test_the_picture_shows_what_runs(events: SimpleNamespace, terminal: Terminal
 
 
 def test_a_picture_never_fills_the_terminal(events: SimpleNamespace, terminal: Terminal) -> None:
-    """Of many steps that run the first have rows, and the others are counted."""
+    """Of many running steps the first have rows, and the others are counted."""
     with ProgressDisplay(None, stream=terminal, clock=lambda: events.start) as display:
         for number in range(50):
             display(events.make("step_started", f"step_{number}"))
@@ -172,8 +172,8 @@ def shown(display: ProgressDisplay) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-def test_what_has_ended_stands_above(events: SimpleNamespace, terminal: Terminal) -> None:
-    """The display leaves the lines of all ends, coloured where there was trouble."""
+def test_ended_steps_are_shown_above(events: SimpleNamespace, terminal: Terminal) -> None:
+    """The display leaves a line for each node that ended, coloured for warnings and errors."""
     with ProgressDisplay(4, stream=terminal, graph=events.graph) as display:
         for event in events.all:
             display(event)
@@ -182,11 +182,11 @@ def test_what_has_ended_stands_above(events: SimpleNamespace, terminal: Terminal
         assert text.count(line) == 1
     assert "\x1b[31mscore_2 failed in 1.234 s: ValueError" in text
     assert "cut [7]" not in text
-    assert text.index("\x1b[?25l") < text.rindex("\x1b[?25h")  # the cursor is back
+    assert text.index("\x1b[?25l") < text.rindex("\x1b[?25h")  # the cursor is shown again
 
 
-def test_what_steps_print_stands_above(events: SimpleNamespace, terminal: Terminal) -> None:
-    """Lines that steps print come whole, brackets, carriage returns and half lines included."""
+def test_output_of_steps_is_shown_above(events: SimpleNamespace, terminal: Terminal) -> None:
+    """Output of steps is shown in whole lines, even with brackets, carriage returns, half lines."""
     own, root = sys.stdout, logging.getLogger()
     handler = logging.StreamHandler(sys.stderr)
     root.addHandler(handler)
@@ -212,8 +212,8 @@ def test_what_steps_print_stands_above(events: SimpleNamespace, terminal: Termin
     assert "10%" not in text.replace("100%", "")
 
 
-def test_threads_may_all_talk_at_once(events: SimpleNamespace, terminal: Terminal) -> None:
-    """Events and prints from many threads all arrive, no line mixed with another."""
+def test_threads_may_print_at_once(events: SimpleNamespace, terminal: Terminal) -> None:
+    """Events and prints from many threads all arrive, without mixed lines."""
 
     def work(number: int) -> None:
         for part in range(20):
@@ -234,22 +234,22 @@ def test_threads_may_all_talk_at_once(events: SimpleNamespace, terminal: Termina
     assert expected <= {line.strip() for line in lines}
 
 
-def test_a_terminal_that_goes_away_costs_the_run_nothing(
+def test_a_closed_terminal_does_not_affect_the_run(
     events: SimpleNamespace, terminal: Terminal
 ) -> None:
-    """When writing fails, the display ends in silence, and the streams are put back."""
+    """If writing fails, the display ends silently, and the streams are restored."""
     own = sys.stdout
     display = ProgressDisplay(3, stream=terminal)
     display(events.make("run_started"))
     terminal.close()
-    print("into the void")
+    print("after the terminal closed")
     for event in events.all:
         display(event)
     assert sys.stdout is own
 
 
 def test_a_run_under_a_display_gives_its_result(terminal: Terminal) -> None:
-    """local_run takes the display as its listener, and takes it down even without a with."""
+    """local_run accepts the display as its listener, and removes it even without ``with``."""
     pipe = Pipeline("daily", steps=[step(lambda: 7, name="seven")()])
     assert pipe.local_run(on_event=listener_for(pipe.graph, stream=terminal)).result == 7
     assert "seven done in 0." in terminal.getvalue()
@@ -257,7 +257,7 @@ def test_a_run_under_a_display_gives_its_result(terminal: Terminal) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_fork_prints_past_the_display(events: SimpleNamespace, terminal: Terminal) -> None:
-    """A child of a step has the streams of before, and waits for no lock of the display's."""
+    """A child process of a step has the original streams, and waits for no lock of the display."""
     own = sys.stdout
     with ProgressDisplay(1, stream=terminal) as display:
         display(events.make("run_started"))
