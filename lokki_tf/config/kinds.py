@@ -1,4 +1,4 @@
-"""Tables held against dataclasses: field by field, by the types that they declare."""
+"""Validation of TOML tables against dataclasses, and conversion to them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .rules import Rule, rule_of
 from .settings import Config
 
 T = TypeVar("T")
-Path = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 
-class Refusal(Exception):
-    """A table has something that the settings have not.
+class InvalidSetting(Exception):
+    """A table contains something that the settings do not have.
 
     Args:
-        path: The keys that lead there.
+        path: The keys that lead to it.
         message: What is wrong.
         remedy: What to do about it.
     """
 
-    def __init__(self, path: Path, message: str, remedy: str | None = None) -> None:
+    def __init__(self, path: KeyPath, message: str, remedy: str | None = None) -> None:
         super().__init__(message)
         self.path = path
         self.message = message
@@ -55,7 +55,7 @@ _STRINGS = Mapping[str, str]
 
 @cache
 def fields(kind: Any) -> Mapping[str, Any]:
-    """The fields of a dataclass, as TOML calls them, with their types."""
+    """Return the fields of a dataclass by their names in TOML, with their types."""
     hints = get_type_hints(kind)
     own = [one.name for one in dataclass_fields(kind) if not one.metadata.get("no_field")]
     return {name.rstrip("_"): hints[name] for name in own}
@@ -67,16 +67,16 @@ def _rules(kind: Any) -> Mapping[str, Rule]:
     return {name: rule for name, rule in found.items() if rule is not None}
 
 
-def check(table: Mapping[str, Any], kind: Any, path: Path = ()) -> None:
-    """Holds a table against a dataclass.
+def check(table: Mapping[str, Any], kind: Any, path: KeyPath = ()) -> None:
+    """Validate a table against a dataclass.
 
     Args:
-        table: As TOML gives it.
+        table: The parsed table.
         kind: The dataclass.
         path: The keys that lead to the table.
 
     Raises:
-        Refusal: At the first unknown field, or value of another type.
+        InvalidSetting: At the first unknown field, or value of another type.
     """
     known = fields(kind)
     for name, value in table.items():
@@ -92,13 +92,13 @@ def check(table: Mapping[str, Any], kind: Any, path: Path = ()) -> None:
         else:
             _leaf(value, hint, here)
             rule = _rules(kind).get(name)
-            # An empty string takes an optional setting back, so there is nothing to hold.
+            # An empty string unsets an optional setting, so there is no value to validate.
             if rule and not (value == "" and hint is not known[name]) and not rule.fits(value):
                 raise _misfit(here, value, rule.expected)
 
 
 def build(kind: type[T], table: Mapping[str, Any]) -> T:
-    """The dataclass filled from a table that :func:`check` has passed."""
+    """Convert a table that :func:`check` has accepted to the dataclass."""
     hints = get_type_hints(kind)
     given = {name: name.rstrip("_") for name in hints if name.rstrip("_") in table}
     return kind(**{name: _made(hints[name], table[key]) for name, key in given.items()})
@@ -118,19 +118,19 @@ def _made(hint: Any, value: Any) -> Any:
 
 
 def _required(hint: Any) -> Any:
-    """The type without the ``| None``."""
+    """Return the type without ``| None``."""
     if get_origin(hint) is not UnionType:
         return hint
     return next(one for one in get_args(hint) if one is not NoneType)
 
 
-def _table(value: Any, path: Path, of: str = "") -> Mapping[str, Any]:
+def _table(value: Any, path: KeyPath, of: str = "") -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise _misfit(path, value, f"a table{of}", f"write [{'.'.join(path)}] on a line of its own")
     return value
 
 
-def _leaf(value: Any, hint: Any, path: Path) -> None:
+def _leaf(value: Any, hint: Any, path: KeyPath) -> None:
     if get_origin(hint) is Literal:
         if _choice(value, hint) is None:
             choices = get_args(hint)
@@ -144,31 +144,31 @@ def _leaf(value: Any, hint: Any, path: Path) -> None:
 
 
 def _choice(value: Any, hint: Any) -> str | None:
-    """The choice that a value means, in whatever case it is written."""
+    """Return the choice that a value means, regardless of its case."""
     for one in get_args(hint):
         if isinstance(value, str) and value.lower() == one.lower():
             return cast("str", one)
     return None
 
 
-def _misfit(path: Path, value: Any, expected: str, remedy: str | None = None) -> Refusal:
+def _misfit(path: KeyPath, value: Any, expected: str, remedy: str | None = None) -> InvalidSetting:
     shown = str(value).lower() if isinstance(value, bool) else repr(value)
-    return Refusal(path, f"{'.'.join(path)} is {shown}: expected {expected}", remedy)
+    return InvalidSetting(path, f"{'.'.join(path)} is {shown}: expected {expected}", remedy)
 
 
-def _unknown(path: Path, known: list[str]) -> Refusal:
+def _unknown(path: KeyPath, known: list[str]) -> InvalidSetting:
     *table, name = path
     where = f"[{'.'.join(table)}] has" if table else "there is"
     remedy = nearest(name, known) or _elsewhere(name) or f"there are {', '.join(known)}"
-    return Refusal(path, f"{where} no field {name!r}", remedy)
+    return InvalidSetting(path, f"{where} no field {name!r}", remedy)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The remedy for a misspelt name, if there is one that resembles it.
+    """Return the remedy for a misspelt name, if a known name is similar.
 
     Args:
-        name: What was written.
-        known: What could have been meant.
+        name: The name that was written.
+        known: The names that exist.
     """
     from difflib import get_close_matches
 
@@ -178,16 +178,16 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def _elsewhere(name: str) -> str | None:
-    """The remedy for a field that stands in the wrong table."""
+    """Return the remedy for a field in the wrong table."""
     tables = [f"[{'.'.join(table)}]" for table, field in _all_fields(Config) if field == name]
     if not tables:
         return None
     if tables == ["[]"]:
-        return f"{name} stands above the first [table]"
+        return f"{name} belongs above the first [table]"
     return f"{name} is a field of {' or '.join(tables)}"
 
 
-def _all_fields(kind: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def _all_fields(kind: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     for name, hint in fields(kind).items():
         yield path, name
         if is_dataclass(hint):

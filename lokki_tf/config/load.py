@@ -1,4 +1,4 @@
-"""Settings put together from files and environment."""
+"""Loading of settings: files and environment variables, merged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from lokki_tf.errors import ConfigError, Place
 
-from .kinds import Refusal, build, check, nearest
+from .kinds import InvalidSetting, build, check, nearest
 from .settings import Config
 from .toml import TomlFile, has, read_toml
 
@@ -36,19 +36,19 @@ def load_config(
     *,
     stage: str | None = None,
 ) -> Config:
-    """The settings that hold in a folder. What comes later wins, tables are merged:
+    """Load the settings for a folder.
 
-    the defaults; ``~/.lokki/lokki.toml``; ``lokki.toml`` of the folder; ``[stage.NAME]``
-    of the former and of the latter; the environment.
+    Tables are merged, and later sources win: the defaults; ``~/.lokki/lokki.toml``; ``lokki.toml``
+    in the folder; ``[stage.NAME]`` of the former and of the latter; environment variables.
 
     Args:
-        folder: Where ``lokki.toml`` is looked for; the working folder unless given.
-        environ: Environment variables; those of the process unless given. An empty one
-            counts as not set.
-        stage: Which ``[stage.NAME]`` holds; the one that ``LOKKI_STAGE`` names unless given.
+        folder: The folder with ``lokki.toml``; the working folder by default.
+        environ: Environment variables; those of the process by default. An empty one counts as not
+            set.
+        stage: The name of the stage; by default that in ``LOKKI_STAGE``.
 
     Raises:
-        ConfigError: If a file cannot be read, or has what no setting is.
+        ConfigError: If a file cannot be read, or contains an unknown or invalid setting.
     """
     environ = os.environ if environ is None else environ
     stage = stage or environ.get(STAGE_VARIABLE) or None
@@ -66,11 +66,11 @@ def load_config(
 
 
 def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both tables as one: of scalars and lists the second's, of tables both, merged.
+    """Merge two tables: nested tables are merged, other values are replaced.
 
     Args:
         base: A table.
-        over: The table that wins.
+        over: The table whose values win.
     """
     merged = dict(base)
     for key, value in over.items():
@@ -81,7 +81,7 @@ def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
 
 
 def _of_user(environ: Mapping[str, str]) -> list[Path]:
-    """The user's own file, if there is a home to have it."""
+    """Return the path of the user's own file, if the user has a home folder."""
     try:
         home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
     except RuntimeError:
@@ -94,21 +94,25 @@ def _check_file(file: TomlFile) -> None:
         stages = file.table.get(STAGES, {})
         check({key: value for key, value in file.table.items() if key != STAGES}, Config)
         if not isinstance(stages, dict):
-            raise Refusal((STAGES,), f"{STAGES} is {stages!r}: expected tables [{STAGES}.NAME]")
+            raise InvalidSetting(
+                (STAGES,), f"{STAGES} is {stages!r}: expected tables [{STAGES}.NAME]"
+            )
         for name, table in stages.items():
             path = (STAGES, name)
             if not _STAGE_NAME.fullmatch(name):
-                message = f"the stage {name!r} would name resources, and AWS refuses that"
-                raise Refusal(path, message, "use letters A to Z, digits, - and _")
+                message = f"the stage {name!r} is not allowed in names of AWS resources"
+                raise InvalidSetting(path, message, "use letters A to Z, digits, - and _")
             if not isinstance(table, dict):
                 message = f"{STAGES}.{name} is {table!r}: expected a table"
-                raise Refusal(path, message, f"write [{STAGES}.{name}.…] on a line of its own")
+                raise InvalidSetting(
+                    path, message, f"write [{STAGES}.{name}.…] on a line of its own"
+                )
             check(table, Config, path)
-    except Refusal as refusal:
+    except InvalidSetting as invalid:
         raise ConfigError(
-            f"{file.name}: {refusal.message}",
-            place=file.place(refusal.path),
-            remedy=refusal.remedy,
+            f"{file.name}: {invalid.message}",
+            place=file.place(invalid.path),
+            remedy=invalid.remedy,
         ) from None
 
 
@@ -124,7 +128,7 @@ def _stage(stages: Mapping[str, Any], name: str, files: list[TomlFile]) -> Mappi
 
 
 def _check_state(config: Config, files: Sequence[TomlFile], stages: Mapping[str, Any]) -> None:
-    """Terraform's state in a bucket: there is one, and stages do not share a place in it."""
+    """Check that stages do not share one Terraform state in a bucket."""
     settings = config.terraform
     if settings.backend != "s3":
         return
@@ -132,20 +136,20 @@ def _check_state(config: Config, files: Sequence[TomlFile], stages: Mapping[str,
         raise ConfigError(
             'backend = "s3" in [terraform] needs a bucket',
             place=_place(files, ("terraform", "backend"), config.stage),
-            remedy='add bucket = "…", of a bucket that stands already',
+            remedy='add bucket = "…", the name of an existing bucket',
         )
     own = stages.get(config.stage or "", {}).get("terraform", {})
     if config.stage and settings.key and not {"bucket", "key"} & set(own):
         raise ConfigError(
             "key in [terraform] is one for all stages, so each would overwrite the others' state",
             place=_place(files, ("terraform", "key"), None),
-            remedy=f"leave it out, which gives each stage its own, or write key = … into "
+            remedy=f"remove it, so that each stage has its own, or write key = … into "
             f"[{STAGES}.{config.stage}.terraform]",
         )
 
 
 def _place(files: Sequence[TomlFile], path: Sequence[str], stage: str | None) -> Place | None:
-    """Where the value stands that holds: in a stage's table, else in the last file that has it."""
+    """Return where a value is set: in the stage's table, else in the last file with it."""
     for keys in ([(STAGES, stage, *path)] if stage else []) + [tuple(path)]:
         for file in reversed(files):
             if has(file.table, keys):
@@ -163,8 +167,8 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             table = {key: table}
         try:
             check(table, Config)
-        except Refusal as refusal:
-            message = f"environment variable {variable}: {refusal.message}"
-            raise ConfigError(message, remedy=refusal.remedy) from None
+        except InvalidSetting as invalid:
+            message = f"environment variable {variable}: {invalid.message}"
+            raise ConfigError(message, remedy=invalid.remedy) from None
         merged = deep_merge(merged, table)
     return merged

@@ -1,4 +1,4 @@
-"""What a field's value must be, beyond its type: declared beside the field, in its metadata."""
+"""Rules for the values of settings, declared in the metadata of their fields."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What values of a field there are.
+    """The values that a field allows.
 
     Args:
-        expected: For the error.
-        fits: Tells whether a value, of the field's type, is one, by whether it is true.
+        expected: Description of allowed values, for the error message.
+        fits: Returns a true value if a value of the field's type is allowed.
     """
 
     expected: str
@@ -27,22 +27,22 @@ class Rule:
 
 
 def rule_of(metadata: Mapping[str, Any]) -> Rule | None:
-    """The rule in a field's metadata, if there is one."""
+    """Return the rule in a field's metadata, if any."""
     return metadata.get(_KEY)
 
 
 def whole(low: int, high: int) -> Mapping[str, Rule]:
-    """A number between two, both included."""
+    """Allow whole numbers from ``low`` to ``high``."""
     return _rule(f"a whole number from {low} to {high}", lambda value: low <= value <= high)
 
 
 def arn(service: str, resource: str, example: str) -> Mapping[str, Rule]:
-    """The ARN of a resource.
+    """Allow the ARN of a resource.
 
     Args:
-        service: As in ``iam``.
-        resource: A pattern of what follows the account.
-        example: Of that, for the error.
+        service: The service, as in ``iam``.
+        resource: Regular expression for the part after the account.
+        example: An example of that part, for the error message.
     """
     pattern = re.compile(
         rf"arn:aws[a-z-]*:{service}:[a-z0-9-]*:(\d{{12}}|aws):{resource}", re.ASCII
@@ -53,34 +53,34 @@ def arn(service: str, resource: str, example: str) -> Mapping[str, Rule]:
 
 
 def url() -> Mapping[str, Rule]:
-    """The URL of a server."""
+    """Allow the URL of a server."""
     pattern = re.compile(r"https?://[\w.\[\]:-]+/?", re.ASCII)
     return _rule("a URL such as 'http://localhost:4566'", pattern.fullmatch)
 
 
 def runtime() -> Mapping[str, Rule]:
-    """Lambda's name of a Python; which of them Lambda still has is told for each step."""
+    """Allow names of Python runtimes; whether Lambda supports one is checked for each step."""
     pattern = re.compile(r"python3\.\d{1,2}", re.ASCII)
     return _rule("a runtime such as 'python3.13'", pattern.fullmatch)
 
 
 def region() -> Mapping[str, Rule]:
-    """The name of an AWS region."""
+    """Allow names of AWS regions."""
     return _rule("an AWS region such as 'eu-west-1'", REGION.fullmatch)
 
 
 def zone() -> Mapping[str, Rule]:
-    """The name of a time zone, if this machine knows any."""
+    """Allow names of time zones; any name where this computer has no time zone data."""
     return _rule("a time zone such as 'Europe/Helsinki'", _is_zone)
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine and nowhere else.
+    """Return whether a URL refers to this computer.
 
     Args:
-        url: As of :attr:`AwsConfig.endpoint`.
+        url: A URL as in :attr:`AwsConfig.endpoint`.
     """
-    from ipaddress import ip_address  # not at the top: few settings have an endpoint
+    from ipaddress import ip_address  # imported here because few settings have an endpoint
     from urllib.parse import urlsplit
 
     host = urlsplit(url).hostname or ""

@@ -1,6 +1,6 @@
-"""What can be set. A field here is a field in ``lokki.toml``, under the same name.
+"""The settings. Each field has the same name in ``lokki.toml``.
 
-A field that may be ``None`` is taken back by an empty string, as in ``endpoint = ""``.
+An empty string, as in ``endpoint = ""``, unsets a field that may be ``None``.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from . import rules
 
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 NO_FIELD: Mapping[str, bool] = MappingProxyType({"no_field": True})
-"""Marks what no file sets."""
+"""Marks a field that no file can set."""
 _POLICY = rules.arn("iam", r"policy/[\w+=,.@/-]+", "policy/boundary")
 _ROLE = rules.arn("iam", rules.ROLE, "role/runs-steps")
-# No alias: a policy of IAM's names keys by their own ARNs alone.
+# An alias is not accepted: IAM policies name keys by the ARN of the key.
 _KEY = rules.arn("kms", r"key/[\w-]+", "key/1234abcd-12ab-34cd-56ef-1234567890ab")
 
 
 @dataclass(frozen=True, slots=True)
 class VpcConfig:
-    """``[aws.vpc]``: the network in which functions stand.
+    """``[aws.vpc]``: the network of the functions.
 
     Args:
-        id: The VPC's id; outside of any unless given.
-        subnets: Ids of subnets; all of the VPC's unless given.
-        outbound_cidr: Address ranges that functions may connect to; all unless given.
+        id: Id of the VPC; functions run outside of any VPC by default.
+        subnets: Ids of subnets; all subnets of the VPC by default.
+        outbound_cidr: Address ranges that functions may connect to; all by default.
     """
 
     id: str | None = None
@@ -38,21 +38,20 @@ class VpcConfig:
 
 @dataclass(frozen=True, slots=True)
 class AwsConfig:
-    """``[aws]``: the account, and what it has already.
+    """``[aws]``: the account, and its existing resources.
 
     Args:
-        artifact_bucket: An S3 bucket of yours for code and large results; a new one
-            unless given.
-        image_repository: Where images are pushed, a registry with or without a prefix such as
-            ``123456789012.dkr.ecr.eu-west-1.amazonaws.com/team``, or ``local``; a repository
-            of ECR's that a stack of its own makes unless given.
-        endpoint: URL of another AWS, ``http://localhost:4566`` for example.
-        region: AWS region; the environment's unless given.
-        profile: Profile of the AWS configuration files.
-        permissions_boundary: ARN of the policy that bounds every role.
-        kms_key: ARN of the KMS key that encrypts; AWS's own keys unless given.
-        tags: Tags on every resource.
-        vpc: The network in which functions stand.
+        artifact_bucket: An existing S3 bucket for code and large results; a new one by default.
+        image_repository: Where images are pushed: a registry with or without a prefix such as
+            ``123456789012.dkr.ecr.eu-west-1.amazonaws.com/team``, or ``local``. By default a
+            separate stack creates a repository in ECR.
+        endpoint: URL of another implementation of AWS, ``http://localhost:4566`` for example.
+        region: AWS region; by default that of the environment.
+        profile: Profile in the AWS configuration files.
+        permissions_boundary: ARN of the permissions boundary of every role.
+        kms_key: ARN of the KMS key for encryption; AWS's own keys by default.
+        tags: Tags of every resource.
+        vpc: The network of the functions.
     """
 
     artifact_bucket: str | None = None
@@ -68,17 +67,17 @@ class AwsConfig:
 
 @dataclass(frozen=True, slots=True)
 class LambdaConfig:
-    """``[lambda]``: what holds for steps that do not say otherwise.
+    """``[lambda]``: defaults for steps.
 
     Args:
-        package_type: ``zip``, or ``image``.
+        package_type: ``zip`` or ``image``.
         timeout: Longest duration of a call, in seconds.
-        memory: Megabytes.
-        image_tag: Tag of the image; the hash of its content unless given.
+        memory: Memory in MiB.
+        image_tag: Tag of the image; by default the hash of its content.
         env: Environment variables, a table of strings.
-        runtime: Lambda's name of the runtime.
+        runtime: Name of the Lambda runtime.
         architecture: ``x86_64`` or ``arm64``.
-        role: ARN of the role that every function has; one a step is made unless given.
+        role: ARN of the role of every function; by default one role per step is created.
     """
 
     package_type: OneOf["zip", "image"] = "zip"
@@ -93,12 +92,12 @@ class LambdaConfig:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """``[image]``: what a pipeline's container image is built from.
+    """``[image]``: how a pipeline's container image is built.
 
     Args:
-        base: The image to begin with; Lambda's own for the steps' Python unless given.
-        dockerfile: Path of a Dockerfile of yours instead of the default one.
-        keep: How many images the repository keeps, of those that a stack makes in ECR.
+        base: The base image; by default Lambda's own for the steps' Python.
+        dockerfile: Path of a custom Dockerfile.
+        keep: Number of images that a repository created in ECR keeps.
     """
 
     base: str | None = None
@@ -108,14 +107,13 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True)
 class BatchConfig:
-    """``[batch]``: what holds for steps that run as AWS Batch jobs.
+    """``[batch]``: defaults for steps that run as AWS Batch jobs.
 
     Args:
         job_queue: Name or ARN of the queue.
-        job_definition_name: What the names of job definitions begin with; the pipeline's name
-            unless given.
-        vcpu: Virtual processors; Fargate takes 0.25 and 0.5 as well.
-        memory_mb: Megabytes.
+        job_definition_name: Prefix of the names of job definitions; by default the pipeline's name.
+        vcpu: Number of virtual CPUs; Fargate allows 0.25 and 0.5 as well.
+        memory_mb: Memory in MiB.
         timeout_seconds: Longest duration of a job, in seconds.
         platform: ``FARGATE``, ``FARGATE_SPOT`` or ``EC2``.
     """
@@ -130,11 +128,11 @@ class BatchConfig:
 
 @dataclass(frozen=True, slots=True)
 class LoggingConfig:
-    """``[logging]``: what a run here says.
+    """``[logging]``: the output of local runs.
 
     Args:
         level: The lowest level that is shown.
-        format: ``human``, or ``json``: one object a line.
+        format: ``human``, or ``json`` for one object per line.
         progress_interval: Seconds between two lines about the progress of a map.
         show_timestamps: Whether human lines begin with the time.
     """
@@ -147,13 +145,13 @@ class LoggingConfig:
 
 @dataclass(frozen=True, slots=True)
 class TerraformConfig:
-    """``[terraform]``: where Terraform keeps its state.
+    """``[terraform]``: where Terraform stores its state.
 
     Args:
         backend: ``local``, beside the stack, or ``s3``.
-        bucket: The bucket of the state.
-        key: The state's key in it.
-        region: The bucket's region.
+        bucket: Bucket of the state.
+        key: Key of the state in the bucket.
+        region: Region of the bucket.
         dynamodb_table: Name of the table that locks the state.
         use_lockfile: Whether a file in the bucket locks the state (Terraform 1.10).
     """
@@ -168,13 +166,13 @@ class TerraformConfig:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """``[schedule]``: how schedules are kept.
+    """``[schedule]``: settings of EventBridge schedules.
 
     Args:
-        timezone: The zone of ``cron(…)`` and ``at(…)``, ``Europe/Helsinki`` for example.
+        timezone: Time zone of ``cron(…)`` and ``at(…)``, ``Europe/Helsinki`` for example.
         flexible_window_minutes: Minutes by which AWS may start later; 0 for on time.
         state: ``ENABLED`` or ``DISABLED``.
-        role: ARN of the role by which a schedule starts a pipeline; one is made unless given.
+        role: ARN of the role that starts executions; one is created by default.
     """
 
     timezone: str = field(default="UTC", metadata=rules.zone())
@@ -188,10 +186,10 @@ class MachineConfig:
     """``[machine]``: the state machine.
 
     Args:
-        role: ARN of its role; one is made unless given.
-        log_level: Which events it logs: ``ALL``, ``ERROR`` or, without a log group, ``OFF``.
+        role: ARN of its role; one is created by default.
+        log_level: The events that it logs: ``ALL``, ``ERROR`` or, without a log group, ``OFF``.
         tracing: Whether X-Ray traces it.
-        type: ``STANDARD``: maps and long steps need it, and no step runs twice.
+        type: ``STANDARD``, which maps and long steps require, and which runs no step twice.
     """
 
     role: str | None = field(default=None, metadata=_ROLE)
@@ -202,10 +200,10 @@ class MachineConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings. ``lambda_`` stands for ``lambda``, a word that Python keeps for itself.
+    """All settings. The field ``lambda_`` is ``lambda`` in files, which is a Python keyword.
 
     Args:
-        build_dir: Folder that synth writes to, as seen from the working folder.
+        build_dir: Output folder of ``synth``, relative to the working folder.
         aws: ``[aws]``.
         lambda_: ``[lambda]``.
         image: ``[image]``.
@@ -214,7 +212,7 @@ class Config:
         terraform: ``[terraform]``.
         schedule: ``[schedule]``.
         machine: ``[machine]``.
-        stage: Whose ``[stage.NAME]`` is among them; no field of a file.
+        stage: Name of the stage whose settings are included; not a field of a file.
     """
 
     build_dir: str = "terraform-out"
@@ -229,17 +227,17 @@ class Config:
     stage: str | None = field(default=None, metadata=NO_FIELD)
 
     def name_of(self, pipeline: str) -> str:
-        """What a pipeline is called in AWS and below ``stacks``: with the stage, if there is one.
+        """Return a pipeline's name in AWS and below ``stacks``, which includes the stage, if any.
 
         Args:
-            pipeline: Its name as it was written.
+            pipeline: The name in the user's code.
         """
         return f"{pipeline}-{self.stage}" if self.stage else pipeline
 
     def in_region(self, region: str | None) -> Config:
-        """The same in another region; unchanged if none is given.
+        """Return the same settings for another region.
 
         Args:
-            region: The region's name.
+            region: Name of the region; ``None`` for no change.
         """
         return replace(self, aws=replace(self.aws, region=region)) if region is not None else self

@@ -1,4 +1,4 @@
-"""TOML files, and on which line of one a value stands."""
+"""TOML files, and the lines of their values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 @dataclass(frozen=True, slots=True)
 class TomlFile:
-    """What a TOML file says.
+    """A parsed TOML file.
 
     Args:
         name: Its path, for messages.
         text: Its text.
-        table: The same, read.
+        table: The parsed text.
     """
 
     name: str
@@ -28,7 +28,7 @@ class TomlFile:
     table: Mapping[str, Any] = field(default_factory=dict)
 
     def place(self, path: Sequence[str]) -> Place:
-        """Where a value stands.
+        """Return the source location of a value.
 
         Args:
             path: The keys that lead to it.
@@ -37,13 +37,13 @@ class TomlFile:
 
 
 def read_toml(path: Path) -> TomlFile:
-    """Reads a file; one that is not there is empty.
+    """Read a file; a missing file counts as empty.
 
     Args:
         path: Its path.
 
     Raises:
-        ConfigError: If it cannot be read, or is no TOML.
+        ConfigError: If it cannot be read, or is not valid TOML.
     """
     try:
         data = path.read_bytes()
@@ -52,47 +52,49 @@ def read_toml(path: Path) -> TomlFile:
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror or error}",
-            remedy="make it a file that you may read, or take it away",
+            remedy="make it a readable file, or delete it",
         ) from error
-    import tomllib  # not at the top: most folders have no such file, and it costs 10 ms
+    import tomllib  # takes 10 ms, and most folders have no such file
 
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         place = Place(str(path), data[: error.start].count(b"\n") + 1)
-        raise ConfigError(f"{path} is no UTF-8", place=place, remedy="save it as UTF-8") from error
+        raise ConfigError(
+            f"{path} is not valid UTF-8", place=place, remedy="save it as UTF-8"
+        ) from error
     try:
         return TomlFile(str(path), text, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         found = _POSITION.search(str(error))
         line = int(found[1]) if found and found[1] else text.count("\n") + 1
         raise ConfigError(
-            f"{path} is no valid TOML: {_POSITION.sub('', str(error))}",
+            f"{path} is not valid TOML: {_POSITION.sub('', str(error))}",
             place=Place(str(path), line),
-            remedy='strings stand in quotes, as in level = "INFO"; tables begin with [name]',
+            remedy='strings need quotes, as in level = "INFO"; tables begin with [name]',
         ) from error
 
 
 def line_of(text: str, path: Sequence[str]) -> int:
-    """The line on which a key stands, from 1.
+    """Return the line of a key, from 1.
 
-    The parser keeps no lines. But the key's line is the one without which the file, read
-    up to there, does not have it yet; so this asks the parser itself, whatever the
-    spelling, and only when there is an error to tell.
+    The parser does not return lines. The key's line is the last one of the shortest beginning of
+    the file that contains the key, so the file is parsed repeatedly. This works for any spelling of
+    the key, and is only done for an error.
 
     Args:
-        text: Valid TOML that has the key.
+        text: Valid TOML that contains the key.
         path: The keys that lead to it.
     """
     import tomllib
 
     lines = text.split("\n")
-    complete = 0  # lines that hold whole values only
+    complete = 0  # number of lines that contain complete values only
     for count in range(1, len(lines) + 1):
         try:
             table: Any = tomllib.loads("\n".join(lines[:count]))
         except tomllib.TOMLDecodeError:
-            continue  # amid a value of several lines
+            continue  # in the middle of a value of several lines
         if has(table, path):
             break
         complete = count
@@ -100,11 +102,11 @@ def line_of(text: str, path: Sequence[str]) -> int:
 
 
 def has(table: Any, path: Sequence[str]) -> bool:
-    """Whether keys lead to a value of a table.
+    """Return whether a table contains a value.
 
     Args:
-        table: As TOML gives it.
-        path: The keys.
+        table: A parsed table.
+        path: The keys that lead to the value.
     """
     for key in path:
         if not isinstance(table, dict) or key not in table:

@@ -1,10 +1,10 @@
-"""From an image's context to a registry: built by a container engine, pushed, with progress.
+"""Building and pushing of a pipeline's container image.
 
-:mod:`.repositories` tells where an image goes and how to log in there, :mod:`.registry` asks
-whether it is there already, :mod:`.build` and :mod:`.push` tell the engine what to do, and
-:mod:`.failures` puts what engines and registries say into the house's words. Nothing is half
-done: a registry learns of an image last, when all its layers are there, and what has been done
-is not done again by a second try.
+:mod:`.repositories` finds the repository and its login, :mod:`.registry` checks whether the image
+is already there, :mod:`.build` and :mod:`.push` send commands to the container engine, and
+:mod:`.failures` converts messages of engines and registries to errors of this package. A registry
+receives an image's tag last, after all layers, so an interrupted command leaves nothing incomplete.
+A second attempt repeats only what is missing.
 """
 
 from .build import Context, build

@@ -1,4 +1,4 @@
-"""Builds an image."""
+"""Building of an image."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lokki_tf.errors import ImageError
 
 from .engine import connect
 from .failures import build_failure
-from .progress import OnProgress, Progress, nobody
+from .progress import OnProgress, Progress, ignore_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-# Of uv, which resolves what steps declare, to pip, which installs it in the image.
+# Passes uv's indexes, from which requirements are resolved, to pip, which installs them.
 _INDEXES = {
     "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
     "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
@@ -24,7 +24,7 @@ _INDEXES = {
 
 
 class Context(Protocol):
-    """What an image is built from, as :class:`lokki_tf.packaging.ImageContext` has it."""
+    """The inputs of an image, see :class:`lokki_tf.packaging.ImageContext`."""
 
     @property
     def tar(self) -> bytes: ...
@@ -40,19 +40,19 @@ class Context(Protocol):
 
 
 def build(
-    context: Context, uri: str, *, on_progress: OnProgress = nobody, client: Any = None
+    context: Context, uri: str, *, on_progress: OnProgress = ignore_progress, client: Any = None
 ) -> None:
-    """Builds an image and gives it its name.
+    """Build an image and tag it.
 
     Args:
-        context: What it is built from.
-        uri: Its name, with the tag.
-        on_progress: Told of what the engine says.
-        client: The engine; the one that :func:`connect` finds unless given.
+        context: The inputs.
+        uri: Name of the image, with the tag.
+        on_progress: Called with each message of the engine.
+        client: The engine; by default the result of :func:`connect`.
 
     Raises:
         MissingToolError: If no engine answers.
-        ImageError: If it cannot be built.
+        ImageError: If the build fails.
     """
     client = client or connect()
     log: list[str] = []
@@ -89,7 +89,7 @@ def _lines(client: Any, context: Context, uri: str, log: list[str]) -> Iterator[
 
 
 def _arguments(context: Context) -> dict[str, str]:
-    """Where packages come from, if not from PyPI, for an image that has any."""
+    """Return build arguments for indexes other than PyPI, if the image installs packages."""
     if "app/requirements.lock" not in context.files:
         return {}
     found = {}
@@ -101,16 +101,16 @@ def _arguments(context: Context) -> dict[str, str]:
 
 
 def _addresses(texts: Iterable[str]) -> list[str]:
-    """The addresses of indexes, which uv may have names for."""
+    """Return the URLs of indexes, which may have a name before them as uv allows."""
     named = [word for text in texts for word in text.split()]
     found = [word.partition("=")[2] if _is_named(word) else word for word in named]
     for address in found:
         if urlsplit(address).password:
             raise ImageError(
-                f"the index {urlsplit(address).hostname} is named with a password, which the "
-                "engine would keep among what it has built",
-                remedy="write a Dockerfile of your own, dockerfile in [image], which takes the "
-                "packages from where it may",
+                f"the URL of the index {urlsplit(address).hostname} contains a password, which "
+                "would be stored in the image's history",
+                remedy="set dockerfile in [image] to your own Dockerfile, which authenticates in "
+                "another way",
             )
     return found
 

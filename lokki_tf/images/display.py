@@ -1,4 +1,4 @@
-"""Progress of an image on a terminal: a bar a layer; elsewhere a line a step of the build."""
+"""Progress of an image: a bar per layer on a terminal, else a line per step of the build."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _NEWS = re.compile(r"The push refers to|.*: digest: ")
 
 @contextmanager
 def shown(stream: IO[str] | None = None) -> Iterator[OnProgress]:
-    """A listener that shows what happens while the context lasts.
+    """Yield a listener that shows progress inside the ``with`` statement.
 
     Args:
-        stream: Where; ``sys.stderr`` unless given.
+        stream: Where to write; ``sys.stderr`` by default.
     """
     from rich.console import Console
 
     console = Console(file=stream or sys.stderr, highlight=False)
     if not console.is_terminal:
-        yield lambda one: _tell(console, one)
+        yield lambda one: _print_line(console, one)
         return
     from rich.progress import BarColumn, DownloadColumn, TextColumn
     from rich.progress import Progress as Bars
@@ -41,17 +41,17 @@ def shown(stream: IO[str] | None = None) -> Iterator[OnProgress]:
         yield lambda one: _draw(bars, layers, one)
 
 
-def _tell(console: Console, one: Progress) -> None:
+def _print_line(console: Console, one: Progress) -> None:
     if _STEP.match(one.text) or _NEWS.match(one.text):
         console.print(one.text, markup=False, soft_wrap=True)
 
 
 def _draw(bars: Bars, layers: dict[str, TaskID], one: Progress) -> None:
     if not one.layer:
-        _tell(bars.console, one)
+        _print_line(bars.console, one)
         return
     if one.layer not in layers:
         layers[one.layer] = bars.add_task(one.layer, total=None)
-    # Docker says no size with its last word about a layer.
+    # Docker's last message about a layer contains no size.
     size = {"total": one.total, "completed": one.done} if one.total else {}
     bars.update(layers[one.layer], description=f"{one.layer} {one.text}", **size)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The container engine: whatever answers to Docker's API."""
+"""The container engine: any program that implements Docker's API."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 from lokki_tf.errors import MissingToolError
 
 _TIMEOUT = 3600
-"""Seconds without a word: installing large packages says nothing for many minutes."""
+"""Seconds without output until a call fails: installing large packages may take minutes."""
 
 
 def connect() -> Any:
-    """A client of the engine that ``DOCKER_HOST`` names, or the machine's own.
+    """Connect to the engine in ``DOCKER_HOST``, or to the computer's own.
+
+    Returns:
+        The client of Docker's SDK.
 
     Raises:
         MissingToolError: If the SDK is not installed, or no engine answers.

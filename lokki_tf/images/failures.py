@@ -1,7 +1,7 @@
-"""What engines and registries say when something goes wrong, in the house's words.
+"""Errors for failed builds and pushes, from the messages of engines and registries.
 
-They have no codes: Docker's engine and podman's, ECR and other registries are told apart by
-their texts alone. What none of the patterns knows is told as it was said.
+Docker's engine, podman's, ECR and other registries have no error codes, so errors are recognised by
+their texts. An unknown message is shown unchanged.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from lokki_tf.errors import ImageError
 
-_AGAIN = "then run the command again: what is done is not done again"
+_AGAIN = "then run the command again: it continues with what is missing"
 _DISK = (
     "no space left on device|disk quota exceeded",
     "the disk is full",
-    f"make room where the container engine keeps its images, `docker system prune` for example; "
+    f"free space on the disk of the container engine, with `docker system prune` for example; "
     f"{_AGAIN}",
 )
 _TAKEN = "immutable|ImageTagAlreadyExists|cannot be overwritten"
@@ -23,26 +23,26 @@ _PUSH: tuple[tuple[str, str, str], ...] = (
     _DISK,
     (
         "does not exist in the registry|name unknown|NAME_UNKNOWN|repository .*not found",
-        "there is no such repository",
-        "make it first: for ECR apply the stack that synth writes beside the pipeline's, or "
+        "the repository does not exist",
+        "create it first: for ECR apply the images stack that synth writes, or run "
         "`aws ecr create-repository`",
     ),
     (
         _TAKEN,
-        "the tag is there already, with another image, and the repository does not let go of it",
-        "leave the tag out, which makes the content's hash one, or choose another",
+        "the tag already exists for another image, and the repository's tags are immutable",
+        "choose another tag, or none, so that the hash of the content is the tag",
     ),
     (
         "unauthorized|authentication required|no basic auth|denied|forbidden|status:? 40[13]",
-        "the registry refuses you",
-        "for ECR see that your AWS credentials are allowed to push to this repository, for "
+        "the registry denies access",
+        "for ECR check that your AWS credentials may push to this repository, for "
         "another registry log in with `docker login`",
     ),
     (
         "connection refused|no such host|i/o timeout|dial tcp|TLS handshake|certificate|"
         "HTTP response to HTTPS client|connection reset|unexpected EOF",
         "the registry cannot be reached",
-        f"see that image_repository in [aws] names it rightly and that it is there; {_AGAIN}",
+        f"check image_repository in [aws], and that the registry is running; {_AGAIN}",
     ),
 )
 _BUILD: tuple[tuple[str, str, str], ...] = (
@@ -50,55 +50,53 @@ _BUILD: tuple[tuple[str, str, str], ...] = (
     (
         "No module named '?pip'?",
         "the base image has no pip, which installs the packages that steps declare",
-        "choose one that has it, base in [image], or write a Dockerfile of your own",
+        "set base in [image] to an image with pip, or write your own Dockerfile",
     ),
     (
         "pull access denied|manifest unknown|manifest for .* not found|initializing source|"
         "short-name|toomanyrequests|failed to resolve source metadata|No such image",
         "the base image cannot be pulled",
-        "see that base in [image] names one that there is, for this processor, and that its "
+        "check that the image in base of [image] exists for this architecture, and that its "
         "registry can be reached",
     ),
     (
         "exec format error",
-        "the base image is for another processor than this machine's",
-        "build on a machine with that processor, or let the engine emulate it (binfmt, QEMU)",
+        "the base image is for another architecture than this computer's",
+        "build on a computer with that architecture, or let the engine emulate it (binfmt, QEMU)",
     ),
     (
         "Hash mismatch|DO NOT MATCH THE HASHES|No matching distribution|Could not find a version",
         "the packages that steps declare cannot be installed in the base image",
-        "see that the base image has the Python and the C library that they were resolved for; "
-        "an index other than PyPI is named in UV_DEFAULT_INDEX or UV_INDEX",
+        "check that the base image has the Python and the C library that they were resolved for; "
+        "set UV_DEFAULT_INDEX or UV_INDEX for an index other than PyPI",
     ),
 )
 _MOST_LINES = 15
 
 
 class TagTaken(ImageError):
-    """A repository whose tags do not move has this one already."""
+    """The repository's tags are immutable, and it already has this one."""
 
 
 def push_failure(uri: str, said: str) -> ImageError:
-    """The error for an image that could not be pushed.
+    """Return the error for an image that could not be pushed.
 
     Args:
         uri: The image.
-        said: What the engine said.
+        said: Message of the engine.
     """
-    what, remedy = _found(
-        _PUSH, said, f"see what the registry says to `docker push {uri}`; {_AGAIN}"
-    )
+    what, remedy = _found(_PUSH, said, f"check the output of `docker push {uri}`; {_AGAIN}")
     kind = TagTaken if re.search(_TAKEN, said, re.IGNORECASE) else ImageError
     return kind(f"the image {uri} could not be pushed: {_joined(what, said)}", remedy=remedy)
 
 
 def build_failure(name: str, said: str, log: Sequence[str]) -> ImageError:
-    """The error for an image that could not be built, with the end of the build's log.
+    """Return the error for an image that could not be built, with the end of the build's log.
 
     Args:
         name: The image.
-        said: What the engine said at last.
-        log: All that it said before.
+        said: Last message of the engine.
+        log: All messages before it.
     """
     lines = [line for text in log for line in text.splitlines() if line.strip()]
     shown = "".join(f"\n  | {line}" for line in lines[-_MOST_LINES:])

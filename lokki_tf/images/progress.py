@@ -1,4 +1,4 @@
-"""What happens to an image, as it happens."""
+"""Progress messages of the container engine."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One thing that an engine said.
+    """A message of an engine.
 
     Args:
-        text: In its words.
-        layer: Which layer it is about, if any.
-        done: Bytes of it that are there.
-        total: Bytes that it has, if that is known.
+        text: Its text.
+        layer: Id of the layer that it is about, if any.
+        done: Transferred bytes of the layer.
+        total: Size of the layer in bytes, if known.
     """
 
     text: str
@@ -26,5 +26,5 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-def nobody(progress: Progress) -> None:
-    """A listener that does not listen."""
+def ignore_progress(progress: Progress) -> None:
+    """A listener that ignores messages."""

@@ -1,4 +1,4 @@
-"""Builds and pushes what is not there yet."""
+"""Build and push an image, unless the registry has it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .build import Context, build
 from .engine import connect
 from .failures import TagTaken
-from .progress import OnProgress, nobody
+from .progress import OnProgress, ignore_progress
 from .push import push
 from .registry import has_image
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Tagged(Context, Protocol):
-    """A context that knows its tag."""
+    """The inputs of an image, and its tag."""
 
     @property
     def tag(self) -> str: ...
@@ -31,8 +31,8 @@ class Published:
     """An image.
 
     Args:
-        uri: Its name, with the tag.
-        built: Whether it was built; not so where the registry had it already.
+        uri: Name of the image, with the tag.
+        built: Whether it was built; ``False`` if the registry already had it.
         pushed: Whether it was pushed.
     """
 
@@ -46,20 +46,20 @@ def publish(
     repository: Repository,
     *,
     pushing: bool = True,
-    on_progress: OnProgress = nobody,
+    on_progress: OnProgress = ignore_progress,
     client: Any = None,
 ) -> Published:
-    """Builds an image and pushes it, unless the registry has it.
+    """Build an image and push it, unless the registry has it.
 
-    A tag that is the content's hash stands for one image for ever, so a registry that has the
-    tag has the image. A tag of the user's may stand for another one: it is always pushed.
+    A tag that is the hash of the content always means the same image, so an image whose tag is in
+    the registry is not built. A custom tag may be that of another image, and is always pushed.
 
     Args:
-        context: What it is built from.
-        repository: Where it goes.
-        pushing: Whether it is to be pushed, if the repository is a registry's.
-        on_progress: Told of what the engine does.
-        client: The engine; the one that :func:`connect` finds unless given.
+        context: The inputs of the image.
+        repository: Where it is pushed.
+        pushing: Whether to push it; never done for a local repository.
+        on_progress: Called with each message of the engine.
+        client: The engine; by default the result of :func:`connect`.
 
     Raises:
         MissingToolError: If no engine answers.
@@ -78,6 +78,6 @@ def publish(
         except TagTaken:
             if not by_content:
                 raise
-            # Somebody else has pushed the same at the same time, or the registry did not say.
+            # Another process pushed the same image meanwhile, or the registry did not answer.
             pushing = False
     return Published(uri, built=True, pushed=pushing)

@@ -1,4 +1,4 @@
-"""Pushes an image."""
+"""Pushing of an image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .engine import connect
 from .failures import push_failure
-from .progress import OnProgress, Progress, nobody
+from .progress import OnProgress, Progress, ignore_progress
 from .registry import is_loopback
 
 if TYPE_CHECKING:
@@ -19,16 +19,16 @@ def push(
     uri: str,
     *,
     login: Login | None = None,
-    on_progress: OnProgress = nobody,
+    on_progress: OnProgress = ignore_progress,
     client: Any = None,
 ) -> None:
-    """Pushes an image that the engine has.
+    """Push an image that the engine has.
 
     Args:
         uri: The image, with the tag.
-        login: User and password; what the engine's configuration has unless given.
-        on_progress: Told of each layer.
-        client: The engine; the one that :func:`connect` finds unless given.
+        login: User and password; by default those in the engine's configuration.
+        on_progress: Called with each message about a layer.
+        client: The engine; by default the result of :func:`connect`.
 
     Raises:
         MissingToolError: If no engine answers.
@@ -54,7 +54,7 @@ def _lines(client: Any, uri: str, login: Login | None) -> Iterator[dict[str, Any
 
     repository, _, tag = uri.rpartition(":")
     if is_loopback(uri):
-        # Docker speaks plain HTTP with registries on loopback; podman, unless told, does not.
+        # Docker uses plain HTTP for registries on loopback; podman only if it is requested.
         client.api.params = {"tlsVerify": "false"}
     try:
         yield from client.api.push(

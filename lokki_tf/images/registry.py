@@ -1,7 +1,7 @@
-"""Asks a registry whether it has an image, in the registries' own protocol.
+"""Check whether a registry has an image, with the registries' own HTTP API.
 
-Not through the engine, for podman's does not know that question. An answer is worth a push
-that need not be; without one, the push will tell.
+podman's API has no such request. Without an answer the image is pushed, which is at worst
+unnecessary.
 
 Source: OCI Distribution Specification, "Pulling manifests"; Docker's "Token Authentication".
 """
@@ -37,7 +37,7 @@ _FOUND, _REFUSED, _NOT_FOUND = 200, 401, 404
 
 
 def has_image(uri: str, login: Login | None = None) -> bool | None:
-    """Whether a registry has an image; ``None`` where it does not say.
+    """Return whether a registry has an image; ``None`` if it does not answer.
 
     Args:
         uri: The image, with the tag.
@@ -58,7 +58,7 @@ def has_image(uri: str, login: Login | None = None) -> bool | None:
 
 
 def split(uri: str) -> tuple[str, str, str]:
-    """Registry, name and tag of an image; one without a registry is Docker Hub's."""
+    """Split a URI into registry, name and tag; the default registry is Docker Hub."""
     whole, _, tag = uri.rpartition(":")
     registry, slash, name = whole.partition("/")
     if not slash or not ({".", ":"} & set(registry) or registry == "localhost"):
@@ -67,7 +67,7 @@ def split(uri: str) -> tuple[str, str, str]:
 
 
 def is_loopback(uri: str) -> bool:
-    """Whether an image's registry is this machine's own, with which one speaks plain HTTP."""
+    """Return whether an image's registry runs on this computer, where plain HTTP is used."""
     return is_own_machine(f"http://{split(uri)[0]}")
 
 
@@ -89,10 +89,14 @@ def _basic(login: Login | None) -> dict[str, str]:
 
 
 def _token(challenge: str, login: Login | None) -> str:
-    """The authorization that a registry asks for, from where it says.
+    """Request a token from the server that a registry's challenge names.
+
+    Returns:
+        The value of the ``Authorization`` header.
 
     Raises:
-        ValueError: If it asks for another kind, or there is none for this user.
+        ValueError: If the challenge is of another kind.
+        OSError: If the server denies the request.
     """
     parameters = dict(_PARAMETER.findall(challenge))
     realm = parameters.pop("realm", "")
@@ -100,5 +104,5 @@ def _token(challenge: str, login: Login | None) -> str:
         raise ValueError(challenge)
     request = urllib.request.Request(f"{realm}?{urlencode(parameters)}", headers=_basic(login))
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-        told = json.loads(response.read())
-    return f"Bearer {told.get('token') or told['access_token']}"
+        answer = json.loads(response.read())
+    return f"Bearer {answer.get('token') or answer['access_token']}"

@@ -1,4 +1,4 @@
-"""Where a pipeline's images go, and how to log in there."""
+"""The repository of a pipeline's images, and its login."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who one is to a registry.
+    """Credentials for a registry.
 
     Args:
-        user: The user's name.
-        password: The password, or a token.
+        user: Name of the user.
+        password: Password or token.
     """
 
     user: str
     password: str = field(repr=False)
 
     def as_docker(self) -> dict[str, str]:
-        """The same, as Docker's SDK takes it."""
+        """Return the credentials in the form of Docker's SDK."""
         return {"username": self.user, "password": self.password}
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """Where images go.
+    """A repository of images.
 
     Args:
-        name: With the registry, without a tag.
-        login: Who one is there, if anybody.
-        local: Whether it is this machine's engine alone, and nothing is pushed.
+        name: Its name, with the registry, without a tag.
+        login: Credentials, if known.
+        local: Whether images stay in this computer's engine and are never pushed.
     """
 
     name: str
@@ -55,18 +55,18 @@ def find_repository(
     ecr: Callable[[str | None], Any],
     region: str | None = None,
 ) -> Repository:
-    """Where a pipeline's images go.
+    """Find the repository of a pipeline's images.
 
     Args:
-        aws: ``[aws]``: ``image_repository`` names the registry; without it, the repository is
-            the one that the pipeline's own stack for images makes in ECR.
-        pipeline: The pipeline's name.
-        ecr: Gives a client of ECR for a region; for none, the settings' or the environment's.
-        region: AWS region; the settings' unless given.
+        aws: ``[aws]``: ``image_repository`` names the registry; without it, the repository is the
+            one in ECR that the pipeline's images stack creates.
+        pipeline: Name of the pipeline.
+        ecr: Returns a client of ECR for a region; ``None`` means that of the environment.
+        region: AWS region; by default that of the settings.
 
     Raises:
-        ConfigError: If the setting is no repository.
-        ImageError: If ECR has no such repository, or refuses to say.
+        ConfigError: If the setting is not the name of a repository.
+        ImageError: If ECR has no such repository, or denies the request.
     """
     region = region or aws.region
     if aws.image_repository == LOCAL:
@@ -86,18 +86,18 @@ def _login(
     if own:
         return _ecr_login(ecr(own.region))
     known = _of_docker(name)
-    if known is None and aws.endpoint:  # another AWS, whose registry has another name
+    if known is None and aws.endpoint:  # not AWS itself, so its registry has another host
         return _ecr_login(ecr(region))
     return known
 
 
 def _of_docker(name: str) -> Login | None:
-    """What ``docker login`` has left, in its file or in a keychain."""
+    """Return the credentials that ``docker login`` has stored, in its file or a keychain."""
     try:
         from docker import auth
         from docker.errors import DockerException
     except ImportError:
-        return None  # connecting to the engine will say what is missing
+        return None  # connecting to the engine reports what is missing
     try:
         registry, _ = auth.resolve_repository_name(name)
         found = auth.load_config().resolve_authconfig(registry) or {}
@@ -119,8 +119,8 @@ def _in_ecr(client: Any, name: str, pipeline: str) -> str:
     except client.exceptions.RepositoryNotFoundException as error:
         raise ImageError(
             f"ECR has no repository {name!r} for the images of {pipeline!r}",
-            remedy=f"run synth and apply the stack {pipeline}-images first, which makes it; or "
-            "name another registry, image_repository in [aws]",
+            remedy=f"run synth and apply the stack {pipeline}-images first, which creates it; or "
+            "set image_repository in [aws] to another registry",
         ) from error
     except (BotoCoreError, ClientError) as error:
         raise _refused(error) from error
@@ -140,8 +140,8 @@ def _ecr_login(client: Any) -> Login:
 
 def _refused(error: Exception) -> ImageError:
     return ImageError(
-        f"ECR does not let you in: {error}",
-        remedy="see that the environment, or profile in [aws], has AWS credentials and a region "
+        f"ECR denies access: {error}",
+        remedy="check that the environment, or profile in [aws], has AWS credentials and a region "
         "(`aws sts get-caller-identity`), and that they may use ECR; without AWS write "
         'image_repository = "local" into [aws], or --no-push',
     )

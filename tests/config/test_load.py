@@ -1,4 +1,4 @@
-"""Settings, from the files and variables that give them."""
+"""Settings from files and environment variables."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ format = "human"
 """
 
 
-class Place:
-    """A folder with a lokki.toml, and a home with another."""
+class Folders:
+    """A folder with a lokki.toml, and a home folder with another."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "project"
@@ -72,21 +72,21 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path)
 
 
-def test_without_a_file_the_defaults_hold(place: Place) -> None:
+def test_without_a_file_the_defaults_hold(folders: Folders) -> None:
     """A folder without settings has the defaults, terraform-out and zips among them."""
-    config = place.load()
+    config = folders.load()
     assert config == Config()
     assert config.build_dir == "terraform-out"
     assert config.lambda_.package_type == "zip"
 
 
-def test_lokkis_own_file_is_read(place: Place) -> None:
-    """The lokki.toml of lokki's README gives what it says; an empty string gives nothing."""
-    config = place.load(README)
+def test_lokkis_own_file_is_read(folders: Folders) -> None:
+    """The lokki.toml in lokki's README is accepted; an empty string unsets a setting."""
+    config = folders.load(README)
     assert config.build_dir == "lokki-build"
     assert config.aws.artifact_bucket == "my-lokki-artifacts"
     assert config.aws.endpoint is None
@@ -96,52 +96,54 @@ def test_lokkis_own_file_is_read(place: Place) -> None:
     assert config.logging == LoggingConfig()
 
 
-def test_the_folder_wins_over_the_home_and_the_environment_over_both(place: Place) -> None:
-    """Of three places that say different things, the nearest to the run holds."""
+def test_the_folder_wins_over_the_home_and_the_environment_over_both(folders: Folders) -> None:
+    """Of several sources for a setting, the one closest to the run wins."""
     local = '[aws]\nartifact_bucket = "local"\nregion = "eu-north-1"'
     of_user = 'build_dir = "mine"\n[aws]\nartifact_bucket = "mine"\nprofile = "me"'
-    config = place.load(local, of_user, LOKKI_ARTIFACT_BUCKET="environment")
+    config = folders.load(local, of_user, LOKKI_ARTIFACT_BUCKET="environment")
     assert config.aws.artifact_bucket == "environment"
     assert config.aws.region == "eu-north-1"
     assert config.aws.profile == "me"
     assert config.build_dir == "mine"
-    assert place.load().aws.artifact_bucket == "local"
+    assert folders.load().aws.artifact_bucket == "local"
 
 
 @pytest.mark.parametrize(("variable", "path"), sorted(ENVIRONMENT.items()))
-def test_each_variable_sets_its_field(place: Place, variable: str, path: tuple[str, ...]) -> None:
-    """Every variable of the table arrives in its field; an empty one changes nothing."""
+def test_each_variable_sets_its_field(
+    folders: Folders, variable: str, path: tuple[str, ...]
+) -> None:
+    """Every variable sets its field; an empty one changes nothing."""
     for given in ("http://here:1" if variable == "LOKKI_AWS_ENDPOINT" else "DEBUG", ""):
-        found: Any = place.load(**{variable: given})
+        found: Any = folders.load(**{variable: given})
         expected: Any = Config()
         for name in path:
             found, expected = getattr(found, name), getattr(expected, name)
         assert found == (given or expected)
 
 
-def test_a_stage_overrides_what_it_names(place: Place) -> None:
-    """A stage changes its own fields, in tables of tables as well, and leaves the others."""
+def test_a_stage_overrides_what_it_names(folders: Folders) -> None:
+    """A stage changes its own fields, in nested tables as well, and no others."""
     text = (
         "[lambda]\nmemory = 512\ntimeout = 60\nenv = {A = 'a', B = 'b'}\n"
         "[stage.prod.lambda]\nmemory = 2048\nenv = {B = 'prod'}\n"
         "[stage.prod]\nbuild_dir = 'prod-out'\n[stage.dev.lambda]\nmemory = 128"
     )
-    plain, prod = place.load(text), place.load(stage="prod")
+    plain, prod = folders.load(text), folders.load(stage="prod")
     assert (plain.lambda_.memory, plain.build_dir) == (512, "terraform-out")
     assert (prod.lambda_.memory, prod.lambda_.timeout, prod.build_dir) == (2048, 60, "prod-out")
     assert prod.lambda_.env == {"A": "a", "B": "prod"}
-    assert place.load(stage="prod", LOKKI_BUILD_DIR="there").build_dir == "there"
+    assert folders.load(stage="prod", LOKKI_BUILD_DIR="there").build_dir == "there"
 
 
-def test_a_stage_takes_a_setting_back_with_an_empty_string(place: Place) -> None:
-    """What may be nothing becomes nothing again, where a stage says so."""
+def test_a_stage_unsets_a_setting_with_an_empty_string(folders: Folders) -> None:
+    """In a stage, an empty string unsets an optional setting."""
     text = "[aws]\nendpoint = 'http://localhost:4566'\n[stage.prod.aws]\nendpoint = ''"
-    assert place.load(text).aws.endpoint == "http://localhost:4566"
-    assert place.load(stage="prod").aws.endpoint is None
+    assert folders.load(text).aws.endpoint == "http://localhost:4566"
+    assert folders.load(stage="prod").aws.endpoint is None
 
 
 def test_tables_merge_and_all_else_is_replaced() -> None:
-    """Scalars and lists are the later one's, tables are both's, and no argument changes."""
+    """Values of the second table win, nested tables are merged, and no argument is modified."""
     base = {"a": {"x": 1, "l": [1, 2]}, "b": 1}
     assert deep_merge(base, {"a": {"l": [3], "y": 2}, "b": {"c": 1}}) == {
         "a": {"x": 1, "l": [3], "y": 2},
@@ -150,9 +152,9 @@ def test_tables_merge_and_all_else_is_replaced() -> None:
     assert base == {"a": {"x": 1, "l": [1, 2]}, "b": 1}
 
 
-def test_choices_stand_in_any_case(place: Place) -> None:
-    """debug is DEBUG and fargate is FARGATE: one spelling comes out."""
-    config = place.load("[batch]\nplatform = 'fargate'", LOKKI_LOG_LEVEL="debug")
+def test_choices_are_accepted_in_any_case(folders: Folders) -> None:
+    """Choices are accepted in any case and normalised: debug is DEBUG and fargate is FARGATE."""
+    config = folders.load("[batch]\nplatform = 'fargate'", LOKKI_LOG_LEVEL="debug")
     assert (config.batch.platform, config.logging.level) == ("FARGATE", "DEBUG")
 
 
@@ -164,7 +166,7 @@ lokki.toml: [lambda] has no field 'memroy'
     "[aws]\nregion = 'eu-north-1'\n\nbuild_dir = 'out'": """\
 lokki.toml: [aws] has no field 'build_dir'
   at lokki.toml:4
-  build_dir stands above the first [table]""",
+  build_dir belongs above the first [table]""",
     "memory_mb = 1": """\
 lokki.toml: there is no field 'memory_mb'
   at lokki.toml:1
@@ -227,25 +229,25 @@ lokki.toml: stage.prod is 1: expected a table
   at lokki.toml:2
   write [stage.prod.…] on a line of its own""",
     "a = 1\nb = = 2": """\
-lokki.toml is no valid TOML: Invalid value
+lokki.toml is not valid TOML: Invalid value
   at lokki.toml:2
-  strings stand in quotes, as in level = "INFO"; tables begin with [name]""",
+  strings need quotes, as in level = "INFO"; tables begin with [name]""",
     "a = 1\nb = [1,\n": """\
-lokki.toml is no valid TOML: Invalid value
+lokki.toml is not valid TOML: Invalid value
   at lokki.toml:3
-  strings stand in quotes, as in level = "INFO"; tables begin with [name]""",
+  strings need quotes, as in level = "INFO"; tables begin with [name]""",
 }
 
 
 @pytest.mark.parametrize("text", REFUSALS)
-def test_what_is_wrong_is_told_with_field_line_and_remedy(place: Place, text: str) -> None:
-    """An unknown field, a wrong type and wrong TOML name the line and what is expected."""
-    assert place.refused(text) == REFUSALS[text]
+def test_errors_contain_field_line_and_remedy(folders: Folders, text: str) -> None:
+    """Errors of fields, types and TOML syntax contain the line and what is expected."""
+    assert folders.refused(text) == REFUSALS[text]
 
 
-def test_the_file_that_is_wrong_is_the_one_that_is_named(place: Place) -> None:
+def test_the_error_names_the_wrong_file(folders: Folders) -> None:
     """An error in the user's own file names that file, although another is read after it."""
-    message = place.refused(README, of_user="[aws]\nregon = 'x'")
+    message = folders.refused(README, of_user="[aws]\nregon = 'x'")
     assert message == (
         "~/.lokki/lokki.toml: [aws] has no field 'regon'\n"
         "  at ~/.lokki/lokki.toml:2\n  did you mean 'region'?"
@@ -253,7 +255,7 @@ def test_the_file_that_is_wrong_is_the_one_that_is_named(place: Place) -> None:
 
 
 def test_a_wrong_variable_is_named() -> None:
-    """A variable with a value that its field cannot take is told by its own name."""
+    """An error in an environment variable contains the variable's name."""
     with pytest.raises(ConfigError) as caught:
         load_config(Path("nowhere"), {"LOKKI_LOG_LEVEL": "WARNIG", "HOME": "/nowhere"})
     assert str(caught.value) == (
@@ -262,31 +264,33 @@ def test_a_wrong_variable_is_named() -> None:
     )
 
 
-def test_a_stage_that_is_not_there_is_told_with_those_that_are(place: Place) -> None:
-    """An unknown stage is an error that knows the others."""
-    message = place.refused("[stage.prod]\n[stage.dev]", stage="prd")
+def test_an_unknown_stage_is_an_error_with_the_known_ones(folders: Folders) -> None:
+    """An unknown stage is an error that lists the stages."""
+    message = folders.refused("[stage.prod]\n[stage.dev]", stage="prd")
     assert message == "there is no stage 'prd'; there are: prod, dev\n  did you mean 'prod'?"
 
 
-def test_files_that_cannot_be_read_are_told(place: Place) -> None:
-    """A folder in a file's place, and bytes that are no text, are errors of the settings."""
-    file = place.folder / "lokki.toml"
+def test_unreadable_files_are_errors(folders: Folders) -> None:
+    """A folder instead of a file, and bytes that are not text, are errors of the settings."""
+    file = folders.folder / "lokki.toml"
     file.mkdir()
-    assert place.refused().startswith("lokki.toml cannot be read: Is a directory")
+    assert folders.refused().startswith("lokki.toml cannot be read: Is a directory")
     file.rmdir()
     file.write_bytes(b"a = 1\nb = '\xff'")
-    assert place.refused() == "lokki.toml is no UTF-8\n  at lokki.toml:2\n  save it as UTF-8"
+    assert (
+        folders.refused() == "lokki.toml is not valid UTF-8\n  at lokki.toml:2\n  save it as UTF-8"
+    )
 
 
-def test_what_windows_writes_is_read(place: Place) -> None:
-    """A byte-order mark and CRLF do no harm."""
-    (place.folder / "lokki.toml").write_bytes(b'\xef\xbb\xbfbuild_dir = "out"\r\n[aws]\r\n')
-    assert place.load().build_dir == "out"
+def test_files_written_on_windows_are_read(folders: Folders) -> None:
+    """A byte-order mark and CRLF are accepted."""
+    (folders.folder / "lokki.toml").write_bytes(b'\xef\xbb\xbfbuild_dir = "out"\r\n[aws]\r\n')
+    assert folders.load().build_dir == "out"
 
 
-def test_settings_are_frozen(place: Place) -> None:
-    """Nobody who reads settings can change them for others, tables of strings included."""
-    config = place.load("[lambda.env]\nA = 'a'\n[aws.vpc]\nsubnets = ['s']")
+def test_settings_are_frozen(folders: Folders) -> None:
+    """Settings cannot be modified, nor can their tables and lists."""
+    config = folders.load("[lambda.env]\nA = 'a'\n[aws.vpc]\nsubnets = ['s']")
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.build_dir = "x"  # type: ignore[misc]
     with pytest.raises(TypeError):
@@ -295,7 +299,7 @@ def test_settings_are_frozen(place: Place) -> None:
 
 
 def test_errors_are_of_the_definition() -> None:
-    """Who catches errors of a pipeline as it is written catches those of settings too."""
+    """Code that catches errors in a pipeline's definition catches those of settings, too."""
     assert issubclass(ConfigError, DefinitionError)
 
 
@@ -309,7 +313,7 @@ def tables(kind: Any, name: str = "") -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize(("name", "kind"), tables(Config))
 def test_every_field_is_documented(name: str, kind: Any) -> None:
-    """Each field stands in its class's docstring and in the README's table."""
+    """Each field is in its class's docstring and in the README's table."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for field in dataclasses.fields(kind):
         assert f"\n    {field.name}: " in inspect.cleandoc(kind.__doc__ or "")
@@ -319,12 +323,12 @@ def test_every_field_is_documented(name: str, kind: Any) -> None:
 
 @pytest.mark.parametrize("variable", ENVIRONMENT)
 def test_every_variable_is_documented(variable: str) -> None:
-    """Each environment variable stands in the README."""
+    """Each environment variable is in the README."""
     assert f"`{variable}`" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_defaults_are_those_of_steps() -> None:
-    """A step under default settings is what it is without settings."""
+    """Default settings and default step options are equal."""
     of_steps, settings = StepOptions(), LambdaConfig()
     assert settings.timeout == of_steps.timeout_seconds
     assert settings.memory == of_steps.memory_size
@@ -333,7 +337,7 @@ def test_defaults_are_those_of_steps() -> None:
 
 
 def test_levels_are_those_of_the_logs() -> None:
-    """Every level that logs know can be set, and no other."""
+    """Every log level can be set, and no other."""
     from lokki_tf import LogLevel
 
     choices = get_args(get_type_hints(LoggingConfig)["level"])
@@ -341,7 +345,7 @@ def test_levels_are_those_of_the_logs() -> None:
 
 
 def test_settings_cost_little() -> None:
-    """Without a file, settings load no TOML parser and no package of others."""
+    """Without a file, loading settings imports no TOML parser and no third-party package."""
     code = (
         "import sys, lokki_tf; from pathlib import Path; before = set(sys.modules)\n"
         "from lokki_tf.config import load_config\n"

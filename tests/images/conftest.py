@@ -1,4 +1,4 @@
-"""A container engine, a base image, a registry: tests are skipped where there are none."""
+"""A container engine, a base image and a registry; tests are skipped if one is unavailable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEFT_OUT = (
     *("usr/lib/x86_64-linux-gnu/gconv", "usr/lib/x86_64-linux-gnu/perl-base", "usr/lib/gcc"),
 )
 _SDK = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
-"""Plain Python, and newer than Debian's, which knows nothing of ``AWS_ENDPOINT_URL``."""
+"""Plain Python packages, newer than Debian's, which do not support ``AWS_ENDPOINT_URL``."""
 _KEPT_DATA = ("s3", "sts")
 _RECIPE = hashlib.sha256(repr((_INCLUDE, _LEFT_OUT, _SDK, _KEPT_DATA)).encode()).hexdigest()[:8]
 BASE = f"localhost/{_OWN}base-{_RECIPE}:latest"
@@ -35,7 +35,7 @@ BASE = f"localhost/{_OWN}base-{_RECIPE}:latest"
 
 @pytest.fixture(scope="session")
 def engine() -> Any:
-    """The machine's container engine."""
+    """Connect to the computer's container engine."""
     from lokki_tf.images import connect
 
     return connect()
@@ -43,7 +43,7 @@ def engine() -> Any:
 
 @pytest.fixture(scope="session")
 def base_image(engine: Any) -> str:
-    """Debian with Python and boto3: no image is pulled from anywhere."""
+    """Make an image of Debian with Python and boto3, without pulling images."""
     from docker.errors import ImageNotFound
 
     with suppress(ImageNotFound):
@@ -97,7 +97,7 @@ def _copy_sdk(folder: Path) -> None:
 def _serving(folder: Path, *, closed: bool) -> Iterator[str]:
     program = shutil.which("docker-registry") or shutil.which("registry")
     if program is None:
-        pytest.skip("there is no docker-registry on the path")
+        pytest.skip("docker-registry is not installed")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -132,21 +132,21 @@ def _wait_for(port: int) -> None:
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on loopback that lets everybody in."""
+    """Run a registry on loopback without authentication."""
     with _serving(tmp_path_factory.mktemp("registry"), closed=False) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def closed_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on loopback that lets one user in."""
+    """Run a registry on loopback with one user."""
     with _serving(tmp_path_factory.mktemp("closed"), closed=True) as address:
         yield address
 
 
 @pytest.fixture
 def leaves_nothing(engine: Any) -> Iterator[None]:
-    """Takes away the images that a test has made, and no others: the engine is not ours alone."""
+    """Remove the images that a test has made, and no others: the engine may have other users."""
     yield
     for image in engine.images.list():
         for tag in image.tags:
@@ -155,7 +155,7 @@ def leaves_nothing(engine: Any) -> Iterator[None]:
 
 
 def pull(engine: Any, uri: str) -> None:
-    """Pulls an image from a registry on loopback, which podman takes for one with TLS."""
+    """Pull an image from a registry on loopback, for which podman would use TLS."""
     repository, _, tag = uri.rpartition(":")
     said = list(engine.api.pull(repository, tag=tag, stream=True, decode=True))
     if any("error" in line for line in said):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 PYTHON = "python3.11"
-"""The base image's, which stands in for Lambda's own."""
+"""The base image, used instead of Lambda's own."""
 
 
 @step
@@ -39,7 +39,7 @@ def total(rows: list[float]) -> tuple[float, set[int]]:
 
 
 def no_ecr(region: str | None) -> Any:
-    """A registry of somebody else is found without asking ECR."""
+    """Fail: the repository of another registry is found without ECR."""
     raise AssertionError(f"ECR was asked in {region}")
 
 
@@ -47,7 +47,7 @@ def no_ecr(region: str | None) -> Any:
 def test_containers_agree_with_the_local_run(
     engine: Any, base_image: str, registry: str, local_aws: LocalAws, tmp_path: Path
 ) -> None:
-    """In real containers, with values that cross every border, results are those of here."""
+    """Deployed in real containers, a pipeline returns the values of a local run, types included."""
     loaded = load(4)
     pipeline = Pipeline("daily", steps=[total(loaded.map(scale)), loaded])
     config = Config(

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("leaves_nothing")
 
 
 def score(rows: list[int], factor: int = 2) -> Any:
-    """A step: multiplies, and refuses to do so by nothing."""
+    """A step that multiplies, and raises for the factor 0."""
     if not factor:
         raise ValueError("nothing to multiply by")
     return {"sum": sum(rows) * factor}
@@ -47,14 +47,14 @@ def a_step(**options: Any) -> Step:
 
 
 def context(base: str, **more: Any) -> ImageContext:
-    """An image with one step, its code as it would travel."""
+    """Return the context of an image with one step, its code as deployed."""
     step = a_step(job_type="batch")
     return image_context("daily", {step: package(cut(step))}, base_image=base, **more)
 
 
 def event(bucket: str, **more: Any) -> dict[str, Any]:
-    told = {"node": "score", "run": "r", "store": f"s3://{bucket}", "inline": 1000}
-    return {**told, "args": {"0": {"value": [1, 2]}}, "kwargs": more}
+    values = {"node": "score", "run": "r", "store": f"s3://{bucket}", "inline": 1000}
+    return {**values, "args": {"0": {"value": [1, 2]}}, "kwargs": more}
 
 
 def run(engine: Any, uri: str, command: str, variables: dict[str, str]) -> tuple[int, str]:
@@ -72,7 +72,7 @@ def run(engine: Any, uri: str, command: str, variables: dict[str, str]) -> tuple
 def test_an_image_is_built_pushed_pulled_and_runs(
     engine: Any, base_image: str, registry: str, local_aws: LocalAws
 ) -> None:
-    """The same image serves Lambda and runs as a Batch job; what is pushed is not pushed again."""
+    """The same image runs as a Lambda function and a Batch job; it is pushed only once."""
     made = context(base_image)
     repository = Repository(f"{registry}/lokki-tf-test-team/daily")
     heard: list[Progress] = []
@@ -92,8 +92,8 @@ def test_an_image_is_built_pushed_pulled_and_runs(
     s3 = local_aws.client("s3")
     s3.create_bucket(Bucket="images")
     for factor, code in ((3, 0), (0, 1)):
-        told = {**event("images", factor={"value": factor}), "run": f"by-{factor}"}
-        s3.put_object(Bucket="images", Key=f"event-{factor}", Body=json.dumps(told).encode())
+        values = {**event("images", factor={"value": factor}), "run": f"by-{factor}"}
+        s3.put_object(Bucket="images", Key=f"event-{factor}", Body=json.dumps(values).encode())
         uri = f"s3://images/event-{factor}"
         variables = {**local_aws.environment, "LOKKI_EVENT": uri}
         ended, logs = run(engine, first.uri, "score", variables)
@@ -112,7 +112,7 @@ def test_an_image_is_built_pushed_pulled_and_runs(
             environment={"AWS_LAMBDA_RUNTIME_API": api.address},
             network_mode="host",
             read_only=True,
-            user="993:990",  # as Lambda does, one of its own
+            user="993:990",  # as Lambda does, a user without a name
             detach=True,
         )
         try:
@@ -124,14 +124,12 @@ def test_an_image_is_built_pushed_pulled_and_runs(
         assert body == {"value": {"sum": 6}}
 
 
-def test_a_registry_that_refuses_is_told(
-    engine: Any, base_image: str, closed_registry: str
-) -> None:
-    """Without a login or with a wrong one nothing is pushed; with the right one it is."""
+def test_denied_access_is_an_error(engine: Any, base_image: str, closed_registry: str) -> None:
+    """Nothing is pushed without a login or with a wrong one, but with the right one."""
     uri = f"{closed_registry}/lokki-tf-test-daily:1"
     engine.images.get(base_image).tag(*uri.rsplit(":", 1))
     for login in (None, Login(USER, "wrong")):
-        with pytest.raises(ImageError, match="the registry refuses you") as caught:
+        with pytest.raises(ImageError, match="the registry denies access") as caught:
             push(uri, login=login, client=engine)
         assert "docker login" in str(caught.value.remedy)
         assert has_image(uri, login) is None
@@ -141,8 +139,8 @@ def test_a_registry_that_refuses_is_told(
     assert has_image(uri, login) is True
 
 
-def test_a_registry_that_is_not_there_is_told(engine: Any, base_image: str) -> None:
-    """A closed port is said to be the registry that cannot be reached."""
+def test_an_unreachable_registry_is_an_error(engine: Any, base_image: str) -> None:
+    """A closed port is reported as a registry that cannot be reached."""
     uri = "localhost:1/lokki-tf-test-daily:1"
     engine.images.get(base_image).tag(*uri.rsplit(":", 1))
     assert has_image(uri) is None
@@ -153,10 +151,10 @@ def test_a_registry_that_is_not_there_is_told(engine: Any, base_image: str) -> N
 def test_a_failing_dockerfile_shows_the_end_of_its_log(
     engine: Any, base_image: str, tmp_path: Path
 ) -> None:
-    """The error has the last lines of the build, and there is no image of that name."""
+    """The error contains the last lines of the build, and no image of that name remains."""
     file = tmp_path / "Dockerfile"
-    told = "print(6 * 7); raise SystemExit(3)"
-    file.write_text(f'ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN ["python3", "-c", "{told}"]\n')
+    code = "print(6 * 7); raise SystemExit(3)"
+    file.write_text(f'ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN ["python3", "-c", "{code}"]\n')
     with pytest.raises(ImageError) as caught:
         build(context(base_image, dockerfile=file), "lokki-tf-test-failing:1", client=engine)
     text = str(caught.value)
@@ -167,8 +165,8 @@ def test_a_failing_dockerfile_shows_the_end_of_its_log(
     ]
 
 
-def test_a_dockerfile_that_is_none_is_told(engine: Any, base_image: str, tmp_path: Path) -> None:
-    """What the engine says of a word that it does not know is the error."""
+def test_an_invalid_dockerfile_is_an_error(engine: Any, base_image: str, tmp_path: Path) -> None:
+    """The engine's message about an unknown instruction is the error."""
     file = tmp_path / "Dockerfile"
     file.write_text("FORM python\n")
     with pytest.raises(ImageError, match=r"FROM|FORM"):
@@ -177,7 +175,7 @@ def test_a_dockerfile_that_is_none_is_told(engine: Any, base_image: str, tmp_pat
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """An index on loopback with one package; its address and the package's hash."""
+    """Serve a package index on loopback with one package; yield its URL and the package's hash."""
     folder = tmp_path / "index" / "tiny"
     folder.mkdir(parents=True)
     wheel = folder / "tiny-1.0-py3-none-any.whl"
@@ -202,7 +200,7 @@ def index(tmp_path: Path) -> Iterator[tuple[str, str]]:
 def test_declared_packages_are_installed_by_their_lock(
     engine: Any, base_image: str, index: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pip takes the lock's versions from the index that uv is told of, which leaves no trace."""
+    """pip installs the locked versions from uv's index, whose URL is not stored in the image."""
     if "podman" not in json.dumps(engine.version()).lower():
         pytest.skip("a build of this engine does not see this machine's loopback")
     address, digest = index
@@ -233,7 +231,7 @@ def test_declared_packages_are_installed_by_their_lock(
             container.remove(force=True)
     for image in engine.images.list():
         names_index = address in json.dumps(image.history())
-        assert not (image.tags and names_index)  # where packages came from is nobody's business
+        assert not (image.tags and names_index)  # the index must not be visible in the image
         if names_index:
             engine.images.remove(image.id, force=True)
 
@@ -252,7 +250,7 @@ main(Pipeline("daily", steps=[score([1])]))
 def test_the_command_prints_the_uri_alone(
     engine: Any, base_image: str, registry: str, tmp_path: Path
 ) -> None:
-    """stdout has the image's name and nothing else; a second call finds it in the registry."""
+    """stdout contains only the image's name; a second call finds the image in the registry."""
     (tmp_path / "pipeline.py").write_text(SCRIPT)
     (tmp_path / "lokki.toml").write_text(
         f'[aws]\nimage_repository = "{registry}/lokki-tf-test-cli"\n'

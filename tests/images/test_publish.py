@@ -1,4 +1,4 @@
-"""What is told to engines and registries, by fakes of both."""
+"""Requests to engines and registries, with fakes of both."""
 
 from __future__ import annotations
 
@@ -44,33 +44,35 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class FakeEngine:
-    """Says what it is to say, and notes what it is told.
+    """An engine that returns given messages and records its calls.
 
     Args:
-        builds: What a build says.
-        pushes: What a push says.
+        builds: Messages of a build.
+        pushes: Messages of a push.
     """
 
     builds: Sequence[dict[str, Any]] = ()
     pushes: Sequence[dict[str, Any]] = ()
-    told: list[tuple[str, Any]] = field(default_factory=list)
+    arguments: list[tuple[str, Any]] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
 
     @property
     def api(self) -> FakeEngine:
         return self
 
-    def build(self, **told: Any) -> Iterator[dict[str, Any]]:
-        self.told.append(("build", told))
+    def build(self, **arguments: Any) -> Iterator[dict[str, Any]]:
+        self.arguments.append(("build", arguments))
         yield from self.builds
 
-    def push(self, repository: str, **told: Any) -> Iterator[dict[str, Any]]:
-        self.told.append(("push", (repository, told["tag"], told["auth_config"], self.params)))
+    def push(self, repository: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        self.arguments.append(
+            ("push", (repository, arguments["tag"], arguments["auth_config"], self.params))
+        )
         yield from self.pushes
 
     @property
     def done(self) -> list[str]:
-        return [name for name, _ in self.told]
+        return [name for name, _ in self.arguments]
 
 
 def context(tag: str | None = None, **files: bytes) -> ImageContext:
@@ -79,7 +81,7 @@ def context(tag: str | None = None, **files: bytes) -> ImageContext:
 
 @dataclass
 class FakeRegistry:
-    """Answers whether it has an image, perhaps to those alone who bring a token."""
+    """A registry that answers whether it has an image, optionally only with a token."""
 
     status: int = 404
     wants_token: bool = False
@@ -118,8 +120,8 @@ def registry() -> Iterator[FakeRegistry]:
     server.shutdown()
 
 
-def test_what_is_there_is_neither_built_nor_pushed(registry: FakeRegistry) -> None:
-    """A tag that is the content's hash, in the registry, is left alone; else it is made."""
+def test_an_image_in_the_registry_is_neither_built_nor_pushed(registry: FakeRegistry) -> None:
+    """An image whose tag is the hash of its content is built and pushed only if it is missing."""
     repository = Repository(f"{registry.address}/team/daily", Login("ada", "secret"))
     engine = FakeEngine()
     made = publish(context(), repository, client=engine)
@@ -133,8 +135,8 @@ def test_what_is_there_is_neither_built_nor_pushed(registry: FakeRegistry) -> No
     assert registry.asked == [("HEAD", path, basic)] * 2
 
 
-def test_a_tag_of_the_users_is_always_made_anew(registry: FakeRegistry) -> None:
-    """Under a tag that is no hash there may be another image."""
+def test_a_custom_tag_is_always_built_and_pushed(registry: FakeRegistry) -> None:
+    """A custom tag may be that of another image, so the image is always built and pushed."""
     registry.status = 200
     engine = FakeEngine()
     made = publish(context("v1"), Repository(f"{registry.address}/daily"), client=engine)
@@ -142,58 +144,62 @@ def test_a_tag_of_the_users_is_always_made_anew(registry: FakeRegistry) -> None:
     assert engine.done == ["build", "push"]
 
 
-def test_whoever_pushes_the_same_first_is_right(registry: FakeRegistry) -> None:
-    """A tag that does not move is no error where it is the content's hash; another one is."""
+def test_an_immutable_tag_of_the_same_content_is_no_error(registry: FakeRegistry) -> None:
+    """An immutable tag is no error if it is the hash of the content; a custom one is."""
     engine = FakeEngine(pushes=[{"error": "tag invalid: the tag is immutable"}])
     repository = Repository(f"{registry.address}/daily")
     assert publish(context(), repository, client=engine).pushed is False
-    with pytest.raises(ImageError, match="the tag is there already"):
+    with pytest.raises(ImageError, match="the tag already exists"):
         publish(context("v1"), repository, client=engine)
 
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "no push"])
-def test_what_is_not_to_be_pushed_is_built_alone(local: bool) -> None:
-    """Neither a local repository's image nor one of --no-push leaves the machine."""
+def test_without_a_push_an_image_is_only_built(local: bool) -> None:
+    """Neither an image of a local repository nor one with --no-push is pushed."""
     engine = FakeEngine()
     made = publish(context(), Repository("daily", local=local), pushing=local, client=engine)
     assert (made.built, made.pushed, engine.done) == (True, False, ["build"])
 
 
-def test_a_build_is_told_platform_base_and_context() -> None:
-    """The engine gets the tar, the platform and the base image, and leaves nothing behind."""
+def test_a_build_receives_platform_base_and_context() -> None:
+    """The engine receives the tar, the platform and the base image, and keeps no containers."""
     engine = FakeEngine([{"stream": "Step 1/1 : FROM x\n"}, {"aux": {"ID": "1"}}])
     heard: list[Progress] = []
     build(context(), "daily:1", on_progress=heard.append, client=engine)
-    (_, told), *_ = engine.told
-    assert told["fileobj"].read() == context().tar
-    assert told["platform"] == "linux/arm64"
-    assert told["buildargs"] == {"BASE_IMAGE": "base"}
-    assert told["tag"] == "daily:1"
-    assert (told["rm"], told["forcerm"], told["custom_context"]) == (True, True, True)
+    (_, arguments), *_ = engine.arguments
+    assert arguments["fileobj"].read() == context().tar
+    assert arguments["platform"] == "linux/arm64"
+    assert arguments["buildargs"] == {"BASE_IMAGE": "base"}
+    assert arguments["tag"] == "daily:1"
+    assert (arguments["rm"], arguments["forcerm"], arguments["custom_context"]) == (
+        True,
+        True,
+        True,
+    )
     assert heard == [Progress("Step 1/1 : FROM x")]
 
 
 def test_indexes_of_uv_reach_pip(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where packages come from is told to the build; an index with a password is refused."""
+    """Package indexes are passed to the build; an index with a password is an error."""
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://pypi.example.com/simple")
     monkeypatch.setenv("UV_INDEX", "mine=https://a.example.com/?x=1 https://b.example.com/")
     locked = context(**{"app/requirements.lock": b"a==1\n"})
     engine = FakeEngine()
     build(locked, "daily:1", client=engine)
-    assert engine.told[0][1]["buildargs"] == {
+    assert engine.arguments[0][1]["buildargs"] == {
         "BASE_IMAGE": "base",
         "PIP_INDEX_URL": "https://pypi.example.com/simple",
         "PIP_EXTRA_INDEX_URL": "https://a.example.com/?x=1 https://b.example.com/",
     }
     monkeypatch.setenv("UV_INDEX", "mine=https://ada:secret@a.example.com/")
-    with pytest.raises(ImageError, match=r"the index a.example.com is named with a password") as no:
+    with pytest.raises(ImageError, match=r"index a\.example\.com contains a password") as no:
         build(locked, "daily:1", client=FakeEngine())
     assert "secret" not in str(no.value)
     build(context(), "daily:1", client=FakeEngine())  # an image without packages needs no index
 
 
 def test_a_build_that_fails_ends_with_the_last_lines() -> None:
-    """Of a long log the end is shown, and what the engine said at last."""
+    """The error contains the end of a long log, and the engine's last message."""
     log = [{"stream": f"line {number}\n"} for number in range(40)]
     error = {"error": "The command 'x' returned a non-zero code: 1"}
     with pytest.raises(ImageError) as caught:
@@ -212,13 +218,13 @@ def test_a_build_that_fails_ends_with_the_last_lines() -> None:
         ("/usr/bin/python3: No module named pip", "the base image has no pip"),
         ("pull access denied for nowhere, repository does not exist", "cannot be pulled"),
         ("manifest for python:9 not found: manifest unknown", "cannot be pulled"),
-        ("exec /usr/bin/python3: exec format error", "for another processor"),
+        ("exec /usr/bin/python3: exec format error", "for another architecture"),
         ("ERROR: No matching distribution found for polars==1", "cannot be installed"),
         ("something of its own", "could not be built: something of its own"),
     ],
 )
-def test_builds_fail_in_the_houses_words(said: str, what: str) -> None:
-    """Each known failure has a name and a remedy; another is told as it was said."""
+def test_known_failures_of_builds_have_a_remedy(said: str, what: str) -> None:
+    """Known failures have a description and a remedy; an unknown message is shown unchanged."""
     error = build_failure("daily:1", "exit status 1", [said]) if "own" not in said else None
     error = error or build_failure("daily:1", said, [])
     assert what in error.message
@@ -228,25 +234,25 @@ def test_builds_fail_in_the_houses_words(said: str, what: str) -> None:
 @pytest.mark.parametrize(
     ("said", "what"),
     [
-        ("denied: requested access to the resource is denied", "the registry refuses you"),
-        ("no basic auth credentials", "the registry refuses you"),
-        ("unauthorized: authentication required", "the registry refuses you"),
+        ("denied: requested access to the resource is denied", "the registry denies access"),
+        ("no basic auth credentials", "the registry denies access"),
+        ("unauthorized: authentication required", "the registry denies access"),
         (
             "name unknown: The repository with name 'daily' does not exist in the registry with id",
-            "there is no such repository",
+            "the repository does not exist",
         ),
         (
             "tag invalid: The image tag 'v1' already exists in the 'daily' repository and cannot "
             "be overwritten because the tag is immutable.",
-            "the tag is there already",
+            "the tag already exists",
         ),
         ("dial tcp: lookup example.invalid: no such host", "cannot be reached"),
         ("write /var/lib/docker/tmp: no space left on device", "the disk is full"),
         ("toaster on fire", "could not be pushed: toaster on fire"),
     ],
 )
-def test_pushes_fail_in_the_houses_words(said: str, what: str) -> None:
-    """Each known refusal has a name and a remedy; another is told as it was said."""
+def test_known_failures_of_pushes_have_a_remedy(said: str, what: str) -> None:
+    """Known failures have a description and a remedy; an unknown message is shown unchanged."""
     with pytest.raises(ImageError) as caught:
         push("example.com/daily:1", client=FakeEngine(pushes=[{"status": "…"}, {"error": said}]))
     assert what in caught.value.message
@@ -254,18 +260,18 @@ def test_pushes_fail_in_the_houses_words(said: str, what: str) -> None:
     assert caught.value.remedy
 
 
-def test_a_push_brings_the_login_and_speaks_plainly_on_loopback() -> None:
-    """User and password go along; TLS is waived on this machine alone, and for that push alone."""
+def test_a_push_uses_the_login_and_plain_http_on_loopback() -> None:
+    """A push passes user and password, and allows plain HTTP only for a registry on loopback."""
     for host, params in (("localhost:5000", {"tlsVerify": "false"}), ("example.com", {})):
         engine = FakeEngine()
         push(f"{host}/daily:1", login=Login("ada", "secret"), client=engine)
         login = {"username": "ada", "password": "secret"}
-        assert engine.told == [("push", (f"{host}/daily", "1", login, params))]
+        assert engine.arguments == [("push", (f"{host}/daily", "1", login, params))]
         assert engine.params == {}
 
 
-def test_a_registry_that_wants_a_token_gets_one(registry: FakeRegistry) -> None:
-    """The token comes from where the registry says, for the login."""
+def test_a_registry_that_requires_a_token_gets_one(registry: FakeRegistry) -> None:
+    """The token is requested from the server in the registry's challenge, with the login."""
     registry.wants_token, registry.status = True, 200
     assert has_image(f"{registry.address}/daily:1", Login("ada", "secret")) is True
     first, token, second = registry.asked
@@ -277,16 +283,16 @@ def test_a_registry_that_wants_a_token_gets_one(registry: FakeRegistry) -> None:
 @pytest.mark.parametrize(
     ("status", "answer"), [(200, True), (404, False), (500, None), (403, None)]
 )
-def test_a_registry_that_does_not_say_is_no_answer(
+def test_other_statuses_are_no_answer(
     registry: FakeRegistry, status: int, answer: bool | None
 ) -> None:
-    """Only found and not found are answers."""
+    """Only "found" and "not found" are answers."""
     registry.status = status
     assert has_image(f"{registry.address}/daily:1") is answer
 
 
-def test_images_are_split_as_engines_split_them() -> None:
-    """A first part with a dot, a colon or the name localhost is a registry, else Docker Hub's."""
+def test_image_names_are_split_as_by_engines() -> None:
+    """A first part with a dot or colon, or localhost, is a registry; the default is Docker Hub."""
     assert split("localhost:5000/x/daily:1") == ("localhost:5000", "x/daily", "1")
     assert split("localhost/daily:1") == ("localhost", "daily", "1")
     assert split("example.com/daily:1") == ("example.com", "daily", "1")
@@ -298,21 +304,21 @@ def test_images_are_split_as_engines_split_them() -> None:
 
 
 def found_repository(aws: AwsConfig, pipeline: str) -> Repository:
-    """A repository, as the commands look for it."""
+    """Find the repository as the commands do."""
     return find_repository(aws, pipeline, partial(client, Config(aws=aws), "ecr"))
 
 
 @pytest.fixture
 def no_logins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A Docker configuration of the test's own."""
+    """Use an empty Docker configuration."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     return tmp_path
 
 
-def test_a_repository_of_ecrs_is_found_with_a_login(
+def test_a_repository_in_ecr_is_found_with_a_login(
     local_aws: LocalAws, no_logins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a setting it is the repository in ECR; one that is not there is to be applied."""
+    """By default the repository is in ECR; if it is missing, the error says to apply its stack."""
     for name, value in local_aws.environment.items():
         monkeypatch.setenv(name, value)
     aws = AwsConfig(region=local_aws.region)
@@ -334,11 +340,11 @@ def test_a_repository_of_ecrs_is_found_with_a_login(
     local_aws.client("ecr").delete_repository(repositoryName="sales")
 
 
-def test_other_registries_have_the_login_of_docker(no_logins: Path) -> None:
-    """What docker login has left is used; local and an unknown registry have none."""
+def test_other_registries_use_the_login_of_docker(no_logins: Path) -> None:
+    """The login stored by docker login is used; local and unknown registries have none."""
     auth = base64.b64encode(b"ada:secret").decode()
-    told = {"auths": {"localhost:5000": {"auth": auth}}}
-    (no_logins / "config.json").write_text(json.dumps(told))
+    arguments = {"auths": {"localhost:5000": {"auth": auth}}}
+    (no_logins / "config.json").write_text(json.dumps(arguments))
     found = found_repository(AwsConfig(image_repository="localhost:5000/x"), "daily")
     assert found == Repository("localhost:5000/x/daily", Login("ada", "secret"))
     assert found_repository(AwsConfig(image_repository="localhost:5001"), "daily").login is None
@@ -348,20 +354,20 @@ def test_other_registries_have_the_login_of_docker(no_logins: Path) -> None:
 
 
 def test_a_login_does_not_show_its_password() -> None:
-    """The password stands in no log."""
+    """The password is not in the login's repr."""
     assert "secret" not in repr(Repository("x", Login("ada", "secret")))
 
 
-def test_without_credentials_ecr_is_told_apart_from_a_missing_repository(
+def test_missing_credentials_are_not_a_missing_repository(
     no_logins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No credentials, no region and no such profile are errors, each with its remedy."""
+    """Missing credentials, region or profile are errors, each with its remedy."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(no_logins / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(no_logins / "none"))
-    with pytest.raises(ImageError, match="ECR does not let you in") as caught:
+    with pytest.raises(ImageError, match="ECR denies access") as caught:
         found_repository(AwsConfig(region="eu-west-1"), "daily")
     assert "aws sts get-caller-identity" in str(caught.value.remedy)
     with pytest.raises(ConfigError, match="nothing says in which AWS region"):
@@ -372,7 +378,7 @@ def test_without_credentials_ecr_is_told_apart_from_a_missing_repository(
 
 @pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nowhere/docker.sock", "nonsense"])
 def test_no_engine_is_a_missing_tool(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names where an engine was looked for, and how to name another place."""
+    """The error contains the address of the engine, and how to set another one."""
     monkeypatch.setenv("DOCKER_HOST", host)
     with pytest.raises(MissingToolError) as caught:
         connect()
@@ -381,7 +387,7 @@ def test_no_engine_is_a_missing_tool(host: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_the_sdk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Docker's SDK is needed for images alone, and its absence says what to install."""
+    """Docker's SDK is only needed for images, and the error without it says what to install."""
     monkeypatch.setitem(sys.modules, "docker", None)
     with pytest.raises(MissingToolError) as caught:
         connect()
@@ -406,7 +412,7 @@ def showing(stream: io.StringIO) -> Iterator[None]:
 def test_progress_is_lines_in_a_log_and_bars_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A log has the build's steps alone; a terminal has a bar a layer, which go in the end."""
+    """A log contains only the build's steps; a terminal shows a bar per layer and removes it."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
     log = io.StringIO()
@@ -454,7 +460,7 @@ main(Pipeline("daily", steps=[score([1])]))
 def test_the_command_says_what_is_wrong(
     tmp_path: Path, toml: str, args: tuple[str, ...], code: int, says: str
 ) -> None:
-    """Wrong settings and a missing engine end it with one message and nothing on stdout."""
+    """Wrong settings and a missing engine are one message, with nothing on stdout."""
     (tmp_path / "pipeline.py").write_text(SCRIPT)
     (tmp_path / "lokki.toml").write_text(toml)
     done = subprocess.run(
