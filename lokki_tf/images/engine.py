@@ -25,7 +25,7 @@ def connect() -> Any:
         from docker.errors import DockerException
     except ImportError:
         raise MissingToolError(
-            "images are built through Docker's SDK, and there is no package docker",
+            "images are built with Docker's SDK, and the package docker is not installed",
             remedy="pip install 'lokki-tf[docker]'",
         ) from None
     try:
@@ -35,7 +35,7 @@ def connect() -> Any:
         where = os.environ.get("DOCKER_HOST")
         raise MissingToolError(
             f"no container engine answers at {where or 'its usual socket'}: {error}",
-            remedy="start Docker, or podman's service, and see that you may speak with it; "
-            "DOCKER_HOST names one that is elsewhere (`docker context ls` shows where)",
+            remedy="start Docker, or podman's service, and check that you may access its socket; "
+            "set DOCKER_HOST for an engine elsewhere (`docker context ls` shows where)",
         ) from error
     return client

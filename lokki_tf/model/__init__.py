@@ -1,6 +1,6 @@
-"""What a pipeline is: frozen data, without AWS, without input or output.
+"""The definition of a pipeline: frozen data, without AWS, input or output.
 
-Every authoring style builds a :class:`Definition`; every back-end reads nothing else.
+Every authoring style builds a :class:`Definition`, which is all that every back-end reads.
 """
 
 from .bindings import Binding, Group, Item, Literal, Output, Parameter, leaves, outputs_in

@@ -1,4 +1,4 @@
-"""Where a step's argument comes from."""
+"""Bindings: the sources of a step's arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal as OneOf
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Literal:
-    """A value that stands in the pipeline itself; it arrives as it was."""
+    """A value in the definition itself; the step receives an equal one."""
 
     value: Any
 
@@ -24,24 +24,24 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of the flow; inside a map, an argument that the map hands to every item."""
+    """A parameter of the flow; inside a map, an argument that every item receives."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """The item that a map's body is run for."""
+    """The item of a map for which the map's body runs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """A list, tuple, set, frozenset or dict with results of nodes somewhere inside.
+    """A list, tuple, set, frozenset or dict that contains results of nodes at any depth.
 
     Args:
-        kind: What is built.
+        kind: The type of the collection.
         members: Its elements; for a dict, its values.
-        keys: A dict's keys, in the order of ``members``; else empty.
+        keys: The keys of a dict, in the order of ``members``; else empty.
     """
 
     kind: OneOf["list", "tuple", "set", "frozenset", "dict"]
@@ -53,7 +53,7 @@ Binding = Literal | Output | Parameter | Item | Group
 
 
 def leaves(binding: Binding) -> Iterator[Literal | Output | Parameter | Item]:
-    """What a binding is made of in the end, in order."""
+    """Yield the innermost bindings of a binding, in order."""
     waiting = [binding]
     while waiting:
         current = waiting.pop()
@@ -64,5 +64,5 @@ def leaves(binding: Binding) -> Iterator[Literal | Output | Parameter | Item]:
 
 
 def outputs_in(binding: Binding) -> Iterator[str]:
-    """The names of the nodes whose results a binding needs, in order, repeats included."""
+    """Yield the names of the nodes whose results a binding requires, in order, with repeats."""
     return (leaf.node for leaf in leaves(binding) if isinstance(leaf, Output))

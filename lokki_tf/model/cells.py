@@ -1,4 +1,4 @@
-"""Cells of notebooks, by the names that their code objects have and by those that people see."""
+"""Notebook cells: their code objects' file names, and the names that people see."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _CELL = re.compile(r"<ipython-input-|<python-input-|[/\\]ipykernel_\d+[/\\]|__ma
 
 
 def is_cell(filename: str) -> bool:
-    """Whether a code object's file is a cell, of Jupyter, IPython, marimo or Python's prompt."""
+    """Return whether a file name is a cell of Jupyter, IPython, marimo or Python's prompt."""
     return _CELL.search(filename) is not None
 
 
 def cell_label(filename: str, names: Mapping[str, Any]) -> str:
-    """A cell as its author knows it, ``<cell 3>``, if the notebook's history tells.
+    """Return a cell's label, ``<cell 3>``, if the notebook's history contains it.
 
     Args:
-        filename: Of a code object; one that is no cell's stays as it is.
-        names: The namespace that the code runs in; IPython keeps its history there.
+        filename: File name of a code object; returned unchanged if it is not a cell's.
+        names: The namespace of the code, in which IPython stores its history.
     """
     if not is_cell(filename):
         return filename

@@ -1,4 +1,4 @@
-"""A finding: what a check has to say, as data. Others render it."""
+"""Findings: errors and warnings of a check, as data that other modules render."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Literal as OneOf
 
 from lokki_tf.errors import DefinitionError, LokkiError, Place
 
-MOST_LISTED = 50  # more would hide the first
+MOST_LISTED = 50  # a longer list would scroll the first out of sight
 Severity = OneOf["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something in a pipeline that is wrong, or that its author should know.
+    """An error or a warning about a pipeline.
 
     Args:
-        rule: The rule's id, ``lambda-memory`` for example.
+        rule: Id of the rule, ``lambda-memory`` for example.
         message: What is wrong, in one sentence.
-        place: Where in the user's code.
+        place: Source location in the user's code.
         remedy: What to do about it.
-        severity: An ``error`` stops synth and deploy, a ``warning`` does not.
-        error: The exception that this finding becomes when it stops something.
+        severity: An ``error`` prevents synth and deploy, a ``warning`` does not.
+        error: The exception to raise for this finding.
     """
 
     rule: str
@@ -35,33 +35,33 @@ class Finding:
         return str(self.as_error())
 
     def as_error(self) -> DefinitionError:
-        """The exception that says the same."""
+        """Return the exception for this finding."""
         made = self.error(self.message, place=self.place, remedy=self.remedy)
         made.findings = (self,)
         return made
 
     @classmethod
     def of(cls, error: LokkiError, rule: str = "definition") -> Finding:
-        """The finding that says the same as an error.
+        """Make a finding from an error.
 
         Args:
-            error: What ended the making or the planning of a pipeline.
-            rule: The rule's id.
+            error: The error raised while a pipeline was made or planned.
+            rule: Id of the rule.
         """
         kind = type(error) if isinstance(error, DefinitionError) else DefinitionError
         return cls(rule, error.message, error.place, error.remedy, error=kind)
 
 
 def findings_of(error: LokkiError) -> list[Finding]:
-    """What an error says: all the findings that it was raised for, or itself as one."""
+    """Return the findings that an error was raised for, or the error itself as a finding."""
     return list(getattr(error, "findings", ())) or [Finding.of(error)]
 
 
 def raise_errors(findings: list[Finding]) -> None:
-    """Raise what stops: one error as it is, several as one that lists them all.
+    """Raise the errors among findings: one as it is, several as one exception that lists them.
 
     Args:
-        findings: Findings of any severity; warnings are passed over.
+        findings: Findings of any severity; warnings are ignored.
 
     Raises:
         DefinitionError: If any finding is an error.

@@ -1,4 +1,4 @@
-"""A graph of nodes, and the walks that every back-end needs."""
+"""A graph of nodes, and the traversals that every back-end needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .steps import RetryConfig, Step
 
 
 class Dependent:
-    """What nodes and maps have in common: they wait for others and take their results."""
+    """Common part of nodes and maps, which have predecessors and use their results."""
 
     __slots__ = ()
     name: str
@@ -25,12 +25,12 @@ class Dependent:
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
-        """All that it takes."""
+        """All its bindings."""
         raise NotImplementedError
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the nodes whose results this one takes, each once, in order."""
+        """Names of the nodes whose results this one uses, each once, in order."""
         return tuple(dict.fromkeys(name for b in self.bindings for name in outputs_in(b)))
 
     @property
@@ -41,11 +41,13 @@ class Dependent:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Which of a node's arguments its step's ``when`` takes: positions, and names.
+    """The arguments of a node that its step's ``when`` receives.
+
+    Each source is a position or a name of the node's arguments.
 
     Args:
-        args: What it takes by position.
-        kwargs: What it takes by name.
+        args: Sources of the positional arguments.
+        kwargs: Sources of the keyword arguments.
     """
 
     args: tuple[int | str, ...] = ()
@@ -53,7 +55,7 @@ class Condition:
 
     @property
     def taken(self) -> dict[str, Any]:
-        """The same as JSON has it, without what is empty."""
+        """The same for JSON, without what is empty."""
         both: dict[str, Any] = {"args": list(self.args), "kwargs": dict(self.kwargs)}
         return {name: sources for name, sources in both.items() if sources}
 
@@ -64,14 +66,14 @@ class Node(Dependent):
 
     Args:
         name: Unique in the graph; the state's name in Step Functions.
-        step: What runs.
+        step: The step that runs.
         args: Arguments by position: positional-only ones and ``*args``.
         kwargs: Arguments by name.
-        after: Nodes that must have ended before, beyond those that give arguments.
+        after: Names of nodes that must have ended before, besides those whose results it uses.
         retry: How failures are retried.
-        place: Where the user wrote this use.
-        when: What the step's condition takes; ``None`` if it has none. Where the condition
-            is false the node is skipped, and those that take its result get ``None``.
+        place: Source location of this use.
+        when: The arguments of the step's condition; ``None`` if it has none. If the condition is
+            false the node is skipped, and nodes that use its result receive ``None``.
     """
 
     name: str
@@ -91,17 +93,17 @@ class Node(Dependent):
 
 @dataclass(frozen=True, slots=True)
 class MapOptions:
-    """How a map is run.
+    """Options of a map.
 
     Args:
         mode: ``distributed``: each item, or batch, is an execution of its own, with items and
             results in the bucket; ``inline``: within the execution, for small lists.
-        concurrency_limit: Most items, or batches, at once; ``None`` for no limit of ours.
+        concurrency_limit: Largest number of items, or batches, at once; ``None`` for no limit.
         tolerated_failure_percentage: Share of items, 0 to 100 in whole numbers (AWS's language
-            service takes no others), that may fail without the
-            map failing; those are left out of its result.
-        tolerated_failure_count: Number of items that may fail so.
-        batch_size: Items that one call of a step takes at once.
+            service allows no others), that may fail without failing the map. Failed items are left
+            out of its result.
+        tolerated_failure_count: Number of items that may fail in the same way.
+        batch_size: Number of items that one call of a step receives.
     """
 
     mode: OneOf["distributed", "inline"] = "distributed"
@@ -117,13 +119,13 @@ class Map(Dependent):
 
     Args:
         name: Unique in the whole pipeline.
-        items: Gives the list.
-        body: Runs for each item: there, ``Item()`` is the item and ``Parameter(name)`` what
-            ``arguments`` hands in. Its one terminal node gives the item's result.
-        arguments: By name, what every item gets from outside.
+        items: Source of the list.
+        body: The graph for each item. In it, ``Item()`` is the item and ``Parameter(name)`` is one
+            of ``arguments``. The result of its one terminal node is the item's result.
+        arguments: Values that every item receives, by name.
         options: How it is run.
-        after: Nodes that must have ended before, beyond those that give something.
-        place: Where the user wrote it.
+        after: Names of nodes that must have ended before, besides those whose results it uses.
+        place: Source location of this map.
     """
 
     name: str
@@ -136,7 +138,7 @@ class Map(Dependent):
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
-        """The items, and what is handed in."""
+        """The items, and the arguments."""
         return (self.items, *(binding for _, binding in self.arguments))
 
 
@@ -145,7 +147,7 @@ class Graph:
     """Nodes in an order in which they could run one after another.
 
     Args:
-        nodes: Every node stands after all that it depends on.
+        nodes: The nodes, each after all its predecessors.
     """
 
     nodes: tuple[Node | Map, ...]
@@ -161,7 +163,7 @@ class Graph:
         return tuple(dict.fromkeys(node.step for node in self.walk()))
 
     def walk(self) -> Iterator[Node]:
-        """All nodes that run a step, those inside maps included."""
+        """Yield all nodes that run a step, those inside maps included."""
         for node in self.nodes:
             if isinstance(node, Map):
                 yield from node.body.walk()
@@ -170,12 +172,12 @@ class Graph:
 
     @property
     def predecessors(self) -> dict[str, tuple[str, ...]]:
-        """From each node's name to those that must have ended before."""
+        """The names of the predecessors of each node, by its name."""
         return {node.name: node.predecessors for node in self.nodes}
 
     @property
     def terminals(self) -> tuple[str, ...]:
-        """Names of the nodes that no other waits for: their results are the pipeline's."""
+        """Names of the nodes without successors: their results are the pipeline's outputs."""
         waited_for = {name for node in self.nodes for name in node.predecessors}
         return tuple(node.name for node in self.nodes if node.name not in waited_for)
 
@@ -191,12 +193,12 @@ REQUIRED: Final = _Required()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlowParameter:
-    """What a run may be given.
+    """A parameter of a run.
 
     Args:
         name: Its name.
-        kind: The type that a value must have; ``Any`` takes all.
-        default: Its value where none is given, or ``REQUIRED``.
+        kind: The required type of a value; ``Any`` allows all.
+        default: Its value if none is given, or ``REQUIRED``.
     """
 
     name: str
@@ -205,7 +207,7 @@ class FlowParameter:
 
 
 def signature(parameters: tuple[FlowParameter, ...], flow: str) -> str:
-    """A flow's signature as a person writes it."""
+    """Format a flow's signature as in Python."""
     listed = [
         one.name
         + (f": {one.kind.__name__}" if isinstance(one.kind, type) else "")
@@ -216,7 +218,7 @@ def signature(parameters: tuple[FlowParameter, ...], flow: str) -> str:
 
 
 def _shown(default: Any) -> str:
-    """A default as it is written, if that is short and the same in every run."""
+    """Return the source of a default if it is short and the same in every run, else ``…``."""
     plain = default is None or isinstance(default, str | int | float)
     return repr(default) if plain and len(repr(default)) <= 40 else "…"
 
@@ -226,15 +228,15 @@ class Definition:
     """A whole pipeline.
 
     Args:
-        name: Names the state machine and prefixes its functions.
-        graph: What runs.
+        name: Name of the state machine, and prefix of its functions' names.
+        graph: The nodes.
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: What the pipeline is for.
-        tags: Tags on every resource.
-        place: Where the user made it.
-        parameters: What a run may be given.
-        routes: What runs instead of the graph, which is empty then.
-        on_failure: Told when an execution fails: a step, or the ARN of an SNS topic.
+        description: Description of the pipeline.
+        tags: Tags of every resource.
+        place: Source location of the pipeline.
+        parameters: The parameters of a run.
+        routes: The steps of a routed pipeline; its graph is empty.
+        on_failure: Notified when an execution fails: a step, or the ARN of an SNS topic.
     """
 
     name: str
@@ -249,20 +251,20 @@ class Definition:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps in use, each once; the one that is told of failures comes last."""
+        """The steps in use, each once, with that of ``on_failure`` last."""
         steps = self.graph.steps if self.routes is None else self.routes.steps
         told = (self.on_failure,) if isinstance(self.on_failure, Step) else ()
         return tuple(dict.fromkeys((*steps, *told)))
 
 
 def topological_order(predecessors: Mapping[str, Collection[str]]) -> list[str]:
-    """Names so that each stands after its predecessors, else in the order given.
+    """Sort names so that each comes after its predecessors, else in the given order.
 
     Args:
-        predecessors: From every name to the names that must stand before it.
+        predecessors: The names that must come before each name.
 
     Raises:
-        CycleError: If names wait for each other; its message shows the circle.
+        CycleError: If names depend on each other; its message shows the cycle.
     """
     position = {name: index for index, name in enumerate(predecessors)}
     names = list(predecessors)
@@ -283,14 +285,14 @@ def topological_order(predecessors: Mapping[str, Collection[str]]) -> list[str]:
     if len(order) < len(names):
         circle = find_cycle(predecessors, (name for name in names if waits_for[name] > 0))
         raise CycleError(
-            "steps wait for each other: " + " → ".join(circle),
-            remedy="take one of these dependencies out; a pipeline has no loops",
+            "steps depend on each other: " + " → ".join(circle),
+            remedy="remove one of these dependencies; a graph must not have cycles",
         )
     return order
 
 
 def find_cycle(predecessors: Mapping[str, Collection[str]], among: Iterable[str]) -> list[str]:
-    """One circle of names, in the order of running, its first name repeated at the end."""
+    """Return the names of one cycle, in the order of execution, with the first name repeated."""
     stuck = set(among)
     name = min(stuck)
     path: dict[str, None] = {}
@@ -303,7 +305,7 @@ def find_cycle(predecessors: Mapping[str, Collection[str]], among: Iterable[str]
 
 
 def generations(nodes: Sequence[Node | Map]) -> list[list[Node | Map]]:
-    """Nodes by the length of the longest way to them: each generation needs only earlier ones."""
+    """Group nodes by the longest path to them: each group depends only on earlier groups."""
     level: dict[str, int] = {}
     grouped: list[list[Node | Map]] = []
     for node in nodes:

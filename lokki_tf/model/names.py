@@ -1,4 +1,4 @@
-"""Names that fit where AWS limits them."""
+"""Names that satisfy the limits of AWS."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Container
 
 
 def shortened(name: str, longest: int) -> str:
-    """The name, or its beginning and a hash of the whole where it is too long.
+    """Shorten a name to its beginning and a hash of the whole, if it is too long.
 
     Args:
         name: Any name.
-        longest: Most characters allowed, at least 12.
+        longest: Allowed number of characters, at least 12.
     """
     if len(name) <= longest:
         return name
@@ -20,17 +20,17 @@ def shortened(name: str, longest: int) -> str:
 
 
 def digest(name: str) -> str:
-    """Eight characters that stand for a name, the same on every machine."""
+    """Return eight characters of a name's hash, the same on every computer."""
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def unique(name: str, taken: Container[str], longest: int) -> str:
-    """The name, or with a number at its end the first one that is not taken.
+    """Return the name, or the first name with a number at its end that is not taken.
 
     Args:
-        name: Wanted.
+        name: The preferred name.
         taken: Names in use.
-        longest: Most characters allowed.
+        longest: Allowed number of characters.
     """
     candidate, number = shortened(name, longest), 1
     while candidate in taken:
@@ -40,6 +40,6 @@ def unique(name: str, taken: Container[str], longest: int) -> str:
 
 
 def identifier(name: str) -> str:
-    """The name with everything but ASCII letters, digits and ``_`` replaced, no digit first."""
+    """Replace everything but ASCII letters, digits and ``_``, and prefix a leading digit."""
     plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return plain if re.match(r"[A-Za-z_]", plain) else f"n_{plain}"

@@ -1,4 +1,4 @@
-"""What became of the nodes of a run, for those who show it."""
+"""Outcomes of the nodes of a run, for display."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Status = OneOf["done", "cached", "skipped", "failed", "interrupted", "not run"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a node.
+    """The outcome of a node.
 
     Args:
-        status: ``cached`` where the result is that of an earlier run, ``skipped`` where the
-            node's condition was false, ``interrupted`` where it began and did not end.
-        start: When it began, in seconds from the start of the run.
-        end: When it ended.
-        attempts: How often it was tried; 0 if it never began.
+        status: ``cached`` if the result is that of an earlier run, ``skipped`` if the node's
+            condition was false, ``interrupted`` if it began and did not end.
+        start: Its start, in seconds from the start of the run.
+        end: Its end, in seconds from the start of the run.
+        attempts: Number of attempts; 0 if it never began.
     """
 
     status: Status
@@ -27,5 +27,5 @@ class Outcome:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, retries included; ``None`` if it has not begun and ended."""
+        """Its duration, retries included; ``None`` if it has not begun and ended."""
         return None if self.start is None or self.end is None else self.end - self.start

@@ -1,4 +1,4 @@
-"""Packages that steps declare, as sets: steps of the same set share a layer."""
+"""Packages that steps declare, as sets: steps with equal sets share a layer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def normal(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PackageSet:
-    """Requirements together, and the Lambda for which they are resolved.
+    """Requirements, and the Lambda runtime for which they are resolved.
 
     Args:
-        requirements: Lines as PEP 508 has them, sorted, each once.
-        runtime: Lambda's name of the runtime.
+        requirements: Lines in the format of PEP 508, sorted, each once.
+        runtime: Name of the Lambda runtime.
         architecture: ``x86_64`` or ``arm64``.
     """
 
@@ -35,7 +35,7 @@ class PackageSet:
 
     @property
     def key(self) -> str:
-        """Sixteen characters that stand for the set, the same on every machine."""
+        """Sixteen characters of the set's hash, the same on every computer."""
         text = json.dumps([self.requirements, self.runtime, self.architecture])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -46,12 +46,12 @@ class PackageSet:
 
     @property
     def target(self) -> str:
-        """Where the packages will run, in words."""
+        """The runtime and architecture, for messages."""
         return f"{self.runtime} {self.architecture}"
 
 
 def package_sets(steps: Iterable[Step]) -> dict[PackageSet, tuple[Step, ...]]:
-    """The distinct sets that steps declare, each with its steps, in their order."""
+    """Return the distinct sets that steps declare, each with its steps, in their order."""
     found: dict[PackageSet, tuple[Step, ...]] = {}
     for step in steps:
         options = step.options

@@ -1,6 +1,6 @@
-"""What a pipeline consists of in one account and region, with concrete names and ARNs.
+"""The resources of a pipeline in one account and region, with concrete names and ARNs.
 
-This is the data that :meth:`lokki_tf.testing.LocalAws.run` registers without Terraform.
+:meth:`lokki_tf.testing.LocalAws.run` registers this data without Terraform.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class FunctionResource:
         own_layers: Names of layers in :attr:`Resources.layers`.
         layers: ARNs of further layers.
         command: The image's command; empty for a zip.
-        runtime: Such as ``python3.13``.
+        runtime: Name of the runtime, such as ``python3.13``.
         architecture: ``x86_64`` or ``arm64``.
-        timeout: Seconds.
-        memory: Megabytes.
-        ephemeral_storage: Megabytes.
-        environment: Its variables.
+        timeout: Timeout in seconds.
+        memory: Memory in MiB.
+        ephemeral_storage: Size of ``/tmp`` in MiB.
+        environment: Its environment variables.
     """
 
     name: str
@@ -50,8 +50,8 @@ class JobResource:
     Args:
         name: Its name in Batch.
         platform: ``fargate``, ``fargate_spot`` or ``ec2``.
-        container: Its container properties, as ``RegisterJobDefinition`` takes them.
-        timeout: Seconds of an attempt.
+        container: Its container properties, in the format of ``RegisterJobDefinition``.
+        timeout: Timeout of an attempt in seconds.
     """
 
     name: str
@@ -81,12 +81,12 @@ class Resources:
 
     Args:
         name: Name of the state machine.
-        definition: The state machine in Amazon States Language, without placeholders.
+        definition: The state machine definition in Amazon States Language, without placeholders.
         bucket: Name of the bucket.
-        objects: What must be in the bucket before a run, by key.
+        objects: The objects that the bucket must contain before an execution, by key.
         layers: Zips of layers, by name.
         functions: Lambda functions.
-        queues: Names of the job queues that the pipeline creates, to their platforms.
+        queues: Platforms of the job queues that the pipeline creates, by name.
         jobs: Job definitions.
         image: The container image, if a step runs in one.
     """

@@ -1,7 +1,7 @@
 """A routed pipeline: steps, and the transitions that each may take.
 
-A step returns which step comes next and what of the state changes. The state is a dict; the
-next step gets it as its arguments. Steps may come again, up to a limit.
+A step returns its next step and the changes of the state. The state is a dict, whose values are the
+next step's arguments. A step may run several times, up to a limit of the whole run.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from lokki_tf.errors import Place
 from .steps import Step
 
 ORIGINAL_INPUT = "_original_input"
-"""The parameter under which a step gets the run's input; no step hands it on."""
+"""The parameter with which a step receives the run's input; it is not part of the state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """On what a transition depends.
+    """The condition of a transition.
 
     Args:
         line: Line of the ``ConditionalReturns``.
-        operand: The source of what is compared, ``choice`` for example.
-        value: The string that it must equal; ``True`` if it must be true; ``None`` for the
-            default, which is taken when nothing else matches.
+        operand: Source of the compared expression, ``choice`` for example.
+        value: The string that it must equal; ``True`` if it must be true; ``None`` for the default,
+            which is taken if no other condition matches.
     """
 
     line: int
@@ -36,15 +36,15 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A way on from a step.
+    """A transition from a step.
 
     Args:
-        target: Name of the next step; ``None`` where the pipeline ends.
-        place: Where it is written.
-        test: On what it depends; ``None`` if what is returned leads nowhere else.
-        clears: Whether nothing of the state goes on but ``updates``.
-        removes: Names that are taken out of the state.
-        updates: Names that are put into the state.
+        target: Name of the next step; ``None`` if the pipeline ends.
+        place: Source location.
+        test: Its condition; ``None`` if the return statement has no other target.
+        clears: Whether the state is replaced by ``updates``.
+        removes: Names that are removed from the state.
+        updates: Names that are added to the state, or changed.
     """
 
     target: str | None
@@ -60,15 +60,14 @@ class Route:
     """A step of a routed pipeline.
 
     Args:
-        step: What runs.
-        transitions: The ways on, in the order of the source; those of one
-            ``ConditionalReturns`` in the order in which they are tried. None if it always
-            raises.
-        takes: Its arguments by name, each with whether it must be given.
-        takes_more: Whether it takes any other argument as well, as ``**kwargs`` does.
-        takes_input: Whether it takes the run's input besides, as :data:`ORIGINAL_INPUT`.
+        step: The step that runs.
+        transitions: Its transitions, in the order of the source; those of one
+            ``ConditionalReturns`` in the order in which they are tried. Empty if it always raises.
+        takes: Names of its parameters, each with whether it is required.
+        takes_more: Whether it accepts any other argument, as ``**kwargs`` does.
+        takes_input: Whether it also receives the run's input, as :data:`ORIGINAL_INPUT`.
         terminates: Whether the pipeline may end with it.
-        default_next: The step that comes where a return names none.
+        default_next: The next step if a return names none.
         next_key: The key of a returned dict that names the next step.
     """
 
@@ -83,7 +82,7 @@ class Route:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of the steps that it may lead to, each once."""
+        """Names of the possible next steps, each once."""
         found = (one.target for one in self.transitions if one.target is not None)
         return tuple(dict.fromkeys(found))
 
@@ -95,12 +94,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Routes:
-    """Steps that lead from one to the next.
+    """Steps and their transitions.
 
     Args:
         start: Name of the first step.
         routes: The steps, in the order of their registration.
-        limit: Most steps in one run.
+        limit: Largest number of calls of steps in one run.
     """
 
     start: str

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """Return a signature; annotations that name what is not there do not matter.
+    """Return a signature; annotations that refer to undefined names are allowed.
 
     From Python 3.14 on, annotations are evaluated when they are read, and a name that only a type
     checker imports raises ``NameError`` then (PEP 649). Such annotations become forward references.

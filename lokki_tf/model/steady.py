@@ -1,4 +1,4 @@
-"""Values as bytes that are the same in every run, where pickle's own are not."""
+"""Pickles with the same bytes in every run, where pickle's own differ."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SET_OPCODES = (pickle.EMPTY_SET, pickle.FROZENSET)  # without these bytes, there is no set inside
+_SET_OPCODES = (pickle.EMPTY_SET, pickle.FROZENSET)  # a pickle without these bytes contains no set
 
 
 def steady_pickle(value: Any, pickled: Callable[..., bytes]) -> bytes:
-    """The value as a pickle that is the same in every run.
+    """Pickle a value with the same bytes in every run.
 
     Args:
-        value: Any.
-        pickled: Makes the pickle of a value, by a pickler of the class that it is given.
+        value: Any value.
+        pickled: Pickles a value, with a pickler of the given class.
 
     Raises:
-        Exception: Whatever pickle raises for a value that it cannot take.
+        Exception: Any error of pickle, for a value that cannot be pickled.
     """
     data = pickled(value)
     return pickled(value, _Steady) if any(code in data for code in _SET_OPCODES) else data
 
 
 class _Steady(pickle._Pickler):
-    """Pickles sets in a fixed order; their own changes from one Python process to the next.
+    """Pickles sets in a fixed order, which otherwise changes from one Python process to the next.
 
-    The pickler in C offers no hook for sets, so this one in Python, whose table of types
-    is not part of its declared interface.
+    The pickler in C has no hook for sets. This one in Python has, but its table of types is not a
+    documented interface.
     """
 
     dispatch: ClassVar[Any] = dict(pickle._Pickler.dispatch)

@@ -1,4 +1,4 @@
-"""A step: a function, and how it is to run."""
+"""A step: a function and its options."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 from lokki_tf.errors import OptionError, Place
 
-# Options that only a job of Batch has, and those that only a function of Lambda has.
+# Options that only jobs in Batch have, and those that only Lambda functions have.
 OF_JOBS = ("vcpu", "memory_mb", "gpu", "platform", "job_queue")
 OF_LAMBDA = ("memory_size", "ephemeral_storage", "layers", "package")
 
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
-    """How often, and after which errors, a failed step is tried again.
+    """When, and after which errors, a failed step is retried.
 
     Args:
-        retries: Tries after the first one; 0 means that a failure is final.
-        delay: Seconds before the first retry. Step Functions waits whole seconds,
-            at least one, so it rounds up there.
-        backoff: What the delay is multiplied by after each retry, at least 1.
-        max_delay: Longest delay in seconds, or ``None`` for no bound.
+        retries: Number of retries after the first attempt; 0 means that a failure is final.
+        delay: Seconds before the first retry. Step Functions waits whole seconds, at least one, so
+            it rounds up there.
+        backoff: Factor of the delay after each retry, at least 1.
+        max_delay: Longest delay in seconds, or ``None`` for no limit.
         exceptions: Only these errors, and subclasses of them, are retried.
-        jitter: Spread each delay at random between 0 and its value.
+        jitter: Choose each delay at random between 0 and its value.
 
     Raises:
         OptionError: If a number is out of its range.
@@ -48,29 +48,31 @@ class RetryConfig:
                 continue
             if not isinstance(value, int | float) or isinstance(value, bool) or value < low:
                 raise OptionError(
-                    f"RetryConfig({name}={value!r}): {name} is a number of at least {low}"
+                    f"RetryConfig({name}={value!r}): {name} must be a number of at least {low}"
                 )
         if not isinstance(self.retries, int):
-            raise OptionError(f"RetryConfig(retries={self.retries!r}): retries is a whole number")
+            raise OptionError(
+                f"RetryConfig(retries={self.retries!r}): retries must be a whole number"
+            )
         if not self.exceptions or not all(
             isinstance(error, type) and issubclass(error, BaseException)
             for error in self.exceptions
         ):
             raise OptionError(
-                f"RetryConfig(exceptions={self.exceptions!r}): exceptions are exception classes",
+                f"RetryConfig(exceptions={self.exceptions!r}): exceptions must be classes",
                 remedy="for example RetryConfig(retries=3, exceptions=(ConnectionError,))",
             )
 
     def delays(self) -> Iterator[float]:
-        """The seconds to wait before each retry, without jitter."""
+        """Yield the delay in seconds before each retry, without jitter."""
         delay = float(self.delay)
         for _ in range(self.retries):
             yield delay if self.max_delay is None else min(delay, self.max_delay)
             delay *= self.backoff
 
     def waits(self) -> Iterator[float]:
-        """The seconds to wait before each retry, spread at random if there is jitter."""
-        from random import random  # few retry, and its import costs milliseconds
+        """Yield the delay in seconds before each retry, at random if there is jitter."""
+        from random import random  # few runs retry, and the import costs milliseconds
 
         for delay in self.delays():
             yield delay * random() if self.jitter else delay
@@ -82,37 +84,36 @@ _EMPTY: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class StepOptions:
-    """What Lambda is told about a step.
+    """Options of a step.
 
     Args:
-        description: Shown in the console; the function's docstring unless given.
+        description: Shown in the console; the function's docstring by default.
         layers: ARNs of Lambda layers.
         requirements: Packages from PyPI that the step imports.
-        include: Data files that the step reads: paths, folders and patterns such as
-            ``data/*.csv``, from the folder of the step's file; patterns that end in ``.py``
-            name modules.
-        modules: Modules and packages of the user's that the step's code imports in ways that
-            cannot be seen, as they are imported: ``plugins``.
-        code: ``cut`` deploys of the step's own module what the step needs, ``module`` all of it.
-        python_runtime: Lambda's name of the runtime.
-        memory_size: Megabytes.
+        include: Data files that the step reads: paths, folders and patterns such as ``data/*.csv``,
+            relative to the folder of the step's file; patterns that end in ``.py`` name modules.
+        modules: The user's modules and packages that the step's code imports dynamically, by their
+            names in imports: ``plugins``.
+        code: ``cut`` deploys only what the step needs of its own module, ``module`` all of it.
+        python_runtime: Name of the Lambda runtime.
+        memory_size: Memory in MiB.
         timeout_seconds: Longest duration of one call, in seconds.
-        ephemeral_storage: Megabytes of ``/tmp``.
+        ephemeral_storage: Size of ``/tmp`` in MiB.
         architecture: ``x86_64`` or ``arm64``.
-        policies: IAM policy documents, as JSON, that the step's role gets.
-        role: ARN of the role that it has instead of one that is made.
+        policies: IAM policy documents, as JSON, that are attached to the step's role.
+        role: ARN of an existing role, used instead of a new one.
         env_variables: Environment variables.
-        tags: Tags on the step's resources.
-        expected_seconds: How long a call usually takes, for the layout of the graph.
+        tags: Tags of the step's resources.
+        expected_seconds: Typical duration of a call, for the layout of the graph.
         retry: How failures are retried.
         job_type: ``lambda``, or ``batch`` for a job of AWS Batch.
-        package: ``zip`` or ``image``, of a Lambda function; the settings' unless given.
-        vcpu: Virtual processors of a job; Fargate takes 0.25 and 0.5 as well.
-        memory_mb: Megabytes of a job.
-        gpu: Graphics processors of a job, on ``ec2`` alone.
-        platform: ``fargate``, ``fargate_spot`` or ``ec2``, where a job runs.
-        job_queue: Name or ARN of a queue that there is already.
-        given: Names of the options that the step's author wrote.
+        package: ``zip`` or ``image``, of a Lambda function; that of the settings by default.
+        vcpu: Number of virtual CPUs of a job; Fargate allows 0.25 and 0.5 as well.
+        memory_mb: Memory of a job in MiB.
+        gpu: Number of GPUs of a job; only on ``ec2``.
+        platform: Where a job runs: ``fargate``, ``fargate_spot`` or ``ec2``.
+        job_queue: Name or ARN of an existing queue.
+        given: Names of the options that the step's author set.
     """
 
     description: str | None = None
@@ -144,14 +145,14 @@ class StepOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """A function under a name, with its options. Steps are equal only to themselves.
+    """A named function with its options. Steps are compared by identity.
 
     Args:
         name: Unique among the steps of a pipeline.
         function: The user's function, undecorated.
-        options: How it runs.
-        place: Where the function stands.
-        when: Tells from arguments of the step whether it is to run; ``None`` if it always is.
+        options: Its options.
+        place: Source location of the function.
+        when: Returns, for arguments of the step, whether it runs; ``None`` if it always does.
     """
 
     name: str
@@ -167,5 +168,5 @@ class Step:
 
     @property
     def in_image(self) -> bool:
-        """Whether its code stands in the pipeline's container image."""
+        """Whether its code is in the pipeline's container image."""
         return self.is_job or self.options.package == "image"

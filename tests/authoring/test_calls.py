@@ -214,7 +214,7 @@ def test_a_step_keeps_its_function_within_reach() -> None:
         ({"retry": 1, "retry_count": 2}, "both given"),
         ({"retry": "often"}, "no RetryConfig"),
         ({"retry": {"tries": 1}}, "does not know"),
-        ({"retry_count": -1}, "retries is a number of at least 0"),
+        ({"retry_count": -1}, "retries must be a number of at least 0"),
         ({"layers": "arn"}, "no list"),
         ({"policies": [1]}, "no string"),
         ({"env_variables": {"A": 1}}, "no dict of strings"),
