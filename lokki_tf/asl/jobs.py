@@ -75,7 +75,8 @@ def job_states(
         placeholder: The template's variable for the job definition's ARN.
         sent: The event, with paths.
     """
-    name = f"{identifier(pipeline)}-{identifier(node)}"
+    # Batch's names begin with a letter or a digit (AWS Batch API Reference, "SubmitJob").
+    name = f"{identifier(pipeline)}-{identifier(node)}".lstrip("_-") or "job"
     where = located(f"${{{STORE_VARIABLE}}}/", node, scope, ".event.json")
     writing = {
         "Type": "Task",

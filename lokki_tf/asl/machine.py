@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
-from lokki_tf.model import Map, Output, signature
+from lokki_tf.model import Map, Output
 from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
@@ -23,7 +23,7 @@ from .jobs import asides, job_states
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
 from .notices import outermost, with_notice
-from .payloads import Payloads, has_stored_literal, references_in, with_paths
+from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
 from .references import answer, path, shared
 from .retries import retriers
 from .routes import route_states
@@ -122,7 +122,7 @@ class _Compiler:
             self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
         comment = {"Comment": self.source.description} if self.source.description else {}
         if self.source.routes is not None:
-            states = route_states(self.source.name, self.source.routes, self.functions, self.main)
+            states = route_states(self.source, self.functions, self.main)
             states = with_notice(states, self.source, self.functions, self.main)
             steps = frozenset(self.source.routes.steps)  # any may be handed a state of any size
             return Machine({**comment, **states}, self.functions, {}, {}, steps)
@@ -259,7 +259,7 @@ class _Compiler:
         if node.name in self.payloads.given:
             given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
             sent["given.$"] = given
-            sent["flow"] = self._flow()
+            sent["flow"] = known_names(self.source)
         if node.name in self.layouts:
             sent["items"] = self.layouts[node.name]
         description = node.step.options.description or _first_line(node.step.function.__doc__)
@@ -278,14 +278,6 @@ class _Compiler:
                 "Payload": {**sent, **self._inline(node, scope)},
             },
             "Retry": retriers(node.retry),
-        }
-
-    def _flow(self) -> dict[str, Any]:
-        """What the flow knows, for the error about what it does not."""
-        parameters = self.source.parameters
-        return {
-            "names": [one.name for one in parameters],
-            "signature": signature(parameters, self.source.name),
         }
 
     def _inline(self, node: Node, scope: Scope) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from lokki_tf.model import (
     Map,
     Node,
     Parameter,
+    signature,
 )
 from lokki_tf.model.names import identifier
 
@@ -62,7 +63,7 @@ class Payloads:
         literals: Collects what must stand in the bucket.
         of_tasks: From each node to its payload.
         captured: From each map to what its body takes from outside, in order.
-        given: Nodes that are handed flow parameters, and the maps around them.
+        given: Nodes that are handed the execution's input, and the maps around them.
         home: From each node to the map in whose body it stands, ``None`` outside of all.
         jobs: Nodes that run as jobs of Batch.
     """
@@ -89,6 +90,8 @@ class Payloads:
                 if node.step.is_job:
                     self.jobs.add(node.name)
                 self.of_tasks[node.name] = self._payload(node, around)
+                if not around and not node.predecessors:
+                    self.given.add(node.name)  # it refuses unknown names of the input
 
     def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
         payload: dict[str, Any] = {"node": node.name, "store": Template(f"${{{STORE_VARIABLE}}}")}
@@ -152,6 +155,13 @@ class Payloads:
         if parameter.default is not REQUIRED:
             envelope["default"] = self.literals.envelope(parameter.default, node)
         return envelope
+
+
+def known_names(definition: Definition) -> dict[str, Any]:
+    """What an execution's input may hold, by which the runtime refuses all else."""
+    names = [one.name for one in definition.parameters]
+    known = {"names": names} if names else {}
+    return {**known, "signature": signature(definition.parameters, definition.name)}
 
 
 def references_in(payload: Any) -> Iterator[Reference]:

@@ -13,13 +13,14 @@ from lokki_tf.model.names import unique
 from . import quotas
 from .jobs import asides, job_states, reading
 from .literals import STORE_VARIABLE
+from .payloads import known_names
 from .retries import full_name, retriers, retries_everything
 from .text import Template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lokki_tf.model import Route, Routes, Step
+    from lokki_tf.model import Definition, Route, Routes, Step
 
 INLINE_BYTES = 16_384
 """Of a state that stands in the history itself; what is over goes to the bucket."""
@@ -27,24 +28,24 @@ END = "The end"
 
 
 def route_states(
-    pipeline: str, routes: Routes, functions: Mapping[Step, str], main: str
+    definition: Definition, functions: Mapping[Step, str], main: str
 ) -> dict[str, Any]:
     """The states of a routed pipeline, with where they start.
 
     Args:
-        pipeline: Its name.
-        routes: Its steps.
+        definition: The pipeline.
         functions: From each step to the name of its placeholder, without ``${}``.
         main: The name under which the zips hold what is the module ``__main__`` here.
     """
-    return _Compiler(pipeline, routes, functions, main).states()
+    assert definition.routes is not None
+    return _Compiler(definition, definition.routes, functions, main).states()
 
 
 class _Compiler:
     def __init__(
-        self, pipeline: str, routes: Routes, functions: Mapping[Step, str], main: str
+        self, definition: Definition, routes: Routes, functions: Mapping[Step, str], main: str
     ) -> None:
-        self.pipeline = pipeline
+        self.definition = definition
         self.routes = routes
         self.functions = functions
         self.main = main
@@ -151,7 +152,7 @@ class _Compiler:
     def _job(self, route: Route, *, first: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         step, sent = route.step, self._payload(route, first=first)
         retry, placeholder = step.options.retry, self.functions[step]
-        return job_states(self.pipeline, step.name, None, retry, placeholder, sent)
+        return job_states(self.definition.name, step.name, None, retry, placeholder, sent)
 
     def _payload(self, route: Route, *, first: bool) -> dict[str, Any]:
         step, retry = route.step, route.step.options.retry
@@ -173,6 +174,8 @@ class _Compiler:
             payload["retry"] = [full_name(error, self.main) for error in retry.exceptions]
         if first or route.takes_input:
             payload["input.$"] = "$$.Execution.Input"
+        if first and not route.takes_more:
+            payload["flow"] = known_names(self.definition)
         if not first:
             payload |= {"state.$": "$.state", "taken.$": "$.taken"}
         return payload

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Group, Literal
 
+from .nesting import is_pipeline, refuse_pipeline
 from .placeholders import Placeholder
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def argument(value: Any, place: Place) -> Argument:
     if isinstance(value, Placeholder):
         placeholder: Placeholder = closed(value)
         return placeholder
+    refuse_pipeline(value, place)
     if getattr(value, "__lokki_step__", False):
         raise BindingError(
             f"step {value.__name__!r} is handed on without being called",
@@ -91,7 +93,9 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
 
 
 def _stands_for_result(value: Any) -> bool:
-    return isinstance(value, Placeholder) or getattr(value, "__lokki_step__", False) is True
+    if isinstance(value, Placeholder) or is_pipeline(value):
+        return True
+    return getattr(value, "__lokki_step__", False) is True
 
 
 def _group(value: Any, place: Place) -> Group:

@@ -21,6 +21,7 @@ from lokki_tf.model import (
 
 from .arguments import Argument, closed, placeholders_in
 from .calls import Call, MapCall
+from .nesting import refuse_pipeline
 from .placeholders import FlowArgument, ItemArgument, Placeholder
 from .places import calling_place
 from .same import one_a_name
@@ -61,6 +62,7 @@ def _checked(ends: Iterable[Any]) -> list[Made]:
                 place=calling_place(),
                 remedy=f"call it: steps=[{end.__name__}(…)]",
             )
+        refuse_pipeline(end, calling_place())
         if not isinstance(end, Call | MapCall):
             raise BindingError(
                 f"steps holds {end!r}, which is no call of a step",

@@ -13,6 +13,7 @@ from lokki_tf.errors import BindingError
 
 from .arguments import argument
 from .map_options import MAP_OPTIONS, map_options
+from .nesting import refuse_pipeline
 from .placeholders import ItemArgument, Placeholder
 from .places import calling_place
 
@@ -63,6 +64,7 @@ class Call(Placeholder):
         """
         for call in calls:
             if not isinstance(call, Call | MapCall):
+                refuse_pipeline(call, self._place)
                 raise BindingError(
                     f"after() takes calls of steps, and {call!r} is none",
                     place=self._place,
@@ -253,6 +255,7 @@ def following(step: Any, value: Placeholder, kwargs: dict[str, Any], home: MapCa
         BindingError: If it is no step, or the arguments do not fit.
     """
     place = calling_place()
+    refuse_pipeline(step, place)
     if not getattr(step, "__lokki_step__", False):
         raise BindingError(
             f"a chain goes on with steps, and {step!r} is none",

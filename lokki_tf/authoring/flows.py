@@ -13,7 +13,8 @@ from lokki_tf.errors import BindingError
 from lokki_tf.model import REQUIRED, FlowParameter, signature
 from lokki_tf.model.signatures import signature_of
 
-from .placeholders import FlowArgument
+from .nesting import REMEDY, refuse_pipeline
+from .placeholders import FlowArgument, Placeholder
 from .places import calling_place, place_of
 
 if TYPE_CHECKING:
@@ -146,14 +147,29 @@ def with_values(
 
 
 def checked(parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], flow: str) -> None:
-    """Refuses values for parameters that are not there, or of the wrong type.
+    """Refuse values for parameters that are not there, or of the wrong type.
 
     Raises:
         BindingError: With the flow's signature.
     """
+    if not given:
+        return
+    from lokki_tf.runtime.parameters import RESERVED  # not at the top: it imports json
+
     known = {one.name: one for one in parameters}
     for name, value in given.items():
-        if name not in known:
+        refuse_pipeline(value, calling_place())
+        if isinstance(value, Placeholder):
+            raise BindingError(
+                f"flow {flow!r} takes values, and {name}= is {value._what()}",
+                place=calling_place(),
+                remedy=REMEDY,
+            )
+        if name == RESERVED and isinstance(value, dict):
+            continue
+        if name == RESERVED:
+            problem = f"{RESERVED}={value!r} is reserved for triggers and must be a dict"
+        elif name not in known:
             problem = f"flow {flow!r} has no parameter {name!r}"
         elif not _is_of_kind(value, known[name]):
             problem = f"{name}={value!r} is no {known[name].kind.__name__}"

@@ -9,6 +9,7 @@ from lokki_tf.errors import BindingError, NamingError, OptionError
 from lokki_tf.model import Step
 from lokki_tf.model.signatures import signature_of
 
+from .nesting import refuse_pipeline
 from .same import is_same
 from .step import Stepped
 
@@ -42,6 +43,7 @@ def notice_of(given: Any, steps: Iterable[Step], place: Place | None) -> Step | 
             message = f"on_failure={given!r} is no ARN of an SNS topic"
             raise OptionError(message, place=place, remedy=_REMEDY)
         return given
+    refuse_pipeline(given, place)
     step = given.step if isinstance(given, Stepped) else given
     if step is None:
         return None

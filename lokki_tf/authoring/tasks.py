@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import RetryConfig
 
+from .nesting import refuse_pipeline
 from .places import calling_place, place_of
 from .step import Stepped, inside_step, make_step
 
@@ -156,6 +157,7 @@ def join(before: Any, after: Any) -> Any:
 def _tasks(side: Any) -> list[Task[..., Any]]:
     members = list(side) if isinstance(side, list | tuple) else [side]
     for one in members:
+        refuse_pipeline(one, calling_place())
         if not isinstance(one, Task):
             raise BindingError(
                 f">> joins tasks and lists of tasks, and {one!r} is none",

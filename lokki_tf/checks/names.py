@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
 LONGEST = 80
+UNWRITABLE = "__proto__"
+"""A key that CDKTF, which is JavaScript, cannot write: it means an object's prototype."""
 _ALLOWED = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 def check(definition: Definition) -> Iterator[Finding]:
     """The pipeline's and the steps' names."""
     yield from _name("pipeline", definition.name, definition.place)
+    if definition.parameters:
+        yield from _reserved(definition)
     seen: dict[str, str] = {}
     for step in definition.steps:
         yield from _name("step", step.name, step.place)
@@ -39,6 +43,15 @@ def check(definition: Definition) -> Iterator[Finding]:
             )
 
 
+def _reserved(definition: Definition) -> Iterator[Finding]:
+    """A parameter under the name that triggers use in the execution's input."""
+    from lokki_tf.runtime.parameters import RESERVED  # not at the top: it imports json
+
+    if any(one.name == RESERVED for one in definition.parameters):
+        problem = f"a parameter is called {RESERVED!r}, which is reserved for triggers"
+        yield Finding("name", problem, definition.place, "rename it", error=NamingError)
+
+
 def _name(what: str, name: object, place: Place | None) -> Iterator[Finding]:
     if not isinstance(name, str) or not name:
         problem = f"a {what}'s name is a string that is not empty, and this one is {name!r}"
@@ -47,6 +60,8 @@ def _name(what: str, name: object, place: Place | None) -> Iterator[Finding]:
         problem = f"{what} name {name!r} has characters that AWS refuses: {bad!r}"
     elif len(name) > LONGEST:
         problem = f"{what} name {name!r} has {len(name)} characters, and AWS takes {LONGEST}"
+    elif name == UNWRITABLE and what == "step":
+        problem = f"no step can be called {name!r}, which CDKTF cannot write as a key"
     else:
         return
     remedy = "use letters A to Z, digits, - and _"

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import ScheduleError
-from lokki_tf.model import Finding
+from lokki_tf.model import REQUIRED, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +36,19 @@ _REMEDY = (
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """The pipeline's schedule."""
+    """The pipeline's schedule, and what the runs that it starts would lack."""
     if definition.schedule is None:
         return
+    lacking = [one.name for one in definition.parameters if one.default is REQUIRED]
+    if lacking:
+        yield Finding(
+            "schedule",
+            f"schedule {definition.schedule!r} starts runs without parameters, and "
+            f"{', '.join(map(repr, lacking))} must have a value",
+            definition.place,
+            f"give a default: {lacking[0]}=…, or leave schedule= out",
+            error=ScheduleError,
+        )
     problem = problem_with(definition.schedule)
     if problem:
         yield Finding(

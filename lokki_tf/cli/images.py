@@ -39,7 +39,7 @@ def images_command(pipeline: Pipeline) -> click.Command:
         from lokki_tf.images import shown
         from lokki_tf.operate.images import publish_image
 
-        chosen = settings()
+        chosen = settings().in_region(region)
         context = pipeline.image(
             output,
             template_file=template_file,

@@ -10,7 +10,7 @@ probably meant, and it would be the only compiled dependency of a plain installa
 """
 
 from .load import ENVIRONMENT, FILE_NAME, load_config
-from .rules import REGION, is_loopback
+from .rules import is_loopback, refuse_region
 from .settings import (
     AwsConfig,
     BatchConfig,
@@ -27,7 +27,6 @@ from .settings import (
 __all__ = [
     "ENVIRONMENT",
     "FILE_NAME",
-    "REGION",
     "AwsConfig",
     "BatchConfig",
     "Config",
@@ -40,4 +39,5 @@ __all__ = [
     "VpcConfig",
     "is_loopback",
     "load_config",
+    "refuse_region",
 ]

@@ -8,9 +8,21 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from lokki_tf.errors import ConfigError
+
 _KEY = "rule"
 ROLE = r"role/[\w+=,.@/-]+"
-REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+", re.ASCII)
+# Source: AWS General Reference, "AWS service endpoints": the area, perhaps the partition, the
+# direction and a digit; eusc-de-east-1 is of the European Sovereign Cloud.
+_AREAS = ("af", "ap", "ca", "cn", "eu", "il", "me", "mx", "sa", "us", "us-gov")
+_DIRECTIONS = (
+    *("central", "north", "northeast", "northwest", "south", "southeast", "southwest"),
+    *("east", "west"),
+)
+REGION = re.compile(
+    rf"({'|'.join(_AREAS)}|(us|eu)-iso[a-z]?|eusc-[a-z]{{2}})-({'|'.join(_DIRECTIONS)})-[1-9]",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,29 @@ def runtime() -> Mapping[str, Rule]:
 def region() -> Mapping[str, Rule]:
     """Allow names of AWS regions."""
     return _rule("an AWS region such as 'eu-west-1'", REGION.fullmatch)
+
+
+def refuse_region(name: str) -> None:
+    """Refuse what cannot be the name of an AWS region.
+
+    Args:
+        name: The region's name, from an option or the environment.
+
+    Raises:
+        ConfigError: If AWS has no region of such a name.
+    """
+    if REGION.fullmatch(name):
+        return
+    from difflib import get_close_matches
+
+    known = [f"{area}-{way}-{n}" for n in (1, 2, 3) for area in _AREAS for way in _DIRECTIONS]
+    near = get_close_matches(name.lower(), known, 1)
+    raise ConfigError(
+        f"{name!r} is no AWS region",
+        remedy=f"did you mean {near[0]!r}?"
+        if near
+        else 'write it as AWS does, "eu-west-1" for example',
+    )
 
 
 def zone() -> Mapping[str, Rule]:

@@ -239,5 +239,11 @@ class Config:
 
         Args:
             region: Name of the region; ``None`` for no change.
+
+        Raises:
+            ConfigError: If AWS has no region of such a name.
         """
-        return replace(self, aws=replace(self.aws, region=region)) if region is not None else self
+        if region is None:
+            return self
+        rules.refuse_region(region)
+        return replace(self, aws=replace(self.aws, region=region))

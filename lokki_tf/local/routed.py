@@ -69,15 +69,21 @@ def run_routes(
             place=definition.place,
             remedy=f"there are {', '.join(routes.by_name)}",
         )
+    known = routes.by_name[first]
     lacking = [
-        name
-        for name, required in routes.by_name[first].takes.items()
-        if required and name not in parameters
+        name for name, required in known.takes.items() if required and name not in parameters
     ]
+    unknown = [name for name in parameters if name not in known.takes and not known.takes_more]
+    if unknown:
+        raise BindingError(
+            f"the run is given {unknown[0]!r}, which step {first!r} does not take",
+            place=known.step.place,
+            remedy=f"it takes {', '.join(known.takes) or 'nothing'}",
+        )
     if lacking:
         raise BindingError(
             f"the run lacks {', '.join(map(repr, lacking))}, which step {first!r} requires",
-            place=routes.by_name[first].step.place,
+            place=known.step.place,
             remedy=f"give it to the run: {lacking[0]}=…",
         )
     walk = _Walk(definition, dict(parameters), Wire() if strict else None, on_event, cache)

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lokki_tf.config import is_loopback
+from lokki_tf.config import is_loopback, refuse_region
 from lokki_tf.errors import MissingToolError, NoRegionError
 
 from .refusals import translated
@@ -52,6 +52,8 @@ def session(config: Config) -> Any:
         ) from None
     # boto3 does not read AWS_REGION, and Terraform's provider reads it first.
     region = config.aws.region or os.environ.get("AWS_REGION") or None
+    if region:
+        refuse_region(region)
     with translated():
         made = boto3.Session(region_name=region, profile_name=config.aws.profile)
         if is_local(config) and not _has_credentials(made):

@@ -57,6 +57,7 @@ class Pipeline:
             :mod:`lokki_tf.errors` for its kinds.
     """
 
+    __lokki_pipeline__ = True
     max_workers: int | None = None
     """How many steps run at once here, unless a run says otherwise."""
     _made: Definition
@@ -172,6 +173,10 @@ class Pipeline:
         if definition.routes is not None:
             _refuse_parallel(executor, max_workers)
         self.check_parameters(given)
+        if given:
+            from lokki_tf.runtime.parameters import without_reserved
+
+            given = without_reserved(given)
         with self._cache(state) as cache:
             return self._noted(
                 definition,
@@ -269,6 +274,7 @@ class Pipeline:
         """
         from lokki_tf.asl import compile_machine
         from lokki_tf.checks import check_machine
+        from lokki_tf.checks.batch import check_sizes
         from lokki_tf.config import Config
         from lokki_tf.drawing import Findings
         from lokki_tf.packaging import main_module, package_steps
@@ -288,7 +294,8 @@ class Pipeline:
         if any(finding.rule in _NO_MACHINE for finding in findings):
             return findings
         with _noted(findings):
-            findings += [one for one in check_definition(settled) if one not in findings]
+            found = [*check_definition(settled), *check_sizes(settled)]
+            findings += [one for one in found if one not in findings]
             machine = compile_machine(settled, main_module())
             findings += check_machine(machine.definition)
             if not any(finding.rule == "name" for finding in findings):  # ARNs are made of names

@@ -7,6 +7,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring import build_flow, build_graph, notice_of
+from lokki_tf.authoring.flows import current_flow
+from lokki_tf.authoring.nesting import REMEDY
 from lokki_tf.authoring.places import calling_place, place_of
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Definition, Graph, signature
@@ -67,6 +69,11 @@ class FlowPipeline(Pipeline):
         self._given = dict(given or {})
         self._built: tuple[tuple[int, ...], Definition] | None = None
 
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return str(self._options["name"])
+
     def _written(self) -> Definition:
         # A notebook's cell that runs again puts a new step under the old name.
         names = self._function.__globals__
@@ -97,8 +104,16 @@ class FlowPipeline(Pipeline):
         """The same flow with other values for its parameters.
 
         Raises:
-            BindingError: If one is unknown or of the wrong type.
+            BindingError: If one is unknown or of the wrong type, or a flow is being built.
         """
+        around = current_flow()
+        if around is not None:
+            raise BindingError(
+                f"flow {self._function.__name__!r} is called inside the flow "
+                f"{around.place.name.rpartition('.')[2]!r}, and a pipeline cannot be part of another",
+                place=calling_place(),
+                remedy=REMEDY,
+            )
         try:
             bound = signature_of(self._function).bind_partial(*args, **kwargs)
         except TypeError as error:

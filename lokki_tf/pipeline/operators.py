@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring import Task, build_graph, notice_of
+from lokki_tf.authoring.nesting import refuse_pipeline
 from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
 from lokki_tf.authoring.places import calling_frame, calling_place
 from lokki_tf.authoring.tasks import arrows_drawn
@@ -276,6 +277,7 @@ class Flow(_OfTasks):
 
 
 def _checked(task: Any, where: str) -> AnyTask:
+    refuse_pipeline(task, calling_place())
     if not isinstance(task, Task):
         raise BindingError(
             f"{where} takes tasks, and {task!r} is none",

@@ -35,10 +35,17 @@ class Functions(Registry):
         name: Of the whole.
     """
 
+    __lokki_pipeline__ = True
+
     def __init__(self, beginner: str, *, max_steps: int = 25, name: str = "pipeline") -> None:
         super().__init__(beginner, max_steps=max_steps)
         self._options: dict[str, Any] = {"name": name, "place": calling_place()}
         self._read: tuple[Any, Definition] | None = None
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return str(self._options["name"])
 
     @property
     def definition(self) -> Definition:
@@ -185,11 +192,6 @@ class MicroFunctions(Functions, Pipeline):
         made = cls(functions.beginner, **given)
         made._registered = dict(functions._registered)
         return made
-
-    @property
-    def name(self) -> str:
-        """The pipeline's name."""
-        return str(self._options["name"])
 
     def changed(
         self, change: Callable[[Step], Step], max_steps: int | None = None

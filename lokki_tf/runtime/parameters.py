@@ -18,24 +18,34 @@ KINDS = {
 }  # fmt: skip
 
 
+RESERVED = "lokki"
+"""The name in an execution's input that triggers use, and no parameter has."""
+
+
 def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
-    """Refuses an execution's input that is no object, or has what the flow does not know.
+    """Refuse an execution's input that is no object, or has a name that is no parameter.
 
     Args:
         given: The execution's input.
-        flow: ``names`` of the flow's parameters, and its ``signature``.
+        flow: ``names`` of the pipeline's parameters, if it has any, and its ``signature``.
 
     Raises:
-        TypeError: If it is no object.
+        TypeError: If the input, or its reserved part, is no object.
         ValueError: If it has an unknown name.
     """
+    signature = flow["signature"]
     if not isinstance(given, dict):
-        raise TypeError(f"the execution's input is no object; the flow is {flow['signature']}")
-    unknown = [name for name in given if name not in flow["names"]]
+        raise TypeError(f"the execution's input is no object; the flow is {signature}")
+    if not isinstance(given.get(RESERVED, {}), dict):
+        raise TypeError(f"{RESERVED!r} in the execution's input is reserved and must be an object")
+    unknown = [name for name in given if name not in (*flow.get("names", ()), RESERVED)]
     if unknown:
-        raise ValueError(
-            f"the execution's input has {unknown[0]!r}; the flow is {flow['signature']}"
-        )
+        raise ValueError(f"the execution's input has {unknown[0]!r}; the flow is {signature}")
+
+
+def without_reserved(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of an input, without what is reserved for triggers."""
+    return {name: value for name, value in given.items() if name != RESERVED}
 
 
 def filled(envelope: Envelope, given: Mapping[str, Any] | None) -> Envelope:

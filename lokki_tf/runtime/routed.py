@@ -21,6 +21,7 @@ import json
 
 from .call import call
 from .envelope import JSON, compress, freeze, json_text, references, thaw, unpack
+from .parameters import refuse_strangers, without_reserved
 from .routes import TooManySteps, moved, refuse_stranger, too_many
 
 TYPE_CHECKING = False
@@ -59,7 +60,7 @@ def routed(
     envelopes, objects, values = _state(event)
     given = dict(values)
     if route.get("asks"):
-        given[ORIGINAL] = event["input"]
+        given[ORIGINAL] = without_reserved(event["input"])
     returned = call(function, (), given)
     following, state = moved(returned, values, route["next_key"], route["default"], step)
     refuse_stranger(step, following, route["targets"], route["ends"])
@@ -80,7 +81,9 @@ def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[
         given = event["input"]
         if not isinstance(given, dict):
             raise TypeError("the execution's input is no object, and holds arguments by name")
-        return {}, {}, dict(given)
+        if "flow" in event:
+            refuse_strangers(given, event["flow"])
+        return {}, {}, without_reserved(given)
     envelopes: Envelopes = event["state"].get("each", {})
     if "all" in event["state"]:
         envelopes = thaw(JSON, store.read(event["state"]["all"]["ref"]))

@@ -144,6 +144,36 @@ def _register(bindings: str) -> None:
     sys.modules[bindings] = module
 
 
+# Source: ECMAScript, "Properties of the Object Prototype Object".
+_OF_EVERY_OBJECT = frozenset(
+    [
+        "constructor",
+        "hasOwnProperty",
+        "isPrototypeOf",
+        "propertyIsEnumerable",
+        "toLocaleString",
+        "toString",
+        "valueOf",
+        "__defineGetter__",
+        "__defineSetter__",
+        "__lookupGetter__",
+        "__lookupSetter__",
+        "__proto__",
+    ]
+)
+
+
+def construct_id(name: str) -> str:
+    """Return the name as the id of a construct.
+
+    The library keeps constructs in a JavaScript object, in which some names always exist.
+
+    Args:
+        name: The id that is wanted.
+    """
+    return f"{name}_" if name in _OF_EVERY_OBJECT else name
+
+
 def new_app(outdir: Path) -> App:
     """Make an ``App`` of the preferred library.
 

@@ -13,7 +13,7 @@ from lokki_tf.config import Config
 from lokki_tf.errors import OutputError
 from lokki_tf.packaging import LayerBuilder
 
-from .cdk import new_app
+from .cdk import construct_id, new_app
 from .files import FOLDERS, STEPS, changed_steps, write_files
 from .repository import synth_repository
 from .required import FOLDER as PERMISSIONS
@@ -96,7 +96,7 @@ def synth(
         builder = LayerBuilder(locks=outdir / folder, upgrade=upgrade, on_packages=on_packages)
         stack = PipelineStack(
             app,
-            name,
+            construct_id(name),
             pipeline,
             region=region,
             layer_builder=builder,
@@ -105,7 +105,7 @@ def synth(
         )
         app.synth()
         made = {
-            str(path.relative_to(scratch)): path
+            _renamed(path.relative_to(scratch), name): path
             for path in sorted(scratch.rglob("*"))
             if path.is_file()
         }
@@ -129,6 +129,11 @@ def synth(
         changed_steps(before, known.read_bytes()),
         made_pipeline.plan.findings,
     )
+
+
+def _renamed(path: Path, name: str) -> str:
+    """A path of the output, in the folder that has the pipeline's name and not the stack's id."""
+    return str(Path("stacks", name, *path.parts[2:]) if path.parts[0] == "stacks" else path)
 
 
 def _require_writable(folder: Path) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import lokki_tf
 from lokki_tf import Pipeline, RetryConfig, step
+from lokki_tf.checks import check_definition
 from lokki_tf.checks.schedule import problem_with
+from lokki_tf.config import BatchConfig, Config
 from lokki_tf.errors import DefinitionError, NamingError, OptionError, ScheduleError
+from lokki_tf.model import Definition, Graph
 
 
 def pipeline(name: str = "p", schedule: str | None = None, **options: Any) -> Pipeline:
@@ -215,3 +219,147 @@ def test_patterns_under_exact_operators_are_warned_of(
 
     found = [one for one in Pipeline("p", steps=[work()]).check() if one.rule == "policy-pattern"]
     assert [one.severity for one in found] == ["warning"] * patterns
+
+
+def refused(pipe: Any) -> str:
+    """The errors of a check, as text."""
+    return "\n".join(str(one) for one in pipe.check() if one.severity == "error")
+
+
+@step
+def taking(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize(
+    "schedule", ["rate(1 day)", "cron(0 9 * * ? *)", "at(2030-01-31T09:00:00)"]
+)
+def test_a_schedule_needs_defaults(schedule: str) -> None:
+    """A schedule starts runs without parameters, so a required one of a flow is an error."""
+
+    def chain(day: str, hour: int = 0):
+        return taking(day).next(taking)
+
+    with pytest.raises(ScheduleError, match="'day' must have a value"):
+        _ = lokki_tf.flow(schedule=schedule)(chain).definition
+    assert refused(lokki_tf.flow()(chain)) == ""
+    assert refused(lokki_tf.flow(schedule=schedule)(chain)("monday")) == ""
+
+
+def test_a_schedule_needs_what_first_steps_require() -> None:
+    """What a flow's first step requires and the flow does not give is required of the input."""
+
+    def chain():
+        return taking()
+
+    with pytest.raises(ScheduleError, match="'value' must have a value"):
+        _ = lokki_tf.flow(schedule="rate(1 day)")(chain).definition
+
+
+def test_a_schedule_needs_defaults_of_the_first_function() -> None:
+    """The parameters of a routed pipeline are those of its first function."""
+
+    def made(schedule: str | None) -> Any:
+        pipe = lokki_tf.MicroFunctions("start", schedule=schedule)
+
+        @pipe.fn(terminates=True)
+        def start(*, day: str, hour: int = 0) -> Any:
+            return {"day": day}
+
+        return pipe
+
+    assert "'day' must have a value" in refused(made("rate(1 day)"))
+    assert refused(made(None)) == ""
+
+
+def job(**options: Any) -> Pipeline:
+    return pipeline(job_type="batch", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"vcpu": 8}, "memory_mb=2048 with vcpu=8"),
+        ({"vcpu": 16}, "memory_mb=2048 with vcpu=16"),
+        ({"memory_mb": 100}, "memory_mb=100 with vcpu=1"),
+        ({"memory_mb": 2049}, "memory_mb=2049 with vcpu=1"),
+        ({"vcpu": 3}, "vcpu=3, which Fargate does not have"),
+        ({"vcpu": "2"}, "vcpu='2'"),
+        ({"memory_mb": 0}, "memory_mb=0"),
+        ({"vcpu": 0.5, "platform": "ec2"}, "EC2 takes whole ones"),
+    ],
+    ids=str,
+)
+def test_half_a_size_of_a_job_is_checked_with_its_default(
+    options: dict[str, Any], message: str
+) -> None:
+    """What a step says of its size is held together with the defaults, or the settings."""
+    assert message in refused(job(**options))
+
+
+def test_settings_complete_the_size_of_a_job() -> None:
+    """A pair of which the settings give one half is judged as a pair."""
+    config = Config(batch=BatchConfig(memory_mb=16_384))
+    assert not [one for one in job(vcpu=8).check(config=config) if one.severity == "error"]
+    assert "with vcpu=1" in str(job().check(config=config))
+    assert refused(job(vcpu=0.5)) == ""
+    assert refused(job()) == ""
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({f"k{n}": "v" for n in range(51)}, "53 tags"),
+        ({f"k{n}": "v" for n in range(49)}, "51 tags"),
+        ({"team": "a,b"}, "with ','"),
+        ({"team": "a\nb"}, r"with '\\n'"),
+        ({"mail": "me#you!"}, "with '#!'"),
+        ({"k*": "v"}, "with '*'"),
+        ({"t\u200b": "v"}, r"with '\\u200b'"),
+        ({"": "v"}, "1 to 128"),
+        ({"k" * 129: "v"}, "1 to 128"),
+        ({"k": "v" * 257}, "AWS takes 256"),
+        ({"aws:k": "v"}, "not aws: first"),
+        ({"AWS:k": "v"}, "not aws: first"),
+        ({"k": "aws:v"}, "begins with aws:"),
+        ({"Team": "a", "team": "b"}, "'Team' and 'team'"),
+        ({"Lokki:Step": "a"}, "'Lokki:Step' and 'lokki:step'"),
+        ({"__proto__": "v"}, "CDKTF cannot write"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_tags_that_aws_refuses(tags: dict[str, str], message: str) -> None:
+    """Numbers, lengths, characters and keys that a resource of a step cannot have."""
+    found = str([str(one) for one in check_definition(unchecked(tags))])
+    assert message in found
+
+
+def unchecked(tags: dict[str, str], of_pipeline: dict[str, str] | None = None) -> Definition:
+    made = pipeline().definition
+    step = replace(made.steps[0], options=replace(made.steps[0].options, tags=tags))
+    node = replace(made.graph.nodes[0], step=step)
+    return replace(made, graph=Graph((node,)), tags=of_pipeline or {})
+
+
+def test_tags_that_aws_takes() -> None:
+    """48 tags beside lokki_tf's own two, in any script, with spaces and signs, pass."""
+    tags = {f"k{n}": "v" for n in range(46)} | {"größe 1": "東京 _.:/=+-@", "empty": ""}
+    assert check_definition(unchecked(tags)) == []
+
+
+def test_tags_of_pipeline_and_step_are_counted_together() -> None:
+    """A step's resources have the pipeline's tags as well; the same key counts once."""
+    most = {f"p{n}": "v" for n in range(40)}
+    (finding,) = check_definition(unchecked({f"s{n}": "v" for n in range(9)}, most))
+    assert "51 tags" in finding.message
+    assert check_definition(unchecked({f"p{n}": "w" for n in range(9)}, most)) == []
+
+
+def test_a_step_is_not_called_proto() -> None:
+    """``__proto__`` is a name that Terraform's generator cannot write as a key."""
+
+    @step(name="__proto__")
+    def work() -> None: ...
+
+    with pytest.raises(NamingError, match="no step can be called '__proto__'"):
+        Pipeline("p", steps=[work()])

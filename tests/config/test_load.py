@@ -354,3 +354,24 @@ def test_settings_cost_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("eu-wst-1", "eu-west-1"), ("us-east1", "us-east-1"),
+     ("EU-WEST-1", "eu-west-1"), ("eu-west-11", "eu-west-1")],
+)  # fmt: skip
+def test_a_misspelt_region_is_refused(name: str, near: str) -> None:
+    """A region that AWS cannot have is an error with the one that it resembles."""
+    with pytest.raises(ConfigError, match=f"did you mean '{near}'"):
+        Config().in_region(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["eu-west-1", "us-gov-west-1", "cn-northwest-1", "us-iso-east-1", "us-isob-east-1",
+     "eu-isoe-west-1", "us-isof-south-1", "eusc-de-east-1", "ap-southeast-7", "mx-central-1"],
+)  # fmt: skip
+def test_regions_of_all_partitions_pass(name: str) -> None:
+    """Regions of every partition, and those to come in the same form."""
+    assert Config().in_region(name).aws.region == name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -190,3 +191,37 @@ def test_a_pipeline_stands_inside_another_stack(tmp_path: Path) -> None:
         assert set(construct.functions) == set(construct.roles) == {"load", "score"}
     machines = json.loads((folder / "cdk.tf.json").read_text())["resource"]["aws_sfn_state_machine"]
     assert sorted(machine["name"] for machine in machines.values()) == ["first", "second"]
+
+
+OF_JAVASCRIPT = [
+    "constructor", "toString", "valueOf", "hasOwnProperty", "isPrototypeOf", "toLocaleString",
+    "propertyIsEnumerable", "__defineGetter__", "__lookupSetter__",
+]  # fmt: skip
+
+
+def test_steps_have_names_of_javascript_and_of_any_first_character(tmp_path: Path) -> None:
+    """JavaScript's own names, digits and hyphens are names of steps; Terraform's ids begin right."""
+    names = [*OF_JAVASCRIPT, "constructor_", "1st", "_1st", "-dash", "9"]
+    calls = [step(name=name, tags={name: "t"})(one)() for name in names]
+    made = Pipeline("names", steps=calls, tags={"toString": "x"}).synth(tmp_path)
+    written = json.loads((made.folder / "cdk.tf.json").read_text())
+    functions = written["resource"]["aws_lambda_function"]
+    assert {one["tags"]["lokki:step"] for one in functions.values()} == set(names)
+    assert set(written["output"]["function_arns"]["value"]) == set(names)
+    for kind, found in written["resource"].items():
+        assert all(re.fullmatch(r"[A-Za-z_][\w-]*", name) for name in found), kind
+
+
+def one() -> int:
+    return 1
+
+
+@pytest.mark.parametrize("name", [*OF_JAVASCRIPT, "__proto__", "1st", "-dash"])
+def test_pipelines_have_names_of_javascript(tmp_path: Path, name: str) -> None:
+    """Such a pipeline has its own name as its folder's and its state machine's."""
+    made = Pipeline(name, steps=[step(one)()]).synth(tmp_path)
+    assert made.folder == tmp_path / "stacks" / name
+    written = json.loads((made.folder / "cdk.tf.json").read_text())
+    (machine,) = written["resource"]["aws_sfn_state_machine"].values()
+    assert machine["name"] == name
+    assert {path.name for path in (tmp_path / "stacks").iterdir()} == {name}

@@ -13,7 +13,7 @@ from lokki_tf.model import shortened
 from lokki_tf.model.names import unique
 from lokki_tf.packaging import LayerBuilder
 from lokki_tf.terraform.account import Account
-from lokki_tf.terraform.cdk import Construct, aws, core, use_library_of
+from lokki_tf.terraform.cdk import Construct, aws, construct_id, core, use_library_of
 from lokki_tf.terraform.files import write_stack_files
 from lokki_tf.terraform.layers import build_layers
 from lokki_tf.terraform.permissions import permissions_of, prefix_of
@@ -123,8 +123,14 @@ class PipelineConstruct(Construct):
         return {"lokki:pipeline": self._written_name, **self._tags, **extra}
 
     def resource_id(self, name: str) -> str:
-        """An id that no other resource of the pipeline has."""
-        name = unique(re.sub(r"[^A-Za-z0-9_-]", "_", name), self._ids, 200)
+        """An id that no other resource of the pipeline has, and that Terraform accepts.
+
+        Source: Terraform's language, "Identifiers": the first character is no digit and no
+        hyphen.
+        """
+        plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+        plain = plain if re.match("[A-Za-z_]", plain) else f"_{plain}"
+        name = unique(construct_id(plain), self._ids, 200)
         self._ids.add(name)
         return name
 

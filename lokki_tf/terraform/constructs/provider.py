@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.config import REGION, is_loopback
+from lokki_tf.config import is_loopback, refuse_region
 from lokki_tf.errors import ConfigError
 from lokki_tf.terraform.cdk import TerraformStack, aws, core
 
@@ -92,10 +92,8 @@ def add_provider(stack: TerraformStack, settings: AwsConfig) -> None:
         ConfigError: If the region is none.
     """
     region = settings.region
-    if region is not None and not REGION.fullmatch(region):
-        raise ConfigError(
-            f"{region!r} is no AWS region", remedy='write it as AWS does, "eu-west-1" for example'
-        )
+    if region is not None:
+        refuse_region(region)
     more: dict[str, Any] = {}
     if settings.endpoint:
         more = {

@@ -1,0 +1,111 @@
+"""What a run may be given is the same in every style, here and in an execution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, ReturnUpdates, flow, step, task
+from lokki_tf.errors import BindingError, NamingError
+
+if TYPE_CHECKING:
+    from deployment import Deployment
+
+
+@step
+def one() -> int:
+    return 1
+
+
+@step
+def plus(value: int, more: int = 1) -> int:
+    return value + more
+
+
+@flow
+def unused(more: int = 1):
+    return one()
+
+
+@flow
+def used(more: int = 2):
+    return plus(one(), more=more)
+
+
+@task()
+def first() -> int:
+    return 1
+
+
+@task()
+def second(first: int) -> int:
+    return first + 1
+
+
+routed = MicroFunctions("begin", name="routed-inputs")
+
+
+@routed.fn(terminates=True)
+def begin(*, more: int = 1, _original_input: dict[str, Any]) -> Any:
+    return {"more": more, "input": _original_input}
+
+
+STYLES: dict[str, tuple[Any, Any]] = {
+    "calls": (Pipeline("calls-inputs", steps=[plus(one()), plus(one(), 5)]), {"plus": 2}),
+    "flow": (used, {"plus": 3}),
+    "flow without its parameter": (unused, {"one": 1}),
+    "arrows": (DAG("arrows-inputs", tasks=[first]), {"first": 1}),
+    "builder": (Flow("builder-inputs").add(first).add(second), {"second": 2}),
+    "routed": (routed, {"begin": {"more": 1, "input": {}}}),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_unknown_names_are_refused_in_every_style(style: str, deployment: Deployment) -> None:
+    """A name that is no parameter ends a run here before a step, and an execution in its first."""
+    pipeline = STYLES[style][0]
+    for strict in (False, True):
+        with pytest.raises(BindingError, match="stranger"):
+            pipeline.local_run({"stranger": 1}, strict=strict)
+    there = deployment.execute(pipeline, {"stranger": 1})
+    assert (there.status, there.error) == ("FAILED", "ValueError")
+    assert "'stranger'" in there.cause
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_reserved_name_is_hidden(style: str, deployment: Deployment) -> None:
+    """``lokki`` in the input changes no result, in any style."""
+    pipeline, expected = STYLES[style]
+    given = {"lokki": {"scheduled_at": "2024-01-01T00:00:00Z"}}
+    here, there = pipeline.local_run(given).outputs, deployment.run(pipeline, given)
+    assert {name: here[name] for name in expected} == expected
+    assert {name: there[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("style", ["calls", "flow"])
+def test_the_reserved_name_holds_an_object(style: str, deployment: Deployment) -> None:
+    """Another value under ``lokki`` is refused in both worlds."""
+    pipeline = STYLES[style][0]
+    with pytest.raises(BindingError, match="reserved"):
+        pipeline.local_run({"lokki": 1})
+    there = deployment.execute(pipeline, {"lokki": 1})
+    assert (there.error, "reserved" in there.cause) == ("TypeError", True)
+
+
+def test_no_parameter_has_the_reserved_name() -> None:
+    """A parameter called ``lokki`` is an error, wherever parameters come from."""
+
+    @flow
+    def own(lokki: int = 1):
+        return plus(one(), more=lokki)
+
+    pipe = MicroFunctions("start")
+
+    @pipe.fn(terminates=True)
+    def start(*, lokki: int = 1) -> Any:
+        return ReturnUpdates(None)
+
+    with pytest.raises(NamingError, match="reserved"):
+        _ = own.definition
+    assert any(one.error is NamingError for one in pipe.check())

@@ -1,0 +1,112 @@
+"""Pipelines where steps or values are expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lokki_tf import DAG, Flow, Functions, MicroFunctions, Pipeline, flow, step, task
+from lokki_tf.errors import BindingError
+
+
+@step
+def load(n: int = 1) -> list[int]:
+    return [n]
+
+
+@step
+def report(rows: Any, more: Any = None) -> Any:
+    return rows
+
+
+@task()
+def single() -> int:
+    return 1
+
+
+@task()
+def following(single: int) -> int:
+    return single
+
+
+@flow
+def inner(n: int = 1):
+    return load(n)
+
+
+PIPELINES: tuple[Any, ...] = (
+    Pipeline("calls", steps=[load()]),
+    inner,
+    DAG("arrows", tasks=[single]),
+    Flow("builder").add(single),
+    MicroFunctions("start", name="routed"),
+    Functions("start", name="here"),
+)
+USES: dict[str, Callable[[Any], Any]] = {
+    "argument": lambda pipe: report(pipe),
+    "argument by name": lambda pipe: report(1, more=pipe),
+    "in a list": lambda pipe: report([pipe]),
+    "in a dict of lists": lambda pipe: report({"a": [1, (pipe,)]}),
+    "steps": lambda pipe: Pipeline("outer", steps=[pipe]),
+    "after": lambda pipe: report(1).after(pipe),
+    "next": lambda pipe: load().next(pipe),
+    "next with an argument": lambda pipe: load().next(report, more=pipe),
+    "map": lambda pipe: load().map(pipe),
+    "agg": lambda pipe: load().map(report).agg(pipe),
+    "arrow to": lambda pipe: single >> pipe,
+    "arrow from": lambda pipe: pipe >> following,
+    "tasks": lambda pipe: DAG("outer", tasks=[pipe]),
+    "add": lambda pipe: Flow("outer").add(pipe),
+    "branch": lambda pipe: Flow("outer").branch(single, pipe),
+    "notice": lambda pipe: Pipeline("outer", steps=[load()], on_failure=pipe),
+    "parameter": lambda pipe: inner(pipe),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("pipe", PIPELINES, ids=lambda pipe: pipe.name)
+def test_a_pipeline_is_no_step_and_no_value(pipe: Any, use: str) -> None:
+    """Each place that takes a step or a value says that this is a pipeline, and what works."""
+    with pytest.raises(BindingError, match=f"'{pipe.name}' is a pipeline") as caught:
+        USES[use](pipe)
+    assert "plain function" in str(caught.value)
+    assert __file__ in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["n", "3", "load(n)", ""])
+def test_a_flow_is_not_called_inside_another(given: str) -> None:
+    """A parameter, a value or a result as its argument: each says what works."""
+
+    @flow
+    def outer(n: int = 2):
+        return eval(f"inner({given})", {**globals(), "n": n})
+
+    with pytest.raises(BindingError, match="'inner' is called inside the flow 'outer'") as caught:
+        _ = outer.definition
+    assert "plain function" in str(caught.value)
+
+
+def test_a_flow_takes_no_results() -> None:
+    """Outside of flows, a call of a step as a parameter's value says what works."""
+    with pytest.raises(BindingError, match="takes values, and n= is the result of step 'load'"):
+        inner(load())
+
+
+def test_what_the_message_says_works() -> None:
+    """A plain function that calls steps is part of two flows, with the parameters of each."""
+
+    def part(n: Any) -> Any:
+        return report(load(n))
+
+    @flow
+    def left(n: int = 2):
+        return part(n)
+
+    @flow
+    def right(m: int = 3):
+        return part(m).map(report)
+
+    assert left.local_run().result == [2]
+    assert right.local_run({"m": 4}).result == [4]
