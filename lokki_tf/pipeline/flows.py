@@ -108,9 +108,10 @@ class FlowPipeline(Pipeline):
         """
         around = current_flow()
         if around is not None:
+            outer = around.place.name.rpartition(".")[2]
             raise BindingError(
-                f"flow {self._function.__name__!r} is called inside the flow "
-                f"{around.place.name.rpartition('.')[2]!r}, and a pipeline cannot be part of another",
+                f"flow {self._function.__name__!r} is called inside the flow {outer!r}, "
+                "and a pipeline cannot be part of another",
                 place=calling_place(),
                 remedy=REMEDY,
             )

@@ -200,7 +200,7 @@ OF_JAVASCRIPT = [
 
 
 def test_steps_have_names_of_javascript_and_of_any_first_character(tmp_path: Path) -> None:
-    """JavaScript's own names, digits and hyphens are names of steps; Terraform's ids begin right."""
+    """JavaScript's own names, digits and hyphens name steps; Terraform's ids begin right."""
     names = [*OF_JAVASCRIPT, "constructor_", "1st", "_1st", "-dash", "9"]
     calls = [step(name=name, tags={name: "t"})(one)() for name in names]
     made = Pipeline("names", steps=calls, tags={"toString": "x"}).synth(tmp_path)
