@@ -97,7 +97,7 @@ def refuse_region(name: str) -> None:
     known = [f"{area}-{way}-{n}" for n in (1, 2, 3) for area in _AREAS for way in _DIRECTIONS]
     near = get_close_matches(name.lower(), known, 1)
     raise ConfigError(
-        f"{name!r} is no AWS region",
+        f"{name!r} is not an AWS region",
         remedy=f"did you mean {near[0]!r}?"
         if near
         else 'write it as AWS does, "eu-west-1" for example',

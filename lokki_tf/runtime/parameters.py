@@ -35,7 +35,7 @@ def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
     """
     signature = flow["signature"]
     if not isinstance(given, dict):
-        raise TypeError(f"the execution's input is no object; the flow is {signature}")
+        raise TypeError(f"the execution's input must be an object; the flow is {signature}")
     if not isinstance(given.get(RESERVED, {}), dict):
         raise TypeError(f"{RESERVED!r} in the execution's input is reserved and must be an object")
     unknown = [name for name in given if name not in (*flow.get("names", ()), RESERVED)]

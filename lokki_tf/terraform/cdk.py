@@ -158,7 +158,7 @@ def construct_id(name: str) -> str:
     The library keeps constructs in a JavaScript object, in which some names always exist.
 
     Args:
-        name: The id that is wanted.
+        name: The id.
     """
     return f"{name}_" if name in _OF_EVERY_OBJECT else name
 

@@ -63,7 +63,7 @@ STYLES: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("style", STYLES)
 def test_unknown_names_are_refused_in_every_style(style: str, deployment: Deployment) -> None:
-    """A name that is no parameter ends a run here before a step, and an execution in its first."""
+    """An unknown name ends a run here before a step, and an execution in its first."""
     pipeline = STYLES[style][0]
     for strict in (False, True):
         with pytest.raises(BindingError, match="stranger"):

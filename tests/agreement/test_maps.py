@@ -89,9 +89,9 @@ def test_an_item_takes_an_argument_called_parameter(
 
 
 def test_a_step_takes_an_argument_called_parameter(deployment: Deployment) -> None:
-    """A step that takes no flow parameter leaves an execution's input unread, whatever it has."""
+    """An argument of a step may be called as what marks a flow's parameter in events."""
     pipeline = Pipeline("named", steps=[keyed(parameter=3)])
-    here, there = pipeline.local_run().result, deployment.run(pipeline, {"note": "for the log"})
+    here, there = pipeline.local_run().result, deployment.run(pipeline)
     assert there == {"keyed": here}
 
 

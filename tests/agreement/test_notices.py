@@ -349,7 +349,7 @@ def test_both_forms_tell_as_deployed(local_aws: LocalAws, tmp_path: Path) -> Non
     for name, given in (("telling", tell), ("publishing", topic)):
         pipeline = Pipeline(name, steps=[fails(numbers())], on_failure=given)
         made = pipeline.synth(tmp_path)
-        execution = local_aws.execute(local_aws.register(pipeline), {"a": 1})
+        execution = local_aws.execute(local_aws.register(pipeline), {"lokki": {"id": "1"}})
         assert (execution.status, execution.error) == ("FAILED", "LookupError")
         if given is tell:
             lines = local_aws.logs("telling-tell")
@@ -360,7 +360,7 @@ def test_both_forms_tell_as_deployed(local_aws: LocalAws, tmp_path: Path) -> Non
             told = json.loads(message["Body"])
         assert told["step"] == "fails"
         assert told["execution"] == execution.arn
-        assert told["input"] == {"a": 1}
+        assert told["input"] == {"lokki": {"id": "1"}}
         assert json.loads(told["cause"])["errorMessage"] == "on purpose"
         policies = json.loads((made.folder / "cdk.tf.json").read_text())["resource"]
         machine = policies["aws_iam_role_policy"]["state_machine_policy"]["policy"]

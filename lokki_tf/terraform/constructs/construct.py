@@ -125,8 +125,8 @@ class PipelineConstruct(Construct):
     def resource_id(self, name: str) -> str:
         """An id that no other resource of the pipeline has, and that Terraform accepts.
 
-        Source: Terraform's language, "Identifiers": the first character is no digit and no
-        hyphen.
+        Source: Terraform's language, "Identifiers": the first character is a letter or
+        an underscore.
         """
         plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)
         plain = plain if re.match("[A-Za-z_]", plain) else f"_{plain}"
