@@ -248,10 +248,16 @@ def _stdout_to_stderr() -> Iterator[None]:
     sys.stdout.flush()
     own = os.dup(1)
     os.dup2(2, 1)
+    # A full buffer at the end would put all prints after the log of the whole run.
+    by_lines = getattr(sys.stdout, "line_buffering", True)
+    if not by_lines:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text file
     try:
         yield
     finally:
         sys.stdout.flush()
+        if not by_lines:
+            sys.stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr]  # as above
         os.dup2(own, 1)
         os.close(own)
 

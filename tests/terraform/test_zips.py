@@ -75,6 +75,7 @@ def test_another_zlib_changes_nothing_but_compressed_bytes(
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
+@pytest.mark.terraform
 def test_terraform_updates_what_changed_and_nothing_else(
     layer_cache: Path, local_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
