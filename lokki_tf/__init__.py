@@ -93,7 +93,12 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    try:
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    except KeyboardInterrupt:
+        if name == "main":  # a script of a command line ends as its commands do
+            raise SystemExit(130) from None
+        raise
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,8 @@
     │   ├── CaptureError         step code that cannot travel to Lambda
     │   ├── TemplateError        a Lambda template that cannot be filled
     │   ├── ConfigError          settings that cannot be read, or that there are not
-    │   │   └── NoRegionError    nothing says in which AWS region
+    │   │   ├── NoRegionError    nothing says in which AWS region
+    │   │   └── UnknownStageError  a stage that the settings do not have
     │   ├── RouteError           a step whose next steps cannot be read from its source
     │   └── LimitError           more than an AWS quota allows
     ├── StepFailed               a step raised (its own error is the cause)
@@ -25,7 +26,8 @@
     ├── MissingToolError         a package, Node, Terraform or engine that is needed and not there
     ├── UnconfirmedError         a change that nobody has agreed to
     ├── TerraformError           Terraform has failed
-    │   └── StateLockedError     somebody else is changing the same stack
+    │   ├── StateLockedError     somebody else is changing the same stack
+    │   └── TerraformInterrupted Ctrl-C while Terraform ran
     ├── AwsError                 AWS refuses, or cannot be reached
     │   ├── CredentialsError     no credentials, or such as AWS does not take
     │   ├── NotDeployedError     what a command is for does not stand in AWS
@@ -138,6 +140,10 @@ class NoRegionError(ConfigError):
     """Nothing says in which AWS region."""
 
 
+class UnknownStageError(ConfigError):
+    """A stage that no ``[stage.NAME]`` of the settings describes."""
+
+
 class RouteError(DefinitionError):
     """A step of a routed pipeline, from whose source its next steps cannot be read."""
 
@@ -215,6 +221,10 @@ class TerraformError(LokkiError):
 
 class StateLockedError(TerraformError):
     """Somebody else is changing the same stack."""
+
+
+class TerraformInterrupted(TerraformError):
+    """Ctrl-C while Terraform ran; it has ended what it had begun."""
 
 
 class AwsError(LokkiError):

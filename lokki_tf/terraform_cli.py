@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,20 @@ class ProviderSource:
         file = folder / "lokki.tfrc"
         file.write_text(f"{own}\n{installation(self.mirror)}")
         return {_CONFIG_VARIABLE: str(file)}
+
+
+def typed_program(environ: Mapping[str, str] = os.environ) -> str:
+    """Return what a user types to run :func:`find_program`'s program, found or not.
+
+    Args:
+        environ: Environment variables.
+    """
+    named = environ.get(PROGRAM_VARIABLE)
+    if named:
+        return shlex.quote(named)
+    path = environ.get("PATH")
+    only_tofu = not shutil.which("terraform", path=path) and shutil.which("tofu", path=path)
+    return "tofu" if only_tofu else "terraform"
 
 
 def find_program(environ: Mapping[str, str] = os.environ) -> Program:

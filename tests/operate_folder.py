@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -92,6 +93,32 @@ class Folder:
             check=False,
             **{"stdin": subprocess.DEVNULL, **options},
         )
+
+    def interrupt(self, when: str, *args: str) -> tuple[int, str]:
+        """A command that gets Ctrl-C after a line; its exit code, and what it says from then on.
+
+        Args:
+            when: A part of the line.
+            args: The command.
+        """
+        process = subprocess.Popen(
+            [sys.executable, str(self.script), *args],
+            cwd=self.path,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            # Tests that run in the background inherit a SIGINT that is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        assert process.stdout is not None
+        seen = next(line for line in process.stdout if when in line)
+        assert seen
+        os.killpg(process.pid, signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+        return process.returncode, rest
 
     def answer(self, text: str, *args: str) -> subprocess.CompletedProcess[str]:
         """A command at a terminal, whose question is answered."""

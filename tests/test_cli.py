@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import lokki_tf
+from lokki_tf.terraform_cli import typed_program
+
 ROOT = Path(__file__).parents[1]
 GOOD = """
 from lokki_tf import Pipeline, main, step
@@ -139,6 +142,51 @@ def test_synth_ends_with_the_two_commands_to_run_next(tmp_path: Path, name: str)
     assert "cd terraform-out/stacks/daily\n  terraform init && terraform apply" in done.stderr
 
 
+IMAGES = GOOD.replace("@step\ndef load", "@step(package='image')\ndef load").replace(
+    "@step\ndef total", "@step(job_type='batch')\ndef total"
+)
+
+
+def test_synth_ends_with_what_has_to_be_typed(tmp_path: Path) -> None:
+    """The repository's stack and the image come first, with the options and quotes they need."""
+    (tmp_path / "lokki.toml").write_text("[stage.prod.lambda]\nmemory = 1024")
+    options = ["--stage", "prod", "--output", "my out"]
+    done = command(tmp_path, IMAGES, "synth", *options)
+    assert done.stderr.splitlines()[-6:] == [
+        "daily-prod: 1 function, 1 job, one state machine",
+        "Next:",
+        "  terraform -chdir='my out/stacks/daily-prod-images' init && "
+        "terraform -chdir='my out/stacks/daily-prod-images' apply",
+        "  python pipeline.py images --output 'my out' --stage prod",
+        "  cd 'my out/stacks/daily-prod'",
+        "  terraform init && terraform apply",
+    ]
+    assert (tmp_path / "my out/stacks/daily-prod-images/cdk.tf.json").exists()
+
+
+@pytest.mark.parametrize("place", ["local", "localhost:5000/team"])
+def test_synth_names_no_repository_that_is_not_made(tmp_path: Path, place: str) -> None:
+    """Where images go elsewhere, the image is built and one folder is applied."""
+    (tmp_path / "lokki.toml").write_text(f'[aws]\nimage_repository = "{place}"')
+    done = command(tmp_path, IMAGES, "synth")
+    assert done.stderr.splitlines()[-4:] == [
+        "Next:",
+        "  python pipeline.py images",
+        "  cd terraform-out/stacks/daily",
+        "  terraform init && terraform apply",
+    ]
+
+
+def test_synth_names_the_program_that_there_is(tmp_path: Path) -> None:
+    """OpenTofu is named where it alone is installed, or the one that LOKKI_TERRAFORM names."""
+    tofu = tmp_path / "tofu"
+    tofu.write_text("#!/bin/sh\n")
+    tofu.chmod(0o755)
+    assert typed_program({"PATH": str(tmp_path)}) == "tofu"
+    assert typed_program({"PATH": ""}) == "terraform"
+    assert typed_program({"LOKKI_TERRAFORM": "/my bin/tofu"}) == "'/my bin/tofu'"
+
+
 def test_cdktf_may_choose_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """CDKTF_OUTDIR names the output folder, with the manifest that cdktf reads."""
     monkeypatch.setenv("CDKTF_OUTDIR", str(tmp_path / "elsewhere"))
@@ -157,6 +205,89 @@ def test_check_tells_errors_and_exits_1(tmp_path: Path) -> None:
     assert "'log'" in done.stderr
     assert "1 error" in done.stdout
     assert command(tmp_path, GOOD, "check").returncode == 0
+
+
+LETTERS = GOOD.replace("sum(rows)", "{'größe': '€', 'smile': '😀'}")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("utf-8", '{\n  "größe": "€",\n  "smile": "😀"\n}\n'),
+        ("ascii", '{\n  "gr\\u00f6\\u00dfe": "\\u20ac",\n  "smile": "\\ud83d\\ude00"\n}\n'),
+    ],
+)
+def test_letters_are_printed_as_they_are(tmp_path: Path, encoding: str, shown: str) -> None:
+    """A result's letters are escaped only where stdout cannot show them, and JSON stays JSON."""
+    (tmp_path / "pipeline.py").write_text(LETTERS, encoding="utf-8")
+    for args in (["run", "-q"], ["run", "-q", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "pipeline.py", *args],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=False,
+        )
+        assert done.stdout.decode(encoding) == shown
+    other = "größe €" if encoding == "utf-8" else "gr\\xf6\\xdfe \\u20ac"
+    (tmp_path / "pipeline.py").write_text(GOOD.replace("sum(rows)", "'größe €'"), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "pipeline.py", "run", "-q"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout.decode(encoding) == f"{other}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["synth", "--stage", "prd"], "there is no stage 'prd'"),
+        (["check", "--explain", "lod"], "there is no step 'lod'; there are load, total"),
+        (["run", "--state", "pipeline.py"], "pipeline.py"),
+    ],
+)
+def test_what_a_command_names_and_is_not_there_is_wrong_use(
+    tmp_path: Path, args: list[str], message: str
+) -> None:
+    """A stage, step or file that cannot be meant is exit code 2, as the README says."""
+    done = command(tmp_path, GOOD, *args)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    """--version prints the version of lokki_tf."""
+    assert command(tmp_path, GOOD, "--version").stdout == f"lokki_tf {lokki_tf.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "shown"),
+    [
+        ("pipe line.py", ["pipe line.py"], "python 'pipe line.py' deploy --auto-approve"),
+        ("-p.py", ["./-p.py"], "python ./-p.py deploy --auto-approve"),
+        ("package/pipe.py", ["-m", "package.pipe"], "python -m package.pipe deploy --auto-approve"),
+    ],
+)
+def test_commands_that_are_suggested_can_be_typed(
+    tmp_path: Path, name: str, args: list[str], shown: str
+) -> None:
+    """Commands in messages name the script as a shell requires it."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(GOOD)
+    done = subprocess.run(
+        [sys.executable, *args, "deploy"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"  {shown} does it unasked" in done.stderr
 
 
 def test_graph_draws(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
+from lokki_tf.tracebacks import ends_at_caller
 
 from .arguments import argument
 from .map_options import MAP_OPTIONS, map_options
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .step import StepFunction
 
 
+@ends_at_caller
 class Call(Placeholder):
     """The result that a step will have in a run, and a node of a graph until then.
 
@@ -117,6 +119,7 @@ class Call(Placeholder):
         return super().__getattr__(name)
 
 
+@ends_at_caller
 class MapCall(Placeholder):
     """A map while its graph is written: where its items come from, and its body."""
 
@@ -135,6 +138,7 @@ class MapCall(Placeholder):
         return "the result of a map"
 
 
+@ends_at_caller
 class Chain(Placeholder):
     """A chain with open maps: what is written next runs for each item of the innermost.
 

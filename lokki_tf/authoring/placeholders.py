@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lokki_tf.errors import PlaceholderError
+from lokki_tf.tracebacks import ends_at_caller
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _creation = itertools.count()
 
 
+@ends_at_caller
 class Placeholder:
     """A value of a later run. It may be handed to steps and refuses to be computed with."""
 
@@ -51,6 +53,7 @@ class Placeholder:
     __and__ = __or__ = __xor__ = __invert__ = __enter__ = __exit__ = __await__ = _refuse
 
 
+@ends_at_caller
 class FlowArgument(Placeholder):
     """A parameter of a flow, while the flow is built.
 

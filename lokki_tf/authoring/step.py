@@ -13,6 +13,7 @@ from weakref import WeakSet
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Step
 from lokki_tf.model.signatures import signature_of
+from lokki_tf.tracebacks import ends_at_caller
 
 from .calls import Call
 from .conditions import checked_condition, condition_of
@@ -58,6 +59,7 @@ def inside_step() -> bool:
     return False
 
 
+@ends_at_caller
 class Stepped:
     """A function that stands as a step, and whose uses become nodes.
 
@@ -152,6 +154,7 @@ class Stepped:
         return f"<step {self.step.name!r} at {self.step.place}>"
 
 
+@ends_at_caller
 class StepFunction(Stepped, Generic[P, R]):
     """A function that stands as a step. Calling it gives a node and changes nothing."""
 
@@ -233,6 +236,7 @@ def step(
     job_queue: str | None = None,
     when: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
+@ends_at_caller
 def step(
     function: Callable[P, R] | None = None,
     /,
@@ -263,6 +267,7 @@ def step(
     """
     place = calling_place()
 
+    @ends_at_caller
     def decorate(function: Callable[P, R]) -> StepFunction[P, R]:
         return StepFunction(make_step(function, name, options, when))
 

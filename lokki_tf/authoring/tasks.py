@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import RetryConfig
+from lokki_tf.tracebacks import ends_at_caller
 
 from .nesting import refuse_pipeline
 from .places import calling_place, place_of
@@ -29,6 +30,7 @@ def arrows_drawn() -> int:
     return _drawn
 
 
+@ends_at_caller
 class Task(Stepped, Generic[P, R]):
     """A function as a task: calling it runs it, ``>>`` says what comes after what.
 
@@ -123,6 +125,7 @@ async def _awaited(function: Callable[..., Any], retry: RetryConfig, args: Any, 
     return await function(*args, **kwargs)
 
 
+@ends_at_caller
 class TaskList(list[Any]):
     """Tasks side by side, so that ``>>`` goes on from a list to a list."""
 
@@ -183,6 +186,7 @@ def task(
     name: str | None = None,
     **options: Any,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+@ends_at_caller
 def task(
     function: Callable[P, R] | None = None, /, **options: Any
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
@@ -197,6 +201,7 @@ def task(
         A :class:`Task`, or a decorator that makes one.
     """
 
+    @ends_at_caller
     def decorate(function: Callable[P, R]) -> Task[P, R]:
         return Task(function, **options)
 

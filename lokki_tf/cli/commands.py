@@ -1,30 +1,37 @@
 """The commands of ``main(pipe)``.
 
 The result alone goes to stdout, all else to stderr. Exit codes: 0 done, 1 the pipeline
-failed or has errors, 2 wrong use. Each file beside this one has a group of commands:
+failed or has errors, 2 wrong use, 130 Ctrl-C. Each file beside this one has a group of commands:
 :mod:`.local`, :mod:`.synthesis`, :mod:`.deploying`, :mod:`.running`, :mod:`.watching`.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lokki_tf import __version__
+from lokki_tf.authoring.places import calling_frame
 from lokki_tf.errors import (
     CredentialsError,
-    ExecutionFailed,
     LokkiError,
     MissingToolError,
     NoRegionError,
     NotDeployedError,
     OutputError,
+    StateError,
+    TerraformInterrupted,
     UnconfirmedError,
     UnknownRunError,
+    UnknownStageError,
 )
+from lokki_tf.model.cells import is_cell
 from lokki_tf.pipeline import Pipeline
+from lokki_tf.tracebacks import ends_at_caller, print_error
 
-from .common import FAILED, WRONG_USE, count, say, script
+from .common import FAILED, INTERRUPTED, WRONG_USE, count, typed
 from .deploying import deploy_command, destroy_command, plan_command, terraform_command
 from .images import images_command
 from .local import check_command, graph_command, run_command
@@ -34,21 +41,22 @@ from .watching import logs_command, show_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
 _HELP = """{name}: {nodes}, here and in AWS.
 
 \b
-  python {script} run       runs it here and prints its result
-  python {script} check     says what is wrong, before anything is written
-  python {script} synth     writes Terraform; then, in the folder that it names:
+  {script} run       runs it here and prints its result
+  {script} check     says what is wrong, before anything is written
+  {script} synth     writes Terraform; then, in the folder that it names:
                             terraform init && terraform apply
-  python {script} graph     draws it
+  {script} graph     draws it
 \b
-  python {script} deploy    does all of that, and asks before it changes anything
-  python {script} start     runs it in AWS; --wait shows how it goes, and its result
-  python {script} show      lists its runs; --run NAME shows one, step by step
-  python {script} logs      what its steps have said
-  python {script} destroy   takes it out of AWS
+  {script} deploy    does all of that, and asks before it changes anything
+  {script} start     runs it in AWS; --wait shows how it goes, and its result
+  {script} show      lists its runs; --run NAME shows one, step by step
+  {script} logs      what its steps have said
+  {script} destroy   takes it out of AWS
 """
 
 _MISUSE = (
@@ -57,41 +65,106 @@ _MISUSE = (
     NoRegionError,
     NotDeployedError,
     OutputError,
+    StateError,
     UnconfirmedError,
     UnknownRunError,
+    UnknownStageError,
 )
 """Errors of who gives the command, not of the pipeline."""
 
 
+@ends_at_caller
 def main(pipeline: Any, args: Sequence[str] | None = None) -> None:
     """The command line of a pipeline; call it from the end of its script.
+
+    In a notebook or at Python's prompt, where the process's arguments are not a command's, it
+    prints what to write instead; a command that is given in ``args`` runs and then returns.
 
     Args:
         pipeline: The pipeline.
         args: Arguments instead of those of the process.
 
     Raises:
-        SystemExit: Always, with the exit code.
+        SystemExit: In a script, always, with the exit code.
+        LokkiError: In a notebook, if the command fails.
+    """
+    frame = calling_frame()
+    interactive = _is_interactive(frame)
+    if args is None and interactive:
+        click.echo(_instead(pipeline, frame))
+        return
+    try:
+        status = _run(pipeline, args)
+    except LokkiError as error:
+        if interactive:
+            raise
+        print_error(error)
+        status = _status_of(error)
+    if interactive and status:
+        raise LokkiError(f"the command failed with exit code {status}")
+    if not interactive:
+        raise SystemExit(status)
+
+
+def _status_of(error: LokkiError) -> int:
+    if isinstance(error, TerraformInterrupted):
+        return INTERRUPTED
+    return WRONG_USE if isinstance(error, _MISUSE) else FAILED
+
+
+def _run(pipeline: Any, args: Sequence[str] | None) -> int:
+    """Run a command and return its exit code.
+
+    Raises:
+        LokkiError: If it fails.
     """
     if not isinstance(pipeline, Pipeline):
-        click.echo(f"main() takes a Pipeline, and {pipeline!r} is none", err=True)
-        raise SystemExit(WRONG_USE)
+        click.echo(f"main() takes a Pipeline, got {pipeline!r}", err=True)
+        return WRONG_USE
     try:
-        command_line(pipeline)(args=args, prog_name=f"python {script()}")
-    except KeyboardInterrupt:  # before click is there to take it
+        code = command_line(pipeline).main(args, prog_name=typed(), standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SystemExit as end:
+        code = end.code
+    except (KeyboardInterrupt, click.Abort) as end:
         click.echo("Aborted!", err=True)
-        raise SystemExit(FAILED) from None
-    except LokkiError as error:
-        if isinstance(error, ExecutionFailed) and error.trace:
-            click.echo(error.trace, err=True)
-        say(error)
-        raise SystemExit(WRONG_USE if isinstance(error, _MISUSE) else FAILED) from None
+        is_signal = isinstance(end.__cause__ or end.__context__ or end, KeyboardInterrupt)
+        return INTERRUPTED if is_signal else FAILED
+    return code if isinstance(code, int) else 0
 
 
+def _is_interactive(frame: FrameType) -> bool:
+    """Whether a call comes from a notebook or a prompt, and not from a script that runs there."""
+    shell = sys.modules.get("IPython")
+    if not (hasattr(sys, "ps1") or (shell and shell.get_ipython())):
+        return is_cell(frame.f_code.co_filename)
+    names = frame.f_globals
+    return not (names.get("__name__") == "__main__" and "__file__" in names)
+
+
+def _instead(pipeline: Any, frame: FrameType) -> str:
+    """What to write in a notebook."""
+    names = {**frame.f_globals, **frame.f_locals}
+    name = next((name for name, value in names.items() if value is pipeline), "pipe")
+    lines = {
+        f"{name}.local_run()": "runs it here",
+        f"{name}.check()": "lists what is wrong",
+        f"{name}.synth()": "writes Terraform",
+        f'main({name}, ["deploy", "--auto-approve"])': "runs any command of the command line",
+    }
+    width = max(map(len, lines))
+    shown = "\n".join(f"  {code:{width}}  # {text}" for code, text in lines.items())
+    return f"A notebook has no command line for main() to read. Write instead:\n{shown}"
+
+
+@ends_at_caller
 def command_line(pipeline: Pipeline) -> click.Group:
     """The commands of a pipeline, as a click group."""
-    text = _HELP.format(name=pipeline.name, nodes=_size(pipeline), script=script())
+    text = _HELP.format(name=pipeline.name, nodes=_size(pipeline), script=typed())
     group = click.Group(help=text, context_settings={"help_option_names": ["-h", "--help"]})
+    group = click.version_option(__version__, message="lokki_tf %(version)s")(group)
     for command in (
         *(run_command, check_command, synth_command, images_command, graph_command),
         *(plan_command, deploy_command, start_command, show_command, logs_command),

@@ -14,13 +14,13 @@ from lokki_tf.errors import LokkiError
 from lokki_tf.runtime.envelope import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lokki_tf.config import Config
     from lokki_tf.model import Finding, FlowParameter
     from lokki_tf.pipeline import Pipeline
 
-FAILED, WRONG_USE = 1, 2
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130  # as shells have it: 128 and SIGINT's number
 STAGE = "lokki_tf.stage"
 
 
@@ -84,7 +84,7 @@ def shown(result: Any, as_json: bool) -> str:
     try:
         if as_json or json_text(result) is not None:
             indent = 2 if isinstance(result, dict) else None
-            return json.dumps(result, indent=indent, allow_nan=not as_json)
+            return as_json_text(result, indent=indent, allow_nan=not as_json)
     except (TypeError, ValueError, RecursionError) as error:
         raise LokkiError(f"the result is no JSON: {error}", remedy="leave --json out") from None
     try:
@@ -93,14 +93,34 @@ def shown(result: Any, as_json: bool) -> str:
         return f"<a {type(result).__name__} that cannot be shown: {error}>"
 
 
+def as_json_text(value: Any, **options: Any) -> str:
+    """JSON in which characters are escaped only if stdout cannot show them.
+
+    Args:
+        value: What JSON can represent.
+        options: Further arguments of :func:`json.dumps`.
+    """
+    text = json.dumps(value, ensure_ascii=False, **options)
+    try:
+        text.encode(_encoding())
+    except UnicodeEncodeError:
+        return json.dumps(value, **options)
+    return text
+
+
+def write(text: str) -> None:
+    """Print a line on stdout; characters that its encoding lacks are escaped."""
+    encoding = _encoding()
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
 def rendered(finding: Finding) -> str:
     """A finding as a line."""
     return f"{finding.severity} [{finding.rule}] {finding}"
-
-
-def say(error: LokkiError) -> None:
-    """Tells of an error."""
-    click.echo("\n".join((f"error: {error}", *getattr(error, "__notes__", ()))), err=True)
 
 
 def count(number: int, what: str) -> str:
@@ -121,9 +141,28 @@ def _shortest(folder: Path) -> Path:
         return folder
 
 
-def script() -> str:
-    """The file that the user runs, as it is found from the working folder."""
-    if not (sys.argv and sys.argv[0]):
-        return "pipeline.py"
-    file = Path(sys.argv[0])
-    return file.name if file.absolute().parent == Path.cwd() else quoted(file)
+def typed() -> str:
+    """What the user types to run this script, from the working folder."""
+    main = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None and file:  # python -m package.pipeline
+        return f"python -m {shlex.quote(spec.name.removesuffix('.__main__'))}"
+    if not file or not (sys.argv and sys.argv[0]):  # a notebook, a prompt, python -c
+        return "python pipeline.py"
+    return f"python {quoted(Path(sys.argv[0]).absolute())}"
+
+
+def given_options(*names: str) -> Iterator[str]:
+    """The options that the running command was given, quoted as a shell requires.
+
+    Args:
+        names: Names of parameters; ``--stage`` is always among them.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return
+    given = {name: context.params.get(name) for name in names} | {"stage": context.meta.get(STAGE)}
+    for name, value in given.items():
+        if value:
+            text = quoted(value.absolute()) if isinstance(value, Path) else shlex.quote(value)
+            yield f"--{name.replace('_', '-')} {text}"

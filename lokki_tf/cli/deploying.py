@@ -11,7 +11,7 @@ import click
 
 from lokki_tf.errors import NotDeployedError, UnconfirmedError
 
-from .common import count, rendered, stage_option
+from .common import count, given_options, rendered, typed, write
 from .images import told_of
 from .stacks import options_of_stack, stack_of, under
 from .synthesis import fetching, tell_permissions
@@ -148,14 +148,13 @@ def terraform_command(pipeline: Pipeline) -> click.Command:
     @click.command(
         "terraform", context_settings={"ignore_unknown_options": True, "help_option_names": []}
     )
-    @click.option("--stack-name", help="The stack, if it has another name than the pipeline.")
-    @stage_option
+    @options_of_stack
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-    def terraform(stack_name: str | None, arguments: tuple[str, ...]) -> None:
+    def terraform(region: str | None, stack_name: str | None, arguments: tuple[str, ...]) -> None:
         """Run Terraform in the stack's folder: terraform -- state list."""
         from lokki_tf.operate.program import Program
 
-        stack = stack_of(under(pipeline, stack_name), None)
+        stack = stack_of(under(pipeline, stack_name), region)
         if not stack.is_written:
             raise NotDeployedError(
                 f"there is no Terraform of {stack.name} in {stack.folder}",
@@ -244,9 +243,11 @@ def _show(stack: Stack, plan: Planned, place: str, verbose: bool, *, err: bool =
 def _require_terminal(approved: bool, command: str) -> None:
     """Refuses, before anything is done, to ask where nobody can answer."""
     if not approved and not sys.stdin.isatty():
+        options = given_options("region", "stack_name")
+        does = " ".join((typed(), command, *options, "--auto-approve"))
         raise UnconfirmedError(
             f"{command} asks before it changes anything, and there is no terminal to ask at",
-            remedy=f"{command} --auto-approve does it unasked",
+            remedy=f"{does} does it unasked",
         )
 
 
@@ -259,9 +260,13 @@ def _tell_where(stack: Stack, outputs: dict[str, Any]) -> None:
     from lokki_tf.operate.stack import outputs_line, told_by
 
     deployed = told_by(stack, outputs)
-    functions = count(len(deployed.functions), "function")
-    click.echo(f"{stack.name} stands: state machine {stack.name}, {functions}", err=True)
+    numbers = {
+        "function": len(deployed.functions),
+        "job": sum(step.is_job for step in stack.definition.steps),
+    }
+    parts = ", ".join(count(number, what) for what, number in numbers.items() if number)
+    click.echo(f"{stack.name} stands: state machine {stack.name}, {parts}", err=True)
     if deployed.link:
         click.echo(f"  {deployed.link}", err=True)
     click.echo(f"Next: {stack.command('start --wait')}", err=True)
-    click.echo(outputs_line(outputs))
+    write(outputs_line(outputs))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from lokki_tf.errors import OutputError, StepFailed
+from lokki_tf.errors import OutputError
 from lokki_tf.reporting import LogLevel
 
 from .common import (
@@ -24,6 +23,7 @@ from .common import (
     shown,
     stage_option,
     template_option,
+    write,
 )
 from .parameters import OWN, taken, with_parameters
 
@@ -117,14 +117,12 @@ def run_command(pipeline: Pipeline) -> click.Command:
                 )
         except BaseException as error:
             _draw(pipeline, gantt, getattr(error, "run", None))
-            if isinstance(error, StepFailed) and error.__cause__ is not None:
-                traceback.print_exception(error.__cause__, file=sys.stderr)
             raise
         _draw(pipeline, gantt, ran)
         result = ran.result
         # Whatever the result holds, the pipeline is done: what cannot be printed is escaped.
         try:
-            click.echo(shown(result, as_json).encode(errors="backslashreplace"))
+            write(shown(result, as_json))
         except OSError as error:
             raise OutputError(
                 f"the result cannot be written to stdout: {error.strerror}",
@@ -193,6 +191,9 @@ def check_command(pipeline: Pipeline) -> click.Command:
         if explained is not None:
             if imports:
                 raise click.UsageError("--explain checks nothing: leave out --import")
+            if explained not in (step.name for step in pipeline.definition.steps):
+                names = ", ".join(step.name for step in pipeline.definition.steps)
+                raise click.UsageError(f"there is no step {explained!r}; there are {names}")
             click.echo(str(pipeline.explain(explained, config=settings())))
             return
         findings = pipeline.check(template_file, config=settings())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import click
 
 from lokki_tf.errors import OptionError
 
-from .common import parameters_of, shown
+from .common import as_json_text, parameters_of, shown, write
 from .parameters import taken, with_parameters
 from .stacks import deployed_of, options_of_stack
 
@@ -125,7 +125,7 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
 
 
 def _tell_name(run: AwsRun, as_json: bool) -> None:
-    click.echo(json.dumps({"run": run.name, "arn": run.arn}) if as_json else run.name)
+    write(as_json_text({"run": run.name, "arn": run.arn}) if as_json else run.name)
 
 
 def _tell_link(deployed: Deployed, run: AwsRun) -> None:
@@ -134,9 +134,23 @@ def _tell_link(deployed: Deployed, run: AwsRun) -> None:
 
 
 def wait_for_result(
-    deployed: Deployed, run: AwsRun, as_json: bool, quiet: bool, known: int = 0
+    deployed: Deployed,
+    run: AwsRun,
+    as_json: bool,
+    quiet: bool,
+    known: int = 0,
+    *,
+    outlives: bool = True,
 ) -> None:
     """Shows a run until it ends, and prints its result.
+
+    Args:
+        deployed: The pipeline's stack.
+        run: The run.
+        as_json: Whether the result is printed as JSON.
+        quiet: Whether no progress is shown.
+        known: The number of the last event that is not shown again.
+        outlives: Whether the run goes on when this process is interrupted.
 
     Raises:
         ExecutionFailed: If it does not succeed.
@@ -159,9 +173,10 @@ def wait_for_result(
         with reports as on_event:
             follow(deployed, run, on_event, known=known)
     except KeyboardInterrupt:
-        shows = deployed.stack.command(f"show --run {run.name}")
-        click.echo(f"\nrun {run.name} goes on in AWS: {shows}", err=True)
-        raise click.Abort from None
+        if outlives:
+            shows = deployed.stack.command(f"show --run {shlex.quote(run.name)}")
+            click.echo(f"\nrun {run.name} goes on in AWS: {shows}", err=True)
+        raise
     _print_result(deployed, runs.ended(deployed, run), as_json)
 
 
@@ -177,4 +192,4 @@ def _print_result(deployed: Deployed, run: AwsRun, as_json: bool) -> None:
 
     if run.status != runs.SUCCEEDED:
         raise failure(deployed, run)
-    click.echo(shown(result(deployed, run), as_json).encode(errors="backslashreplace"))
+    write(shown(result(deployed, run), as_json))

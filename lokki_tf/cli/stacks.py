@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import STAGE, script, settings, stage_option
+from .common import given_options, settings, stage_option, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,22 +40,9 @@ def stack_of(pipeline: Pipeline, region: str | None) -> Stack:
         pipeline.definition,
         settings(),
         region=region,
-        script=f"python {script()}",
-        options=_given(),
+        script=typed(),
+        options=" ".join(given_options("region", "stack_name")),
     )
-
-
-def _given() -> str:
-    """The options of the running command that say which stack it means."""
-    context = click.get_current_context(silent=True)
-    if context is None:
-        return ""
-    named = {
-        "--region": context.params.get("region"),
-        "--stack-name": context.params.get("stack_name"),
-        "--stage": context.meta.get(STAGE),
-    }
-    return " ".join(f"{name} {shlex.quote(value)}" for name, value in named.items() if value)
 
 
 def deployed_of(pipeline: Pipeline, region: str | None, name: str | None) -> Deployed:

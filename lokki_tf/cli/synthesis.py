@@ -7,9 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import count, output_option, quoted, rendered, settings, stage_option, template_option
+from .common import (
+    count,
+    given_options,
+    output_option,
+    quoted,
+    rendered,
+    settings,
+    stage_option,
+    template_option,
+    typed,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lokki_tf.model import PackageSet
     from lokki_tf.pipeline import Pipeline
     from lokki_tf.terraform.synth import Synthesized
@@ -46,14 +58,31 @@ def synth_command(pipeline: Pipeline) -> click.Command:
         if made.changes:
             listed = ", ".join(f"{step} ({what})" for step, what in made.changes.items())
             click.echo(f"changed since the last synth: {listed}", err=True)
-        layers = f"{count(made.layers, 'layer')}, " if made.layers else ""
-        click.echo(
-            f"{made.folder.name}: {count(made.functions, 'function')}, {layers}one state machine\n"
-            f"Next:\n  cd {quoted(made.folder)}\n  terraform init && terraform apply",
-            err=True,
-        )
+        click.echo(f"{made.folder.name}: {_contents(made)}", err=True)
+        click.echo("\n  ".join(("Next:", *_next_commands(made))), err=True)
 
     return synth
+
+
+def _contents(made: Synthesized) -> str:
+    """How many functions, jobs and layers a stack has."""
+    numbers = {"function": made.functions, "job": made.jobs, "layer": made.layers}
+    counted = [count(number, what) for what, number in numbers.items() if number]
+    return ", ".join((*counted, "one state machine"))
+
+
+def _next_commands(made: Synthesized) -> Iterator[str]:
+    """The commands that deploy what ``synth`` has written, in order, as they are typed."""
+    from lokki_tf.terraform_cli import typed_program
+
+    terraform = typed_program()
+    if made.images is not None:
+        folder = quoted(made.images)
+        yield f"{terraform} -chdir={folder} init && {terraform} -chdir={folder} apply"
+    if made.image is not None:
+        yield " ".join((typed(), "images", *given_options("output", "region", "template_file")))
+    yield f"cd {quoted(made.folder)}"
+    yield f"{terraform} init && {terraform} apply"
 
 
 def tell_permissions(made: Synthesized) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from lokki_tf.errors import OptionError
 
+from .common import INTERRUPTED, as_json_text, write
 from .lines import LineWriter
 from .stacks import deployed_of, options_of_stack
 from .tables import runs_table, steps_table
@@ -47,7 +47,7 @@ def show_command(pipeline: Pipeline) -> click.Command:
             return
         found = runs.recent(deployed, most)
         if as_json:
-            click.echo(json.dumps([_as_json(deployed, one) for one in found], indent=2))
+            write(as_json_text([_as_json(deployed, one) for one in found], indent=2))
         elif found:
             runs_table(found)
         else:
@@ -62,7 +62,7 @@ def _show_run(deployed: Deployed, run: AwsRun, as_json: bool) -> None:
     steps = step_states(deployed, run)
     if as_json:
         told = {**_as_json(deployed, run), "steps": [one.as_json() for one in steps]}
-        click.echo(json.dumps(told, indent=2))
+        write(as_json_text(told, indent=2))
         return
     runs_table([run])
     steps_table(steps)
@@ -121,6 +121,7 @@ def logs_command(pipeline: Pipeline) -> click.Command:
         except KeyboardInterrupt:
             if not tail:
                 raise
+            raise SystemExit(INTERRUPTED) from None  # the way to end it, so nothing is said
 
     return logs
 
@@ -174,6 +175,5 @@ def _lines(reader: Reader, deployed: Deployed, run: AwsRun | None, tail: bool) -
 def _write(lines: Iterable[LogLine], as_json: bool) -> None:
     writer = LineWriter(use_colors=sys.stdout.isatty())
     for line in lines:
-        text = json.dumps(line.as_json(), default=str) if as_json else writer.text(line)
-        click.echo(text.encode(errors="backslashreplace"))
+        write(as_json_text(line.as_json(), default=str) if as_json else writer.text(line))
         sys.stdout.flush()

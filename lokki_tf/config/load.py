@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lokki_tf.errors import ConfigError, Place
+from lokki_tf.errors import ConfigError, Place, UnknownStageError
+from lokki_tf.tracebacks import ends_at_caller
 
 from .kinds import InvalidSetting, build, check, nearest
 from .settings import Config
@@ -30,6 +31,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 """Environment variables, and the fields that they set."""
 
 
+@ends_at_caller
 def load_config(
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
@@ -49,6 +51,7 @@ def load_config(
 
     Raises:
         ConfigError: If a file cannot be read, or contains an unknown or invalid setting.
+        UnknownStageError: If there is no such stage.
     """
     environ = os.environ if environ is None else environ
     stage = stage or environ.get(STAGE_VARIABLE) or None
@@ -121,7 +124,7 @@ def _stage(stages: Mapping[str, Any], name: str, files: list[TomlFile]) -> Mappi
         table: Mapping[str, Any] = stages[name]
         return table
     known = ", ".join(stages) or "none"
-    raise ConfigError(
+    raise UnknownStageError(
         f"there is no stage {name!r}; there are: {known}",
         remedy=nearest(name, list(stages)) or f"write [{STAGES}.{name}] into {files[-1].name}",
     )

@@ -183,7 +183,10 @@ def _packed_error(error: BaseException) -> bytes:
 def _traceback(error: BaseException) -> str:
     import traceback
 
-    return "".join(traceback.format_exception(error))
+    from lokki_tf.tracebacks import without_own
+
+    own = without_own(error.__traceback__)
+    return "".join(traceback.format_exception(type(error), error, own))
 
 
 def unpacked(outcome: Outcome) -> Outcome:

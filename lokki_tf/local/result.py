@@ -8,6 +8,8 @@ from typing import Any, Final, final, overload
 
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import Definition, Outcome, Status, generations
+from lokki_tf.model.texts import Text
+from lokki_tf.tracebacks import ends_at_caller
 
 
 @final
@@ -27,6 +29,7 @@ Generation = list[tuple[str, Any]]
 _ENDED = ("done", "cached", "skipped")
 
 
+@ends_at_caller
 class Run(Sequence[Generation]):
     """The outcome of a run, complete or as far as it came.
 
@@ -192,13 +195,15 @@ class Run(Sequence[Generation]):
         return NotImplemented
 
     def __repr__(self) -> str:
-        return repr(self._generations)
+        from .table import shortened_repr
+
+        return shortened_repr(self._generations)
 
     def table(self) -> str:
         """The nodes with status, duration and shortened result, as text."""
         from .table import as_text
 
-        return as_text(self)
+        return Text(as_text(self))
 
     def _repr_html_(self) -> str:
         from .table import as_html

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import BindingError, LoopError, StepFailed
+from lokki_tf.errors import BindingError, LoopError, RouteError, StepFailed
 from lokki_tf.model import ORIGINAL_INPUT, Definition, Graph, Node
 from lokki_tf.model.names import unique
 from lokki_tf.runtime.routes import moved, refuse_stranger, too_many
@@ -124,7 +124,13 @@ class _Walk:
         following: str | None = first
         state = self._sent(self.given)
         while following is not None:
-            route = routes.by_name[following]
+            route = routes.by_name.get(following)
+            if route is None:
+                raise RouteError(
+                    f"step {self.nodes[-1].step.name!r} leads to {following!r}, which does not exist",
+                    place=self.nodes[-1].step.place,
+                    remedy=f"there are {', '.join(routes.by_name)}",
+                )
             if len(self.nodes) >= routes.limit:
                 error = LoopError(
                     too_many(routes.limit, following),

@@ -15,6 +15,7 @@ from typing import Any
 
 from lokki_tf.errors import OptionError, SerializationError, StateError
 from lokki_tf.runtime.envelope import freeze, thaw
+from lokki_tf.tracebacks import ends_at_caller
 
 from .strict import described
 
@@ -58,6 +59,7 @@ def digest_of(form: str, data: bytes) -> str:
     return digest.hexdigest()
 
 
+@ends_at_caller
 class StateManager:
     """Keeps values under names: in memory, or in a file from run to run.
 

@@ -113,6 +113,17 @@ def _shown(value: Any) -> str:
         return f"<{type(value).__qualname__}>"
 
 
+def shortened_repr(value: Any) -> str:
+    """The representation of a value, shortened if it is long: a notebook keeps it with the cell."""
+    try:
+        text = _LONG.repr(value)
+    except Exception:  # as in _shown
+        return f"<{type(value).__qualname__}>"
+    if _LEFT_OUT not in text:  # nothing was left out, so the exact one is as short
+        return repr(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + _LEFT_OUT
+
+
 def _shortened(text: str) -> str:
     line = " ".join(text[:500].split())
     return line if len(line) <= 80 else line[:79] + "…"
@@ -120,3 +131,10 @@ def _shortened(text: str) -> str:
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 80
+_LONGEST = 5_000  # characters
+_LEFT_OUT = "..."  # what reprlib writes
+_LONG = reprlib.Repr()
+_LONG.maxlevel = 10
+_LONG.maxlist = _LONG.maxtuple = _LONG.maxdict = _LONG.maxset = _LONG.maxfrozenset = 50
+_LONG.maxarray = _LONG.maxdeque = 50
+_LONG.maxstring = _LONG.maxother = _LONG.maxlong = 500

@@ -8,12 +8,14 @@ from types import MappingProxyType
 from typing import Any
 
 from lokki_tf.errors import OptionError, Place
+from lokki_tf.tracebacks import ends_at_caller
 
 # Options that only jobs in Batch have, and those that only Lambda functions have.
 OF_JOBS = ("vcpu", "memory_mb", "gpu", "platform", "job_queue")
 OF_LAMBDA = ("memory_size", "ephemeral_storage", "layers", "package")
 
 
+@ends_at_caller
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
     """When, and after which errors, a failed step is retried.

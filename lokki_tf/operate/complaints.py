@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import AwsError, CredentialsError, LokkiError, StateLockedError, TerraformError
@@ -105,7 +106,8 @@ def _locked(stack: Stack, said: str) -> StateLockedError:
 def _import(block: str) -> str:
     """What ``terraform import`` is told: an address and, for most resources, the name."""
     address, name = _ADDRESS.search(block), _NAMED.search(block)
-    return f"{address[1] if address else 'ADDRESS'} {name[1] if name else 'ID'}"
+    words = (address[1] if address else "ADDRESS", name[1] if name else "ID")
+    return shlex.join(words)
 
 
 def _plain(text: str) -> str:

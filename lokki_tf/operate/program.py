@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import TerraformError
+from lokki_tf.errors import TerraformInterrupted
 from lokki_tf.terraform_cli import find_program
 
 from .clients import local_credentials
@@ -162,7 +162,7 @@ class Program:
             code = started.wait()
             listening.join()
         if interruption.count:
-            raise TerraformError(
+            raise TerraformInterrupted(
                 f"terraform {command} was interrupted",
                 remedy="what was done stands in its state: run the same again, and it goes on "
                 "from there",

@@ -15,6 +15,8 @@ from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError, DefinitionError, LokkiError, OptionError
 from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
+from lokki_tf.model.texts import Picture, Text
+from lokki_tf.tracebacks import ends_at_caller
 
 from .notices import telling
 
@@ -40,6 +42,7 @@ _NO_MACHINE = {"no-start", "no-such-step"}
 """Rules that leave nothing to be compiled."""
 
 
+@ends_at_caller
 class Pipeline:
     """Steps that depend on each other, as one thing that runs here and in AWS.
 
@@ -221,7 +224,7 @@ class Pipeline:
                     f"step {step.name!r} runs every time: not all of its code at {step.place} can "
                     "be read or travel, as check says, so nobody knows when it changes",
                     RuntimeWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
         if isinstance(state, StateManager):
             yield Cache(state, codes)
@@ -466,7 +469,7 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_dot
 
-        return to_dot(self._drawn(run), _outcomes(run))
+        return Text(to_dot(self._drawn(run), _outcomes(run)))
 
     def to_mermaid(self, run: Run | None = None) -> str:
         """The graph in Mermaid's language.
@@ -476,7 +479,7 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_mermaid
 
-        return to_mermaid(self._drawn(run), _outcomes(run))
+        return Text(to_mermaid(self._drawn(run), _outcomes(run)))
 
     def to_svg(self, run: Run | None = None) -> str:
         """The graph as a picture.
@@ -486,7 +489,7 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_svg
 
-        return to_svg(self._drawn(run), _outcomes(run))
+        return Picture(to_svg(self._drawn(run), _outcomes(run)))
 
     def _drawn(self, run: Run | None) -> Definition:
         """What ran: of a routed pipeline, the steps in the order of their visits."""
@@ -500,7 +503,7 @@ class Pipeline:
         """
         from lokki_tf.drawing import to_gantt
 
-        return to_gantt(run.definition, run.outcomes, run.duration)
+        return Picture(to_gantt(run.definition, run.outcomes, run.duration))
 
     def _repr_svg_(self) -> str:
         from lokki_tf.drawing import to_svg

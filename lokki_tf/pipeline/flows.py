@@ -13,6 +13,7 @@ from lokki_tf.authoring.places import calling_place, place_of
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Definition, Graph, signature
 from lokki_tf.model.signatures import signature_of
+from lokki_tf.tracebacks import ends_at_caller
 
 from .base import Pipeline, described
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lokki_tf.authoring import OnFailure
 
 
+@ends_at_caller
 class FlowPipeline(Pipeline):
     """A pipeline that a function under ``@flow`` writes; its parameters are the run's.
 
@@ -129,6 +131,7 @@ class FlowPipeline(Pipeline):
         return flow
 
 
+@ends_at_caller
 def flow(
     function: Callable[..., Any] | None = None,
     /,
@@ -154,6 +157,7 @@ def flow(
         A :class:`FlowPipeline`, or a decorator that makes one.
     """
 
+    @ends_at_caller
     def decorate(function: Callable[..., Any]) -> FlowPipeline:
         return FlowPipeline(
             function,

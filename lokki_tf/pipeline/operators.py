@@ -11,6 +11,8 @@ from lokki_tf.authoring.places import calling_frame, calling_place
 from lokki_tf.authoring.tasks import arrows_drawn
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Definition
+from lokki_tf.model.texts import Text
+from lokki_tf.tracebacks import ends_at_caller
 
 from .base import Pipeline, described
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     AnyTask = Task[..., Any]
 
 
+@ends_at_caller
 class _OfTasks(Pipeline):
     """A pipeline that is built of tasks when it is first needed, and anew when they change."""
 
@@ -110,12 +113,13 @@ class _OfTasks(Pipeline):
         """The tasks with those before and after each, as text."""
         from lokki_tf.drawing import to_text
 
-        return to_text(self.definition, self._KIND)
+        return Text(to_text(self.definition, self._KIND))
 
     def __repr__(self) -> str:
         return f"<{self._KIND} {self.name!r}>"
 
 
+@ends_at_caller
 class DAG(_OfTasks):
     """The tasks of a module, in the order that the arrows between them say.
 
@@ -183,6 +187,7 @@ class DAG(_OfTasks):
         return drawn_calls(drawing)
 
 
+@ends_at_caller
 class Flow(_OfTasks):
     """Tasks put together one after another, with results by the names of parameters.
 

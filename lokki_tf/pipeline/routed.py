@@ -14,6 +14,7 @@ from lokki_tf.checks.routes import as_warnings, check_routes
 from lokki_tf.errors import BindingError
 from lokki_tf.model import REQUIRED, Definition, FlowParameter, Graph, Step
 from lokki_tf.model.signatures import signature_of
+from lokki_tf.tracebacks import ends_at_caller
 
 from .base import Pipeline, described
 from .notices import telling
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Finding, Routes
 
 
+@ends_at_caller
 class Functions(Registry):
     """Functions that lead from one to the next, to be run here.
 
@@ -145,6 +147,7 @@ class Functions(Registry):
         return routes
 
 
+@ends_at_caller
 class MicroFunctions(Functions, Pipeline):
     """Functions that lead from one to the next: here, and as a state machine in AWS.
 

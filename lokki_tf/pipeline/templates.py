@@ -10,6 +10,7 @@ from lokki_tf.authoring.options import step_options
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.authoring.routes import options_of
 from lokki_tf.errors import BindingError
+from lokki_tf.tracebacks import ends_at_caller
 
 from .routed import MicroFunctions
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lokki_tf.terraform.synth import Synthesized
 
 
+@ends_at_caller
 def build_terraform(
     *,
     plant: MicroFunctions,

@@ -14,9 +14,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import subprocess
 import sys
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ def prepare() -> None:
     if not os.environ.get("JSII_NODE"):
         os.environ["JSII_NODE"] = find_node()
     os.environ.setdefault("NODE_NO_WARNINGS", "1")  # the libraries use what Node calls deprecated
-    with _node_options(f'--require "{_NODE_HOOK.as_posix()}"'):
+    with _node_options(f'--require "{_NODE_HOOK.as_posix()}"'), _own_process_group():
         importlib.import_module("constructs")  # starts Node
     for bindings in BINDINGS.values():
         _register(bindings)
@@ -119,6 +120,22 @@ def _node_options(more: str) -> Iterator[None]:
             del os.environ["NODE_OPTIONS"]
         else:
             os.environ["NODE_OPTIONS"] = own
+
+
+@contextmanager
+def _own_process_group() -> Iterator[None]:
+    """Start processes in the block out of reach of the terminal's Ctrl-C.
+
+    A Node that is interrupted ends at once, and jsii, which ends it when Python exits, then
+    prints a traceback of the broken pipe.
+    """
+    own = subprocess.Popen
+    if os.name == "posix":
+        subprocess.Popen = partial(own, process_group=0)  # type: ignore[assignment,misc]
+    try:
+        yield
+    finally:
+        subprocess.Popen = own  # type: ignore[misc]
 
 
 def _register(bindings: str) -> None:

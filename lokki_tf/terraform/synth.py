@@ -35,6 +35,7 @@ class Synthesized:
         folder: The stack's folder.
         functions: How many Lambda functions there are.
         layers: How many layers of declared packages they have.
+        jobs: How many steps run in AWS Batch.
         images: The folder of the stack that holds the repository of the pipeline's images, to be
             applied first; ``None`` if no step runs in an image, or they are pushed elsewhere.
         image: What the pipeline's image is built from, if any step runs in one.
@@ -46,6 +47,7 @@ class Synthesized:
     folder: Path
     functions: int
     layers: int = 0
+    jobs: int = 0
     images: Path | None = None
     image: ImageContext | None = None
     permissions: tuple[Path, ...] = ()
@@ -123,6 +125,7 @@ def synth(
         outdir / folder,
         len(stack.functions),
         len(made_pipeline.plan.layers),
+        len(made_pipeline.plan.jobs),
         images,
         made_pipeline.image_context,
         tuple(sorted((outdir / folder / PERMISSIONS).glob("*.json"))),

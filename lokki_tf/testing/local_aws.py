@@ -17,8 +17,10 @@ from lokki_tf.testing.register import ROLE, Registrar, Runnable
 from lokki_tf.testing.server_process import ServerProcess
 from lokki_tf.testing.settings import ACCOUNT_ID, ServerSettings, client_environment, new_client
 from lokki_tf.testing.terraform import SLOW, Terraform
+from lokki_tf.tracebacks import ends_at_caller
 
 
+@ends_at_caller
 class LocalAws:
     """An AWS account on this machine, on loopback, which needs no Docker.
 

@@ -28,7 +28,10 @@ def main() -> None:
     application, moto = _build(account)
     _application.append(application)
     Thread(target=server.serve_forever, daemon=True).start()
-    print(account.endpoint, flush=True)
+    try:
+        os.write(sys.stdout.fileno(), f"{account.endpoint}\n".encode())
+    except BrokenPipeError:  # the process that has started it was interrupted
+        os._exit(1)
     _load_services(moto)
     sys.stdin.read()
     account.close()

@@ -46,10 +46,17 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             env={**os.environ, **settings_to(settings), "PYTHONPATH": os.pathsep.join(sys.path)},
             text=True,
+            # The terminal's Ctrl-C is for the process that uses the server, and then closes it.
+            process_group=0 if os.name == "posix" else None,
         )
         assert self._process.stdout is not None
-        load_clients(settings.region)  # while the server starts
-        self.endpoint_url = self._process.stdout.readline().strip()
+        try:
+            load_clients(settings.region)  # while the server starts
+            self.endpoint_url = self._process.stdout.readline().strip()
+        except BaseException:  # Ctrl-C
+            self._process.kill()
+            self._process.wait()
+            raise
         if not self.endpoint_url:
             raise LocalAwsError("The server of the local AWS did not start; see its output above.")
 

@@ -47,6 +47,32 @@ def test_a_run_is_a_list_of_generations(diamond):
         hash(outcome)
 
 
+def test_a_long_run_shows_itself_shortened(build):
+    """What a run shows of large results is short and never fails, regardless of their class."""
+
+    class Loud:
+        def __repr__(self):
+            return "loud" * 100_000
+
+    class array:  # noqa: N801  # reprlib goes by names of classes
+        pass
+
+    values = [list(range(1_000_000)), "text" * 100_000, {n: n for n in range(9_999)}, [[Loud()]]]
+    nodes = [build.node(f"n{number}", same, value) for number, value in enumerate(values)]
+    assert len(repr(run(build.pipeline(*nodes)))) < 6_000
+    assert repr(run(build.pipeline(build.node("a", same, [array()])))) == "<list>"
+    unsorted = {"b": 1, "a": [{"z": 0, "y": (1,)}]}
+    assert repr(run(build.pipeline(build.node("a", same, unsorted)))) == f"[[('a', {unsorted!r})]]"
+
+
+def test_a_table_is_shown_line_by_line(diamond):
+    """A table as the value of a cell or at a prompt is its lines, and still a string."""
+    table = run(diamond).table()
+    assert repr(table) == str(table)
+    assert isinstance(table, str)
+    assert len(table.splitlines()) == 6
+
+
 def test_outputs_hold_every_result(diamond):
     """Every node's result stands under its name, in the order of the graph."""
     outputs = run(diamond).outputs

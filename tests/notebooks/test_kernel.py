@@ -292,3 +292,64 @@ def test_magics_are_no_obstacle_or_are_told(notebook: Notebook) -> None:
     notebook.run("%%time\n@step\ndef timed():\n    return 1\n")
     shown = notebook.run("Pipeline('t', steps=[timed()]).check()")
     assert "take %%time out of its cell" in shown.text
+
+
+def test_main_says_what_to_write_in_a_notebook(notebook: Notebook) -> None:
+    """``main(pipe)`` in a cell names what works there, with the variable's name."""
+    shown = notebook.run("from lokki_tf import main\nif __name__ == '__main__':\n    main(pipe)")
+    for line in ("pipe.local_run()", "pipe.check()", "pipe.synth()", 'main(pipe, ["deploy"'):
+        assert line in shown.printed
+
+
+def test_commands_run_in_a_notebook(notebook: Notebook) -> None:
+    """``main(pipe, [command])`` prints what the command prints, and the cell goes on after it."""
+    notebook.run("@step\ndef letters():\n    print('by a step')\n    return 'größe'\n")
+    notebook.run("small = Pipeline('small', steps=[letters()])")
+    shown = notebook.run('main(small, ["run"])\nprint("after")')
+    assert shown.printed.splitlines()[-2:] == ["größe", "after"]
+    assert "by a step" in shown.printed
+    assert "small: 0 errors" in notebook.run('main(small, ["check"])').printed
+    assert "Next:" in notebook.run('main(small, ["synth", "-o", "small-out"])').printed
+
+
+def test_a_command_that_fails_ends_its_cell(notebook: Notebook) -> None:
+    """A command's error is raised in the cell, so that the cells after it do not run."""
+    notebook.run("@step\ndef broken():\n    raise ValueError('mine')\n")
+    notebook.run("wrong = Pipeline('wrong', steps=[broken()])")
+    _, error = notebook.tried('main(wrong, ["run"])')
+    assert error.startswith("StepFailed: step 'broken' failed: ValueError: mine")
+    shown, error = notebook.tried('main(wrong, ["fly"])')
+    assert error == "LokkiError: the command failed with exit code 2"
+    assert "No such command 'fly'" in shown.printed
+
+
+def test_a_run_keeps_little_in_a_notebook(notebook: Notebook) -> None:
+    """The value of a cell that is a run of a million numbers takes a few kilobytes."""
+    notebook.run("@step\ndef many():\n    return list(range(1_000_000))\n")
+    shown = notebook.run("Pipeline('many', steps=[many()]).local_run()")
+    assert sum(map(len, shown.forms.values())) < 5_000
+    assert shown.text.startswith("[[('many', [0, 1, 2, 3,")
+    assert shown.text.endswith("...])]]")
+
+
+@pytest.mark.parametrize("code", ["ran.table()", "pipe.to_mermaid()", "pipe.to_dot(ran)"])
+def test_texts_are_shown_line_by_line(notebook: Notebook, code: str) -> None:
+    """A text of several lines is shown as it is, and not as a string with escapes."""
+    notebook.run("ran = pipe.local_run()")
+    lines = notebook.run(code).forms["text/plain"].splitlines()
+    assert len(lines) > 3
+    assert not lines[0].startswith("'")
+
+
+def test_a_picture_as_text_is_drawn(notebook: Notebook) -> None:
+    """The value of ``to_svg()`` and ``to_gantt()`` is a string that a notebook draws."""
+    notebook.run("ran = pipe.local_run()")
+    for code in ("pipe.to_svg()", "pipe.to_gantt(ran)"):
+        assert notebook.run(code).forms["image/svg+xml"].startswith("<svg")
+
+
+def test_tracebacks_end_in_the_cell(notebook: Notebook) -> None:
+    """The traceback of an error has no frame of lokki_tf."""
+    notebook.tried("load(nothing=1)")
+    (output,) = notebook.client.nb.cells[-1].outputs
+    assert "lokki_tf/" not in "".join(output.traceback)

@@ -112,6 +112,15 @@ def test_logs_are_followed_to_the_end_of_a_run(standing: Folder, good: str) -> N
     assert "printed by load" in done.stdout
 
 
+def test_ctrl_c_ends_following(standing: Folder, good: str) -> None:
+    """Ctrl-C ends what watches AWS with exit code 130 and no traceback; a run goes on there."""
+    code, rest = standing.interrupt("printed by load", "logs", "--tail")
+    assert (code, "Traceback" in rest) == (130, False), rest
+    code, rest = standing.interrupt("run left", "start", "--wait", "--name", "left")
+    assert (code, "Traceback" in rest) == (130, False), rest
+    assert "run left goes on in AWS: python pipeline.py show --run left" in rest
+
+
 def test_logs_of_another_time_are_none(standing: Folder, good: str) -> None:
     """--start and --end bound what is printed."""
     done = standing.run("logs", "--start", "2001-01-01T00:00:00Z", "--end", "2001-01-02")

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from lokki_tf.errors import OptionError, Place, RouteError
 from lokki_tf.model import Finding, Route, Routes, Step, raise_errors
+from lokki_tf.tracebacks import ends_at_caller
 
 from ..places import calling_place
 from ..step import make_step
@@ -18,6 +19,7 @@ from .route import route_of
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+@ends_at_caller
 class Registry:
     """Functions that lead from one to the next.
 
@@ -71,6 +73,7 @@ class Registry:
         _refuse_unfit(default_next, next_key, terminates, place)
         all_options = options_of(template_props, options, place)
 
+        @ends_at_caller
         def register(function: F) -> F:
             step = make_step(function, None, all_options)
             ways = Ways(step.name, default_next, next_key, terminates)

@@ -20,6 +20,7 @@ from lokki_tf.terraform.permissions import permissions_of, prefix_of
 from lokki_tf.terraform.plan import checked_plan
 from lokki_tf.terraform.required import required_policies
 from lokki_tf.terraform.template_values import longest_values
+from lokki_tf.tracebacks import ends_at_caller
 
 from .batch import Jobs
 from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket
@@ -63,6 +64,7 @@ class PipelineConstruct(Construct):
         MissingToolError: If declared packages cannot be reached; the same.
     """
 
+    @ends_at_caller
     def __init__(
         self,
         scope: Construct,

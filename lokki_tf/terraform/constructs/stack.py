@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.config import Config
 from lokki_tf.terraform.cdk import Construct, TerraformStack, core
 from lokki_tf.terraform.files import FOLDERS, MACHINE
+from lokki_tf.tracebacks import ends_at_caller
 
 from .construct import PipelineConstruct
 from .network import subnets_named
@@ -42,6 +43,7 @@ class PipelineStack(TerraformStack):
         DefinitionError: If the pipeline has errors; nothing is written then.
     """
 
+    @ends_at_caller
     def __init__(
         self,
         scope: Construct,
@@ -102,6 +104,7 @@ StepInLine = PipelineStack
 """The name under which step-in-line's users know :class:`PipelineStack`."""
 
 
+@ends_at_caller
 def rename_tf_output(path: Path | str) -> None:
     """Puts a stack's Terraform, and what it refers to, into the current folder.
 

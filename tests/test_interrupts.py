@@ -1,0 +1,74 @@
+"""Ctrl-C at a command: exit code 130, and no traceback of anything that runs beneath."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = """
+import sys, threading
+
+def ready(*_):
+    print("ready", flush=True)
+
+def audit(event, args):
+    if event == "subprocess.Popen":  # Node, the server of a local AWS, or a bare Python
+        ready()
+
+sys.addaudithook(audit)
+from lokki_tf import Pipeline, main, step
+
+@step
+def load(day="today"):
+    ready()
+    threading.Event().wait(60)
+
+pipe = Pipeline("daily", steps=[load()])
+main(pipe)
+"""
+
+
+@pytest.mark.parametrize("group", [True, False], ids=["terminal", "process alone"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["run"],
+        ["run", "--executor", "process"],
+        ["run", "--local-aws"],
+        ["check", "--import"],
+        ["synth"],
+    ],
+    ids=" ".join,
+)
+def test_ctrl_c_leaves_no_traceback(tmp_path: Path, args: list[str], group: bool) -> None:
+    """A terminal sends Ctrl-C to each process of a command; the command says one word and ends."""
+    file = tmp_path / "pipeline.py"
+    file.write_text(SCRIPT)
+    # Steps of processes have no stdout of their own, so their line comes from stderr.
+    process = subprocess.Popen(
+        [sys.executable, str(file), *args],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    printed = next(line for line in process.stdout if "ready" in line)
+    if group:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, printed + rest
+    assert "Aborted!" in rest
+    assert "Traceback" not in rest
+    assert "Error" not in rest
