@@ -126,9 +126,10 @@ class _Walk:
         while following is not None:
             route = routes.by_name.get(following)
             if route is None:
+                last = self.nodes[-1].step
                 raise RouteError(
-                    f"step {self.nodes[-1].step.name!r} leads to {following!r}, which does not exist",
-                    place=self.nodes[-1].step.place,
+                    f"step {last.name!r} leads to {following!r}, which does not exist",
+                    place=last.place,
                     remedy=f"there are {', '.join(routes.by_name)}",
                 )
             if len(self.nodes) >= routes.limit:
