@@ -148,3 +148,51 @@ def test_ended_scopes_give_their_bytes_back(interpret: Interpret) -> None:
     }
     states["P3"] = {"Type": "Succeed"}
     assert interpret(machine(**states), {"t": text(262_136)}).error is None
+
+
+def items(count: int, body: dict[str, Any]) -> dict[str, Any]:
+    """Return a machine that maps over so many items, within the execution."""
+    processor = {**machine(Each=body), "ProcessorConfig": {"Mode": "INLINE"}}
+    state = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": processor}
+    give = {"Type": "Pass", "Result": {"items": [0] * count}, "Next": "M"}
+    return machine(A=give, M={**state, "ResultPath": None, "OutputPath": None, "End": True})
+
+
+@pytest.mark.parametrize(("count", "status"), [(6_248, "SUCCEEDED"), (6_249, "FAILED")])
+def test_a_history_has_25000_events(interpret: Interpret, count: int, status: str) -> None:
+    """The 25,000th event is ExecutionSucceeded, or else ExecutionFailed, which nothing catches."""
+    states = items(count, {"Type": "Pass", "End": True})["States"]
+    states["M"]["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": "B"}]
+    run = interpret(machine(**states, B={"Type": "Succeed"}))
+    assert run.status == status
+    events = run.history.events
+    if status == "SUCCEEDED":
+        # Started, 2 of A, 4 of the map, 4 an item, succeeded
+        assert len(events) == 8 + 4 * count == 25_000
+    else:
+        assert (len(events), events[-1]["type"]) == (25_000, "ExecutionFailed")
+        assert events[-1]["executionFailedEventDetails"] == {
+            "error": "States.Runtime",
+            "cause": "The execution reached the maximum number of history events (25000).",
+        }
+        assert not run.is_redrivable
+
+
+def test_an_endless_loop_ends_with_its_history(interpret: Interpret) -> None:
+    """Where a loop never ends, event 24,999 is the last of the loop's."""
+    rule = {"Variable": "$.n", "NumericEquals": 1, "Next": "A"}
+    run = interpret(machine(A={"Type": "Choice", "Choices": [rule]}), {"n": 1})
+    assert (run.error, len(run.history.events)) == ("States.Runtime", 25_000)
+    assert run.history.events[-2]["type"] == "ChoiceStateExited"
+
+
+def test_children_of_a_distributed_map_have_histories_of_their_own(
+    interpret: Interpret, output: Callable[[Execution], Any]
+) -> None:
+    """Two children that need 13,000 events each succeed, in an execution that needs few."""
+    inner = items(3_250, {"Type": "Pass", "End": True})
+    processor = {**inner, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    state = {"Type": "Map", "ItemsPath": "$", "ItemProcessor": processor, "End": True}
+    run = interpret(machine(D=state), [1, 2])
+    assert output(run) == [{}, {}]
+    assert len(run.history.events) == 8

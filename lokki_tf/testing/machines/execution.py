@@ -110,8 +110,8 @@ class Execution:
 
     @property
     def is_redrivable(self) -> bool:
-        """Whether it has ended, and not well."""
-        return self.status not in (RUNNING, SUCCEEDED)
+        """Whether it has ended, and not well, and its history has room for more."""
+        return self.status not in (RUNNING, SUCCEEDED) and not self.history.is_full
 
     def redrive(self) -> None:
         """Go on from the states that failed or were stopped, as ``RedriveExecution`` does."""
@@ -212,7 +212,8 @@ class Execution:
                 return  # a thread that was stopped may end after the redrive has begun
             self.output_text, self.error, self.cause = output_text, error, cause
             self.stop_date = datetime.now(UTC)
-            self.history.add(_ENDINGS[status], previous, _ending_details(self))
+            details = _ending_details(self)
+            self.history.add(_ENDINGS[status], previous, details, is_last=True)
             self.status = status
         self.done.set()
 

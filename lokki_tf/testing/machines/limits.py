@@ -11,6 +11,8 @@ VARIABLE_BYTES = 262_144
 """One variable, and all that one ``Assign`` sets together."""
 VARIABLES_BYTES = 10 * 1024 * 1024
 """All variables that an execution holds at a time."""
+HISTORY_EVENTS = 25_000
+"""Events of an execution; the last of them says how it has ended."""
 DEFINITION_BYTES = 1_048_576
 STATE_NAME_CHARACTERS = 80
 VARIABLE_NAME_CHARACTERS = 80

@@ -10,6 +10,7 @@ from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
 from lokki_tf.testing.machines.frame import Permit, StateRun
 from lokki_tf.testing.machines.resources import Integration
 from lokki_tf.testing.machines.sdk_shapes import call
+from lokki_tf.testing.machines.transition import DETAILS
 from lokki_tf.testing.machines.values import Json, dump, load
 
 _POLL_SECONDS = (0.01, 0.02, 0.03, 0.05)
@@ -40,6 +41,7 @@ def call_service(run: StateRun, integration: Integration, arguments: Json, permi
     if wait is None:
         raise StateFailure(RUNTIME, f"The local AWS cannot wait for {service}:{integration.action}")
     answer = call(client, integration.action, wait.request(arguments))
+    submitted(run, integration, answer)
     ending = run.frame.settings.services.ending(service, answer[wait.id])
     try:
         while ending is not None and not ending.wait(_PERMIT_SECONDS):
@@ -49,6 +51,17 @@ def call_service(run: StateRun, integration: Integration, arguments: Json, permi
         with suppress(StateFailure):  # it may just have ended
             call(client, wait.stop, wait.stopping(answer))
         raise
+
+
+def submitted(run: StateRun, integration: Integration, answer: Json) -> None:
+    """Record what a service answered, before the wait for what it has started."""
+    run.frame.event(
+        "TaskSubmitted",
+        resourceType=integration.service,
+        resource=integration.action + integration.pattern,
+        output=dump(answer),
+        outputDetails=DETAILS,
+    )
 
 
 @dataclass(frozen=True)

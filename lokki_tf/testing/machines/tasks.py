@@ -12,7 +12,7 @@ from lokki_tf.testing.machines.frame import Permit, StateRun
 from lokki_tf.testing.machines.lambda_tasks import call_function, invoke
 from lokki_tf.testing.machines.resources import Integration, parse_resource
 from lokki_tf.testing.machines.retries import HEARTBEAT_TIMEOUT, TIMEOUT
-from lokki_tf.testing.machines.sdk_tasks import call_service
+from lokki_tf.testing.machines.sdk_tasks import call_service, submitted
 from lokki_tf.testing.machines.services import Callback
 from lokki_tf.testing.machines.templates import given
 from lokki_tf.testing.machines.transition import DETAILS, Transition
@@ -54,7 +54,10 @@ def _integration_call(integration: Integration, callback: Callback | None) -> Ca
             result = invoke(services, value)
         else:
             result = call_service(run, integration, value, permit)
-        return result if callback is None else _wait_for_answer(run, callback)
+        if callback is None:
+            return result
+        submitted(run, integration, result)
+        return _wait_for_answer(run, callback)
 
     return call
 
