@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map, Output
@@ -11,7 +12,7 @@ from lokki_tf.model import Map, Output
 from . import quotas
 from .payloads import Payloads, Reference, references_in, with_paths
 from .scopes import Fork, Loop, Scope, handed_out
-from .sizes import Capacity
+from .sizes import Capacity, parameter_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,6 @@ _RESULT_OVERHEAD = 2_048  # what lambda:invoke puts around the payload: status, 
 _MARGIN = 1_024  # names, braces and commas that Step Functions may write differently
 _ITEM_OVERHEAD = 400  # index, place and run of an item
 _CAUSE_BYTES = 34_000  # an error and its cause, which stand beside an item when its job fails
-PARAMETERS_BYTES = 16_384  # of an execution's input, where a step looks up flow parameters
 ROOM = quotas.STATE_BYTES - _MARGIN
 BATCH_BYTES = ROOM // 2  # of a batch's items; AWS makes batches smaller to keep to it
 
@@ -30,13 +30,23 @@ def item_of(name: str) -> str:
     return f"item of {name}"
 
 
-def capacities(root: Scope, payloads: Payloads) -> list[Capacity]:
-    """All places that bound the sizes of results.
+def capacities(root: Scope, payloads: Payloads) -> tuple[list[Capacity], int]:
+    """All places that bound the sizes of results, and the bound of the flow's parameters.
 
     Args:
         root: The machine's scope.
         payloads: Of its tasks and maps.
+
+    Returns:
+        The places, with room for the results beside the parameters; and the most bytes that an
+        execution's input may have, as compact JSON.
     """
+    found = list(_capacities(root, payloads))
+    most = parameter_bytes(found)
+    return [replace(one, size=one.size - most * one.takes_parameters) for one in found], most
+
+
+def _capacities(root: Scope, payloads: Payloads) -> list[Capacity]:
     maps = {scope.of.name: scope.of for scope in root.walk() if scope.of}
     found: list[Capacity] = []
     stored: Counter[str] = Counter()
@@ -63,15 +73,14 @@ def _of_task(
     payload = payloads.of_tasks[name]
     skeleton = len(json.dumps(with_paths(payload, lambda _: "$v")))
     skeleton += BATCH_BYTES if batch > 1 else _ITEM_OVERHEAD
-    if name in payloads.given:
-        skeleton += PARAMETERS_BYTES
     taken: Counter[str] = Counter()
     own = payloads.home[name]
     for reference in references_in(payload):
         if batch > 1 and reference.is_item and reference.home == own:
             continue  # the batch's items are counted as a whole
         taken[_name_of(reference, maps)] += batch if reference.home == own else 1
-    yield Capacity(f"the input of {name!r}", ROOM - skeleton, taken)
+    given = name in payloads.given
+    yield Capacity(f"the input of {name!r}", ROOM - skeleton, taken, given)
     result = Counter({name: batch}) + inline
     yield Capacity(f"the result of {name!r}", ROOM - _RESULT_OVERHEAD, result)
 
@@ -81,11 +90,10 @@ def _of_map(one: Map, payloads: Payloads, maps: Mapping[str, Map]) -> Iterator[C
     taken = Counter(_name_of(reference, maps) for reference in payloads.captured[one.name])
     taken[_name_of(Reference(one.name, True, one.name), maps)] += 1
     room = (BATCH_BYTES if one.options.batch_size > 1 else ROOM) - _ITEM_OVERHEAD
-    if one.name in payloads.given:
-        room -= PARAMETERS_BYTES
     if payloads.jobs & {node.name for node in one.body.nodes}:
         room -= _CAUSE_BYTES
-    yield Capacity(f"the input of the items of {one.name!r}", room, taken)
+    given = one.name in payloads.given
+    yield Capacity(f"the input of the items of {one.name!r}", room, taken, given)
     if one.options.mode == "inline":
         yield Capacity(f"the results of {one.name!r}", ROOM, Counter((one.name,)))
 

@@ -19,6 +19,7 @@ from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
 from .capacities import capacities, item_of, title
+from .events import add_inline_events, refuse_long_walks
 from .jobs import asides, job_states
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
@@ -53,6 +54,8 @@ class Machine:
         labels: Labels of the Distributed Maps.
         nested_maps: Whether one of them is inside another.
         states: From each node to the outermost state that it is in.
+        most_parameters: Most bytes of an execution's input, as compact JSON.
+        inline: How much there is for maps within the execution, by the nodes that give the items.
     """
 
     definition: dict[str, Any]
@@ -63,6 +66,8 @@ class Machine:
     labels: tuple[str, ...] = ()
     nested_maps: bool = False
     states: Mapping[str, str] = field(default_factory=dict)
+    most_parameters: int = quotas.STATE_BYTES
+    inline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def text(self, values: Mapping[str, str]) -> str:
         """The definition as a template for Terraform's ``templatefile``.
@@ -115,6 +120,7 @@ class _Compiler:
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     titles: list[str] = field(default_factory=list)
     payloads: Payloads = field(init=False)
+    most_parameters: int = field(init=False)
 
     def machine(self) -> Machine:
         for step in self.source.steps:
@@ -122,10 +128,13 @@ class _Compiler:
             self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
         comment = {"Comment": self.source.description} if self.source.description else {}
         if self.source.routes is not None:
-            states = route_states(self.source, self.functions, self.main)
+            routes = self.source.routes
+            states, most = route_states(self.source, self.functions, self.main)
+            refuse_long_walks(states, routes, self.source.place)
             states = with_notice(states, self.source, self.functions, self.main)
-            steps = frozenset(self.source.routes.steps)  # any may be handed a state of any size
-            return Machine({**comment, **states}, self.functions, {}, {}, steps)
+            steps = frozenset(routes.steps)  # any may be handed a state of any size
+            definition = {**comment, **states}
+            return Machine(definition, self.functions, {}, {}, steps, most_parameters=most)
         graph = self.source.graph
         root = scopes(graph)
         self.payloads = Payloads(self.source, self.main)
@@ -134,9 +143,13 @@ class _Compiler:
         self.names = {*self.nodes, *(one.name for one in maps)}
         items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
         names = [*self.nodes, *(one.name for one in maps), *items]
-        self.limits = inline_limits(capacities(root, self.payloads), names)
+        places, self.most_parameters = capacities(root, self.payloads)
+        self.limits = inline_limits(places, names)
         self.layouts = self._layouts(maps)
-        states = with_notice(self._states(root), self.source, self.functions, self.main)
+        states = self._states(root)
+        producers = {one.name: _producer(one) for one in maps if one.options.mode == "inline"}
+        add_inline_events(states, producers, self.layouts, self.source.place)
+        states = with_notice(states, self.source, self.functions, self.main)
         return Machine(
             {**comment, **states},
             self.functions,
@@ -146,18 +159,25 @@ class _Compiler:
             tuple(self.labels),
             self.nested_maps,
             outermost(self.titles, root, graph),
+            self.most_parameters,
+            {producer: self.layouts[producer] for producer in producers.values()},
         )
 
     def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
         """How the results of nodes are laid out for the maps that run over them."""
         layouts: dict[str, dict[str, Any]] = {}
+        within = [one.body.terminals for one in maps if one.options.mode == "inline"]
+        ends = {name for terminals in within for name in terminals}
         for one in maps:
-            assert isinstance(one.items, Output)
-            layout = layouts.setdefault(one.items.node, {})
+            layout = layouts.setdefault(_producer(one), {})
             if one.options.mode == "inline":
                 layout["room"] = min(
                     layout.get("room", self.limits[one.name]), self.limits[one.name]
                 )
+                if one.name in ends:
+                    layout["within.$"] = "$.room"
+                if {node.name for node in one.body.nodes if _is_referred(node)} & ends:
+                    layout["least"] = REFERENCE_BYTES
             else:
                 limit = self.limits[item_of(one.name)]
                 layout["inline"] = max(0, min(layout.get("inline", limit), limit))
@@ -259,7 +279,7 @@ class _Compiler:
         if node.name in self.payloads.given:
             given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
             sent["given.$"] = given
-            sent["flow"] = known_names(self.source)
+            sent["flow"] = {**known_names(self.source), "most": self.most_parameters}
         if node.name in self.layouts:
             sent["items"] = self.layouts[node.name]
         description = node.step.options.description or _first_line(node.step.function.__doc__)
@@ -284,7 +304,7 @@ class _Compiler:
         """The result's limit; for results of a map within the execution, a share of its room."""
         one = scope.map
         if one and one.options.mode == "inline" and node.name in one.body.terminals:
-            return {"inline.$": "$.room"}
+            return {"inline.$": "$.room", "bounded": True}
         return {"inline": self.limits[node.name]}
 
     def _map(self, loop: Loop, scope: Scope) -> dict[str, Any]:
@@ -316,6 +336,19 @@ class _Compiler:
         for name, key in scope.exports.items():
             selected |= _entry(key, own.get(name) or f"${scope.variables[name]}")
         return {"ResultSelector": selected}
+
+
+def _is_referred(node: Node | Map) -> bool:
+    """Whether a result is always a reference: a job's, or that of a Distributed Map."""
+    if isinstance(node, Map):
+        return node.options.mode == "distributed"
+    return node.step.is_job
+
+
+def _producer(one: Map) -> str:
+    """The node whose result a map runs over."""
+    assert isinstance(one.items, Output)
+    return one.items.node
 
 
 def _results(part: str | Fork | Loop) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Output
+from lokki_tf.model import Map, Output
 
 from .capacities import BATCH_BYTES
 from .jobs import refuse_inline
@@ -14,8 +14,6 @@ from .references import located, path, shared
 from .text import Template
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Map
-
     from .payloads import Payloads
     from .scopes import Scope
 
@@ -111,6 +109,8 @@ def _item_selector(one: Map, scope: Scope, payloads: Payloads, source: str) -> d
         )
     if one.options.mode == "inline":
         common["room.$"] = f"{source}.Room"
+        if any(isinstance(n, Map) and n.options.mode == "inline" for n in one.body.nodes):
+            common["events.$"] = f"{source}.Events"
     if one.options.batch_size > 1:
         batcher = {
             "MaxItemsPerBatch": one.options.batch_size,

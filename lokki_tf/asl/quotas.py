@@ -8,6 +8,7 @@ from __future__ import annotations
 
 STATE_BYTES = 262_144  # input or output of a state, a task or an execution, UTF-8
 ALL_VARIABLES_BYTES = 10 * 1024 * 1024  # all variables of an execution
+HISTORY_EVENTS = 25_000  # of an execution, how it ends included
 DEFINITION_BYTES = 1_048_576  # a state machine's definition
 STATE_NAME_LENGTH = 80
 VARIABLE_NAME_LENGTH = 80

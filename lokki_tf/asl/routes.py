@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model.names import unique
+from lokki_tf.runtime.routes import LARGEST
 
 from . import quotas
 from .jobs import asides, job_states, reading
@@ -25,20 +26,27 @@ if TYPE_CHECKING:
 INLINE_BYTES = 16_384
 """Of a state that stands in the history itself; what is over goes to the bucket."""
 END = "The end"
+_PAYLOAD_BYTES = 16_384
+"""Of a payload without the state and the input: names of the next steps and of errors."""
 
 
 def route_states(
     definition: Definition, functions: Mapping[Step, str], main: str
-) -> dict[str, Any]:
-    """The states of a routed pipeline, with where they start.
+) -> tuple[dict[str, Any], int]:
+    """The states of a routed pipeline, with where they start, and the bound of its input.
 
     Args:
         definition: The pipeline.
         functions: From each step to the name of its placeholder, without ``${}``.
         main: The name under which the zips hold what is the module ``__main__`` here.
+
+    Returns:
+        ``StartAt`` and ``States``; and the most bytes that an execution's input may have, as
+        compact JSON.
     """
     assert definition.routes is not None
-    return _Compiler(definition, definition.routes, functions, main).states()
+    compiler = _Compiler(definition, definition.routes, functions, main)
+    return compiler.states(), compiler.most_input
 
 
 class _Compiler:
@@ -70,6 +78,12 @@ class _Compiler:
         if any(state.get("Default") == self.end for state in states.values()):
             states[self.end] = {"Type": "Succeed", "OutputPath": "$.result"}
         return {"StartAt": self.entries[self.routes.start], "States": states}
+
+    @property
+    def most_input(self) -> int:
+        """Most bytes of an execution's input: what the payloads that have it leave for it."""
+        asked = any(route.takes_input for route in self.routes.routes)
+        return quotas.STATE_BYTES - _PAYLOAD_BYTES - LARGEST * asked
 
     def _visits(self) -> list[tuple[str, str]]:
         """The states of steps, each with the step's name."""
@@ -176,7 +190,9 @@ class _Compiler:
             payload["input.$"] = "$$.Execution.Input"
         if first and not route.takes_more:
             payload["flow"] = known_names(self.definition)
-        if not first:
+        if first:
+            payload["route"]["most"] = self.most_input
+        else:
             payload |= {"state.$": "$.state", "taken.$": "$.taken"}
         return payload
 

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import LimitError
 
+from .quotas import STATE_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 # The longest reference: scheme, bucket (63), prefix, execution name and node name (80 each),
 # folders, the format's suffix, and the JSON around it.
 REFERENCE_BYTES = 420
+LEAST_PARAMETERS = 16_384
 ENVELOPE_BYTES = len('{"value": }')
 
 
@@ -33,11 +36,30 @@ class Capacity:
         what: For the error, ``the input of 'train'`` for example.
         size: Bytes for the results.
         results: How often each stands there, by node name.
+        takes_parameters: Whether the execution's input, with the flow's parameters, is there too.
     """
 
     what: str
     size: int
     results: Counter[str]
+    takes_parameters: bool = False
+
+
+def parameter_bytes(places: Iterable[Capacity]) -> int:
+    """The most bytes that an execution's input may have where steps look up parameters.
+
+    That is half of each place that has them, but leaves room for references to all results there
+    as long as it is more than :data:`LEAST_PARAMETERS`.
+
+    Args:
+        places: All capacities that bind.
+    """
+    rooms = (
+        max(LEAST_PARAMETERS, min(one.size // 2, one.size - one.results.total() * REFERENCE_BYTES))
+        for one in places
+        if one.takes_parameters
+    )
+    return min(rooms, default=STATE_BYTES)
 
 
 def inline_limits(places: Sequence[Capacity], results: Iterable[str]) -> dict[str, int]:

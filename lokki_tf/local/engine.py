@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Definition
 
+from .bounds import Bounds
 from .calls import loop_is_running
 from .events import Event
 from .failures import attach
@@ -39,6 +40,7 @@ from .work import Work
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from .bounds import Inline
     from .cache import Cache
 
 
@@ -51,6 +53,7 @@ def run(
     strict: bool = False,
     on_event: Callable[[Event], None] | None = None,
     cache: Cache | None = None,
+    inline: Inline | None = None,
 ) -> Run:
     """Run a pipeline here, as parallel as its graph allows.
 
@@ -68,6 +71,8 @@ def run(
         on_event: Hears what happens, one event at a time, from whichever thread it happens
             in.
         cache: Results of earlier runs, to go on from; new ones are added.
+        inline: What maps within the execution leave for items in AWS, by the nodes that give
+            these, as the compiler computes it.
 
     Returns:
         The results.
@@ -87,7 +92,8 @@ def run(
     journal = Journal(definition, Frame(plan, plan.values(values)), on_event, wire)
     journal.open()
     try:
-        _drive(Work(journal, wire, cache), executor, max_workers)
+        bounds = Bounds(inline, definition.name) if inline else None
+        _drive(Work(journal, wire, cache, bounds), executor, max_workers)
     except BaseException as error:
         journal.close(error)
         attach(error, run=journal.run())

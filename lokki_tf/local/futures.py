@@ -163,6 +163,12 @@ class Futures:
             self._stuck(call, "the result", error)
             return
         if outcome.kind == "returned":
+            try:
+                if self._work.bounds is not None:
+                    self._work.bounds.refuse(call.frame, call.index, outcome.payload)
+            except Exception as error:
+                self._failed(call, error, outcome.seconds)
+                return
             self._work.done(call.frame, call.index, outcome.payload, outcome.seconds)
             self._schedule.ended(call.frame, call.index)
         elif outcome.kind == "stuck":

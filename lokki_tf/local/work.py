@@ -17,6 +17,7 @@ from .result import NOTHING
 from .strict import Wire, cannot_travel
 
 if TYPE_CHECKING:
+    from .bounds import Bounds
     from .cache import Cache
 
 Stuck = tuple[Frame, int, float]
@@ -30,11 +31,19 @@ class Work:
         journal: Records what happens.
         wire: Through which values travel, or ``None``.
         cache: Results of earlier runs, or ``None``.
+        bounds: What maps within the execution leave in AWS, or ``None``.
     """
 
-    def __init__(self, journal: Journal, wire: Wire | None, cache: Cache | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        wire: Wire | None,
+        cache: Cache | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
         self.journal = journal
         self.cache = cache
+        self.bounds = bounds
         self._wire = wire
 
     def arguments(self, frame: Frame, index: int) -> Arguments:
@@ -62,6 +71,8 @@ class Work:
             value = plan.functions[index](*args, **kwargs)
             if type(value) in UNFINISHED:
                 value = finished(value)
+            if self.bounds is not None:
+                self.bounds.refuse(frame, index, value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: it is the step that ends, not the run

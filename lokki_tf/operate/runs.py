@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.asl.capacities import PARAMETERS_BYTES
-from lokki_tf.asl.quotas import STATE_BYTES
 from lokki_tf.errors import AwsError, OptionError, UnknownRunError
 
 from .failures import find_blame
@@ -79,11 +77,11 @@ def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None)
 
     Args:
         deployed: The pipeline.
-        given: The flow's parameters.
+        given: The flow's parameters, which the pipeline has checked.
         name: The run's name; AWS makes one up unless given.
 
     Raises:
-        OptionError: If AWS takes no such name, or the parameters are no JSON or too large.
+        OptionError: If AWS takes no such name, or the parameters are no JSON.
         AwsError: If AWS refuses; a name can be taken once in 90 days.
     """
     if name is not None and not _NAME.fullmatch(name):
@@ -92,15 +90,10 @@ def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None)
             remedy="use 1 to 80 letters, digits and - _ .",
         )
     try:
-        text = json.dumps(dict(given), allow_nan=False)
+        # Compact and in UTF-8, as its size was measured.
+        text = json.dumps(dict(given), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise OptionError(f"the run's parameters are no JSON: {error}") from None
-    size, most = len(text.encode()), _most_bytes(deployed)
-    if size > most:
-        raise OptionError(
-            f"the run's parameters have {size:,} bytes, and there is room for {most:,}",
-            remedy="put what is large where the steps can read it, in S3 say, and hand its place",
-        )
     more = {} if name is None else {"name": name}
     try:
         told = deployed.aws.call(
@@ -116,12 +109,6 @@ def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None)
         raise _without_machine(deployed, error) from None
     arn = str(told["executionArn"])
     return AwsRun(arn, arn.rpartition(":")[2], RUNNING, told["startDate"])
-
-
-def _most_bytes(deployed: Deployed) -> int:
-    """Bytes of an execution's input; a flow's stands beside results where a step takes it."""
-    is_flow = bool(deployed.stack.definition.parameters)
-    return PARAMETERS_BYTES if is_flow else STATE_BYTES
 
 
 def describe(deployed: Deployed, run: str | None) -> AwsRun:

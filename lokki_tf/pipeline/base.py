@@ -18,6 +18,7 @@ from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
 from lokki_tf.model.texts import Picture, Text
 from lokki_tf.tracebacks import ends_at_caller
 
+from .limits import inline_limits, refuse_large
 from .notices import telling
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ class Pipeline:
             Generations of ``(name, value)``, with ``.outputs`` by name and ``.result``.
 
         Raises:
-            BindingError: If a parameter is missing, unknown or of the wrong type.
+            BindingError: If a parameter is missing, unknown, of the wrong type or too large.
+            LimitError: If Step Functions would end executions for their number of events.
             StepFailed: If a step raises; its error is the cause.
             SerializationError: With ``strict``, if a value cannot travel.
             StateError: If the file cannot be used.
@@ -195,8 +197,11 @@ class Pipeline:
         """Runs, and remembers what became of the nodes, for the picture."""
         from lokki_tf.local import run, run_routes
 
+        inline = inline_limits(definition)
         if definition.routes is not None:
             del options["executor"], options["max_workers"]
+        else:
+            options["inline"] = inline
         try:
             with telling(definition, given):
                 ran = (run_routes if definition.routes else run)(definition, given, **options)
@@ -233,18 +238,20 @@ class Pipeline:
             yield Cache(own, codes)
 
     def check_parameters(self, given: Mapping[str, Any]) -> None:
-        """Refuses values for parameters that are not there, or of the wrong type.
+        """Refuses values for parameters that are not there, of the wrong type, or too large.
 
         Args:
             given: Values by name. Those of a routed pipeline are arguments of its first
                 step, which takes them as any function does.
 
         Raises:
-            BindingError: With the flow's signature.
+            BindingError: With the flow's signature, or the bound of its parameters.
         """
         definition = self.definition
         if definition.routes is None:
             checked(definition.parameters, given, definition.name)
+        if given:
+            refuse_large(definition, given, calling_place())
 
     def generate_step_functions(self) -> dict[str, Any]:
         """The state machine in Amazon States Language.

@@ -17,6 +17,7 @@ from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
 from .base import Pipeline, described
+from .limits import inline_limits
 from .notices import telling
 
 if TYPE_CHECKING:
@@ -214,6 +215,11 @@ class MicroFunctions(Functions, Pipeline):
         made.max_steps = max_steps or self.max_steps
         made._read = None
         return made
+
+    def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
+        self.check_parameters(data)
+        inline_limits(self.definition)
+        return super()._run_from(step, data)
 
     def lambda_handler(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
         """Runs the one function that a state machine's event names.

@@ -9,7 +9,8 @@ The state machine sends::
 
 and gets the envelope of the result. All but the first four may be left out:
 
-- ``inline``: the longest JSON, in bytes, that may travel in the envelope;
+- ``inline``: the longest JSON, in bytes, that may be in the envelope; ``bounded``, where a
+  reference may not be longer either;
 - ``retry``: full names of the exceptions that the state machine retries;
 - ``main``: the name under which the zip holds what was ``__main__`` where the pipeline was
   written;
@@ -18,8 +19,8 @@ and gets the envelope of the result. All but the first four may be left out:
 - ``place``: inside a map, the item's own folder; a list for a batch of items, whose envelopes
   ``{"batch": [envelope, …]}`` then stand in its order;
 - ``items``: how the result is to be laid out for a map, ``{"inline": bytes}`` an item for the
-  bucket, ``{"room": bytes}`` for a map within the execution; ``"alone"`` if nobody else
-  takes the result;
+  bucket, ``{"room": bytes, "events": number, …}`` for a map within the execution, see
+  :func:`.maps.in_state`; ``"alone"`` if no other node takes the result;
 - ``when``: which arguments the step's condition takes, ``{"args": [0], "kwargs": {"n": "rows"}}``;
 - ``route``: of a routed pipeline, where :mod:`.routed` tells the rest;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
@@ -132,7 +133,8 @@ def _packed(value: Any, event: dict[str, Any], uri: str, skipped: bool) -> Envel
 
     members = [] if skipped else maps.items_of(value, event["node"])
     if "room" in layout:
-        items = maps.in_state(members, layout["room"], event["node"], uri, _write)
+        packed = partial(maps.packed_items, folder=uri, write=_write)
+        items = maps.in_state(members, layout, event["node"], packed)
     else:
         items = maps.in_bucket(members, layout["inline"], uri, _write)
     own = {} if layout.get("alone") else _stored(value, event, uri)
@@ -140,7 +142,12 @@ def _packed(value: Any, event: dict[str, Any], uri: str, skipped: bool) -> Envel
 
 
 def _stored(value: Any, event: dict[str, Any], uri: str) -> Envelope:
-    return pack(value, event["inline"], lambda form, data: _write(f"{uri}.{form}", data))
+    envelope = pack(value, event["inline"], lambda form, data: _write(f"{uri}.{form}", data))
+    if event.get("bounded") and "ref" in envelope:
+        from . import maps
+
+        maps.refuse_long_reference(envelope["ref"], event["inline"], event["node"])
+    return envelope
 
 
 def _write(uri: str, data: bytes) -> str:

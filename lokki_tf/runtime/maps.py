@@ -13,12 +13,14 @@ from .envelope import pack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from .envelope import Envelope
 
 RESULT = "result"  # the key under which an item's execution returns its envelope
+_ENVELOPE = 24  # an envelope's own characters: {"result":{"value":}} and a comma
+_GATHERED = 24  # {"result":{"gathered":[]}}
 
 
 def items_of(value: Any, node: str) -> list[Any]:
@@ -51,40 +53,109 @@ def in_bucket(
         folder: URI of the folder for the array and for longer items.
         write: Stores bytes under a URI and returns it.
     """
-    envelopes = _packed(items, inline, folder, write)
+    envelopes = packed_items(items, inline, folder, write)
     uri = write(f"{folder}/items.json", json.dumps(envelopes).encode())
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return {"Bucket": bucket, "Key": key}
 
 
 def in_state(
-    items: list[Any], room: int, node: str, folder: str, write: Callable[[str, bytes], str]
+    items: list[Any],
+    layout: Mapping[str, Any],
+    node: str,
+    packed: Callable[[list[Any], int], list[Envelope]],
 ) -> dict[str, Any]:
-    """The array for a map within the execution, and what each item's result may weigh.
+    """The array for a map within the execution, and what each item may need.
 
     Args:
         items: The items.
-        room: Bytes for the array, and again for the results.
+        layout: How much there is for all: ``room``, in bytes, for the array, and again for the
+            results; ``within``, where these are a result of an outer map's item themselves;
+            ``events`` of the execution's history, of which an item needs ``each``. Where the
+            items contain maps of this kind, ``inner`` is their number; ``least`` is what an
+            item's result needs, where that is known.
         node: Whose result it is, for the error.
-        folder: URI of the folder for longer items.
-        write: Stores bytes under a URI and returns it.
+        packed: Gives the envelopes of items whose JSON may have so many bytes.
 
     Raises:
         ValueError: If there are more items than fit.
     """
-    share = room // max(1, len(items)) - 24  # an envelope's own characters
-    envelopes = _packed(items, max(0, share), folder, write)
-    if len(json.dumps(envelopes)) > room or share < 0:
+    if "events" in layout:  # older state machines do not say
+        _refuse_too_many(len(items), layout["events"] // layout["each"], node)
+    given = of_each(layout, len(items))
+    envelopes = packed(items, max(0, given["Room"]))
+    size = len(json.dumps(envelopes))
+    if size > _room(layout) or given["Room"] < layout.get("least", 0):
         raise ValueError(
-            f"{len(items)} items of {node!r} do not fit into one state, as mode='inline' wants; "
-            "leave mode= out, and the items go through the bucket"
+            f"{len(items):,} items of {node!r} do not fit into one state, as mode='inline' "
+            "requires; leave mode= out, and the items go through the bucket"
         )
-    return {"Array": envelopes, "Room": share}
+    return {"Array": envelopes, **given}
 
 
-def _packed(
+def of_each(layout: Mapping[str, Any], count: int) -> dict[str, int]:
+    """What each of so many items of a map within the execution may need.
+
+    Args:
+        layout: As for :func:`in_state`.
+        count: The number of items.
+
+    Returns:
+        ``Room``: bytes of its JSON, and of its result's; ``Events`` of maps inside.
+    """
+    given = {"Room": _room(layout) // max(1, count) - _ENVELOPE}
+    if "inner" in layout:
+        left = layout["events"] // max(1, count) - layout["each"]
+        given["Events"] = left // layout["inner"]
+    return given
+
+
+def _room(layout: Mapping[str, Any]) -> int:
+    room: int = layout["room"]
+    return min(room, layout["within"] - _GATHERED) if "within" in layout else room
+
+
+def _refuse_too_many(count: int, most: int, node: str) -> None:
+    if count > most:
+        raise ValueError(
+            f"{count:,} items of {node!r} do not fit into one execution, as mode='inline' "
+            f"requires: with their retries {most:,} have room among the 25,000 events at which "
+            "Step Functions ends an execution; leave mode= out, and each item is an execution of "
+            "its own"
+        )
+
+
+def refuse_long_reference(uri: str, share: int, node: str) -> None:
+    """Refuses a result of an item that has no room in the state, not even its reference.
+
+    Args:
+        uri: Where the result is stored.
+        share: Bytes that the item's result may have.
+        node: Whose result it is, for the error.
+
+    Raises:
+        ValueError: If the reference is longer.
+    """
+    if len(uri) > share:
+        raise ValueError(
+            f"the result of {node!r} does not fit into one state with those of the other items, "
+            f"as mode='inline' requires: each has {share:,} bytes; leave mode= out, and the "
+            "results go through the bucket"
+        )
+
+
+def packed_items(
     items: list[Any], inline: int, folder: str, write: Callable[[str, bytes], str]
 ) -> list[Envelope]:
+    """The envelopes of items; longer ones are stored.
+
+    Args:
+        items: The items.
+        inline: Longest JSON of an item that is in its envelope.
+        folder: URI of the folder for longer items.
+        write: Stores bytes under a URI and returns it.
+    """
+
     def packed(index: int, item: Any) -> Envelope:
         return pack(item, inline, lambda form, data: write(f"{folder}/{index}.{form}", data))
 

@@ -23,21 +23,23 @@ RESERVED = "lokki"
 
 
 def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
-    """Refuse an execution's input that is no object, or has a name that is no parameter.
+    """Refuse an execution's input that is no object, is too large, or has unknown names.
 
     Args:
         given: The execution's input.
-        flow: ``names`` of the pipeline's parameters, if it has any, and its ``signature``.
+        flow: ``names`` of the pipeline's parameters, if it has any, its ``signature``, and the
+            ``most`` bytes.
 
     Raises:
         TypeError: If the input, or its reserved part, is no object.
-        ValueError: If it has an unknown name.
+        ValueError: If it is too large, or has an unknown name.
     """
     signature = flow["signature"]
     if not isinstance(given, dict):
         raise TypeError(f"the execution's input must be an object; the flow is {signature}")
     if not isinstance(given.get(RESERVED, {}), dict):
         raise TypeError(f"{RESERVED!r} in the execution's input is reserved and must be an object")
+    refuse_large(given, flow.get("most"))
     unknown = [name for name in given if name not in (*flow.get("names", ()), RESERVED)]
     if unknown:
         raise ValueError(f"the execution's input has {unknown[0]!r}; the flow is {signature}")
@@ -46,6 +48,31 @@ def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
 def without_reserved(given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of an input, without what is reserved for triggers."""
     return {name: value for name, value in given.items() if name != RESERVED}
+
+
+def refuse_large(given: Any, most: int | None) -> None:
+    """Refuses parameters for which a state would have no room beside what it has already.
+
+    Args:
+        given: The execution's input.
+        most: Bytes that it may have; ``None`` in events of older state machines.
+
+    Raises:
+        ValueError: If it has more.
+    """
+    size = 0 if most is None else json_bytes(given)
+    if most is not None and size > most:
+        raise ValueError(
+            f"the parameters have {size:,} bytes, and this pipeline takes {most:,}: a state of "
+            "Step Functions has 262,144 for them and for results; put large data into S3 and pass "
+            "its URI, or let a step load it"
+        )
+
+
+def json_bytes(value: Any) -> int:
+    """The size of a value as Step Functions counts it: compact JSON in UTF-8."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def filled(envelope: Envelope, given: Mapping[str, Any] | None) -> Envelope:

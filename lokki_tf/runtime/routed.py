@@ -3,7 +3,7 @@
 The state machine sends, beside what :mod:`.handler` tells::
 
     {"route": {"next_key": "$next", "default": "drink", "targets": ["drink", "dip"],
-               "ends": true, "limit": 25, "asks": true},
+               "ends": true, "limit": 25, "asks": true, "most": 245760},
      "state": {"each": {"choice": envelope, …}}, "taken": 2, "input": {…}}
 
 ``state`` and ``taken``, the number of steps before this one, are left out for the first step of
@@ -21,8 +21,8 @@ import json
 
 from .call import call
 from .envelope import JSON, compress, freeze, json_text, references, thaw, unpack
-from .parameters import refuse_strangers, without_reserved
-from .routes import TooManySteps, moved, refuse_stranger, too_many
+from .parameters import refuse_large, refuse_strangers, without_reserved
+from .routes import LARGEST, TooManySteps, moved, refuse_stranger, too_many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     Envelopes = dict[str, Envelope]
 
 ORIGINAL = "_original_input"  # the parameter of a step that asks for the execution's input
-LARGEST = 200_000
-"""Bytes of a state's envelopes: with the rest of a state below Step Functions' 262,144."""
 FRAME = len('"": {"value": }, ')  # what an entry takes beside its name and value
 
 
@@ -81,6 +79,7 @@ def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[
         given = event["input"]
         if not isinstance(given, dict):
             raise TypeError("the execution's input is no object, and holds arguments by name")
+        refuse_large(given, event["route"].get("most"))
         if "flow" in event:
             refuse_strangers(given, event["flow"])
         return {}, {}, without_reserved(given)

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+LARGEST = 120_000
+"""Bytes of a state's envelopes: with the rest of a state, and with an execution's input of the same
+size, below Step Functions' 262,144."""
+
 
 class TooManySteps(RuntimeError):
     """A run of a routed pipeline has taken as many steps as it may."""

@@ -224,7 +224,9 @@ class LocalAws:
         """
         request = {
             "machine": machine,
-            "input": json.dumps({} if input is None else input, ensure_ascii=False),
+            "input": json.dumps(
+                {} if input is None else input, ensure_ascii=False, separators=(",", ":")
+            ),
             "name": name,
             "timeout": timeout,
         }

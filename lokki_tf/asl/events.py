@@ -1,0 +1,211 @@
+"""How many events executions may have: Step Functions ends one that would have more than 25,000.
+
+Counted are the events of a compiled definition on the longest way through it, with all retries
+that steps ask for and without those of AWS's own passing errors. What depends on the number of
+items is left to the step that makes them: its layout has the events that its items may need
+together, and those of one item.
+
+The counts are those of recorded histories: a task has five events, three more with each retry,
+and one more where something is waited for; an item of a map within the execution has two, with
+those of its states.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import LimitError
+
+from . import quotas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lokki_tf.errors import Place
+    from lokki_tf.model import Routes
+
+_STARTED_AND_ENDED = 2
+_OF_MAPS = {"INLINE": 4, "DISTRIBUTED": 6}
+_OF_PARALLEL = 4
+_OF_ITEM = 2
+_OF_SERVICES = ("Lambda.", "S3.", "Batch.", "SNS.")  # retriers of AWS's own errors
+_STEPS = ("lambda:invoke", "batch:submitJob.sync")
+
+
+def add_inline_events(
+    machine: Mapping[str, Any],
+    producers: Mapping[str, str],
+    layouts: Mapping[str, dict[str, Any]],
+    place: Place | None,
+) -> None:
+    """Tell the steps whose results are mapped within the execution how many items fit.
+
+    Args:
+        machine: A compiled graph, with ``StartAt`` and ``States``.
+        producers: From each inline map to the node that gives its items.
+        layouts: Of these nodes; ``events``, ``each`` and ``inner`` are added.
+        place: Where the pipeline is, for the error.
+
+    Raises:
+        LimitError: If an execution could have too many events whatever the items are.
+    """
+    _Sharing(producers, layouts, place).of_execution(machine, "the pipeline")
+
+
+def refuse_long_walks(machine: Mapping[str, Any], routes: Routes, place: Place | None) -> None:
+    """Refuse a limit of steps that allows more events than an execution has.
+
+    Args:
+        machine: A compiled routed pipeline.
+        routes: Its steps, with the limit.
+        place: Where the pipeline is, for the error.
+
+    Raises:
+        LimitError: With the greatest limit that there is room for.
+    """
+    states = machine["States"]
+    ways = {name: _after(states, name) for name, state in states.items() if _is_step(state)}
+    reached = _to_steps(states, machine["StartAt"])
+    for taken in range(1, routes.limit + 1):
+        # A step that leads on may fail instead.
+        last = {name: ways[name].get(None, _of_state(states[name])) for name in reached if name}
+        longest = max((reached[name] + last[name] for name in last), default=0)
+        if longest > quotas.HISTORY_EVENTS - _STARTED_AND_ENDED:
+            raise LimitError(
+                f"max_steps={routes.limit} allows executions with more than "
+                f"{quotas.HISTORY_EVENTS:,} events, at which Step Functions ends them",
+                place=place,
+                remedy=f"write max_steps={taken - 1} at most"
+                + (", or fewer retries" if _has_retries(machine) else ""),
+            )
+        following: dict[str | None, int] = {}
+        for name in last:
+            for target, more in ways[name].items():
+                following[target] = max(following.get(target, 0), reached[name] + more)
+        reached = following
+
+
+class _Sharing:
+    """Shares an execution's events out among the maps within it."""
+
+    def __init__(
+        self,
+        producers: Mapping[str, str],
+        layouts: Mapping[str, dict[str, Any]],
+        place: Place | None,
+    ) -> None:
+        self.producers = producers
+        self.layouts = layouts
+        self.place = place
+
+    def of_execution(self, scope: Mapping[str, Any], what: str) -> None:
+        """The scope is a whole execution: the machine's, or of an item of a Distributed Map."""
+        left = quotas.HISTORY_EVENTS - _STARTED_AND_ENDED - _events(scope)
+        groups = self._groups(scope)
+        share = left // max(1, len(groups))
+        for producer, loops in groups.items():
+            self._add(producer, loops, {"events": share})
+        least = max((self.layouts[producer]["each"] for producer in groups), default=0)
+        if left < 0 or share < least:
+            raise LimitError(
+                f"an execution of {what} can have more than {quotas.HISTORY_EVENTS:,} events, at "
+                "which Step Functions ends it",
+                place=self.place,
+                remedy="split the pipeline, write steps that repeat as a map, or retry less often",
+            )
+
+    def _groups(self, scope: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+        """Bodies of the scope's inline maps by the node that gives their items."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for name, body in _loops(scope):
+            if name in self.producers:
+                found.setdefault(self.producers[name], []).append(body)
+            else:
+                self.of_execution(body, f"an item of {name!r}")
+        return found
+
+    def _add(self, producer: str, bodies: list[Mapping[str, Any]], events: dict[str, Any]) -> None:
+        each = sum(_OF_ITEM + _events(body) for body in bodies)
+        inner = {name: loops for body in bodies for name, loops in self._groups(body).items()}
+        self.layouts[producer].update(events, each=each, **({"inner": len(inner)} if inner else {}))
+        for name, loops in inner.items():
+            self._add(name, loops, {"events.$": "$.events"})
+
+
+def _loops(scope: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Maps of a scope and its branches, each with its body."""
+    for name, state in scope["States"].items():
+        if state["Type"] == "Map":
+            yield name, state["ItemProcessor"]
+        for branch in state.get("Branches", ()):
+            yield from _loops(branch)
+
+
+def _events(scope: Mapping[str, Any]) -> int:
+    """Events on the longest way through a scope without loops, items of its maps left out."""
+    states = scope["States"]
+    known: dict[str, int] = {}
+    waiting = [scope["StartAt"]]
+    while waiting:
+        name = waiting[-1]
+        before = [one for one in _following(states[name]) if one not in known]
+        if before:
+            waiting += before
+            continue
+        waiting.pop()
+        longest = max((known[one] for one in _following(states[name])), default=0)
+        known[name] = _of_state(states[name]) + longest
+    return known[scope["StartAt"]]
+
+
+def _to_steps(states: Mapping[str, Any], name: str) -> dict[str | None, int]:
+    """Most events from entering a state until a step is entered; ``None`` is the end."""
+    if _is_step(states[name]):
+        return {name: 0}
+    return _after(states, name)
+
+
+def _after(states: Mapping[str, Any], name: str) -> dict[str | None, int]:
+    """The same with a state's own events, and those of states between steps."""
+    own, following = _of_state(states[name]), _following(states[name])
+    found: dict[str | None, int] = {} if following else {None: own}
+    for one in following:
+        for step, events in _to_steps(states, one).items():
+            found[step] = max(found.get(step, 0), own + events)
+    return found
+
+
+def _is_step(state: Mapping[str, Any]) -> bool:
+    return state["Type"] == "Task" and str(state["Resource"]).endswith(_STEPS)
+
+
+def _following(state: Mapping[str, Any]) -> list[str]:
+    rules = (*state.get("Choices", ()), *state.get("Catch", ()))
+    direct = [state[key] for key in ("Next", "Default") if key in state]
+    return [*direct, *(rule["Next"] for rule in rules)]
+
+
+def _of_state(state: Mapping[str, Any]) -> int:
+    """A state's own events: entered and exited, and what is between."""
+    kind = state["Type"]
+    if kind == "Task":
+        waits = state["Resource"].endswith((".sync", ".sync:2", ".waitForTaskToken"))
+        return 2 + (3 + waits) * (1 + _retries(state))
+    if kind == "Map":
+        return _OF_MAPS[state["ItemProcessor"]["ProcessorConfig"]["Mode"]]
+    if kind == "Parallel":
+        return _OF_PARALLEL + sum(map(_events, state["Branches"]))
+    return 1 if kind == "Fail" else 2
+
+
+def _retries(state: Mapping[str, Any]) -> int:
+    """How often a step asks to be tried again."""
+    retries = 0
+    for rule in state.get("Retry", ()):
+        if not all(name.startswith(_OF_SERVICES) for name in rule["ErrorEquals"]):
+            retries += rule["MaxAttempts"]
+    return retries
+
+
+def _has_retries(machine: Mapping[str, Any]) -> bool:
+    return any(_retries(state) for state in machine["States"].values())

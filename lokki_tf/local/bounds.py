@@ -1,0 +1,96 @@
+"""What maps within the execution leave for items and results in AWS, held to in local runs.
+
+Step Functions has no room for more than 25,000 events of an execution, nor for more than 256 KiB
+in a state. A step that exceeds what is left raises in Lambda; so it does here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any
+
+from lokki_tf.model import Output
+
+from .frames import Frame, MapRun
+
+_ACCOUNT_AND_REGION = "-123456789012-eu-central-1"
+_RUN = "00000000-0000-0000-0000-000000000000"
+
+Inline = Mapping[str, Mapping[str, Any]]
+"""From nodes to what maps over their results leave, as the compiler computes it."""
+
+
+class Bounds:
+    """Holds results to what there is room for.
+
+    Args:
+        inline: The compiler's bounds.
+        pipeline: The pipeline's name; places in the bucket begin with it.
+    """
+
+    def __init__(self, inline: Inline, pipeline: str) -> None:
+        self._inline = inline
+        self._folders = f"s3://{pipeline}{_ACCOUNT_AND_REGION}/runs/{_RUN}"
+
+    def refuse(self, frame: Frame, index: int, value: Any) -> None:
+        """Refuse a result for which there is no room in AWS.
+
+        Args:
+            frame: Where the node is.
+            index: Its position there.
+            value: Its result.
+
+        Raises:
+            ValueError: As the step raises in AWS.
+        """
+        from lokki_tf.runtime import maps
+
+        node, owner = frame.plan.nodes[index], frame.owner
+        folder = self._folder(frame, node.name)
+        if node.name in self._inline and isinstance(value, Collection):
+            layout = self._layout(frame, node.name)
+            maps.in_state(list(value), layout, node.name, partial(_packed, folder=folder))
+        if owner is not None and owner.node.options.mode == "inline" and index == frame.plan.last:
+            share = maps.of_each(self._layout_of(owner), owner.total)["Room"]
+            (envelope,) = _packed([value], share, folder)
+            if "ref" in envelope:
+                maps.refuse_long_reference(f"{folder}.json.gz", share, node.name)
+
+    def _layout_of(self, run: MapRun) -> dict[str, Any]:
+        """How much there is for a map's items."""
+        assert isinstance(run.node.items, Output)
+        return self._layout(run.frame, run.node.items.node)
+
+    def _layout(self, frame: Frame, producer: str) -> dict[str, Any]:
+        """How much there is for the items of a producer, where an outer map leaves it."""
+        from lokki_tf.runtime import maps
+
+        layout, owner = dict(self._inline[producer]), frame.owner
+        if owner is not None and layout.keys() & {"within.$", "events.$"}:
+            given = maps.of_each(self._layout_of(owner), owner.total)
+            if "within.$" in layout:
+                layout["within"] = given["Room"]
+            if "events.$" in layout:
+                layout["events"] = given["Events"]
+        return layout
+
+    def _folder(self, frame: Frame, node: str) -> str:
+        places: list[str] = []
+        while frame.owner is not None:
+            places.append(f"{frame.owner.node.name}/{frame.item}")
+            frame = frame.owner.frame
+        return "/".join([self._folders, *reversed(places), node])
+
+
+def _packed(items: list[Any], share: int, folder: str) -> list[dict[str, Any]]:
+    """The envelopes of items as in AWS, without what is stored there."""
+    from lokki_tf.runtime.envelope import json_text
+
+    texts = [json_text(item) for item in items]
+    return [
+        {"value": item}
+        if text is not None and len(text) <= share
+        else {"ref": f"{folder}/{index}.json.gz"}
+        for index, (item, text) in enumerate(zip(items, texts, strict=True))
+    ]

@@ -1,0 +1,89 @@
+"""Limits of Step Functions that a local run holds to as well.
+
+They follow from the compiled state machine, which is made only where a limit may be near.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import BindingError, SerializationError
+from lokki_tf.model import Map
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lokki_tf.asl import Machine
+    from lokki_tf.errors import Place
+    from lokki_tf.local.bounds import Inline
+    from lokki_tf.model import Definition, Graph
+
+# More events than any step has, with a job's states and a Choice, and than each of its retries.
+_EVENTS_OF_STEP, _EVENTS_OF_RETRY = 40, 4
+
+
+def inline_limits(definition: Definition) -> Inline:
+    """What maps within the execution leave for items, by the nodes that give these.
+
+    Args:
+        definition: The pipeline.
+
+    Raises:
+        LimitError: If an execution of it could have more events than Step Functions allows.
+    """
+    from lokki_tf.asl import quotas
+
+    routes = definition.routes
+    if routes is None:
+        near = _has_inline_maps(definition.graph)
+        retries = [node.retry.retries for node in definition.graph.walk()]
+    else:
+        near = False
+        retries = [max(one.options.retry.retries for one in routes.steps)] * routes.limit
+    most = sum(_EVENTS_OF_STEP + _EVENTS_OF_RETRY * number for number in retries)
+    if not near and most < quotas.HISTORY_EVENTS:
+        return {}
+    machine = _compiled(definition)
+    return {} if machine is None else machine.inline
+
+
+def refuse_large(definition: Definition, given: Mapping[str, Any], place: Place | None) -> None:
+    """Refuse parameters for which a state would have no room.
+
+    Args:
+        definition: The pipeline.
+        given: Values by name.
+        place: Where they are given.
+
+    Raises:
+        BindingError: If they are too large.
+    """
+    from lokki_tf.asl.sizes import LEAST_PARAMETERS
+    from lokki_tf.runtime.parameters import json_bytes, refuse_large
+
+    try:
+        small = json_bytes(dict(given)) <= LEAST_PARAMETERS
+    except (TypeError, ValueError):
+        return  # no JSON: other checks report it
+    machine = None if small else _compiled(definition)
+    if machine is None:
+        return
+    try:
+        refuse_large(dict(given), machine.most_parameters)
+    except ValueError as error:
+        raise BindingError(str(error), place=place) from None
+
+
+def _has_inline_maps(graph: Graph) -> bool:
+    maps = [node for node in graph.nodes if isinstance(node, Map)]
+    return any(one.options.mode == "inline" or _has_inline_maps(one.body) for one in maps)
+
+
+def _compiled(definition: Definition) -> Machine | None:
+    """The state machine; ``None`` where literals cannot be serialized, so that there is none."""
+    from lokki_tf.asl import compile_machine
+
+    try:
+        return compile_machine(definition)
+    except SerializationError:
+        return None
