@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from lokki_tf.terraform.synth import Synthesized
 
 
-_NO_MACHINE = {"no-start", "no-such-step"}
-"""Rules that leave nothing to be compiled."""
+_NO_MACHINE = {"no-start", "no-such-step", "retry"}
+"""Rules of errors after which there is nothing to compile."""
 
 
 @ends_at_caller
