@@ -189,7 +189,7 @@ def _of_state(state: Mapping[str, Any]) -> int:
     """A state's own events: entered and exited, and what is between."""
     kind = state["Type"]
     if kind == "Task":
-        waits = state["Resource"].endswith((".sync", ".sync:2", ".waitForTaskToken"))
+        waits = str(state["Resource"]).endswith((".sync", ".sync:2", ".waitForTaskToken"))
         return 2 + (3 + waits) * (1 + _retries(state))
     if kind == "Map":
         return _OF_MAPS[state["ItemProcessor"]["ProcessorConfig"]["Mode"]]
@@ -203,7 +203,7 @@ def _retries(state: Mapping[str, Any]) -> int:
     retries = 0
     for rule in state.get("Retry", ()):
         if not all(name.startswith(_OF_SERVICES) for name in rule["ErrorEquals"]):
-            retries += rule["MaxAttempts"]
+            retries += int(rule["MaxAttempts"])
     return retries
 
 
