@@ -38,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks of requirements; let Terraform find its provider as deployments do."""
     for mark, text in MARKS.items():
         config.addinivalue_line("markers", f"{mark}: {text}")
+    # Terraform and its provider collect garbage for a third of their time, most of it schemas.
+    os.environ.setdefault("GOGC", "400")
     with suppress(MissingToolError):
         source = find_provider(find_program())
         os.environ.update(source.environment(Path(mkdtemp(prefix="lokki_tf-"))))

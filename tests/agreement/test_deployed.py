@@ -162,4 +162,3 @@ def test_the_four_steps_of_step_in_line_run_to_the_end(local_aws: LocalAws, tmp_
     execution = local_aws.execute(outputs["state_machine_arn"])
     assert execution.output == {"train": {"value": "goodbye"}}
     assert local_aws.plan_is_empty(tmp_path)
-    local_aws.destroy(tmp_path)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from deployment import empty
 
 from lokki_tf import Pipeline, step
 
@@ -91,5 +90,3 @@ def test_frames_travel_between_steps_of_a_layer(
     assert there["versions"] == ["2.2.6", "2.2.3"]
     assert there["versions"] != here["versions"]
     assert local_aws.plan_is_empty(folder)
-    empty(local_aws, outputs["bucket"])
-    local_aws.destroy(folder)

@@ -8,7 +8,6 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from deployment import empty
 
 from lokki_tf import Pipeline, step
 from lokki_tf.checks.policies import patterns_compared_literally
@@ -111,33 +110,6 @@ def without_lifecycle(folder: Path) -> None:
     (folder / "without_lifecycle_override.tf.json").write_text(json.dumps(override))
 
 
-@pytest.mark.terraform
-def test_an_endpoint_on_loopback_needs_no_credentials(local_aws: LocalAws, tmp_path: Path) -> None:
-    """Plain terraform apply, in an environment without keys, region or profile, deploys there."""
-    made = synthesized(tmp_path, f'[aws]\nendpoint = "{local_aws.endpoint_url}"\n', "endpoint")
-    without_lifecycle(made.folder)
-    terraform(made.folder, "init", "-input=false")
-    terraform(made.folder, "apply", "-auto-approve", "-input=false", "-parallelism=30")
-    outputs = json.loads(terraform(made.folder, "output", "-json"))
-    execution = local_aws.execute(outputs["state_machine_arn"]["value"])
-    assert local_aws.values(execution) == {"total": 300_003}
-    empty(local_aws, outputs["bucket"]["value"])
-    terraform(made.folder, "destroy", "-auto-approve", "-input=false", "-parallelism=30")
-
-
-@pytest.mark.terraform
-def test_the_local_aws_is_meant_whatever_endpoint_a_stack_names(
-    local_aws: LocalAws, tmp_path: Path
-) -> None:
-    """deploy() goes to its own account, not to the endpoint of the settings."""
-    made = synthesized(tmp_path, '[aws]\nendpoint = "http://127.0.0.1:1"\n', "elsewhere")
-    outputs = local_aws.deploy(made.folder)
-    execution = local_aws.execute(outputs["state_machine_arn"])
-    assert local_aws.values(execution) == {"total": 300_003}
-    empty(local_aws, outputs["bucket"])
-    local_aws.destroy(made.folder)
-
-
 def test_a_key_encrypts_all_that_can_be_encrypted(tmp_path: Path) -> None:
     """Bucket, logs, executions, variables and schedule have the key."""
     resources = written(synthesized(tmp_path, f'[aws]\nkms_key = "{KEY}"\n'))["resource"]
@@ -214,49 +186,52 @@ def test_no_policy_has_a_pattern_under_an_operator_that_compares_exactly(tmp_pat
 def test_a_pipeline_under_a_key_of_the_users_deploys_and_runs(
     local_aws: LocalAws, tmp_path: Path
 ) -> None:
-    """Real Terraform takes the key everywhere, and finds nothing to change afterwards."""
+    """Real Terraform takes the key everywhere, and finds nothing to change afterwards.
+
+    deploy() goes to its own account, not to the endpoint of the settings.
+    """
     key = local_aws.client("kms").create_key()["KeyMetadata"]["Arn"]
-    made = synthesized(tmp_path, f'[aws]\nkms_key = "{key}"\n', "encrypted")
+    settings = f'[aws]\nkms_key = "{key}"\nendpoint = "http://127.0.0.1:1"\n'
+    made = synthesized(tmp_path, settings, "encrypted")
     outputs = local_aws.deploy(made.folder)
     assert local_aws.plan_is_empty(made.folder)
     execution = local_aws.execute(outputs["state_machine_arn"])
     assert local_aws.values(execution) == {"total": 300_003}
-    empty(local_aws, outputs["bucket"])
-    local_aws.destroy(made.folder)
 
 
 @pytest.mark.terraform
-@pytest.mark.parametrize("lock", ["use_lockfile = true", 'dynamodb_table = "locks"'])
-def test_the_state_stands_in_a_bucket_under_the_pipelines_name(
-    local_aws: LocalAws, tmp_path: Path, lock: str
+def test_plain_terraform_needs_no_credentials_and_keeps_its_state_in_a_bucket(
+    local_aws: LocalAws, tmp_path: Path
 ) -> None:
-    """Plain terraform apply puts state and lock there, and nothing beside the configuration."""
-    name = f"stated-{lock[:3]}"
+    """An endpoint on loopback is all that `terraform apply` needs, without keys or region.
+
+    State and both kinds of lock are in the account, nothing is beside the configuration.
+    """
     s3, locks = local_aws.client("s3"), local_aws.client("dynamodb")
-    s3.create_bucket(Bucket=name)
-    if "locks" in lock:
-        locks.create_table(
-            TableName="locks",
-            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+    s3.create_bucket(Bucket="states")
+    locks.create_table(
+        TableName="locks",
+        KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
     made = synthesized(
         tmp_path,
-        f'[aws]\nendpoint = "{local_aws.endpoint_url}"\n'
-        f'[terraform]\nbackend = "s3"\nbucket = "{name}"\n{lock}\n',
-        name,
+        f'[aws]\nendpoint = "{local_aws.endpoint_url}"\n[terraform]\nbackend = "s3"\n'
+        'bucket = "states"\nuse_lockfile = true\ndynamodb_table = "locks"\n',
+        "stated",
     )
     assert str(tmp_path) not in (made.folder / "cdk.tf.json").read_text()
     without_lifecycle(made.folder)
     terraform(made.folder, "init", "-input=false")
     terraform(made.folder, "apply", "-auto-approve", "-input=false", "-parallelism=30")
-    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=name)["Contents"]]
-    assert keys == [f"{name}/terraform.tfstate"]
+    outputs = json.loads(terraform(made.folder, "output", "-json"))
+    execution = local_aws.execute(outputs["state_machine_arn"]["value"])
+    assert local_aws.values(execution) == {"total": 300_003}
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket="states")["Contents"]]
+    assert keys == ["stated/terraform.tfstate"]
     assert not (made.folder / "terraform.tfstate").exists()
-    if "locks" in lock:
-        assert locks.scan(TableName="locks")["Count"] == 1
-    terraform(made.folder, "destroy", "-auto-approve", "-input=false", "-parallelism=30")
+    assert locks.scan(TableName="locks")["Count"] == 1
 
 
 def test_the_state_is_reached_as_the_account_is(tmp_path: Path) -> None:

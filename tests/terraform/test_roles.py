@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from deployment import empty
 
 from lokki_tf import Pipeline, step
 from lokki_tf.config import load_config
@@ -254,7 +253,3 @@ def test_a_pipeline_with_roles_of_the_users_deploys_and_runs(
     assert outputs["role_arns"]["longer"] == f"{ROLES}/team/special"
     execution = local_aws.execute(outputs["state_machine_arn"])
     assert local_aws.values(execution) == {"total": 300_003}
-    empty(local_aws, outputs["bucket"])
-    local_aws.destroy(made.folder)
-    for name in ("steps", "machine", "schedule", "special"):
-        iam.delete_role(RoleName=name)

@@ -119,4 +119,3 @@ def test_a_pipeline_runs_on_a_bucket_that_others_use_too(
     keys = [one["Key"] for one in s3.list_objects_v2(Bucket="shared-artifacts")["Contents"]]
     assert all(key.startswith("settings/") for key in keys)
     assert any("/runs/" in key for key in keys)
-    local_aws.destroy(folder)

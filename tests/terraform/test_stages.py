@@ -186,5 +186,3 @@ def test_stages_stand_side_by_side_and_go_one_by_one(local_aws: LocalAws, tmp_pa
     assert local_aws.plan_is_empty(folders["prod"])
     execution = local_aws.execute(outputs["prod"]["state_machine_arn"])
     assert local_aws.values(execution) == {"measure": ["there", 300_005]}
-    empty(local_aws, outputs["prod"]["bucket"])
-    local_aws.destroy(folders["prod"])
