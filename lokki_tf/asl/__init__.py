@@ -1,7 +1,7 @@
 """From a graph to Amazon States Language."""
 
-from .jobs import queue_placeholder
+from .jobs import JOB_ERRORS_PLACEHOLDER, queue_placeholder
 from .machine import Machine, compile_machine
 from .text import filled
 
-__all__ = ["Machine", "compile_machine", "filled", "queue_placeholder"]
+__all__ = ["JOB_ERRORS_PLACEHOLDER", "Machine", "compile_machine", "filled", "queue_placeholder"]

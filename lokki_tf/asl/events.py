@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import LimitError
 
 from . import quotas
+from .jobs import raises_job_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -176,10 +177,13 @@ def _after(states: Mapping[str, Any], name: str) -> dict[str | None, int]:
 
 
 def _is_step(state: Mapping[str, Any]) -> bool:
-    return state["Type"] == "Task" and str(state["Resource"]).endswith(_STEPS)
+    is_task = state["Type"] == "Task" and str(state["Resource"]).endswith(_STEPS)
+    return is_task and not raises_job_error(state)
 
 
 def _following(state: Mapping[str, Any]) -> list[str]:
+    if raises_job_error(state):
+        return []  # only a redrive leads on from there
     rules = (*state.get("Choices", ()), *state.get("Catch", ()))
     direct = [state[key] for key in ("Next", "Default") if key in state]
     return [*direct, *(rule["Next"] for rule in rules)]

@@ -2,8 +2,9 @@
 
 A state before a job writes the job's event into the bucket, for a container takes 8,192 characters
 of overrides. The job leaves its answer there too. Both places follow from the run's name, so
-nothing has to carry them, and whoever takes the result reads it there. An error's text stands
-beside it; a failed job's state reads that, so that the execution fails with the step's own words.
+nothing has to carry them, and whoever takes the result reads it there. An error is written beside
+it. A Task after the job raises that error, so that the execution fails with the step's own; after
+a redrive the same Task leads back to the job (:mod:`lokki_tf.runtime.job_errors`).
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model.names import identifier, shortened
+from lokki_tf.model.names import digest, identifier, shortened, unique
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
-from .quotas import JOB_NAME_LENGTH
+from .quotas import JOB_NAME_LENGTH, STATE_NAME_LENGTH
 from .references import located
-from .retries import own_retrier, retries_everything
+from .retries import THROTTLED, TRANSIENT, own_retrier, retries_everything
 from .text import Template
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lokki_tf.model import Map, RetryConfig
 
     from .scopes import Scope
@@ -42,7 +45,8 @@ _TRANSIENT = {
     "MaxDelaySeconds": 60,
     "JitterStrategy": "FULL",
 }
-_REFUSED = [*_PASSING, "Batch.ClientException"]
+JOB_ERRORS_PLACEHOLDER = "lokki_job_errors_arn"
+"""The name of the template's variable for the function that raises jobs' errors."""
 _TRANSIENT_STORE = {
     "ErrorEquals": ["S3.SdkClientException", "S3.S3Exception"],
     "IntervalSeconds": 1,
@@ -122,45 +126,58 @@ def _retriers(retry: RetryConfig) -> list[dict[str, Any]]:
     return [_TRANSIENT, *([{**own, "ErrorEquals": ["States.TaskFailed"]}] if own else [])]
 
 
-def asides(
+def raising(
     name: str, node: str, scope: Scope | None, taken: set[str]
-) -> tuple[dict[str, Any], Any]:
-    """The states that a failed job leads to, and the catchers that lead there.
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The state that raises a failed job's error, and the catchers that lead there.
 
-    What Batch says comes along: it is told where there was no job, or none that could say why.
+    The error that Batch reports is passed on: it is raised where there was no job, or none that
+    wrote an error. A catcher assigns the number of redrives, by which the state recognizes one.
 
     Args:
         name: The name of the job's state.
         node: The job's node.
-        scope: Where it stands.
-        taken: Names of states; those of the new ones are added.
+        scope: The node's scope; ``None`` in a routed pipeline.
+        taken: Names of states; that of the new one is added.
     """
-    names = {what: f"{shortened(name, 60)}: {what}" for what in ("error", "failed", "died")}
-    taken.update(names.values())
-    told: dict[str, Any] = {"ResultPath": "$.batch"}
-    error = reading(node, scope, ".error.json")
-    error["ResultSelector"] = {**error["ResultSelector"], "text.$": "$.Body"}
-    states = {
-        names["error"]: {
-            **error,
-            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": names["died"]}],
-            "Next": names["failed"],
+    title = unique(f"{shortened(name, 60)}: error", taken, STATE_NAME_LENGTH)
+    taken.add(title)
+    # A name of its own: inner scopes may not assign a variable of the scopes around them.
+    redrives = f"lokki_redrives_{digest(name)}"
+    state = {
+        "Type": "Task",
+        "Comment": "Raises the job's own error; after a redrive, the job runs again",
+        "Resource": Template("arn:${partition}:states:::lambda:invoke"),
+        "Parameters": {
+            "FunctionName": Template(f"${{{JOB_ERRORS_PLACEHOLDER}}}"),
+            "Payload": {
+                "node": node,
+                "error.$": located(f"${{{STORE_VARIABLE}}}/", node, scope, ".error.json"),
+                "batch.$": "$.batch",
+                "redrives.$": f"${redrives}",
+                "now.$": "$$.Execution.RedriveCount",
+            },
         },
-        names["failed"]: {
-            "Type": "Fail",
-            "ErrorPath": "$.told.errorType",
-            "CausePath": "$.text",  # all of it, as Lambda tells an error
-        },
-        names["died"]: {
-            "Type": "Fail",
-            "ErrorPath": "$.batch.Error",
-            "CausePath": "$.batch.Cause",
-        },
+        "Retry": [TRANSIENT, THROTTLED],
+        "ResultPath": None,
+        "Next": name,
     }
-    return states, [
-        {**told, "ErrorEquals": _REFUSED, "Next": names["died"]},
-        {**told, "ErrorEquals": ["States.TaskFailed"], "Next": names["error"]},
-    ]
+    catcher = {
+        "ErrorEquals": ["States.TaskFailed"],
+        "ResultPath": "$.batch",
+        "Assign": {f"{redrives}.$": "$$.Execution.RedriveCount"},
+        "Next": title,
+    }
+    return {title: state}, [catcher]
+
+
+def raises_job_error(state: Mapping[str, Any]) -> bool:
+    """Whether a state is one of :func:`raising`.
+
+    Args:
+        state: Of a compiled definition.
+    """
+    return bool(state.get("Parameters", {}).get("FunctionName") == f"${{{JOB_ERRORS_PLACEHOLDER}}}")
 
 
 def reading(node: str, scope: Scope | None, suffix: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 The stages: :mod:`.structure` nests the graph into series and parallels, :mod:`.scopes`
 places variables and exports, :mod:`.payloads` says what each task is sent,
 :mod:`.capacities` and :mod:`.sizes` share out the bytes, and this module writes the states.
-:mod:`.notices` adds what tells of a failure.
 A result is assigned to a variable where its state ends; a scope's last state builds the
 scope's output, so no state is there only to pass something on.
 """
@@ -20,10 +19,9 @@ from lokki_tf.model.names import identifier, shortened, unique
 from . import quotas
 from .capacities import capacities, item_of, title
 from .events import add_inline_events, refuse_long_walks
-from .jobs import asides, job_states
+from .jobs import JOB_ERRORS_PLACEHOLDER, job_states, raising
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
-from .notices import outermost, with_notice
 from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
 from .references import answer, path, shared
 from .retries import retriers
@@ -37,7 +35,9 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition, Node, Step
 
-_TEMPLATE_NAMES = {STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"}
+_TEMPLATE_NAMES = {
+    *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, JOB_ERRORS_PLACEHOLDER, "partition"),
+}
 LABEL_LENGTH = 40
 
 
@@ -53,7 +53,6 @@ class Machine:
         readers: Steps that may have to read objects of the bucket.
         labels: Labels of the Distributed Maps.
         nested_maps: Whether one of them is inside another.
-        states: From each node to the outermost state that it is in.
         most_parameters: Most bytes of an execution's input, as compact JSON.
         inline: How much there is for maps within the execution, by the nodes that give the items.
     """
@@ -65,7 +64,6 @@ class Machine:
     readers: frozenset[Step]
     labels: tuple[str, ...] = ()
     nested_maps: bool = False
-    states: Mapping[str, str] = field(default_factory=dict)
     most_parameters: int = quotas.STATE_BYTES
     inline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -118,7 +116,6 @@ class _Compiler:
     nodes: dict[str, Node] = field(default_factory=dict)
     layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
-    titles: list[str] = field(default_factory=list)
     payloads: Payloads = field(init=False)
     most_parameters: int = field(init=False)
 
@@ -131,7 +128,6 @@ class _Compiler:
             routes = self.source.routes
             states, most = route_states(self.source, self.functions, self.main)
             refuse_long_walks(states, routes, self.source.place)
-            states = with_notice(states, self.source, self.functions, self.main)
             steps = frozenset(routes.steps)  # any may be handed a state of any size
             definition = {**comment, **states}
             return Machine(definition, self.functions, {}, {}, steps, most_parameters=most)
@@ -149,7 +145,6 @@ class _Compiler:
         states = self._states(root)
         producers = {one.name: _producer(one) for one in maps if one.options.mode == "inline"}
         add_inline_events(states, producers, self.layouts, self.source.place)
-        states = with_notice(states, self.source, self.functions, self.main)
         return Machine(
             {**comment, **states},
             self.functions,
@@ -158,7 +153,6 @@ class _Compiler:
             self._readers(),
             tuple(self.labels),
             self.nested_maps,
-            outermost(self.titles, root, graph),
             self.most_parameters,
             {producer: self.layouts[producer] for producer in producers.values()},
         )
@@ -206,8 +200,6 @@ class _Compiler:
     def _states(self, scope: Scope) -> dict[str, Any]:
         titles = [self._state_name(part) for part in scope.parts]
         entries = [self._entry(name, part) for name, part in zip(titles, scope.parts, strict=True)]
-        if scope.outer is None:
-            self.titles = titles
         states: dict[str, Any] = {}
         for index, (name, part) in enumerate(zip(titles, scope.parts, strict=True)):
             last = index == len(titles) - 1
@@ -219,7 +211,7 @@ class _Compiler:
             if answering:
                 states |= self._answering(name, states[name], part, scope)
             if part in self.payloads.jobs:
-                added, catch = asides(name, str(part), scope, self.names)
+                added, catch = raising(name, str(part), scope, self.names)
                 states[name]["Catch"] = catch
                 writing = {**self.events.pop(name), "Next": name}
                 states |= {entries[index]: writing, **added}

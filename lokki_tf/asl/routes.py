@@ -12,7 +12,7 @@ from lokki_tf.model.names import unique
 from lokki_tf.runtime.routes import LARGEST
 
 from . import quotas
-from .jobs import asides, job_states, reading
+from .jobs import job_states, raising, reading
 from .literals import STORE_VARIABLE
 from .payloads import known_names
 from .retries import full_name, retriers, retries_everything
@@ -135,7 +135,7 @@ class _Compiler:
     def _answer(self, states: dict[str, Any], route: Route, name: str) -> dict[str, Any]:
         """The state that reads where a job leads; what a job itself returns cannot say."""
         node, title = route.step.name, self._name(f"Answer of {name}")
-        added, catch = asides(name, node, None, self.taken)
+        added, catch = raising(name, node, None, self.taken)
         states[name] |= {"ResultPath": None, "Catch": catch, "Next": title}
         states |= added
         states[title] = reading(node, None, ".answer.json")

@@ -17,7 +17,7 @@ from lokki_tf.runtime.maps import RESULT
 from .quotas import VARIABLE_NAME_LENGTH
 from .structure import Block, Parallel, Series, nest
 
-_RESERVED = {"states", "lokki_failed"}  # Step Functions' own, and that of :mod:`.notices`
+_RESERVED = {"states"}  # Step Functions' own
 
 
 @dataclass(slots=True, eq=False)

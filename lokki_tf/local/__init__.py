@@ -6,8 +6,8 @@ which has no graph, goes in by :func:`run_routes`.
 
 from .engine import run
 from .events import Event, EventKind
-from .notices import tell_of
+from .notices import notify
 from .result import Run
 from .routed import run_routes
 
-__all__ = ["Event", "EventKind", "Run", "run", "run_routes", "tell_of"]
+__all__ = ["Event", "EventKind", "Run", "notify", "run", "run_routes"]

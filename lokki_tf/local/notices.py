@@ -1,4 +1,4 @@
-"""The step that is told when a run fails, as the state machine would tell it."""
+"""The step of ``on_failure=``, called when a run fails as it is called in AWS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LokkiError, LoopError
-from lokki_tf.model import Step
+from lokki_tf.model import Map, Step
+from lokki_tf.runtime.failures import fitted
 
 from .calls import call
 from .failures import raised
@@ -16,20 +17,15 @@ from .retry import Retries
 from .strict import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from lokki_tf.model import Definition
+    from lokki_tf.model import Definition, Graph
 
 HERE = "local"
 """What stands for the execution's ARN."""
 
 
-def tell_of(
-    error: BaseException,
-    definition: Definition,
-    given: Mapping[str, Any],
-    states: Callable[[], Mapping[str, str]],
-) -> None:
+def notify(error: BaseException, definition: Definition, given: Mapping[str, Any]) -> None:
     """Calls the step of ``on_failure=``, if the run failed and there is one.
 
     An error of that step hides nothing: it is a note on the run's own.
@@ -38,17 +34,16 @@ def tell_of(
         error: What ended the run.
         definition: The pipeline.
         given: The run's parameters.
-        states: Gives the name of the outermost state that each node stands in.
     """
     step = definition.on_failure
     if not isinstance(step, Step) or not isinstance(error, LokkiError) or not hasattr(error, "run"):
         return
     retries = Retries()
     try:
-        told = _told(error, definition, given, states())
+        notice = _notice(error, definition, given)
         while True:
             try:
-                call(step.function, (told,), {})
+                call(step.function, (notice,), {})
                 return
             except Exception as again:
                 delay = retries.delay(0, step.options.retry, again)
@@ -61,12 +56,7 @@ def tell_of(
         )
 
 
-def _told(
-    error: LokkiError,
-    definition: Definition,
-    given: Mapping[str, Any],
-    states: Mapping[str, str],
-) -> dict[str, Any]:
+def _notice(error: LokkiError, definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
     first = raised(error)
     name = "TooManySteps" if isinstance(first, LoopError) else type(first).__name__
     node = getattr(error, "node", None) or _failed_node(error)
@@ -76,14 +66,34 @@ def _told(
         "errorType": name,
         "stackTrace": traceback.format_tb(first.__traceback__),
     }
-    return {
-        "pipeline": definition.name,
-        "execution": HERE,
-        "step": states.get(node or "", node),
-        "error": name,
-        "cause": json.dumps(cause),
-        "input": dict(given),
-    }
+    return fitted(
+        {
+            "pipeline": definition.name,
+            "execution": HERE,
+            "step": _outside_distributed_maps(definition.graph, node),
+            "error": name,
+            "cause": json.dumps(cause),
+            "input": dict(given),
+            "redriveCount": 0,
+        }
+    )
+
+
+def _outside_distributed_maps(graph: Graph, node: str | None) -> str | None:
+    """The node, or the Distributed Map around it: an item's execution is one of its own."""
+    for one in graph.nodes:
+        if isinstance(one, Map) and _contains(one.body, node):
+            if one.options.mode == "distributed":
+                return one.name
+            return _outside_distributed_maps(one.body, node)
+    return node
+
+
+def _contains(graph: Graph, node: str | None) -> bool:
+    return any(
+        one.name == node or (isinstance(one, Map) and _contains(one.body, node))
+        for one in graph.nodes
+    )
 
 
 def _failed_node(error: BaseException) -> str | None:

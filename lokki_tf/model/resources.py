@@ -76,6 +76,23 @@ class ImageResource:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeResource:
+    """How failures of executions are notified.
+
+    Args:
+        rule: Name of EventBridge's rule.
+        pattern: The rule's pattern, as JSON.
+        function: Name of the function that is its target.
+        queue: Name of the queue of notices that could not be sent.
+    """
+
+    rule: str
+    pattern: str
+    function: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """All resources of a pipeline.
 
@@ -89,6 +106,7 @@ class Resources:
         queues: Platforms of the job queues that the pipeline creates, by name.
         jobs: Job definitions.
         image: The container image, if a step runs in one.
+        notices: How failures are notified, if they are.
     """
 
     name: str
@@ -100,3 +118,4 @@ class Resources:
     queues: Mapping[str, str]
     jobs: tuple[JobResource, ...]
     image: ImageResource | None = None
+    notices: NoticeResource | None = None

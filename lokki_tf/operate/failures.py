@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ExecutionFailed
+from lokki_tf.runtime.failures import FAILURES, details_of, entered
 
 from .following import history
 from .remote import message_of, trace_of
-from .tasks import details_of, is_aside, node_of
+from .tasks import is_aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from .runs import AwsRun
     from .stack import Deployed
 
-_FAILURES = (
-    *("TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "MapRunFailed"),
-    *("LambdaFunctionFailed", "LambdaFunctionTimedOut", "LambdaFunctionStartFailed"),
-)
 _STATUS = {"TIMED_OUT": "timed out", "ABORTED": "was aborted", "RUNNING": "is still running"}
 
 
@@ -62,9 +59,9 @@ class Blame:
         where: The step, for a message; of a map, with its first item that failed.
         error: The error's name.
         cause: What AWS has of it.
-        is_final: Whether the machine has ended in a state that only fails: a redrive would go
-            on from there, and fail again (Step Functions Developer Guide, "Redrive behavior of
-            individual states").
+        is_final: Whether the state machine, one of an earlier version, has ended in a state that
+            only fails: a redrive would go on from there, and fail again (Step Functions Developer
+            Guide, "Redrive behavior of individual states").
     """
 
     where: str
@@ -99,33 +96,11 @@ def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
 def _last_failure(by_id: Mapping[int, Any], source: Definition) -> tuple[str | None, str | None]:
     """The state in which an execution failed, and its map run if it is a Distributed Map."""
     for failed in reversed(list(by_id.values())):
-        if failed["type"] in _FAILURES:
-            name, map_run = _entered(by_id, failed)
+        if failed["type"] in FAILURES:
+            name, map_run = entered(by_id.get, failed, by_id.values())
             if not is_aside(details_of(failed), name, source):
                 return name, map_run if failed["type"] == "MapRunFailed" else None
     return None, None
-
-
-def _entered(by_id: Mapping[int, Any], event: Any) -> tuple[str | None, str | None]:
-    """The state in which an event happened, and the map run that it belongs to, if any.
-
-    What a redrive takes up is not entered again: then a task tells what it runs, and a map run
-    began where it was started.
-    """
-    map_run: str | None = None
-    node: str | None = None
-    while event is not None and not event["type"].endswith("StateEntered"):
-        kind, told = event["type"], details_of(event)
-        if kind in ("MapRunStarted", "MapRunRedriven") and map_run is None:
-            map_run = told["mapRunArn"]
-        if kind == "MapRunRedriven":
-            runs = (one for one in by_id.values() if one["type"] == "MapRunStarted")
-            event = next((one for one in runs if details_of(one)["mapRunArn"] == map_run), None)
-            continue
-        if kind.endswith("Scheduled"):
-            node = node or node_of(told)
-        event = by_id.get(event.get("previousEventId", 0))
-    return node if event is None else str(details_of(event)["name"]), map_run
 
 
 def _failed_child(deployed: Deployed, map_run: str) -> dict[str, Any] | None:

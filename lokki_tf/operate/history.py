@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import AwsError
 from lokki_tf.local.events import Event, EventKind
 from lokki_tf.model import Map, Node
+from lokki_tf.runtime.failures import details_of, node_of
 
 from .remote import RemoteError, remote_error
-from .tasks import answer_of, details_of, is_aside, is_skipped, left_error, node_of
+from .tasks import answer_of, is_aside, is_skipped, left_error, raises_error_of
 from .visits import ItemCounts, Visit, up
 
 if TYPE_CHECKING:
@@ -161,9 +162,8 @@ class Tracker:
         visit = up(before, kind="Task")
         if kind.endswith("Scheduled"):
             node = node_of(details)
-            if visit is not None and is_aside(details, node, self.definition):
-                visit.kind = ASIDE
-                return visit
+            if is_aside(details, node, self.definition):
+                return self._aside(visit, raises_error_of(details)) or before
             visit = visit or self._stalled_one("Task", node)
             if visit is None:
                 return before
@@ -175,6 +175,14 @@ class Tracker:
             visit.skipped = is_skipped(details) or self._is_job_skipped(visit)
         elif kind.endswith(_FAILURES):
             visit.failure = remote_error(details), when
+        return visit
+
+    def _aside(self, visit: Visit | None, job: str | None) -> Visit | None:
+        """The visit of a task that is no step; after a redrive, the one that goes on."""
+        alike = (one for one in self._stalled if one.kind == ASIDE and one.job == job)
+        visit = visit or next(alike, None)
+        if visit is not None:
+            visit.kind, visit.job = ASIDE, job
         return visit
 
     def _is_job_skipped(self, visit: Visit) -> bool:

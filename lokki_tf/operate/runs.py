@@ -22,6 +22,17 @@ RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 _NAME = re.compile(r"[A-Za-z0-9_.+!@()='-]{1,80}")
 _SERVICE = "stepfunctions"
 _LATE = 20  # looks
+# AWS's reasons (Step Functions API Reference, "DescribeExecution", redriveStatusReason), with the
+# limits (the same, "RedriveExecution").
+_REASONS = {
+    "Execution redrivable period exceeded": "it ended more than 14 days ago, AWS's limit",
+    "Execution has exceeded the max execution time": "it began more than a year ago, AWS's limit",
+    "Execution history event limit exceeded": "its history has 24,999 events or more, and AWS "
+    "allows 25,000",
+    "State machine is in DELETING status": "its state machine is being deleted",
+    "Execution is RUNNING and cannot be redriven": "it is still running",
+    "Execution is SUCCEEDED and cannot be redriven": "it has succeeded",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,19 +206,20 @@ def redrive(deployed: Deployed, run: AwsRun) -> None:
     """
     if run.status == FAILED and find_blame(deployed, run).is_final:
         raise AwsError(
-            f"run {run.name} cannot go on: it has ended in a state that only fails, as after a "
-            "job of Batch or after on_failure=, and AWS would take up that one",
+            f"run {run.name} cannot go on: an earlier version of lokki_tf deployed its state "
+            "machine, which has ended in a state that only fails, and AWS would repeat that one",
             remedy=f"{deployed.stack.command('start')} begins anew",
         )
     try:
         deployed.aws.call(_SERVICE, "redrive_execution", executionArn=run.arn)
     except AwsError as error:
         if error.code == "ExecutionNotRedrivable":
+            told = deployed.aws.call(_SERVICE, "describe_execution", executionArn=run.arn)
+            reason = str(told.get("redriveStatusReason") or "").rstrip(".")
             raise AwsError(
-                f"run {run.name} cannot go on: it is {run.status}",
+                f"run {run.name} cannot go on: {_REASONS.get(reason, reason or run.status)}",
                 code=error.code,
-                remedy="what failed, was aborted or timed out within the last 14 days can; "
-                f"{deployed.stack.command('start')} begins anew",
+                remedy=f"{deployed.stack.command('start')} begins anew",
             ) from None
         raise
 

@@ -14,28 +14,6 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
 
-def details_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What an event of a history tells besides its kind and time, under a name of its kind's.
-
-    Args:
-        event: As ``GetExecutionHistory`` gives it.
-    """
-    return next((value for key, value in event.items() if key.endswith("EventDetails")), {})
-
-
-def node_of(details: Mapping[str, Any]) -> str | None:
-    """The node that a Lambda function runs, as its event tells.
-
-    Args:
-        details: Of the event that scheduled the task.
-    """
-    try:
-        payload = json.loads(details.get("parameters") or details.get("input") or "{}")
-        return str(payload["Payload"]["node"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
 def answer_of(details: Mapping[str, Any]) -> str | None:
     """URI of the object into which a job writes its answer.
 
@@ -53,7 +31,9 @@ def answer_of(details: Mapping[str, Any]) -> str | None:
 
 
 def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -> bool:
-    """Whether a task is no step: it carries a job's event or error, or tells of a failure.
+    """Whether a task is no step: it writes a job's event, or raises a job's error.
+
+    In state machines of earlier versions a task may also be a failure notice.
 
     Args:
         details: Of an event of the task.
@@ -61,9 +41,24 @@ def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -
         source: The pipeline.
     """
     notice, service = source.on_failure, str(details.get("resourceType", ""))
-    return service.startswith(("aws-sdk:", "sns")) or (
-        isinstance(notice, Step) and node == notice.name
+    return (
+        service.startswith(("aws-sdk:", "sns"))
+        or (isinstance(notice, Step) and node == notice.name)
+        or raises_error_of(details) is not None
     )
+
+
+def raises_error_of(details: Mapping[str, Any]) -> str | None:
+    """The job whose error a task raises, if it does that.
+
+    Args:
+        details: Of the event that scheduled the task.
+    """
+    try:
+        payload = json.loads(details.get("parameters") or "{}")["Payload"]
+        return str(payload["node"]) if "redrives" in payload else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def is_skipped(details: Mapping[str, Any]) -> bool:
@@ -80,12 +75,14 @@ def is_skipped(details: Mapping[str, Any]) -> bool:
         return False
 
 
-def left_error(details: Mapping[str, Any]) -> dict[str, str]:
-    """Error and cause in an object that a job has written, if it was read and is one.
+def left_error(details: Mapping[str, Any]) -> Mapping[str, str]:
+    """Error and cause of a job: raised by a task, or read from the object that the job has written.
 
     Args:
-        details: Of the event that the task has succeeded.
+        details: Of the event that the task has failed, or succeeded in reading.
     """
+    if "error" in details:
+        return details
     try:
         body = str(json.loads(details["output"])["Body"])
         return {"error": str(json.loads(body)["errorType"]), "cause": body}

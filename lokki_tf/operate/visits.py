@@ -21,6 +21,7 @@ class Visit:
         failure: What the last attempt raised, until it is known whether there is another.
         skipped: Whether the step's condition was false.
         answer: URI of a job's answer.
+        job: The job whose error a task raises.
         map_run: ARN of a Distributed Map's run.
         total: How many items a map has.
         done: How many have succeeded.
@@ -38,6 +39,7 @@ class Visit:
     failure: tuple[BaseException, float] | None = None
     skipped: bool = False
     answer: str | None = None
+    job: str | None = None
     map_run: str | None = None
     total: int | None = None
     done: int = 0

@@ -7,6 +7,7 @@ container image of a whole pipeline is built from.
 """
 
 from .bundle.explain import Explanation, explain
+from .bundle.helpers import HelperPackage, helper_package
 from .bundle.package import HANDLER_FILE, HANDLER_NAME, Package, package
 from .bundle.steps import cut_steps, main_module, package_steps, state_keys
 from .bundle.template import Template, default_template, read_template
@@ -22,6 +23,7 @@ __all__ = [
     "LOCK_FILE",
     "Cut",
     "Explanation",
+    "HelperPackage",
     "ImageContext",
     "Import",
     "Layer",
@@ -33,6 +35,7 @@ __all__ = [
     "cut_steps",
     "default_template",
     "explain",
+    "helper_package",
     "image_context",
     "image_files",
     "image_json",

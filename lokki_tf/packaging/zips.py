@@ -7,8 +7,10 @@ Terraform therefore decides by :func:`content_hash` whether code or a layer has 
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +20,24 @@ Files = Mapping[str, bytes | Path]
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format can express
 _UNIX = 3
 _REGULAR_FILE = 0o100000
+
+
+class Zipped:
+    """What is deployed as a zip."""
+
+    files: Mapping[str, bytes]
+
+    @cached_property
+    def zip(self) -> bytes:
+        """The zip. Its contents are the same on any machine, its compressed bytes may differ."""
+        buffer = io.BytesIO()
+        write_zip(self.files, buffer)
+        return buffer.getvalue()
+
+    @cached_property
+    def content_hash(self) -> str:
+        """The hash of the zip's contents, by which Terraform notices a change."""
+        return content_hash(self.files)
 
 
 def content_hash(files: Files) -> str:

@@ -2,7 +2,7 @@
 
 ``base`` has all that a pipeline can do; the other files make one of what the styles write:
 ``flows`` of functions under ``@flow``, ``operators`` of tasks, ``routed`` of functions that
-return the next one. ``notices`` tells of a run here that failed.
+return the next one. ``notices`` calls ``on_failure=`` when a local run fails.
 """
 
 from .base import Pipeline

@@ -19,7 +19,7 @@ from lokki_tf.model.texts import Picture, Text
 from lokki_tf.tracebacks import ends_at_caller
 
 from .limits import inline_limits, refuse_large
-from .notices import telling
+from .notices import notified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -203,7 +203,7 @@ class Pipeline:
         else:
             options["inline"] = inline
         try:
-            with telling(definition, given):
+            with notified(definition, given):
                 ran = (run_routes if definition.routes else run)(definition, given, **options)
         except BaseException as error:
             partial = getattr(error, "run", None)

@@ -1,4 +1,4 @@
-"""Telling of a run here that failed, as the state machine would."""
+"""Failure notices of local runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def telling(definition: Definition, given: Mapping[str, Any]) -> Iterator[None]:
-    """Tells the step of ``on_failure=`` of the error that ends the run inside.
+def notified(definition: Definition, given: Mapping[str, Any]) -> Iterator[None]:
+    """Call the step of ``on_failure=`` with the error that ends the run inside.
 
     Args:
         definition: The pipeline.
@@ -24,17 +24,7 @@ def telling(definition: Definition, given: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except LokkiError as error:
-        from lokki_tf.local import tell_of
+        from lokki_tf.local import notify
 
-        tell_of(error, definition, given, lambda: _states_of(definition))
+        notify(error, definition, given)
         raise
-
-
-def _states_of(definition: Definition) -> Mapping[str, str]:
-    """From each node to its state in AWS; nothing if there can be no state machine."""
-    from lokki_tf.asl import compile_machine
-
-    try:
-        return compile_machine(definition).states
-    except LokkiError:
-        return {}

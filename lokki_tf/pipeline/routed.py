@@ -18,7 +18,7 @@ from lokki_tf.tracebacks import ends_at_caller
 
 from .base import Pipeline, described
 from .limits import inline_limits
-from .notices import telling
+from .notices import notified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +108,7 @@ class Functions(Registry):
         from lokki_tf.reporting import combined_listener
 
         definition = self.definition
-        with telling(definition, data):
+        with notified(definition, data):
             return run_routes(definition, data, start=step, on_event=combined_listener(None)).result
 
     def check_graph(self, *starts: str, start_at: str | None = None) -> bool:

@@ -65,12 +65,12 @@ class Job:
         Raises:
             Exception: What it raises in the end.
         """
-        waits = _waits(self._again)
+        left = waits(self._again)
         while True:
             try:
                 answer = handler(self._event, None)
             except Exception as error:
-                wait = next(waits, None) if _is_listed(error, self._event) else None
+                wait = next(left, None) if _is_listed(error, self._event) else None
                 if wait is None:
                     raise
                 time.sleep(wait)
@@ -120,8 +120,12 @@ def _is_listed(error: BaseException, event: dict[str, Any]) -> bool:
     return type(error).__name__ in names
 
 
-def _waits(again: dict[str, Any]) -> Iterator[float]:
-    """Seconds before each try after the first."""
+def waits(again: dict[str, Any]) -> Iterator[float]:
+    """The seconds to wait before each try after the first.
+
+    Args:
+        again: As described at the top of this module.
+    """
     delay = float(again.get("delay", 0.0))
     for _ in range(again.get("retries", 0)):
         wait = delay if again.get("max_delay") is None else min(delay, again["max_delay"])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MACHINE = "statemachine.json"
 LAYER = "layer.zip"
 STEPS = "steps.json"
-FOLDERS = ("lambdas", "layers", "literals", "permissions", "image", "image.json", STEPS)
+FOLDERS = ("lambdas", "helpers", "layers", "literals", "permissions", "image", "image.json", STEPS)
 
 
 def stack_files(
@@ -41,6 +41,8 @@ def stack_files(
     for layer in layers:
         files[layer_path(layer.packages, LAYER)] = layer.zip
         files[layer_path(layer.packages, LOCK_FILE)] = layer.lock.encode()
+    for helper in plan.helpers:
+        files[f"{helper.folder}.zip"] = helper.package.zip
     for function in plan.functions:
         if function.step.in_image:
             continue

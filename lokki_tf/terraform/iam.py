@@ -191,8 +191,33 @@ def exchange_objects(arns: Sequence[str]) -> Statement:
     return _allow("ItemsAndResults", actions, arns)
 
 
+def read_histories(executions: Sequence[str]) -> Statement:
+    """What sends notices finds the failed step in an execution's history."""
+    return _allow("History", ["states:GetExecutionHistory"], executions)
+
+
+def send(queues: Sequence[str]) -> Statement:
+    """Lambda sends notices that failed to the queue, by the right of the function's role."""
+    return _allow("Send", ["sqs:SendMessage"], queues)
+
+
+def queue_for(rule: str, queue: str) -> str:
+    """A queue's policy: EventBridge sends events of a rule that it cannot deliver.
+
+    Source: Amazon EventBridge User Guide, "Using dead-letter queues".
+
+    Args:
+        rule: The rule's ARN.
+        queue: The queue's ARN.
+    """
+    statement = _allow("Undelivered", ["sqs:SendMessage"], [queue])
+    statement["Principal"] = {"Service": "events.amazonaws.com"}
+    statement["Condition"] = {"ArnEquals": {"aws:SourceArn": rule}}
+    return document([statement])
+
+
 def publish(topic: str) -> Statement:
-    """A state machine tells a topic of its failure."""
+    """A notice is published to a topic."""
     return _allow("Publish", ["sns:Publish"], [topic])
 
 

@@ -2,7 +2,7 @@
 
 Sources: the guides of S3 ("Reducing the cost of SSE-KMS with S3 Bucket Keys": the context is the
 bucket's ARN with a bucket key, else the object's), Step Functions ("Data at rest encryption"),
-Lambda ("Securing environment variables"), EventBridge Scheduler ("Encryption at rest") and SNS.
+Lambda ("Securing environment variables"), EventBridge Scheduler ("Encryption at rest"), SNS, SQS.
 """
 
 from __future__ import annotations
@@ -48,15 +48,16 @@ def for_variables(key: str, function: str) -> Statement:
     return _allow("VariablesKey", ["kms:Decrypt"], key, {"StringEquals": context})
 
 
-def for_executions(key: str, machines: Sequence[str]) -> Statement:
+def for_executions(key: str, machines: Sequence[str], *, writes: bool = True) -> Statement:
     """A state machine's definition and executions.
 
     Args:
         key: The key's ARN.
         machines: ARNs of the state machine, and of its Distributed Maps, or patterns.
+        writes: Whether it is the state machine itself, and not a reader of histories.
     """
     context = {f"{_CONTEXT}:aws:states:stateMachineArn": list(machines)}
-    actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+    actions = ["kms:Decrypt"] + ["kms:GenerateDataKey"] * writes
     return _allow("ExecutionsKey", actions, key, {"StringLike": context})
 
 
@@ -80,6 +81,25 @@ def for_schedule(key: str, schedule: str) -> Statement:
     """
     context = {f"{_CONTEXT}:aws:scheduler:schedule:arn": schedule}
     return _allow("ScheduleKey", ["kms:Decrypt"], key, {"StringEquals": context})
+
+
+def for_queue(key: str, account: Account, queue: str) -> Statement:
+    """Messages to an SQS queue that the key encrypts.
+
+    Source: Amazon SQS Developer Guide, "Key management".
+
+    Args:
+        key: The key's ARN.
+        account: Where it is used.
+        queue: The queue's ARN.
+    """
+    conditions = {
+        "StringEquals": {
+            "kms:ViaService": f"sqs.{account.region}.{account.domain}",
+            f"{_CONTEXT}:aws:sqs:arn": queue,
+        }
+    }
+    return _allow("QueueKey", ["kms:Decrypt", "kms:GenerateDataKey"], key, conditions)
 
 
 def for_topic(key: str, account: Account, topic: str) -> Statement:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lokki_tf.model import shortened
 
 from . import iam, kms
-from .plan import JOB_LOG_GROUP, functions_named, queue_name
+from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,8 +95,44 @@ class Permissions:
         logs = iam.write_logs(*self._few(log_groups, every))
         return [*(iam.start_containers(repository) if repository else []), logs]
 
+    def of_helper(self, kind: str, log_group: str, notified: str, queue: str) -> list[Statement]:
+        """What a function of lokki_tf's own may do.
+
+        Args:
+            kind: ``notices`` or ``job_errors``.
+            log_group: ARN of its log group.
+            notified: Of notices: ARN of the topic, or of the step's function.
+            queue: Of notices: ARN of the queue of those that could not be sent.
+        """
+        runs = [self._objects("runs/*")]
+        statements = [iam.write_logs(log_group), iam.TRACING]
+        if kind == "job_errors":
+            statements.append(iam.read_objects(runs))
+            if self.key:
+                statements.append(self._object_key(self.key, reads=True))
+            return statements
+        name, topic = self.plan.definition.name, self.plan.definition.on_failure
+        executions = self.account.arn("states", f"execution:{name}:*")
+        statements += [
+            iam.write_objects([self._objects("runs/*/-notice-*")]),
+            iam.read_histories([executions]),
+            iam.send([queue]),
+            iam.publish(notified) if isinstance(topic, str) else iam.invoke([notified]),
+        ]
+        if self.key:
+            function = self.account.arn("lambda", f"function:{helper_name(name, 'notices')}")
+            statements += [
+                self._object_key(self.key, reads=False),
+                kms.for_variables(self.key, function),
+                kms.for_executions(self.key, [self.machine], writes=False),
+                kms.for_queue(self.key, self.account, queue),
+            ]
+            if isinstance(topic, str):
+                statements.append(kms.for_topic(self.key, self.account, topic))
+        return statements
+
     def of_machine(self, functions: Sequence[str]) -> list[Statement]:
-        """The state machine calls functions, runs maps, hands over its log, tells a topic.
+        """The state machine calls functions, runs maps, hands over its log.
 
         Args:
             functions: ARNs of the functions.
@@ -108,11 +144,6 @@ class Permissions:
             *([iam.LOG_DELIVERY] * self.machine_logs),
             *([iam.TRACING, iam.SAMPLING] * self.machine_traces),
         ]
-        topic = self.plan.definition.on_failure
-        if isinstance(topic, str):
-            statements.append(iam.publish(topic))
-            if self.key:
-                statements.append(kms.for_topic(self.key, self.account, topic))
         if self.key:
             labels = self.plan.machine.labels
             maps = [f"{self.machine}/{label}" for label in labels]

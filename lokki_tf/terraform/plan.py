@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from lokki_tf.asl import compile_machine
+from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, compile_machine
 from lokki_tf.asl.quotas import JOB_NAME_LENGTH
 from lokki_tf.checks import check_definition
 from lokki_tf.checks.batch import check_sizes
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import package_sets, raise_errors, shortened
 from lokki_tf.model.names import identifier
-from lokki_tf.packaging import main_module, package_steps
+from lokki_tf.packaging import helper_package, main_module, package_steps
 
 from .settings import with_settings
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lokki_tf.asl import Machine
     from lokki_tf.config import Config
     from lokki_tf.model import Definition, Finding, PackageSet, Step
-    from lokki_tf.packaging import Package
+    from lokki_tf.packaging import HelperPackage, Package
 
 FUNCTION_NAME_LENGTH = 64
 LOG_GROUP, JOB_LOG_GROUP = "/aws/lambda/", "/aws/batch/"
@@ -73,6 +73,31 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Helper:
+    """A Lambda function of lokki_tf's own.
+
+    Args:
+        kind: ``notices`` or ``job_errors``: what it does, and the module of the runtime.
+        name: Its name in Lambda.
+        package: Its code.
+        timeout: Longest duration of a call, in seconds.
+        placeholder: The name under which the machine's template wants its ARN; empty if the state
+            machine does not call it.
+    """
+
+    kind: str
+    name: str
+    package: HelperPackage
+    timeout: int
+    placeholder: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The folder of its zip, in the stack's folder and in the bucket."""
+        return f"helpers/{self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A pipeline as it will stand in AWS.
 
@@ -83,6 +108,7 @@ class Plan:
         findings: What was found while cutting the code.
         jobs: One a step that runs in Batch.
         jobs_named: What the names of all job definitions are like, with a wildcard.
+        helpers: Functions of lokki_tf's own: for failure notices, and for errors of jobs.
     """
 
     definition: Definition
@@ -91,11 +117,19 @@ class Plan:
     findings: tuple[Finding, ...]
     jobs: tuple[Job, ...] = ()
     jobs_named: str = ""
+    helpers: tuple[Helper, ...] = ()
 
     @property
     def parts(self) -> tuple[Function | Job, ...]:
         """The functions and jobs: one a step."""
         return (*self.functions, *self.jobs)
+
+    @property
+    def called(self) -> tuple[Function, ...]:
+        """The functions that the state machine calls: not the one of ``on_failure=`` alone."""
+        routes, graph = self.definition.routes, self.definition.graph
+        steps = graph.steps if routes is None else routes.steps
+        return tuple(one for one in self.functions if one.step in steps)
 
     @property
     def in_image(self) -> Mapping[Step, Package]:
@@ -210,12 +244,36 @@ def make_plan(
         if step.is_job
     )
     findings = tuple(finding for one in packages.values() for finding in one.findings)
-    return Plan(definition, machine, functions, findings, jobs, _jobs_named(first))
+    helpers = _helpers(definition)
+    return Plan(definition, machine, functions, findings, jobs, _jobs_named(first), helpers)
+
+
+def _helpers(definition: Definition) -> tuple[Helper, ...]:
+    wanted: list[tuple[str, int, str]] = []
+    if definition.on_failure is not None:
+        wanted.append(("notices", 900, ""))  # it waits for the step that it calls
+    if any(step.is_job for step in definition.steps):
+        wanted.append(("job_errors", 60, JOB_ERRORS_PLACEHOLDER))
+    return tuple(
+        Helper(
+            kind,
+            helper_name(definition.name, kind),
+            helper_package(kind),
+            timeout,
+            placeholder,
+        )
+        for kind, timeout, placeholder in wanted
+    )
 
 
 def function_name(pipeline: str, step: str) -> str:
     """A function's name: the pipeline's and the step's, shortened where it is too long."""
     return shortened(f"{pipeline}-{step}", FUNCTION_NAME_LENGTH)
+
+
+def helper_name(pipeline: str, kind: str) -> str:
+    """The name of a function of lokki_tf's own; no step's name begins with a hyphen."""
+    return function_name(pipeline, f"-{kind}")
 
 
 def _jobs_named(first: str) -> str:

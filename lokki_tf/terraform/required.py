@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.model.names import unique
 
 from .account import Account
+from .notices import notified_arn, queue_name
 from .permissions import permissions_of
 from .plan import LOG_GROUP
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from .iam import Statement
     from .permissions import Permissions
-    from .plan import Plan
+    from .plan import Helper, Plan
 
 REGION = "REGION"
 FOLDER = "permissions"
@@ -57,6 +58,10 @@ def _wanted(plan: Plan, config: Config, in_vpc: bool) -> Iterator[tuple[str, Sta
             logs = permissions.account.arn("logs", f"log-group:{LOG_GROUP}{function.name}")
             needed = permissions.of_step(function, logs, in_vpc=in_vpc)
             yield from ((role, one) for one in (*needed, *_own(function.step)))
+    if config.lambda_.role:
+        for helper in plan.helpers:
+            for statement in _of_helper(plan, config, config.lambda_.role, helper):
+                yield config.lambda_.role, statement
     for job in plan.jobs:
         role = job.step.options.role
         if role:
@@ -64,13 +69,23 @@ def _wanted(plan: Plan, config: Config, in_vpc: bool) -> Iterator[tuple[str, Sta
             yield from ((role, one) for one in (*needed, *_own(job.step)))
     if config.machine.role:
         permissions = _permissions(plan, config, config.machine.role)
-        arns = [permissions.account.arn("lambda", f"function:{one.name}") for one in plan.functions]
+        called = [one.name for one in plan.called]
+        called += [one.name for one in plan.helpers if one.placeholder]
+        arns = [permissions.account.arn("lambda", f"function:{name}") for name in called]
         for statement in permissions.of_machine(arns):
             yield config.machine.role, statement
     if config.schedule.role and plan.definition.schedule:
         permissions = _permissions(plan, config, config.schedule.role)
         for statement in permissions.of_schedule(permissions.machine):
             yield config.schedule.role, statement
+
+
+def _of_helper(plan: Plan, config: Config, role: str, helper: Helper) -> list[Statement]:
+    permissions, definition = _permissions(plan, config, role), plan.definition
+    account = permissions.account
+    logs = account.arn("logs", f"log-group:{LOG_GROUP}{helper.name}")
+    queue = account.arn("sqs", queue_name(definition.name))
+    return permissions.of_helper(helper.kind, logs, notified_arn(definition, account), queue)
 
 
 def _own(step: Step) -> Iterator[Statement]:

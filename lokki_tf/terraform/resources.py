@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.asl import filled
 from lokki_tf.errors import OptionError
-from lokki_tf.model.resources import FunctionResource, ImageResource, JobResource, Resources
+from lokki_tf.model import StepOptions
+from lokki_tf.model.resources import (
+    FunctionResource,
+    ImageResource,
+    JobResource,
+    NoticeResource,
+    Resources,
+)
 from lokki_tf.packaging.image.context import APP, ENTRY
 from lokki_tf.packaging.image.names import image_repository
 
+from . import notices
 from .containers import container_properties
 from .images import make_image
 from .layers import build_layers
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
     from lokki_tf.packaging import ImageContext, LayerBuilder
 
     from .account import Account
-    from .plan import Function, HasDefinition, Job, Plan
+    from .plan import Function, HasDefinition, Helper, Job, Plan
 
 VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
 """A Terraform variable in the place of a layer's ARN."""
@@ -73,7 +81,10 @@ def resources_of(
         bucket,
         {f"{prefix}{key}": data for key, data in plan.objects.items()},
         {layer_name(name, layer.packages): layer.zip.read_bytes() for layer in layers},
-        tuple(_function(function, plan, variables) for function in plan.functions),
+        (
+            *(_function(function, plan, variables) for function in plan.functions),
+            *(_helper(helper, plan, account, values["store"]) for helper in plan.helpers),
+        ),
         {
             queue_name(name, job.step.options.platform): job.step.options.platform
             for job in plan.jobs
@@ -81,6 +92,40 @@ def resources_of(
         },
         tuple(_job(job, image, account, role) for job in plan.jobs),
         None if context is None else ImageResource(image, _app(context), ENTRY),
+        _notices(plan, account),
+    )
+
+
+def _helper(helper: Helper, plan: Plan, account: Account, store: str) -> FunctionResource:
+    found, defaults = {}, StepOptions()
+    if helper.kind == "notices":
+        notified = notices.notified_arn(plan.definition, account)
+        found = notices.variables(plan.definition, store, notified)
+    return FunctionResource(
+        helper.name,
+        helper.package.zip,
+        (),
+        (),
+        (),
+        defaults.python_runtime,
+        defaults.architecture,
+        helper.timeout,
+        defaults.memory_size,
+        defaults.ephemeral_storage,
+        found,
+    )
+
+
+def _notices(plan: Plan, account: Account) -> NoticeResource | None:
+    name = plan.definition.name
+    pattern = notices.event_pattern(account.arn("states", f"stateMachine:{name}"))
+    return next(
+        (
+            NoticeResource(notices.rule_name(name), pattern, helper.name, notices.queue_name(name))
+            for helper in plan.helpers
+            if helper.kind == "notices"
+        ),
+        None,
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lokki_tf.asl import queue_placeholder
+from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, queue_placeholder
 
 from .account import Account
 from .permissions import prefix_of
-from .plan import function_name, job_name, queue_name
+from .plan import function_name, helper_name, job_name, queue_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +49,9 @@ def template_values(
         else:
             function = function_name(name, step.name)
             values[placeholder] = account.arn("lambda", f"function:{function}")
+    if any(step.is_job for step in functions):
+        function = helper_name(name, "job_errors")
+        values[JOB_ERRORS_PLACEHOLDER] = account.arn("lambda", f"function:{function}")
     return values
 
 

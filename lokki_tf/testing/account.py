@@ -9,11 +9,15 @@ from typing import Any
 from lokki_tf.testing.functions.deployed import Function
 from lokki_tf.testing.functions.runner import Runner
 from lokki_tf.testing.images.launcher import Launcher
+from lokki_tf.testing.machines.execution import Execution
 from lokki_tf.testing.machines.services import Callbacks, Invocation, ServiceError, Settings
 from lokki_tf.testing.settings import ServerSettings, client_environment, new_client
 
 Invoke = Callable[[str, str, bytes, str | None, str], Invocation]
 """Takes region, function, payload, qualifier and kind of invocation."""
+
+ExecutionEnded = Callable[[Execution, Event], None]
+"""Takes an execution, and what to set when its end has been delivered to everything."""
 
 Ending = Callable[[str, str], Event | None]
 """Takes region and id; returns what is set at the end of what has that id."""
@@ -40,6 +44,7 @@ class Account:
         self.callbacks = Callbacks()
         self.invoke: Invoke = _nothing_deployed
         self.endings: dict[str, Ending] = {}
+        self.execution_ended: ExecutionEnded | None = None
         self._regions: dict[str, Region] = {}
         self._lock = Lock()
 
@@ -52,11 +57,13 @@ class Account:
 
     def machine_settings(self, region: str) -> Settings:
         """Return how executions run in a region."""
+        more = {} if self.execution_ended is None else {"ended": self.execution_ended}
         return Settings(
             self.region(region),
             self.callbacks,
             self.settings.retry_delay_scale,
             self.settings.wait_scale,
+            **more,
         )
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.testing.images.registry import ImageFolder
@@ -61,7 +62,9 @@ class Control:
             arn = f"arn:aws:states:{region}:{ACCOUNT_ID}:stateMachine:{arn}"
         backend: Any = stepfunctions_backends[ACCOUNT_ID][region]
         run = backend.start_execution(arn, request.get("name"), request["input"])
+        deadline = monotonic() + request["timeout"]
         run.done.wait(request["timeout"])
+        run.settled.wait(max(0.0, deadline - monotonic()))  # notices of its failure included
         return {**describe(run), "history": run.history.events}
 
     def _image(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
-from lokki_tf.model.resources import FunctionResource, ImageResource, JobResource, Resources
+from lokki_tf.model.resources import (
+    FunctionResource,
+    ImageResource,
+    JobResource,
+    NoticeResource,
+    Resources,
+)
 from lokki_tf.testing.errors import LocalAwsError
 from lokki_tf.testing.settings import ACCOUNT_ID
 
@@ -91,6 +97,9 @@ class Registrar:
                 self._once("queue", name, platform, self._create_queue)
             for job in resources.jobs:
                 self._once("job", job.name, job, self._register_job)
+            if resources.notices is not None:
+                notices = resources.notices
+                self._once("notices", notices.rule, notices, self._notify_failures)
             # As text: 0, 0.0 and False are equal, and different literals.
             text = json.dumps(resources.definition, ensure_ascii=False)
             return self._once("state machine", resources.name, text, self._put_state_machine)
@@ -243,6 +252,28 @@ class Registrar:
             timeout={"attemptDurationSeconds": job.timeout},
         )
         return str(made["jobDefinitionArn"])
+
+    def _notify_failures(self, name: str, notices: NoticeResource) -> str:
+        """Let failed executions call a function; what fails there goes to a queue."""
+        sqs, events = self._client("sqs"), self._client("events")
+        url = sqs.create_queue(QueueName=notices.queue)["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        queue = found["Attributes"]["QueueArn"]
+        functions = self._client("lambda")
+        function = functions.get_function(FunctionName=notices.function)["Configuration"]
+        functions.put_function_event_invoke_config(
+            FunctionName=notices.function,
+            MaximumRetryAttempts=0,
+            DestinationConfig={"OnFailure": {"Destination": queue}},
+        )
+        rule = events.put_rule(Name=name, EventPattern=notices.pattern)
+        target = {
+            "Id": "notices",
+            "Arn": function["FunctionArn"],
+            "DeadLetterConfig": {"Arn": queue},
+        }
+        events.put_targets(Rule=name, Targets=[target])
+        return str(rule["RuleArn"])
 
     def _put_state_machine(self, name: str, text: str) -> str:
         states = self._client("stepfunctions")

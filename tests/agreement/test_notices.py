@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, flow, step, task
-from lokki_tf.asl import compile_machine
-from lokki_tf.checks import check_machine
 from lokki_tf.config import load_config
 from lokki_tf.errors import LokkiError, StepFailed
+from lokki_tf.runtime.failures import fitted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,17 +102,12 @@ def refuses(rows: list[int]) -> None:
     raise OverflowError(f"too many: {rows}")
 
 
-def told_there(execution: Execution, state: str) -> list[dict[str, Any]]:
-    """What the notice's state sent."""
-    found = []
-    entered = ""
-    for event in execution.history:
-        if event["type"].endswith("StateEntered"):
-            entered = event["stateEnteredEventDetails"]["name"]
-        if event["type"] == "TaskScheduled" and entered == state:
-            sent = json.loads(event["taskScheduledEventDetails"]["parameters"])
-            found.append(sent["Payload"]["args"]["0"]["value"])
-    return found
+def told_there(deployment: Deployment, execution: Execution) -> list[dict[str, Any]]:
+    """The notices with which the step ``tell`` was called for an execution."""
+    pipeline = execution.arn.split(":")[6]
+    lines = deployment.aws.logs(f"{pipeline}-tell")
+    found = [json.loads(one[5:]) for one in lines if one.startswith("TOLD ")]
+    return [one for one in found if one["execution"] == execution.arn]
 
 
 def run_here(pipeline: Any, given: dict[str, Any]) -> tuple[LokkiError, dict[str, Any]]:
@@ -135,8 +130,8 @@ def run_here(pipeline: Any, given: dict[str, Any]) -> tuple[LokkiError, dict[str
             "fails",
             "LookupError",
         ),
-        (beside, {}, "fails and together", "LookupError"),
-        (lambda: inline, {"count": 4}, "fails_map", "LookupError"),
+        (beside, {}, "fails", "LookupError"),
+        (lambda: inline, {"count": 4}, "fails", "LookupError"),
         (stumbling, {"count": 7}, "stumble", "ArithmeticError"),
         (
             lambda: Pipeline("heavy", steps=[refuses(numbers())], on_failure=tell),
@@ -151,13 +146,16 @@ def run_here(pipeline: Any, given: dict[str, Any]) -> tuple[LokkiError, dict[str
 def test_the_same_is_told_here_and_there(
     deployment: Deployment, make: Any, given: dict[str, Any], state: str, error: str
 ) -> None:
-    """State, error, message and input are the same; the execution still fails as it would."""
+    """Step, error, message and input are the same; the execution still fails as it would."""
     pipeline = make()
     _, here = run_here(pipeline, given)
     execution = deployment.execute(pipeline, given)
-    (there,) = told_there(execution, "tell")
+    (there,) = told_there(deployment, execution)
     for told in (here, there):
-        assert list(told) == ["pipeline", "execution", "step", "error", "cause", "input"]
+        assert list(told) == [
+            *("pipeline", "execution", "step", "error", "cause", "input", "redriveCount")
+        ]
+        assert told["redriveCount"] == 0
         assert told["pipeline"] == pipeline.name
         assert (told["step"], told["error"]) == (state, error)
         assert told["input"] == given
@@ -179,7 +177,7 @@ def test_a_failed_map_is_told_of_as_aws_calls_it(deployment: Deployment) -> None
         {"count": 5},
     )
     execution = deployment.execute(mapped, {"count": 5})
-    (there,) = told_there(execution, "tell")
+    (there,) = told_there(deployment, execution)  # and none for the item's own execution
     assert (there["step"], there["input"]) == ("fails_map", {"count": 5})
     assert there["error"] == execution.error == "States.ExceedToleratedFailureThreshold"
 
@@ -208,8 +206,16 @@ def worse(failure: dict[str, Any]) -> None:
     raise KeyError("the notice itself")
 
 
+def failed_notices(deployment: Deployment, pipeline: str) -> list[dict[str, Any]]:
+    """What is in a pipeline's dead-letter queue."""
+    sqs = deployment.aws.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"{pipeline}-failures")["QueueUrl"]
+    found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(one["Body"]) for one in found]
+
+
 def test_a_notice_that_fails_hides_nothing(deployment: Deployment) -> None:
-    """The first error stays the run's; here a note tells of the second."""
+    """The first error stays the run's; here a note has the second, there the dead-letter queue."""
     pipeline = Pipeline("worse", steps=[fails(numbers())], on_failure=worse)
     with pytest.raises(StepFailed, match="on purpose") as caught:
         pipeline.local_run()
@@ -219,23 +225,33 @@ def test_a_notice_that_fails_hides_nothing(deployment: Deployment) -> None:
     execution = deployment.execute(pipeline)
     assert (execution.status, execution.error) == ("FAILED", "LookupError")
     assert "on purpose" in (execution.cause or "")
+    (record,) = failed_notices(deployment, "worse")
+    assert record["requestPayload"]["detail"]["executionArn"] == execution.arn
+    assert "KeyError: 'the notice itself'" in record["responsePayload"]["errorMessage"]
 
 
-def test_a_notice_is_tried_again(tmp_path: Path) -> None:
-    """The step's own retries hold for it too."""
-    log = tmp_path / "log"
+TRIES: list[None] = []
 
-    @step(retry={"retries": 2, "delay": 0.01})
-    def third_time(failure: dict[str, Any]) -> None:
-        with log.open("a") as file:
-            file.write("x")
-        if log.stat().st_size < 3:
-            raise OSError("not yet")
 
+@step(retry={"retries": 2, "delay": 0.01, "exceptions": (OSError,)})
+def third_time(failure: dict[str, Any]) -> None:
+    TRIES.append(None)
+    print("called")
+    if len(TRIES) < 3:
+        raise FileNotFoundError("not yet")
+
+
+def test_a_notice_is_tried_again(deployment: Deployment) -> None:
+    """The step's own retries hold for it too, here and there."""
+    pipeline = Pipeline("again", steps=[fails(numbers())], on_failure=third_time)
+    TRIES.clear()
     with pytest.raises(StepFailed) as caught:
-        Pipeline("again", steps=[fails(numbers())], on_failure=third_time).local_run()
-    assert log.read_text() == "xxx"
+        pipeline.local_run()
+    assert len(TRIES) == 3
     assert not hasattr(caught.value, "__notes__")
+    deployment.execute(pipeline)
+    assert deployment.aws.logs("again-third_time").count("called") == 3
+    assert failed_notices(deployment, "again") == []
 
 
 def test_every_style_takes_a_notice() -> None:
@@ -264,19 +280,98 @@ def test_every_style_takes_a_notice() -> None:
 
 
 def test_a_step_may_be_told_and_be_part_of_the_pipeline(deployment: Deployment) -> None:
-    """The same step twice is one function, and its state gets a name of its own."""
+    """The same step twice is one function, which the state machine calls and the notice as well."""
 
     @step
     def either(value: Any) -> Any:
         if value == 1:
             raise ValueError("one")
+        print("TOLD", value["step"])
         return value
 
     pipeline = Pipeline("either", steps=[either(1)], on_failure=either)
     assert len(pipeline.definition.steps) == 1
+    deployment.execute(pipeline)
+    assert "TOLD either" in deployment.aws.logs("either-either")
+
+
+def ended(aws: LocalAws, arn: str) -> dict[str, Any]:
+    """An execution that another call has ended, with its notice sent."""
+    states, s3 = aws.client("stepfunctions"), aws.client("s3")
+    found: dict[str, Any] = states.describe_execution(executionArn=arn)
+    name, run = arn.split(":")[6:]
+    key = f"runs/{run}/-notice-{found['redriveCount']}.json"
+    for _ in range(200):
+        listed = s3.list_objects_v2(Bucket=f"{name}-123456789012-us-east-1", Prefix=key)
+        if listed["KeyCount"]:
+            break
+        threading.Event().wait(0.05)
+    return found
+
+
+def test_what_no_catch_catches_is_notified(deployment: Deployment) -> None:
+    """A runtime error of Step Functions, and an execution that is stopped, with the step."""
+    pipeline = Pipeline("uncaught", steps=[fails(numbers())], on_failure=tell)
+    aws = deployment.aws
+    machine = aws.register(pipeline)
+    states = aws.client("stepfunctions")
+    known = json.loads(states.describe_state_machine(stateMachineArn=machine)["definition"])
+    broken = {**known["States"]["fails"], "Parameters": {"Payload.$": "$.missing"}}
+    aws.create_state_machine("uncaught", {**known, "States": {**known["States"], "fails": broken}})
+    execution = aws.execute(machine)
+    assert execution.error == "States.Runtime"
+    (told,) = told_there(deployment, execution)
+    assert (told["step"], told["error"], told["input"]) == ("fails", "States.Runtime", {})
+    waiting = {"StartAt": "rest", "States": {"rest": {"Type": "Wait", "Seconds": 60, "End": True}}}
+    aws.create_state_machine("uncaught", waiting)
+    arn = states.start_execution(stateMachineArn=machine)["executionArn"]
+    states.stop_execution(executionArn=arn, cause="enough")
+    ended(aws, arn)
+    (entry,) = aws.client("s3").list_objects_v2(
+        Bucket="uncaught-123456789012-us-east-1", Prefix=f"runs/{arn.rpartition(':')[2]}/"
+    )["Contents"]
+    body = aws.client("s3").get_object(Bucket="uncaught-123456789012-us-east-1", Key=entry["Key"])[
+        "Body"
+    ]
+    notice = json.loads(body.read())
+    assert (notice["error"], notice["cause"], notice["step"]) == ("Aborted", "enough", "rest")
+
+
+def test_each_failure_is_notified_once(deployment: Deployment) -> None:
+    """A second delivery of an event sends nothing; a redrive that fails again is told of anew."""
+    pipeline = Pipeline("once", steps=[fails(numbers())], on_failure=tell)
     execution = deployment.execute(pipeline)
-    (told,) = told_there(execution, "either_2")
-    assert told["step"] == "either"
+    aws = deployment.aws
+    detail = {
+        "executionArn": execution.arn,
+        "name": execution.name,
+        "status": "FAILED",
+        "error": execution.error,
+        "redriveCount": 0,
+    }
+    answer = aws.client("lambda").invoke(
+        FunctionName="once--notices", Payload=json.dumps({"detail": detail})
+    )
+    assert json.loads(answer["Payload"].read()) == "duplicate"
+    assert len(told_there(deployment, execution)) == 1
+    aws.client("stepfunctions").redrive_execution(executionArn=execution.arn)
+    for _ in range(200):
+        found = told_there(deployment, execution)
+        if len(found) == 2:
+            break
+        threading.Event().wait(0.05)
+    assert [(one["redriveCount"], one["step"]) for one in found] == [(0, "fails"), (1, "fails")]
+
+
+def test_a_large_input_is_left_out(deployment: Deployment) -> None:
+    """An input that EventBridge leaves out of its events is None, here and there."""
+    pipeline = Pipeline("large", steps=[fails(numbers())], on_failure=tell)
+    given = {"text": "x" * 255_000}
+    execution = deployment.aws.execute(deployment.aws.register(pipeline), given)
+    (there,) = told_there(deployment, execution)
+    assert there["input"] is None
+    assert fitted({"input": given})["input"] is None
+    assert fitted({"input": {"text": "x" * 200_000}})["input"] is not None
 
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"
@@ -318,26 +413,6 @@ def test_steps_that_cannot_be_told_are_refused() -> None:
             Pipeline("refused", steps=[numbers()], on_failure=given)
 
 
-@pytest.mark.parametrize("given", [tell, TOPIC], ids=["step", "topic"])
-def test_every_outermost_state_leads_to_the_notice(given: Any) -> None:
-    """All that can fail catches everything, with its name; nothing inner does."""
-    rows = numbers()
-    chain = rows.map(fails).agg(together)
-    pipeline = Pipeline("all", steps=[chain, fails(rows), together(rows)], on_failure=given)
-    machine = compile_machine(pipeline.definition).definition
-    assert check_machine(machine) == []
-    *others, told, end = machine["States"]
-    for name in others:
-        (catcher,) = machine["States"][name]["Catch"]
-        assert catcher == {
-            "ErrorEquals": ["States.ALL"],
-            "Assign": {"lokki_failed": name},
-            "Next": told,
-        }
-    assert machine["States"][told]["Next"] == end == "Failed"
-    assert machine["States"][end]["Type"] == "Fail"
-
-
 def test_both_forms_tell_as_deployed(local_aws: LocalAws, tmp_path: Path) -> None:
     """A function prints what it is told; a topic's subscriber gets it as JSON."""
     sns, sqs = local_aws.client("sns"), local_aws.client("sqs")
@@ -362,6 +437,20 @@ def test_both_forms_tell_as_deployed(local_aws: LocalAws, tmp_path: Path) -> Non
         assert told["execution"] == execution.arn
         assert told["input"] == {"lokki": {"id": "1"}}
         assert json.loads(told["cause"])["errorMessage"] == "on purpose"
-        policies = json.loads((made.folder / "cdk.tf.json").read_text())["resource"]
-        machine = policies["aws_iam_role_policy"]["state_machine_policy"]["policy"]
-        assert ("sns:Publish" in machine) is (given is topic)
+        resources = json.loads((made.folder / "cdk.tf.json").read_text())["resource"]
+        policies = resources["aws_iam_role_policy"]
+        own = {
+            one["Sid"]: one["Resource"]
+            for one in json.loads(policies["notices_policy"]["policy"])["Statement"]
+        }
+        assert ("Publish" in own) is (given is topic)
+        assert own["History"][0].endswith(f":execution:{name}:*")
+        assert own["Write"] == ["${aws_s3_bucket.bucket.arn}/runs/*/-notice-*"]
+        machine = policies["state_machine_policy"]["policy"]
+        assert "sns:Publish" not in machine
+        assert "aws_lambda_function.tell." not in machine
+        (rule,) = resources["aws_cloudwatch_event_rule"].values()
+        assert json.loads(rule["event_pattern"])["detail"] == {
+            "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+            "stateMachineArn": ["${aws_sfn_state_machine.state_machine.arn}"],
+        }

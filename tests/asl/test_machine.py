@@ -86,24 +86,16 @@ def test_every_machine_is_sound(pipeline: Pipeline) -> None:
     assert all(len(name) <= quotas.STATE_NAME_LENGTH for name in states)
 
 
-@given(pipeline=pipelines(most=12), chain=chains(), topic=st.booleans())
-@settings(max_examples=100, deadline=None)
-def test_every_machine_with_a_notice_is_sound(pipeline: Pipeline, chain: Any, topic: bool) -> None:
-    """Whatever fails leads to the notice, and every node is known by its outermost state."""
+@given(pipeline=pipelines(most=6, jobs=True), chain=chains(jobs=True), topic=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_no_state_only_fails(pipeline: Pipeline, chain: Any, topic: bool) -> None:
+    """``on_failure=`` adds no state, and a failed job leads to no ``Fail``, so a redrive helps."""
     for one in (pipeline, chain[0]):
         given = "arn:aws:sns:us-east-1:123456789012:failures" if topic else load.step
-        plain = compile_machine(one.definition)
-        told = compile_machine(replace(one.definition, on_failure=given))
-        assert check_machine(told.definition) == []
-        states = told.definition["States"]
-        own = list(plain.definition["States"])
-        assert [
-            name for name, state in states.items() if "Assign" in str(state.get("Catch"))
-        ] == own
-        assert set(told.states.values()) == set(own)
-        assert {node.name for node in one.graph.walk()} <= set(told.states)
-        for name, state in plain.definition["States"].items():
-            assert {key: value for key, value in states[name].items() if key != "Catch"} == state
+        machine = compile_machine(replace(one.definition, on_failure=given)).definition
+        assert check_machine(machine) == []
+        assert machine == compile_machine(one.definition).definition
+        assert '"Fail"' not in json.dumps(machine)
 
 
 def test_the_output_names_terminal_nodes() -> None:

@@ -62,24 +62,6 @@ def test_the_step_is_blamed_and_not_who_tells_of_it(deployment: Deployment) -> N
     assert str(failure(deployed, run)).startswith("step 'broken' failed in AWS: ValueError: no 3")
 
 
-@pytest.mark.parametrize(
-    "pipeline",
-    [
-        Pipeline("told", steps=[broken(3)], on_failure=tell),
-        Pipeline("job", steps=[crunch(3)]),
-        jobs,
-    ],
-    ids=["told", "job", "jobs in a map"],
-)
-def test_what_only_fails_does_not_go_on(deployment: Deployment, pipeline: Pipeline) -> None:
-    """AWS would take up the state that fails: so redrive refuses, and nobody is sent there."""
-    deployed, run = failed_run(deployment, pipeline)
-    assert "pipeline.py start" in str(failure(deployed, run).remedy)
-    with pytest.raises(AwsError, match="ended in a state that only fails") as caught:
-        runs.redrive(deployed, run)
-    assert str(caught.value.remedy) == "python pipeline.py start begins anew"
-
-
 @flow
 def items() -> Any:
     return numbers().map(broken)
@@ -87,11 +69,17 @@ def items() -> Any:
 
 @pytest.mark.parametrize(
     ("pipeline", "where"),
-    [(Pipeline("plain", steps=[broken(3)]), "step 'broken'"), (items, "step 'broken' [")],
-    ids=["step", "map"],
+    [
+        (Pipeline("plain", steps=[broken(3)]), "step 'broken'"),
+        (Pipeline("told", steps=[broken(3)], on_failure=tell), "step 'broken'"),
+        (Pipeline("job", steps=[crunch(3)]), "step 'crunch'"),
+        (jobs, "step 'crunch' ["),
+        (items, "step 'broken' ["),
+    ],
+    ids=["step", "told", "job", "jobs in a map", "map"],
 )
-def test_a_task_that_failed_goes_on(deployment: Deployment, pipeline: Pipeline, where: str) -> None:
-    """A step in Lambda fails in its own state, which a redrive takes up, and fails by its name."""
+def test_what_failed_goes_on(deployment: Deployment, pipeline: Pipeline, where: str) -> None:
+    """A step, a job, a map: a redrive repeats what failed, which fails by its own name again."""
     deployed, run = failed_run(deployment, pipeline)
     for _ in range(2):
         found = find_blame(deployed, run)
@@ -101,3 +89,30 @@ def test_a_task_that_failed_goes_on(deployment: Deployment, pipeline: Pipeline, 
         runs.redrive(deployed, run)
         run = runs.ended(deployed, run)
         assert run.status == runs.FAILED
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("Execution redrivable period exceeded", "it ended more than 14 days ago"),
+        ("Execution has exceeded the max execution time.", "it began more than a year ago"),
+        ("Execution history event limit exceeded", "24,999 events or more, and AWS allows 25,000"),
+        ("Something new", "Something new"),
+    ],
+)
+def test_a_refused_redrive_names_the_limit(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, reason: str, says: str
+) -> None:
+    """The error has the limit that a run exceeds, and a reason that is unknown as it is."""
+    pipeline = Pipeline("limits", steps=[broken(3)])
+    deployed, run = failed_run(deployment, pipeline)
+    plain = deployed.aws.call
+
+    def call(service: str, operation: str, **given: Any) -> dict[str, Any]:
+        if operation == "redrive_execution":
+            raise AwsError("refused", code="ExecutionNotRedrivable")
+        return {**plain(service, operation, **given), "redriveStatusReason": reason}
+
+    monkeypatch.setattr(deployed.aws, "call", call)
+    with pytest.raises(AwsError, match=says):
+        runs.redrive(deployed, run)

@@ -175,7 +175,7 @@ def test_a_history_has_25000_events(interpret: Interpret, count: int, status: st
             "error": "States.Runtime",
             "cause": "The execution reached the maximum number of history events (25000).",
         }
-        assert not run.is_redrivable
+        assert run.not_redrivable == "Execution history event limit exceeded"
 
 
 def test_an_endless_loop_ends_with_its_history(interpret: Interpret) -> None:

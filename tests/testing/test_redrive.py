@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -121,6 +122,21 @@ def test_iterations_that_succeeded_stay(prepare: Prepare, output: Output, task: 
     run = prepare({"StartAt": "M", "States": {"M": state}}, [0, 1, 2, 3], odd=odd)
     assert output(redriven(run, shop)) == [0, 10, 20, 30]
     assert (shop.calls["0"], shop.calls["1"], shop.calls["2"]) == (1, 1, 2)
+
+
+def test_limits_of_redrives(prepare: Prepare, task: Task) -> None:
+    """An execution cannot be redriven 14 days after its end or with a nearly full history."""
+    shop = Shop()
+    run = prepare({"StartAt": "B", "States": {"B": task("bad")}}, bad=shop.bad)
+    run.run()
+    assert run.not_redrivable is None
+    assert run.stop_date is not None
+    run.stop_date -= timedelta(days=15)
+    assert run.not_redrivable == "Execution redrivable period exceeded"
+    run.stop_date += timedelta(days=15)
+    for _ in range(24_999 - len(run.history.events)):
+        run.history.add("WaitStateEntered", 0, {})
+    assert run.not_redrivable == "Execution history event limit exceeded"
 
 
 def test_retries_count_anew(prepare: Prepare, task: Task) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from ..dependencies.third_party import installed_version
 from ..extract.cut import Cut
 from ..extract.include import contents
 from ..source.modules import HANDLER, RUNTIME
-from ..zips import content_hash, write_zip
+from ..zips import Zipped, content_hash
 from .runtime_files import runtime_files
 from .stub_files import stub_files
 from .template import Template, default_template, fill, own_names
@@ -42,7 +41,7 @@ class Fingerprint(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Package:
+class Package(Zipped):
     """What Lambda gets of a step.
 
     Args:
@@ -68,18 +67,6 @@ class Package:
             _sha256(*sorted(options.requirements), *options.layers),
             _sha256(options.python_runtime, options.architecture, *environment),
         )
-
-    @cached_property
-    def zip(self) -> bytes:
-        """The zip. Its contents are the same on any machine, its compressed bytes may differ."""
-        buffer = io.BytesIO()
-        write_zip(self.files, buffer)
-        return buffer.getvalue()
-
-    @cached_property
-    def content_hash(self) -> str:
-        """The hash of the zip's contents, by which Terraform notices a change."""
-        return content_hash(self.files)
 
 
 def package(cut: Cut, *, template: Template | None = None, routed: bool = False) -> Package:

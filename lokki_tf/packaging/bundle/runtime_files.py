@@ -19,10 +19,12 @@ from ..source.modules import RUNTIME
 _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
 
 
-# Files that only some steps need: those with a condition, of routed pipelines, jobs.
+# Files that only some functions need: steps with a condition, of routed pipelines, jobs, and
+# functions of lokki_tf's own.
 OF_CONDITIONS = frozenset({"conditions.py"})
 OF_ROUTES = frozenset({"routes.py", "routed.py"})
 OF_JOBS = frozenset({"jobs.py"})
+OF_HELPERS = frozenset({"failures.py", "job_errors.py", "notices.py"})
 
 
 def runtime_files(
@@ -36,7 +38,7 @@ def runtime_files(
         job: Whether it runs as a job of Batch.
     """
     kinds = ((condition, OF_CONDITIONS), (routed, OF_ROUTES), (job, OF_JOBS))
-    left = {name for wanted, names in kinds if not wanted for name in names}
+    left = {*OF_HELPERS, *(name for wanted, names in kinds if not wanted for name in names)}
     files = all_files().items()
     return {path: data for path, data in files if path.rpartition("/")[2] not in left}
 

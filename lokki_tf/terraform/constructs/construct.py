@@ -25,6 +25,7 @@ from lokki_tf.tracebacks import ends_at_caller
 from .batch import Jobs
 from .bucket import BUCKET_PARTS, artifact_bucket, given_bucket
 from .functions import add_function
+from .helpers import add_notices
 from .image import Image
 from .layers import add_layers
 from .machine import add_machine
@@ -115,6 +116,9 @@ class PipelineConstruct(Construct):
         self.state_machine = add_machine(self)
         if plan.definition.schedule:
             add_schedule(self, plan.definition)
+        for helper in plan.helpers:
+            if helper.kind == "notices":
+                add_notices(self, helper)
         wanted = required_policies(plan, self.config, in_vpc=bool(self.network))
         more = {**wanted, **(image.files if image else {})}
         write_stack_files(place, plan, machine_text, layers, more)

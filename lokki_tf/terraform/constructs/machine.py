@@ -9,6 +9,7 @@ from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.files import MACHINE
 
+from .helpers import add_helper
 from .roles import acting
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMa
     name, settings = pipeline.plan.definition.name, pipeline.config.machine
     tags = pipeline.tags()
     source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
-    arns = [function.arn for function in pipeline.functions.values()]
+    plan = pipeline.plan
+    helpers = {
+        one.placeholder: add_helper(pipeline, one).arn for one in plan.helpers if one.placeholder
+    }
+    arns = [*(pipeline.functions[one.step.name].arn for one in plan.called), *helpers.values()]
     role = acting(
         pipeline,
         "state_machine",
@@ -40,6 +45,7 @@ def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMa
         "bucket": pipeline.bucket.bucket,
         "prefix": pipeline.prefix,
         "partition": pipeline.account.partition,
+        **helpers,
     }
     for function in pipeline.plan.functions:
         values[function.placeholder] = pipeline.functions[function.step.name].arn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event, Lock, Thread, Timer
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -22,6 +22,9 @@ from lokki_tf.testing.machines.variables import Budget, Variables
 
 if TYPE_CHECKING:
     from lokki_tf.testing.machines.map_run import MapRun
+
+_REDRIVABLE_PERIOD = timedelta(days=14)
+_LONGEST_OPEN = timedelta(days=365)
 
 
 @dataclass
@@ -66,6 +69,7 @@ class Execution:
         self.history = History()
         self.progress = Progress()
         self.done = Event()
+        self.settled = Event()
         self.permit = Permit(self.outer)
         self._ending = Lock()
         self._redriven = 0
@@ -109,9 +113,22 @@ class Execution:
         self.permit.revoke()
 
     @property
-    def is_redrivable(self) -> bool:
-        """Whether it has ended, and not well, and its history has room for more."""
-        return self.status not in (RUNNING, SUCCEEDED) and not self.history.is_full
+    def not_redrivable(self) -> str | None:
+        """Why ``RedriveExecution`` refuses it, in AWS's words; None if it does not.
+
+        Source: Step Functions API Reference, "RedriveExecution", and "DescribeExecution" for the
+        reasons.
+        """
+        if self.status in (RUNNING, SUCCEEDED):
+            return f"Execution is {self.status} and cannot be redriven"
+        now = datetime.now(UTC)
+        if self.history.is_full:
+            return "Execution history event limit exceeded"
+        if now - self.start_date > _LONGEST_OPEN:
+            return "Execution has exceeded the max execution time"
+        if self.stop_date is not None and now - self.stop_date > _REDRIVABLE_PERIOD:
+            return "Execution redrivable period exceeded"
+        return None
 
     def redrive(self) -> None:
         """Go on from the states that failed or were stopped, as ``RedriveExecution`` does."""
@@ -132,7 +149,8 @@ class Execution:
                 "ExecutionRedriven", 0, {"redriveCount": self.redrive_count}
             )
             self.progress = self.progress.redrive(self._redriven)
-        self.outer, self.permit, self.done = outer, Permit(outer), Event()
+        self.outer, self.permit = outer, Permit(outer)
+        self.done, self.settled = Event(), Event()
         self.status, self.stop_date = RUNNING, None
         self.output_text = self.error = self.cause = None
 
@@ -215,7 +233,9 @@ class Execution:
             details = _ending_details(self)
             self.history.add(_ENDINGS[status], previous, details, is_last=True)
             self.status = status
-        self.done.set()
+            done, settled = self.done, self.settled
+        done.set()
+        self.settings.ended(self, settled)
 
 
 _ENDINGS = {

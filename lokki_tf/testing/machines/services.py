@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from lokki_tf.testing.machines.values import Json
+
+if TYPE_CHECKING:
+    from lokki_tf.testing.machines.execution import Execution
+
+
+def _ignored(execution: Execution, settled: Event) -> None:
+    settled.set()
 
 
 @dataclass(frozen=True)
@@ -125,9 +132,12 @@ class Settings:
         callbacks: the task tokens of the account.
         retry_delay_scale: what the waits before retries are multiplied by.
         wait_scale: what the waits of ``Wait`` states are multiplied by.
+        ended: takes an execution that has ended, and what to set when all that hangs on its end
+            is done as well.
     """
 
     services: Services
     callbacks: Callbacks
     retry_delay_scale: float = 1.0
     wait_scale: float = 1.0
+    ended: Callable[[Execution, Event], None] = _ignored

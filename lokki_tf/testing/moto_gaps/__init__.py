@@ -6,6 +6,7 @@ module                  gap
 ``batch_jobs``          jobs run in Docker only, and know neither retries nor their account
 ``batch_resources``     compute environments need a service role and ignore updates; a revision of
                         a job definition takes over what it is not told
+``event_targets``       rules of EventBridge call no functions, and ends of executions are no events
 ``lambda_functions``    functions run in Docker only; ``Qualifier`` of Invoke is not read
 ``lambda_layers``       layers of other accounts do not exist
 ``lambda_settings``     functions forget their logging, their tracing when it is updated, and more
@@ -26,6 +27,7 @@ from lokki_tf.testing.account import Account
 def close_gaps(account: Account) -> None:
     """Complete moto, before its server starts; all but Batch."""
     from lokki_tf.testing.moto_gaps import (
+        event_targets,
         lambda_functions,
         lambda_layers,
         lambda_settings,
@@ -34,6 +36,7 @@ def close_gaps(account: Account) -> None:
         storage,
     )
 
+    event_targets.deliver_events(account)
     lambda_functions.run_functions(account)
     lambda_layers.accept_foreign_layers()
     lambda_settings.keep_settings()

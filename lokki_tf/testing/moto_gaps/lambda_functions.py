@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import suppress
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -71,7 +70,8 @@ def _invoke(
     if kind == "DryRun":
         return function, None
     if kind == "Event":
-        Thread(target=_run_aside, args=(account, function, payload), daemon=True).start()
+        work = (account, region, name, payload)
+        Thread(target=run_event, args=work, daemon=True).start()
         return function, None
     return function, _run(account, function, payload)
 
@@ -149,9 +149,60 @@ def _run(account: Account, function: Function, payload: bytes) -> Outcome:
         raise ServiceError("InvalidRuntimeException", message, status=502) from None
 
 
-def _run_aside(account: Account, function: Function, payload: bytes) -> None:
-    with suppress(ServiceError):  # there is nobody to tell
-        _run(account, function, payload)
+def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
+    """Run a function for an event: a failure goes to the function's destination, if it has one.
+
+    Args:
+        account: where it runs.
+        region: the function's.
+        name: its name or ARN.
+        payload: the event.
+
+    Raises:
+        ServiceError: if there is no such function.
+    """
+    found = _find(region, name, None)
+    try:
+        outcome = _run(account, _function(found, found.function_arn), payload)
+        error, answer = outcome.error, outcome.payload.decode()
+    except ServiceError as refused:
+        error, answer = refused.code, json.dumps({"errorMessage": refused.message})
+    destination = _destination(found)
+    if error is None or destination is None:
+        return
+    # As in Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations".
+    record = {
+        "version": "1.0",
+        "requestContext": {"functionArn": found.function_arn, "condition": "RetriesExhausted"},
+        "requestPayload": json.loads(payload),
+        "responseContext": {"statusCode": 200, "functionError": error},
+        "responsePayload": json.loads(answer),
+    }
+    send(account, destination, json.dumps(record))
+
+
+def _destination(found: Any) -> str | None:
+    """The ARN of the queue for events that a function failed to process."""
+    for one in found.event_invoke_config:
+        destination: str | None = (
+            one.config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        )
+        return destination
+    return None
+
+
+def send(account: Account, queue: str, text: str) -> None:
+    """Send a message to a queue of the account.
+
+    Args:
+        account: where the queue is.
+        queue: its ARN.
+        text: the message.
+    """
+    region, name = queue.split(":")[3], queue.split(":")[5]
+    sqs = account.region(region).client("sqs")
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=text)
 
 
 def _layers(found: Any) -> tuple[bytes, ...]:

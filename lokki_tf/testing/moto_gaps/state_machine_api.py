@@ -208,8 +208,7 @@ def describe(run: Execution) -> dict[str, Json]:
 
 
 def _redrivable(run: Execution) -> dict[str, str]:
-    if not run.is_redrivable:
-        reason = f"Execution is {run.status} and cannot be redriven"
+    if reason := run.not_redrivable:
         return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
     by_map = run.map_run_arn is not None
     return {"redriveStatus": "REDRIVABLE_BY_MAP_RUN" if by_map else "REDRIVABLE"}

@@ -147,10 +147,10 @@ class Machines(_Backend):  # type: ignore[misc]
     def redrive_execution(self, execution_arn: str) -> Execution:
         """Let an execution go on that has failed, timed out or been stopped."""
         execution = self.describe_execution(execution_arn)
-        if not execution.is_redrivable or execution.map_run_arn is not None:
-            raise ExecutionNotRedrivable(
-                f"Execution is {execution.status} and cannot be redriven: '{execution_arn}'"
-            )
+        reason = execution.not_redrivable
+        if reason or execution.map_run_arn is not None:
+            reason = reason or f"Execution is {execution.status} and cannot be redriven"
+            raise ExecutionNotRedrivable(f"{reason}: '{execution_arn}'")
         execution.redrive()
         return execution
 

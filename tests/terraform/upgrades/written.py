@@ -64,7 +64,7 @@ def steps(env: dict[str, str]) -> Pipeline:
     )
 
 
-def maps(env: dict[str, str]) -> Any:
+def maps(env: dict[str, str], on_failure: str | None = None) -> Any:
     """A flow with a parameter, a Distributed Map in batches, one in another, and an inline Map."""
 
     @step
@@ -97,7 +97,7 @@ def maps(env: dict[str, str]) -> Any:
     def join(parts: list[str]) -> str:
         return " ".join(parts)
 
-    @flow(name="upgraded-maps", on_failure=TOPIC)
+    @flow(name="upgraded-maps", on_failure=on_failure)
     def upgraded_maps(count: int = 3) -> Any:
         nested = numbers(count).map(inner).map(double, batch_size=2).agg(total).agg(words)
         return nested.map(shout, mode="inline").agg(join)
@@ -159,7 +159,8 @@ def write_archive() -> None:
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = member.mtime = 0
+    member.uid = member.gid = 0
+    member.mtime = 1_000_000_000  # zips have no earlier times than 1980
     member.uname = member.gname = ""
     return member
 

@@ -1,0 +1,173 @@
+"""What has failed in an execution, and the notice of it.
+
+The function that sends notices, :mod:`.notices`, finds the step in the execution's history;
+the commands that show runs read histories in the same way.
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
+
+    Event = Mapping[str, Any]
+
+# Variables of the function that sends notices.
+PIPELINE, STORE, NOTIFY = "LOKKI_PIPELINE", "LOKKI_STORE", "LOKKI_NOTIFY"
+NOTIFIED_STEP = "LOKKI_NOTIFIED_STEP"
+# EventBridge's events leave out inputs whose escaped JSON is longer (Step Functions Developer
+# Guide, "EventBridge payloads"), and SNS takes messages of 256 KiB.
+INPUT_BYTES, NOTICE_BYTES = 248 * 1024, 256 * 1024
+_ERRORS = {"TIMED_OUT": "States.Timeout", "ABORTED": "Aborted"}
+"""Names of errors for executions that end without one."""
+FAILURES = (
+    *("TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "MapRunFailed"),
+    *("LambdaFunctionFailed", "LambdaFunctionTimedOut", "LambdaFunctionStartFailed"),
+)
+
+
+def notice_of(detail: Event, pipeline: str, history: Iterable[Event]) -> dict[str, Any]:
+    """The notice of an execution that did not succeed.
+
+    Args:
+        detail: Of EventBridge's event.
+        pipeline: The pipeline's name.
+        history: The execution's events, the latest first.
+    """
+    events = _Events(history)
+    failed = events.failed_state(detail.get("error"))
+    given = detail.get("input")
+    return fitted(
+        {
+            "pipeline": pipeline,
+            "execution": detail["executionArn"],
+            "step": failed,
+            "error": detail.get("error") or _ERRORS.get(detail["status"], detail["status"]),
+            "cause": detail.get("cause") or "",
+            "input": None if given is None else json.loads(given),
+            "redriveCount": int(detail.get("redriveCount") or 0),
+        }
+    )
+
+
+def fitted(notice: dict[str, Any]) -> dict[str, Any]:
+    """The notice, with ``None`` for an input that is too large for EventBridge or for SNS.
+
+    Args:
+        notice: As :func:`notice_of` describes it.
+    """
+    text = json.dumps(notice["input"], ensure_ascii=False, default=str)
+    escaped = len(json.dumps(text, ensure_ascii=False).encode())
+    whole = len(json.dumps(notice, default=str))
+    fits = escaped <= INPUT_BYTES and whole <= NOTICE_BYTES
+    return notice if fits else {**notice, "input": None}
+
+
+class _Events:
+    """Events of a history by their ids, read as far back as they are needed.
+
+    Args:
+        history: The latest first.
+    """
+
+    def __init__(self, history: Iterable[Event]) -> None:
+        self._coming = iter(history)
+        self._known: dict[int, Event] = {}
+
+    def failed_state(self, error: str | None) -> str | None:
+        """The step that has failed with an error; else the state in which the execution ended.
+
+        Args:
+            error: The execution's.
+        """
+        end = next(iter(self), None)
+        if error is not None:
+            for event in self:
+                if event["type"] in FAILURES and details_of(event).get("error") == error:
+                    return entered(self.get, event, self)[0]
+        name = entered(self.get, end, self)[0] if end else None
+        return name or self._open_state()
+
+    def get(self, number: int) -> Event | None:
+        """The event with an id."""
+        while number and number not in self._known and self._read() is not None:
+            pass
+        return self._known.get(number)
+
+    def __iter__(self) -> Iterator[Event]:
+        yield from list(self._known.values())
+        while (event := self._read()) is not None:
+            yield event
+
+    def _read(self) -> Event | None:
+        event = next(self._coming, None)
+        if event is not None:
+            self._known[int(event["id"])] = event
+        return event
+
+    def _open_state(self) -> str | None:
+        """The state that was entered last and not left."""
+        left: list[str] = []
+        for event in self:
+            name = str(details_of(event).get("name"))
+            if event["type"].endswith("StateExited"):
+                left.append(name)
+            elif event["type"].endswith("StateEntered"):
+                if name not in left:
+                    return name
+                left.remove(name)
+        return None
+
+
+def details_of(event: Event) -> Event:
+    """What an event of a history contains besides its kind and time.
+
+    Args:
+        event: As ``GetExecutionHistory`` returns it.
+    """
+    return next((value for key, value in event.items() if key.endswith("EventDetails")), {})
+
+
+def node_of(details: Event) -> str | None:
+    """The node that a Lambda function runs, from its event.
+
+    Args:
+        details: Of the event that scheduled the task.
+    """
+    try:
+        payload = json.loads(details.get("parameters") or details.get("input") or "{}")
+        return str(payload["Payload"]["node"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def entered(
+    get: Callable[[int], Event | None], event: Event | None, all_events: Iterable[Event]
+) -> tuple[str | None, str | None]:
+    """The step in which an event happened, and the map run that it belongs to, if any.
+
+    What a redrive takes up is not entered again: then a task contains what it runs, and a map
+    run began where it was started.
+
+    Args:
+        get: Returns the event with an id.
+        event: The event.
+        all_events: All events, to find where a map run was started.
+    """
+    map_run: str | None = None
+    while event is not None and not event["type"].endswith("StateEntered"):
+        kind, details = event["type"], details_of(event)
+        if kind in ("MapRunStarted", "MapRunRedriven") and map_run is None:
+            map_run = details["mapRunArn"]
+        if kind == "MapRunRedriven":
+            runs = (one for one in all_events if one["type"] == "MapRunStarted")
+            event = next((one for one in runs if details_of(one)["mapRunArn"] == map_run), None)
+            continue
+        node = node_of(details) if kind.endswith("Scheduled") else None
+        if node is not None:
+            return node, map_run
+        event = get(int(event.get("previousEventId", 0)))
+    return None if event is None else str(details_of(event)["name"]), map_run

@@ -1,0 +1,141 @@
+"""Functions of lokki_tf's own: for errors of jobs, and for failure notices with their rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lokki_tf.model import Step, StepOptions
+from lokki_tf.packaging import HANDLER_NAME
+from lokki_tf.terraform import iam, notices
+from lokki_tf.terraform.cdk import aws
+from lokki_tf.terraform.plan import LOG_GROUP
+
+from .roles import acting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lokki_tf.terraform.plan import Helper
+
+    from .construct import PipelineConstruct
+
+_DEFAULTS = StepOptions()
+_KEPT_SECONDS = 14 * 24 * 3600  # the longest that SQS keeps a message
+
+
+def add_helper(
+    pipeline: PipelineConstruct,
+    helper: Helper,
+    *,
+    variables: Mapping[str, str] | None = None,
+    notified: str = "",
+    queue: str = "",
+) -> aws.lambda_function.LambdaFunction:
+    """A function with its code, log group, role and policy.
+
+    Args:
+        pipeline: Where it stands.
+        helper: The function.
+        variables: Its environment.
+        notified: Of notices: ARN of the topic, or of the step's function.
+        queue: Of notices: ARN of the queue of those that could not be sent.
+    """
+    kind, tags = helper.kind, pipeline.tags()
+    logs = pipeline.log_group(f"{kind}_logs", f"{LOG_GROUP}{helper.name}", tags)
+    role = acting(
+        pipeline,
+        kind,
+        iam.trust("lambda.amazonaws.com"),
+        [iam.document(pipeline.permissions.of_helper(kind, logs.arn, notified, queue))],
+        tags,
+        given=pipeline.config.lambda_.role,
+    )
+    code = aws.s3_object.S3Object(
+        pipeline,
+        pipeline.resource_id(f"{kind}_code"),
+        bucket=pipeline.bucket.id,
+        key=pipeline.key(f"{helper.folder}.zip"),
+        source=pipeline.file(f"{helper.folder}.zip"),
+        source_hash=helper.package.content_hash,
+        tags=pipeline.object_tags(),
+    )
+    return aws.lambda_function.LambdaFunction(
+        pipeline,
+        pipeline.resource_id(kind),
+        function_name=helper.name,
+        role=role.arn,
+        s3_bucket=code.bucket,
+        s3_key=code.key,
+        source_code_hash=helper.package.content_hash,
+        handler=HANDLER_NAME,
+        runtime=_DEFAULTS.python_runtime,
+        architectures=[_DEFAULTS.architecture],
+        memory_size=_DEFAULTS.memory_size,
+        timeout=helper.timeout,
+        environment={"variables": dict(variables)} if variables else None,
+        kms_key_arn=pipeline.permissions.key if variables else None,
+        tracing_config={"mode": "Active"},
+        tags=tags,
+        depends_on=[logs, *role.policies],
+    )
+
+
+def add_notices(pipeline: PipelineConstruct, helper: Helper) -> None:
+    """The rule that calls the function of notices when an execution has failed.
+
+    What EventBridge cannot deliver, and notices that the function cannot send, go to a queue.
+
+    Args:
+        pipeline: Holds the state machine.
+        helper: The function of notices.
+    """
+    definition = pipeline.plan.definition
+    name, to = definition.name, definition.on_failure
+    notified = pipeline.functions[to.name].arn if isinstance(to, Step) else str(to)
+    rule = aws.cloudwatch_event_rule.CloudwatchEventRule(
+        pipeline,
+        pipeline.resource_id("failures_rule"),
+        name=notices.rule_name(name),
+        description=f"Executions of {name} that have failed",
+        event_pattern=notices.event_pattern(pipeline.state_machine.arn),
+        tags=pipeline.tags(),
+    )
+    queue_name, key = notices.queue_name(name), pipeline.permissions.key
+    queue_arn = pipeline.account.arn("sqs", queue_name)  # its policy names it
+    queue = aws.sqs_queue.SqsQueue(
+        pipeline,
+        pipeline.resource_id("failures_queue"),
+        name=queue_name,
+        message_retention_seconds=_KEPT_SECONDS,
+        sqs_managed_sse_enabled=None if key else True,
+        kms_master_key_id=key,
+        policy=iam.queue_for(rule.arn, queue_arn),
+        tags=pipeline.tags(),
+    )
+    variables = notices.variables(definition, pipeline.store, notified)
+    function = add_helper(pipeline, helper, variables=variables, notified=notified, queue=queue.arn)
+    aws.lambda_function_event_invoke_config.LambdaFunctionEventInvokeConfig(
+        pipeline,
+        pipeline.resource_id("notices_failed"),
+        function_name=function.function_name,
+        # The function itself repeats calls; a second run of it would repeat them again.
+        maximum_retry_attempts=0,
+        destination_config={"on_failure": {"destination": queue.arn}},
+    )
+    permission = aws.lambda_permission.LambdaPermission(
+        pipeline,
+        pipeline.resource_id("notices_permission"),
+        action="lambda:InvokeFunction",
+        function_name=function.function_name,
+        principal="events.amazonaws.com",
+        source_arn=rule.arn,
+    )
+    aws.cloudwatch_event_target.CloudwatchEventTarget(
+        pipeline,
+        pipeline.resource_id("failures_target"),
+        rule=rule.name,
+        target_id="notices",
+        arn=function.arn,
+        dead_letter_config={"arn": queue.arn},
+        depends_on=[permission],
+    )

@@ -1,0 +1,97 @@
+"""How failures are notified: names, variables and the event pattern of what does it.
+
+Source of the pattern: Step Functions Developer Guide, "Automating Step Functions event delivery
+with EventBridge". Executions of a Distributed Map's items have the ARN of the state machine with
+the map's label, which the exact ARN does not match.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.asl.retries import error_names, full_name, retries_everything
+from lokki_tf.model import Step, shortened
+from lokki_tf.packaging import main_module
+from lokki_tf.runtime import failures
+
+from .plan import function_name
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Definition
+
+    from .account import Account
+
+RULE_NAME_LENGTH, QUEUE_NAME_LENGTH = 64, 80
+FAILED = ["FAILED", "TIMED_OUT", "ABORTED"]
+"""The statuses of executions that have failed."""
+
+
+def rule_name(pipeline: str) -> str:
+    """The name of the rule; no pipeline's name has a dot."""
+    return shortened(f"{pipeline}.failures", RULE_NAME_LENGTH)
+
+
+def queue_name(pipeline: str) -> str:
+    """The name of the queue of notices that could not be sent."""
+    return shortened(f"{pipeline}-failures", QUEUE_NAME_LENGTH)
+
+
+def notified_arn(definition: Definition, account: Account) -> str:
+    """ARN of what is notified: the topic, or the function of the step.
+
+    Args:
+        definition: The pipeline, with ``on_failure=``.
+        account: Where it stands.
+    """
+    to = definition.on_failure
+    if isinstance(to, Step):
+        return account.arn("lambda", f"function:{function_name(definition.name, to.name)}")
+    return str(to)
+
+
+def event_pattern(machine: str) -> str:
+    """The pattern of the rule, as JSON.
+
+    Args:
+        machine: ARN of the state machine.
+    """
+    return json.dumps(
+        {
+            "source": ["aws.states"],
+            "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {"status": FAILED, "stateMachineArn": [machine]},
+        }
+    )
+
+
+def variables(definition: Definition, store: str, notified: str) -> dict[str, str]:
+    """The environment of the function that sends notices.
+
+    Args:
+        definition: The pipeline, with ``on_failure=``.
+        store: ``s3://bucket/prefix`` of the pipeline.
+        notified: ARN of the topic, or of the step's function.
+    """
+    found = {
+        failures.PIPELINE: definition.name,
+        failures.STORE: store,
+        failures.NOTIFY: notified,
+    }
+    if isinstance(definition.on_failure, Step):
+        found[failures.NOTIFIED_STEP] = json.dumps(_step(definition.on_failure))
+    return found
+
+
+def _step(step: Step) -> dict[str, Any]:
+    retry = step.options.retry
+    again = asdict(retry)
+    del again["exceptions"]
+    listed = retry.retries and not retries_everything(retry)
+    return {
+        "node": step.name,
+        "retry": [full_name(error, main_module()) for error in retry.exceptions] if listed else [],
+        "errors": error_names(retry),
+        "again": again,
+    }
