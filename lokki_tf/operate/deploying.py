@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, TerraformError, UnconfirmedError
+from lokki_tf.terraform.files import MANIFEST, sha256_of
 
 from .clients import Aws
 from .plans import Change, changes
@@ -76,12 +78,33 @@ def planned(program: Program, *, destroy: bool = False) -> Iterator[Planned]:
     Raises:
         TerraformError: With Terraform's own words.
     """
+    if not destroy:
+        _require_complete(program.stack)
     program.init()
     command = "destroy" if destroy else "deploy"
     with tempfile.TemporaryDirectory(prefix="lokki_tf-") as scratch:
         file, of = Path(scratch, "plan"), _digest(program.stack.folder)
         some = program.plan(file, *(["-destroy"] if destroy else []))
         yield Planned(program, file, changes(program.shown(file)), not some, of, command)
+
+
+def _require_complete(stack: Stack) -> None:
+    """Compare the files of a stack's folder with the list that ``synth`` has made of them.
+
+    Raises:
+        TerraformError: If one is missing or has other contents: Terraform would upload it under
+            the hash of the one that is listed.
+    """
+    listed = stack.folder / MANIFEST
+    if not listed.is_file():
+        return  # the stack of a repository: Terraform alone
+    for name, sha256 in json.loads(listed.read_text()).items():
+        path = stack.folder / name
+        if not path.is_file() or sha256_of(path) != sha256:
+            raise TerraformError(
+                f"{path} is not the file that synth has written; nothing was changed",
+                remedy=f"write the folder again: {stack.command('synth')}",
+            )
 
 
 def _digest(folder: Path) -> str:

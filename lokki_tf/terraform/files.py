@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import hashlib
 import json
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 MACHINE = "statemachine.json"
 LAYER = "layer.zip"
 STEPS = "steps.json"
+TERRAFORM = "cdk.tf.json"
+MANIFEST = "files.json"
+LOCK = ".synth.lock"
 FOLDERS = ("lambdas", "helpers", "layers", "literals", "permissions", "image", "image.json", STEPS)
 
 
@@ -95,6 +99,7 @@ def changed_steps(before: bytes | None, after: bytes) -> dict[str, str]:
 
 
 def write_stack_files(
+    terraform: Path,
     folder: Path,
     plan: Plan,
     machine_text: str,
@@ -104,6 +109,7 @@ def write_stack_files(
     """Writes a pipeline's files and takes away those of steps that are gone.
 
     Args:
+        terraform: The stack's Terraform JSON, which CDKTF writes afterwards.
         folder: The stack's folder, or one in it.
         plan: The pipeline.
         machine_text: The state machine's template.
@@ -114,31 +120,62 @@ def write_stack_files(
         OutputError: If the folder cannot be written.
     """
     files = {**stack_files(plan, machine_text, layers), **(more or {})}
-    write_files(folder, files, owned=FOLDERS)
+    write_files(folder, files, owned=FOLDERS, terraform=terraform)
+
+
+def manifest(files: Mapping[str, Path]) -> bytes:
+    """Return the SHA-256 of each file as JSON, by which ``deploy`` knows that all are there.
+
+    Args:
+        files: Paths of the contents by the paths that the stack's folder has.
+    """
+    found = {path: sha256_of(data) for path, data in sorted(files.items())}
+    return (json.dumps(found, indent=2) + "\n").encode()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_files(
-    folder: Path, files: Mapping[str, bytes | Path], owned: tuple[str, ...] = ()
+    folder: Path,
+    files: Mapping[str, bytes | Path],
+    owned: tuple[str, ...] = (),
+    terraform: Path | None = None,
 ) -> None:
-    """Writes files beside their places and renames them, so that none is ever half there.
+    """Write files under temporary names and rename them, so that each is complete or absent.
+
+    A stack's Terraform is removed before the first change and written last: what an interrupted
+    run leaves cannot be applied. Otherwise Terraform would upload an old zip under a new hash,
+    and every later plan would be empty.
 
     Args:
-        folder: Where.
-        files: By relative path: what they hold, or where a copy of them stands.
-        owned: Folders in which nothing else is left, and files that go where none is given.
+        folder: The folder to write into.
+        files: By relative path: contents, or the path of a file to copy.
+        owned: Folders and files of which only those in ``files`` are kept.
+        terraform: The Terraform of the stack to which the files belong; a lock beside it lets
+            one process at a time write them.
 
     Raises:
         OutputError: If the folder cannot be written.
     """
     try:
-        for path, data in files.items():
-            _write(folder / path, data)
-        wanted = {folder / path for path in files}
-        for name in owned:
-            for found in _below(folder / name):
-                if found not in wanted:
-                    found.unlink()
-            _remove_empty(folder / name)
+        with _alone(terraform):
+            wanted = {folder / path: data for path, data in files.items()}
+            stale = [path for name in owned for path in _below(folder / name) if path not in wanted]
+            changed = {path: data for path, data in wanted.items() if not _same(path, data)}
+            if terraform is not None and (changed or stale):
+                terraform.unlink(missing_ok=True)
+                if terraform in wanted:
+                    changed[terraform] = changed.pop(terraform, wanted[terraform])
+            for path in stale:
+                path.unlink()
+            for name in owned:
+                _remove_empty(folder / name)
+            for path, data in changed.items():
+                _write(path, data)
     except OSError as error:
         raise OutputError(
             f"{folder} cannot be written: {error.strerror or error}",
@@ -146,9 +183,20 @@ def write_files(
         ) from error
 
 
-def _write(path: Path, data: bytes | Path) -> None:
-    if path.exists() and _same(path, data):
+@contextlib.contextmanager
+def _alone(terraform: Path | None) -> Iterator[None]:
+    """Wait until no other process writes the files of a stack."""
+    if terraform is None:
+        yield
         return
+    from filelock import FileLock
+
+    terraform.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(terraform.with_name(LOCK)):
+        yield
+
+
+def _write(path: Path, data: bytes | Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -162,6 +210,8 @@ def _write(path: Path, data: bytes | Path) -> None:
 
 
 def _same(path: Path, data: bytes | Path) -> bool:
+    if not path.is_file():
+        return False
     if isinstance(data, Path):
         return filecmp.cmp(path, data, shallow=False)
     return path.read_bytes() == data

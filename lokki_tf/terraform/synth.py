@@ -14,7 +14,16 @@ from lokki_tf.errors import OutputError
 from lokki_tf.packaging import LayerBuilder
 
 from .cdk import construct_id, new_app
-from .files import FOLDERS, STEPS, changed_steps, write_files
+from .files import (
+    FOLDERS,
+    LOCK,
+    MANIFEST,
+    STEPS,
+    TERRAFORM,
+    changed_steps,
+    manifest,
+    write_files,
+)
 from .repository import synth_repository
 from .required import FOLDER as PERMISSIONS
 
@@ -67,8 +76,8 @@ def synth(
 ) -> Synthesized:
     """Writes ``<outdir>/stacks/<name>``: Terraform JSON and all that it refers to.
 
-    Everything is made in a folder beside and renamed into place when it is whole. What
-    Terraform itself keeps there, its state above all, is left alone.
+    Everything is made in a temporary folder first. ``cdk.tf.json`` is removed before anything
+    else changes and written last. What Terraform itself keeps there, its state above all, stays.
 
     Args:
         pipeline: The pipeline.
@@ -106,14 +115,24 @@ def synth(
             **options,
         )
         app.synth()
-        made = {
+        made: dict[str, Path] = {
             _renamed(path.relative_to(scratch), name): path
             for path in sorted(scratch.rglob("*"))
-            if path.is_file()
+            if path.is_file() and path.name != LOCK
         }
         known = outdir / folder / STEPS
         before = known.read_bytes() if known.is_file() else None
-        write_files(outdir, made, owned=tuple(str(folder / name) for name in FOLDERS))
+        own = {
+            str(Path(path).relative_to(folder)): data
+            for path, data in made.items()
+            if Path(path).is_relative_to(folder)
+        }
+        write_files(
+            outdir,
+            {**made, str(folder / MANIFEST): manifest(own)},
+            owned=tuple(str(folder / name) for name in FOLDERS),
+            terraform=outdir / folder / TERRAFORM,
+        )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     made_pipeline = stack.pipeline

@@ -67,7 +67,7 @@ def test_a_change_of_code_touches_one_function(squares: Folder) -> None:
 def test_a_plan_of_what_is_not_there_any_more_is_not_applied(
     squares: Folder, local_aws: LocalAws
 ) -> None:
-    """Where somebody has written the folder again since the plan, nothing of it is applied."""
+    """A file that changed since the plan, or since synth, is not applied."""
     config = Config(aws=AwsConfig(endpoint=local_aws.endpoint_url, region=local_aws.region))
     folder = squares.stack("squares")
     definition = Definition("squares", Graph(()))
@@ -79,6 +79,13 @@ def test_a_plan_of_what_is_not_there_any_more_is_not_applied(
             code.write_bytes(b"of somebody else")
             with pytest.raises(TerraformError, match="written anew since the plan") as caught:
                 plan.apply()
+        with (
+            pytest.raises(
+                TerraformError, match=r"code\.zip is not the file that synth has written"
+            ),
+            planned(Program.find(stack)),
+        ):
+            pass
     finally:
         code.write_bytes(kept)
     assert str(caught.value.remedy).endswith("python pipeline.py deploy --stage prod")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from golden_files import agrees_with_golden
@@ -17,6 +22,9 @@ from lokki_tf import LokkiError, Pipeline, step
 from lokki_tf.errors import OutputError
 from lokki_tf.terraform import cdk
 from lokki_tf.terraform.files import write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EVERYTHING = Path(__file__).parents[1] / "audit" / "pipelines" / "everything.py"
 
@@ -131,6 +139,91 @@ def test_a_second_synth_takes_away_what_is_gone_and_keeps_the_state(tmp_path: Pa
     assert (folder / "lambdas" / "load" / "code.zip").exists()
     assert (folder / "terraform.tfstate").read_text() == "{}"
     assert (folder / ".terraform.lock.hcl").read_text() == "# the provider's version"
+
+
+@pytest.mark.parametrize(
+    ("error", "caught"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OutputError),
+    ],
+    ids=["interrupted", "disk full"],
+)
+def test_a_synth_that_ends_early_leaves_nothing_that_can_be_applied(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    caught: type[BaseException],
+) -> None:
+    """Whichever write is the last, no Terraform is there; the next synth completes the folder."""
+    replace = os.replace
+    folder = pipeline().synth(tmp_path).folder
+    old = shutil.copytree(folder, tmp_path / "old")
+    for writes in count():
+        with monkeypatch.context() as patch:
+            left = iter(range(writes))
+
+            def limited(source: Path, target: Path, left: Iterator[int] = left) -> None:
+                if folder in Path(target).parents and next(left, None) is None:
+                    raise error
+                replace(source, target)
+
+            patch.setattr(os, "replace", limited)
+            try:
+                Pipeline("daily", steps=[load("d")]).synth(tmp_path)
+                break
+            except caught:
+                assert not (folder / "cdk.tf.json").exists()
+        shutil.rmtree(folder)
+        shutil.copytree(old, folder)
+    assert writes >= 4
+    is_complete(folder)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lokki_tf import Pipeline, step
+
+@step
+def load() -> str:
+    return sys.argv[2]
+
+folder = Path(sys.argv[1], "stacks", "daily")
+replace = os.replace
+
+def killed(source, target):
+    replace(source, target)
+    if sys.argv[3:] and folder in Path(target).parents:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = killed
+Pipeline("daily", steps=[load()]).synth(sys.argv[1])
+"""
+
+
+def test_synths_in_other_processes(tmp_path: Path) -> None:
+    """A killed synth leaves no Terraform; of several at once, one writes after the other."""
+
+    def started(*arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, str(script), str(tmp_path), *arguments])
+
+    script = tmp_path / "pipeline.py"
+    script.write_text(KILLED)
+    folder = pipeline().synth(tmp_path).folder
+    assert started("changed", "killed").wait() == -signal.SIGKILL
+    assert not (folder / "cdk.tf.json").exists()
+    running = [started(text) for text in ("one", "two")]
+    assert [each.wait() for each in running] == [0, 0]
+    is_complete(folder)
+
+
+def is_complete(folder: Path) -> None:
+    """Assert that a folder has all files that its list names, as one synth wrote them."""
+    listed = json.loads((folder / "files.json").read_text())
+    assert "cdk.tf.json" in listed
+    for path, sha256 in listed.items():
+        assert hashlib.sha256((folder / path).read_bytes()).hexdigest() == sha256, path
 
 
 def test_a_pipeline_with_errors_writes_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from lokki_tf.model.names import unique
 from lokki_tf.packaging import LayerBuilder
 from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.cdk import Construct, aws, construct_id, core, use_library_of
-from lokki_tf.terraform.files import write_stack_files
+from lokki_tf.terraform.files import TERRAFORM, write_stack_files
 from lokki_tf.terraform.layers import build_layers
 from lokki_tf.terraform.permissions import permissions_of, prefix_of
 from lokki_tf.terraform.plan import checked_plan
@@ -85,7 +85,8 @@ class PipelineConstruct(Construct):
         values = longest_values(plan.definition, plan.machine.functions, self.config)
         machine_text = plan.machine.text(values)
         folder = "" if id == "Default" else id.replace("/", "--")
-        place = _stack_folder(scope) / folder
+        stack_folder = _stack_folder(scope)
+        place = stack_folder / folder
         builder = layer_builder or LayerBuilder(locks=place)
         layers = build_layers(plan, builder)
         image = Image.of(plan, self.config, builder)
@@ -121,7 +122,7 @@ class PipelineConstruct(Construct):
                 add_notices(self, helper)
         wanted = required_policies(plan, self.config, in_vpc=bool(self.network))
         more = {**wanted, **(image.files if image else {})}
-        write_stack_files(place, plan, machine_text, layers, more)
+        write_stack_files(stack_folder / TERRAFORM, place, plan, machine_text, layers, more)
 
     def tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
         """Tags of a resource: the pipeline's name and stage, its tags, and the resource's own."""
