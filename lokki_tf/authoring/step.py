@@ -73,7 +73,8 @@ class Stepped:
     def __init__(self, step: Step) -> None:
         functools.update_wrapper(cast("Any", self), step.function)
         self.step = step
-        code = getattr(step.function, "__code__", None)
+        # Not that of a decorator's wrapper, which other functions share.
+        code = getattr(inspect.unwrap(step.function), "__code__", None)
         if code is not None:
             _STEP_CODE.add(code)
 

@@ -46,6 +46,17 @@ def _match(line: str) -> re.Match[str] | None:
     return _LINE.fullmatch(_HASHES.sub("", line).strip())
 
 
+def exact_version(line: str) -> tuple[str, str]:
+    """Return the name and the version of a requirement ``name==version``; else two empty strings.
+
+    Args:
+        line: A requirement of PEP 508.
+    """
+    match = _match(line)
+    found = match and re.fullmatch(r"===?\s*([^*,;\s]+)", (match["versions"] or "").strip())
+    return (match["name"], found[1]) if match and found else ("", "")
+
+
 def _no_wheel(url: str | None, steps: Sequence[Step]) -> str:
     if url is None or _WHEEL.fullmatch(url):
         return ""

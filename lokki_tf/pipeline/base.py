@@ -285,6 +285,7 @@ class Pipeline:
         from lokki_tf.asl import compile_machine
         from lokki_tf.checks import check_machine
         from lokki_tf.checks.batch import check_sizes
+        from lokki_tf.checks.code import check_code
         from lokki_tf.config import Config
         from lokki_tf.drawing import Findings
         from lokki_tf.packaging import main_module, package_steps
@@ -301,6 +302,7 @@ class Pipeline:
             settled = definition if config is None else with_settings(definition, config)
             for package in package_steps(settled, template_file).values():
                 findings += package.findings
+        findings += check_code(settled)
         if any(finding.rule in _NO_MACHINE for finding in findings):
             return findings
         with _noted(findings):

@@ -9,6 +9,7 @@ from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, compile_machine
 from lokki_tf.asl.quotas import JOB_NAME_LENGTH
 from lokki_tf.checks import check_definition
 from lokki_tf.checks.batch import check_sizes
+from lokki_tf.checks.code import check_code
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import package_sets, raise_errors, shortened
 from lokki_tf.model.names import identifier
@@ -243,9 +244,10 @@ def make_plan(
         for step in definition.steps
         if step.is_job
     )
-    findings = tuple(finding for one in packages.values() for finding in one.findings)
-    helpers = _helpers(definition)
-    return Plan(definition, machine, functions, findings, jobs, _jobs_named(first), helpers)
+    findings = [finding for one in packages.values() for finding in one.findings]
+    findings += check_code(definition)
+    found, helpers = tuple(findings), _helpers(definition)
+    return Plan(definition, machine, functions, found, jobs, _jobs_named(first), helpers)
 
 
 def _helpers(definition: Definition) -> tuple[Helper, ...]:

@@ -1,0 +1,33 @@
+"""Checks of steps' own code: what runs here and gives something else in AWS.
+
+``reading`` finds the names that a step's code uses, ``differences`` has a rule for each that
+depends on this machine or process, ``runtimes`` compares versions, and ``decorators`` looks above
+``@step``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import decorators, differences, runtimes
+from .reading import code_of
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Definition, Finding
+
+
+def check_code(definition: Definition) -> list[Finding]:
+    """Return what all rules find in the code of a pipeline's steps, in the order of the steps.
+
+    Args:
+        definition: A pipeline with its settings applied.
+    """
+    found: dict[Finding, None] = {}
+    for step in definition.steps:
+        code = code_of(step.function)
+        for rule in (decorators.check, differences.check, runtimes.check):
+            found |= dict.fromkeys(rule(step, code))
+    return list(found)
+
+
+__all__ = ["check_code"]

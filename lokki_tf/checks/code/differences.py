@@ -1,0 +1,252 @@
+"""What depends on this machine or on this process, and is something else in AWS.
+
+Sources: AWS Lambda Developer Guide, "Defined runtime environment variables" (``TZ`` is UTC,
+``LANG`` is en_US.UTF-8, code is in ``/var/task``) and "Understanding the Lambda execution
+environment lifecycle" (what still runs is frozen when a call ends); AWS Compute Blog, "Parallel
+Processing in Python with AWS Lambda" (no ``/dev/shm``); Python's documentation of ``signal``
+("Signals and threads"), ``locale`` and ``object.__hash__``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from lokki_tf.model import Finding
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Step
+
+    from .reading import Code, Use
+
+
+class Rule(NamedTuple):
+    """A kind of difference.
+
+    Args:
+        id: The rule's id.
+        names: Full names that it is about.
+        says: What differs; a sentence's second half.
+        remedy: What to do about it.
+        applies: Whether a use differs; every one if not given.
+        in_jobs: Whether it holds for jobs of AWS Batch as well.
+    """
+
+    id: str
+    names: frozenset[str]
+    says: str
+    remedy: str
+    applies: Callable[[Step, Code, Use], bool] = lambda step, code, use: True
+    in_jobs: bool = True
+
+
+def check(step: Step, code: Code) -> Iterator[Finding]:
+    """Report each name of a step's code that a rule is about, once a rule and name."""
+    seen: set[tuple[str, str]] = set()
+    for use in code.uses:
+        for rule in _RULES.get(use.name, ()):
+            if (rule.id, use.name) in seen or (step.is_job and not rule.in_jobs):
+                continue
+            if rule.applies(step, code, use):
+                seen.add((rule.id, use.name))
+                shown = use.name.removeprefix("builtins.")
+                yield Finding(
+                    rule.id,
+                    f"the code of step {step.name!r} uses {shown.removeprefix('.')}: {rule.says}",
+                    use.place,
+                    rule.remedy,
+                    severity="warning",
+                )
+
+
+def _has_no_zone(step: Step, code: Code, use: Use) -> bool:
+    """Whether a call takes the zone of the machine: no argument names another."""
+    if "TZ" in step.options.env_variables:
+        return False
+    call = use.call
+    if call is None:
+        return use.name in ("time.timezone", "time.tzname")
+    most = {
+        "datetime.datetime.fromtimestamp": 1, "datetime.date.fromtimestamp": 1,
+        "time.localtime": 1, "time.ctime": 1, "time.mktime": 1, "time.strftime": 1,
+    }.get(use.name, 0)  # fmt: skip
+    return len(call.args) <= most and not any(one.arg in ("tz", None) for one in call.keywords)
+
+
+def _sets_locale(step: Step, code: Code, use: Use) -> bool:
+    return use.call is not None and len(use.call.args) + len(use.call.keywords) > 1
+
+
+def _is_not_waited_for(step: Step, code: Code, use: Use) -> bool:
+    return use.call is not None and not use.in_with and not {".join", ".shutdown"} & code.names
+
+
+def _is_called(step: Step, code: Code, use: Use) -> bool:
+    return use.call is not None and use.function != "__hash__"
+
+
+def _is_of_machine(step: Step, code: Code, use: Use) -> bool:
+    """Whether a call runs a program of the machine, and none that comes with the step."""
+    if use.call is None or step.in_image:
+        return False
+    first = use.call.args[0] if use.call.args else None
+    if isinstance(first, ast.List | ast.Tuple) and first.elts:
+        first = first.elts[0]
+    if isinstance(first, ast.Constant) and isinstance(first.value, str):
+        words = first.value.split()
+        return not words or "/" not in words[0] or words[0].startswith(("/usr/", "/bin/"))
+    return first is None or not ast.unparse(first).endswith("executable")
+
+
+_AS_ARGUMENT = "hand the value to the step as an argument"
+
+_ALL = (
+    Rule(
+        "time-zone",
+        frozenset((
+            *("datetime.datetime.now", "datetime.datetime.today", "datetime.date.today"),
+            *("datetime.datetime.fromtimestamp", "datetime.date.fromtimestamp", ".astimezone"),
+            *("time.localtime", "time.ctime", "time.mktime", "time.strftime"),
+            *("time.timezone", "time.tzname"),
+        )),
+        "without a time zone it takes that of the machine, which is UTC in AWS",
+        'name the zone: datetime.now(UTC) or datetime.now(ZoneInfo("Europe/Berlin")); or set TZ in '
+        "env_variables=",
+        _has_no_zone,
+    ),
+    Rule(
+        "locale",
+        frozenset(("locale.setlocale",)),
+        "Lambda has few locales, and a local run sets it for all steps, which share a process",
+        "format with a package such as babel, which brings its locales",
+        _sets_locale,
+    ),
+    Rule(
+        "locale",
+        frozenset(("locale.getlocale", "locale.getdefaultlocale", "locale.localeconv")),
+        "the locale is that of the machine, and en_US.UTF-8 in Lambda",
+        _AS_ARGUMENT,
+    ),
+    Rule(
+        "machine",
+        frozenset(("os.getcwd", "os.getcwdb", "pathlib.Path.cwd")),
+        "the working directory is another in AWS, /var/task in Lambda",
+        "name files from the code, Path(__file__).parent, and deploy them: @step(include=[…])",
+    ),
+    Rule(
+        "machine",
+        frozenset((
+            *("pathlib.Path.home", "os.path.expanduser", ".expanduser"),
+            *("getpass.getuser", "os.getlogin"),
+        )),
+        "the user and the home directory are others in AWS",
+        _AS_ARGUMENT,
+    ),
+    Rule(
+        "machine",
+        frozenset((
+            *("socket.gethostname", "socket.getfqdn", "platform.node", "os.uname"),
+            *("uuid.getnode", "os.cpu_count", "multiprocessing.cpu_count"),
+        )),
+        "it describes the machine, which is another for each call in AWS",
+        _AS_ARGUMENT,
+    ),
+    Rule(
+        "machine",
+        frozenset(("sys.argv", "sys.orig_argv")),
+        "these are the arguments of this script; in AWS there is no command line",
+        "give the pipeline a parameter",
+    ),
+    Rule(
+        "machine",
+        frozenset(("sys.stdin", "builtins.input")),
+        "in AWS there is no terminal: reading raises EOFError",
+        "give the pipeline a parameter",
+    ),
+    Rule(
+        "process-state",
+        frozenset(("random.seed", "numpy.random.seed")),
+        "in a local run all steps share these random numbers, and in AWS each call has its own",
+        "make a generator in the step: random.Random(seed) or numpy.random.default_rng(seed)",
+    ),
+    Rule(
+        "process-state",
+        frozenset((
+            *("os.chdir", "os.umask", "os.nice", "os.putenv", "time.tzset"),
+            *("sys.setrecursionlimit", "sys.set_int_max_str_digits", "sys.setswitchinterval"),
+            *("socket.setdefaulttimeout", "threading.stack_size"),
+        )),
+        "it holds for the whole process, which is that of all steps in a local run and of this "
+        "step alone in AWS",
+        "avoid it, or do it in each step that depends on it",
+    ),
+    Rule(
+        "signals",
+        frozenset(("signal.signal", "signal.alarm", "signal.setitimer", "signal.set_wakeup_fd")),
+        "a local run calls steps in threads, in which Python refuses it; Lambda calls them in the "
+        "main thread",
+        'bound the duration with @step(timeout_seconds=…); executor="process" has main threads',
+    ),
+    Rule(
+        "left-running",
+        frozenset((
+            *("threading.Thread", "threading.Timer", "threading.start_new_thread"),
+            "concurrent.futures.ThreadPoolExecutor",
+        )),
+        "nothing waits for it, and Lambda freezes what still runs when the step returns",
+        "wait for it before the step returns: join() or shutdown(), or a with statement",
+        _is_not_waited_for,
+        in_jobs=False,
+    ),
+    Rule(
+        "left-running",
+        frozenset(("atexit.register", "os.fork", "os.spawnl", "os.spawnv", "weakref.finalize")),
+        "Lambda freezes the process when the step returns, and ends it without running this",
+        "do it before the step returns, in try … finally for example",
+        in_jobs=False,
+    ),
+    Rule(
+        "multiprocessing",
+        frozenset((
+            "concurrent.futures.ProcessPoolExecutor",
+            *(
+                f"multiprocessing.{name}"
+                for name in (
+                    *("Pool", "Queue", "SimpleQueue", "JoinableQueue", "Lock", "RLock", "Event"),
+                    *("Semaphore", "BoundedSemaphore", "Condition", "Barrier", "Value", "Array"),
+                )
+            ),
+        )),
+        "it needs /dev/shm, which Lambda does not have: it raises OSError there",
+        "use threads, multiprocessing.Process with Pipe, a map of the pipeline, or a job: "
+        '@step(job_type="batch")',
+        in_jobs=False,
+    ),
+    Rule(
+        "program",
+        frozenset((
+            *("subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call"),
+            *("subprocess.check_output", "subprocess.getoutput", "subprocess.getstatusoutput"),
+            *("os.system", "os.popen", "os.execv", "os.execvp", "os.posix_spawn"),
+            *("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell"),
+        )),
+        "it runs a program of this machine, which Lambda may not have",
+        "deploy the program with the step, @step(include=[…]), and call it by its path; or run the "
+        'step in an image that has it: @step(package="image")',
+        _is_of_machine,
+    ),
+    Rule(
+        "hash",
+        frozenset(("builtins.hash",)),
+        "the hash of text and bytes is another in each process: equal in all steps of a local run, "
+        "and different in AWS",
+        "use zlib.crc32 or hashlib on the encoded text",
+        _is_called,
+    ),
+)  # fmt: skip
+
+_RULES: dict[str, list[Rule]] = {}
+for _rule in _ALL:
+    for _name in _rule.names:
+        _RULES.setdefault(_name, []).append(_rule)

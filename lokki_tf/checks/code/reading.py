@@ -1,0 +1,273 @@
+"""The names that a step's code uses: its function's, and those of the user's that it calls."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import linecache
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import FunctionType, ModuleType
+from typing import Any
+
+from lokki_tf.errors import Place
+from lokki_tf.model.cells import cell_label
+
+_TEXTS = ast.Constant | ast.JoinedStr
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+_STANDARD = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
+_INSTALLED = ("site-packages", "dist-packages")
+# Modules in which functions are defined, by the ones that they are imported from.
+_ALIASES = (
+    ("posixpath.", "os.path."), ("ntpath.", "os.path."), ("posix.", "os."), ("nt.", "os."),
+    ("pathlib._local.", "pathlib."), ("random.Random.", "random."), ("_signal.", "signal."),
+    ("multiprocessing.context.BaseContext.", "multiprocessing."),
+    ("concurrent.futures.process.", "concurrent.futures."),
+    ("concurrent.futures.thread.", "concurrent.futures."), ("_thread.", "threading."),
+)  # fmt: skip
+_FROM_INSTANCE = {"numpy.random.mtrand.RandomState.seed": "numpy.random.seed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A name in a step's code.
+
+    Args:
+        name: Its full name, ``os.getcwd``; ``.join`` for an attribute of an unknown value.
+        place: Where it is written.
+        function: The name of the function around it.
+        call: The call, if it is called.
+        in_with: Whether the call is what a ``with`` statement enters.
+    """
+
+    name: str
+    place: Place
+    function: str
+    call: ast.Call | None = None
+    in_with: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What belongs to a step.
+
+    Args:
+        decorators: Of the step's function, from the top: the text of each, and its object.
+        uses: The names in its functions.
+        sources: The source of each function that can be read, with its source location.
+    """
+
+    decorators: tuple[tuple[str, Any], ...] = ()
+    uses: tuple[Use, ...] = ()
+    sources: tuple[tuple[str, Place], ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all uses."""
+        return frozenset(use.name for use in self.uses)
+
+
+def code_of(function: Callable[..., Any]) -> Code:
+    """Read the code that a step's function consists of.
+
+    Functions whose source cannot be read are left out; packaging reports them.
+
+    Args:
+        function: The step's function.
+    """
+    waiting: list[Any] = [function]
+    seen: set[Any] = set()
+    uses: list[Use] = []
+    sources: list[tuple[str, Place]] = []
+    decorators: tuple[tuple[str, Any], ...] = ()
+    while waiting:
+        one = inspect.unwrap(waiting.pop())
+        if not isinstance(one, FunctionType) or one.__code__ in seen:
+            continue
+        seen.add(one.__code__)
+        node, text = _node(one)
+        if node is None:
+            continue
+        reader = _Reader(one, _locals(node))
+        if len(seen) == 1:
+            decorators = tuple(
+                (ast.unparse(each), reader.resolve(_called(each))[1])
+                for each in node.decorator_list
+            )
+        sources.append((text, reader.place(node)))
+        uses += reader.uses(node)
+        waiting += reader.reached
+    return Code(decorators, tuple(uses), tuple(sources))
+
+
+def _called(decorator: ast.expr) -> ast.expr:
+    return decorator.func if isinstance(decorator, ast.Call) else decorator
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Mapping[tuple[str, int], FunctionNode]:
+    """The functions of a file, by name and first line, that of the topmost decorator."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return {}
+    return {
+        (node.name, min(node.lineno, *(each.lineno for each in node.decorator_list), node.lineno)):
+            node
+        for node in ast.walk(tree)
+        if isinstance(node, FunctionNode)
+    }  # fmt: skip
+
+
+def _node(function: FunctionType) -> tuple[FunctionNode | None, str]:
+    code = function.__code__
+    lines = linecache.getlines(code.co_filename, function.__globals__)
+    node = _parsed("".join(lines)).get((code.co_name, code.co_firstlineno))
+    if node is None:
+        return None, ""
+    return node, "".join(lines[code.co_firstlineno - 1 : node.end_lineno])
+
+
+def _locals(node: FunctionNode) -> dict[str, str]:
+    """From names that the function binds to the full names of what it imports, else empty."""
+    bound: dict[str, str] = {}
+    for one in ast.walk(node):
+        if isinstance(one, ast.arg):
+            bound[one.arg] = ""
+        elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
+            bound[one.id] = ""
+        elif isinstance(one, ast.Import):
+            for alias in one.names:
+                name = alias.name if alias.asname else alias.name.partition(".")[0]
+                bound[alias.asname or name] = name
+        elif isinstance(one, ast.ImportFrom) and not one.level:
+            for alias in one.names:
+                bound[alias.asname or alias.name] = f"{one.module}.{alias.name}"
+    return bound
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Resolves the names in one function.
+
+    Args:
+        function: The function.
+        bound: What :func:`_locals` gives.
+        reached: Functions of the user's that it may call.
+    """
+
+    function: FunctionType
+    bound: dict[str, str]
+    reached: list[Any] = field(default_factory=list)
+
+    def place(self, node: ast.AST) -> Place:
+        names = self.function.__globals__
+        file = cell_label(self.function.__code__.co_filename, names)
+        return Place(file, getattr(node, "lineno", 1), self.function.__name__)
+
+    def uses(self, node: FunctionNode) -> Iterator[Use]:
+        nodes = [one for statement in node.body for one in ast.walk(statement)]
+        calls = {id(one.func): one for one in nodes if isinstance(one, ast.Call)}
+        entered = {
+            id(item.context_expr)
+            for one in nodes
+            if isinstance(one, ast.With | ast.AsyncWith)
+            for item in one.items
+        }
+        for one in nodes:
+            if not isinstance(one, ast.Name | ast.Attribute) or isinstance(one.ctx, ast.Store):
+                continue
+            name, value = self.resolve(one)
+            self._reach(value)
+            call = calls.get(id(one))
+            if not name and isinstance(one, ast.Attribute) and not isinstance(one.value, _TEXTS):
+                name = f".{one.attr}"
+            if name:
+                yield Use(name, self.place(one), node.name, call, id(call) in entered)
+
+    def resolve(self, node: ast.expr) -> tuple[str, Any]:
+        """Return the full name of an expression and its value; empty and ``None`` if unknown."""
+        if isinstance(node, ast.Name):
+            return self._named(node.id)
+        if isinstance(node, ast.Attribute):
+            name, value = self.resolve(node.value)
+            if isinstance(value, ModuleType | type):
+                return f"{name}.{node.attr}", getattr(value, node.attr, None)
+            if value is not None:
+                found = getattr(type(value), node.attr, None)
+                return "", found if isinstance(found, FunctionType) else None
+            return (f"{name}.{node.attr}" if name else ""), None
+        return "", None
+
+    def _named(self, name: str) -> tuple[str, Any]:
+        if name in self.bound:
+            return self.bound[name], _loaded(self.bound[name])
+        free = self.function.__code__.co_freevars
+        if name in free:
+            cell = (self.function.__closure__ or ())[free.index(name)]
+            try:
+                return _full_name(cell.cell_contents), cell.cell_contents
+            except ValueError:  # not bound yet
+                return "", None
+        if name in self.function.__globals__:
+            value = self.function.__globals__[name]
+            return _full_name(value), value
+        return (f"builtins.{name}", None) if hasattr(builtins, name) else ("", None)
+
+    def _reach(self, value: Any) -> None:
+        """Notes the functions of the user's that a value stands for."""
+        if getattr(value, "__lokki_step__", False):
+            self.reached.append(value.step.function)
+        elif isinstance(value, FunctionType) and _is_of_user(value):
+            self.reached.append(value)
+        elif isinstance(value, type):
+            for one in vars(value).values():
+                function = getattr(one, "__func__", getattr(one, "fget", one))
+                if isinstance(function, FunctionType) and _is_of_user(function):
+                    self.reached.append(function)
+
+
+def _loaded(name: str) -> Any:
+    """What a full name stands for, if its module is loaded."""
+    module, rest = name, list[str]()
+    while module and module not in sys.modules:
+        module, _, last = module.rpartition(".")
+        rest.insert(0, last)
+    value: Any = sys.modules.get(module)
+    for one in rest:
+        value = getattr(value, one, None)
+    return value
+
+
+def _full_name(value: Any) -> str:
+    if isinstance(value, ModuleType):
+        return value.__name__
+    # A bound method that a module offers as a function, random.seed for example, has no module.
+    module = getattr(value, "__module__", None) or getattr(type(value), "__module__", "")
+    qualified = getattr(value, "__qualname__", "")
+    if not isinstance(module, str) or not isinstance(qualified, str) or not qualified:
+        return ""
+    name = f"{module}.{qualified}"
+    for defined, imported in _ALIASES:
+        if name.startswith(defined):
+            return imported + name.removeprefix(defined)
+    return _FROM_INSTANCE.get(name, name)
+
+
+def _is_of_user(function: FunctionType) -> bool:
+    file = function.__code__.co_filename
+    if function.__module__.partition(".")[0] == "lokki_tf" or "<frozen" in file:
+        return False
+    return not any(one in file for one in _INSTALLED) and not file.startswith(_STANDARD)
+
+
+def is_standard(name: str) -> bool:
+    """Whether a module of this name is one of Python's own here."""
+    if name not in sys.modules:
+        return name in sys.stdlib_module_names
+    file = getattr(sys.modules[name], "__file__", None) or ""
+    return file.startswith(_STANDARD) and not any(one in file for one in _INSTALLED)
