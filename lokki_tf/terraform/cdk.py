@@ -14,8 +14,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -102,7 +104,8 @@ def prepare() -> None:
     if not os.environ.get("JSII_NODE"):
         os.environ["JSII_NODE"] = find_node()
     os.environ.setdefault("NODE_NO_WARNINGS", "1")  # the libraries use what Node calls deprecated
-    with _node_options(f'--require "{_NODE_HOOK.as_posix()}"'), _own_process_group():
+    options = f'--require "{_NODE_HOOK.as_posix()}"'
+    with _interrupts_later(), _own_process_group(), _node_options(options):
         importlib.import_module("constructs")  # starts Node
     for bindings in BINDINGS.values():
         _register(bindings)
@@ -136,6 +139,22 @@ def _own_process_group() -> Iterator[None]:
         yield
     finally:
         subprocess.Popen = own  # type: ignore[misc]
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Deliver an interrupt after the block: jsii prints a traceback if Node is half started."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    came = threading.Event()
+    own = signal.signal(signal.SIGINT, lambda *_: came.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, own)
+        if came.is_set():
+            signal.raise_signal(signal.SIGINT)
 
 
 def _register(bindings: str) -> None:
