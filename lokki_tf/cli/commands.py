@@ -156,7 +156,10 @@ def _instead(pipeline: Any, frame: FrameType) -> str:
     }
     width = max(map(len, lines))
     shown = "\n".join(f"  {code:{width}}  # {text}" for code, text in lines.items())
-    return f"A notebook has no command line for main() to read. Write instead:\n{shown}"
+    return (
+        "main() reads the command line, which notebooks and prompts do not have. Write instead:\n"
+        f"{shown}"
+    )
 
 
 @ends_at_caller
