@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ExecutionFailed
-from lokki_tf.runtime.failures import FAILURES, details_of, entered
+from lokki_tf.runtime.failures import FAILURES, details_of, entered, own_error
 
 from .following import history
 from .remote import message_of, trace_of
@@ -89,7 +89,9 @@ def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
         child = _failed_child(deployed, map_run)
         if child is None:
             return Blame(f"map {name!r}", error, cause, is_final)
-        arn, error, cause = child["executionArn"], child.get("error", ""), child.get("cause", "")
+        arn = child["executionArn"]
+        own = own_error(child.get("error"), child.get("cause"))
+        error, cause = (text or "" for text in own)
         item = _item(child.get("input", ""))
 
 

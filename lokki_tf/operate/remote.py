@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lokki_tf.runtime.failures import own_error
+
 _RUNTIME = "/lokki_runtime/"
 
 
@@ -19,9 +21,9 @@ def remote_error(details: Mapping[str, Any]) -> BaseException:
     Args:
         details: ``error`` and ``cause`` as AWS has them.
     """
-    name = str(details.get("error") or "States.Runtime")
-    kind: type[RemoteError] = type(name, (RemoteError,), {})
-    return kind(message_of(str(details.get("cause") or "")))
+    name, cause = own_error(details.get("error"), details.get("cause"))
+    kind: type[RemoteError] = type(name or "States.Runtime", (RemoteError,), {})
+    return kind(message_of(cause or ""))
 
 
 def message_of(cause: str) -> str:

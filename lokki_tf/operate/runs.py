@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, OptionError, UnknownRunError
+from lokki_tf.runtime.failures import own_error
 
 from .failures import find_blame
 from .stack import not_deployed
@@ -74,7 +75,9 @@ class AwsRun:
             told["startDate"],
             told.get("stopDate") if told["status"] != RUNNING else None,
             told.get("redriveCount", 0),
-            *(told.get(key) for key in ("input", "output", "error", "cause")),
+            told.get("input"),
+            told.get("output"),
+            *own_error(told.get("error"), told.get("cause")),
         )
 
     @property

@@ -7,6 +7,7 @@ the commands that show runs read histories in the same way.
 from __future__ import annotations
 
 import json
+import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,29 @@ FAILURES = (
 )
 
 
+_REPORTED = re.compile(r"(?P<own>\w+), reported as (?P<name>[\w.<>]+): (?P<message>.*)", re.DOTALL)
+
+
+def own_error(error: str | None, cause: str | None) -> tuple[str | None, str | None]:
+    """Error and cause under the error's own name.
+
+    Where a step retries a base class, :mod:`.handler` reports an error under that one's name.
+
+    Args:
+        error: Its name as Step Functions has it.
+        cause: Its cause: if it is a step's, JSON as Lambda writes it.
+    """
+    try:
+        told = json.loads(cause or "")
+        match = _REPORTED.fullmatch(told["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return error, cause
+    if match is None or match["name"] != error:
+        return error, cause
+    told |= {"errorType": match["own"], "errorMessage": match["message"]}
+    return match["own"], json.dumps(told)
+
+
 def notice_of(detail: Event, pipeline: str, history: Iterable[Event]) -> dict[str, Any]:
     """The notice of an execution that did not succeed.
 
@@ -39,14 +63,15 @@ def notice_of(detail: Event, pipeline: str, history: Iterable[Event]) -> dict[st
     """
     events = _Events(history)
     failed = events.failed_state(detail.get("error"))
+    error, cause = own_error(detail.get("error"), detail.get("cause"))
     given = detail.get("input")
     return fitted(
         {
             "pipeline": pipeline,
             "execution": detail["executionArn"],
             "step": failed,
-            "error": detail.get("error") or _ERRORS.get(detail["status"], detail["status"]),
-            "cause": detail.get("cause") or "",
+            "error": error or _ERRORS.get(detail["status"], detail["status"]),
+            "cause": cause or "",
             "input": None if given is None else json.loads(given),
             "redriveCount": int(detail.get("redriveCount") or 0),
         }

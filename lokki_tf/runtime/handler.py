@@ -32,7 +32,7 @@ from functools import cache, partial
 
 from .call import call
 from .envelope import holds, pack, references, unpack
-from .log import StepLog
+from .log import OWN, StepLog
 from .parameters import filled, of_item, refuse_strangers
 
 TYPE_CHECKING = False
@@ -199,8 +199,9 @@ def _as_listed(error: Exception, listed: list[str] | None) -> Exception:
     """The error under the name by which the state machine's retrier decides.
 
     Lambda reports an error by the bare name of its class, and Step Functions compares
-    names. So a subclass of a listed exception is reported under the listed one's name,
-    and a stranger of the same bare name under its full name.
+    names. So a subclass of a listed exception is reported under the name of the most specific
+    listed one, and a stranger of the same bare name under its full name. Its own name stays in
+    the message, where :func:`.failures.own_error` finds it.
     """
     if not listed:
         return error
@@ -220,5 +221,6 @@ def _full_name(kind: type) -> str:
 
 
 def _renamed(error: Exception, name: str) -> Exception:
-    named: type[Exception] = type(name, (Exception,), {})
-    return named(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
+    named: type[Exception] = type(name, (Exception,), {OWN: error})
+    text = f"{type(error).__name__}, reported as {name}: {error}"
+    return named(text).with_traceback(error.__traceback__)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "SYSTEM": 22, "SUCCESS": 25, "WARNING": 30, "ERROR": 40}
 
+OWN = "_lokki_own"
+"""Attribute of an error that is reported under another name: the error itself."""
+
 
 class StepLog:
     """Tells of one call of a step.
@@ -62,6 +65,7 @@ class StepLog:
         Args:
             error: What it raised; Lambda itself writes the traceback.
         """
+        error = getattr(error, OWN, error)
         try:
             text = f"{type(error).__qualname__}: {error}"
         except Exception:

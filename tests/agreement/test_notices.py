@@ -168,6 +168,32 @@ def test_the_same_is_told_here_and_there(
     assert (execution.error, execution.cause) == (there["error"], there["cause"])
 
 
+class Missing(FileNotFoundError): ...
+
+
+@step(retry={"retries": 1, "delay": 0.01, "exceptions": (OSError, ConnectionError)})
+def looks(kind: str) -> None:
+    raise {"missing": Missing, "gone": FileNotFoundError, "reset": ConnectionResetError}[kind]("no")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("missing", "Missing"), ("gone", "FileNotFoundError"), ("reset", "ConnectionResetError")],
+)
+def test_an_error_keeps_its_name_where_a_base_is_retried(
+    deployment: Deployment, kind: str, error: str
+) -> None:
+    """Error, cause and message are those of the class that was raised, here and there."""
+    pipeline = Pipeline(f"named-{kind}", steps=[looks(kind)], on_failure=tell)
+    _, here = run_here(pipeline, {})
+    execution = deployment.execute(pipeline)
+    (there,) = told_there(deployment, execution)
+    assert execution.error == ("ConnectionError" if kind == "reset" else "OSError")
+    for told in (here, there):
+        assert told["error"] == json.loads(told["cause"])["errorType"] == error
+        assert json.loads(told["cause"])["errorMessage"] == "no"
+
+
 def test_a_failed_map_is_told_of_as_aws_calls_it(deployment: Deployment) -> None:
     """A Distributed Map fails by its threshold; here the item's own error is told."""
     _, here = run_here(mapped, {"count": 5})
