@@ -38,11 +38,9 @@ class LineWriter:
         Args:
             line: Of a log.
         """
-        when = datetime.fromtimestamp(line.time).astimezone()
-        # As in the log of a run here, unless it is of another day.
-        today = when.date() == datetime.now().astimezone().date()
-        moment = f"{when:%H:%M:%S}" if today else f"{when:%Y-%m-%d %H:%M:%S}"
-        return f"{moment}  {self._told(line)}"
+        moment = f"{datetime.fromtimestamp(line.time).astimezone():%Y-%m-%d %H:%M:%S}"
+        run = f"  {line.run}" if line.run else ""
+        return f"{moment}{run}  {self._told(line)}"
 
     def _told(self, line: LogLine) -> str:
         if line.told.get("event") in _KINDS:

@@ -45,7 +45,7 @@ def show_command(pipeline: Pipeline) -> click.Command:
         if run is not None:
             _show_run(deployed, runs.describe(deployed, run), as_json)
             return
-        found = runs.recent(deployed, most)
+        found = runs.with_errors(deployed, runs.recent(deployed, most))
         if as_json:
             write(as_json_text([_as_json(deployed, one) for one in found], indent=2))
         elif found:
@@ -92,7 +92,7 @@ def logs_command(pipeline: Pipeline) -> click.Command:
     @options_of_stack
     @click.option("--run", help="Of this run alone.")
     @click.option("--step", "steps", multiple=True, help="Of this step alone; may be repeated.")
-    @click.option("--start", help="From then on: 2024-01-15T10:00:00Z. An hour ago unless given.")
+    @click.option("--start", help="From then on: 2024-01-15T10:00:00Z, or 2h ago. 1h unless given.")
     @click.option("--end", help="Until then; now unless given.")
     @click.option("--tail", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")

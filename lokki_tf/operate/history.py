@@ -107,6 +107,8 @@ class Tracker:
             return self._task(kind, details, when, before, told)
         if kind in ("ExecutionStarted", "ExecutionRedriven"):
             self.ended, self._began, self._stalled = False, when, list(self.open)
+            for one in self.open:  # a redrive takes them up, with all their attempts
+                one.began, one.attempts = when, 0
             told.append(self._event("run_started", None, when))
         elif kind == "MapStateStarted":
             self._map_started(before, details, when, told)

@@ -28,6 +28,15 @@ _AT_ONCE = 8
 _ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _REQUEST = re.compile(rf"(?P<what>START|END|REPORT) RequestId: {_ID}\b")
 _OWN = re.compile(rf"INIT_START Runtime Version: |XRAY TraceId: |{_REQUEST.pattern}")
+_AGO = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>[smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_FRAME = re.compile(r'\s+File "[^"]+", line \d+, in ')
+# Frames of a traceback that are not the user's: of the runtime, of the function that Lambda calls
+# and of the program that an image starts.
+_OWN_FRAME = re.compile(
+    r'\s+File "([^"]*/lokki_runtime/[^"]+", line \d+, in |/app/entry\.py", line \d+, in '
+    r'|[^"]*/lambda_function\.py", line \d+, in lambda_handler$)'
+)
 _EVENTS = ("step_start", "step_skip", "step_end", "step_fail")  # of the runtime's own lines
 
 
@@ -183,6 +192,7 @@ class _Stream:
         self._run: str | None = None
         self._node: str | None = None
         self._waiting: list[LogLine] = []  # until it is known which run they belong to
+        self._in_own_frame = False
         self.latest = 0.0
 
     def read(self, event: Mapping[str, Any]) -> Iterator[LogLine]:
@@ -197,6 +207,10 @@ class _Stream:
             yield from self.settled()
         if _OWN.match(text) or not text.strip():
             return
+        kept = [line for line in text.split("\n") if self._is_kept(line)]
+        if not kept:
+            return
+        text = "\n".join(kept)
         told = _told(text)
         if told:
             self._run, self._node = told.get("run", self._run), told.get("node", self._node)
@@ -206,6 +220,14 @@ class _Stream:
             self._waiting.append(line)
         else:
             yield line
+
+    def _is_kept(self, line: str) -> bool:
+        """Whether a line is shown: in a traceback, those of the user's frames are."""
+        if _FRAME.match(line):
+            self._in_own_frame = bool(_OWN_FRAME.match(line))
+        elif not line[:1].isspace():
+            self._in_own_frame = False
+        return not self._in_own_frame
 
     def settled(self) -> Iterator[LogLine]:
         """What has waited, as far as it is known now."""
@@ -227,17 +249,22 @@ def _told(text: str) -> dict[str, Any]:
 
 
 def moment(text: str) -> float:
-    """A time as ISO 8601 writes it; without a zone, this machine's.
+    """A time as ISO 8601 writes it, without a zone this machine's; or how long ago.
 
     Args:
-        text: ``2024-01-15T10:00:00Z``, ``2024-01-15`` and the like.
+        text: ``2024-01-15T10:00:00Z``, ``2024-01-15`` and the like; or ``90s``, ``30m``, ``2h``,
+            ``1d``.
 
     Raises:
         OptionError: If it is no time.
     """
+    ago = _AGO.fullmatch(text.strip())
+    if ago:
+        return time.time() - float(ago["number"]) * _SECONDS[ago["unit"]]
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError, OSError):
         raise OptionError(
-            f"{text!r} is no time", remedy="write it as 2024-01-15T10:00:00Z"
+            f"{text!r} is no time",
+            remedy="write it as 2024-01-15T10:00:00Z, or as 2h",
         ) from None

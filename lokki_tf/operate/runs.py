@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 _NAME = re.compile(r"[A-Za-z0-9_.+!@()='-]{1,80}")
 _SERVICE = "stepfunctions"
 _LATE = 20  # looks
+_AT_ONCE = 8  # runs that are described side by side
 # AWS's reasons (Step Functions API Reference, "DescribeExecution", redriveStatusReason), with the
 # limits (the same, "RedriveExecution").
 _REASONS = {
@@ -195,6 +197,22 @@ def recent(deployed: Deployed, most: int) -> list[AwsRun]:
     except AwsError as error:
         raise _without_machine(deployed, error) from None
     return found
+
+
+def with_errors(deployed: Deployed, found: Sequence[AwsRun]) -> list[AwsRun]:
+    """The runs with the errors of those that have failed, which a list of AWS's does not have.
+
+    Args:
+        deployed: The pipeline.
+        found: As :func:`recent` returns them.
+    """
+
+    def described(run: AwsRun) -> AwsRun:
+        has_failed = run.status not in (RUNNING, SUCCEEDED)
+        return describe(deployed, run.arn) if has_failed else run
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(described, found))
 
 
 def redrive(deployed: Deployed, run: AwsRun) -> None:

@@ -26,25 +26,37 @@ class StepState:
     Args:
         node: Its name in the graph.
         status: ``done``, ``skipped``, ``failed``, ``running``, ``aborted`` or ``not run``.
-        began: When it first began, as ``time.time()`` counts.
-        ended: When it ended, if it has.
-        retries: How often it was tried again.
+        duration: Seconds that it ran, if it has ended: without the time between the end of a run
+            and its redrive.
+        retries: How often it was tried again; a redrive is none.
         error: What it raised.
         items: Of a map: how many items have ended, failed, and there are.
     """
 
     node: str
     status: str = "not run"
-    began: float | None = None
-    ended: float | None = None
+    duration: float | None = None
     retries: int = 0
     error: str | None = None
     items: tuple[int, int, int] | None = None
+    _since: float | None = None
 
-    @property
-    def duration(self) -> float | None:
-        """Seconds from its first beginning to its end."""
-        return None if self.began is None or self.ended is None else self.ended - self.began
+    def begin(self, when: float) -> None:
+        """It runs, from now unless it did already."""
+        self.status = "running"
+        self._since = when if self._since is None else self._since
+
+    def end(self, status: str, when: float, seconds: float | None = None) -> None:
+        """It has ended.
+
+        Args:
+            status: How.
+            when: As ``time.time()`` counts.
+            seconds: How long it ran, if its beginning is not known.
+        """
+        ran = seconds or 0.0 if self._since is None else when - self._since
+        self.status, self._since = status, None
+        self.duration = (self.duration or 0.0) + ran
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON has it, without what is not known."""
@@ -75,22 +87,22 @@ def step_states(deployed: Deployed, run: AwsRun) -> list[StepState]:
     for name, one in tracker.items.items():
         if name in states:
             states[name].items = one.done, one.failed, one.total
-    for state in states.values():
-        if state.status == "running" and not run.is_running:
-            state.status = "aborted"
     return list(states.values())
 
 
 def _add_up(states: dict[str, StepState], events: Iterable[Event]) -> None:
     for event in events:
+        if event.kind == "run_finished":
+            for state in states.values():
+                if state.status == "running":
+                    state.end("aborted", event.time)
         if event.node is None:
             continue
         state = states.setdefault(event.node, StepState(event.node))
         if event.kind in ("step_started", "map_started"):
-            state.status, state.ended = "running", None
-            state.began = state.began or event.time
-            state.retries = max(state.retries, event.attempt - 1)
+            state.begin(event.time)
         elif event.kind == "step_retried":
+            state.retries += 1
             state.error = described(event.error or "")
         elif event.kind in _ENDED:
             _end(state, event, _ENDED[event.kind])
@@ -99,7 +111,5 @@ def _add_up(states: dict[str, StepState], events: Iterable[Event]) -> None:
 
 
 def _end(state: StepState, event: Event, status: str) -> None:
-    state.status, state.ended = status, event.time
-    if state.began is None:
-        state.began = event.time - (event.duration or 0.0)
+    state.end(status, event.time, event.duration)
     state.error = described(event.error) if event.error is not None else None

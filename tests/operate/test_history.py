@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from seeds import orchwipy_sample
 from lokki_tf import Pipeline, flow, step
 from lokki_tf.errors import StepFailed
 from lokki_tf.operate.history import Tracker
+from lokki_tf.operate.states import StepState, _add_up
 from lokki_tf.operate.visits import ItemCounts
 from lokki_tf.runtime.store import split
 
@@ -207,3 +210,62 @@ def test_a_map_that_has_failed_is_told_once(deployment: Deployment, on_failure: 
     (finished,) = [one for one in there if one.kind == "map_finished"]
     assert type(finished.error).__name__ == "States.ExceedToleratedFailureThreshold"
     assert there[-1].error is not None
+
+
+@step(retry={"retries": 1, "delay": 0.01})
+def refuses(values: Any) -> Any:
+    raise ValueError("never")
+
+
+@step(job_type="batch", retry={"retries": 1, "delay": 0.01})
+def refuses_as_job(values: Any) -> Any:
+    raise ValueError("never")
+
+
+@flow
+def items(count: int = 2):
+    return numbers(count=count).map(refuses)
+
+
+@flow
+def inline_items(count: int = 2):
+    return numbers(count=count).map(refuses, mode="inline")
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "name", "retries"),
+    [
+        (Pipeline("paused", steps=[refuses(numbers(1))]), "refuses", 2),
+        (Pipeline("paused-job", steps=[refuses_as_job(numbers(1))]), "refuses_as_job", 2),
+        (items, "refuses_map", 0),
+        (inline_items, "refuses_map", 0),
+    ],
+    ids=["step", "job", "distributed map", "inline map"],
+)
+def test_a_pause_before_a_redrive_is_no_time_of_a_step(
+    deployment: Deployment, pipeline: Any, name: str, retries: int
+) -> None:
+    """A run that went on an hour later took as long as it ran, with retries of both times."""
+    execution = deployment.execute(pipeline)
+    states = deployment.aws.client("stepfunctions")
+    states.redrive_execution(executionArn=execution.arn)
+    for _ in range(400):
+        history = states.get_execution_history(executionArn=execution.arn)["events"]
+        if [one["type"] for one in history].count("ExecutionFailed") == 2:
+            break
+        threading.Event().wait(0.05)
+    redriven = next(one["id"] for one in history if one["type"] == "ExecutionRedriven")
+    for event in history:
+        if event["id"] >= redriven:
+            event["timestamp"] += timedelta(hours=1)
+
+    def counts(arn: str) -> ItemCounts:
+        found = states.describe_map_run(mapRunArn=arn)["itemCounts"]
+        return ItemCounts(found["total"], found["succeeded"], found["failed"])
+
+    tracker = Tracker(pipeline.definition, counts, partial(read_object, deployment.aws))
+    steps: dict[str, StepState] = {}
+    _add_up(steps, [event for one in history for event in tracker.read(one)])
+    assert (steps[name].status, steps[name].retries) == ("failed", retries)
+    assert steps[name].duration is not None
+    assert 0 < steps[name].duration < 600

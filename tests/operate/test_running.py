@@ -58,6 +58,7 @@ def test_runs_are_listed(standing: Folder, good: str, failed: object) -> None:
     shown = standing.run("show").stdout
     assert "good" in shown
     assert "failed" in shown
+    assert "ValueError" in shown
     listed = json.loads(standing.run("show", "--n", "1", "--json").stdout)
     assert len(listed) == 1
     assert listed[0]["status"] in ("FAILED", "SUCCEEDED", "RUNNING")
@@ -88,7 +89,8 @@ def test_a_result_is_read_wherever_it_is(standing: Folder, good: str) -> None:
 def test_logs_of_a_run_are_one_stream(standing: Folder, good: str, failed: object) -> None:
     """Lines of all steps, prints among them, stand in the order of time, of that run alone."""
     lines = standing.run("logs", "--run", good).stdout.splitlines()
-    texts = [line.partition("  ")[2] for line in lines]
+    texts = [line.split("  ", 2)[2] for line in lines]
+    assert {line.split("  ", 2)[1] for line in lines} == {good}
     assert texts[0] == "[INFO] Step 'load' started"
     assert "load: printed by load" in texts
     assert any("Step 'square' [square_map/0] completed" in text for text in texts)
@@ -125,6 +127,7 @@ def test_logs_of_another_time_are_none(standing: Folder, good: str) -> None:
     """--start and --end bound what is printed."""
     done = standing.run("logs", "--start", "2001-01-01T00:00:00Z", "--end", "2001-01-02")
     assert (done.returncode, done.stdout) == (0, "")
+    assert "printed by load" in standing.run("logs", "--start", "1h", "--step", "load").stdout
 
 
 def test_a_failed_run_goes_on(standing: Folder, failed: object) -> None:
@@ -150,7 +153,7 @@ def test_what_is_not_there_is_told(standing: Folder, good: str) -> None:
         (["start", "--name", "good"], "there has been a run 'good' already", 1),
         (["start", "--name", "a b"], "'a b' is no name for a run", 2),
         (["start", "--limit", "many"], "'many' is no int", 2),
-        (["redrive", "--run", good], "cannot go on: it is SUCCEEDED", 1),
+        (["redrive", "--run", good], "cannot go on: it has succeeded", 1),
     ):
         done = standing.run(*args)
         assert message in done.stderr, args
