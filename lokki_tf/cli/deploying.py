@@ -126,7 +126,7 @@ def destroy_command(pipeline: Pipeline) -> click.Command:
             for one in plans:
                 if one.changes:
                     _show(stack, one, place, verbose)
-            if left.versions:
+            if left.data:
                 click.echo(f"  - {left} in {left.bucket}", err=True)
             if cut_off := running(aws, plan.changes):
                 said = f"{count(cut_off, 'run')} still going, which AWS ends at the next step"

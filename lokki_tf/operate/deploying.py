@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 _AT_ONCE = 1000  # objects that S3 deletes with one call
+_OF_DEPLOYMENTS = ("code/", "helpers/", "layers/", "literals/")
+"""What the keys of objects that deployments put into the bucket begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +124,23 @@ def _digest(folder: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What stands in a pipeline's own bucket besides what Terraform has put there.
+    """What is in a pipeline's own bucket besides what Terraform has put there.
+
+    Versions of code, layers and literals that earlier deployments had are deleted with the bucket;
+    only the rest, results of runs for example, is data that somebody may want to keep.
 
     Args:
         aws: The account.
         bucket: The bucket; empty if the pipeline has none of its own.
         versions: Keys and versions, delete markers included.
-        size: Bytes of all versions.
+        data: Keys of those that are data.
+        size: Bytes of all versions of data.
     """
 
     aws: Aws
     bucket: str
     versions: tuple[tuple[str, str], ...]
+    data: frozenset[str]
     size: int
 
     @classmethod
@@ -151,26 +158,24 @@ class Leftovers:
         bucket = next((one.before["bucket"] for one in gone if one.type == "aws_s3_bucket"), "")
         managed = {one.before["key"] for one in gone if one.type == "aws_s3_object"}
         found: list[tuple[str, str]] = []
+        data: set[str] = set()
         size = 0
         for page in aws.pages("s3", "list_object_versions", Bucket=bucket) if bucket else ():
             for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
                 if one["Key"] not in managed:
                     found.append((one["Key"], one["VersionId"]))
-                    size += one.get("Size", 0)
-        return cls(aws, bucket, tuple(found), size)
-
-    @property
-    def objects(self) -> int:
-        """How many objects there are, whatever their versions."""
-        return len({key for key, _ in self.versions})
+                    if not one["Key"].startswith(_OF_DEPLOYMENTS):
+                        data.add(one["Key"])
+                        size += one.get("Size", 0)
+        return cls(aws, bucket, tuple(found), frozenset(data), size)
 
     def refuse(self, stack: Stack) -> None:
-        """Refuses to destroy a bucket that is not empty.
+        """Refuses to destroy a bucket that contains data.
 
         Raises:
-            UnconfirmedError: If it is not.
+            UnconfirmedError: If it does.
         """
-        if self.versions:
+        if self.data:
             raise UnconfirmedError(
                 f"the bucket {self.bucket} holds {self}, and nothing was destroyed",
                 remedy=f"copy what you want to keep; {stack.command('destroy --force')} deletes "
@@ -195,7 +200,7 @@ class Leftovers:
                 )
 
     def __str__(self) -> str:
-        count = self.objects
+        count = len(self.data)
         return f"{count:,} object{'s' * (count != 1)} of runs ({readable(self.size)})"
 
 
