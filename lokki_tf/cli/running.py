@@ -64,10 +64,10 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
             run = runs.start(deployed, values, run_name)
         except OptionError as error:
             raise click.UsageError(str(error)) from None
-        _tell_link(deployed, run)
         if wait:
             wait_for_result(deployed, run, as_json, quiet)
         else:
+            _tell_link(deployed, run)
             _tell_name(run, as_json)
 
     with_parameters(start, parameters_of(pipeline))
@@ -115,10 +115,10 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         found = runs.describe(deployed, run)
         known = following.last_event(deployed, found.arn)
         runs.redrive(deployed, found)
-        _tell_link(deployed, found)
         if wait:
             wait_for_result(deployed, found, as_json, quiet, known)
         else:
+            _tell_link(deployed, found)
             _tell_name(found, as_json)
 
     return redrive
@@ -155,7 +155,21 @@ def wait_for_result(
     Raises:
         ExecutionFailed: If it does not succeed.
     """
+    try:
+        if outlives:  # so the name is known from the moment at which Ctrl-C ends only the waiting
+            _tell_link(deployed, run)
+        _follow(deployed, run, quiet, known)
+    except KeyboardInterrupt:
+        if outlives:
+            shows = deployed.stack.command(f"show --run {shlex.quote(run.name)}")
+            click.echo(f"\nrun {run.name} goes on in AWS: {shows}", err=True)
+        raise
     from lokki_tf.operate import runs
+
+    _print_result(deployed, runs.ended(deployed, run), as_json)
+
+
+def _follow(deployed: Deployed, run: AwsRun, quiet: bool, known: int) -> None:
     from lokki_tf.operate.following import follow
     from lokki_tf.reporting import listener_for
 
@@ -169,15 +183,8 @@ def wait_for_result(
             progress_interval=settings.progress_interval,
         )
     )
-    try:
-        with reports as on_event:
-            follow(deployed, run, on_event, known=known)
-    except KeyboardInterrupt:
-        if outlives:
-            shows = deployed.stack.command(f"show --run {shlex.quote(run.name)}")
-            click.echo(f"\nrun {run.name} goes on in AWS: {shows}", err=True)
-        raise
-    _print_result(deployed, runs.ended(deployed, run), as_json)
+    with reports as on_event:
+        follow(deployed, run, on_event, known=known)
 
 
 def _print_result(deployed: Deployed, run: AwsRun, as_json: bool) -> None:
