@@ -1,4 +1,4 @@
-"""The README's first example of each style, as a newcomer tries it: in a script and in a notebook."""
+"""The README's first example of each style, as a newcomer tries it: script and notebook."""
 
 from __future__ import annotations
 
