@@ -221,8 +221,8 @@ def test_makespan_counts_a_second_for_a_node_without_a_duration() -> None:
     [
         ({}, "there are no nodes to nest"),
         ({"a": ["b"]}, "'a' must come after 'b', which is not a node"),
-        ({"a": ["b"], "b": ["a"]}, "nodes wait for each other in a cycle"),
-        ({"a": ["a"]}, "nodes wait for each other in a cycle"),
+        ({"a": ["b"], "b": ["a"]}, "nodes depend on each other in a cycle"),
+        ({"a": ["a"]}, "nodes depend on each other in a cycle"),
     ],
 )
 def test_what_is_no_order_is_refused(order: Predecessors, message: str) -> None:

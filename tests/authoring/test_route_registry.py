@@ -1,4 +1,4 @@
-"""Functions become steps of a routed pipeline, with options in CloudFormation's words."""
+"""Functions as steps of a routed pipeline, with properties of CloudFormation as options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lokki_tf.runtime.routes import ReturnUpdates
 
 
 def first(**kwargs: Any) -> Any:
-    """Begins."""
+    """The first step."""
     return ReturnUpdates("last", milk=1)
 
 
@@ -27,14 +27,14 @@ def last(*, milk: int, **kwargs: Any) -> Any:
 
 
 def options(**given: Any) -> StepOptions:
-    """The options of a step that a decorator with these arguments makes."""
+    """Return the options of a step whose decorator has these arguments."""
     registry = Registry("first")
     registry.fn(**given)(first)
     return registry.routes.steps[0].options
 
 
-def test_functions_stay_as_they_are() -> None:
-    """The decorator gives back the plain function, and the steps keep their order."""
+def test_functions_are_unchanged() -> None:
+    """The decorator returns the function unchanged, and the steps keep their order."""
     registry = Registry("first", max_steps=7)
     assert registry.fn()(first) is first
     assert registry.fn("first", terminates=True)(last) is last
@@ -46,7 +46,7 @@ def test_functions_stay_as_they_are() -> None:
 
 
 def test_a_function_of_the_same_name_replaces_the_other() -> None:
-    """Registering again replaces the step in its place; a deep copy is changed alone."""
+    """Registering a name again replaces the step; a deep copy changes independently."""
     registry = Registry("first")
     registry.fn()(first)
     registry.fn(terminates=True)(last)
@@ -66,7 +66,7 @@ def test_a_function_of_the_same_name_replaces_the_other() -> None:
 
 
 def test_properties_become_options() -> None:
-    """What CloudFormation calls otherwise is translated, and counts as written."""
+    """Properties of CloudFormation become options, which count as set by the author."""
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
     found = options(
         template_props={
@@ -103,13 +103,13 @@ def test_properties_become_options() -> None:
     ("given", "says"),
     [
         ({"template_props": {"MemorySise": 1}}, "did you mean 'MemorySize'"),
-        ({"template_props": {"CodeUri": "."}}, "it knows Architectures, Description"),
-        ({"template_props": [1]}, "no dict"),
-        ({"template_props": {"MemorySize": "512"}}, "no whole number"),
-        ({"template_props": {"MemorySize": 512}, "memory_size": 256}, "say the same"),
-        ({"template_props": {"Runtime": 3}}, "no string"),
+        ({"template_props": {"CodeUri": "."}}, "known are Architectures, Description"),
+        ({"template_props": [1]}, "must be a dict"),
+        ({"template_props": {"MemorySize": "512"}}, "not a whole number"),
+        ({"template_props": {"MemorySize": 512}, "memory_size": 256}, "are the same option"),
+        ({"template_props": {"Runtime": 3}}, "not a string"),
         ({"template_props": {"Architectures": ["arm64", "x86_64"]}}, "list of one"),
-        ({"template_props": {"Layers": "arn"}}, "no list"),
+        ({"template_props": {"Layers": "arn"}}, "not a list"),
         ({"template_props": {"Layers": [{"Ref": "AWS::Region"}]}}, "ARNs and references"),
         ({"template_props": {"Layers": [{"Fn::Sub": "a"}]}}, "ARNs and references"),
         ({"template_props": {"Environment": {"A": "x"}}}, "dict of Variables"),
@@ -122,15 +122,15 @@ def test_properties_become_options() -> None:
         ({"template_props": {"Policies": [{"Statement": [{"Sid": b""}]}]}}, "JSON"),
         ({"memory": 1}, "did you mean 'memory_size'"),
         ({"name": "other"}, "no option 'name'"),
-        pytest.param({"default_next": first}, "write it with brackets", id="default_next=first"),
-        ({"default_next": 1}, "no name of a step"),
-        ({"next_key": ""}, "no key"),
-        ({"terminates": "yes"}, "neither True nor False"),
+        pytest.param({"default_next": first}, "write @pipe.fn()", id="default_next=first"),
+        ({"default_next": 1}, "must be the name of a step"),
+        ({"next_key": ""}, "must be a key"),
+        ({"terminates": "yes"}, "must be True or False"),
     ],
     ids=str,
 )
-def test_options_that_make_no_sense_are_refused(given: dict[str, Any], says: str) -> None:
-    """Each is an error when it is written, with the line and a remedy."""
+def test_invalid_options_are_errors(given: dict[str, Any], says: str) -> None:
+    """Invalid options are errors when they are written, with the line and a remedy."""
     with pytest.raises(OptionError, match=says) as caught:
         options(**given)
     assert "test_route_registry.py" in str(caught.value)
@@ -142,14 +142,14 @@ def test_options_that_make_no_sense_are_refused(given: dict[str, Any], says: str
     [{"beginner": ""}, {"beginner": first}, {"max_steps": 0}],
     ids=["nothing", "a function", "no steps"],
 )
-def test_a_registry_knows_where_to_begin(given: dict[str, Any]) -> None:
-    """The first step is named, and the limit is a number of steps."""
+def test_a_registry_requires_a_first_step_and_a_limit(given: dict[str, Any]) -> None:
+    """The first step must be named, and the limit must be a number of steps."""
     with pytest.raises(OptionError):
         Registry(**{"beginner": "first", **given})
 
 
 def test_only_plain_functions_are_steps() -> None:
-    """Classes, and functions that are steps of another style, are refused."""
+    """Classes, and steps of another style, are errors."""
     with pytest.raises(BindingError):
         Registry("first").fn()(dict)
     with pytest.raises(BindingError, match="a step already"):
@@ -157,7 +157,7 @@ def test_only_plain_functions_are_steps() -> None:
 
 
 def test_many_functions_of_one_file_are_read_in_no_time(tmp_path: Path) -> None:
-    """A file is parsed once, however many steps it holds."""
+    """A file is parsed once, regardless of its number of steps."""
     text = [
         "from lokki_tf.authoring.routes import Registry",
         "from lokki_tf.runtime.routes import ConditionalReturns, ReturnUpdates",
@@ -179,6 +179,6 @@ def test_many_functions_of_one_file_are_read_in_no_time(tmp_path: Path) -> None:
     begin = time.process_time()
     exec(code, names)
     routes = names["pipe"].routes
-    assert time.process_time() - begin < 10  # a third of a second on a quiet machine
+    assert time.process_time() - begin < 10  # a third of a second on an idle computer
     assert len(routes.routes) == 1000
     assert all(len(route.transitions) == 3 for route in routes.routes)

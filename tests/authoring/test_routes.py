@@ -1,4 +1,4 @@
-"""Ways on are read from the source of functions."""
+"""Transitions are read from the source of functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _numbers = count()
 
 
 class Names:
-    """A class may hold names of steps."""
+    """A class may contain names of steps."""
 
     LATER = "later"
 
@@ -33,11 +33,11 @@ KNOWN = {
     "END": "end",
     "GONE": ("x", "y"),
 }
-"""What the functions' module holds."""
+"""The namespace of the functions' module."""
 
 
 def route(text: str, *, terminates: bool = False, **options: Any) -> Route:
-    """The route of ``f``, whose definition stands in a cell of a notebook."""
+    """Return the route of ``f``, which is defined in a notebook cell."""
     number = next(_numbers)
     file = f"<ipython-input-{number}-abc>"
     linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
@@ -49,30 +49,30 @@ def route(text: str, *, terminates: bool = False, **options: Any) -> Route:
 
 
 def body(text: str, **options: Any) -> tuple[Transition, ...]:
-    """The ways on of a function with this body."""
+    """Return the transitions of a function with this body."""
     return route(f"def f(c=None, **kwargs):\n{indent(text, '    ')}\n", **options).transitions
 
 
 def targets(text: str, **options: Any) -> list[str | None]:
-    """Where a function with this body leads."""
+    """Return the next steps of a function with this body."""
     return [one.target for one in body(text, **options)]
 
 
 def only(text: str, **options: Any) -> Transition:
-    """The one way on of a function with this body."""
+    """Return the only transition of a function with this body."""
     (one,) = body(text, **options)
     return one
 
 
 def says(text: str, **options: Any) -> str:
-    """The error that a function with this body gives."""
+    """Return the error of a function with this body."""
     with pytest.raises(DefinitionError) as caught:
         body(text, **options)
     return str(caught.value)
 
 
 def test_updates_are_read() -> None:
-    """Removed and updated names are the transition's, and ``*`` clears the state."""
+    """The transition contains removed and updated names, and ``*`` clears the state."""
     one = only("return ReturnUpdates('a', 'x', milk=1, beans=c)")
     assert (one.target, one.clears, one.removes, one.updates) == (
         "a",
@@ -83,7 +83,7 @@ def test_updates_are_read() -> None:
     assert only("return ReturnUpdates('a', 'x', '*')").clears
 
 
-def test_a_dict_is_all_that_goes_on() -> None:
+def test_a_dict_replaces_the_state() -> None:
     """A dict literal clears the state and names the next step under its key."""
     one = only("return {'$next': 'a', 'milk': 1, **{'beans': 2}}")
     assert (one.target, one.clears, one.updates) == ("a", True, ("milk", "beans"))
@@ -145,13 +145,13 @@ def test_conditions_are_read_in_the_order_in_which_they_are_tried() -> None:
     ],
     ids=repr,
 )
-def test_returns_are_found_wherever_they_stand(text: str) -> None:
-    """Returns inside blocks, in conditional expressions and under local names count."""
+def test_returns_are_found_in_any_block(text: str) -> None:
+    """Return statements inside blocks, conditional expressions and local variables are read."""
     assert list(dict.fromkeys(targets(text))) == ["a", "b"]
 
 
 def test_returns_of_inner_functions_do_not_count() -> None:
-    """Functions, lambdas and classes inside the function return for themselves."""
+    """Return statements of nested functions, lambdas and classes are ignored."""
     assert targets(
         "def inner():\n"
         "    return 7\n"
@@ -177,17 +177,17 @@ def test_returns_of_inner_functions_do_not_count() -> None:
     ids=repr,
 )
 def test_names_are_resolved_not_spelled(text: str) -> None:
-    """The two are known under aliases, as attributes and by imports inside the function."""
+    """Aliases, attributes and imports inside the function are resolved."""
     assert targets(text) == ["a"]
 
 
-def test_another_function_of_that_name_is_none_of_them() -> None:
-    """What is spelled ``ReturnUpdates`` and is something else cannot be read."""
+def test_another_function_of_that_name_cannot_be_read() -> None:
+    """Another object named ``ReturnUpdates`` cannot be read."""
     assert "cannot be read" in says("ReturnUpdates = dict\nreturn ReturnUpdates('a')")
 
 
 def test_constants_are_known() -> None:
-    """Names come from constants of the module, of classes and of functions around as well."""
+    """Names can be constants of the module, of classes and of enclosing functions."""
     assert targets("return ReturnUpdates(END)") == ["end"]
     assert targets("return {'$next': Names.LATER}") == ["later"]
     assert only("return ReturnUpdates('a', *GONE, *['z'])").removes == ("x", "y", "z")
@@ -198,13 +198,13 @@ def test_constants_are_known() -> None:
 
 
 def test_unnamed_next_steps_are_the_default_or_the_end() -> None:
-    """Where no step is named, ``default_next`` comes, else the pipeline ends where it may."""
+    """Without a next step the default is taken, else the pipeline ends if it may."""
     assert targets("return ReturnUpdates(None)", default_next="d") == ["d"]
     assert targets("return {}", default_next="d", terminates=True) == ["d"]
     assert targets("return {'milk': 1}", terminates=True) == [None]
     assert targets("if c:\n    return\nreturn None", terminates=True) == [None, None]
-    assert "names no next step" in says("return {}")
-    assert "names no next step" in says("return Either(c, ReturnUpdates(None))")
+    assert "returns no next step" in says("return {}")
+    assert "returns no next step" in says("return Either(c, ReturnUpdates(None))")
 
 
 @pytest.mark.parametrize(
@@ -225,10 +225,10 @@ def test_unnamed_next_steps_are_the_default_or_the_end() -> None:
     ids=repr,
 )
 def test_a_path_without_return_is_an_error(text: str) -> None:
-    """Nothing is returned only where the pipeline may end; the error says what to do."""
-    told = says(text)
-    assert "returns nothing on some path" in told
-    assert "terminates=True" in told
+    """Returning ``None`` is an error with a remedy, unless the pipeline may end."""
+    message = says(text)
+    assert "returns nothing on some path" in message
+    assert "terminates=True" in message
     assert None in targets(text, terminates=True)
 
 
@@ -247,7 +247,7 @@ def test_a_path_without_return_is_an_error(text: str) -> None:
     ids=repr,
 )
 def test_a_function_that_only_raises_leads_nowhere(text: str) -> None:
-    """A function that never comes to an end has no ways on, and that is no error."""
+    """A function that always raises has no transitions, and that is no error."""
     assert body(text) == ()
 
 
@@ -263,16 +263,16 @@ def test_a_function_that_only_raises_leads_nowhere(text: str) -> None:
         ("with c as out:\n    return out", "returns out"),
         ("a = b = 1\nreturn a", "returns a"),
         ("a = b\nb = a\nreturn a", "returns a"),
-        ("return ReturnUpdates(c)", "by c, which is no string"),
-        ("return ReturnUpdates(f'{c}')", "no string known before a run"),
-        ("return ReturnUpdates(*c)", "names no next step first"),
-        ("return ReturnUpdates()", "names no next step first"),
-        ("return ReturnUpdates('a', c)", "takes out c"),
-        ("return ReturnUpdates('a', *c)", "takes out *c"),
+        ("return ReturnUpdates(c)", "step c, which is not a constant string"),
+        ("return ReturnUpdates(f'{c}')", "not a constant string"),
+        ("return ReturnUpdates(*c)", "without a next step"),
+        ("return ReturnUpdates()", "without a next step"),
+        ("return ReturnUpdates('a', c)", "removes c"),
+        ("return ReturnUpdates('a', *c)", "removes *c"),
         ("return ReturnUpdates('a', **c)", "**c, whose names"),
         ("return {'$next': 'a', **c}", "**c, whose names"),
         ("return {'$next': 'a', c: 1}", "with the key c"),
-        ("return {'$next': c}", "by c, which is no string"),
+        ("return {'$next': c}", "step c, which is not a constant string"),
         ("return Either(c)", "operand and default"),
         ("return Either(c, default=ReturnUpdates('a'))", "operand and default"),
         ("return Either(c, ReturnUpdates('a'), **c)", "chooses from **c"),
@@ -281,8 +281,8 @@ def test_a_function_that_only_raises_leads_nowhere(text: str) -> None:
     ],
     ids=repr,
 )
-def test_what_cannot_be_read_is_told(text: str, problem: str) -> None:
-    """What is known only in a run is an error of that line, with a remedy."""
+def test_what_cannot_be_read_is_an_error(text: str, problem: str) -> None:
+    """A value that is known only at run time is an error with its line and a remedy."""
     with pytest.raises(RouteError) as caught:
         body(text, default_next="d")
     assert problem in caught.value.message
@@ -293,21 +293,21 @@ def test_what_cannot_be_read_is_told(text: str, problem: str) -> None:
 
 
 def test_a_return_that_cannot_be_read_does_not_hide_another() -> None:
-    """Each return of a name has its own error, and names of inner functions are their own."""
-    told = says("out = 7\nif c:\n    return out\nreturn out")
-    assert told.count("returns 7") == 2
+    """Each return of a variable has its own error, and names of nested functions are their own."""
+    message = says("out = 7\nif c:\n    return out\nreturn out")
+    assert message.count("returns 7") == 2
     inner = "def inner():\n    out = ReturnUpdates('b')\n    return out\n"
     assert targets(f"{inner}out = ReturnUpdates('a')\nreturn out") == ["a"]
     shared = "def inner():\n    nonlocal out\n    out = 7\n"
     assert "returns out" in says(f"out = ReturnUpdates('a')\n{shared}inner()\nreturn out")
 
 
-def test_all_errors_are_told_at_once() -> None:
-    """Errors of several returns and several functions come together, each with its line."""
-    told = says("if c:\n    return 1\nreturn 2")
-    assert "2 errors" in told
-    assert ":3" in told
-    assert ":4" in told
+def test_all_errors_are_reported_together() -> None:
+    """Errors of several returns and several functions are reported together, with their lines."""
+    message = says("if c:\n    return 1\nreturn 2")
+    assert "2 errors" in message
+    assert ":3" in message
+    assert ":4" in message
 
 
 def test_arguments_are_read() -> None:
@@ -320,18 +320,18 @@ def test_arguments_are_read() -> None:
     assert found.takes_more
     assert found.takes_input
     assert not route("def f(*, x):\n    return ReturnUpdates('b')\n").takes_more
-    with pytest.raises(RouteError, match="'a' by position alone"):
+    with pytest.raises(RouteError, match="'a' of step 'f' is positional-only"):
         route("def f(a, /):\n    return ReturnUpdates('b')\n")
 
 
 def test_async_functions_are_steps() -> None:
-    """An async function's returns are read as any."""
+    """The returns of an async function are read."""
     found = route("async def f(**kwargs):\n    return ReturnUpdates('b')\n")
     assert found.transitions[0].target == "b"
 
 
 def test_decorated_functions_are_read_behind_their_decorators() -> None:
-    """What wraps the function as functools does leaves it readable."""
+    """A function wrapped with functools.wraps is read."""
     found = route(
         "import functools\n"
         "def loud(function):\n"
@@ -348,7 +348,7 @@ def test_decorated_functions_are_read_behind_their_decorators() -> None:
 
 
 def test_without_source_there_is_an_error() -> None:
-    """A function whose source is not there, or a lambda, cannot be a step."""
+    """A function without source, or a lambda, cannot be a step."""
     names: dict[str, Any] = dict(KNOWN)
     exec("def f(**kwargs):\n    return ReturnUpdates('a')\n", names)
     for function in (names["f"], lambda **kwargs: ReturnUpdates("a")):

@@ -1,4 +1,4 @@
-"""Rules for routed pipelines, on routes built by hand."""
+"""Rules for routed pipelines, on hand-built routes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def function() -> None: ...
 def way(
     target: str | None, updates: str = "", *, removes: str = "", clears: bool = False
 ) -> Transition:
-    """A transition; names are written in one string."""
+    """Make a transition; names are in one string, separated by spaces."""
     return Transition(
         target, Place("f.py", 7), None, clears, tuple(removes.split()), tuple(updates.split())
     )
 
 
 def route(name: str, takes: str, *ways: Transition, **more: Any) -> Route:
-    """A step; ``takes`` lists its arguments, those with a default after a ``/``."""
+    """Make a step; ``takes`` lists its arguments, those with a default after a ``/``."""
     required, _, optional = takes.partition("/")
     arguments = {**dict.fromkeys(required.split(), True), **dict.fromkeys(optional.split(), False)}
     step = Step(name, function, StepOptions(), Place("f.py", 1, name))
@@ -38,7 +38,7 @@ def route(name: str, takes: str, *ways: Transition, **more: Any) -> Route:
 
 
 def found(rule: str, *routes: Route, start_at: str | None = None) -> list[Finding]:
-    """What a rule finds in a pipeline that starts with the first of these steps."""
+    """Return a rule's findings for a pipeline that starts with the first of these steps."""
     pipeline = Routes(routes[0].step.name, routes)
     return [one for one in check_routes(pipeline, start_at) if one.rule == rule]
 
@@ -51,7 +51,7 @@ END = way(None)
 
 
 def tea(*ways: Transition) -> tuple[Route, ...]:
-    """The pipeline of the seed's README, whose second step leads on as given."""
+    """Return the pipeline in orchwipy's README, whose second step has the given transitions."""
     return (
         route("start", "choice", way("tea", clears=True), way("coffee", "beans", clears=True)),
         route("tea", "", *ways),
@@ -61,12 +61,12 @@ def tea(*ways: Transition) -> tuple[Route, ...]:
 
 
 def test_a_sound_pipeline_has_no_findings() -> None:
-    """Where every step is handed what it takes there is nothing to say."""
+    """A pipeline in which every step receives its arguments has no findings."""
     assert check_routes(Routes("start", tea(way("coffee", "beans", clears=True)))) == []
 
 
-def test_a_missing_argument_is_told_with_the_way_to_it() -> None:
-    """The message says the seed's words, and the place is the return that leaves it out."""
+def test_a_missing_argument_is_reported_with_its_path() -> None:
+    """The finding has orchwipy's path, and its location is the return that omits the argument."""
     (one,) = found("missing-argument", *tea(way("coffee", clears=True)))
     assert "{'beans'} : caller history ['start', 'tea'] -> coffee" in one.message
     assert one.severity == "error"
@@ -75,7 +75,7 @@ def test_a_missing_argument_is_told_with_the_way_to_it() -> None:
 
 
 def test_warnings_are_the_seeds() -> None:
-    """Findings become the lines that the seed's check_graph writes, with its categories."""
+    """Findings become the lines that orchwipy's check_graph writes, with its categories."""
     findings = check_routes(Routes("start", tea(way("coffee", clears=True))))
     ((message, category),) = as_warnings(findings)
     assert warnings.formatwarning(message, category, "", 0, "") == (
@@ -90,16 +90,16 @@ def test_warnings_are_the_seeds() -> None:
 
 
 def test_several_missing_arguments_are_one_sorted_set() -> None:
-    """What is missing on the same way is told together, in order."""
+    """Arguments that are missing on the same path are reported together, sorted."""
     routes = route("a", "", way("b")), route("b", "z y x", END)
     assert messages("missing-argument", *routes) == [
-        "a required argument is not handed on: {'x', 'y', 'z'} : caller history ['a'] -> b"
+        "a required argument is not passed: {'x', 'y', 'z'} : caller history ['a'] -> b"
     ]
 
 
-def test_each_argument_is_told_with_a_shortest_way() -> None:
-    """Arguments that are missing on different ways have findings of their own."""
-    told = messages(
+def test_each_argument_is_reported_with_a_shortest_path() -> None:
+    """Arguments that are missing on different paths have separate findings."""
+    reported = messages(
         "missing-argument",
         route("a", "", way("b", "x"), way("c", "y")),
         route("b", "", way("d")),
@@ -107,14 +107,14 @@ def test_each_argument_is_told_with_a_shortest_way() -> None:
         route("e", "", way("d")),
         route("d", "x y", END),
     )
-    assert [one.partition(": ")[2] for one in told] == [
+    assert [one.partition(": ")[2] for one in reported] == [
         "{'x'} : caller history ['a', 'c', 'e'] -> d",
         "{'y'} : caller history ['a', 'b'] -> d",
     ]
 
 
-def test_what_the_first_step_requires_goes_on() -> None:
-    """It is given by the run, until it is taken out or nothing goes on; defaults are not."""
+def test_the_first_steps_required_arguments_are_passed() -> None:
+    """The first step's required arguments come from the run; its defaults do not."""
     last = route("b", "x", END)
     assert not found("missing-argument", route("a", "x", way("b")), last)
     assert found("missing-argument", route("a", "/x", way("b")), last)
@@ -123,28 +123,28 @@ def test_what_the_first_step_requires_goes_on() -> None:
     assert not found("missing-argument", route("a", "x", way("b", "x", removes="x")), last)
 
 
-def test_a_way_back_to_the_first_step_hands_on_as_well() -> None:
-    """The first step is given its arguments once; who leads back to it hands them on."""
+def test_a_loop_to_the_first_step_must_pass_its_arguments() -> None:
+    """The first step's arguments come from the run once; steps that return to it must pass them."""
     routes = route("a", "x", way("b", clears=True)), route("b", "", way("a"), END)
-    (told,) = messages("missing-argument", *routes)
-    assert told.endswith("{'x'} : caller history ['a', 'b'] -> a")
+    (reported,) = messages("missing-argument", *routes)
+    assert reported.endswith("{'x'} : caller history ['a', 'b'] -> a")
 
 
-def test_loops_are_looked_at_once() -> None:
-    """What a loop takes out on its way round is missing the second time."""
-    (told,) = messages("missing-argument", route("a", "x", way("a", removes="x"), END))
-    assert told.endswith("{'x'} : caller history ['a'] -> a")
+def test_names_removed_in_a_loop_are_missing() -> None:
+    """A name that a loop removes is missing in the second iteration."""
+    (reported,) = messages("missing-argument", route("a", "x", way("a", removes="x"), END))
+    assert reported.endswith("{'x'} : caller history ['a'] -> a")
 
 
 def test_a_check_may_start_elsewhere() -> None:
-    """From another step, that one's arguments are the run's."""
+    """If the check starts with another step, that step's arguments come from the run."""
     routes = tea(way("coffee", clears=True))
     assert not found("missing-argument", *routes, start_at="coffee")
     assert not found("unreachable", *routes, start_at="coffee")
 
 
-def test_defaults_that_are_never_replaced_are_told() -> None:
-    """An optional argument that no way in hands on is a warning; some way in is enough."""
+def test_defaults_that_are_never_replaced_are_warnings() -> None:
+    """An optional argument that is passed on no path is a warning; one path is enough."""
     never = route("a", "/first", way("b", clears=True)), route("b", "/x", END)
     (one,) = found("default-argument", *never)
     assert one.severity == "warning"
@@ -154,51 +154,51 @@ def test_defaults_that_are_never_replaced_are_told() -> None:
 
 
 def test_a_run_may_replace_defaults() -> None:
-    """What the first step takes by ``**kwargs`` and does not hold back may be anything."""
+    """A run may set any argument that the first step accepts by ``**kwargs`` and passes."""
     last = route("b", "/x", END)
     assert not found("default-argument", route("a", "", way("b")), last)
     assert found("default-argument", route("a", "", way("b"), takes_more=False), last)
 
 
-def test_strange_arguments_are_told() -> None:
-    """A step without ``**kwargs`` is not handed what it does not take, on any way."""
+def test_unexpected_arguments_are_errors() -> None:
+    """Passing a name to a step that has no such parameter and no ``**kwargs`` is an error."""
     (one,) = found(
         "unexpected-argument",
         route("a", "x", way("b", "y")),
         route("b", "", way("c", removes="y"), way("c", "z", clears=True)),
         route("c", "z /q", END, takes_more=False),
     )
-    assert "step 'b' hands on 'x', and step 'c'" in one.message
+    assert "step 'b' passes 'x', but step 'c'" in one.message
     assert one.severity == "error"
 
 
-def test_a_run_alone_brings_nothing_strange() -> None:
-    """The first step may lack ``**kwargs``: what a run gives is the run's business."""
+def test_the_input_of_a_run_is_not_unexpected() -> None:
+    """The first step may lack ``**kwargs``: the input of a run is not checked here."""
     assert not found("unexpected-argument", route("a", "x", END, takes_more=False))
 
 
-def test_steps_that_are_not_there_are_told() -> None:
-    """A next step that is misspelled is an error at its return, a default at its step."""
+def test_missing_steps_are_errors() -> None:
+    """A misspelled next step is an error at its return, a misspelled default at its step."""
     first, second = found(
         "no-such-step",
         route("start", "", way("coffe"), way("coffee")),
         route("coffee", "", END, default_next="drnik"),
         route("drink", "", END),
     )
-    assert "leads to 'coffe'" in first.message
+    assert "leads to step 'coffe'" in first.message
     assert first.remedy == "did you mean 'coffee'?"
     assert first.place == Place("f.py", 7)
     assert second.place == Place("f.py", 1, "coffee")
     assert second.remedy == "did you mean 'drink'?"
 
 
-def test_a_default_is_told_once() -> None:
-    """A default that a return leads to is told at the return alone."""
+def test_a_missing_default_is_reported_once() -> None:
+    """A misspelled default that a return uses is reported only at the return."""
     assert len(found("no-such-step", route("a", "", way("x"), default_next="x"))) == 1
 
 
-def test_a_first_step_that_is_not_there_is_told() -> None:
-    """Without a first step nothing else is looked at but names of steps."""
+def test_a_missing_first_step_is_an_error() -> None:
+    """Without a first step, only the names of next steps are checked."""
     pipeline = Routes("strat", (route("start", "", way("tea")),))
     assert [one.rule for one in check_routes(pipeline)] == ["no-start", "no-such-step"]
     assert check_routes(pipeline)[0].remedy == "did you mean 'start'?"
@@ -207,20 +207,20 @@ def test_a_first_step_that_is_not_there_is_told() -> None:
     assert [finding.rule for finding in one] == ["no-start"]
 
 
-def test_steps_that_nothing_leads_to_are_told() -> None:
-    """They are a warning; what only they lead to is one as well."""
-    told = found(
+def test_unreachable_steps_are_warnings() -> None:
+    """An unreachable step is a warning, and so are those that only it leads to."""
+    reported = found(
         "unreachable",
         route("a", "", END),
         route("b", "x", way("c")),
         route("c", "y", way("a")),
     )
-    assert [one.place.name for one in told if one.place] == ["b", "c"]
-    assert {one.severity for one in told} == {"warning"}
+    assert [one.place.name for one in reported if one.place] == ["b", "c"]
+    assert {one.severity for one in reported} == {"warning"}
 
 
-def test_ways_that_cannot_end_are_told() -> None:
-    """A step from which no end can be reached is an error, where a run first comes to one."""
+def test_paths_that_cannot_end_are_errors() -> None:
+    """A step that cannot reach an end is an error, reported where a run first enters it."""
     (one,) = found(
         "no-end",
         route("a", "", way("b"), way("end")),
@@ -234,13 +234,13 @@ def test_ways_that_cannot_end_are_told() -> None:
 
 
 def test_an_error_is_an_end() -> None:
-    """A step that always raises ends a run, and one that is misspelled is told elsewhere."""
+    """A step that always raises is an end, and so is a misspelled step, which has its own error."""
     assert not found("no-end", route("a", "", way("fail")), route("fail", ""))
     assert not found("no-end", route("a", "", way("a"), way("nowhere")))
 
 
 def at_random(seed: int, count: int, names: int, ways: int) -> Routes:
-    """Steps with arguments and transitions at random, cycles included."""
+    """Return steps with random arguments and transitions, cycles included."""
     draw = random.Random(seed)
     pool = [f"n{number}" for number in range(names)]
 
@@ -267,7 +267,7 @@ State = tuple[str, frozenset[str]]
 
 
 def states(routes: Routes, given: Iterable[str]) -> set[State]:
-    """All steps with what they are handed, by going all ways."""
+    """Enumerate all steps and states that a run can reach."""
     first: State = (routes.start, frozenset(given))
     seen, waiting = {first}, [first]
     while waiting:
@@ -288,8 +288,8 @@ def required(one: Route) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_all_ways_gone_say_the_same(seed: int) -> None:
-    """On random pipelines the rules find what going all ways finds, no more and no less."""
+def test_an_enumeration_finds_the_same(seed: int) -> None:
+    """On random pipelines, the rules find exactly what an enumeration of all paths finds."""
     routes = at_random(seed, 6, 4, 3)
     findings = check_routes(routes)
     first = routes.by_name["s0"]
@@ -298,8 +298,8 @@ def test_all_ways_gone_say_the_same(seed: int) -> None:
         for name, state in states(routes, required(first))
         for argument in required(routes.by_name[name]) - state
     }
-    told = [one.message for one in findings if one.rule == "missing-argument"]
-    assert missing == {pair for one in told for pair in pairs(one)}
+    reported = [one.message for one in findings if one.rule == "missing-argument"]
+    assert missing == {pair for one in reported for pair in pairs(one)}
     strange = {
         name
         for name, state in states(routes, first.takes)
@@ -312,14 +312,14 @@ def test_all_ways_gone_say_the_same(seed: int) -> None:
 
 
 def pairs(message: str) -> list[tuple[str, str]]:
-    """Step and argument, for each argument that a finding tells to be missing."""
+    """Return step and argument for each missing argument in a message."""
     names, _, step = message.partition("{")[2].partition("} : caller history")
     return [(step.rpartition("-> ")[2], name.strip("'")) for name in names.split(", ")]
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_the_way_that_is_told_is_one(seed: int) -> None:
-    """Going the told way, whatever the returns chosen, can leave out what is told."""
+def test_reported_paths_exist(seed: int) -> None:
+    """The reported path exists and lacks the reported arguments."""
     routes = at_random(seed, 8, 4, 3)
     for finding in check_routes(routes):
         if finding.rule != "missing-argument":
@@ -353,4 +353,4 @@ def test_five_hundred_steps_take_no_time() -> None:
     for routes in (Routes("a0", tuple(diamonds)), at_random(1, 500, 200, 4)):
         begin = time.process_time()
         assert check_routes(routes)
-        assert time.process_time() - begin < 10  # half a second on a quiet machine
+        assert time.process_time() - begin < 10  # half a second on an idle computer

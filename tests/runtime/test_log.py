@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lokki_tf import LogLevel
-from lokki_tf.reporting.words import tell
+from lokki_tf.reporting.words import format_event
 from lokki_tf.runtime import log, run, store
 
 RUNTIME = Path(log.__file__).parent
@@ -37,7 +37,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_call_writes_its_start_and_end(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two lines of JSON tell the run, the node, the request, how long it took and what came."""
+    """Two lines of JSON contain the run, the node, the request, the duration and the status."""
     run(lambda: 1, event(), SimpleNamespace(aws_request_id="q1"))
     assert capsys.readouterr().out == (
         '{"level": "INFO", "ts": "2024-01-15T10:30:00.062Z", "event": "step_start", '
@@ -109,7 +109,7 @@ def test_names_and_levels_are_those_of_a_run_here(capsys: pytest.CaptureFixture[
     from lokki_tf.local import Event
 
     kinds = ("step_started", "step_finished", "step_failed")
-    here = [tell(Event(kind, "n", "n", 0.0)) for kind in kinds]  # type: ignore[arg-type]
+    here = [format_event(Event(kind, "n", "n", 0.0)) for kind in kinds]  # type: ignore[arg-type]
     assert [one.fields["event"] for one in here if one] == ["step_start", "step_end", "step_fail"]
     assert {level.name: level.value for level in LogLevel} == log.LEVELS
 

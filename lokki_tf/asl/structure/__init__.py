@@ -1,14 +1,14 @@
-"""From an order of nodes to nested series and parallels, the shapes that a state machine has.
+"""Conversion of a graph to nested series and parallel blocks, the shapes of a state machine.
 
-The stages, each on what the one before could not settle:
+Three stages, each for what the one before could not settle:
 
-1. :mod:`.order` reads who must come after whom, and splits a piece of it where that loses
-   nothing: unconnected components run side by side, and where everything before comes before
-   everything after, there are stages. Any order that blocks can express is settled by this.
-2. :mod:`.cuts` ranks the places for a barrier in a piece that does not split. The smallest
-   such piece is an N: ``c`` after ``a`` and ``b``, but ``d`` after ``b`` alone.
-3. :mod:`.search` tries the first of those cuts down to the last node, by the durations of
-   :mod:`.durations`, and puts together the :mod:`.blocks` of the best.
+1. :mod:`.order` holds the dependencies as a partial order, and splits a part of it where that adds
+no wait: unconnected components run in parallel, and if everything before a point precedes
+everything after it, the two run in series. This settles every order that blocks can express.
+2. :mod:`.cuts` ranks the possible barriers in a part that does not split. The smallest such part
+has the form of an N: ``c`` after ``a`` and ``b``, but ``d`` only after ``b``.
+3. :mod:`.search` tries the best of these cuts, with the durations of :mod:`.durations`, and nests
+the :mod:`.blocks` of the best result.
 """
 
 from .blocks import Block, Parallel, Series, makespan

@@ -1,4 +1,4 @@
-"""Nested series and parallel blocks: the only shapes that states can be arranged in."""
+"""Nested series and parallel blocks: the only shapes in which states can be arranged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """Blocks that run side by side; what follows waits for all of them."""
+    """Blocks that run at the same time; what follows waits for all of them."""
 
     branches: tuple[Block, ...]
 
@@ -38,11 +38,7 @@ def in_series(blocks: Iterable[Block]) -> Block:
 
 
 def in_parallel(blocks: Iterable[Block]) -> Block:
-    """Put blocks side by side, without a single branch or one directly inside another.
-
-    Args:
-        blocks: At least one, each of them already in this normal form.
-    """
+    """Put blocks in parallel, without a single branch or one directly inside another."""
     branches: list[Block] = []
     for block in blocks:
         branches.extend(block.branches if isinstance(block, Parallel) else (block,))
@@ -50,11 +46,11 @@ def in_parallel(blocks: Iterable[Block]) -> Block:
 
 
 def makespan(block: Block, seconds: Mapping[str, float]) -> float:
-    """How long a block takes when nothing but its own order makes a node wait.
+    """Return the duration of a block, in which each node starts as soon as the block allows.
 
     Args:
         block: The block.
-        seconds: The duration of each node; a node that is missing takes one second.
+        seconds: The duration of each node; a missing node takes one second.
     """
     # Blocks can be nested deeper than Python recurses: a block goes on the stack once to open
     # it, and a second time, below its children, to combine what they have left in `done`.

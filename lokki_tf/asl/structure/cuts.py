@@ -1,4 +1,4 @@
-"""Where to put a barrier into a piece that neither falls apart nor into stages."""
+"""Barriers in a part of an order that splits neither into components nor into stages."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .order import Order, members
 
 
 def ranked_cuts(order: Order, piece: int, durations: Sequence[Times]) -> list[int]:
-    """The sets of nodes to run before a barrier, the rest after it; most promising first.
+    """Return the sets of nodes to run before a barrier, with the rest after it, the best first.
 
-    Candidates are the beginnings of two lines of all nodes: by the middle of the time in which
-    each can run, half way between what must come before it and what must come after, and by
-    the middle of its possible levels, which alone finds the layers of a wide graph.
+    Candidates are the prefixes of two sequences of all nodes. One is sorted by the middle of the
+    time in which each node can run, half way between what precedes and what follows it. The other
+    is sorted by the middle of its possible levels, and finds the layers of a wide graph.
 
     Args:
         order: The whole order.
-        piece: The piece to cut.
+        piece: The part to cut.
         durations: The times of each node.
     """
     nodes = list(members(piece))
@@ -27,7 +27,8 @@ def ranked_cuts(order: Order, piece: int, durations: Sequence[Times]) -> list[in
     children = {v: [c for c in order.children[v] if piece >> c & 1] for v in nodes}
     heads = _reach(nodes, parents, durations)
     tails = _reach(reversed(nodes), children, durations)
-    # Along each edge heads grow and tails shrink, so every beginning is closed under parents.
+    # Along each edge heads grow and tails shrink, so every prefix contains all parents of its
+    # nodes.
     by_time = sorted(nodes, key=lambda v: sum(heads[v].end) - sum(tails[v].end))
     by_level = sorted(by_time, key=lambda v: heads[v].level - tails[v].level)
     costs: dict[int, int] = {}
@@ -43,7 +44,7 @@ def ranked_cuts(order: Order, piece: int, durations: Sequence[Times]) -> list[in
 
 @dataclass(frozen=True, slots=True)
 class _Reach:
-    """How far a node is from the start of its piece (or, looking back, from its end)."""
+    """How far a node is from the start of its part, or from its end for the reversed order."""
 
     level: int
     end: Times
@@ -52,11 +53,11 @@ class _Reach:
 def _reach(
     nodes: Iterable[int], sources: Mapping[int, Sequence[int]], durations: Sequence[Times]
 ) -> dict[int, _Reach]:
-    """The longest path up to each node, in nodes and in time, itself included.
+    """Return the longest path up to each node, in nodes and in time, itself included.
 
     Args:
         nodes: All nodes, each after its sources.
-        sources: The nodes that each node waits for.
+        sources: The predecessors of each node.
         durations: The times of each node.
     """
     found: dict[int, _Reach] = {}
@@ -75,20 +76,20 @@ def _longest(times: Sequence[Times]) -> Times:
 
 
 class _Group:
-    """Nodes connected with each other, and the bounds of what they will take together."""
+    """Connected nodes, with bounds of their makespan."""
 
     __slots__ = ("layers", "nodes", "path", "total")
 
     def __init__(self, v: int, reach: _Reach, duration: Times) -> None:
         self.nodes = [v]
         self.path = reach.end
-        """The longest path: it takes no less."""
+        """The longest path, a lower bound of the makespan."""
         self.layers = {reach.level: duration}
         self.total = duration
-        """The sum of the layers, each as long as its longest node: it takes no more."""
+        """The sum of the longest nodes of all layers, an upper bound of the makespan."""
 
     def absorb(self, other: _Group) -> None:
-        """Take in the nodes of another group."""
+        """Add the nodes of another group."""
         self.nodes += other.nodes
         self.path = tuple(map(max, self.path, other.path))
         for level, times in other.layers.items():
@@ -107,15 +108,15 @@ def _growth(
     reaches: Mapping[int, _Reach],
     durations: Sequence[Times],
 ) -> list[int]:
-    """An estimate of the makespan of each beginning of a line of nodes, summed over the cases.
+    """Estimate the makespan of each prefix of a sequence of nodes, summed over the cases.
 
-    Unconnected groups will run side by side, so the longest counts. Each is taken to end up
-    half way between its longest path and its makespan in layers: the path alone would not see
-    what further barriers cost, the layers alone not what they spare.
+    Unconnected groups run in parallel, so the longest counts. The estimate of each is half way
+    between its longest path, which ignores the cost of further barriers, and its makespan in
+    layers, which ignores what can still run in parallel.
 
     Args:
         line: The nodes, each after its sources.
-        sources: The nodes that each node waits for.
+        sources: The predecessors of each node.
         reaches: How far each node is from the start.
         durations: The times of each node.
     """
@@ -127,14 +128,15 @@ def _growth(
         for w in sources[v]:
             group = _joined(group, home[w], home)
         bound = tuple(map(add, group.path, group.total))
-        # A group never gets shorter by growing, so those that it came from need no removing.
+        # A group never gets shorter when it grows, so the groups that were merged need not be
+        # removed.
         estimate = tuple(map(max, estimate, bound)) if estimate else bound
         sums.append(sum(estimate))
     return sums
 
 
 def _joined(one: _Group, two: _Group, home: dict[int, _Group]) -> _Group:
-    """Make one group of two, moving the smaller so that no node moves often."""
+    """Merge two groups, the smaller into the larger, so that nodes are moved rarely."""
     if one is two:
         return one
     small, large = (one, two) if len(one.nodes) < len(two.nodes) else (two, one)

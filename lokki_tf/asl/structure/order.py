@@ -1,4 +1,4 @@
-"""A partial order held in bitsets, with the two decompositions of it that lose nothing."""
+"""A partial order as bitsets, and the two decompositions of it that add no wait."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which node must come after which; nodes are numbered so that each follows its parents.
+    """The dependencies between nodes, which are numbered so that each follows its parents.
 
-    A piece of the order is an integer in which bit `v` says whether node `v` belongs to it.
-    Every piece asked about must be convex: what lies between two of its nodes lies in it too.
+    A part (`piece`) of the order is an integer in which bit `v` is set if node `v` belongs to it.
+    Every part passed to a method must be convex: it contains all nodes between any two of its
+    nodes.
     """
 
     names: tuple[str, ...]
     ranks: tuple[int, ...]
-    """The place of each node in the order in which the caller wrote them."""
+    """The index of each node in the order in which the caller wrote them."""
     ancestors: tuple[int, ...]
     parents: tuple[tuple[int, ...], ...]
     """Direct predecessors, without those that another predecessor implies."""
@@ -27,13 +28,13 @@ class Order:
 
     @classmethod
     def of(cls, predecessors: Mapping[str, Collection[str]]) -> Order:
-        """Read an order from the nodes that each node must come after.
+        """Make an order from the predecessors of each node.
 
         Args:
             predecessors: Each node's predecessors, direct or not.
 
         Raises:
-            ValueError: A predecessor is not itself a node, or nodes wait for each other.
+            ValueError: A predecessor is not a node, or nodes depend on each other.
         """
         names = tuple(predecessors)
         given = _numbered_predecessors(predecessors)
@@ -64,7 +65,7 @@ class Order:
         )
 
     def components(self, piece: int) -> list[int]:
-        """Split a piece into the parts between which there is no dependency at all."""
+        """Split a part into components without dependencies between them."""
         found = []
         while piece:
             component = fresh = piece & -piece
@@ -78,13 +79,13 @@ class Order:
         return found
 
     def stages(self, piece: int) -> list[int]:
-        """Split a piece wherever all that comes before is a predecessor of all that follows."""
+        """Split a part wherever everything before precedes everything after."""
         counted = sorted(((self.ancestors[v] & piece).bit_count(), v) for v in members(piece))
         found = []
         stage = 0
         for place, (count, v) in enumerate(counted):
-            # The first `place` nodes hold all ancestors of the rest; the node with the fewest
-            # having `place` of them means that every one of the rest comes after them all.
+            # The first `place` nodes contain all ancestors of the rest. If even the node with the
+            # fewest of them has `place`, every node of the rest comes after them all.
             if stage and count == place:
                 found.append(stage)
                 stage = 0
@@ -101,7 +102,7 @@ def members(piece: int) -> Iterator[int]:
 
 
 def _numbered_predecessors(predecessors: Mapping[str, Collection[str]]) -> list[list[int]]:
-    """Replace names by their place in the mapping, so that no order of a set can matter."""
+    """Replace names by their index in the mapping, so that the result does not depend on sets."""
     place = {name: i for i, name in enumerate(predecessors)}
     unknown = [
         (name, before)
@@ -116,7 +117,7 @@ def _numbered_predecessors(predecessors: Mapping[str, Collection[str]]) -> list[
 
 
 def _topological(given: list[list[int]]) -> list[int]:
-    """Sort nodes so that each follows its predecessors, else staying as they were written."""
+    """Sort nodes so that each follows its predecessors, else in the given order."""
     followers: list[list[int]] = [[] for _ in given]
     for node, befores in enumerate(given):
         for before in befores:
@@ -132,12 +133,12 @@ def _topological(given: list[list[int]]) -> list[int]:
             if not waiting[follower]:
                 heapq.heappush(ready, follower)
     if len(line) < len(given):
-        raise ValueError("nodes wait for each other in a cycle")
+        raise ValueError("nodes depend on each other in a cycle")
     return line
 
 
 def _reversed_edges(parents: list[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
-    """The children of each node, from the parents of each node."""
+    """Return the children of each node, from the parents of each node."""
     children: list[list[int]] = [[] for _ in parents]
     for v, befores in enumerate(parents):
         for p in befores:

@@ -1,4 +1,4 @@
-"""Decompose an order where that costs nothing, cut it where it must be, and nest the blocks."""
+"""Decompose an order where that adds no wait, add barriers where needed, and nest the blocks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .cuts import ranked_cuts
 from .durations import Times, cases
 from .order import Order
 
-# How much work to spend, by size and never by the clock, so that the result is the same
-# everywhere: a graph of 40 nodes takes about 50 ms, a dense one of 500 half a second. For
-# random graphs of up to 40 nodes, ten times the work changes the mean makespan by nothing.
+# The amount of work, by size and not by time, so that the result is the same everywhere: a graph of
+# 40 nodes takes about 50 ms, a dense one of 500 half a second. For random graphs of up to 40 nodes,
+# ten times the work does not change the mean makespan.
 _MOST_CASES, _FEWEST_CASES, _CASES_OF_ALL_NODES = 128, 8, 6_400
 _MOST_TRIALS, _TRIALS_OF_ALL_CASES = 24, 25_000
 _OVERHEAD = 24
-"""What a node costs in a trial besides its cases, counted in cases."""
+"""The cost of a node in a trial besides its cases, in cases."""
 
 
 def nest(
@@ -26,18 +26,17 @@ def nest(
 ) -> Block:
     """Arrange nodes in series and in parallel so that they wait as little as possible.
 
-    Each node follows all nodes that it must come after. Where blocks can express an order
-    without loss, the makespan is the critical path whatever the durations; elsewhere barriers
-    make some nodes wait for more than they need, and go where that is expected to cost least.
+    Each node follows its predecessors. If blocks can express the order, the makespan is the
+    critical path, for any durations. Otherwise barriers make some nodes wait longer than necessary,
+    and are put where the expected cost is smallest.
 
     Args:
-        predecessors: The nodes that each node must come after, direct or not, in the order in
-            which nodes should be written. Names that do not depend on each other keep it.
-        seconds: Stated durations; those of other nodes are taken to spread around one second.
+        predecessors: The predecessors of each node, direct or not, in the order in which nodes
+            should be written. Nodes that do not depend on each other keep it.
+        seconds: Stated durations; those of other nodes are estimated around one second.
 
     Raises:
-        ValueError: There are no nodes, a predecessor is not itself a node, or nodes wait for
-            each other.
+        ValueError: There are no nodes, a predecessor is not a node, or nodes depend on each other.
     """
     if not predecessors:
         raise ValueError("there are no nodes to nest")
@@ -49,18 +48,18 @@ def nest(
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A block for a piece, and what it costs."""
+    """A block for a part of the order, and its cost."""
 
     block: Block
     times: Times
     parallels: int
-    """How many states its parallels will take: each is a transition to pay for."""
+    """The number of Parallel states; each costs a transition."""
     rank: int
-    """The place of its first node in the order in which the caller wrote them."""
+    """The index of its first node in the order in which the caller wrote them."""
 
     @property
     def cost(self) -> tuple[int, int]:
-        """What to minimise."""
+        """The values to minimise, in this order."""
         return sum(self.times), self.parallels
 
 
@@ -91,13 +90,13 @@ def _cost(trial: tuple[_Plan, int]) -> tuple[int, int]:
 
 
 _Task: TypeAlias = tuple[int, bool]
-"""A piece to plan, and whether to try several cuts rather than trust the first."""
+"""A part to plan, and whether to try several cuts instead of only the first."""
 _Planning: TypeAlias = Generator[_Task, _Plan, _Plan]
-"""Asks for the plans of smaller pieces, and returns the plan of its own."""
+"""Yields smaller parts, receives their plans, and returns the plan of its own part."""
 
 
 class _Search:
-    """Plans pieces of one order, each piece once."""
+    """Plans parts of one order, each part once."""
 
     def __init__(self, order: Order, durations: Sequence[Times]) -> None:
         self._order = order
@@ -106,12 +105,12 @@ class _Search:
         self._cuts: dict[int, list[int]] = {}
 
     def block(self) -> Block:
-        """The block for the whole order."""
+        """Return the block for the whole order."""
         everything = (1 << len(self._order.names)) - 1
         return self._run((everything, True)).block
 
     def _run(self, goal: _Task) -> _Plan:
-        """Plan a piece and all that it asks for, however deep, without recursion."""
+        """Plan a part and all smaller parts that it needs, without recursion."""
         stack = [(goal, self._planning(*goal))]
         answer: _Plan | None = None
         while stack:
@@ -144,7 +143,7 @@ class _Search:
             tried.append(_after_each_other((yield from _each((cut, piece ^ cut), False))))
         best = min(zip(tried, cuts, strict=False), key=_cost)[1] if tried else cuts[0]
         plan = _after_each_other((yield from _each((best, piece ^ best), careful)))
-        # Care lowers the sums of each branch alone, so not always those of their longest.
+        # Trying several cuts lowers the sums of each branch, but not always those of the longest.
         return min((plan, *tried), key=attrgetter("cost"))
 
     def _ranked_cuts(self, piece: int) -> list[int]:
@@ -154,7 +153,7 @@ class _Search:
         return self._cuts[piece]
 
     def _trials(self, piece: int) -> int:
-        """How many cuts to try; a single trial would decide nothing."""
+        """Return the number of cuts to try; a single trial would decide nothing."""
         work = piece.bit_count() * (_OVERHEAD + len(self._durations[0]))
         trials = min(_MOST_TRIALS, _TRIALS_OF_ALL_CASES // work)
         return trials if trials > 1 else 0

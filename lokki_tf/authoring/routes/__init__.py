@@ -1,10 +1,9 @@
-"""Steps that return which step comes next: from functions to the routes of the model.
+"""Routed pipelines: from functions that return their next step to the routes of the model.
 
-The stages: :mod:`.registry` keeps the functions that a decorator gives it; when its routes are
-asked for, each function's syntax tree is found (:mod:`.sources`), its names are resolved
-(:mod:`.scope`), its parameters (:mod:`.parameters`) and its returns (:mod:`.returns`, with
-:mod:`.fields` and :mod:`.falling`) are read. :mod:`.properties` translates the words of
-CloudFormation into a step's options.
+:mod:`.registry` collects the decorated functions. When its routes are read, :mod:`.sources` finds
+each function's syntax tree, :mod:`.scope` resolves its names, and :mod:`.parameters` and
+:mod:`.returns` (with :mod:`.fields` and :mod:`.falling`) read its parameters and return statements.
+:mod:`.properties` converts properties of CloudFormation to options of a step.
 """
 
 from .properties import options_of

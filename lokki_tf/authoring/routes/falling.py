@@ -1,4 +1,4 @@
-"""Whether a function can come to its end without a return: it then returns nothing."""
+"""Whether a function can reach its end without a return statement, and so return ``None``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .scope import Scope
 
 
 def falls_through(body: Sequence[ast.stmt], scope: Scope) -> bool:
-    """Whether what stands after some statements may run after them.
+    """Return whether the code after some statements may be executed.
 
     Args:
         body: The statements.
-        scope: The names of the function that they stand in.
+        scope: The names of the function that contains them.
     """
     return all(_falls(statement, scope) for statement in body)
 
@@ -63,7 +63,7 @@ def _falls_try(node: ast.Try | ast.TryStar, scope: Scope) -> bool:
 
 
 def _breaks(body: Sequence[ast.AST]) -> Iterator[bool]:
-    """True for each ``break`` that leaves the loop with this body."""
+    """Yield ``True`` for each ``break`` that leaves the loop with this body."""
     for node in body:
         if isinstance(node, ast.Break):
             yield True
@@ -88,12 +88,12 @@ def _is_constant(node: ast.expr, *, truth: bool) -> bool:
 
 
 def _swallows(context: ast.expr, scope: Scope) -> bool:
-    """Whether a ``with`` may end an error inside it, so that what follows runs."""
+    """Return whether a ``with`` statement may suppress an error, so that the code after it runs."""
     return isinstance(context, ast.Call) and scope.value(context.func) is contextlib.suppress
 
 
 def _never_returns(called: Any) -> bool:
-    """Whether a function says of itself that it only raises."""
+    """Return whether a function's annotation says that it never returns."""
     if isinstance(called, FunctionType):
         return signature_of(called).return_annotation in (NoReturn, Never, "NoReturn", "Never")
     return called is sys.exit

@@ -1,6 +1,6 @@
-"""What stands inside a return: names of steps, names of arguments, and what is spread there.
+"""The contents of a return statement: names of steps and of arguments.
 
-All of it must be known before a run: literals, and constants of the module.
+All names must be constants: literals, or constants of the module.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _LONGEST = 60
 
 
 class Unreadable(Exception):
-    """A return of which something is known only in a run, or that names no next step.
+    """A return statement that names no next step, or contains a name that is not a constant.
 
     Args:
-        problem: What the step does there, as the rest of a sentence.
-        line: Where.
+        problem: What the step does wrong, as the rest of a sentence.
+        line: Line of the problem.
         remedy: What to do about it.
     """
 
@@ -35,11 +35,11 @@ class Change:
     """A ``ReturnUpdates``, or a dict, as it is written.
 
     Args:
-        targets: The next steps that it may name; ``None`` where it names none.
-        line: Where it stands.
-        clears: Whether nothing goes on but ``updates``.
-        removes: Names that are taken out.
-        updates: Names that are put in.
+        targets: The possible next steps; ``None`` where it names none.
+        line: Its line.
+        clears: Whether the state is replaced by ``updates``.
+        removes: Names that are removed from the state.
+        updates: Names that are added to the state, or changed.
     """
 
     targets: tuple[str | None, ...]
@@ -50,18 +50,18 @@ class Change:
 
 
 def updates_in(call: ast.Call, scope: Scope) -> Change:
-    """A call of ``ReturnUpdates``.
+    """Read a call of ``ReturnUpdates``.
 
     Args:
         call: The call.
         scope: The names around it.
 
     Raises:
-        Unreadable: If it holds what is known only in a run.
+        Unreadable: If a name in it is not a constant.
     """
     if not call.args or isinstance(call.args[0], ast.Starred):
         raise Unreadable(
-            "names no next step first in its ReturnUpdates(…)",
+            "calls ReturnUpdates(…) without a next step as its first argument",
             call.lineno,
             'write the name first, or None: ReturnUpdates("drink", milk=True)',
         )
@@ -73,15 +73,15 @@ def updates_in(call: ast.Call, scope: Scope) -> Change:
 
 
 def dict_in(node: ast.Dict, next_key: str, scope: Scope) -> Change:
-    """A dict literal: nothing goes on but what stands in it.
+    """Read a dict literal, which replaces the state.
 
     Args:
         node: The literal.
-        next_key: The key that names the next step.
+        next_key: The key of the next step's name.
         scope: The names around it.
 
     Raises:
-        Unreadable: If it holds what is known only in a run.
+        Unreadable: If a key in it is not a constant.
     """
     items = dict(dict_items(node, scope))
     named = items.pop(next_key, None)
@@ -90,7 +90,7 @@ def dict_in(node: ast.Dict, next_key: str, scope: Scope) -> Change:
 
 
 def source(node: ast.expr) -> str:
-    """An expression as it is written, not too long for an error."""
+    """Return the source of an expression, shortened for messages."""
     text = ast.unparse(node)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
@@ -105,7 +105,7 @@ def _targets(node: ast.expr, scope: Scope) -> Iterator[str | None]:
         text = _text(node, scope)
         if not text:
             raise Unreadable(
-                f"names its next step by {source(node)}, which is no string known before a run",
+                f"has the next step {source(node)}, which is not a constant string",
                 node.lineno,
                 "write the name as a string, or as a constant of the module; where it depends "
                 "on data, return ConditionalReturns(…)",
@@ -114,7 +114,7 @@ def _targets(node: ast.expr, scope: Scope) -> Iterator[str | None]:
 
 
 def _removed(node: ast.expr, scope: Scope) -> Iterator[str]:
-    """The names that an argument of ``ReturnUpdates`` takes out, a spread list's as well."""
+    """Yield the names that an argument of ``ReturnUpdates`` removes, also from an unpacked list."""
     if isinstance(node, ast.Starred):
         spread = node.value
         if isinstance(spread, ast.Tuple | ast.List | ast.Set):
@@ -130,7 +130,7 @@ def _removed(node: ast.expr, scope: Scope) -> Iterator[str]:
     text = _text(node, scope)
     if text is None:
         raise Unreadable(
-            f"takes out {source(node)}, which is no name known before a run",
+            f"removes {source(node)}, which is not a constant name",
             node.lineno,
             'write each name as a string, or "*" for all: ReturnUpdates("drink", "beans")',
         )
@@ -138,7 +138,7 @@ def _removed(node: ast.expr, scope: Scope) -> Iterator[str]:
 
 
 def _named(one: ast.keyword, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
-    """What a keyword of a call names; one with ``**`` may spread a dict that stands there."""
+    """Yield the names and values of a keyword argument, or of a dict literal after ``**``."""
     if one.arg is not None:
         yield one.arg, one.value
     else:
@@ -146,7 +146,7 @@ def _named(one: ast.keyword, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
 
 
 def dict_items(node: ast.Dict, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
-    """The keys and values of a dict literal, and of others that are spread in it."""
+    """Yield the keys and values of a dict literal, and of those unpacked in it."""
     for key, value in zip(node.keys, node.values, strict=True):
         if key is None:
             yield from _spread(value, scope)
@@ -154,7 +154,7 @@ def dict_items(node: ast.Dict, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
         text = _text(key, scope)
         if text is None:
             raise Unreadable(
-                f"returns a dict with the key {source(key)}, which is no string known before a run",
+                f"returns a dict with the key {source(key)}, which is not a constant string",
                 key.lineno,
                 "write the key as a string, or as a constant of the module",
             )
@@ -164,15 +164,15 @@ def dict_items(node: ast.Dict, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
 def _spread(value: ast.expr, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
     if not isinstance(value, ast.Dict):
         raise Unreadable(
-            f"hands on **{source(value)}, whose names are known only in a run",
+            f"passes **{source(value)}, whose names are known only at run time",
             value.lineno,
-            'write each name that goes on: name=value, or "name": value in a dict',
+            'write each name: name=value, or "name": value in a dict',
         )
     yield from dict_items(value, scope)
 
 
 def _text(node: ast.expr, scope: Scope) -> str | None:
-    """A string that is known before a run: a literal, or a constant of the module."""
+    """Return a constant string: a literal, or a constant of the module."""
     value = node.value if isinstance(node, ast.Constant) else scope.value(node)
-    # A member of an enumeration of strings is a string, which its str() may not be.
+    # A member of an enumeration of strings is a string, but its str() may be another.
     return str.__str__(value) if value is not MISSING and isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""What a step takes."""
+"""The parameters of a step."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lokki_tf.model.signatures import signature_of
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The arguments of a step.
+    """The parameters of a step.
 
     Args:
-        named: Each by name, with whether it must be given.
-        more: Whether it takes any other as well.
-        run_input: Whether it takes the run's input.
+        named: Their names, each with whether it is required.
+        more: Whether it accepts any other argument.
+        run_input: Whether it receives the run's input.
     """
 
     named: Mapping[str, bool]
@@ -28,25 +28,25 @@ class Taken:
 
 
 def taken_by(function: Callable[..., Any], step: str, place: Place) -> Taken:
-    """What a function takes.
+    """Return the parameters of a function.
 
     Args:
         function: The function.
         step: The step's name, for the error.
-        place: Where it stands.
+        place: Source location of the step.
 
     Raises:
-        RouteError: If one of its arguments has no name.
+        RouteError: If a parameter is positional-only.
     """
     named: dict[str, bool] = {}
     more = False
     for name, one in signature_of(function).parameters.items():
         if one.kind is one.POSITIONAL_ONLY:
             raise RouteError(
-                f"step {step!r} takes {name!r} by position alone, and a step of a routed "
-                "pipeline is handed its arguments by name",
+                f"the parameter {name!r} of step {step!r} is positional-only, but steps of a "
+                "routed pipeline receive their arguments by name",
                 place=place,
-                remedy=f"leave out the / of its signature: def {function.__name__}(*, {name}, …)",
+                remedy=f"remove the / from its signature: def {function.__name__}(*, {name}, …)",
             )
         more = more or one.kind is one.VAR_KEYWORD
         if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY):

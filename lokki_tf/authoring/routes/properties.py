@@ -1,7 +1,7 @@
-"""A function's properties in the words of CloudFormation, as options of a step.
+"""Properties of a function in CloudFormation, converted to options of a step.
 
-Source: AWS SAM, ``AWS::Serverless::Function``, and AWS CloudFormation,
-``AWS::Lambda::Function``, whose ``Tags`` are a list.
+Source: AWS SAM, ``AWS::Serverless::Function``, and AWS CloudFormation, ``AWS::Lambda::Function``,
+whose ``Tags`` are a list.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 def options_of(
     properties: Mapping[str, Any] | None, options: Mapping[str, Any], place: Place
 ) -> dict[str, Any]:
-    """Options of a step.
+    """Convert properties to options of a step.
 
     Args:
         properties: The value of ``template_props``.
-        options: Options that are named as those of ``@step``.
-        place: Where they stand.
+        options: Options with the names of those of ``@step``.
+        place: Source location of both.
 
     Raises:
-        OptionError: If a property is unknown, has the wrong type or is given in both ways.
+        OptionError: If a property is unknown, has the wrong type, or is also given as an option.
     """
     if properties is None:
         return dict(options)
     if not isinstance(properties, Mapping):
         raise OptionError(
-            f"template_props={properties!r} is no dict",
+            f"template_props must be a dict, got {properties!r}",
             place=place,
             remedy="for example template_props=dict(MemorySize=512, Timeout=30)",
         )
@@ -42,16 +42,16 @@ def options_of(
     for name, value in properties.items():
         if name not in _PROPERTIES:
             near = get_close_matches(str(name), _PROPERTIES, 1)
-            known = f"it knows {', '.join(sorted(_PROPERTIES))}"
+            known = f"known are {', '.join(sorted(_PROPERTIES))}"
             raise OptionError(
-                f"template_props has {name!r}, which is not known here",
+                f"template_props has the unknown property {name!r}",
                 place=place,
                 remedy=f"did you mean {near[0]!r}? {known}" if near else known,
             )
         option, read = _PROPERTIES[name]
         if option in found:
             raise OptionError(
-                f"{name} in template_props and {option}= say the same",
+                f"{name} in template_props and {option}= are the same option",
                 place=place,
                 remedy="keep one of them",
             )
@@ -59,7 +59,7 @@ def options_of(
             found[option] = read(value)
         except _Unfit as error:
             raise OptionError(
-                f"template_props has {name}: {value!r}, which is no {error.kind}",
+                f"template_props has {name}: {value!r}, which is not a {error.kind}",
                 place=place,
                 remedy=f"write {name}={error.example}",
             ) from None
@@ -98,7 +98,7 @@ def _layers(value: Any) -> tuple[str, ...]:
 
 
 def _layer(value: Any) -> str:
-    """An ARN; a parameter of the template is a variable of Terraform."""
+    """Return an ARN; a reference to a parameter becomes one to a Terraform variable."""
     if isinstance(value, str):
         return value
     name = value.get("Ref") if isinstance(value, Mapping) and len(value) == 1 else None
@@ -134,7 +134,7 @@ def _tags(value: Any) -> dict[str, str]:
 
 
 def _texts(values: Mapping[Any, Any], kind: str, example: str) -> dict[str, str]:
-    """Strings by name; a number or a truth value is written as CloudFormation would."""
+    """Convert values to strings; numbers and booleans as CloudFormation does."""
     found: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, bool):
@@ -150,7 +150,7 @@ def _policies(value: Any) -> tuple[str, ...]:
 
 
 def _documents(values: list[Any] | tuple[Any, ...]) -> Iterator[str]:
-    """Policy documents as JSON; a statement alone becomes one."""
+    """Yield policy documents as JSON; a single statement becomes a document."""
     for value in values:
         if isinstance(value, Mapping) and "Statement" in value:
             document = {"Version": "2012-10-17", **value}
@@ -158,14 +158,14 @@ def _documents(values: list[Any] | tuple[Any, ...]) -> Iterator[str]:
             document = {"Version": "2012-10-17", "Statement": [value]}
         else:
             raise _Unfit(
-                "list of statements; names of managed policies and of SAM's templates are not "
-                "known here",
+                "list of statements; names of managed policies and SAM policy templates are "
+                "not supported",
                 '[{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::…"}]',
             )
         try:
             yield json.dumps(document)
         except TypeError:
-            raise _Unfit("list of policies that JSON can write", "[{…}]") from None
+            raise _Unfit("list of policies that can be written as JSON", "[{…}]") from None
 
 
 _PROPERTIES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {

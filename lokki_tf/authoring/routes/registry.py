@@ -1,4 +1,4 @@
-"""The functions of a routed pipeline, as a decorator collects them."""
+"""The functions of a routed pipeline, collected by a decorator."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @ends_at_caller
 class Registry:
-    """Functions that lead from one to the next.
+    """Functions that return their next step.
 
     Args:
-        beginner: Name of the first one; it may be registered later.
-        max_steps: Most steps in one run.
+        beginner: Name of the first step, which may be registered later.
+        max_steps: Largest number of calls of steps in one run.
 
     Raises:
-        OptionError: If one has the wrong type.
+        OptionError: If an argument has the wrong type.
     """
 
     def __init__(self, beginner: str, *, max_steps: int = 25) -> None:
         _refuse(
             not isinstance(beginner, str) or not beginner,
-            f"beginner={beginner!r} is no name of a step",
+            f"beginner must be the name of a step, got {beginner!r}",
             'write the first function\'s name as a string: beginner="start"',
         )
         _refuse(
             not isinstance(max_steps, int) or isinstance(max_steps, bool) or max_steps < 1,
-            f"max_steps={max_steps!r} is no number of steps",
+            f"max_steps must be a number of steps, got {max_steps!r}",
             "write a whole number of at least 1",
         )
         self.beginner = beginner
@@ -54,17 +54,17 @@ class Registry:
         template_props: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Callable[[F], F]:
-        """Makes a function a step; one of the same name is replaced.
+        """Register a function as a step; it replaces a step of the same name.
 
         Args:
-            default_next: The step that comes where the function names none.
+            default_next: The next step if the function returns none.
             next_key: The key of a returned dict that names the next step.
-            terminates: Whether the pipeline may end with it.
-            template_props: How it runs, in CloudFormation's words.
-            options: How it runs, in those of ``@step``.
+            terminates: Whether the pipeline may end with the step.
+            template_props: Options of the step, as properties of CloudFormation.
+            options: Options of the step, as in ``@step``.
 
         Returns:
-            A decorator, which gives back the function as it is.
+            A decorator, which returns the function unchanged.
 
         Raises:
             OptionError: If an option is unknown or has the wrong type.
@@ -84,10 +84,10 @@ class Registry:
 
     @property
     def routes(self) -> Routes:
-        """The steps and their ways on, read from the source of the functions as they are now.
+        """The steps and their transitions, read from the current source of the functions.
 
         Raises:
-            DefinitionError: If some cannot be read; of several errors, one that lists all.
+            DefinitionError: If some cannot be read; several errors become one that lists all.
         """
         found: list[Route] = []
         errors: list[RouteError] = []
@@ -104,7 +104,7 @@ class Registry:
         return Routes(self.beginner, tuple(found), self.max_steps)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Another registry of the same functions, which takes more without changing this one."""
+        """Return a registry of the same functions, to which more can be added independently."""
         other = copy.copy(self)
         other._registered = dict(self._registered)
         return other
@@ -118,25 +118,25 @@ def _refuse(unfit: bool, problem: str, remedy: str, place: Place | None = None) 
 def _refuse_unfit(default_next: Any, next_key: Any, terminates: Any, place: Place) -> None:
     _refuse(
         callable(default_next),
-        "@fn stands on a function without being called",
-        "write it with brackets: @pipe.fn()",
+        "@fn is used without brackets",
+        "write @pipe.fn()",
         place,
     )
     _refuse(
         default_next is not None and (not isinstance(default_next, str) or not default_next),
-        f"default_next={default_next!r} is no name of a step",
+        f"default_next must be the name of a step, got {default_next!r}",
         "write the next function's name as a string",
         place,
     )
     _refuse(
         not isinstance(next_key, str) or not next_key,
-        f"next_key={next_key!r} is no key",
-        'write a string; it is "$next" unless given',
+        f"next_key must be a key, got {next_key!r}",
+        'write a string; the default is "$next"',
         place,
     )
     _refuse(
         not isinstance(terminates, bool),
-        f"terminates={terminates!r} is neither True nor False",
-        "write terminates=True where the pipeline may end with the function",
+        f"terminates must be True or False, got {terminates!r}",
+        "write terminates=True if the pipeline may end with the function",
         place,
     )

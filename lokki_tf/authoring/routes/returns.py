@@ -1,4 +1,4 @@
-"""A function's returns, as the ways on from its step."""
+"""A function's return statements, read as the transitions of its step."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .fields import Change, Unreadable, dict_in, dict_items, source, updates_in
 from .scope import MISSING, Scope
 
 _FORMS = (
-    "return ReturnUpdates(…), ConditionalReturns(…) or a dict literal, as it is or by a name "
-    "that is assigned nothing else"
+    "return ReturnUpdates(…), ConditionalReturns(…) or a dict literal, directly or as a "
+    "variable that is assigned once"
 )
 _OR_END = "let the pipeline end with it: terminates=True"
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """What a step's decorator says of its ways on.
+    """Options of a step's decorator about its transitions.
 
     Args:
-        step: The step's name.
-        default_next: The step that comes where a return names none.
+        step: Name of the step.
+        default_next: The next step if a return names none.
         next_key: The key of a returned dict that names the next step.
         terminates: Whether the pipeline may end with the step.
     """
@@ -41,15 +41,15 @@ class Ways:
 def transitions_of(
     scope: Scope, place: Place, ways: Ways
 ) -> tuple[tuple[Transition, ...], list[RouteError]]:
-    """The ways on from a step.
+    """Read the transitions of a step.
 
     Args:
-        scope: Its function's names.
-        place: Where its function stands.
-        ways: What its decorator says of them.
+        scope: Names of its function.
+        place: Source location of its function.
+        ways: Options of its decorator.
 
     Returns:
-        The transitions, and what is wrong with its returns: one error for each.
+        The transitions, and one error for each return statement that cannot be read.
     """
     found: dict[Transition, None] = {}
     errors: list[RouteError] = []
@@ -64,7 +64,7 @@ def transitions_of(
 
 
 def _returned(scope: Scope) -> Iterator[tuple[ast.expr | None, int]]:
-    """What each return returns and where; nothing, if the end can be reached without one."""
+    """Yield each returned expression and its line; ``None`` if the function's end is reachable."""
     for node in scope.nodes:
         if isinstance(node, ast.Return):
             yield node.value, node.lineno
@@ -73,7 +73,7 @@ def _returned(scope: Scope) -> Iterator[tuple[ast.expr | None, int]]:
 
 
 class _Reader:
-    """Reads one return."""
+    """Reads one return statement."""
 
     def __init__(self, scope: Scope, place: Place, ways: Ways) -> None:
         self.scope = scope
@@ -82,14 +82,14 @@ class _Reader:
         self._followed: list[str] = []
 
     def read(self, node: ast.expr | None, line: int) -> Iterator[Transition]:
-        """The ways on that a returned value stands for.
+        """Yield the transitions of a returned value.
 
         Args:
             node: The value; ``None`` for nothing.
-            line: The line of the return.
+            line: Line of the return statement.
 
         Raises:
-            Unreadable: If they are known only in a run.
+            Unreadable: If they are known only at run time.
         """
         called = self.scope.value(node.func) if isinstance(node, ast.Call) else MISSING
         if node is None or _is_none(node):
@@ -114,14 +114,14 @@ class _Reader:
         for named in change.targets:
             target = named or self.ways.default_next
             if target is None and not self.ways.terminates:
-                remedy = f"name it there, give the decorator default_next=, or {_OR_END}"
-                raise Unreadable("names no next step", change.line, remedy)
+                remedy = f"return it there, pass default_next= to the decorator, or {_OR_END}"
+                raise Unreadable("returns no next step", change.line, remedy)
             yield Transition(target, place, test, change.clears, change.removes, change.updates)
 
     def _conditional(self, call: ast.Call) -> Iterator[Transition]:
         if len(call.args) != 2 or any(isinstance(one, ast.Starred) for one in call.args):
             raise Unreadable(
-                "calls ConditionalReturns without operand and default as its first two arguments",
+                "calls ConditionalReturns without operand and default as the first two arguments",
                 call.lineno,
                 'write ConditionalReturns(choice, ReturnUpdates("tea"), c=ReturnUpdates("coffee"))',
             )
@@ -132,7 +132,7 @@ class _Reader:
         yield from self._chosen(default, Test(call.lineno, text, None))
 
     def _chosen(self, node: ast.expr, test: Test) -> Iterator[Transition]:
-        """The ways on that one of the ways of ``ConditionalReturns`` stands for."""
+        """Yield the transitions of one argument of ``ConditionalReturns``."""
         if isinstance(node, ast.Call) and self.scope.value(node.func) is ReturnUpdates:
             yield from self._changed(updates_in(node, self.scope), test)
         elif not (test.value is True and _is_none(node)):
@@ -141,7 +141,7 @@ class _Reader:
     def _of_parts(
         self, node: ast.expr, read: Callable[[ast.expr], Iterator[Transition]]
     ) -> Iterator[Transition]:
-        """The ways on of either side of a conditional expression, or of what a name stands for."""
+        """Yield those of both sides of a conditional expression, or of a name's values."""
         if isinstance(node, ast.IfExp):
             yield from read(node.body)
             yield from read(node.orelse)
@@ -164,10 +164,10 @@ def _is_none(node: ast.expr) -> bool:
 def _by_value(
     keywords: Sequence[ast.keyword], scope: Scope
 ) -> Iterator[tuple[str | bool, ast.expr]]:
-    """The ways of ``ConditionalReturns`` in the order in which they are tried.
+    """Yield the arguments of ``ConditionalReturns`` in the order in which they are tried.
 
     Raises:
-        Unreadable: If they are known only in a run.
+        Unreadable: If they are known only at run time.
     """
     written = [pair for one in keywords for pair in _written(one, scope)]
     yield from (pair for pair in written if pair[0] != "true")
@@ -175,14 +175,14 @@ def _by_value(
 
 
 def _written(one: ast.keyword, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
-    """A keyword, or those of a dict that stands behind ``**``, for values that are no names."""
+    """Yield a keyword argument, or the items of a dict after ``**``, whose keys are any strings."""
     if one.arg is not None:
         yield one.arg, one.value
     elif isinstance(one.value, ast.Dict):
         yield from dict_items(one.value, scope)
     else:
         raise Unreadable(
-            f"chooses from **{source(one.value)}, whose names are known only in a run",
+            f"chooses from **{source(one.value)}, whose names are known only at run time",
             one.value.lineno,
             'write each one: value=ReturnUpdates("next")',
         )

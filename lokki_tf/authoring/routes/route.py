@@ -1,4 +1,4 @@
-"""From a function and what its decorator says to a route."""
+"""From a function and its decorator's options to a route."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 def route_of(step: Step, ways: Ways) -> tuple[Route | None, list[RouteError]]:
-    """A step's route.
+    """Return a step's route.
 
     Args:
         step: The step.
-        ways: What its decorator says of its ways on.
+        ways: Options of its decorator about transitions.
 
     Returns:
-        The route, or ``None`` and all that is wrong with it.
+        The route, or ``None`` and the errors that prevent it.
     """
     function: Any = inspect.unwrap(step.function)
     try:
@@ -50,21 +50,21 @@ def route_of(step: Step, ways: Ways) -> tuple[Route | None, list[RouteError]]:
 
 
 def _scope(function: FunctionType, step: str, place: Place) -> Scope:
-    """The names of a function, if its returns can be read.
+    """Return the names of a function, if its return statements can be read.
 
     Raises:
-        RouteError: If it is a generator, or there is no source of it.
+        RouteError: If it is a generator, or has no source.
     """
     if function.__code__.co_flags & _GENERATORS:
         raise RouteError(
-            f"step {step!r} is a generator, and a step returns once which step comes next",
+            f"step {step!r} is a generator, but must return its next step once",
             place=place,
-            remedy="collect what it yields in a list, and return that under a name",
+            remedy="collect the yielded values in a list, and return it under a name",
         )
     tree = tree_of(function)
     if tree is None:
         raise RouteError(
-            f"the source of step {step!r} cannot be found, and its next steps are read from it",
+            f"the source of step {step!r} cannot be found, from which its next steps are read",
             place=place,
             remedy="define it with def, in a file or a notebook's cell; if the file was changed "
             "since, load it again",

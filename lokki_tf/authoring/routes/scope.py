@@ -1,4 +1,4 @@
-"""What the names in a function stand for, as far as that is known before it runs."""
+"""The values of a function's names, as far as they are known before it runs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 from .sources import Function
 
 MISSING: Any = object()
-"""What a name stands for that is known only in a run."""
+"""The value of a name that is known only at run time."""
 
 _Nested = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 
 
 def own_nodes(function: Function) -> Iterator[ast.AST]:
-    """The nodes in a function's body, without the insides of functions and classes in it.
+    """Yield the nodes in a function's body, without those inside nested functions and classes.
 
     Args:
         function: The definition.
@@ -35,7 +35,7 @@ def own_nodes(function: Function) -> Iterator[ast.AST]:
 
 
 class Scope:
-    """A function's names.
+    """The names of a function.
 
     Args:
         function: The function.
@@ -51,7 +51,7 @@ class Scope:
         self._shared = code.co_cellvars
 
     def value(self, node: ast.expr) -> Any:
-        """What a name, or an attribute of a module or class, stands for, else ``MISSING``.
+        """Return the value of a name, or of an attribute of a module or class, else ``MISSING``.
 
         Args:
             node: The expression.
@@ -68,11 +68,11 @@ class Scope:
         return closure[node.id] if node.id in closure else names.get(node.id, MISSING)
 
     def assigned(self, name: str) -> list[ast.expr]:
-        """What a name of the function is assigned, if nothing else ever happens to it.
+        """Return all expressions that a local variable is assigned.
 
         Args:
-            name: The name; if it is bound otherwise, a part of it is taken, or a function
-                inside refers to it, there is nothing.
+            name: Name of the variable. The result is empty if it is also bound otherwise, if an
+                attribute or item of it is used, or if a nested function refers to it.
         """
         values: list[ast.expr] = []
         stores = 0
@@ -90,7 +90,7 @@ class Scope:
 
     @cached_property
     def _imported(self) -> Mapping[str, Any]:
-        """What imports inside the function bind, as far as it is loaded already."""
+        """Return what imports inside the function bind, for modules that are already loaded."""
         found: dict[str, Any] = {}
         for node in self.nodes:
             if isinstance(node, ast.Import):
@@ -105,7 +105,7 @@ class Scope:
 
 
 def _assignment(node: ast.AST, name: str) -> tuple[ast.expr | None, bool]:
-    """What a statement assigns to a name, and whether it does no more than that."""
+    """Return the value that a statement assigns to a name, and whether it does nothing else."""
     match node:
         case ast.Assign(targets=[ast.Name(id=target)]) if target == name:
             return node.value, True
@@ -115,7 +115,7 @@ def _assignment(node: ast.AST, name: str) -> tuple[ast.expr | None, bool]:
 
 
 def _binds_or_opens(node: ast.AST, name: str) -> bool:
-    """Whether a node binds a name otherwise, or takes a part of what it stands for."""
+    """Return whether a node binds a name otherwise, or uses an attribute or item of its value."""
     match node:
         case ast.Attribute(value=ast.Name(id=owner)) | ast.Subscript(value=ast.Name(id=owner)):
             return owner == name
@@ -125,16 +125,16 @@ def _binds_or_opens(node: ast.AST, name: str) -> bool:
             return bound == name
         case ast.alias():
             return name == node.asname or name == node.name
-    return getattr(node, "name", None) == name  # def, class, except … as, a pattern's name
+    return getattr(node, "name", None) == name  # def, class, except … as, a name in a pattern
 
 
 def _closure(function: FunctionType) -> dict[str, Any]:
-    """What a function refers to in the functions around it."""
+    """Return the values of a function's free variables."""
     found: dict[str, Any] = {}
     cells = function.__closure__ or ()
     for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
         try:
             found[name] = cell.cell_contents
-        except ValueError:  # not bound yet
+        except ValueError:  # not assigned yet
             found[name] = MISSING
     return found

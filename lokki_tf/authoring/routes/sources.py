@@ -1,4 +1,4 @@
-"""From a function to its syntax tree. A file is parsed once, however many steps it holds."""
+"""Syntax trees of functions. A file is parsed once, regardless of its number of steps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Functions = Mapping[tuple[int, str], Function]
 
 _parsed: dict[str, tuple[list[str], _Functions]] = {}
-"""Of each file its lines, as linecache has them, and its functions."""
+"""The lines of each file, as linecache returns them, and its functions."""
 
 
 def tree_of(function: FunctionType) -> Function | None:
-    """The function's definition, or ``None`` if its source is not there or is another by now.
+    """Return the function's definition, or ``None`` if its source is missing or has changed.
 
     Args:
-        function: A plain function; one from a notebook's cell is found as well.
+        function: A plain function, also of a notebook cell.
     """
     code = function.__code__
     linecache.checkcache(code.co_filename)
@@ -30,7 +30,7 @@ def tree_of(function: FunctionType) -> Function | None:
 
 
 def _functions_in(text: str) -> _Functions:
-    """Functions by first line and name, as their code objects have them."""
+    """Return functions by first line and name, as in their code objects."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):

@@ -1,7 +1,7 @@
-"""Checks of a routed pipeline, over all ways that a run can take.
+"""Checks of a routed pipeline, for all paths that a run can take.
 
-They look at steps and transitions once each, or a few times where ways meet and turn back; the
-ways themselves, of which there are too many, are never gone through.
+They visit steps and transitions once each, or a few times where paths join or form loops. They
+never enumerate the paths, whose number can be exponential.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def check_routes(routes: Routes, start_at: str | None = None) -> list[Finding]:
-    """What all rules find.
+    """Return the findings of all rules.
 
     Args:
         routes: The pipeline.
-        start_at: The step that a run starts with; the pipeline's first one unless given.
+        start_at: The step that a run starts with; by default the pipeline's first.
     """
     start = routes.start if start_at is None else start_at
     found = [*no_start(routes, start), *no_such_step(routes)]

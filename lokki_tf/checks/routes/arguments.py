@@ -1,4 +1,4 @@
-"""What the steps of a routed pipeline are handed, and what they take."""
+"""Rules about the arguments that steps of a routed pipeline receive."""
 
 from __future__ import annotations
 
@@ -13,68 +13,68 @@ if TYPE_CHECKING:
 
     from .passing import Passing
 
-_MISSING = "a required argument is not handed on: "
+_MISSING = "a required argument is not passed: "
 
 
 def missing_arguments(passing: Passing) -> Iterator[Finding]:
-    """What a step requires is handed to it on every way.
+    """Check that a step receives its required arguments on every path.
 
-    Where it is not, a shortest way is told for each argument, unless it is missing on one that
-    is told already.
+    For each missing argument a shortest path is reported, unless it is also missing on a path that
+    is already reported.
     """
     for route in passing.reached:
-        told: set[str] = set()
+        reported: set[str] = set()
         for name in passing.missing(route):
-            if name in told:
+            if name in reported:
                 continue
             history, last, missing = passing.way_without(route, name)
-            told.update(missing)
+            reported.update(missing)
             step = route.step.name
             yield Finding(
                 "missing-argument",
                 f"{_MISSING}{_set(missing)} : caller history {list(history)} -> {step}",
                 last.place,
-                f"hand it on there, or give it a default in def {step}(…)",
+                f"pass it there, or give it a default in def {step}(…)",
                 error=BindingError,
             )
 
 
 def unexpected_arguments(passing: Passing) -> Iterator[Finding]:
-    """A step without ``**kwargs`` is handed nothing but what it takes."""
+    """Check that a step without ``**kwargs`` receives only arguments that it has parameters for."""
     for route in passing.reached:
-        for before, transition, names in passing.strange(route):
+        for before, transition, names in passing.unexpected(route):
             listed = ", ".join(map(repr, names))
             yield Finding(
                 "unexpected-argument",
-                f"step {before!r} hands on {listed}, and step {route.step.name!r} takes neither "
-                "that nor **kwargs",
+                f"step {before!r} passes {listed}, but step {route.step.name!r} has no such "
+                "parameter and no **kwargs",
                 transition.place,
-                f"add **kwargs to def {route.step.name}(…), or take it out of what goes on",
+                f"add **kwargs to def {route.step.name}(…), or remove it from the state",
                 error=BindingError,
             )
-            break  # one way tells enough
+            break  # one transition is enough
 
 
 def default_arguments(passing: Passing) -> Iterator[Finding]:
-    """An argument with a default is handed on somewhere; the first step's come from the run."""
+    """Check that an argument with a default is passed on some path, except to the first step."""
     for route in passing.reached:
         names = () if route.step.name == passing.start else _optional(passing, route)
         if names:
             yield Finding(
                 "default-argument",
-                f"{_set(names)} of step {route.step.name!r} is never handed on: it always has "
+                f"{_set(names)} of step {route.step.name!r} is never passed: it always has "
                 "its default",
                 route.step.place,
-                "hand it on, or make it a constant",
+                "pass it, or make it a constant",
                 severity="warning",
             )
 
 
 def as_warnings(findings: Iterable[Finding]) -> list[tuple[str, type[Warning]]]:
-    """Findings as messages and categories for :func:`warnings.showwarning`.
+    """Convert findings to messages and categories for :func:`warnings.showwarning`.
 
     Args:
-        findings: Of any rule.
+        findings: Findings of any rule.
     """
     categories = {"missing-argument": MissingArgument, "default-argument": DefaultArgument}
     return [
@@ -84,9 +84,9 @@ def as_warnings(findings: Iterable[Finding]) -> list[tuple[str, type[Warning]]]:
 
 
 def _optional(passing: Passing, route: Route) -> tuple[str, ...]:
-    return tuple(name for name in passing.never_handed(route) if not route.takes[name])
+    return tuple(name for name in passing.never_passed(route) if not route.takes[name])
 
 
 def _set(names: Iterable[str]) -> str:
-    """A set as Python writes it, its members in order."""
+    """Format a set as Python does, with sorted members."""
     return f"{{{', '.join(map(repr, sorted(names)))}}}"

@@ -1,9 +1,8 @@
-"""What the steps of a routed pipeline are handed, over all ways from the first one.
+"""The arguments that steps of a routed pipeline receive, over all paths from the first step.
 
-Sets of names are the bits of a number. For each step two of them are found, as data-flow
-analysis does it: what is in the state on every way in (where ways meet, what they share), and
-what is in it on some way (where they meet, all). A step is looked at again only when its set
-changed.
+Sets of names are bits of an integer. For each step a data-flow analysis computes two sets: the
+names that are in the state on every path (the intersection where paths join), and those on some
+path (the union). A step is visited again only if its set has changed.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ if TYPE_CHECKING:
     from lokki_tf.model import Route, Routes, Transition
 
 _ANYTHING = 1
-"""The bit for what a run may give besides what its first step names."""
+"""The bit for names that a run may receive besides those of its first step."""
 
 _SEARCHES = 128
-"""How many names' ways are kept; steps that are next to each other often lack the same."""
+"""Number of names whose paths are cached; adjacent steps often lack the same one."""
 
 
 class _Way(NamedTuple):
-    """A transition, in bits.
+    """A transition, as sets of names.
 
     Args:
         target: The next step.
-        keeps: What of the state goes on.
-        adds: What is put into it.
-        transition: Where it comes from.
+        keeps: Names of the state that are kept.
+        adds: Names that are added to it.
+        transition: The transition of the model.
     """
 
     target: str
@@ -40,18 +39,18 @@ class _Way(NamedTuple):
     transition: Transition
 
     def after(self, state: int) -> int:
-        """What is handed on."""
+        """Return the state after the transition."""
         return state & self.keeps | self.adds
 
 
 class Passing:
-    """What each step is handed.
+    """The names that each step receives.
 
-    The first step is handed what it requires; what else a run gives is not known.
+    The first step receives its required arguments; other names that a run receives are unknown.
 
     Args:
         routes: The pipeline.
-        start: The step that a run starts with, one of the pipeline's.
+        start: The step of the pipeline that a run starts with.
     """
 
     def __init__(self, routes: Routes, start: str) -> None:
@@ -72,20 +71,20 @@ class Passing:
 
     @property
     def reached(self) -> tuple[Route, ...]:
-        """The steps that a run may come to, in the order of their registration."""
+        """The steps that a run can reach, in the order of their registration."""
         return tuple(route for route in self.routes.routes if route.step.name in self._possibly)
 
     def missing(self, route: Route) -> tuple[str, ...]:
-        """What a step requires and is not handed on some way in."""
+        """Return the required arguments of a step that are missing on some path."""
         return self._names(self._required(route) & ~self._surely[route.step.name])
 
-    def never_handed(self, route: Route) -> tuple[str, ...]:
-        """What a step is handed on no way in; where a run may give it, it is."""
+    def never_passed(self, route: Route) -> tuple[str, ...]:
+        """Return the arguments of a step that it receives on no path, the run's input included."""
         possibly = self._possibly[route.step.name]
         return () if possibly & _ANYTHING else self._names(self._set(route.takes) & ~possibly)
 
-    def strange(self, route: Route) -> Iterator[tuple[str, Transition, tuple[str, ...]]]:
-        """The ways into a step on which it may be handed what it does not take.
+    def unexpected(self, route: Route) -> Iterator[tuple[str, Transition, tuple[str, ...]]]:
+        """Yield the transitions to a step that pass names for which it has no parameter.
 
         Yields:
             The step before, the transition, and the names.
@@ -94,21 +93,22 @@ class Passing:
             return
         taken = self._set(route.takes) | _ANYTHING
         for before, way in self._into[route.step.name]:
-            strange = way.after(self._possibly.get(before, 0)) & ~taken
-            if before in self._possibly and strange:
-                yield before, way.transition, self._names(strange)
+            unexpected = way.after(self._possibly.get(before, 0)) & ~taken
+            if before in self._possibly and unexpected:
+                yield before, way.transition, self._names(unexpected)
 
     def way_without(
         self, route: Route, name: str
     ) -> tuple[tuple[str, ...], Transition, tuple[str, ...]]:
-        """A shortest way to a step on which it is not handed something that may be missing.
+        """Return a shortest path to a step on which it does not receive a required argument.
 
         Args:
             route: The step.
-            name: What is missing.
+            name: The missing argument.
 
         Returns:
-            The steps before it, the last transition, and all that is missing on that way.
+            The steps before it, the last transition, and all arguments that are missing on that
+                path.
         """
         origins = self._without(name)
         callers: list[str] = []
@@ -125,7 +125,7 @@ class Passing:
         return tuple(reversed(callers)), taken[0].transition, missing
 
     def _search(self, name: str) -> dict[tuple[str, bool], tuple[tuple[str, bool], _Way] | None]:
-        """Of each step, with something in the state or without it, how a run first comes there."""
+        """Return how each pair of a step and "has the name in its state" is first reached."""
         bit = self._bits[name]
         first = self.start, bool(self._given & bit)
         found: dict[tuple[str, bool], tuple[tuple[str, bool], _Way] | None] = {first: None}
@@ -140,7 +140,7 @@ class Passing:
         return found
 
     def _spread(self, given: int, join: Callable[[int, int], int]) -> dict[str, int]:
-        """What each step is handed, where ``join`` says what becomes of two ways in."""
+        """Return the names that each step receives; ``join`` combines the states of two paths."""
         found = {self.start: given}
         waiting = deque(found)
         queued = set(found)
@@ -180,7 +180,7 @@ class Passing:
 
 
 def _numbered(routes: Routes) -> dict[str, int]:
-    """A bit for each name that is taken, put in or taken out anywhere."""
+    """Return a bit for each name that any step receives, adds or removes."""
     names: dict[str, int] = {}
     for route in routes.routes:
         given = [name for one in route.transitions for name in (*one.removes, *one.updates)]

@@ -1,4 +1,4 @@
-"""Which steps of a routed pipeline lead to which."""
+"""Rules about which steps of a routed pipeline lead to which."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LISTED = 10
 
 
 def no_start(routes: Routes, start: str) -> Iterator[Finding]:
-    """The step that a run starts with is there."""
+    """Check that the step that a run starts with exists."""
     for name in dict.fromkeys((routes.start, start)):
         if name not in routes.by_name:
             yield Finding(
                 "no-start",
-                f"a run starts with step {name!r}, and no step has that name",
+                f"a run starts with step {name!r}, which does not exist",
                 None,
                 _instead(name, routes),
                 error=NamingError,
@@ -32,20 +32,20 @@ def no_start(routes: Routes, start: str) -> Iterator[Finding]:
 
 
 def no_such_step(routes: Routes) -> Iterator[Finding]:
-    """Each step that is named as the next one is there."""
+    """Check that each next step exists."""
     for route in routes.routes:
         name = route.step.name
         unknown: dict[tuple[str, Place], None] = {}
         for one in route.transitions:
             if one.target is not None and one.target not in routes.by_name:
                 unknown[one.target, one.place] = None
-        default, told = route.default_next, {target for target, _ in unknown}
-        if default is not None and default not in routes.by_name and default not in told:
+        default, reported = route.default_next, {target for target, _ in unknown}
+        if default is not None and default not in routes.by_name and default not in reported:
             unknown[default, route.step.place] = None
         for target, place in unknown:
             yield Finding(
                 "no-such-step",
-                f"step {name!r} leads to {target!r}, and no step has that name",
+                f"step {name!r} leads to step {target!r}, which does not exist",
                 place,
                 _instead(target, routes),
                 error=NamingError,
@@ -53,9 +53,9 @@ def no_such_step(routes: Routes) -> Iterator[Finding]:
 
 
 def no_end(passing: Passing) -> Iterator[Finding]:
-    """From each step one can be reached with which the pipeline may end.
+    """Check that each step can lead to one with which the pipeline may end.
 
-    Of steps that have none, those are told which are come to from others, or first.
+    Of several steps that cannot, only the first on a path is reported.
     """
     reached = {route.step.name: route for route in passing.reached}
     before: dict[str, list[str]] = {name: [] for name in reached}
@@ -74,17 +74,15 @@ def no_end(passing: Passing) -> Iterator[Finding]:
         if name not in alive and (name == passing.start or alive.intersection(before[name])):
             yield Finding(
                 "no-end",
-                f"a run that comes to step {name!r} cannot end: it leads to no step that "
-                "terminates",
+                f"a run that reaches step {name!r} cannot end: it leads to no step that terminates",
                 route.step.place,
-                "let a step that follows it terminate: terminates=True, and a return that names "
-                "no next step",
+                "give a step after it terminates=True, and a return statement without a next step",
                 error=DefinitionError,
             )
 
 
 def unreachable(passing: Passing) -> Iterator[Finding]:
-    """Each step can be reached."""
+    """Check that each step can be reached."""
     routes = passing.routes
     reached = {route.step.name for route in passing.reached}
     if routes.start != passing.start and routes.start in routes.by_name:
@@ -95,15 +93,15 @@ def unreachable(passing: Passing) -> Iterator[Finding]:
                 "unreachable",
                 f"no step leads to step {route.step.name!r}, and no run starts with it",
                 route.step.place,
-                "name it as the next step somewhere, or leave it out",
+                "return it as the next step somewhere, or remove it",
                 severity="warning",
             )
 
 
 def _ends(route: Route, routes: Routes) -> bool:
-    """Whether a run may end with a step, if only by its error.
+    """Return whether a run may end with a step, even if only by an error.
 
-    A step that is not there is an error of its own, and no reason for another.
+    A next step that does not exist is reported by another rule, and counts as an end here.
     """
     targets = [one.target for one in route.transitions]
     return not targets or any(one not in routes.by_name for one in targets)
