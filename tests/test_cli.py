@@ -354,7 +354,7 @@ def test_a_result_that_cannot_be_printed_costs_nothing(tmp_path: Path, result: s
 
 
 def test_a_notice_that_fails_is_told_beside_the_error(tmp_path: Path) -> None:
-    """The run's own error comes first, and that of the step to be told of it after it."""
+    """The run's own error comes first, followed by that of the on_failure step."""
     source = GOOD.replace("return sum(rows)", "raise ValueError('first')").replace(
         "pipe = Pipeline(",
         "@step\ndef tell(failure):\n    raise KeyError('second')\n\npipe = Pipeline(",
@@ -364,4 +364,4 @@ def test_a_notice_that_fails_is_told_beside_the_error(tmp_path: Path) -> None:
     assert done.returncode == 1
     error, note = done.stderr.rstrip().splitlines()[-3::2]
     assert error == "error: step 'total' failed: ValueError: first"
-    assert note == "step 'tell', to be told of this, failed as well: KeyError: 'second'"
+    assert note == "the on_failure step 'tell' failed as well: KeyError: 'second'"

@@ -1,7 +1,7 @@
-"""Runs a pipeline on this machine: scheduling, retries, results.
+"""Local runs of pipelines: scheduling, retries, results.
 
-:func:`run` is the way in; :mod:`lokki_tf.local.engine` tells how it goes. A routed pipeline,
-which has no graph, goes in by :func:`run_routes`.
+The entry point is :func:`run`, or :func:`run_routes` for a routed pipeline, which has no graph.
+:mod:`lokki_tf.local.engine` describes the parts.
 """
 
 from .engine import run

@@ -1,8 +1,7 @@
-"""From a node's bindings to one fast function that gathers its arguments.
+"""Compilation of a node's bindings to one fast function that returns its arguments.
 
-Results, the item, parameters and literals stand in one list, so that the common arguments
-are nothing but positions in it: ``f(rows, limit=10)`` becomes
-``[values[3]], {"limit": values[20]}``.
+Results, the item, parameters and literals are in one list, so that common arguments are only
+indices into it: ``f(rows, limit=10)`` becomes ``[values[3]], {"limit": values[20]}``.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ _KINDS: dict[str, Callable[[Iterable[Any]], Any]] = {
 
 
 class _Unbound(Exception):
-    """A binding is of something that is not there."""
+    """A binding refers to something that does not exist."""
 
 
 class Binder:
     """Compiles the bindings of the nodes of one graph.
 
     Args:
-        nodes: The graph's nodes; their results take the first positions.
-        parameters: Names of what comes from outside; they take the next ones.
-        in_map: Whether the graph is run for an item, which takes the one after.
-        wire: Freezes the literals, and thaws whatever stands in the list for each who
-            asks; ``None`` if the values themselves stand there.
+        nodes: The graph's nodes; their results have the first indices.
+        parameters: Names of the parameters; they have the next indices.
+        in_map: Whether the graph is a map's body; the item then has the next index.
+        wire: Serializes the literals, and deserializes any value of the list for each consumer;
+            ``None`` if the list contains the values themselves.
     """
 
     def __init__(
@@ -58,16 +57,16 @@ class Binder:
         self._literals_from = count + in_map
         self._wire = wire
         self.literals: list[Any] = []
-        """What stands in the list after all that."""
+        """The literals, which are at the end of the list."""
 
     def gather(self, node: Node | Map) -> Gather:
-        """A function that takes the list and gives the node's arguments.
+        """Return a function from the list to the node's arguments.
 
-        A map's are its items, by position, and what it hands in, by name.
+        The arguments of a map are its items, by position, and the map's own arguments, by name.
 
         Raises:
-            BindingError: If a binding is of nothing that there is.
-            SerializationError: If there is a wire, and a literal cannot travel.
+            BindingError: If a binding refers to something that does not exist.
+            SerializationError: If there is a wire, and a literal cannot be serialized.
         """
         if isinstance(node, Map):
             args = [self._argument(node, "items", node.items)]
@@ -88,14 +87,14 @@ class Binder:
                 f"argument {name!r} of {label(node)} is {error}, and there is none here",
                 place=node.place,
             ) from None
-        except Exception as error:  # of the wire: nothing else here can fail
+        except Exception as error:  # raised by the wire: nothing else here can fail
             raise cannot_travel(node, f"argument {name!r}", error) from error
 
     def _is_flat(self, places: Iterable[Any]) -> bool:
         return self._wire is None and not any(callable(place) for place in places)
 
     def _place(self, binding: Binding) -> Any:
-        """A position in the list, or a getter where that is not enough."""
+        """Return an index into the list, or a function where an index is not enough."""
         if isinstance(binding, Group):
             return self._group(binding)
         if isinstance(binding, Literal):

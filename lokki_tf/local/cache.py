@@ -1,9 +1,9 @@
 """Results of earlier runs, found by a step's code and inputs.
 
-A result is kept under a key that is made of the node's name, the step's code, and a digest of
-every input; of inputs that are results themselves, the digest of what was kept. So a changed
-step runs again, and what comes after it only if its result has changed. In a map, an item
-stands for itself wherever it stands in the list; among equal ones, the first for the first.
+The key of a result is computed from the node's name, the step's code, and a digest of every input.
+The digest of an input that is itself a result is that of the stored result. So a changed step runs
+again, and later steps only if its result has changed. An item of a map is identified by its value,
+not by its index; equal items are numbered.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Known:
 
     Args:
         value: The result.
-        digest: Of the value.
+        digest: Digest of the value.
         skipped: Whether the node's condition was false.
     """
 
@@ -47,7 +47,7 @@ class Known:
 
 @dataclass(slots=True)
 class _Frame:
-    """What is known of an evaluation: keys and digests by the nodes' positions."""
+    """Keys and digests of a frame, by the nodes' indices."""
 
     place: str | None
     keys: dict[int, str | None] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class _Frame:
 
 @dataclass(slots=True)
 class _MapRun:
-    """What is known of a map: digests of its items' results, and of what it hands in."""
+    """Digests of the results of a map's items, and of the map's arguments."""
 
     seen: Counter[str] = field(default_factory=Counter)
     results: dict[int, str | None] = field(default_factory=dict)
@@ -64,11 +64,11 @@ class _MapRun:
 
 
 class Cache:
-    """Looks results up for one run, and keeps new ones.
+    """Looks up results for one run, and stores new ones.
 
     Args:
-        state: Where they are kept.
-        codes: A digest of each step's code; ``None`` for one that cannot be told, and which
+        state: Where results are stored.
+        codes: A digest of each step's code; ``None`` for a step whose code has none, which then
             runs every time.
     """
 
@@ -81,11 +81,11 @@ class Cache:
         self._warned: set[str] = set()
 
     def recall(self, frame: Frame, index: int) -> Known | None:
-        """A node's result, if its step has run with the same code and inputs before.
+        """Return a node's result if its step has run with the same code and inputs before.
 
         Args:
-            frame: Where the node stands; its predecessors have ended.
-            index: Its position there.
+            frame: The frame of the node, in which its predecessors have ended.
+            index: The node's index.
         """
         known = self._frame(frame)
         key = known.keys[index] = self._key(frame, index)
@@ -95,11 +95,11 @@ class Cache:
         return known_result
 
     def keep(self, frame: Frame, index: int, value: Any, *, skipped: bool = False) -> None:
-        """Keep the result of a node that was looked up in vain.
+        """Store the result of a node for which :meth:`recall` returned ``None``.
 
         Args:
-            frame: Where the node stands.
-            index: Its position there.
+            frame: The frame of the node.
+            index: The node's index.
             value: The result.
             skipped: Whether its condition was false.
         """
@@ -109,20 +109,20 @@ class Cache:
             self._note(frame, index, digest)
 
     def find(self, key: str | None) -> Known | None:
-        """What is kept under a key, if it can still be read."""
+        """Return the result under a key, if there is one and it can be read."""
         kept = None if key is None else self._state.recall(key)
         if kept is None:
             return None
         try:
             value = thaw(kept.form, kept.data)
-        except Exception:  # of a class that is no longer there: run it again
+        except Exception:  # its class no longer exists: run the step again
             return None
         return Known(value, kept.digest, kept.skipped)
 
     def store(
         self, key: str | None, value: Any, node: Node | Map, *, skipped: bool = False
     ) -> str | None:
-        """Keep a value under a key; gives its digest, or ``None`` if it cannot be kept."""
+        """Store a value under a key; return its digest, or ``None`` if it cannot be stored."""
         if key is None:
             return None
         try:
@@ -130,17 +130,17 @@ class Cache:
             digest = digest_of(form, data)
             self._state.keep(key, form, data, digest=digest, skipped=skipped)
         except Exception as error:
-            self._warn(node, "its result cannot be kept", error)
+            self._warn(node, "its result cannot be stored", error)
             return None
         return digest
 
     def visit(self, step: Step, number: int, state: Mapping[str, Any]) -> str | None:
-        """The key of a step of a routed pipeline.
+        """Return the key of a call of a step of a routed pipeline.
 
         Args:
             step: The step.
-            number: How many steps the run has taken before.
-            state: What it is handed, by name.
+            number: Number of calls before it in the run.
+            state: Its arguments by name.
         """
         parts = [self._codes.get(step), *(value_digest(value) for value in state.values())]
         if None in parts:
@@ -149,7 +149,7 @@ class Cache:
         return f"{step.name}:{_digest(text.encode())}"
 
     def map_done(self, run: MapRun) -> None:
-        """A map has its results.
+        """Compute the digest of a map that has its results.
 
         Args:
             run: The map.
@@ -182,7 +182,7 @@ class Cache:
         return f"{node.name}:{_digest(text.encode())}"
 
     def _binding(self, binding: Binding, frame: Frame) -> str | None:
-        """A digest of what an argument will be, or ``None`` if it has none."""
+        """Return a digest of the value of an argument, or ``None`` if it has none."""
         if isinstance(binding, Literal):
             if id(binding) not in self._literals:
                 self._literals[id(binding)] = value_digest(binding.value)
@@ -211,7 +211,7 @@ class Cache:
         return known[binding.name]
 
     def _at(self, frame: Frame, index: int) -> str | None:
-        """The digest of what stands at a place of the frame's list."""
+        """Return the digest of an element of the frame's list."""
         digests = self._frame(frame).digests
         if index not in digests:
             digests[index] = value_digest(frame.plan.thawed(frame.values[index]))
@@ -224,7 +224,7 @@ class Cache:
             self._positions[id(plan)] = found
         return found
 
-    # What is known of frames and maps.
+    # Keys and digests of frames and maps.
 
     def _frame(self, frame: Frame) -> _Frame:
         if frame.known is None:
@@ -263,7 +263,7 @@ class Cache:
 
 
 def value_digest(value: Any) -> str | None:
-    """A digest that equal values share in every process, or ``None`` for what has none."""
+    """Return a digest that equal values have in every process, or ``None`` if there is none."""
     text = json_text(value)
     if text is not None:
         return _digest(b"json", text.encode())

@@ -1,4 +1,4 @@
-"""Calling a step's function here, as the cloud's runtime calls it there."""
+"""Calls of a step's function, as the runtime in Lambda calls it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
-# What a call returns that is not its result yet. None of these classes can be subclassed,
-# so one look at the type decides, and plain calls pay nothing else.
+# Types of unfinished results. None of these classes can be subclassed, so comparing the type is
+# enough, and calls of plain functions cost nothing else.
 UNFINISHED = frozenset((AsyncGeneratorType, CoroutineType, GeneratorType))
 
 
 def call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The function's result: awaited if it is async, a list if it is a generator."""
+    """Call the function: await it if it is async, and make a list if it is a generator."""
     value = function(*args, **kwargs)
     return finished(value) if type(value) in UNFINISHED else value
 
 
 def finished(value: Any) -> Any:
-    """The result that an unfinished value comes to; the runtime says what that is."""
-    # Not at the top: the runtime brings json, and plain functions need none of it.
+    """Return the final result of an unfinished one, as the runtime does."""
+    # Imported here: the runtime imports json, which plain functions do not need.
     from lokki_tf.runtime.call import call as runtime_call
 
     def give() -> Any:
@@ -31,15 +31,15 @@ def finished(value: Any) -> Any:
 
 
 def loop_is_running() -> bool:
-    """Whether an event loop runs in this thread, as in a notebook: no other can then."""
+    """Return whether an event loop runs in this thread, as in a notebook; no other can then."""
     import sys
 
-    asyncio = sys.modules.get("asyncio")  # where nobody has imported it, nothing runs
+    asyncio = sys.modules.get("asyncio")  # if it is not imported, no event loop runs
     return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def in_thread(give: Callable[[], Any]) -> Any:
-    """What the function returns or raises in a thread of its own."""
+    """Call the function in a new thread, and return or raise what it does."""
     import threading
     from contextvars import copy_context
 

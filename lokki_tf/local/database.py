@@ -1,13 +1,14 @@
-"""A SQLite database that outlives what happens to its processes: kills, forks, each other.
+"""A SQLite database that survives killed processes, forks, and concurrent access.
 
-A file is opened in three stages: its first bytes tell whether it is one of ours, so SQLite
-never touches another; one transaction makes all that a new file needs; then the file is
-switched to a write-ahead log. A process killed in between leaves what the next one completes.
+A file is opened in three stages. Its header shows whether it was made by this package, so that
+SQLite never opens another program's file. One transaction creates everything that a new file needs.
+Then the file is switched to a write-ahead log. If a process is killed in between, the next one
+completes the file.
 
-One lock guards all databases of a process, for what may not happen at once concerns them
-together. Linux forgets a process's locks on a file when it closes any descriptor of it, so a
-file that is open must not be read beside SQLite; and a connection, or just SQLite's record
-that this process holds locks, must not cross a fork. Either loses what is written later.
+One lock protects all databases of a process, because some operations affect them together. Linux
+releases a process's locks on a file when any descriptor of it is closed, so an open file must not
+be read except through SQLite. A connection must not be used after a fork, nor SQLite's record that
+this process holds locks. Both mistakes would lose data that is written later.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from weakref import WeakSet
 
 from lokki_tf.errors import StateError
 
-APPLICATION = int.from_bytes(b"lktf", "big")  # stands in the header of each file of ours
+APPLICATION = int.from_bytes(b"lktf", "big")  # in the header of each file of this package
 FORMAT = 1
-PATIENCE = 60.0  # seconds that another process may keep the file locked
+PATIENCE = 60.0  # seconds to wait while another process locks the file
 _MAGIC = b"SQLite format 3\x00"
 _HEADER = 100  # bytes
-_PAUSE = 0.001  # seconds between tries
-# The primary key is the table itself, which makes writing a third faster; the data stands
-# last, so that reading the other columns does not pass through it.
+_PAUSE = 0.001  # seconds between attempts
+# The primary key is the table itself, which makes writing a third faster. The data is the last
+# column, so that reading the others does not read it.
 _SCHEMA = (
     """
     CREATE TABLE entries (
@@ -55,26 +56,26 @@ _SCHEMA = (
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {
     sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_ERROR,  # a table or column that is not there
+    sqlite3.SQLITE_ERROR,  # a table or column that does not exist
     sqlite3.SQLITE_FORMAT,
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_SCHEMA,
 }
 
-# Reentrant, since a signal's handler may use a database in the midst of a call.
+# Reentrant, since a signal handler may use a database during a call.
 _lock = threading.RLock()
 _databases: WeakSet[Database] = WeakSet()
 
 
 class Database:
-    """The table of entries, in a file or in memory; for many threads and processes.
+    """The table of entries, in a file or in memory, for several threads and processes.
 
     Args:
-        path: Absolute path of the file, which is made where there is none; ``None`` for memory.
-        patience: Seconds that another process may keep the file locked.
+        path: Absolute path of the file, which is created if it does not exist; ``None`` for memory.
+        patience: Seconds to wait while another process locks the file.
 
     Raises:
-        StateError: If the file is none of ours, or cannot be made or read.
+        StateError: If the file was made by another program, or cannot be created or read.
     """
 
     def __init__(self, path: str | None, *, patience: float = PATIENCE) -> None:
@@ -87,13 +88,13 @@ class Database:
         self.run("SELECT 1 FROM entries LIMIT 1")
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> tuple[list[Any], int]:
-        """Carry out one statement, which is a transaction of its own.
+        """Execute one statement in a transaction of its own.
 
         Returns:
             Its rows, and the number of rows that it changed.
 
         Raises:
-            StateError: If it cannot be done; then nothing was.
+            StateError: If it fails; then nothing was changed.
         """
         patient_until = None
         while True:
@@ -106,17 +107,17 @@ class Database:
                     patient_until = monotonic() + self._patience
                 if _code(error) not in _BUSY or monotonic() > patient_until:
                     raise _explained(error, self._name) from error
-            # SQLite could wait, but with our lock held, deaf to Ctrl-C, and not for all locks.
+            # SQLite could wait, but would hold the lock, block Ctrl-C, and not wait for all locks.
             sleep(_PAUSE)
 
     def close(self) -> None:
-        """Let go of the file, for good."""
+        """Close the file permanently."""
         with _lock:
             self._closed = True
             self.leave()
 
     def leave(self) -> None:
-        """Let go of the file until the next statement; the caller holds the lock."""
+        """Close the file until the next statement; the caller holds the lock."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -126,7 +127,7 @@ class Database:
         return self.path or "the state in memory"
 
     def is_at(self, path: str) -> bool:
-        """Whether it has this file open."""
+        """Return whether it has this file open."""
         if self._connection is None or self.path is None:
             return False
         try:
@@ -137,7 +138,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._closed:
             raise StateError(
-                f"{self._name} is closed", remedy="use it before close(), or make another"
+                f"{self._name} is closed", remedy="use it before close(), or create another"
             )
         if self.path is not None and not any(other.is_at(self.path) for other in _databases):
             _prepare(self.path)
@@ -157,57 +158,57 @@ class Database:
 
 
 def _prepare(path: str) -> None:
-    """Make the file's folder, and see that there is a file of ours or none."""
+    """Create the file's folder, and check that the file is missing or made by this package."""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
-            raise _foreign(path, "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file")
+            raise _foreign(path, "a folder" if stat.S_ISDIR(found.st_mode) else "a special file")
         with open(path, "rb") as file:
             header = file.read(_HEADER)
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
         raise _unusable(path, error) from error
-    if header:  # a file without a byte is a new one: SQLite makes it so before it writes
+    if header:  # a file without content counts as new: SQLite creates it before it writes
         _check(path, header)
 
 
 def _check(path: str, header: bytes) -> None:
-    """See that a file's first bytes are those of a file of ours.
+    """Check that a file's header is that of a file of this package.
 
     Raises:
-        StateError: If they are not.
+        StateError: If it is not.
     """
     if len(header) < _HEADER or not header.startswith(_MAGIC):
-        raise _foreign(path, "no SQLite database")
+        raise _foreign(path, "not a SQLite database")
     if int.from_bytes(header[68:72], "big") != APPLICATION:
         raise _foreign(path, "a SQLite database of another program")
     found = int.from_bytes(header[60:64], "big")
     if found > FORMAT:
         raise StateError(
-            f"{path} is of format {found}, newer than format {FORMAT}, which this version knows",
-            remedy="upgrade lokki_tf, or name another file",
+            f"{path} is of format {found}, newer than format {FORMAT}, which this version supports",
+            remedy="upgrade lokki_tf, or use another file",
         )
     if found < FORMAT:
         raise StateError(
-            f"{path} is of format {found}, older than format {FORMAT}, which this version knows",
-            remedy="delete it, or name another file",
+            f"{path} is of format {found}, older than format {FORMAT}, which this version supports",
+            remedy="delete it, or use another file",
         )
 
 
 def _complete(connection: sqlite3.Connection) -> None:
-    """Make the tables where there are none, then switch to the write-ahead log."""
+    """Create the tables if there are none, then switch to the write-ahead log."""
     if not _version(connection):
-        # In a rollback journal still: killed in here, the file is empty again afterwards.
+        # This uses a rollback journal: if the process is killed here, the file is empty again.
         connection.execute("BEGIN IMMEDIATE")
-        if not _version(connection):  # or another process has been faster
+        if not _version(connection):  # unless another process has created them
             for statement in _SCHEMA:
                 connection.execute(statement)
         connection.execute("COMMIT")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode == "wal":
-        # A commit survives the death of the process; a power cut may cost the latest, no more.
+        # A commit survives the death of the process; a power failure may lose only the latest ones.
         connection.execute("PRAGMA synchronous = NORMAL")
 
 
@@ -217,47 +218,47 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _code(error: Exception) -> int | None:
-    """SQLite's primary result code, where the error is one of SQLite's."""
+    """Return SQLite's primary result code, if the error is SQLite's."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else int(code) & 0xFF
 
 
 def _foreign(path: str, what: str) -> StateError:
     return StateError(
-        f"{path} is {what}, so no state of lokki_tf; it was left as it is",
-        remedy="name another file, or delete it",
+        f"{path} is {what}, so it does not contain state of lokki_tf; it was not changed",
+        remedy="use another file, or delete it",
     )
 
 
 def _unusable(path: str, error: Exception) -> StateError:
     return StateError(
         f"{path} cannot be used: {error}",
-        remedy="see that the file and its folder can be read and written, or name another file",
+        remedy="check that the file and its folder are readable and writable, or use another file",
     )
 
 
 def _explained(error: Exception, name: str) -> StateError:
-    """What an error of SQLite means for the user."""
+    """Return the error for the user for an error of SQLite."""
     code = _code(error)
     if code in _BUSY:
         return StateError(
             f"{name} is locked by another process", remedy="end that process, or wait for it"
         )
     if code in _DAMAGED:
-        return StateError(f"{name} is damaged: {error}", remedy="delete it, or name another file")
+        return StateError(f"{name} is damaged: {error}", remedy="delete it, or use another file")
     if code == sqlite3.SQLITE_TOOBIG or isinstance(error, OverflowError):
         return StateError(
             f"{name} cannot hold a value of this size: {error}",
-            remedy="write what is this large to a file, and keep its path",
+            remedy="write the value to a file, and store its path",
         )
     return _unusable(name, error)
 
 
 def _before_fork() -> None:
-    """Wait until no thread is inside SQLite, and let go of all files; both sides reopen them."""
+    """Wait until no thread uses SQLite, and close all files; both processes reopen them."""
     _lock.acquire()
     for database in _databases:
-        if database.path is not None:  # what is in memory is a child's own copy
+        if database.path is not None:  # a database in memory is copied with the process
             database.leave()
 
 

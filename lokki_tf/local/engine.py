@@ -1,18 +1,20 @@
 """A run, from a definition to its results.
 
-1. ``parameters`` gives the flow's parameters their values. ``plan`` makes the graph, and the
-   bodies of its maps, ready to be run; ``bind`` compiles each node's bindings into one
-   function that gathers its arguments.
-2. ``frames`` holds what is in progress: the graph, maps, and their items, each a graph again.
-3. ``schedule`` knows who is ready: a node is, the moment the last of its predecessors ends.
-   It hands out ``tasks``; ``work`` carries them out: it calls the step's function (``calls``:
-   async functions and generators), or opens a map, works it off and puts it together.
-4. ``threads`` or ``futures`` (with ``remote`` and ``processes`` for other processes) brings
-   the two together; ``sequence`` needs no schedule.
-5. ``journal`` records what happens, asks ``retry`` about failures, sends results through
-   ``strict`` if they are to travel as in the cloud, and tells ``events``; ``failures`` finds
-   the words. ``cache`` finds results of earlier runs in ``state``.
-6. ``result`` is what the caller gets, and ``table`` how it looks.
+1. ``parameters`` validates the values of the flow's parameters. ``plan`` prepares the graph, and
+the bodies of its maps; ``bind`` compiles each node's bindings into one function that returns its
+arguments.
+2. ``frames`` holds the state of what is in progress: the graph, maps, and their items, each of
+which is a graph again.
+3. ``schedule`` selects the nodes that are ready, which means that all their predecessors have
+ended, and returns them as ``tasks``. ``work`` executes tasks: it calls the step's function
+(``calls``: async functions and generators), or opens a map, runs its items and combines their
+results.
+4. ``threads`` or ``futures`` (with ``remote`` and ``processes`` for other processes) connects the
+two; ``sequence`` needs no schedule.
+5. ``journal`` records what happens, uses ``retry`` for failures, serializes results with ``strict``
+if requested, and sends ``events``; ``failures`` makes the errors. ``cache`` finds results of
+earlier runs in ``state``.
+6. ``result`` is the caller's result, and ``table`` displays it.
 """
 
 from __future__ import annotations
@@ -55,35 +57,31 @@ def run(
     cache: Cache | None = None,
     inline: Inline | None = None,
 ) -> Run:
-    """Run a pipeline here, as parallel as its graph allows.
+    """Run a pipeline locally, as parallel as its graph allows.
 
     Args:
         definition: The pipeline.
-        parameters: Values of the flow's parameters, by name; those that have a default may
-            be left out.
-        executor: ``"thread"`` (also if not given): threads, as many as there are steps that
-            wait. ``"process"``: a process for each processor. ``"sequential"``: one step
-            after another in this thread, for debugging. Or an executor of
-            ``concurrent.futures``, which stays open.
-        max_workers: Most steps that run at once; 1 with threads is ``"sequential"``.
-        strict: Send every literal and result through the serialization that the cloud
-            uses, and give each consumer its own copy.
-        on_event: Hears what happens, one event at a time, from whichever thread it happens
-            in.
-        cache: Results of earlier runs, to go on from; new ones are added.
-        inline: What maps within the execution leave for items in AWS, by the nodes that give
-            these, as the compiler computes it.
+        parameters: Values of the flow's parameters, by name; those with a default are optional.
+        executor: ``"thread"`` (the default): threads, as many as there are steps that wait.
+            ``"process"``: a process for each CPU. ``"sequential"``: one step after another in this
+            thread, for debugging. Or an executor of ``concurrent.futures``, which is not shut down.
+        max_workers: Largest number of steps that run at once; 1 with threads is ``"sequential"``.
+        strict: Serialize every literal and result as in AWS, and give each consumer its own copy.
+        on_event: Called with one event at a time, from the thread in which it happens.
+        cache: Results of earlier runs to reuse; new ones are added.
+        inline: Bytes that inline maps leave for items in AWS, by the nodes that return the items,
+            as the compiler computes them.
 
     Returns:
         The results.
 
     Raises:
-        StepFailed: If a step raised; its cause is that error. What had begun has ended by
-            then, nothing else has begun, and ``error.run`` is the run as far as it came.
-        BindingError: If a parameter has no value, or there is no such parameter.
-        SerializationError: If a value cannot travel; with ``error.run`` too once steps ran.
-        OptionError: If there is no such executor, or no such number of workers.
-        KeyboardInterrupt: On Ctrl-C, at once; it has ``run`` too.
+        StepFailed: If a step raised; its cause is that error. All steps that had begun have ended,
+            no other has begun, and ``error.run`` contains the results so far.
+        BindingError: If a parameter has no value, or a value has no parameter.
+        SerializationError: If a value cannot be serialized; also with ``error.run`` once steps ran.
+        OptionError: If ``executor`` or ``max_workers`` is invalid.
+        KeyboardInterrupt: On Ctrl-C, immediately; it has ``run`` too.
     """
     _check(executor, max_workers)
     wire = Wire() if strict else None
@@ -109,18 +107,18 @@ def run(
 def _check(executor: object, max_workers: object) -> None:
     if isinstance(executor, str) and executor not in ("thread", "process", "sequential"):
         raise OptionError(
-            f"there is no executor {executor!r}",
-            remedy="take 'thread', 'process', 'sequential' or an executor of concurrent.futures",
+            f"unknown executor {executor!r}",
+            remedy="use 'thread', 'process', 'sequential' or an executor of concurrent.futures",
         )
     if executor is not None and not isinstance(executor, str) and not hasattr(executor, "submit"):
         raise OptionError(
             f"executor={executor!r} cannot run anything: it has no submit()",
-            remedy="take 'thread', 'process', 'sequential' or an executor of concurrent.futures",
+            remedy="use 'thread', 'process', 'sequential' or an executor of concurrent.futures",
         )
     if max_workers is not None and (
         not isinstance(max_workers, int) or isinstance(max_workers, bool) or max_workers < 1
     ):
-        raise OptionError(f"max_workers={max_workers!r}: it is a whole number of at least 1")
+        raise OptionError(f"max_workers={max_workers!r}: must be a whole number of at least 1")
 
 
 def _drive(work: Work, executor: str | Executor | None, max_workers: int | None) -> None:
@@ -150,14 +148,14 @@ def _drive_processes(work: Work, max_workers: int | None) -> None:
     except BaseException:
         terminate(pool)
         raise
-    pool.shutdown(cancel_futures=True)  # all has ended; see processes.forget_cancelled
+    pool.shutdown(cancel_futures=True)  # all calls have ended; see processes.forget_cancelled
 
 
 def _drive_executor(work: Work, executor: Executor, max_workers: int | None) -> None:
     from .futures import MOST_CALLS, Futures
     from .processes import forget_cancelled
 
-    # What the executor would only queue is kept here: it must not begin after a failure.
+    # Calls that the executor would only queue stay here: they must not begin after a failure.
     workers = max_workers or getattr(executor, "_max_workers", None)
     most = max(len(work.journal.root.plan.nodes), MOST_CALLS)
     try:

@@ -1,4 +1,4 @@
-"""What happens in a run, told as it happens: one stream for logs, progress and pictures."""
+"""Events of a run, as they happen: one stream for logs, progress and pictures."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class Event:
     """Something that happened in a run.
 
     Args:
-        kind: What happened. ``step_retried`` stands in place of ``step_failed`` where
-            another attempt follows, whose ``step_started`` comes after the wait. With an
-            executor of the user's, a step counts as started when it is handed over.
-            A map starts when its items are known, and finishes when all of them have.
-            ``step_skipped`` comes in place of ``step_finished`` where a condition was false;
-            ``step_cached`` stands alone, for a result of an earlier run.
-        node: The node's name, or ``None`` for the run itself.
-        step: The step's name, or ``None`` for the run itself.
-        time: When, as ``time.time()`` counts.
-        duration: Seconds that the attempt, or the run, took; ``None`` where it begins.
-        attempt: Which attempt of the node this is, from 1.
-        error: What was raised.
-        pipeline: The pipeline's name.
+        kind: The kind of event. ``step_retried`` replaces ``step_failed`` if another attempt
+            follows, whose ``step_started`` comes after the wait. With a custom executor, a step
+            counts as started when it is submitted. A map starts when its items are known, and
+            finishes when all of them have. ``step_skipped`` replaces ``step_finished`` if a
+            condition was false; ``step_cached`` has no ``step_started``, and means a result of an
+            earlier run.
+        node: Name of the node, or ``None`` for the run itself.
+        step: Name of the step, or ``None`` for the run itself.
+        time: Time of the event, as ``time.time()`` counts.
+        duration: Seconds that the attempt, or the run, took; ``None`` at its start.
+        attempt: Number of the node's attempt, from 1.
+        error: The error that was raised.
+        pipeline: Name of the pipeline.
         item: Inside a map, the index of the item.
-        total: Of a map, how many items there are; 0 if it failed before it had any.
+        total: For a map, its number of items; 0 if it failed before they were known.
     """
 
     kind: EventKind
@@ -56,10 +56,10 @@ class Event:
 
 
 class Listener:
-    """Hands events on one at a time, in order, from whichever thread they come.
+    """Passes events to a listener one at a time, in order, from any thread.
 
     Args:
-        on_event: Takes each event.
+        on_event: The listener.
     """
 
     __slots__ = ("_lock", "_on_event")
@@ -69,14 +69,14 @@ class Listener:
         self._on_event: Callable[[Event], None] | None = on_event
 
     def tell(self, event: Event, *, last: bool = False) -> None:
-        """Hand an event on.
+        """Pass an event to the listener.
 
-        An error of the listener costs it the rest of the stream and nobody the run.
+        If the listener raises, it receives no more events, and the run continues.
 
         Args:
-            event: What happened.
-            last: Whether to pass over all that comes after. Then a listener that is
-                stuck in another thread is waited for a second and no longer.
+            event: The event.
+            last: Whether to ignore all later events. A listener that is blocked in another thread
+                is then waited for one second at most.
         """
         if not self._lock.acquire(timeout=1.0 if last else -1):
             self._on_event = None
@@ -98,8 +98,8 @@ class Listener:
 
             self._on_event = None
             warnings.warn(
-                f"on_event raised {type(error).__name__}: {error}; it hears nothing more, "
-                "the run goes on",
+                f"on_event raised {type(error).__name__}: {error}; it receives no "
+                "more events, the run continues",
                 RuntimeWarning,
                 stacklevel=3,
             )

@@ -1,4 +1,4 @@
-"""How a failure is told: which step, for which items of which map, and what it raised."""
+"""Errors for failures: the step, the items of maps, and the error that was raised."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lokki_tf.model import Map, MapOptions
 from .frames import Failure, Frame, MapRun
 from .strict import described, label
 
-MOST_INDICES = 5  # that a message lists
+MOST_INDICES = 5  # number of items that a message lists
 
 
 def step_failed(frame: Frame, index: int, error: BaseException) -> StepFailed:
-    """The error that tells the user of an attempt that raised."""
+    """Return the error for an attempt that raised."""
     node, attempts = frame.plan.nodes[index], frame.attempts.get(index, 1)
     times = f" after {attempts} attempts" if attempts > 1 else ""
     failed = StepFailed(
@@ -30,7 +30,7 @@ def step_failed(frame: Frame, index: int, error: BaseException) -> StepFailed:
 
 
 def told(failure: Failure) -> LokkiError:
-    """The error that tells the user why a node failed; for a map, of its items."""
+    """Return the error for a node that failed; for a map, of its items."""
     runs: list[MapRun] = []
     while isinstance(failure, MapRun):
         runs.append(failure)
@@ -42,7 +42,7 @@ def told(failure: Failure) -> LokkiError:
 
 
 def raised(error: LokkiError) -> BaseException:
-    """What lies beneath an error: what a step raised, if one did."""
+    """Return the error that a step raised, if any, else the error itself."""
     cause = error.__cause__ if isinstance(error, StepFailed) else None
     return cause or error
 
@@ -86,5 +86,5 @@ def _listed(items: Iterable[int]) -> str:
 
 
 def attach(error: BaseException, **facts: Any) -> None:
-    """Give an error of whatever class further attributes."""
+    """Set additional attributes of an error."""
     vars(error).update(facts)

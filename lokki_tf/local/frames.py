@@ -1,4 +1,4 @@
-"""What is in progress: an evaluation of a graph, and a map with its items."""
+"""State of what is in progress: an evaluation of a graph, and a map with its items."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Items = list[Any] | tuple[Any, ...] | range
 class Frame:
     """An evaluation of a graph: of a whole pipeline, or of a map's body for one item.
 
-    Each node is written to by one thread at a time, and each has its own places in the
-    lists: so nothing here needs a lock but what only :class:`~.schedule.Schedule` touches.
+    Each node is written by one thread at a time, and has its own elements of the lists. So only
+    what :class:`~.schedule.Schedule` uses needs a lock.
 
     Args:
-        plan: What is evaluated.
-        values: What is known, in the order of :class:`Plan`.
+        plan: The plan of the graph.
+        values: The values, in the order of :class:`Plan`.
         owner: The map, for an item.
         item: The item's index.
     """
@@ -58,27 +58,27 @@ class Frame:
         self.owner = owner
         self.item = item
         self.stopped = False
-        """Whether nothing more of it is to begin."""
+        """Whether no more of its nodes may begin."""
         self.missing = plan.missing.copy()
-        """For the schedule: of how many nodes each still waits for the end."""
+        """For the schedule: the number of predecessors that each node still waits for."""
         self.active = len(plan.first)
-        """For the schedule: how many nodes run, wait for a worker, or for their retry."""
+        """For the schedule: the number of nodes that run, wait for a worker, or for their retry."""
         self.starts: list[float | None] = [None] * len(plan.nodes)
         self.ends: list[float | None] = [None] * len(plan.nodes)
-        self.attempts: dict[int, int] = {}  # only of nodes that failed once
+        self.attempts: dict[int, int] = {}  # only nodes that failed once
         self.errors: dict[int, BaseException] = {}
-        self.skipped: set[int] | None = None  # that have been, if any
-        self.known: Any = None  # what the cache knows of it
-        self._again: dict[int, float] = {}  # when the latest attempt after the first began
+        self.skipped: set[int] | None = None  # indices of skipped nodes, if any
+        self.known: Any = None  # used by the cache
+        self._again: dict[int, float] = {}  # start of the latest attempt after the first
         self._retries: Retries | None = None
 
     def is_stopped(self) -> bool:
-        """Whether nothing more is to begin of it, or of what it is a part of."""
+        """Whether no more of its nodes may begin, because it or an enclosing frame has stopped."""
         return self.stopped or (self.owner is not None and self.owner.is_stopped())
 
     @property
     def key(self) -> ItemKey:
-        """The item's index; in a map inside a map, the outer ones stand before it."""
+        """The item's index; in a map inside a map, a tuple that begins with the outer indices."""
         indices: list[int] = []
         frame = self
         while frame.owner is not None:
@@ -87,7 +87,7 @@ class Frame:
         return indices[0] if len(indices) == 1 else tuple(reversed(indices))
 
     def begin(self, index: int) -> None:
-        """An attempt of a node begins."""
+        """Record that an attempt of a node begins."""
         if index in self.attempts:
             self.attempts[index] += 1
             self._again[index] = clock()
@@ -95,14 +95,14 @@ class Frame:
             self.starts[index] = clock()
 
     def withdraw(self, index: int) -> None:
-        """An attempt that was announced has not begun after all."""
+        """Record that an announced attempt has not begun."""
         if index in self.attempts:
             self.attempts[index] -= 1
         else:
             self.starts[index] = None
 
     def end(self, index: int, now: float, seconds: float | None = None) -> None:
-        """An attempt has ended; it took so long, if that was measured elsewhere."""
+        """Record that an attempt has ended, with its duration if that was measured elsewhere."""
         self.ends[index] = now
         if seconds is not None:
             if index in self._again:
@@ -111,25 +111,25 @@ class Frame:
                 self.starts[index] = now - seconds
 
     def skip(self, index: int) -> None:
-        """A node is skipped: whoever takes its result gets ``None``."""
+        """Skip a node, whose result is ``None`` for its consumers."""
         if self.skipped is None:
             self.skipped = set()
         self.skipped.add(index)
 
     def took(self, index: int) -> float:
-        """Seconds of a node's latest attempt."""
+        """Return the duration of a node's latest attempt in seconds."""
         began = self._again.get(index, self.starts[index])
         ended = self.ends[index]
         return 0.0 if began is None or ended is None else ended - began
 
     def retry_after(self, index: int, config: RetryConfig, error: BaseException) -> float | None:
-        """Seconds to wait before a node's next attempt, or ``None`` if there is to be none."""
+        """Return the seconds before a node's next attempt, or ``None`` if there is none."""
         if self._retries is None:
             self._retries = Retries()
         return self._retries.delay(index, config, error)
 
     def skip_to(self, index: int) -> None:
-        """Note that all nodes before this one, on a straight way, have ended."""
+        """Record that all nodes before this one, in a chain of nodes, have ended."""
         for before in range(index):
             for successor in self.plan.successors[before]:
                 self.missing[successor] -= 1
@@ -142,14 +142,14 @@ class _Sized(Iterator[Any], Protocol):
 class MapRun:
     """A map whose items are known, until all of them have ended.
 
-    An item costs a place in a list until it is claimed, and a :class:`Frame` until it has
-    ended. To claim one needs no lock: an iterator over a list is safe between threads.
+    An item takes an element of a list until it is claimed, and a :class:`Frame` until it has ended.
+    Claiming one needs no lock: an iterator over a list is thread-safe.
 
     Args:
-        frame: Where the map stands.
-        index: Its position there.
+        frame: The frame of the map.
+        index: The map's index in it.
         items: The items.
-        arguments: What every item gets, by name.
+        arguments: Arguments of every item, by name.
     """
 
     def __init__(
@@ -165,33 +165,33 @@ class MapRun:
         self.results: list[Any] = [NOTHING] * self.total
         self.failures: dict[int, Failure] = {}
         self.stopped = False
-        """Whether more items have failed than may, so that none is to begin."""
+        """Whether more items have failed than allowed, so that no more may begin."""
         self._source: _Sized = iter(items)  # type: ignore[assignment]  # all three have a hint
         self._numbered = enumerate(self._source)
         self._values = self.plan.values(arguments, NOTHING)
         self._limit = node.options.concurrency_limit or sys.maxsize
-        self.known: Any = None  # what the cache knows of it
+        self.known: Any = None  # used by the cache
         # For the schedule:
         self.in_flight = 0
         self.is_listed = False
         self.is_closing = False
 
     def is_stopped(self) -> bool:
-        """Whether no item of it is to begin."""
+        """Whether no more of its items may begin."""
         return self.stopped or self.frame.is_stopped()
 
     @property
     def remaining(self) -> int:
-        """How many items nobody has begun."""
+        """The number of items that have not been claimed."""
         return self._source.__length_hint__()
 
     @property
     def room(self) -> int:
-        """How many items may begin now."""
+        """The number of items that may begin now."""
         return min(self.remaining, self._limit - self.in_flight)
 
     def batch(self, workers: int) -> int:
-        """How many items to begin together, so that no worker goes without."""
+        """Return how many items to begin together, so that no worker is idle."""
         share = min(self.remaining, self._limit) // workers
         return max(1, min(self.node.options.batch_size, self.room, share))
 
@@ -202,11 +202,11 @@ class MapRun:
 
     @property
     def first_failure(self) -> Failure:
-        """Why the first item that failed did so."""
+        """Return the failure of the first item that failed."""
         return next(iter(self.failures.values()))
 
     def claim(self) -> Frame | None:
-        """An evaluation for the next item, or ``None`` if there is none."""
+        """Return a frame for the next item, or ``None`` if there is none."""
         claimed = next(self._numbered, None)
         if claimed is None:
             return None
@@ -216,12 +216,12 @@ class MapRun:
         return Frame(self.plan, values, self, number)
 
     def take(self, frame: Frame) -> None:
-        """An item has ended: its result is there, unless it failed."""
+        """Store the result of an item that has ended, unless it failed."""
         assert frame.item is not None
         self.results[frame.item] = frame.values[self.plan.last]
 
     def fails_with(self, failed: int) -> bool:
-        """Whether it is too many when so many items have failed."""
+        """Return whether this number of failed items is too large."""
         share = self.node.options.tolerated_failure_percentage
         count = self.node.options.tolerated_failure_count
         if share is None and count is None:
@@ -231,4 +231,4 @@ class MapRun:
 
 
 Failure = LokkiError | MapRun
-"""Why a node has failed: what the user is told, or the map inside that says more."""
+"""Why a node has failed: the error for the user, or the map inside which it happened."""

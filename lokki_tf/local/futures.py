@@ -1,4 +1,4 @@
-"""Runs nodes on an executor of ``concurrent.futures``: processes, or whatever the user gives."""
+"""Runs nodes on an executor of ``concurrent.futures``: processes, or a custom one."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from .tasks import Call
 from .work import Work
 
 REMEDY = (
-    "executor='thread' shares memory and hands on anything; for other processes put the "
-    "function at the top level of a module, and take and return what pickle takes"
+    "executor='thread' accepts any value; for other processes define the "
+    "function at the top level of a module, with arguments and results that can be pickled"
 )
 DEATH = (
-    "a worker process ended without a word: it had no memory left, compiled code crashed, or "
+    "a worker process ended without an error: it had no memory left, compiled code crashed, or "
     "a step called os._exit(); or a script that is imported again by its workers starts a run "
     'outside of its `if __name__ == "__main__":`'
 )
 MOST_CALLS = 1024
-"""That an executor gets at once if it does not say how many it runs."""
+"""Number of calls submitted at once if the executor does not say how many it runs."""
 
 
 class Futures:
-    """One run on an executor. The calling thread hands out and receives.
+    """One run on an executor. The calling thread submits calls and receives their results.
 
     Args:
-        work: What is called.
+        work: The work of the run.
         executor: Runs the calls.
-        limit: Most calls, or batches of calls, handed to it at once.
+        limit: Largest number of calls, or batches of calls, submitted at once.
         inherited: Whether its workers have inherited the functions.
     """
 
@@ -51,10 +51,10 @@ class Futures:
         self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
 
     def run(self) -> None:
-        """Run until all has ended, or until that has which ran when a node failed.
+        """Run until all nodes have ended, or, after a failure, those that had begun.
 
         Raises:
-            KeyboardInterrupt: At once, whatever the executor does.
+            KeyboardInterrupt: Immediately, even if the executor is busy.
         """
         try:
             while True:
@@ -80,7 +80,7 @@ class Futures:
             self._cancel()
 
     def _batch(self, call: Call) -> list[Call]:
-        """The call, with those that go with it in one job."""
+        """Return the call, with those that are submitted together with it."""
         owner, calls = call.frame.owner, [call]
         most = 1 if owner is None else owner.node.options.batch_size
         while len(calls) < most:
@@ -101,7 +101,7 @@ class Futures:
                 call.begun = True
             try:
                 args, kwargs = self._work.arguments(call.frame, call.index)
-                # Asked here: a condition is quick, and often a lambda, which cannot travel.
+                # Evaluated here: a condition is quick, and often a lambda, which cannot be pickled.
                 holds = self._work.holds(call.frame, call.index, args, kwargs)
             except Exception as error:
                 self._failed(call, error)
@@ -144,14 +144,15 @@ class Futures:
                 if self._journal.root.stopped:
                     call.frame.withdraw(call.index)
                     self._schedule.dropped(call.frame)
-                else:  # by someone else who has the executor
+                else:  # by other code that uses the executor
                     self._failed(call, error)
         except Exception as error:
-            # Calls never raise, they return what was raised: so this is the way, not the step.
+            # Calls return errors and never raise, so this is an error of the transport, not of the
+            # step.
             for call in calls:
                 self._stuck(call, ARGUMENTS, error)
         else:
-            for call in reversed(calls[len(outcomes) :]):  # behind one that failed
+            for call in reversed(calls[len(outcomes) :]):  # calls after one that failed
                 self._schedule.put_back(call)
             for call, outcome in zip(calls, outcomes, strict=False):
                 self._record(call, outcome)

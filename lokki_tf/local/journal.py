@@ -1,4 +1,4 @@
-"""What has happened so far: the record of a run while it runs."""
+"""The record of a run while it runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .strict import Wire, cannot_travel, described, label
 
 
 class Journal:
-    """Records results, times and failures, and tells the listener.
+    """Records results, times and failures, and sends events to the listener.
 
     Args:
-        definition: What runs.
-        root: The evaluation of its graph.
-        on_event: Hears what happens.
-        wire: Through which results travel, or ``None``.
+        definition: The pipeline.
+        root: The frame of its graph.
+        on_event: The listener.
+        wire: Serializes results, or ``None``.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Journal:
         self.root = root
         self._listener = None if on_event is None else Listener(on_event)
         self._wire = wire
-        # What the user gets; on a wire, what stands in the frame has been made bytes.
+        # The results for the user; with a wire, the frame contains serialized ones.
         self._outputs = root.values if wire is None else [NOTHING] * len(root.plan.nodes)
         self._cached: set[int] = set()
         self._failures: list[tuple[int, Failure]] = []
@@ -45,30 +45,30 @@ class Journal:
         self._origin = clock()
 
     def open(self) -> None:
-        """The run begins."""
+        """Record that the run begins."""
         self._origin = clock()
         if self._listener is not None:
             self._tell("run_started")
 
     def begin(self, frame: Frame, index: int) -> None:
-        """An attempt begins."""
+        """Record that an attempt begins."""
         frame.begin(index)
         if self._listener is not None:
             self._tell("step_started", frame, index)
 
     def opened(self, run: MapRun) -> None:
-        """A map has items."""
+        """Record that a map's items are known."""
         if self._listener is not None:
             self._tell("map_started", run.frame, run.index, total=run.total)
 
     def done(self, frame: Frame, index: int, value: Any, seconds: float | None = None) -> None:
-        """A node has its result.
+        """Record a node's result.
 
         Args:
-            frame: Where it stands.
-            index: Its position there.
-            value: What its function returned.
-            seconds: How long that took, if it was measured elsewhere.
+            frame: The frame of the node.
+            index: The node's index.
+            value: The return value of its function.
+            seconds: Duration of the call, if it was measured elsewhere.
         """
         now = clock()
         if self._wire is not None:
@@ -91,18 +91,18 @@ class Journal:
             self._tell("step_finished", frame, index, duration=frame.took(index))
 
     def skipped(self, frame: Frame, index: int) -> None:
-        """A node's condition was false: those that take its result get ``None``."""
+        """Record that a node's condition was false; its result is ``None`` for its consumers."""
         frame.skip(index)
         self._place(frame, index, None)
         if self._listener is not None:
             self._tell("step_skipped", frame, index, duration=frame.took(index))
 
     def cached(self, frame: Frame, index: int, value: Any, *, skipped: bool) -> None:
-        """A node's result, or that it was skipped, is known from an earlier run.
+        """Record that a node's result, or that it was skipped, is known from an earlier run.
 
         Args:
-            frame: Where it stands.
-            index: Its position there.
+            frame: The frame of the node.
+            index: The node's index.
             value: The result.
             skipped: Whether its condition was false.
         """
@@ -116,7 +116,7 @@ class Journal:
             self._tell("step_cached", frame, index, duration=0.0)
 
     def _place(self, frame: Frame, index: int, value: Any) -> None:
-        """Hand a value on that needs not be looked at."""
+        """Store a value that needs no check."""
         if frame is self.root:
             self._outputs[index] = value
         frame.end(index, clock())
@@ -125,7 +125,7 @@ class Journal:
             frame.errors.pop(index, None)
 
     def map_done(self, run: MapRun, results: list[Any]) -> None:
-        """A map has its results; on a wire, each as it travels."""
+        """Record a map's results, which a wire has already serialized one by one."""
         frame, index = run.frame, run.index
         frame.end(index, clock())
         frame.values[index] = results
@@ -134,14 +134,14 @@ class Journal:
         self._tell_end(run)
 
     def map_failed(self, run: MapRun) -> None:
-        """All items have ended of a map that has failed."""
+        """Record that all items of a failed map have ended."""
         run.frame.end(run.index, clock())
         self._tell_end(run, run.frame.errors.get(run.index))
 
     def failed(
         self, frame: Frame, index: int, error: BaseException, seconds: float | None = None
     ) -> float | None:
-        """An attempt raised.
+        """Record that an attempt raised.
 
         Returns:
             Seconds until the next attempt, or ``None`` if this was the last.
@@ -170,14 +170,14 @@ class Journal:
         *,
         is_fatal: bool = False,
     ) -> None:
-        """A node has failed for good; nothing more is to begin of what fails with it.
+        """Record that a node has failed finally, and stop everything that fails with it.
 
         Args:
-            frame: Where it stands.
-            index: Its position there.
-            error: What the user is told.
-            seconds: How long the attempt took, if it was measured elsewhere.
-            is_fatal: Whether this ends the run, whatever maps tolerate.
+            frame: The frame of the node.
+            index: The node's index.
+            error: The error for the user.
+            seconds: Duration of the attempt, if it was measured elsewhere.
+            is_fatal: Whether it ends the run even if a map tolerates failures.
         """
         frame.end(index, clock(), seconds)
         self._stop(frame, index, error, is_fatal)
@@ -185,7 +185,7 @@ class Journal:
             self._tell_failure(frame, index, raised(error))
 
     def _stop(self, frame: Frame, index: int, error: LokkiError, is_fatal: bool) -> None:
-        """Stop all that fails with a node: its item, the map if that is too many, and so on."""
+        """Stop all that fails with a node: its item, the map if too many have failed, and so on."""
         failure: Failure = error
         cause = raised(error)
         while True:
@@ -204,10 +204,10 @@ class Journal:
             failure, frame, index = run, run.frame, run.index
 
     def close(self, error: BaseException | None = None) -> None:
-        """The run has ended; whatever comes later is not told.
+        """Record that the run has ended; later events are not sent.
 
         Args:
-            error: What ended it, if that was an error.
+            error: The error that ended it, if any.
         """
         self.root.stopped = True
         self._duration = clock() - self._origin
@@ -215,7 +215,7 @@ class Journal:
             self._tell("run_finished", duration=self._duration, error=error)
 
     def failure(self) -> LokkiError | None:
-        """The error of the node that failed first; notes tell of the others."""
+        """Return the error of the node that failed first, with notes about the others."""
         if not self._failures:
             return None
         first, failure = self._failures[0]
@@ -232,7 +232,7 @@ class Journal:
         return error
 
     def run(self) -> Run:
-        """The run so far; what happens later changes nothing in it."""
+        """Return the run so far; later changes do not affect it."""
         root = self.root
         return Run(
             self.definition,
@@ -249,7 +249,7 @@ class Journal:
 
     def _tell_failure(self, frame: Frame, index: int, error: BaseException) -> None:
         took = frame.took(index)
-        if index in frame.plan.bodies:  # it has not even come to items
+        if index in frame.plan.bodies:  # its items are not known yet
             self._tell("map_started", frame, index, total=0)
             self._tell("map_finished", frame, index, duration=took, error=error, total=0)
         else:

@@ -1,4 +1,4 @@
-"""The step of ``on_failure=``, called when a run fails as it is called in AWS."""
+"""The call of the ``on_failure=`` step after a failed run, as in AWS."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition, Graph
 
 HERE = "local"
-"""What stands for the execution's ARN."""
+"""Takes the place of the execution's ARN."""
 
 
 def notify(error: BaseException, definition: Definition, given: Mapping[str, Any]) -> None:
-    """Calls the step of ``on_failure=``, if the run failed and there is one.
+    """Call the step of ``on_failure=``, if the run failed and there is one.
 
-    An error of that step hides nothing: it is a note on the run's own.
+    If that step fails, the run's own error is kept and gets a note.
 
     Args:
-        error: What ended the run.
+        error: The error that ended the run.
         definition: The pipeline.
         given: The run's parameters.
     """
@@ -51,16 +51,14 @@ def notify(error: BaseException, definition: Definition, given: Mapping[str, Any
                     raise
                 sleep(delay)
     except Exception as another:
-        error.add_note(
-            f"step {step.name!r}, to be told of this, failed as well: {described(another)}"
-        )
+        error.add_note(f"the on_failure step {step.name!r} failed as well: {described(another)}")
 
 
 def _notice(error: LokkiError, definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
     first = raised(error)
     name = "TooManySteps" if isinstance(first, LoopError) else type(first).__name__
     node = getattr(error, "node", None) or _failed_node(error)
-    # As Lambda reports an error.
+    # In the format in which Lambda reports an error.
     cause = {
         "errorMessage": str(first),
         "errorType": name,

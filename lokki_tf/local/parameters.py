@@ -14,26 +14,26 @@ from .strict import REMEDY, Wire, described
 def parameter_values(
     definition: Definition, given: Mapping[str, Any], wire: Wire | None
 ) -> dict[str, Any]:
-    """What each parameter of a flow is bound to, or on a wire, what travels in its place.
+    """Return the value of each parameter of a flow, serialized if there is a wire.
 
     Args:
         definition: Declares the parameters.
         given: Values by name.
-        wire: Through which values travel, or ``None``.
+        wire: Serializes values, or ``None``.
 
     Raises:
-        BindingError: If one is missing that has no default, or there is no such parameter.
-        SerializationError: If there is a wire, and a value cannot travel.
+        BindingError: If a parameter without default has no value, or a value has no parameter.
+        SerializationError: If there is a wire, and a value cannot be serialized.
     """
     declared = {one.name: one.default for one in definition.parameters}
     values = {name: given.get(name, default) for name, default in declared.items()}
     missing = [name for name, value in values.items() if value is REQUIRED]
     unknown = [name for name in given if name not in declared]
     if missing or unknown:
-        told = [f"{_listed(missing)} must have a value"] if missing else []
-        told += [f"there is no {_listed(unknown)}"] if unknown else []
+        problems = [f"{_listed(missing)} must have a value"] if missing else []
+        problems += [f"there is no {_listed(unknown)}"] if unknown else []
         raise BindingError(
-            f"parameters of {definition.name!r}: {', and '.join(told)}",
+            f"parameters of {definition.name!r}: {', and '.join(problems)}",
             place=definition.place,
             remedy=_declared(definition.parameters),
         )
@@ -47,19 +47,19 @@ def _sent(definition: Definition, wire: Wire, name: str, value: Any) -> Any:
         return wire.freeze(value)
     except Exception as error:
         raise SerializationError(
-            f"parameter {name!r} of {definition.name!r} cannot travel: {described(error)}",
+            f"parameter {name!r} of {definition.name!r} cannot be serialized: {described(error)}",
             place=definition.place,
             remedy=REMEDY,
         ) from error
 
 
 def _declared(parameters: Iterable[FlowParameter]) -> str:
-    told = [
+    declared = [
         f"{one.name}: {_kind(one.kind)}"
         + (" (required)" if one.default is REQUIRED else f" = {one.default!r}")
         for one in parameters
     ]
-    return f"its parameters are {', '.join(told)}" if told else "it has no parameters"
+    return f"its parameters are {', '.join(declared)}" if declared else "it has no parameters"
 
 
 def _kind(kind: Any) -> str:

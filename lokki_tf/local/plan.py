@@ -1,4 +1,4 @@
-"""A graph made ready to be run any number of times."""
+"""A graph prepared for any number of evaluations."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from .result import NOTHING
 from .strict import Wire
 
 Condition = Callable[[Sequence[Any], Mapping[str, Any]], bool]
-"""Whether a node runs, from its arguments by position and by name."""
+"""Returns whether a node runs, from its arguments by position and by name."""
 
 
 class Plan:
-    """All about a graph that is the same whenever it is run.
+    """Data of a graph that is the same in every evaluation.
 
-    Nodes are numbers here, their positions in the graph. What an evaluation knows stands
-    in one list: results first, then parameters, the item (in a map's body), and literals.
+    Nodes are represented by their indices in the graph. The values of an evaluation are in one
+    list: results first, then parameters, the item (in a map's body), and literals.
 
     Args:
         graph: The graph.
-        parameters: Names of what comes from outside.
+        parameters: Names of its parameters.
         in_map: Whether it is a map's body.
-        wire: Through which values travel, or ``None``.
+        wire: Serializes values, or ``None``.
 
     Raises:
-        BindingError: If a binding is of nothing that there is.
-        SerializationError: If there is a wire, and a literal cannot travel.
+        BindingError: If a binding refers to something that does not exist.
+        SerializationError: If there is a wire, and a literal cannot be serialized.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class Plan:
         self._wire = wire
         self._parameters = tuple(parameters)
         self.item = len(nodes) + len(self._parameters)
-        """Where the item stands among the values, in a map's body."""
+        """Index of the item among the values, in a map's body."""
         binder = Binder(nodes, self._parameters, in_map=in_map, wire=wire)
         self.gather = [binder.gather(node) for node in nodes]
         self._literals = binder.literals
         self.functions: list[Any] = []
-        """What is called; ``None`` for a map."""
+        """The functions of nodes; ``None`` for a map."""
         self.bodies: dict[int, Plan] = {}
-        """The bodies of maps, by their positions."""
+        """The bodies of maps, by their indices."""
         self.conditions: dict[int, Condition] = {}
-        """What decides whether nodes run, by their positions."""
+        """The conditions of nodes, by their indices."""
         for index, node in enumerate(nodes):
             if isinstance(node, Map):
                 names = (name for name, _ in node.arguments)
@@ -66,45 +66,45 @@ class Plan:
                     self.conditions[index] = partial(_is_met, node.step.when, node.when.taken)
         self._link()
         self.last = nodes.index(graph.by_name[graph.terminals[-1]]) if in_map else -1
-        """The node whose result is that of the whole, in a map's body."""
+        """The node whose result is that of the body, in a map's body."""
 
     def _link(self) -> None:
         position = {node.name: index for index, node in enumerate(self.nodes)}
         self.successors: list[list[int]] = [[] for _ in self.nodes]
         self.missing: list[int] = []
-        """Of how many nodes each waits for the end."""
+        """The number of predecessors of each node."""
         for index, node in enumerate(self.nodes):
             before = node.predecessors
             self.missing.append(len(before))
             for name in before:
                 self.successors[position[name]].append(index)
         self.first = [index for index, missing in enumerate(self.missing) if not missing]
-        """The nodes that wait for no other."""
+        """The nodes without predecessors."""
         follows = (after in self.successors[after - 1] for after in range(1, len(self.nodes)))
         self.is_straight = not self.bodies and all(follows)
-        """Whether there is no more to do at any time than to call one step."""
+        """Whether at most one step can run at any time."""
 
     def parameter(self, name: str) -> int:
-        """Where a parameter stands among the values."""
+        """Return the index of a parameter among the values."""
         return len(self.nodes) + self._parameters.index(name)
 
     def thawed(self, value: Any) -> Any:
-        """What stands among the values, as who takes it gets it."""
+        """Return an element of the values as its consumer receives it."""
         return value if self._wire is None else self._wire.thaw(value)
 
     def values(self, parameters: Mapping[str, Any], *item: Any) -> list[Any]:
-        """The list that an evaluation begins with.
+        """Return the initial list of values of an evaluation.
 
         Args:
-            parameters: What comes from outside, by name.
-            item: The item, or what stands in its place until it is known.
+            parameters: Values of the parameters, by name.
+            item: The item, or a placeholder until it is known.
         """
         given = [parameters[name] for name in self._parameters]
         return [*[NOTHING] * len(self.nodes), *given, *item, *self._literals]
 
 
 def _is_met(when: Any, taken: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    # Not at the top: the runtime brings json, and only conditions need it.
+    # Imported here: the runtime imports json, which only conditions need.
     from lokki_tf.runtime.conditions import is_met
 
     return is_met(when, taken, args, kwargs)

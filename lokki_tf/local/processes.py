@@ -1,4 +1,4 @@
-"""The worker processes of a run: how they start, and how they end."""
+"""The worker processes of a run: their start and their end."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 def start_processes(
     workers: int, functions: Iterable[Function], method: str | None = None
 ) -> tuple[ProcessPoolExecutor, bool]:
-    """A pool of processes, and whether they inherit the functions.
+    """Start a pool of processes; also return whether they inherit the functions.
 
     Args:
-        workers: Most processes.
-        functions: What they are to call.
-        method: How they start; ``fork`` on Linux unless given, so that functions of
-            notebooks and closures work; elsewhere forking is not safe, so Python's default.
+        workers: Largest number of processes.
+        functions: The functions that they call.
+        method: Start method. By default ``fork`` on Linux, so that functions of notebooks and
+            closures work, and Python's default elsewhere, where forking is not safe.
     """
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
@@ -45,24 +45,24 @@ def start_processes(
 def _become_worker(functions: dict[int, Function], parent: int) -> None:
     inherit(functions)
     _end_with(parent)
-    # Ctrl-C reaches all processes of a terminal; the parent's answer is to end us. Not
-    # SIG_IGN, which programs that a step starts would inherit.
+    # Ctrl-C reaches all processes of a terminal; the parent then ends its workers. SIG_IGN would be
+    # inherited by programs that a step starts.
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _end_with(parent: int) -> None:
-    """Let this process end when the one that started it does, however that ends.
+    """End this process when its parent ends, for any reason.
 
-    Otherwise each worker waits for ever: forked ones hold each other's pipes open.
+    Otherwise each worker waits forever: forked ones hold each other's pipes open.
 
     Args:
-        parent: The process that this one was forked from; 0 if it was started anew.
+        parent: The process that forked this one; 0 if it was not forked.
     """
     if parent:
         import ctypes
 
-        # prctl(2), PR_SET_PDEATHSIG. A C library without it leaves things as they were.
+        # prctl(2), PR_SET_PDEATHSIG. With a C library that lacks it nothing happens.
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(1, signal.SIGTERM)
         if os.getppid() != parent:
@@ -82,33 +82,33 @@ def _end_with(parent: int) -> None:
 
 
 def terminate(pool: ProcessPoolExecutor) -> None:
-    """End a pool's processes at once, whatever they do."""
+    """End a pool's processes immediately."""
     # Public only from Python 3.14 on, as terminate_workers().
     for process in list((getattr(pool, "_processes", None) or {}).values()):
         process.terminate()
     manager = getattr(pool, "_executor_manager_thread", None)
     pool.shutdown(wait=False, cancel_futures=True)
     if manager is not None:
-        manager.join(2)  # it ends with the processes; Python's own end would trip over it
+        manager.join(2)  # it ends with the processes; otherwise Python's own shutdown would raise
 
 
 def forget_cancelled(executor: Executor) -> None:
-    """Let somebody's pool of processes shut down after calls in it were cancelled.
+    """Prepare the shutdown of a pool of processes after calls in it were cancelled.
 
-    Before Python 3.11.3, which Debian 12 does not have, shutdown() waits for ever where only
-    cancelled calls are left (CPython's issue 94440); a call behind them clears them away.
+    Before Python 3.11.3, which Debian 12 does not have, shutdown() waits forever if only cancelled
+    calls are left (CPython issue 94440). Another call after them avoids this.
 
     Args:
-        executor: Of any kind.
+        executor: Any executor.
     """
     if sys.version_info >= (3, 11, 3) or type(executor).__name__ != "ProcessPoolExecutor":
         return
-    with suppress(RuntimeError):  # it is broken, or shut down
+    with suppress(RuntimeError):  # it is broken, or was shut down
         executor.submit(int)
 
 
 def usable_cpus() -> int:
-    """How many processors this process may use."""
+    """Return the number of CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return min(os.cpu_count() or 1, 61)  # Windows cannot wait for more

@@ -1,8 +1,8 @@
-"""A call that runs as it is in another thread, and by name in another process.
+"""A call that runs unchanged in another thread, and by the function's name in another process.
 
-Pickle finds a function by its module and name, and under a step's name stands the
-decorated object, not the function. So what is pickled is where to look, and the other
-side takes the function out of what it finds there.
+Pickle finds a function by its module and name, but the object with a step's name is the decorated
+one, not the function. So the name is pickled, and the other process takes the function out of the
+decorated object.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ ARGUMENTS = "the function or an argument"
 
 
 class Outcome(NamedTuple):
-    """What came of a call.
+    """The outcome of a call.
 
     Args:
-        kind: It returned, it raised, or something could not travel.
-        payload: The result, the error, or what could not travel and why.
-        seconds: How long the function took.
-        trace: The traceback as text, if the call was in another process; then the payload
-            of ``returned`` and ``raised`` is pickled.
+        kind: Whether it returned, raised, or could not be pickled.
+        payload: The result, the error, or what could not be pickled and why.
+        seconds: Duration of the call.
+        trace: The traceback as text, if the call was in another process; then the payload of
+            ``returned`` and ``raised`` is pickled.
     """
 
     kind: OneOf["returned", "raised", "stuck"]
@@ -78,7 +78,7 @@ class Job:
         return Parcel, self._packed()
 
     def parcel(self) -> Parcel:
-        """What arrives of it in another process; it tells there, too, why it cannot travel."""
+        """Return the call for another process, which also returns why it cannot be pickled."""
         try:
             return Parcel(*self._packed())
         except Exception as error:
@@ -93,10 +93,9 @@ class Job:
 
 
 class Batch:
-    """Several calls one after another, as one job.
+    """Several calls one after another, submitted together.
 
-    It returns their outcomes, as far as it comes: nothing is called behind a failure, which
-    may have ended the run.
+    It returns their outcomes up to the first failure, which may have ended the run.
 
     Args:
         jobs: The calls.
@@ -120,10 +119,10 @@ class Batch:
 
 
 class Parcel:
-    """A :class:`Job` as it arrives in another process.
+    """A :class:`Job` in another process.
 
-    It is unpacked when it is called: an error while a pool's worker receives a call would
-    end the worker, and with it the pool.
+    It is unpickled when it is called: an error while a pool's worker receives a call would end the
+    worker, and with it the pool.
     """
 
     __slots__ = ("_arguments", "_where")
@@ -154,7 +153,7 @@ def _perform(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any])
 
 
 def _packed(outcome: Outcome) -> Outcome:
-    """The outcome as plain bytes, so that receiving it cannot break the pool."""
+    """Pickle the outcome, so that receiving it cannot break the pool."""
     if outcome.kind == "raised":
         return outcome._replace(
             payload=_packed_error(outcome.payload), trace=_traceback(outcome.payload)
@@ -166,7 +165,7 @@ def _packed(outcome: Outcome) -> Outcome:
 
 
 def _pickled(value: Any) -> bytes:
-    from lokki_tf.runtime.envelope import pickled  # not at the top: it brings json
+    from lokki_tf.runtime.envelope import pickled  # imported here: it imports json
 
     return pickled(value)
 
@@ -174,7 +173,7 @@ def _pickled(value: Any) -> bytes:
 def _packed_error(error: BaseException) -> bytes:
     try:
         data = _pickled(error)
-        pickle.loads(data)  # errors with a constructor of their own often fail only here
+        pickle.loads(data)  # errors with a custom constructor often fail only here
     except Exception:
         return _pickled(RemoteError.standing_for(error))
     return data
@@ -190,10 +189,10 @@ def _traceback(error: BaseException) -> str:
 
 
 def unpacked(outcome: Outcome) -> Outcome:
-    """The outcome with its payload as it was.
+    """Unpickle the payload of an outcome.
 
     Raises:
-        Exception: What pickle raises if it cannot be read here.
+        Exception: Any error of pickle, if it cannot be read here.
     """
     if outcome.trace is None or outcome.kind == "stuck":
         return outcome
@@ -204,20 +203,20 @@ def unpacked(outcome: Outcome) -> Outcome:
 
 
 class RemoteTraceback(Exception):
-    """The traceback that an error had in another process, as the cause of that error."""
+    """The traceback of an error in another process, as the cause of that error."""
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
 
 
 class RemoteError(Exception):
-    """Stands for an error that could not be pickled; retries know it by its classes."""
+    """Replaces an error that could not be pickled; retries compare the names of its classes."""
 
     __lokki_classes__: tuple[str, ...] = ()
 
     @classmethod
     def standing_for(cls, error: BaseException) -> RemoteError:
-        """The stand-in of an error, which is called as the error is."""
+        """Return the replacement of an error, with the same class name."""
         classes = tuple(full_name(kind) for kind in type(error).__mro__)
         return _stand_in(type(error).__name__, str(error), classes)
 
@@ -231,10 +230,10 @@ def _stand_in(name: str, text: str, classes: tuple[str, ...]) -> RemoteError:
 
 
 def reference(function: Function) -> Reference:
-    """Where another process finds a function.
+    """Return where another process finds a function.
 
     Raises:
-        PicklingError: If it cannot be found by a name and cannot be pickled.
+        PicklingError: If it has no importable name and cannot be pickled.
     """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     if module in sys.modules and name:
@@ -247,7 +246,7 @@ def reference(function: Function) -> Reference:
         return "pickled", _pickled(function)
     except Exception as error:
         raise pickle.PicklingError(
-            f"function {name or function!r} is not to be found by this name in module {module}"
+            f"function {name or function!r} does not have this name in module {module}"
         ) from error
 
 
@@ -264,7 +263,7 @@ _inherited: dict[int, Function] = {}
 
 
 def inherit(functions: Mapping[int, Function]) -> None:
-    """Take over functions that have come with the memory of the process that forked this."""
+    """Store functions that were inherited with the memory of the parent process."""
     _inherited.update(functions)
 
 

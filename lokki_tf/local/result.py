@@ -1,4 +1,4 @@
-"""What a run gave: a list of generations, and what else one may want to know of it."""
+"""The result of a run: a list of generations, with outcomes and durations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lokki_tf.tracebacks import ends_at_caller
 
 @final
 class Nothing:
-    """Stands where a node has no result yet; ``None`` would be one."""
+    """Marks a node without a result; ``None`` is a possible result."""
 
     def __repr__(self) -> str:
         return "<no result>"
@@ -31,22 +31,22 @@ _ENDED = ("done", "cached", "skipped")
 
 @ends_at_caller
 class Run(Sequence[Generation]):
-    """The outcome of a run, complete or as far as it came.
+    """The outcome of a run, complete or up to a failure.
 
-    It behaves as a list of generations, each a list of ``(name, value)``: a generation
-    needs nothing but earlier ones. Nodes without a result are not among them.
+    It behaves as a list of generations, each a list of ``(name, value)``. A generation depends only
+    on earlier ones. Nodes without a result are not included.
 
     Args:
-        definition: What ran.
-        values: Results by the nodes' positions, :data:`NOTHING` where there is none.
-        starts: When each node began, in seconds from the start of the run.
-        ends: When each node ended.
-        attempts: How often a node was tried, where that is not once.
-        errors: What nodes raised that have failed.
+        definition: The pipeline.
+        values: Results by the nodes' indices, :data:`NOTHING` where there is none.
+        starts: Start of each node, in seconds from the start of the run.
+        ends: End of each node, in seconds from the start of the run.
+        attempts: Number of attempts of nodes, where it is not one.
+        errors: Errors of failed nodes.
         skipped: Nodes whose condition was false.
         cached: Nodes whose results are those of an earlier run.
-        failed_items: What items of maps raised, by the map's name.
-        duration: Seconds that all took.
+        failed_items: Errors of failed items, by the map's name.
+        duration: Duration of the run in seconds.
     """
 
     __hash__ = None  # type: ignore[assignment]  # as a list has none
@@ -79,7 +79,7 @@ class Run(Sequence[Generation]):
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
-        """From the name of each node that is done to its result; skipped ones have none."""
+        """The results of nodes that are done, by name; skipped ones have none."""
         numbered = enumerate(zip(self._nodes, self._values, strict=True))
         return {
             node.name: value
@@ -89,9 +89,10 @@ class Run(Sequence[Generation]):
 
     @property
     def result(self) -> Any:
-        """The last node's result; a dict by name where several nodes are last.
+        """The last node's result; a dict by name if several nodes are last.
 
-        A node that was skipped has none: it is not in the dict, and alone it gives ``None``.
+        A node that was skipped has none: it is not in the dict, and the result of a single one is
+        ``None``.
 
         Raises:
             LokkiError: If one of them did not end.
@@ -104,7 +105,7 @@ class Run(Sequence[Generation]):
             raise LokkiError(
                 f"the run has no result: {names} did not end",
                 place=self.definition.graph.by_name[missing[0]].place,
-                remedy="run.errors tells what failed, run.outputs holds what is there",
+                remedy="see run.errors for failures, and run.outputs for the results",
             )
         if len(last) == 1:
             return self.outputs.get(last[0])
@@ -112,7 +113,7 @@ class Run(Sequence[Generation]):
 
     @property
     def status(self) -> dict[str, Status]:
-        """From each node's name to what became of it."""
+        """The status of each node, by name."""
         return {node.name: self._status(index) for index, node in enumerate(self._nodes)}
 
     def _status(self, index: int) -> Status:
@@ -126,7 +127,7 @@ class Run(Sequence[Generation]):
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
-        """From each node's name to what became of it, and when."""
+        """The outcome of each node, by name."""
         attempts = self.attempts
         return {
             node.name: Outcome(self._status(index), start, end, attempts[node.name])
@@ -137,21 +138,21 @@ class Run(Sequence[Generation]):
 
     @property
     def errors(self) -> dict[str, BaseException]:
-        """From the name of each node that failed to what it raised."""
+        """The error of each node that failed, by name."""
         return {self._nodes[index].name: error for index, error in self._errors.items()}
 
     @property
     def failed_items(self) -> dict[str, dict[ItemKey, BaseException]]:
-        """From the name of each map of which items failed to what those raised, by index.
+        """The errors of failed items by index, for each map with failed items.
 
-        Where a map is run for each item of another, its items go by a tuple of indices,
-        the outer one first.
+        If a map runs for each item of another map, its items have a tuple of indices, the outer one
+        first.
         """
         return {name: dict(sorted(items.items())) for name, items in self._failed_items.items()}
 
     @property
     def attempts(self) -> dict[str, int]:
-        """From each node's name to how often it was tried."""
+        """The number of attempts of each node, by name."""
         return {
             node.name: 0 if self._starts[index] is None else self._attempts.get(index, 1)
             for index, node in enumerate(self._nodes)
@@ -159,7 +160,7 @@ class Run(Sequence[Generation]):
 
     @property
     def timings(self) -> dict[str, tuple[float, float]]:
-        """When each node began and ended, retries included, in seconds from the run's start."""
+        """Start and end of each node, retries included, in seconds from the run's start."""
         return {
             node.name: (start, end)
             for node, start, end in zip(self._nodes, self._starts, self._ends, strict=True)
@@ -200,7 +201,7 @@ class Run(Sequence[Generation]):
         return shortened_repr(self._generations)
 
     def table(self) -> str:
-        """The nodes with status, duration and shortened result, as text."""
+        """Return a table of the nodes with status, duration and shortened result, as text."""
         from .table import as_text
 
         return Text(as_text(self))

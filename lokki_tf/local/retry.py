@@ -1,7 +1,7 @@
-"""Whether, and after how long, a failed node is tried again.
+"""Whether, and after which delay, a failed node is tried again.
 
-No retry library here: those sleep where the function was called, and a wait must hold no
-worker. This only answers; whoever drives the run keeps the node until its time has come.
+A retry library would sleep where the function was called, but a waiting node must not block a
+worker. So this module only computes the delay, and the scheduler keeps the node until then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from lokki_tf.model import RetryConfig
 
 
 class Retries:
-    """What is left of each node's retries, by the node's position."""
+    """The remaining retries of each node, by its index."""
 
     __slots__ = ("_left",)
 
@@ -20,12 +20,12 @@ class Retries:
         self._left: dict[int, Iterator[float]] = {}
 
     def delay(self, index: int, config: RetryConfig, error: BaseException) -> float | None:
-        """Seconds to wait before the next attempt, or ``None`` if there is to be none.
+        """Return the seconds before the next attempt, or ``None`` if there is none.
 
         Args:
-            index: The node's position.
+            index: The node's index.
             config: Its retries.
-            error: What the attempt raised.
+            error: The error of the attempt.
         """
         if not config.retries or not is_listed(error, config.exceptions):
             return None
@@ -33,10 +33,10 @@ class Retries:
 
 
 def is_listed(error: BaseException, exceptions: tuple[type[BaseException], ...]) -> bool:
-    """Whether an error is of one of these classes or a subclass of one.
+    """Return whether an error is of one of these classes or a subclass of one.
 
-    An error that could not come back from another process has a stand-in, which carries
-    the full names of the classes that it was of.
+    An error that could not be pickled in another process was replaced by an object with the full
+    names of its classes.
     """
     if isinstance(error, exceptions):
         return True
@@ -45,6 +45,6 @@ def is_listed(error: BaseException, exceptions: tuple[type[BaseException], ...])
 
 
 def full_name(kind: type) -> str:
-    """Module and name of a class, the same in a script and in its worker processes."""
+    """Return module and name of a class, the same in a script and in its worker processes."""
     module = "__main__" if kind.__module__ == "__mp_main__" else kind.__module__
     return f"{module}.{kind.__qualname__}"

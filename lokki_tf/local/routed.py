@@ -1,7 +1,7 @@
-"""Runs a routed pipeline here: one step after another, each as the one before says.
+"""Local runs of routed pipelines: one step after another, each chosen by the one before.
 
-What stands in the cloud as a Task and a Choice is a turn of a loop here. What was visited is a
-chain of nodes in the end, so that a run is the same to look at whichever way it was written.
+A Task and a Choice in the state machine correspond to an iteration of a loop here. The visited
+steps become a chain of nodes, so that every run has the same form.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ def run_routes(
     on_event: Callable[[Event], None] | None = None,
     cache: Cache | None = None,
 ) -> Run:
-    """Run a routed pipeline here.
+    """Run a routed pipeline locally.
 
     Args:
         definition: The pipeline.
-        parameters: What the first step is handed, by name.
+        parameters: Arguments of the first step, by name.
         start: Name of another step to begin with.
-        strict: Send the state through the serialization that the cloud uses, between steps.
-        on_event: Hears what happens.
-        cache: Results of earlier runs, to go on from; new ones are added.
+        strict: Serialize the state between steps as in AWS.
+        on_event: Called with each event.
+        cache: Results of earlier runs to reuse; new ones are added.
 
     Returns:
-        The results: a node a visit, and the result of the last one.
+        The results: a node for each visit, and the result of the last one.
 
     Raises:
-        StepFailed: If a step raised; ``error.run`` is the run as far as it came.
-        LoopError: If the run would take more steps than it may.
-        BindingError: If there is no such step to begin with.
+        StepFailed: If a step raised; ``error.run`` contains the results so far.
+        LoopError: If the run would exceed its limit of steps.
+        BindingError: If the step to begin with does not exist.
     """
     routes = definition.routes
     assert routes is not None
     first = start or routes.start
     if first not in routes.by_name:
         raise BindingError(
-            f"there is no step {first!r} to begin with",
+            f"the run begins with step {first!r}, which does not exist",
             place=definition.place,
             remedy=f"there are {', '.join(routes.by_name)}",
         )
@@ -76,15 +76,15 @@ def run_routes(
     unknown = [name for name in parameters if name not in known.takes and not known.takes_more]
     if unknown:
         raise BindingError(
-            f"the run is given {unknown[0]!r}, which step {first!r} does not take",
+            f"step {first!r} has no parameter {unknown[0]!r}",
             place=known.step.place,
-            remedy=f"it takes {', '.join(known.takes) or 'nothing'}",
+            remedy=f"its parameters are {', '.join(known.takes) or 'nothing'}",
         )
     if lacking:
         raise BindingError(
-            f"the run lacks {', '.join(map(repr, lacking))}, which step {first!r} requires",
+            f"step {first!r} requires {', '.join(map(repr, lacking))}",
             place=known.step.place,
-            remedy=f"give it to the run: {lacking[0]}=…",
+            remedy=f"pass it to the run: {lacking[0]}=…",
         )
     walk = _Walk(definition, dict(parameters), Wire() if strict else None, on_event, cache)
     walk.tell("run_started")
@@ -100,7 +100,7 @@ def run_routes(
 
 @dataclass(slots=True)
 class _Walk:
-    """What has been visited so far."""
+    """The visited steps so far."""
 
     definition: Definition
     given: dict[str, Any]
@@ -136,7 +136,7 @@ class _Walk:
                 error = LoopError(
                     too_many(routes.limit, following),
                     place=route.step.place,
-                    remedy="let the loop end, or make the pipeline with a higher max_steps=",
+                    remedy="let the loop end, or increase max_steps= of the pipeline",
                 )
                 attach(error, node=following)
                 raise error
@@ -188,7 +188,7 @@ class _Walk:
     def _failed(
         self, route: Route, index: int, error: BaseException, began: float, retries: Retries
     ) -> None:
-        """Waits for the next attempt, or ends the run."""
+        """Wait for the next attempt, or end the run."""
         attempts = self.attempts.setdefault(index, 1)
         delay = retries.delay(index, route.step.options.retry, error)
         self.errors[index] = error
@@ -211,7 +211,7 @@ class _Walk:
         raise failed from error
 
     def _sent(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The state as the next step gets it."""
+        """Return the state as the next step receives it."""
         if self.wire is None:
             return state
         wire = self.wire
@@ -234,11 +234,11 @@ class _Walk:
         self.ends[index] = self.elapsed()
 
     def elapsed(self) -> float:
-        """Seconds since the run began."""
+        """Return the seconds since the run began."""
         return clock() - self.origin
 
     def run(self) -> Run:
-        """The run so far."""
+        """Return the run so far."""
         graph = Graph(tuple(self.nodes))
         return Run(
             replace(self.definition, graph=graph, routes=None),
@@ -260,7 +260,7 @@ class _Walk:
         duration: float | None = None,
         error: BaseException | None = None,
     ) -> None:
-        """Tell the listener, if there is one."""
+        """Send an event to the listener, if there is one."""
         if self.listener is None:
             return
         node = None if index is None else self.nodes[index]

@@ -1,4 +1,4 @@
-"""Who is ready: what has begun goes on first, then items of maps begin, innermost first."""
+"""Selection of the next node: nodes after begun ones first, then items of maps, innermost first."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from typing import Generic, TypeVar
 from .frames import Frame, MapRun, clock
 from .tasks import Call, Closing, Opening, Sweep, Task
 
-LONGEST_WAIT = 3600.0  # seconds; whoever waits looks again then
+LONGEST_WAIT = 3600.0  # seconds; a waiting worker checks again then
 
 T = TypeVar("T")
 
 
 class Schedule:
-    """Counts what each node waits for, and how many items of each map are in flight.
+    """Counts what each node waits for, and how many items of each map are in progress.
 
-    It knows nothing of how a task is carried out, and it is not guarded: whoever drives a
-    run calls it from one thread at a time.
+    It does not execute tasks, and has no lock: the caller must use it from one thread at a time.
 
     Args:
-        root: The evaluation of the whole graph.
-        sweeps: Whether workers may work off the items of straight maps in a row, claiming
-            them by themselves.
-        workers: How many batches of items can run at once, if items are to be put into
-            batches for those maps that have a batch size.
+        root: The frame of the whole graph.
+        sweeps: Whether workers may run items of maps with a chain as body one after another, and
+            claim them by themselves.
+        workers: How many batches of items can run at once, if items of maps with a batch size are
+            to be combined.
     """
 
     def __init__(self, root: Frame, *, sweeps: bool = False, workers: int = 0) -> None:
@@ -40,15 +39,15 @@ class Schedule:
 
     @property
     def is_over(self) -> bool:
-        """Whether all has ended, or all that had begun when the run was stopped."""
+        """Whether everything has ended; after the run was stopped, everything that had begun."""
         return not self._root.active
 
     def is_pressing(self) -> bool:
-        """Whether there may be something that goes before items of maps; needs no guard."""
+        """Whether there may be something that precedes items of maps; needs no lock."""
         return bool(self._ready) or bool(self.timers)
 
     def room(self, most: int) -> int:
-        """How many tasks could be picked now, counted no further than so many."""
+        """Return the number of tasks that could be picked now, up to the given number."""
         found = len(self._ready)
         for run in reversed(self._open):
             if found >= most:
@@ -57,7 +56,7 @@ class Schedule:
         return min(found, most)
 
     def pick(self) -> Task | None:
-        """Take the next task, if there is one now."""
+        """Return the next task, if there is one now."""
         if self.timers:
             self._ready.extend(self.timers.due(clock()))
         while True:
@@ -71,7 +70,7 @@ class Schedule:
             self._begin(self._open[-1])
 
     def pick_beside(self, call: Call) -> Call | None:
-        """Take a call of the same node for another item of the same map, if it is next."""
+        """Return a call of the same node for another item of the same map, if it is next."""
         if not self._ready or call.frame.owner is None:
             return None
         other = self._ready[0]
@@ -83,27 +82,27 @@ class Schedule:
         return other
 
     def put_back(self, call: Call) -> None:
-        """A call that was picked is to be picked again, before all else."""
+        """Return a call that was picked, to be picked before all others."""
         self._ready.appendleft(call)
 
     def again(self, call: Call, delay: float) -> None:
-        """A call is to be picked again after so many seconds."""
+        """Add a call that is to be picked again after a delay in seconds."""
         self.timers.add(clock() + delay, Call(call.frame, call.index))
         if call.frame.is_stopped():
             self._drop_waiting()
 
     def opened(self, run: MapRun) -> None:
-        """A map has items; it has not ended before they have."""
+        """Add a map whose items are known; it ends after all of them."""
         self._list(run)
 
     def left(self, run: MapRun) -> None:
-        """A worker no longer works off a map's items."""
-        if run.stopped:  # by a failure that this worker has met
+        """Record that a worker no longer runs a map's items."""
+        if run.stopped:  # by a failure that this worker has seen
             self._drop_waiting()
         self._landed(run)
 
     def ended(self, frame: Frame, index: int) -> None:
-        """A node has ended: what waited for it alone is ready, unless it failed."""
+        """Record that a node has ended; unless it failed, its successors may be ready."""
         if not frame.stopped:
             missing = frame.missing
             for successor in frame.plan.successors[index]:
@@ -116,14 +115,14 @@ class Schedule:
         self.dropped(frame)
 
     def dropped(self, frame: Frame) -> None:
-        """One fewer node of a frame runs or waits."""
+        """Record that a node of a frame no longer runs or waits."""
         frame.active -= 1
         if not frame.active and frame.owner is not None:
             frame.owner.take(frame)
             self._landed(frame.owner)
 
     def _landed(self, run: MapRun) -> None:
-        """One fewer of a map's items is in flight."""
+        """Record that an item of a map has ended."""
         run.in_flight -= 1
         if run.in_flight or (run.remaining and not run.is_stopped()):
             self._list(run)
@@ -131,7 +130,7 @@ class Schedule:
             self._close(run)
 
     def _begin(self, run: MapRun) -> None:
-        """Begin items of a map that is listed last, or take it from the list."""
+        """Begin items of the map that is last in the list, or remove it from the list."""
         if run.room <= 0 or run.is_stopped():
             self._open.pop()
             run.is_listed = False
@@ -157,7 +156,7 @@ class Schedule:
             self._ready.appendleft(Closing(run))
 
     def _drop_waiting(self) -> None:
-        """Nobody waits for a retry that is not to begin."""
+        """Remove retries that must not begin."""
         if self.timers:
             for call in self.timers.take_if(lambda call: call.frame.is_stopped()):
                 self.dropped(call.frame)
@@ -168,40 +167,40 @@ def _task(frame: Frame, index: int) -> Call | Opening:
 
 
 class Timers(Generic[T]):
-    """Things whose time comes, the earliest first."""
+    """Things that become due at a time, the earliest first."""
 
     __slots__ = ("_heap", "_number")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []
-        self._number = count()  # what is due at the same time comes in the order of adding
+        self._number = count()  # things that are due at the same time are sorted by addition
 
     def __bool__(self) -> bool:
         return bool(self._heap)
 
     def add(self, due: float, thing: T) -> None:
-        """Let a thing come at a time of the clock that :meth:`due` is asked with."""
+        """Add a thing that is due at a time of the clock passed to :meth:`due`."""
         heapq.heappush(self._heap, (due, next(self._number), thing))
 
     def earliest(self) -> float | None:
-        """When the next thing is due."""
+        """Return when the next thing is due."""
         return self._heap[0][0] if self._heap else None
 
     def wait(self, now: float) -> float | None:
-        """Seconds until the next thing is due, or ``None`` if there is none."""
+        """Return the seconds until the next thing is due, or ``None`` if there is none."""
         if not self._heap:
             return None
         return min(max(self._heap[0][0] - now, 0.0), LONGEST_WAIT)
 
     def due(self, now: float) -> list[T]:
-        """Take out the things whose time has come."""
+        """Remove and return the things that are due."""
         ready = []
         while self._heap and self._heap[0][0] <= now:
             ready.append(heapq.heappop(self._heap)[2])
         return ready
 
     def take_if(self, condition: Callable[[T], bool]) -> list[T]:
-        """Take out the things for which a condition holds."""
+        """Remove and return the things for which a condition is true."""
         taken = [thing for _, _, thing in self._heap if condition(thing)]
         if taken:
             self._heap = [entry for entry in self._heap if not condition(entry[2])]

@@ -12,7 +12,7 @@ from .work import Work
 def in_order(work: Work, frame: Frame) -> None:
     """Run the nodes of a graph in their order, in this thread; for maps, item after item.
 
-    This calls itself for a map inside a map, and not for anything that is long.
+    It is recursive only for a map inside a map.
     """
     for index in range(len(frame.plan.nodes)):
         if frame.is_stopped():

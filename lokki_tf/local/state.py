@@ -1,7 +1,7 @@
-"""Values under names, kept from run to run: :class:`StateManager`.
+"""Values under names, stored from run to run: :class:`StateManager`.
 
-All stands in one table of one SQLite database, in a file or in memory. Values are stored
-as they would travel between steps, so what comes out is of the types that went in.
+Everything is in one table of a SQLite database, in a file or in memory. Values are serialized as
+between steps, so they keep their types.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lokki_tf.tracebacks import ends_at_caller
 
 from .strict import described
 
-# Whose an entry is. The two never meet, whatever their keys.
+# The owner of an entry: the user or runs. Their keys are separate.
 _USER, _STEP = 0, 1
 _COLUMNS = "kind, key, expires, stored, ttl, skipped, form, digest, notes_form, notes, data"
 _STORE = f"INSERT OR REPLACE INTO entries ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -37,12 +37,12 @@ _CLEAR = "DELETE FROM entries"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What came of a step, as it is kept.
+    """The stored result of a step.
 
     Args:
         form: ``json.gz`` or ``pickle.gz``.
-        data: The result, as :func:`lokki_tf.runtime.envelope.freeze` made it.
-        digest: :func:`digest_of` the two.
+        data: The result, serialized by :func:`lokki_tf.runtime.envelope.freeze`.
+        digest: The result of :func:`digest_of` for both.
         skipped: Whether the step was skipped.
     """
 
@@ -53,7 +53,7 @@ class Kept:
 
 
 def digest_of(form: str, data: bytes) -> str:
-    """The SHA-256 of a frozen value, form first, in hexadecimal."""
+    """Return the SHA-256 of a serialized value with its form, in hexadecimal."""
     digest = sha256(form.encode())
     digest.update(data)
     return digest.hexdigest()
@@ -61,7 +61,7 @@ def digest_of(form: str, data: bytes) -> str:
 
 @ends_at_caller
 class StateManager:
-    """Keeps values under names: in memory, or in a file from run to run.
+    """Stores values under names: in memory, or in a file from run to run.
 
     ::
 
@@ -69,20 +69,20 @@ class StateManager:
         state.set("rows", rows)
         state.get("rows")
 
-    Any number of threads and processes may use one file at once. What :meth:`set` has
-    stored when it returns is there even if the process is killed right after. Values that
-    are no JSON are pickled, and reading a pickle can run code: use no file of a stranger.
+    Several threads and processes may use one file at once. A value is stored when :meth:`set`
+    returns, even if the process is killed right after. Values that are not JSON are pickled, and
+    reading a pickle can run code: do not use files from untrusted sources.
 
     Args:
-        storage_path: The file; it and its folders are made where there are none. In memory
-            if left out, and gone with the process.
-        default_ttl: Seconds after which an entry expires; ``None`` for never. An expired
-            entry is as if it were not there, and deleted by a later call that writes.
-        clock: Gives the time, in seconds since 1970.
+        storage_path: The file; it and its folders are created if they do not exist. Without it,
+            values are in memory and lost with the process.
+        default_ttl: Seconds after which an entry expires; ``None`` for never. An expired entry
+            counts as missing, and is deleted by a later call that writes.
+        clock: Returns the time, in seconds since 1970.
 
     Raises:
-        OptionError: If an argument is not of its kind.
-        StateError: If the file is none of ours, or cannot be made or read.
+        OptionError: If an argument has the wrong type.
+        StateError: If the file was made by another program, or cannot be created or read.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class StateManager:
         *,
         clock: Callable[[], float] = time,
     ) -> None:
-        from .database import Database  # brings sqlite3, which few runs need
+        from .database import Database  # imported here: it imports sqlite3, which few runs need
 
         self._ttl = _seconds("default_ttl", default_ttl)
         self._clock = clock
@@ -105,19 +105,19 @@ class StateManager:
         ttl: float | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Store a value, in place of the one that was there.
+        """Store a value; it replaces the previous one.
 
         Args:
             key: Its name.
-            value: Anything that JSON or pickle takes, ``None`` too.
-            ttl: Seconds after which it expires, ``math.inf`` for never; ``default_ttl`` if
-                left out.
-            metadata: What :meth:`get_metadata` is to tell of it.
+            value: Any value that can be written as JSON or pickled, ``None`` included.
+            ttl: Seconds after which it expires, ``math.inf`` for never; by default ``default_ttl``.
+            metadata: Additional entries in the result of :meth:`get_metadata`.
 
         Raises:
-            OptionError: If the key is no text, ``ttl`` no number above 0, ``metadata`` no dict.
+            OptionError: If the key is not a string, ``ttl`` not above 0, or ``metadata`` not a
+                dict.
             SerializationError: If the value or the metadata cannot be pickled.
-            StateError: If it cannot be written. With any error, nothing was stored.
+            StateError: If it cannot be written. After any error, nothing was stored.
         """
         name, ttl = _name(key), self._ttl if ttl is None else _seconds("ttl", ttl)
         form, data = _frozen(f"the value of {key!r}", value)
@@ -125,47 +125,47 @@ class StateManager:
         self._store(_USER, name, ttl, 0, form, None, notes_form, notes, data)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """A copy of a value.
+        """Return a copy of a value.
 
         Args:
             key: Its name.
-            default: What to return where there is none.
+            default: The return value if there is none.
 
         Raises:
-            OptionError: If the key is no text.
-            StateError: If the value cannot be read: it is damaged, or its class is gone.
+            OptionError: If the key is not a string.
+            StateError: If the value cannot be read: it is damaged, or its class no longer exists.
         """
         rows = self._rows(_GET, _USER, key)
         return _thawed(key, *rows[0]) if rows else default
 
     def has(self, key: str) -> bool:
-        """Whether there is a value, ``None`` or another.
+        """Return whether there is a value, which may be ``None``.
 
         Raises:
-            OptionError: If the key is no text.
+            OptionError: If the key is not a string.
         """
         return bool(self._rows(_HAS, _USER, key))
 
     __contains__ = has
 
     def delete(self, key: str) -> bool:
-        """Delete a value; returns whether there was one.
+        """Delete a value; return whether there was one.
 
         Raises:
-            OptionError: If the key is no text.
+            OptionError: If the key is not a string.
         """
         name = _name(key)
         self._database.run(_SWEEP, (self._clock(),))
         return self._database.run(_DELETE, (_USER, name))[1] > 0
 
     def clear(self) -> None:
-        """Delete all there is, also what runs have kept of their steps."""
+        """Delete all entries, also those of steps' results."""
         self._database.run(_CLEAR)
 
     def get_all(self) -> dict[str, Any]:
-        """Copies of all values that were :meth:`set`, by their keys, in the order of these.
+        """Return copies of all values that were :meth:`set`, by key, sorted by key.
 
-        What runs keep of their steps is not among them.
+        Results of steps that runs have stored are not included.
 
         Raises:
             StateError: If one of them cannot be read.
@@ -175,15 +175,15 @@ class StateManager:
         return {key: _thawed(key, *row[1:]) for key, row in zip(keys, rows, strict=True)}
 
     def get_metadata(self, key: str) -> dict[str, Any] | None:
-        """What is known of a value, or ``None`` where there is none.
+        """Return the metadata of a value, or ``None`` if there is no value.
 
         Returns:
-            ``timestamp``, the seconds since 1970 when it was stored; ``ttl``, the seconds that
-            it lives, or ``None``; ``age``, the seconds since it was stored; and what
-            :meth:`set` was given as ``metadata``.
+            ``timestamp``, the time when it was stored, in seconds since 1970; ``ttl``, its lifetime
+                in seconds, or ``None``; ``age``, the seconds since it was stored; and the
+                ``metadata`` passed to :meth:`set`.
 
         Raises:
-            OptionError: If the key is no text.
+            OptionError: If the key is not a string.
             StateError: If the metadata cannot be read.
         """
         rows = self._rows(_NOTES, _USER, key)
@@ -194,13 +194,13 @@ class StateManager:
         return {"timestamp": stored, "ttl": ttl, "age": self._clock() - stored, **more}
 
     def keep(self, key: str, form: str, data: bytes, *, digest: str, skipped: bool = False) -> None:
-        """Store what came of a step, for :meth:`recall`; it expires after ``default_ttl``.
+        """Store the result of a step for :meth:`recall`; it expires after ``default_ttl``.
 
         Args:
-            key: A name among steps, which no key of :meth:`set` meets.
-            form: As in :class:`Kept`, like the others.
-            data: The frozen result.
-            digest: :func:`digest_of` form and data.
+            key: A name among steps, separate from the keys of :meth:`set`.
+            form: As in :class:`Kept`.
+            data: The serialized result.
+            digest: The result of :func:`digest_of` for form and data.
             skipped: Whether the step was skipped.
 
         Raises:
@@ -210,9 +210,9 @@ class StateManager:
         self._store(_STEP, name, self._ttl, int(skipped), form, digest, None, None, data)
 
     def recall(self, key: str) -> Kept | None:
-        """What :meth:`keep` has stored, or ``None`` where nothing is, or that is damaged.
+        """Return what :meth:`keep` has stored, or ``None`` if it is missing or damaged.
 
-        It is not thawed here: its class may be gone all the same.
+        It is not deserialized here; its class may no longer exist.
 
         Raises:
             StateError: If the file cannot be read.
@@ -224,7 +224,7 @@ class StateManager:
         return Kept(form, data, digest, bool(skipped)) if digest_of(form, data) == digest else None
 
     def close(self) -> None:
-        """Let go of the file; what is in memory is gone."""
+        """Close the file; values in memory are lost."""
         self._database.close()
 
     def __enter__(self) -> StateManager:
@@ -242,29 +242,29 @@ class StateManager:
     def _store(self, kind: int, name: bytes, ttl: float | None, *rest: Any) -> None:
         now = self._clock()
         expires = None
-        if ttl is not None:  # who adds what will expire takes away what has
+        if ttl is not None:  # storing an entry that expires removes expired entries
             expires = now + ttl
             self._database.run(_SWEEP, (now,))
         self._database.run(_STORE, (kind, name, expires, now, ttl, *rest))
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> str | None:
-    """The path from the root, so that it stays the same file in another working folder."""
+    """Return the absolute path, so that it is the same file in another working folder."""
     if path is None:
         return None
     try:
         return os.path.abspath(os.fsdecode(path))
     except TypeError:
         raise OptionError(
-            f"storage_path={path!r} is no path",
-            remedy='name a file, as in StateManager(".lokki/state.db"), or leave it out',
+            f"storage_path must be a path, got {path!r}",
+            remedy='write the path of a file, as in StateManager(".lokki/state.db"), or omit it',
         ) from None
 
 
 def _name(key: str) -> bytes:
-    """A key as it is stored: bytes, for not all text is valid Unicode."""
+    """Return a key as bytes, because not every string is valid Unicode."""
     if not isinstance(key, str):
-        raise OptionError(f"the key {key!r} is no text", remedy="name values by strings")
+        raise OptionError(f"the key must be a string, got {key!r}", remedy="use strings as keys")
     return key.encode("utf-8", "surrogatepass")
 
 
@@ -272,10 +272,10 @@ def _seconds(name: str, ttl: float | None) -> float | None:
     if ttl is None:
         return None
     is_number = isinstance(ttl, (int, float)) and not isinstance(ttl, bool)
-    if not is_number or not ttl > 0:  # so NaN is refused too
+    if not is_number or not ttl > 0:  # so NaN is an error too
         raise OptionError(
-            f"{name}={ttl!r}: it is a number of seconds above 0",
-            remedy="leave it out for what never expires",
+            f"{name}={ttl!r}: must be a number of seconds above 0",
+            remedy="omit it for values that never expire",
         )
     return float(ttl)
 
@@ -298,7 +298,7 @@ def _frozen_notes(
         return None, None
     if not isinstance(metadata, Mapping):
         raise OptionError(
-            f"metadata={metadata!r} is no dict", remedy='write metadata={"source": "api"}'
+            f"metadata must be a dict, got {metadata!r}", remedy='write metadata={"source": "api"}'
         )
     return _frozen(f"the metadata of {key!r}", dict(metadata))
 
@@ -309,5 +309,5 @@ def _thawed(key: str, form: str, data: bytes) -> Any:
     except Exception as error:
         raise StateError(
             f"what is stored as {key!r} cannot be read: {described(error)}",
-            remedy=f"delete({key!r}) and store it anew",
+            remedy=f"delete({key!r}) and store it again",
         ) from error

@@ -1,4 +1,4 @@
-"""Values as the cloud would hand them on: every one serialized and read again."""
+"""Values as later steps receive them in AWS: each is serialized and deserialized."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from lokki_tf.model import Map, Node
 
 REMEDY = (
     "return plain data (numbers, text, lists, dicts, dataclasses, arrays, data frames); "
-    "open files, connections, locks and lambdas stay in the step that made them"
+    "create open files, connections, locks and lambdas in the step that uses them"
 )
 
 
 class Wire:
-    """What stands between two steps in the cloud, without the cloud."""
+    """Serialization of values between steps, as in AWS."""
 
     __slots__ = ("_freeze", "_thaw")
 
     def __init__(self) -> None:
-        # Not at the top: the runtime brings json, and only strict runs need it.
+        # Imported here: the runtime imports json, which only strict runs need.
         from lokki_tf.runtime.envelope import freeze, thaw
 
         self._freeze = freeze
         self._thaw = thaw
 
     def freeze(self, value: Any) -> Any:
-        """What travels in the value's place.
+        """Serialize a value.
 
         Raises:
-            Exception: Whatever pickle raises for a value that it cannot take.
+            Exception: Any error of pickle, for a value that cannot be pickled.
         """
         return self._freeze(value)
 
     def thaw(self, frozen: Any) -> Any:
-        """A value of its own for one who receives it; a list, if it travelled in pieces."""
+        """Deserialize a value, for one consumer; a list, if it was serialized in parts."""
         if isinstance(frozen, list):
             return [self.thaw(one) for one in frozen]
         return self._thaw(*frozen)
@@ -48,24 +48,24 @@ def cannot_travel(
     way: str = "between steps",
     remedy: str = REMEDY,
 ) -> SerializationError:
-    """The error that says so.
+    """Return the error for a value that cannot be serialized.
 
     Args:
-        node: Whose value it is.
+        node: The node with the value.
         what: Which value: ``the result``, ``argument 'rows'``.
-        error: What pickle said.
-        way: Where it was to travel.
+        error: The error of pickle.
+        way: Where it was to be sent.
         remedy: What to do.
     """
     return SerializationError(
-        f"{what} of {label(node)} cannot travel {way}: {described(error)}",
+        f"{what} of {label(node)} cannot be serialized {way}: {described(error)}",
         place=node.place,
         remedy=remedy,
     )
 
 
 def label(node: Node | Map) -> str:
-    """How errors call a node: by its step, and by its own name where that is another."""
+    """Return a node's name for errors: that of its step, and its own if it differs."""
     if isinstance(node, Map):
         return f"map {node.name!r}"
     if node.name == node.step.name:
@@ -74,7 +74,7 @@ def label(node: Node | Map) -> str:
 
 
 def described(error: BaseException | str) -> str:
-    """An error's class and text, whatever its ``__str__`` does."""
+    """Return an error's class and text, even if its ``__str__`` raises."""
     if isinstance(error, str):
         return error
     try:

@@ -14,7 +14,7 @@ from .strict import described
 if TYPE_CHECKING:
     from .result import Run
 
-MOST_ROWS = 200  # more would make a notebook slow, and nobody reads them
+MOST_ROWS = 200  # a longer table would be slow in a notebook
 COLUMNS = ("step", "status", "seconds", "result")
 _COLOURS = {
     "done": "green", "cached": "blue", "skipped": "gray", "failed": "red",
@@ -23,7 +23,7 @@ _COLOURS = {
 
 
 class Row(NamedTuple):
-    """A node, in words."""
+    """The cells of a node's row."""
 
     step: str
     status: str
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 def as_text(run: Run) -> str:
-    """The table in plain text."""
+    """Return the table as plain text."""
     rows = [Row(*COLUMNS), *rows_of(run)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = [
@@ -43,7 +43,7 @@ def as_text(run: Run) -> str:
 
 
 def as_html(run: Run) -> str:
-    """The table in HTML, all text escaped."""
+    """Return the table as HTML, all text escaped."""
     head = "".join(f"<th style='text-align:left'>{name}</th>" for name in COLUMNS)
     body = "".join(
         f"<tr><td style='text-align:left'>{escape(row.step)}</td>"
@@ -60,7 +60,7 @@ def as_html(run: Run) -> str:
 
 
 def as_rich(run: Run) -> Any:
-    """The table for rich."""
+    """Return the table for rich."""
     from rich.table import Table
     from rich.text import Text
 
@@ -68,21 +68,21 @@ def as_rich(run: Run) -> Any:
     for name in COLUMNS:
         table.add_column(name, justify="right" if name == "seconds" else "left")
     for row in rows_of(run):
-        # As Text: in a plain string rich would take [brackets] for markup.
+        # As Text: rich would interpret [brackets] in a plain string as markup.
         status = Text(row.status, style=_COLOURS[row.status].replace("darkorange", "yellow"))
         table.add_row(Text(row.step), status, row.seconds, Text(row.result))
     return table
 
 
 def summary(run: Run) -> str:
-    """A run in one line."""
+    """Return a summary of a run in one line."""
     counts = Counter(run.status.values())
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
     return f"{run.definition.name}: {told or 'no steps'} in {run.duration:.3f} s"
 
 
 def rows_of(run: Run) -> Iterator[Row]:
-    """The first nodes, and in any case the first that failed."""
+    """Yield the first nodes, and in any case the first that failed."""
     status, timings, errors, outputs = run.status, run.timings, run.errors, run.outputs
     left_out = run.failed_items
     failed = list(errors)[:MOST_ROWS]
@@ -106,10 +106,10 @@ def _more(run: Run) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    """A value in one short line; it may be large, or refuse to be shown."""
+    """Format a value in one short line; it may be large, or its repr may raise."""
     try:
         return _shortened(_REPR.repr(value))
-    except Exception:  # reprlib goes by class names, and users may have a class named "array"
+    except Exception:  # reprlib selects by class names, and users may have a class named "array"
         return f"<{type(value).__qualname__}>"
 
 

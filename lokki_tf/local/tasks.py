@@ -1,7 +1,7 @@
-"""What a worker can be given to do.
+"""The tasks of a worker.
 
-A task is carried out by whoever has time, and is then settled: the schedule learns what
-came of it. Only the latter needs to be guarded where workers are threads.
+A worker executes a task with ``carry_out``, and then passes its outcome to the schedule with
+``settle``. If workers are threads, only the latter needs a lock.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """Call a node's function once.
+    """A single call of a node's function.
 
     Args:
-        frame: Where the node stands.
-        index: Its position there.
+        frame: The frame of the node.
+        index: The node's index.
     """
 
     __slots__ = ("begun", "delay", "frame", "index")
@@ -32,14 +32,14 @@ class Call:
         self.delay: float | None = None
         """Seconds after which it is to be tried again."""
         self.begun = False
-        """Whether it has been announced, where that is not for the task itself to do."""
+        """Whether its start is already recorded, by the code that submitted it."""
 
     def carry_out(self, work: Work) -> None:
-        """Do it."""
+        """Call the function."""
         self.delay = work.attempt(self.frame, self.index)
 
     def settle(self, schedule: Schedule) -> None:
-        """Tell what came of it."""
+        """Pass the outcome to the schedule."""
         if self.delay is None:
             schedule.ended(self.frame, self.index)
         else:
@@ -47,11 +47,11 @@ class Call:
 
 
 class Opening:
-    """Look at a map's items.
+    """Reading of a map's items.
 
     Args:
-        frame: Where the map stands.
-        index: Its position there.
+        frame: The frame of the map.
+        index: The map's index.
     """
 
     __slots__ = ("_opened", "frame", "index")
@@ -62,11 +62,11 @@ class Opening:
         self._opened: MapRun | None = None
 
     def carry_out(self, work: Work) -> None:
-        """Do it."""
+        """Read the items."""
         self._opened = work.open(self.frame, self.index)
 
     def settle(self, schedule: Schedule) -> None:
-        """Tell what came of it."""
+        """Pass the outcome to the schedule."""
         if self._opened is None:
             schedule.ended(self.frame, self.index)
         else:
@@ -74,13 +74,13 @@ class Opening:
 
 
 class Sweep:
-    """Work off a map's items one after another, as long as there is nothing else to do.
+    """Runs a map's items one after another, as long as there is nothing more urgent.
 
-    Whoever has time sweeps along: each item goes to the first who is free for it.
+    Several workers can do so for the same map: each item is claimed by the first that is free.
 
     Args:
         run: The map.
-        is_pressing: Tells when there is something else to do.
+        is_pressing: Returns whether there is something more urgent.
     """
 
     __slots__ = ("_is_pressing", "_run", "_stuck")
@@ -91,20 +91,20 @@ class Sweep:
         self._stuck: tuple[Frame, int, float] | None = None
 
     def carry_out(self, work: Work) -> None:
-        """Do it."""
+        """Run items."""
         self._stuck = work.sweep(self._run, self._is_pressing)
 
     def settle(self, schedule: Schedule) -> None:
-        """Tell what came of it."""
+        """Pass the outcome to the schedule."""
         if self._stuck is None:
             schedule.left(self._run)
-        else:  # the place that this worker had among those in flight is now that item's
+        else:  # the item counts as in progress instead of this worker
             frame, index, delay = self._stuck
             schedule.again(Call(frame, index), delay)
 
 
 class Closing:
-    """Put a map's results together.
+    """Combines a map's results.
 
     Args:
         run: The map, all of whose items have ended.
@@ -116,11 +116,11 @@ class Closing:
         self._run = run
 
     def carry_out(self, work: Work) -> None:
-        """Do it."""
+        """Combine the results."""
         work.close(self._run)
 
     def settle(self, schedule: Schedule) -> None:
-        """Tell what came of it."""
+        """Pass the outcome to the schedule."""
         schedule.ended(self._run.frame, self._run.index)
 
 

@@ -1,9 +1,9 @@
-"""Runs tasks in threads, and in the thread that called.
+"""Runs tasks in threads, and in the calling thread.
 
-Each worker that ends a node goes on with one that is ready, so a chain never changes its
-thread. Where more is ready, it calls a few others, and each of these, once it has come,
-calls more: as many threads come to be as there are steps that wait, and while steps
-compute without pause (so that no other thread could run anyway) hardly any do.
+A worker that ends a node continues with one that is ready, so a chain of nodes stays in one thread.
+If more nodes are ready, it wakes a few other workers, and each of these wakes more. So there are as
+many threads as steps that wait, but hardly any while steps compute without pause, since no other
+thread could run anyway.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ from .tasks import Task
 from .work import Work
 
 MOST_THREADS = 256
-MOST_CALLED = 8  # workers on their way at once
-# Seconds after which a worker that comes has found another computing, which lets nobody
-# else run for five milliseconds. More workers are of little use then, so they come slowly.
+MOST_CALLED = 8  # largest number of workers that are starting at once
+# A worker that needs this many seconds to start has found another one computing, which holds the
+# interpreter for five milliseconds. More workers are of little use then, so they are started
+# slowly.
 LATE = 0.004
-# Elsewhere than on POSIX, Ctrl-C does not end a wait for a lock: wait in pieces there.
+# Except on POSIX, Ctrl-C does not interrupt a wait for a lock: wait in short intervals there.
 _PIECE = None if os.name == "posix" else 0.25
 
 
 class Threads:
-    """One run in threads of its own.
+    """One run in its own threads.
 
-    The threads are daemons: after Ctrl-C nobody waits for a step that sleeps.
+    The threads are daemons: after Ctrl-C the process does not wait for a step that sleeps.
 
     Args:
-        work: What is called.
-        limit: Most tasks that run at once.
-        borrow: Whether the calling thread carries out tasks too. It must not where an event loop
-            runs in it, or steps could not start one of their own.
+        work: The work of the run.
+        limit: Largest number of tasks that run at once.
+        borrow: Whether the calling thread executes tasks too. It must not if an event loop runs in
+            it, because steps could then not start their own.
     """
 
     def __init__(self, work: Work, limit: int, *, borrow: bool) -> None:
@@ -48,27 +49,27 @@ class Threads:
         self._context = copy_context()
         self._error: BaseException | None = None
         self._helpers: list[threading.Thread] = []
-        # Reentrant, since Ctrl-C may come right after it was taken, and then it is taken
-        # again to end the run. All below is read and written under it.
+        # Reentrant, since Ctrl-C may interrupt the code that holds it, which then ends the run. It
+        # protects all attributes below.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._ended = threading.Condition(self._lock)
         self._over = False
         self._timers = self._schedule.timers
-        self._watched: float | None = None  # until when some idle worker sleeps at most
+        self._watched: float | None = None  # when the idle worker that wakes first does so
         self._workers = int(borrow)
         self._idle = 0
-        # Workers on their way, who have not yet looked what there is to do:
+        # Workers that were woken and have not yet looked for a task:
         self._woken = 0
         self._starting = 0
-        self._called = clock()  # when the latest of them were
-        self._late = False  # whether the latest who came had to wait
+        self._called = clock()  # when the latest of them were woken
+        self._late = False  # whether the latest one that started had to wait
 
     def run(self) -> None:
-        """Run until all has ended, or until that has which ran when a node failed.
+        """Run until all nodes have ended, or, after a failure, those that had begun.
 
         Raises:
-            KeyboardInterrupt: At once, whatever other threads do.
+            KeyboardInterrupt: Immediately, even if other threads are busy.
         """
         try:
             if self._borrow:
@@ -86,7 +87,7 @@ class Threads:
             raise
 
     def _take_part(self) -> None:
-        """Carry out tasks until none is left."""
+        """Execute tasks until none is left."""
         task = self._next(None)
         while task is not None:
             task.carry_out(self._work)
@@ -95,16 +96,16 @@ class Threads:
     def _help(self) -> None:
         try:
             self._take_part()
-        except BaseException as error:  # KeyboardInterrupt in a step, or a fault of ours
+        except BaseException as error:  # KeyboardInterrupt in a step, or a bug here
             with self._lock:
                 self._error = self._error or error
                 self._finish()
 
     def _next(self, ended: Task | None) -> Task | None:
-        """What this worker carries out next; waits for it.
+        """Return the next task for this worker; wait for it.
 
         Args:
-            ended: What it has just carried out.
+            ended: The task that it has just executed.
         """
         with self._lock:
             if ended is not None:
@@ -152,7 +153,7 @@ class Threads:
         return due is not None and (self._watched is None or due < self._watched)
 
     def _call_others(self) -> int:
-        """Wake workers for what is left to do; returns how many to start besides."""
+        """Wake workers for the remaining tasks; return how many to start in addition."""
         if self._over:
             return 0
         wanted = self._schedule.room(1 if self._late else MOST_CALLED)
@@ -178,7 +179,7 @@ class Threads:
             helper = Helper(name, self._context.copy().run, self._help)
             try:
                 helper.start()
-            except RuntimeError:  # the system gives no more: go on with those there are
+            except RuntimeError:  # no more threads are allowed: continue with fewer
                 with self._lock:
                     self._workers -= left
                     self._starting -= left
@@ -194,7 +195,7 @@ class Threads:
         self._ended.notify_all()
 
     def _abandon(self) -> None:
-        """End without waiting: idle threads leave, busy ones as soon as they can."""
+        """End without waiting: idle threads end, busy ones as soon as they can."""
         self._work.journal.root.stopped = True
         with self._lock:
             self._finish()
@@ -205,8 +206,8 @@ class Threads:
 class Helper(threading.Thread):
     """A thread whose start does not wait until it runs.
 
-    That wait costs two switches of threads, and on a busy machine milliseconds. Should a
-    Python come whose threads have no ``_started``, they will start as they always do.
+    That wait costs two thread switches, which are milliseconds on a busy computer. In a Python
+    whose threads have no ``_started``, they start as usual.
     """
 
     def __init__(self, name: str, target: Callable[..., Any], *args: Any) -> None:
@@ -222,8 +223,8 @@ class _Unawaited(threading.Event):
 def interrupt(threads: Iterable[threading.Thread]) -> None:
     """Raise KeyboardInterrupt in threads, each at its next Python instruction.
 
-    So Ctrl-C in a notebook does not leave a step computing there; only one that sleeps,
-    or waits for a network, goes on until it wakes.
+    So a step does not continue to compute after Ctrl-C in a notebook. A step that sleeps, or waits
+    for a network, continues until it wakes.
     """
     import ctypes
 

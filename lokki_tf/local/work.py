@@ -1,4 +1,4 @@
-"""How a task is carried out: from a node's arguments to its place in the journal."""
+"""Execution of tasks: from a node's arguments to its result in the journal."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from .cache import Cache
 
 Stuck = tuple[Frame, int, float]
-"""An item that is to be tried again, at which of its nodes, and after how many seconds."""
+"""An item that is to be retried: its frame, the index of the node, the delay in seconds."""
 
 
 class Work:
-    """What there is to do in a run. Who does it when, others decide.
+    """The operations of a run, without their scheduling.
 
     Args:
         journal: Records what happens.
-        wire: Through which values travel, or ``None``.
+        wire: Serializes values, or ``None``.
         cache: Results of earlier runs, or ``None``.
         bounds: What maps within the execution leave in AWS, or ``None``.
     """
@@ -47,17 +47,17 @@ class Work:
         self._wire = wire
 
     def arguments(self, frame: Frame, index: int) -> Arguments:
-        """A node's arguments; its predecessors have ended."""
+        """Return a node's arguments; its predecessors have ended."""
         return frame.plan.gather[index](frame.values)
 
     def attempt(self, frame: Frame, index: int) -> float | None:
-        """Call a node's function once, in this thread, and record what comes of it.
+        """Call a node's function once, in this thread, and record the outcome.
 
         Returns:
             Seconds until it is to be tried again, or ``None`` if the node has ended.
 
         Raises:
-            KeyboardInterrupt: If that was raised: it ends the run, not the node.
+            KeyboardInterrupt: If the function raised it: it ends the run, not the node.
         """
         journal, plan = self.journal, frame.plan
         if self.cache is not None and self.recall(frame, index):
@@ -75,7 +75,7 @@ class Work:
                 self.bounds.refuse(frame, index, value)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # SystemExit too: it is the step that ends, not the run
+        except BaseException as error:  # SystemExit too: it ends the step, not the run
             return journal.failed(frame, index, error)
         if self.cache is not None:
             self.cache.keep(frame, index, value)
@@ -85,12 +85,12 @@ class Work:
     def holds(
         self, frame: Frame, index: int, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> bool:
-        """Whether a node is to run, as its condition says, if it has one."""
+        """Return whether a node's condition is true, if it has one."""
         condition = frame.plan.conditions.get(index)
         return condition is None or condition(args, kwargs)
 
     def recall(self, frame: Frame, index: int) -> bool:
-        """Take a node's result from an earlier run, if the cache has it."""
+        """Use a node's result from an earlier run, if the cache has it."""
         kept = None if self.cache is None else self.cache.recall(frame, index)
         if kept is None:
             return False
@@ -98,29 +98,29 @@ class Work:
         return True
 
     def skip(self, frame: Frame, index: int) -> None:
-        """A node's condition is false."""
+        """Record that a node's condition is false."""
         if self.cache is not None:
             self.cache.keep(frame, index, None, skipped=True)
         self.journal.skipped(frame, index)
 
     def done(self, frame: Frame, index: int, value: Any, seconds: float | None = None) -> None:
-        """A node's function has returned.
+        """Record that a node's function has returned.
 
         Args:
-            frame: Where the node stands.
-            index: Its position there.
-            value: What it returned.
-            seconds: How long that took, if it was measured elsewhere.
+            frame: The frame of the node.
+            index: The node's index.
+            value: The return value.
+            seconds: Duration of the call, if it was measured elsewhere.
         """
         if self.cache is not None:
             self.cache.keep(frame, index, value)
         self.journal.done(frame, index, value, seconds)
 
     def open(self, frame: Frame, index: int) -> MapRun | None:
-        """Look at a map's items.
+        """Read a map's items.
 
         Returns:
-            The map, or ``None`` if it has ended: without items, or because it has failed.
+            The map, or ``None`` if it has ended: it has no items, or it has failed.
         """
         node = frame.plan.nodes[index]
         frame.begin(index)
@@ -135,7 +135,7 @@ class Work:
         except SerializationError as error:
             self.journal.give_up(frame, index, error)
             return None
-        except BaseException as error:  # of an iterator of the user's
+        except BaseException as error:  # from the user's iterator
             self.journal.give_up(frame, index, step_failed(frame, index, error))
             return None
         run = MapRun(frame, index, items, arguments)
@@ -146,17 +146,17 @@ class Work:
         return None
 
     def sweep(self, run: MapRun, is_pressing: Callable[[], bool]) -> Stuck | None:
-        """Work off items of a map whose body is straight, until nobody has not begun any.
+        """Run items of a map whose body is a chain, until all items have begun.
 
         Args:
             run: The map.
-            is_pressing: Whether there is something that goes before.
+            is_pressing: Returns whether there is something more urgent.
 
         Returns:
-            An item that waits for a retry, with which this sweep has ended.
+            An item that waits for a retry, which ended this sweep; else ``None``.
 
         Raises:
-            KeyboardInterrupt: If that was raised.
+            KeyboardInterrupt: If a step raised it.
         """
         for frame in iter(run.claim, None):
             for index in range(len(run.plan.nodes)):
@@ -172,7 +172,7 @@ class Work:
         return None
 
     def close(self, run: MapRun) -> None:
-        """Put a map's results together, all of its items having ended that ever will."""
+        """Combine the results of a map whose items have all ended."""
         if run.stopped:
             self.journal.map_failed(run)
         elif not run.frame.is_stopped() or run.is_complete:
@@ -192,21 +192,20 @@ class Work:
 
 
 def _of_skipped(frame: Frame, node: Node | Map) -> bool:
-    """Whether a map runs over the result of a node that was skipped: then it has no items."""
+    """Return whether a map runs over the result of a skipped node, so that it has no items."""
     if frame.skipped is None or not isinstance(node, Map) or not isinstance(node.items, Output):
         return False
     return node.items.node in {frame.plan.nodes[index].name for index in frame.skipped}
 
 
 def _listed(node: Node | Map, given: Any) -> Items:
-    """The items, which nobody can change any more."""
+    """Return the items as a list that no other code can change."""
     if type(given) is tuple or type(given) is range:
         return given
     try:
         items = iter(given)
     except TypeError:
         raise TypeError(
-            f"map {node.name!r} runs for each item of a list or another iterable, "
-            f"and got {type(given).__qualname__}"
+            f"map {node.name!r} requires a list or another iterable, got {type(given).__qualname__}"
         ) from None
     return list(items)

@@ -1,4 +1,4 @@
-"""Pipelines for these tests, built by hand from the model alone."""
+"""Pipelines for these tests, built by hand from the model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def binding(value):
 
 
 def node(name, function, *args, after=(), retry=None, step=None, **kwargs):
-    """A node; what is no binding becomes a literal."""
+    """Make a node; an argument that is not a binding becomes a literal."""
     return Node(
         name=name,
         step=Step(step or name, function, StepOptions(), PLACE),
@@ -46,7 +46,7 @@ def node(name, function, *args, after=(), retry=None, step=None, **kwargs):
 
 
 def map_(name, items, *body, arguments=None, after=(), **options):
-    """A map; what is no binding becomes a literal."""
+    """Make a map; an argument that is not a binding becomes a literal."""
     return Map(
         name=name,
         items=binding(items),
@@ -98,7 +98,7 @@ def way(request):
 
 
 class Stalled(Executor):
-    """Runs the first call and queues the others for ever."""
+    """Runs the first call and queues the others forever."""
 
     def __init__(self):
         self.queued = []
@@ -113,5 +113,5 @@ class Stalled(Executor):
 
 @pytest.fixture
 def stalled():
-    """An executor of which all calls but the first wait."""
+    """An executor in which all calls but the first wait."""
     return Stalled()

@@ -1,4 +1,4 @@
-"""How bindings become arguments."""
+"""Bindings become arguments."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def same(value):
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_arguments_arrive_by_position_and_by_name(build, executor):
-    """Results and literals arrive where they were bound, names in their order."""
+    """Results and literals are passed as they were bound, names in their order."""
     result = run(
         build.pipeline(
             build.node("a", same, 1),
@@ -33,7 +33,7 @@ def test_arguments_arrive_by_position_and_by_name(build, executor):
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_groups_are_built_around_results(build, strict):
-    """Lists, tuples, sets, frozensets and dicts, one in another, hold results at their places."""
+    """Nested lists, tuples, sets, frozensets and dicts contain results in the right positions."""
     a = Output("a")
     group = Group(
         "dict",
@@ -50,20 +50,20 @@ def test_groups_are_built_around_results(build, strict):
     assert result == {"list": [1, 2], ("a", 1): (1, {1, 3}), 3: frozenset([1])}
 
 
-def test_a_literal_arrives_as_it_was(build):
-    """A literal is handed on itself: not copied, not looked into."""
+def test_a_literal_is_passed_unchanged(build):
+    """A literal is passed as the same object, neither copied nor inspected."""
     marker = {"a.$": object()}
     assert run(build.pipeline(build.node("a", same, marker))).result is marker
 
 
 def test_a_string_that_is_a_nodes_name_stays_a_string(build):
-    """A literal that equals a node's name is not taken for its result."""
+    """A string that equals a node's name is not replaced by the node's result."""
     pipeline = build.pipeline(build.node("a", same, 1), build.node("b", same, "a", after=["a"]))
     assert run(pipeline).result == "a"
 
 
 def test_none_is_a_result(build):
-    """A step that returns None is done and hands None on."""
+    """A step that returns None is done and passes None."""
     pipeline = build.pipeline(build.node("a", same, None), build.node("b", same, build.out("a")))
     outcome = run(pipeline)
     assert outcome.outputs == {"a": None, "b": None}
@@ -71,7 +71,7 @@ def test_none_is_a_result(build):
 
 
 def test_a_group_that_cannot_be_built_is_the_nodes_failure(build):
-    """A set with an unhashable result fails the node that wanted the set."""
+    """A set with an unhashable result fails the node that uses the set."""
     from lokki_tf.errors import StepFailed
 
     group = Group("set", (Output("a"),))

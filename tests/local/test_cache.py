@@ -1,4 +1,4 @@
-"""Results of earlier runs: what is taken from there, what runs again, and after a crash."""
+"""Results of earlier runs: what is reused, what runs again, and after a crash."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def total(*numbers: Any) -> Any:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_what_is_unchanged_does_not_run_again(way: dict[str, Any], tmp_path: Path) -> None:
-    """The second run gives the same, types and skips included, and calls nothing."""
+def test_unchanged_steps_do_not_run_again(way: dict[str, Any], tmp_path: Path) -> None:
+    """The second run gives equal results, types and skips included, and calls no step."""
     rows = load("monday")
     pipeline = Pipeline("p", steps=[total(size(rows), rarely(size(rows)), rows)])
     state = StateManager(tmp_path / "state.db")
@@ -66,8 +66,8 @@ def test_what_is_unchanged_does_not_run_again(way: dict[str, Any], tmp_path: Pat
     assert again.status == {**dict.fromkeys(statuses, "cached"), "rarely": "skipped"}
 
 
-def test_processes_find_what_threads_have_kept(tmp_path: Path) -> None:
-    """A state does not know what ran the steps."""
+def test_processes_reuse_results_of_threads(tmp_path: Path) -> None:
+    """Stored results are found with another executor."""
     pipeline = Pipeline("p", steps=[size(load("x"))])
     pipeline.local_run(state=tmp_path / "s")
     run = pipeline.local_run(state=tmp_path / "s", executor="process")
@@ -77,22 +77,22 @@ def test_processes_find_what_threads_have_kept(tmp_path: Path) -> None:
     assert fresh.local_run(state=tmp_path / "s").status["load"] == "cached"
 
 
-def test_other_inputs_run_anew(tmp_path: Path) -> None:
-    """A step runs for each input once, and what follows only if the result differs."""
+def test_other_inputs_run_again(tmp_path: Path) -> None:
+    """A step runs once for each input, and its successors only if its result differs."""
     state = StateManager()
     for day in ("monday", "tuesday", "monday"):
         Pipeline("p", steps=[total(size(load(day)))]).local_run(state=state)
     assert CALLS == [("load", "monday"), "size", "total", ("load", "tuesday"), "size"]
 
 
-def test_two_nodes_of_a_step_are_two(tmp_path: Path) -> None:
-    """The same step with the same input stands twice in a graph, and runs twice."""
+def test_two_nodes_of_a_step_both_run(tmp_path: Path) -> None:
+    """Two nodes with the same step and input both run."""
     Pipeline("p", steps=[total(load(1), load(1))]).local_run(state=StateManager())
     assert CALLS.count(("load", 1)) == 2
 
 
 def test_parameters_count(tmp_path: Path) -> None:
-    """A flow with other parameters runs anew."""
+    """A flow runs again with other parameters."""
 
     @flow
     def daily(day: str = "monday"):
@@ -120,7 +120,7 @@ def worked(item: Any, by: Any = 1) -> Any:
 
 @pytest.mark.parametrize("mode", ["distributed", "inline"])
 def test_items_of_a_map_are_found_one_by_one(mode: str) -> None:
-    """A list with one more item runs for that one alone, wherever it stands."""
+    """After an item is added to a list, only that item runs, at any position."""
     state = StateManager()
 
     def over(*items: Any) -> Any:
@@ -133,8 +133,8 @@ def test_items_of_a_map_are_found_one_by_one(mode: str) -> None:
     assert [one[1] for one in CALLS if one[0] == "worked"] == ["a", "b", "b", "c"]
 
 
-def test_a_failed_run_goes_on_from_what_is_done() -> None:
-    """What had ended, items of maps included, does not run again."""
+def test_a_failed_run_continues() -> None:
+    """Nodes that had ended, items of maps included, do not run again."""
     state = StateManager()
     pipeline = Pipeline("p", steps=[listed(["a", "bad", "c"]).map(worked).agg(total)])
     with pytest.raises(StepFailed):
@@ -185,7 +185,7 @@ HELPER = "FACTOR = 10\n\ndef factor():\n    return FACTOR\n"
 def test_changed_code_runs_again(
     module: str, helper: str, ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step runs again where it, or anything of the user's that it uses, has changed."""
+    """A step runs again if it, or any of the user's code that it uses, has changed."""
     state = StateManager()
     for number, (own, other) in enumerate(((MODULE, HELPER), (module, helper))):
         folder = tmp_path / str(number)
@@ -205,7 +205,7 @@ def test_changed_code_runs_again(
 
 
 def test_a_changed_condition_runs_again() -> None:
-    """A condition is a part of the step's code."""
+    """A changed condition changes the step's code."""
     state = StateManager()
 
     def run(when: Any) -> dict[str, Any]:
@@ -219,8 +219,8 @@ def test_a_changed_condition_runs_again() -> None:
     assert run(lambda n: n > 0) == {"work": 1}
 
 
-def test_results_grow_old(tmp_path: Path) -> None:
-    """With a time to live, a step runs again when that is over."""
+def test_results_expire(tmp_path: Path) -> None:
+    """A step runs again after the time to live."""
     now = [0.0]
     state = StateManager(tmp_path / "s", default_ttl=60, clock=lambda: now[0])
     pipeline = Pipeline("p", steps=[load(1)])
@@ -230,8 +230,8 @@ def test_results_grow_old(tmp_path: Path) -> None:
     assert len(CALLS) == 2
 
 
-def test_a_result_that_cannot_be_kept_is_told_and_runs_again() -> None:
-    """An open file or a lambda stays a result of this run, with a warning."""
+def test_a_result_that_cannot_be_stored_runs_again() -> None:
+    """An open file or a lambda can be a result, but is not stored, with a warning."""
 
     @step
     def opened() -> Any:
@@ -252,8 +252,8 @@ def test_a_result_that_cannot_be_kept_is_told_and_runs_again() -> None:
     assert CALLS == ["opened", "called"] * 2
 
 
-def test_a_step_without_source_is_told_and_runs_every_time() -> None:
-    """Where nobody can tell whether code has changed, nothing is taken for unchanged."""
+def test_a_step_without_source_runs_every_time() -> None:
+    """A step whose source is unknown runs every time, with a warning."""
     names: dict[str, Any] = {"step": step, "note": note}
     exec("@step\ndef hidden():\n    note('hidden')\n    return 1\n", names)
     pipeline = Pipeline("p", steps=[size([0]), names["hidden"]()])
@@ -265,8 +265,8 @@ def test_a_step_without_source_is_told_and_runs_every_time() -> None:
     assert CALLS.count("size") == 1
 
 
-def test_what_is_kept_cannot_be_changed_by_who_takes_it() -> None:
-    """A step that changes its input in place changes nothing of what is kept."""
+def test_stored_results_cannot_be_modified() -> None:
+    """A step that modifies its input in place does not change stored results."""
 
     @step
     def spoils(rows: Any) -> int:
@@ -279,8 +279,8 @@ def test_what_is_kept_cannot_be_changed_by_who_takes_it() -> None:
     assert pipeline.local_run(state=state).outputs["load"] == [1, {1, 2, 3}, ("tuple",)]
 
 
-def test_taken_results_are_events() -> None:
-    """step_cached stands alone where a step is taken from an earlier run."""
+def test_reused_results_are_events() -> None:
+    """A result of an earlier run has a single event, step_cached."""
     state, heard = StateManager(), []
     pipeline = Pipeline("p", steps=[size(load(1))])
     pipeline.local_run(state=state)
@@ -288,8 +288,8 @@ def test_taken_results_are_events() -> None:
     assert heard == ["run_started", "step_cached", "step_cached", "run_finished"]
 
 
-def test_what_a_module_holds_is_an_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that a module has got from somewhere else runs its steps again when it changes."""
+def test_a_modules_values_are_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed value of a module, computed outside of its code, runs its steps again."""
     (tmp_path / "held.py").write_text(
         "import os\nLEVEL = int(os.environ['HELD'])\nCACHE = {}\n\n\n"
         "def level(n):\n    CACHE[n] = LEVEL\n    return LEVEL + n\n"
@@ -311,10 +311,8 @@ def test_what_a_module_holds_is_an_input(tmp_path: Path, monkeypatch: pytest.Mon
     assert seen == [(2, "done"), (2, "cached"), (6, "done")]
 
 
-def test_a_function_that_is_handed_over_is_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A step that is given a function runs again when that function's code has changed."""
+def test_a_function_as_argument_is_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that receives a function runs again when that function's code has changed."""
     monkeypatch.syspath_prepend(str(tmp_path))
     # Bytecode is matched by whole seconds and size, which all these bodies share.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)

@@ -1,4 +1,4 @@
-"""Conditions here: who is skipped, what others get then, and how that is told."""
+"""Conditions in local runs: skipped nodes, their consumers, and outcomes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def after(first: Any, second: Any = "none given") -> Any:
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_skipped_step_is_none_downstream(way: dict[str, Any]) -> None:
-    """Those that take a skipped step's result get None, whatever runs them."""
+    """Consumers of a skipped step's result receive None, with every executor."""
     taken, skipped = maybe(source(1)), maybe(source(0))
     run = Pipeline("p", steps=[after(taken, skipped)]).local_run(**way)
     assert run.result == ([1], None)
@@ -45,7 +45,7 @@ def test_a_skipped_step_is_none_downstream(way: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_none_is_a_result_and_not_a_skip(way: dict[str, Any]) -> None:
-    """A step that returns None is done, and its result stands among the outputs."""
+    """A step that returns None is done, and its result is among the outputs."""
 
     @step(when=lambda: True)
     def nothing() -> None: ...
@@ -56,14 +56,14 @@ def test_none_is_a_result_and_not_a_skip(way: dict[str, Any]) -> None:
 
 
 def test_last_steps_that_are_skipped_have_no_result() -> None:
-    """Alone one gives None, beside others it is left out."""
+    """The result of a single skipped last step is None; one of several is left out."""
     assert Pipeline("p", steps=[maybe(0)]).local_run().result is None
     assert Pipeline("p", steps=[maybe(0), maybe(2)]).local_run().result == {"maybe_2": [2]}
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_items_of_a_map_are_skipped_one_by_one(way: dict[str, Any]) -> None:
-    """A map's result has None where an item was skipped."""
+    """A map's result contains None for a skipped item."""
     assert Pipeline("p", steps=[source([0, 1, 2]).map(maybe)]).local_run(**way).result == [
         None, [1], [2],
     ]  # fmt: skip
@@ -71,7 +71,7 @@ def test_items_of_a_map_are_skipped_one_by_one(way: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_a_map_over_a_skipped_step_has_no_items(way: dict[str, Any]) -> None:
-    """There is nothing to run over, so nothing runs and the list is empty."""
+    """A map over the result of a skipped step has no items and returns an empty list."""
     run = Pipeline("p", steps=[maybe(0).map(source).agg(after)]).local_run(**way)
     assert run.result == ([], "none given")
 
@@ -95,8 +95,8 @@ def test_a_map_over_a_skipped_step_has_no_items(way: dict[str, Any]) -> None:
     ],
     ids=range(13),
 )
-def test_what_a_condition_takes(when: Any, asked: bool) -> None:
-    """Parameters by the step's names, else its first arguments, defaults included."""
+def test_the_arguments_of_a_condition(when: Any, asked: bool) -> None:
+    """A condition receives arguments by the step's names, else the first ones, with defaults."""
 
     @step(when=when)
     def work(rows: int, other: int, limit: int = 5) -> str:
@@ -106,7 +106,7 @@ def test_what_a_condition_takes(when: Any, asked: bool) -> None:
 
 
 def test_a_condition_that_raises_fails_the_step_and_is_retried() -> None:
-    """Its error is the step's, and the step's retries hold for it."""
+    """An error of a condition is the step's error, and is retried as one."""
     asked: list[int] = []
 
     def sometimes(value: int) -> bool:
@@ -131,7 +131,7 @@ def test_a_condition_that_raises_fails_the_step_and_is_retried() -> None:
 
 
 def test_a_skip_is_an_event() -> None:
-    """Instead of step_finished comes step_skipped, also for an item of a map."""
+    """A skipped node has the event step_skipped instead of step_finished, also in a map."""
     heard: list[tuple[str, str | None, int | None]] = []
     Pipeline("p", steps=[maybe(source(0)), source([0]).map(maybe)]).local_run(
         executor="sequential", on_event=lambda e: heard.append((e.kind, e.node, e.item))
@@ -141,8 +141,8 @@ def test_a_skip_is_an_event() -> None:
     assert not [1 for kind, node, _ in heard if kind == "step_finished" and "maybe" in str(node)]
 
 
-def test_outcomes_tell_what_became_of_each_node() -> None:
-    """Done, skipped, failed and not run, with times and attempts."""
+def test_each_node_has_an_outcome() -> None:
+    """Outcomes are done, skipped, failed and not run, with times and attempts."""
 
     @step(retry={"retries": 1, "delay": 0})
     def fails(value: Any) -> None:

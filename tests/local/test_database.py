@@ -1,4 +1,4 @@
-"""What the file of a StateManager outlives: strangers, other processes, kills, forks, damage."""
+"""The file of a StateManager survives other files, processes, kills, forks and damage."""
 
 import os
 import random
@@ -17,19 +17,19 @@ from lokki_tf import StateManager
 from lokki_tf.errors import StateError
 from lokki_tf.local.database import APPLICATION, FORMAT, Database
 
-FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
 
 
 @pytest.fixture
 def path(tmp_path):
-    """A path in a folder of its own, where there is no file yet."""
+    """Return a path in a new folder, without a file."""
     folder = tmp_path / "state"
     folder.mkdir()
     return folder / "state.db"
 
 
 def started(script, *arguments):
-    """A process that runs a script; it begins once it reads a line."""
+    """Start a process that runs a script once it reads a line."""
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],
         stdin=subprocess.PIPE,
@@ -50,71 +50,77 @@ def is_sound(path):
 
 
 def database(path, application, version):
-    """A SQLite database that has one table."""
+    """Make a SQLite database with one table."""
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("CREATE TABLE entries (key)")
         raw.execute(f"PRAGMA application_id = {application}")
         raw.execute(f"PRAGMA user_version = {version}")
 
 
-STRANGERS = {
-    "JSON": (lambda path: path.write_text('{"version": "1.0", "cache": {}}'), "no SQLite database"),
-    "long text": (lambda path: path.write_text("text " * 5000), "no SQLite database"),
-    "a byte": (lambda path: path.write_bytes(b"S"), "no SQLite database"),
-    "a header cut off": (lambda path: path.write_bytes(b"SQLite format 3\0"), "no SQLite database"),
+OTHER_FILES = {
+    "JSON": (
+        lambda path: path.write_text('{"version": "1.0", "cache": {}}'),
+        "not a SQLite database",
+    ),
+    "long text": (lambda path: path.write_text("text " * 5000), "not a SQLite database"),
+    "a byte": (lambda path: path.write_bytes(b"S"), "not a SQLite database"),
+    "a header cut off": (
+        lambda path: path.write_bytes(b"SQLite format 3\0"),
+        "not a SQLite database",
+    ),
     "other program": (lambda path: database(path, 0, FORMAT), "database of another program"),
     "older": (lambda path: database(path, APPLICATION, FORMAT - 1), "older than format"),
     "newer": (lambda path: database(path, APPLICATION, FORMAT + 1), "newer than format"),
 }
 
 
-@pytest.mark.parametrize("kind", STRANGERS)
-def test_a_file_of_another_kind_is_left_as_it_is(path, kind):
-    """What is no state of this format is refused by name, and not a byte of it changes."""
-    write, told = STRANGERS[kind]
+@pytest.mark.parametrize("kind", OTHER_FILES)
+def test_a_file_of_another_kind_is_not_changed(path, kind):
+    """A file that is not a state of this format is an error, and is not changed."""
+    write, problem = OTHER_FILES[kind]
     write(path)
     before = path.read_bytes()
-    with pytest.raises(StateError, match=told) as caught:
+    with pytest.raises(StateError, match=problem) as caught:
         StateManager(path)
     assert str(path) in caught.value.message
-    assert "name another file" in caught.value.remedy
+    assert "use another file" in caught.value.remedy
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
 
 
 def test_a_newer_format_asks_for_an_upgrade(path):
-    """A file of a later version is not to be deleted: the remedy is to upgrade."""
+    """The remedy for a file of a later version is to upgrade, not to delete it."""
     database(path, APPLICATION, FORMAT + 1)
     with pytest.raises(StateError) as caught:
         StateManager(path)
     assert "upgrade lokki_tf" in caught.value.remedy
 
 
-def test_what_is_no_file_is_refused(tmp_path):
-    """A folder, a device, a folder in place of which there is a file, are errors with a remedy."""
+def test_special_files_are_errors(tmp_path):
+    """A folder, a device, and a file instead of a parent folder are errors with a remedy."""
     (tmp_path / "file").write_text("")
-    for path, told in [
+    for path, problem in [
         (tmp_path, "is a folder"),
-        (os.devnull, "no regular file"),
+        (os.devnull, "a special file"),
         (tmp_path / "file" / "state.db", "cannot be used"),
         ("state\0.db", "cannot be used"),
     ]:
-        with pytest.raises(StateError, match=told) as caught:
+        with pytest.raises(StateError, match=problem) as caught:
             StateManager(path)
         assert "another file" in caught.value.remedy
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 @pytest.mark.parametrize("path", ["/proc/self/mem", "/proc/state.db", "/proc/folder/state.db"])
-def test_what_cannot_be_read_or_written_is_refused(path):
-    """A file that cannot be read, and a folder that cannot be written, are named with a remedy."""
+def test_unreadable_and_unwritable_paths_are_errors(path):
+    """An unreadable file and an unwritable folder are errors with path and remedy."""
     with pytest.raises(StateError, match=f"{path} cannot be used") as caught:
         StateManager(path)
-    assert "can be read and written" in caught.value.remedy
+    assert "are readable and writable" in caught.value.remedy
 
 
 def test_an_empty_file_is_a_new_one(path):
-    """A file without a byte, as one killed in creation leaves, becomes a state."""
+    """A file without content, as left by a process killed while creating it, becomes a state."""
     path.touch()
     with StateManager(path) as state:
         state.set("a", 1)
@@ -124,7 +130,7 @@ def test_an_empty_file_is_a_new_one(path):
 
 @pytest.mark.parametrize("damage", ["cut off", "overwritten", "no table"])
 def test_a_damaged_file_is_an_error_with_a_remedy(path, damage):
-    """A file of ours that SQLite cannot read is an error that says so, at the latest in use."""
+    """A damaged file is an error with a remedy, at the latest when it is used."""
     with StateManager(path) as state:
         for index in range(50):
             state.set(str(index), os.urandom(500))
@@ -145,17 +151,17 @@ def test_a_damaged_file_is_an_error_with_a_remedy(path, damage):
 
 
 def test_a_value_too_large_for_sqlite_is_an_error_with_a_remedy(path):
-    """What SQLite has no room for in a row is no traceback of SQLite's."""
+    """A value too large for a row of SQLite is an error with a remedy."""
     state = StateManager(path)
     state._database._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
     with pytest.raises(StateError, match="cannot hold a value of this size") as caught:
         state.set("a", os.urandom(5000))
-    assert "keep its path" in caught.value.remedy
+    assert "store its path" in caught.value.remedy
     assert not state.has("a")
 
 
 def test_a_lock_that_stays_is_an_error_with_a_remedy(path):
-    """Patience has an end: the error says that another process has the file."""
+    """After the time limit, a locked file is an error that says so."""
     StateManager(path).close()
     patient = Database(str(path), patience=0.0)
     with closing(sqlite3.connect(path, isolation_level=None)) as raw:
@@ -165,8 +171,8 @@ def test_a_lock_that_stays_is_an_error_with_a_remedy(path):
     assert patient.run("DELETE FROM entries") == ([], 0)
 
 
-def test_a_lock_that_goes_is_waited_for(path):
-    """While another has the file, a writer waits, and then writes."""
+def test_a_temporary_lock_is_waited_for(path):
+    """A writer waits while another process has locked the file, and then writes."""
     state = StateManager(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as raw:
         raw.execute("BEGIN IMMEDIATE")
@@ -198,8 +204,8 @@ for index in range(50):
 """
 
 
-def test_processes_lose_nothing_of_each_other(path):
-    """Two writers and one that opens and closes, all from before the file is made: all is there."""
+def test_processes_lose_nothing(path):
+    """Two writers, and one that opens and closes, started before the file exists, lose nothing."""
     writers = [started(HAMMER, path, name, 400) for name in "ab"]
     visitor = started(VISITOR, path)
     go(*writers, visitor)
@@ -221,7 +227,7 @@ for number in range(30):
 
 
 def test_a_file_can_be_made_by_many_at_once(path):
-    """Processes that find no file, all at once, make one file."""
+    """Several processes that find no file at the same time create one file."""
     makers = [started(MAKER, path, name) for name in "abcd"]
     go(*makers)
     assert [process.wait(60) for process in makers] == [0] * 4
@@ -230,8 +236,8 @@ def test_a_file_can_be_made_by_many_at_once(path):
             assert state.get_all() == dict.fromkeys("abcd", number)
 
 
-def test_a_file_made_by_a_faster_process_is_taken_as_it_is(path):
-    """Where another process makes the file while this one is about to, there is one file."""
+def test_a_file_created_by_another_process_is_used(path):
+    """If another process creates the file meanwhile, that file is used."""
 
     def overtake(frame, event, called):
         if event == "c_return" and called.__name__ == "fetchone":  # has seen an empty file
@@ -250,7 +256,7 @@ def test_a_file_made_by_a_faster_process_is_taken_as_it_is(path):
 
 
 def test_a_second_state_of_a_file_does_not_loosen_the_first(path):
-    """Opening a file again in one process leaves its locks: others must not take its log away."""
+    """Opening a file again in a process keeps its locks, so no other deletes its log."""
     first = StateManager(path)
     first.set("a", 1)
     second = StateManager(path)
@@ -285,24 +291,24 @@ while True:
 
 
 def pause(seconds):
-    """Let time pass to the microsecond, which sleeping cannot."""
+    """Wait with microsecond precision, which sleeping does not have."""
     until = perf_counter() + seconds
     while perf_counter() < until:
         pass
 
 
 def killed(process, after, seconds):
-    """What a writer had reported when it was killed, some time after so many lines."""
+    """Return what a writer had reported when it was killed, some time after some lines."""
     reported = [process.stdout.readline().strip() for _ in range(after + 1)]
     pause(seconds)
     process.kill()
-    reported += process.stdout.read().split("\n")[:-1]  # a line cut off was none
+    reported += process.stdout.read().split("\n")[:-1]  # ignore an incomplete line
     process.wait()
     return reported[1:]
 
 
-def test_a_killed_writer_leaves_all_that_it_had_stored(path):
-    """Killed at any moment, writers one after another leave a sound file with all they told of."""
+def test_a_killed_writer_loses_nothing(path):
+    """Writers killed at any moment leave a sound file with everything they had reported."""
     chance, stored = random.Random(1), set()
     writers = [started(WRITER, path, number) for number in range(12)]
     for writer in writers:
@@ -315,7 +321,7 @@ def test_a_killed_writer_leaves_all_that_it_had_stored(path):
 
 
 def test_a_process_killed_while_it_makes_the_file_leaves_one_to_complete(path):
-    """Killed at any moment of creation, it leaves what the next one opens."""
+    """A process killed at any moment while it creates a file leaves one that can be opened."""
     chance = random.Random(2)
     writers = [started(WRITER, path.with_name(f"{number}.db"), "a") for number in range(16)]
     for number, writer in enumerate(writers):
@@ -348,7 +354,7 @@ print("made", flush=True)
 
 
 def test_after_each_statement_of_creation_a_kill_is_harmless(path):
-    """Wherever between two statements creation ends, the next open completes it."""
+    """A process killed between any two statements of creation leaves one that can be opened."""
     calls = range(1, 14)
     makers = [started(DIES, path.with_name(f"{call}.db"), call) for call in calls]
     go(*makers)
@@ -363,7 +369,7 @@ def test_after_each_statement_of_creation_a_kill_is_harmless(path):
 
 
 def in_child(action):
-    """Whether an action returns something true in a forked child, within 20 seconds."""
+    """Return whether an action returns a true value in a forked child, within 20 seconds."""
     child = os.fork()
     if not child:
         done = False
@@ -379,10 +385,10 @@ def in_child(action):
 
 @FORKS
 def test_a_forked_child_uses_the_file_like_any_process(path):
-    """Parent and child both write on, and neither takes the log from the other."""
+    """Parent and child both continue to write, and neither deletes the other's log."""
     state = StateManager(path)
     state.set("a", 1)
-    told, tell = os.pipe()
+    problem, tell = os.pipe()
     closed, close = os.pipe()
 
     def child():
@@ -393,7 +399,7 @@ def test_a_forked_child_uses_the_file_like_any_process(path):
         return True
 
     def parent():
-        os.read(told, 1)
+        os.read(problem, 1)
         state.close()
         os.write(close, b".")
 
@@ -407,7 +413,7 @@ def test_a_forked_child_uses_the_file_like_any_process(path):
 
 @FORKS
 def test_a_fork_waits_for_threads_that_write(path):
-    """A child forked while threads write finds no lock that nobody will release."""
+    """A child forked while threads write does not inherit a lock that is never released."""
     state, over = StateManager(path), threading.Event()
     state.set("a", 1)
 
@@ -430,7 +436,7 @@ def test_a_fork_waits_for_threads_that_write(path):
 
 @FORKS
 def test_memory_is_copied_by_a_fork():
-    """A child has the values of the time of the fork, and changes its own alone."""
+    """A child has the values at the time of the fork, and changes only its own."""
     state = StateManager()
     state.set("a", 1)
     assert in_child(lambda: state.get("a") == 1 and state.set("b", 2) is None and state.has("b"))

@@ -15,8 +15,8 @@ def same(value):
 
 
 @pytest.mark.parametrize("executor", ["thread", "sequential", "process"])
-def test_events_tell_the_run_from_start_to_end(build, executor):
-    """A run tells its start, each step's start and end, and its end, with the names."""
+def test_events_cover_the_run_from_start_to_end(build, executor):
+    """A run has an event for its start, each step's start and end, and its end, with names."""
     events: list[Event] = []
     before = time.time()
     pipeline = build.pipeline(
@@ -36,8 +36,8 @@ def test_events_tell_the_run_from_start_to_end(build, executor):
     assert {event.pipeline for event in events} == {"nightly"}
 
 
-def test_retries_and_failures_are_told(build):
-    """Each attempt is told with its number, and the failure with its error."""
+def test_retries_and_failures_are_events(build):
+    """Each attempt has an event with its number, and the failure one with its error."""
     events: list[Event] = []
 
     def bad():
@@ -67,8 +67,8 @@ def even(value):
 
 @pytest.mark.parametrize("executor", ["thread", "sequential", "process"])
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_maps_tell_their_items(build, executor, batch_size):
-    """A map tells how many items it has; what its steps do is told with the item's index."""
+def test_items_of_maps_are_events(build, executor, batch_size):
+    """A map's event has its number of items; the events of its steps have the item's index."""
     events: list[Event] = []
     each = build.map(
         "each",
@@ -104,8 +104,8 @@ def test_maps_tell_their_items(build, executor, batch_size):
 
 
 @pytest.mark.parametrize("executor", ["thread", "sequential"])
-def test_maps_in_maps_and_failed_maps_are_told(build, executor):
-    """An inner map is told with the outer item, and a failed one with what was raised."""
+def test_nested_and_failed_maps_are_events(build, executor):
+    """An inner map's event has the outer item, and a failed one's has the error."""
     events: list[Event] = []
     inner = build.map("inner", build.item, build.node("check", even, build.item))
     outer = build.map("outer", [[0], [], [1], 7], inner, tolerated_failure_count=2)
@@ -142,8 +142,8 @@ def test_events_come_one_at_a_time(build):
     assert overlaps == []
 
 
-def test_a_step_is_told_to_start_after_its_predecessors_end(build):
-    """In the stream every step starts after all ends that it waited for."""
+def test_a_start_comes_after_the_predecessors_ends(build):
+    """Every step's start comes after the ends of its predecessors."""
     names = []
     nodes = [build.node(f"a{i}", time.sleep, 0.001) for i in range(10)]
     nodes += [build.node(f"b{i}", same, i, after=[f"a{i}"]) for i in range(10)]
@@ -153,7 +153,7 @@ def test_a_step_is_told_to_start_after_its_predecessors_end(build):
 
 
 def test_a_listener_that_fails_is_dropped_with_a_warning(build):
-    """An error of the listener warns once and costs the run nothing."""
+    """An error of the listener causes one warning and does not affect the run."""
 
     def on_event(_):
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""What happens when steps fail."""
+"""Failures of steps."""
 
 import threading
 import time
@@ -34,8 +34,8 @@ def leave():
     raise SystemExit(3)
 
 
-def test_a_failure_names_node_step_and_place(build, executor):
-    """StepFailed says which node and step, where the user wrote it, and what was raised."""
+def test_a_failure_contains_node_step_and_location(build, executor):
+    """StepFailed contains node, step, source location and error."""
     pipeline = build.pipeline(build.node("score_2", fail, step="score"))
     with pytest.raises(StepFailed) as caught:
         run(pipeline, executor=executor)
@@ -56,8 +56,8 @@ def test_the_cause_keeps_its_traceback(build):
     assert last.filename == __file__
 
 
-def test_the_traceback_in_another_process_is_told(build):
-    """A failure in another process shows the traceback that it had there."""
+def test_the_traceback_in_another_process_is_shown(build):
+    """A failure in another process shows the traceback in that process."""
     with pytest.raises(StepFailed) as caught:
         run(build.pipeline(build.node("a", fail)), executor="process")
     told = "".join(traceback.format_exception(caught.value))
@@ -66,7 +66,7 @@ def test_the_traceback_in_another_process_is_told(build):
 
 
 def test_nothing_begins_after_a_failure(build, executor):
-    """What depends on the failed node, and what has not begun, is not begun."""
+    """Successors of the failed node, and nodes that have not begun, do not begin."""
     pipeline = build.pipeline(
         build.node("before", same, 1),
         build.node("bad", fail, after=["before"]),
@@ -82,8 +82,8 @@ def test_nothing_begins_after_a_failure(build, executor):
     assert outcome.attempts == {"before": 1, "bad": 1, "later": 0}
 
 
-def test_what_runs_is_waited_for(build):
-    """A step that runs when another fails ends, and its result is kept; none follows it."""
+def test_running_steps_are_waited_for(build):
+    """A step that is running when another fails ends, and its result is available."""
     failed = threading.Event()
 
     def bad():
@@ -107,7 +107,7 @@ def test_what_runs_is_waited_for(build):
 
 
 def test_a_queued_step_is_not_begun_after_a_failure(build):
-    """With one worker of the user's executor, the steps behind the failed one stay unbegun."""
+    """With one worker of a custom executor, the steps after the failed one do not begin."""
     ran = []
     nodes = [build.node("bad", fail), *(build.node(f"n{i}", ran.append, i) for i in range(5))]
     with ThreadPoolExecutor(1) as pool, pytest.raises(StepFailed) as caught:
@@ -116,7 +116,7 @@ def test_a_queued_step_is_not_begun_after_a_failure(build):
     assert list(caught.value.run.status.values()) == ["failed", *["not run"] * 5]
 
 
-def test_what_an_executor_has_only_queued_is_cancelled(build, stalled):
+def test_queued_calls_of_an_executor_are_cancelled(build, stalled):
     """Calls that wait in an executor are cancelled after a failure, and count as not begun."""
     nodes = [build.node("bad", fail), *(build.node(f"n{i}", same, i) for i in range(5))]
     with pytest.raises(StepFailed) as caught:
@@ -125,8 +125,8 @@ def test_what_an_executor_has_only_queued_is_cancelled(build, stalled):
     assert all(future.cancelled() for future in stalled.queued[1:])
 
 
-def test_the_first_failure_is_raised_and_tells_of_the_others(build):
-    """Of steps that fail together the first is raised, the others stand in its notes."""
+def test_the_first_failure_is_raised_with_notes_about_the_others(build):
+    """Of several failures the first is raised, and its notes contain the others."""
     barrier = threading.Barrier(3, timeout=20)
     ended = [threading.Event() for _ in range(2)]
 
@@ -167,7 +167,7 @@ def test_system_exit_fails_the_step(build, executor):
 
 
 def test_keyboard_interrupt_in_a_step_ends_the_run(build, executor):
-    """KeyboardInterrupt is nobody's failure: it comes out of the run as it is."""
+    """KeyboardInterrupt in a step is raised by the run unchanged."""
 
     pipeline = build.pipeline(
         build.node("a", interrupt), build.node("b", same, build.out("a")), build.node("c", same, 1)
@@ -182,7 +182,7 @@ def interrupt():
 
 
 def test_keyboard_interrupt_in_another_thread_ends_the_run(build):
-    """So it does from a step that runs in a thread of the run, while the caller is idle."""
+    """So is KeyboardInterrupt in a thread of the run, while the calling thread is idle."""
     barrier = threading.Barrier(2, timeout=20)
 
     def step():
@@ -195,7 +195,7 @@ def test_keyboard_interrupt_in_another_thread_ends_the_run(build):
         run(pipeline)
 
 
-def test_an_error_whose_text_cannot_be_made_is_told_all_the_same(build):
+def test_an_error_without_text_is_reported(build):
     """An exception with a broken __str__ does not hide the failure."""
 
     class Broken(Exception):
@@ -210,7 +210,7 @@ def test_an_error_whose_text_cannot_be_made_is_told_all_the_same(build):
 
 
 def test_a_failure_inside_a_nested_run_is_wrapped(build):
-    """A step that runs a pipeline of its own fails with that one's StepFailed as cause."""
+    """The failure of a pipeline that a step runs is the cause of the step's failure."""
     inner = build.pipeline(build.node("inner", fail))
     with pytest.raises(StepFailed) as caught:
         run(build.pipeline(build.node("outer", run, inner)))
@@ -219,7 +219,7 @@ def test_a_failure_inside_a_nested_run_is_wrapped(build):
 
 
 def test_an_executor_that_is_shut_down_fails_the_step(build):
-    """A closed executor is told as the failure of the node that it refused."""
+    """An executor that was shut down is a failure of the node that it rejected."""
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
     with pytest.raises(StepFailed, match="shutdown"):

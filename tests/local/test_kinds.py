@@ -1,4 +1,4 @@
-"""Kinds of functions: async, generators, and what hides behind decorators."""
+"""Kinds of functions: async functions, generators, and wrapped ones."""
 
 import asyncio
 import functools
@@ -49,7 +49,7 @@ KINDS = [
 @pytest.mark.parametrize(("function", "expected"), KINDS)
 @pytest.mark.parametrize("executor", ["thread", "sequential", "process", "own"])
 def test_async_functions_are_awaited_and_generators_drained(build, function, expected, executor):
-    """An async function's result is what it returns, a generator's is a list."""
+    """The result of an async function is its return value, that of a generator a list."""
     pipeline = build.pipeline(build.node("a", function, 3))
     with ThreadPoolExecutor(1) as pool:
         assert run(pipeline, executor=pool if executor == "own" else executor).result == expected
@@ -67,7 +67,7 @@ def test_all_kinds_work_where_an_event_loop_runs(build, function, expected, exec
 
 
 def test_an_error_crosses_from_the_event_loop(build):
-    """What an async step raises in a notebook is the cause of the failure."""
+    """The error of an async step in a notebook is the cause of the failure."""
     from lokki_tf.errors import StepFailed
 
     async def notebook():
@@ -79,7 +79,7 @@ def test_an_error_crosses_from_the_event_loop(build):
 
 
 def test_callable_objects_and_builtins_are_steps(build):
-    """Whatever can be called can be a step."""
+    """Any callable can be a step."""
     pipeline = build.pipeline(
         build.node("a", len, "abc"), build.node("b", functools.partial(pow, 2), build.out("a"))
     )

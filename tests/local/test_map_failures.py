@@ -1,4 +1,4 @@
-"""Items that fail: which of them, how many may, and what is told."""
+"""Items that fail: which, how many may, and what is reported."""
 
 import threading
 import time
@@ -26,8 +26,8 @@ def each(build, items, function=odd_fails, **named):
     )
 
 
-def test_a_failure_names_the_item(build, way):
-    """Without tolerance the first failure fails the run; it names map, node, step and item."""
+def test_a_failure_contains_the_item(build, way):
+    """Without tolerance the first failure fails the run; it contains map, node, step and item."""
     pipeline = build.pipeline(each(build, [0, 2, 3]), build.node("next", same, build.out("each")))
     with pytest.raises(StepFailed) as caught:
         run(pipeline, **way)
@@ -61,8 +61,8 @@ def test_a_failure_names_the_item(build, way):
     ],
 )
 @pytest.mark.parametrize("shape", ["straight", "branching", "batched"])
-def test_so_many_items_may_fail(build, way, count, percentage, fails, shape):
-    """A map fails when more fail than the count, or a larger share of all than the percentage."""
+def test_a_number_of_items_may_fail(build, way, count, percentage, fails, shape):
+    """A map fails if more items fail than the count, or a larger share than the percentage."""
     body = [build.node("a", odd_fails, build.item)]
     if shape == "branching":
         body.append(build.node("b", same, build.item))
@@ -93,7 +93,7 @@ def test_so_many_items_may_fail(build, way, count, percentage, fails, shape):
 
 
 def test_the_message_lists_the_first_items(build):
-    """Of many failed items the first are listed, with how many there may be."""
+    """The message lists the first failed items, and how many may fail."""
     with pytest.raises(StepFailed) as caught:
         run(
             build.pipeline(each(build, range(20), tolerated_failure_count=6)), executor="sequential"
@@ -107,7 +107,7 @@ def test_the_message_lists_the_first_items(build):
 
 
 def test_nothing_begins_after_the_failure(build):
-    """The items behind the one that failed too much do not begin, nor does what follows."""
+    """After too many failures no more items begin, nor do successors of the map."""
     ran = []
 
     def step(number):
@@ -128,8 +128,8 @@ def test_nothing_begins_after_the_failure(build):
     assert 4 not in ran
 
 
-def test_a_chain_in_flight_does_not_go_on(build):
-    """An item whose first step runs when another item fails does not begin its second."""
+def test_a_started_chain_does_not_continue(build):
+    """An item whose first step is running when the map fails does not begin its second."""
     failed, second = threading.Event(), []
 
     def first(number):
@@ -145,8 +145,8 @@ def test_a_chain_in_flight_does_not_go_on(build):
     assert second == []
 
 
-def test_a_failed_item_does_not_go_on(build, way):
-    """Nodes behind the one that failed do not run for that item, and do for the others."""
+def test_a_failed_item_does_not_continue(build, way):
+    """Nodes after a failed one do not run for that item, but for the others."""
     body = [build.node("a", odd_fails, build.item), build.node("b", same, build.out("a"))]
     outcome = run(
         build.pipeline(build.map("each", range(5), *body, tolerated_failure_count=2)), **way
@@ -155,11 +155,11 @@ def test_a_failed_item_does_not_go_on(build, way):
 
 
 @pytest.mark.parametrize("items", [3, None, 2.5, len])
-def test_what_is_no_list_is_refused(build, way, items):
-    """The error names the map and the type that came instead of items."""
+def test_items_must_be_iterable(build, way, items):
+    """Items that cannot be iterated are an error with the map and their type."""
     pipeline = build.pipeline(each(build, items))
     with pytest.raises(
-        StepFailed, match="map 'each' failed: TypeError: map 'each' runs for"
+        StepFailed, match="map 'each' failed: TypeError: map 'each' requires a list"
     ) as got:
         run(pipeline, **way)
     assert type(items).__qualname__ in str(got.value.__cause__)
@@ -168,7 +168,7 @@ def test_what_is_no_list_is_refused(build, way, items):
 
 
 def test_an_iterator_that_raises_fails_the_map(build):
-    """What an iterable of the user's raises is the cause."""
+    """An error of a custom iterable is the cause."""
 
     class Broken:
         def __iter__(self):
@@ -179,8 +179,8 @@ def test_an_iterator_that_raises_fails_the_map(build):
         run(build.pipeline(each(build, Broken())))
 
 
-def test_other_nodes_are_told_beside_the_map(build):
-    """A node that fails while a map does stands in the notes, and so the other way round."""
+def test_failures_beside_the_map_are_notes(build):
+    """The notes of a failure contain failures of nodes and maps at the same time."""
     barrier = threading.Barrier(2, timeout=20)
 
     def bad(*_):
@@ -199,8 +199,8 @@ def test_other_nodes_are_told_beside_the_map(build):
     }
 
 
-def test_a_map_beside_a_failure_ends_where_it_is(build):
-    """Its items in flight end, no more begin, and it has no result."""
+def test_a_map_beside_a_failure_stops(build):
+    """After a failure elsewhere, started items end, no more begin, and the map has no result."""
     began, failed = threading.Event(), threading.Event()
 
     def bad():
@@ -222,13 +222,13 @@ def test_a_map_beside_a_failure_ends_where_it_is(build):
     assert caught.value.run.status == {"bad": "failed", "each": "interrupted"}
 
 
-def test_the_table_tells_how_many_are_left_out(build):
-    """A map that tolerated failures says so where its result stands."""
+def test_the_table_shows_how_many_are_left_out(build):
+    """The result of a map that tolerated failures shows their number."""
     outcome = run(build.pipeline(each(build, range(10), tolerated_failure_count=5)))
     assert "without 5 that failed: [0, 2, 4, 6, 8]" in outcome.table()
 
 
-def test_items_that_an_executor_has_only_queued_are_cancelled(build, stalled):
+def test_queued_items_of_an_executor_are_cancelled(build, stalled):
     """Calls for items that wait in an executor are cancelled after a failure."""
     with pytest.raises(StepFailed) as caught:
         run(build.pipeline(each(build, [1, *range(20)])), executor=stalled)

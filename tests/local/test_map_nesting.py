@@ -30,8 +30,8 @@ def nested(build, *, inner=None, outer=None):
     )
 
 
-def test_an_inner_failure_is_one_of_the_outer_item(build, way):
-    """A failed inner map fails its outer item, and the error tells the way to it."""
+def test_an_inner_failure_fails_the_outer_item(build, way):
+    """A failed inner map fails its outer item, and the error contains both items."""
     with pytest.raises(StepFailed) as caught:
         run(nested(build), **way)
     error = caught.value
@@ -45,7 +45,7 @@ def test_an_inner_failure_is_one_of_the_outer_item(build, way):
 
 
 def test_outer_items_whose_inner_map_failed_may_be_tolerated(build, way):
-    """The others go on and have their results."""
+    """The other outer items continue and have results."""
     outcome = run(nested(build, outer={"tolerated_failure_percentage": 50}), **way)
     assert outcome.result == [2, 6]
     assert list(outcome.failed_items["outer"]) == [1, 3]
@@ -53,7 +53,7 @@ def test_outer_items_whose_inner_map_failed_may_be_tolerated(build, way):
 
 
 def test_inner_items_may_be_tolerated(build, way):
-    """What an inner map tolerates is no failure of the outer item."""
+    """A failure that an inner map tolerates is no failure of the outer item."""
     outcome = run(nested(build, inner={"tolerated_failure_percentage": 100}), **way)
     assert outcome.result == [2, 4, 6, 0]
     assert list(outcome.failed_items) == ["inner"]
@@ -61,7 +61,7 @@ def test_inner_items_may_be_tolerated(build, way):
 
 
 def test_a_failed_outer_item_stops_its_inner_map(build):
-    """When another branch of an item fails, items of the inner map beside it do not begin."""
+    """When another branch of an item fails, items of its inner map do not begin."""
     began = []
 
     def step(number):

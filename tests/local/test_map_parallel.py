@@ -1,4 +1,4 @@
-"""Items of maps: as many at once as can be, and no more than is asked for."""
+"""Items of maps run in parallel, up to the limits."""
 
 import threading
 import time
@@ -22,14 +22,14 @@ def same(value):
 
 
 def test_all_items_run_at_once(build):
-    """64 items that each wait for all others end: they run side by side."""
+    """64 items that each wait for all others run at the same time."""
     barrier = threading.Barrier(64, timeout=20)
     wait = build.node("wait", lambda _: barrier.wait(), build.item)
     assert sorted(run(build.pipeline(build.map("each", range(64), wait))).result) == [*range(64)]
 
 
 def test_slow_items_behind_quick_ones_run_at_once(build):
-    """However quick the first thousand were, the 64 after them meet."""
+    """64 slow items after a thousand fast ones run at the same time."""
     barrier = threading.Barrier(64, timeout=20)
 
     def step(number):
@@ -41,7 +41,7 @@ def test_slow_items_behind_quick_ones_run_at_once(build):
 
 
 def test_items_of_items_run_at_once(build):
-    """All inner items of all outer items meet, and so do the branches of each."""
+    """All inner items of all outer items run at the same time, and so do their branches."""
     barrier = threading.Barrier(4 * 4 * 3, timeout=20)
     branches = [
         build.node(name, lambda _: barrier.wait() >= 0, build.item) for name in ("a", "b", "c")
@@ -51,8 +51,8 @@ def test_items_of_items_run_at_once(build):
     assert run(build.pipeline(build.map("outer", range(4), inner))).result == [[True] * 4] * 4
 
 
-def test_an_item_goes_on_without_waiting_for_the_others(build):
-    """One item's second step runs while another's first still does."""
+def test_an_item_continues_without_waiting_for_the_others(build):
+    """An item's second step runs while another's first is still running."""
     second_began = threading.Event()
 
     def first(number):
@@ -69,8 +69,8 @@ def test_an_item_goes_on_without_waiting_for_the_others(build):
         assert len(run(build.pipeline(build.map("each", range(2), *body, *extra))).result) == 2
 
 
-def test_what_else_is_ready_does_not_wait_for_the_items(build):
-    """With two workers in a long map, a node that becomes ready runs before its end."""
+def test_ready_nodes_do_not_wait_for_the_items(build):
+    """With two workers in a long map, a node that becomes ready runs before the map ends."""
     began = []
 
     def step(number):
@@ -86,7 +86,7 @@ def test_what_else_is_ready_does_not_wait_for_the_items(build):
 
 
 def test_items_that_wait_for_each_other_while_computing_all_begin(build):
-    """Even items that compute until the others have begun meet."""
+    """Even items that compute until the others have begun run at the same time."""
     begun = []
 
     def spin(number):
@@ -99,7 +99,7 @@ def test_items_that_wait_for_each_other_while_computing_all_begin(build):
 
 
 def test_items_that_compute_start_few_threads(build):
-    """Where items compute without a pause, more threads would only be in each other's way."""
+    """Items that compute without a pause do not start many threads."""
     names = set()
 
     def step(_):
@@ -113,7 +113,7 @@ def test_items_that_compute_start_few_threads(build):
 
 
 class Gauge:
-    """Counts what is in flight, without a lock: appends to a list are atomic."""
+    """Counts items in progress, without a lock: appending to a list is atomic."""
 
     def __init__(self):
         self.log = []
@@ -136,7 +136,7 @@ class Gauge:
 @pytest.mark.parametrize("executor", ["thread", "own"])
 @pytest.mark.parametrize("shape", ["straight", "branching", "batched"])
 def test_the_concurrency_limit_bounds_items_in_flight(build, executor, shape):
-    """No more items are in flight than the limit says, and no fewer."""
+    """As many items are in progress as the limit allows, and no more."""
     gauge = Gauge()
     body = [build.node("a", gauge.step, build.item)]
     if shape == "branching":
@@ -152,7 +152,7 @@ def test_the_concurrency_limit_bounds_items_in_flight(build, executor, shape):
 
 
 def test_an_item_counts_as_in_flight_until_its_last_node(build):
-    """With a limit of one, no item begins before the chain of the one before has ended."""
+    """With a limit of one, no item begins before the previous item's chain has ended."""
     seen = []
 
     def step(name, number):
@@ -171,7 +171,7 @@ def test_an_item_counts_as_in_flight_until_its_last_node(build):
 
 
 def test_inner_limits_hold_for_each_outer_item(build):
-    """A limit of an inner map is one for each of its runs: outer items multiply it."""
+    """The limit of an inner map holds for each outer item."""
     gauge = Gauge()
     inner = build.map(
         "inner", range(6), build.node("a", gauge.step, build.item), concurrency_limit=2
@@ -181,7 +181,7 @@ def test_inner_limits_hold_for_each_outer_item(build):
 
 
 def test_batches_are_one_job_of_an_executor(build):
-    """A batch is handed over as one call; towards the end they get smaller, for balance."""
+    """A batch is one call of an executor; the last batches are smaller, for balance."""
 
     class Counting(ThreadPoolExecutor):
         submitted = 0
@@ -198,7 +198,7 @@ def test_batches_are_one_job_of_an_executor(build):
 
 
 def test_batches_leave_no_worker_idle(build):
-    """Where there are as many workers as items, a batch size does not make them wait."""
+    """With as many workers as items, a batch size does not leave workers idle."""
     barrier = threading.Barrier(8, timeout=20)
     wait = build.node("wait", lambda _: barrier.wait(), build.item)
     with ThreadPoolExecutor(8) as pool:
@@ -209,15 +209,15 @@ def test_batches_leave_no_worker_idle(build):
 
 
 def test_a_hundred_thousand_items(build):
-    """A list of 100,000 is no trouble, and no thread is started for each."""
+    """100,000 items run in less than a second, without a thread for each."""
     before = threading.active_count()
     each = build.map("each", range(100_000), build.node("add", add, build.item))
     assert run(build.pipeline(each)).result == list(range(1, 100_001))
     assert threading.active_count() < before + 260
 
 
-def test_items_that_have_not_begun_cost_nothing(build):
-    """A map of 100,000 items, of which few are in flight, needs little memory for the others."""
+def test_items_that_have_not_begun_need_little_memory(build):
+    """A map of 100,000 items with few in progress needs little memory for the others."""
     import tracemalloc
 
     peaks = []

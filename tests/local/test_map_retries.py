@@ -1,4 +1,4 @@
-"""Items that are tried again."""
+"""Retries of items."""
 
 import itertools
 
@@ -20,7 +20,7 @@ def odd_fails(number):
 
 
 def test_items_are_retried_each_on_its_own(build):
-    """Every item has its retries, wherever in its chain it fails; the order is kept."""
+    """Every item has its own retries, for any node of its chain; the order is kept."""
     retry = RetryConfig(retries=2, delay=0.001)
     for options in ({}, {"executor": "sequential"}, {"max_workers": 2}, {"strict": True}):
         counts = [itertools.count() for _ in range(30)]
@@ -42,7 +42,7 @@ def test_items_are_retried_each_on_its_own(build):
 
 
 def test_retries_of_items_run_out(build):
-    """An item that fails for good tells how often it was tried."""
+    """An item that fails finally shows its number of attempts."""
     retry = RetryConfig(retries=2, delay=0)
     node = build.node("a", odd_fails, build.item, retry=retry)
     with pytest.raises(StepFailed, match="item 0: step 'a' failed after 3 attempts") as caught:
@@ -50,8 +50,8 @@ def test_retries_of_items_run_out(build):
     assert caught.value.attempts == 3
 
 
-def test_a_retry_goes_before_items_that_have_not_begun(build):
-    """With one item in flight at most, the next waits until the retried one has ended."""
+def test_a_retry_precedes_items_that_have_not_begun(build):
+    """With one item in progress at most, the next waits until the retried one has ended."""
     seen = []
 
     def flaky(number):
@@ -64,8 +64,8 @@ def test_a_retry_goes_before_items_that_have_not_begun(build):
     assert seen == [0, 1, 1, 1, 2, 3]
 
 
-def test_items_that_wait_for_a_retry_hold_no_worker(build):
-    """A hundred items that wait for their retry do so at the same time, with two workers."""
+def test_items_that_wait_for_a_retry_block_no_worker(build):
+    """A hundred items wait for their retry at the same time, with two workers."""
     failed = set()
 
     def flaky(number):
@@ -80,7 +80,7 @@ def test_items_that_wait_for_a_retry_hold_no_worker(build):
 
 @pytest.mark.parametrize("shape", ["straight", "branching"])
 def test_a_failure_ends_the_wait_of_other_items(build, shape):
-    """When a map fails, items of it that wait for a retry are not waited for."""
+    """When a map fails, the run does not wait for retries of its items."""
 
     def step(number):
         if number == 5:
@@ -99,7 +99,7 @@ def test_a_failure_ends_the_wait_of_other_items(build, shape):
 
 
 def test_a_failed_branch_ends_the_item(build):
-    """An item of which one branch fails is left out, without a wait for another's retry."""
+    """An item with a failed branch is left out, without waiting for another branch's retry."""
 
     def waits(number):
         if number == 1:

@@ -1,4 +1,4 @@
-"""Items and their results on their way: each on its own."""
+"""Serialization of items and their results, each by itself."""
 
 import threading
 from concurrent.futures import ProcessPoolExecutor
@@ -23,15 +23,15 @@ def each(build, items, function, **named):
 
 
 class Loose:
-    """Travels, and gives what cannot travel when it is gone through."""
+    """Can be serialized, but yields objects that cannot."""
 
     def __iter__(self):
         return iter([1, threading.Lock()])
 
 
 @pytest.mark.parametrize("executor", ["thread", "sequential", "process"])
-def test_strict_items_travel_on_their_own(build, executor):
-    """Items that are one object are not one in a strict run, nor are their results."""
+def test_strict_items_are_serialized_separately(build, executor):
+    """In a strict run, items that are the same object become separate ones, and so do results."""
     shared = ["x"]
 
     def append(value):
@@ -58,13 +58,15 @@ def test_strict_items_travel_on_their_own(build, executor):
     assert shared == ["x"]
 
 
-def test_strict_tells_which_item_cannot_travel(build):
-    """The error names the map and the item, and the item's steps do not run."""
+def test_the_item_that_cannot_be_serialized_is_reported(build):
+    """The error contains the map and the item, and the item's steps do not run."""
     ran = []
 
     body = build.node("a", ran.append, build.item)
     pipeline = build.pipeline(build.node("load", Loose), build.map("each", build.out("load"), body))
-    with pytest.raises(SerializationError, match="item 1 of map 'each' cannot travel") as caught:
+    with pytest.raises(
+        SerializationError, match="item 1 of map 'each' cannot be serialized"
+    ) as caught:
         run(pipeline, strict=True)
     assert ran == []
     assert caught.value.run.status == {"load": "done", "each": "failed"}
@@ -76,8 +78,8 @@ def lock(_):
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize(("executor", "strict"), [("thread", True), ("process", False)])
-def test_a_result_that_cannot_travel_is_a_failure_of_its_item(build, executor, strict, batch_size):
-    """It may be tolerated; if not, the error tells the item, and it is about the value."""
+def test_a_result_that_cannot_be_serialized_fails_its_item(build, executor, strict, batch_size):
+    """The failure may be tolerated; if not, the error contains the item and the value."""
     given = {"function": lock, "batch_size": batch_size}
     with pytest.raises(
         SerializationError, match=r"map 'each' failed at .*the result of step"
@@ -91,8 +93,8 @@ def test_a_result_that_cannot_travel_is_a_failure_of_its_item(build, executor, s
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_an_item_that_cannot_travel_to_a_process_fails_alone(build, batch_size):
-    """The items beside it in its batch are called all the same."""
+def test_an_item_that_cannot_be_sent_to_a_process_fails_alone(build, batch_size):
+    """The other items of its batch run."""
     items = [1, threading.Lock(), 3, 4]
     given = {"batch_size": batch_size, "tolerated_failure_count": 1, "function": str}
     outcome = run(build.pipeline(each(build, items, **given)), executor="process", max_workers=1)
@@ -108,7 +110,7 @@ def die(_):
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_a_worker_that_dies_is_not_tolerated(build, batch_size):
-    """A broken pool ends the run, whatever the map tolerates."""
+    """A broken pool ends the run, even if the map tolerates failures."""
     given = {"tolerated_failure_percentage": 100, "function": die, "batch_size": batch_size}
     with pytest.raises(StepFailed, match="BrokenProcessPool") as caught:
         run(build.pipeline(each(build, range(9), **given)), executor="process", max_workers=1)

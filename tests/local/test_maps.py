@@ -46,14 +46,14 @@ def test_each_item_runs_the_body(build, way):
 @pytest.mark.parametrize(
     "items", [[3, 1, 2], (3, 1, 2), range(3), {3: "x", 1: "y"}, frozenset([1, 2]), "abc", b"ab"]
 )
-def test_items_are_what_python_iterates(build, way, items):
-    """Lists, tuples, ranges, the keys of dicts: whatever Python can go through."""
+def test_items_can_be_any_iterable(build, way, items):
+    """Lists, tuples, ranges and dicts are iterated as in Python."""
     pipeline = build.pipeline(build.map("each", items, build.node("same", same, build.item)))
     assert run(pipeline, **way).result == list(items)
 
 
 def test_no_items_give_an_empty_list(build, way):
-    """A map over nothing is done at once, and what takes its result goes on."""
+    """A map without items is done at once, and its consumers run."""
     pipeline = build.pipeline(
         build.map("each", [], build.node("add", add, build.item)),
         build.map("again", build.out("each"), build.node("add_2", add, build.item)),
@@ -64,7 +64,7 @@ def test_no_items_give_an_empty_list(build, way):
 
 
 def test_a_body_may_branch_and_take_arguments(build, way):
-    """Branches meet in the last node; what the map hands in is a parameter there."""
+    """Branches join in the last node; the map's arguments are parameters of the body."""
     pipeline = build.pipeline(
         build.node("base", same, 100),
         build.map(
@@ -79,8 +79,8 @@ def test_a_body_may_branch_and_take_arguments(build, way):
     assert run(pipeline, **way).result == [(101, 11), (102, 12), (103, 13)]
 
 
-def test_maps_may_stand_in_maps(build, way):
-    """An inner map has items, arguments and results of its own for each outer item."""
+def test_maps_can_be_nested(build, way):
+    """An inner map has its own items, arguments and results for each outer item."""
     pipeline = build.pipeline(
         build.map(
             "outer",
@@ -115,20 +115,20 @@ def test_a_body_may_end_with_a_map(build, way):
 
 
 def test_a_body_without_item_runs_for_each(build, way):
-    """A body that takes nothing runs once an item all the same."""
+    """A body that does not use the item runs once per item."""
     pipeline = build.pipeline(build.map("each", range(4), build.node("one", int)))
     assert run(pipeline, **way).result == [0, 0, 0, 0]
 
 
 def test_batches_change_no_result(build, way):
-    """batch_size only groups: results and their order are the same."""
+    """batch_size changes neither results nor their order."""
     body = [build.node("a", add, build.item), build.node("b", pair, build.out("a"), build.item)]
     each = build.map("each", range(23), *body, batch_size=5)
     assert run(build.pipeline(each), **way).result == [(n + 1, n) for n in range(23)]
 
 
-def test_a_map_waits_for_what_it_comes_after(build):
-    """after= holds for maps, and for those who come after one."""
+def test_a_map_waits_for_after(build):
+    """after= works for maps, and for nodes after one."""
     seen = []
     pipeline = build.pipeline(
         build.node("slow", lambda: (time.sleep(0.01), seen.append("slow"))),
@@ -139,15 +139,15 @@ def test_a_map_waits_for_what_it_comes_after(build):
     assert seen in (["slow", 1, 2, "then"], ["slow", 2, 1, "then"])
 
 
-def test_the_list_that_is_gone_through_may_change(build):
-    """A step that changes the list while its items run changes nothing for the map."""
+def test_changes_of_the_list_do_not_matter(build):
+    """A step that changes the list while its items run does not affect the map."""
     items = [1, 2, 3]
     step = build.node("step", lambda _: items.clear(), build.item)
     assert run(build.pipeline(build.map("each", items, step))).result == [None] * 3
 
 
-def test_sequential_goes_item_by_item(build):
-    """One item after another, and each through all of its nodes in order."""
+def test_sequential_runs_item_by_item(build):
+    """Sequentially, one item runs after another, each through all of its nodes in order."""
     seen = []
     body = [
         build.node("a", lambda item: seen.append(("a", item)), build.item),
@@ -159,7 +159,7 @@ def test_sequential_goes_item_by_item(build):
 
 
 def test_mode_makes_no_difference(build):
-    """Inline and distributed maps run the same here."""
+    """Inline and distributed maps run the same locally."""
     for mode in ("inline", "distributed"):
         each = build.map("each", [1, 2], build.node("add", add, build.item), mode=mode)
         assert run(build.pipeline(each)).result == [2, 3]

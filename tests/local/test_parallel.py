@@ -1,4 +1,4 @@
-"""As parallel as the graph allows, and no more than is asked for."""
+"""Runs are as parallel as the graph allows, up to the limits."""
 
 import asyncio
 import contextvars
@@ -16,15 +16,15 @@ def increment(value):
     return value + 1
 
 
-def test_all_that_is_ready_runs_at_once(build):
-    """64 steps that each wait for all others end: they run side by side."""
+def test_all_ready_steps_run_at_the_same_time(build):
+    """64 steps that each wait for all others run at the same time."""
     barrier = threading.Barrier(64, timeout=20)
     outcome = run(build.pipeline(*(build.node(f"n{i}", barrier.wait) for i in range(64))))
     assert sorted(outcome.outputs.values()) == list(range(64))
 
 
-def test_a_fan_out_from_one_step_runs_at_once(build):
-    """Steps that one step makes ready run side by side, again and again."""
+def test_a_fan_out_runs_at_the_same_time(build):
+    """Steps that become ready with the same predecessor run at the same time, repeatedly."""
     barriers = [threading.Barrier(10, timeout=20) for _ in range(5)]
     nodes = []
     for layer, barrier in enumerate(barriers):
@@ -38,7 +38,7 @@ def test_a_fan_out_from_one_step_runs_at_once(build):
 
 
 def test_no_step_waits_for_a_generation(build):
-    """A step starts when its own predecessors have ended, while another of theirs still runs."""
+    """A step starts when its own predecessors have ended, even if others are still running."""
     second_began = threading.Event()
     pipeline = build.pipeline(
         build.node("short", increment, 0),
@@ -50,7 +50,7 @@ def test_no_step_waits_for_a_generation(build):
 
 
 def test_a_ready_step_starts_promptly_beside_a_long_one(build):
-    """A task ready at 0.10 s starts before 0.12 s while a 0.5 s task runs beside it."""
+    """A task ready at 0.10 s starts before 0.12 s while a 0.5 s task runs."""
 
     def measured():
         timings = run(
@@ -83,7 +83,7 @@ def test_a_chain_stays_in_one_thread(build):
 
 @pytest.mark.parametrize("executor", ["thread", "process", "own"])
 def test_max_workers_bounds_what_runs_at_once(build, executor):
-    """No more steps run at once than max_workers says."""
+    """No more than max_workers steps run at the same time."""
     running, most, lock = 0, 0, threading.Lock()
 
     def on_event(event):
@@ -105,7 +105,7 @@ def test_max_workers_bounds_what_runs_at_once(build, executor):
 
 @pytest.mark.parametrize("options", [{"executor": "sequential"}, {"max_workers": 1}])
 def test_sequential_runs_in_the_order_of_the_graph(build, options):
-    """One worker means this thread, and the order in which the nodes stand."""
+    """One worker means this thread, and the order of the nodes in the graph."""
     seen = []
 
     def step(name):
@@ -117,7 +117,7 @@ def test_sequential_runs_in_the_order_of_the_graph(build, options):
 
 
 def test_an_executor_of_the_user_runs_the_steps(build):
-    """Any executor with submit() serves; it stays open, and closures reach its threads."""
+    """Any executor with submit() can be used; it is not shut down, and closures work in threads."""
     names = []
 
     def step():
@@ -131,7 +131,7 @@ def test_an_executor_of_the_user_runs_the_steps(build):
 
 
 def test_an_executor_needs_no_more_than_submit(build):
-    """An executor that runs a call while it is submitted serves too."""
+    """An executor that runs a call inside submit() can be used."""
 
     class Immediate(Executor):
         def submit(self, fn, /, *args, **kwargs):
@@ -146,7 +146,7 @@ def test_an_executor_needs_no_more_than_submit(build):
 
 
 def test_steps_see_the_callers_context(build):
-    """Context variables that the caller has set are set in every step."""
+    """Context variables of the caller are set in every step."""
     variable = contextvars.ContextVar("variable")
     barrier = threading.Barrier(4, timeout=20)
 
@@ -171,8 +171,8 @@ def test_steps_may_start_event_loops_where_one_runs(build):
     assert asyncio.run(notebook()) == "slept"
 
 
-def test_threads_that_the_system_refuses_are_done_without(build, monkeypatch):
-    """Where no more threads can be started, the run goes on with those there are."""
+def test_a_run_continues_with_fewer_threads(build, monkeypatch):
+    """If no more threads can be started, the run continues with fewer."""
     from lokki_tf.local import threads
 
     started = []
@@ -200,7 +200,7 @@ def test_no_thread_outlives_the_run_for_long(build):
 
 
 def test_steps_that_compute_start_hardly_any_threads(build):
-    """A thousand steps without a pause do not start a thread each."""
+    """A thousand steps that compute without a pause do not start a thread each."""
     names = set()
 
     def step():
@@ -211,7 +211,7 @@ def test_steps_that_compute_start_hardly_any_threads(build):
 
 
 def test_an_empty_pipeline_is_done_at_once(build):
-    """No nodes, no results, no waiting."""
+    """A pipeline without nodes ends at once without results."""
     for executor in ("thread", "sequential", "process"):
         outcome = run(build.pipeline(), executor=executor)
         assert outcome == []
@@ -222,7 +222,7 @@ def test_an_empty_pipeline_is_done_at_once(build):
     "options",
     [{"executor": "threads"}, {"executor": 3}, {"max_workers": 0}, {"max_workers": True}],
 )
-def test_unknown_options_are_refused(build, options):
-    """A wrong executor or number of workers is an error before anything runs."""
+def test_invalid_options_are_errors(build, options):
+    """An invalid executor or number of workers is an error before anything runs."""
     with pytest.raises(OptionError):
         run(build.pipeline(build.node("a", print)), **options)

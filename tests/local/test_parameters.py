@@ -1,4 +1,4 @@
-"""What a run may be given."""
+"""Parameters of a run."""
 
 import threading
 
@@ -33,32 +33,34 @@ def daily(build):
 @pytest.mark.parametrize(
     "options", [{}, {"executor": "sequential"}, {"executor": "process"}, {"strict": True}]
 )
-def test_values_arrive_where_parameters_are_bound(daily, options):
-    """Given values and defaults reach steps, and through a map's arguments its items."""
+def test_values_are_passed_to_steps(daily, options):
+    """Given values and defaults are passed to steps, and by a map's arguments to its items."""
     outcome = run(daily, {"day": "monday"}, **options)
     assert outcome.outputs == {"a": ("monday", 10), "each": [("monday", 1), ("monday", 2)]}
     assert run(daily, {"day": "friday", "limit": None}, **options).outputs["a"] == ("friday", None)
 
 
-def test_missing_and_unknown_parameters_are_refused(daily):
-    """The error names them, and lists all parameters with kinds and defaults."""
+def test_missing_and_unknown_parameters_are_errors(daily):
+    """The error names them, and lists all parameters with types and defaults."""
     with pytest.raises(BindingError) as caught:
         run(daily, {"dya": "monday", "limit": 3})
     assert "'day' must have a value, and there is no 'dya'" in str(caught.value)
     assert "day: str (required), limit: int | None = 10" in caught.value.remedy
 
 
-def test_a_pipeline_without_parameters_takes_none(build):
-    """A value for a pipeline that takes none is refused, before anything runs."""
+def test_a_pipeline_without_parameters_accepts_none(build):
+    """A value for a pipeline without parameters is an error before anything runs."""
     ran = []
     with pytest.raises(BindingError, match="it has no parameters"):
         run(build.pipeline(build.node("a", ran.append, 1)), {"day": 1})
     assert ran == []
 
 
-def test_a_value_that_cannot_travel_is_refused_in_a_strict_run(daily):
-    """A parameter's value goes through the wire as all else does."""
-    with pytest.raises(SerializationError, match="parameter 'day' of 'nightly' cannot travel"):
+def test_a_value_that_cannot_be_serialized_is_an_error_if_strict(daily):
+    """In a strict run a parameter's value is serialized like any other."""
+    with pytest.raises(
+        SerializationError, match="parameter 'day' of 'nightly' cannot be serialized"
+    ):
         run(daily, {"day": threading.Lock()}, strict=True)
     value = ["shared"]
     result = run(daily, {"day": value}, strict=True).outputs["a"][0]
@@ -66,8 +68,8 @@ def test_a_value_that_cannot_travel_is_refused_in_a_strict_run(daily):
     assert result is not value
 
 
-def test_a_binding_of_nothing_is_refused(build):
-    """An item outside of a map, and a parameter that nobody declared, name the argument."""
+def test_an_invalid_binding_is_an_error(build):
+    """An item outside of a map, and an undeclared parameter, are errors with the argument."""
     with pytest.raises(BindingError, match=r"argument 1 of step 'a' is Item\(\)"):
         run(build.pipeline(build.node("a", print, build.item)))
     with pytest.raises(BindingError, match=r"argument 'end' of step 'b' is Parameter\(name='x'\)"):

@@ -1,4 +1,4 @@
-"""Steps in other processes: found by name, sent as bytes, ended with the run."""
+"""Steps in other processes: found by name, pickled, and ended with the run."""
 
 import os
 import pickle
@@ -20,7 +20,7 @@ from lokki_tf.model import RetryConfig
 
 METHODS = ["fork", "forkserver", "spawn"]
 
-# As a module of the user stands: under the function's name the decorated object.
+# As in a module of the user: the decorated object has the function's name.
 STEPS = '''
 import functools, os, sys
 
@@ -88,7 +88,7 @@ def pool(request, steps):
 
 @pytest.fixture(params=METHODS)
 def own_pool(request, steps, monkeypatch):
-    """executor="process", its processes started by each of the methods."""
+    """executor="process", with each start method."""
     from lokki_tf.local import processes
 
     start = processes.start_processes
@@ -98,8 +98,8 @@ def own_pool(request, steps, monkeypatch):
     return "process"
 
 
-def test_decorated_steps_run_in_a_pool_of_the_user(build, steps, pool):
-    """The function under a decorated name is found, however the pool starts its workers."""
+def test_decorated_steps_run_in_a_custom_pool(build, steps, pool):
+    """The function behind a decorated name is found, with any start method of the pool."""
     pipeline = build.pipeline(
         build.node("a", steps.double.__wrapped__, 2),
         build.node("b", steps.double.__wrapped__, build.out("a")),
@@ -110,7 +110,7 @@ def test_decorated_steps_run_in_a_pool_of_the_user(build, steps, pool):
     assert outcome.outputs["c"] != os.getpid()
 
 
-def test_decorated_steps_run_in_a_pool_of_our_own(build, steps, own_pool):
+def test_decorated_steps_run_with_executor_process(build, steps, own_pool):
     """The same holds for executor="process"."""
     pipeline = build.pipeline(
         build.node("a", steps.double.__wrapped__, 2),
@@ -122,8 +122,8 @@ def test_decorated_steps_run_in_a_pool_of_our_own(build, steps, own_pool):
     assert outcome.outputs["c"] != os.getpid()
 
 
-def test_two_processes_work_side_by_side(build):
-    """Steps in two processes meet, so they run at once."""
+def test_two_processes_run_at_the_same_time(build):
+    """Steps in two processes run at the same time."""
     barrier = get_context("fork").Barrier(2, timeout=20)
     pipeline = build.pipeline(
         build.node("a", lambda: barrier.wait() >= 0), build.node("b", lambda: barrier.wait() >= 0)
@@ -132,9 +132,9 @@ def test_two_processes_work_side_by_side(build):
     assert outputs == {"a": True, "b": True}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
+@pytest.mark.skipif(sys.platform != "linux", reason="uses fork only on Linux")
 def test_closures_and_lambdas_run_in_forked_processes(build):
-    """A forked worker has the functions in its memory, so they need no name."""
+    """A forked worker has the functions in its memory, so they need no importable name."""
     captured = object()
     pipeline = build.pipeline(build.node("a", lambda: (repr(captured), os.getpid())))
     text, process = run(pipeline, executor="process").result
@@ -142,8 +142,8 @@ def test_closures_and_lambdas_run_in_forked_processes(build):
     assert process != os.getpid()
 
 
-def test_a_function_that_cannot_be_found_is_refused(build, pool):
-    """A lambda for a pool of the user is an error that names the step and the remedy."""
+def test_a_function_that_cannot_be_found_is_an_error(build, pool):
+    """A lambda for a custom pool is an error with the step and a remedy."""
     pipeline = build.pipeline(build.node("a", lambda: 1))
     with pytest.raises(SerializationError, match="the function or an argument of step 'a'") as got:
         run(pipeline, executor=pool)
@@ -151,22 +151,22 @@ def test_a_function_that_cannot_be_found_is_refused(build, pool):
     assert got.value.run.status == {"a": "failed"}
 
 
-def test_an_argument_that_cannot_travel_is_refused(build, steps):
-    """An argument that pickle refuses is an error of the value, not of the step."""
+def test_an_argument_that_cannot_be_pickled_is_an_error(build, steps):
+    """An argument that cannot be pickled is an error about the value, not of the step."""
     pipeline = build.pipeline(build.node("a", steps.double.__wrapped__, threading.Lock()))
     with pytest.raises(SerializationError, match="to another process"):
         run(pipeline, executor="process")
 
 
-def test_a_result_that_cannot_travel_is_refused(build, steps, own_pool):
-    """So is a result, and the pool goes on with what else runs."""
+def test_a_result_that_cannot_be_pickled_is_an_error(build, steps, own_pool):
+    """So is a result, and the pool continues with other calls."""
     pipeline = build.pipeline(build.node("a", steps.stuck.__wrapped__))
-    with pytest.raises(SerializationError, match="the result of step 'a' cannot travel"):
+    with pytest.raises(SerializationError, match="the result of step 'a' cannot be serialized"):
         run(pipeline, executor=own_pool)
 
 
 def test_an_error_that_cannot_be_pickled_does_not_break_the_pool(build, steps, tmp_path):
-    """Its stand-in tells what it was, and retries know it by the classes it had."""
+    """Its replacement contains its text, and retries recognise it by its classes."""
     log = tmp_path / "log"
     retry = RetryConfig(retries=2, delay=0, exceptions=(OSError,))
     pipeline = build.pipeline(build.node("a", steps.odd.__wrapped__, str(log), retry=retry))
@@ -177,7 +177,7 @@ def test_an_error_that_cannot_be_pickled_does_not_break_the_pool(build, steps, t
 
 
 def test_a_worker_that_dies_is_a_failure_with_a_remedy(build, steps, own_pool):
-    """A step that ends its process fails the run; nobody waits for it."""
+    """A step that ends its process fails the run, which does not wait for it."""
     retry = RetryConfig(retries=3)
     pipeline = build.pipeline(
         build.node("a", steps.die.__wrapped__, retry=retry),
@@ -190,7 +190,7 @@ def test_a_worker_that_dies_is_a_failure_with_a_remedy(build, steps, own_pool):
 
 
 def test_durations_are_those_in_the_process(build):
-    """A step's time is what its function took, without the way."""
+    """A step's duration is that of its function, without the communication."""
     import time
 
     timings = run(build.pipeline(build.node("a", time.sleep, 0.02)), executor="process").timings
@@ -198,16 +198,16 @@ def test_durations_are_those_in_the_process(build):
     assert 0.019 < end - start < 0.2
 
 
-def test_what_cannot_be_read_on_arrival_is_an_outcome():
-    """A call whose function is not there, or whose arguments cannot be read, returns that."""
+def test_a_call_that_cannot_be_unpickled_is_an_outcome():
+    """A call whose function or arguments cannot be unpickled returns that as its outcome."""
     missing = Parcel(("named", "math", "no_such_function"), b"")
     assert missing().kind == "stuck"
     unreadable = Parcel(("named", "math", "sqrt"), b"no pickle")
     assert unreadable().kind == "stuck"
 
 
-def test_a_job_returns_what_was_raised():
-    """A call never raises, not even SystemExit: it must not end a pool's worker."""
+def test_a_job_returns_errors():
+    """A call never raises, not even SystemExit, which would end a pool's worker."""
     assert Job(sys.exit, (1,), {})().kind == "raised"
     parcel = Parcel(("named", "sys", "exit"), pickle.dumps(((1,), {})))
     outcome = unpacked(parcel())
@@ -216,7 +216,7 @@ def test_a_job_returns_what_was_raised():
 
 
 def test_references_are_by_name_where_the_name_leads_back():
-    """A module-level function goes by name, another callable as a pickle."""
+    """A module-level function is referenced by name, another callable is pickled."""
     import functools
 
     assert reference(os.path.join) == ("named", os.path.join.__module__, "join")
@@ -224,7 +224,7 @@ def test_references_are_by_name_where_the_name_leads_back():
 
 
 def test_a_pool_with_cancelled_calls_shuts_down():
-    """What a failed run has cancelled in somebody's pool does not keep the pool from ending."""
+    """Calls that a failed run has cancelled in a custom pool do not block its shutdown."""
     for _ in range(10):
         pool = ProcessPoolExecutor(2, get_context("fork"))
         pool.submit(int).result()
@@ -254,7 +254,7 @@ Pipeline("p", steps=[wait(sys.argv[1], "a"), wait(sys.argv[1], "b")]).local_run(
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_the_process_that_started_them(tmp_path, ending):
-    """However a run ends, no worker of it stays behind."""
+    """The workers of a run end with it, however it ends."""
     script = tmp_path / "orphans.py"
     script.write_text(ORPHANS)
     process = subprocess.Popen([sys.executable, str(script), str(tmp_path)])
@@ -266,7 +266,7 @@ def test_workers_end_with_the_process_that_started_them(tmp_path, ending):
 
 
 def _is_running(pid):
-    """Whether a process is there and no zombie that nobody has waited for."""
+    """Return whether a process exists and is not a zombie."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"

@@ -1,4 +1,4 @@
-"""Random graphs agree with the plainest evaluation."""
+"""Random graphs give the same results as a simple evaluation."""
 
 import random
 import time
@@ -24,7 +24,7 @@ def mix_slowly(*args, **kwargs):
 
 @st.composite
 def shapes(draw, most=14):
-    """For each node: its arguments, each a number, an earlier node or a tuple of those."""
+    """Draw for each node its arguments: numbers, earlier nodes, or tuples of those."""
     shape = []
     for index in range(draw(st.integers(0, most))):
         simple = st.integers(0, 3)
@@ -101,7 +101,7 @@ def pools():
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(shape=shapes())
 def test_every_executor_agrees_with_plain_evaluation(build, pools, options, function, shape):
-    """The outputs are those of calling the functions one after another, and order is kept."""
+    """The outputs equal those of calling the functions one after another, and order is kept."""
     options = dict(options)
     if options.get("executor") in pools:
         options["executor"] = pools[options["executor"]]
@@ -117,7 +117,7 @@ def test_every_executor_agrees_with_plain_evaluation(build, pools, options, func
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(shape=shapes())
 def test_a_pool_of_processes_agrees(build, shape):
-    """So does executor="process"."""
+    """So do those of executor="process"."""
     assert run(pipeline_of(build, shape, mix), executor="process").outputs == evaluated(shape)
 
 

@@ -1,4 +1,4 @@
-"""Random graphs with maps, some inside maps, agree with the plainest evaluation."""
+"""Random graphs with nested maps give the same results as a simple evaluation."""
 
 import time
 import zlib
@@ -49,7 +49,7 @@ def value_of(binding, outputs, parameters, item):
 
 
 def evaluated(graph, parameters, item=None):
-    """The results of all nodes, by name."""
+    """Return the results of all nodes, by name."""
     outputs = {}
     for one in graph.nodes:
 
@@ -84,7 +84,7 @@ def mapped(one, items, arguments):
 
 @st.composite
 def graphs(draw, build, functions, name="n", parameters=("p",), depth=0):
-    """Nodes of a graph, in a map's body with one that takes all that no other takes."""
+    """Draw the nodes of a graph; a map's body has a last node that uses all other ends."""
     nodes, lists = [], [Literal(value) for value in ([], [1, 2], (3,), range(3), {4: 5, 6: 7})]
     values = [Literal(0), *map(Parameter, parameters), *([Item()] * (depth > 0))]
 
@@ -155,7 +155,7 @@ IDS = ["threads", "two threads", "sequential", "strict", "own threads", "own pro
 @SETTINGS
 @given(data=st.data(), value=st.integers(0, 9))
 def test_every_executor_agrees_with_plain_evaluation(build, pools, options, data, value):
-    """With maps in maps, their limits and batches, outputs are those of the plainest loop."""
+    """With nested maps, limits and batches, outputs equal those of simple loops."""
     nodes = data.draw(graphs(build, [mix, mix_slowly, spread]))
     pipe = build.pipeline(*nodes, parameters=(FlowParameter("p", int, 5),))
     outcome = run(pipe, {"p": value}, **options_for(options, pools))
@@ -166,7 +166,7 @@ def test_every_executor_agrees_with_plain_evaluation(build, pools, options, data
 @SETTINGS
 @given(data=st.data())
 def test_every_executor_tolerates_the_same(build, pools, options, data):
-    """With items that fail, the same are left out everywhere, or the run fails everywhere."""
+    """With failing items, every executor leaves out the same ones, or fails the run."""
     nodes = data.draw(graphs(build, [mix, mix_slowly, spread, fragile, fragile]))
     pipe = build.pipeline(*nodes, parameters=(FlowParameter("p", int, 5),))
     try:

@@ -1,4 +1,4 @@
-"""What a run gives back."""
+"""The result of a run."""
 
 import io
 import re
@@ -28,7 +28,7 @@ def diamond(build):
 
 
 def test_a_run_is_a_list_of_generations(diamond):
-    """It iterates, indexes, measures, compares and shows itself as a list of lists of pairs."""
+    """A run iterates, indexes, compares and prints like a list of lists of pairs."""
     expected = [[("a", 1)], [("b", 1), ("c", 3)], [("d", [1, 3])]]
     outcome = run(diamond)
     assert list(outcome) == expected
@@ -74,21 +74,21 @@ def test_a_table_is_shown_line_by_line(diamond):
 
 
 def test_outputs_hold_every_result(diamond):
-    """Every node's result stands under its name, in the order of the graph."""
+    """Every node's result is in the outputs under its name, in the order of the graph."""
     outputs = run(diamond).outputs
     assert outputs == {"a": 1, "b": 1, "c": 3, "d": [1, 3]}
     assert list(outputs) == ["a", "b", "c", "d"]
 
 
-def test_the_result_is_the_last_nodes(build, diamond):
-    """One terminal gives its value, several give a dict by name."""
+def test_the_result_is_that_of_the_last_node(build, diamond):
+    """The result is that of the last node, or a dict by name if there are several."""
     assert run(diamond).result == [1, 3]
     two = build.pipeline(build.node("a", same, 1), build.node("b", same, 2))
     assert run(two).result == {"a": 1, "b": 2}
 
 
-def test_timings_lie_within_the_run(diamond):
-    """Each node began and ended within the run, after those it waited for."""
+def test_timings_are_within_the_run(diamond):
+    """Each node began and ended within the run, after its predecessors."""
     outcome = run(diamond)
     assert list(outcome.timings) == ["a", "b", "c", "d"]
     for start, end in outcome.timings.values():
@@ -97,8 +97,8 @@ def test_timings_lie_within_the_run(diamond):
     assert set(outcome.attempts.values()) == {1}
 
 
-def test_a_partial_run_says_what_is_missing(build):
-    """The run of a failure has outputs and status, and its result names what did not end."""
+def test_a_partial_run_names_missing_nodes(build):
+    """After a failure the run has outputs and status, and its result names missing nodes."""
     pipeline = build.pipeline(
         build.node("a", same, 1),
         build.node("b", fail, after=["a"]),
@@ -113,8 +113,8 @@ def test_a_partial_run_says_what_is_missing(build):
     assert set(outcome.timings) == {"a", "b"}
 
 
-def test_values_that_refuse_to_be_compared_are_no_trouble(build):
-    """Results whose == or bool() raises, as arrays do, are results all the same."""
+def test_values_that_cannot_be_compared_are_supported(build):
+    """Results whose == or bool() raises, as those of arrays, are supported."""
 
     class Awkward:
         def __eq__(self, other):
@@ -138,7 +138,7 @@ def test_values_that_refuse_to_be_compared_are_no_trouble(build):
 
 
 def test_html_is_escaped(build):
-    """Names, results and errors are text in the HTML, whatever they hold."""
+    """Names, results and errors are escaped in HTML."""
     pipeline = build.pipeline(
         build.node("<i>a</i>", same, "<script>"), build.node("b", fail, after=["<i>a</i>"])
     )
@@ -151,8 +151,8 @@ def test_html_is_escaped(build):
     assert not re.search(r"<script>|<i>|<b>", html)
 
 
-def test_the_table_tells_step_status_and_result(build):
-    """As text, each node has a line with status, seconds and its result in short."""
+def test_the_table_shows_step_status_and_result(build):
+    """As text, each node has a line with status, seconds and a shortened result."""
     pipeline = build.pipeline(
         build.node("load", same, "x" * 5000),
         build.node("bad", fail, after=["load"]),
@@ -169,7 +169,7 @@ def test_the_table_tells_step_status_and_result(build):
 
 
 def test_rich_shows_the_table(diamond):
-    """rich renders a run as a table; brackets in results are no markup."""
+    """rich renders a run as a table; brackets in results are not markup."""
     rich = pytest.importorskip("rich.console")
     console = rich.Console(width=100, record=True, file=io.StringIO())
     console.print(run(diamond))
@@ -179,7 +179,7 @@ def test_rich_shows_the_table(diamond):
 
 
 def test_ten_thousand_nodes_stay_readable(build):
-    """A huge run shows two hundred nodes, those that failed among them, and says so."""
+    """A large run's table shows 200 nodes, failed ones included, and the number of the others."""
     nodes = [build.node(f"n{i}", same, i) for i in range(10_000)]
     nodes.append(build.node("bad", fail, after=["n9999"]))
     with pytest.raises(StepFailed) as caught:

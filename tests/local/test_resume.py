@@ -1,4 +1,4 @@
-"""Runs that are killed, and what their successors find."""
+"""Runs that are killed, and runs that continue them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _expected() -> int:
 
 
 def _finished(file: Path) -> set[str]:
-    """Names of the nodes whose results are in a state file, which must be whole."""
+    """Return the names of the nodes whose results are in a state file, which must be sound."""
     if not file.exists():
         return set()
     with closing(sqlite3.connect(file)) as database:
@@ -55,7 +55,7 @@ def _finished(file: Path) -> set[str]:
 
 
 def _ran(folder: Path) -> Counter[str]:
-    """How often each step has begun."""
+    """Return how often each step has begun."""
     file = folder / "ran"
     return Counter(file.read_text().split() if file.exists() else ())
 
@@ -64,8 +64,8 @@ def _number(name: str) -> str:
     return str(int(name.removeprefix("work_")) - 1) if "_" in name else "0"
 
 
-def test_killed_runs_go_on(tmp_path: Path) -> None:
-    """After 50 kills at random moments the result is right, and what was done ran once."""
+def test_killed_runs_continue(tmp_path: Path) -> None:
+    """After 50 kills at random moments the result is right, and no finished step ran twice."""
     dice = random.Random(2024)
     killed = turn = halfway = 0
     while killed < KILLS:
@@ -94,7 +94,7 @@ def test_killed_runs_go_on(tmp_path: Path) -> None:
 
 
 def test_two_runs_on_one_file_lose_nothing(tmp_path: Path) -> None:
-    """Two processes that run the same at once both end well, and every result is kept."""
+    """Two processes that run the same pipeline at once both succeed, and every result is stored."""
     (tmp_path / "script.py").write_text(SCRIPT)
     runs = [subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path) for _ in range(2)]
     assert [run.wait(60) for run in runs] == [0, 0]

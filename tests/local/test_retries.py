@@ -1,4 +1,4 @@
-"""Retries: which errors, how often, how long apart."""
+"""Retries: errors, numbers and delays."""
 
 import itertools
 import threading
@@ -31,7 +31,7 @@ def options(request):
 
 
 def flaky(failures, error=Transient):
-    """A function that raises so often, and then returns the number of its attempt."""
+    """Return a function that raises several times, and then returns its number of attempts."""
     count = itertools.count(1)
 
     def step():
@@ -44,7 +44,7 @@ def flaky(failures, error=Transient):
 
 
 def test_a_subclass_of_a_listed_error_is_retried(build, options):
-    """An error of a subclass of a listed exception is retried until it goes well."""
+    """An error of a subclass of a listed exception is retried until the step succeeds."""
     retry = RetryConfig(retries=3, delay=0.001, exceptions=(OSError,))
     outcome = run(build.pipeline(build.node("a", flaky(3), retry=retry)), **options)
     assert outcome.result == 4
@@ -54,7 +54,7 @@ def test_a_subclass_of_a_listed_error_is_retried(build, options):
 
 
 def test_retries_run_out(build, options):
-    """After the last retry the failure is final and tells how many attempts there were."""
+    """After the last retry the failure is final and shows the number of attempts."""
     retry = RetryConfig(retries=2, delay=0.001)
     with pytest.raises(StepFailed, match=r"failed after 3 attempts.*attempt 3") as caught:
         run(build.pipeline(build.node("a", flaky(9), retry=retry)), **options)
@@ -70,7 +70,7 @@ def test_other_errors_are_final(build, options):
     assert caught.value.attempts == 1
 
 
-def test_a_waiting_node_holds_no_worker(build):
+def test_a_waiting_node_blocks_no_worker(build):
     """With two workers, other steps run while one node waits for its retry."""
     events = []
     retry = RetryConfig(retries=1, delay=1.5)
@@ -90,7 +90,7 @@ def test_a_waiting_node_holds_no_worker(build):
 
 
 def test_other_steps_run_while_all_wait_for_a_retry(build):
-    """A step that gets ready during the wait starts at once, in any number of threads."""
+    """A step that becomes ready during the wait starts at once, with any number of threads."""
     retry = RetryConfig(retries=1, delay=0.1)
     pipeline = build.pipeline(
         build.node("flaky", flaky(1), retry=retry),
@@ -103,7 +103,7 @@ def test_other_steps_run_while_all_wait_for_a_retry(build):
 
 
 def test_retries_are_due_while_every_thread_is_busy(build):
-    """A retry begins at its time beside a step that takes longer."""
+    """A retry begins on time while a longer step is running."""
     ended = threading.Event()
 
     def ends():
@@ -119,7 +119,7 @@ def test_retries_are_due_while_every_thread_is_busy(build):
 
 
 def test_many_retries_at_once(build, options):
-    """Fifty nodes that each fail twice all get through."""
+    """Fifty nodes that each fail twice all succeed."""
     retry = RetryConfig(retries=2, delay=0.005, jitter=True)
     nodes = [build.node(f"n{i}", flaky(2), retry=retry) for i in range(50)]
     outcome = run(build.pipeline(*nodes), **options)
@@ -127,7 +127,7 @@ def test_many_retries_at_once(build, options):
 
 
 def test_a_failure_ends_the_wait_of_others(build):
-    """When another step fails for good, a node that waits for its retry is not waited for."""
+    """When another step fails finally, the run does not wait for a retry."""
     waits = threading.Event()
 
     def bad():
@@ -151,7 +151,7 @@ def test_a_failure_ends_the_wait_of_others(build):
 
 
 def test_system_exit_is_retried_only_if_listed(build):
-    """SystemExit is no Exception, so it must be named to be retried."""
+    """SystemExit is not an Exception, so it must be listed to be retried."""
     listed = RetryConfig(retries=1, delay=0, exceptions=(SystemExit,))
     assert run(build.pipeline(build.node("a", flaky(1, SystemExit), retry=listed))).result == 2
     default = RetryConfig(retries=1, delay=0)
@@ -160,7 +160,7 @@ def test_system_exit_is_retried_only_if_listed(build):
 
 
 def test_delays_grow_to_their_bound():
-    """Each delay is the last one times backoff, up to max_delay; then there are no more."""
+    """Each delay is the previous one times backoff, up to max_delay."""
     retries = Retries()
     config = RetryConfig(retries=4, delay=1, backoff=3, max_delay=5)
     delays = [retries.delay(0, config, ValueError()) for _ in range(5)]
@@ -168,7 +168,7 @@ def test_delays_grow_to_their_bound():
 
 
 def test_jitter_stays_below_the_delay():
-    """With jitter each delay lies between 0 and what it would be without."""
+    """With jitter each delay is between 0 and the delay without jitter."""
     retries = Retries()
     config = RetryConfig(retries=100, delay=2, backoff=1, jitter=True)
     delays = [retries.delay(0, config, ValueError()) for _ in range(100)]
@@ -176,8 +176,8 @@ def test_jitter_stays_below_the_delay():
     assert len(set(delays)) > 1
 
 
-def test_a_stand_in_counts_as_the_error_it_stands_for():
-    """An error from another process that could not be pickled is known by its classes."""
+def test_a_replaced_error_counts_as_the_original():
+    """The replacement of an error that could not be pickled is recognised by its classes."""
     error = RuntimeError()
     error.__lokki_classes__ = ("builtins.OSError", "builtins.Exception")
     assert is_listed(error, (OSError,))

@@ -1,4 +1,4 @@
-"""Who is ready, and when."""
+"""Selection of the next node."""
 
 import pytest
 
@@ -10,19 +10,19 @@ from lokki_tf.model import Graph
 
 
 def started(*nodes, **options):
-    """A schedule of a graph, and the graph's frame."""
+    """Return a schedule of a graph, and the graph's frame."""
     plan = Plan(Graph(nodes))
     root = Frame(plan, plan.values({}))
     return Schedule(root, **options), root
 
 
 def picked(schedule):
-    """All that can be picked now."""
+    """Return all tasks that can be picked now."""
     return list(iter(schedule.pick, None))
 
 
 def test_a_node_is_ready_when_its_last_predecessor_has_ended(build):
-    """A node becomes ready with its last predecessor, not with its first."""
+    """A node becomes ready with the end of its last predecessor."""
     schedule, root = started(
         build.node("a", print),
         build.node("b", print),
@@ -39,7 +39,7 @@ def test_a_node_is_ready_when_its_last_predecessor_has_ended(build):
 
 
 def test_a_predecessor_that_is_used_twice_counts_once(build):
-    """A node that takes a result twice, and comes after it too, waits for it once."""
+    """A node that uses a result twice, and also comes after it, waits for it once."""
     schedule, root = started(
         build.node("a", print),
         build.node("b", print, build.out("a"), build.out("a"), after=["a"]),
@@ -50,7 +50,7 @@ def test_a_predecessor_that_is_used_twice_counts_once(build):
 
 
 def opened(build, *body, items=range(5), sweeps=False, workers=0, **options):
-    """A schedule with a map that has just been opened, and the map."""
+    """Return a schedule with a map that has just been opened, and the map."""
     body = body or (build.node("a", print, build.item),)
     schedule, root = started(
         build.map("each", items, *body, **options), sweeps=sweeps, workers=workers
@@ -62,8 +62,8 @@ def opened(build, *body, items=range(5), sweeps=False, workers=0, **options):
     return schedule, run
 
 
-def test_items_begin_as_far_as_the_limit_goes(build):
-    """Only so many items are handed out; one more when one has ended."""
+def test_items_begin_up_to_the_limit(build):
+    """Only as many items begin as the limit allows; another one when one has ended."""
     schedule, run = opened(build, concurrency_limit=2)
     assert schedule.room(8) == 2
     calls = picked(schedule)
@@ -75,7 +75,7 @@ def test_items_begin_as_far_as_the_limit_goes(build):
 
 
 def test_a_map_is_closed_when_its_last_item_has_ended(build):
-    """Its closing comes once, and then what waits for it."""
+    """The closing task comes once, and then the map's successors."""
     schedule, run = opened(build, items=range(2))
     first, second = picked(schedule)
     schedule.ended(second.frame, 0)
@@ -88,7 +88,7 @@ def test_a_map_is_closed_when_its_last_item_has_ended(build):
     assert run.in_flight == 0
 
 
-def test_what_has_begun_goes_before_what_has_not(build):
+def test_begun_items_precede_others(build):
     """The second node of an item is picked before the first of another."""
     body = (build.node("a", print, build.item), build.node("b", print, build.out("a")))
     schedule, _ = opened(build, *body)
@@ -99,7 +99,7 @@ def test_what_has_begun_goes_before_what_has_not(build):
 
 
 def test_a_straight_body_is_swept_if_workers_may(build):
-    """A sweep takes a place in flight; more can join as long as there are items."""
+    """A sweep counts as an item in progress; more can join as long as there are items."""
     schedule, run = opened(build, sweeps=True, concurrency_limit=3)
     sweeps = [schedule.pick() for _ in range(3)]
     assert all(isinstance(sweep, Sweep) for sweep in sweeps)
@@ -126,8 +126,8 @@ def test_batches_leave_something_for_every_worker(build, workers, limit, sizes):
     assert found == sizes
 
 
-def test_a_stopped_map_hands_out_nothing_and_is_closed(build):
-    """Items that have not begun are passed over, and those that wait for a retry dropped."""
+def test_a_stopped_map_begins_nothing_and_is_closed(build):
+    """Items that have not begun are skipped, and those that wait for a retry dropped."""
     schedule, run = opened(build)
     waiting, failing = schedule.pick(), schedule.pick()
     schedule.again(waiting, 600)
@@ -139,7 +139,7 @@ def test_a_stopped_map_hands_out_nothing_and_is_closed(build):
 
 
 def test_timers_give_the_earliest_first():
-    """Things come out in the order of their times, and none before its time."""
+    """Things come out by their times, and none before its time."""
     timers = Timers()
     timers.add(3.0, 30)
     timers.add(1.0, 10)
@@ -153,7 +153,7 @@ def test_timers_give_the_earliest_first():
 
 
 def test_things_that_cannot_be_compared_may_be_due_together():
-    """Of what is due at the same time, what was added first comes first."""
+    """Of things that are due at the same time, the one added first comes first."""
     timers = Timers()
     one, other = object(), object()
     timers.add(1.0, one)
@@ -163,7 +163,7 @@ def test_things_that_cannot_be_compared_may_be_due_together():
 
 
 def test_a_wait_is_bounded():
-    """A time that is far off, or none at all, gives a wait that the system accepts."""
+    """A distant time, or none, gives a wait that the system accepts."""
     timers = Timers()
     assert timers.wait(0.0) is None
     timers.add(float("inf"), 1)

@@ -1,4 +1,4 @@
-"""Whole programs: scripts as __main__, Ctrl-C, and what an import costs."""
+"""Whole programs: scripts as __main__, Ctrl-C, and import time."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-# A pipeline as a user's script has it, without the authoring floor.
+# A pipeline as a user's script defines it, without the authoring package.
 HEAD = """
 import functools, os, sys, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -40,7 +40,7 @@ def pipeline(*nodes):
 
 @pytest.fixture
 def script(tmp_path):
-    """Writes a script; returns the command that runs it."""
+    """Return a function that writes a script and returns the command that runs it."""
 
     def write(text):
         path = tmp_path / "script.py"
@@ -52,7 +52,7 @@ def script(tmp_path):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """This checkout is what the scripts import."""
+    """Make the scripts import this checkout."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     monkeypatch.setenv("PYTHONPATH", path)
@@ -102,14 +102,14 @@ def test_steps_of_a_script_run_in_other_processes(script, executor):
 
 
 def test_steps_of_a_notebook_run_in_forked_processes():
-    """Functions that stand in no file, as in a notebook, run with executor="process"."""
+    """Functions without a file, as in a notebook, run with executor="process"."""
     text = HEAD.replace("__file__", '"<cell 1>"') + MAIN.replace("{executor}", '"process"')
     printed = output([sys.executable, "-c", text])
     assert printed == "[[('a', 4)], [('b', 8)]]\n2 True\n"
 
 
-def test_an_unguarded_script_is_told_to_guard_its_main(script):
-    """A script that spawned workers import again, and that starts a run there, learns why."""
+def test_an_unguarded_script_gets_a_remedy(script):
+    """A script whose workers import it and start a run again gets an error with a remedy."""
     command = script("""
     @step
     def one():
@@ -155,19 +155,19 @@ if __name__ == "__main__":
 
 
 def interrupted(command, lines, *, group):
-    """Ctrl-C once the script has printed so many lines; what it printed, and how long it took."""
+    """Send Ctrl-C after a number of printed lines; return the output and the duration."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # Tests that run in the background inherit a SIGINT that is ignored.
+        # Tests that run in the background inherit an ignored SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         printed = [process.stdout.readline() for _ in range(lines)]
-        time.sleep(0.02)  # from the print into the sleep
+        time.sleep(0.02)  # between the print and the sleep
         began = time.perf_counter()
         if group:  # a terminal sends it to every process
             os.killpg(process.pid, signal.SIGINT)
@@ -195,7 +195,7 @@ def test_ctrl_c_ends_a_run_at_once(script, executor, group):
 
 
 def assert_session_is_empty(group):
-    """No process of the group is left, or none soon."""
+    """Check that the processes of the group end soon."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
@@ -208,7 +208,7 @@ def assert_session_is_empty(group):
 
 @pytest.mark.parametrize("executor", ['"thread"', '"process"', '"sequential"'])
 def test_ctrl_c_ends_the_wait_for_a_retry(script, executor):
-    """Ctrl-C works too while nothing runs but a retry's delay."""
+    """Ctrl-C also ends a run that only waits for a retry."""
     command = script(WAITING.replace("{executor}", executor))
     _, errors, process, seconds = interrupted(command, 1, group=True)
     assert seconds < 5
@@ -246,7 +246,7 @@ def test_ctrl_c_ends_maps_at_once(script, executor, workers, group):
 
 
 def test_ctrl_c_ends_a_map_of_quick_items(script):
-    """So it does between items that each take microseconds; the run tells how far it came."""
+    """Ctrl-C also works between items of microseconds; the run contains the results so far."""
     command = script("""
     @step
     def quick(number):
@@ -264,7 +264,7 @@ def test_ctrl_c_ends_a_map_of_quick_items(script):
 
 
 def test_ctrl_c_reaches_steps_that_compute(script):
-    """After Ctrl-C in a notebook, whose process lives on, no step computes for ever."""
+    """After Ctrl-C in a notebook, whose process continues, no step computes forever."""
     command = script("""
     import threading
 
@@ -289,14 +289,14 @@ def test_ctrl_c_reaches_steps_that_compute(script):
 
 
 def test_a_program_ends_with_threads_that_sleep(script):
-    """After Ctrl-C the program's exit waits for no step."""
+    """After Ctrl-C the program ends without waiting for steps."""
     command = script(SLEEPERS.replace("{executor}", '"thread"') + "\n")
     _, _, _, seconds = interrupted(command, 2, group=False)
     assert seconds < 5
 
 
 def test_the_import_is_light():
-    """Importing lokki_tf.local brings in nothing that only some runs need."""
+    """Importing lokki_tf.local imports nothing that only some runs need."""
     printed = output(
         [
             sys.executable,

@@ -20,7 +20,7 @@ from lokki_tf.runtime.envelope import freeze
 
 
 class Clock:
-    """Stands until it is moved."""
+    """A clock that only changes when it is set."""
 
     def __init__(self):
         self.now = 1_000.0
@@ -36,7 +36,7 @@ def clock():
 
 @pytest.fixture(params=["memory", "file"])
 def make(request, tmp_path, clock):
-    """Makes a state, in memory or in a file of its own."""
+    """Make a state, in memory or in a new file."""
     made = []
 
     def state(**options):
@@ -54,22 +54,22 @@ def state(make):
     return make()
 
 
-def test_what_was_set_is_got(state):
-    """A value comes back under its key, and a later one in its place."""
+def test_get_returns_what_was_set(state):
+    """A value is returned under its key; a later value replaces it."""
     state.set("a", [1, 2])
     assert state.get("a") == [1, 2]
     state.set("a", "other")
     assert state.get("a") == "other"
 
 
-def test_a_default_stands_for_what_is_not_there(state):
-    """Where there is no value, get returns the default, which is None if left out."""
+def test_a_default_replaces_a_missing_value(state):
+    """Without a value, get returns the default, which is None if omitted."""
     assert state.get("a") is None
     assert state.get("a", 7) == 7
 
 
 def test_none_is_a_value(state):
-    """None can be stored: it is there, and not the default."""
+    """None can be stored and is not the default."""
     state.set("a", None)
     assert state.has("a")
     assert "a" in state
@@ -77,23 +77,23 @@ def test_none_is_a_value(state):
     assert state.get_all() == {"a": None}
 
 
-def test_delete_tells_whether_there_was_something(state):
-    """A key can be deleted once."""
+def test_delete_returns_whether_there_was_a_value(state):
+    """delete returns whether there was a value."""
     state.set("a", 1)
     assert state.delete("a") is True
     assert state.delete("a") is False
     assert not state.has("a")
 
 
-def test_all_values_come_by_their_keys(state):
-    """get_all returns every value, in the order of the keys."""
+def test_get_all_returns_all_values(state):
+    """get_all returns every value, sorted by key."""
     state.set("b", (1, 2))
     state.set("a", {3: 4})
     assert list(state.get_all().items()) == [("a", {3: 4}), ("b", (1, 2))]
 
 
 def test_clear_deletes_all(state):
-    """After clear there is nothing, of steps neither."""
+    """After clear there are no entries, not even of steps."""
     state.set("a", 1)
     state.keep("a", "json.gz", b"", digest=digest_of("json.gz", b""))
     state.clear()
@@ -102,7 +102,7 @@ def test_clear_deletes_all(state):
 
 
 def test_values_are_copies(state):
-    """Who changes what was stored, or what was got, changes nothing that is stored."""
+    """Modifying a stored or returned value does not change what is stored."""
     rows = [1]
     state.set("a", rows, metadata={"rows": rows})
     rows.append(2)
@@ -115,7 +115,7 @@ def test_values_are_copies(state):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(value=values)
 def test_values_keep_their_types(state, value):
-    """Whatever travels between steps is stored exactly, types included."""
+    """All values that can pass between steps are stored exactly, types included."""
     state.set("a", value, metadata={"value": value})
     assert same(state.get("a"), value)
     assert same(state.get_metadata("a")["value"], value)
@@ -123,7 +123,7 @@ def test_values_keep_their_types(state, value):
 
 @pytest.mark.parametrize("key", ["", "é", "\x00", "\ud800", "a'b", "%", "x" * 5000])
 def test_any_text_is_a_key(state, key):
-    """Keys are any text, even such as is no valid Unicode."""
+    """Keys are any strings, even invalid Unicode."""
     state.set(key, 1)
     state.set("other", 2)
     assert state.get(key) == 1
@@ -133,17 +133,17 @@ def test_any_text_is_a_key(state, key):
 
 @pytest.mark.parametrize("key", [None, 1, b"a", ("a",)])
 @pytest.mark.parametrize("method", ["get", "has", "delete", "get_metadata", "recall"])
-def test_a_key_that_is_no_text_is_refused(state, method, key):
-    """Every method says that a key is text."""
-    with pytest.raises(OptionError, match="is no text"):
+def test_a_key_must_be_a_string(state, method, key):
+    """Every method requires a string as key."""
+    with pytest.raises(OptionError, match="must be a string"):
         getattr(state, method)(key)
-    with pytest.raises(OptionError, match="is no text"):
+    with pytest.raises(OptionError, match="must be a string"):
         state.set(key, 1)
 
 
 @pytest.mark.parametrize("what", ["value", "metadata"])
-def test_what_cannot_be_pickled_is_refused(state, what):
-    """A value or metadata that pickle refuses is an error with a remedy; what was there stays."""
+def test_values_that_cannot_be_pickled_are_errors(state, what):
+    """A value that cannot be pickled is an error with a remedy; the previous one is kept."""
     state.set("a", 1)
     given = {"value": 2, "metadata": {}, what: {"lock": threading.Lock()}}
     with pytest.raises(SerializationError, match=f"the {what} of 'a' cannot be stored") as caught:
@@ -152,8 +152,8 @@ def test_what_cannot_be_pickled_is_refused(state, what):
     assert state.get("a") == 1
 
 
-def test_metadata_come_with_time_and_age(state, clock):
-    """get_metadata tells when, for how long and how old, and what set was given."""
+def test_metadata_have_time_and_age(state, clock):
+    """get_metadata returns time, lifetime, age, and the metadata passed to set."""
     state.set("a", 1, ttl=60, metadata={"source": "api", "tags": ("x",)})
     clock.now += 5
     told = {"timestamp": 1000.0, "ttl": 60.0, "age": 5.0, "source": "api", "tags": ("x",)}
@@ -164,14 +164,14 @@ def test_metadata_come_with_time_and_age(state, clock):
 
 
 def test_metadata_are_a_dict(state):
-    """Other metadata are refused, and nothing is stored."""
-    with pytest.raises(OptionError, match="no dict"):
+    """Metadata that are not a dict are an error, and nothing is stored."""
+    with pytest.raises(OptionError, match="must be a dict"):
         state.set("a", 1, metadata=["api"])
     assert not state.has("a")
 
 
 def test_values_expire(state, clock):
-    """Once its seconds have passed, a value is in no method as if it were there."""
+    """After its lifetime, a value is missing in every method."""
     state.set("a", 1, ttl=60)
     state.set("b", 2)
     clock.now += 60
@@ -184,8 +184,8 @@ def test_values_expire(state, clock):
     assert state.delete("a") is False
 
 
-def test_a_value_set_anew_lives_anew(state, clock):
-    """The seconds count from the latest set."""
+def test_the_lifetime_begins_with_the_latest_set(state, clock):
+    """The lifetime begins with the latest set."""
     state.set("a", 1, ttl=60)
     clock.now += 50
     state.set("a", 2, ttl=60)
@@ -194,7 +194,7 @@ def test_a_value_set_anew_lives_anew(state, clock):
 
 
 def test_the_default_ttl_holds_where_none_is_given(make, clock):
-    """default_ttl is for values and steps alike; ttl= overrides it, math.inf with for ever."""
+    """default_ttl holds for values and steps; ttl= overrides it, math.inf means forever."""
     state = make(default_ttl=10)
     state.set("a", 1)
     state.set("b", 2, ttl=20)
@@ -208,8 +208,8 @@ def test_the_default_ttl_holds_where_none_is_given(make, clock):
 
 
 @pytest.mark.parametrize("ttl", [0, -1, True, math.nan, "60", [1]])
-def test_a_ttl_that_is_no_time_is_refused(state, ttl):
-    """A ttl is a number above 0."""
+def test_a_ttl_must_be_a_positive_number(state, ttl):
+    """A ttl must be a number above 0."""
     with pytest.raises(OptionError, match="number of seconds above 0"):
         state.set("a", 1, ttl=ttl)
     with pytest.raises(OptionError, match="default_ttl="):
@@ -218,7 +218,7 @@ def test_a_ttl_that_is_no_time_is_refused(state, ttl):
 
 
 def test_expired_values_leave_the_file(tmp_path, clock):
-    """What has expired is deleted when a value that will expire is stored, or any deleted."""
+    """Expired values are deleted when a value that expires is stored, or any value deleted."""
     path = tmp_path / "state.db"
     for change in (lambda state: state.set("b", 1, ttl=1), lambda state: state.delete("c")):
         with StateManager(path, clock=clock) as state:
@@ -230,8 +230,8 @@ def test_expired_values_leave_the_file(tmp_path, clock):
             assert raw.execute("SELECT count(*) FROM entries").fetchone() == (0,)
 
 
-def test_steps_are_kept_apart(state):
-    """What runs keep is recalled as it was, and meets no key of the user's."""
+def test_steps_are_stored_separately(state):
+    """Stored results of steps are returned unchanged, and have keys of their own."""
     form, data = freeze({"rows": (1, 2)})
     kept = Kept(form, data, digest_of(form, data), skipped=True)
     state.set("a", 1)
@@ -244,7 +244,7 @@ def test_steps_are_kept_apart(state):
 
 
 def test_kept_bytes_that_are_damaged_are_not_recalled(state):
-    """Where the digest is not that of the bytes, there is nothing, so the step runs again."""
+    """A result whose digest differs is treated as missing, so the step runs again."""
     form, data = freeze([1])
     state.keep("a", form, data[:-1], digest=digest_of(form, data))
     assert state.recall("a") is None
@@ -281,7 +281,7 @@ def test_a_closed_state_says_so(make):
 
 
 def test_values_stay_in_the_file(tmp_path):
-    """Another StateManager of the same file has the values; folders are made for it."""
+    """Another StateManager of the same file has the values; folders are created for it."""
     path = tmp_path / "some" / "folder" / "state.json"
     with StateManager(storage_path=str(path), default_ttl=3600) as state:
         state.set("a", (1, None), metadata={"source": "api"})
@@ -292,7 +292,7 @@ def test_values_stay_in_the_file(tmp_path):
 
 
 def test_a_path_stays_the_same_file(tmp_path, monkeypatch):
-    """A path from the working folder is meant from that one, whatever folder comes later."""
+    """A relative path refers to the same file after a change of the working folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other").mkdir()
     with StateManager(Path("state.db")) as state:
@@ -300,14 +300,14 @@ def test_a_path_stays_the_same_file(tmp_path, monkeypatch):
         assert repr(state) == f"StateManager({str(tmp_path / 'state.db')!r}, default_ttl=None)"
 
 
-def test_a_path_that_is_none_is_refused():
-    """A number in place of the path is an error that shows how it is written."""
-    with pytest.raises(OptionError, match="storage_path=3600 is no path"):
+def test_a_path_must_be_a_path():
+    """A number instead of the path is an error with an example."""
+    with pytest.raises(OptionError, match="storage_path must be a path, got 3600"):
         StateManager(3600)
 
 
 def test_memory_is_not_shared():
-    """Two states in memory know nothing of each other."""
+    """Two states in memory share nothing."""
     one, other = StateManager(), StateManager()
     one.set("a", 1)
     assert other.get_all() == {}
@@ -315,7 +315,7 @@ def test_memory_is_not_shared():
 
 @pytest.mark.parametrize("damage", [b"", b"no gzip", None])
 def test_a_damaged_value_is_an_error_that_names_it(tmp_path, damage):
-    """A value that cannot be read is an error with its key; the others are read all the same."""
+    """A value that cannot be read is an error with its key; the others can be read."""
     path = tmp_path / "state.db"
     with StateManager(path) as state:
         state.set("a", [1], metadata={"b": 1})
@@ -335,8 +335,8 @@ def test_a_damaged_value_is_an_error_that_names_it(tmp_path, damage):
         assert state.get_all() == {"b": [2]}
 
 
-def test_a_class_that_is_gone_is_an_error_that_names_it(state, monkeypatch):
-    """A value whose class cannot be imported any more is an error with key and remedy."""
+def test_a_missing_class_is_an_error(state, monkeypatch):
+    """A value whose class can no longer be imported is an error with key and remedy."""
     module = ModuleType("gone_tomorrow")
     module.Row = type("Row", (), {"__module__": "gone_tomorrow"})
     monkeypatch.setitem(sys.modules, "gone_tomorrow", module)
@@ -348,6 +348,6 @@ def test_a_class_that_is_gone_is_an_error_that_names_it(state, monkeypatch):
 
 
 def test_an_error_of_the_state_can_be_pickled():
-    """StateError travels between processes, as an error of a step may."""
+    """StateError can be pickled, as the error of a step in another process is."""
     error = pickle.loads(pickle.dumps(StateError("gone", remedy="delete it")))
     assert str(error) == "gone\n  delete it"

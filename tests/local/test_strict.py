@@ -1,4 +1,4 @@
-"""Strict runs: values travel as in the cloud."""
+"""Strict runs: values are serialized as in AWS."""
 
 import threading
 
@@ -24,7 +24,7 @@ def lock():
 
 
 class NoReturn:
-    """Can be written, cannot be read."""
+    """Can be pickled, but not unpickled."""
 
     def __reduce__(self):
         return int, ("no number",)
@@ -34,8 +34,8 @@ class NoReturn:
 @pytest.mark.parametrize(
     "value", [None, 1, "text", [1, {"a": None}], (1, 2), {1: "one"}, {1, 2}, b"bytes", 2**80]
 )
-def test_values_arrive_as_they_were(build, executor, value):
-    """What can travel arrives with its value and its type."""
+def test_values_are_unchanged(build, executor, value):
+    """Values keep their type and are equal after serialization."""
     pipeline = build.pipeline(build.node("a", same, value), build.node("b", same, build.out("a")))
     outcome = run(pipeline, strict=True, executor=executor)
     assert outcome.outputs == {"a": value, "b": value}
@@ -44,7 +44,7 @@ def test_values_arrive_as_they_were(build, executor, value):
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_no_two_steps_share_an_object(build, executor):
-    """A consumer that changes what it got changes nothing for others, nor the literal."""
+    """A consumer that modifies its value affects no other, nor the literal."""
     literal = ["literal"]
     pipeline = build.pipeline(
         build.node("a", append, literal),
@@ -71,14 +71,16 @@ def test_without_strict_steps_share_objects(build):
 
 @pytest.mark.parametrize("executor", ["thread", "sequential"])
 @pytest.mark.parametrize("function", [lock, NoReturn])
-def test_a_result_that_cannot_travel_names_the_step(build, executor, function):
-    """The error names the step and says what to do; the run so far hangs on it."""
+def test_the_error_of_a_result_contains_the_step(build, executor, function):
+    """The error contains the step and a remedy, and has the results so far."""
     pipeline = build.pipeline(
         build.node("before", same, 1),
         build.node("a", function, after=["before"]),
         build.node("b", same, build.out("a")),
     )
-    with pytest.raises(SerializationError, match="the result of step 'a' cannot travel") as caught:
+    with pytest.raises(
+        SerializationError, match="result of step 'a' cannot be serialized"
+    ) as caught:
         run(pipeline, strict=True, executor=executor)
     assert caught.value.place == build.place
     assert "plain data" in caught.value.remedy
@@ -86,8 +88,8 @@ def test_a_result_that_cannot_travel_names_the_step(build, executor, function):
     assert caught.value.run.status == {"before": "done", "a": "failed", "b": "not run"}
 
 
-def test_a_literal_that_cannot_travel_is_refused_before_anything_runs(build):
-    """The error names the argument, and no step has begun."""
+def test_the_error_of_a_literal_comes_before_the_run(build):
+    """The error contains the argument, and no step has begun."""
     ran = []
     group = build.group("list", (build.out("a"), build.node("x", same, lock()).args[0]))
     pipeline = build.pipeline(build.node("a", ran.append, 1), build.node("b", same, value=group))

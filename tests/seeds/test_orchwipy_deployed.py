@@ -238,7 +238,7 @@ def test_more_workers_are_refused() -> None:
 
 def test_what_the_first_step_requires_must_be_given() -> None:
     """A run without it is refused by name, before anything runs."""
-    with pytest.raises(LokkiError, match="the run lacks 'upto', which step 'count' requires"):
+    with pytest.raises(LokkiError, match="step 'count' requires 'upto'"):
         loop(MicroFunctions).run()
 
 

@@ -46,7 +46,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _guesses(count: int) -> list[int]:
-    """Return equally likely durations of a lognormal distribution with sigma 1 and mean one second."""
+    """Return equally likely durations, lognormal with sigma 1 and a mean of one second."""
     normal = NormalDist()
     raw = [exp(normal.inv_cdf((i + 0.5) / count)) for i in range(count)]
     return [round(_SECOND * value * count / sum(raw)) for value in raw]
