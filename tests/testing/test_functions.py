@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -333,3 +334,81 @@ def test_foreign_layers(local_aws: LocalAws, zip_of: Zip) -> None:
     assert [layer["Arn"] for layer in described["Layers"]] == [foreign]
     with pytest.raises(functions.exceptions.InvalidParameterValueException, match="no ARN"):
         local_aws.create_function("bad", code, "handler.handler", layers=[own])
+
+
+def test_each_function_has_a_tmp_of_its_own(local_aws: LocalAws, zip_of: Zip) -> None:
+    """What a function writes in /tmp stays for its later events, and no other function sees it."""
+    source = """
+import os, pathlib, shutil, tempfile
+def handler(event, context):
+    folder = pathlib.Path("/tmp/lokki-kept")
+    before = folder.exists() and (folder / "x.txt").read_text()
+    if event == "write":
+        os.makedirs(folder, exist_ok=True)
+        (folder / "y.txt").write_text("kept")
+        os.rename(folder / "y.txt", folder / "x.txt")
+        with tempfile.NamedTemporaryFile() as file, open(file.name, "rb") as same:
+            shutil.copyfileobj(same, file)
+        os.chdir("/tmp")
+        open("relative.txt", "w").close()
+    return before, sorted(name for name in os.listdir("/tmp") if "lokki" in name or "rel" in name)
+"""
+    functions = local_aws.client("lambda")
+
+    def ask(name: str, event: str) -> Any:
+        return json.load(functions.invoke(FunctionName=name, Payload=f'"{event}"')["Payload"])
+
+    for name in ("tmp-a", "tmp-b"):
+        local_aws.create_function(name, zip_of(source), "handler.handler")
+    assert ask("tmp-a", "write") == [False, ["lokki-kept", "relative.txt"]]
+    assert ask("tmp-a", "read") == ["kept", ["lokki-kept", "relative.txt"]]
+    assert ask("tmp-b", "read") == [False, []]
+    assert not os.path.exists("/tmp/lokki-kept")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "open('out.csv', 'w')",
+        "open(__file__, 'a')",
+        "os.mkdir('data')",
+        "os.remove('handler.py')",
+        "os.rename('handler.py', '/tmp/handler.py')",
+        "pathlib.Path(__file__).with_name('x').write_text('')",
+        "os.open('x', os.O_CREAT | os.O_WRONLY)",
+    ],
+)
+def test_code_cannot_be_written(invoke: Invoke, write: str) -> None:
+    """A function's own folder, which is its working directory, is read-only, as in Lambda."""
+    found = invoke(f"import os, pathlib\ndef handler(e, c):\n    {write}")
+    assert found["value"]["errorType"] == "OSError"
+    assert found["value"]["errorMessage"].startswith("[Errno 30] Read-only file system")
+    assert invoke("def handler(e, c): return open('handler.py').read()")["value"]
+
+
+@pytest.mark.parametrize("where", ["import", "call"])
+def test_another_python_than_a_layers_is_named(
+    local_aws: LocalAws, zip_of: Zip, where: str
+) -> None:
+    """Where a compiled module cannot be imported, the error has the function's Python and this."""
+    layer = local_aws.client("lambda").publish_layer_version(
+        LayerName="compiled",
+        Content={
+            "ZipFile": zip_of(
+                files={
+                    "python/fast/__init__.py": "import fast.core",
+                    "python/fast/core.cpython-309-x86_64-linux-gnu.so": "",
+                }
+            )
+        },
+    )["LayerVersionArn"]
+    source = "def handler(e, c):\n    import fast"
+    source = source if where == "call" else "import fast\n" + source
+    local_aws.create_function(
+        f"compiled-{where}", zip_of(source), "handler.handler", layers=[layer], runtime="python3.9"
+    )
+    answer = local_aws.client("lambda").invoke(FunctionName=f"compiled-{where}", Payload="1")
+    error = json.load(answer["Payload"])
+    assert "No module named 'fast.core'" in error["errorMessage"]
+    here = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    assert f"runtime is python3.9, and this local AWS runs {here}" in error["errorMessage"]

@@ -56,7 +56,7 @@ def _send(channel: socket.socket, header: dict[str, Any], body: bytes = b"") -> 
 # The nursery
 
 
-def _nurse(channel: socket.socket, sdk: Any) -> None:
+def _nurse(channel: socket.socket, sdk: Any, files: Any) -> None:
     children: set[int] = set()
     try:
         while True:
@@ -64,7 +64,7 @@ def _nurse(channel: socket.socket, sdk: Any) -> None:
             if not message:
                 return
             if message.startswith(b"fork"):
-                pid = _fork(channel, fds, sdk)
+                pid = _fork(channel, fds, sdk, files)
                 children.add(pid)
                 channel.sendall(struct.pack(">q", pid))
             else:
@@ -78,7 +78,7 @@ def _nurse(channel: socket.socket, sdk: Any) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _fork(channel: socket.socket, fds: list[int], sdk: Any) -> int:
+def _fork(channel: socket.socket, fds: list[int], sdk: Any, files: Any) -> int:
     pid = os.fork()
     if pid:
         for fd in fds:
@@ -90,7 +90,7 @@ def _fork(channel: socket.socket, fds: list[int], sdk: Any) -> int:
     os.dup2(log, 2)
     os.close(log)
     try:
-        _serve(socket.socket(fileno=control), sdk)
+        _serve(socket.socket(fileno=control), sdk, files)
     except EOFError:
         os._exit(0)
     except SystemExit as end:
@@ -139,7 +139,7 @@ class _LogHandler(logging.Handler):
         print(self.format(record), flush=True)
 
 
-def _serve(control: socket.socket, sdk: Any) -> None:
+def _serve(control: socket.socket, sdk: Any, files: Any) -> None:
     setup, _ = _receive(control)
     os.environ.clear()
     os.environ.update(setup["environment"])
@@ -147,6 +147,9 @@ def _serve(control: socket.socket, sdk: Any) -> None:
     os.chdir(setup["code"])
     sys.path[:0] = setup["path"]
     sdk.offer(setup["path"][:-1])
+    temporary: dict[str, str] = {}  # a folder for each function that this process runs
+    folder = os.path.join(os.path.dirname(setup["code"]), f"tmp-{os.getpid()}-")
+    files.enter(f"{folder}0", setup["path"])
     sys.argv = [""]
     log = _LogHandler()
     logging.getLogger().addHandler(log)
@@ -157,6 +160,8 @@ def _serve(control: socket.socket, sdk: Any) -> None:
         call, event = _receive(control)
         os.environ.update(call["environment"])
         log.request_id = call["request_id"]
+        own = temporary.setdefault(call["name"], f"{folder}{len(temporary)}")
+        files.enter(own, setup["path"])
         failed, body = _answer(handler, event, call, setup["ascii"])
         _flush()
         os.write(1, call["mark"].encode())
@@ -227,7 +232,7 @@ def _failure(error: BaseException) -> Failure:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__
+        if os.path.dirname(frame.filename) != os.path.dirname(__file__)
         and not frame.filename.startswith("<frozen")
         and not frame.filename.startswith(os.path.dirname(importlib.__file__))
     ]
@@ -258,8 +263,10 @@ if __name__ == "__main__":
     sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
     sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    files = _load_beside("sandbox_files")
+    files.install()  # before modules take these functions
     sdk = _load_beside("sdk_preload")
     sdk.preload(sys.argv[2])
     gc.collect()
     gc.freeze()  # so that collecting garbage does not copy the pages that workers share
-    _nurse(socket.socket(fileno=int(sys.argv[1])), sdk)
+    _nurse(socket.socket(fileno=int(sys.argv[1])), sdk, files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ _INIT_SECONDS = 60.0
 _ASCII_RUNTIMES = ("python3.8", "python3.9", "python3.10", "python3.11")
 """Runtimes that write JSON in ASCII; later ones write UTF-8."""
 
+
+_IMPORT_ERRORS = ("Runtime.ImportModuleError", "ImportError", "ModuleNotFoundError")
 
 LogSink = Callable[[Function, str, Sequence[str]], None]
 """Takes a function, a log stream and lines."""
@@ -97,11 +100,13 @@ class Runner:
             if loaded.failed:
                 worker.close()
                 self._pool.lost()
-                return call.finished(Answer(True, call.with_id(loaded.body), log))
+                body = _with_pythons(call.function, call.with_id(loaded.body))
+                return call.finished(Answer(True, body, log))
         call.begin()
         answer = worker.call(call.header(), call.event, call.function.timeout)
         self._pool.give_back(worker)
-        return call.finished(Answer(answer.failed, answer.body, log + answer.log))
+        body = _with_pythons(call.function, answer.body) if answer.failed else answer.body
+        return call.finished(Answer(answer.failed, body, log + answer.log))
 
     def _program(self, function: Function) -> Program | None:
         image = function.image
@@ -142,6 +147,25 @@ class Runner:
             function.runtime in _ASCII_RUNTIMES,
             function.memory,
         )
+
+
+def _with_pythons(function: Function, description: bytes) -> bytes:
+    """Name both Pythons in an error of an import that another Python may be the reason of.
+
+    Packages with compiled modules are made for one version; the local AWS runs all functions with
+    its own.
+    """
+    here, there = f"python{sys.version_info[0]}.{sys.version_info[1]}", function.runtime
+    error = json.loads(description)
+    compiled = any(b".so" in content for content in (function.code, *function.layers))
+    if here == there or not compiled or error["errorType"] not in _IMPORT_ERRORS:
+        return description
+    error["errorMessage"] += (
+        f" (the function's runtime is {there}, and this local AWS runs {here}: a layer or zip with "
+        f"compiled modules for the one cannot be imported by the other; run the local AWS with "
+        f"{there})"
+    )
+    return json.dumps(error).encode()
 
 
 class _Call:

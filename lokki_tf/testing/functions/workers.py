@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import struct
@@ -183,7 +184,10 @@ class Worker:
         self._selector.close()
         self._channel.close()
         os.close(self._log)
-        return self._nursery.reap(self.pid)
+        status = self._nursery.reap(self.pid)
+        for folder in Path(self.recipe.code).parent.glob(f"tmp-{self.pid}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        return status
 
     def _send(self, header: Mapping[str, Any], body: bytes) -> None:
         text = json.dumps(header).encode()
