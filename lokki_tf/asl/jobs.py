@@ -15,15 +15,15 @@ from lokki_tf.errors import OptionError
 from lokki_tf.model.names import digest, identifier, shortened, unique
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
-from .quotas import JOB_NAME_LENGTH, STATE_NAME_LENGTH
+from .quotas import JOB_NAME_LENGTH, STATE_NAME_LENGTH, VARIABLE_NAME_LENGTH
 from .references import located
-from .retries import THROTTLED, TRANSIENT, own_retrier, retries_everything
+from .retries import THROTTLED, TRANSIENT, own_retrier, retriers, retries_everything
 from .text import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from lokki_tf.model import Map, RetryConfig
+    from lokki_tf.model import Map, Node, RetryConfig
 
     from .scopes import Scope
 
@@ -104,6 +104,46 @@ def job_states(
         "Retry": _retriers(retry),
     }
     return writing, running
+
+
+def asked_variables(nodes: Iterable[Node], root: Scope) -> dict[str, str]:
+    """The variables that say whether jobs with a condition run, by node.
+
+    Args:
+        nodes: All nodes.
+        root: The machine's scope, whose variables have other names.
+    """
+    taken = {name for scope in root.walk() for name in scope.variables.values()}
+    asked: dict[str, str] = {}
+    for node in nodes:
+        if node.step.is_job and node.when is not None:
+            name = unique(f"lokki_asked_{identifier(node.name)}", taken, VARIABLE_NAME_LENGTH)
+            taken.add(name)
+            asked[node.name] = name
+    return asked
+
+
+def asking(sent: dict[str, Any], placeholder: str, variable: str, node: Node) -> dict[str, Any]:
+    """The state that asks in Lambda whether a job is to be submitted.
+
+    Args:
+        sent: The job's event, with paths.
+        placeholder: The template's variable for the function's ARN.
+        variable: Gets the answer.
+        node: The job's node.
+    """
+    return {
+        "Type": "Task",
+        "Comment": f"Decides whether {node.name} runs",
+        "Resource": Template("arn:${partition}:states:::lambda:invoke"),
+        "Parameters": {
+            "FunctionName": Template(f"${{{placeholder}}}"),
+            "Payload": {"inline": INLINE, **sent, "asks": True},
+        },
+        "Retry": retriers(node.retry),
+        "Assign": {f"{variable}.$": "$.Payload.met"},
+        "ResultPath": None,
+    }
 
 
 def again(retry: RetryConfig) -> dict[str, Any]:

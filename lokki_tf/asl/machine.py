@@ -19,7 +19,7 @@ from lokki_tf.model.names import identifier, shortened, unique
 from . import quotas
 from .capacities import capacities, item_of, title
 from .events import add_inline_events, refuse_long_walks
-from .jobs import JOB_ERRORS_PLACEHOLDER, job_states, raising
+from .jobs import JOB_ERRORS_PLACEHOLDER, asked_variables, asking, job_states, raising
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
 from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
@@ -116,6 +116,8 @@ class _Compiler:
     nodes: dict[str, Node] = field(default_factory=dict)
     layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)  # of conditional jobs
     payloads: Payloads = field(init=False)
     most_parameters: int = field(init=False)
 
@@ -135,6 +137,7 @@ class _Compiler:
         root = scopes(graph)
         self.payloads = Payloads(self.source, self.main)
         self.nodes = {node.name: node for node in graph.walk()}
+        self.variables = asked_variables(self.nodes.values(), root)
         maps = [scope.of for scope in root.walk() if scope.of]
         self.names = {*self.nodes, *(one.name for one in maps)}
         items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
@@ -190,9 +193,11 @@ class _Compiler:
     def _readers(self) -> frozenset[Step]:
         payloads = self.payloads.of_tasks
         return frozenset(
-            node.step
+            step
             for name, node in self.nodes.items()
             if any(references_in(payloads[name])) or has_stored_literal(payloads[name])
+            for step in (node.step, node.step.condition)
+            if step is not None
         )
 
     # States.
@@ -205,7 +210,8 @@ class _Compiler:
             last = index == len(titles) - 1
             state = self._state(part, scope)
             state |= self._kept(part, scope)
-            answering = last and self._is_answered_inline(part, scope)
+            conditional = part in self.variables
+            answering = last and (conditional or self._is_answered_inline(part, scope))
             state |= self._output(part, scope) if last and not answering else {"ResultPath": None}
             states[name] = {**state, **({"End": True} if last else {"Next": entries[index + 1]})}
             if answering:
@@ -214,16 +220,45 @@ class _Compiler:
                 added, catch = raising(name, str(part), scope, self.names)
                 states[name]["Catch"] = catch
                 writing = {**self.events.pop(name), "Next": name}
-                states |= {entries[index]: writing, **added}
+                if conditional:
+                    following = states[name]["Next"]
+                    states |= self._condition(name, entries[index], following, writing)
+                else:
+                    states[entries[index]] = writing
+                states |= added
         return {"StartAt": entries[0], "States": states}
 
+    def _condition(
+        self, name: str, entry: str, following: str, writing: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The states that decide whether a job is submitted, and the one that writes its event.
+
+        Args:
+            name: Of the job's state.
+            entry: Of the first of these states.
+            following: Of the state after the job.
+            writing: The state that writes the event.
+        """
+        choice, event = self._own_name(f"Whether {name} runs"), self._own_name(f"Event of {name}")
+        rule = {"Variable": f"${self.variables[name]}", "BooleanEquals": True, "Next": event}
+        return {
+            entry: {**self.conditions.pop(name), "Next": choice},
+            choice: {"Type": "Choice", "Choices": [rule], "Default": following},
+            event: writing,
+        }
+
     def _entry(self, name: str, part: str | Fork | Loop) -> str:
-        """The first state of a part: before a job, its event is written."""
+        """The first state of a part: before a job, its condition is asked, its event written."""
         if part not in self.payloads.jobs:
             return name
-        entry = unique(f"Event of {name}", self.names, quotas.STATE_NAME_LENGTH)
-        self.names.add(entry)
-        return entry
+        what = "Condition" if part in self.variables else "Event"
+        return self._own_name(f"{what} of {name}")
+
+    def _own_name(self, wanted: str) -> str:
+        """A name that no other state has."""
+        name = unique(wanted, self.names, quotas.STATE_NAME_LENGTH)
+        self.names.add(name)
+        return name
 
     def _is_answered_inline(self, part: str | Fork | Loop, scope: Scope) -> bool:
         """Whether a job ends the body of a map within the execution."""
@@ -233,13 +268,16 @@ class _Compiler:
     def _answering(
         self, name: str, state: dict[str, Any], part: str | Fork | Loop, scope: Scope
     ) -> dict[str, Any]:
-        """A state that hands on where a job's answer is: a job's own result cannot say."""
-        following = unique(f"Answer of {name}", self.names, quotas.STATE_NAME_LENGTH)
-        self.names.add(following)
+        """A state that gives the scope's output, for a job or in place of one that is skipped."""
+        following = self._own_name(f"Answer of {name}")
         del state["End"]
         state["Next"] = following
-        answers = {key: answer(node, scope) for node, key in scope.exports.items()}
-        return {following: {"Type": "Pass", "Parameters": answers, "End": True}}
+        answers: dict[str, Any] = {}
+        for node, key in scope.exports.items():
+            of_job = node in self.payloads.jobs
+            answers |= _entry(key, answer(node, scope) if of_job else f"${scope.variables[node]}")
+        made = {"Parameters": answers} if answers else {"OutputPath": None}
+        return {following: {"Type": "Pass", **made, "End": True}}
 
     def _state_name(self, part: str | Fork | Loop) -> str:
         if isinstance(part, Loop):
@@ -278,6 +316,10 @@ class _Compiler:
         state = {"Type": "Task", **({"Comment": description} if description else {})}
         placeholder = self.functions[node.step]
         if node.step.is_job:
+            if node.when is not None:
+                asker = self.functions[_condition_of(node)]
+                self.conditions[node.name] = asking(sent, asker, self.variables[node.name], node)
+                sent = {key: value for key, value in sent.items() if key != "when"}
             self.events[node.name], running = job_states(
                 self.source.name, node.name, scope, node.retry, placeholder, sent
             )
@@ -328,6 +370,12 @@ class _Compiler:
         for name, key in scope.exports.items():
             selected |= _entry(key, own.get(name) or f"${scope.variables[name]}")
         return {"ResultSelector": selected}
+
+
+def _condition_of(node: Node) -> Step:
+    """The Lambda step of a job's condition."""
+    assert node.step.condition is not None
+    return node.step.condition
 
 
 def _is_referred(node: Node | Map) -> bool:

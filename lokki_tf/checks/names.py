@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lokki_tf.errors import Place
-    from lokki_tf.model import Definition
+    from lokki_tf.model import Definition, Step
 
 LONGEST = 80
 UNWRITABLE = "__proto__"
@@ -29,18 +29,19 @@ def check(definition: Definition) -> Iterator[Finding]:
     yield from _name("pipeline", definition.name, definition.place)
     if definition.parameters:
         yield from _reserved(definition)
-    seen: dict[str, str] = {}
+    seen: dict[str, Step] = {}
     for step in definition.steps:
         yield from _name("step", step.name, step.place)
-        other = seen.setdefault(str(step.name).lower(), step.name)
-        if other != step.name:
-            yield Finding(
-                "name",
-                f"steps {other!r} and {step.name!r} differ in case alone, which IAM does not see",
-                step.place,
-                "give one a name of its own",
-                error=NamingError,
+        other = seen.setdefault(str(step.name).lower(), step)
+        if other is step:
+            continue
+        problem = f"steps {other.name!r} and {step.name!r} differ in case alone, which IAM ignores"
+        if other.name == step.name:  # steps of one pipeline have different names, but for this one
+            problem = (
+                f"step {step.name!r} has the name of the function that decides whether a job runs"
             )
+        remedy = "give one a name of its own"
+        yield Finding("name", problem, other.place, remedy, error=NamingError)
 
 
 def _reserved(definition: Definition) -> Iterator[Finding]:

@@ -251,10 +251,11 @@ class Definition:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps in use, each once, with that of ``on_failure`` last."""
+        """The steps in use, each once; conditions of jobs, then that of ``on_failure``, last."""
         steps = self.graph.steps if self.routes is None else self.routes.steps
+        conditions = (one.condition for one in self.graph.steps if one.condition is not None)
         told = (self.on_failure,) if isinstance(self.on_failure, Step) else ()
-        return tuple(dict.fromkeys((*steps, *told)))
+        return tuple(dict.fromkeys((*steps, *conditions, *told)))
 
 
 def topological_order(predecessors: Mapping[str, Collection[str]]) -> list[str]:

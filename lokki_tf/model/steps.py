@@ -10,6 +10,8 @@ from typing import Any
 from lokki_tf.errors import OptionError, Place
 from lokki_tf.tracebacks import ends_at_caller
 
+from .names import shortened
+
 # Options that only jobs in Batch have, and those that only Lambda functions have.
 OF_JOBS = ("vcpu", "memory_mb", "gpu", "platform", "job_queue")
 OF_LAMBDA = ("memory_size", "ephemeral_storage", "layers", "package")
@@ -81,6 +83,7 @@ class RetryConfig:
 
 
 NO_RETRY = RetryConfig()
+_NAME_LENGTH = 80
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
@@ -155,6 +158,8 @@ class Step:
         options: Its options.
         place: Source location of the function.
         when: Returns, for arguments of the step, whether it runs; ``None`` if it always does.
+        is_condition: Whether only ``when`` is called, for the job of that function.
+        condition: Of a job with ``when``, the step that decides in Lambda whether it is submitted.
     """
 
     name: str
@@ -162,6 +167,40 @@ class Step:
     options: StepOptions
     place: Place
     when: Callable[..., Any] | None = None
+    is_condition: bool = False
+    condition: Step | None = None
+
+    def __post_init__(self) -> None:
+        if self.is_job and self.when is not None and self.condition is None:
+            object.__setattr__(self, "condition", self._condition())
+
+    def _condition(self) -> Step:
+        """The Lambda step of a job's ``when``.
+
+        It is in the pipeline's image where the job has packages or data files of its own, and a
+        small zip elsewhere.
+        """
+        job = self.options
+        heavy = bool(job.requirements or job.include)
+        given = {"python_runtime", "architecture"} & job.given
+        if heavy:
+            given |= {"package"}
+        options = StepOptions(
+            description=f"Decides whether {self.name} runs",
+            requirements=job.requirements,
+            include=job.include,
+            modules=job.modules,
+            code=job.code,
+            python_runtime=job.python_runtime,
+            architecture=job.architecture,
+            policies=job.policies,
+            env_variables=job.env_variables,
+            tags=job.tags,
+            package="image" if heavy else "zip",
+            given=frozenset(given),
+        )
+        name = shortened(f"{self.name}-when", _NAME_LENGTH)
+        return Step(name, self.function, options, self.place, self.when, is_condition=True)
 
     @property
     def is_job(self) -> bool:

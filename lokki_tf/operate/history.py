@@ -18,7 +18,7 @@ from lokki_tf.model import Map, Node
 from lokki_tf.runtime.failures import details_of, node_of
 
 from .remote import RemoteError, remote_error
-from .tasks import answer_of, is_aside, is_skipped, left_error, raises_error_of
+from .tasks import answer_of, asks_only, is_aside, is_skipped, left_error, raises_error_of
 from .visits import ItemCounts, Visit, up
 
 if TYPE_CHECKING:
@@ -169,14 +169,20 @@ class Tracker:
             visit = visit or self._stalled_one("Task", node)
             if visit is None:
                 return before
-            visit.answer = answer_of(details)
+            visit.answer, visit.asks = answer_of(details), asks_only(details)
             self._scheduled(visit, node, when, told)
         elif visit is None:
             return before
         elif kind.endswith("Succeeded"):
             visit.skipped = is_skipped(details) or self._is_job_skipped(visit)
+            if visit.asks and not visit.skipped:
+                visit.kind = ASIDE  # the job follows
+            elif visit.asks:
+                told.append(self._event("step_started", visit, visit.began))
         elif kind.endswith(_FAILURES):
             visit.failure = remote_error(details), when
+            if visit.asks:
+                told.append(self._event("step_started", visit, visit.began))
         return visit
 
     def _aside(self, visit: Visit | None, job: str | None) -> Visit | None:
@@ -214,7 +220,8 @@ class Tracker:
         visit.name = node or visit.name
         visit.attempts += 1
         visit.began = when
-        told.append(self._event("step_started", visit, when))
+        if not visit.asks:
+            told.append(self._event("step_started", visit, when))
 
     def _map_started(
         self, visit: Visit | None, details: Mapping[str, Any], when: float, told: list[Event]

@@ -35,10 +35,11 @@ def values(output: Mapping[str, Any], read: Callable[[str], bytes]) -> dict[str,
             return dict(zip(wanted, pool.map(read, wanted), strict=True))
 
     modules = {main_module(): "__main__"}
+    envelopes = {name: expanded(one, read, read_all) for name, one in output.items()}
     return {
-        name: unpack(expanded(envelope, read, read_all), read, modules)
-        for name, envelope in output.items()
-        if "skipped" not in envelope
+        name: unpack(one, read, modules)
+        for name, one in envelopes.items()
+        if "skipped" not in one  # which of a job only its answer says
     }
 
 

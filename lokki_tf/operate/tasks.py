@@ -75,6 +75,20 @@ def is_skipped(details: Mapping[str, Any]) -> bool:
         return False
 
 
+def asks_only(details: Mapping[str, Any]) -> bool:
+    """Whether a task only decides whether a job runs.
+
+    Args:
+        details: Of the event that scheduled the task.
+    """
+    if '"asks":' not in details.get("parameters", ""):
+        return False
+    try:
+        return bool(json.loads(details["parameters"])["Payload"].get("asks"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def left_error(details: Mapping[str, Any]) -> Mapping[str, str]:
     """Error and cause of a job: raised by a task, or read from the object that the job has written.
 

@@ -21,6 +21,7 @@ class Visit:
         failure: What the last attempt raised, until it is known whether there is another.
         skipped: Whether the step's condition was false.
         answer: URI of a job's answer.
+        asks: Whether the task only decides whether a job runs.
         job: The job whose error a task raises.
         map_run: ARN of a Distributed Map's run.
         total: How many items a map has.
@@ -39,6 +40,7 @@ class Visit:
     failure: tuple[BaseException, float] | None = None
     skipped: bool = False
     answer: str | None = None
+    asks: bool = False
     job: str | None = None
     map_run: str | None = None
     total: int | None = None
@@ -75,5 +77,6 @@ def up(visit: Visit | None, *, kind: str | None = None, name: str | None = None)
 
 
 def _again(visit: Visit, name: str) -> bool:
-    """Whether a state stands for a step under another name: a routed pipeline's first one."""
-    return visit.kind == "Task" and name.startswith(f"{visit.name} again")
+    """Whether a state is a step's under another name: a routed pipeline's first, a condition."""
+    names = (f"{visit.name} again", f"Condition of {visit.name}")
+    return visit.kind in ("Task", "Aside") and name.startswith(names)

@@ -22,12 +22,15 @@ and gets the envelope of the result. All but the first four may be left out:
   bucket, ``{"room": bytes, "events": number, …}`` for a map within the execution, see
   :func:`.maps.in_state`; ``"alone"`` if no other node takes the result;
 - ``when``: which arguments the step's condition takes, ``{"args": [0], "kwargs": {"n": "rows"}}``;
+- ``asks``: only the condition is called, since a job is to run only where it holds; the answer is
+  ``{"met": true}``, or with ``"skipped"`` after the job's answer is written in its place;
 - ``route``: of a routed pipeline, where :mod:`.routed` tells the rest;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
 """
 
 from __future__ import annotations
 
+import json
 from functools import cache, partial
 
 from .call import call
@@ -100,6 +103,7 @@ def _one(
     """One call; ``batch`` is the position of its item in a batch."""
     if "route" in event:
         return _routed(function, event)
+    asks = event.get("asks", False)
     args, kwargs = _arguments(event, shared(), batch)
     skipped, value = False, None
     try:
@@ -107,13 +111,21 @@ def _one(
             from .conditions import WHEN, is_met
 
             skipped = not is_met(getattr(function, WHEN), event["when"], args, kwargs)
-        if not skipped:
+        if not skipped and not asks:
             value = call(function, args, kwargs)
     except Exception as error:
         raise _as_listed(error, event.get("retry")) from error.__cause__
+    if asks and not skipped:
+        return {"met": True}
     folder = "/".join(filter(None, (event["store"], "runs", event["run"], place)))
-    envelope = _packed(value, event, f"{folder}/{event['node']}", skipped)
-    return {**envelope, "skipped": True} if skipped else envelope
+    uri = f"{folder}/{event['node']}"
+    envelope = _packed(value, event, uri, skipped)
+    if not skipped:
+        return envelope
+    if asks:
+        _write(f"{uri}.answer.json", json.dumps({**envelope, "skipped": True}).encode())
+        return {"met": False, "skipped": True}
+    return {**envelope, "skipped": True}
 
 
 def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:

@@ -39,12 +39,14 @@ class StepLog:
         self._lowest = LEVELS.get(str(named).upper(), LEVELS["INFO"])
         request = getattr(context, "aws_request_id", None)
         about = {"run": event.get("run"), "node": event["node"], "place": place, "request": request}
+        self._asks = "asks" in event
         self._about = {name: value for name, value in about.items() if value is not None}
         self._began = perf_counter()
 
     def start(self) -> None:
         """The call begins."""
-        self._write("INFO", "step_start")
+        if not self._asks:  # else a job's, if it runs
+            self._write("INFO", "step_start")
 
     def end(self, result: dict[str, Any]) -> None:
         """The call has a result.
@@ -55,6 +57,8 @@ class StepLog:
         if "skipped" in result:
             self._write("INFO", "step_skip", duration=self._took(), status="skipped")
             return
+        if "met" in result:
+            return  # the job that follows writes its own
         kinds = {"value": "inline", "ref": "reference", "items": "items"}
         kind = next((kinds[key] for key in kinds if key in result), None)
         self._write("INFO", "step_end", duration=self._took(), status="success", result=kind)

@@ -44,7 +44,9 @@ def with_settings(definition: Definition, config: Config) -> Definition:
         definition: As it was written.
         config: Settings.
     """
-    steps = {step: _with_defaults(step, config) for step in definition.steps}
+    steps = {
+        step: _with_defaults(step, config) for step in definition.steps if not step.is_condition
+    }
     tags = {**config.aws.tags, **definition.tags}
     if config.stage:
         tags["lokki:stage"] = config.stage
@@ -73,7 +75,9 @@ def _with_defaults(step: Step, config: Config) -> Step:
         changed |= _from(config.batch, _JOB_OPTIONS, given)
         changed["platform"] = changed.get("platform", options.platform).lower()
     variables = MappingProxyType({**settings.env, **options.env_variables})
-    return replace(step, options=replace(options, **changed, env_variables=variables))
+    settled = replace(options, **changed, env_variables=variables)
+    condition = None if step.condition is None else _with_defaults(step.condition, config)
+    return replace(step, options=settled, condition=condition)
 
 
 def _from(settings: Any, names: Mapping[str, str], given: Iterable[str]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+import fractions
 from typing import TYPE_CHECKING, Any
 
 import library
@@ -12,7 +14,9 @@ from library import echo, listing
 from strategies import chains, pipelines, routed
 
 from lokki_tf import DAG, Pipeline, RetryConfig, flow, step, task
+from lokki_tf.errors import StepFailed
 from lokki_tf.operate.remote import trace_of
+from lokki_tf.packaging import cut, package
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +83,99 @@ def test_conditions_of_jobs_agree(deployment: Deployment) -> None:
 
     load >> [large, small] >> both
     agree(DAG("conditions"), {}, deployment)
+    assert submitted(deployment, "conditions") == ["conditions-small"]
+
+
+def submitted(deployment: Deployment, pipeline: str) -> list[str]:
+    """Names of the jobs that ran in a pipeline's queue."""
+    batch = deployment.aws.client("batch")
+    lists = [
+        batch.list_jobs(jobQueue=f"{pipeline}-fargate", jobStatus=status)["jobSummaryList"]
+        for status in ("SUCCEEDED", "FAILED")
+    ]
+    return [job["jobName"] for jobs in lists for job in jobs]
+
+
+def negative(item: Any) -> bool:
+    return isinstance(item, int) and item < 0
+
+
+@step(job_type="batch", when=negative)
+def absolute(item: int) -> int:
+    return -item
+
+
+@step(job_type="batch", when=negative)
+def listed(item: int) -> list[int]:
+    return [item, -item]
+
+
+LAST: dict[str, Any] = {
+    "alone": lambda: [absolute(3)],
+    "beside": lambda: [absolute(3), absolute(-3), echo(1)],
+    "after": lambda: [echo(absolute(3)), echo(absolute(echo(-3)))],
+    "of-map": lambda: [listed(3).map(echo).agg(echo), listed(-3).map(echo).agg(echo)],
+    "in-map": lambda: [listing(1, -2, 3).map(absolute).agg(echo)],
+    "in-inline": lambda: [listing(1, -2, 3).map(absolute, mode="inline").agg(echo)],
+}
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_a_job_is_submitted_only_where_its_condition_holds(
+    deployment: Deployment, name: str
+) -> None:
+    """Wherever a job is, none is submitted to be skipped, and the results are those here."""
+    pipeline = Pipeline(name, steps=LAST[name]())
+    agree(pipeline, {}, deployment)
+    assert len(submitted(deployment, name)) == (0 if name == "alone" else 1)
+
+
+@pytest.mark.parametrize("retry", [0, 1])
+def test_a_condition_of_a_job_that_raises_fails_the_step(
+    deployment: Deployment, tmp_path: Path, retry: int
+) -> None:
+    """A condition's error is the step's, and is retried as the step's."""
+    log = tmp_path / "log"
+    log.write_text("")
+
+    def asked(path: str) -> bool:
+        with open(path, "a") as file:
+            file.write("x")
+        return 1 / 0 > 1
+
+    @step(job_type="batch", when=asked, retry=RetryConfig(retries=retry, delay=0.01))
+    def divided(path: str) -> None: ...
+
+    pipeline = Pipeline(f"raising-{retry}", steps=[divided(str(log))])
+    with pytest.raises(StepFailed) as caught:
+        pipeline.local_run()
+    assert (caught.value.step, len(log.read_text())) == ("divided", 1 + retry)
+    log.write_text("")
+    execution = deployment.execute(pipeline)
+    assert (execution.status, execution.error) == ("FAILED", "ZeroDivisionError")
+    assert len(log.read_text()) == 1 + retry
+    assert submitted(deployment, f"raising-{retry}") == []
+
+
+@step(job_type="batch", when=lambda n: fractions.Fraction(n) > 1)
+def light(n: int) -> Any:
+    return decimal.Decimal(n)
+
+
+@step(job_type="batch", when=bool, requirements=["attrs==23.2.0"])
+def heavy(n: int) -> int:
+    return n
+
+
+def test_only_the_condition_of_a_job_is_in_its_function() -> None:
+    """The function that decides has none of what the job imports, unless the job has packages."""
+    pipeline = Pipeline("light", steps=[light(2), heavy(1)])
+    decides, also = [one for one in pipeline.definition.steps if one.is_condition]
+    assert (decides.name, decides.in_image) == ("light-when", False)
+    assert (also.name, also.in_image) == ("heavy-when", True)
+    code = package(cut(decides)).files["lambda_function.py"].decode()
+    assert "import fractions" in code
+    assert "decimal" not in code
 
 
 def test_parameters_reach_jobs(deployment: Deployment) -> None:

@@ -271,7 +271,8 @@ def cut(step: Step) -> Cut:
     if root is None:
         return Cut(step, carrier)
     data = _declared(carrier, step, root)
-    keep_acting(carrier, step, root)
+    if not step.is_condition:  # its module acts where the job runs
+        keep_acting(carrier, step, root)
     carrier.note_stale()
     return _observed(step, carrier, root, data)
 

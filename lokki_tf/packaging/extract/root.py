@@ -133,6 +133,10 @@ def _defined(
     carrier: Carrier, step: Step, module: Module, statement: Statement, name: str
 ) -> Root | None:
     carrier.start(module)
+    if step.is_condition:
+        root = _without_function(carrier, module, name)
+        carried = _carry_condition(carrier, step, root, statement)
+        return root if carried or _carry_condition_value(carrier, step, root) else None
     skip = _skipped(carrier, module, statement)
     piece = carrier.carry(module, statement, module.end, skip)
     _carry_mentioned(carrier, module, piece, statement, statement.names(skip))
@@ -142,6 +146,13 @@ def _defined(
     if step.when is None or _carry_condition(carrier, step, root, statement):
         return root
     return root if _carry_condition_value(carrier, step, root) else None
+
+
+def _without_function(carrier: Carrier, module: Module, name: str) -> Root:
+    """What has the condition in place of the function, which is called elsewhere."""
+    piece = Piece(module.name, (module.end,), f"def {name}(): ...\n", binds=(name,))
+    carrier.uses[piece] = {}
+    return Root(module, piece, name)
 
 
 def _skipped(carrier: Carrier, module: Module, statement: Statement) -> frozenset[ast.expr]:
@@ -196,7 +207,12 @@ def _moved(carrier: Carrier, step: Step, function: types.FunctionType) -> Root |
     before = carrier.state()
     name = function.__code__.co_name
     name = identifier(step.name) if name == "<lambda>" else name
-    piece = moved(carrier, carrier.start(module), function, name)
+    own = carrier.start(module)
+    piece = (
+        _without_function(carrier, own, name).piece
+        if step.is_condition
+        else moved(carrier, own, function, name)
+    )
     if piece is not None:
         root = Root(module, piece, piece.binds[0])
         if step.when is None or _carry_condition_value(carrier, step, root):
