@@ -10,6 +10,7 @@
     │   ├── OptionError          an option that Lambda or Step Functions does not have
     │   ├── ScheduleError        no valid rate(…), cron(…) or at(…)
     │   ├── PlaceholderError     a value of a later run, used as if it were here
+    │   │   └── PlaceholderAttributeError  an attribute of such a value
     │   ├── CaptureError         step code that cannot travel to Lambda
     │   ├── TemplateError        a Lambda template that cannot be filled
     │   ├── ConfigError          settings that cannot be read, or that there are not
@@ -122,6 +123,10 @@ class ScheduleError(DefinitionError):
 
 class PlaceholderError(DefinitionError):
     """A value that exists only in a later run is used as if it were here."""
+
+
+class PlaceholderAttributeError(PlaceholderError, AttributeError):
+    """An attribute of such a value is read."""
 
 
 class CaptureError(DefinitionError):

@@ -23,6 +23,7 @@ from lokki_tf import (
     ReturnUpdates,
     StateManager,
     StepFailed,
+    configure_logging,
     flow,
     step,
     task,
@@ -85,6 +86,9 @@ WRONG: dict[str, Callable[[], object]] = {
     "retry": lambda: RetryConfig(retries=-1),
     "call": lambda: total(),  # type: ignore[call-arg]
     "computation": lambda: load() + "",  # type: ignore[operator]
+    "attribute": lambda: load().rows,  # type: ignore[attr-defined]
+    "log level": lambda: configure_logging(level="x"),
+    "no functions": lambda: MicroFunctions(beginner="x", name="empty").run(),
     "iteration": lambda: list(load()),
     "chain": lambda: wrong_chain.local_run(),
     "parameters": lambda: one().local_run({"day": 1}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from lokki_tf.errors import PlaceholderError
+from lokki_tf.errors import PlaceholderAttributeError, PlaceholderError
 from lokki_tf.tracebacks import ends_at_caller
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ class Placeholder:
 
     def __getattr__(self, name: str) -> Any:
         # An AttributeError, so that hasattr() and notebooks may ask for what is not there.
-        raise AttributeError(
+        raise PlaceholderAttributeError(
             f"{self._what()} exists only when the pipeline runs, "
-            f"so .{name} must be read inside a step\n  at {self._place}"
+            f"so .{name} must be read inside a step",
+            place=self._place,
         )
 
     def __eq__(self, other: object) -> bool:

@@ -39,7 +39,8 @@ def inline_limits(definition: Definition) -> Inline:
         retries = [node.retry.retries for node in definition.graph.walk()]
     else:
         near = False
-        retries = [max(one.options.retry.retries for one in routes.steps)] * routes.limit
+        most_retries = max((one.options.retry.retries for one in routes.steps), default=0)
+        retries = [most_retries] * routes.limit
     most = sum(_EVENTS_OF_STEP + _EVENTS_OF_RETRY * number for number in retries)
     if not near and most < quotas.HISTORY_EVENTS:
         return {}

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
+from lokki_tf.tracebacks import ends_at_caller
+
 from . import LOGGER
 from .formats import HumanFormatter, JsonFormatter
 from .levels import LogLevel, level_of
@@ -49,6 +51,7 @@ class ConfiguredHandler(logging.StreamHandler[Any]):
     def stream(self, stream: Any) -> None: ...
 
 
+@ends_at_caller
 def configure_logging(
     level: LogLevel | int | str = LogLevel.INFO,
     use_colors: bool | None = None,

@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from os import getcwd
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -222,6 +223,22 @@ def leads_nowhere(**kwargs: Any) -> Any:
     return {"folder": os.getcwd()}
 
 
+class Proxy:
+    """Refuses every question, as proxies do outside of a request."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+proxy = Proxy()
+lazy = ModuleType("lazy")
+lazy.__getattr__ = Proxy().__getattr__  # type: ignore[method-assign]
+
+
+def refused() -> object:
+    return proxy.now(), lazy.now(), proxy, os.getcwd()
+
+
 CASES: list[tuple[Callable[..., Any], list[str]]] = [
     (zoned, []), (zoned_elsewhere, []), (now, ["time-zone"]), (now_by_module, ["time-zone"]),
     (imported_inside, ["time-zone"]), (today, ["time-zone"]), (local_time, ["time-zone"]),
@@ -235,7 +252,8 @@ CASES: list[tuple[Callable[..., Any], list[str]]] = [
     (leaves_pool, ["left-running"]), (closes_pool, []), (processes, ["multiprocessing"]),
     (pool_of_processes, ["multiprocessing"]), (runs_program, ["program"]),
     (runs_shell, ["program"]), (runs_python, []), (runs_own, []), (hashes, ["hash"]),
-    (makes_key, ["machine"]), (through_a_helper, ["machine"]), (name_of_its_own, []),
+    (makes_key, ["machine"]), (refused, ["machine"]), (through_a_helper, ["machine"]),
+    (name_of_its_own, []),
 ]  # fmt: skip
 
 

@@ -181,8 +181,7 @@ class _Reader:
         for one in nodes:
             if not isinstance(one, ast.Name | ast.Attribute) or isinstance(one.ctx, ast.Store):
                 continue
-            name, value = self.resolve(one)
-            self._reach(value)
+            name, _ = self.resolve(one)
             call = calls.get(id(one))
             if not name and isinstance(one, ast.Attribute) and not isinstance(one.value, _TEXTS):
                 name = f".{one.attr}"
@@ -191,11 +190,21 @@ class _Reader:
 
     def resolve(self, node: ast.expr) -> tuple[str, Any]:
         """Return the full name of an expression and its value; empty and ``None`` if unknown."""
+        try:
+            name, value = self._resolved(node)
+            self._reach(value)
+        except Exception:  # a proxy, for example, may refuse to be looked at
+            return "", None
+        return name, value
+
+    def _resolved(self, node: ast.expr) -> tuple[str, Any]:
         if isinstance(node, ast.Name):
             return self._named(node.id)
         if isinstance(node, ast.Attribute):
-            name, value = self.resolve(node.value)
-            if isinstance(value, ModuleType | type):
+            name, value = self._resolved(node.value)
+            if isinstance(value, ModuleType):  # whose own __getattr__ may import something
+                return f"{name}.{node.attr}", vars(value).get(node.attr)
+            if isinstance(value, type):
                 return f"{name}.{node.attr}", getattr(value, node.attr, None)
             if value is not None:
                 found = getattr(type(value), node.attr, None)
