@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from .bounds import Inline
     from .cache import Cache
+    from .files import FileWatch
 
 
 def run(
@@ -91,7 +92,7 @@ def run(
     journal.open()
     try:
         bounds = Bounds(inline, definition.name) if inline else None
-        _drive(Work(journal, wire, cache, bounds), executor, max_workers)
+        _drive(Work(journal, wire, cache, bounds, _watch(strict)), executor, max_workers)
     except BaseException as error:
         journal.close(error)
         attach(error, run=journal.run())
@@ -102,6 +103,14 @@ def run(
         attach(failure, run=journal.run())
         raise failure
     return journal.run()
+
+
+def _watch(strict: bool) -> FileWatch | None:
+    if not strict:
+        return None
+    from .files import FileWatch
+
+    return FileWatch()
 
 
 def _check(executor: object, max_workers: object) -> None:

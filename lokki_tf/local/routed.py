@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from time import sleep, time
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from lokki_tf.runtime.routes import moved, refuse_stranger, too_many
 from .calls import call
 from .events import Event, EventKind, Listener
 from .failures import attach
+from .files import FileWatch
 from .frames import clock
 from .result import NOTHING, Run
 from .retry import Retries
@@ -116,9 +118,11 @@ class _Walk:
     cached: set[int] = field(default_factory=set)
     origin: float = field(default_factory=clock)
     listener: Listener | None = None
+    files: FileWatch | None = None
 
     def __post_init__(self) -> None:
         self.listener = None if self.on_event is None else Listener(self.on_event)
+        self.files = None if self.wire is None else FileWatch()
 
     def go(self, routes: Routes, first: str) -> None:
         following: str | None = first
@@ -180,7 +184,8 @@ class _Walk:
         arguments = dict(state)
         if route.takes_input:
             arguments[ORIGINAL_INPUT] = self.given
-        returned = call(step.function, (), arguments)
+        with nullcontext() if self.files is None else self.files.of(step):
+            returned = call(step.function, (), arguments)
         following, after = moved(returned, state, route.next_key, route.default_next, step.name)
         refuse_stranger(step.name, following, list(route.targets), route.ends)
         return following, self._sent(after)

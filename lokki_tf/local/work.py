@@ -19,6 +19,7 @@ from .strict import Wire, cannot_travel
 if TYPE_CHECKING:
     from .bounds import Bounds
     from .cache import Cache
+    from .files import FileWatch
 
 Stuck = tuple[Frame, int, float]
 """An item that is to be retried: its frame, the index of the node, the delay in seconds."""
@@ -32,6 +33,7 @@ class Work:
         wire: Serializes values, or ``None``.
         cache: Results of earlier runs, or ``None``.
         bounds: What maps within the execution leave in AWS, or ``None``.
+        files: Watches the files that steps open, or ``None``.
     """
 
     def __init__(
@@ -40,10 +42,12 @@ class Work:
         wire: Wire | None,
         cache: Cache | None = None,
         bounds: Bounds | None = None,
+        files: FileWatch | None = None,
     ) -> None:
         self.journal = journal
         self.cache = cache
         self.bounds = bounds
+        self.files = files
         self._wire = wire
 
     def arguments(self, frame: Frame, index: int) -> Arguments:
@@ -68,9 +72,12 @@ class Work:
             if plan.conditions and not self.holds(frame, index, args, kwargs):
                 self.skip(frame, index)
                 return None
-            value = plan.functions[index](*args, **kwargs)
-            if type(value) in UNFINISHED:
-                value = finished(value)
+            if self.files is not None:
+                value = self._watched(self.files, frame, index, args, kwargs)
+            else:
+                value = plan.functions[index](*args, **kwargs)
+                if type(value) in UNFINISHED:
+                    value = finished(value)
             if self.bounds is not None:
                 self.bounds.refuse(frame, index, value)
         except KeyboardInterrupt:
@@ -81,6 +88,20 @@ class Work:
             self.cache.keep(frame, index, value)
         journal.done(frame, index, value)
         return None
+
+    def _watched(
+        self,
+        files: FileWatch,
+        frame: Frame,
+        index: int,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
+        node = frame.plan.nodes[index]
+        assert isinstance(node, Node)
+        with files.of(node.step):
+            value = frame.plan.functions[index](*args, **kwargs)
+            return finished(value) if type(value) in UNFINISHED else value
 
     def holds(
         self, frame: Frame, index: int, args: Sequence[Any], kwargs: Mapping[str, Any]

@@ -1,15 +1,15 @@
 """Checks of steps' own code: what runs here and gives something else in AWS.
 
 ``reading`` finds the names that a step's code uses, ``differences`` has a rule for each that
-depends on this machine or process, ``runtimes`` compares versions, and ``decorators`` looks above
-``@step``.
+depends on this machine or process, ``files`` follows literal paths, ``runtimes`` compares versions,
+and ``decorators`` looks above ``@step``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import decorators, differences, runtimes
+from . import decorators, differences, files, runtimes
 from .reading import code_of
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ def check_code(definition: Definition) -> list[Finding]:
         definition: A pipeline with its settings applied.
     """
     found: dict[Finding, None] = {}
-    for step in definition.steps:
-        code = code_of(step.function)
-        for rule in (decorators.check, differences.check, runtimes.check):
+    codes = {step: code_of(step.function) for step in definition.steps if not step.is_condition}
+    for step, code in codes.items():
+        for rule in (decorators.check, differences.check, runtimes.check, files.check):
             found |= dict.fromkeys(rule(step, code))
-    return list(found)
+    return [*found, *files.check_shared(codes)]
 
 
 __all__ = ["check_code"]

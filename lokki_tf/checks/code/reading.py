@@ -42,6 +42,8 @@ class Use:
         function: The name of the function around it.
         call: The call, if it is called.
         in_with: Whether the call is what a ``with`` statement enters.
+        value: Returns the value of a name there: of a global one, or the expression that a local
+            one is assigned once; ``None`` if it is unknown.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Use:
     function: str
     call: ast.Call | None = None
     in_with: bool = False
+    value: Callable[[str], Any] = field(default=lambda name: None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ class _Reader:
             if isinstance(one, ast.With | ast.AsyncWith)
             for item in one.items
         }
+        assigned = self._values(nodes)
         for one in nodes:
             if not isinstance(one, ast.Name | ast.Attribute) or isinstance(one.ctx, ast.Store):
                 continue
@@ -186,7 +190,24 @@ class _Reader:
             if not name and isinstance(one, ast.Attribute) and not isinstance(one.value, _TEXTS):
                 name = f".{one.attr}"
             if name:
-                yield Use(name, self.place(one), node.name, call, id(call) in entered)
+                in_with = id(call) in entered
+                yield Use(name, self.place(one), node.name, call, in_with, assigned)
+
+    def _values(self, nodes: list[ast.AST]) -> Callable[[str], Any]:
+        """What names stand for: expressions that local ones are assigned once, global values."""
+        stored = [one.id for one in nodes if isinstance(one, ast.Name) and not _is_load(one)]
+        once = {
+            one.targets[0].id: one.value
+            for one in nodes
+            if isinstance(one, ast.Assign)
+            and isinstance(one.targets[0], ast.Name)
+            and stored.count(one.targets[0].id) == 1
+        }
+
+        def value(name: str) -> Any:
+            return once[name] if name in once else self._named(name)[1]
+
+        return value
 
     def resolve(self, node: ast.expr) -> tuple[str, Any]:
         """Return the full name of an expression and its value; empty and ``None`` if unknown."""
@@ -238,6 +259,10 @@ class _Reader:
                 function = getattr(one, "__func__", getattr(one, "fget", one))
                 if isinstance(function, FunctionType) and _is_of_user(function):
                     self.reached.append(function)
+
+
+def _is_load(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Load)
 
 
 def _loaded(name: str) -> Any:

@@ -1,0 +1,190 @@
+"""Files that steps write and read by literal paths.
+
+Here all steps share the files of one machine. In AWS each has its own, and in Lambda only ``/tmp``
+can be written (AWS Lambda Developer Guide, "Lambda quotas" and "Configure ephemeral storage").
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model import Finding
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Step
+
+    from .reading import Code, Use
+
+_TMP = "/tmp"  # what Lambda lets a function write
+_OPENERS = frozenset(f"{module}.open" for module in ("io", "gzip", "bz2", "lzma", "codecs"))
+_OPEN = _OPENERS | {"builtins.open", "tarfile.open", "zipfile.ZipFile"}
+# Methods of paths, and methods and functions that take one.
+_WRITES_ITSELF = {
+    *(".write_text", ".write_bytes", ".touch", ".mkdir", ".unlink", ".rmdir", ".rename"),
+}
+_WRITES_FIRST = {
+    *("os.mkdir", "os.makedirs", "os.remove", "os.unlink", "os.rmdir", "os.truncate"),
+    *("numpy.save", "numpy.savez", "numpy.savez_compressed", "numpy.savetxt", "joblib.dump"),
+    *(f".to_{kind}" for kind in ("csv", "parquet", "json", "excel", "pickle", "feather", "hdf")),
+    *(f".write_{kind}" for kind in ("csv", "parquet", "json", "excel", "ipc", "ndjson")),
+    *(".savefig", ".save", "sqlite3.connect", "shutil.rmtree", "shelve.open"),
+}
+_WRITES_SECOND = {
+    *("os.rename", "os.replace", "os.link", "os.symlink", "shutil.move", "joblib.dump"),
+    *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "torch.save"),
+}
+_READS_ITSELF = {".read_text", ".read_bytes", ".exists", ".is_file", ".iterdir", ".glob", ".stat"}
+_READS_FIRST = {
+    *("os.listdir", "os.scandir", "os.stat", "os.walk", "os.path.exists", "os.path.isfile"),
+    *("os.path.getsize", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "joblib.load"),
+    *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move"),
+    *("os.rename", "os.replace", "sqlite3.connect", "shelve.open", "torch.load", "glob.glob"),
+    *("linecache.getlines", "csv.DictReader"),
+}
+_READERS = ("read_", "scan_")  # of pandas and polars
+
+
+def check(step: Step, code: Code) -> Iterator[Finding]:
+    """Report what a function of Lambda writes outside ``/tmp``, once a path."""
+    if step.is_job:
+        return
+    seen: set[str] = set()
+    for path, use in _written(code):
+        moved = not os.path.isabs(path) and "os.chdir" in code.names
+        if path in seen or moved or path.startswith("/dev/") or _is_in_tmp(path):
+            continue
+        seen.add(path)
+        yield Finding(
+            "write",
+            f"the code of step {step.name!r} writes {path!r}: Lambda has nothing to write to but "
+            "/tmp",
+            use.place,
+            "return the value, or write to /tmp what this call alone needs; "
+            "results go to the next step, large ones through the bucket",
+            severity="warning",
+        )
+
+
+def check_shared(codes: Mapping[Step, Code]) -> Iterator[Finding]:
+    """Report paths that one step writes and another one, which does not, reads."""
+    written = {step: {_absolute(path) for path, _ in _written(one)} for step, one in codes.items()}
+    for step, code in codes.items():
+        seen: set[str] = set()
+        for path, use in _paths(code, _read):
+            full = _absolute(path)
+            writers = [other.name for other, paths in written.items() if full in paths]
+            if full in seen or full in written[step] or not writers:
+                continue
+            seen.add(full)
+            yield Finding(
+                "shared-file",
+                f"the code of step {step.name!r} reads {path!r}, which step {writers[0]!r} writes: "
+                "in AWS each step has files of its own",
+                use.place,
+                f"return the content from {writers[0]!r} and take it as an argument, or use S3",
+                severity="warning",
+            )
+
+
+def _written(code: Code) -> Iterator[tuple[str, Use]]:
+    return _paths(code, _writes)
+
+
+def _paths(
+    code: Code, kind: Callable[[Use, ast.Call], ast.expr | None]
+) -> Iterator[tuple[str, Use]]:
+    """The literal paths of calls of a kind, each with its use."""
+    for use in code.uses:
+        node = kind(use, use.call) if use.call is not None else None
+        path = _literal(node, use, set()) if node is not None else None
+        if path and path != ":memory:":  # a database of sqlite3 without a file
+            yield path, use
+
+
+def _writes(use: Use, call: ast.Call) -> ast.expr | None:
+    """The expression of the path that a call writes."""
+    if use.name in _OPEN or use.name == ".open":
+        return _opened(use, call) if set(_mode(use, call)) & set("wax+") else None
+    if use.name in _WRITES_ITSELF:
+        return _receiver(call)
+    if use.name in _WRITES_SECOND:
+        return call.args[1] if len(call.args) > 1 else _keyword(call, "dst", "filename")
+    return _first(call) if use.name in _WRITES_FIRST else None
+
+
+def _read(use: Use, call: ast.Call) -> ast.expr | None:
+    """The expression of the path that a call reads."""
+    if use.name in _OPEN or use.name == ".open":
+        return None if set(_mode(use, call)) & set("wax") else _opened(use, call)
+    if use.name in _READS_ITSELF:
+        return _receiver(call)
+    last = use.name.rpartition(".")[2]
+    return _first(call) if use.name in _READS_FIRST or last.startswith(_READERS) else None
+
+
+def _opened(use: Use, call: ast.Call) -> ast.expr | None:
+    return _receiver(call) if use.name == ".open" else _first(call)
+
+
+def _mode(use: Use, call: ast.Call) -> str:
+    position = 0 if use.name == ".open" else 1
+    given = call.args[position] if len(call.args) > position else _keyword(call, "mode")
+    return str(given.value) if isinstance(given, ast.Constant) else "r"
+
+
+def _first(call: ast.Call) -> ast.expr | None:
+    names = ("file", "path", "fname", "filename", "name", "src", "database", "path_or_buf")
+    return call.args[0] if call.args else _keyword(call, *names)
+
+
+def _keyword(call: ast.Call, *names: str) -> ast.expr | None:
+    return next((one.value for one in call.keywords if one.arg in names), None)
+
+
+def _receiver(call: ast.Call) -> ast.expr | None:
+    return call.func.value if isinstance(call.func, ast.Attribute) else None
+
+
+def _literal(node: Any, use: Use, seen: set[str]) -> str | None:
+    """The path that an expression gives, or ``None`` if only running it shows that."""
+    if isinstance(node, str | PurePath):
+        return str(node)
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    if isinstance(node, ast.Name) and node.id not in seen:
+        return _literal(use.value(node.id), use, {*seen, node.id})
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Add):
+        left, right = _literal(node.left, use, seen), _literal(node.right, use, seen)
+        if left is None or right is None:
+            return None
+        return os.path.join(left, right) if isinstance(node.op, ast.Div) else left + right
+    if isinstance(node, ast.JoinedStr):
+        parts = [
+            _literal(one.value if isinstance(one, ast.FormattedValue) else one, use, seen)
+            for one in node.values
+        ]
+        return None if None in parts else "".join(one for one in parts if one is not None)
+    if isinstance(node, ast.Call) and _called(node) in ("Path", "PurePath", "join", "str"):
+        found = [_literal(one, use, seen) for one in node.args]
+        known = [one for one in found if one is not None]
+        return os.path.join(*known) if known and len(known) == len(found) else None
+    return None
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    if isinstance(function, ast.Attribute) and function.attr == "join":
+        return "join" if ast.unparse(function.value).endswith("path") else ""
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path)
+
+
+def _is_in_tmp(path: str) -> bool:
+    return path == _TMP or path.startswith(f"{_TMP}/")
