@@ -17,8 +17,9 @@ from .stacks import options_of_stack, stack_of, under
 from .synthesis import fetching, tell_permissions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from lokki_tf.operate.affected import Affected
     from lokki_tf.operate.clients import Aws
     from lokki_tf.operate.deploying import Planned
     from lokki_tf.operate.stack import Stack
@@ -26,10 +27,23 @@ if TYPE_CHECKING:
     from lokki_tf.pipeline import Pipeline
     from lokki_tf.terraform.synth import Synthesized
 
+_MOST_RUNS = 10  # that are named
 _UNASKED = click.option(
     "--auto-approve", "--confirm", "approved", is_flag=True, help="Do not ask; for programs."
 )
 _VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Show Terraform's own plan as well.")
+_WAIT = click.option(
+    "--wait-for-runs",
+    "waits",
+    is_flag=True,
+    help="Apply when no run is going that it would change.",
+)
+_DESPITE = click.option(
+    "--despite-runs",
+    "despite",
+    is_flag=True,
+    help="With --auto-approve: apply although runs that are going would fail.",
+)
 _TAG = click.option(
     "--image-tag", help="Tag of container images; that of the settings unless given."
 )
@@ -48,8 +62,8 @@ def plan_command(pipeline: Pipeline) -> click.Command:
         """Say what deploy would change in AWS, and change nothing."""
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
-        with _shown_plan(pipe, stack, image_tag, verbose, err=False):
-            pass
+        with _shown_plan(pipe, stack, image_tag, verbose, err=False) as (plans, _, _):
+            _show_runs(_affected(plans[-1]), err=False)
 
     return plan
 
@@ -61,25 +75,41 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
     @options_of_stack
     @_TAG
     @_VERBOSE
+    @_WAIT
+    @_DESPITE
     @_UNASKED
     def deploy(
         region: str | None,
         stack_name: str | None,
         image_tag: str | None,
         verbose: bool,
+        waits: bool,
+        despite: bool,
         approved: bool,
     ) -> None:
         """Write Terraform, show what it would change, ask, and apply exactly that.
 
-        The outputs go to stdout as one line of JSON.
+        Runs that are going and that it would change are named. The outputs go to stdout as one
+        line of JSON.
         """
+        from lokki_tf.operate.affected import wait_for
+
+        if despite and (waits or not approved):
+            raise click.UsageError("--despite-runs goes with --auto-approve, without waiting")
         _require_terminal(approved, "deploy")
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
         with _shown_plan(pipe, stack, image_tag, verbose) as (plans, place, image):
-            if any(not plan.is_empty for plan in plans):
-                _agree(approved, f"Apply this to {place}?")
             *before, main = plans
+            if any(not plan.is_empty for plan in plans):
+                runs = _affected(main)
+                _show_runs(runs)
+                if approved and not waits and not despite:
+                    _require_no_failures(runs, stack)
+                while_ = "" if waits or not runs else f" while {_going(runs)}"
+                _agree(approved, f"Apply this to {place}{while_}?")
+            if waits:
+                wait_for(lambda: _affected(main), _tell_waiting)
             for plan in before:
                 plan.apply()
             if image is not None:
@@ -254,6 +284,53 @@ def _require_terminal(approved: bool, command: str) -> None:
 def _agree(approved: bool, question: str) -> None:
     if not approved and not click.confirm(question, err=True):
         raise UnconfirmedError("nothing was changed", remedy="answer y, and it is done")
+
+
+def _affected(plan: Planned) -> list[Affected]:
+    """The running executions that a plan would change; none where nothing is deployed yet."""
+    from lokki_tf.operate.affected import affected
+    from lokki_tf.operate.stack import told_by
+
+    if not plan.changes:
+        return []
+    outputs = plan.program.outputs()
+    if "state_machine_arn" not in outputs:
+        return []
+    deployed = told_by(plan.program.stack, outputs)
+    return affected(deployed.aws, deployed.arn, plan.changes)
+
+
+def _going(runs: Sequence[Affected]) -> str:
+    return f"{count(len(runs), 'run')} {'is' if len(runs) == 1 else 'are'} going"
+
+
+def _show_runs(runs: Sequence[Affected], *, err: bool = True) -> None:
+    if not runs:
+        return
+    click.echo(f"{_going(runs)} that this would change:", err=err)
+    for one in runs[:_MOST_RUNS]:
+        click.echo(f"  {one}", err=err)
+    if len(runs) > _MOST_RUNS:
+        click.echo(f"  and {len(runs) - _MOST_RUNS:,} more", err=err)
+
+
+def _tell_waiting(runs: Sequence[Affected]) -> None:
+    names = ", ".join(one.run.name for one in runs[:_MOST_RUNS])
+    more = f" and {len(runs) - _MOST_RUNS:,} more" if len(runs) > _MOST_RUNS else ""
+    click.echo(f"waiting for {names}{more} …", err=True)
+
+
+def _require_no_failures(runs: Sequence[Affected], stack: Stack) -> None:
+    """Refuses to apply what fails runs that are going, where nobody is asked."""
+    failing = [one for one in runs if one.removed]
+    if failing:
+        does = stack.command("deploy --auto-approve")
+        raise UnconfirmedError(
+            f"nothing was changed: {count(len(failing), 'run')} that "
+            f"{'is' if len(failing) == 1 else 'are'} going would fail: "
+            + ", ".join(one.run.name for one in failing[:_MOST_RUNS]),
+            remedy=f"{does} --wait-for-runs waits until they have ended, --despite-runs applies it",
+        )
 
 
 def _tell_where(stack: Stack, outputs: dict[str, Any]) -> None:

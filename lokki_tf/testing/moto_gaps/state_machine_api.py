@@ -12,7 +12,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 from lokki_tf.testing.machines.definition import Finding, check
 from lokki_tf.testing.machines.execution import Execution
 from lokki_tf.testing.machines.services import Callback
-from lokki_tf.testing.machines.values import Json, load
+from lokki_tf.testing.machines.values import Json, dump, load
 
 # Its methods answer for moto's own executions, ours for another kind: to mypy it is Any.
 _Response: Any = StepFunctionResponse
@@ -84,9 +84,10 @@ class MachineResponse(_Response):  # type: ignore[misc]
         return ActionResult({"executionArn": run.arn, "startDate": run.start_date})
 
     def describe_state_machine_for_execution(self) -> Any:
-        """Describe the machine of an execution."""
+        """Describe the machine of an execution, with the definition that it began with."""
         run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        return self._describe_state_machine(run.machine_arn)
+        described = self._describe_state_machine(run.machine_arn).result
+        return ActionResult({**described, "definition": dump(run.definition)})
 
     def start_sync_execution(self) -> Any:
         """Run an execution and answer with its output."""
