@@ -65,6 +65,7 @@ def load_config(
         merged = deep_merge(merged, _stage(stages, stage, files))
     config = replace(build(Config, deep_merge(merged, _of_environment(environ))), stage=stage)
     _check_state(config, files, stages)
+    _check_bucket(config, files)
     return config
 
 
@@ -148,6 +149,18 @@ def _check_state(config: Config, files: Sequence[TomlFile], stages: Mapping[str,
             place=_place(files, ("terraform", "key"), None),
             remedy=f"remove it, so that each stage has its own, or write key = … into "
             f"[{STAGES}.{config.stage}.terraform]",
+        )
+
+
+def _check_bucket(config: Config, files: Sequence[TomlFile]) -> None:
+    """Check that no expiry is set for an existing bucket, whose owner decides about it."""
+    place = _place(files, ("aws", "run_data_days"), config.stage)
+    if config.aws.artifact_bucket and place:
+        raise ConfigError(
+            "run_data_days in [aws] is for the bucket that a pipeline creates, and "
+            f"artifact_bucket names an existing one: {config.aws.artifact_bucket}",
+            place=place,
+            remedy="remove it, and let a lifecycle rule of that bucket expire its objects",
         )
 
 

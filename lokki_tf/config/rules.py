@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -46,6 +46,12 @@ def rule_of(metadata: Mapping[str, Any]) -> Rule | None:
 def whole(low: int, high: int) -> Mapping[str, Rule]:
     """Allow whole numbers from ``low`` to ``high``."""
     return _rule(f"a whole number from {low} to {high}", lambda value: low <= value <= high)
+
+
+def one_of(numbers: Iterable[int]) -> Mapping[str, Rule]:
+    """Allow some whole numbers alone."""
+    allowed = tuple(numbers)
+    return _rule(f"one of {', '.join(map(str, allowed))}", allowed.__contains__)
 
 
 def arn(service: str, resource: str, example: str) -> Mapping[str, Rule]:

@@ -20,6 +20,10 @@ _ROLE = rules.arn("iam", rules.ROLE, "role/runs-steps")
 # An alias is not accepted: IAM policies name keys by the ARN of the key.
 _KEY = rules.arn("kms", r"key/[\w-]+", "key/1234abcd-12ab-34cd-56ef-1234567890ab")
 
+# Source: Amazon CloudWatch Logs API Reference, "PutRetentionPolicy".
+_RETENTION = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
+              2922, 3288, 3653)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class VpcConfig:
@@ -50,6 +54,9 @@ class AwsConfig:
         profile: Profile in the AWS configuration files.
         permissions_boundary: ARN of the permissions boundary of every role.
         kms_key: ARN of the KMS key for encryption; AWS's own keys by default.
+        log_retention_days: Days for which CloudWatch keeps logs, in the numbers that it allows.
+        run_data_days: Days after which the data of runs expires in the pipeline's own bucket; Step
+            Functions itself deletes a finished execution after 90 days.
         tags: Tags of every resource.
         vpc: The network of the functions.
     """
@@ -61,6 +68,8 @@ class AwsConfig:
     profile: str | None = None
     permissions_boundary: str | None = field(default=None, metadata=_POLICY)
     kms_key: str | None = field(default=None, metadata=_KEY)
+    log_retention_days: int = field(default=365, metadata=rules.one_of(_RETENTION))
+    run_data_days: int = field(default=90, metadata=rules.whole(1, 36_500))
     tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     vpc: VpcConfig = field(default_factory=VpcConfig)
 
@@ -188,12 +197,14 @@ class MachineConfig:
     Args:
         role: ARN of its role; one is created by default.
         log_level: The events that it logs: ``ALL``, ``ERROR`` or, without a log group, ``OFF``.
+        include_execution_data: Whether its log has the inputs and outputs of states.
         tracing: Whether X-Ray traces it.
         type: ``STANDARD``, which maps and long steps require, and which runs no step twice.
     """
 
     role: str | None = field(default=None, metadata=_ROLE)
     log_level: OneOf["ALL", "ERROR", "OFF"] = "ALL"
+    include_execution_data: bool = True
     tracing: bool = True
     type: OneOf["STANDARD"] = "STANDARD"
 

@@ -88,11 +88,36 @@ def test_account_state_and_schedule_are_the_settings(tmp_path: Path) -> None:
     assert "vpc_config" in function
 
 
+def test_settings_decide_what_is_kept_of_runs_and_for_how_long(tmp_path: Path) -> None:
+    """Retention of logs and of the data of runs, and whether data is in the machine's log."""
+    for toml, logs, runs, data in (
+        ("", 365, 90, True),
+        (
+            "[aws]\nlog_retention_days = 7\nrun_data_days = 30\n"
+            "[machine]\ninclude_execution_data = false\n",
+            *(7, 30, False),
+        ),
+    ):
+        written = synthesized(tmp_path, toml)["resource"]
+        groups = written["aws_cloudwatch_log_group"].values()
+        assert {group["retention_in_days"] for group in groups} == {logs}
+        (lifecycle,) = written["aws_s3_bucket_lifecycle_configuration"].values()
+        assert lifecycle["rule"][0]["expiration"] == [{"days": runs}]
+        (machine,) = written["aws_sfn_state_machine"].values()
+        assert machine["logging_configuration"]["include_execution_data"] is data
+
+
 @pytest.mark.parametrize(
     ("toml", "says"),
     [
         ('[terraform]\nbackend = "s3"\n', "needs a bucket"),
         ('[aws]\nregion = "mars${x}"\n', r"an AWS region such as(.|\n)*lokki.toml:2"),
+        ("[aws]\nlog_retention_days = 100\n", r"one of 1, 3, 5,(.|\n)*lokki.toml:2"),
+        ("[aws]\nrun_data_days = 0\n", r"a whole number from 1 to(.|\n)*lokki.toml:2"),
+        (
+            '[aws]\nartifact_bucket = "shared"\nrun_data_days = 7\n',
+            r"an existing one: shared(.|\n)*lokki.toml:3",
+        ),
         ('[aws]\nkms_key = "arn:aws:kms:x"\n', r"expected an ARN(.|\n)*lokki.toml:2"),
     ],
 )

@@ -14,7 +14,6 @@ BUCKET_PARTS = (
     "bucket_versioning",
 )
 """Ids of what belongs to the bucket."""
-RUN_DATA_DAYS = 90  # Step Functions forgets an execution after 90 days as well
 OLD_VERSION_DAYS = 30
 
 
@@ -29,7 +28,7 @@ def given_bucket(scope: Construct, name: str) -> aws.data_aws_s3_bucket.DataAwsS
 
 
 def artifact_bucket(
-    scope: Construct, name: str, tags: dict[str, str], key: str | None = None
+    scope: Construct, name: str, tags: dict[str, str], key: str | None = None, *, run_data_days: int
 ) -> aws.s3_bucket.S3Bucket:
     """A private, encrypted, versioned bucket whose run data expires.
 
@@ -38,6 +37,7 @@ def artifact_bucket(
         name: Its name.
         tags: Its tags.
         key: ARN of the KMS key that encrypts; AWS's own for S3 unless given.
+        run_data_days: Days after which the data of runs expires.
     """
     bucket = aws.s3_bucket.S3Bucket(scope, "bucket", bucket=name, tags=tags)
     aws.s3_bucket_ownership_controls.S3BucketOwnershipControls(
@@ -91,7 +91,7 @@ def artifact_bucket(
                 ],
                 expiration=[
                     aws.s3_bucket_lifecycle_configuration.S3BucketLifecycleConfigurationRuleExpiration(
-                        days=RUN_DATA_DAYS
+                        days=run_data_days
                     )
                 ],
             ),

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from lokki_tf.terraform.plan import HasDefinition
 
-LOG_RETENTION_DAYS = 365
 ROLE_NAME_LENGTH = 64
 
 
@@ -203,7 +202,7 @@ class PipelineConstruct(Construct):
             self,
             self.resource_id(name),
             name=log_group,
-            retention_in_days=LOG_RETENTION_DAYS,
+            retention_in_days=self.config.aws.log_retention_days,
             kms_key_id=self.config.aws.kms_key,
             tags=tags,
         )
@@ -222,7 +221,10 @@ class PipelineConstruct(Construct):
 
     def _own_bucket(self) -> aws.s3_bucket.S3Bucket:
         name = self.account.bucket_name(self.plan.definition.name)
-        return artifact_bucket(self, name, self.tags(), self.config.aws.kms_key)
+        settings = self.config.aws
+        return artifact_bucket(
+            self, name, self.tags(), settings.kms_key, run_data_days=settings.run_data_days
+        )
 
     def _upload_literals(self) -> list[aws.s3_object.S3Object]:
         return [

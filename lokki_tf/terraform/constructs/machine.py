@@ -15,6 +15,8 @@ from .roles import acting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lokki_tf.config.settings import MachineConfig
+
     from .construct import PipelineConstruct
 
 
@@ -61,7 +63,7 @@ def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMa
         type=settings.type,
         definition=_templatefile(pipeline.file(MACHINE), values),
         role_arn=role.arn,
-        logging_configuration=_logging(pipeline, settings.log_level, tags),
+        logging_configuration=_logging(pipeline, settings, tags),
         tracing_configuration={"enabled": settings.tracing},
         encryption_configuration=_encryption(pipeline.permissions.key),
         tags=tags,
@@ -70,13 +72,19 @@ def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMa
     )
 
 
-def _logging(pipeline: PipelineConstruct, level: str, tags: dict[str, str]) -> dict[str, Any]:
-    """What is logged, and where: no log group stands empty."""
-    if level == "OFF":
-        return {"level": level}
+def _logging(
+    pipeline: PipelineConstruct, settings: MachineConfig, tags: dict[str, str]
+) -> dict[str, Any]:
+    """Return what the state machine logs and where; there is no log group if it logs nothing."""
+    if settings.log_level == "OFF":
+        return {"level": settings.log_level}
     name = f"/aws/vendedlogs/states/{pipeline.plan.definition.name}"
     logs = pipeline.log_group("state_machine_logs", name, tags)
-    return {"include_execution_data": True, "level": level, "log_destination": f"{logs.arn}:*"}
+    return {
+        "include_execution_data": settings.include_execution_data,
+        "level": settings.log_level,
+        "log_destination": f"{logs.arn}:*",
+    }
 
 
 def _encryption(key: str | None) -> dict[str, Any] | None:
