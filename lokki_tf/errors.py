@@ -18,7 +18,8 @@
     │   │   └── UnknownStageError  a stage that the settings do not have
     │   ├── RouteError           a step whose next steps cannot be read from its source
     │   └── LimitError           more than an AWS quota allows
-    ├── StepFailed               a step raised (its own error is the cause)
+    ├── StepFailed               a step raised (its own error is the cause, and a base class
+    │                            where Python allows it: ``except ValueError`` catches it too)
     ├── LoopError                a routed run that takes more steps than it may
     ├── SerializationError       a value that cannot travel between steps
     ├── StateError               a file of kept values that cannot be used, or a value in it
@@ -172,6 +173,12 @@ class StepFailed(LokkiError):
     run: Any = None
     items: tuple[int, ...] = ()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """End here: a class that also derives from an error of the user's does not tell that one.
+
+        (Classes of errors may register their subclasses.)
+        """
+
     def __init__(
         self,
         message: str,
@@ -185,6 +192,13 @@ class StepFailed(LokkiError):
         self.node = node
         self.step = step
         self.attempts = attempts
+
+    def plain(self) -> StepFailed:
+        """The same error, of this class alone where it is of the step's own as well."""
+        made = StepFailed(self.message, node=self.node, step=self.step)
+        vars(made).update(vars(self))
+        made.__cause__ = self.__cause__
+        return made
 
 
 class LoopError(LokkiError):

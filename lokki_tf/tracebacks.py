@@ -11,6 +11,7 @@ import functools
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FunctionType, ModuleType, TracebackType
 from typing import Any, TypeVar, cast
@@ -63,9 +64,10 @@ def _decorated(value: Any) -> Any:
 
 def _shorten(error: BaseException) -> None:
     """Leave the frames of users in the traceback of an error, and in that of its cause."""
-    error.__traceback__ = without_own(error.__traceback__)
-    if error.__cause__ is not None:
-        error.__cause__.__traceback__ = without_own(error.__cause__.__traceback__)
+    for one in (error, error.__cause__):
+        if one is not None:
+            with suppress(AttributeError):  # a frozen class of the user's
+                one.__traceback__ = without_own(one.__traceback__)
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _print_uncaught
 

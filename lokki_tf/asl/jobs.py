@@ -9,6 +9,7 @@ a redrive the same Task leads back to the job (:mod:`lokki_tf.runtime.job_errors
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .scopes import Scope
 
 EVENT = "LOKKI_EVENT"  # the variable, as lokki_tf.runtime.jobs reads it
+_ENDING = 30  # seconds for a job to begin, and to report that its time is over
 INLINE = 1_000_000  # bytes of a result that stands in the answer itself
 # Errors of the Batch service itself and of the way there, which pass. It takes 50 jobs a second
 # (AWS Batch User Guide, "Service quotas"), and what is above that waits for its turn.
@@ -77,7 +79,7 @@ def job_states(
         scope: The node's scope; ``None`` in a routed pipeline.
         retry: How it is tried again.
         placeholder: The template's variable for the job definition's ARN.
-        sent: The event, with paths.
+        sent: The event, with paths; ``seconds`` is how long a try may take.
     """
     # Batch's names begin with a letter or a digit (AWS Batch API Reference, "SubmitJob").
     name = f"{identifier(pipeline)}-{identifier(node)}".lstrip("_-") or "job"
@@ -99,6 +101,7 @@ def job_states(
             "JobName": shortened(name, JOB_NAME_LENGTH),
             "JobQueue": Template(f"${{{queue_placeholder(placeholder)}}}"),
             "JobDefinition": Template(f"${{{placeholder}}}"),
+            "Timeout": {"AttemptDurationSeconds": _longest(sent["seconds"], retry)},
             "ContainerOverrides": {"Environment": [{"Name": EVENT, "Value.$": where}]},
         },
         "Retry": _retriers(retry),
@@ -159,6 +162,14 @@ def again(retry: RetryConfig) -> dict[str, Any]:
             "jitter": retry.jitter,
         }
     }
+
+
+def _longest(seconds: float, retry: RetryConfig) -> int:
+    """Seconds after which Batch ends a job that could not end itself, all of its tries included."""
+    tries, waits = 1, 0.0
+    if again(retry):
+        tries, waits = retry.retries + 1, sum(retry.delays())
+    return ceil(seconds * tries + waits) + _ENDING
 
 
 def _retriers(retry: RetryConfig) -> list[dict[str, Any]]:

@@ -320,6 +320,7 @@ class _Compiler:
                 asker = self.functions[_condition_of(node)]
                 self.conditions[node.name] = asking(sent, asker, self.variables[node.name], node)
                 sent = {key: value for key, value in sent.items() if key != "when"}
+            sent["seconds"] = node.step.options.timeout_seconds
             self.events[node.name], running = job_states(
                 self.source.name, node.name, scope, node.retry, placeholder, sent
             )

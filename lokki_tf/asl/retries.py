@@ -34,6 +34,14 @@ THROTTLED = {
 }
 
 
+TIMEOUTS = ["Sandbox.Timedout", "States.Timeout"]
+"""What ends a call that its own timer could not end, in compiled code for example.
+
+Source: Step Functions Developer Guide, "Handling errors": Lambda's timeouts are reported as
+``Sandbox.Timedout``, those of a state as ``States.Timeout``.
+"""
+
+
 def retriers(retry: RetryConfig) -> list[dict[str, Any]]:
     """A state's ``Retry``: the Lambda service's passing errors, then the step's own.
 
@@ -70,7 +78,10 @@ def error_names(retry: RetryConfig) -> list[str]:
     """The names that Lambda gives to the errors; subclasses arrive under these as well."""
     if retries_everything(retry):
         return ["States.ALL"]
-    return list(dict.fromkeys(error.__name__ for error in retry.exceptions))
+    names = [error.__name__ for error in retry.exceptions]
+    if any(issubclass(TimeoutError, error) for error in retry.exceptions):
+        names += TIMEOUTS
+    return list(dict.fromkeys(names))
 
 
 def retries_everything(retry: RetryConfig) -> bool:

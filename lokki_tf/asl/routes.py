@@ -165,6 +165,7 @@ class _Compiler:
 
     def _job(self, route: Route, *, first: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         step, sent = route.step, self._payload(route, first=first)
+        sent["seconds"] = step.options.timeout_seconds
         retry, placeholder = step.options.retry, self.functions[step]
         return job_states(self.definition.name, step.name, None, retry, placeholder, sent)
 

@@ -31,7 +31,7 @@ from lokki_tf.model.cells import is_cell
 from lokki_tf.pipeline import Pipeline
 from lokki_tf.tracebacks import ends_at_caller, print_error
 
-from .common import FAILED, INTERRUPTED, WRONG_USE, count, typed
+from .common import FAILED, INTERRUPTED, OWN_PROCESS, WRONG_USE, count, typed
 from .deploying import deploy_command, destroy_command, plan_command, terraform_command
 from .images import images_command
 from .local import check_command, graph_command, run_command
@@ -122,7 +122,8 @@ def _run(pipeline: Any, args: Sequence[str] | None) -> int:
         click.echo(f"main() takes a Pipeline, got {pipeline!r}", err=True)
         return WRONG_USE
     try:
-        code = command_line(pipeline).main(args, prog_name=typed(), standalone_mode=False)
+        own = OWN_PROCESS if args is None else None
+        code = command_line(pipeline).main(args, prog_name=typed(), standalone_mode=False, obj=own)
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lokki_tf.config import STAGE_VARIABLE, stage_in_environment
 from lokki_tf.errors import LokkiError
 from lokki_tf.runtime.envelope import json_text
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130  # as shells have it: 128 and SIGINT's number
 STAGE = "lokki_tf.stage"
+OWN_PROCESS = object()
+"""A command's object where its arguments are those of the process."""
 
 
 template_option = click.option(
@@ -59,6 +64,32 @@ def stage_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _keep_stage(context: click.Context, _: click.Parameter, stage: str | None) -> None:
     context.meta[STAGE] = stage
+    if stage is None or os.environ.get(STAGE_VARIABLE) == stage or context.resilient_parsing:
+        return
+    if context.obj is OWN_PROCESS:
+        _run_again(stage)
+    inside = stage_in_environment(stage)
+    inside.__enter__()
+    context.call_on_close(lambda: inside.__exit__(None, None, None))
+
+
+def _run_again(stage: str) -> None:
+    """Run the user's script again with the stage in the environment.
+
+    The script has made its pipeline before it called :func:`main`, and what it makes may depend
+    on the stage: names of buckets, policies. Nothing is done if the process was started in
+    another way than its arguments show, by ``%run`` in a notebook for example.
+    """
+    own = sys.argv[1:]
+    if not own or sys.orig_argv[-len(own) :] != own:
+        return
+    command = [sys.executable, *sys.orig_argv[1:]]
+    environment = {**os.environ, STAGE_VARIABLE: stage}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "posix":
+        os.execve(sys.executable, command, environment)
+    raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
 
 
 def settings() -> Config:

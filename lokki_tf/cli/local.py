@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from lokki_tf.errors import OutputError
+from lokki_tf.errors import OutputError, StepFailed
 from lokki_tf.reporting import LogLevel
 
 from .common import (
@@ -75,6 +75,14 @@ def run_command(pipeline: Pipeline) -> click.Command:
         help="Write a log from this level on.",
     )
     @click.option(
+        "--wait-scale",
+        type=click.FloatRange(min=0),
+        default=1.0,
+        show_default=True,
+        help="What waits before retries are multiplied by, 0.01 for a hundredth.",
+    )
+    @stage_option
+    @click.option(
         "--local-aws",
         is_flag=True,
         help="Run the state machine and the zips on an AWS on this machine, without Terraform.",
@@ -90,6 +98,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
         state: Path | None = None,
         resume: bool = False,
         gantt: Path | None = None,
+        wait_scale: float = 1.0,
         local_aws: bool = False,
         **given: Any,
     ) -> None:
@@ -99,7 +108,9 @@ def run_command(pipeline: Pipeline) -> click.Command:
             from .local_aws import run_on_local_aws
 
             _refuse_options_of_local_runs()
-            run_on_local_aws(pipeline, parameters, as_json=as_json, quiet=quiet)
+            run_on_local_aws(
+                pipeline, parameters, as_json=as_json, quiet=quiet, wait_scale=wait_scale
+            )
             return
         if gantt and gantt.suffix.lower() != ".svg":
             raise click.UsageError(f"--gantt {gantt}: the picture is an SVG, so name it FILE.svg")
@@ -114,9 +125,14 @@ def run_command(pipeline: Pipeline) -> click.Command:
                     strict=strict,
                     on_event=on_event,
                     state=state or (_STATE if resume else None),
+                    wait_scale=wait_scale,
+                    config=settings(),
                 )
         except BaseException as error:
             _draw(pipeline, gantt, getattr(error, "run", None))
+            if isinstance(error, StepFailed):
+                # click has meanings of its own for some errors, EOFError for example.
+                raise error.plain() from error.__cause__
             raise
         _draw(pipeline, gantt, ran)
         result = ran.result
@@ -133,7 +149,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
     return run
 
 
-_OF_BOTH_RUNS = {"--local-aws", "--json", "--quiet"}
+_OF_BOTH_RUNS = {"--local-aws", "--json", "--quiet", "--wait-scale"}
 
 
 def _refuse_options_of_local_runs() -> None:

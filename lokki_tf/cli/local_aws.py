@@ -17,7 +17,12 @@ _REGION = "us-east-1"
 
 
 def run_on_local_aws(
-    pipeline: Pipeline, parameters: dict[str, Any], *, as_json: bool, quiet: bool
+    pipeline: Pipeline,
+    parameters: dict[str, Any],
+    *,
+    as_json: bool,
+    quiet: bool,
+    wait_scale: float,
 ) -> None:
     """Execute a pipeline on a local AWS and print its result alone on stdout.
 
@@ -26,6 +31,7 @@ def run_on_local_aws(
         parameters: Values of its parameters, by name.
         as_json: Whether the result is printed as JSON.
         quiet: Whether no progress is shown.
+        wait_scale: What waits are multiplied by.
 
     Raises:
         BindingError: If a parameter is missing, unknown or of the wrong type.
@@ -40,8 +46,9 @@ def run_on_local_aws(
 
     pipeline.check_parameters(parameters)
     config = settings()
-    with LocalAws(config.aws.region or _REGION) as aws:
-        arn = aws.register(pipeline)
+    region, scale = config.aws.region or _REGION, wait_scale
+    with LocalAws(region, retry_delay_scale=scale, wait_scale=scale) as aws:
+        arn = aws.register(pipeline, stage=config.stage)
         local = replace(config.aws, endpoint=aws.endpoint_url, region=aws.region, profile=None)
         stack = Stack.of(pipeline.definition, replace(config, aws=local))
         deployed = Deployed(stack, arn, {}, Aws(stack.config))

@@ -9,7 +9,7 @@ long as that of lokki_tf. Its errors contain neither the line in the file nor th
 probably meant, and it would be the only compiled dependency of a plain installation.
 """
 
-from .load import ENVIRONMENT, FILE_NAME, load_config
+from .load import ENVIRONMENT, FILE_NAME, STAGE_VARIABLE, load_config, stage_in_environment
 from .rules import is_loopback, refuse_region
 from .settings import (
     AwsConfig,
@@ -27,6 +27,7 @@ from .settings import (
 __all__ = [
     "ENVIRONMENT",
     "FILE_NAME",
+    "STAGE_VARIABLE",
     "AwsConfig",
     "BatchConfig",
     "Config",
@@ -40,4 +41,5 @@ __all__ = [
     "is_loopback",
     "load_config",
     "refuse_region",
+    "stage_in_environment",
 ]

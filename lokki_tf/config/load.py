@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,27 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "LOKKI_LOG_LEVEL": ("logging", "level"),
 }
 """Environment variables, and the fields that they set."""
+
+
+@contextmanager
+def stage_in_environment(stage: str | None) -> Iterator[None]:
+    """Set ``LOKKI_STAGE``, which a pipeline's code may read while it is built.
+
+    Args:
+        stage: The stage; ``None`` leaves the environment as it is.
+    """
+    before = os.environ.get(STAGE_VARIABLE)
+    if stage is None or stage == before:
+        yield
+        return
+    os.environ[STAGE_VARIABLE] = stage
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(STAGE_VARIABLE, None)
+        else:
+            os.environ[STAGE_VARIABLE] = before
 
 
 @ends_at_caller

@@ -9,5 +9,6 @@ from .events import Event, EventKind
 from .notices import notify
 from .result import Run
 from .routed import run_routes
+from .settings import Settings
 
-__all__ = ["Event", "EventKind", "Run", "notify", "run", "run_routes"]
+__all__ = ["Event", "EventKind", "Run", "Settings", "notify", "run", "run_routes"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import threading
 
 # Types of unfinished results. None of these classes can be subclassed, so comparing the type is
 # enough, and calls of plain functions cost nothing else.
@@ -30,6 +33,13 @@ def finished(value: Any) -> Any:
     return in_thread(give)
 
 
+def overdue() -> TimeoutError:
+    """The error of a call that takes longer than it may, as in AWS."""
+    from lokki_tf.runtime.call import OVERDUE
+
+    return TimeoutError(OVERDUE)
+
+
 def loop_is_running() -> bool:
     """Return whether an event loop runs in this thread, as in a notebook; no other can then."""
     import sys
@@ -38,8 +48,17 @@ def loop_is_running() -> bool:
     return asyncio is not None and asyncio._get_running_loop() is not None
 
 
-def in_thread(give: Callable[[], Any]) -> Any:
-    """Call the function in a new thread, and return or raise what it does."""
+def in_thread(give: Callable[[], Any], limit: float | None = None) -> Any:
+    """Call the function in a new thread, and return or raise what it does.
+
+    Args:
+        give: The function.
+        limit: Longest duration in seconds. The thread then ends at its next Python instruction;
+            one that sleeps or waits for a network continues until then.
+
+    Raises:
+        TimeoutError: If it took longer.
+    """
     import threading
     from contextvars import copy_context
 
@@ -54,8 +73,31 @@ def in_thread(give: Callable[[], Any]) -> Any:
     context = copy_context()
     thread = threading.Thread(target=context.run, args=(keep,), daemon=True)
     thread.start()
-    thread.join()
+    try:
+        thread.join(limit)
+        if not outcome:
+            raise overdue()
+    except BaseException:
+        interrupt([thread], SystemExit)
+        raise
     value, error = outcome
     if error is not None:
         raise error
     return value
+
+
+def interrupt(
+    threads: Iterable[threading.Thread], error: type[BaseException] = KeyboardInterrupt
+) -> None:
+    """Raise an error in threads, each at its next Python instruction.
+
+    So Ctrl-C in a notebook does not leave a step computing there; only one that sleeps,
+    or waits for a network, goes on until it wakes.
+    """
+    import ctypes
+
+    for thread in threads:
+        if thread.is_alive() and thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident), ctypes.py_object(error)
+            )

@@ -35,6 +35,7 @@ from .parameters import parameter_values
 from .plan import Plan
 from .result import Run
 from .sequence import in_order
+from .settings import Settings
 from .strict import Wire
 from .threads import MOST_THREADS, Threads
 from .work import Work
@@ -57,6 +58,7 @@ def run(
     on_event: Callable[[Event], None] | None = None,
     cache: Cache | None = None,
     inline: Inline | None = None,
+    settings: Settings | None = None,
 ) -> Run:
     """Run a pipeline locally, as parallel as its graph allows.
 
@@ -72,6 +74,7 @@ def run(
         cache: Results of earlier runs to reuse; new ones are added.
         inline: Bytes that inline maps leave for items in AWS, by the nodes that return the items,
             as the compiler computes them.
+        settings: Options in effect of the steps, and the scale of waits.
 
     Returns:
         The results.
@@ -87,7 +90,7 @@ def run(
     _check(executor, max_workers)
     wire = Wire() if strict else None
     values = parameter_values(definition, parameters or {}, wire)
-    plan = Plan(definition.graph, values, wire=wire)
+    plan = Plan(definition.graph, values, wire=wire, settings=settings)
     journal = Journal(definition, Frame(plan, plan.values(values)), on_event, wire)
     journal.open()
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from lokki_tf.errors import LokkiError, SerializationError, StepFailed
@@ -11,6 +13,7 @@ from lokki_tf.model import Map, MapOptions
 from .frames import Failure, Frame, MapRun
 from .strict import described, label
 
+_FIELDS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 MOST_INDICES = 5  # number of items that a message lists
 
 
@@ -18,15 +21,57 @@ def step_failed(frame: Frame, index: int, error: BaseException) -> StepFailed:
     """Return the error for an attempt that raised."""
     node, attempts = frame.plan.nodes[index], frame.attempts.get(index, 1)
     times = f" after {attempts} attempts" if attempts > 1 else ""
-    failed = StepFailed(
+    return failed_as(
+        error,
         f"{label(node)} failed{times}: {described(error)}",
         node=node.name,
         step=node.name if isinstance(node, Map) else node.step.name,
         attempts=attempts,
         place=node.place,
     )
+
+
+def failed_as(error: BaseException, message: str, **fields: Any) -> StepFailed:
+    """The error of a failed step, which ``except`` clauses for the step's own error catch too.
+
+    It is of a class that derives from :class:`StepFailed` and from the error's class, and has
+    the error's attributes. Where Python allows no such class, it is a plain ``StepFailed``; so
+    it is for errors that mean something to whatever runs the caller: those that do not derive
+    from ``Exception``, and the ends of iterators.
+
+    Args:
+        error: What the step raised; it becomes the cause.
+        message: What is wrong.
+        fields: Further arguments of ``StepFailed``.
+    """
+    failed = StepFailed(message, **fields)
+    if isinstance(error, Exception) and not isinstance(error, (StopIteration, StopAsyncIteration)):
+        with suppress(Exception):  # of a metaclass, a constructor or a final class
+            failed = _joined(failed, error)
     failed.__cause__ = error
     return failed
+
+
+def _joined(failed: StepFailed, error: Exception) -> StepFailed:
+    kind = type(error)
+    bases = (kind,) if issubclass(kind, StepFailed) else (StepFailed, kind)
+    # The fields are attributes of the class as well, lest descriptors of the error's class
+    # shadow them. Frozen classes refuse attributes, of which Python itself sets some.
+    own: dict[str, Any] = dict.fromkeys(vars(failed))
+    own |= {"__module__": StepFailed.__module__, "__qualname__": StepFailed.__qualname__}
+    own |= {"__setattr__": Exception.__setattr__, "__delattr__": Exception.__delattr__}
+    joined = types.new_class(StepFailed.__name__, bases, exec_body=lambda names: names.update(own))
+    made: Any = joined.__new__(joined, *error.args)
+    made.args = error.args
+    for base in kind.__mro__:
+        for name, found in vars(base).items():
+            # What no dict holds: fields of built-in classes, slots.
+            if isinstance(found, _FIELDS) and not name.startswith("__"):
+                with suppress(Exception):  # it is read-only, or has no value
+                    found.__set__(made, found.__get__(error))
+    vars(made).update({**vars(error), **vars(failed)})
+    result: StepFailed = made
+    return result
 
 
 def told(failure: Failure) -> LokkiError:
@@ -58,7 +103,8 @@ def _of_map(run: MapRun, first: LokkiError) -> LokkiError:
         )
     failed: LokkiError
     if isinstance(first, StepFailed):
-        failed = StepFailed(
+        failed = failed_as(
+            raised(first),
             message,
             node=first.node,
             step=first.step,

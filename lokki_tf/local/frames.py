@@ -118,14 +118,18 @@ class Frame:
 
     def took(self, index: int) -> float:
         """Return the duration of a node's latest attempt in seconds."""
-        began = self._again.get(index, self.starts[index])
         ended = self.ends[index]
-        return 0.0 if began is None or ended is None else ended - began
+        return 0.0 if ended is None else self.elapsed(index, ended)
+
+    def elapsed(self, index: int, now: float) -> float:
+        """Seconds from the beginning of a node's latest attempt until a time of the clock."""
+        began = self._again.get(index, self.starts[index])
+        return 0.0 if began is None else now - began
 
     def retry_after(self, index: int, config: RetryConfig, error: BaseException) -> float | None:
         """Return the seconds before a node's next attempt, or ``None`` if there is none."""
         if self._retries is None:
-            self._retries = Retries()
+            self._retries = Retries(self.plan.settings.wait_scale)
         return self._retries.delay(index, config, error)
 
     def skip_to(self, index: int) -> None:

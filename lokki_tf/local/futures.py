@@ -6,6 +6,9 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from lokki_tf.model import Node
+
+from .calls import overdue
 from .failures import step_failed
 from .frames import clock
 from .remote import ARGUMENTS, Batch, Job, Outcome, unpacked
@@ -110,8 +113,9 @@ class Futures:
                 self._work.skip(call.frame, call.index)
                 self._schedule.ended(call.frame, call.index)
             else:
-                function = call.frame.plan.functions[call.index]
-                jobs.append(Job(function, args, kwargs, inherited=self._inherited))
+                plan = call.frame.plan
+                function, around = plan.functions[call.index], plan.around.get(call.index)
+                jobs.append(Job(function, args, kwargs, around, inherited=self._inherited))
                 sent.append(call)
         if not sent:
             return
@@ -163,7 +167,11 @@ class Futures:
         except Exception as error:
             self._stuck(call, "the result", error)
             return
-        if outcome.kind == "returned":
+        settings, node = call.frame.plan.settings, call.frame.plan.nodes[call.index]
+        late = isinstance(node, Node) and outcome.seconds > settings.of(node.step).timeout_seconds
+        if outcome.kind == "returned" and late:
+            self._failed(call, overdue(), outcome.seconds)
+        elif outcome.kind == "returned":
             try:
                 if self._work.bounds is not None:
                     self._work.bounds.refuse(call.frame, call.index, outcome.payload)

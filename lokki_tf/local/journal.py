@@ -9,6 +9,7 @@ from typing import Any
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import Definition, Map, Node
 
+from .calls import overdue
 from .events import Event, EventKind, Listener
 from .failures import raised, step_failed, told
 from .frames import Failure, Frame, MapRun, clock
@@ -47,6 +48,8 @@ class Journal:
     def open(self) -> None:
         """Record that the run begins."""
         self._origin = clock()
+        # Before this, no call can have taken too long.
+        self._suspect = self._origin + self.root.plan.shortest
         if self._listener is not None:
             self._tell("run_started")
 
@@ -61,16 +64,23 @@ class Journal:
         if self._listener is not None:
             self._tell("map_started", run.frame, run.index, total=run.total)
 
-    def done(self, frame: Frame, index: int, value: Any, seconds: float | None = None) -> None:
-        """Record a node's result.
+    def done(
+        self, frame: Frame, index: int, value: Any, seconds: float | None = None
+    ) -> float | None:
+        """Record a node's result, unless its call took too long.
 
         Args:
             frame: The frame of the node.
             index: The node's index.
             value: The return value of its function.
             seconds: Duration of the call, if it was measured elsewhere.
+
+        Returns:
+            As :meth:`failed` if the call took too long, else ``None``.
         """
         now = clock()
+        if now > self._suspect and seconds is None and self.is_overdue(frame, index):
+            return self.failed(frame, index, overdue())
         if self._wire is not None:
             try:
                 frozen = self._wire.freeze(value)
@@ -79,7 +89,7 @@ class Journal:
                 refused = cannot_travel(frame.plan.nodes[index], "the result", error)
                 refused.__cause__ = error
                 self.give_up(frame, index, refused)
-                return
+                return None
             if frame is self.root:
                 self._outputs[index] = value
             value = frozen
@@ -89,6 +99,16 @@ class Journal:
             frame.errors.pop(index, None)
         if self._listener is not None:
             self._tell("step_finished", frame, index, duration=frame.took(index))
+        return None
+
+    def is_overdue(self, frame: Frame, index: int) -> bool:
+        """Whether the call of a node that ends now has taken longer than its step may."""
+        now = clock()
+        if now < self._suspect:
+            return False
+        node = frame.plan.nodes[index]
+        assert isinstance(node, Node)
+        return frame.elapsed(index, now) > frame.plan.settings.of(node.step).timeout_seconds
 
     def skipped(self, frame: Frame, index: int) -> None:
         """Record that a node's condition was false; its result is ``None`` for its consumers."""

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition, Graph
 
+    from .settings import Settings
+
 HERE = "local"
 """Takes the place of the execution's ARN."""
 
 
-def notify(error: BaseException, definition: Definition, given: Mapping[str, Any]) -> None:
+def notify(
+    error: BaseException, definition: Definition, given: Mapping[str, Any], settings: Settings
+) -> None:
     """Call the step of ``on_failure=``, if the run failed and there is one.
 
     If that step fails, the run's own error is kept and gets a note.
@@ -34,16 +38,21 @@ def notify(error: BaseException, definition: Definition, given: Mapping[str, Any
         error: The error that ended the run.
         definition: The pipeline.
         given: The run's parameters.
+        settings: Options in effect of the steps, and the scale of waits.
     """
     step = definition.on_failure
     if not isinstance(step, Step) or not isinstance(error, LokkiError) or not hasattr(error, "run"):
         return
-    retries = Retries()
+    retries = Retries(settings.wait_scale)
+    around = settings.around(settings.of(step))
     try:
         notice = _notice(error, definition, given)
         while True:
             try:
-                call(step.function, (notice,), {})
+                if around is None:
+                    call(step.function, (notice,), {})
+                else:
+                    around.call(step.function, (notice,), {})
                 return
             except Exception as again:
                 delay = retries.delay(0, step.options.retry, again)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from lokki_tf.model import Graph, Map
 
 from .bind import Binder
 from .result import NOTHING
+from .settings import LONGEST, Around, Settings, is_special
 from .strict import Wire
 
 Condition = Callable[[Sequence[Any], Mapping[str, Any]], bool]
@@ -27,6 +29,7 @@ class Plan:
         parameters: Names of its parameters.
         in_map: Whether it is a map's body.
         wire: Serializes values, or ``None``.
+        settings: Options in effect of the steps, and the scale of waits.
 
     Raises:
         BindingError: If a binding refers to something that does not exist.
@@ -40,7 +43,14 @@ class Plan:
         *,
         in_map: bool = False,
         wire: Wire | None = None,
+        settings: Settings | None = None,
     ) -> None:
+        self.settings = settings = settings or Settings()
+        chosen = settings.options
+        self.shortest: float = LONGEST
+        """Seconds of the shortest time limit, or of Lambda's."""
+        self.around: dict[int, Around] = {}
+        """What the calls of nodes have around them, by their positions."""
         self.nodes = nodes = graph.nodes
         self._wire = wire
         self._parameters = tuple(parameters)
@@ -58,12 +68,23 @@ class Plan:
         for index, node in enumerate(nodes):
             if isinstance(node, Map):
                 names = (name for name, _ in node.arguments)
-                self.bodies[index] = Plan(node.body, names, in_map=True, wire=wire)
+                self.bodies[index] = Plan(
+                    node.body, names, in_map=True, wire=wire, settings=settings
+                )
                 self.functions.append(None)
+                self.shortest = min(self.shortest, self.bodies[index].shortest)
             else:
                 self.functions.append(node.step.function)
+                step = node.step
+                options = chosen.get(step, step.options) if chosen else step.options
+                if options.timeout_seconds < self.shortest:
+                    self.shortest = options.timeout_seconds
+                around = settings.around(options) if is_special(options) else None
+                if around is not None:
+                    self.around[index] = around
                 if node.when is not None and node.step.when is not None:
-                    self.conditions[index] = partial(_is_met, node.step.when, node.when.taken)
+                    asked = partial(_is_met, node.step.when, node.when.taken, around)
+                    self.conditions[index] = asked
         self._link()
         self.last = nodes.index(graph.by_name[graph.terminals[-1]]) if in_map else -1
         """The node whose result is that of the body, in a map's body."""
@@ -103,8 +124,11 @@ class Plan:
         return [*[NOTHING] * len(self.nodes), *given, *item, *self._literals]
 
 
-def _is_met(when: Any, taken: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def _is_met(
+    when: Any, taken: Any, around: Around | None, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> bool:
     # Imported here: the runtime imports json, which only conditions need.
     from lokki_tf.runtime.conditions import is_met
 
-    return is_met(when, taken, args, kwargs)
+    with nullcontext() if around is None else around.environment():
+        return is_met(when, taken, args, kwargs)

@@ -17,6 +17,7 @@ from typing import Literal as OneOf
 
 from .calls import call
 from .retry import full_name
+from .settings import Around
 from .strict import described
 
 Function = Callable[..., Any]
@@ -53,26 +54,29 @@ class Job:
         function: A step's function.
         args: Arguments by position.
         kwargs: Arguments by name.
+        around: What the call has around it.
         inherited: Whether workers have inherited the function with their memory.
     """
 
-    __slots__ = ("_args", "_function", "_inherited", "_kwargs")
+    __slots__ = ("_args", "_around", "_function", "_inherited", "_kwargs")
 
     def __init__(
         self,
         function: Function,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
+        around: Around | None = None,
         *,
         inherited: bool = False,
     ) -> None:
+        self._around = around
         self._function = function
         self._args = args
         self._kwargs = kwargs
         self._inherited = inherited
 
     def __call__(self) -> Outcome:
-        return _perform(self._function, self._args, self._kwargs)
+        return _perform(self._function, self._args, self._kwargs, self._around)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Parcel, self._packed()
@@ -84,12 +88,12 @@ class Job:
         except Exception as error:
             return Parcel(("refused", described(error)), b"")
 
-    def _packed(self) -> tuple[Reference, bytes]:
+    def _packed(self) -> tuple[Reference, bytes, Around | None]:
         function = self._function
         where: Reference = ("inherited", id(function))
         if not self._inherited:
             where = reference(function)
-        return where, _pickled((self._args, self._kwargs))
+        return where, _pickled((self._args, self._kwargs)), self._around
 
 
 class Batch:
@@ -125,11 +129,12 @@ class Parcel:
     worker, and with it the pool.
     """
 
-    __slots__ = ("_arguments", "_where")
+    __slots__ = ("_arguments", "_around", "_where")
 
-    def __init__(self, where: Reference, arguments: bytes) -> None:
+    def __init__(self, where: Reference, arguments: bytes, around: Around | None = None) -> None:
         self._where = where
         self._arguments = arguments
+        self._around = around
 
     def __call__(self) -> Outcome:
         try:
@@ -137,16 +142,26 @@ class Parcel:
             args, kwargs = pickle.loads(self._arguments)
         except Exception as error:
             return Outcome("stuck", (ARGUMENTS, described(error)))
-        return _packed(_perform(function, args, kwargs))
+        return _packed(_perform(function, args, kwargs, self._around, alone=True))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Parcel, (self._where, self._arguments)
+        return Parcel, (self._where, self._arguments, self._around)
 
 
-def _perform(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Outcome:
+def _perform(
+    function: Function,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    around: Around | None,
+    *,
+    alone: bool = False,
+) -> Outcome:
     began = perf_counter()
     try:
-        value = call(function, args, kwargs)
+        if around is None:
+            value = call(function, args, kwargs)
+        else:
+            value = around.call(function, args, kwargs, alone=alone)
     except BaseException as error:  # SystemExit too: it must not end a pool's worker
         return Outcome("raised", error, perf_counter() - began)
     return Outcome("returned", value, perf_counter() - began)

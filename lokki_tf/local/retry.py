@@ -12,11 +12,17 @@ from lokki_tf.model import RetryConfig
 
 
 class Retries:
-    """The remaining retries of each node, by its index."""
+    """The remaining retries of each node, by its index.
 
-    __slots__ = ("_left",)
 
-    def __init__(self) -> None:
+    Args:
+        scale: What waits are multiplied by.
+    """
+
+    __slots__ = ("_left", "_scale")
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self._scale = scale
         self._left: dict[int, Iterator[float]] = {}
 
     def delay(self, index: int, config: RetryConfig, error: BaseException) -> float | None:
@@ -29,7 +35,8 @@ class Retries:
         """
         if not config.retries or not is_listed(error, config.exceptions):
             return None
-        return next(self._left.setdefault(index, config.waits()), None)
+        delay = next(self._left.setdefault(index, config.waits()), None)
+        return None if delay is None else delay * self._scale
 
 
 def is_listed(error: BaseException, exceptions: tuple[type[BaseException], ...]) -> bool:

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field, replace
 from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import BindingError, LoopError, RouteError, StepFailed
+from lokki_tf.errors import BindingError, LoopError, RouteError
 from lokki_tf.model import ORIGINAL_INPUT, Definition, Graph, Node
 from lokki_tf.model.names import unique
 from lokki_tf.runtime.routes import moved, refuse_stranger, too_many
 
-from .calls import call
+from .calls import call, overdue
 from .events import Event, EventKind, Listener
-from .failures import attach
+from .failures import attach, failed_as
 from .files import FileWatch
 from .frames import clock
 from .result import NOTHING, Run
 from .retry import Retries
+from .settings import Settings
 from .strict import Wire, described
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run_routes(
     strict: bool = False,
     on_event: Callable[[Event], None] | None = None,
     cache: Cache | None = None,
+    settings: Settings | None = None,
 ) -> Run:
     """Run a routed pipeline locally.
 
@@ -53,6 +55,7 @@ def run_routes(
         strict: Serialize the state between steps as in AWS.
         on_event: Called with each event.
         cache: Results of earlier runs to reuse; new ones are added.
+        settings: Options in effect of the steps, and the scale of waits.
 
     Returns:
         The results: a node for each visit, and the result of the last one.
@@ -88,7 +91,9 @@ def run_routes(
             place=known.step.place,
             remedy=f"pass it to the run: {lacking[0]}=…",
         )
-    walk = _Walk(definition, dict(parameters), Wire() if strict else None, on_event, cache)
+    settings = settings or Settings()
+    wire = Wire() if strict else None
+    walk = _Walk(definition, dict(parameters), wire, on_event, cache, settings)
     walk.tell("run_started")
     try:
         walk.go(routes, first)
@@ -109,6 +114,7 @@ class _Walk:
     wire: Wire | None
     on_event: Callable[[Event], None] | None
     cache: Cache | None
+    settings: Settings
     nodes: list[Node] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     starts: list[float | None] = field(default_factory=list)
@@ -156,7 +162,7 @@ class _Walk:
             self._leave(index, after)
             self.tell("step_cached", index, duration=0.0)
             return following, after
-        retries = Retries()
+        retries = Retries(self.settings.wait_scale)
         while True:
             self.tell("step_started", index)
             began = clock()
@@ -184,8 +190,14 @@ class _Walk:
         arguments = dict(state)
         if route.takes_input:
             arguments[ORIGINAL_INPUT] = self.given
+        around, began = self.settings.around(self.settings.of(step)), clock()
         with nullcontext() if self.files is None else self.files.of(step):
-            returned = call(step.function, (), arguments)
+            if around is None:
+                returned = call(step.function, (), arguments)
+            else:
+                returned = around.call(step.function, (), arguments)
+        if clock() - began > self.settings.of(step).timeout_seconds:
+            raise overdue()
         following, after = moved(returned, state, route.next_key, route.default_next, step.name)
         refuse_stranger(step.name, following, list(route.targets), route.ends)
         return following, self._sent(after)
@@ -206,14 +218,14 @@ class _Walk:
             return
         self.tell("step_failed", index, duration=took, error=error)
         times = f" after {attempts} attempts" if attempts > 1 else ""
-        failed = StepFailed(
+        raise failed_as(
+            error,
             f"step {route.step.name!r} failed{times}: {described(error)}",
             node=self.nodes[index].name,
             step=route.step.name,
             attempts=attempts,
             place=route.step.place,
-        )
-        raise failed from error
+        ) from error
 
     def _sent(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return the state as the next step receives it."""

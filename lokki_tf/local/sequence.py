@@ -14,6 +14,7 @@ def in_order(work: Work, frame: Frame) -> None:
 
     It is recursive only for a map inside a map.
     """
+    work.here = True
     for index in range(len(frame.plan.nodes)):
         if frame.is_stopped():
             return

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from .calls import interrupt
 from .frames import clock
 from .schedule import Schedule
 from .tasks import Task
@@ -218,18 +219,3 @@ class Helper(threading.Thread):
 class _Unawaited(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         return True
-
-
-def interrupt(threads: Iterable[threading.Thread]) -> None:
-    """Raise KeyboardInterrupt in threads, each at its next Python instruction.
-
-    So a step does not continue to compute after Ctrl-C in a notebook. A step that sleeps, or waits
-    for a network, continues until it wakes.
-    """
-    import ctypes
-
-    for thread in threads:
-        if thread.is_alive() and thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt)
-            )

@@ -9,7 +9,7 @@ from lokki_tf.errors import SerializationError
 from lokki_tf.model import Map, Node, Output
 
 from .bind import Arguments
-from .calls import UNFINISHED, finished
+from .calls import UNFINISHED, call, finished
 from .failures import step_failed
 from .frames import Frame, Items, MapRun
 from .journal import Journal
@@ -48,6 +48,8 @@ class Work:
         self.cache = cache
         self.bounds = bounds
         self.files = files
+        self.here = False
+        """Whether calls stay in the thread that makes them, for debugging."""
         self._wire = wire
 
     def arguments(self, frame: Frame, index: int) -> Arguments:
@@ -74,6 +76,8 @@ class Work:
                 return None
             if self.files is not None:
                 value = self._watched(self.files, frame, index, args, kwargs)
+            elif index in plan.around:
+                value = plan.around[index].call(plan.functions[index], args, kwargs, here=self.here)
             else:
                 value = plan.functions[index](*args, **kwargs)
                 if type(value) in UNFINISHED:
@@ -84,10 +88,9 @@ class Work:
             raise
         except BaseException as error:  # SystemExit too: it ends the step, not the run
             return journal.failed(frame, index, error)
-        if self.cache is not None:
+        if self.cache is not None and not journal.is_overdue(frame, index):
             self.cache.keep(frame, index, value)
-        journal.done(frame, index, value)
-        return None
+        return journal.done(frame, index, value)
 
     def _watched(
         self,
@@ -99,9 +102,11 @@ class Work:
     ) -> Any:
         node = frame.plan.nodes[index]
         assert isinstance(node, Node)
+        around, function = frame.plan.around.get(index), frame.plan.functions[index]
         with files.of(node.step):
-            value = frame.plan.functions[index](*args, **kwargs)
-            return finished(value) if type(value) in UNFINISHED else value
+            if around is not None:
+                return around.call(function, args, kwargs, here=self.here)
+            return call(function, args, kwargs)
 
     def holds(
         self, frame: Frame, index: int, args: Sequence[Any], kwargs: Mapping[str, Any]

@@ -337,6 +337,17 @@ def variable_unset(step: str, name: str, place: Place) -> Finding:
     )
 
 
+def variable_early(step: str, name: str, value: str, place: Place) -> Finding:
+    """A step's environment variable that is read when its module is imported, so before a run."""
+    return _warning(
+        "variable-early",
+        f"the code of step {step!r} reads the environment variable {name!r} when it is imported: "
+        "here that is before the run, which sets it",
+        place,
+        f"read it inside the step, or set it where you run the pipeline: {name}={value!r}",
+    )
+
+
 def no_distribution(step: str, name: str, place: Place) -> Finding:
     """Metadata of a distribution that Lambda does not have."""
     what = f"of {name!r}" if name else "of distributions that cannot be seen"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lokki_tf.config import Config
     from lokki_tf.drawing import Findings
     from lokki_tf.errors import Place
-    from lokki_tf.local import Event, Run
+    from lokki_tf.local import Event, Run, Settings
     from lokki_tf.local.cache import Cache
     from lokki_tf.local.state import StateManager
     from lokki_tf.model import Outcome, PackageSet
@@ -140,6 +140,9 @@ class Pipeline:
         strict: bool = False,
         on_event: Callable[[Event], None] | None = None,
         state: StateManager | str | PathLike[str] | None = None,
+        wait_scale: float = 1.0,
+        config: Config | None = None,
+        stage: str | None = None,
     ) -> Run:
         """Runs the pipeline here, as parallel as its graph allows.
 
@@ -154,6 +157,10 @@ class Pipeline:
             state: Where results are kept, or the path of a file for them. A step that has run
                 with the same code and inputs before does not run again: so a run that failed
                 or was killed goes on from what is done.
+            wait_scale: What waits before retries are multiplied by: 0.01 for a hundredth.
+            config: Settings, of which a run here takes environment variables and time limits;
+                those of ``lokki.toml`` and the environment unless given.
+            stage: Which stage of those settings; that of ``LOKKI_STAGE`` unless given.
 
         Returns:
             Generations of ``(name, value)``, with ``.outputs`` by name and ``.result``.
@@ -182,10 +189,12 @@ class Pipeline:
             from lokki_tf.runtime.parameters import without_reserved
 
             given = without_reserved(given)
-        with self._cache(state) as cache:
+        settings = self._settings(definition, wait_scale, config, stage)
+        with self._cache(state, settings) as cache:
             return self._noted(
                 definition,
                 given,
+                settings=settings,
                 executor=executor,
                 max_workers=max_workers or self.max_workers,
                 strict=strict,
@@ -203,7 +212,7 @@ class Pipeline:
         else:
             options["inline"] = inline
         try:
-            with notified(definition, given):
+            with notified(definition, given, options["settings"]):
                 ran = (run_routes if definition.routes else run)(definition, given, **options)
         except BaseException as error:
             partial = getattr(error, "run", None)
@@ -213,8 +222,21 @@ class Pipeline:
         self._last = definition, ran.outcomes
         return ran
 
+    def _settings(
+        self, definition: Definition, wait_scale: float, config: Config | None, stage: str | None
+    ) -> Settings:
+        """What holds for the steps of a run here."""
+        from lokki_tf.config import load_config
+        from lokki_tf.local import Settings
+        from lokki_tf.terraform.settings import options_in_effect
+
+        config = config or load_config(stage=stage)
+        return Settings(options_in_effect(definition, config), wait_scale)
+
     @contextmanager
-    def _cache(self, state: StateManager | str | PathLike[str] | None) -> Iterator[Cache | None]:
+    def _cache(
+        self, state: StateManager | str | PathLike[str] | None, settings: Settings
+    ) -> Iterator[Cache | None]:
         if state is None:
             yield None
             return
@@ -222,7 +244,10 @@ class Pipeline:
         from lokki_tf.local.state import StateManager
         from lokki_tf.packaging import state_keys
 
-        codes = state_keys(self.definition, value_digest)
+        codes = {
+            step: _with_environment(code, settings.options[step].env_variables, value_digest)
+            for step, code in state_keys(self.definition, value_digest).items()
+        }
         for step, code in codes.items():
             if code is None:
                 warnings.warn(
@@ -366,19 +391,20 @@ class Pipeline:
             MissingToolError: If CDKTF, Node or uv is missing, or packages cannot be reached.
             OutputError: If the folder cannot be written.
         """
-        from lokki_tf.config import load_config
+        from lokki_tf.config import load_config, stage_in_environment
         from lokki_tf.terraform.synth import synth
 
         settings = config or load_config(stage=stage)
-        return synth(
-            self,
-            Path(outdir or settings.build_dir),
-            config=settings,
-            region=region,
-            upgrade=upgrade,
-            on_packages=on_packages,
-            template_file=template_file,
-        )
+        with stage_in_environment(settings.stage):
+            return synth(
+                self,
+                Path(outdir or settings.build_dir),
+                config=settings,
+                region=region,
+                upgrade=upgrade,
+                on_packages=on_packages,
+                template_file=template_file,
+            )
 
     def resources(
         self,
@@ -408,21 +434,22 @@ class Pipeline:
             MissingToolError: If packages are declared and cannot be reached.
             OptionError: If a variable has no value.
         """
-        from lokki_tf.config import load_config
+        from lokki_tf.config import load_config, stage_in_environment
         from lokki_tf.packaging import LayerBuilder
         from lokki_tf.terraform.account import Account
         from lokki_tf.terraform.resources import resources_of
 
         settings = config or load_config(stage=stage)
         folder = Path(settings.build_dir).absolute() / "stacks" / settings.name_of(self.name)
-        return resources_of(
-            self,
-            settings,
-            Account(account_id, region),
-            role=role,
-            builder=LayerBuilder(locks=folder),
-            variables=variables or {},
-        )
+        with stage_in_environment(settings.stage):
+            return resources_of(
+                self,
+                settings,
+                Account(account_id, region),
+                role=role,
+                builder=LayerBuilder(locks=folder),
+                variables=variables or {},
+            )
 
     def image(
         self,
@@ -448,19 +475,20 @@ class Pipeline:
             DefinitionError: If the pipeline has errors.
             MissingToolError: If packages are declared and cannot be reached.
         """
-        from lokki_tf.config import load_config
+        from lokki_tf.config import load_config, stage_in_environment
         from lokki_tf.terraform.images import image_of
 
         settings = config or load_config()
-        return image_of(
-            self.definition,
-            settings,
-            Path(outdir or settings.build_dir),
-            early=self.early_findings,
-            template_file=template_file,
-            tag=tag,
-            on_packages=on_packages,
-        )
+        with stage_in_environment(settings.stage):
+            return image_of(
+                self.definition,
+                settings,
+                Path(outdir or settings.build_dir),
+                early=self.early_findings,
+                template_file=template_file,
+                tag=tag,
+                on_packages=on_packages,
+            )
 
     def named(self, name: str) -> Pipeline:
         """The same pipeline under another name: a stack of its own in AWS.
@@ -562,6 +590,15 @@ def _refuse_parallel(executor: Any, max_workers: Any) -> None:
             place=calling_place(),
             remedy="leave them out",
         )
+
+
+def _with_environment(
+    code: str | None, variables: Mapping[str, str], digest: Callable[[Any], str | None]
+) -> str | None:
+    """The key of a step's code, and of its environment variables if it has any."""
+    if code is None or not variables:
+        return code
+    return digest([code, dict(sorted(variables.items()))])
 
 
 def _outcomes(run: Run | None) -> Mapping[str, Outcome] | None:

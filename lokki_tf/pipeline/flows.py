@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring import build_flow, build_graph, notice_of
@@ -69,7 +70,7 @@ class FlowPipeline(Pipeline):
             "on_failure": on_failure,
         }
         self._given = dict(given or {})
-        self._built: tuple[tuple[int, ...], Definition] | None = None
+        self._built: tuple[tuple[Any, ...], Definition] | None = None
 
     @property
     def name(self) -> str:
@@ -79,7 +80,8 @@ class FlowPipeline(Pipeline):
     def _written(self) -> Definition:
         # A notebook's cell that runs again puts a new step under the old name.
         names = self._function.__globals__
-        seen = tuple(id(names.get(name)) for name in self._function.__code__.co_names)
+        seen: tuple[Any, ...] = (os.environ.get("LOKKI_STAGE"),)  # which the function may read
+        seen += tuple(id(names.get(name)) for name in self._function.__code__.co_names)
         if self._built is None or self._built[0] != seen:
             ends, parameters = build_flow(self._function, self._given)
             graph, place = self._graph(ends), place_of(self._function)

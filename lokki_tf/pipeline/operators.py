@@ -91,6 +91,7 @@ class _OfTasks(Pipeline):
         strict: bool = False,
         on_event: Callable[[Event], None] | None = None,
         state: StateManager | str | PathLike[str] | None = None,
+        wait_scale: float = 1.0,
     ) -> dict[str, Any]:
         """Runs the tasks here, each as soon as those before it have ended.
 
@@ -99,6 +100,7 @@ class _OfTasks(Pipeline):
             strict: .
             on_event: .
             state: .
+            wait_scale: .
 
         Returns:
             From each task's name to its result; tasks that were skipped are not in it.
@@ -106,7 +108,13 @@ class _OfTasks(Pipeline):
         Raises:
             StepFailed: If a task raises; its error is the cause.
         """
-        ran = self.local_run(executor=executor, strict=strict, on_event=on_event, state=state)
+        ran = self.local_run(
+            executor=executor,
+            strict=strict,
+            on_event=on_event,
+            state=state,
+            wait_scale=wait_scale,
+        )
         return dict(ran.outputs)
 
     def visualize(self) -> str:

@@ -104,12 +104,18 @@ class Functions(Registry):
         return self._run_from(step, data)
 
     def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
-        from lokki_tf.local import run_routes
+        from lokki_tf.config import load_config
+        from lokki_tf.local import Settings, run_routes
         from lokki_tf.reporting import combined_listener
+        from lokki_tf.terraform.settings import options_in_effect
 
         definition = self.definition
-        with notified(definition, data):
-            return run_routes(definition, data, start=step, on_event=combined_listener(None)).result
+        settings = Settings(options_in_effect(definition, load_config()))
+        listener = combined_listener(None)
+        with notified(definition, data, settings):
+            return run_routes(
+                definition, data, start=step, on_event=listener, settings=settings
+            ).result
 
     def check_graph(self, *starts: str, start_at: str | None = None) -> bool:
         """Warns of everything that is wrong on some way through the functions.

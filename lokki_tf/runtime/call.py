@@ -10,6 +10,10 @@ if TYPE_CHECKING:  # typing costs a cold start milliseconds, and only readers ne
     from typing import Any
 
 
+OVERDUE = "the call took longer than timeout_seconds"
+"""The text of the ``TimeoutError`` that ends a call, here and in AWS."""
+
+
 def call(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
     """The function's result: awaited if it is async, a list if it is a generator.
 

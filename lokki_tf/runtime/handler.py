@@ -33,7 +33,8 @@ from __future__ import annotations
 import json
 from functools import cache, partial
 
-from .call import call
+from .call import OVERDUE, call
+from .deadline import OutOfTime, deadline, seconds_left
 from .envelope import holds, pack, references, unpack
 from .log import OWN, StepLog
 from .parameters import filled, of_item, refuse_strangers
@@ -68,10 +69,11 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
             '{"node": …, "run": …, "inline": …, "kwargs": {"name": {"value": …}}}'
         )
     places, shared = event.get("place"), partial(_shared, event)
-    if not isinstance(places, list):
-        return _logged(function, event, context, places, shared)
-    once, calls = cache(shared), enumerate(places)
-    return {"batch": [_logged(function, event, context, place, once, n) for n, place in calls]}
+    with deadline(seconds_left(context)):
+        if not isinstance(places, list):
+            return _logged(function, event, context, places, shared)
+        once, calls = cache(shared), enumerate(places)
+        return {"batch": [_logged(function, event, context, place, once, n) for n, place in calls]}
 
 
 def _logged(
@@ -85,7 +87,11 @@ def _logged(
     log = StepLog(event, context, place)
     log.start()
     try:
-        result = _one(function, event, place, shared, batch)
+        try:
+            result = _one(function, event, place, shared, batch)
+        except OutOfTime as late:
+            error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
+            raise _as_listed(error, event.get("retry")) from None
     except BaseException as error:
         log.fail(error)
         raise

@@ -6,6 +6,8 @@ some errors are retried::
 
     {"retries": 3, "delay": 1.0, "backoff": 2.0, "max_delay": null, "jitter": false}
 
+and ``seconds``, how long each try may take.
+
 The answer, an envelope, stands in ``<node>.answer.json`` of the run's folder, an error in
 ``<node>.error.json``. While the job runs, that one says that it ended without a word: whoever
 reads it after a kill reads that.
@@ -17,6 +19,7 @@ import json
 import time
 
 from . import store
+from .deadline import deadline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class Job:
             )
         event = json.loads(store.read(uri))
         self._again = event.pop("again", {})
+        self._seconds = event.pop("seconds", None)
         self._event = event
         self._folder = folder_of(event)
         self.fail(**DIED)
@@ -68,7 +72,8 @@ class Job:
         left = waits(self._again)
         while True:
             try:
-                answer = handler(self._event, None)
+                with deadline(self._seconds):
+                    answer = handler(self._event, None)
             except Exception as error:
                 wait = next(left, None) if _is_listed(error, self._event) else None
                 if wait is None:

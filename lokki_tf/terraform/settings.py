@@ -9,13 +9,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.config import STAGE_VARIABLE
 from lokki_tf.model import Graph, Map, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Definition, Node
+    from lokki_tf.model import Definition, Node, StepOptions
 
 # Of ``[lambda]``, to the options of a step.
 _STEP_OPTIONS = {
@@ -35,6 +36,16 @@ _JOB_OPTIONS = {
     "platform": "platform",
     "job_queue": "job_queue",
 }
+
+
+def options_in_effect(definition: Definition, config: Config) -> dict[Step, StepOptions]:
+    """The options of each step under the settings.
+
+    Args:
+        definition: As it was written.
+        config: Settings.
+    """
+    return {step: _with_defaults(step, config).options for step in definition.steps}
 
 
 def with_settings(definition: Definition, config: Config) -> Definition:
@@ -74,7 +85,8 @@ def _with_defaults(step: Step, config: Config) -> Step:
         changed = {name: changed[name] for name in _OF_IMAGES if name in changed}
         changed |= _from(config.batch, _JOB_OPTIONS, given)
         changed["platform"] = changed.get("platform", options.platform).lower()
-    variables = MappingProxyType({**settings.env, **options.env_variables})
+    stage = {STAGE_VARIABLE: config.stage} if config.stage else {}
+    variables = MappingProxyType({**stage, **settings.env, **options.env_variables})
     settled = replace(options, **changed, env_variables=variables)
     condition = None if step.condition is None else _with_defaults(step.condition, config)
     return replace(step, options=settled, condition=condition)

@@ -100,6 +100,7 @@ class LocalAws:
         parameters: Mapping[str, Any] | None = None,
         *,
         variables: Mapping[str, str] | None = None,
+        stage: str | None = None,
         name: str | None = None,
         timeout: float = 300.0,
     ) -> Execution:
@@ -113,6 +114,7 @@ class LocalAws:
             pipeline: The pipeline.
             parameters: Values of its parameters, by name.
             variables: Values of the Terraform variables that layers refer to.
+            stage: The stage of ``lokki.toml``; that of ``LOKKI_STAGE`` unless given.
             name: the execution's name.
             timeout: how many seconds to wait.
 
@@ -123,15 +125,22 @@ class LocalAws:
             LocalAwsError: if ``deploy`` has created a state machine of that name.
         """
         pipeline.check_parameters(dict(parameters or {}))
-        machine = self.register(pipeline, variables)
+        machine = self.register(pipeline, variables, stage=stage)
         return self.execute(machine, parameters, name=name, timeout=timeout)
 
-    def register(self, pipeline: Runnable, variables: Mapping[str, str] | None = None) -> str:
+    def register(
+        self,
+        pipeline: Runnable,
+        variables: Mapping[str, str] | None = None,
+        *,
+        stage: str | None = None,
+    ) -> str:
         """Register a pipeline without Terraform, as ``run`` does, and execute nothing.
 
         Args:
             pipeline: The pipeline.
             variables: Values of the Terraform variables that layers refer to.
+            stage: The stage of ``lokki.toml``; that of ``LOKKI_STAGE`` unless given.
 
         Returns:
             The ARN of its state machine.
@@ -140,7 +149,9 @@ class LocalAws:
             DefinitionError: if the pipeline has errors.
             LocalAwsError: if ``deploy`` has created a state machine of that name.
         """
-        resources = pipeline.resources(ACCOUNT_ID, self.region, role=ROLE, variables=variables)
+        resources = pipeline.resources(
+            ACCOUNT_ID, self.region, role=ROLE, variables=variables, stage=stage
+        )
         return self._registrar.register(resources)
 
     def deploy(

@@ -45,6 +45,7 @@ class Runnable(Protocol):
         *,
         role: str,
         variables: Mapping[str, str] | None = None,
+        stage: str | None = None,
     ) -> Resources: ...
 
 

@@ -255,8 +255,10 @@ def test_a_job_that_is_killed_fails_the_execution(deployment: Deployment) -> Non
     assert "ended without a word" in execution.cause
 
 
-def test_a_job_that_takes_too_long_fails_the_execution(deployment: Deployment) -> None:
-    """Batch stops it when its time is up; it says so itself, and the execution fails with that."""
+def test_a_job_that_takes_too_long_fails_alike(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job ends itself when its time is over, and the execution fails as a run here does."""
 
     @step(job_type="batch")
     def endless() -> None:
@@ -264,16 +266,27 @@ def test_a_job_that_takes_too_long_fails_the_execution(deployment: Deployment) -
 
         threading.Event().wait(60)
 
-    machine = deployment.aws.register(Pipeline("endless", steps=[endless()]))
-    batch = deployment.aws.client("batch")
-    (made,) = batch.describe_job_definitions(jobDefinitionName="endless-endless")["jobDefinitions"]
-    batch.register_job_definition(  # a revision with less time than Batch takes
-        jobDefinitionName="endless-endless",
-        type="container",
-        platformCapabilities=["FARGATE"],
-        containerProperties=made["containerProperties"],
-        timeout={"attemptDurationSeconds": 1},
-    )
-    execution = deployment.aws.execute(machine)
-    assert (execution.status, execution.error) == ("FAILED", "Terminated")
-    assert "its time was up" in execution.cause
+    (tmp_path / "lokki.toml").write_text("[batch]\ntimeout_seconds = 1\n")
+    monkeypatch.chdir(tmp_path)
+    pipeline = Pipeline("endless", steps=[endless()])
+    execution = deployment.execute(pipeline)
+    assert (execution.status, execution.error) == ("FAILED", "TimeoutError")
+    assert "the call took longer than timeout_seconds" in execution.cause
+    with pytest.raises(TimeoutError, match="longer than timeout_seconds"):
+        pipeline.local_run()
+
+
+def test_batch_has_time_for_all_tries_of_a_job(deployment: Deployment) -> None:
+    """What Batch allows is the time of all tries that the job makes itself, and their waits."""
+    retry = RetryConfig(retries=2, delay=10, backoff=2, exceptions=(OSError,))
+
+    def work() -> None: ...
+
+    found = {}
+    for retries in (retry, RetryConfig(retries=2), None):
+        made = step(job_type="batch", timeout_seconds=100, retry=retries)(work)
+        machine = Pipeline("tries", steps=[made()]).generate_step_functions()
+        found[retries] = machine["States"]["work"]["Parameters"]["Timeout"][
+            "AttemptDurationSeconds"
+        ]
+    assert list(found.values()) == [360, 130, 130]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from lokki_tf.runtime import run, store
+from lokki_tf.runtime.jobs import Job
 
 
 @pytest.fixture
@@ -132,3 +137,62 @@ def test_errors_arrive_under_the_name_that_decides_retries(
         run(work, event(retry=listed))
     assert type(caught.value).__name__ == reported
     assert str(error) in str(caught.value)
+
+
+class Limited:
+    """Lambda's context, of a call that has little time left."""
+
+    aws_request_id = "1"
+
+    def __init__(self, milliseconds: int) -> None:
+        self._milliseconds = milliseconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._milliseconds
+
+
+def test_a_call_ends_before_lambda_ends_it() -> None:
+    """A little before its time is over, a call raises ``TimeoutError``, by a listed base's name."""
+
+    def sleeps() -> None:
+        time.sleep(10)
+
+    event = {"node": "sleeps", "run": "r", "store": "s3://b", "inline": 100}
+    before = signal.getsignal(signal.SIGALRM)
+    for listed, name in (([], "TimeoutError"), (["builtins.OSError"], "OSError")):
+        with pytest.raises(Exception, match="longer than timeout_seconds") as caught:
+            run(sleeps, {**event, "retry": listed}, Limited(50))
+        assert type(caught.value).__name__ == name
+    assert run(lambda: 1, event, Limited(50)) == {"value": 1}
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_calls_outside_of_the_main_thread_have_no_timer() -> None:
+    """Where no signal arrives, what ends the process has the last word."""
+    event = {"node": "one", "run": "r", "store": "s3://b", "inline": 100}
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run, lambda: 1, event, Limited(50)).result() == {"value": 1}
+
+
+def test_each_try_of_a_job_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job ends a try itself, and tries again where timeouts are retried."""
+    stored: dict[str, bytes] = {}
+    event = {
+        "node": "slow", "run": "r", "store": "s3://b", "inline": 100, "seconds": 0.2,
+        "retry": ["builtins.TimeoutError"], "again": {"retries": 1, "delay": 0.0},
+    }  # fmt: skip
+    stored["s3://b/event"] = json.dumps(event).encode()
+    monkeypatch.setattr(store, "read", stored.__getitem__)
+    monkeypatch.setattr(store, "write", stored.__setitem__)
+    tries = []
+
+    def slow() -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            time.sleep(10)
+        return len(tries)
+
+    job = Job({"LOKKI_EVENT": "s3://b/event"})
+    job.perform(lambda event, context: run(slow, event, context))
+    assert json.loads(stored["s3://b/runs/r/slow.answer.json"]) == {"value": 2}

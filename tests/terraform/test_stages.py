@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from deployment import empty
 
-from lokki_tf import Pipeline, step
+from lokki_tf import Pipeline, flow, main, step
 from lokki_tf.config import load_config
 from lokki_tf.errors import ConfigError, NamingError
 
@@ -163,7 +164,7 @@ def test_commands_take_a_stage(tmp_path: Path) -> None:
     assert (tmp_path / "terraform-out" / "stacks" / "daily-prod" / "cdk.tf.json").exists()
     assert command("check", "--stage", "dev").returncode == 0
     done = command("check", "--stage", "prd")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "did you mean 'prod'?" in done.stderr
 
 
@@ -186,3 +187,117 @@ def test_stages_stand_side_by_side_and_go_one_by_one(local_aws: LocalAws, tmp_pa
     assert local_aws.plan_is_empty(folders["prod"])
     execution = local_aws.execute(outputs["prod"]["state_machine_arn"])
     assert local_aws.values(execution) == {"measure": ["there", 300_005]}
+
+
+SCRIPT = """
+import os
+from lokki_tf import Flow, Pipeline, flow, main, step, task
+
+stage = os.environ.get("LOKKI_STAGE", "none")
+policy = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], '
+    '"Resource": ["arn:aws:s3:::data-%s/*"]}]}' % stage
+)
+
+
+@step(policies=[policy])
+def load(bucket: str) -> list[str]:
+    return [bucket, os.environ.get("LOKKI_STAGE", "none")]
+
+
+pipe = Pipeline("reading", steps=[load(f"data-{stage}")])
+
+if __name__ == "__main__":
+    main(pipe)
+"""
+TOML = "[stage.dev]\n[stage.prod.lambda]\nmemory = 256\n"
+
+
+def script(folder: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    (folder / "pipeline.py").write_text(SCRIPT)
+    (folder / "lokki.toml").write_text(TOML)
+    return subprocess.run(
+        [sys.executable, "pipeline.py", *args],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "stage"),
+    [
+        (["--stage", "prod"], {}, "prod"),
+        (["--stage=prod"], {"LOKKI_STAGE": "dev"}, "prod"),
+        ([], {"LOKKI_STAGE": "dev"}, "dev"),
+        ([], {}, "none"),
+    ],
+    ids=str,
+)
+def test_the_stage_reaches_code_that_builds(
+    tmp_path: Path, options: list[str], environ: dict[str, str], stage: str
+) -> None:
+    """``--stage`` is in ``LOKKI_STAGE`` while the script builds, in runs and in functions."""
+    ran = script(tmp_path, "run", *options, "--json", **environ)
+    assert (ran.returncode, json.loads(ran.stdout)) == (0, [f"data-{stage}", stage]), ran.stderr
+    made = script(tmp_path, "synth", *options, **environ)
+    assert made.returncode == 0, made.stderr
+    name = "reading" if stage == "none" else f"reading-{stage}"
+    text = (tmp_path / "terraform-out" / "stacks" / name / "cdk.tf.json").read_text()
+    assert f"arn:aws:s3:::data-{stage}/*" in text
+    (function,) = json.loads(text)["resource"]["aws_lambda_function"].values()
+    expected = {} if stage == "none" else {"variables": {"LOKKI_STAGE": stage}}
+    assert function.get("environment", {}) == expected
+
+
+def test_a_run_takes_a_stage_that_there_is(tmp_path: Path) -> None:
+    """``run --stage`` refuses a stage that the settings do not have."""
+    ran = script(tmp_path, "run", "--stage", "test")
+    assert ran.returncode != 0
+    assert "there is no stage 'test'" in ran.stderr
+
+
+def test_commands_in_a_process_of_another_leave_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``main`` with arguments sets the stage for the command alone, and runs nothing again."""
+    (tmp_path / "lokki.toml").write_text(TOML)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LOKKI_STAGE", raising=False)
+    seen = []
+
+    @step
+    def look() -> str:
+        return os.environ["LOKKI_STAGE"]
+
+    @flow
+    def looking():
+        seen.append(os.environ.get("LOKKI_STAGE"))
+        return look()
+
+    with pytest.raises(SystemExit) as ended:
+        main(looking, ["run", "--stage", "prod"])
+    assert ended.value.code in (0, None)
+    assert "prod" in seen
+    assert "LOKKI_STAGE" not in os.environ
+
+
+def test_a_flow_is_built_for_its_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow's function sees the stage of ``synth(stage=…)``, and is built anew for another."""
+    (tmp_path / "lokki.toml").write_text(TOML)
+    monkeypatch.chdir(tmp_path)
+
+    @step
+    def take(bucket: str) -> str:
+        return bucket
+
+    @flow
+    def staged():
+        return take(f"data-{os.environ.get('LOKKI_STAGE')}")
+
+    for stage in ("dev", "prod"):
+        made = staged.synth(tmp_path / stage, stage=stage)
+        assert f"data-{stage}" in (made.folder / "statemachine.json").read_text()
+    assert staged.local_run().result == "data-None"

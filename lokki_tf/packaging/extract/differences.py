@@ -210,7 +210,9 @@ def _is_reached(statement: Statement, functions: set[str]) -> bool:
 
 
 def _variables(step: Step, seen: Observations) -> Iterator[Finding]:
-    """Environment variables that are read and that nothing sets in AWS."""
+    """Environment variables that are read, and not the same here and in AWS then."""
+    declared = step.options.env_variables
+    early: dict[str, Observed] = {}
     known = {*step.options.env_variables, *_OF_LAMBDA}
     known |= {one.fact.what for one in seen.of("sets")}
     found: dict[str, Observed] = {}
@@ -218,8 +220,12 @@ def _variables(step: Step, seen: Observations) -> Iterator[Finding]:
         name = one.fact.what
         if name not in known and not name.startswith(("AWS_", "LOKKI_")):
             found.setdefault(name, one)
+        if name in declared and not one.fact.function and os.environ.get(name) != declared[name]:
+            early.setdefault(name, one)
     for name, one in found.items():
         yield findings.variable_unset(step.name, name, one.place)
+    for name, one in early.items():
+        yield findings.variable_early(step.name, name, declared[name], one.place)
 
 
 def own_metadata(name: str) -> tuple[str, str] | None:

@@ -1,0 +1,118 @@
+"""What holds for the steps of one run: their options in effect, and how long waits are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from lokki_tf.errors import OptionError
+from lokki_tf.model import Step, StepOptions
+
+from .calls import call, in_thread
+
+Function = Callable[..., Any]
+LONGEST = 900
+"""Seconds that Lambda gives a call at most, and a step that says nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for the steps of a run.
+
+    Args:
+        options: Options in effect by step, where they are not those that its author wrote.
+        wait_scale: What waits before retries are multiplied by.
+    """
+
+    options: Mapping[Step, StepOptions] = field(default_factory=dict)
+    wait_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        scale: Any = self.wait_scale
+        if not isinstance(scale, int | float) or isinstance(scale, bool) or not 0 <= scale < 1e9:
+            raise OptionError(
+                f"wait_scale={scale!r} must be a number of at least 0",
+                remedy="write wait_scale=0.01, or leave it out to wait in full",
+            )
+
+    def of(self, step: Step) -> StepOptions:
+        """The options in effect of a step."""
+        return self.options.get(step, step.options)
+
+    def around(self, options: StepOptions) -> Around | None:
+        """What the calls of a step have around them; ``None`` for nothing.
+
+        Args:
+            options: The step's, in effect.
+        """
+        ends = "timeout_seconds" in options.given or options.timeout_seconds < LONGEST
+        limit = options.timeout_seconds if ends else None
+        # What the process has anyway needs nothing around the call.
+        known = os.environ
+        own = {n: text for n, text in options.env_variables.items() if known.get(n) != text}
+        return Around(own, limit) if own or limit is not None else None
+
+
+def is_special(options: StepOptions) -> bool:
+    """Whether a step's calls may have anything around them."""
+    limited = options.timeout_seconds < LONGEST or "timeout_seconds" in options.given
+    return limited or bool(options.env_variables)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a step's calls have around them.
+
+    Args:
+        variables: Environment variables.
+        limit: Seconds after which a call ends; ``None`` if only its end shows that it took
+            too long.
+    """
+
+    variables: Mapping[str, str]
+    limit: float | None
+
+    def call(
+        self,
+        function: Function,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        alone: bool = False,
+        here: bool = False,
+    ) -> Any:
+        """Call a step's function.
+
+        Args:
+            function: The function.
+            args: Arguments by position.
+            kwargs: Arguments by name.
+            alone: Whether the process does nothing else meanwhile.
+            here: Whether the call is to be in this thread, however long it takes.
+
+        Raises:
+            TimeoutError: If it took too long, and ends here for that.
+            Exception: What the function raises.
+        """
+        with self.environment(alone=alone):
+            if self.limit is None or here:
+                return call(function, args, kwargs)
+            return in_thread(lambda: call(function, args, kwargs), self.limit)
+
+    @contextmanager
+    def environment(self, *, alone: bool = False) -> Iterator[None]:
+        """The step's environment variables.
+
+        Args:
+            alone: As for :meth:`call`.
+        """
+        if not self.variables:
+            yield
+            return
+        from .environment import overlaid, replaced  # not at the top: few steps have any
+
+        with replaced(self.variables) if alone else overlaid(self.variables):
+            yield
