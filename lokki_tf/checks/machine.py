@@ -27,7 +27,13 @@ _PARAMETERS = {
         "Qualifier",
     },
     "sns:publish": {"TopicArn", "Subject", "Message"},
-    "batch:submitJob.sync": {"JobName", "JobQueue", "JobDefinition", "ContainerOverrides"},
+    "batch:submitJob.sync": {
+        "JobName",
+        "JobQueue",
+        "JobDefinition",
+        "ContainerOverrides",
+        "Timeout",
+    },
     "aws-sdk:s3:putObject": {"Bucket", "Key", "Body"},
     "aws-sdk:s3:getObject": {"Bucket", "Key"},
 }

@@ -191,11 +191,12 @@ class _Walk:
         if route.takes_input:
             arguments[ORIGINAL_INPUT] = self.given
         around, began = self.settings.around(self.settings.of(step)), clock()
-        with nullcontext() if self.files is None else self.files.of(step):
-            if around is None:
-                returned = call(step.function, (), arguments)
-            else:
-                returned = around.call(step.function, (), arguments)
+
+        def watched() -> Any:  # in the thread in which the step runs
+            with nullcontext() if self.files is None else self.files.of(step):
+                return call(step.function, (), arguments)
+
+        returned = watched() if around is None else around.call(watched, (), {})
         if clock() - began > self.settings.of(step).timeout_seconds:
             raise overdue()
         following, after = moved(returned, state, route.next_key, route.default_next, step.name)

@@ -102,11 +102,13 @@ class Work:
     ) -> Any:
         node = frame.plan.nodes[index]
         assert isinstance(node, Node)
-        around, function = frame.plan.around.get(index), frame.plan.functions[index]
-        with files.of(node.step):
-            if around is not None:
-                return around.call(function, args, kwargs, here=self.here)
-            return call(function, args, kwargs)
+        around, step = frame.plan.around.get(index), node.step
+
+        def watched() -> Any:  # in the thread in which the step runs
+            with files.of(step):
+                return call(step.function, args, kwargs)
+
+        return watched() if around is None else around.call(watched, (), {}, here=self.here)
 
     def holds(
         self, frame: Frame, index: int, args: Sequence[Any], kwargs: Mapping[str, Any]
