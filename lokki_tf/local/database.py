@@ -18,6 +18,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 from weakref import WeakSet
@@ -158,19 +159,20 @@ class Database:
 
 
 def _prepare(path: str) -> None:
-    """Create the file's folder, and check that the file is missing or made by this package."""
+    """Create the file and its folder if missing; check that the file was made by this package."""
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        # Results of steps are for the user alone. A file without content counts as new.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
             raise _foreign(path, "a folder" if stat.S_ISDIR(found.st_mode) else "a special file")
         with open(path, "rb") as file:
             header = file.read(_HEADER)
-    except FileNotFoundError:
-        return
     except (OSError, ValueError) as error:
         raise _unusable(path, error) from error
-    if header:  # a file without content counts as new: SQLite creates it before it writes
+    if header:
         _check(path, header)
 
 

@@ -10,14 +10,23 @@ if TYPE_CHECKING:
     from typing import Any
 
 _AT_ONCE = 16  # objects that are read side by side
+_ATTEMPTS = 10
+_READS = 3
 
 
 @cache
 def client() -> Any:
-    """The S3 client, made when a reference is first read or written."""
-    import boto3  # not at the top: most calls never need it, and it costs 300 ms
+    """The S3 client, made when a reference is first read or written.
 
-    return boto3.client("s3")
+    It repeats requests that S3 answers with 500, 503 or "slow down", at a rate that adapts, so that
+    a step does not fail after its work because its result cannot be stored at this moment.
+    Source: boto3's guide, "Retries".
+    """
+    import boto3  # not at the top: most calls never need it, and it costs 300 ms
+    from botocore.config import Config
+
+    retries = {"mode": "adaptive", "total_max_attempts": _ATTEMPTS}
+    return boto3.client("s3", config=Config(retries=retries))
 
 
 def read(uri: str) -> bytes:
@@ -27,8 +36,20 @@ def read(uri: str) -> bytes:
         uri: ``s3://bucket/key``.
     """
     bucket, key = split(uri)
-    body: bytes = client().get_object(Bucket=bucket, Key=key)["Body"].read()
-    return body
+    left = _READS
+    while True:
+        left -= 1
+        opened = client().get_object(Bucket=bucket, Key=key)
+        try:
+            body: bytes = opened["Body"].read()
+        except Exception as error:
+            # boto3 repeats requests, but not bodies that end early.
+            from botocore.exceptions import HTTPClientError, IncompleteReadError
+
+            if not left or not isinstance(error, (HTTPClientError, IncompleteReadError)):
+                raise
+        else:
+            return body
 
 
 def read_all(uris: Iterable[str]) -> dict[str, bytes]:

@@ -162,6 +162,7 @@ def write_files(
         OutputError: If the folder cannot be written.
     """
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # literals are for the user alone
         with _alone(terraform):
             wanted = {folder / path: data for path, data in files.items()}
             stale = [path for name in owned for path in _below(folder / name) if path not in wanted]

@@ -96,6 +96,16 @@ def test_a_newer_format_asks_for_an_upgrade(path):
     assert "upgrade lokki_tf" in caught.value.remedy
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+def test_the_file_is_for_its_user_alone(tmp_path):
+    """Neither the folder, the file nor its log can be read by others."""
+    state = StateManager(tmp_path / "new" / "state.db")
+    state.set("key", [1])
+    found = [tmp_path / "new", *(tmp_path / "new").iterdir()]
+    assert len(found) >= 2
+    assert {path.stat().st_mode & 0o077 for path in found} == {0}
+
+
 def test_special_files_are_errors(tmp_path):
     """A folder, a device, and a file instead of a parent folder are errors with a remedy."""
     (tmp_path / "file").write_text("")

@@ -226,6 +226,16 @@ def is_complete(folder: Path) -> None:
         assert hashlib.sha256((folder / path).read_bytes()).hexdigest() == sha256, path
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes of files")
+def test_a_new_output_folder_is_for_its_user_alone(tmp_path: Path) -> None:
+    """Literals and code can be secret; a folder that exists keeps its mode."""
+    pipeline().synth(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+    (tmp_path / "old").mkdir(mode=0o755)
+    pipeline().synth(tmp_path / "old")
+    assert (tmp_path / "old").stat().st_mode & 0o777 == 0o755
+
+
 def test_a_pipeline_with_errors_writes_nothing(tmp_path: Path) -> None:
     """An error in a step's code is found before the first byte is written."""
     handle = open(__file__)  # noqa: SIM115  # what cannot travel is the point
