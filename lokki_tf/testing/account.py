@@ -78,7 +78,7 @@ class Region:
     def __init__(self, account: Account, name: str) -> None:
         self._account = account
         self._name = name
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
         self._lock = Lock()
 
     @property
@@ -101,12 +101,14 @@ class Region:
         find = self._account.endings.get(service)
         return None if find is None else find(self._name, resource)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, role: str | None = None) -> Any:
         """Return a boto3 client of this very server."""
+        key = (service, role)
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = new_client(service, self._account.endpoint, self._name)
-            return self._clients[service]
+            if key not in self._clients:
+                endpoint = self._account.endpoint
+                self._clients[key] = new_client(service, endpoint, self._name, role)
+            return self._clients[key]
 
 
 def write_log(function: Function, stream: str, lines: Sequence[str]) -> None:

@@ -69,6 +69,7 @@ class Registrar:
         self._scratch = scratch
         self._registered: dict[tuple[str, str], Any] = {}
         self._arns: dict[tuple[str, str], str] = {}
+        self._unlisted: list[str] = []
         self._lock = Lock()
 
     def role(self) -> str:
@@ -110,6 +111,7 @@ class Registrar:
         with self._lock:
             self._registered.clear()
             self._arns.clear()
+            self._unlisted.clear()
 
     def _once(
         self, kind: str, name: str, resource: Any, register: Callable[[str, Any], str]
@@ -157,7 +159,24 @@ class Registrar:
         more = {"CreateBucketConfiguration": {"LocationConstraint": region}}
         with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # shared by several pipelines
             s3.create_bucket(Bucket=name, **({} if region == "us-east-1" else more))
-        return f"arn:aws:s3:::{name}"
+        arn = f"arn:aws:s3:::{name}"
+        self._forbid_lists(arn)
+        return arn
+
+    def _forbid_lists(self, arn: str) -> None:
+        """Let the role list what a user's policy may let it, and no pipeline's bucket."""
+        self._role()
+        self._unlisted.append(arn)
+        actions = {"Action": "s3:ListBucket"}
+        statements = [
+            {"Effect": "Allow", **actions, "Resource": "*"},
+            {"Effect": "Deny", **actions, "Resource": self._unlisted},
+        ]
+        self._client("iam").put_role_policy(
+            RoleName=_ROLE_NAME,
+            PolicyName="lists",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+        )
 
     def _publish_layer(self, name: str, code: bytes) -> str:
         made = self._client("lambda").publish_layer_version(

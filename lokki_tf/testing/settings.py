@@ -31,13 +31,30 @@ class ServerSettings:
     containers: bool = True
 
 
+_TOKEN = "local-aws"
+
+
+def token_of(role: str) -> str:
+    """Return the session token with which a role makes requests.
+
+    Args:
+        role: the role's ARN.
+    """
+    return f"{_TOKEN}:{role}"
+
+
+def role_of(token: str) -> str | None:
+    """Return the ARN of the role that makes requests with a session token, if it is one's."""
+    return token.removeprefix(f"{_TOKEN}:") if token.startswith(f"{_TOKEN}:arn:") else None
+
+
 def client_environment(endpoint: str, region: str) -> dict[str, str]:
     """Return the variables with which boto3, the AWS CLI and Terraform use a local AWS."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_SESSION_TOKEN": "local-aws",
+        "AWS_SESSION_TOKEN": _TOKEN,
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -46,8 +63,15 @@ def client_environment(endpoint: str, region: str) -> dict[str, str]:
     }
 
 
-def new_client(service: str, endpoint: str, region: str) -> Any:
-    """Return a boto3 client of a local AWS."""
+def new_client(service: str, endpoint: str, region: str, role: str | None = None) -> Any:
+    """Return a boto3 client of a local AWS.
+
+    Args:
+        service: the service.
+        endpoint: the server's URL.
+        region: the region's name.
+        role: ARN of the role that makes the requests; none by default.
+    """
     import boto3
     from botocore.config import Config
 
@@ -57,6 +81,7 @@ def new_client(service: str, endpoint: str, region: str) -> Any:
         endpoint_url=endpoint,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
+        aws_session_token=None if role is None else token_of(role),
         # Some requests would go to sync-127.0.0.1 and the like.
         config=Config(inject_host_prefix=False),
     )

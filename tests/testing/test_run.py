@@ -219,3 +219,50 @@ def test_options_of_local_runs_are_refused(tmp_path: Path, option: tuple[str, ..
     done = _command(tmp_path, "--local-aws", *option)
     assert done.returncode == 2
     assert f"{option[0]} is for runs without --local-aws" in done.stderr
+
+
+@step
+def absent(key: str) -> tuple[int, str]:
+    """Read an object that is not there, in the bucket of this run's results."""
+    import os
+
+    import boto3
+    from botocore.exceptions import ClientError
+
+    bucket = os.environ.get("BUCKET", "absent-123456789012-us-east-1")
+    try:
+        boto3.client("s3").get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        return error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+    return 200, ""
+
+
+def test_an_absent_object_is_forbidden_to_who_may_not_list(local_aws: LocalAws) -> None:
+    """In the pipeline's bucket S3 answers 403, for its roles may not list; elsewhere 404."""
+    s3 = local_aws.client("s3")
+    s3.create_bucket(Bucket="listed")
+    steps = [absent("no/such"), absent_elsewhere("no/such")]
+    values = local_aws.values(local_aws.run(Pipeline("absent", steps=steps)))
+    assert values["absent"] == (403, "AccessDenied")
+    assert values["absent_elsewhere"] == (404, "NoSuchKey")
+    with pytest.raises(s3.exceptions.NoSuchKey):
+        s3.get_object(Bucket="absent-123456789012-us-east-1", Key="no/such")
+
+
+absent_elsewhere = step(name="absent_elsewhere", env_variables={"BUCKET": "listed"})(
+    absent.step.function
+)
+
+
+def test_a_state_machine_may_not_list_either(local_aws: LocalAws) -> None:
+    """Step Functions reports S3.S3Exception, and not NoSuchKey, of what its role may not list."""
+    local_aws.run(Pipeline("absent", steps=[absent("x")]))
+    read = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:s3:getObject",
+        "Parameters": {"Bucket": "absent-123456789012-us-east-1", "Key": "no/such"},
+        "End": True,
+    }
+    machine = local_aws.create_state_machine("reads", {"StartAt": "R", "States": {"R": read}})
+    execution = local_aws.execute(machine)
+    assert (execution.status, execution.error) == ("FAILED", "S3.S3Exception")

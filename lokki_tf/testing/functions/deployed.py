@@ -40,6 +40,7 @@ class Function:
         layers: the zips of its layers, the first below.
         log_group: where its log goes.
         image: what it is, if it is an image.
+        role: ARN of its role.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Function:
     layers: Sequence[bytes]
     log_group: str
     image: Image | None = None
+    role: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,15 @@ def call(client: Any, action: str, arguments: Json) -> Json:
 
 
 def _refused(service: str, error: Any) -> StateFailure:
+    """The failure that Step Functions reports, under the name of the Java SDK's exception.
+
+    That SDK has no class for S3's ``AccessDenied``: it is ``S3.S3Exception``.
+    """
     details = error.response["Error"]
     name = service.replace(" ", "")
     code = details["Code"]
+    if (name, code) == ("S3", "AccessDenied"):
+        code = "S3Exception"
     code = code if code.endswith(("Exception", "Error", "Fault")) else f"{code}Exception"
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     cause = f"{details['Message']} (Service: {name}, Status Code: {status})"

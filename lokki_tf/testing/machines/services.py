@@ -74,8 +74,8 @@ class Services(Protocol):
     def ending(self, service: str, resource: str) -> Event | None:
         """Return what is set when something with this id has ended; None if it must be asked."""
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client."""
+    def client(self, service: str, role: str | None = None) -> Any:
+        """Return a boto3 client; of a role's if its ARN is given."""
 
 
 @dataclass

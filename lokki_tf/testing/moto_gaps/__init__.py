@@ -15,7 +15,8 @@ module                  gap
                         ``ValidateStateMachineDefinition``, ``ListStateMachineVersions``,
                         ``RedriveExecution`` and ``StartSyncExecution`` are missing; an
                         execution without a name gets the name None
-``storage``             bucket policies deny whatever has a condition
+``storage``             bucket policies deny whatever has a condition; absent objects are 404 to
+                        roles that may not list
 ======================  ============================================================================
 """
 
@@ -43,6 +44,7 @@ def close_gaps(account: Account) -> None:
     managed_policies.know_managed_policies()
     state_machines.run_machines(account)
     storage.allow_by_bucket_policies()
+    storage.deny_what_may_not_be_listed()
 
 
 def close_gaps_of_batch(account: Account) -> None:

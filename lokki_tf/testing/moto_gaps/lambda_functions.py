@@ -128,6 +128,7 @@ def _function(found: Any, arn: str) -> Function:
         layers=_layers(found),
         log_group=found.logs_group_name,
         image=_image(found) if is_image else None,
+        role=found.role,
     )
 
 
