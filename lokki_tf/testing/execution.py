@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -29,8 +30,15 @@ class Execution:
     output: Any
     error: str | None
     cause: str | None
-    history: list[dict[str, Any]] = field(repr=False)
+    history: list[dict[str, Any]]
     duration: float
+
+    def __repr__(self) -> str:
+        """Return it with its output shortened: a notebook keeps what a cell shows."""
+        return (
+            f"Execution(arn={self.arn!r}, status={self.status!r}, "
+            f"output={reprlib.repr(self.output)}, error={self.error!r}, cause={self.cause!r})"
+        )
 
     @property
     def succeeded(self) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import getpass
+import importlib.util
 import locale
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -192,6 +194,18 @@ def runs_own() -> None:
     subprocess.run(["./bin/convert"], check=True)
 
 
+def finds_program() -> object:
+    return shutil.which("git")
+
+
+def finds_package() -> object:
+    return importlib.util.find_spec("pandas")
+
+
+def finds_module() -> object:
+    return importlib.util.find_spec("json")
+
+
 def hashes() -> object:
     return hash("text")
 
@@ -251,6 +265,7 @@ CASES: list[tuple[Callable[..., Any], list[str]]] = [
     (handles_signals, ["signals"]), (starts_thread, ["left-running"]), (waits_for_thread, []),
     (leaves_pool, ["left-running"]), (closes_pool, []), (processes, ["multiprocessing"]),
     (pool_of_processes, ["multiprocessing"]), (runs_program, ["program"]),
+    (finds_program, ["program"]), (finds_package, ["installed"]), (finds_module, []),
     (runs_shell, ["program"]), (runs_python, []), (runs_own, []), (hashes, ["hash"]),
     (makes_key, ["machine"]), (refused, ["machine"]), (through_a_helper, ["machine"]),
     (name_of_its_own, []),
@@ -278,6 +293,7 @@ def test_settings_that_make_them_equal_silence_them() -> None:
     assert findings(processes, job_type="batch") == []
     assert findings(starts_thread, job_type="batch") == []
     assert findings(runs_program, package="image") == []
+    assert findings(finds_package, requirements=["pandas"]) == []
 
 
 def test_findings_are_those_of_check_and_synth(tmp_path: Path) -> None:

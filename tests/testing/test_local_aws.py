@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lokki_tf.errors import MissingToolError
-from lokki_tf.testing import ExecutionNotFinished, LocalAws, LocalAwsError
+from lokki_tf.testing import Execution, ExecutionNotFinished, LocalAws, LocalAwsError
 from lokki_tf.testing.server_process import MOTO
 
 ROOT = Path(__file__).parents[2]
@@ -345,3 +345,11 @@ def test_what_is_missing_is_no_server_error(
     with pytest.raises(ClientError, match="the local AWS failed") as caught:
         call(local_aws.client(service))
     assert caught.value.response["ResponseMetadata"]["RetryAttempts"] == 0
+
+
+def test_an_execution_shows_itself_shortened() -> None:
+    """What an execution shows of a large output is short, and its error is complete."""
+    one = Execution("arn:x", "x", "FAILED", list(range(100_000)), "Error", "c" * 200, [{}], 1.0)
+    assert len(repr(one)) < 500
+    assert "output=[0, 1, 2, 3, 4, 5, ...]" in repr(one)
+    assert "c" * 200 in repr(one)

@@ -10,6 +10,7 @@ Processing in Python with AWS Lambda" (no ``/dev/shm``); Python's documentation 
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,6 +85,16 @@ def _is_not_waited_for(step: Step, code: Code, use: Use) -> bool:
 
 def _is_called(step: Step, code: Code, use: Use) -> bool:
     return use.call is not None and use.function != "__hash__"
+
+
+def _is_undeclared(step: Step, code: Code, use: Use) -> bool:
+    """Whether a call may find a package that is not declared and not Python's own."""
+    first = use.call.args[0] if use.call is not None and use.call.args else None
+    if not isinstance(first, ast.Constant):
+        return use.call is not None
+    name = str(first.value).partition(".")[0]
+    declared = any(line.lower().startswith(name.lower()) for line in step.options.requirements)
+    return not declared and name not in sys.stdlib_module_names
 
 
 def _is_of_machine(step: Step, code: Code, use: Use) -> bool:
@@ -229,12 +240,22 @@ _ALL = (
             *("subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call"),
             *("subprocess.check_output", "subprocess.getoutput", "subprocess.getstatusoutput"),
             *("os.system", "os.popen", "os.execv", "os.execvp", "os.posix_spawn"),
-            *("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell"),
+            *("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "shutil.which"),
         )),
         "it runs a program of this machine, which Lambda may not have",
         "deploy the program with the step, @step(include=[…]), and call it by its path; or run the "
         'step in an image that has it: @step(package="image")',
         _is_of_machine,
+    ),
+    Rule(
+        "installed",
+        frozenset((
+            *("importlib.util.find_spec", "importlib.metadata.entry_points"),
+            *("importlib.metadata.distributions", "pkgutil.iter_modules", "pkgutil.walk_packages"),
+        )),
+        "it looks for packages that are installed, of which Lambda has only the declared ones",
+        "declare the packages that it has to find: @step(requirements=[…])",
+        _is_undeclared,
     ),
     Rule(
         "hash",
