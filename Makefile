@@ -1,4 +1,4 @@
-# Everything runs in .venv, which the first target that needs it makes.
+# Everything runs in .venv, which is created by the first target that needs it.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ WORKERS ?= 4
 .PHONY: help demo test lint format audit bench clean
 .DEFAULT_GOAL := help
 
-help: ## say what there is
+help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(READY): pyproject.toml
@@ -24,26 +24,27 @@ $(READY): pyproject.toml
 demo: $(READY) ## run the flights here and on a local AWS, with and without Terraform; compare
 	$(BIN)/python examples/flights/demo.py
 
-test: $(READY) ## run all tests; those that need Terraform or containers where these are there
+test: $(READY) ## run all tests; those that need Terraform or containers if available
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-lint: $(READY) ## linter, formatter, types, floors
+lint: $(READY) ## linter, formatter, types, layers, wording
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/prose.py
 
-format: $(READY) ## put the code into the house's format
+format: $(READY) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-audit: $(READY) ## validators of AWS's and others' on what is generated (installs npm packages and checkov)
+audit: $(READY) ## run validators of AWS and others on generated files (installs npm packages and checkov)
 	$(BIN)/python tests/audit/audit.py
 
-bench: $(READY) ## measure beside other systems, in one run
+bench: $(READY) ## measure lokki_tf and other systems in one run
 	$(BIN)/python -m pip install --quiet step-in-line==0.6.2 --no-deps networkx
 	$(BIN)/python -m pip install --quiet dask 'prefect==3.8.*' 'fastapi<0.140'
 	$(BIN)/python benchmarks/run.py
 
-clean: ## take away what can be made again
+clean: ## remove what can be created again
 	rm -rf $(VENV) .audit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
