@@ -4,46 +4,46 @@
 
     LokkiError
     ├── DefinitionError          the pipeline, as it is written, is wrong
-    │   ├── CycleError           steps that wait for each other
-    │   ├── NamingError          a name that AWS refuses, or that two things share
+    │   ├── CycleError           steps that depend on each other
+    │   ├── NamingError          a name that AWS rejects, or that is used twice
     │   ├── BindingError         arguments that are missing, unknown or given twice
     │   ├── OptionError          an option that Lambda or Step Functions does not have
-    │   ├── ScheduleError        no valid rate(…), cron(…) or at(…)
-    │   ├── PlaceholderError     a value of a later run, used as if it were here
+    │   ├── ScheduleError        an invalid rate(…), cron(…) or at(…)
+    │   ├── PlaceholderError     a value of a later run, used while the pipeline is written
     │   │   └── PlaceholderAttributeError  an attribute of such a value
-    │   ├── CaptureError         step code that cannot travel to Lambda
+    │   ├── CaptureError         step code that cannot be deployed to Lambda
     │   ├── TemplateError        a Lambda template that cannot be filled
-    │   ├── ConfigError          settings that cannot be read, or that there are not
-    │   │   ├── NoRegionError    nothing says in which AWS region
+    │   ├── ConfigError          settings that are invalid or cannot be read
+    │   │   ├── NoRegionError    the AWS region is not set
     │   │   └── UnknownStageError  a stage that the settings do not have
     │   ├── RouteError           a step whose next steps cannot be read from its source
     │   └── LimitError           more than an AWS quota allows
     ├── StepFailed               a step raised (its own error is the cause, and a base class
     │                            where Python allows it: ``except ValueError`` catches it too)
-    ├── LoopError                a routed run that takes more steps than it may
-    ├── SerializationError       a value that cannot travel between steps
-    ├── StateError               a file of kept values that cannot be used, or a value in it
+    ├── LoopError                a routed run that exceeds its limit of steps
+    ├── SerializationError       a value that cannot be serialized between steps
+    ├── StateError               a state file that cannot be used, or a value in it
     ├── OutputError              a folder or file that cannot be written
     ├── ImageError               a container image that cannot be built or pushed
-    ├── MissingToolError         a package, Node, Terraform or engine that is needed and not there
-    ├── UnconfirmedError         a change that nobody has agreed to
+    ├── MissingToolError         a missing package, Node, Terraform or container engine
+    ├── UnconfirmedError         a change that was not confirmed
     ├── TerraformError           Terraform has failed
-    │   ├── StateLockedError     somebody else is changing the same stack
+    │   ├── StateLockedError     another process is changing the same stack
     │   └── TerraformInterrupted Ctrl-C while Terraform ran
-    ├── AwsError                 AWS refuses, or cannot be reached
-    │   ├── CredentialsError     no credentials, or such as AWS does not take
-    │   ├── NotDeployedError     what a command is for does not stand in AWS
-    │   └── UnknownRunError      a run that there is not
+    ├── AwsError                 AWS returns an error, or cannot be reached
+    │   ├── CredentialsError     missing or invalid credentials
+    │   ├── NotDeployedError     a pipeline that is not deployed
+    │   └── UnknownRunError      a run that does not exist
     └── ExecutionFailed          a run in AWS that did not succeed
 
-Each says what is wrong, where (file and line of the user's code, where there is one)
-and what to do.
+Each says what is wrong, where (file and line of the user's code, if known) and what
+to do.
 
-Checks of a routed pipeline warn besides::
+Checks of a routed pipeline also issue warnings::
 
     UserWarning
-    ├── MissingArgument          a step may not be handed what it requires
-    └── DefaultArgument          an argument with a default that no step ever hands on
+    ├── MissingArgument          a step may not receive a required argument
+    └── DefaultArgument          an argument with a default that no step ever passes
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Place:
     Args:
         file: Path of the source file, or a name such as ``<cell 3>``.
         line: Line number, from 1.
-        name: What stands there, a function's name for example.
+        name: Name of the definition at this line, a function's for example.
     """
 
     file: str
@@ -71,11 +71,11 @@ class Place:
 
 
 class LokkiError(Exception):
-    """The root of all errors of lokki_tf.
+    """The base class of all errors of lokki_tf.
 
     Args:
         message: What is wrong, in one sentence.
-        place: Where in the user's code.
+        place: Source location in the user's code.
         remedy: What to do about it.
     """
 
@@ -97,17 +97,17 @@ class LokkiError(Exception):
 
 
 class DefinitionError(LokkiError):
-    """The pipeline, as it is written, is wrong; ``findings`` holds all that was found."""
+    """The pipeline, as it is written, is wrong; ``findings`` contains all that was found."""
 
     findings: tuple[Any, ...] = ()
 
 
 class CycleError(DefinitionError):
-    """Steps wait for each other in a circle."""
+    """Steps depend on each other in a cycle."""
 
 
 class NamingError(DefinitionError):
-    """A name that AWS refuses, or that two different things share."""
+    """A name that AWS rejects, or that is used for two different things."""
 
 
 class BindingError(DefinitionError):
@@ -119,11 +119,11 @@ class OptionError(DefinitionError):
 
 
 class ScheduleError(DefinitionError):
-    """A schedule that is no valid ``rate(…)``, ``cron(…)`` or ``at(…)``."""
+    """A schedule that is not a valid ``rate(…)``, ``cron(…)`` or ``at(…)``."""
 
 
 class PlaceholderError(DefinitionError):
-    """A value that exists only in a later run is used as if it were here."""
+    """A value that exists only in a later run is used while the pipeline is written."""
 
 
 class PlaceholderAttributeError(PlaceholderError, AttributeError):
@@ -131,7 +131,7 @@ class PlaceholderAttributeError(PlaceholderError, AttributeError):
 
 
 class CaptureError(DefinitionError):
-    """Step code refers to something that cannot travel to Lambda."""
+    """Step code refers to something that cannot be deployed to Lambda."""
 
 
 class TemplateError(DefinitionError):
@@ -139,19 +139,19 @@ class TemplateError(DefinitionError):
 
 
 class ConfigError(DefinitionError):
-    """Settings, in lokki.toml or the environment, that cannot be read or that there are not."""
+    """Settings, in lokki.toml or the environment, are invalid or cannot be read."""
 
 
 class NoRegionError(ConfigError):
-    """Nothing says in which AWS region."""
+    """The AWS region is not set."""
 
 
 class UnknownStageError(ConfigError):
-    """A stage that no ``[stage.NAME]`` of the settings describes."""
+    """A stage without a ``[stage.NAME]`` in the settings."""
 
 
 class RouteError(DefinitionError):
-    """A step of a routed pipeline, from whose source its next steps cannot be read."""
+    """The next steps of a step of a routed pipeline cannot be read from its source."""
 
 
 class LimitError(DefinitionError):
@@ -161,13 +161,13 @@ class LimitError(DefinitionError):
 class StepFailed(LokkiError):
     """A step raised an error; that error is the cause, with its own traceback.
 
+    ``run`` contains the results until then (:class:`lokki_tf.local.Run`), ``items`` the indices of
+    the failed items of a map.
+
     Args:
         node: Name of the node in the graph.
         step: Name of the step.
-        attempts: How often it was tried.
-
-    ``run`` holds what the run had done until then (:class:`lokki_tf.local.Run`), ``items``
-    the indices of the items of a map that failed.
+        attempts: Number of attempts.
     """
 
     run: Any = None
@@ -202,20 +202,20 @@ class StepFailed(LokkiError):
 
 
 class LoopError(LokkiError):
-    """A run of a routed pipeline takes more steps than it may; ``run`` holds what was done."""
+    """A run of a routed pipeline exceeds its limit of steps; ``run`` contains the results."""
 
     run: Any = None
 
 
 class SerializationError(LokkiError):
-    """A value cannot travel between steps; in a strict run, ``run`` holds what was done."""
+    """A value cannot be serialized between steps; in a strict run, ``run`` contains the results."""
 
     run: Any = None
     items: tuple[int, ...] = ()
 
 
 class StateError(LokkiError):
-    """A file of kept values cannot be used, or a value in it cannot be read."""
+    """A state file cannot be used, or a value in it cannot be read."""
 
 
 class OutputError(LokkiError):
@@ -227,31 +227,31 @@ class ImageError(LokkiError):
 
 
 class MissingToolError(LokkiError):
-    """A package, Node, Terraform or a container engine is needed and not there."""
+    """A package, Node, Terraform or a container engine is required and not available."""
 
 
 class UnconfirmedError(LokkiError):
-    """A command would change or destroy what nobody has agreed to; nothing was done."""
+    """A command would change or destroy resources without confirmation; nothing was done."""
 
 
 class TerraformError(LokkiError):
-    """Terraform has failed; the message has its own words."""
+    """Terraform has failed; the message contains Terraform's own."""
 
 
 class StateLockedError(TerraformError):
-    """Somebody else is changing the same stack."""
+    """Another process is changing the same stack."""
 
 
 class TerraformInterrupted(TerraformError):
-    """Ctrl-C while Terraform ran; it has ended what it had begun."""
+    """Ctrl-C was pressed while Terraform ran; Terraform has ended what it had begun."""
 
 
 class AwsError(LokkiError):
-    """AWS refuses, or cannot be reached.
+    """AWS returns an error, or cannot be reached.
 
     Args:
         message: What is wrong, in one sentence.
-        code: AWS's own name of the error; empty if it never answered.
+        code: AWS's code of the error; empty if it did not answer.
         remedy: What to do about it.
     """
 
@@ -261,23 +261,23 @@ class AwsError(LokkiError):
 
 
 class CredentialsError(AwsError):
-    """There are no credentials, or AWS does not take them."""
+    """There are no credentials, or AWS rejects them."""
 
 
 class NotDeployedError(AwsError):
-    """The pipeline, or what a command needs of it, does not stand in AWS."""
+    """The pipeline, or a part of it that a command needs, is not deployed."""
 
 
 class UnknownRunError(AwsError):
-    """There is no such run."""
+    """The run does not exist."""
 
 
 class ExecutionFailed(LokkiError):
     """A run in AWS did not succeed.
 
     Args:
-        message: What became of it, and of which step.
-        trace: The step's own traceback, as Lambda tells it; empty if there is none.
+        message: Its status, and the step that failed.
+        trace: The step's own traceback, as Lambda reports it; empty if there is none.
         remedy: What to do about it.
     """
 
@@ -287,7 +287,7 @@ class ExecutionFailed(LokkiError):
 
 
 class MissingArgument(UserWarning):
-    """A step of a routed pipeline may not be handed an argument that it requires."""
+    """A step of a routed pipeline may not receive an argument that it requires."""
 
 
 class DefaultArgument(UserWarning):

@@ -1,4 +1,4 @@
-"""The ways to write a pipeline. Each builds a graph of the model, through one builder."""
+"""The styles of writing a pipeline, and the one builder that makes a graph from each."""
 
 from .builder import build_graph
 from .calls import Call, Chain

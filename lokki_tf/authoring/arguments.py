@@ -1,4 +1,4 @@
-"""What is handed to a step while a graph is written: literals, and placeholders anywhere."""
+"""Arguments of steps while a graph is written: literals, and placeholders at any depth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
 
 Argument = Literal | Group | Placeholder
-"""An argument while a graph is written: placeholders stand where bindings will."""
+"""An argument while a graph is written: it contains placeholders instead of bindings."""
 
 _CONTAINERS: dict[type, Any] = {
     list: "list",
@@ -31,15 +31,15 @@ _WALKED = (list, tuple, set, frozenset, dict)
 
 
 def argument(value: Any, place: Place) -> Argument:
-    """A value as an argument: a placeholder, a container of some, or a literal.
+    """Convert a value to an argument: a placeholder, a container of some, or a literal.
 
     Args:
-        value: What the user handed on.
-        place: Where, for the error.
+        value: The value passed by the user.
+        place: Source location, for the error.
 
     Raises:
-        BindingError: If it is a step that was not called, or holds a placeholder where none
-            can be filled in.
+        BindingError: If it is a step that was not called, or contains a placeholder that cannot be
+            replaced there.
     """
     if isinstance(value, Placeholder):
         placeholder: Placeholder = closed(value)
@@ -47,7 +47,7 @@ def argument(value: Any, place: Place) -> Argument:
     refuse_pipeline(value, place)
     if getattr(value, "__lokki_step__", False):
         raise BindingError(
-            f"step {value.__name__!r} is handed on without being called",
+            f"step {value.__name__!r} is passed without being called",
             place=place,
             remedy=f"call it: {value.__name__}(…)",
         )
@@ -60,12 +60,12 @@ def argument(value: Any, place: Place) -> Argument:
             "a result stands in lists and dicts that are nested too deep, or in one that holds "
             "itself",
             place=place,
-            remedy="hand over something flatter, and nest it inside a step",
+            remedy="pass a flatter value, and nest it inside a step",
         ) from None
 
 
 def closed(value: Any) -> Any:
-    """A chain that ends in an open map stands for the map's result."""
+    """Return the map's result for a chain that ends in an open map."""
     close = getattr(value, "_closed", None) if isinstance(value, Placeholder) else None
     return close() if close is not None else value
 
@@ -74,7 +74,7 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
     waiting, seen, found = [value], set(), False
     while waiting:
         current = waiting.pop()
-        if id(current) in seen:  # a container may hold itself
+        if id(current) in seen:  # a container may contain itself
             continue
         seen.add(id(current))
         members = list(current.values()) if isinstance(current, dict) else list(current)
@@ -85,7 +85,7 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
             raise BindingError(
                 f"a result of a step stands {what}, where it cannot be filled in",
                 place=place,
-                remedy="hand it over in a list, tuple, set or dict, and build the rest in a step",
+                remedy="pass it in a list, tuple, set or dict, and build the rest in a step",
             )
         found = found or within
         waiting.extend(member for member in members if isinstance(member, _WALKED))
@@ -103,20 +103,20 @@ def _group(value: Any, place: Place) -> Group:
     members = list(value.values() if kind == "dict" else value)
     if kind in ("set", "frozenset"):
         members.sort(key=_steady)
-    # Placeholders stand among the members until the builder puts bindings in their place.
+    # The members contain placeholders until the builder replaces them by bindings.
     bindings: Any = tuple(argument(member, place) for member in members)
     return Group(kind, bindings, tuple(value) if kind == "dict" else ())
 
 
 def _steady(member: Any) -> tuple[int, str]:
-    """A sort key that is the same in every run, as a set's own order is not."""
+    """Return a sort key that is the same in every run, unlike the order of a set."""
     if isinstance(member, Placeholder):
         return member._created, ""
     return -1, f"{type(member).__name__} {member!r}"
 
 
 def placeholders_in(one: Argument) -> Iterator[Placeholder]:
-    """The placeholders inside an argument, in order, repeats included."""
+    """Yield the placeholders inside an argument, in order, with repeats."""
     waiting: list[Any] = [one]
     while waiting:
         current = waiting.pop()

@@ -1,4 +1,4 @@
-"""From calls to a graph: the one builder that every style goes through."""
+"""The builder of graphs, from the calls of any style."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Made = Call | MapCall
 
 
 def build_graph(ends: Iterable[Any]) -> Graph:
-    """The graph of all calls that the given ones depend on, themselves included.
+    """Return the graph of all calls that the given ones depend on, themselves included.
 
     Args:
         ends: Calls of steps, and chains.
@@ -39,9 +39,9 @@ def build_graph(ends: Iterable[Any]) -> Graph:
         Nodes in the order in which they were written, as far as dependencies allow.
 
     Raises:
-        BindingError: If there are none, or one is no call of a step.
+        BindingError: If there are none, or one is not a call of a step.
         NamingError: If two different functions share a step's name.
-        CycleError: If calls wait for each other.
+        CycleError: If calls depend on each other.
     """
     return _Builder(_checked(ends)).graph(None)
 
@@ -52,7 +52,7 @@ def _checked(ends: Iterable[Any]) -> list[Made]:
         raise BindingError(
             "the pipeline has no steps",
             place=calling_place(),
-            remedy="hand it the last calls: steps=[report(rows)]",
+            remedy="pass the last calls: steps=[report(rows)]",
         )
     found: list[Made] = []
     for end in map(closed, given):
@@ -82,10 +82,10 @@ def _needs(made: Made) -> list[Placeholder]:
 
 
 class _Builder:
-    """Builds the graph and those of the maps in it.
+    """Builds the graph and those of its maps.
 
     Args:
-        ends: What the pipeline ends with.
+        ends: The last calls of the pipeline.
     """
 
     def __init__(self, ends: list[Made]) -> None:
@@ -95,7 +95,7 @@ class _Builder:
         self.captured: dict[MapCall, dict[str, Placeholder]] = {}
 
     def graph(self, home: MapCall | None) -> Graph:
-        """The graph of what stands in a map's body, or outside of all maps."""
+        """Return the graph of a map's body, or of everything outside of maps."""
         nodes: dict[str, Node | Map] = {}
         for one in self.made:
             if one._home is home:
@@ -147,7 +147,7 @@ class _Builder:
         return tuple(dict.fromkeys(self.names[other] for other in made._after))
 
     def _binding(self, argument: Argument, home: MapCall | None) -> Binding:
-        """The argument as what stands in the body of ``home`` sees it."""
+        """Return the binding of an argument inside the body of ``home``."""
         if isinstance(argument, Literal):
             return argument
         if isinstance(argument, Group):
@@ -166,14 +166,14 @@ class _Builder:
         return self._outer(argument, self.names[argument], home)
 
     def _outer(self, value: Placeholder, name: str, home: MapCall | None) -> Binding:
-        """What comes from outside of a map is handed in by the map, under a name."""
+        """Return a binding to a value outside of a map, which becomes an argument of the map."""
         if home is None:
             if isinstance(value, FlowArgument):
                 return Parameter(name)
             raise BindingError(
                 "a result from inside a map is used outside of it",
                 place=value._place,
-                remedy="close the map with .agg(step), and go on from there",
+                remedy="close the map with .agg(step), and use its result",
             )
         self.captured[home][name] = value
         return Parameter(name)
@@ -190,9 +190,9 @@ def _reachable(ends: list[Made]) -> set[Made]:
 
 
 def _names(made: list[Made], steps: set[str]) -> dict[Made, str]:
-    """A step's first node bears its name, later ones a number that no other name has.
+    """Return a name for each node: the step's name, with a number after the first node.
 
-    A map is called after the first step of its body.
+    A map has the name of the first step of its body.
     """
     first: dict[MapCall, str] = {}
     for one in made:

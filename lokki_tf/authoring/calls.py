@@ -1,7 +1,6 @@
-"""Calls that carry data, and chains of them.
+"""Calls of steps, which represent their results, and chains of calls.
 
-A call of a step is a node of a graph to be; ``fetch().map(process).next(clean).agg(total)``
-goes on from one call to the next.
+In ``fetch().map(process).next(clean).agg(total)`` each method adds a call.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
 
 @ends_at_caller
 class Call(Placeholder):
-    """The result that a step will have in a run, and a node of a graph until then.
+    """A call of a step: a node of the graph, and a placeholder for its result.
 
-    Hand it to other steps as an argument, alone or inside lists, tuples, sets and dicts;
-    or go on from it with ``.next``, ``.map`` and ``.agg``.
+    Pass it to other steps as an argument, alone or inside lists, tuples, sets and dicts, or
+    continue with ``.next``, ``.map`` and ``.agg``.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Call(Placeholder):
         self._when = when
 
     def after(self, *calls: Any) -> Call:
-        """Makes this call wait for others whose results it does not take.
+        """Make this call wait for others whose results it does not use.
 
         Args:
             calls: Calls of steps.
@@ -62,13 +61,13 @@ class Call(Placeholder):
             The call itself.
 
         Raises:
-            BindingError: If one is no call of a step.
+            BindingError: If one is not a call of a step.
         """
         for call in calls:
             if not isinstance(call, Call | MapCall):
                 refuse_pipeline(call, self._place)
                 raise BindingError(
-                    f"after() takes calls of steps, and {call!r} is none",
+                    f"after() requires calls of steps, got {call!r}",
                     place=self._place,
                     remedy="call the step first: b = second(); b.after(first())",
                 )
@@ -76,29 +75,29 @@ class Call(Placeholder):
         return self
 
     def next(self, step: StepFunction[..., Any], **kwargs: Any) -> Call:
-        """Runs a step on this result.
+        """Call a step with this result.
 
         Args:
-            step: Takes the result as its first argument.
+            step: Receives the result as its first argument.
             kwargs: Further arguments, and ``retry=``.
         """
         return following(step, self, kwargs, self._home)
 
     def map(self, step: Any, **options: Any) -> Chain:
-        """Runs a step for each item of this result, all side by side.
+        """Call a step for each item of this result, in parallel.
 
         Args:
-            step: Takes an item as its first argument; or a list of steps that run on each
-                item one after another.
-            options: Further arguments of the step, and of the map:
-                ``concurrency_limit``, ``mode`` (``"inline"`` for small lists),
-                ``tolerated_failure_percentage``, ``tolerated_failure_count``,
-                ``batch_size`` (items that a call of a step takes at once).
+            step: Receives an item as its first argument; or a list of steps that run one after
+                another for each item.
+            options: Further arguments of the step, and of the map: ``concurrency_limit``, ``mode``
+                (``"inline"`` for small lists), ``tolerated_failure_percentage``,
+                ``tolerated_failure_count``, ``batch_size`` (number of items that a call of a step
+                receives).
         """
         return open_map(self, step, options)
 
     def agg(self, step: Any, **kwargs: Any) -> Any:
-        """Is an error here: it closes a map, and none is open."""
+        """Raise an error: ``agg`` closes a map, and none is open."""
         raise BindingError(
             "agg() closes a map, and none is open here",
             place=self._place,
@@ -114,14 +113,14 @@ class Call(Placeholder):
     def __getattr__(self, name: str) -> Any:
         step = self._step.function.__globals__.get(name)
         if getattr(step, "__lokki_step__", False):
-            # As lokki writes it: fetch().process() goes on with the step of that name.
+            # lokki's syntax: fetch().process() calls the step of that name.
             return lambda **kwargs: self.next(step, **kwargs)  # type: ignore[arg-type]  # just seen to be one
         return super().__getattr__(name)
 
 
 @ends_at_caller
 class MapCall(Placeholder):
-    """A map while its graph is written: where its items come from, and its body."""
+    """A map while its graph is written: the source of its items, and its body."""
 
     def __init__(
         self, source: Call, options: MapOptions, place: Place, home: MapCall | None
@@ -140,11 +139,11 @@ class MapCall(Placeholder):
 
 @ends_at_caller
 class Chain(Placeholder):
-    """A chain with open maps: what is written next runs for each item of the innermost.
+    """A chain with open maps: the next call runs for each item of the innermost map.
 
     Args:
         maps: The open maps, innermost last.
-        tail: What the body of the innermost map has come to.
+        tail: The last call of the innermost map's body.
     """
 
     def __init__(self, maps: tuple[MapCall, ...], tail: Call | MapCall) -> None:
@@ -153,26 +152,26 @@ class Chain(Placeholder):
         self._tail = tail
 
     def next(self, step: StepFunction[..., Any], **kwargs: Any) -> Chain:
-        """Runs a step on what each item has come to.
+        """Call a step with the result of each item.
 
         Args:
-            step: Takes that as its first argument.
+            step: Receives the result as its first argument.
             kwargs: Further arguments, and ``retry=``.
         """
         return Chain(self._maps, following(step, self._tail, kwargs, self._maps[-1]))
 
     def map(self, step: Any, **options: Any) -> Chain:
-        """Opens a map inside this one, over what each item has come to.
+        """Open a map inside this one, over the result of each item.
 
         Args:
-            step: Takes an inner item as its first argument.
+            step: Receives an inner item as its first argument.
             options: As for :meth:`Call.map`.
         """
         if self._maps[-1]._options.batch_size > 1:
             raise BindingError(
-                "a map stands inside a map with batch_size",
+                "a map inside a map with batch_size is not supported",
                 place=calling_place(),
-                remedy=f"leave batch_size out of the outer map, at {self._maps[-1]._place}",
+                remedy=f"remove batch_size from the outer map, at {self._maps[-1]._place}",
             )
         if not isinstance(self._tail, Call):
             raise BindingError(
@@ -185,10 +184,10 @@ class Chain(Placeholder):
         return Chain((*self._maps, *inner._maps), inner._tail)
 
     def agg(self, step: StepFunction[..., Any], **kwargs: Any) -> Any:
-        """Closes the innermost map and runs a step on the list of its results.
+        """Close the innermost map and call a step with the list of its results.
 
         Args:
-            step: Takes the list, in the order of the items, as its first argument.
+            step: Receives the list, in the order of the items, as its first argument.
             kwargs: Further arguments, and ``retry=``.
 
         Returns:
@@ -224,16 +223,16 @@ class Chain(Placeholder):
 
 
 def open_map(source: Call, step: Any, options: dict[str, Any]) -> Chain:
-    """A chain whose innermost map runs over the result of a call.
+    """Open a map over the result of a call.
 
     Args:
-        source: Gives the items.
+        source: Returns the items.
         step: The first step of the body, or several.
-        options: Of the map and of the (first) step.
+        options: Options of the map, and arguments of the (first) step.
 
     Raises:
-        OptionError: If an option of the map has a value that makes no sense.
-        BindingError: If something is no step, or arguments do not fit.
+        OptionError: If an option of the map is invalid.
+        BindingError: If something is not a step, or arguments do not fit.
     """
     place = calling_place()
     own = {name: options[name] for name in MAP_OPTIONS if name in options}
@@ -247,24 +246,24 @@ def open_map(source: Call, step: Any, options: dict[str, Any]) -> Chain:
 
 
 def following(step: Any, value: Placeholder, kwargs: dict[str, Any], home: MapCall | None) -> Call:
-    """A call of a step with a value as its first argument.
+    """Call a step with a value as its first argument.
 
     Args:
         step: The step.
-        value: What goes in; a step without parameters just comes after it.
+        value: The value; a step without parameters only waits for it.
         kwargs: Further arguments, and ``retry=``.
-        home: The map in whose body the call stands.
+        home: The map whose body contains the call.
 
     Raises:
-        BindingError: If it is no step, or the arguments do not fit.
+        BindingError: If it is not a step, or the arguments do not fit.
     """
     place = calling_place()
     refuse_pipeline(step, place)
     if not getattr(step, "__lokki_step__", False):
         raise BindingError(
-            f"a chain goes on with steps, and {step!r} is none",
+            f"a chain requires steps, got {step!r}",
             place=place,
-            remedy="hand over the @step function itself, without calling it",
+            remedy="pass the @step function itself, without calling it",
         )
     signature: inspect.Signature = step._signature
     positional = (

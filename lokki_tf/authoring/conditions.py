@@ -1,4 +1,4 @@
-"""Conditions: what ``when=`` takes of a step's arguments."""
+"""Conditions (``when=``), and the arguments of the step that they receive."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 def checked_condition(
     when: Any, function: Callable[..., Any], place: Place
 ) -> Callable[..., Any] | None:
-    """The condition of a step, if it can be asked.
+    """Return the condition of a step, if it is valid.
 
     Args:
-        when: What the user gave as ``when=``.
+        when: The value of ``when=``.
         function: The step's function.
-        place: Where that stands.
+        place: Source location of the step.
 
     Raises:
-        OptionError: If it is no plain function, or takes more than the step does.
+        OptionError: If it is not a plain function, or has more parameters than the step.
     """
     if when is None:
         return None
     when = when.step.function if getattr(when, "__lokki_step__", False) else when
     if not callable(when):
         raise OptionError(
-            f"when={when!r} is no function",
+            f"when= must be a function, got {when!r}",
             place=place,
             remedy="give a function of the step's arguments: when=lambda rows: len(rows) > 0",
         )
@@ -52,9 +52,9 @@ def checked_condition(
         return when  # type: ignore[no-any-return]  # just seen to be callable
     if len(wanted) > len(own):
         raise OptionError(
-            f"when= takes {_count(len(wanted))}, and the step takes {len(own)}",
+            f"when= has {_count(len(wanted))}, but the step has {len(own)}",
             place=place,
-            remedy="let it take the step's first arguments, or some by their names",
+            remedy="use the step's first arguments, or some by their names",
         )
     return when  # type: ignore[no-any-return]  # just seen to be callable
 
@@ -65,13 +65,13 @@ def condition_of(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> tuple[Condition | None, dict[str, Any]]:
-    """Which arguments of a call its condition takes, and the call's arguments by name.
+    """Return the arguments of a call that its condition receives, and the call's arguments by name.
 
-    What the condition takes and the call leaves to a default is written out among these.
+    The latter contain defaults that the condition receives.
 
     Args:
         step: The step.
-        signature: Its function's.
+        signature: Signature of its function.
         args: The call's arguments by position.
         kwargs: The call's arguments by name.
     """
@@ -105,9 +105,9 @@ def _taken(when: Callable[..., Any], sources: list[tuple[str, int | str]]) -> Co
 def _sources(
     signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[list[tuple[str, int | str]], dict[str, Any]]:
-    """The arguments in the order of the parameters, by name, and defaults that fill gaps.
+    """Return the arguments by the order of parameters, by name, and the defaults among them.
 
-    Those of ``*args`` have no name.
+    Arguments of ``*args`` have no name.
     """
     found: list[tuple[str, int | str]] = []
     defaults: dict[str, Any] = {}
@@ -128,7 +128,7 @@ def _sources(
 
 
 def _wanted(when: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a condition that must be given; one that may be, if none must."""
+    """Return the required parameters of a condition, or an optional one if none is required."""
     parameters = [one for one in _signature(when) if one.kind not in _VARIADIC]
     return [one for one in parameters if one.default is one.empty] or parameters[:1]
 
@@ -136,7 +136,7 @@ def _wanted(when: Callable[..., Any]) -> list[inspect.Parameter]:
 def _signature(when: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
         return list(signature_of(when).parameters.values())
-    except ValueError:  # bool and other builtins have none that Python knows
+    except ValueError:  # bool and other builtins have no signature in Python
         return [inspect.Parameter("value", inspect.Parameter.POSITIONAL_ONLY)]
 
 

@@ -1,4 +1,4 @@
-"""``@flow``: a function whose parameters a run may be given."""
+"""``@flow``: a function whose parameters are those of a run."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Building:
     """A flow while its function runs.
 
     Args:
-        place: Where it is defined.
-        parameters: Its own, and those that its first steps turned out to require.
+        place: Source location of the flow.
+        parameters: Its own parameters, and those that its first steps require.
     """
 
     place: Place
     parameters: dict[str, FlowParameter] = field(default_factory=dict)
 
     def argument(self, name: str) -> FlowArgument:
-        """The placeholder of a parameter."""
+        """Return the placeholder of a parameter."""
         return FlowArgument(name, self.place)
 
     def require(self, name: str, annotation: Any) -> FlowArgument:
-        """A parameter that the execution's input must bring, since a first step needs it."""
+        """Add a parameter that a first step requires from the execution's input."""
         if name not in self.parameters:
             self.parameters[name] = FlowParameter(
                 name, kind_of(annotation, inspect.Parameter.empty)
@@ -54,18 +54,18 @@ _current: ContextVar[Building | None] = ContextVar("lokki_tf flow", default=None
 
 
 def current_flow() -> Building | None:
-    """The flow whose function is running, if one is."""
+    """Return the flow whose function is running, if any."""
     return _current.get()
 
 
 def build_flow(
     function: Callable[..., Any], given: Mapping[str, Any]
 ) -> tuple[list[Any], tuple[FlowParameter, ...]]:
-    """Runs a flow's function; what it returns is the end of the pipeline.
+    """Call a flow's function, which returns the end of the pipeline.
 
     Args:
         function: The flow's function.
-        given: Values that take the place of defaults.
+        given: Values that replace defaults.
 
     Returns:
         The ends, and the parameters.
@@ -79,7 +79,7 @@ def build_flow(
     for name, parameter in own.parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise BindingError(
-                f"flow {function.__name__!r} takes {parameter}, and a flow's parameters are named",
+                f"flow {function.__name__!r} has {parameter}, but its parameters must have names",
                 place=building.place,
                 remedy="list them, with defaults where they have some",
             )
@@ -112,12 +112,12 @@ def build_flow(
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
-    except Exception:  # an annotation that names what is not there costs only the type
+    except Exception:  # an annotation with an undefined name only means that the type is unknown
         return {}
 
 
 def kind_of(annotation: Any, default: Any) -> Any:
-    """A parameter's type, from its annotation or else from its default; ``Any`` takes all."""
+    """Return a parameter's type, from its annotation or else its default; ``Any`` allows all."""
     if annotation is inspect.Parameter.empty:
         annotation = Any if default in (None, inspect.Parameter.empty) else type(default)
     origin = typing.get_origin(annotation) or annotation
@@ -130,12 +130,12 @@ def kind_of(annotation: Any, default: Any) -> Any:
 def with_values(
     parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], flow: str
 ) -> tuple[FlowParameter, ...]:
-    """The parameters with other defaults.
+    """Return the parameters with other defaults.
 
     Args:
-        parameters: A flow's.
+        parameters: Parameters of a flow.
         given: Values by name.
-        flow: The flow's name, for the error.
+        flow: Name of the flow, for the error.
 
     Raises:
         BindingError: If there is no such parameter, or a value has the wrong type.
@@ -147,21 +147,21 @@ def with_values(
 
 
 def checked(parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], flow: str) -> None:
-    """Refuse values for parameters that are not there, or of the wrong type.
+    """Raise an error for unknown parameters, or values of the wrong type.
 
     Raises:
         BindingError: With the flow's signature.
     """
     if not given:
         return
-    from lokki_tf.runtime.parameters import RESERVED  # not at the top: it imports json
+    from lokki_tf.runtime.parameters import RESERVED  # imported here: it imports json
 
     known = {one.name: one for one in parameters}
     for name, value in given.items():
         refuse_pipeline(value, calling_place())
         if isinstance(value, Placeholder):
             raise BindingError(
-                f"flow {flow!r} takes values, and {name}= is {value._what()}",
+                f"flow {flow!r} requires values, but {name}= is {value._what()}",
                 place=calling_place(),
                 remedy=REMEDY,
             )
@@ -181,7 +181,7 @@ def checked(parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], flo
 
 
 def _is_of_kind(value: Any, parameter: FlowParameter) -> bool:
-    """Whether a parameter takes a value; where ``None`` is the default, it is a value too."""
+    """Return whether a parameter accepts a value; ``None`` is accepted if it is the default."""
     from lokki_tf.runtime.parameters import fits
 
     if not isinstance(parameter.kind, type) or (value is None and parameter.default is None):

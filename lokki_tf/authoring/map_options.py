@@ -1,4 +1,4 @@
-"""From the arguments of ``.map`` to a map's options."""
+"""Options of a map, from the arguments of ``.map``."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ MAP_OPTIONS = tuple(one.name for one in fields(MapOptions))
 
 
 def map_options(given: dict[str, Any], place: Place) -> MapOptions:
-    """Options of a map.
+    """Return the options of a map.
 
     Args:
-        given: By name.
-        place: Where the map is written.
+        given: Options by name.
+        place: Source location of the map.
 
     Raises:
-        OptionError: If one has a value that makes no sense.
+        OptionError: If one is invalid.
     """
     options = MapOptions(**given)
     if options.mode not in ("distributed", "inline"):
         raise OptionError(
-            f"mode={options.mode!r} is no way to run a map",
+            f"mode={options.mode!r} is unknown",
             place=place,
-            remedy='write mode="inline" for small lists, or leave mode= out',
+            remedy='write mode="inline" for small lists, or omit mode=',
         )
     for name, least in (
         ("concurrency_limit", 1),
@@ -50,7 +50,7 @@ def map_options(given: dict[str, Any], place: Place) -> MapOptions:
     tolerated = (options.tolerated_failure_percentage, options.tolerated_failure_count)
     if options.batch_size > 1 and any(value is not None for value in tolerated):
         raise OptionError(
-            "batch_size and tolerated failures do not go together: an item that fails takes its "
+            "batch_size and tolerated failures cannot be combined: an item that fails takes its "
             "batch with it",
             place=place,
             remedy="leave one out, or let the step catch its errors and return what went wrong",
@@ -64,7 +64,7 @@ def _refuse_distributed_only(options: MapOptions, place: Place) -> None:
     tolerated = (options.tolerated_failure_percentage, options.tolerated_failure_count)
     if options.batch_size > 1 or any(value is not None for value in tolerated):
         raise OptionError(
-            'mode="inline" knows neither batch_size nor tolerated failures',
+            'mode="inline" supports neither batch_size nor tolerated failures',
             place=place,
-            remedy="leave mode= out: a Distributed Map has them",
+            remedy="omit mode=: a Distributed Map supports them",
         )

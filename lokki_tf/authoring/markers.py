@@ -1,7 +1,7 @@
-"""Environment markers of requirements, as far as every Lambda answers them alike.
+"""Environment markers of requirements, simplified where every Lambda gives the same answer.
 
-Markers are written like Python expressions, so :mod:`ast` parses and writes them. ``True``
-holds in each Lambda, ``False`` in none; what depends on the Python or the processor stays.
+Markers are written like Python expressions, so :mod:`ast` parses and formats them. ``True`` means
+every Lambda, ``False`` none; markers about the Python version or the architecture are kept.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def both(one: Marker, two: Marker) -> Marker:
 
 
 def negated(marker: Marker) -> Marker:
-    """Return the marker that holds where another does not."""
+    """Return the marker that is true where another is false."""
     return not marker if isinstance(marker, bool) else _simplified(marker, negate=True)
 
 

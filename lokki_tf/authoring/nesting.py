@@ -1,4 +1,4 @@
-"""Pipelines where a step or a value is expected."""
+"""Pipelines in places where a step or a value is expected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
 
 MARK = "__lokki_pipeline__"
-"""The attribute by which classes of pipelines are known here, below their package."""
+"""The attribute that identifies classes of pipelines here, which cannot import them."""
 REMEDY = (
     "call its steps in a plain function that returns the last call, def part(rows): return "
     "clean(load(rows)), and call that function wherever it is needed"
@@ -18,23 +18,23 @@ REMEDY = (
 
 
 def is_pipeline(value: Any) -> bool:
-    """Whether a value is a pipeline of any style."""
+    """Return whether a value is a pipeline of any style."""
     return getattr(type(value), MARK, False) is True
 
 
 def refuse_pipeline(value: Any, place: Place | None) -> None:
-    """Refuse a pipeline where a step or a value is expected.
+    """Raise an error for a pipeline where a step or a value is expected.
 
     Args:
-        value: Anything.
-        place: Where it is written.
+        value: Any value.
+        place: Source location.
 
     Raises:
         BindingError: If it is a pipeline.
     """
     if is_pipeline(value):
         raise BindingError(
-            f"{value.name!r} is a pipeline, and a pipeline cannot be part of another",
+            f"{value.name!r} is a pipeline, which cannot be part of another",
             place=place,
             remedy=REMEDY,
         )

@@ -1,4 +1,4 @@
-"""Who is told when a pipeline fails: a step, or an SNS topic."""
+"""``on_failure=``: a step or an SNS topic that is notified when a pipeline fails."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
     from lokki_tf.errors import Place
 
-# A FIFO topic, whose name ends with .fifo, wants groups of messages, and has no mail or text.
+# A FIFO topic, whose name ends with .fifo, requires message groups, and supports no email or SMS.
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}", re.ASCII)
 OnFailure = Stepped | Step | str | None
-"""What ``on_failure=`` takes."""
-_REMEDY = 'hand over a step, on_failure=tell, or the ARN of an SNS topic, "arn:aws:sns:…"'
+"""The type of ``on_failure=``."""
+_REMEDY = 'pass a step, on_failure=notify, or the ARN of an SNS topic, "arn:aws:sns:…"'
 
 
 def notice_of(given: Any, steps: Iterable[Step], place: Place | None) -> Step | str | None:
-    """What ``on_failure=`` means.
+    """Return the step or topic of ``on_failure=``.
 
     Args:
         given: A step or task, the ARN of a topic, or ``None``.
-        steps: Those of the pipeline.
-        place: Where it was written.
+        steps: The steps of the pipeline.
+        place: Source location.
 
     Raises:
         OptionError: If it is something else.
-        BindingError: If the step cannot be called with what it is told.
+        BindingError: If the step cannot be called with the notice.
         NamingError: If another step of the pipeline has its name.
     """
     if isinstance(given, str):
         if not _TOPIC.fullmatch(given):
-            message = f"on_failure={given!r} is no ARN of an SNS topic"
+            message = f"on_failure={given!r} is not the ARN of an SNS topic"
             raise OptionError(message, place=place, remedy=_REMEDY)
         return given
     refuse_pipeline(given, place)
@@ -67,22 +67,22 @@ def notice_of(given: Any, steps: Iterable[Step], place: Place | None) -> Step | 
 def _refuse_unfit(step: Step) -> None:
     if step.when is not None:
         raise OptionError(
-            f"step {step.name!r} has a condition, and is to be told of every failure",
+            f"step {step.name!r} has a condition, but must run for every failure",
             place=step.place,
-            remedy="ask inside the step, and leave when= out",
+            remedy="check the condition inside the step, and remove when=",
         )
     if step.is_job:
         raise OptionError(
-            f"step {step.name!r} is a job of Batch, which takes minutes to start, if it does",
+            f"step {step.name!r} is a job of Batch, which may take minutes to start",
             place=step.place,
-            remedy="leave job_type= out: what tells of a failure runs in Lambda",
+            remedy="remove job_type=: failure notices are sent by Lambda functions",
         )
     signature = signature_of(step.function)
     try:
         signature.bind({})
     except TypeError:
         raise BindingError(
-            f"step {step.name!r} cannot be told of a failure: it takes {signature}",
+            f"step {step.name!r} cannot receive failure notices: its signature is {signature}",
             place=step.place,
-            remedy=f"let it take one argument, a dict: def {step.function.__name__}(failure): …",
+            remedy=f"give it one parameter, a dict: def {step.function.__name__}(failure): …",
         ) from None

@@ -1,8 +1,8 @@
-"""Graphs of tasks: those that ``>>`` has drawn, and those that a builder puts together.
+"""Graphs of tasks: from arrows (``>>``), or built step by step.
 
-Both become calls of steps, from which the builder of all styles makes the graph. In a graph
-of arrows a task gets the results of those before it by position, in the order in which the
-arrows were drawn; in a built one it gets results by the names of its parameters.
+Both become calls of steps, from which the builder of all styles makes the graph. In a graph of
+arrows a task receives the results of its predecessors by position, in the order in which the arrows
+were written. In a built one it receives results by its parameters' names.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 def tasks_in(names: Mapping[str, Any]) -> list[AnyTask]:
-    """The tasks that stand in a namespace, each once."""
+    """Return the tasks among the values of a namespace, each once."""
     return list(dict.fromkeys(value for value in names.values() if isinstance(value, Task)))
 
 
 def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> dict[AnyTask, list[AnyTask]]:
-    """Tasks and all that arrows join to them, each with those before it in order.
+    """Return tasks and all that arrows connect to them, each with its predecessors in order.
 
-    A task that a cell has replaced gives its arrows to the one that replaced it, unless that
-    has some of its own.
+    The arrows of a task that a cell has replaced belong to its replacement, unless that has some of
+    its own.
 
     Args:
         tasks: Where to begin.
@@ -62,7 +62,7 @@ def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> dict[AnyTask, list[AnyT
 
 
 def current(task: AnyTask) -> AnyTask:
-    """The task that a cell has put in place of this one, or this one itself."""
+    """Return the task that a cell has put in place of this one, or this one itself."""
     function = task.step.function
     if not is_cell(function.__code__.co_filename) or "<locals>" in function.__qualname__:
         return task
@@ -71,21 +71,21 @@ def current(task: AnyTask) -> AnyTask:
 
 
 def drawn_calls(before: Mapping[AnyTask, Sequence[AnyTask]]) -> list[Call]:
-    """A call of each task, with the results of those before it by position.
+    """Return a call of each task, with the results of its predecessors by position.
 
     Args:
-        before: From each task to those before it, in the order of its arguments.
+        before: The predecessors of each task, in the order of its arguments.
 
     Raises:
         BindingError: If two tasks share a name, or results and parameters do not match.
-        CycleError: If tasks wait for each other.
+        CycleError: If tasks depend on each other.
     """
     by_name = _by_name(before)
     try:
         order = topological_order({task.name: [o.name for o in before[task]] for task in before})
     except CycleError as error:
         first = next(task for task in before if task.name in error.message)
-        remedy = "take one of the arrows between them out; a graph has no loops"
+        remedy = "remove one of the arrows between them; a graph must not have cycles"
         raise CycleError(error.message, place=first.step.place, remedy=remedy) from None
     found: list[Finding] = []
     calls: dict[AnyTask, Call] = {}
@@ -104,13 +104,13 @@ def drawn_calls(before: Mapping[AnyTask, Sequence[AnyTask]]) -> list[Call]:
 
 
 def built_calls(stages: Stages) -> list[Call]:
-    """A call of each task, with the results that its parameters name.
+    """Return a call of each task, with the results that its parameters name.
 
     Args:
-        stages: Tasks side by side; each stage comes after all of the one before.
+        stages: Groups of parallel tasks; each group comes after all of the one before.
 
     Raises:
-        BindingError: If a task stands twice, or a parameter names no earlier task.
+        BindingError: If a task is used twice, or a parameter names no earlier task.
     """
     _by_name([task for stage in stages for task in stage])
     calls: dict[str, Call] = {}
@@ -138,9 +138,9 @@ def _by_name(tasks: Iterable[AnyTask]) -> dict[str, AnyTask]:
         other = found.get(task.name)
         if other is task:
             raise BindingError(
-                f"task {task.name!r} stands twice in the flow",
+                f"task {task.name!r} is used twice in the flow",
                 place=task.step.place,
-                remedy='to run it twice, make another task of it: task(name="…")(…)',
+                remedy='to run it twice, make another task from its function: task(name="…")(…)',
             )
         if other is not None:
             raise BindingError(
@@ -156,7 +156,7 @@ def _by_name(tasks: Iterable[AnyTask]) -> dict[str, AnyTask]:
 def _by_position(
     task: AnyTask, before: Sequence[AnyTask]
 ) -> tuple[list[AnyTask], dict[str, AnyTask]]:
-    """Results by position, as many as there are places, and others by name."""
+    """Return results by position, up to the number of positional parameters, and others by name."""
     parameters = task._signature.parameters.values()
     if any(one.kind is one.VAR_POSITIONAL for one in parameters):
         return list(before), {}
@@ -166,7 +166,7 @@ def _by_position(
 
 
 def _misfits(task: AnyTask, before: Sequence[AnyTask]) -> list[Finding]:
-    """What is wrong with the arrows that lead to a task; one that takes nothing just waits."""
+    """Return what is wrong with the arrows to a task; one without parameters only waits."""
     args, kwargs = _by_position(task, before)
     parameters = task._signature.parameters
     left = [one.name for one in before[len(args) :] if one.name not in kwargs]
@@ -194,7 +194,7 @@ def _misfits(task: AnyTask, before: Sequence[AnyTask]) -> list[Finding]:
 
 
 def _lacking(task: AnyTask, filled: Iterable[str]) -> list[str]:
-    """Parameters that must be given, and are not."""
+    """Return the required parameters that have no value."""
     known = set(filled)
     return [
         name

@@ -1,4 +1,4 @@
-"""From the arguments of ``@step`` to a step's options."""
+"""Options of a step, from the arguments of ``@step``."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _CHOICES = {
 
 
 def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
-    """Options as given, in the types of the model; what is ``None`` keeps its default.
+    """Return options in the types of the model; ``None`` means the default.
 
     Args:
         given: Arguments of ``@step`` by name.
-        place: Where the step is defined.
+        place: Source location of the step.
 
     Raises:
-        OptionError: If one has the wrong type, both ``retry`` and ``retry_count`` stand, or
-            the file of the requirements cannot be read.
+        OptionError: If one has the wrong type, both ``retry`` and ``retry_count`` are given, or the
+            file of the requirements cannot be read.
     """
     known = {*(field.name for field in fields(StepOptions)), "retry_count"} - {"given"}
     for name in given:
@@ -53,13 +53,13 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
     values = {name: value for name, value in given.items() if value is not None}
     for name in ("description", "role"):
         if not isinstance(values.get(name, ""), str):
-            raise OptionError(f"{name}={values[name]!r} is no string", place=place)
+            raise OptionError(f"{name} must be a string, got {values[name]!r}", place=place)
     count = values.pop("retry_count", None)
     if count is not None and "retry" in values:
         raise OptionError(
             "retry= and retry_count= are both given",
             place=place,
-            remedy="keep one: retry=RetryConfig(retries=…) says all that retry_count does",
+            remedy="keep one: retry=RetryConfig(retries=…) includes retry_count",
         )
     if count is not None:
         values["retry"] = {"retries": count}
@@ -79,7 +79,7 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
     for name in _MAPPINGS:
         if name in values:
             values[name] = texts_by_name(name, values[name], place)
-    # An empty policy grants nothing, so there is nothing to attach.
+    # An empty policy grants nothing, so it is not attached.
     if "policies" in values:
         values["policies"] = tuple(text for text in values["policies"] if text.strip())
     return StepOptions(**values, given=frozenset(values))
@@ -88,13 +88,13 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
 def _choice(
     name: str, allowed: tuple[str, ...], values: Mapping[str, Any], place: Place
 ) -> dict[str, str]:
-    """One of a few words, in any case."""
+    """Return one of a few words, given in any case."""
     if name not in values:
         return {}
     value = values[name].lower() if isinstance(values[name], str) else values[name]
     if value not in allowed:
         raise OptionError(
-            f"{name}={values[name]!r} is none of {', '.join(allowed)}",
+            f"{name} must be one of {', '.join(allowed)}, got {values[name]!r}",
             place=place,
             remedy=f'write {name}="{allowed[0]}", for example',
         )
@@ -102,10 +102,10 @@ def _choice(
 
 
 def retry_config(given: Any, place: Place) -> RetryConfig:
-    """A retry configuration from itself, a dict of its arguments, or a number of retries.
+    """Return a retry configuration from itself, a dict of its arguments, or a number of retries.
 
     Raises:
-        OptionError: If it is none of these, or has unknown or unfit arguments.
+        OptionError: If it is something else, or has unknown or invalid arguments.
     """
     if isinstance(given, RetryConfig):
         return given
@@ -119,12 +119,12 @@ def retry_config(given: Any, place: Place) -> RetryConfig:
     except TypeError:
         known = ", ".join(field.name for field in fields(RetryConfig))
         raise OptionError(
-            f"retry={given!r} has arguments that RetryConfig does not know",
+            f"retry={given!r} has arguments that RetryConfig does not have",
             place=place,
             remedy=f"it takes {known}",
         ) from None
     raise OptionError(
-        f"retry={given!r} is no RetryConfig",
+        f"retry must be a RetryConfig, got {given!r}",
         place=place,
         remedy="for example retry=RetryConfig(retries=3, delay=1.0, backoff=2.0)",
     )
@@ -133,12 +133,14 @@ def retry_config(given: Any, place: Place) -> RetryConfig:
 def _texts(name: str, value: Any, place: Place) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise OptionError(
-            f"{name}={value!r} is no list", place=place, remedy=f"write {name}=[…] with strings"
+            f"{name} must be a list, got {value!r}",
+            place=place,
+            remedy=f"write {name}=[…] with strings",
         )
     texts = tuple(value)
     for text in texts:
         if not isinstance(text, str):
-            raise OptionError(f"{name} holds {text!r}, which is no string", place=place)
+            raise OptionError(f"{name} must contain strings, got {text!r}", place=place)
     return texts
 
 
@@ -148,7 +150,7 @@ def _paths(name: str, value: Any, place: Place) -> tuple[str, ...]:
     texts = _texts(name, value, place)
     if not all(texts):
         raise OptionError(
-            f"{name} holds an empty string",
+            f"{name} contains an empty string",
             place=place,
             remedy='name a file or a folder; "." is the whole folder of the step\'s file',
         )
@@ -156,7 +158,7 @@ def _paths(name: str, value: Any, place: Place) -> tuple[str, ...]:
 
 
 def texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
-    """A dict of strings, as it is.
+    """Return a dict of strings, unchanged.
 
     Raises:
         OptionError: If it is something else.
@@ -165,7 +167,7 @@ def texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
         isinstance(key, str) and isinstance(text, str) for key, text in value.items()
     ):
         raise OptionError(
-            f"{name}={value!r} is no dict of strings",
+            f"{name} must be a dict of strings, got {value!r}",
             place=place,
             remedy=f'for example {name}={{"KEY": "value"}}; numbers as strings',
         )

@@ -1,4 +1,4 @@
-"""What stands for a value that exists only in a run."""
+"""Placeholders for values that exist only in a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _creation = itertools.count()
 
 @ends_at_caller
 class Placeholder:
-    """A value of a later run. It may be handed to steps and refuses to be computed with."""
+    """A value of a later run. It can be passed to steps, and raises when it is computed with."""
 
     _place: Place
 
@@ -25,18 +25,18 @@ class Placeholder:
         self._created = next(_creation)
 
     def _what(self) -> str:
-        """What it stands for, at the beginning of a sentence."""
+        """Return what it represents, for the beginning of a sentence."""
         raise NotImplementedError
 
     def _refuse(self, *_: Any) -> NoReturn:
         raise PlaceholderError(
             f"{self._what()} exists only when the pipeline runs",
             place=self._place,
-            remedy="do this in a step: hand it to a @step function and compute there",
+            remedy="do this in a step: pass it to a @step function and compute there",
         )
 
     def __getattr__(self, name: str) -> Any:
-        # An AttributeError, so that hasattr() and notebooks may ask for what is not there.
+        # An AttributeError, so that hasattr() works, and notebooks can look for optional methods.
         raise PlaceholderAttributeError(
             f"{self._what()} exists only when the pipeline runs, "
             f"so .{name} must be read inside a step",
@@ -59,8 +59,8 @@ class FlowArgument(Placeholder):
     """A parameter of a flow, while the flow is built.
 
     Args:
-        name: The parameter's name.
-        place: Where the flow is defined.
+        name: Name of the parameter.
+        place: Source location of the flow.
     """
 
     def __init__(self, name: str, place: Place) -> None:

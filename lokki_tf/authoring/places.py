@@ -1,4 +1,4 @@
-"""Where in the user's code something was written."""
+"""Source locations of the user's code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOUSE = str(Path(__file__).parents[1])
 
 
 def place_of(function: Callable[..., Any]) -> Place:
-    """The line at which a function's definition begins, behind decorators around it."""
+    """Return the line where a function's definition begins, below its decorators' wrappers."""
     name = getattr(function, "__qualname__", repr(function))
     written = inspect.unwrap(function)
     code = getattr(written, "__code__", None)
@@ -29,7 +29,7 @@ def place_of(function: Callable[..., Any]) -> Place:
 
 
 def calling_frame() -> FrameType:
-    """The frame of the user's code that called into this package."""
+    """Return the frame of the user's code that called into this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HOUSE):
         frame = frame.f_back
@@ -37,7 +37,7 @@ def calling_frame() -> FrameType:
 
 
 def calling_place() -> Place:
-    """The line of the user's code that called into this package."""
+    """Return the line of the user's code that called into this package."""
     frame = calling_frame()
     file = cell_label(frame.f_code.co_filename, frame.f_globals)
     return Place(file, frame.f_lineno, frame.f_code.co_name)

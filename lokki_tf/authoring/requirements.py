@@ -109,10 +109,10 @@ def _distinct(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 class _Reader:
-    """Reads requirements, and those of the user's own projects among them.
+    """Reads requirements, the user's own projects included.
 
     Args:
-        place: Where the step is defined.
+        place: Source location of the step.
     """
 
     def __init__(self, place: Place) -> None:
@@ -162,7 +162,7 @@ class _Reader:
             ) from None
         if one is not None and one.name.endswith((".txt", ".toml", ".lock")):
             raise OptionError(
-                f"the requirement {line!r} is a file of requirements, and an index would look for "
+                f"the requirement {line!r} is a file of requirements, but an index would look for "
                 "a package of that name",
                 place=place,
                 remedy=f"write requirements={one.name!r}, or -r {one.name} in a list",
@@ -324,7 +324,7 @@ def _project(path: Path, given: Any, place: Place) -> Project:
 def _project_in(folder: Path, place: Place) -> Project:
     if not (folder / PROJECT).is_file():
         raise OptionError(
-            f"the folder {folder} is a requirement, and it has no {PROJECT}",
+            f"the folder {folder} is a requirement, but it has no {PROJECT}",
             place=place,
             remedy=f"write its dependencies into the table [project] of a {PROJECT}; a folder of "
             "modules needs no requirement, it is bundled by being imported",
@@ -364,7 +364,7 @@ def _toml(path: Path, given: Any, place: Place) -> dict[str, Any]:
         return tomllib.loads(_text(path, given, place))
     except tomllib.TOMLDecodeError as error:
         raise OptionError(
-            f"requirements={fspath(given)!r} is no TOML: {error}",
+            f"requirements={fspath(given)!r} is not valid TOML: {error}",
             place=place,
             remedy=f"mend {path}",
         ) from None
@@ -374,7 +374,7 @@ def _text(path: Path, given: Any, place: Place) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise OptionError(
             f"requirements={fspath(given)!r} cannot be read: {why} ({path})",
             place=place,

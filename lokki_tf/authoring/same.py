@@ -1,4 +1,4 @@
-"""Steps of one name: the same one, made twice by a cell that ran twice, or two different ones."""
+"""Steps with equal names: one whose cell was run twice, or two different ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLAIN = {bool, int, float, str, bytes, type(None)}
 
 
 def one_a_name(calls: Iterable[Call]) -> dict[Step, Step]:
-    """From each step that is called to the one that stands for it.
+    """Map each called step to the one that is used for it.
 
     Args:
         calls: All calls, in the order in which they were written.
@@ -54,7 +54,7 @@ def _remedy(*calls: Call) -> str:
 
 
 def _is_replaced(step: Step) -> bool:
-    """Whether a cell has put another step under a step's name since."""
+    """Return whether a cell has assigned another step to the step's name since."""
     function: Any = step.function
     if not isinstance(function, FunctionType) or not is_cell(function.__code__.co_filename):
         return False
@@ -63,7 +63,7 @@ def _is_replaced(step: Step) -> bool:
 
 
 def is_same(one: Step, other: Step) -> bool:
-    """Whether two steps came of one cell, which ran twice as it is."""
+    """Return whether two steps come from one cell, which was run twice without changes."""
     first, second = one.function, other.function
     return (
         isinstance(first, FunctionType)
@@ -78,7 +78,7 @@ def is_same(one: Step, other: Step) -> bool:
 
 
 def _cell(function: FunctionType) -> str:
-    """The text of the cell that a function stands in, else nothing."""
+    """Return the text of the cell that contains a function, else an empty string."""
     filename = function.__code__.co_filename
     return "".join(linecache.getlines(filename)) if is_cell(filename) else ""
 

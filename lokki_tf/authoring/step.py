@@ -37,15 +37,15 @@ R = TypeVar("R")
 
 
 _STEP_CODE: WeakSet[CodeType] = WeakSet()
-"""The code of all steps, by which a running one is known."""
+"""The code objects of all steps, which identify a running step."""
 _IMPORTLIB = "<frozen importlib._bootstrap>"
 
 
 def inside_step() -> bool:
-    """Whether the caller runs inside a step: then a step's call is a plain call.
+    """Return whether the caller runs inside a step; a call of a step is then a plain call.
 
-    A module that a step imports defines its own steps and pipelines: its statements are not
-    inside. A task of asyncio, whose frames do not contain the step's, is.
+    A module that a step imports defines its own steps and pipelines, so its statements do not count
+    as inside. A task of asyncio counts, although its frames do not include the step's.
     """
     runtime = sys.modules.get("lokki_tf.runtime.call")
     driven = runtime._driven.__code__ if runtime is not None else None
@@ -61,7 +61,7 @@ def inside_step() -> bool:
 
 @ends_at_caller
 class Stepped:
-    """A function that stands as a step, and whose uses become nodes.
+    """A function as a step, whose calls become nodes.
 
     Args:
         step: The step.
@@ -73,7 +73,7 @@ class Stepped:
     def __init__(self, step: Step) -> None:
         functools.update_wrapper(cast("Any", self), step.function)
         self.step = step
-        # Not that of a decorator's wrapper, which other functions share.
+        # Not the code of a decorator's wrapper, which other functions share.
         code = getattr(inspect.unwrap(step.function), "__code__", None)
         if code is not None:
             _STEP_CODE.add(code)
@@ -96,13 +96,13 @@ class Stepped:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise BindingError(
-                f"step {self.step.name!r} cannot be called so: {error}",
+                f"step {self.step.name!r} cannot be called with these arguments: {error}",
                 place=place,
                 remedy=f"its signature is {self.__name__}{self._signature}",
             ) from None
         function: Any = self.step.function
         if hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
-            # Its own parameters may differ from the ones that its signature shows.
+            # Its own parameters may differ from those that its signature shows.
             by_position, by_name = args, kwargs
         else:
             by_position, by_name = _split(bound)
@@ -112,10 +112,10 @@ class Stepped:
     def _from_flow(
         self, flow: Building, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        """What the step gets from the flow around without being written.
+        """Return the arguments that the step receives from the enclosing flow automatically.
 
-        A step with ``**kwargs`` receives all parameters. What a first step requires and the
-        flow does not give, the execution's input must bring.
+        A step with ``**kwargs`` receives all parameters. A required argument of a first step that
+        the flow does not pass becomes a parameter of the execution.
         """
         parameters = self._signature.parameters
         found: dict[str, Any] = {}
@@ -131,7 +131,7 @@ class Stepped:
         try:
             bound = self._signature.bind_partial(*args, **kwargs).arguments
         except TypeError:
-            return found  # told where it is bound for good
+            return found  # reported where it is finally bound
         for name, one in parameters.items():
             named = one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
             if named and one.default is one.empty and name not in bound:
@@ -146,9 +146,9 @@ class Stepped:
         if instance is None:
             return self
         raise BindingError(
-            f"step {self.step.name!r} is a method, and an instance cannot travel to Lambda",
+            f"step {self.step.name!r} is a method, whose instance cannot be sent to Lambda",
             place=self.step.place,
-            remedy="make it a function of the module and hand it what it needs",
+            remedy="make it a function of the module, and pass what it needs as arguments",
         )
 
     def __repr__(self) -> str:
@@ -157,30 +157,30 @@ class Stepped:
 
 @ends_at_caller
 class StepFunction(Stepped, Generic[P, R]):
-    """A function that stands as a step. Calling it gives a node and changes nothing."""
+    """A function as a step. Calling it returns a node and changes nothing."""
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """A node that runs the step with these arguments.
+        """Return a node that runs the step with these arguments.
 
         Args:
             args: Values, or results of other steps.
             kwargs: The same, by name.
 
         Returns:
-            A :class:`Call`; to type checkers it is what the function returns, so that
-            they check what is handed on. Inside a running step, the function's own result.
+            A :class:`Call`; to type checkers it is the function's return type, so that they check
+                arguments of later steps. Inside a running step, the function's own result.
 
         Raises:
             BindingError: If an argument is missing, unknown or given twice.
         """
         if inside_step():
-            # As in Lambda, where the name means the plain function.
+            # As in Lambda, where the name refers to the plain function.
             return cast("R", self.step.function(*args, **kwargs))
         return cast("R", self._called(args, kwargs, calling_place(), None))
 
 
 def _split(bound: inspect.BoundArguments) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments by position only where they must be, else by name: events read better so."""
+    """Return arguments by position only where required, else by name: events are easier to read."""
     by_name = dict(bound.arguments)
     by_position: list[Any] = []
     kinds = {name: param.kind for name, param in bound.signature.parameters.items()}
@@ -246,25 +246,24 @@ def step(
     when: Callable[..., Any] | None = None,
     **options: Any,
 ) -> StepFunction[P, R] | Callable[[Callable[P, R]], StepFunction[P, R]]:
-    """Makes a function a step of pipelines.
+    """Make a function a step of pipelines.
 
     Args:
-        function: The function, where the decorator stands without arguments.
-        name: Names the step; the function's name unless given.
-        when: Tells whether the step is to run, from as many of its first arguments as it
-            takes, or from those of its parameters' names. Where it is false the step is
-            skipped, and steps that take its result receive ``None``.
-        options: As :class:`lokki_tf.model.StepOptions` describes them; ``retry_count``
-            is a short way to write ``retry=RetryConfig(retries=…)``, and ``requirements``
-            may be a path, from the step's file, of a ``requirements.txt``, ``pyproject.toml``
-            or ``uv.lock``.
+        function: The function, if the decorator has no arguments.
+        name: Name of the step; by default the function's name.
+        when: Returns whether the step runs, from as many of its first arguments as it has
+            parameters, or from those with its parameters' names. If it is false the step is
+            skipped, and steps that use its result receive ``None``.
+        options: As in :class:`lokki_tf.model.StepOptions`. ``retry_count`` is short for
+            ``retry=RetryConfig(retries=…)``. ``requirements`` may be a path, relative to the step's
+            file, of a ``requirements.txt``, ``pyproject.toml`` or ``uv.lock``.
 
     Returns:
         A :class:`StepFunction`, or a decorator that makes one.
 
     Raises:
         OptionError: If an option has the wrong type.
-        BindingError: If it decorates something that is no function.
+        BindingError: If it decorates something that is not a function.
     """
     place = calling_place()
 
@@ -289,11 +288,11 @@ def make_step(
     options: Mapping[str, Any],
     when: Callable[..., Any] | None = None,
 ) -> Step:
-    """A step of the model from a function and the options of its decorator.
+    """Make a step of the model from a function and the options of its decorator.
 
     Raises:
-        BindingError: If the function is none that can be cut out of a module.
-        OptionError: If an option has the wrong type, or the condition cannot be asked.
+        BindingError: If the function cannot be cut out of a module.
+        OptionError: If an option has the wrong type, or the condition is invalid.
     """
     if getattr(function, "__lokki_step__", False):
         raise BindingError(
@@ -303,7 +302,7 @@ def make_step(
         )
     if not inspect.isfunction(function):
         raise BindingError(
-            f"@step stands on {function!r}, which is no function",
+            f"@step must decorate a function, got {function!r}",
             place=calling_place(),
             remedy="decorate a function made with def",
         )

@@ -1,4 +1,4 @@
-"""``@task``: a function that runs when it is called, and that ``>>`` joins to others."""
+"""``@task``: a function that runs when it is called, and that ``>>`` connects to others."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ _drawn = 0
 
 
 def arrows_drawn() -> int:
-    """How many arrows have been drawn so far: while it stays, so do all graphs of tasks."""
+    """Return the number of arrows so far: while it is the same, no graph of tasks has changed."""
     return _drawn
 
 
 @ends_at_caller
 class Task(Stepped, Generic[P, R]):
-    """A function as a task: calling it runs it, ``>>`` says what comes after what.
+    """A function as a task: calling it runs it, ``>>`` sets the order of tasks.
 
     Args:
         func: The function.
-        retries: Tries after the first one.
-        delay: Seconds before the first retry, spread at random between 0 and that.
-        backoff: What the delay is multiplied by after each retry.
-        when: Tells whether the task is to run, from as many of its first arguments as it
-            takes, or from those of its parameters' names.
-        name: Names the task; the function's name unless given.
-        options: Those of :func:`lokki_tf.step`.
+        retries: Number of retries after the first attempt.
+        delay: Seconds before the first retry, chosen at random between 0 and this value.
+        backoff: Factor of the delay after each retry.
+        when: Returns whether the task runs, from as many of its first arguments as it has
+            parameters, or from those with its parameters' names.
+        name: Name of the task; by default the function's name.
+        options: Options of :func:`lokki_tf.step`.
 
     Raises:
         OptionError: If an option has the wrong type.
-        BindingError: If it decorates something that is no function.
+        BindingError: If it decorates something that is not a function.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class Task(Stepped, Generic[P, R]):
             }  # fmt: skip
         elif (retries, delay, backoff) != (0, 1.0, 2.0):
             raise OptionError(
-                "retries=, delay= or backoff= stand beside retry= or retry_count=",
+                "retries=, delay= or backoff= cannot be combined with retry= or retry_count=",
                 place=place_of(func) if inspect.isfunction(func) else calling_place(),
-                remedy="keep one: retry=RetryConfig(…) says all that these do",
+                remedy="keep one: retry=RetryConfig(…) includes all of these",
             )
         super().__init__(make_step(func, name, options, when))
         self.edges_in: dict[Task[..., Any], int] = {}
-        """The tasks before it, each with when that was drawn."""
+        """The tasks before it, each with the number of its arrow."""
         self.edges_out: dict[Task[..., Any], int] = {}
 
     @property
@@ -81,16 +81,16 @@ class Task(Stepped, Generic[P, R]):
         return self.step.name
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs the function here and now, with the task's retries.
+        """Run the function, with the task's retries.
 
-        Its condition is not asked: who calls it wants it to run.
+        The condition is not used: a caller wants the task to run.
 
         Returns:
-            What the function returns.
+            The function's result.
         """
         function = self.step.function
         retry = self.step.options.retry
-        if not retry.retries or inside_step():  # as in Lambda: there it is the plain function
+        if not retry.retries or inside_step():  # as in Lambda, where it is the plain function
             return cast("R", function(*args, **kwargs))
         if inspect.iscoroutinefunction(function):
             return cast("R", _awaited(function, retry, args, kwargs))
@@ -102,11 +102,11 @@ class Task(Stepped, Generic[P, R]):
         return cast("R", function(*args, **kwargs))
 
     def __rshift__(self, other: Any) -> Any:
-        """Lets a task, or each of a list of tasks, come after this one."""
+        """Make a task, or each of a list of tasks, come after this one."""
         return join([self], other)
 
     def __rrshift__(self, other: Any) -> Task[P, R]:
-        """Lets this task come after each of a list of tasks."""
+        """Make this task come after each of a list of tasks."""
         join(other, self)
         return self
 
@@ -115,7 +115,7 @@ class Task(Stepped, Generic[P, R]):
 
 
 async def _awaited(function: Callable[..., Any], retry: RetryConfig, args: Any, kwargs: Any) -> Any:
-    import asyncio  # who has async tasks has loaded it
+    import asyncio  # programs with async tasks have imported it
 
     for seconds in retry.waits():
         try:
@@ -127,30 +127,30 @@ async def _awaited(function: Callable[..., Any], retry: RetryConfig, args: Any, 
 
 @ends_at_caller
 class TaskList(list[Any]):
-    """Tasks side by side, so that ``>>`` goes on from a list to a list."""
+    """Parallel tasks, so that ``>>`` continues from a list to a list."""
 
     def __rshift__(self, other: Any) -> Any:
         return join(self, other)
 
 
 def join(before: Any, after: Any) -> Any:
-    """Draws an arrow from each task on the left to each on the right.
+    """Add an arrow from each task on the left to each on the right.
 
     Args:
         before: A task, or tasks in a list, tuple or set.
         after: The same.
 
     Returns:
-        What stands on the right, so that the next ``>>`` goes on from there.
+        The right side, so that the next ``>>`` continues from there.
 
     Raises:
-        BindingError: If something is no task.
+        BindingError: If something is not a task.
     """
     global _drawn
     sources, targets = _tasks(before), _tasks(after)
     for target in targets:
         for source in sources:
-            # Drawn again, an arrow moves to the end: what a cell says last is what counts.
+            # An arrow that is added again moves to the end: the latest version of a cell counts.
             target.edges_in.pop(source, None)
             _drawn = next(_drawing)
             target.edges_in[source] = source.edges_out[target] = _drawn
@@ -163,12 +163,12 @@ def _tasks(side: Any) -> list[Task[..., Any]]:
         refuse_pipeline(one, calling_place())
         if not isinstance(one, Task):
             raise BindingError(
-                f">> joins tasks and lists of tasks, and {one!r} is none",
+                f">> requires tasks or lists of tasks, got {one!r}",
                 place=calling_place(),
-                remedy="put @task on the function, and hand it over without calling it",
+                remedy="put @task on the function, and use it without calling it",
             )
     if not members:
-        raise BindingError("an empty list stands beside >>", place=calling_place())
+        raise BindingError(">> has an empty list on one side", place=calling_place())
     return members
 
 
@@ -190,12 +190,12 @@ def task(
 def task(
     function: Callable[P, R] | None = None, /, **options: Any
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
-    """Makes a function a task.
+    """Make a function a task.
 
     Args:
-        function: The function, where the decorator stands without arguments.
-        options: As :class:`Task` describes them: ``retries``, ``delay``, ``backoff``,
-            ``when``, ``name``, and those of :func:`lokki_tf.step`.
+        function: The function, if the decorator has no arguments.
+        options: As in :class:`Task`: ``retries``, ``delay``, ``backoff``, ``when``, ``name``, and
+            those of :func:`lokki_tf.step`.
 
     Returns:
         A :class:`Task`, or a decorator that makes one.

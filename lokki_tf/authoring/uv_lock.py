@@ -1,7 +1,7 @@
-"""What a ``uv.lock`` says: the packages that a project needs, with exact versions.
+"""Packages that a project needs, with exact versions, from its ``uv.lock``.
 
-Read without uv, since a step is defined wherever its module is imported. A package that is
-needed only under some condition keeps it as a marker, which is evaluated for Lambda later.
+It is read without uv, because a step is defined wherever its module is imported. The condition of a
+package becomes a marker, which is evaluated for Lambda later.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 Package = dict[str, Any]
 _PYPI = "https://pypi.org/simple"
 Condition = frozenset[str]
-"""Markers that must all hold."""
+"""Markers that must all be true."""
 
 
 def locked(lock: dict[str, Any]) -> list[str] | None:
-    """Requirements of a lock's own project, without its groups and extras.
+    """Return the requirements of a lock's own project, without its groups and extras.
 
     Args:
         lock: The file's content.
@@ -28,19 +28,19 @@ def locked(lock: dict[str, Any]) -> list[str] | None:
     root = next((one for one in packages if "." in _folder(one)), None)
     if root is None:
         return None
-    found = _reached(packages, root)
+    found = _required_packages(packages, root)
     lines = [(one, found[id(one)]) for one in packages if id(one) in found]
     return [_line(one, conditions) for one, conditions in lines if not _folder(one)]
 
 
 def _folder(package: Package) -> list[str]:
-    """The folder of a package that stands in one, as projects and members of them do."""
+    """Return the folder of a project's package; empty for other packages."""
     source = package.get("source", {})
     return [source[kind] for kind in ("virtual", "editable", "directory") if kind in source]
 
 
-def _reached(packages: list[Package], root: Package) -> dict[int, list[Condition]]:
-    """By identity of package: the alternatives under which the root needs it."""
+def _required_packages(packages: list[Package], root: Package) -> dict[int, list[Condition]]:
+    """Return the conditions under which the root needs each package, by the package's id()."""
     by_name: dict[str, list[Package]] = {}
     for one in packages:
         by_name.setdefault(one["name"], []).append(one)
@@ -54,7 +54,7 @@ def _reached(packages: list[Package], root: Package) -> dict[int, list[Condition
             if package["version"] != dependency.get("version", package["version"]):
                 continue
             if dependency["name"] == "lokki-tf":
-                continue  # what it needs is for this machine
+                continue  # its dependencies are those of this computer
             for extra in ("", *dependency.get("extra", [])):
                 known = found.setdefault((id(package), extra), [])
                 if any(condition <= here for condition in known):
@@ -89,7 +89,7 @@ def _line(package: Package, conditions: list[Condition]) -> str:
 
 
 def _hashes(package: Package) -> str:
-    """The hashes of a package from an index other than PyPI: no other file may replace it."""
+    """Return the hashes of a package from an index other than PyPI, which pin its file."""
     if package.get("source", {}).get("registry", _PYPI).rstrip("/") == _PYPI:
         return ""
     files = [*package.get("wheels", []), *filter(None, [package.get("sdist")])]

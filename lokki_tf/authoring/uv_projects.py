@@ -1,4 +1,4 @@
-"""A ``pyproject.toml`` of the user's: what it depends on and, for uv, from which sources.
+"""A user's ``pyproject.toml``: its dependencies and, for uv, their sources.
 
 Source: uv's documentation, "Managing dependencies" and "Using workspaces".
 """

@@ -1,8 +1,8 @@
-"""Pipelines: the objects that wire authoring, local runs, ASL and Terraform.
+"""Pipelines: the objects that connect authoring, local runs, ASL and Terraform.
 
-``base`` has all that a pipeline can do; the other files make one of what the styles write:
-``flows`` of functions under ``@flow``, ``operators`` of tasks, ``routed`` of functions that
-return the next one. ``notices`` calls ``on_failure=`` when a local run fails.
+``base`` has all methods of a pipeline. The other modules make pipelines from each style: ``flows``
+from functions under ``@flow``, ``operators`` from tasks, ``routed`` from functions that return the
+next one. ``notices`` calls ``on_failure=`` when a local run fails.
 """
 
 from .base import Pipeline

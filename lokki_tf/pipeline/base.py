@@ -1,4 +1,4 @@
-"""What every pipeline can do, whichever way it was written."""
+"""The methods of every pipeline, in any style."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ if TYPE_CHECKING:
 
 
 _NO_MACHINE = {"no-start", "no-such-step", "retry"}
-"""Rules of errors after which there is nothing to compile."""
+"""Rules of errors after which the pipeline cannot be compiled."""
 
 
 @ends_at_caller
 class Pipeline:
-    """Steps that depend on each other, as one thing that runs here and in AWS.
+    """Steps that depend on each other, as one unit that runs locally and in AWS.
 
     Args:
-        name: Names the state machine and prefixes its functions.
-        steps: Calls of steps; what they depend on belongs to the pipeline as well.
+        name: Name of the state machine, and prefix of its functions' names.
+        steps: Calls of steps; the calls that they depend on are included.
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: What the pipeline is for.
-        tags: Tags on every resource.
-        on_failure: Told when it fails: a step, which is called with a dict, or the ARN of an
+        description: Description of the pipeline.
+        tags: Tags of every resource.
+        on_failure: Notified when it fails: a step, which is called with a dict, or the ARN of an
             SNS topic.
 
     Raises:
-        DefinitionError: If something about the pipeline is wrong; see
-            :mod:`lokki_tf.errors` for its kinds.
+        DefinitionError: If something about the pipeline is wrong; see :mod:`lokki_tf.errors` for
+            its kinds.
     """
 
     __lokki_pipeline__ = True
     max_workers: int | None = None
-    """How many steps run at once here, unless a run says otherwise."""
+    """Number of steps that run at once locally, unless a run sets another."""
     _made: Definition
     _sound: Definition | None = None
     _last: tuple[Definition, Mapping[str, Outcome]] | None = None
@@ -88,14 +88,14 @@ class Pipeline:
             place,
             on_failure=notice_of(on_failure, graph.steps, place),
         )
-        _ = self.definition  # what is wrong is told where it is written
+        _ = self.definition  # errors are raised where the pipeline is written
 
     @property
     def definition(self) -> Definition:
-        """What it is, as frozen data.
+        """The definition, as frozen data.
 
         Raises:
-            DefinitionError: If something is wrong; it tells of all that is.
+            DefinitionError: If something is wrong; it contains all errors.
         """
         made = self._written()
         if self._sound is not made:
@@ -104,7 +104,7 @@ class Pipeline:
         return made
 
     def _written(self) -> Definition:
-        """What was written, whatever the rules say of it."""
+        """Build the definition, without applying rules."""
         return self._made
 
     @property
@@ -114,7 +114,7 @@ class Pipeline:
 
     @property
     def schedule(self) -> str | None:
-        """When it starts by itself."""
+        """Its schedule, if any."""
         return self.definition.schedule
 
     @property
@@ -123,12 +123,12 @@ class Pipeline:
         return self.definition.graph
 
     def _refuse_faults(self) -> None:
-        """Raises what is wrong; then all of it, so that nobody mends one thing after another."""
+        """Raise all errors together, so that they can be fixed together."""
         if any(one.severity == "error" for one in self.early_findings()):
             raise_errors(self.check())
 
     def early_findings(self) -> list[Finding]:
-        """What the pipeline alone shows, without its code being cut."""
+        """Return the findings that need no analysis of the steps' code."""
         return check_definition(self._written())
 
     def local_run(
@@ -144,23 +144,23 @@ class Pipeline:
         config: Config | None = None,
         stage: str | None = None,
     ) -> Run:
-        """Runs the pipeline here, as parallel as its graph allows.
+        """Run the pipeline locally, as parallel as its graph allows.
 
         Args:
             parameters: Values of a flow's parameters, by name.
             executor: ``"thread"`` (the default), ``"process"``, or any executor of
                 :mod:`concurrent.futures`.
-            max_workers: How many steps may run at once.
-            strict: Send every value through the same serialization as in AWS.
-            on_event: Told when a step starts, ends, fails or is tried again. After
-                :func:`lokki_tf.configure_logging`, the log is told as well.
-            state: Where results are kept, or the path of a file for them. A step that has run
-                with the same code and inputs before does not run again: so a run that failed
-                or was killed goes on from what is done.
-            wait_scale: What waits before retries are multiplied by: 0.01 for a hundredth.
-            config: Settings, of which a run here takes environment variables and time limits;
-                those of ``lokki.toml`` and the environment unless given.
-            stage: Which stage of those settings; that of ``LOKKI_STAGE`` unless given.
+            max_workers: Largest number of steps that run at once.
+            strict: Serialize every value as in AWS.
+            on_event: Called when a step starts, ends, fails or is retried. After
+                :func:`lokki_tf.configure_logging`, the run is also logged.
+            state: Where results are stored, or the path of a file for them. A step that has run
+                with the same code and inputs before does not run again, so a run that failed or was
+                killed continues.
+            wait_scale: Factor of the delays before retries: 0.01 for a hundredth.
+            config: Settings, of which a local run uses environment variables and time limits; by
+                default those of ``lokki.toml`` and the environment.
+            stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
 
         Returns:
             Generations of ``(name, value)``, with ``.outputs`` by name and ``.result``.
@@ -169,7 +169,7 @@ class Pipeline:
             BindingError: If a parameter is missing, unknown, of the wrong type or too large.
             LimitError: If Step Functions would end executions for their number of events.
             StepFailed: If a step raises; its error is the cause.
-            SerializationError: With ``strict``, if a value cannot travel.
+            SerializationError: With ``strict``, if a value cannot be serialized.
             StateError: If the file cannot be used.
         """
         from lokki_tf.reporting import combined_listener
@@ -177,7 +177,7 @@ class Pipeline:
         definition = self.definition
         if parameters is not None and not isinstance(parameters, Mapping):
             raise BindingError(
-                f"parameters are a dict by name, and {parameters!r} is none",
+                f"parameters must be a dict by name, got {parameters!r}",
                 place=calling_place(),
                 remedy='write local_run({"name": value})',
             )
@@ -203,7 +203,7 @@ class Pipeline:
             )
 
     def _noted(self, definition: Definition, given: dict[str, Any], **options: Any) -> Run:
-        """Runs, and remembers what became of the nodes, for the picture."""
+        """Run the graph, and store the nodes' outcomes for the picture."""
         from lokki_tf.local import run, run_routes
 
         inline = inline_limits(definition)
@@ -263,14 +263,14 @@ class Pipeline:
             yield Cache(own, codes)
 
     def check_parameters(self, given: Mapping[str, Any]) -> None:
-        """Refuses values for parameters that are not there, of the wrong type, or too large.
+        """Raise an error for unknown parameters, and for values of the wrong type or size.
 
         Args:
-            given: Values by name. Those of a routed pipeline are arguments of its first
-                step, which takes them as any function does.
+            given: Values by name. Those of a routed pipeline are arguments of its first step, which
+                accepts them as any function does.
 
         Raises:
-            BindingError: With the flow's signature, or the bound of its parameters.
+            BindingError: With the flow's signature, or the limit of parameters.
         """
         definition = self.definition
         if definition.routes is None:
@@ -279,14 +279,14 @@ class Pipeline:
             refuse_large(definition, given, calling_place())
 
     def generate_step_functions(self) -> dict[str, Any]:
-        """The state machine in Amazon States Language.
+        """Return the state machine definition in Amazon States Language.
 
-        Functions stand as ``${<step>_arn}`` and the bucket as ``${store}``, which the
-        generated Terraform fills in.
+        Functions are ``${<step>_arn}`` and the bucket is ``${store}``, which the generated
+        Terraform replaces.
 
         Raises:
-            LimitError: If results cannot fit where they meet.
-            SerializationError: If a literal cannot travel.
+            LimitError: If results do not fit into the state that uses them.
+            SerializationError: If a literal cannot be serialized.
         """
         from lokki_tf.asl import compile_machine, filled
         from lokki_tf.packaging import main_module
@@ -297,15 +297,15 @@ class Pipeline:
     def check(
         self, template_file: str | Path | None = None, *, config: Config | None = None
     ) -> Findings:
-        """All that is wrong or doubtful about the pipeline, before anything is written.
+        """Return all errors and warnings about the pipeline, before anything is written.
 
         Args:
             template_file: A Lambda template instead of the default one.
-            config: Settings under which it is to be written; the defaults unless given.
+            config: Settings for the output; the defaults if omitted.
 
         Returns:
-            Findings, errors as well as warnings; empty if all is well. The list shows itself
-            as text, and as a table in a notebook.
+            Errors and warnings; empty if there are none. The list is printed as text, and shown as
+                a table in a notebook.
         """
         from lokki_tf.asl import compile_machine
         from lokki_tf.checks import check_machine
@@ -335,7 +335,7 @@ class Pipeline:
             findings += [one for one in found if one not in findings]
             machine = compile_machine(settled, main_module())
             findings += check_machine(machine.definition)
-            if not any(finding.rule == "name" for finding in findings):  # ARNs are made of names
+            if not any(finding.rule == "name" for finding in findings):  # ARNs contain names
                 values = longest_values(settled, machine.functions, config or Config())
                 _ = machine.text(values)
         return findings
@@ -344,8 +344,8 @@ class Pipeline:
         """Explain which files and packages are deployed of a step, and why each.
 
         Args:
-            step: The step's name.
-            config: Settings; the defaults unless given.
+            step: Name of the step.
+            config: Settings; the defaults if omitted.
 
         Raises:
             OptionError: If there is no such step.
@@ -373,17 +373,17 @@ class Pipeline:
         config: Config | None = None,
         stage: str | None = None,
     ) -> Synthesized:
-        """Writes Terraform into ``<outdir>/stacks/<name>``.
+        """Write Terraform into ``<outdir>/stacks/<name>``.
 
         Args:
-            outdir: The output folder; the settings' ``build_dir`` unless given.
-            region: AWS region; the settings' or the environment's unless given.
+            outdir: The output folder; by default ``build_dir`` of the settings.
+            region: AWS region; by default that of the settings or the environment.
             template_file: A Lambda template instead of the default one.
-            upgrade: Look for newer versions of the packages that steps declare, past the
-                locks of an earlier synth.
-            on_packages: Told of each set of packages that has to be fetched.
-            config: Settings; those of ``lokki.toml`` and the environment unless given.
-            stage: Which stage of those settings; that of ``LOKKI_STAGE`` unless given.
+            upgrade: Resolve newer versions of the packages that steps declare, ignoring the locks
+                of an earlier synth.
+            on_packages: Called with each set of packages that must be downloaded.
+            config: Settings; by default those of ``lokki.toml`` and the environment.
+            stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
 
         Raises:
             ConfigError: If a setting is wrong.
@@ -416,17 +416,17 @@ class Pipeline:
         config: Config | None = None,
         stage: str | None = None,
     ) -> Resources:
-        """Return what the pipeline consists of in an account, without Terraform.
+        """Return the pipeline's resources in an account, without Terraform.
 
-        :meth:`lokki_tf.testing.LocalAws.run` registers it in a local AWS.
+        :meth:`lokki_tf.testing.LocalAws.run` registers them in a local AWS.
 
         Args:
             account_id: The account's number.
             region: The region's name.
-            role: ARN of the role of jobs, where a step has none of its own.
+            role: ARN of the role of jobs, for steps without a role of their own.
             variables: Values of the Terraform variables that layers refer to.
-            config: Settings; those of ``lokki.toml`` and the environment unless given.
-            stage: Which stage of those settings; that of ``LOKKI_STAGE`` unless given.
+            config: Settings; by default those of ``lokki.toml`` and the environment.
+            stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
 
         Raises:
             ConfigError: If a setting is wrong.
@@ -460,15 +460,15 @@ class Pipeline:
         on_packages: Callable[[PackageSet], None] | None = None,
         config: Config | None = None,
     ) -> ImageContext:
-        """What the pipeline's container image is built from.
+        """Return the inputs of the pipeline's container image.
 
         Args:
-            outdir: The output folder of synth, whose locks are held to; the settings'
-                ``build_dir`` unless given.
+            outdir: The output folder of synth, whose locks are used; by default ``build_dir`` of
+                the settings.
             template_file: A Lambda template instead of the default one.
-            tag: The image's tag; the settings' or else the content's hash unless given.
-            on_packages: Told of each set of packages that has to be fetched.
-            config: Settings; those of ``lokki.toml`` and the environment unless given.
+            tag: The image's tag; by default that of the settings, or the hash of the content.
+            on_packages: Called with each set of packages that must be downloaded.
+            config: Settings; by default those of ``lokki.toml`` and the environment.
 
         Raises:
             ConfigError: If a setting is wrong, or no step runs in an image.
@@ -491,7 +491,7 @@ class Pipeline:
             )
 
     def named(self, name: str) -> Pipeline:
-        """The same pipeline under another name: a stack of its own in AWS.
+        """Return the same pipeline with another name, which is a separate stack in AWS.
 
         Args:
             name: The name.
@@ -499,17 +499,17 @@ class Pipeline:
         return _Renamed(self, name)
 
     def to_dot(self, run: Run | None = None) -> str:
-        """The graph in Graphviz's language.
+        """Return the graph in Graphviz's language.
 
         Args:
-            run: Of this pipeline: shows what became of each node, and how long it took.
+            run: A run of this pipeline, whose outcomes and durations are shown.
         """
         from lokki_tf.drawing import to_dot
 
         return Text(to_dot(self._drawn(run), _outcomes(run)))
 
     def to_mermaid(self, run: Run | None = None) -> str:
-        """The graph in Mermaid's language.
+        """Return the graph in Mermaid's language.
 
         Args:
             run: As for :meth:`to_dot`.
@@ -519,7 +519,7 @@ class Pipeline:
         return Text(to_mermaid(self._drawn(run), _outcomes(run)))
 
     def to_svg(self, run: Run | None = None) -> str:
-        """The graph as a picture.
+        """Return the graph as SVG.
 
         Args:
             run: As for :meth:`to_dot`.
@@ -529,14 +529,14 @@ class Pipeline:
         return Picture(to_svg(self._drawn(run), _outcomes(run)))
 
     def _drawn(self, run: Run | None) -> Definition:
-        """What ran: of a routed pipeline, the steps in the order of their visits."""
+        """Return the run's definition; that of a routed pipeline contains the visited steps."""
         return self.definition if run is None else run.definition
 
     def to_gantt(self, run: Run) -> str:
-        """A run as a picture: a bar a node, from when it began to when it ended.
+        """Return a run as a Gantt chart in SVG.
 
         Args:
-            run: Of this pipeline, complete or as far as it came.
+            run: A run of this pipeline, complete or up to a failure.
         """
         from lokki_tf.drawing import to_gantt
 
@@ -552,13 +552,13 @@ class Pipeline:
     def __repr__(self) -> str:
         try:
             nodes = len(self.graph.nodes)
-        except Exception:  # a flow that cannot be built says so when it is run
+        except Exception:  # a flow that cannot be built raises when it is run
             return f"<Pipeline {self.name!r}>"
         return f"<Pipeline {self.name!r}: {nodes} node{'s' * (nodes != 1)}>"
 
 
 class _Renamed(Pipeline):
-    """A pipeline under another name, whatever becomes of the first."""
+    """A pipeline with another name, independent of later changes of the first."""
 
     def __init__(self, original: Pipeline, name: str) -> None:
         self._original = original
@@ -574,7 +574,7 @@ class _Renamed(Pipeline):
 
 @contextmanager
 def _noted(findings: list[Finding]) -> Iterator[None]:
-    """Makes a finding of the error that ends what stands inside."""
+    """Append a finding for the error that ends the ``with`` statement."""
     try:
         yield
     except LokkiError as error:
@@ -582,7 +582,7 @@ def _noted(findings: list[Finding]) -> Iterator[None]:
 
 
 def _refuse_parallel(executor: Any, max_workers: Any) -> None:
-    """A routed pipeline runs one step after another, in this thread."""
+    """Raise an error for options of parallel runs, which a routed pipeline does not support."""
     if executor not in (None, "thread", "sequential") or max_workers not in (None, 1):
         raise OptionError(
             "a routed pipeline runs one step after another, so executor= and max_workers= "
@@ -606,7 +606,7 @@ def _outcomes(run: Run | None) -> Mapping[str, Outcome] | None:
 
 
 def described(description: Any, tags: Any, place: Place) -> tuple[str | None, Mapping[str, str]]:
-    """Description and tags, if they are a string and a dict of strings."""
+    """Return description and tags, if they are a string and a dict of strings."""
     if description is not None and not isinstance(description, str):
-        raise OptionError(f"description={description!r} is no string", place=place)
+        raise OptionError(f"description must be a string, got {description!r}", place=place)
     return description, texts_by_name("tags", {} if tags is None else tags, place)

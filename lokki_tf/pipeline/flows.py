@@ -1,4 +1,4 @@
-"""``@flow``: a function that writes a chain is a pipeline, and its parameters are the run's."""
+"""``@flow``: a function that returns a chain is a pipeline, with parameters."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 @ends_at_caller
 class FlowPipeline(Pipeline):
-    """A pipeline that a function under ``@flow`` writes; its parameters are the run's.
+    """A pipeline from a function under ``@flow``; the function's parameters are those of a run.
 
-    Calling it gives the same pipeline with other defaults: ``daily(limit=5)``.
+    Calling it returns the same pipeline with other defaults: ``daily(limit=5)``.
 
     Args:
         function: Returns the end of a chain, or several.
-        name: Names the state machine; the function's name, with hyphens, unless given.
+        name: Name of the state machine; by default the function's name, with hyphens.
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: What it is for; the function's docstring unless given.
-        tags: Tags on every resource.
-        on_failure: Told when it fails: a step, which is called with a dict, or the ARN of an
+        description: Description of the pipeline; by default the function's docstring.
+        tags: Tags of every resource.
+        on_failure: Notified when it fails: a step, which is called with a dict, or the ARN of an
             SNS topic.
-        given: Values that take the place of the parameters' defaults.
+        given: Values that replace the parameters' defaults.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class FlowPipeline(Pipeline):
         return str(self._options["name"])
 
     def _written(self) -> Definition:
-        # A notebook's cell that runs again puts a new step under the old name.
+        # A notebook cell that runs again assigns a new step to the same name.
         names = self._function.__globals__
         seen: tuple[Any, ...] = (os.environ.get("LOKKI_STAGE"),)  # which the function may read
         seen += tuple(id(names.get(name)) for name in self._function.__code__.co_names)
@@ -105,7 +105,7 @@ class FlowPipeline(Pipeline):
             ) from None
 
     def __call__(self, *args: Any, **kwargs: Any) -> FlowPipeline:
-        """The same flow with other values for its parameters.
+        """Return the same flow with other defaults for its parameters.
 
         Raises:
             BindingError: If one is unknown or of the wrong type, or a flow is being built.
@@ -129,7 +129,7 @@ class FlowPipeline(Pipeline):
             ) from None
         given = {**self._given, **bound.arguments}
         flow = FlowPipeline(self._function, **self._options, given=given)
-        _ = flow.definition  # what is wrong is told here
+        _ = flow.definition  # errors are raised here
         return flow
 
 
@@ -144,15 +144,15 @@ def flow(
     tags: Mapping[str, str] | None = None,
     on_failure: OnFailure = None,
 ) -> Any:
-    """Makes a function that writes a chain a pipeline.
+    """Make a pipeline from a function that returns a chain.
 
     Args:
-        function: The function, where the decorator stands without arguments.
+        function: The function, if the decorator has no arguments.
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        name: Names the state machine; the function's name, with hyphens, unless given.
-        description: What it is for; the function's docstring unless given.
-        tags: Tags on every resource.
-        on_failure: Told when it fails: a step, which is called with a dict, or the ARN of an
+        name: Name of the state machine; by default the function's name, with hyphens.
+        description: Description of the pipeline; by default the function's docstring.
+        tags: Tags of every resource.
+        on_failure: Notified when it fails: a step, which is called with a dict, or the ARN of an
             SNS topic.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Pipelines of tasks: of the arrows between them, or put together call by call."""
+"""Pipelines of tasks: connected by arrows, or built call by call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @ends_at_caller
 class _OfTasks(Pipeline):
-    """A pipeline that is built of tasks when it is first needed, and anew when they change."""
+    """A pipeline of tasks, which is built when it is first needed, and again after changes."""
 
     _KIND: str
 
@@ -59,25 +59,25 @@ class _OfTasks(Pipeline):
         self._built: tuple[Any, Definition] | None = None
 
     def _drawing(self) -> Any:
-        """What the graph is made of; where it is equal, so is the graph."""
-        raise NotImplementedError  # an abstract base class would slow every look at a class
+        """Return the inputs of the graph; equal inputs give equal graphs."""
+        raise NotImplementedError  # an abstract base class would slow down every isinstance()
 
     def _calls(self, drawing: Any) -> list[Call]:
         raise NotImplementedError  # as above
 
     def _written(self) -> Definition:
-        drawing, told = self._drawing(), self._told()
-        if self._built is None or self._built[0] != (drawing, told):
+        drawing, notified = self._drawing(), self._notified()
+        if self._built is None or self._built[0] != (drawing, notified):
             graph = build_graph(self._calls(drawing))
-            notice = notice_of(told, graph.steps, self._options["place"])
+            notice = notice_of(notified, graph.steps, self._options["place"])
             options = {**self._options, "on_failure": notice}
-            self._built = (drawing, told), Definition(graph=graph, **options)
+            self._built = (drawing, notified), Definition(graph=graph, **options)
         return self._built[1]
 
-    def _told(self) -> Any:
-        """Who is told of a failure: what a cell has put in place of the task, if it ran again."""
-        told = self._options["on_failure"]
-        return current(told) if isinstance(told, Task) else told
+    def _notified(self) -> Any:
+        """Return the ``on_failure`` task, or the one that has replaced it if its cell ran again."""
+        notified = self._options["on_failure"]
+        return current(notified) if isinstance(notified, Task) else notified
 
     @property
     def name(self) -> str:
@@ -93,17 +93,17 @@ class _OfTasks(Pipeline):
         state: StateManager | str | PathLike[str] | None = None,
         wait_scale: float = 1.0,
     ) -> dict[str, Any]:
-        """Runs the tasks here, each as soon as those before it have ended.
+        """Run the tasks locally, each as soon as its predecessors have ended.
 
         Args:
-            executor: As for :meth:`local_run`, like all the others.
-            strict: .
-            on_event: .
-            state: .
-            wait_scale: .
+            executor: As for :meth:`local_run`.
+            strict: As for :meth:`local_run`.
+            on_event: As for :meth:`local_run`.
+            state: As for :meth:`local_run`.
+            wait_scale: As for :meth:`local_run`.
 
         Returns:
-            From each task's name to its result; tasks that were skipped are not in it.
+            The results by the tasks' names; skipped tasks have none.
 
         Raises:
             StepFailed: If a task raises; its error is the cause.
@@ -118,7 +118,7 @@ class _OfTasks(Pipeline):
         return dict(ran.outputs)
 
     def visualize(self) -> str:
-        """The tasks with those before and after each, as text."""
+        """Return the tasks as text, each with its predecessors and successors."""
         from lokki_tf.drawing import to_text
 
         return Text(to_text(self.definition, self._KIND))
@@ -129,19 +129,19 @@ class _OfTasks(Pipeline):
 
 @ends_at_caller
 class DAG(_OfTasks):
-    """The tasks of a module, in the order that the arrows between them say.
+    """The tasks of a module, in the order of the arrows between them.
 
-    Those are taken that stand in the function that makes it, or else in its module, and all
-    that arrows join to them. Arrows may still be drawn later.
+    It contains the tasks that are variables of the function that creates it, or else of its module,
+    and all that arrows connect to them. Arrows may be added later.
 
     Args:
-        name: Names the state machine and prefixes its functions.
-        max_workers: How many tasks run at once.
-        tasks: These and what comes before them, instead of what stands around.
+        name: Name of the state machine, and prefix of its functions' names.
+        max_workers: Largest number of tasks that run at once.
+        tasks: These tasks and their predecessors, instead of the variables.
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: What it is for.
-        tags: Tags on every resource.
-        on_failure: Told when it fails: a task or step, which is called with a dict, or the ARN
+        description: Description of the pipeline.
+        tags: Tags of every resource.
+        on_failure: Notified when it fails: a task or step, which is called with a dict, or the ARN
             of an SNS topic.
     """
 
@@ -174,9 +174,9 @@ class DAG(_OfTasks):
 
     def _drawing(self) -> dict[AnyTask, list[AnyTask]]:
         chosen = self._chosen
-        told = self._told()  # stands around, and is no task of the DAG for that
+        notified = self._notified()  # a variable, but not a task of the DAG
         if chosen is None:
-            tasks = [one for one in tasks_in(self._names) if one is not told]
+            tasks = [one for one in tasks_in(self._names) if one is not notified]
         else:
             tasks = [current(one) for one in chosen]
         key = arrows_drawn(), tasks
@@ -197,15 +197,15 @@ class DAG(_OfTasks):
 
 @ends_at_caller
 class Flow(_OfTasks):
-    """Tasks put together one after another, with results by the names of parameters.
+    """Tasks that are added one after another; they receive results by their parameters' names.
 
     Args:
-        name: Names the state machine and prefixes its functions.
-        max_workers: How many tasks run at once.
+        name: Name of the state machine, and prefix of its functions' names.
+        max_workers: Largest number of tasks that run at once.
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: What it is for.
-        tags: Tags on every resource.
-        on_failure: Told when it fails: a task or step, which is called with a dict, or the ARN
+        description: Description of the pipeline.
+        tags: Tags of every resource.
+        on_failure: Notified when it fails: a task or step, which is called with a dict, or the ARN
             of an SNS topic.
     """
 
@@ -232,10 +232,10 @@ class Flow(_OfTasks):
         self._stages: list[tuple[AnyTask, ...]] = []
 
     def add(self, task: AnyTask) -> Flow:
-        """Lets a task come after all that was put there last.
+        """Add a task after all that were added last.
 
         Args:
-            task: Takes results of earlier tasks by the names of its parameters.
+            task: Receives results of earlier tasks by the names of its parameters.
 
         Returns:
             The flow itself.
@@ -244,10 +244,10 @@ class Flow(_OfTasks):
         return self
 
     def branch(self, *branch_tasks: AnyTask) -> Flow:
-        """Lets tasks that run side by side come after all that was put there last.
+        """Add parallel tasks after all that were added last.
 
         Args:
-            branch_tasks: At least one.
+            branch_tasks: At least one task.
 
         Returns:
             The flow itself.
@@ -260,10 +260,10 @@ class Flow(_OfTasks):
         return self
 
     def merge(self, merge_task: AnyTask) -> Flow:
-        """Lets a task come after all branches.
+        """Add a task after all branches.
 
         Args:
-            merge_task: Takes their results by the names of its parameters.
+            merge_task: Receives their results by the names of its parameters.
 
         Returns:
             The flow itself.

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @ends_at_caller
 class Functions(Registry):
-    """Functions that lead from one to the next, to be run here.
+    """Functions that return their next function, for local runs.
 
     Args:
-        beginner: Name of the first one; it may be registered later.
-        max_steps: Most steps in one run.
-        name: Of the whole.
+        beginner: Name of the first function, which may be registered later.
+        max_steps: Largest number of steps in one run.
+        name: Name of the pipeline.
     """
 
     __lokki_pipeline__ = True
@@ -52,16 +52,16 @@ class Functions(Registry):
 
     @property
     def definition(self) -> Definition:
-        """What it is, as frozen data.
+        """The definition, as frozen data.
 
         Raises:
-            DefinitionError: If a function's returns cannot be read. What is wrong on some way
-                only may be right on the one that a run takes: ``check`` tells of it.
+            DefinitionError: If a function's return statements cannot be read. An error on some path
+                is not raised, because a run may not take that path; ``check`` reports it.
         """
         return self._written()
 
     def _written(self) -> Definition:
-        # Read anew where a function was registered since.
+        # Read again if a function was registered since.
         registered = dict(self._registered)
         if self._read is None or self._read[0] != registered:
             routes = self.routes
@@ -78,24 +78,23 @@ class Functions(Registry):
         return self._read[1]
 
     def run(self, **data: Any) -> Any:
-        """Runs it here, from the first function on.
+        """Run the functions locally, from the first one on.
 
         Args:
             data: Arguments of the first function, by name.
 
         Returns:
-            What the function returned that ended it: its dict, or the state as its updates
-            have left it.
+            The return value of the last function: its dict, or the state after its updates.
 
         Raises:
             BindingError: If a required argument is missing.
             StepFailed: If a function raises; its error is the cause.
-            LoopError: If it would take more steps than it may.
+            LoopError: If it would exceed the limit of steps.
         """
         return self._run_from(None, data)
 
     def run_from(self, *, step: str, **data: Any) -> Any:
-        """Runs it here, from another function on.
+        """Run the functions locally, from another function on.
 
         Args:
             step: Name of the function.
@@ -118,30 +117,30 @@ class Functions(Registry):
             ).result
 
     def check_graph(self, *starts: str, start_at: str | None = None) -> bool:
-        """Warns of everything that is wrong on some way through the functions.
+        """Warn of all errors on any path through the functions.
 
         Args:
-            starts: Functions that runs begin with; the first one unless given.
+            starts: Functions that runs begin with; by default the first one.
             start_at: The same, by name.
 
         Returns:
-            Whether no error is among it.
+            Whether there is no error.
         """
         begin = starts or ((start_at,) if start_at else (self.beginner,))
         found: dict[Finding, None] = {}
         for start in begin:
             found |= dict.fromkeys(check_routes(self._routes, start))
         for message, category in as_warnings(list(found)):
-            # As a line of its own: the place that warnings would name is one of ours.
+            # Printed directly: the location that warnings would show is in this package.
             warnings.showwarning(message, category, "", 0, None, "")
         return not any(one.severity == "error" for one in found)
 
     def save_dot(self, f: IO[str], *, top_node: str | None = None) -> None:
-        """Writes the functions, with conditions and defaults, as a picture for Graphviz.
+        """Write the functions, with conditions and defaults, as a picture for Graphviz.
 
         Args:
             f: An open text file.
-            top_node: Name of the function that stands first.
+            top_node: Name of the function at the top.
         """
         from lokki_tf.drawing import routes_to_dot
 
@@ -156,16 +155,16 @@ class Functions(Registry):
 
 @ends_at_caller
 class MicroFunctions(Functions, Pipeline):
-    """Functions that lead from one to the next: here, and as a state machine in AWS.
+    """Functions that return their next function: locally, and as a state machine in AWS.
 
     Args:
-        beginner: Name of the first one; it may be registered later.
-        max_steps: Most steps in one run, loops included.
-        name: Names the state machine and prefixes its functions.
+        beginner: Name of the first function, which may be registered later.
+        max_steps: Largest number of steps in one run, loops included.
+        name: Name of the state machine, and prefix of its functions' names.
         schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: What it is for.
-        tags: Tags on every resource.
-        on_failure: Told when it fails: a step, which is called with a dict, or the ARN of an
+        description: Description of the pipeline.
+        tags: Tags of every resource.
+        on_failure: Notified when it fails: a step, which is called with a dict, or the ARN of an
             SNS topic.
     """
 
@@ -192,10 +191,10 @@ class MicroFunctions(Functions, Pipeline):
 
     @classmethod
     def from_functions(cls, functions: Functions, /, **options: Any) -> MicroFunctions:
-        """The same functions, for AWS as well.
+        """Make a pipeline for AWS from functions for local runs.
 
         Args:
-            functions: What runs here so far.
+            functions: The functions.
             options: Further arguments of :class:`MicroFunctions`.
         """
         given = {"max_steps": functions.max_steps, "name": functions._options["name"], **options}
@@ -206,11 +205,11 @@ class MicroFunctions(Functions, Pipeline):
     def changed(
         self, change: Callable[[Step], Step], max_steps: int | None = None
     ) -> MicroFunctions:
-        """The same with other options of its steps.
+        """Return the same pipeline with other options of its steps.
 
         Args:
-            change: Gives the step that stands in place of one.
-            max_steps: Most steps in one run, instead of the limit there is.
+            change: Returns the replacement of a step.
+            max_steps: Largest number of steps in one run, instead of the current limit.
         """
         made = copy.deepcopy(self)
         made._registered = {
@@ -228,13 +227,13 @@ class MicroFunctions(Functions, Pipeline):
         return super()._run_from(step, data)
 
     def lambda_handler(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
-        """Runs the one function that a state machine's event names.
+        """Call the function that a state machine's event names.
 
-        What ``synth`` writes has a handler of its own in each function's zip, and needs none
-        of this; a module that is deployed as a whole may hand its events on to here.
+        The output of ``synth`` has a handler in each function's zip and does not need this method.
+        A module that is deployed as a whole can pass its events to it.
 
         Args:
-            event: What the state machine sends.
+            event: The event of the state machine.
             context: Lambda's context.
         """
         from lokki_tf.runtime import run
@@ -242,7 +241,7 @@ class MicroFunctions(Functions, Pipeline):
         step = self._routes.by_name.get(event.get("node", ""))
         if step is None:
             raise BindingError(
-                f"the event is for {event.get('node')!r}, and there is no such function",
+                f"the event is for {event.get('node')!r}, which does not exist",
                 place=self._options["place"],
                 remedy=f"there are {', '.join(self._routes.by_name)}",
             )
@@ -253,7 +252,7 @@ class MicroFunctions(Functions, Pipeline):
 
 
 def _parameters(routes: Routes) -> tuple[FlowParameter, ...]:
-    """What a run may be given: arguments of the first function."""
+    """Return the parameters of a run: arguments of the first function."""
     first = routes.by_name.get(routes.start)
     if first is None:
         return ()

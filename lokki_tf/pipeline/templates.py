@@ -1,4 +1,4 @@
-"""A routed pipeline's Terraform in one call, where its seed wrote CloudFormation."""
+"""The Terraform of a routed pipeline in one call, where orchwipy wrote CloudFormation."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def build_terraform(
     outdir: str | Path | None = None,
     region: str | None = None,
 ) -> Synthesized:
-    """Writes a routed pipeline's Terraform into ``terraform-out``.
+    """Write a routed pipeline's Terraform into ``terraform-out``.
 
-    What a function says of itself in ``template_props`` stands above ``timeout``, ``runtime``
-    and ``environment``; layers and policies come together.
+    ``template_props`` of a function override ``timeout``, ``runtime`` and ``environment``; layers
+    and policies are combined.
 
     Args:
         plant: The pipeline.
-        layers: For every function: ARNs, or names of Terraform variables that hold one.
+        layers: For every function: ARNs, or names of Terraform variables that contain one.
         policies: For every function's role: IAM policy documents or statements.
         environment: Environment variables of every function.
         timeout: Longest duration of one call, in seconds.
-        runtime: Lambda's name of the runtime.
-        max_steps_in_run: Most steps in one run, instead of the pipeline's own limit.
-        outdir: The output folder; the settings' ``build_dir`` unless given.
-        region: AWS region; the settings' or the environment's unless given.
+        runtime: Name of the Lambda runtime.
+        max_steps_in_run: Largest number of steps in one run, instead of the pipeline's own limit.
+        outdir: The output folder; by default ``build_dir`` of the settings.
+        region: AWS region; by default that of the settings or the environment.
 
     Raises:
         OptionError: If an option has the wrong type.
@@ -57,9 +57,9 @@ def build_terraform(
     place = calling_place()
     if not isinstance(plant, MicroFunctions):
         raise BindingError(
-            f"plant={plant!r} is no MicroFunctions",
+            f"plant must be a MicroFunctions, got {plant!r}",
             place=place,
-            remedy="of Functions, MicroFunctions.from_functions(…) makes one",
+            remedy="convert Functions with MicroFunctions.from_functions(…)",
         )
     named = [one if _is_no_name(one) else {"Ref": one} for one in layers]
     properties = {"Layers": named, "Policies": list(policies)}

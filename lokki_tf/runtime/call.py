@@ -1,11 +1,11 @@
-"""Calling a step's function, whatever kind of function it is."""
+"""Calls of a step's function, of any kind of function."""
 
 from __future__ import annotations
 
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # typing costs a cold start milliseconds, and only readers need it
+if TYPE_CHECKING:  # the import takes milliseconds at a cold start, and only type checkers need it
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
@@ -15,7 +15,7 @@ OVERDUE = "the call took longer than timeout_seconds"
 
 
 def call(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The function's result: awaited if it is async, a list if it is a generator.
+    """Call a function: await it if it is async, and make a list if it is a generator.
 
     Args:
         function: A step's function.
@@ -31,7 +31,7 @@ def call(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str,
 
 
 def unwrapped(function: Any) -> Any:
-    """The plain function of a step, task or routed function; other values as they are."""
+    """Return the plain function of a step, task or routed function; other values unchanged."""
     while getattr(function, "__lokki_step__", False) is True:
         function = function.__wrapped__
     return function

@@ -1,4 +1,4 @@
-"""Whether a step is to run: its condition, asked with some of its arguments."""
+"""Conditions of steps, which are called with some of the step's arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-WHEN = "lokki_when"  # the attribute under which a step's function holds its condition
+WHEN = "lokki_when"  # the attribute of a step's function that contains its condition
 
 
 def is_met(
@@ -16,12 +16,12 @@ def is_met(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> bool:
-    """Whether the condition is true of a call's arguments.
+    """Return whether the condition is true for a call's arguments.
 
     Args:
         condition: The step's ``when``.
-        taken: What it takes: under ``args`` by position, under ``kwargs`` by name, each the
-            position or the name of one of the call's arguments.
+        taken: Its arguments: ``args`` by position, ``kwargs`` by name, each the position or the
+            name of one of the call's arguments.
         args: The call's arguments by position.
         kwargs: The call's arguments by name.
     """

@@ -1,16 +1,15 @@
-"""How a value travels between steps.
+"""The format of values between steps.
 
-An envelope is a JSON object with one key that tells how to read it:
+An envelope is a JSON object with one key that says how to read it:
 
-- ``{"value": …}``: the value itself, JSON that survives the way exactly;
+- ``{"value": …}``: the value itself, if JSON preserves it exactly;
 - ``{"ref": "s3://…"}``: an object in the pipeline's bucket, gzipped JSON or pickle;
-- ``{"pickle": "…"}``: a pickle in base64, for literals that stand in the state machine;
-- ``{"at": "s3://…"}``: the envelope that a job of Batch has left in the bucket;
+- ``{"pickle": "…"}``: a pickle in base64, for literals in the state machine definition;
+- ``{"at": "s3://…"}``: the envelope that a job of Batch has written into the bucket;
 - ``{"make": "list", "items": {"0": envelope, …}}``: a list, tuple, (frozen) set or dict.
 
-Beside it, ``"skipped": true`` tells that the step's condition was false; it reads as ``None``.
-
-A value is never written bare, so none can be mistaken for a reference.
+Additionally, ``"skipped": true`` means that the step's condition was false; the value is then
+``None``. A value is never written without an envelope, so it cannot be mistaken for a reference.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ if TYPE_CHECKING:
 
 JSON = "json.gz"
 PICKLE = "pickle.gz"
-PROTOCOL = 5  # every Python that Lambda offers reads it
-LARGEST_INT = 2**53 - 1  # beyond, JSON readers that use doubles lose digits
+PROTOCOL = 5  # every Python version that Lambda offers can read it
+LARGEST_INT = 2**53 - 1  # JSON readers that use doubles lose digits of larger integers
 _GZIP = 31  # zlib's number for the gzip format
 
 
 def json_text(value: Any) -> str | None:
-    """The value as JSON, or ``None`` if JSON would not bring it back exactly.
+    """Return the value as JSON, or ``None`` if JSON would not preserve it exactly.
 
-    A tuple, a set, an int as a key, NaN, a subclass of ``str`` or ``dict`` do not
-    survive; nor do ints beyond 2**53 and unpaired surrogates in every reader.
+    A tuple, a set, an int as a key, NaN, and a subclass of ``str`` or ``dict`` are not preserved;
+    nor are ints beyond 2**53 and unpaired surrogates by every reader.
     """
     try:
         text = json.dumps(value, allow_nan=False)
@@ -85,10 +84,10 @@ def _is_unicode(text: str) -> bool:
 
 
 def freeze(value: Any) -> tuple[str, bytes]:
-    """The value as bytes for the bucket, and the format that they are in.
+    """Serialize a value; return its format and its bytes.
 
     Raises:
-        Exception: Whatever pickle raises for a value that it cannot take.
+        Exception: Any error of pickle, for a value that cannot be pickled.
     """
     text = json_text(value)
     if text is not None:
@@ -97,29 +96,29 @@ def freeze(value: Any) -> tuple[str, bytes]:
 
 
 def thaw(form: str, data: bytes, modules: Mapping[str, str] | None = None) -> Any:
-    """The value that :func:`freeze` made bytes of.
+    """Deserialize the result of :func:`freeze`.
 
     Args:
         form: ``json.gz`` or ``pickle.gz``.
         data: The bytes.
-        modules: Names of modules to look for under another name, ``__main__`` for example.
+        modules: Names of modules to import under another name, ``__main__`` for example.
     """
     plain = zlib.decompress(data, _GZIP)
     return json.loads(plain) if form == JSON else _unpickled(plain, modules)
 
 
 def travel(value: Any) -> Any:
-    """The value as the next step would receive it."""
+    """Return the value as the next step would receive it."""
     return thaw(*freeze(value))
 
 
 def pack(value: Any, inline: int, write: Callable[[str, bytes], str]) -> Envelope:
-    """The envelope of a step's result.
+    """Return the envelope of a step's result.
 
     Args:
         value: The result.
-        inline: Longest JSON text, in bytes, that may travel in the envelope itself.
-        write: Takes the format and the bytes of what is longer, or no JSON; stores them
+        inline: Longest JSON text in bytes that may be in the envelope itself.
+        write: Receives format and bytes of a longer value, or of one that is not JSON; stores them
             and returns their URI.
     """
     text = json_text(value)
@@ -135,11 +134,11 @@ def unpack(
     read: Callable[[str], bytes],
     modules: Mapping[str, str] | None = None,
 ) -> Any:
-    """The value that an envelope stands for.
+    """Return the value of an envelope.
 
     Args:
         envelope: As described at the top of this module.
-        read: Gives the bytes of a URI.
+        read: Returns the bytes of a URI.
         modules: As for :func:`thaw`.
     """
     if "value" in envelope:
@@ -155,14 +154,14 @@ def unpack(
 
 
 def holds(envelope: Envelope, kinds: tuple[str, ...]) -> bool:
-    """Whether an envelope, or one inside it, is of one of some kinds."""
+    """Return whether an envelope, or one inside it, is of one of some kinds."""
     if "make" in envelope:
         return any(holds(item, kinds) for item in envelope["items"].values())
     return any(kind in envelope for kind in kinds)
 
 
 def references(envelope: Envelope) -> list[str]:
-    """The URIs that :func:`unpack` will read, in order."""
+    """Return the URIs that :func:`unpack` will read, in order."""
     if "ref" in envelope:
         return [envelope["ref"]]
     if "make" in envelope:
@@ -183,23 +182,23 @@ def _made(
 
 
 def compress(plain: bytes) -> bytes:
-    """The bytes gzipped, without a time or a name, so the same each time."""
+    """Compress bytes with gzip, without time and name, so that the result is always the same."""
     packer = zlib.compressobj(level=1, wbits=_GZIP)
     return packer.compress(plain) + packer.flush()
 
 
 def pickled(value: Any, base: Any = None) -> bytes:
-    """The value as a pickle, whose classes can be found where it is read.
+    """Pickle a value so that its classes can be found where it is read.
 
-    pydantic makes ``Box[int]`` when it is first written and adds it to the module of ``Box``
-    only if that happens at module level. So the pickle contains ``Box`` and ``int``.
+    pydantic creates ``Box[int]`` when it is first used, and adds it to the module of ``Box`` only
+    if that happens at module level. So the pickle contains ``Box`` and ``int``.
 
     Args:
-        value: Any.
-        base: The class of the pickler; pickle's own unless given.
+        value: Any value.
+        base: The class of the pickler; by default pickle's own.
 
     Raises:
-        Exception: Whatever pickle raises for a value that it cannot take.
+        Exception: Any error of pickle, for a value that cannot be pickled.
     """
     import pickle
 
@@ -217,7 +216,7 @@ def pickled(value: Any, base: Any = None) -> bytes:
 
 
 def _generic(part: Any) -> Any:
-    """How to make a class that is a pydantic generic with its parameters, else ``None``."""
+    """Return how to create a class that is a parametrized pydantic generic, else ``None``."""
     made = getattr(part, "__pydantic_generic_metadata__", None) if isinstance(part, type) else None
     if not made or not made["args"]:
         return None

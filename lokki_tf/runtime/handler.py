@@ -12,19 +12,19 @@ and gets the envelope of the result. All but the first four may be left out:
 - ``inline``: the longest JSON, in bytes, that may be in the envelope; ``bounded``, where a
   reference may not be longer either;
 - ``retry``: full names of the exceptions that the state machine retries;
-- ``main``: the name under which the zip holds what was ``__main__`` where the pipeline was
+- ``main``: the zip's name of the module that was ``__main__`` when the pipeline was
   written;
 - ``given``: the execution's input, where flow parameters are looked up, and ``flow``: their
   names and the flow's signature;
 - ``place``: inside a map, the item's own folder; a list for a batch of items, whose envelopes
-  ``{"batch": [envelope, …]}`` then stand in its order;
+  ``{"batch": [envelope, …]}`` are in the same order;
 - ``items``: how the result is to be laid out for a map, ``{"inline": bytes}`` an item for the
   bucket, ``{"room": bytes, "events": number, …}`` for a map within the execution, see
   :func:`.maps.in_state`; ``"alone"`` if no other node takes the result;
 - ``when``: which arguments the step's condition takes, ``{"args": [0], "kwargs": {"n": "rows"}}``;
-- ``asks``: only the condition is called, since a job is to run only where it holds; the answer is
-  ``{"met": true}``, or with ``"skipped"`` after the job's answer is written in its place;
-- ``route``: of a routed pipeline, where :mod:`.routed` tells the rest;
+- ``asks``: only the condition is called, since a job is submitted only if it is true; the result is
+  ``{"met": true}``, or has ``"skipped"`` after the job's result is written instead of the job;
+- ``route``: of a routed pipeline, described in :mod:`.routed`;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
 """
 
@@ -50,18 +50,18 @@ if TYPE_CHECKING:
 
 
 def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None) -> Envelope:
-    """Calls the function as the event says.
+    """Call the function as the event describes.
 
     Args:
         function: The step's function.
         event: As described at the top of this module.
-        context: Lambda's context, for the log; templates may leave it out.
+        context: Lambda's context, for the log; templates may omit it.
 
     Returns:
         The envelope of the function's result.
 
     Raises:
-        Exception: What the function raises, see :func:`_as_listed`.
+        Exception: The error of the function, see :func:`_as_listed`.
     """
     if "node" not in event:
         raise ValueError(
@@ -106,7 +106,7 @@ def _one(
     shared: Callable[[], Shared],
     batch: int | None,
 ) -> Envelope:
-    """One call; ``batch`` is the position of its item in a batch."""
+    """Call the function once; ``batch`` is the index of its item in a batch."""
     if "route" in event:
         return _routed(function, event)
     asks = event.get("asks", False)
@@ -169,13 +169,13 @@ def _stored(value: Any, event: dict[str, Any], uri: str) -> Envelope:
 
 
 def _write(uri: str, data: bytes) -> str:
-    from . import store  # as maps, not at the top: a small plain result never needs it
+    from . import store  # imported here like maps: a small plain result never needs it
 
     return store.write(uri, data)
 
 
 def _shared(event: dict[str, Any]) -> Shared:
-    """The arguments' envelopes, and the objects that they refer to; items of a batch stay."""
+    """Return the arguments' envelopes, and their objects; items of a batch are not replaced."""
     by_position, given = event.get("args", {}), event.get("given")
     envelopes = [by_position[str(index)] for index in range(len(by_position))]
     if "flow" in event:
@@ -192,12 +192,12 @@ def _shared(event: dict[str, Any]) -> Shared:
 def _arguments(
     event: dict[str, Any], shared: Shared, batch: int | None
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The function's arguments, by position and by name, with all references read.
+    """Return the function's arguments by position and by name, with all references read.
 
     Args:
         event: As described at the top of this module.
-        shared: What all calls of the event have in common.
-        batch: Position of the item in a batch, ``None`` outside of all.
+        shared: The part that all calls of the event have in common.
+        batch: Index of the item in a batch, ``None`` outside of batches.
     """
     known, objects = shared
     if batch is not None:
@@ -214,12 +214,12 @@ def _arguments(
 
 
 def _as_listed(error: Exception, listed: list[str] | None) -> Exception:
-    """The error under the name by which the state machine's retrier decides.
+    """Rename an error so that the state machine's retrier selects it correctly.
 
-    Lambda reports an error by the bare name of its class, and Step Functions compares
-    names. So a subclass of a listed exception is reported under the name of the most specific
-    listed one, and a stranger of the same bare name under its full name. Its own name stays in
-    the message, where :func:`.failures.own_error` finds it.
+    Lambda reports an error by the bare name of its class, and Step Functions compares names. So a
+    subclass of a listed exception is reported under the name of the most specific listed one, and
+    an unlisted class with the same bare name under its full name. The message contains the original
+    name, which :func:`.failures.own_error` restores.
     """
     if not listed:
         return error

@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-FAILED = "States.TaskFailed"  # what Step Functions calls a job that has failed; else it never ran
+FAILED = "States.TaskFailed"  # the error of a job that ran and failed
 _ABSENT = ("NoSuchKey", "AccessDenied", "403", "404")
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+), in (?P<name>.*)\n(?P<code>.*)')
 
 
 def handle(event: dict[str, Any], context: Any = None) -> None:
-    """Raises the job's error, unless the execution was redriven since.
+    """Raise the job's error, unless the execution was redriven since.
 
     Args:
         event: As described at the top of this module.
         context: Lambda's context.
 
     Raises:
-        Exception: An instance of a class with the error's name; its traceback shows the frames
-            of the job.
+        Exception: An instance of a class with the error's name; its traceback shows the frames of
+            the job.
     """
     if event["now"] != event["redrives"]:
         return
@@ -51,13 +51,13 @@ def handle(event: dict[str, Any], context: Any = None) -> None:
 
 
 def _left(uri: str) -> dict[str, Any] | None:
-    """What the job has written; ``None`` if its container never started."""
+    """Return what the job has written; ``None`` if its container never started."""
     from botocore.exceptions import ClientError
 
     try:
         told: dict[str, Any] = json.loads(store.read(uri))
     except ClientError as error:
-        # S3 answers 403 for an object that is not there to a role that may not list the bucket.
+        # S3 returns 403 for a missing object to a role that may not list the bucket.
         if error.response["Error"]["Code"] not in _ABSENT:
             raise
         return None
@@ -65,7 +65,7 @@ def _left(uri: str) -> dict[str, Any] | None:
 
 
 def traced(error: Exception, frames: Iterable[str]) -> Exception:
-    """The error with a traceback of these frames, whose files need not exist here.
+    """Return the error with a traceback of these frames, whose files need not exist.
 
     Args:
         error: The error.
@@ -92,12 +92,12 @@ def traced(error: Exception, frames: Iterable[str]) -> Exception:
 
 
 def _without_columns(units: int) -> bytes:
-    """A table of locations that says "the first line" and no column, so that none is marked.
+    """Return a location table with the first line and no columns, so that none is marked.
 
     Source: CPython's ``Objects/locations.md``: entries of kind 13, each for up to 8 code units.
 
     Args:
-        units: Code units, of two bytes.
+        units: Number of code units, of two bytes each.
     """
     whole, rest = divmod(units, 8)
     lengths = [8] * whole + [rest] * (rest > 0)
@@ -105,7 +105,7 @@ def _without_columns(units: int) -> bytes:
 
 
 def _remember(file: str, line: int, code: str) -> None:
-    """Lets tracebacks show the line of a file that is not here."""
+    """Make tracebacks show the line of a file that does not exist here."""
     known = linecache.cache.get(file)
     lines = list(known[2]) if known is not None and len(known) == 4 else []
     lines += [""] * (line - len(lines))

@@ -1,16 +1,16 @@
-"""A step as a job of AWS Batch: the event comes by the environment, the answer goes to the bucket.
+"""A step as a job of AWS Batch: the event is in an environment variable, the result in the bucket.
 
-The variable ``LOKKI_EVENT`` is the URI of the event, which the state machine has written; it tells
-what :mod:`.handler` knows, and ``again``, how often and when the job tries again itself where only
-some errors are retried::
+The variable ``LOKKI_EVENT`` is the URI of the event, which the state machine has written. It has
+the fields described in :mod:`.handler`, and ``again``: how often and when the job itself retries,
+if only some errors are retried::
 
     {"retries": 3, "delay": 1.0, "backoff": 2.0, "max_delay": null, "jitter": false}
 
-and ``seconds``, how long each try may take.
+and ``seconds``, the time limit of each attempt.
 
-The answer, an envelope, stands in ``<node>.answer.json`` of the run's folder, an error in
-``<node>.error.json``. While the job runs, that one says that it ended without a word: whoever
-reads it after a kill reads that.
+The result, an envelope, is written to ``<node>.answer.json`` in the run's folder, an error to
+``<node>.error.json``. While the job runs, the latter says that the job ended without an error,
+which is then true if it was killed.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ DIED = {
 
 
 class Job:
-    """The job that a process is.
+    """The job that a process runs.
 
     Args:
         environment: The variables of the process.
 
     Raises:
-        LookupError: If they hold no event.
+        LookupError: If they contain no event.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -61,13 +61,13 @@ class Job:
         self.fail(**DIED)
 
     def perform(self, handler: Callable[[dict[str, Any], Any], Any]) -> None:
-        """Calls the step's handler, again where its errors are to be retried; writes the answer.
+        """Call the step's handler, repeatedly for errors to retry, and write the result.
 
         Args:
             handler: The step's ``lambda_handler``.
 
         Raises:
-            Exception: What it raises in the end.
+            Exception: Its last error.
         """
         left = waits(self._again)
         while True:
@@ -89,12 +89,12 @@ class Job:
         errorMessage: str,  # noqa: N803  # as above
         stackTrace: Sequence[str] = (),  # noqa: N803  # as above
     ) -> None:
-        """Writes why the job has failed.
+        """Write why the job has failed.
 
         Args:
             errorType: The name of the error's class.
             errorMessage: Its text.
-            stackTrace: A frame each; where they are too long, the outermost are left out.
+            stackTrace: One string per frame; if they are too long, the outermost are left out.
         """
         told: dict[str, Any] = {"errorType": errorType, "errorMessage": errorMessage[:LONGEST]}
         if stackTrace:
@@ -114,19 +114,19 @@ def _innermost(frames: Sequence[str]) -> list[str]:
 
 
 def folder_of(event: dict[str, Any]) -> str:
-    """Where a node's results are, without the suffix."""
+    """Return the path of a node's results, without the suffix."""
     parts = (event["store"], "runs", event["run"], event.get("place"), event["node"])
     return "/".join(filter(None, parts))
 
 
 def _is_listed(error: BaseException, event: dict[str, Any]) -> bool:
-    """Whether an error is among those that are retried; the handler has given it their name."""
+    """Return whether an error is to be retried; the handler has given it the listed name."""
     names = {one.rpartition(".")[2] for one in event.get("retry", ())}
     return type(error).__name__ in names
 
 
 def waits(again: dict[str, Any]) -> Iterator[float]:
-    """The seconds to wait before each try after the first.
+    """Yield the seconds to wait before each retry.
 
     Args:
         again: As described at the top of this module.

@@ -1,8 +1,7 @@
-"""What a step says of itself in Lambda: one JSON object a line, on stdout.
+"""The log of a step in Lambda: one JSON object per line, on stdout.
 
-The names are those of a run's log here: ``step_start``, ``step_end``, ``step_skip``,
-``step_fail``. Without
-:mod:`logging`, which would cost every cold start milliseconds for two lines.
+The names of events are those of local logs: ``step_start``, ``step_end``, ``step_skip``,
+``step_fail``. It does not use :mod:`logging`, whose import takes milliseconds at every cold start.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ if TYPE_CHECKING:
 LEVELS = {"DEBUG": 10, "INFO": 20, "SYSTEM": 22, "SUCCESS": 25, "WARNING": 30, "ERROR": 40}
 
 OWN = "_lokki_own"
-"""Attribute of an error that is reported under another name: the error itself."""
+"""Attribute of an error that is reported under another name: the original error."""
 
 
 class StepLog:
-    """Tells of one call of a step.
+    """Logs one call of a step.
 
     Args:
-        event: The event of the call; its ``log_level``, or the variable
-            ``LOKKI_LOG_LEVEL``, names the lowest level that is written, else ``INFO``.
-        context: Lambda's context, if there is one.
-        place: Inside a map, the item's own folder.
+        event: The event of the call; its ``log_level``, or the variable ``LOKKI_LOG_LEVEL``, is the
+            lowest level that is written, else ``INFO``.
+        context: Lambda's context, if any.
+        place: Inside a map, the item path.
     """
 
     def __init__(
@@ -44,12 +43,12 @@ class StepLog:
         self._began = perf_counter()
 
     def start(self) -> None:
-        """The call begins."""
-        if not self._asks:  # else a job's, if it runs
+        """Log that the call begins."""
+        if not self._asks:  # else the job logs it, if it runs
             self._write("INFO", "step_start")
 
     def end(self, result: dict[str, Any]) -> None:
-        """The call has a result.
+        """Log that the call has a result.
 
         Args:
             result: Its envelope.
@@ -64,10 +63,10 @@ class StepLog:
         self._write("INFO", "step_end", duration=self._took(), status="success", result=kind)
 
     def fail(self, error: BaseException) -> None:
-        """The call has raised.
+        """Log that the call has raised.
 
         Args:
-            error: What it raised; Lambda itself writes the traceback.
+            error: The error; Lambda itself writes the traceback.
         """
         error = getattr(error, OWN, error)
         try:
@@ -86,8 +85,8 @@ class StepLog:
         stamp = f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(now))}.{int(now % 1 * 1000):03d}Z"
         line = {"level": level, "ts": stamp, "event": event, **self._about, **more}
         try:
-            # One write, so that lines of threads do not mix.
+            # One write, so that lines of threads are not mixed.
             sys.stdout.write(json.dumps(line, default=str) + "\n")
             sys.stdout.flush()
         except Exception:
-            return  # a step may close or replace stdout; its result matters more
+            return  # a step may close or replace stdout; its result is more important

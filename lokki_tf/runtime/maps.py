@@ -1,8 +1,7 @@
-"""Maps: a list goes out item by item, and the results come back in order.
+"""Maps: a list is written item by item, and the results are read in order.
 
-The step whose result is mapped writes an array of envelopes, one an item. Each item, or
-batch of items, gets its own execution; what these return stands in files that a manifest
-lists, in no order.
+The step whose result is mapped writes an array of envelopes, one per item. Each item, or batch of
+items, gets its own execution. Their results are in files that a manifest lists, in no order.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ _GATHERED = 24  # {"result":{"gathered":[]}}
 
 
 def items_of(value: Any, node: str) -> list[Any]:
-    """The items of a result that is mapped.
+    """Return the items of a result that is mapped.
 
     Args:
         value: The result.
-        node: Whose it is, for the error.
+        node: The node with the result, for the error.
 
     Raises:
-        TypeError: If it has no items.
+        TypeError: If it is not iterable.
     """
     try:
         return list(value)
@@ -45,11 +44,11 @@ def items_of(value: Any, node: str) -> list[Any]:
 def in_bucket(
     items: list[Any], inline: int, folder: str, write: Callable[[str, bytes], str]
 ) -> dict[str, Any]:
-    """Writes the array that the map reads; returns where it is.
+    """Write the array that the map reads; return its location.
 
     Args:
         items: The items.
-        inline: Longest JSON of an item that stands in the array itself.
+        inline: Longest JSON of an item that is in the array itself.
         folder: URI of the folder for the array and for longer items.
         write: Stores bytes under a URI and returns it.
     """
@@ -80,7 +79,7 @@ def in_state(
     Raises:
         ValueError: If there are more items than fit.
     """
-    if "events" in layout:  # older state machines do not say
+    if "events" in layout:  # not in events of older state machines
         _refuse_too_many(len(items), layout["events"] // layout["each"], node)
     given = of_each(layout, len(items))
     envelopes = packed(items, max(0, given["Room"]))
@@ -147,7 +146,7 @@ def refuse_long_reference(uri: str, share: int, node: str) -> None:
 def packed_items(
     items: list[Any], inline: int, folder: str, write: Callable[[str, bytes], str]
 ) -> list[Envelope]:
-    """The envelopes of items; longer ones are stored.
+    """Return the envelopes of items; longer ones are stored.
 
     Args:
         items: The items.
@@ -167,12 +166,12 @@ def expanded(
     read: Callable[[str], bytes],
     read_all: Callable[[Iterable[str]], dict[str, bytes]],
 ) -> Envelope:
-    """The envelope with results of maps as lists of envelopes, and of jobs as they are.
+    """Replace results of maps by lists of envelopes, and results of jobs by their envelopes.
 
     Args:
-        envelope: Any.
-        read: Gives the bytes of a URI.
-        read_all: Gives the bytes of several.
+        envelope: Any envelope.
+        read: Returns the bytes of a URI.
+        read_all: Returns the bytes of several URIs.
     """
     if "at" in envelope:
         return expanded(json.loads(read(envelope["at"])), read, read_all)
@@ -192,7 +191,7 @@ def _as_list(
     read: Callable[[str], bytes],
     read_all: Callable[[Iterable[str]], dict[str, bytes]],
 ) -> Envelope:
-    # Answers of jobs side by side: one after another they would take long.
+    # Results of jobs are read in parallel: one after another they would take long.
     answers = read_all(one["at"] for one in results if "at" in one)
     known = [json.loads(answers[one["at"]]) if "at" in one else one for one in results]
     items = {str(index): expanded(one, read, read_all) for index, one in enumerate(known)}
@@ -204,7 +203,7 @@ def _results(
     read: Callable[[str], bytes],
     read_all: Callable[[Iterable[str]], dict[str, bytes]],
 ) -> list[Envelope]:
-    """Envelopes of the items that succeeded, by index, from the manifest of a map run."""
+    """Return the envelopes of the items that succeeded, by index, from a map run's manifest."""
     bucket = place["Bucket"]
     manifest = json.loads(read(f"s3://{bucket}/{place['Key']}"))
     files = [f"s3://{bucket}/{one['Key']}" for one in manifest["ResultFiles"]["SUCCEEDED"]]

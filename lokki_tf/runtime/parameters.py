@@ -1,4 +1,4 @@
-"""Envelopes that are filled in when a step is called: flow parameters, and items of a batch."""
+"""Envelopes that are completed when a step is called: flow parameters, and items of a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from .envelope import Envelope
 
-# Types as a flow's signature names them; a whole number may stand for a float.
+# Types by their names in a flow's signature; a whole number is accepted as a float.
 KINDS = {
     "int": (int,), "float": (int, float), "str": (str,), "bool": (bool,),
     "list": (list,), "dict": (dict,),
@@ -76,10 +76,10 @@ def json_bytes(value: Any) -> int:
 
 
 def filled(envelope: Envelope, given: Mapping[str, Any] | None) -> Envelope:
-    """The envelope with parameters in their places.
+    """Replace parameters in an envelope by their values.
 
     Args:
-        envelope: Any.
+        envelope: Any envelope.
         given: The execution's input.
 
     Raises:
@@ -95,11 +95,11 @@ def filled(envelope: Envelope, given: Mapping[str, Any] | None) -> Envelope:
 
 
 def of_item(envelope: Envelope, batch: int) -> Envelope:
-    """The envelope with an item's part of a batch in its place, and values that are its own.
+    """Replace the placeholder of a batch in an envelope by an item's part, and its own values.
 
     Args:
-        envelope: Any.
-        batch: Position of the item in the batch.
+        envelope: Any envelope.
+        batch: Index of the item in the batch.
     """
     if "value" in envelope:
         return {"value": json.loads(json.dumps(envelope["value"]))}
@@ -116,18 +116,18 @@ def _parameter(envelope: Envelope, given: Mapping[str, Any]) -> Envelope:
     name, kind = envelope["parameter"], envelope.get("kind")
     if name not in given:
         if "default" not in envelope:
-            raise ValueError(f"the execution's input lacks {name!r}, which the flow requires")
+            raise ValueError(f"the execution's input has no {name!r}, which the flow requires")
         default: Envelope = envelope["default"]
         return default
     if given[name] is None and envelope.get("default") == {"value": None}:
         return {"value": None}
     if not fits(given[name], kind):
-        raise TypeError(f"{name!r} is {given[name]!r} in the execution's input, and no {kind}")
+        raise TypeError(f"{name!r} in the execution's input must be {kind}, got {given[name]!r}")
     return {"value": given[name]}
 
 
 def fits(value: Any, kind: str | None) -> bool:
-    """Whether a value has the type that a parameter's kind names; ``bool`` is no ``int``."""
+    """Return whether a value has the type with this name; ``bool`` does not count as ``int``."""
     if kind not in KINDS:
         return True
     return isinstance(value, KINDS[kind]) and (kind == "bool" or not isinstance(value, bool))

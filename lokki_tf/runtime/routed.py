@@ -1,6 +1,6 @@
-"""One step of a routed pipeline: the state in, the function called, the changed state out.
+"""A call of a step of a routed pipeline: from the state to the changed state.
 
-The state machine sends, beside what :mod:`.handler` tells::
+In addition to the fields in :mod:`.handler`, the event contains::
 
     {"route": {"next_key": "$next", "default": "drink", "targets": ["drink", "dip"],
                "ends": true, "limit": 25, "asks": true, "most": 245760},
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
     Envelopes = dict[str, Envelope]
 
-ORIGINAL = "_original_input"  # the parameter of a step that asks for the execution's input
-FRAME = len('"": {"value": }, ')  # what an entry takes beside its name and value
+ORIGINAL = "_original_input"  # the parameter of a step that receives the execution's input
+FRAME = len('"": {"value": }, ')  # the characters of an entry besides its name and value
 
 
 def routed(
     function: Callable[..., Any], event: dict[str, Any], write: Callable[[str, bytes], str]
 ) -> dict[str, Any]:
-    """Calls the function with the state, and tells where it leads.
+    """Call the function with the state, and return its next step.
 
     Args:
         function: The step's function.
@@ -48,9 +48,9 @@ def routed(
         write: Stores bytes under a URI and returns it.
 
     Raises:
-        TooManySteps: If the run has taken as many steps as it may.
-        ValueError: If the function names a step that it may not lead to.
-        Exception: What the function raises.
+        TooManySteps: If the run has reached its limit of steps.
+        ValueError: If the function returns a step that is not among its targets.
+        Exception: The error of the function.
     """
     route, step, taken = event["route"], event["node"], event.get("taken", 0)
     if taken >= route["limit"]:
@@ -72,13 +72,13 @@ def routed(
 
 
 def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
-    """The state's envelopes, the objects that they refer to, and the values themselves."""
+    """Return the state's envelopes, the objects that they refer to, and the values."""
     from . import store
 
     if "state" not in event:
         given = event["input"]
         if not isinstance(given, dict):
-            raise TypeError("the execution's input is no object, and holds arguments by name")
+            raise TypeError("the execution's input must be an object with arguments by name")
         refuse_large(given, event["route"].get("most"))
         if "flow" in event:
             refuse_strangers(given, event["flow"])
@@ -100,9 +100,9 @@ def _packed(
     folder: str,
     write: Callable[[str, bytes], str],
 ) -> Envelopes:
-    """Envelopes of the state's values: inline as long as there is room, the small ones first.
+    """Return envelopes of the state's values: inline as long as they fit, the smallest first.
 
-    What a step has handed on as it came keeps its object, unless it was changed in place.
+    A value that a step passes unchanged keeps its object, unless it was modified in place.
     """
     packed: Envelopes = {}
     inline: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""What a step of a routed pipeline returns: which step comes next, and what it is handed.
+"""The return values of steps of a routed pipeline: the next step and the changes of the state.
 
 The state is a dict whose entries are the next step's arguments.
 """
@@ -16,20 +16,20 @@ size, below Step Functions' 262,144."""
 
 
 class TooManySteps(RuntimeError):
-    """A run of a routed pipeline has taken as many steps as it may."""
+    """A run of a routed pipeline has reached its limit of steps."""
 
 
 class ReturnUpdates:
-    """The next step, and how the state changes on the way to it.
+    """The next step, and the changes of the state.
 
     Args:
-        next_fn: Name of the next step; ``None`` leaves it to the step's ``default_next``, or
-            ends the pipeline.
-        remove: Names that are taken out of the state; ``"*"`` takes out all.
-        replace: What is put into it then.
+        next_fn: Name of the next step; ``None`` means the step's ``default_next``, or the end of
+            the pipeline.
+        remove: Names that are removed from the state; ``"*"`` removes all.
+        replace: Entries that are added to it afterwards.
 
     Raises:
-        TypeError: If a name is no string.
+        TypeError: If a name is not a string.
     """
 
     def __init__(self, next_fn: str | None, /, *remove: str, **replace: Any) -> None:
@@ -54,17 +54,17 @@ class ReturnUpdates:
 
 
 class ConditionalReturns:
-    """One of several ways on, as a value decides.
+    """One of several next steps, selected by a value.
 
     Args:
-        operand: The value. A string that equals the name of one of ``values`` chooses that
-            one; else a true value chooses ``true``, if it is given.
-        default: What is chosen otherwise.
-        true: What a true value chooses.
-        values: What each string chooses.
+        operand: The value. A string that equals the name of one of ``values`` selects that one;
+            otherwise a true value selects ``true``, if it is given.
+        default: The choice if nothing else matches.
+        true: The choice for a true value.
+        values: The choice for each string.
 
     Raises:
-        TypeError: If a way is no :class:`ReturnUpdates`.
+        TypeError: If a choice is not a :class:`ReturnUpdates`.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ConditionalReturns:
         self.values = values
 
     def evaluate(self) -> ReturnUpdates:
-        """The way that the operand chooses."""
+        """Return the choice that the operand selects."""
         if isinstance(self.operand, str) and self.operand in self.values:
             return self.values[self.operand]
         if self.true is not None and self.operand:
@@ -104,15 +104,15 @@ class ConditionalReturns:
 def moved(
     returned: Any, state: Mapping[str, Any], next_key: str, default_next: str | None, step: str
 ) -> tuple[str | None, dict[str, Any]]:
-    """Where a step leads, and what the next one is handed.
+    """Return the next step, and the state that it receives.
 
     Args:
-        returned: What the step returned; a dict is all that goes on, and nothing is as an
+        returned: The return value of the step. A dict replaces the state; ``None`` counts as an
             empty dict.
-        state: What the step was handed; it stays as it is.
+        state: The state that the step received; not modified.
         next_key: The key of a returned dict that names the next step.
-        default_next: The step that comes where none is named.
-        step: The step's name, for errors.
+        default_next: The next step if none is named.
+        step: Name of the step, for errors.
 
     Returns:
         The next step's name, or ``None`` if the pipeline ends; and the new state.
@@ -156,7 +156,7 @@ def _of_dict(
 
 
 def too_many(limit: int, step: str) -> str:
-    """Why a run ends that goes round and round."""
+    """Return the message for a run that has reached its limit of steps."""
     return (
         f"the run has taken {limit} steps and would go on with {step!r}: a loop that does not "
         "end, or the limit is too low (max_steps=)"
@@ -164,10 +164,10 @@ def too_many(limit: int, step: str) -> str:
 
 
 def refuse_stranger(step: str, following: str | None, targets: list[str], ends: bool) -> None:
-    """Refuses a next step that is not among those the function may lead to.
+    """Raise an error for a next step that is not among the function's targets.
 
     Raises:
-        ValueError: If it is none of them.
+        ValueError: If it is not one of them.
     """
     if following is None:
         if ends:

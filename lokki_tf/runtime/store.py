@@ -1,4 +1,4 @@
-"""The pipeline's bucket, as a step sees it."""
+"""Access of a step to the pipeline's bucket."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-_AT_ONCE = 16  # objects that are read side by side
+_AT_ONCE = 16  # objects that are read in parallel
 _ATTEMPTS = 10
 _READS = 3
 
 
 @cache
 def client() -> Any:
-    """The S3 client, made when a reference is first read or written.
+    """Return the S3 client, created when a reference is first read or written.
 
-    It repeats requests that S3 answers with 500, 503 or "slow down", at a rate that adapts, so that
-    a step does not fail after its work because its result cannot be stored at this moment.
+    It repeats requests for which S3 returns 500, 503 or "slow down", at an adaptive rate, so that
+    a step does not fail after its work because its result cannot be stored at the moment.
     Source: boto3's guide, "Retries".
     """
-    import boto3  # not at the top: most calls never need it, and it costs 300 ms
+    import boto3  # imported here: most calls never need it, and it takes 300 ms
     from botocore.config import Config
 
     retries = {"mode": "adaptive", "total_max_attempts": _ATTEMPTS}
@@ -30,7 +30,7 @@ def client() -> Any:
 
 
 def read(uri: str) -> bytes:
-    """The bytes of an object.
+    """Return the bytes of an object.
 
     Args:
         uri: ``s3://bucket/key``.
@@ -53,19 +53,19 @@ def read(uri: str) -> bytes:
 
 
 def read_all(uris: Iterable[str]) -> dict[str, bytes]:
-    """The bytes of several objects, read side by side."""
+    """Return the bytes of several objects, read in parallel."""
     wanted = list(dict.fromkeys(uris))
     if len(wanted) < 2:
         return {uri: read(uri) for uri in wanted}
     from concurrent.futures import ThreadPoolExecutor
 
-    client()  # made once, before threads could make it twice
+    client()  # created once, before threads could create it twice
     with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
         return dict(zip(wanted, pool.map(read, wanted)))
 
 
 def write(uri: str, data: bytes) -> str:
-    """Stores an object.
+    """Store an object.
 
     Args:
         uri: ``s3://bucket/key``.
@@ -80,6 +80,6 @@ def write(uri: str, data: bytes) -> str:
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of an ``s3://bucket/key`` URI."""
+    """Split an ``s3://bucket/key`` URI into bucket and key."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key

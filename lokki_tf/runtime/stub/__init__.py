@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType, ModuleType
     from typing import Any
 
-__all__ = [  # most are made by __getattr__
+__all__ = [  # most are created by __getattr__
     "DAG",
     "ConditionalReturns",
     "Flow",
@@ -45,7 +45,7 @@ __all__ = [  # most are made by __getattr__
     "task",
 ]
 
-# The modules that hold the names that are not inert.
+# The modules that contain the names that are not inert.
 _REAL = {
     "ConditionalReturns": "lokki_runtime.routes",
     "ReturnUpdates": "lokki_runtime.routes",
@@ -104,7 +104,7 @@ class Inert(metaclass=_InertType):
         return Inert()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Act as a decorator, such as ``@pipe.fn()``, on a function alone, which stays as it is."""
+        """Return a function unchanged, for decorators such as ``@pipe.fn()``; else be inert."""
         alone = len(args) == 1 and not kwargs and type(args[0]) is type(_inert)
         return args[0] if alone else Inert()
 
@@ -126,7 +126,7 @@ class Inert(metaclass=_InertType):
         return 0
 
     def __iter__(self) -> Iterator[Any]:
-        """Give as many placeholders as the caller unpacks; none to a loop."""
+        """Yield as many placeholders as the caller unpacks; none to a loop."""
         return iter([Inert() for _ in range(_unpacked(sys._getframe(1)))])
 
     def __reversed__(self) -> Iterator[Any]:
@@ -221,7 +221,7 @@ del _BINARY, _name, _form
 
 
 def _unpacked(frame: FrameType) -> int:
-    """How many values the running instruction of a frame unpacks; 0 if it does not unpack."""
+    """Return how many values the running instruction of a frame unpacks, 0 for another one."""
     from opcode import opmap
 
     code, at = frame.f_code.co_code, frame.f_lasti
@@ -237,7 +237,7 @@ def _unpacked(frame: FrameType) -> int:
 
 
 def _inside_step() -> bool:
-    """Whether the caller runs inside a step, and not while a module is imported there."""
+    """Return whether the caller runs inside a step, and not while a module is imported there."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
@@ -329,7 +329,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Finder:
-    """Finds the submodules of ``lokki_tf`` that a bundle does not hold; they are inert."""
+    """Finds the submodules of ``lokki_tf`` that a bundle does not contain; they are inert."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
@@ -346,7 +346,7 @@ class _Finder:
         if found is not None and found.loader is not None and found.has_location:
             return found
         spec = ModuleSpec(name, _Finder, is_package=True)  # type: ignore[arg-type]
-        if found is not None:  # a folder of which the bundle holds some modules
+        if found is not None:  # a folder of which the bundle contains some modules
             spec.submodule_search_locations = list(found.submodule_search_locations or ())
         return spec
 
@@ -365,7 +365,7 @@ class _Finder:
 
 
 class _Alias:
-    """Loads a module of ``lokki_tf.runtime``: the one of ``lokki_runtime``, and no copy."""
+    """Loads a module of ``lokki_tf.runtime``: the one of ``lokki_runtime``, not a copy."""
 
     def __init__(self, name: str) -> None:
         self.name = name
