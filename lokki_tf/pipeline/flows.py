@@ -123,7 +123,7 @@ class FlowPipeline(Pipeline):
             bound = signature_of(self._function).bind_partial(*args, **kwargs)
         except TypeError as error:
             raise BindingError(
-                f"flow {self._function.__name__!r} cannot be called so: {error}",
+                f"flow {self._function.__name__!r} cannot be called with these arguments: {error}",
                 place=calling_place(),
                 remedy=f"its signature is {signature(self.definition.parameters, self.name)}",
             ) from None

@@ -167,7 +167,7 @@ def test_what_is_no_call_is_refused(steps: Any, says: str) -> None:
 )
 def test_arguments_that_do_not_fit_are_refused_at_the_call(call: Any) -> None:
     """Missing, unknown and repeated arguments are errors at the user's line."""
-    with pytest.raises(BindingError, match="step 'two' cannot be called so") as caught:
+    with pytest.raises(BindingError, match="'two' cannot be called with these") as caught:
         call()
     assert caught.value.place is not None
     assert caught.value.place.file == __file__
@@ -212,13 +212,13 @@ def test_a_step_keeps_its_function_within_reach() -> None:
     ("options", "says"),
     [
         ({"retry": 1, "retry_count": 2}, "both given"),
-        ({"retry": "often"}, "no RetryConfig"),
-        ({"retry": {"tries": 1}}, "does not know"),
+        ({"retry": "often"}, "must be a RetryConfig"),
+        ({"retry": {"tries": 1}}, "does not have"),
         ({"retry_count": -1}, "retries must be a number of at least 0"),
-        ({"layers": "arn"}, "no list"),
-        ({"policies": [1]}, "no string"),
-        ({"env_variables": {"A": 1}}, "no dict of strings"),
-        ({"tags": ["a"]}, "no dict of strings"),
+        ({"layers": "arn"}, "must be a list"),
+        ({"policies": [1]}, "must contain strings"),
+        ({"env_variables": {"A": 1}}, "must be a dict of strings"),
+        ({"tags": ["a"]}, "must be a dict of strings"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -230,7 +230,7 @@ def test_options_of_a_wrong_type_are_refused(options: dict[str, Any], says: str)
 
 def test_what_is_no_function_is_refused() -> None:
     """@step on a class, on a step or with a bare name says what to write instead."""
-    with pytest.raises(BindingError, match="no function"):
+    with pytest.raises(BindingError, match="must decorate a function"):
         step(int)
     with pytest.raises(BindingError, match="a step already"):
         step(one)

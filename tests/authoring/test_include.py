@@ -27,11 +27,11 @@ def test_paths_are_kept_as_strings() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("data.csv", "include='data.csv' is no list"),
-        (Path("data.csv"), r"include=.*Path\('data.csv'\) is no list"),
-        (3, "include=3 is no list"),
-        (["a", 3], "include holds 3, which is no string"),
-        ([""], "include holds an empty string"),
+        ("data.csv", "include must be a list, got 'data.csv'"),
+        (Path("data.csv"), r"include must be a list, got .*Path\('data.csv'\)"),
+        (3, "include must be a list, got 3"),
+        (["a", 3], "include must contain strings, got 3"),
+        ([""], "include contains an empty string"),
     ],
 )
 def test_what_is_no_list_of_paths_is_an_error(given: Any, says: str) -> None:

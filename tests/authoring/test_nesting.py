@@ -90,7 +90,7 @@ def test_a_flow_is_not_called_inside_another(given: str) -> None:
 
 def test_a_flow_takes_no_results() -> None:
     """Outside of flows, a call of a step as a parameter's value says what works."""
-    with pytest.raises(BindingError, match="takes values, and n= is the result of step 'load'"):
+    with pytest.raises(BindingError, match="requires values, but n= is the result of step 'load'"):
         inner(load())
 
 

@@ -179,7 +179,7 @@ def test_a_lock_gives_exact_versions_and_conditions(place: Place) -> None:
         ("none.txt", None, "cannot be read: No such file"),
         ("polars", None, "cannot be read: No such file"),
         ("pyproject.toml", "[tool]\n", r"no dependencies in its table \[project\]"),
-        ("pyproject.toml", "[project\n", "is no TOML"),
+        ("pyproject.toml", "[project\n", "is not valid TOML"),
         ("uv.lock", "version = 1\n", "locks no project"),
     ],
 )
@@ -221,5 +221,5 @@ def test_the_step_holds_plain_lines(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(OptionError, match="cannot be read"):
         options(file)
-    with pytest.raises(OptionError, match="holds 7, which is no string"):
+    with pytest.raises(OptionError, match="must contain strings, got 7"):
         options(["six", 7])

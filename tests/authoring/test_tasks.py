@@ -261,15 +261,15 @@ def test_a_circle_is_told_with_its_way() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (lambda a: a >> 3, "joins tasks"),
+        (lambda a: a >> 3, ">> requires tasks"),
         (lambda a: a >> [], "empty list"),
-        (lambda a: ["x"] >> a, "joins tasks"),
+        (lambda a: ["x"] >> a, ">> requires tasks"),
         (lambda a: DAG("x", tasks=[3]), "tasks= takes tasks"),
         (lambda a: Flow("x").add(3), "add\\(\\) takes tasks"),
         (lambda a: Flow("x").branch(), "without tasks"),
         (lambda a: Flow("x").merge(a), "nothing to merge"),
         (lambda a: Flow("x").definition, "has no tasks"),
-        (lambda a: Flow("x").add(a).add(a).definition, "stands twice"),
+        (lambda a: Flow("x").add(a).add(a).definition, "is used twice"),
     ],
 )
 def test_misuse_is_a_clear_error(wrong: Any, said: str) -> None:
@@ -349,10 +349,10 @@ def test_an_unknown_parameter_of_a_flow_is_told() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"when": 3}, "is no function"),
-        ({"when": lambda a, b: True}, "takes 2 arguments, and the step takes 1"),
+        ({"when": 3}, "must be a function"),
+        ({"when": lambda a, b: True}, "has 2 arguments, but the step has 1"),
         ({"retries": -1}, "retries"),
-        ({"retries": 1, "retry": 2}, "stand beside retry="),
+        ({"retries": 1, "retry": 2}, "combined with retry="),
         ({"memory": 1}, "no option 'memory'"),
     ],
 )

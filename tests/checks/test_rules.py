@@ -138,8 +138,8 @@ def test_steps_that_differ_in_case_alone_are_refused() -> None:
     ("tags", "says"),
     [
         ({"aws:mine": "x"}, "1 to 128"), ({"": "x"}, "1 to 128"), ({"k" * 129: "x"}, "1 to 128"),
-        ({"k": "v" * 257}, "257 characters"), ({"k": 1}, "no dict of strings"),
-        (["ab"], "no dict of strings"),
+        ({"k": "v" * 257}, "257 characters"), ({"k": 1}, "must be a dict of strings"),
+        (["ab"], "must be a dict of strings"),
     ],
     ids=lambda value: str(value)[:20],
 )  # fmt: skip

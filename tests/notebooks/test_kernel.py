@@ -177,7 +177,7 @@ def test_what_is_wrong_is_shown_with_its_cell(notebook: Notebook) -> None:
 def test_errors_of_writing_name_the_cell(notebook: Notebook) -> None:
     """An error that is raised while a pipeline is written says in which cell."""
     _, error = notebook.tried("load(nothing=1)")
-    assert error.startswith("BindingError: step 'load' cannot be called so")
+    assert error.startswith("BindingError: step 'load' cannot be called with these arguments")
     assert f"at <cell {len(notebook.client.nb.cells)}>:1" in error
 
 
