@@ -167,6 +167,14 @@ def mixed(one: Any = None, two: Any = "two", *, three: Any = None, **more: Any) 
     return [one, two, three, more]
 
 
+class Refused(LookupError):
+    """An error whose base class retries name."""
+
+
+def refusing(*values: Any) -> Any:
+    raise Refused("on purpose")
+
+
 SOURCES = (number, nought, absent, long, tagged)
 NAMES = ("one", "two", "three", "four", "five")
 """Of tasks in a flow: those that ``mixed`` has parameters for, and others."""

@@ -15,7 +15,7 @@ import library
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from lokki_tf import DAG, Flow, Pipeline, task
+from lokki_tf import DAG, Flow, Pipeline, RetryConfig, step, task
 from lokki_tf.pipeline import FlowPipeline
 
 _AWKWARD = st.sampled_from(
@@ -199,8 +199,42 @@ def _written(draw: st.DrawFn, one: Any, two: Any, jobs: bool) -> list[Any]:
 
 
 @st.composite
-def drawn(draw: st.DrawFn) -> DAG:
-    """Graphs of tasks that arrows join, with conditions."""
+def failing(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | None]:
+    """Pipelines with a step that fails, among others, or in a map; or that is skipped.
+
+    With ``jobs``, some of the steps, that one among them, are jobs of Batch.
+
+    The second is the error of an execution, ``None`` where the step is skipped.
+    """
+    kinds = (library.echo, library.as_job(library.echo)) if jobs else (library.echo,)
+    retried = draw(st.booleans())
+    retry = RetryConfig(retries=1, delay=0.01, exceptions=(LookupError,)) if retried else None
+    skipped = draw(st.integers(0, 3)) == 0
+    fails = step(
+        name="fails",
+        retry=retry,
+        when=library.never if skipped else None,
+        **({"job_type": "batch"} if jobs and draw(st.booleans()) else {}),
+    )(library.refusing)
+    error = "LookupError" if retried else "Refused"
+    before = [draw(st.sampled_from(kinds))(draw(values)) for _ in range(draw(st.integers(0, 2)))]
+    beside = [draw(st.sampled_from(kinds))(one) for one in before[:1]]
+    mode = draw(st.sampled_from((None, None, "inline", "distributed")))
+    if mode is None:
+        failed = fails(*before)
+    else:
+        failed = library.listing(1, *before).map(fails, mode=mode).agg(library.echo)
+        error = error if mode == "inline" else "States.ExceedToleratedFailureThreshold"
+    after = library.pair(failed, second=1) if draw(st.booleans()) else failed
+    return Pipeline("failing", steps=[after, *beside]), None if skipped else error
+
+
+@st.composite
+def drawn(draw: st.DrawFn, *, jobs: bool = False) -> DAG:
+    """Graphs of tasks that arrows join, with conditions.
+
+    With ``jobs``, some of the tasks are jobs of Batch.
+    """
     tasks: list[Any] = []
     for index in range(draw(st.integers(1, 8))):
         takes = draw(st.integers(0, min(3, len(tasks))))
@@ -210,7 +244,8 @@ def drawn(draw: st.DrawFn) -> DAG:
         }  # fmt: skip
         function = draw(st.sampled_from((*functions.get(takes, ()), library.gathered)))
         when = draw(st.sampled_from(library.CONDITIONS if takes else (None, None, library.never)))
-        one = task(name=f"t{index}", when=when)(function)
+        options = {"job_type": "batch"} if jobs and draw(st.booleans()) else {}
+        one = task(name=f"t{index}", when=when, **options)(function)
         if before:
             before >> one
         if tasks and not takes and draw(st.booleans()) and function in library.SOURCES:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import library
 import pytest
-from agreement.test_random import agree, agree_on_routes
+from agreement.test_random import agree, agree_on_failure, agree_on_routes
 from hypothesis import HealthCheck, Phase, given, settings
 from library import echo, listing
-from strategies import chains, pipelines, routed
+from strategies import chains, drawn, failing, pipelines, routed
 
 from lokki_tf import DAG, Pipeline, RetryConfig, flow, step, task
 from lokki_tf.errors import StepFailed
@@ -36,6 +36,22 @@ QUIET = settings(
 def test_jobs_agree(pipeline: Pipeline, deployment: Deployment) -> None:
     """Anywhere in a graph, a job takes and gives what a step does."""
     agree(pipeline, {}, deployment)
+
+
+@given(pipeline=drawn(jobs=True))
+@QUIET
+def test_skipped_jobs_agree(pipeline: Pipeline, deployment: Deployment) -> None:
+    """Jobs and tasks with conditions, in any graph, are skipped there as here."""
+    agree(pipeline, {}, deployment)
+
+
+@given(made=failing(jobs=True))
+@QUIET
+def test_failing_and_skipped_jobs_agree(
+    made: tuple[Pipeline, str | None], deployment: Deployment
+) -> None:
+    """A job that fails ends the run with its own error, wherever it is; a skipped one does not."""
+    agree_on_failure(*made, deployment)
 
 
 @given(drawn=chains(jobs=True))

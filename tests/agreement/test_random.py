@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import built, chains, drawn, pipelines, routed, same
+from strategies import built, chains, drawn, failing, pipelines, routed, same
 
-from lokki_tf.errors import LoopError
+from lokki_tf.errors import LoopError, StepFailed
 
 if TYPE_CHECKING:
     from deployment import Deployment
@@ -53,6 +54,17 @@ def test_tasks_and_their_conditions_agree(pipeline: Pipeline, deployment: Deploy
     agree(pipeline, {}, deployment)
 
 
+@given(made=failing())
+@settings(
+    max_examples=EXAMPLES // 12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_failures_agree(made: tuple[Pipeline, str | None], deployment: Deployment) -> None:
+    """A step that fails, retried or in a map, ends the run with its own error, here and there."""
+    agree_on_failure(*made, deployment)
+
+
 @given(made=routed())
 @settings(
     max_examples=EXAMPLES // 6,
@@ -79,6 +91,19 @@ def agree_on_routes(pipeline: Any, data: dict[str, Any], deployment: Deployment)
     [(name, value)] = deployment.aws.values(there).items()
     assert last.partition("_")[0] == name
     assert same(value, result)
+
+
+def agree_on_failure(pipeline: Pipeline, error: str | None, deployment: Deployment) -> None:
+    """Runs a pipeline that fails in all three ways, and compares which step fails and how."""
+    if error is None:
+        agree(pipeline, {}, deployment)
+        return
+    for strict in (False, True):
+        with pytest.raises(StepFailed, match="on purpose") as caught:
+            pipeline.local_run(strict=strict)
+        assert caught.value.step == "fails"
+    there = deployment.execute(pipeline)
+    assert (there.status, there.error) == ("FAILED", error)
 
 
 def agree(pipeline: Pipeline, given: dict[str, Any], deployment: Deployment) -> None:

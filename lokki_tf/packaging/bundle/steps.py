@@ -126,7 +126,8 @@ def _follow(
             makers[node.name] = _follow(node.body, found, made, arriving)
             continue
         makers[node.name] = {**found, **made[node.step]}
-        arriving[node.step].update(found)
+        for step in filter(None, (node.step, node.step.condition)):
+            arriving[step].update(found)
     return {one: None for name in graph.terminals for one in makers[name]}
 
 
