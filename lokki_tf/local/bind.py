@@ -12,6 +12,7 @@ from typing import Any
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Binding, Group, Item, Literal, Map, Node, Output, Parameter
 
+from .copies import Copies
 from .strict import Wire, cannot_travel, label
 
 Arguments = tuple[Sequence[Any], dict[str, Any]]
@@ -47,7 +48,7 @@ class Binder:
         parameters: Iterable[str] = (),
         *,
         in_map: bool = False,
-        wire: Wire | None = None,
+        wire: Wire | Copies | None = None,
     ) -> None:
         self._results = {node.name: index for index, node in enumerate(nodes)}
         count = len(self._results)

@@ -90,7 +90,9 @@ def run(
     _check(executor, max_workers)
     wire = Wire() if strict else None
     values = parameter_values(definition, parameters or {}, wire)
-    plan = Plan(definition.graph, values, wire=wire, settings=settings)
+    # Worker processes have copies anyway.
+    copying = wire is None and executor != "process"
+    plan = Plan(definition.graph, values, wire=wire, settings=settings, copying=copying)
     journal = Journal(definition, Frame(plan, plan.values(values)), on_event, wire)
     journal.open()
     try:
@@ -101,6 +103,7 @@ def run(
         attach(error, run=journal.run())
         raise
     failure = journal.failure()
+    journal.warn_of_changes()
     journal.close(failure)
     if failure is not None:
         attach(failure, run=journal.run())

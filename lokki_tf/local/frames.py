@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import Map, RetryConfig
 
+from .copies import Kept, guarded, plain
 from .plan import Plan
 from .result import NOTHING, ItemKey
 from .retry import Retries
@@ -40,6 +41,7 @@ class Frame:
         "ends",
         "errors",
         "item",
+        "kept",
         "known",
         "missing",
         "owner",
@@ -57,6 +59,9 @@ class Frame:
         self.values = values
         self.owner = owner
         self.item = item
+        given = values[len(plan.nodes) :] if owner is None else ()
+        self.kept = any(type(one) is Kept for one in given) if owner is None else owner.kept
+        """Whether there are values of which each step has a copy."""
         self.stopped = False
         """Whether no more of its nodes may begin."""
         self.missing = plan.missing.copy()
@@ -173,6 +178,11 @@ class MapRun:
         self._source: _Sized = iter(items)  # type: ignore[assignment]  # all three have a hint
         self._numbered = enumerate(self._source)
         self._values = self.plan.values(arguments, NOTHING)
+        kept = [one for one in self._values if type(one) is Kept]
+        for one in kept:
+            one.prepare()
+        self.kept = bool(kept)
+        """Whether items share values of which each step has a copy."""
         self._limit = node.options.concurrency_limit or sys.maxsize
         self.known: Any = None  # used by the cache
         # For the schedule:
@@ -216,13 +226,24 @@ class MapRun:
             return None
         number, item = claimed
         values = self._values.copy()
+        frame = Frame(self.plan, values, self, number)
+        if self.plan.guards_item:
+            item = guarded(item)
+            frame.kept = frame.kept or type(item) is Kept
         values[self.plan.item] = item
-        return Frame(self.plan, values, self, number)
+        return frame
+
+    @property
+    def changed(self) -> list[str]:
+        """The arguments that items share, and that one of them has changed."""
+        names = [name for name, _ in self.node.arguments]
+        stored = [(name, self._values[self.plan.parameter(name)]) for name in names]
+        return [name for name, one in stored if type(one) is Kept and one.is_changed]
 
     def take(self, frame: Frame) -> None:
         """Store the result of an item that has ended, unless it failed."""
         assert frame.item is not None
-        self.results[frame.item] = frame.values[self.plan.last]
+        self.results[frame.item] = plain(frame.values[self.plan.last])
 
     def fails_with(self, failed: int) -> bool:
         """Return whether this number of failed items is too large."""

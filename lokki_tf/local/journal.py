@@ -10,6 +10,7 @@ from lokki_tf.errors import LokkiError
 from lokki_tf.model import Definition, Map, Node
 
 from .calls import overdue
+from .copies import ATOMS, Kept, guarded, plain, warn_of_change
 from .events import Event, EventKind, Listener
 from .failures import raised, step_failed, told
 from .frames import Failure, Frame, MapRun, clock
@@ -93,6 +94,8 @@ class Journal:
             if frame is self.root:
                 self._outputs[index] = value
             value = frozen
+        elif type(value) not in ATOMS and frame.plan.guards[index]:
+            value = self._guarded(frame, value)
         frame.end(index, now, seconds)
         frame.values[index] = value
         if frame.errors:
@@ -100,6 +103,31 @@ class Journal:
         if self._listener is not None:
             self._tell("step_finished", frame, index, duration=frame.took(index))
         return None
+
+    def _guarded(self, frame: Frame, value: Any) -> Any:
+        """A result of which each step that takes it has a copy."""
+        stored = guarded(value)
+        if type(stored) is Kept:
+            frame.kept = True
+        return stored
+
+    def warn_of_changes(self) -> None:
+        """Warn of shared values that a step has changed."""
+        root = self.root
+        if not root.kept:
+            return
+        names = [label(node) for node in root.plan.nodes]
+        for index, stored in enumerate(root.values):
+            if type(stored) is not Kept or not stored.is_changed:
+                continue
+            if index < len(names):
+                node = root.plan.nodes[index]
+                takers = ", ".join(names[after] for after in root.plan.successors[index])
+                warn_of_change(f"the result of {names[index]}", node.place, takers)
+            else:
+                what = "a parameter or a value in the pipeline's source"
+                place = self.definition.place or root.plan.nodes[0].place
+                warn_of_change(what, place, ", ".join(names))
 
     def is_overdue(self, frame: Frame, index: int) -> bool:
         """Whether the call of a node that ends now has taken longer than its step may."""
@@ -140,7 +168,11 @@ class Journal:
         if frame is self.root:
             self._outputs[index] = value
         frame.end(index, clock())
-        frame.values[index] = value if self._wire is None else self._wire.freeze(value)
+        if self._wire is not None:
+            value = self._wire.freeze(value)
+        elif frame.plan.guards[index]:
+            value = self._guarded(frame, value)
+        frame.values[index] = value
         if frame.errors:
             frame.errors.pop(index, None)
 
@@ -148,7 +180,8 @@ class Journal:
         """Record a map's results, which a wire has already serialized one by one."""
         frame, index = run.frame, run.index
         frame.end(index, clock())
-        frame.values[index] = results
+        guarding = self._wire is None and frame.plan.guards[index]
+        frame.values[index] = self._guarded(frame, results) if guarding else results
         if self._wire is not None and frame is self.root:
             self._outputs[index] = self._wire.thaw(results)
         self._tell_end(run)
@@ -254,9 +287,10 @@ class Journal:
     def run(self) -> Run:
         """Return the run so far; later changes do not affect it."""
         root = self.root
+        outputs = self._outputs[: len(root.plan.nodes)]
         return Run(
             self.definition,
-            values=self._outputs[: len(root.plan.nodes)],
+            values=[plain(one) for one in outputs] if root.kept else outputs,
             starts=[None if at is None else at - self._origin for at in root.starts],
             ends=[None if at is None else at - self._origin for at in root.ends],
             attempts=dict(root.attempts),

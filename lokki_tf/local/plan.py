@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
-from lokki_tf.model import Graph, Map
+from lokki_tf.model import Graph, Item, Map, Node
+from lokki_tf.model.bindings import leaves
 
-from .bind import Binder
+from .bind import Binder, Gather
+from .copies import LARGEST, LARGEST_OF_ITEMS, Copies, guarded, plain
 from .result import NOTHING
 from .settings import LONGEST, Around, Settings, is_special
 from .strict import Wire
@@ -30,6 +32,7 @@ class Plan:
         in_map: Whether it is a map's body.
         wire: Serializes values, or ``None``.
         settings: Options in effect of the steps, and the scale of waits.
+        copying: Whether each step has a copy of its own of what it could change.
 
     Raises:
         BindingError: If a binding refers to something that does not exist.
@@ -44,7 +47,9 @@ class Plan:
         in_map: bool = False,
         wire: Wire | None = None,
         settings: Settings | None = None,
+        copying: bool = False,
     ) -> None:
+        self.copying = copying
         self.settings = settings = settings or Settings()
         chosen = settings.options
         self.shortest: float = LONGEST
@@ -59,6 +64,9 @@ class Plan:
         binder = Binder(nodes, self._parameters, in_map=in_map, wire=wire)
         self.gather = [binder.gather(node) for node in nodes]
         self._literals = binder.literals
+        if copying:
+            self._literals = [guarded(literal) for literal in binder.literals]
+        self._in_map = in_map
         self.functions: list[Any] = []
         """The functions of nodes; ``None`` for a map."""
         self.bodies: dict[int, Plan] = {}
@@ -69,7 +77,7 @@ class Plan:
             if isinstance(node, Map):
                 names = (name for name, _ in node.arguments)
                 self.bodies[index] = Plan(
-                    node.body, names, in_map=True, wire=wire, settings=settings
+                    node.body, names, in_map=True, wire=wire, settings=settings, copying=copying
                 )
                 self.functions.append(None)
                 self.shortest = min(self.shortest, self.bodies[index].shortest)
@@ -88,6 +96,15 @@ class Plan:
         self._link()
         self.last = nodes.index(graph.by_name[graph.terminals[-1]]) if in_map else -1
         """The node whose result is that of the body, in a map's body."""
+        self.guards: Sequence[Any] = [False] * len(nodes)
+        """Whether several take the result of a node, of whom one may be the run itself."""
+        if copying and in_map:
+            ends = self.last
+            self.guards = [len(after) > (n != ends) for n, after in enumerate(self.successors)]
+        elif copying:
+            self.guards = self.successors
+        self.guards_item = copying and in_map and sum(map(_items_of, nodes)) > 1
+        """Whether several take the item."""
 
     def _link(self) -> None:
         position = {node.name: index for index, node in enumerate(self.nodes)}
@@ -105,13 +122,19 @@ class Plan:
         self.is_straight = not self.bodies and all(follows)
         """Whether at most one step can run at any time."""
 
+    @cached_property
+    def careful(self) -> list[Gather]:
+        """As :attr:`gather`, with a copy of what the step could change."""
+        binder = Binder(self.nodes, self._parameters, in_map=self._in_map, wire=Copies())
+        return [binder.gather(node) for node in self.nodes]
+
     def parameter(self, name: str) -> int:
         """Return the index of a parameter among the values."""
         return len(self.nodes) + self._parameters.index(name)
 
     def thawed(self, value: Any) -> Any:
         """Return an element of the values as its consumer receives it."""
-        return value if self._wire is None else self._wire.thaw(value)
+        return plain(value) if self._wire is None else self._wire.thaw(value)
 
     def values(self, parameters: Mapping[str, Any], *item: Any) -> list[Any]:
         """Return the initial list of values of an evaluation.
@@ -121,7 +144,15 @@ class Plan:
             item: The item, or a placeholder until it is known.
         """
         given = [parameters[name] for name in self._parameters]
+        if self.copying:
+            limit = LARGEST_OF_ITEMS if self._in_map else LARGEST
+            given = [guarded(value, limit) for value in given]
         return [*[NOTHING] * len(self.nodes), *given, *item, *self._literals]
+
+
+def _items_of(node: Node | Map) -> int:
+    """How often a node takes the item."""
+    return sum(isinstance(leaf, Item) for one in node.bindings for leaf in leaves(one))
 
 
 def _is_met(

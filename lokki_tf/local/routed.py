@@ -19,6 +19,7 @@ from lokki_tf.model.names import unique
 from lokki_tf.runtime.routes import moved, refuse_stranger, too_many
 
 from .calls import call, overdue
+from .copies import copied
 from .events import Event, EventKind, Listener
 from .failures import attach, failed_as
 from .files import FileWatch
@@ -187,9 +188,10 @@ class _Walk:
 
     def _call(self, route: Route, state: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
         step = route.step
+        state = {name: copied(value) for name, value in state.items()}  # for this attempt
         arguments = dict(state)
         if route.takes_input:
-            arguments[ORIGINAL_INPUT] = self.given
+            arguments[ORIGINAL_INPUT] = copied(self.given)
         around, began = self.settings.around(self.settings.of(step)), clock()
 
         def watched() -> Any:  # in the thread in which the step runs

@@ -10,11 +10,12 @@ from lokki_tf.model import Map, Node, Output
 
 from .bind import Arguments
 from .calls import UNFINISHED, call, finished
+from .copies import warn_of_change
 from .failures import step_failed
 from .frames import Frame, Items, MapRun
 from .journal import Journal
 from .result import NOTHING
-from .strict import Wire, cannot_travel
+from .strict import Wire, cannot_travel, label
 
 if TYPE_CHECKING:
     from .bounds import Bounds
@@ -54,7 +55,8 @@ class Work:
 
     def arguments(self, frame: Frame, index: int) -> Arguments:
         """Return a node's arguments; its predecessors have ended."""
-        return frame.plan.gather[index](frame.values)
+        gather = frame.plan.careful if frame.kept else frame.plan.gather
+        return gather[index](frame.values)
 
     def attempt(self, frame: Frame, index: int) -> float | None:
         """Call a node's function once, in this thread, and record the outcome.
@@ -70,7 +72,8 @@ class Work:
             return None
         journal.begin(frame, index)
         try:
-            args, kwargs = plan.gather[index](frame.values)
+            gather = plan.careful if frame.kept else plan.gather
+            args, kwargs = gather[index](frame.values)
             if plan.conditions and not self.holds(frame, index, args, kwargs):
                 self.skip(frame, index)
                 return None
@@ -201,6 +204,8 @@ class Work:
 
     def close(self, run: MapRun) -> None:
         """Combine the results of a map whose items have all ended."""
+        for name in run.changed if run.kept else ():
+            warn_of_change(f"argument {name!r} of {label(run.node)}", run.node.place, "its items")
         if run.stopped:
             self.journal.map_failed(run)
         elif not run.frame.is_stopped() or run.is_complete:

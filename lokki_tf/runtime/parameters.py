@@ -94,6 +94,11 @@ def filled(envelope: Envelope, given: Mapping[str, Any] | None) -> Envelope:
     return envelope
 
 
+def own(value: Any) -> Any:
+    """A copy of a value from JSON, for one argument that a step may change."""
+    return json.loads(json.dumps(value)) if isinstance(value, (list, dict)) else value
+
+
 def of_item(envelope: Envelope, batch: int) -> Envelope:
     """Replace the placeholder of a batch in an envelope by an item's part, and its own values.
 
@@ -102,7 +107,7 @@ def of_item(envelope: Envelope, batch: int) -> Envelope:
         batch: Index of the item in the batch.
     """
     if "value" in envelope:
-        return {"value": json.loads(json.dumps(envelope["value"]))}
+        return {"value": own(envelope["value"])}
     if "batch" in envelope:
         part: Envelope = envelope["batch"][batch]
         return part
@@ -123,7 +128,7 @@ def _parameter(envelope: Envelope, given: Mapping[str, Any]) -> Envelope:
         return {"value": None}
     if not fits(given[name], kind):
         raise TypeError(f"{name!r} in the execution's input must be {kind}, got {given[name]!r}")
-    return {"value": given[name]}
+    return {"value": own(given[name])}
 
 
 def fits(value: Any, kind: str | None) -> bool:

@@ -21,7 +21,7 @@ import json
 
 from .call import call
 from .envelope import JSON, compress, freeze, json_text, references, thaw, unpack
-from .parameters import refuse_large, refuse_strangers, without_reserved
+from .parameters import own, refuse_large, refuse_strangers, without_reserved
 from .routes import LARGEST, TooManySteps, moved, refuse_stranger, too_many
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def routed(
     envelopes, objects, values = _state(event)
     given = dict(values)
     if route.get("asks"):
-        given[ORIGINAL] = without_reserved(event["input"])
+        given[ORIGINAL] = own(without_reserved(event["input"]))
     returned = call(function, (), given)
     following, state = moved(returned, values, route["next_key"], route["default"], step)
     refuse_stranger(step, following, route["targets"], route["ends"])

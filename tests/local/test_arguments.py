@@ -51,9 +51,11 @@ def test_groups_are_built_around_results(build, strict):
 
 
 def test_a_literal_is_passed_unchanged(build):
-    """A literal is passed as the same object, neither copied nor inspected."""
-    marker = {"a.$": object()}
-    assert run(build.pipeline(build.node("a", same, marker))).result is marker
+    """A literal is not inspected; each step has an equal copy of one that it could change."""
+    text, marker = "a.$", {"a.$": [1.5, ("b.$",)]}
+    assert run(build.pipeline(build.node("a", same, text))).result is text
+    result = run(build.pipeline(build.node("a", same, marker))).result
+    assert (result == marker, result is marker) == (True, False)
 
 
 def test_a_string_that_is_a_nodes_name_stays_a_string(build):
