@@ -24,6 +24,7 @@ from lokki_tf.model import (
     signature,
 )
 from lokki_tf.model.names import identifier
+from lokki_tf.runtime.handler import FORMAT
 
 from .literals import STORE_VARIABLE, Literals
 from .retries import full_name, retries_everything
@@ -94,7 +95,8 @@ class Payloads:
                     self.given.add(node.name)  # it refuses unknown names of the input
 
     def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
-        payload: dict[str, Any] = {"node": node.name, "store": Template(f"${{{STORE_VARIABLE}}}")}
+        store = Template(f"${{{STORE_VARIABLE}}}")
+        payload: dict[str, Any] = {"format": FORMAT, "node": node.name, "store": store}
         if node.retry.retries and not retries_everything(node.retry):
             payload["retry"] = [full_name(error, self.main) for error in node.retry.exceptions]
         if node.args:

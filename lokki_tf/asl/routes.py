@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model.names import unique
+from lokki_tf.runtime.handler import FORMAT
 from lokki_tf.runtime.routes import LARGEST
 
 from . import quotas
@@ -172,6 +173,7 @@ class _Compiler:
     def _payload(self, route: Route, *, first: bool) -> dict[str, Any]:
         step, retry = route.step, route.step.options.retry
         payload: dict[str, Any] = {
+            "format": FORMAT,
             "run.$": "$$.Execution.Name",
             "node": step.name,
             "store": Template(f"${{{STORE_VARIABLE}}}"),

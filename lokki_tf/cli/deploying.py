@@ -321,7 +321,7 @@ def _tell_waiting(runs: Sequence[Affected]) -> None:
 
 
 def _require_no_failures(runs: Sequence[Affected], stack: Stack) -> None:
-    """Refuses to apply what fails runs that are going, where nobody is asked."""
+    """Refuse to apply, without a question, what fails runs that are going."""
     failing = [one for one in runs if one.removed]
     if failing:
         does = stack.command("deploy --auto-approve")

@@ -186,7 +186,7 @@ class Tracker:
         return visit
 
     def _aside(self, visit: Visit | None, job: str | None) -> Visit | None:
-        """The visit of a task that is no step; after a redrive, the one that goes on."""
+        """The visit of a task that is not a step's; after a redrive, the one that continues."""
         alike = (one for one in self._stalled if one.kind == ASIDE and one.job == job)
         visit = visit or next(alike, None)
         if visit is not None:

@@ -31,7 +31,7 @@ def answer_of(details: Mapping[str, Any]) -> str | None:
 
 
 def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -> bool:
-    """Whether a task is no step: it writes a job's event, or raises a job's error.
+    """Whether a task is not a step's: it writes a job's event, or raises a job's error.
 
     In state machines of earlier versions a task may also be a failure notice.
 

@@ -148,7 +148,7 @@ class _Events:
 
 
 def details_of(event: Event) -> Event:
-    """What an event of a history contains besides its kind and time.
+    """What an event of a history contains in addition to its kind and time.
 
     Args:
         event: As ``GetExecutionHistory`` returns it.

@@ -2,13 +2,16 @@
 
 The state machine sends::
 
-    {"node": "score", "run": "<execution's name>", "store": "s3://bucket", "inline": 20000,
+    {"format": 1,
+     "node": "score", "run": "<execution's name>", "store": "s3://bucket", "inline": 20000,
      "args": {"0": envelope, …}, "kwargs": {"rows": envelope, …},
      "retry": ["builtins.OSError", …], "main": "pipeline", "given": {…}, "place": "…",
      "items": {…}, "when": {…}}
 
-and gets the envelope of the result. All but the first four may be left out:
+and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inline`` are required:
 
+- ``format``: the version of this format, :data:`FORMAT`; events of earlier versions have none. An
+  execution keeps the definition that it began with, so newer code reads older events;
 - ``inline``: the longest JSON, in bytes, that may be in the envelope; ``bounded``, where a
   reference may not be longer either;
 - ``retry``: full names of the exceptions that the state machine retries;
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
 
     Shared = tuple[list[Envelope], dict[str, bytes]]
 
+FORMAT = 1
+"""The newest format of events that this code reads; it also reads those without one."""
+
 
 def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None) -> Envelope:
     """Call the function as the event describes.
@@ -68,6 +74,8 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
             "this function is a step of a state machine and expects its event: "
             '{"node": …, "run": …, "inline": …, "kwargs": {"name": {"value": …}}}'
         )
+    if event.get("format", 0) > FORMAT:
+        raise ValueError("the event is newer than this code: deploy the pipeline again")
     places, shared = event.get("place"), partial(_shared, event)
     with deadline(seconds_left(context)):
         if not isinstance(places, list):

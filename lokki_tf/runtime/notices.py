@@ -24,6 +24,7 @@ import os
 import time
 
 from .failures import NOTIFIED_STEP, NOTIFY, PIPELINE, STORE, notice_of
+from .handler import FORMAT
 from .jobs import waits
 from .store import client as store_client
 from .store import split
@@ -81,7 +82,7 @@ def _history(execution: str, region: str) -> Iterator[Event]:
 
 
 def _is_first(uri: str, notice: bytes) -> bool:
-    """Writes a notice; returns whether there was none."""
+    """Writes a notice unless it exists; returns whether it was written."""
     from botocore.exceptions import ClientError
 
     bucket, key = split(uri)
@@ -106,7 +107,8 @@ def _publish(topic: str, notice: Mapping[str, Any]) -> None:
 def _call(
     function: str, step: Mapping[str, Any], notice: dict[str, Any], run: str, store: str
 ) -> None:
-    event = {"run": run, "node": step["node"], "store": store, "inline": INLINE_BYTES}
+    event = {"format": FORMAT, "run": run, "node": step["node"], "store": store}
+    event["inline"] = INLINE_BYTES
     if step["retry"]:
         event["retry"] = step["retry"]
     payload = json.dumps({**event, "args": {"0": {"value": notice}}})

@@ -43,7 +43,7 @@ def notified_arn(definition: Definition, account: Account) -> str:
 
     Args:
         definition: The pipeline, with ``on_failure=``.
-        account: Where it stands.
+        account: Where it is deployed.
     """
     to = definition.on_failure
     if isinstance(to, Step):

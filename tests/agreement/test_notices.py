@@ -246,7 +246,7 @@ def test_a_notice_that_fails_hides_nothing(deployment: Deployment) -> None:
     with pytest.raises(StepFailed, match="on purpose") as caught:
         pipeline.local_run()
     assert caught.value.__notes__ == [
-        "step 'worse', to be told of this, failed as well: KeyError: 'the notice itself'"
+        "the on_failure step 'worse' failed as well: KeyError: 'the notice itself'"
     ]
     execution = deployment.execute(pipeline)
     assert (execution.status, execution.error) == ("FAILED", "LookupError")
@@ -364,7 +364,7 @@ def test_what_no_catch_catches_is_notified(deployment: Deployment) -> None:
 
 
 def test_each_failure_is_notified_once(deployment: Deployment) -> None:
-    """A second delivery of an event sends nothing; a redrive that fails again is told of anew."""
+    """A second delivery of an event sends nothing; a redrive that fails has its own notice."""
     pipeline = Pipeline("once", steps=[fails(numbers())], on_failure=tell)
     execution = deployment.execute(pipeline)
     aws = deployment.aws
@@ -406,8 +406,8 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ("failures", "is no ARN of an SNS topic"),
-        (f"{TOPIC}.fifo", "is no ARN of an SNS topic"),
+        ("failures", "is not the ARN of an SNS topic"),
+        (f"{TOPIC}.fifo", "is not the ARN of an SNS topic"),
         (print, "neither a step nor the ARN"),
         (numbers(), "neither a step nor the ARN"),
     ],
@@ -431,7 +431,7 @@ def test_steps_that_cannot_be_told_are_refused() -> None:
     def other(failure: Any) -> None: ...
 
     for given, says in (
-        (takes_nothing, "cannot be told"),
+        (takes_nothing, "cannot receive failure notices"),
         (asks, "has a condition"),
         (other, "as another of the pipeline is"),
     ):

@@ -70,7 +70,7 @@ def test_versions_of_code_are_no_data_of_runs(local_aws: LocalAws, s3: Any) -> N
 
 
 def test_data_is_counted_alone(local_aws: LocalAws, s3: Any) -> None:
-    """Results of runs, and whatever else somebody has put there, are what --force is for."""
+    """Results of runs, and other objects that users have put there, need --force."""
     for key in ("runs/monday/total.json.gz", "runs/monday/total.json.gz", "inputs/mine.csv"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"12345")
     left, stack = leftovers(local_aws)

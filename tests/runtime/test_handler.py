@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lokki_tf.runtime import run, store
+from lokki_tf.runtime.handler import FORMAT
 from lokki_tf.runtime.jobs import Job
 
 
@@ -196,3 +197,10 @@ def test_each_try_of_a_job_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None
     job = Job({"LOKKI_EVENT": "s3://b/event"})
     job.perform(lambda event, context: run(slow, event, context))
     assert json.loads(stored["s3://b/runs/r/slow.answer.json"]) == {"value": 2}
+
+
+def test_events_of_a_newer_format_are_refused() -> None:
+    """Code of an earlier version says so; events without a format are those of earlier versions."""
+    assert run(lambda: 1, {**event(), "format": FORMAT}) == run(lambda: 1, event())
+    with pytest.raises(ValueError, match="newer than this code: deploy the pipeline again"):
+        run(lambda: 1, {**event(), "format": FORMAT + 1})

@@ -34,7 +34,7 @@ def add_helper(
     """A function with its code, log group, role and policy.
 
     Args:
-        pipeline: Where it stands.
+        pipeline: The pipeline's construct.
         helper: The function.
         variables: Its environment.
         notified: Of notices: ARN of the topic, or of the step's function.

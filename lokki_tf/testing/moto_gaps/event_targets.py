@@ -1,4 +1,4 @@
-"""Gap: rules of moto's EventBridge call no functions, and ends of executions are no events.
+"""Gap: moto's EventBridge does not call functions, and has no events of executions.
 
 Source: Step Functions Developer Guide, "Automating Step Functions event delivery with
 EventBridge": the fields of the event, and that inputs above 248 KB are left out.
