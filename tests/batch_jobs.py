@@ -7,7 +7,6 @@ from typing import Any
 
 from lokki_tf.testing import LocalAws
 
-ROLE = "arn:aws:iam::123456789012:role/any"
 SIZE = [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]
 
 
@@ -36,7 +35,7 @@ def define(aws: LocalAws, name: str, image: str, **container: Any) -> None:
     """Register a job definition."""
     properties = {
         "image": image,
-        "executionRoleArn": ROLE,
+        "executionRoleArn": aws.admin_role,
         "resourceRequirements": SIZE,
         **container,
     }
@@ -67,6 +66,12 @@ def ended(aws: LocalAws, job_id: str, *statuses: str) -> dict[str, Any]:
             return job
         time.sleep(0.01)
     raise AssertionError(job)
+
+
+def places(aws: LocalAws) -> dict[str, str]:
+    """Return the variables of the account's place, without its credentials."""
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    return {name: text for name, text in aws.environment.items() if name not in keys}
 
 
 def log(aws: LocalAws, job: dict[str, Any], group: str = "/aws/batch/job") -> list[str]:

@@ -13,6 +13,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleResource:
+    """A role of IAM.
+
+    Args:
+        path: Its path and name, such as ``/daily-load-us-east-1``.
+        trust: Its trust policy, as JSON.
+        policies: Its policies by name, as JSON.
+        boundary: ARN of its permissions boundary.
+        given: Whether the user has named it: then one that the account has is left as it is.
+    """
+
+    path: str
+    trust: str
+    policies: Mapping[str, str]
+    boundary: str | None = None
+    given: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionResource:
     """A Lambda function.
 
@@ -28,6 +47,8 @@ class FunctionResource:
         memory: Memory in MiB.
         ephemeral_storage: Size of ``/tmp`` in MiB.
         environment: Its environment variables.
+        role: ARN of its role.
+        subnets: Ids of its subnets; empty outside of a VPC.
     """
 
     name: str
@@ -41,6 +62,8 @@ class FunctionResource:
     memory: int
     ephemeral_storage: int
     environment: Mapping[str, str]
+    role: str
+    subnets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +128,11 @@ class Resources:
         functions: Lambda functions.
         queues: Platforms of the job queues that the pipeline creates, by name.
         jobs: Job definitions.
+        roles: Roles.
+        role: ARN of the state machine's role.
+        log_level: What the state machine logs: ``ALL``, ``ERROR`` or ``OFF``.
+        tracing: Whether X-Ray traces the state machine.
+        kms_key: ARN of the key that encrypts, if the user has one.
         image: The container image, if a step runs in one.
         notices: How failures are notified, if they are.
     """
@@ -117,5 +145,10 @@ class Resources:
     functions: tuple[FunctionResource, ...]
     queues: Mapping[str, str]
     jobs: tuple[JobResource, ...]
+    roles: tuple[RoleResource, ...]
+    role: str
+    log_level: str
+    tracing: bool
+    kms_key: str | None = None
     image: ImageResource | None = None
     notices: NoticeResource | None = None

@@ -411,7 +411,6 @@ class Pipeline:
         account_id: str,
         region: str,
         *,
-        role: str,
         variables: Mapping[str, str] | None = None,
         config: Config | None = None,
         stage: str | None = None,
@@ -423,7 +422,6 @@ class Pipeline:
         Args:
             account_id: The account's number.
             region: The region's name.
-            role: ARN of the role of jobs, for steps without a role of their own.
             variables: Values of the Terraform variables that layers refer to.
             config: Settings; by default those of ``lokki.toml`` and the environment.
             stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
@@ -446,7 +444,6 @@ class Pipeline:
                 self,
                 settings,
                 Account(account_id, region),
-                role=role,
                 builder=LayerBuilder(locks=folder),
                 variables=variables or {},
             )

@@ -121,7 +121,7 @@ def run_jobs(
     """
     named = [one for arn in definitions for one in (arn, f"{arn}:*")]
     return [
-        _allow("SubmitJobs", ["batch:SubmitJob", "batch:TagResource"], [*named, *queues, jobs]),
+        _allow("SubmitJobs", ["batch:SubmitJob"], [*named, *queues, jobs]),
         _allow("StopJobs", ["batch:TerminateJob"], [jobs]),
         _allow("FollowJobs", ["batch:DescribeJobs"], ["*"]),
         _allow(

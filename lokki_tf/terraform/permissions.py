@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .plan import Function, Job, Plan
 
 SCHEDULE_NAME_LENGTH = 64
+ROLE_NAME_LENGTH = 64
 MOST_ARNS = 24
 """Most ARNs in a statement: one has up to 130 characters, and a role's own policies have 10,240
 together (IAM User Guide, "IAM and STS quotas")."""
@@ -167,6 +168,27 @@ class Permissions:
             schedule = self.account.arn("scheduler", f"schedule/{name}/{name}")
             statements.append(kms.for_schedule(self.key, schedule))
         return statements
+
+    def role_name(self, name: str, *, of: str = ".") -> str:
+        """The name of a role that is made here.
+
+        Roles are the account's and not the region's, and a pipeline may be in several.
+
+        Args:
+            name: What follows the pipeline's name.
+            of: What joins the names: a step's has ``-``, the pipeline's own a dot, which no
+                step's name can have.
+        """
+        stem = shortened(f"{self.plan.definition.name}{of}{name}", ROLE_NAME_LENGTH - 16)
+        return f"{stem}-{self.account.region}"
+
+    def trust(self, service: str) -> str:
+        """The trust policy of a role that a service may take for this account alone.
+
+        Args:
+            service: Such as ``states.amazonaws.com``.
+        """
+        return iam.trust(service, {"StringEquals": {"aws:SourceAccount": self.account.number}})
 
     @property
     def machine(self) -> str:

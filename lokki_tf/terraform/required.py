@@ -38,51 +38,81 @@ def required_policies(plan: Plan, config: Config, *, in_vpc: bool = False) -> di
         config: Settings.
         in_vpc: Whether functions stand in a network of the user's.
     """
-    wanted: dict[str, list[Statement]] = {}
-    for role, statement in _wanted(plan, config, in_vpc):
-        wanted.setdefault(role, []).append(statement)
     files: dict[str, bytes] = {}
-    for role, statements in wanted.items():
+    for role, document in required_documents(plan, config, in_vpc=in_vpc).items():
         name = unique(role.rpartition("/")[2], {path[len(FOLDER) + 1 : -5] for path in files}, 64)
-        document = {"Version": "2012-10-17", "Statement": _together(statements)}
         files[f"{FOLDER}/{name}.json"] = (json.dumps(document, indent=2) + "\n").encode()
     return files
 
 
-def _wanted(plan: Plan, config: Config, in_vpc: bool) -> Iterator[tuple[str, Statement]]:
+def required_documents(
+    plan: Plan, config: Config, *, in_vpc: bool, account: Account | None = None
+) -> dict[str, dict[str, Any]]:
+    """Policy documents that the roles of settings and steps need, by the roles' ARNs.
+
+    Args:
+        plan: The pipeline, under its settings.
+        config: Settings.
+        in_vpc: Whether functions are in a network of the user's.
+        account: Where the resources are; by default the role's account and the settings' region.
+    """
+    wanted: dict[str, list[Statement]] = {}
+    for role, statement in _wanted(plan, config, in_vpc, account):
+        wanted.setdefault(role, []).append(statement)
+    return {
+        role: {"Version": "2012-10-17", "Statement": _together(statements)}
+        for role, statements in wanted.items()
+    }
+
+
+def _wanted(
+    plan: Plan, config: Config, in_vpc: bool, account: Account | None
+) -> Iterator[tuple[str, Statement]]:
     """Each role of the user's with each statement that it needs."""
     for function in plan.functions:
         role = function.step.options.role
         if role:
-            permissions = _permissions(plan, config, role)
+            permissions = _permissions(plan, config, role, account)
             logs = permissions.account.arn("logs", f"log-group:{LOG_GROUP}{function.name}")
             needed = permissions.of_step(function, logs, in_vpc=in_vpc)
             yield from ((role, one) for one in (*needed, *_own(function.step)))
     if config.lambda_.role:
         for helper in plan.helpers:
-            for statement in _of_helper(plan, config, config.lambda_.role, helper):
+            for statement in _of_helper(plan, config, config.lambda_.role, helper, account):
                 yield config.lambda_.role, statement
     for job in plan.jobs:
         role = job.step.options.role
         if role:
-            needed = _permissions(plan, config, role).of_job()
+            needed = _permissions(plan, config, role, account).of_job()
             yield from ((role, one) for one in (*needed, *_own(job.step)))
     if config.machine.role:
-        permissions = _permissions(plan, config, config.machine.role)
+        permissions = _permissions(plan, config, config.machine.role, account)
         called = [one.name for one in plan.called]
         called += [one.name for one in plan.helpers if one.placeholder]
         arns = [permissions.account.arn("lambda", f"function:{name}") for name in called]
         for statement in permissions.of_machine(arns):
             yield config.machine.role, statement
     if config.schedule.role and plan.definition.schedule:
-        permissions = _permissions(plan, config, config.schedule.role)
+        permissions = _permissions(plan, config, config.schedule.role, account)
         for statement in permissions.of_schedule(permissions.machine):
             yield config.schedule.role, statement
 
 
-def _of_helper(plan: Plan, config: Config, role: str, helper: Helper) -> list[Statement]:
-    permissions, definition = _permissions(plan, config, role), plan.definition
-    account = permissions.account
+def _of_helper(
+    plan: Plan, config: Config, role: str, helper: Helper, account: Account | None
+) -> list[Statement]:
+    permissions = _permissions(plan, config, role, account)
+    return helper_statements(permissions, helper)
+
+
+def helper_statements(permissions: Permissions, helper: Helper) -> list[Statement]:
+    """What a function of lokki_tf's own may do, by the names of what it uses.
+
+    Args:
+        permissions: The statements for the pipeline's roles.
+        helper: The function.
+    """
+    account, definition = permissions.account, permissions.plan.definition
     logs = account.arn("logs", f"log-group:{LOG_GROUP}{helper.name}")
     queue = account.arn("sqs", queue_name(definition.name))
     return permissions.of_helper(helper.kind, logs, notified_arn(definition, account), queue)
@@ -95,12 +125,13 @@ def _own(step: Step) -> Iterator[Statement]:
         yield from own if isinstance(own, list) else [own]
 
 
-def _permissions(plan: Plan, config: Config, role: str) -> Permissions:
-    _, partition, _, _, number, _ = role.split(":", 5)
-    domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
-    account = Account(number, config.aws.region or REGION, partition, domain)
+def _permissions(plan: Plan, config: Config, role: str, account: Account | None) -> Permissions:
+    if account is None:
+        _, partition, _, _, number, _ = role.split(":", 5)
+        domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+        account = Account(number, config.aws.region or REGION, partition, domain)
     bucket = config.aws.artifact_bucket or account.bucket_name(plan.definition.name)
-    return permissions_of(plan, config, account, f"arn:{partition}:s3:::{bucket}")
+    return permissions_of(plan, config, account, f"arn:{account.partition}:s3:::{bucket}")
 
 
 def _together(statements: list[Statement]) -> list[Statement]:

@@ -28,6 +28,7 @@ from .images import make_image
 from .layers import build_layers
 from .permissions import prefix_of
 from .plan import JOB_LOG_GROUP, checked_plan, folder_of, layer_name, queue_name
+from .roles import roles_of
 from .template_values import template_values
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ def resources_of(
     config: Config,
     account: Account,
     *,
-    role: str,
     builder: LayerBuilder,
     variables: Mapping[str, str],
 ) -> Resources:
@@ -58,7 +58,6 @@ def resources_of(
         pipeline: The pipeline.
         config: Settings.
         account: Where the resources will be.
-        role: ARN of the role of jobs, where a step has none of its own.
         builder: Makes the layers of declared packages.
         variables: Values of the Terraform variables that layers refer to.
 
@@ -74,6 +73,8 @@ def resources_of(
     prefix = prefix_of(name, config)
     context = make_image(name, plan.in_image, config, builder)
     image = "" if context is None else _image_uri(context, name, config, account)
+    roles = roles_of(plan, config, account, f"arn:{account.partition}:s3:::{bucket}", image)
+    subnets = _subnets(config)
     values = template_values(plan.definition, plan.machine.functions, config, account)
     return Resources(
         name,
@@ -82,21 +83,37 @@ def resources_of(
         {f"{prefix}{key}": data for key, data in plan.objects.items()},
         {layer_name(name, layer.packages): layer.zip.read_bytes() for layer in layers},
         (
-            *(_function(function, plan, variables) for function in plan.functions),
-            *(_helper(helper, plan, account, values["store"]) for helper in plan.helpers),
+            *(
+                _function(function, plan, variables, roles.of_steps[function.step.name], subnets)
+                for function in plan.functions
+            ),
+            *(
+                _helper(helper, plan, account, values["store"], roles.of_helpers[helper.kind])
+                for helper in plan.helpers
+            ),
         ),
         {
             queue_name(name, job.step.options.platform): job.step.options.platform
             for job in plan.jobs
             if not job.step.options.job_queue
         },
-        tuple(_job(job, image, account, role) for job in plan.jobs),
+        tuple(
+            _job(job, image, account, roles.of_steps[job.step.name], roles.of_containers)
+            for job in plan.jobs
+        ),
+        roles.made,
+        roles.of_machine,
+        config.machine.log_level,
+        config.machine.tracing,
+        config.aws.kms_key,
         None if context is None else ImageResource(image, _app(context), ENTRY),
         _notices(plan, account),
     )
 
 
-def _helper(helper: Helper, plan: Plan, account: Account, store: str) -> FunctionResource:
+def _helper(
+    helper: Helper, plan: Plan, account: Account, store: str, role: str
+) -> FunctionResource:
     found, defaults = {}, StepOptions()
     if helper.kind == "notices":
         notified = notices.notified_arn(plan.definition, account)
@@ -113,6 +130,8 @@ def _helper(helper: Helper, plan: Plan, account: Account, store: str) -> Functio
         defaults.memory_size,
         defaults.ephemeral_storage,
         found,
+        role,
+        (),
     )
 
 
@@ -129,7 +148,19 @@ def _notices(plan: Plan, account: Account) -> NoticeResource | None:
     )
 
 
-def _function(function: Function, plan: Plan, variables: Mapping[str, str]) -> FunctionResource:
+def _subnets(config: Config) -> tuple[str, ...]:
+    """The subnets of the functions; which ones a VPC has, only Terraform finds out."""
+    vpc = config.aws.vpc
+    return tuple(vpc.subnets) or ((f"subnets-of-{vpc.id}",) if vpc.id else ())
+
+
+def _function(
+    function: Function,
+    plan: Plan,
+    variables: Mapping[str, str],
+    role: str,
+    subnets: tuple[str, ...],
+) -> FunctionResource:
     step, options = function.step, function.step.options
     own = function.packages
     return FunctionResource(
@@ -144,6 +175,8 @@ def _function(function: Function, plan: Plan, variables: Mapping[str, str]) -> F
         options.memory_size,
         options.ephemeral_storage,
         options.env_variables,
+        role,
+        subnets,
     )
 
 
@@ -161,13 +194,13 @@ def _layer(text: str, function: Function, variables: Mapping[str, str]) -> str:
     return variables[match[1]]
 
 
-def _job(job: Job, image: str, account: Account, role: str) -> JobResource:
+def _job(job: Job, image: str, account: Account, role: str, execution_role: str) -> JobResource:
     options = job.step.options
     container = container_properties(
         job,
         image=image,
-        role=options.role or role,
-        execution_role=role,
+        role=role,
+        execution_role=execution_role,
         region=account.region,
         log_group=f"{JOB_LOG_GROUP}{job.name}",
         public_address=True,

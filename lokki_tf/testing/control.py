@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from hmac import compare_digest
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from lokki_tf.testing.account import Account
 
 PREFIX = "/_local_aws/"
+MOTO_PREFIX = "/moto-api"
+"""Of moto's own endpoints, such as the one that removes everything."""
+TOKEN_HEADER = "X-Local-Aws-Token"
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
@@ -33,21 +38,31 @@ class Control:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if not path.startswith(PREFIX):
+        own = path.startswith(PREFIX)
+        if own or path.startswith(MOTO_PREFIX):
+            given = environ.get(f"HTTP_{TOKEN_HEADER.upper().replace('-', '_')}", "")
+            if not compare_digest(given.encode(), self._account.settings.token.encode()):
+                message = f"This endpoint requires the server's token in {TOKEN_HEADER}."
+                return _answer(start_response, "403 Forbidden", {"message": message})
+        if not own:
             return self._moto(environ, start_response)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         request = json.loads(environ["wsgi.input"].read(length) or b"{}")
-        actions = {"execute": self._execute, "image": self._image, "reset": self._reset}
+        actions = {
+            "execute": self._execute,
+            "image": self._image,
+            "reset": self._reset,
+            "iam_decisions": self._decisions,
+            "unused_rights": self._unused,
+            "run_schedule": self._run_schedule,
+        }
         try:
             status, answer = "200 OK", actions[path.removeprefix(PREFIX)](request)
         except Exception as error:
             kind = getattr(error, "error_type", type(error).__name__)
             message = getattr(error, "message", str(error))
             status, answer = "400 Bad Request", {"error": kind, "message": message}
-        body = json.dumps(answer, default=lambda moment: moment.timestamp()).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        start_response(status, headers)
-        return [body]
+        return _answer(start_response, status, answer)
 
     def _execute(self, request: dict[str, Any]) -> dict[str, Any]:
         from moto.stepfunctions.models import stepfunctions_backends
@@ -78,4 +93,23 @@ class Control:
 
         BackendDict.reset()
         self._account.runner.clear()
+        self._account.forget()
         return {}
+
+    def _decisions(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        return [asdict(one) for one in self._account.access.decisions]
+
+    def _unused(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        return [asdict(one) for one in self._account.access.unused()]
+
+    def _run_schedule(self, request: dict[str, Any]) -> dict[str, Any]:
+        from lokki_tf.testing.moto_gaps.schedules import run_schedule
+
+        return {"arn": run_schedule(self._account, request["name"], request["group"])}
+
+
+def _answer(start_response: StartResponse, status: str, answer: Any) -> Iterable[bytes]:
+    body = json.dumps(answer, default=lambda moment: moment.timestamp()).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    start_response(status, headers)
+    return [body]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from xml.sax.saxutils import escape
 
+from lokki_tf.testing.iam.access import AccessDenied
 from lokki_tf.testing.turns import SCOPE, Wsgi
 
 _XML_SERVICES = {
@@ -16,6 +17,12 @@ _XML_SERVICES = {
     *("rds", "redshift", "route53", "s3", "sns", "sts"),
 }
 CODE = "LocalAwsFault"
+_DENIALS = {
+    "ec2": ("UnauthorizedOperation", "403 Forbidden"),
+    "lambda": ("AccessDeniedException", "403 Forbidden"),
+    "sns": ("AuthorizationError", "403 Forbidden"),
+    "sqs": ("AccessDenied", "403 Forbidden"),
+}
 
 
 def guarded(application: Wsgi) -> Wsgi:
@@ -28,25 +35,58 @@ def guarded(application: Wsgi) -> Wsgi:
     def guard(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:
             return application(environ, start_response)
+        except AccessDenied as denied:
+            return _deny(environ, start_response, denied.message)
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
-            kind, body = _told(environ, f"the local AWS failed: {type(error).__name__}: {error}")
-            headers = [
-                ("Content-Type", kind),
-                ("Content-Length", str(len(body))),
-                ("x-amzn-errortype", CODE),
-            ]
-            start_response("400 Bad Request", headers)
-            return [body]
+            message = f"the local AWS failed: {type(error).__name__}: {error}"
+            return _refuse(environ, start_response, CODE, message, "400 Bad Request")
 
     return guard
 
 
-def _told(environ: dict[str, Any], message: str) -> tuple[str, bytes]:
+def _deny(
+    environ: dict[str, Any], start_response: Callable[..., Any], message: str
+) -> Iterable[bytes]:
+    """Deny a request as the service does.
+
+    Source: each service's API Reference, "Common Errors", and EC2's "Error codes".
+    """
+    service = _service(environ)
+    code, status = _DENIALS.get(service, ("AccessDeniedException", "400 Bad Request"))
+    if service in _XML_SERVICES and service not in _DENIALS:
+        code, status = "AccessDenied", "403 Forbidden"
+    return _refuse(environ, start_response, code, message, status)
+
+
+def _refuse(
+    environ: dict[str, Any],
+    start_response: Callable[..., Any],
+    code: str,
+    message: str,
+    status: str,
+) -> Iterable[bytes]:
+    kind, body = _told(_service(environ), code, message)
+    headers = [
+        ("Content-Type", kind),
+        ("Content-Length", str(len(body))),
+        ("x-amzn-errortype", code),
+    ]
+    start_response(status, headers)
+    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+
+def _service(environ: dict[str, Any]) -> str:
     scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
-    if scope is not None and scope["service"] in _XML_SERVICES:
-        error = f"<Error><Code>{CODE}</Code><Message>{escape(message)}</Message></Error>"
-        if scope["service"] != "s3":
+    return scope["service"] if scope is not None else "s3"
+
+
+def _told(service: str, code: str, message: str) -> tuple[str, bytes]:
+    if service in _XML_SERVICES:
+        error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        if service == "ec2":
+            error = f"<Response><Errors>{error}</Errors><RequestID>local</RequestID></Response>"
+        elif service != "s3":
             error = f"<ErrorResponse>{error}<RequestId>local</RequestId></ErrorResponse>"
         return "application/xml", error.encode()
-    return "application/json", json.dumps({"__type": CODE, "message": message}).encode()
+    return "application/json", json.dumps({"__type": code, "message": message}).encode()

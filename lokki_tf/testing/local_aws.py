@@ -12,10 +12,16 @@ from typing import Any
 
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
 from lokki_tf.testing.execution import Execution
+from lokki_tf.testing.iam.decisions import Decision, Right
 from lokki_tf.testing.images.registry import ImageFolder, folders_in
-from lokki_tf.testing.register import ROLE, Registrar, Runnable
+from lokki_tf.testing.register import Registrar, Runnable
 from lokki_tf.testing.server_process import ServerProcess
-from lokki_tf.testing.settings import ACCOUNT_ID, ServerSettings, client_environment, new_client
+from lokki_tf.testing.settings import (
+    ACCOUNT_ID,
+    ServerSettings,
+    client_environment,
+    new_client,
+)
 from lokki_tf.testing.terraform import SLOW, Terraform
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -33,6 +39,9 @@ class LocalAws:
         workers: how many Lambda processes there are at a time, and how many jobs of Batch.
         containers: whether images run in containers where a Docker API answers; else, and where
             none does, they run as processes from the folders that they are made of.
+        enforce_iam: whether functions, jobs, state machines and schedules may do only what the
+            policies of their roles allow. Whoever has the account's own keys, such as the tests
+            and Terraform, may do everything.
         skip: types of resources that ``deploy`` leaves out; by default the lifecycle rules of
             buckets, for which Terraform's provider waits 55 seconds, whoever answers.
     """
@@ -45,10 +54,13 @@ class LocalAws:
         wait_scale: float = 1.0,
         workers: int = 64,
         containers: bool = True,
+        enforce_iam: bool = True,
         skip: Collection[str] = SLOW,
     ) -> None:
         self.region = region
-        self._settings = ServerSettings(region, retry_delay_scale, wait_scale, workers, containers)
+        self._settings = ServerSettings(
+            region, retry_delay_scale, wait_scale, workers, containers, enforce_iam
+        )
         self._skip = skip
         self._server: ServerProcess | None = None
         self._clients: dict[str, Any] = {}
@@ -84,6 +96,11 @@ class LocalAws:
         return self._running.endpoint_url
 
     @property
+    def admin_role(self) -> str:
+        """ARN of a role that may do everything, for functions and the like of a test's own."""
+        return self._registrar.admin_role()
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables with which boto3, the AWS CLI and Terraform use this account."""
         return client_environment(self.endpoint_url, self.region)
@@ -106,9 +123,10 @@ class LocalAws:
     ) -> Execution:
         """Register a pipeline without Terraform, execute it and wait for its end.
 
-        The state machine, zips, layers, images and jobs are those that ``synth`` writes. What has
-        not changed since the last run is left as it is. Roles, policies, schedules and the
-        settings of the bucket are what only ``deploy`` creates.
+        The state machine, zips, layers, images, jobs and roles are those that ``synth`` writes.
+        What has not changed since the last run is left as it is. Schedules, networks and most
+        settings of the bucket are what only ``deploy`` creates. A role of the user's that the
+        account does not have is created with what it needs.
 
         Args:
             pipeline: The pipeline.
@@ -150,7 +168,7 @@ class LocalAws:
             LocalAwsError: if ``deploy`` has created a state machine of that name.
         """
         resources = pipeline.resources(
-            ACCOUNT_ID, self.region, role=ROLE, variables=variables, stage=stage
+            ACCOUNT_ID, self.region, variables=variables, stage=stage
         )
         return self._registrar.register(resources)
 
@@ -289,8 +307,7 @@ class LocalAws:
         try:
             states.update_state_machine(stateMachineArn=arn, definition=text)
         except states.exceptions.StateMachineDoesNotExist:
-            role = self._registrar.role()
-            states.create_state_machine(name=name, definition=text, roleArn=role)
+            states.create_state_machine(name=name, definition=text, roleArn=self.admin_role)
         return arn
 
     def create_function(
@@ -326,7 +343,7 @@ class LocalAws:
         created = functions.create_function(
             FunctionName=name,
             Runtime=runtime,
-            Role=self._registrar.role(),
+            Role=self.admin_role,
             Handler=handler,
             Code={"ZipFile": zip_bytes},
             Environment={"Variables": dict(environment or {})},
@@ -350,6 +367,36 @@ class LocalAws:
             return [event["message"] for page in found for event in page["events"]]
         except logs.exceptions.ResourceNotFoundException:
             return []
+
+    def run_schedule(self, name: str, group: str | None = None) -> str:
+        """Let a schedule start its state machine now, by its role.
+
+        Args:
+            name: the schedule's name.
+            group: its group's name; that of the schedule unless given, as ``deploy`` creates it.
+
+        Returns:
+            The ARN of the execution.
+
+        Raises:
+            LocalAwsError: if there is no such schedule, it does not start a state machine, or its
+                role may not do so.
+        """
+        request = {"name": name, "group": name if group is None else group}
+        return str(self._running.ask("run_schedule", request)["arn"])
+
+    @property
+    def iam_decisions(self) -> list[Decision]:
+        """What IAM has decided for roles, the latest 100,000 decisions in their order.
+
+        Nothing is recorded with ``enforce_iam=False``. ``reset()`` empties the record.
+        """
+        found = self._running.ask("iam_decisions", {})
+        return [Decision(**{**one, "statements": tuple(one["statements"])}) for one in found]
+
+    def unused_rights(self) -> list[Right]:
+        """Return what the policies of the account's roles allow and nothing has needed yet."""
+        return [Right(**one) for one in self._running.ask("unused_rights", {})]
 
     def reset(self) -> None:
         """Remove everything from the account and stop what runs."""

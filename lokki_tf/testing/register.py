@@ -15,22 +15,16 @@ from lokki_tf.model.resources import (
     JobResource,
     NoticeResource,
     Resources,
+    RoleResource,
 )
 from lokki_tf.testing.errors import LocalAwsError
 from lokki_tf.testing.settings import ACCOUNT_ID
 
 _HANDLER = "lambda_function.lambda_handler"
 _MAX_VCPUS = 256
-_ROLE_NAME = "local-aws"
-ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/{_ROLE_NAME}"
-"""The role of everything that is registered without Terraform."""
-_SERVICES = ["lambda.amazonaws.com", "states.amazonaws.com", "ecs-tasks.amazonaws.com"]
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": _SERVICES}, "Action": "sts:AssumeRole"}
-    ],
-}
+_PROFILE_NAME = "local-aws"
+_TRUST = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
+_EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
 class Runnable(Protocol):
@@ -43,7 +37,6 @@ class Runnable(Protocol):
         account_id: str,
         region: str,
         *,
-        role: str,
         variables: Mapping[str, str] | None = None,
         stage: str | None = None,
     ) -> Resources: ...
@@ -69,13 +62,13 @@ class Registrar:
         self._scratch = scratch
         self._registered: dict[tuple[str, str], Any] = {}
         self._arns: dict[tuple[str, str], str] = {}
-        self._unlisted: list[str] = []
         self._lock = Lock()
 
-    def role(self) -> str:
-        """Return the ARN of a role that the services may take; it is created once."""
+    def admin_role(self) -> str:
+        """Return the ARN of a role that may do everything; it is created once."""
+        role = RoleResource("/local-aws", _document(_TRUST), {"everything": _document(_EVERYTHING)})
         with self._lock:
-            return self._role()
+            return self._once("role", role.path, role, self._put_role)
 
     def register(self, resources: Resources) -> str:
         """Register all resources of a pipeline.
@@ -88,6 +81,8 @@ class Registrar:
         """
         with self._lock:
             self._require_own(resources.name)
+            for role in resources.roles:
+                self._once("role", role.path, role, self._put_role)
             self._put_objects(resources)
             for name, code in resources.layers.items():
                 self._once("layer", name, code, self._publish_layer)
@@ -103,15 +98,20 @@ class Registrar:
                 notices = resources.notices
                 self._once("notices", notices.rule, notices, self._notify_failures)
             # As text: 0, 0.0 and False are equal, and different literals.
-            text = json.dumps(resources.definition, ensure_ascii=False)
-            return self._once("state machine", resources.name, text, self._put_state_machine)
+            request = {
+                "definition": json.dumps(resources.definition, ensure_ascii=False),
+                "roleArn": resources.role,
+                "loggingConfiguration": self._logging(resources),
+                "tracingConfiguration": {"enabled": resources.tracing},
+                **_encryption(resources.kms_key),
+            }
+            return self._once("state machine", resources.name, request, self._put_state_machine)
 
     def forget(self) -> None:
         """Forget what is registered, after the account was emptied."""
         with self._lock:
             self._registered.clear()
             self._arns.clear()
-            self._unlisted.clear()
 
     def _once(
         self, kind: str, name: str, resource: Any, register: Callable[[str, Any], str]
@@ -134,49 +134,62 @@ class Registrar:
                 remedy="Call destroy() of its folder or reset() first, or use another LocalAws().",
             )
 
-    def _role(self) -> str:
-        return self._once("role", _ROLE_NAME, _TRUST, self._create_role)
-
-    def _create_role(self, name: str, trust: Mapping[str, Any]) -> str:
+    def _put_role(self, path: str, role: RoleResource) -> str:
         iam = self._client("iam")
-        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
-        return str(role["Role"]["Arn"])
+        name = path.rpartition("/")[2]
+        boundary = {"PermissionsBoundary": role.boundary} if role.boundary else {}
+        try:
+            made = iam.create_role(
+                RoleName=name,
+                Path=path.removesuffix(name),
+                AssumeRolePolicyDocument=role.trust,
+                **boundary,
+            )
+        except iam.exceptions.EntityAlreadyExistsException:
+            made = iam.get_role(RoleName=name)
+            if role.given and ("role", path) not in self._registered:
+                return str(made["Role"]["Arn"])
+            self._update_role(name, role)
+        for policy, document in role.policies.items():
+            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=document)
+        return str(made["Role"]["Arn"])
+
+    def _update_role(self, name: str, role: RoleResource) -> None:
+        """Change an existing role, as far as its policies are not put anyway."""
+        iam = self._client("iam")
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=role.trust)
+        if role.boundary:
+            iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=role.boundary)
+        else:
+            iam.delete_role_permissions_boundary(RoleName=name)
+        for old in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            if old not in role.policies:
+                iam.delete_role_policy(RoleName=name, PolicyName=old)
 
     def _put_objects(self, resources: Resources) -> None:
         s3 = self._client("s3")
         bucket = resources.bucket
-        self._once("bucket", bucket, bucket, self._create_bucket)
+        self._once("bucket", bucket, resources.kms_key, self._create_bucket)
         for key, data in resources.objects.items():
             uri = f"s3://{bucket}/{key}"
             if self._registered.get(("object", uri)) != data:
                 s3.put_object(Bucket=bucket, Key=key, Body=data)
                 self._registered["object", uri] = data
 
-    def _create_bucket(self, name: str, _: str) -> str:
+    def _create_bucket(self, name: str, kms_key: str | None) -> str:
         s3 = self._client("s3")
         region = s3.meta.region_name
         # Only the oldest region takes no constraint.
         more = {"CreateBucketConfiguration": {"LocationConstraint": region}}
         with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # shared by several pipelines
             s3.create_bucket(Bucket=name, **({} if region == "us-east-1" else more))
-        arn = f"arn:aws:s3:::{name}"
-        self._forbid_lists(arn)
-        return arn
-
-    def _forbid_lists(self, arn: str) -> None:
-        """Let the role list what a user's policy may let it, and no pipeline's bucket."""
-        self._role()
-        self._unlisted.append(arn)
-        actions = {"Action": "s3:ListBucket"}
-        statements = [
-            {"Effect": "Allow", **actions, "Resource": "*"},
-            {"Effect": "Deny", **actions, "Resource": self._unlisted},
-        ]
-        self._client("iam").put_role_policy(
-            RoleName=_ROLE_NAME,
-            PolicyName="lists",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
-        )
+        if kms_key is not None:
+            default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": kms_key}
+            rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
+            s3.put_bucket_encryption(
+                Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]}
+            )
+        return f"arn:aws:s3:::{name}"
 
     def _publish_layer(self, name: str, code: bytes) -> str:
         made = self._client("lambda").publish_layer_version(
@@ -212,13 +225,22 @@ class Registrar:
             }
         request = {
             **code,
-            "Role": self._role(),
+            "Role": function.role,
+            "TracingConfig": {"Mode": "Active"},
             "Architectures": [function.architecture],
             "Timeout": function.timeout,
             "MemorySize": function.memory,
             "EphemeralStorage": {"Size": function.ephemeral_storage},
             "Environment": {"Variables": dict(function.environment)},
         }
+        if function.subnets:
+            group = f"functions-of-{resources.name}"
+            request["VpcConfig"] = {
+                "SubnetIds": list(function.subnets),
+                "SecurityGroupIds": [group],
+            }
+        if resources.kms_key and function.environment:
+            request["KMSKeyArn"] = resources.kms_key
         self._once("function", function.name, request, self._replace_function)
 
     def _replace_function(self, name: str, request: Mapping[str, Any]) -> str:
@@ -251,7 +273,7 @@ class Registrar:
         return str(made["jobQueueArn"])
 
     def _profile(self) -> str:
-        return self._once("instance profile", _ROLE_NAME, None, self._create_profile)
+        return self._once("instance profile", _PROFILE_NAME, None, self._create_profile)
 
     def _create_profile(self, name: str, _: None) -> str:
         iam = self._client("iam")
@@ -276,7 +298,8 @@ class Registrar:
     def _notify_failures(self, name: str, notices: NoticeResource) -> str:
         """Let failed executions call a function; what fails there goes to a queue."""
         sqs, events = self._client("sqs"), self._client("events")
-        url = sqs.create_queue(QueueName=notices.queue)["QueueUrl"]
+        attributes = {"Policy": notices.queue_policy}
+        url = sqs.create_queue(QueueName=notices.queue, Attributes=attributes)["QueueUrl"]
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         queue = found["Attributes"]["QueueArn"]
         functions = self._client("lambda")
@@ -287,6 +310,14 @@ class Registrar:
             DestinationConfig={"OnFailure": {"Destination": queue}},
         )
         rule = events.put_rule(Name=name, EventPattern=notices.pattern)
+        with suppress(functions.exceptions.ResourceConflictException):
+            functions.add_permission(
+                FunctionName=notices.function,
+                StatementId="notices",
+                Action="lambda:InvokeFunction",
+                Principal="events.amazonaws.com",
+                SourceArn=rule["RuleArn"],
+            )
         target = {
             "Id": "notices",
             "Arn": function["FunctionArn"],
@@ -295,11 +326,33 @@ class Registrar:
         events.put_targets(Rule=name, Targets=[target])
         return str(rule["RuleArn"])
 
-    def _put_state_machine(self, name: str, text: str) -> str:
+    def _logging(self, resources: Resources) -> dict[str, Any]:
+        if resources.log_level == "OFF":
+            return {"level": "OFF"}
+        region = self._client("stepfunctions").meta.region_name
+        group = f"/aws/vendedlogs/states/{resources.name}"
+        arn = f"arn:aws:logs:{region}:{ACCOUNT_ID}:log-group:{group}:*"
+        return {
+            "level": resources.log_level,
+            "includeExecutionData": True,
+            "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": arn}}],
+        }
+
+    def _put_state_machine(self, name: str, request: Mapping[str, Any]) -> str:
         states = self._client("stepfunctions")
         known = self._arns.get(("state machine", name))
         if known is not None:
-            states.update_state_machine(stateMachineArn=known, definition=text)
+            states.update_state_machine(stateMachineArn=known, **request)
             return known
-        made = states.create_state_machine(name=name, definition=text, roleArn=self._role())
-        return str(made["stateMachineArn"])
+        return str(states.create_state_machine(name=name, **request)["stateMachineArn"])
+
+
+def _document(statement: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _encryption(kms_key: str | None) -> dict[str, Any]:
+    if kms_key is None:
+        return {}
+    own = {"type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": kms_key}
+    return {"encryptionConfiguration": own}

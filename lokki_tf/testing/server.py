@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 from lokki_tf.testing.account import Account
+from lokki_tf.testing.moto_gaps.access_control import MotoDirectory
 from lokki_tf.testing.settings import ACCESS_KEY, settings_from
 
 
@@ -24,7 +25,9 @@ def main() -> None:
     server = make_server(
         "127.0.0.1", 0, _late_application, threaded=True, request_handler=_request_handler()
     )
-    account = Account(f"http://127.0.0.1:{server.server_port}", settings_from())
+    settings = settings_from()
+    os.environ.pop("LOCAL_AWS_TOKEN", None)  # nothing that runs here needs it
+    account = Account(f"http://127.0.0.1:{server.server_port}", settings, MotoDirectory())
     application, moto = _build(account)
     _application.append(application)
     Thread(target=server.serve_forever, daemon=True).start()
@@ -53,18 +56,19 @@ def _build(account: Account) -> tuple[Any, Any]:
 
     from lokki_tf.testing.control import Control
     from lokki_tf.testing.faults import guarded
-    from lokki_tf.testing.moto_gaps import close_gaps, close_gaps_of_batch
+    from lokki_tf.testing.moto_gaps import LATE_GAPS, close_gaps
+    from lokki_tf.testing.origins import same_machine
     from lokki_tf.testing.turns import in_turn
 
     close_gaps(account)
 
     def create_app(service: Any) -> Any:
-        if service == "batch":
-            close_gaps_of_batch(account)
+        if service in LATE_GAPS:
+            LATE_GAPS[service](account)
         return create_backend_app(service)
 
     application = DomainDispatcherApplication(create_app)
-    return Control(account, guarded(in_turn(application))), application
+    return same_machine(Control(account, guarded(in_turn(application)))), application
 
 
 def _load_services(moto: Any) -> None:

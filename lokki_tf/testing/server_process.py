@@ -7,13 +7,15 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import secrets
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from lokki_tf.errors import MissingToolError
-from lokki_tf.testing.control import PREFIX
+from lokki_tf.testing.control import PREFIX, TOKEN_HEADER
 from lokki_tf.testing.errors import LocalAwsError, missing_packages
 from lokki_tf.testing.settings import ServerSettings, load_clients, settings_to
 
@@ -40,11 +42,13 @@ class ServerProcess:
             if importlib.util.find_spec(name) is None:
                 raise missing_packages(ImportError(name=name))
         _require_moto()
+        self._token = secrets.token_urlsafe(32)
+        own = settings_to(replace(settings, token=self._token))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lokki_tf.testing.server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **settings_to(settings), "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, **own, "PYTHONPATH": os.pathsep.join(sys.path)},
             text=True,
             # The terminal's Ctrl-C is for the process that uses the server, and then closes it.
             process_group=0 if os.name == "posix" else None,
@@ -71,7 +75,8 @@ class ServerProcess:
             str(address.hostname), address.port, timeout=timeout
         )
         try:
-            connection.request("POST", PREFIX + action, json.dumps(request).encode())
+            body, headers = json.dumps(request).encode(), {TOKEN_HEADER: self._token}
+            connection.request("POST", PREFIX + action, body, headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         finally:

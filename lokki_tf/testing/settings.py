@@ -22,6 +22,8 @@ class ServerSettings:
         wait_scale: what the waits of ``Wait`` states are multiplied by.
         workers: how many Lambda processes there are at a time, and how many jobs of Batch.
         containers: whether images run in containers where a Docker API answers.
+        enforce_iam: whether roles may do only what their policies allow.
+        token: what requests to the server's own endpoints must carry.
     """
 
     region: str = "us-east-1"
@@ -29,23 +31,8 @@ class ServerSettings:
     wait_scale: float = 1.0
     workers: int = 64
     containers: bool = True
-
-
-_TOKEN = "local-aws"
-
-
-def token_of(role: str) -> str:
-    """Return the session token with which a role makes requests.
-
-    Args:
-        role: the role's ARN.
-    """
-    return f"{_TOKEN}:{role}"
-
-
-def role_of(token: str) -> str | None:
-    """Return the ARN of the role that makes requests with a session token, if it is one's."""
-    return token.removeprefix(f"{_TOKEN}:") if token.startswith(f"{_TOKEN}:arn:") else None
+    enforce_iam: bool = True
+    token: str = ""
 
 
 def client_environment(endpoint: str, region: str) -> dict[str, str]:
@@ -63,25 +50,28 @@ def client_environment(endpoint: str, region: str) -> dict[str, str]:
     }
 
 
-def new_client(service: str, endpoint: str, region: str, role: str | None = None) -> Any:
+def new_client(
+    service: str, endpoint: str, region: str, credentials: Mapping[str, str] | None = None
+) -> Any:
     """Return a boto3 client of a local AWS.
 
     Args:
-        service: the service.
-        endpoint: the server's URL.
+        service: the service's name in boto3.
+        endpoint: URL of the server.
         region: the region's name.
-        role: ARN of the role that makes the requests; none by default.
+        credentials: variables of a role's session; the operator's keys without them.
     """
     import boto3
     from botocore.config import Config
 
+    given = credentials or {}
     return boto3.client(
         service,
         region_name=region,
         endpoint_url=endpoint,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        aws_session_token=None if role is None else token_of(role),
+        aws_access_key_id=given.get("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        aws_session_token=given.get("AWS_SESSION_TOKEN"),
         # Some requests would go to sync-127.0.0.1 and the like.
         config=Config(inject_host_prefix=False),
     )
@@ -101,6 +91,8 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> ServerSettings
         wait_scale=float(environment.get("LOCAL_AWS_WAIT_SCALE", "1")),
         workers=int(environment.get("LOCAL_AWS_WORKERS", "64")),
         containers=environment.get("LOCAL_AWS_CONTAINERS", "yes") == "yes",
+        enforce_iam=environment.get("LOCAL_AWS_ENFORCE_IAM", "yes") == "yes",
+        token=environment.get("LOCAL_AWS_TOKEN", ""),
     )
 
 
@@ -112,4 +104,6 @@ def settings_to(settings: ServerSettings) -> dict[str, str]:
         "LOCAL_AWS_WAIT_SCALE": str(settings.wait_scale),
         "LOCAL_AWS_WORKERS": str(settings.workers),
         "LOCAL_AWS_CONTAINERS": "yes" if settings.containers else "no",
+        "LOCAL_AWS_ENFORCE_IAM": "yes" if settings.enforce_iam else "no",
+        "LOCAL_AWS_TOKEN": settings.token,
     }

@@ -47,6 +47,9 @@ class FakeServices:
             return Invocation(json.dumps(failure).encode(), "Unhandled")
         return Invocation(json.dumps(result).encode())
 
+    def authorize(self, action: str, resource: str, context: Any = None) -> None:
+        """Allow everything."""
+
     def client(self, service: str) -> Any:
         """Refuse."""
         raise NotImplementedError(service)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_jobs import SIZE, define, ended, log, make_queue, submit
+from batch_jobs import SIZE, define, ended, log, make_queue, places, submit
 
 from lokki_tf.errors import LokkiError
 from lokki_tf.testing import LocalAws
@@ -84,7 +84,7 @@ def test_environment(run: Run, account: LocalAws, monkeypatch: pytest.MonkeyPatc
     assert found["AWS_BATCH_JOB_ID"] == job["jobId"]
     assert found["AWS_BATCH_JOB_ATTEMPT"] == "1"
     assert (found["AWS_BATCH_JQ_NAME"], found["AWS_BATCH_CE_NAME"]) == ("queue", "queue-compute")
-    assert account.environment.items() <= found.items()
+    assert places(account).items() <= found.items()
     assert not {"PYTHONPATH", "VIRTUAL_ENV", "NOT_FOR_JOBS"} & set(found)
     shown = {each["name"]: each["value"] for each in job["container"]["environment"]}
     assert shown == {"A": "override", "B": "kept"}

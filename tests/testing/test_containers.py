@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_jobs import define, ended, log, make_queue, submit
+from batch_jobs import define, ended, log, make_queue, places, submit
 from container_images import docker_client, image_of
 
 from lokki_tf.testing import LocalAws
 
 CLIENT = docker_client()
 pytestmark = pytest.mark.containers
-ROLE = "arn:aws:iam::123456789012:role/containers"
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +32,6 @@ def account(image: str) -> Iterator[LocalAws]:
     with LocalAws(retry_delay_scale=0.0) as aws:
         make_queue(aws, "FARGATE_SPOT")
         define(aws, "ok", image, environment=[{"name": "VALUE", "value": "given"}])
-        aws.client("iam").create_role(
-            RoleName="containers",
-            AssumeRolePolicyDocument=json.dumps(
-                {"Statement": [{"Principal": {"Service": "lambda.amazonaws.com"}}]}
-            ),
-        )
         yield aws
 
 
@@ -55,7 +48,7 @@ def test_job(account: LocalAws) -> None:
     printed = log(account, job)
     assert printed[0] == "begun environment"
     found = json.loads(next(line for line in printed if line.startswith("{")))
-    wanted = {"VALUE": "given", "AWS_BATCH_JOB_ID": job["jobId"], **account.environment}
+    wanted = {"VALUE": "given", "AWS_BATCH_JOB_ID": job["jobId"], **places(account)}
     assert wanted.items() <= found.items()
 
 
@@ -100,7 +93,7 @@ def test_function(account: LocalAws, image: str) -> None:
     functions.create_function(
         FunctionName="image",
         PackageType="Image",
-        Role=ROLE,
+        Role=account.admin_role,
         Code={"ImageUri": image},
         ImageConfig={"Command": ["step"]},
         Timeout=20,
@@ -112,7 +105,7 @@ def test_function(account: LocalAws, image: str) -> None:
         return json.loads(answer["Payload"].read())
 
     assert call({"a": 1}) == {"event": {"a": 1}, "count": 1, "command": ["step"], "folder": "/app"}
-    assert call("environment").items() >= {"MINE": "1", **account.environment}.items()
+    assert call("environment").items() >= {"MINE": "1", **places(account)}.items()
     assert call("raise")["errorType"] == "KeyError"
     assert call("exit")["errorType"] == "Runtime.ExitError"
     assert call(None)["count"] == 1
@@ -122,17 +115,11 @@ def test_function(account: LocalAws, image: str) -> None:
 def test_nothing_is_left(image: str) -> None:
     """The end of a local AWS is the end of its containers."""
     with LocalAws() as aws:
-        role = aws.client("iam").create_role(
-            RoleName="containers",
-            AssumeRolePolicyDocument=json.dumps(
-                {"Statement": [{"Principal": {"Service": "lambda.amazonaws.com"}}]}
-            ),
-        )
         functions = aws.client("lambda")
         functions.create_function(
             FunctionName="left",
             PackageType="Image",
-            Role=role["Role"]["Arn"],
+            Role=aws.admin_role,
             Code={"ImageUri": image},
             Timeout=20,
         )

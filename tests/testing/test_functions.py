@@ -163,18 +163,18 @@ def handler(event, context):
     assert "out ü" in base64.b64decode(found["LogResult"]).decode()
 
 
-def test_workers_stay_warm_and_are_shared(local_aws: LocalAws, zip_of: Zip) -> None:
-    """Functions of equal code and environment share a worker process, whatever their names."""
+def test_workers_stay_warm(local_aws: LocalAws, zip_of: Zip) -> None:
+    """A function keeps its process; one of equal code has another, with its own credentials."""
     code = zip_of(
         "import os\nseen = []\ndef handler(e, c):\n seen.append(e)\n return [os.getpid(), seen]"
     )
     functions = local_aws.client("lambda")
     found = []
-    for name in ("warm-a", "warm-b"):
+    for name in ("warm-a", "warm-b", "warm-a"):
         local_aws.create_function(name, code, "handler.handler")
         found.append(json.load(functions.invoke(FunctionName=name, Payload=f'"{name}"')["Payload"]))
-    assert found[0][0] == found[1][0]
-    assert found[1][1] == ["warm-a", "warm-b"]
+    assert found[0][0] == found[2][0] != found[1][0]
+    assert found[2][1] == ["warm-a", "warm-a"]
 
 
 def test_concurrent_events(local_aws: LocalAws, zip_of: Zip) -> None:

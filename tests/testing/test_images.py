@@ -19,17 +19,6 @@ from lokki_tf.testing import LocalAws, LocalAwsError
 Invoke = Callable[..., dict[str, Any]]
 HERE = Path(__file__).parent
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-ROLE = "arn:aws:iam::123456789012:role/images"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 _number = count()
 
 
@@ -46,8 +35,6 @@ def account(app: Path) -> Iterator[LocalAws]:
     """An account that knows the image."""
     with LocalAws(retry_delay_scale=0.0, containers=False) as aws:
         aws.register_image("functions:1", app)
-        iam = aws.client("iam")
-        iam.create_role(RoleName="images", AssumeRolePolicyDocument=json.dumps(TRUST))
         yield aws
 
 
@@ -72,7 +59,7 @@ def create(
     aws.client("lambda").create_function(
         FunctionName=name,
         PackageType="Image",
-        Role=ROLE,
+        Role=aws.admin_role,
         Code={"ImageUri": f"{REGISTRY}/{image}"},
         **config,
         **more,

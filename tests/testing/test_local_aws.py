@@ -310,7 +310,7 @@ def test_express(local_aws: LocalAws, task: Task) -> None:
     """StartSyncExecution answers with the output."""
     states = local_aws.client("stepfunctions")
     definition = json.dumps(machine(A=task("echo", {"a": 1}, OutputPath="$.Payload")))
-    role = "arn:aws:iam::123456789012:role/any"
+    role = local_aws.admin_role
     arn = states.create_state_machine(
         name="express", definition=definition, roleArn=role, type="EXPRESS"
     )["stateMachineArn"]
@@ -321,7 +321,7 @@ def test_express(local_aws: LocalAws, task: Task) -> None:
 def test_names_are_unique(local_aws: LocalAws) -> None:
     """A machine cannot be created under the name of another one; the same again is fine."""
     states = local_aws.client("stepfunctions")
-    role = "arn:aws:iam::123456789012:role/any"
+    role = local_aws.admin_role
     texts = [json.dumps(machine(**{name: {"Type": "Succeed"}})) for name in ("A", "B")]
     states.create_state_machine(name="unique", definition=texts[0], roleArn=role)
     states.create_state_machine(name="unique", definition=texts[0], roleArn=role)

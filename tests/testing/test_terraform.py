@@ -115,7 +115,7 @@ def test_failure_has_terraforms_words(account: LocalAws, tmp_path: Path) -> None
     definition = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}
     machine = {
         "name": "bad",
-        "role_arn": "arn:aws:iam::123456789012:role/any",
+        "role_arn": account.admin_role,
         "definition": json.dumps(definition),
     }
     configuration = {

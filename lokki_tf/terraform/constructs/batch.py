@@ -209,12 +209,11 @@ class Jobs:
     def _role(self, job: Job, tags: dict[str, str]) -> str:
         """The ARN of the role by which the step itself acts."""
         pipeline, step = self._pipeline, job.step
-        source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
         statements = pipeline.permissions.of_job()
         role = acting(
             pipeline,
             step.name,
-            iam.trust("ecs-tasks.amazonaws.com", source),
+            pipeline.permissions.trust("ecs-tasks.amazonaws.com"),
             [iam.document(statements), *map(escaped, step.options.policies)],
             tags,
             given=step.options.role,
@@ -228,5 +227,5 @@ class Jobs:
     def _executes(self) -> aws.iam_role.IamRole:
         """The role of those who start containers: they pull the image, and write logs."""
         pipeline = self._pipeline
-        source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
-        return pipeline.role("jobs", iam.trust("ecs-tasks.amazonaws.com", source), pipeline.tags())
+        trusted = pipeline.permissions.trust("ecs-tasks.amazonaws.com")
+        return pipeline.role("jobs", trusted, pipeline.tags())

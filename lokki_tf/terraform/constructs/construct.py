@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.config import Config
-from lokki_tf.model import shortened
 from lokki_tf.model.names import unique
 from lokki_tf.packaging import LayerBuilder
 from lokki_tf.terraform.account import Account
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
     from lokki_tf.terraform.plan import HasDefinition
 
-ROLE_NAME_LENGTH = 64
 
 
 class PipelineConstruct(Construct):
@@ -180,15 +178,12 @@ class PipelineConstruct(Construct):
             name: Its id; also names it, behind the pipeline's name.
             trusted: Its trust policy.
             tags: Its tags.
-            of: What joins the names: a step's has ``-``, the pipeline's own a dot, which no
-                step's name can have.
+            of: What joins the names, as of :meth:`Permissions.role_name`.
         """
-        # Roles are the account's and not the region's, and a pipeline may stand in several.
-        stem = shortened(f"{self.plan.definition.name}{of}{name}", ROLE_NAME_LENGTH - 16)
         return aws.iam_role.IamRole(
             self,
             self.resource_id(name),
-            name=f"{stem}-{self.account.region}",
+            name=self.permissions.role_name(name, of=of),
             assume_role_policy=trusted,
             permissions_boundary=self.config.aws.permissions_boundary,
             tags=tags,

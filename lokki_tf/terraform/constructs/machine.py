@@ -28,7 +28,6 @@ def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMa
     """
     name, settings = pipeline.plan.definition.name, pipeline.config.machine
     tags = pipeline.tags()
-    source = {"StringEquals": {"aws:SourceAccount": pipeline.account.number}}
     plan = pipeline.plan
     helpers = {
         one.placeholder: add_helper(pipeline, one).arn for one in plan.helpers if one.placeholder
@@ -37,7 +36,7 @@ def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMa
     role = acting(
         pipeline,
         "state_machine",
-        iam.trust("states.amazonaws.com", source),
+        pipeline.permissions.trust("states.amazonaws.com"),
         [iam.document(pipeline.permissions.of_machine(arns))],
         tags,
         given=settings.role,

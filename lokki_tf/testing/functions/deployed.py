@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Function:
         layers: the zips of its layers, the first below.
         log_group: where its log goes.
         image: what it is, if it is an image.
-        role: ARN of its role.
+        role: the ARN of its role.
+        credentials: the variables by which it acts as that role; the account's own if empty.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Function:
     log_group: str
     image: Image | None = None
     role: str = ""
+    credentials: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from lokki_tf.testing.functions.sandboxes import Sandbox
 from lokki_tf.testing.functions.workers import Answer, Recipe, TookTooLong, Worker, WorkerDied
 from lokki_tf.testing.images.launcher import Launcher
 from lokki_tf.testing.images.programs import Program
-from lokki_tf.testing.settings import token_of
 
 REQUEST_BYTES = 6_291_456
 RESPONSE_BYTES = 6_291_556
@@ -117,13 +116,13 @@ class Runner:
         return Program(
             image.uri,
             image.command,
-            {**self._environment, **_credentials(function), **own, **function.environment},
+            {**self._environment, **function.credentials, **own, **function.environment},
             image.entry_point,
             image.working_directory,
         )
 
     def _recipe(self, function: Function) -> Recipe:
-        own = {**_credentials(function), **zip_variables(function)}
+        own = {**function.credentials, **zip_variables(function)}
         variables = {**self._environment, **own, **function.environment}
         environment = tuple(sorted(variables.items()))
         contents = (hash(function.code), tuple(hash(layer) for layer in function.layers))
@@ -150,10 +149,6 @@ class Runner:
             function.memory,
         )
 
-
-def _credentials(function: Function) -> dict[str, str]:
-    """By which the account knows the function's role."""
-    return {"AWS_SESSION_TOKEN": token_of(function.role)} if function.role else {}
 
 
 def _with_pythons(function: Function, description: bytes) -> bytes:

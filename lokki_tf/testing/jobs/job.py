@@ -195,9 +195,10 @@ class Job:
 
     def _launch(self, attempt: Attempt) -> Running:
         order, logs = self.order, self.site.logs
+        credentials = self.site.take_roles(order, attempt.stream)
         logs.open(order.log_group, attempt.stream)
         own = self._own_variables(attempt.number)
-        variables = {**self.site.environment, **order.variables, **own}
+        variables = {**self.site.environment, **credentials, **order.variables, **own}
         program = Program(order.image, order.command, variables)
         return self.site.launcher.start(
             program, lambda lines: logs.write(order.log_group, attempt.stream, lines)

@@ -11,6 +11,7 @@ from lokki_tf.testing.images.launcher import Launcher
 
 if TYPE_CHECKING:
     from lokki_tf.testing.jobs.job import Job
+    from lokki_tf.testing.jobs.orders import Order
 
 
 class LogSink(Protocol):
@@ -37,6 +38,8 @@ class Site:
         environment: the account's variables.
         slots: how many run at a time.
         find: returns another job by its id.
+        take_roles: takes a job's roles for an attempt with this log stream and returns the
+            variables by which the job acts; raises CannotStart if that cannot be.
     """
 
     launcher: Launcher
@@ -44,3 +47,4 @@ class Site:
     environment: Mapping[str, str]
     slots: BoundedSemaphore
     find: Callable[[str], Job | None]
+    take_roles: Callable[[Order, str], Mapping[str, str]]

@@ -5,11 +5,12 @@ The stages: read the items, select and batch them, run the children, export what
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import uuid4
 
 from lokki_tf.testing.machines.batches import batches_of
 from lokki_tf.testing.machines.failures import StateFailure, Stopped
-from lokki_tf.testing.machines.frame import StateRun
+from lokki_tf.testing.machines.frame import StateRun, authorize
 from lokki_tf.testing.machines.item_reader import read_items
 from lokki_tf.testing.machines.map_fields import number, processor_of, selected
 from lokki_tf.testing.machines.map_run import MapRun, Tolerance
@@ -72,11 +73,30 @@ def _map_run(run: StateRun, value: Json) -> MapRun:
 def _started(run: StateRun, value: Json) -> MapRun:
     frame = run.frame
     map_run = _map_run(run, value)
+    _authorize(run, map_run)
     frame.execution.map_runs.append(map_run)
     frame.progress.map_run = map_run
     frame.event("MapStateStarted", length=0)
     frame.event("MapRunStarted", mapRunArn=map_run.arn)
     return map_run
+
+
+def _authorize(run: StateRun, map_run: MapRun) -> None:
+    """Decide on what a Map Run does by the machine's role.
+
+    Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states". The
+    documented policies name the executions of the machine itself, and not those of items.
+
+    Raises:
+        StateFailure: if the role may not.
+    """
+    execution, key = run.frame.execution, run.frame.settings.key
+    authorize(run, "states:StartExecution", execution.machine_arn)
+    authorize(run, "states:DescribeExecution", execution.arn)
+    if key is not None:
+        context = {"kms:EncryptionContext:aws:states:stateMachineArn": map_run.machine_arn}
+        for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+            authorize(run, action, key, context)
 
 
 def _redrive(run: StateRun, map_run: MapRun) -> None:
@@ -87,6 +107,7 @@ def _redrive(run: StateRun, map_run: MapRun) -> None:
     run.frame.event("MapRunRedriven", mapRunArn=map_run.arn, redriveCount=map_run.redrives)
     for position, child in enumerate(map_run.children):
         if child.status != SUCCEEDED:
+            authorize(run, "states:RedriveExecution", child.arn)
             child.ready(run.frame.permit, redriven=position in map_run.begun)
             map_run.begun.discard(position)
 
@@ -106,6 +127,8 @@ def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
     try:
         _run_children(run, map_run)
     except StateFailure:
+        with suppress(StateFailure):  # what has failed tells more
+            authorize(run, "states:StopExecution", run.frame.execution.arn)
         _abort(map_run)
         if "Resource" in run.state.get("ResultWriter", {}):
             write_results(run, value, map_run)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from lokki_tf.testing.machines.failures import Stopped
+from lokki_tf.testing.machines.failures import StateFailure, Stopped
 from lokki_tf.testing.machines.history import History
 from lokki_tf.testing.machines.progress import Progress
 from lokki_tf.testing.machines.references import View
-from lokki_tf.testing.machines.services import Settings
+from lokki_tf.testing.machines.services import ServiceError, Settings
 from lokki_tf.testing.machines.values import Json, moment_text
 from lokki_tf.testing.machines.variables import Variables
 
@@ -136,6 +136,20 @@ class Frame:
     def event(self, kind: str, **details: Json) -> None:
         """Add an event to the history, with the details that belong to its kind."""
         self.last_event = self.history.add(kind, self.last_event, details)
+
+
+def authorize(
+    run: StateRun, action: str, resource: str, context: Mapping[str, str] | None = None
+) -> None:
+    """Decide on what AWS does by the machine's role without a request of its own.
+
+    Raises:
+        StateFailure: if the role may not.
+    """
+    try:
+        run.frame.settings.services.authorize(action, resource, context)
+    except ServiceError as error:
+        raise StateFailure("States.Permissions", error.message) from None
 
 
 def now() -> str:

@@ -70,8 +70,10 @@ def _invoke(
     try:
         return services.invoke(function, dump(value).encode(), qualifier=qualifier, kind=kind)
     except ServiceError as error:
+        # Source of the name: awslabs/aws-deployment-framework, issue 460.
+        denied = error.code == "AccessDeniedException"
         raise StateFailure(
-            f"Lambda.{error.code}",
+            "Lambda.AWSLambdaException" if denied else f"Lambda.{error.code}",
             f"{error.message} (Service: Lambda, Status Code: {error.status}, "
             f"Request ID: {error.request_id})",
         ) from None

@@ -40,6 +40,7 @@ def write_results(run: StateRun, value: Json, map_run: MapRun) -> Json:
     folder = f"{prefix}{map_run.arn.rpartition(':')[2]}"
     s3 = run.frame.settings.services.client("s3")
     try:
+        _authorize(run, f"arn:aws:s3:::{place['Bucket']}/{folder}/manifest.json")
         files = _write_files(s3, place["Bucket"], folder, map_run, writer.get("WriterConfig", {}))
         manifest = {
             "DestinationBucket": place["Bucket"],
@@ -55,6 +56,19 @@ def write_results(run: StateRun, value: Json, map_run: MapRun) -> Json:
         "MapRunArn": map_run.arn,
         "ResultWriterDetails": {"Bucket": place["Bucket"], "Key": key},
     }
+
+
+def _authorize(run: StateRun, resource: str) -> None:
+    """Decide on what the upload of large results requires, however small they are.
+
+    Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states", of
+    ``ResultWriter``.
+
+    Raises:
+        ServiceError: if the role may not.
+    """
+    for action in ("PutObject", "GetObject", "ListMultipartUploadParts", "AbortMultipartUpload"):
+        run.frame.settings.services.authorize(f"s3:{action}", resource)
 
 
 def _write_files(s3: Any, bucket: str, folder: str, map_run: MapRun, config: Json) -> Json:

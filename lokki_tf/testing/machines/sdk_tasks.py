@@ -34,8 +34,7 @@ def call_service(run: StateRun, integration: Integration, arguments: Json, permi
     """
     service = integration.service.removeprefix("aws-sdk:")
     service = _CLIENTS.get(service, service)
-    role = (run.frame.execution.role_arn,) if service == "s3" else ()  # S3 asks what it may list
-    client = run.frame.settings.services.client(service, *role)
+    client = run.frame.settings.services.client(service)
     if not integration.pattern.startswith(".sync"):
         return call(client, integration.action, arguments)
     wait = _WAITS.get((service, integration.action))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -71,11 +71,20 @@ class Services(Protocol):
             ServiceError: if Lambda refuses.
         """
 
+    def authorize(
+        self, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> None:
+        """Decide on what AWS does by the machine's role without a request of its own.
+
+        Raises:
+            ServiceError: if the role may not.
+        """
+
     def ending(self, service: str, resource: str) -> Event | None:
         """Return what is set when something with this id has ended; None if it must be asked."""
 
-    def client(self, service: str, role: str | None = None) -> Any:
-        """Return a boto3 client; of a role's if its ARN is given."""
+    def client(self, service: str) -> Any:
+        """Return a boto3 client, which acts by the machine's role."""
 
 
 @dataclass
@@ -134,6 +143,7 @@ class Settings:
         wait_scale: what the waits of ``Wait`` states are multiplied by.
         ended: takes an execution that has ended, and what to set when all that hangs on its end
             is done as well.
+        key: ARN of the user's key of KMS that encrypts the execution.
     """
 
     services: Services
@@ -141,3 +151,4 @@ class Settings:
     retry_delay_scale: float = 1.0
     wait_scale: float = 1.0
     ended: Callable[[Execution, Event], None] = _ignored
+    key: str | None = None

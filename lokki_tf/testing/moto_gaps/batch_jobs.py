@@ -20,6 +20,7 @@ from lokki_tf.testing.jobs.job import Job
 from lokki_tf.testing.jobs.orders import LOG_GROUP, Definition, Order
 from lokki_tf.testing.jobs.site import Site
 from lokki_tf.testing.moto_gaps.batch_resources import Resources
+from lokki_tf.testing.moto_gaps.job_roles import take_roles
 from lokki_tf.testing.settings import ACCOUNT_ID
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,127}$", re.ASCII)
@@ -65,6 +66,7 @@ class Batch(Resources):
             self.account.environment,
             self.slots,
             partial(_find, self._jobs),
+            partial(take_roles, self.account),
         )
 
     def submit(self, request: dict[str, Any]) -> Job:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
 from lokki_tf.testing.account import Account
+from lokki_tf.testing.iam.access import AccessDenied
 from lokki_tf.testing.machines.execution import Execution
 from lokki_tf.testing.machines.services import ServiceError
 from lokki_tf.testing.machines.values import dump
 from lokki_tf.testing.settings import ACCOUNT_ID
 
 _INPUT_BYTES = 248 * 1024
+_SERVICE = "events.amazonaws.com"
 
 
 def deliver_events(account: Account) -> None:
@@ -31,7 +34,7 @@ def deliver_events(account: Account) -> None:
             return
         functions = [one for one in self.targets if _is_function(one)]
         for target in functions:
-            work = (account, self.region_name, target, original_event)
+            work = (account, self.region_name, self.arn, target, original_event)
             Thread(target=_call, args=work, daemon=True).start()
         if len(functions) < len(self.targets):
             plain(self, original_event, transform_input)
@@ -43,8 +46,8 @@ def deliver_events(account: Account) -> None:
 
         def deliver() -> None:
             try:
-                for target in calls:
-                    _call(account, region, target, event)
+                for rule, target in calls:
+                    _call(account, region, rule, target, event)
             finally:
                 settled.set()
 
@@ -58,27 +61,38 @@ def deliver_events(account: Account) -> None:
     account.execution_ended = ended
 
 
-def _targets(region: str, event: Any) -> Iterator[dict[str, Any]]:
-    """The functions that rules of the default bus call for an event."""
+def _targets(region: str, event: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The functions that rules of the default bus call for an event, with the rules' ARNs."""
     from moto.events.models import events_backends
 
     for rule in list(events_backends[ACCOUNT_ID][region].event_buses["default"].rules.values()):
         if rule.state == "ENABLED" and rule.event_pattern.matches_event(event):
-            yield from filter(_is_function, rule.targets)
+            yield from ((rule.arn, target) for target in filter(_is_function, rule.targets))
 
 
 def _is_function(target: dict[str, Any]) -> bool:
     return bool(target["Arn"].split(":")[2] == "lambda")
 
 
-def _call(account: Account, region: str, target: dict[str, Any], event: dict[str, Any]) -> None:
+def _call(
+    account: Account, region: str, rule: str, target: dict[str, Any], event: dict[str, Any]
+) -> None:
+    """Call a function for a rule, as far as the policies of function and queue let the rule.
+
+    Source: EventBridge User Guide, "Using resource-based policies for Amazon EventBridge".
+    """
     from lokki_tf.testing.moto_gaps.lambda_functions import run_event, send
 
+    source = {"aws:SourceArn": rule, "aws:SourceAccount": ACCOUNT_ID}
     try:
+        account.access.require_service(_SERVICE, "lambda:InvokeFunction", target["Arn"], source)
         run_event(account, region, target["Arn"], json.dumps(event).encode())
-    except ServiceError:
+    except (ServiceError, AccessDenied):
         if "DeadLetterConfig" in target:
-            send(account, target["DeadLetterConfig"]["Arn"], json.dumps(event))
+            queue = target["DeadLetterConfig"]["Arn"]
+            with suppress(AccessDenied):  # nobody is told
+                account.access.require_service(_SERVICE, "sqs:SendMessage", queue, source)
+                send(account, queue, json.dumps(event))
 
 
 def status_event(execution: Execution) -> dict[str, Any]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from functools import partial
 from threading import Thread
 from typing import Any
 from urllib.parse import unquote
+
+from botocore.exceptions import ClientError
 
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.functions.deployed import Function, Image, Outcome
 from lokki_tf.testing.functions.runner import REQUEST_BYTES
 from lokki_tf.testing.images.programs import CannotStart
 from lokki_tf.testing.machines.services import Invocation, ServiceError
+from lokki_tf.testing.moto_gaps.lambda_roles import take_role
 from lokki_tf.testing.settings import ACCOUNT_ID
 
 _EVENT_BYTES = 1_048_576
@@ -30,7 +34,8 @@ def run_functions(account: Account) -> None:
     def invoke_lambda(self: Any, event: Any = None) -> tuple[str, bool, str]:
         # What moto's other services call, such as a subscription of SNS.
         text = event if isinstance(event, str) else json.dumps(event)
-        outcome = _run(account, _function(self, self.function_arn), text.encode())
+        take_role(account, self)
+        outcome = _run(account, _function(account, self, self.function_arn), text.encode())
         return outcome.payload.decode(), outcome.error is not None, outcome.log
 
     def respond(self: Any) -> tuple[int, dict[str, str], bytes]:
@@ -66,7 +71,8 @@ def _invoke(
     found = _find(region, name, qualifier)
     _check_size(payload, kind)
     _check_json(payload)
-    function = _function(found, found.function_arn)
+    take_role(account, found)
+    function = _function(account, found, found.function_arn)
     if kind == "DryRun":
         return function, None
     if kind == "Event":
@@ -113,7 +119,7 @@ def _find(region: str, name: str, qualifier: str | None) -> Any:
         raise ServiceError("ResourceNotFoundException", message, status=404) from None
 
 
-def _function(found: Any, arn: str) -> Function:
+def _function(account: Account, found: Any, arn: str) -> Function:
     is_image = found.package_type == "Image"
     return Function(
         name=found.function_name,
@@ -129,6 +135,7 @@ def _function(found: Any, arn: str) -> Function:
         log_group=found.logs_group_name,
         image=_image(found) if is_image else None,
         role=found.role,
+        credentials=account.credentials(found.role, found.function_name),
     )
 
 
@@ -164,7 +171,8 @@ def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
     """
     found = _find(region, name, None)
     try:
-        outcome = _run(account, _function(found, found.function_arn), payload)
+        take_role(account, found)
+        outcome = _run(account, _function(account, found, found.function_arn), payload)
         error, answer = outcome.error, outcome.payload.decode()
     except ServiceError as refused:
         error, answer = refused.code, json.dumps({"errorMessage": refused.message})
@@ -179,7 +187,8 @@ def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
         "responseContext": {"statusCode": 200, "functionError": error},
         "responsePayload": json.loads(answer),
     }
-    send(account, destination, json.dumps(record))
+    with suppress(ClientError):  # a destination that the role may not write to stays empty
+        send(account, destination, json.dumps(record), role=found.role)
 
 
 def _destination(found: Any) -> str | None:
@@ -192,17 +201,19 @@ def _destination(found: Any) -> str | None:
     return None
 
 
-def send(account: Account, queue: str, text: str) -> None:
+def send(account: Account, queue: str, text: str, role: str | None = None) -> None:
     """Send a message to a queue of the account.
 
     Args:
         account: where the queue is.
         queue: its ARN.
         text: the message.
+        role: ARN of the role that sends it; a service for itself without one.
     """
     region, name = queue.split(":")[3], queue.split(":")[5]
-    sqs = account.region(region).client("sqs")
-    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    operator = account.region(region, None).client("sqs")
+    url = operator.get_queue_url(QueueName=name)["QueueUrl"]
+    sqs = account.region(region, role).client("sqs")
     sqs.send_message(QueueUrl=url, MessageBody=text)
 
 

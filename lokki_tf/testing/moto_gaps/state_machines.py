@@ -21,6 +21,12 @@ from lokki_tf.testing.machines.execution import Execution
 from lokki_tf.testing.machines.limits import PAYLOAD_BYTES
 from lokki_tf.testing.machines.statuses import RUNNING
 from lokki_tf.testing.machines.values import Json, load, size
+from lokki_tf.testing.moto_gaps.machine_roles import (
+    AccessDeniedException,
+    begin,
+    check_role,
+    key_of,
+)
 from lokki_tf.testing.moto_gaps.state_machine_api import MachineResponse
 
 # Its methods return moto's own executions, ours return another kind: to mypy it is Any.
@@ -76,13 +82,29 @@ class Machines(_Backend):  # type: ignore[misc]
                 roleArn,
             ):
                 raise StateMachineAlreadyExists(f"State Machine Already Exists: '{machine.arn}'")
-        return super().create_state_machine(name, definition, roleArn, **more)
+        before = set(map(id, self.state_machines))
+        made = super().create_state_machine(name, definition, roleArn, **more)
+        if id(made) not in before:
+            try:
+                check_role(self.account, made)
+            except AccessDeniedException:
+                self.state_machines.remove(made)
+                raise
+        return made
 
     def update_state_machine(self, arn: str, definition: str | None = None, **more: Any) -> Any:
         """Update a machine, if its new definition is valid."""
         if definition is not None:
             _require_valid(definition)
-        return super().update_state_machine(arn, definition, **more)
+        machine = self.describe_state_machine(arn)
+        before = dict(vars(machine))
+        updated = super().update_state_machine(arn, definition, **more)
+        try:
+            check_role(self.account, machine)
+        except AccessDeniedException:
+            vars(machine).update(before)
+            raise
+        return updated
 
     def delete_state_machine(self, arn: str) -> None:
         """Delete a machine and stop its executions."""
@@ -122,6 +144,7 @@ class Machines(_Backend):  # type: ignore[misc]
                 if execution.input_text == text and execution.status == RUNNING:
                     return execution, False
                 raise ExecutionAlreadyExists(f"Execution Already Exists: '{execution.arn}'")
+        begin(self.account, machine)
         name = name or str(uuid4())
         execution = Execution(
             arn=machine.arn.replace(":stateMachine:", ":execution:") + f":{name}",
@@ -131,7 +154,9 @@ class Machines(_Backend):  # type: ignore[misc]
             definition=_parsed(machine.definition),
             input_text=text,
             role_arn=machine.roleArn,
-            settings=self.account.machine_settings(self.region_name),
+            settings=self.account.machine_settings(
+                self.region_name, machine.roleArn, key_of(machine)
+            ),
         )
         machine.executions.append(execution)
         return execution, True

@@ -1,0 +1,385 @@
+"""Decisions for the roles of an account, and their record."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, Protocol
+
+from lokki_tf.testing.iam.conditions import Context, texts
+from lokki_tf.testing.iam.decisions import Decision, Right
+from lokki_tf.testing.iam.policies import (
+    Match,
+    Policy,
+    Principal,
+    Request,
+    Verdict,
+    applies,
+    evaluate,
+)
+
+_MOST_DECISIONS = 100_000
+TRUST = "trust"
+"""The name of a role's trust policy in decisions."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role as IAM has it.
+
+    Args:
+        arn: Its ARN.
+        policies: Its own and attached policies.
+        trust: Its trust policy.
+        boundary: Its permissions boundary.
+        tags: Its tags.
+    """
+
+    arn: str
+    policies: tuple[Policy, ...]
+    trust: Policy
+    boundary: Policy | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Directory(Protocol):
+    """The account's roles and the policies of its resources."""
+
+    def role(self, arn: str) -> Role | None:
+        """Return a role; ``None`` if there is none with this ARN."""
+
+    def roles(self) -> Iterable[Role]:
+        """Return all roles."""
+
+    def resource_policy(self, action: str, resource: str) -> Policy | None:
+        """Return the policy of the resource that an action is about; ``None`` if it has none."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """Credentials with which something acts as a role.
+
+    Args:
+        principal: The role's session.
+        access_key: The access key.
+        secret_key: The secret key.
+        token: The session token.
+    """
+
+    principal: Principal
+    access_key: str
+    secret_key: str
+    token: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which SDKs use these credentials."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_SESSION_TOKEN": self.token,
+        }
+
+
+class AccessDenied(Exception):
+    """A request that IAM denies.
+
+    Args:
+        message: In AWS's words, with the statement that is missing.
+        decision: The decision.
+    """
+
+    def __init__(self, message: str, decision: Decision) -> None:
+        super().__init__(message)
+        self.message = message
+        self.decision = decision
+
+
+class Access:
+    """Decides what roles may do.
+
+    Args:
+        directory: The account's roles and policies.
+        region: Where requests are made, unless they say another.
+        enforced: Whether anything is denied; if not, nothing is recorded either.
+    """
+
+    def __init__(self, directory: Directory, region: str, *, enforced: bool = True) -> None:
+        self.enforced = enforced
+        self._directory = directory
+        self._region = region
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._by_key: dict[str, Session] = {}
+        self._decisions: deque[Decision] = deque(maxlen=_MOST_DECISIONS)
+        self._used: set[Right] = set()
+        self._lock = Lock()
+
+    def session(self, role: str, name: str) -> Session:
+        """Return credentials of a role; the same for the same name.
+
+        Args:
+            role: ARN of the role.
+            name: Name of the session.
+        """
+        with self._lock:
+            key = (role, name)
+            if key not in self._sessions:
+                self._sessions[key] = made = _session(role, name)
+                self._by_key[made.access_key] = made
+            return self._sessions[key]
+
+    def principal(self, access_key: str) -> Principal | None:
+        """Return who has an access key; ``None`` if it is no session of a role."""
+        found = self._by_key.get(access_key)
+        return found.principal if found else None
+
+    def require(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str | None,
+        context: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        by_resource_alone: bool = False,
+    ) -> None:
+        """Decide on a request and record the decision.
+
+        Args:
+            principal: Who makes it.
+            action: Such as ``s3:GetObject``.
+            resource: As in ``policies.Request``.
+            context: Values of condition keys, beside those that every request has.
+            by_resource_alone: As in ``policies.evaluate``.
+
+        Raises:
+            AccessDenied: If it is denied.
+        """
+        if self.enforced:
+            self._record(*self._evaluated(principal, action, resource, context, by_resource_alone))
+
+    def would_allow(self, principal: Principal, action: str, resource: str) -> bool:
+        """Decide on a request that is not made, which is not recorded."""
+        return self._evaluated(principal, action, resource, None, False)[1].allowed
+
+    def _evaluated(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str | None,
+        context: Mapping[str, str | Sequence[str]] | None,
+        by_resource_alone: bool,
+    ) -> tuple[Request, Verdict]:
+        role = self._directory.role(principal.role)
+        request = Request(principal, action, resource, self._context(principal, role, context))
+        policy = self._directory.resource_policy(action, resource or "*")
+        verdict = evaluate(
+            request,
+            role.policies if role else (),
+            boundary=role.boundary if role else None,
+            resource=policy,
+            by_resource_alone=by_resource_alone and policy is not None,
+        )
+        return request, verdict
+
+    def allows(self, principal: Principal, action: str, resource: str | None) -> bool:
+        """Decide on a request whose denial AWS does not report, and record the decision."""
+        try:
+            self.require(principal, action, resource)
+        except AccessDenied:
+            return False
+        return True
+
+    def assume(self, role: str, service: str, context: Mapping[str, str] | None = None) -> None:
+        """Decide whether a service may take a role, and record the decision.
+
+        Args:
+            role: ARN of the role.
+            service: Such as ``lambda.amazonaws.com``.
+            context: Values of condition keys, such as ``aws:SourceArn``.
+
+        Raises:
+            AccessDenied: If the role's trust policy does not let it.
+        """
+        if not self.enforced:
+            return
+        found = self._directory.role(role)
+        principal = Principal(service=service)
+        request = Request(
+            principal, "sts:AssumeRole", role, self._context(principal, None, context)
+        )
+        if found is None:
+            self._record(request, Verdict(False, reason="because the role does not exist"))
+            return
+        verdict = evaluate(request, (), resource=found.trust, by_resource_alone=True)
+        self._record(request, verdict)
+
+    def require_service(
+        self, service: str, action: str, resource: str, context: Mapping[str, str]
+    ) -> None:
+        """Decide on what a service does for itself, by the resource's policy alone.
+
+        Args:
+            service: Such as ``events.amazonaws.com``.
+            action: Such as ``lambda:InvokeFunction``.
+            resource: ARN of the resource.
+            context: Values of condition keys, such as ``aws:SourceArn``.
+
+        Raises:
+            AccessDenied: If the resource's policy does not let it.
+        """
+        if not self.enforced:
+            return
+        principal = Principal(service=service)
+        request = Request(principal, action, resource, self._context(principal, None, context))
+        policy = self._directory.resource_policy(action, resource)
+        self._record(request, evaluate(request, (), resource=policy, by_resource_alone=True))
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """The latest decisions, in their order."""
+        with self._lock:
+            return list(self._decisions)
+
+    def unused(self) -> list[Right]:
+        """Return what the roles' policies allow and no decision needed."""
+        with self._lock:
+            used = set(self._used)
+        return [
+            right
+            for role in self._directory.roles()
+            for policy in role.policies
+            for position in range(len(policy.statements))
+            for right in _rights(role.arn, Match(policy, position))
+            if right not in used
+        ]
+
+    def forget(self) -> None:
+        """Forget all sessions and decisions."""
+        with self._lock:
+            self._sessions.clear()
+            self._by_key.clear()
+            self._decisions.clear()
+            self._used.clear()
+
+    def _context(
+        self,
+        principal: Principal,
+        role: Role | None,
+        own: Mapping[str, str | Sequence[str]] | None,
+    ) -> Context:
+        now = datetime.now(UTC)
+        known: dict[str, str] = {
+            "aws:currenttime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "aws:epochtime": str(int(now.timestamp())),
+            # Loopback takes the place of TLS here.
+            "aws:securetransport": "true",
+            "aws:requestedregion": self._region,
+        }
+        if principal.role:
+            known |= {
+                "aws:principalaccount": principal.account,
+                "aws:principalarn": principal.role,
+                "aws:principaltype": "AssumedRole",
+                "aws:sourceip": "127.0.0.1",
+                "aws:userid": f"AROALOCALAWS:{principal.session.rpartition('/')[2]}",
+                "aws:viaawsservice": "false",
+            }
+        for name, text in (role.tags if role else {}).items():
+            known[f"aws:principaltag/{name.lower()}"] = text
+        given = {key.lower(): texts(value) for key, value in (own or {}).items()}
+        return {key: [text] for key, text in known.items()} | given
+
+    def _record(self, request: Request, verdict: Verdict) -> None:
+        message = "" if verdict.allowed else _denial(request, verdict)
+        decision = Decision(
+            request.principal.role or request.principal.service,
+            request.action,
+            request.resource,
+            verdict.allowed,
+            tuple(f"{one.policy.name}.{_name(one)}" for one in verdict.matches),
+            message,
+        )
+        with self._lock:
+            self._decisions.append(decision)
+            if verdict.allowed and request.principal.role:
+                for match in verdict.matches:
+                    self._used.update(_used(request, match))
+        if not verdict.allowed:
+            raise AccessDenied(message, decision)
+
+
+def _session(role: str, name: str) -> Session:
+    _, partition, _, _, account, path = role.split(":", 5)
+    assumed = f"arn:{partition}:sts::{account}:assumed-role/{path.rpartition('/')[2]}/{name}"
+    return Session(
+        Principal(role, assumed),
+        f"ASIA{secrets.token_hex(8).upper()}",
+        secrets.token_hex(20),
+        secrets.token_hex(32),
+    )
+
+
+def _name(match: Match) -> str:
+    return str(match.statement.get("Sid") or match.position)
+
+
+def _rights(role: str, match: Match) -> Iterable[Right]:
+    statement = match.statement
+    if statement.get("Effect") != "Allow":
+        return
+    actions = texts(statement.get("Action", statement.get("NotAction", [])))
+    resources = texts(statement.get("Resource", statement.get("NotResource", [])))
+    for action in actions:
+        for resource in resources:
+            yield Right(role, match.policy.name, _name(match), action, resource)
+
+
+def _used(request: Request, match: Match) -> Iterable[Right]:
+    """The pairs of a statement that let a request through."""
+    alone = dict(match.statement)
+    for right in _rights(request.principal.role, match):
+        pair = {
+            **alone,
+            **({"Action": right.action} if "Action" in alone else {}),
+            **({"Resource": right.resource} if "Resource" in alone else {}),
+        }
+        if applies(pair, request):
+            yield right
+
+
+def _denial(request: Request, verdict: Verdict) -> str:
+    """AWS's words, then what is missing, as JSON that can be pasted into a policy.
+
+    Source of the words: IAM User Guide, "Troubleshoot access denied error messages".
+    """
+    who = request.principal.session or request.principal.service
+    on = "" if request.resource in (None, "*") else f" on resource: {request.resource}"
+    text = f"User: {who} is not authorized to perform: {request.action}{on} {verdict.reason}"
+    if verdict.matches:
+        shown = json.dumps(dict(verdict.matches[0].statement))
+        return f"{text}. The statement that denies it, in policy {_policy(verdict.matches[0])}: {shown}"
+    if verdict.unfulfilled:
+        condition = verdict.unfulfilled[0].statement.get("Condition", {})
+        keys = {key.lower() for one in condition.values() for key in one}
+        found = {key: value for key, value in request.context.items() if key in keys}
+        return (
+            f"{text}. The statement in policy {_policy(verdict.unfulfilled[0])} does not apply, "
+            f"because its condition {json.dumps(condition)} does not hold; the request has "
+            f"{json.dumps(found)}"
+        )
+    if request.principal.service:
+        principal = {"Service": request.principal.service}
+        missing: dict[str, Any] = {"Effect": "Allow", "Principal": principal}
+        missing["Action"] = request.action
+        return f"{text}. Missing in the trust policy of {request.resource}: {json.dumps(missing)}"
+    missing = {"Effect": "Allow", "Action": request.action, "Resource": request.resource or "*"}
+    return f"{text}. Missing in a policy of {request.principal.role}: {json.dumps(missing)}"
+
+
+def _policy(match: Match) -> str:
+    return f"{match.policy.name!r} ({_name(match)})"

@@ -1,0 +1,331 @@
+"""Gap: moto compares neither resources nor conditions of policies, and has all requests allowed.
+
+Where moto would ask its own access control, our :class:`Access` decides. Requests with the
+account's own key are the operator's, who may do everything that no bucket policy denies.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from lokki_tf.testing.account import Account
+from lokki_tf.testing.iam.access import TRUST, Access, AccessDenied, Role
+from lokki_tf.testing.iam.policies import Policy, Principal
+from lokki_tf.testing.iam.requests import Place, needed
+from lokki_tf.testing.settings import ACCOUNT_ID
+
+_CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
+_OPERATOR = Principal(f"arn:aws:iam::{ACCOUNT_ID}:role/operator", f"arn:aws:iam::{ACCOUNT_ID}:root")
+_EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+def control_access(account: Account) -> None:
+    """Let our access control decide on all requests."""
+    from moto.core.authorization import ActionAuthenticatorMixin
+    from moto.iam.access_control import PermissionResult
+    from moto.s3.models import FakeBucket
+
+    access = account.access
+
+    def normal(self: Any, resource: str = "*") -> None:
+        found = who(access, self)
+        if found is not None:
+            _check(access, self, *found)
+
+    def storage(self: Any, bucket_name: str | None = None, key_name: str | None = None) -> None:
+        found = who(access, self)
+        if found is not None:
+            _check_storage(access, self, found[0], bucket_name, key_name)
+
+    def get_permission(self: Any, action: str, resource: str) -> Any:
+        return PermissionResult.NEUTRAL  # decided before, with conditions
+
+    for owner, name, replacement in (
+        (ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", normal),
+        (ActionAuthenticatorMixin, "_authenticate_and_authorize_s3_action", storage),
+        (FakeBucket, "get_permission", get_permission),
+    ):
+        setattr(owner, name, replacement)
+
+
+class MotoDirectory:
+    """Roles and policies as moto's backends have them."""
+
+    def role(self, arn: str) -> Role | None:
+        """Return a role; ``None`` if there is none with this ARN."""
+        if arn == _OPERATOR.role:
+            return Role(arn, (Policy("operator", _document(_EVERYTHING)),), Policy(TRUST, "{}"))
+        found = next((one for one in self._backend().roles.copy().values() if one.arn == arn), None)
+        return None if found is None else self._role(found)
+
+    def roles(self) -> Iterable[Role]:
+        """Return all roles."""
+        return [self._role(one) for one in self._backend().roles.copy().values()]
+
+    def resource_policy(self, action: str, resource: str) -> Policy | None:
+        """Return the policy of the resource that an action is about; ``None`` if it has none."""
+        find = _RESOURCE_POLICIES.get(action.partition(":")[0])
+        text = find(resource) if find and resource.startswith("arn:") else None
+        return None if not text else Policy(resource, text, "resource")
+
+    def _role(self, found: Any) -> Role:
+        attached = (_managed(one) for one in found.managed_policies.copy().values())
+        boundary = found.permissions_boundary_arn
+        return Role(
+            found.arn,
+            (*(Policy(name, text) for name, text in found.policies.copy().items()), *attached),
+            Policy(TRUST, found.assume_role_policy_document or "{}", "resource"),
+            self._boundary(boundary) if boundary else None,
+            _tags(found.tags),
+        )
+
+    def _boundary(self, arn: str) -> Policy | None:
+        found = self._backend().managed_policies.get(arn)
+        # A boundary of the organization's that was not created here is unknown, and limits nothing.
+        name = arn.rpartition("/")[2]
+        return None if found is None else Policy(name, _managed(found).text, "boundary")
+
+    @staticmethod
+    def _backend() -> Any:
+        from moto.iam.models import iam_backends
+
+        return iam_backends[ACCOUNT_ID]["aws"]
+
+
+def _tags(tags: Any) -> dict[str, str]:
+    listed = tags.values() if isinstance(tags, Mapping) else tags or ()
+    return {one["Key"]: one["Value"] for one in listed}
+
+
+def _managed(found: Any) -> Policy:
+    document = next(one.document for one in found.versions if one.is_default)
+    return Policy(found.name, document if isinstance(document, str) else json.dumps(document))
+
+
+@lru_cache(maxsize=8)
+def _text_of(statements: str) -> str:
+    return f'{{"Version": "2012-10-17", "Statement": {statements}}}'
+
+
+def _document(*statements: Mapping[str, Any]) -> str:
+    return _text_of(json.dumps(statements))
+
+
+def _bucket_policy(arn: str) -> str | None:
+    from moto.s3.models import s3_backends
+
+    bucket = s3_backends[ACCOUNT_ID]["aws"].buckets.get(arn.split(":::", 1)[-1].partition("/")[0])
+    return bucket.policy.decode() if bucket is not None and bucket.policy else None
+
+
+def _key_policy(arn: str) -> str | None:
+    from moto.kms.models import kms_backends
+
+    region = arn.split(":")[3]
+    key = kms_backends[ACCOUNT_ID][region].keys.get(arn.rpartition("/")[2])
+    return None if key is None else str(key.policy)
+
+
+def _topic_policy(arn: str) -> str | None:
+    from moto.sns.models import sns_backends
+
+    topic = sns_backends[ACCOUNT_ID][arn.split(":")[3]].topics.get(arn)
+    return None if topic is None else str(topic.policy)
+
+
+def _function_policy(arn: str) -> str | None:
+    from moto.awslambda.models import lambda_backends
+
+    _, _, _, region, account, _, name, *_ = arn.split(":")
+    try:
+        found = lambda_backends[account][region].get_function(name)
+    except Exception:  # there is none
+        return None
+    policy = found.policy
+    return _document(*policy.statements) if policy is not None and policy.statements else None
+
+
+_RESOURCE_POLICIES: dict[str, Callable[[str], str | None]] = {
+    "kms": _key_policy,
+    "lambda": _function_policy,
+    "s3": _bucket_policy,
+    "sns": _topic_policy,
+    "sqs": _queue_policy,
+}
+
+
+def who(access: Access, response: Any) -> tuple[Principal, str] | None:
+    """Who makes a request and to which service; ``None`` where nothing is to be decided."""
+    if not access.enforced:
+        return None
+    signed = response.headers.get("Authorization", "")
+    match = _CREDENTIAL.search(signed)
+    if match is None:  # signed in the query
+        scope = parse_qs(response.parsed_url.query).get("X-Amz-Credential", [""])[0]
+        match = _CREDENTIAL.search(f"Credential={unquote(scope)}")
+    if match is None:
+        return None
+    return access.principal(match["key"]) or _OPERATOR, match["service"]
+
+
+def _check(access: Access, response: Any, principal: Principal, service: str) -> None:
+    if principal is _OPERATOR:
+        return
+    operation = response._get_action()
+    place = Place(response.region, ACCOUNT_ID)
+    for action, resource in needed(service, operation, _parameters(response), place):
+        access.require(
+            principal,
+            action,
+            _known(action, resource),
+            {"aws:requestedregion": response.region},
+            by_resource_alone=action.startswith("kms:"),
+        )
+        if action == "sns:Publish":
+            _check_topic_key(access, principal, str(resource))
+
+
+def _check_topic_key(access: Access, principal: Principal, topic: str) -> None:
+    """Decide on the use of the key that encrypts a topic.
+
+    Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs".
+    """
+    from moto.sns.models import sns_backends
+
+    region = topic.split(":")[3] if topic.startswith("arn:") else ""
+    found = sns_backends[ACCOUNT_ID][region].topics.get(topic) if region else None
+    key = getattr(found, "kms_master_key_id", None)
+    if not key or not key.startswith("arn:"):
+        return
+    context = {
+        "kms:ViaService": f"sns.{region}.amazonaws.com",
+        "kms:EncryptionContext:aws:sns:topicArn": topic,
+    }
+    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+        access.require(principal, action, key, context, by_resource_alone=True)
+
+
+def _parameters(response: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if response.automated_parameter_parsing:
+        found = dict(response.params)
+    else:
+        try:
+            body = json.loads(response.body)
+            found = body if isinstance(body, dict) else {}
+        except ValueError:
+            found = dict(response._get_params())
+    return {**found, **(response.uri_match or {})}
+
+
+def _known(action: str, resource: str | None) -> str | None:
+    """The ARN of a resource whose name does not say all of it."""
+    if action.startswith("secretsmanager:") and resource is not None:
+        from moto.secretsmanager.models import secretsmanager_backends
+
+        secrets = secretsmanager_backends[ACCOUNT_ID][resource.split(":")[3]].secrets
+        found = secrets.get(resource.split(":secret:", 1)[-1])
+        return resource if found is None else str(found.arn)
+    if action.startswith("kms:") and resource is not None and ":key/" in resource:
+        from moto.kms.models import kms_backends
+
+        backend = kms_backends[ACCOUNT_ID][resource.split(":")[3]]
+        key = resource.partition(":key/")[2]
+        if key.startswith("alias/"):
+            return resource.replace(key, str(backend.get_key_id_from_alias(key) or key))
+    return resource
+
+
+def _check_storage(
+    access: Access, response: Any, principal: Principal, bucket: str | None, key: str | None
+) -> None:
+    if principal is _OPERATOR and (bucket is None or not _bucket_policy(bucket)):
+        return
+    action, headers = f"s3:{response._get_action()}", response.headers
+    arn = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket or '*'}"
+    if action == "s3:HeadBucket":
+        action = "s3:ListBucket"
+    given = {
+        f"s3:{name}": response.querystring[name][0]
+        for name in ("prefix", "delimiter", "max-keys")
+        if name in response.querystring
+    }
+    for name in ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"):
+        if name in headers:
+            given[f"s3:{name}"] = headers[name]
+    if key is None and action == "s3:DeleteObject":
+        _check_deletion(access, response, principal, str(bucket))
+        return
+    access.require(principal, action, "*" if bucket is None else arn, given)
+    source = headers.get("x-amz-copy-source")
+    if source and key:
+        name = unquote(source).partition("?")[0].lstrip("/")
+        access.require(principal, "s3:GetObject", f"arn:aws:s3:::{name}")
+        _check_key(access, principal, "s3:GetObject", *name.split("/", 1))
+    if key and bucket and response.method != "HEAD" and principal is not _OPERATOR:
+        _check_key(access, principal, action, bucket, key, headers)
+
+
+def _check_deletion(access: Access, response: Any, principal: Principal, bucket: str) -> None:
+    from moto.s3.exceptions import BucketAccessDeniedError
+
+    body = response.body if isinstance(response.body, str) else response.body.decode()
+    for key in re.findall(r"<Key>(.*?)</Key>", body, re.DOTALL):
+        try:
+            access.require(principal, "s3:DeleteObject", f"arn:aws:s3:::{bucket}/{key}")
+        except AccessDenied:
+            raise BucketAccessDeniedError(bucket) from None
+
+
+def _check_key(
+    access: Access,
+    principal: Principal,
+    action: str,
+    bucket: str,
+    key: str,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Decide on the use of the key that encrypts an object, as S3 asks KMS for the requester.
+
+    Source: Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys" (permissions)
+    and "Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys" (encryption context).
+    """
+    for kms_action, kms_key, context in _key_uses(action, bucket, key, headers or {}):
+        region = kms_key.split(":")[3]
+        more = {
+            "kms:ViaService": f"s3.{region}.amazonaws.com",
+            "kms:EncryptionContext:aws:s3:arn": context,
+        }
+        access.require(principal, kms_action, kms_key, more, by_resource_alone=True)
+
+
+def _key_uses(
+    action: str, bucket: str, key: str, headers: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    from moto.s3.models import s3_backends
+
+    found = s3_backends[ACCOUNT_ID]["aws"].buckets.get(bucket)
+    if found is None:
+        return
+    if action == "s3:PutObject":
+        rule = (found.encryption or {}).get("Rule", {})
+        default = rule.get("ApplyServerSideEncryptionByDefault", {})
+        name = headers.get("x-amz-server-side-encryption-aws-kms-key-id")
+        kms_key = name or default.get("KMSMasterKeyID")
+        with_bucket_key = str(rule.get("BucketKeyEnabled", "")).lower() == "true"
+        kms_action = "kms:GenerateDataKey"
+    elif action in ("s3:GetObject", "s3:GetObjectVersion"):
+        stored = found.keys.get(key)
+        kms_key = stored.kms_key_id if stored is not None else None
+        with_bucket_key = str(getattr(stored, "bucket_key_enabled", "")).lower() == "true"
+        kms_action = "kms:Decrypt"
+    else:
+        return
+    if kms_key and kms_key.startswith("arn:"):  # AWS's own key needs no permission
+        arn = f"arn:aws:s3:::{bucket}"
+        yield kms_action, kms_key, arn if with_bucket_key else f"{arn}/{key}"

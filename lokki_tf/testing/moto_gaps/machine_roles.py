@@ -1,0 +1,162 @@
+"""Gap: moto takes any role for a state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from moto.core.exceptions import AWSError
+
+from lokki_tf.testing.account import Account
+from lokki_tf.testing.iam.access import AccessDenied
+from lokki_tf.testing.machines.resources import parse_resource
+from lokki_tf.testing.machines.values import Json, load
+from lokki_tf.testing.settings import ACCOUNT_ID
+
+_SERVICE = "states.amazonaws.com"
+_LOG_DELIVERY = (
+    "CreateLogDelivery",
+    "GetLogDelivery",
+    "UpdateLogDelivery",
+    "DeleteLogDelivery",
+    "ListLogDeliveries",
+    "PutResourcePolicy",
+    "DescribeResourcePolicies",
+    "DescribeLogGroups",
+)
+"""What Step Functions does in CloudWatch Logs by a machine's role.
+
+Source: aws-cdk, ``aws-stepfunctions/lib/state-machine.ts``, of ``LogOptions``.
+"""
+_TRACING = (
+    "PutTraceSegments",
+    "PutTelemetryRecords",
+    "GetSamplingRules",
+    "GetSamplingTargets",
+)
+"""Source: Step Functions Developer Guide, "X-Ray policies"."""
+_RULES = {
+    "batch": "StepFunctionsGetEventsForBatchJobsRule",
+    "states": "StepFunctionsGetEventsForStepFunctionsExecutionRule",
+}
+"""The rules by which Step Functions learns of the end of what ``.sync`` has started.
+
+Source: Step Functions Developer Guide, "IAM policies for AWS Batch" and "… for calling Step
+Functions workflow executions".
+"""
+_RULE_ACTIONS = ("PutTargets", "PutRule", "DescribeRule")
+
+
+class AccessDeniedException(AWSError):
+    """A role that Step Functions may not take, or that lacks rights it requires at once."""
+
+    TYPE = "AccessDeniedException"
+    STATUS = 400
+
+
+class KmsAccessDeniedException(AWSError):
+    """A role that may not use the machine's key."""
+
+    TYPE = "KmsAccessDeniedException"
+    STATUS = 400
+
+
+def check_role(account: Account, machine: Any) -> None:
+    """Refuse a state machine whose role does not let Step Functions create it.
+
+    Raises:
+        AccessDeniedException: If so.
+    """
+    if not account.access.enforced:
+        return
+    region = machine.arn.split(":")[3]
+    require = _requires(account, machine)
+    _assume(account, machine)
+    services = {
+        integration.service
+        for integration in map(parse_resource, _resources(load(machine.definition)))
+        if integration is not None and integration.pattern.startswith(".sync")
+    }
+    for service in sorted(services & _RULES.keys()):
+        rule = f"arn:aws:events:{region}:{ACCOUNT_ID}:rule/{_RULES[service]}"
+        for action in _RULE_ACTIONS:
+            message = f"'{machine.roleArn}' is not authorized to create managed-rule."
+            require(f"events:{action}", rule, {}, message)
+    if (machine.loggingConfiguration or {}).get("level", "OFF") == "OFF":
+        return
+    message = "The state machine IAM Role is not authorized to access the Log Destination."
+    for action in _LOG_DELIVERY:
+        require(f"logs:{action}", "*", {}, message)
+    key = key_of(machine)
+    if key is not None:
+        source = {"kms:EncryptionContext:SourceArn": f"arn:aws:logs:{region}:{ACCOUNT_ID}:*"}
+        require("kms:GenerateDataKey", key, source, message)
+
+
+def begin(account: Account, machine: Any) -> None:
+    """Take a machine's role for an execution.
+
+    Raises:
+        AccessDeniedException: If its trust policy does not let Step Functions.
+        KmsAccessDeniedException: If it may not use the machine's key.
+    """
+    access = account.access
+    if not access.enforced:
+        return
+    _assume(account, machine)
+    principal = access.session(machine.roleArn, "states").principal
+    if (machine.tracingConfiguration or {}).get("enabled"):
+        # An execution whose traces cannot be sent runs all the same.
+        for action in _TRACING:
+            access.allows(principal, f"xray:{action}", "*")
+    key = key_of(machine)
+    if key is None:
+        return
+    context = {"kms:EncryptionContext:aws:states:stateMachineArn": machine.arn}
+    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+        try:
+            access.require(principal, action, key, context, by_resource_alone=True)
+        except AccessDenied as denied:
+            raise KmsAccessDeniedException(denied.message) from None
+
+
+def key_of(machine: Any) -> str | None:
+    """Return the ARN of the user's key that encrypts a machine's executions."""
+    found = (machine.encryptionConfiguration or {}).get("kmsKeyId")
+    return None if found is None else str(found)
+
+
+def _requires(account: Account, machine: Any) -> Callable[[str, str, dict[str, str], str], None]:
+    principal = account.access.session(machine.roleArn, "states").principal
+
+    def require(action: str, resource: str, context: dict[str, str], message: str) -> None:
+        kms = action.startswith("kms:")
+        try:
+            account.access.require(principal, action, resource, context, by_resource_alone=kms)
+        except AccessDenied as denied:
+            raise AccessDeniedException(f"{message} {denied.message}") from None
+
+    return require
+
+
+def _assume(account: Account, machine: Any) -> None:
+    source = {"aws:SourceAccount": ACCOUNT_ID, "aws:SourceArn": machine.arn}
+    try:
+        account.access.assume(machine.roleArn, _SERVICE, source)
+    except AccessDenied as denied:
+        raise AccessDeniedException(
+            f"Neither the global service principal {_SERVICE}, nor the regional one is authorized "
+            f"to assume the provided role. {denied.message}"
+        ) from None
+
+
+def _resources(value: Json) -> Iterator[str]:
+    """The ``Resource`` of every state of a definition."""
+    if isinstance(value, dict):
+        if isinstance(value.get("Resource"), str):
+            yield value["Resource"]
+        for inner in value.values():
+            yield from _resources(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _resources(inner)

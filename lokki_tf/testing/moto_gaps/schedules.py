@@ -1,0 +1,98 @@
+"""Gap: moto takes any role for a schedule, and starts nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lokki_tf.testing.account import Account
+from lokki_tf.testing.iam.access import AccessDenied
+from lokki_tf.testing.settings import ACCOUNT_ID
+
+_SERVICE = "scheduler.amazonaws.com"
+_UNTRUSTED = (
+    "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+)
+
+
+class ScheduleNotRunError(Exception):
+    """A schedule that cannot start its target."""
+
+
+def check_roles(account: Account) -> None:
+    """Refuse roles that the Scheduler may not take."""
+    from moto.scheduler.exceptions import ValidationException
+    from moto.scheduler.models import Schedule
+
+    create, update = Schedule.__init__, Schedule.update
+
+    def check(schedule: Any) -> None:
+        try:
+            _assume(account, schedule)
+        except AccessDenied as denied:
+            raise ValidationException(f"{_UNTRUSTED} {denied.message}") from None
+
+    def init(self: Any, *given: Any, **more: Any) -> None:
+        create(self, *given, **more)
+        check(self)
+
+    def update_and_check(self: Any, **more: Any) -> None:
+        update(self, **more)
+        check(self)
+
+    setattr(Schedule, "__init__", init)  # noqa: B010
+    setattr(Schedule, "update", update_and_check)  # noqa: B010
+
+
+def run_schedule(account: Account, name: str, group: str) -> str:
+    """Start the state machine that a schedule starts, by its role, as at the schedule's time.
+
+    Returns:
+        The ARN of the execution.
+
+    Raises:
+        ScheduleNotRunError: If there is no such schedule, it has another target, or its role may
+            not do that.
+    """
+    from moto.scheduler.models import eventbridgescheduler_backends
+    from moto.stepfunctions.models import stepfunctions_backends
+
+    region = account.settings.region
+    groups = eventbridgescheduler_backends[ACCOUNT_ID][region].schedule_groups
+    schedule: Any = groups[group].schedules.get(name) if group in groups else None
+    if schedule is None:
+        raise ScheduleNotRunError(f"there is no schedule {name!r} in the group {group!r}")
+    target = schedule.target
+    if ":stateMachine:" not in target["Arn"]:
+        raise ScheduleNotRunError(
+            f"the local AWS starts state machines, and not the target {target['Arn']}"
+        )
+    try:
+        _assume(account, schedule)
+        principal = account.access.session(target["RoleArn"], name).principal
+        if schedule.kms_key_arn:
+            account.access.require(
+                principal,
+                "kms:Decrypt",
+                schedule.kms_key_arn,
+                {"kms:EncryptionContext:aws:scheduler:schedule:arn": schedule.arn},
+                by_resource_alone=True,
+            )
+        account.access.require(principal, "states:StartExecution", target["Arn"])
+    except AccessDenied as denied:
+        raise ScheduleNotRunError(denied.message) from None
+    # Without an Input the Scheduler sends a notification of its own.
+    text = target.get("Input") or json.dumps({"id": schedule.arn})
+    states: Any = stepfunctions_backends[ACCOUNT_ID][region]
+    return str(states.start_execution(target["Arn"], None, text).arn)
+
+
+def _assume(account: Account, schedule: Any) -> None:
+    """Take the schedule's role.
+
+    Source: EventBridge Scheduler User Guide, "Confused deputy prevention": the source is the
+    schedule's group.
+    """
+    group = schedule.arn.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
+    source = {"aws:SourceAccount": ACCOUNT_ID, "aws:SourceArn": group}
+    account.access.assume(schedule.target["RoleArn"], _SERVICE, source)
