@@ -110,3 +110,5 @@ def deployment() -> Iterator[Deployment]:
 
     with LocalAws(retry_delay_scale=0.0) as aws:
         yield Deployment(aws)
+        # AWS reports no denial of logs and traces: here it is one.
+        assert [one for one in aws.iam_decisions if not one.allowed] == []

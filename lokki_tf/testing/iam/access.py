@@ -361,8 +361,9 @@ def _denial(request: Request, verdict: Verdict) -> str:
     on = "" if request.resource in (None, "*") else f" on resource: {request.resource}"
     text = f"User: {who} is not authorized to perform: {request.action}{on} {verdict.reason}"
     if verdict.matches:
-        shown = json.dumps(dict(verdict.matches[0].statement))
-        return f"{text}. The statement that denies it, in policy {_policy(verdict.matches[0])}: {shown}"
+        match = verdict.matches[0]
+        shown = json.dumps(dict(match.statement))
+        return f"{text}. The statement that denies it, in policy {_policy(match)}: {shown}"
     if verdict.unfulfilled:
         condition = verdict.unfulfilled[0].statement.get("Condition", {})
         keys = {key.lower() for one in condition.values() for key in one}

@@ -265,8 +265,9 @@ def _check_storage(
     source = headers.get("x-amz-copy-source")
     if source and key:
         name = unquote(source).partition("?")[0].lstrip("/")
+        from_bucket, _, from_key = name.partition("/")
         access.require(principal, "s3:GetObject", f"arn:aws:s3:::{name}")
-        _check_key(access, principal, "s3:GetObject", *name.split("/", 1))
+        _check_key(access, principal, "s3:GetObject", from_bucket, from_key)
     if key and bucket and response.method != "HEAD" and principal is not _OPERATOR:
         _check_key(access, principal, action, bucket, key, headers)
 

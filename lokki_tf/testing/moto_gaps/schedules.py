@@ -54,11 +54,11 @@ def run_schedule(account: Account, name: str, group: str) -> str:
         ScheduleNotRunError: If there is no such schedule, it has another target, or its role may
             not do that.
     """
-    from moto.scheduler.models import eventbridgescheduler_backends
+    from moto.scheduler.models import scheduler_backends
     from moto.stepfunctions.models import stepfunctions_backends
 
     region = account.settings.region
-    groups = eventbridgescheduler_backends[ACCOUNT_ID][region].schedule_groups
+    groups = scheduler_backends[ACCOUNT_ID][region].schedule_groups
     schedule: Any = groups[group].schedules.get(name) if group in groups else None
     if schedule is None:
         raise ScheduleNotRunError(f"there is no schedule {name!r} in the group {group!r}")
