@@ -243,11 +243,21 @@ def test_a_pipeline_with_roles_of_the_users_deploys_and_runs(
 ) -> None:
     """Real Terraform applies it, without a log, and finds nothing to change afterwards."""
     iam = local_aws.client("iam")
-    for name in ("steps", "machine", "schedule"):
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
-    iam.create_role(RoleName="special", Path="/team/", AssumeRolePolicyDocument="{}")
     quiet = ALL.replace("[machine]\n", '[machine]\nlog_level = "OFF"\ntracing = false\n')
     made = synthesized(tmp_path, quiet, "given")
+    trusted = {"steps": "lambda", "special": "lambda", "machine": "states", "schedule": "scheduler"}
+    for file in made.permissions:
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": f"{trusted[file.stem]}.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        iam.create_role(
+            RoleName=file.stem,
+            Path="/team/" if file.stem == "special" else "/",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        )
+        iam.put_role_policy(RoleName=file.stem, PolicyName="a", PolicyDocument=file.read_text())
     outputs = local_aws.deploy(made.folder)
     assert local_aws.plan_is_empty(made.folder)
     assert outputs["role_arns"]["longer"] == f"{ROLES}/team/special"
