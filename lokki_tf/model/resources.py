@@ -107,12 +107,14 @@ class NoticeResource:
         pattern: The rule's pattern, as JSON.
         function: Name of the function that is its target.
         queue: Name of the queue of notices that could not be sent.
+        queue_policy: The queue's policy, as JSON.
     """
 
     rule: str
     pattern: str
     function: str
     queue: str
+    queue_policy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from lokki_tf.model.resources import (
 from lokki_tf.packaging.image.context import APP, ENTRY
 from lokki_tf.packaging.image.names import image_repository
 
-from . import notices
+from . import iam, notices
 from .containers import container_properties
 from .images import make_image
 from .layers import build_layers
@@ -138,9 +138,11 @@ def _helper(
 def _notices(plan: Plan, account: Account) -> NoticeResource | None:
     name = plan.definition.name
     pattern = notices.event_pattern(account.arn("states", f"stateMachine:{name}"))
+    rule, queue = notices.rule_name(name), notices.queue_name(name)
+    policy = iam.queue_for(account.arn("events", f"rule/{rule}"), account.arn("sqs", queue))
     return next(
         (
-            NoticeResource(notices.rule_name(name), pattern, helper.name, notices.queue_name(name))
+            NoticeResource(rule, pattern, helper.name, queue, policy)
             for helper in plan.helpers
             if helper.kind == "notices"
         ),

@@ -43,7 +43,9 @@ class Control:
             given = environ.get(f"HTTP_{TOKEN_HEADER.upper().replace('-', '_')}", "")
             if not compare_digest(given.encode(), self._account.settings.token.encode()):
                 message = f"This endpoint requires the server's token in {TOKEN_HEADER}."
-                return _answer(start_response, "403 Forbidden", {"error": "Forbidden", "message": message})
+                return _answer(
+                    start_response, "403 Forbidden", {"error": "Forbidden", "message": message}
+                )
         if not own:
             return self._moto(environ, start_response)
         length = int(environ.get("CONTENT_LENGTH") or 0)

@@ -96,7 +96,9 @@ class Registrar:
                 self._once("job", job.name, job, self._register_job)
             if resources.notices is not None:
                 notices = resources.notices
-                self._once("notices", notices.rule, notices, self._notify_failures)
+                # A function that is replaced loses its policy.
+                with_function = (notices, self._registered["function", notices.function])
+                self._once("notices", notices.rule, with_function, self._notify_failures)
             # As text: 0, 0.0 and False are equal, and different literals.
             request = {
                 "definition": json.dumps(resources.definition, ensure_ascii=False),
@@ -295,8 +297,9 @@ class Registrar:
         )
         return str(made["jobDefinitionArn"])
 
-    def _notify_failures(self, name: str, notices: NoticeResource) -> str:
+    def _notify_failures(self, name: str, wanted: tuple[NoticeResource, Any]) -> str:
         """Let failed executions call a function; what fails there goes to a queue."""
+        notices, _ = wanted
         sqs, events = self._client("sqs"), self._client("events")
         attributes = {"Policy": notices.queue_policy}
         url = sqs.create_queue(QueueName=notices.queue, Attributes=attributes)["QueueUrl"]

@@ -126,9 +126,7 @@ def test_a_key_is_used_by_its_own_policy_alone() -> None:
 
     def used(key: Policy, *statements: dict[str, Any]) -> bool:
         wanted = request("kms:Decrypt", KEY)
-        return evaluate(
-            wanted, [policy(*statements)], resource=key, by_resource_alone=True
-        ).allowed
+        return evaluate(wanted, [policy(*statements)], resource=key, by_resource_alone=True).allowed
 
     assert used(delegating, use)
     assert not used(delegating)
@@ -233,13 +231,13 @@ def test_an_operator_that_does_not_exist_is_an_error() -> None:
         ("arn:aws:s3:::bucket/runs/*", "arn:aws:s3:::bucket/runs", False),
         ("arn:aws:lambda:*:*:function:daily-*", "arn:aws:lambda:r:1:function:daily-prod-a:1", True),
         ("arn:aws:lambda:*:*:function:*-a", "arn:aws:lambda:r:1:function:daily-a", True),
-        ("arn:aws:logs:r:1:log-group:/aws/x:*", "arn:aws:logs:r:1:log-group:/aws/x:log-stream:y", True),
-        ("arn:aws:logs:r:1:log-group:/aws/x", "arn:aws:logs:r:1:log-group:/aws/x:log-stream:y", False),
+        ("arn:aws:logs:r:1:log-group:/x:*", "arn:aws:logs:r:1:log-group:/x:log-stream:y", True),
+        ("arn:aws:logs:r:1:log-group:/x", "arn:aws:logs:r:1:log-group:/x:log-stream:y", False),
         ("arn:aws:states:r:1:execution:n/*:*", "arn:aws:states:r:1:execution:n/label:uuid", True),
         ("arn:aws:states:r:1:execution:n:*", "arn:aws:states:r:1:execution:n/label:uuid", False),
         ("arn:*", "arn:aws:s3:::bucket", True),
     ],
-)  # fmt: skip
+)
 def test_patterns_of_resources(pattern: str, resource: str, wanted: bool) -> None:
     """A star crosses slashes; at the end of a part of an ARN it crosses colons too."""
     assert covers(pattern, resource) is wanted

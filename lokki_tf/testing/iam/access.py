@@ -24,6 +24,8 @@ from lokki_tf.testing.iam.policies import (
 )
 
 _MOST_DECISIONS = 100_000
+ROLE_ID = "AROALOCALAWS"
+"""The id of every role, in the ids of its sessions."""
 TRUST = "trust"
 """The name of a role's trust policy in decisions."""
 
@@ -286,7 +288,7 @@ class Access:
                 "aws:principalarn": principal.role,
                 "aws:principaltype": "AssumedRole",
                 "aws:sourceip": "127.0.0.1",
-                "aws:userid": f"AROALOCALAWS:{principal.session.rpartition('/')[2]}",
+                "aws:userid": f"{ROLE_ID}:{principal.session.rpartition('/')[2]}",
                 "aws:viaawsservice": "false",
             }
         for name, text in (role.tags if role else {}).items():

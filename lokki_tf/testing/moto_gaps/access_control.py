@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from lokki_tf.testing.account import Account
-from lokki_tf.testing.iam.access import TRUST, Access, AccessDenied, Role
+from lokki_tf.testing.iam.access import ROLE_ID, TRUST, Access, AccessDenied, Role
 from lokki_tf.testing.iam.policies import Policy, Principal
 from lokki_tf.testing.iam.requests import Place, needed
 from lokki_tf.testing.settings import ACCOUNT_ID
@@ -29,8 +29,17 @@ def control_access(account: Account) -> None:
     from moto.core.authorization import ActionAuthenticatorMixin
     from moto.iam.access_control import PermissionResult
     from moto.s3.models import FakeBucket
+    from moto.sts.models import STSBackend
 
     access = account.access
+    identity = STSBackend.get_caller_identity
+
+    def get_caller_identity(self: Any, access_key_id: str, region: str) -> tuple[str, str, str]:
+        found = access.principal(access_key_id)
+        if found is None:
+            known: tuple[str, str, str] = identity(self, access_key_id, region)
+            return known
+        return f"{ROLE_ID}:{found.session.rpartition('/')[2]}", found.session, ACCOUNT_ID
 
     def normal(self: Any, resource: str = "*") -> None:
         found = who(access, self)
@@ -49,6 +58,7 @@ def control_access(account: Account) -> None:
         (ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", normal),
         (ActionAuthenticatorMixin, "_authenticate_and_authorize_s3_action", storage),
         (FakeBucket, "get_permission", get_permission),
+        (STSBackend, "get_caller_identity", get_caller_identity),
     ):
         setattr(owner, name, replacement)
 
@@ -138,6 +148,19 @@ def _topic_policy(arn: str) -> str | None:
     return None if topic is None else str(topic.policy)
 
 
+def _queue_policy(arn: str) -> str | None:
+    from moto.sqs.models import sqs_backends
+
+    _, _, _, region, account, name = arn.split(":")
+    found = sqs_backends[account][region].queues.get(name)
+    return None if found is None or not found.policy else str(found.policy)
+
+
+def _trust_policy(arn: str) -> str | None:
+    found = MotoDirectory().role(arn)
+    return None if found is None else found.trust.text
+
+
 def _function_policy(arn: str) -> str | None:
     from moto.awslambda.models import lambda_backends
 
@@ -156,7 +179,10 @@ _RESOURCE_POLICIES: dict[str, Callable[[str], str | None]] = {
     "s3": _bucket_policy,
     "sns": _topic_policy,
     "sqs": _queue_policy,
+    "sts": _trust_policy,
 }
+_DECIDED_THERE = ("kms", "sts")
+"""Services whose resources' policies must allow a request, or leave it to the account."""
 
 
 def who(access: Access, response: Any) -> tuple[Principal, str] | None:
@@ -170,7 +196,16 @@ def who(access: Access, response: Any) -> tuple[Principal, str] | None:
         match = _CREDENTIAL.search(f"Credential={unquote(scope)}")
     if match is None:
         return None
-    return access.principal(match["key"]) or _OPERATOR, match["service"]
+    key = match["key"]
+    return access.principal(key) or _assumed(key) or _OPERATOR, match["service"]
+
+
+def _assumed(key: str) -> Principal | None:
+    """The session of a role that code has taken by ``AssumeRole``."""
+    from moto.sts.models import sts_backends
+
+    found = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(key)
+    return None if found is None else Principal(found.role_arn, found.arn)
 
 
 def _check(access: Access, response: Any, principal: Principal, service: str) -> None:
@@ -184,27 +219,34 @@ def _check(access: Access, response: Any, principal: Principal, service: str) ->
             action,
             _known(action, resource),
             {"aws:requestedregion": response.region},
-            by_resource_alone=action.startswith("kms:"),
+            by_resource_alone=action.partition(":")[0] in _DECIDED_THERE,
         )
-        if action == "sns:Publish":
-            _check_topic_key(access, principal, str(resource))
+        if action in ("sns:Publish", "sqs:SendMessage"):
+            _check_message_key(access, principal, str(resource))
 
 
-def _check_topic_key(access: Access, principal: Principal, topic: str) -> None:
-    """Decide on the use of the key that encrypts a topic.
+def _check_message_key(access: Access, principal: Principal, arn: str) -> None:
+    """Decide on the use of the key that encrypts the messages of a topic or queue.
 
-    Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs".
+    Sources: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs"; SQS Developer
+    Guide, "Key management".
     """
     from moto.sns.models import sns_backends
+    from moto.sqs.models import sqs_backends
 
-    region = topic.split(":")[3] if topic.startswith("arn:") else ""
-    found = sns_backends[ACCOUNT_ID][region].topics.get(topic) if region else None
+    _, _, service, region, account, name, *_ = [*arn.split(":"), *[""] * 6]
+    found: Any = None
+    if service == "sns":
+        found = sns_backends[account][region].topics.get(arn)
+    elif service == "sqs":
+        found = sqs_backends[account][region].queues.get(name)
     key = getattr(found, "kms_master_key_id", None)
     if not key or not key.startswith("arn:"):
         return
+    named = {"sns": "aws:sns:topicArn", "sqs": "aws:sqs:arn"}[service]
     context = {
-        "kms:ViaService": f"sns.{region}.amazonaws.com",
-        "kms:EncryptionContext:aws:sns:topicArn": topic,
+        "kms:ViaService": f"{service}.{region}.amazonaws.com",
+        f"kms:EncryptionContext:{named}": arn,
     }
     for action in ("kms:GenerateDataKey", "kms:Decrypt"):
         access.require(principal, action, key, context, by_resource_alone=True)
