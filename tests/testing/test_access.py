@@ -13,8 +13,6 @@ from botocore.exceptions import ClientError
 from lokki_tf import Pipeline, step
 from lokki_tf.testing import Execution, LocalAws, LocalAwsError
 
-
-
 ROLE = "arn:aws:iam::123456789012:role/other"
 
 
@@ -119,8 +117,6 @@ def test_a_denial_says_who_what_where_and_what_is_missing(aws: LocalAws) -> None
     assert aws.run(pair("denied")).succeeded
 
 
-
-
 def executed(aws: LocalAws, name: str, role: str, sid: str) -> Execution:
     """Run a pipeline whose role lacks a statement."""
     with without(aws, role, sid):
@@ -217,12 +213,13 @@ def test_a_machine_whose_log_may_not_be_delivered_is_refused(aws: LocalAws) -> N
     arn = aws.register(pair("undelivered"))
     states = aws.client("stepfunctions")
     before = states.describe_state_machine(stateMachineArn=arn)
-    with without(aws, f"undelivered.state_machine_role-{aws.region}", "LogDelivery"):
-        with pytest.raises(ClientError, match="not authorized to access the Log Destination"):
-            states.update_state_machine(
-                stateMachineArn=arn,
-                loggingConfiguration={**before["loggingConfiguration"], "level": "ERROR"},
-            )
+    role = f"undelivered.state_machine_role-{aws.region}"
+    refusal = pytest.raises(ClientError, match="not authorized to access the Log Destination")
+    with without(aws, role, "LogDelivery"), refusal:
+        states.update_state_machine(
+            stateMachineArn=arn,
+            loggingConfiguration={**before["loggingConfiguration"], "level": "ERROR"},
+        )
     after = states.describe_state_machine(stateMachineArn=arn)
     assert after["loggingConfiguration"] == before["loggingConfiguration"]
 
