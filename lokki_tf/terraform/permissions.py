@@ -66,8 +66,7 @@ class Permissions:
             iam.TRACING,
         ]
         if function.reads:
-            arns = [self._objects("runs/*"), self._objects("literals/*")]
-            statements.append(iam.read_objects(arns))
+            statements.append(iam.read_objects(self._readable))
         if in_vpc:
             statements.append(iam.NETWORK)
         if self.key:
@@ -79,8 +78,8 @@ class Permissions:
 
     def of_job(self) -> list[Statement]:
         """A job reads its event and what that refers to, and writes its answer."""
-        runs, literals = self._objects("runs/*"), self._objects("literals/*")
-        statements = [iam.write_objects([runs]), iam.read_objects([runs, literals])]
+        statements = [iam.write_objects([self._objects("runs/*")])]
+        statements.append(iam.read_objects(self._readable))
         if self.key:
             statements.append(self._object_key(self.key, reads=True))
         return statements
@@ -110,7 +109,7 @@ class Permissions:
         if kind == "job_errors":
             statements.append(iam.read_objects(runs))
             if self.key:
-                statements.append(self._object_key(self.key, reads=True))
+                statements.append(self._object_key(self.key, reads=True, writes=False))
             return statements
         name, topic = self.plan.definition.name, self.plan.definition.on_failure
         executions = self.account.arn("states", f"execution:{name}:*")
@@ -246,12 +245,19 @@ class Permissions:
         name = given or queue_name(self.plan.definition.name, job.step.options.platform)
         return self.account.arn("batch", f"job-queue/{name}")
 
+    @property
+    def _readable(self) -> list[str]:
+        """Results, and literals if the pipeline has any that are too large to be inline."""
+        paths = ["runs/*", *(["literals/*"] if self.plan.objects else [])]
+        return [self._objects(path) for path in paths]
+
     def _objects(self, path: str) -> str:
         return f"{self.bucket}/{self.prefix}{path}"
 
-    def _object_key(self, key: str, *, reads: bool) -> Statement:
+    def _object_key(self, key: str, *, reads: bool, writes: bool = True) -> Statement:
         arns = [self.bucket, self._objects("*")]
-        return kms.for_objects(key, self.account, arns, reads=reads)
+        return kms.for_objects(key, self.account, arns, reads=reads, writes=writes)
+
 
 
 def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) -> Permissions:

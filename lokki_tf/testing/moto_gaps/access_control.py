@@ -211,7 +211,7 @@ def _assumed(key: str) -> Principal | None:
 def _check(access: Access, response: Any, principal: Principal, service: str) -> None:
     if principal is _OPERATOR:
         return
-    operation = response._get_action()
+    operation = _operation(response)
     place = Place(response.region, ACCOUNT_ID)
     for action, resource in needed(service, operation, _parameters(response), place):
         access.require(
@@ -250,6 +250,21 @@ def _check_message_key(access: Access, principal: Principal, arn: str) -> None:
     }
     for action in ("kms:GenerateDataKey", "kms:Decrypt"):
         access.require(principal, action, key, context, by_resource_alone=True)
+
+
+def _operation(response: Any) -> str:
+    """The operation as AWS names it; moto has it from the URL of some services, in small letters."""
+    name = str(response._get_action())
+    if not name.islower():
+        return name
+    return _operations(response.boto3_service_name).get(name, name)
+
+
+@lru_cache(maxsize=64)
+def _operations(service: str) -> Mapping[str, str]:
+    from moto.core.utils import get_service_model
+
+    return {name.lower(): name for name in get_service_model(service).operation_names}
 
 
 def _parameters(response: Any) -> dict[str, Any]:
