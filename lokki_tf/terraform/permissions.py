@@ -259,7 +259,6 @@ class Permissions:
         return kms.for_objects(key, self.account, arns, reads=reads, writes=writes)
 
 
-
 def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) -> Permissions:
     """The statements for a pipeline's roles.
 

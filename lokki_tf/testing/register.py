@@ -97,8 +97,9 @@ class Registrar:
             if resources.notices is not None:
                 notices = resources.notices
                 # A function that is replaced loses its policy.
-                with_function = (notices, self._registered["function", notices.function])
-                self._once("notices", notices.rule, with_function, self._notify_failures)
+                function = self._registered["function", notices.function]
+                wanted = (notices, resources.kms_key, function)
+                self._once("notices", notices.rule, wanted, self._notify_failures)
             # As text: 0, 0.0 and False are equal, and different literals.
             request = {
                 "definition": json.dumps(resources.definition, ensure_ascii=False),
@@ -297,11 +298,13 @@ class Registrar:
         )
         return str(made["jobDefinitionArn"])
 
-    def _notify_failures(self, name: str, wanted: tuple[NoticeResource, Any]) -> str:
+    def _notify_failures(self, name: str, wanted: tuple[NoticeResource, str | None, Any]) -> str:
         """Let failed executions call a function; what fails there goes to a queue."""
-        notices, _ = wanted
+        notices, kms_key, _ = wanted
         sqs, events = self._client("sqs"), self._client("events")
         attributes = {"Policy": notices.queue_policy}
+        if kms_key is not None:
+            attributes["KmsMasterKeyId"] = kms_key
         url = sqs.create_queue(QueueName=notices.queue, Attributes=attributes)["QueueUrl"]
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         queue = found["Attributes"]["QueueArn"]

@@ -17,6 +17,7 @@ from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import ROLE_ID, TRUST, Access, AccessDenied, Role
 from lokki_tf.testing.iam.policies import Policy, Principal
 from lokki_tf.testing.iam.requests import Place, needed
+from lokki_tf.testing.moto_gaps.machine_keys import key_of
 from lokki_tf.testing.settings import ACCOUNT_ID
 
 _CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
@@ -181,6 +182,7 @@ _RESOURCE_POLICIES: dict[str, Callable[[str], str | None]] = {
     "sqs": _queue_policy,
     "sts": _trust_policy,
 }
+_READS_EXECUTIONS = ("states:DescribeExecution", "states:GetExecutionHistory")
 _DECIDED_THERE = ("kms", "sts")
 """Services whose resources' policies must allow a request, or leave it to the account."""
 
@@ -223,6 +225,25 @@ def _check(access: Access, response: Any, principal: Principal, service: str) ->
         )
         if action in ("sns:Publish", "sqs:SendMessage"):
             _check_message_key(access, principal, str(resource))
+        if action in _READS_EXECUTIONS:
+            _check_execution_key(access, principal, str(resource))
+
+
+def _check_execution_key(access: Access, principal: Principal, execution: str) -> None:
+    """Decide on the use of the key that encrypts the executions of a state machine.
+
+    Source: Step Functions Developer Guide, "Data at rest encryption", of API callers.
+    """
+    from moto.stepfunctions.models import stepfunctions_backends
+
+    region = execution.split(":")[3]
+    arn = execution.replace(":execution:", ":stateMachine:").rpartition(":")[0]
+    machines = stepfunctions_backends[ACCOUNT_ID][region].state_machines
+    machine: Any = next((one for one in list(machines) if one.arn == arn.partition("/")[0]), None)
+    key = None if machine is None else key_of(machine)
+    if key is not None:
+        context = {"kms:EncryptionContext:aws:states:stateMachineArn": arn}
+        access.require(principal, "kms:Decrypt", key, context, by_resource_alone=True)
 
 
 def _check_message_key(access: Access, principal: Principal, arn: str) -> None:
@@ -253,7 +274,7 @@ def _check_message_key(access: Access, principal: Principal, arn: str) -> None:
 
 
 def _operation(response: Any) -> str:
-    """The operation as AWS names it; moto has it from the URL of some services, in small letters."""
+    """The operation as AWS names it; moto has that of some services in small letters."""
     name = str(response._get_action())
     if not name.islower():
         return name

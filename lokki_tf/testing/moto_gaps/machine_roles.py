@@ -11,6 +11,7 @@ from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import AccessDenied
 from lokki_tf.testing.machines.resources import parse_resource
 from lokki_tf.testing.machines.values import Json, load
+from lokki_tf.testing.moto_gaps.machine_keys import key_of
 from lokki_tf.testing.settings import ACCOUNT_ID
 
 _SERVICE = "states.amazonaws.com"
@@ -118,12 +119,6 @@ def begin(account: Account, machine: Any) -> None:
             access.require(principal, action, key, context, by_resource_alone=True)
         except AccessDenied as denied:
             raise KmsAccessDeniedException(denied.message) from None
-
-
-def key_of(machine: Any) -> str | None:
-    """Return the ARN of the user's key that encrypts a machine's executions."""
-    found = (machine.encryptionConfiguration or {}).get("kmsKeyId")
-    return None if found is None else str(found)
 
 
 def _requires(account: Account, machine: Any) -> Callable[[str, str, dict[str, str], str], None]:

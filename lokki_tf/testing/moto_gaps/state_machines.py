@@ -21,12 +21,8 @@ from lokki_tf.testing.machines.execution import Execution
 from lokki_tf.testing.machines.limits import PAYLOAD_BYTES
 from lokki_tf.testing.machines.statuses import RUNNING
 from lokki_tf.testing.machines.values import Json, load, size
-from lokki_tf.testing.moto_gaps.machine_roles import (
-    AccessDeniedException,
-    begin,
-    check_role,
-    key_of,
-)
+from lokki_tf.testing.moto_gaps.machine_keys import key_of
+from lokki_tf.testing.moto_gaps.machine_roles import AccessDeniedException, begin, check_role
 from lokki_tf.testing.moto_gaps.state_machine_api import MachineResponse
 
 # Its methods return moto's own executions, ours return another kind: to mypy it is Any.
