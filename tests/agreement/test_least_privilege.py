@@ -18,8 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lokki_tf import Pipeline, flow, step
-from lokki_tf.testing import LocalAws, LocalAwsError
-from lokki_tf.testing.iam.decisions import Right
+from lokki_tf.testing import LocalAws, LocalAwsError, Right
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"

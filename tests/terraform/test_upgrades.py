@@ -17,7 +17,6 @@ from lokki_tf.operate import runs
 from lokki_tf.operate.clients import Aws
 from lokki_tf.operate.stack import Deployed, Stack
 from lokki_tf.testing import LocalAws
-from lokki_tf.testing.register import ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +158,7 @@ def test_runs_of_earlier_definitions_use_the_new_code(
     assert before.error == (
         "States.ExceedToleratedFailureThreshold" if name == "maps" else "ValueError"
     )
-    resources = pipeline.resources("123456789012", "us-east-1", role=ROLE)
+    resources = pipeline.resources("123456789012", "us-east-1")
     for function in resources.functions:
         if not function.name.startswith(f"upgraded-{name}--"):
             account.create_function(function.name, function.code, "lambda_function.lambda_handler")
