@@ -8,7 +8,7 @@
         execution = aws.run(pipe, {"day": "2024-01-01"})
         assert aws.values(execution) == {"total": 42}
 
-``run`` registers a pipeline's state machine, zips, layers, images, jobs and roles without Terraform;
+``run`` registers a pipeline's state machine, zips, layers, images, jobs and roles, no Terraform;
 ``deploy`` applies a synthesized folder with real Terraform, and ``execute`` then runs what it made.
 Both work on loopback, without Docker and without an account. It is moto's server, completed with
 what moto lacks: see ``moto_gaps``.
