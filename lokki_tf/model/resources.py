@@ -133,6 +133,7 @@ class Resources:
         roles: Roles.
         role: ARN of the state machine's role.
         log_level: What the state machine logs: ``ALL``, ``ERROR`` or ``OFF``.
+        log_data: Whether that log has the inputs and outputs of states.
         tracing: Whether X-Ray traces the state machine.
         kms_key: ARN of the key that encrypts, if the user has one.
         image: The container image, if a step runs in one.
@@ -150,6 +151,7 @@ class Resources:
     roles: tuple[RoleResource, ...]
     role: str
     log_level: str
+    log_data: bool
     tracing: bool
     kms_key: str | None = None
     image: ImageResource | None = None

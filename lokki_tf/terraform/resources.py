@@ -104,6 +104,7 @@ def resources_of(
         roles.made,
         roles.of_machine,
         config.machine.log_level,
+        config.machine.include_execution_data,
         config.machine.tracing,
         config.aws.kms_key,
         None if context is None else ImageResource(image, _app(context), ENTRY),

@@ -167,9 +167,7 @@ class LocalAws:
             DefinitionError: if the pipeline has errors.
             LocalAwsError: if ``deploy`` has created a state machine of that name.
         """
-        resources = pipeline.resources(
-            ACCOUNT_ID, self.region, variables=variables, stage=stage
-        )
+        resources = pipeline.resources(ACCOUNT_ID, self.region, variables=variables, stage=stage)
         return self._registrar.register(resources)
 
     def deploy(

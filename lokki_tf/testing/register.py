@@ -340,7 +340,7 @@ class Registrar:
         arn = f"arn:aws:logs:{region}:{ACCOUNT_ID}:log-group:{group}:*"
         return {
             "level": resources.log_level,
-            "includeExecutionData": True,
+            "includeExecutionData": resources.log_data,
             "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": arn}}],
         }
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from lokki_tf.terraform.plan import HasDefinition
 
 
-
 class PipelineConstruct(Construct):
     """A pipeline inside a stack: functions, roles, bucket, state machine, schedule.
 
