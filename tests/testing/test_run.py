@@ -238,7 +238,7 @@ def absent(key: str) -> tuple[int, str]:
 
 
 def test_an_absent_object_is_forbidden_to_who_may_not_list(local_aws: LocalAws) -> None:
-    """In the pipeline's bucket S3 answers 403, for its roles may not list; elsewhere 404."""
+    """In the pipeline's bucket S3 answers 403, for its roles may not list; 404 where one may."""
     s3 = local_aws.client("s3")
     s3.create_bucket(Bucket="listed")
     steps = [absent("no/such"), absent_elsewhere("no/such")]
@@ -249,20 +249,38 @@ def test_an_absent_object_is_forbidden_to_who_may_not_list(local_aws: LocalAws) 
         s3.get_object(Bucket="absent-123456789012-us-east-1", Key="no/such")
 
 
-absent_elsewhere = step(name="absent_elsewhere", env_variables={"BUCKET": "listed"})(
-    absent.step.function
-)
+LISTS = {
+    "Effect": "Allow",
+    "Action": ["s3:ListBucket", "s3:GetObject"],
+    "Resource": ["arn:aws:s3:::listed", "arn:aws:s3:::listed/*"],
+}
+absent_elsewhere = step(
+    name="absent_elsewhere",
+    env_variables={"BUCKET": "listed"},
+    policies=[json.dumps({"Version": "2012-10-17", "Statement": [LISTS]})],
+)(absent.step.function)
 
 
 def test_a_state_machine_may_not_list_either(local_aws: LocalAws) -> None:
     """Step Functions reports S3.S3Exception, and not NoSuchKey, of what its role may not list."""
-    local_aws.run(Pipeline("absent", steps=[absent("x")]))
+    bucket = "absent-123456789012-us-east-1"
+    local_aws.register(Pipeline("absent", steps=[absent("x")]))
+    reads = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    role = "absent.state_machine_role-us-east-1"
+    local_aws.client("iam").put_role_policy(
+        RoleName=role,
+        PolicyName="reads",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [reads]}),
+    )
     read = {
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:s3:getObject",
-        "Parameters": {"Bucket": "absent-123456789012-us-east-1", "Key": "no/such"},
+        "Parameters": {"Bucket": bucket, "Key": "no/such"},
         "End": True,
     }
     machine = local_aws.create_state_machine("reads", {"StartAt": "R", "States": {"R": read}})
+    local_aws.client("stepfunctions").update_state_machine(
+        stateMachineArn=machine, roleArn=f"arn:aws:iam::123456789012:role/{role}"
+    )
     execution = local_aws.execute(machine)
     assert (execution.status, execution.error) == ("FAILED", "S3.S3Exception")

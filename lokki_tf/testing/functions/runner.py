@@ -150,7 +150,6 @@ class Runner:
         )
 
 
-
 def _with_pythons(function: Function, description: bytes) -> bytes:
     """Name both Pythons in an error of an import that another Python may be the reason of.
 
