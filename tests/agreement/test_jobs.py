@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import decimal
 import fractions
+import json
+import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import library
@@ -13,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from library import echo, listing
 from strategies import chains, drawn, failing, pipelines, routed
 
-from lokki_tf import DAG, Pipeline, RetryConfig, flow, step, task
+from lokki_tf import DAG, MicroFunctions, Pipeline, RetryConfig, flow, step, task
 from lokki_tf.errors import StepFailed
 from lokki_tf.operate.remote import trace_of
 from lokki_tf.packaging import cut, package
@@ -255,6 +258,71 @@ def test_failing_jobs_agree(
 
 def _reported(error: type[Exception]) -> str:
     return "Flaky" if error is Worse else error.__name__
+
+
+def numbers_of(count: int = 2) -> list[int]:
+    return list(range(1, count + 1))
+
+
+def doubled(number: int) -> int:
+    import os
+
+    if os.environ.get("BROKEN") and number == 2:
+        raise LookupError("broken")
+    return number * 2
+
+
+def in_graph(env: dict[str, str]) -> Any:
+    """A job beside a step, whose results a third takes."""
+    job = step(job_type="batch", env_variables=env)(doubled)
+    return Pipeline("mended-graph", steps=[listing(job(2), echo(3))])
+
+
+def in_map(env: dict[str, str]) -> Any:
+    """A job for each item of a map."""
+    job = step(job_type="batch", env_variables=env)(doubled)
+    return Pipeline("mended-map", steps=[step(numbers_of)().map(job).agg(listing)])
+
+
+def in_routes(env: dict[str, str]) -> Any:
+    """A job that leads to another step."""
+    functions = MicroFunctions("begin", name="mended-routes")
+
+    @functions.fn(job_type="batch", env_variables=env)
+    def begin(number: int = 2) -> Any:
+        import os
+
+        if os.environ.get("BROKEN"):
+            raise LookupError("broken")
+        return {"$next": "finish", "number": number * 2}
+
+    @functions.fn(terminates=True)
+    def finish(number: int) -> Any:
+        return {"number": number}
+
+    return functions
+
+
+@pytest.mark.parametrize("make", [in_graph, in_map, in_routes])
+def test_a_failed_job_is_redriven(deployment: Deployment, make: Any) -> None:
+    """Once its code is mended, a redrive runs the job again, and all that follows."""
+    aws = deployment.aws
+    failed = aws.execute(aws.register(make({"BROKEN": "yes"})))
+    assert failed.status == "FAILED"
+    assert failed.error in ("LookupError", "States.ExceedToleratedFailureThreshold")
+    aws.register(make({}))
+    states = aws.client("stepfunctions")
+    states.redrive_execution(executionArn=failed.arn)
+    for _ in range(600):
+        found = states.describe_execution(executionArn=failed.arn)
+        if found["status"] != "RUNNING":
+            break
+        threading.Event().wait(0.05)
+    assert (found["status"], found["redriveCount"]) == ("SUCCEEDED", 1), found.get("cause")
+    local = make({}).local_run({})
+    (name,) = json.loads(found["output"])
+    done = replace(failed, status="SUCCEEDED", output=json.loads(found["output"]))
+    assert aws.values(done) == {name: local.outputs[name]}
 
 
 def test_a_job_that_is_killed_fails_the_execution(deployment: Deployment) -> None:

@@ -263,3 +263,40 @@ def test_a_pipeline_with_roles_of_the_users_deploys_and_runs(
     assert outputs["role_arns"]["longer"] == f"{ROLES}/team/special"
     execution = local_aws.execute(outputs["state_machine_arn"])
     assert local_aws.values(execution) == {"total": 300_003}
+
+
+@step
+def tell(failure: dict[str, Any]) -> None: ...
+
+
+def test_a_given_role_sends_notices_too(tmp_path: Path) -> None:
+    """The role of [lambda] is that of the function of notices, and its file has what that needs."""
+    toml = ALL.replace("[aws]\n", f'[aws]\nkms_key = "{KEY}"\n')
+    (tmp_path / "lokki.toml").write_text(toml)
+    pipeline = Pipeline("roles", steps=[total(rows())], on_failure=tell)
+    made = pipeline.synth(tmp_path / "out", config=load_config(tmp_path, environ={}))
+    found = resources(made)
+    assert "aws_iam_role" not in found
+    assert found["aws_lambda_function"]["notices"]["role"] == f"{ROLES}/steps"
+    own = statements(made.folder / "permissions" / "steps.json")
+    region = "eu-west-1:123456789012"
+    assert own["History"]["Resource"] == [f"arn:aws:states:{region}:execution:roles:*"]
+    assert own["Send"]["Resource"] == [f"arn:aws:sqs:{region}:roles-failures"]
+    assert own["Invoke"]["Resource"] == [f"arn:aws:lambda:{region}:function:roles-tell"]
+    machine = statements(made.folder / "permissions" / "machine.json")
+    assert f"arn:aws:lambda:{region}:function:roles-tell" not in machine["Invoke"]["Resource"]
+
+
+def test_a_key_encrypts_what_could_not_be_sent(tmp_path: Path) -> None:
+    """The queue and the variables of the function have the key, with the least rights to it."""
+    (tmp_path / "lokki.toml").write_text(f'[aws]\nregion = "eu-west-1"\nkms_key = "{KEY}"\n')
+    pipeline = Pipeline("roles", steps=[total(rows())], on_failure=tell)
+    found = resources(pipeline.synth(tmp_path, config=load_config(tmp_path, environ={})))
+    assert found["aws_sqs_queue"]["failures_queue"]["kms_master_key_id"] == KEY
+    assert "sqs_managed_sse_enabled" not in found["aws_sqs_queue"]["failures_queue"]
+    assert found["aws_lambda_function"]["notices"]["kms_key_arn"] == KEY
+    text = found["aws_iam_role_policy"]["notices_policy"]["policy"]
+    own = {one["Sid"]: one for one in json.loads(text)["Statement"]}
+    assert own["ExecutionsKey"]["Action"] == ["kms:Decrypt"]
+    queue = own["QueueKey"]["Condition"]["StringEquals"]["kms:EncryptionContext:aws:sqs:arn"]
+    assert queue == "${aws_sqs_queue.failures_queue.arn}"
