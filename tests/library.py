@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from lokki_tf import step
@@ -190,3 +193,20 @@ ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awai
 STEPS = (*ONE_ARGUMENT, pair, listing, keyed, text, accents)
 JOBS = tuple(map(as_job, (*ONE_ARGUMENT, pair, listing, keyed)))
 ONE_ARGUMENT_JOBS = JOBS[: len(ONE_ARGUMENT)]
+
+
+def variables(value: Any = None) -> dict[str, Any]:
+    """The variables that pipelines of the property set, and what the step takes."""
+    names = ("MODE", "ONLY", "SHARED", "LOKKI_STAGE")
+    return {"value": value, **{name: os.environ[name] for name in names if name in os.environ}}
+
+
+def late(folder: str, slow: int) -> int:
+    """Take too long for the first ``slow`` calls, and return the number of the call."""
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    number = len(list(path.iterdir())) + 1
+    (path / str(number)).touch()
+    if number <= slow:
+        time.sleep(3)
+    return number

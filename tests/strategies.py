@@ -110,6 +110,34 @@ def pipelines(draw: st.DrawFn, most: int = 9, *, jobs: bool = False) -> Pipeline
     return Pipeline("random", steps=ends)
 
 
+_texts = st.sampled_from(["1", "", "two words", "é", "${x}", "a=b", "line\nend"])
+_ERRORS: list[tuple[type[Exception], ...]] = [
+    (TimeoutError,), (OSError,), (Exception,), (ValueError,), (ValueError, OSError)
+]  # fmt: skip
+
+
+@st.composite
+def with_variables(draw: st.DrawFn) -> Pipeline:
+    """Pipelines whose steps return the environment variables that they see."""
+    calls: list[Any] = []
+    for number in range(draw(st.integers(1, 5))):
+        chosen = st.dictionaries(st.sampled_from(["MODE", "ONLY", "SHARED"]), _texts, max_size=3)
+        one = step(name=f"v{number}", env_variables=draw(chosen))(library.variables)
+        taken = draw(st.sampled_from(calls)) if calls and draw(st.booleans()) else number
+        calls.append(one(taken))
+    return Pipeline("variables", steps=calls)
+
+
+@st.composite
+def with_limits(draw: st.DrawFn) -> tuple[Any, int, bool]:
+    """A step with a time limit and retries, how many calls take too long, and whether it fails."""
+    exceptions, retries = draw(st.sampled_from(_ERRORS)), draw(st.integers(0, 1))
+    slow = draw(st.integers(0, 2))
+    retry = RetryConfig(retries=retries, delay=0, exceptions=exceptions)
+    tries = 1 + retries * any(issubclass(TimeoutError, one) for one in exceptions)
+    return step(timeout_seconds=1, retry=retry)(library.late), slow, slow >= tries
+
+
 _json_scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(max_size=5))
 
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import built, chains, drawn, failing, pipelines, routed, same
+from strategies import (
+    built,
+    chains,
+    drawn,
+    failing,
+    pipelines,
+    routed,
+    same,
+    with_limits,
+    with_variables,
+)
 
+from lokki_tf import Pipeline
 from lokki_tf.errors import LoopError, StepFailed
 
 if TYPE_CHECKING:
-    from deployment import Deployment
+    from pathlib import Path
 
-    from lokki_tf import Pipeline
+    from deployment import Deployment
 
 EXAMPLES = 300
 
@@ -74,6 +86,61 @@ def test_failures_agree(made: tuple[Pipeline, str | None], deployment: Deploymen
 def test_routes_agree(made: tuple[Any, dict[str, Any]], deployment: Deployment) -> None:
     """Routed pipelines take the same ways, loops and all, and end alike, here and there."""
     agree_on_routes(*made, deployment)
+
+
+@given(pipeline=with_variables(), stage=st.sampled_from([None, "dev", "prod"]))
+@settings(
+    max_examples=EXAMPLES // 6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_environments_and_stages_agree(
+    pipeline: Pipeline, stage: str | None, staged: None, deployment: Deployment
+) -> None:
+    """Every step sees the same variables, and the stage, in threads, processes and functions."""
+    here = pipeline.local_run(stage=stage).outputs
+    assert pipeline.local_run(stage=stage, strict=True).outputs == here
+    assert pipeline.local_run(stage=stage, executor="sequential").outputs == here
+    there = deployment.aws.values(deployment.aws.run(pipeline, stage=stage))
+    assert {name: here[name] for name in there} == there
+    assert all(("LOKKI_STAGE" in one) is bool(stage) for one in here.values())
+
+
+@pytest.fixture
+def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings with two stages, which set variables for all steps."""
+    text = '[lambda]\nenv = { SHARED = "all" }\n[stage.dev.lambda]\nenv = { MODE = "dev" }\n'
+    (tmp_path / "lokki.toml").write_text(text + "[stage.prod]\n")
+    monkeypatch.chdir(tmp_path)
+
+
+@given(drawn=with_limits())
+@settings(
+    max_examples=EXAMPLES // 50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_time_limits_agree(
+    drawn: tuple[Any, int, bool], tmp_path: Path, deployment: Deployment
+) -> None:
+    """The same calls run out of time, and are retried, in threads, strictly and in functions."""
+    late, slow, fails = drawn
+    folder = tmp_path / str(uuid4())
+    for options in ({}, {"strict": True}):
+        pipeline = Pipeline("late", steps=[late(str(folder / f"here{len(options)}"), slow)])
+        if fails:
+            with pytest.raises(TimeoutError):
+                pipeline.local_run(wait_scale=0, **options)
+        else:
+            assert pipeline.local_run(wait_scale=0, **options).result == slow + 1
+    there = deployment.execute(Pipeline("late", steps=[late(str(folder / "there"), slow)]))
+    if fails:
+        assert there.status == "FAILED"
+        assert "longer than timeout_seconds" in there.cause
+    else:
+        assert deployment.aws.values(there) == {"late": slow + 1}
+    counts = {len(list(one.iterdir())) for one in folder.iterdir()}
+    assert len(counts) == 1
 
 
 def agree_on_routes(pipeline: Any, data: dict[str, Any], deployment: Deployment) -> None:
