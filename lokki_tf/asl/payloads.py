@@ -24,7 +24,7 @@ from lokki_tf.model import (
     signature,
 )
 from lokki_tf.model.names import identifier
-from lokki_tf.runtime.handler import FORMAT
+from lokki_tf.runtime.envelope import FORMAT
 
 from .literals import STORE_VARIABLE, Literals
 from .retries import full_name, retries_everything

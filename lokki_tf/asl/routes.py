@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model.names import unique
-from lokki_tf.runtime.handler import FORMAT
+from lokki_tf.runtime.envelope import FORMAT
 from lokki_tf.runtime.routes import LARGEST
 
 from . import quotas

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Envelope = dict[str, Any]
 
+FORMAT = 1
+"""The newest format of events that this code reads; it also reads those without one."""
 JSON = "json.gz"
 PICKLE = "pickle.gz"
 PROTOCOL = 5  # every Python version that Lambda offers can read it

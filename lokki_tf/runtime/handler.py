@@ -10,8 +10,8 @@ The state machine sends::
 
 and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inline`` are required:
 
-- ``format``: the version of this format, :data:`FORMAT`; events of earlier versions have none. An
-  execution keeps the definition that it began with, so newer code reads older events;
+- ``format``: the version of this format, :data:`.envelope.FORMAT`; events of earlier versions have
+  none. An execution keeps the definition that it began with, so newer code reads older events;
 - ``inline``: the longest JSON, in bytes, that may be in the envelope; ``bounded``, where a
   reference may not be longer either;
 - ``retry``: full names of the exceptions that the state machine retries;
@@ -38,7 +38,7 @@ from functools import cache, partial
 
 from .call import OVERDUE, call
 from .deadline import OutOfTime, deadline, seconds_left
-from .envelope import holds, pack, references, unpack
+from .envelope import FORMAT, holds, pack, references, unpack
 from .log import OWN, StepLog
 from .parameters import filled, of_item, refuse_strangers
 
@@ -50,9 +50,6 @@ if TYPE_CHECKING:
     from .envelope import Envelope
 
     Shared = tuple[list[Envelope], dict[str, bytes]]
-
-FORMAT = 1
-"""The newest format of events that this code reads; it also reads those without one."""
 
 
 def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None) -> Envelope:

@@ -23,8 +23,8 @@ import json
 import os
 import time
 
+from .envelope import FORMAT
 from .failures import NOTIFIED_STEP, NOTIFY, PIPELINE, STORE, notice_of
-from .handler import FORMAT
 from .jobs import waits
 from .store import client as store_client
 from .store import split

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lokki_tf.runtime import run, store
-from lokki_tf.runtime.handler import FORMAT
+from lokki_tf.runtime.envelope import FORMAT
 from lokki_tf.runtime.jobs import Job
 
 
