@@ -1,4 +1,4 @@
-"""Steps, calls, and the graph that is built of them."""
+"""Steps, calls, and the graph that is built from them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def names(pipeline: Pipeline) -> list[str]:
 
 
 def test_a_call_changes_nothing() -> None:
-    """The same step may stand many times, each time as a node of its own name."""
+    """The same step may be called many times; each call is a node with its own name."""
     first, second, third = one(1), one(2), one(3)
     pipeline = Pipeline("p", steps=[two(first, [second, third])])
     assert names(pipeline) == ["one", "one_2", "one_3", "two"]
@@ -45,7 +45,7 @@ def test_a_call_changes_nothing() -> None:
 
 
 def test_node_names_pass_over_names_of_steps() -> None:
-    """A number at a node's name never makes it the name of another step."""
+    """A number in a node's name never makes it the name of another step."""
 
     @step
     def one_2(value: Any) -> Any:
@@ -56,14 +56,14 @@ def test_node_names_pass_over_names_of_steps() -> None:
 
 
 def test_arguments_bind_by_name_and_default() -> None:
-    """Keyword arguments reach their own parameter, and defaults stay the function's."""
+    """Keyword arguments are passed to their own parameters, and defaults are the function's."""
     pipeline = Pipeline("p", steps=[two(right="r", left=one())])
     assert pipeline.local_run().result == (1, "r")
     assert dict(pipeline.graph.nodes[-1].kwargs)["left"] == Output("one")
 
 
 def test_every_kind_of_parameter_binds() -> None:
-    """Positional-only, spread and collected parameters get what the call says."""
+    """Positional-only, unpacked and variadic parameters receive what the call passes."""
     assert Pipeline("p", steps=[spread(1, one(2), key=3, extra=4)]).local_run().result == (
         1,
         (2,),
@@ -79,7 +79,7 @@ def test_every_kind_of_parameter_binds() -> None:
     ids=repr,
 )
 def test_literals_stay_literals(literal: Any) -> None:
-    """A value that is no call arrives as it was, whatever it looks like."""
+    """A value that is not a call is passed unchanged, even if it resembles one."""
     pipeline = Pipeline("p", steps=[one(literal)])
     binding = dict(pipeline.graph.nodes[0].kwargs)["value"]
     assert isinstance(binding, Literal)
@@ -87,7 +87,7 @@ def test_literals_stay_literals(literal: Any) -> None:
 
 
 def test_calls_inside_containers_are_filled_in() -> None:
-    """Lists, tuples, sets and dicts arrive in their own type with results in place of calls."""
+    """Lists, tuples, sets and dicts keep their type, with results in place of calls."""
     given = [one(1), (one(2), {"k": one(3), 4: "x"}), {"s", 5}]
     pipeline = Pipeline("p", steps=[one(given)])
     assert pipeline.local_run().result == [1, (2, {"k": 3, 4: "x"}), {"s", 5}]
@@ -95,14 +95,14 @@ def test_calls_inside_containers_are_filled_in() -> None:
 
 
 def test_a_container_that_holds_itself_is_a_literal() -> None:
-    """Looking for calls inside a container ends, even where the container is endless."""
+    """Searching for calls in a container that contains itself ends."""
     endless: list[Any] = []
     endless.append(endless)
     assert Pipeline("p", steps=[one(endless)]).local_run().result is endless
 
 
 def test_after_orders_without_data() -> None:
-    """A call made to wait for another comes after it and takes nothing from it."""
+    """A call with ``after`` comes after the other and receives nothing from it."""
     seen: list[str] = []
 
     @step
@@ -116,12 +116,12 @@ def test_after_orders_without_data() -> None:
 
 
 def test_independent_steps_all_count() -> None:
-    """Steps that nothing connects are all part of the pipeline."""
+    """Steps without connections are all part of the pipeline."""
     assert names(Pipeline("p", steps=[one(1), two(1, 2), one(3)])) == ["one", "two", "one_2"]
 
 
 def test_a_cycle_is_refused() -> None:
-    """Calls that wait for each other are an error that shows the circle."""
+    """Calls that depend on each other are an error that shows the cycle."""
     first, second = one(1), one(2)
     first.after(second)
     second.after(first)
@@ -130,7 +130,7 @@ def test_a_cycle_is_refused() -> None:
 
 
 def test_two_functions_under_one_name_are_refused() -> None:
-    """The error names both places."""
+    """The error contains both source locations."""
 
     @step(name="one")
     def other() -> None: ...
@@ -151,8 +151,8 @@ def test_two_functions_under_one_name_are_refused() -> None:
     ],
     ids=["empty", "none", "number", "name", "uncalled", "mixed"],
 )
-def test_what_is_no_call_is_refused(steps: Any, says: str) -> None:
-    """Something in steps that is no call of a step is an error that says what to write."""
+def test_steps_must_be_calls(steps: Any, says: str) -> None:
+    """A value in steps that is not a call of a step is an error with a remedy."""
     with pytest.raises(BindingError, match=says) as caught:
         Pipeline("p", steps=steps)
     assert caught.value.remedy
@@ -182,14 +182,14 @@ def test_arguments_that_do_not_fit_are_refused_at_the_call(call: Any) -> None:
         lambda c: 1 in c, lambda c: -c,
     ],
 )  # fmt: skip
-def test_a_result_to_come_refuses_to_be_computed_with(use: Any) -> None:
-    """Whatever computes with a call is told to do it in a step."""
+def test_computing_with_a_call_is_an_error(use: Any) -> None:
+    """Computing with a call is an error that says to do it in a step."""
     with pytest.raises(PlaceholderError, match="do this in a step"):
         use(one(1))
 
 
-def test_a_result_to_come_has_no_attributes() -> None:
-    """hasattr works on a call, and reading an attribute says why there is none."""
+def test_a_call_has_no_attributes() -> None:
+    """hasattr works on a call, and reading an attribute is an error with a reason."""
     call = one(1)
     assert not hasattr(call, "shape")
     with pytest.raises(AttributeError, match="read inside a step"):
@@ -197,13 +197,13 @@ def test_a_result_to_come_has_no_attributes() -> None:
 
 
 def test_an_uncalled_step_as_an_argument_is_refused() -> None:
-    """A step handed on without being called is taken for the slip that it is."""
+    """A step passed without being called is an error."""
     with pytest.raises(BindingError, match="without being called"):
         one([one])
 
 
-def test_a_step_keeps_its_function_within_reach() -> None:
-    """The decorated name shows the function's own name, text and signature."""
+def test_a_step_has_its_functions_metadata() -> None:
+    """The decorated name has the function's name, docstring and signature."""
     assert one.__name__ == "one"
     assert one.__wrapped__(5) == 5  # type: ignore[attr-defined]  # functools' convention
 
@@ -223,13 +223,13 @@ def test_a_step_keeps_its_function_within_reach() -> None:
     ids=lambda value: str(value)[:30],
 )
 def test_options_of_a_wrong_type_are_refused(options: dict[str, Any], says: str) -> None:
-    """An option that is no list, dict or retry configuration is an error where the step is."""
+    """An option of the wrong type is an error at the step's source location."""
     with pytest.raises(OptionError, match=says):
         step(**options)(lambda: None)
 
 
-def test_what_is_no_function_is_refused() -> None:
-    """@step on a class, on a step or with a bare name says what to write instead."""
+def test_only_functions_can_be_steps() -> None:
+    """@step on a class, on a step or with only a name is an error with a remedy."""
     with pytest.raises(BindingError, match="must decorate a function"):
         step(int)
     with pytest.raises(BindingError, match="a step already"):
@@ -239,13 +239,13 @@ def test_what_is_no_function_is_refused() -> None:
 
 
 def test_retry_is_short_to_write() -> None:
-    """A number, a dict and retry_count say the same as RetryConfig."""
+    """A number, a dict and retry_count are short for RetryConfig."""
     for options in ({"retry": 2}, {"retry": {"retries": 2}}, {"retry_count": 2}):
         assert step(**options)(lambda: None).step.options.retry == RetryConfig(retries=2)
 
 
 def test_ten_thousand_calls_in_a_chain_make_a_graph() -> None:
-    """No walk over a graph recurses."""
+    """Building a graph is not recursive."""
     call = one(0)
     for _ in range(9_999):
         call = one(call)
@@ -268,7 +268,7 @@ def helper(value: Any) -> Any:
 
 @pytest.mark.parametrize("executor", ["thread", "process", "sequential"])
 def test_a_step_calls_steps_as_functions(executor: str) -> None:
-    """Inside a running step, a step's name is the plain function, as it is in Lambda."""
+    """Inside a running step, a step's name refers to the plain function, as in Lambda."""
     pipeline = Pipeline("p", steps=[factorial(5), asks("x")])
     assert pipeline.local_run(executor=executor).result == {
         "factorial": 120,
@@ -297,21 +297,21 @@ def endless() -> list[Any]:
     ],
     ids=["named tuple", "subclass", "key", "endless"],
 )
-def test_results_stand_only_where_they_can_be_filled_in(value: Any, says: str) -> None:
-    """A call inside anything but a plain container is told, not handed on as an object."""
+def test_results_are_only_accepted_where_they_can_be_replaced(value: Any, says: str) -> None:
+    """A call inside anything but a plain container is an error."""
     with pytest.raises(BindingError, match=says) as caught:
         one(value())
     assert caught.value.place is not None
 
 
 def test_an_unknown_option_names_the_nearest() -> None:
-    """@step(memory=…) is told what it is called here."""
+    """The error for @step(memory=…) suggests the right name."""
     with pytest.raises(OptionError, match="memory_size"):
         step(memory=1)(lambda: None)  # type: ignore[call-overload]  # the slip is the point
 
 
 def test_a_parameter_may_be_called_self() -> None:
-    """No name of a parameter is the decorator's own."""
+    """A parameter may have any name, ``self`` included."""
 
     @step
     def odd(self: int, function: int) -> list[int]:
@@ -321,7 +321,7 @@ def test_a_parameter_may_be_called_self() -> None:
 
 
 def test_a_cycle_has_a_place() -> None:
-    """The error about a circle points to a line of the user's."""
+    """The error about a cycle contains a line of the user's code."""
     call = one(1)
     call.after(call)
     with pytest.raises(CycleError) as caught:

@@ -1,4 +1,4 @@
-"""Chains under @flow: what they build, and what they refuse."""
+"""Chains under @flow: the graphs that they build, and errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def the_map(pipeline: Pipeline) -> Map:
 
 
 def test_a_chain_builds_a_map_with_a_body() -> None:
-    """map and next make a body whose first step takes the item, agg takes the results."""
+    """The body consists of map and next; its first step receives the item, agg the results."""
 
     @flow
     def chained(more: int = 5):
@@ -64,7 +64,7 @@ def test_a_chain_builds_a_map_with_a_body() -> None:
 
 
 def test_chains_run_here() -> None:
-    """Maps, nested maps, steps before, inside and after give their results in order."""
+    """Maps, nested maps, and steps before, inside and after them return results in order."""
 
     @flow
     def chained(count: int = 4):
@@ -91,7 +91,7 @@ def test_a_list_of_steps_runs_one_after_another() -> None:
 
 
 def test_results_of_outside_reach_a_body() -> None:
-    """A body may take what another step outside of the map gave."""
+    """A body can use the result of a step outside of the map."""
     base = numbers(2).next(total)
     chain = numbers().map(add, more=base).agg(total)
     pipeline = Pipeline("outside", steps=[chain])
@@ -118,7 +118,7 @@ def test_parameters_have_types_and_defaults() -> None:
 
 
 def test_a_step_with_keywords_receives_all_parameters() -> None:
-    """A step that takes **kwargs gets the flow's parameters that nothing else names."""
+    """A step with **kwargs receives the flow's parameters that are not passed otherwise."""
 
     @flow
     def all_of_them(limit: int = 1, day: str = "today"):
@@ -173,7 +173,7 @@ def test_parameters_refuse_to_be_computed_with() -> None:
     ids=["equal", "unequal", "among", "text", "text of a result", "equal results"],
 )
 def test_no_branch_and_no_text_is_made_of_what_is_not_there_yet(asked: Any) -> None:
-    """Comparing a placeholder, or writing it into a text, would build the wrong pipeline."""
+    """Comparing or formatting a placeholder is an error: it would build a wrong pipeline."""
 
     @flow
     def computes(limit: int = 3):
@@ -213,7 +213,7 @@ def test_options_of_maps_that_make_no_sense_are_refused(options: dict[str, Any])
 
 
 def test_links_that_make_no_sense_are_refused() -> None:
-    """agg without a map, a link that is no step, a missing argument, a lost result."""
+    """Errors: agg without a map, a link that is not a step, a missing argument, a lost result."""
     with pytest.raises(BindingError, match="none is open"):
         numbers().agg(total)
     with pytest.raises(BindingError, match="requires steps"):
@@ -236,7 +236,7 @@ def test_links_that_make_no_sense_are_refused() -> None:
 
 
 def test_a_default_that_contradicts_its_annotation_is_refused() -> None:
-    """n: int = "a" is told when the flow is built."""
+    """n: int = "a" is an error when the flow is built."""
 
     @flow
     def contradicts(n: int = "a"):  # type: ignore[assignment]  # the slip is the point
@@ -248,7 +248,7 @@ def test_a_default_that_contradicts_its_annotation_is_refused() -> None:
 
 @pytest.mark.parametrize("result", [5, "numbers", {"a": 1}, numbers], ids=repr)
 def test_a_flow_that_returns_no_chain_is_refused(result: Any) -> None:
-    """What a flow returns is a chain, or several; the error stands at the flow."""
+    """A flow must return a chain, or several; the error has the flow's source location."""
 
     @flow
     def returns():
@@ -260,7 +260,7 @@ def test_a_flow_that_returns_no_chain_is_refused(result: Any) -> None:
 
 @pytest.mark.parametrize("value", [[1], 5, "x"], ids=repr)
 def test_parameters_are_given_by_name(value: Any) -> None:
-    """local_run takes a dict; anything else is an error that shows how."""
+    """local_run requires a dict; other arguments are errors with an example."""
 
     @flow
     def named(count: int = 1):
@@ -271,13 +271,13 @@ def test_parameters_are_given_by_name(value: Any) -> None:
 
 
 def test_a_flow_is_a_function() -> None:
-    """@flow on a class says what to decorate."""
+    """@flow on a class is an error that says what to decorate."""
     with pytest.raises(BindingError, match="no function"):
         flow(int)
 
 
 def test_a_flow_without_a_result_is_refused() -> None:
-    """A flow that forgets to return its chain says so."""
+    """A flow that does not return its chain is an error."""
 
     @flow
     def forgets():
@@ -288,7 +288,7 @@ def test_a_flow_without_a_result_is_refused() -> None:
 
 
 def test_a_replaced_step_is_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flow sees the step that its name means now, as when a notebook's cell runs again."""
+    """A flow uses the step that its name refers to now, as when a notebook cell runs again."""
 
     @flow
     def sees():

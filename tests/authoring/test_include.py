@@ -1,4 +1,4 @@
-"""``include=`` as it is written."""
+"""The option ``include=``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lokki_tf.errors import OptionError
 
 
 def test_paths_are_kept_as_strings() -> None:
-    """Strings and paths, in the order given, become the step's option."""
+    """Strings and paths, in the given order, become the step's option."""
 
     @step(include=["data/*.csv", Path("models") / "one.bin", "."])
     def load() -> int:
@@ -35,7 +35,7 @@ def test_paths_are_kept_as_strings() -> None:
     ],
 )
 def test_what_is_no_list_of_paths_is_an_error(given: Any, says: str) -> None:
-    """The error comes where the step is written, with what to write instead."""
+    """The error is raised where the step is written, with a remedy."""
     with pytest.raises(OptionError, match=says) as info:
 
         @step(include=given)
@@ -47,14 +47,14 @@ def test_what_is_no_list_of_paths_is_an_error(given: Any, says: str) -> None:
 
 
 def test_a_decorated_function_is_where_it_is_written() -> None:
-    """A step's place is the user's definition, also behind decorators of other modules."""
+    """A step's source location is the user's definition, also with decorators of other modules."""
 
     @contextmanager
     def around() -> Iterator[None]:
         yield
 
     @step
-    @around()  # a function of contextlib's stands around the user's
+    @around()  # a function of contextlib wraps the user's function
     def load() -> int:
         return 1
 
@@ -63,7 +63,7 @@ def test_a_decorated_function_is_where_it_is_written() -> None:
 
 
 def cells(*texts: str) -> dict[str, Any]:
-    """Runs cells as a kernel does: those of the same text have the same file."""
+    """Run cells as a kernel does: equal texts have the same file name."""
     import linecache
 
     names: dict[str, Any] = {"In": [""], "step": step, "Pipeline": Pipeline}
@@ -79,7 +79,7 @@ DEFINITION = "@step\ndef load(n, by=1):\n    return n * by\n"
 
 
 def test_a_cell_that_ran_twice_makes_one_step() -> None:
-    """Calls of a step from before and after its cell ran again, unchanged, share a pipeline."""
+    """Calls of a step from before and after its unchanged cell ran again can share a pipeline."""
     names = cells(DEFINITION, "first = load(1)", DEFINITION)
     pipeline = Pipeline("p", steps=[names["load"](names["first"])])
     assert [node.step for node in pipeline.graph.walk()] == [pipeline.graph.steps[0]] * 2
@@ -94,7 +94,7 @@ def test_a_cell_that_ran_twice_makes_one_step() -> None:
     ],
 )
 def test_a_step_that_was_replaced_is_told(changed: str, remedy: str) -> None:
-    """A pipeline of old and new calls is refused, with the cell that has to run again."""
+    """A pipeline of old and new calls is an error with the cell that must run again."""
     from lokki_tf.errors import NamingError
 
     names = cells(DEFINITION, "first = load(1)", changed)
@@ -105,7 +105,7 @@ def test_a_step_that_was_replaced_is_told(changed: str, remedy: str) -> None:
 
 
 def test_defaults_that_are_no_plain_values_are_different_steps() -> None:
-    """Steps that a loop makes under one name are two, since their defaults may differ."""
+    """Steps that a loop creates with one name are different: their defaults may differ."""
     from lokki_tf.errors import NamingError
 
     loop = (

@@ -1,4 +1,4 @@
-"""Pipelines where steps or values are expected."""
+"""Pipelines in places where steps or values are expected."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ USES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("pipe", PIPELINES, ids=lambda pipe: pipe.name)
 def test_a_pipeline_is_no_step_and_no_value(pipe: Any, use: str) -> None:
-    """Each place that takes a step or a value says that this is a pipeline, and what works."""
+    """Each place that requires a step or a value has an error for pipelines, with a remedy."""
     with pytest.raises(BindingError, match=f"'{pipe.name}' is a pipeline") as caught:
         USES[use](pipe)
     assert "plain function" in str(caught.value)
@@ -77,7 +77,7 @@ def test_a_pipeline_is_no_step_and_no_value(pipe: Any, use: str) -> None:
 
 @pytest.mark.parametrize("given", ["n", "3", "load(n)", ""])
 def test_a_flow_is_not_called_inside_another(given: str) -> None:
-    """A parameter, a value or a result as its argument: each says what works."""
+    """Calling a flow inside another is an error with a remedy, for each kind of argument."""
 
     @flow
     def outer(n: int = 2):
@@ -89,7 +89,7 @@ def test_a_flow_is_not_called_inside_another(given: str) -> None:
 
 
 def test_a_flow_takes_no_results() -> None:
-    """Outside of flows, a call of a step as a parameter's value says what works."""
+    """Outside of flows, a call of a step as a parameter's value is an error with a remedy."""
     with pytest.raises(BindingError, match="requires values, but n= is the result of step 'load'"):
         inner(load())
 

@@ -13,7 +13,7 @@ from lokki_tf import Pipeline, step
 
 
 def wrapping(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator whose wrapper names its parameters in its own way."""
+    """A decorator whose wrapper has other parameter names."""
 
     @functools.wraps(function)
     def wrapper(arg: Any, *rest: Any, **more: Any) -> Any:
@@ -24,7 +24,7 @@ def wrapping(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_positional_arguments_of_a_wrapped_function_stay_positional(strict: bool) -> None:
-    """A wrapper with parameter names of its own is called as Python would call it."""
+    """A wrapper with other parameter names is called as in Python."""
 
     @step(when=lambda n: n > 1)
     @wrapping
@@ -38,7 +38,7 @@ def test_positional_arguments_of_a_wrapped_function_stay_positional(strict: bool
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_singledispatch_function_is_a_step(strict: bool) -> None:
-    """A generic function takes its argument by position; ``register`` works on the step."""
+    """A generic function receives its argument by position; ``register`` works on the step."""
 
     @step
     @functools.singledispatch

@@ -1,4 +1,4 @@
-"""Requirements that stand in a file of the user's."""
+"""Requirements in a user's file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lokki_tf.errors import OptionError, Place
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A step in a file of a folder of its own."""
+    """Return a step in a file in a new folder."""
     (tmp_path / "pipeline.py").write_text("")
     return Place(str(tmp_path / "pipeline.py"), 3)
 
@@ -28,7 +28,7 @@ def write(place: Place, name: str, text: str) -> str:
 
 
 def test_lines_of_a_file(place: Place) -> None:
-    """Comments, blank lines and other files, hashes on lines that go on, and no lokki_tf."""
+    """Comments, blank lines, other files, continued lines and hashes are read, lokki_tf is not."""
     write(place, "more/base.txt", "tomli==2.2.1\n-r ../requirements.txt\n")
     name = write(
         place,
@@ -59,7 +59,7 @@ def test_lines_of_a_file(place: Place) -> None:
 
 @pytest.mark.parametrize("line", ["--index-url https://example.com/simple", "-c limits.txt"])
 def test_settings_of_an_installer_are_refused(place: Place, line: str) -> None:
-    """What is told to pip is no requirement; the error names file and line."""
+    """Options of pip are not requirements; the error contains file and line."""
     name = write(place, "requirements.txt", f"six\n{line}\n")
     with pytest.raises(OptionError, match="setting of the installer") as info:
         requirements_in(name, place)
@@ -68,7 +68,7 @@ def test_settings_of_an_installer_are_refused(place: Place, line: str) -> None:
 
 
 def test_a_project_gives_its_dependencies(place: Place) -> None:
-    """The list of pyproject.toml, as it stands there."""
+    """The dependencies of pyproject.toml are used unchanged."""
     name = write(
         place,
         "pyproject.toml",
@@ -159,7 +159,7 @@ source = { url = "https://example.com/wheel_of_mine-1-py3-none-any.whl" }
 
 
 def test_a_lock_gives_exact_versions_and_conditions(place: Place) -> None:
-    """All that the project needs, extras too; no groups, no members, nothing of lokki_tf's own."""
+    """A lock gives all packages of the project, extras included, without groups and members."""
     assert requirements_in(write(place, "uv.lock", LOCK), place) == (
         "click==8.1.8 ; (python_full_version >= '3.10')",
         "colorama==0.4.6 ; (os_name == 'nt') or "
@@ -183,10 +183,8 @@ def test_a_lock_gives_exact_versions_and_conditions(place: Place) -> None:
         ("uv.lock", "version = 1\n", "locks no project"),
     ],
 )
-def test_a_file_that_serves_not_is_an_error(
-    place: Place, name: str, text: str | None, says: str
-) -> None:
-    """The error names the file as written, the step's place and what to write instead."""
+def test_an_unusable_file_is_an_error(place: Place, name: str, text: str | None, says: str) -> None:
+    """The error contains the file as written, the step's source location and a remedy."""
     if text is not None:
         write(place, name, text)
     with pytest.raises(OptionError, match=f"requirements='{name}'.*{says}") as info:
@@ -198,7 +196,7 @@ def test_a_file_that_serves_not_is_an_error(
 def test_paths_start_at_the_steps_file_or_at_a_notebooks_folder(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where Python was started does not matter to a script; a cell has nothing else."""
+    """Paths are relative to the script's file, or for a cell to the working directory."""
     write(place, "requirements.txt", "six\n")
     monkeypatch.chdir("/")
     assert requirements_in("requirements.txt", place) == ("six",)
@@ -207,7 +205,7 @@ def test_paths_start_at_the_steps_file_or_at_a_notebooks_folder(
 
 
 def test_the_step_holds_plain_lines(tmp_path: Path) -> None:
-    """Whatever is given, the model has a tuple of lines, read when the step is defined."""
+    """In every case the model has a tuple of lines, read when the step is defined."""
     file = tmp_path / "requirements.txt"
     file.write_text("six\n")
 

@@ -29,7 +29,7 @@ dev = ["pytest"]
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A step in a file of a folder that also contains a project, a wheel and other things."""
+    """A step in a file whose folder also contains a project, a wheel and other things."""
     folder = tmp_path / "app"
     write(folder, "pipeline.py", "")
     write(folder, "lib/pyproject.toml", LIB)
@@ -47,7 +47,7 @@ def write(folder: Path, name: str, text: str) -> None:
 
 
 def project(place: Place, dependencies: str, more: str = "", name: str = "") -> tuple[str, ...]:
-    """The requirements of a project with some dependencies and more tables."""
+    """Return the requirements of a project with some dependencies and more tables."""
     table = f"[project]\nname = 'app'\ndependencies = [{dependencies}]\n"
     write(Path(place.file).parent, f"{name}pyproject.toml", table + more)
     return requirements_in(f"{name}pyproject.toml", place)
@@ -61,13 +61,13 @@ def project(place: Place, dependencies: str, more: str = "", name: str = "") -> 
 def test_a_project_of_the_users_is_replaced_by_what_it_needs(
     place: Place, source: str, name: str
 ) -> None:
-    """Its own name never reaches an index, however it is written."""
+    """A project's own name is never looked up in an index, in any spelling."""
     found = project(place, f"'{name}>=2', 'attrs'", f"[tool.uv.sources]\nlib-one = {source}\n")
     assert found == ("six>=1.16", "idna; python_version >= '3.10'", "attrs")
 
 
 def test_extras_and_markers_apply_to_what_a_project_needs(place: Place) -> None:
-    """An extra brings its dependencies, also through itself; markers are joined."""
+    """An extra adds its dependencies, also recursively; markers are combined."""
     sources = "[tool.uv.sources]\nlib-one = { path = 'lib' }\n"
     found = project(place, "\"lib-one[fast.io] ; python_version < '3.13'\"", sources)
     assert found == (
@@ -82,7 +82,7 @@ def test_extras_and_markers_apply_to_what_a_project_needs(place: Place) -> None:
 
 
 def test_members_of_a_workspace_are_replaced_by_what_they_need(place: Place) -> None:
-    """Members of members too, in a circle, and with the sources of the workspace's root."""
+    """Members of members are replaced, even in a cycle, with sources of the workspace's root."""
     folder = Path(place.file).parent
     write(
         folder,
@@ -118,7 +118,7 @@ pytest = {{ git = "https://example.com/pytest" }}
 
 
 def test_wheels_are_requirements_with_their_hashes(place: Place) -> None:
-    """A wheel's path starts at the step's file, on any machine; a URL stays."""
+    """A wheel's path is relative to the step's file, on any computer; a URL is kept."""
     sources = f"""
 [tool.uv.sources]
 my-pkg = {{ path = "wheels/{WHEEL}" }}
@@ -146,7 +146,7 @@ other = {{ url = "https://example.com/other-1-py3-none-any.whl" }}
     ],
 )
 def test_other_sources_are_errors(place: Place, source: str, remedy: str) -> None:
-    """The error names the dependency, its source, the file and the remedy; no index is asked."""
+    """The error contains the dependency, its source, the file and the remedy; no index is used."""
     with pytest.raises(OptionError, match=r"the dependency 'My\.X' has the source") as info:
         project(place, "'My.X'", f"[tool.uv.sources]\nmy-x = {source}\n")
     assert str(Path(place.file).with_name("pyproject.toml")) in info.value.message
@@ -155,7 +155,7 @@ def test_other_sources_are_errors(place: Place, source: str, remedy: str) -> Non
 
 
 def test_sources_for_other_machines_extras_and_groups_do_not_count(place: Place) -> None:
-    """Only sources that Lambda may take are read; an index has what no source is for."""
+    """Only sources that apply to Lambda are read; other dependencies come from an index."""
     found = project(
         place,
         "'a', 'b', 'c', \"d; sys_platform == 'win32'\"",
@@ -180,7 +180,7 @@ d = { git = "https://example.com/d" }
 
 
 def test_dynamic_dependencies_are_read_from_files_or_refused(place: Place) -> None:
-    """setuptools names files; other dynamic dependencies are unknown without building."""
+    """Dynamic dependencies of setuptools are read from its files; others are errors."""
     folder = Path(place.file).parent
     write(folder, "needs.txt", "six\n./lib\n")
     write(
@@ -210,7 +210,7 @@ def test_dynamic_dependencies_are_read_from_files_or_refused(place: Place) -> No
     ],
 )  # fmt: skip
 def test_paths_in_lists_and_files_are_the_users_projects(place: Place, line: str) -> None:
-    """A folder is replaced by what it needs, in every form that pip and uv read."""
+    """A folder is replaced by its dependencies, in every notation of pip and uv."""
     folder = Path(place.file).parent
     line = line.replace("ABS", str(folder))
     wanted = ("six>=1.16", "idna; python_version >= '3.10'")
@@ -221,7 +221,7 @@ def test_paths_in_lists_and_files_are_the_users_projects(place: Place, line: str
 
 
 def test_a_list_with_a_wheel_and_extras(place: Place) -> None:
-    """A wheel gets its name from its file; a path may have extras and a marker."""
+    """A wheel's name comes from its file name; a path may have extras and a marker."""
     assert requirements_of(
         [f"./wheels/{WHEEL}", "./lib[tables] ; python_version > '3.11'"], place
     ) == (
@@ -246,7 +246,7 @@ def test_a_list_with_a_wheel_and_extras(place: Place) -> None:
     ],
 )
 def test_paths_that_are_no_requirement_are_errors(place: Place, line: str, says: str) -> None:
-    """The error has the step's place and a remedy, and comes when the step is defined."""
+    """The error has the step's source location and a remedy, when the step is defined."""
     with pytest.raises(OptionError, match=says) as info:
         requirements_of([line], place)
     assert info.value.place == place
@@ -258,7 +258,7 @@ def test_paths_that_are_no_requirement_are_errors(place: Place, line: str, says:
 
 
 def test_a_lock_has_hashes_of_other_indexes_and_wheels(place: Place) -> None:
-    """What a private index had is refused from anywhere else; a wheel's file is found."""
+    """Packages of a private index are pinned by hashes; a wheel's file is found."""
     write(
         Path(place.file).parent,
         "uv.lock",
@@ -309,7 +309,7 @@ def test_a_lock_has_hashes_of_other_indexes_and_wheels(place: Place) -> None:
 def test_markers_are_simplified_for_lambda(
     marker: str, holds: str | bool, opposite: str | bool
 ) -> None:
-    """What is the same in every Lambda is decided, the rest stays; so for the opposite."""
+    """A marker that is equal in every Lambda becomes True or False, as does its negation."""
 
     def text(marker: object) -> object:
         return marker if isinstance(marker, bool) else suffix(marker)[3:]  # type: ignore[arg-type]

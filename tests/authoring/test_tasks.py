@@ -1,4 +1,4 @@
-"""Tasks: what a call does, what ``>>`` draws, and what a graph is made of."""
+"""Tasks: calls, arrows (``>>``), and the graphs that are built from them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_call_runs_the_function() -> None:
 
 
 def test_a_call_has_the_tasks_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failing call is tried again after growing waits, and its last error is the caller's."""
+    """A failing call is retried with growing delays, and its last error is raised."""
     slept: list[float] = []
     monkeypatch.setattr("time.sleep", slept.append)
     monkeypatch.setattr("random.random", lambda: 1.0)
@@ -52,7 +52,7 @@ def test_a_call_has_the_tasks_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_listed_errors_are_retried() -> None:
-    """retry= says which errors a call tries again after."""
+    """retry= selects the errors after which a call is retried."""
     tried: list[int] = []
 
     @task(retry=RetryConfig(retries=2, delay=0, exceptions=(KeyError,)))
@@ -66,7 +66,7 @@ def test_only_listed_errors_are_retried() -> None:
 
 
 def test_an_async_task_is_awaited_with_its_retries() -> None:
-    """A call of an async task gives something to await, retries included."""
+    """A call of an async task returns an awaitable, retries included."""
     tried: list[int] = []
 
     @task(retries=1, delay=0)
@@ -83,7 +83,7 @@ def test_an_async_task_is_awaited_with_its_retries() -> None:
 
 
 def test_inside_a_task_another_is_its_plain_function() -> None:
-    """As in Lambda, a task that calls another gets the function, without retries."""
+    """As in Lambda, a task that calls another calls the function, without retries."""
     tried: list[int] = []
 
     @task(retries=5, delay=0)
@@ -103,8 +103,8 @@ def test_inside_a_task_another_is_its_plain_function() -> None:
 
 
 @pytest.mark.parametrize("shape", ["chain", "fan out", "fan in", "list to list", "mixed"])
-def test_arrows_make_the_graph_that_they_show(shape: str) -> None:
-    """Single tasks and lists on either side, and chains of both."""
+def test_arrows_define_the_graph(shape: str) -> None:
+    """Arrows connect single tasks and lists on either side, and chains of both."""
     a, b, c, d, e = numbered(5)
     expected: dict[str, tuple[str, ...]]
     if shape == "chain":
@@ -126,16 +126,16 @@ def test_arrows_make_the_graph_that_they_show(shape: str) -> None:
     assert before(DAG("shapes", tasks=[a, b, c, d, e])) == expected
 
 
-def test_an_arrow_drawn_again_counts_once_and_last() -> None:
-    """Twice the same arrow is one; where it stands among the arguments, the last one says."""
+def test_a_repeated_arrow_counts_once_and_last() -> None:
+    """A repeated arrow counts once; its last occurrence decides the order of arguments."""
     a, b, c = numbered(3)
     b >> c
     [a, b] >> c
     assert before(DAG("again", tasks=[c]))["t2"] == ("t0", "t1")
 
 
-def test_a_dag_takes_the_tasks_around_it() -> None:
-    """Tasks of the function that makes it, alone ones too, and none of other functions."""
+def test_a_dag_contains_the_tasks_around_it() -> None:
+    """A DAG contains the tasks of the function that creates it, and none of other functions."""
 
     @task()
     def one() -> int:
@@ -156,8 +156,8 @@ def test_a_dag_takes_the_tasks_around_it() -> None:
     assert elsewhere() == {"other": 3}
 
 
-def test_tasks_name_what_a_dag_is_of() -> None:
-    """tasks= takes those and what comes before them, and nothing behind."""
+def test_tasks_select_the_content_of_a_dag() -> None:
+    """tasks= selects tasks and their predecessors, without their successors."""
     a, b, c, d = numbered(4)
     a >> b >> c
     d >> c
@@ -165,7 +165,7 @@ def test_tasks_name_what_a_dag_is_of() -> None:
 
 
 def test_arrows_drawn_later_count() -> None:
-    """A DAG that exists already sees arrows that come."""
+    """A DAG that exists already includes arrows that are added later."""
 
     @task()
     def first() -> int:
@@ -182,7 +182,7 @@ def test_arrows_drawn_later_count() -> None:
 
 
 def test_a_task_without_parameters_only_waits() -> None:
-    """An arrow to a task that takes nothing is an order, and carries no result."""
+    """An arrow to a task without parameters only sets the order."""
 
     @task()
     def first() -> int:
@@ -199,7 +199,7 @@ def test_a_task_without_parameters_only_waits() -> None:
 
 
 def test_arguments_fill_all_kinds_of_parameters() -> None:
-    """By position as far as there are places, keyword-only ones by name, the rest into *args."""
+    """Results fill positional parameters, then keyword-only ones by name, and the rest *args."""
 
     @task()
     def one() -> int:
@@ -222,8 +222,8 @@ def test_arguments_fill_all_kinds_of_parameters() -> None:
     assert DAG("kinds").run() == {"one": 1, "two": 2, "named": (1, 2), "spread": [2, 1]}
 
 
-def test_what_does_not_fit_is_told_at_once_with_lines() -> None:
-    """Too many results and missing ones are all told, each with the task's line."""
+def test_misfits_are_reported_together_with_lines() -> None:
+    """Superfluous and missing results are all reported, each with the task's line."""
 
     @task()
     def one() -> int:
@@ -249,8 +249,8 @@ def test_what_does_not_fit_is_told_at_once_with_lines() -> None:
     assert text.count("test_tasks.py:") == 2
 
 
-def test_a_circle_is_told_with_its_way() -> None:
-    """Arrows that lead back are an error that shows the circle and a line."""
+def test_a_cycle_is_an_error_with_its_path() -> None:
+    """Arrows that form a cycle are an error that shows the cycle and a line."""
     a, b, c = numbered(3)
     a >> b >> c >> a
     with pytest.raises(CycleError, match="t1 → t2 → t0 → t1") as caught:
@@ -273,13 +273,13 @@ def test_a_circle_is_told_with_its_way() -> None:
     ],
 )
 def test_misuse_is_a_clear_error(wrong: Any, said: str) -> None:
-    """What is no task, and builders that make no sense, are told as such."""
+    """Values that are not tasks, and wrong use of builders, are errors."""
     with pytest.raises(BindingError, match=said):
         wrong(numbered(1)[0])
 
 
-def test_a_module_without_tasks_is_told() -> None:
-    """An empty DAG says where tasks are looked for."""
+def test_a_module_without_tasks_is_an_error() -> None:
+    """The error for an empty DAG says where tasks are expected."""
     namespace: dict[str, Any] = {"DAG": DAG}
     exec("dag = DAG('none')", namespace)
     with pytest.raises(BindingError, match="has no tasks"):
@@ -287,7 +287,7 @@ def test_a_module_without_tasks_is_told() -> None:
 
 
 def test_two_tasks_of_one_name_are_refused() -> None:
-    """Results go by names, so names are unique."""
+    """Results are identified by names, so names must be unique."""
 
     def work() -> int:
         return 1
@@ -299,8 +299,8 @@ def test_two_tasks_of_one_name_are_refused() -> None:
         _ = Flow("twins").branch(one, other).definition
 
 
-def test_a_flow_hands_results_to_the_parameters_that_name_them() -> None:
-    """Any earlier task's result, not just the one before; defaults stay where none is named."""
+def test_a_flow_passes_results_by_parameter_names() -> None:
+    """A parameter receives the result of any earlier task with its name, else its default."""
 
     @task()
     def raw() -> int:
@@ -319,7 +319,7 @@ def test_a_flow_hands_results_to_the_parameters_that_name_them() -> None:
 
 
 def test_a_flow_may_begin_with_branches_and_merge_by_add() -> None:
-    """branch() may stand first; what is added after branches waits for them all."""
+    """branch() may come first; a task after branches waits for all of them."""
     a, b = numbered(2)
 
     @task()
@@ -331,8 +331,8 @@ def test_a_flow_may_begin_with_branches_and_merge_by_add() -> None:
     assert before(flow)["both"] == ("t0", "t1")
 
 
-def test_an_unknown_parameter_of_a_flow_is_told() -> None:
-    """A parameter that no earlier task is named like comes with a suggestion."""
+def test_an_unknown_parameter_of_a_flow_is_an_error() -> None:
+    """The error for a parameter without a matching task has a suggestion."""
 
     @task()
     def extract() -> int:
@@ -357,7 +357,7 @@ def test_an_unknown_parameter_of_a_flow_is_told() -> None:
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
-    """Conditions that cannot be asked, bad numbers and unknown options are told."""
+    """Invalid conditions, numbers and unknown options are errors."""
     with pytest.raises(OptionError, match=said):
 
         @task(**options)
@@ -366,7 +366,7 @@ def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
 
 
 def test_an_async_condition_is_refused() -> None:
-    """A coroutine is always true, so it is no condition."""
+    """A coroutine is always true, so an async condition is an error."""
 
     async def later(value: int) -> bool:
         return False
@@ -379,7 +379,7 @@ def test_an_async_condition_is_refused() -> None:
 
 
 def test_options_are_given_by_name() -> None:
-    """@task("x") says how the name is given."""
+    """The error for @task("x") says how the name is passed."""
     with pytest.raises(OptionError, match="given by name"):
         task("x")  # type: ignore[call-overload]
 
@@ -388,14 +388,14 @@ CELL = "/tmp/ipykernel_1/{}.py"
 
 
 def run_cell(number: int, text: str, namespace: dict[str, Any]) -> None:
-    """Runs text as a notebook would, under a file name of its own."""
+    """Run text as a notebook does, with its own file name."""
     filename = CELL.format(number)
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     exec(compile(text, filename, "exec"), namespace)
 
 
-def test_cells_that_run_again_leave_nothing_behind() -> None:
-    """A task that a cell has replaced stands where the old one stood, and nowhere else."""
+def test_cells_that_run_again_replace_their_tasks() -> None:
+    """A task that a cell has replaced is replaced everywhere."""
     names: dict[str, Any] = {"task": task, "DAG": DAG, "__name__": "__main__"}
     run_cell(1, "@task()\ndef one(): return 1\n", names)
     run_cell(2, "@task()\ndef two(n): return n + 1\n@task()\ndef three(n): return n + 1\n", names)
@@ -413,7 +413,7 @@ def test_cells_that_run_again_leave_nothing_behind() -> None:
 
 
 def test_a_task_is_a_step_of_chains_too() -> None:
-    """What stands in a chain or a map may be a task."""
+    """A task can be used in chains and maps."""
 
     @step
     def load() -> list[int]:
@@ -429,7 +429,7 @@ def test_a_task_is_a_step_of_chains_too() -> None:
 
 
 def test_a_pipeline_of_tasks_is_named_like_any() -> None:
-    """A name that AWS refuses is refused when the graph is built."""
+    """A name that AWS rejects is an error when the graph is built."""
     with pytest.raises(NamingError):
         _ = DAG("bad name!", tasks=numbered(1)).definition
     assert Task.__name__ in repr(type(numbered(1)[0]))

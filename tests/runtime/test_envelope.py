@@ -1,4 +1,4 @@
-"""What travels between steps arrives as it was."""
+"""Values are unchanged by serialization between steps."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Bucket(dict[str, bytes]):
 
 @given(values)
 def test_any_value_survives(value: Any) -> None:
-    """Whatever JSON or pickle can take comes back equal and of the same type."""
+    """Any value that JSON or pickle supports stays equal and of the same type."""
     assert same(travel(value), value)
     bucket = Bucket()
     for inline in (0, 20, 10**6):
@@ -64,7 +64,7 @@ def test_any_value_survives(value: Any) -> None:
 
 @given(values)
 def test_json_is_chosen_only_where_it_is_exact(value: Any) -> None:
-    """A value that travels as JSON is the same after a round trip through JSON."""
+    """A value that is stored as JSON is equal after a JSON round trip."""
     text = json_text(value)
     if text is not None:
         assert same(json.loads(text), value)
@@ -80,12 +80,12 @@ def test_json_is_chosen_only_where_it_is_exact(value: Any) -> None:
     ids=repr,
 )  # fmt: skip
 def test_what_counts_as_plain_json(value: Any, plain: bool) -> None:
-    """Tuples, keys that are no strings, wide ints and lone surrogates are no plain JSON."""
+    """Tuples, keys that are not strings, wide ints and lone surrogates are not plain JSON."""
     assert (json_text(value) is not None) == plain
 
 
 def test_the_inline_limit_counts_bytes_of_json() -> None:
-    """A value whose JSON has just the inline limit's length is inline, one more is not."""
+    """A value whose JSON has exactly the inline limit's length is inline, one byte more is not."""
     bucket = Bucket()
     assert pack("x" * 8, 10, bucket.write) == {"value": "x" * 8}
     assert pack("x" * 9, 10, bucket.write) == {"ref": "s3://bucket/object.json.gz"}
@@ -112,7 +112,7 @@ def test_references_are_found_inside_what_is_made() -> None:
 
 
 def test_frozen_bytes_are_the_same_each_time() -> None:
-    """The same value gives the same bytes, without a time inside."""
+    """The same value gives the same bytes, without a time in them."""
     assert freeze({"a": [1, 2]}) == freeze({"a": [1, 2]})
     assert thaw(*freeze((1, 2))) == (1, 2)
 
@@ -131,14 +131,14 @@ def _generics() -> list[Any]:
 
 @pytest.mark.parametrize("value", _generics(), ids=repr)
 def test_parametrized_models_arrive(value: Any) -> None:
-    """A pydantic generic that was parametrized in a function has no name in its module."""
+    """A pydantic generic that was parametrized in a function can be pickled."""
     assert travel(value) == value
     assert type(travel(value)) is type(value)
     assert [name for name in globals() if "[" in name] == ["Box[bytes]"]
 
 
 def test_parametrized_models_of_main_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The class that has the parameters is looked for under the module's other name."""
+    """The class of a parametrized generic is found under the module's other name."""
     monkeypatch.setattr(Box, "__module__", "__main__")
     monkeypatch.setattr(sys.modules["__main__"], "Box", Box, raising=False)
     form, data = freeze(Box[Box[int]](value=Box[int](value=1)))

@@ -1,4 +1,4 @@
-"""One call of a step, as Lambda makes it."""
+"""Calls of a step, as Lambda makes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lokki_tf.runtime.jobs import Job
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], bytes]:
-    """Objects in memory in place of S3's."""
+    """Objects in memory, used instead of S3."""
     objects: dict[tuple[str, str], bytes] = {}
 
     class Body(bytes):
@@ -40,7 +40,7 @@ def event(**more: Any) -> dict[str, Any]:
 
 
 def test_arguments_and_result_travel_in_envelopes(bucket: Any) -> None:
-    """Arguments arrive by position and name; a small result comes back inline."""
+    """Arguments are passed by position and name; a small result is returned inline."""
 
     def work(first: int, *rest: int, key: int) -> int:
         return first + sum(rest) + key
@@ -53,7 +53,7 @@ def test_arguments_and_result_travel_in_envelopes(bucket: Any) -> None:
 
 
 def test_large_and_odd_results_go_to_the_bucket(bucket: Any) -> None:
-    """What is too large or no JSON is stored under run and node, and read back by the next."""
+    """A result that is large or not JSON is stored by run and node, and read by the next step."""
     large = run(lambda: "x" * 200, event())
     odd = run(lambda: (1, {2}), event(node="odd"))
     assert large == {"ref": "s3://b/p/runs/r1/work.json.gz"}
@@ -65,7 +65,7 @@ def test_large_and_odd_results_go_to_the_bucket(bucket: Any) -> None:
 def test_a_batch_reads_what_its_items_share_once(
     bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An object outside of the items is read once a batch, and each call has its own copy."""
+    """An object outside of the items is read once per batch, and each call has its own copy."""
     table = run(lambda: list(range(100)), event(node="table"))
     items = [run(lambda n=n: str(n) * 200, event(node=f"item{n}")) for n in range(3)]
     reads: list[str] = []
@@ -83,7 +83,7 @@ def test_a_batch_reads_what_its_items_share_once(
 
 
 def test_calls_of_a_batch_do_not_see_what_others_do_to_their_arguments() -> None:
-    """What stands in the envelope itself is each call's own, too."""
+    """Each call of a batch has its own copy of inline values, too."""
 
     def work(item: int, seen: list[int], given: list[int]) -> int:
         seen.append(item)
@@ -99,7 +99,7 @@ def test_calls_of_a_batch_do_not_see_what_others_do_to_their_arguments() -> None
 
 
 def test_an_event_that_is_none_says_what_is_expected() -> None:
-    """A test event from the console gets an error that shows the form."""
+    """A test event from the console is an error that shows the expected form."""
     with pytest.raises(ValueError, match='"node"'):
         run(print, {"key1": "value1"})
 
@@ -111,7 +111,7 @@ class Derived(Base): ...
 
 
 class TimeoutError(Exception):  # noqa: A001  # the bare name of a builtin is the point
-    """Not the builtin."""
+    """A class with the name of a builtin one."""
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ class TimeoutError(Exception):  # noqa: A001  # the bare name of a builtin is th
 def test_errors_arrive_under_the_name_that_decides_retries(
     error: Exception, listed: list[str] | None, reported: str
 ) -> None:
-    """A subclass of a listed exception is reported as that one; a namesake is not."""
+    """A subclass of a listed exception is reported under its name; a namesake is not."""
 
     def work() -> None:
         raise error

@@ -1,4 +1,4 @@
-"""What a step says of itself in Lambda."""
+"""The log of a step in Lambda."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No level from outside, the same time whenever, and a bucket that takes all."""
+    """Set the level, a fixed time, and a bucket that accepts everything."""
     monkeypatch.delenv("LOKKI_LOG_LEVEL", raising=False)
     monkeypatch.setattr(log, "time", lambda: 1_705_314_600.0625)
     ticks = iter(range(99))
@@ -49,13 +49,13 @@ def test_a_call_writes_its_start_and_end(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_large_result_is_a_reference(capsys: pytest.CaptureFixture[str]) -> None:
-    """The end tells when the result went to the bucket."""
+    """The end of a call shows that the result went to the bucket."""
     run(lambda: "x" * 200, event())
     assert lines(capsys.readouterr().out)[1]["result"] == "reference"
 
 
-def test_a_failure_tells_its_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """What the function raises is an error line, and is still raised."""
+def test_a_failure_logs_its_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error of the function is logged, and still raised."""
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 // 0, event())
     start, failed = lines(capsys.readouterr().out)
@@ -70,8 +70,8 @@ def test_a_failure_tells_its_error(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_a_result_that_cannot_travel_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    """What goes wrong after the function is told as well."""
+def test_an_unserializable_result_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error after the function's return is logged as well."""
     with pytest.raises(Exception, match="pickle"):
         run(lambda: (value for value in ()).gi_frame, event())
     assert [line["event"] for line in lines(capsys.readouterr().out)] == ["step_start", "step_fail"]
@@ -95,7 +95,7 @@ def test_the_level_comes_from_event_or_environment(
     named: str | None,
     events: list[str],
 ) -> None:
-    """The event's level wins over the variable's, and INFO is the level without either."""
+    """The event's level overrides the variable's, and INFO is the default."""
     if variable is not None:
         monkeypatch.setenv("LOKKI_LOG_LEVEL", variable)
     more = {} if named is None else {"log_level": named}
@@ -104,8 +104,8 @@ def test_the_level_comes_from_event_or_environment(
     assert [line["event"] for line in lines(capsys.readouterr().out)] == events
 
 
-def test_names_and_levels_are_those_of_a_run_here(capsys: pytest.CaptureFixture[str]) -> None:
-    """One query finds a step's lines here and in AWS: events and levels have the same names."""
+def test_names_and_levels_are_those_of_a_local_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Events and levels have the same names as in a local log, so one query finds both."""
     from lokki_tf.local import Event
 
     kinds = ("step_started", "step_finished", "step_failed")
@@ -122,7 +122,7 @@ class Mute(Exception):
 def test_the_log_never_breaks_a_step(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step may do to stdout what it likes, and raise errors without a text."""
+    """A step may replace or close stdout, and raise errors without a text."""
 
     def bad() -> None:
         raise Mute
@@ -135,7 +135,7 @@ def test_the_log_never_breaks_a_step(
 
 
 def test_the_log_costs_a_cold_start_nothing(tmp_path: Path) -> None:
-    """The runtime loads neither logging nor datetime, nor any module for the log alone."""
+    """The runtime imports neither logging nor datetime, nor any module only for the log."""
     (tmp_path / "lokki_runtime").symlink_to(RUNTIME)
     code = (
         "import sys, json, os, zlib, functools, types; before = set(sys.modules)\n"

@@ -1,4 +1,4 @@
-"""What a step returns, and where that leads."""
+"""The return values of steps of a routed pipeline, and their next steps."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ STATE = {"beans": 3, "sugar": True}
     ids=repr,
 )
 def test_an_operand_chooses(operand: Any, chosen: ReturnUpdates) -> None:
-    """A string chooses the way of its name, else a true value ``true``, else the default."""
+    """A string selects the choice of its name, else a true value ``true``, else the default."""
     assert ConditionalReturns(operand, B, true=C, x=A).evaluate() is chosen
 
 
 def test_without_true_the_default_is_chosen() -> None:
-    """A true value that no way is named after takes the default."""
+    """A true value without a matching name selects the default."""
     assert ConditionalReturns("y", B, x=A).evaluate() is B
 
 
 def test_parameters_own_names_are_free() -> None:
-    """Updates and values may be called as the constructors call their parameters."""
+    """Updates and values may have the names of the constructors' parameters."""
     updates = ReturnUpdates("a", next_fn=1, remove=2, replace=3, self=4)
     assert updates.replace == {"next_fn": 1, "remove": 2, "replace": 3, "self": 4}
     assert ConditionalReturns("default", B, default=A, operand=C).evaluate() is A
@@ -51,20 +51,20 @@ def test_they_show_how_they_were_made() -> None:
     ids=["number", "nothing", "function", "list"],
 )
 def test_a_next_step_is_a_name(next_fn: Any) -> None:
-    """A next step that is no name is refused where it is written."""
+    """A next step that is not a string is an error where it is written."""
     with pytest.raises(TypeError, match="name of the next step"):
         ReturnUpdates(next_fn)
 
 
-def test_what_is_taken_out_is_named() -> None:
-    """A name to take out that is no string is refused, with what was meant."""
+def test_removed_names_are_strings() -> None:
+    """A removed name that is not a string is an error with a remedy."""
     with pytest.raises(TypeError, match="written name=value"):
         ReturnUpdates("a", {"beans": 1})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("ways", [{"default": {}}, {"x": "a"}, {"true": ConditionalReturns("", A)}])
-def test_ways_are_updates(ways: dict[str, Any]) -> None:
-    """Each way of a ConditionalReturns is a ReturnUpdates, and the error names the one."""
+def test_choices_are_updates(ways: dict[str, Any]) -> None:
+    """Each choice of a ConditionalReturns must be a ReturnUpdates; the error contains its name."""
     default = ways.pop("default", A)
     with pytest.raises(TypeError, match="no ReturnUpdates"):
         ConditionalReturns("x", default, **ways)
@@ -86,21 +86,21 @@ def test_ways_are_updates(ways: dict[str, Any]) -> None:
     ],
     ids=repr,
 )
-def test_the_state_moves(returned: Any, to: str, state: dict[str, Any]) -> None:
-    """Removals, then updates, give the next state; a dict is all of it; the old one stays."""
+def test_the_state_changes(returned: Any, to: str, state: dict[str, Any]) -> None:
+    """Removals, then updates, give the next state; a dict replaces it; the old one is unchanged."""
     before = dict(STATE)
     assert moved(returned, before, "$next", "later", "s") == (to, state)
     assert before == STATE
 
 
 def test_another_key_may_name_the_next_step() -> None:
-    """With another key, ``$next`` is a name as any."""
+    """With another key, ``$next`` is a name like any other."""
     returned = {"go": "a", "$next": "b"}
     assert moved(returned, {}, "go", None, "s") == ("a", {"$next": "b"})
 
 
 def test_without_a_default_the_pipeline_ends() -> None:
-    """Where no step is named there is none, and the state is the result."""
+    """Without a next step the pipeline ends, and the state is the result."""
     assert moved(ReturnUpdates(None, milk=1), STATE, "$next", None, "s") == (
         None,
         {**STATE, "milk": 1},
@@ -119,7 +119,7 @@ def test_without_a_default_the_pipeline_ends() -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_anything_else_is_told(returned: Any, says: str) -> None:
-    """A step that returns something else is named, with what it returned."""
+def test_other_return_values_are_errors(returned: Any, says: str) -> None:
+    """Any other return value is an error with the step and the value."""
     with pytest.raises(TypeError, match=says):
         moved(returned, {}, "$next", None, "s")

@@ -110,7 +110,7 @@ CALLS: list[tuple[str, list[Any]]] = [
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files of a bundle."""
+    """Return a folder with the files of a bundle."""
     folder = tmp_path_factory.mktemp("bundle")
     for path, data in {**all_files(), **stub_files(state_manager=True)}.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def bare(bundle: Path, code: str) -> Any:
-    """What code leaves in ``result``, in a process that sees nothing but the bundle."""
+    """Return the variable ``result`` of code that runs in a process with only the bundle."""
     start = f"import sys; sys.path.insert(0, {str(bundle)!r})\n"
     end = "\nimport json; print(json.dumps(result))"
     done = subprocess.run(
