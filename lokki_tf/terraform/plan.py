@@ -130,7 +130,8 @@ class Plan:
         """The functions that the state machine calls: not the one of ``on_failure=`` alone."""
         routes, graph = self.definition.routes, self.definition.graph
         steps = graph.steps if routes is None else routes.steps
-        return tuple(one for one in self.functions if one.step in steps)
+        conditions = [step.condition for step in steps if step.condition is not None]
+        return tuple(one for one in self.functions if one.step in [*steps, *conditions])
 
     @property
     def in_image(self) -> Mapping[Step, Package]:

@@ -80,6 +80,11 @@ def counts(text: str, literal: str = "") -> str:
     return text + "y"
 
 
+@step(job_type="batch", when=lambda text: len(text) > 1)
+def decided(text: str) -> str:
+    return text
+
+
 @step(job_type="batch")
 def waits() -> None:
     import time
@@ -154,6 +159,7 @@ CASES = (
     Case(redriven, redriven=True),
     Case(failing_deep, redriven=True),
     Case(Pipeline("jobs", steps=[counts(large(), LARGE)])),
+    Case(Pipeline("decided", steps=[decided(large())])),
     Case(Pipeline("stopped", steps=[waits()]), stopped=True),
     Case(Pipeline("told", steps=[one_fails(large())], on_failure=tell)),
     Case(
