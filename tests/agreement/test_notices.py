@@ -6,7 +6,9 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, flow, step, task
 from lokki_tf.config import load_config
@@ -480,3 +482,52 @@ def test_both_forms_tell_as_deployed(local_aws: LocalAws, tmp_path: Path) -> Non
             "status": ["FAILED", "TIMED_OUT", "ABORTED"],
             "stateMachineArn": ["${aws_sfn_state_machine.state_machine.arn}"],
         }
+
+
+def _frail(kind: str, *values: Any) -> int:
+    kinds = {"key": KeyError, "gone": FileNotFoundError, "deep": RecursionError, "own": Missing}
+    if kind:
+        raise kinds[kind](f"no {kind}")
+    return len(values)
+
+
+frail = step(name="frail")(_frail)
+tried = step(name="tried", retry={"retries": 1, "delay": 0.01, "exceptions": (OSError,)})(_frail)
+
+
+@st.composite
+def failing(draw: st.DrawFn) -> Pipeline:
+    """A graph in which one node fails, with an error of some class, retried or not."""
+    count = draw(st.integers(1, 5))
+    fails_at = draw(st.integers(0, count - 1))
+    nodes: list[Any] = []
+    for index in range(count):
+        kind = draw(st.sampled_from(["key", "gone", "deep", "own"])) if index == fails_at else ""
+        before = draw(st.lists(st.sampled_from(nodes), max_size=2)) if nodes else []
+        nodes.append(draw(st.sampled_from([frail, tried]))(kind, *before))
+    return Pipeline("drawn", steps=nodes, on_failure=tell)
+
+
+@hypothesis.given(pipeline=failing())
+@hypothesis.settings(
+    max_examples=8, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+def test_notices_and_redrives_agree(deployment: Deployment, pipeline: Pipeline) -> None:
+    """Step, error and message are those of a local run, and again after a redrive that fails."""
+    _, here = run_here(pipeline, {})
+    execution = deployment.execute(pipeline)
+    deployment.aws.client("stepfunctions").redrive_execution(executionArn=execution.arn)
+    for _ in range(400):
+        there = told_there(deployment, execution)
+        if len(there) == 2:
+            break
+        threading.Event().wait(0.05)
+    assert [one["redriveCount"] for one in there] == [0, 1]
+    for one in there:
+        assert (one["step"], one["error"]) == (here["step"], here["error"])
+        assert _message(one) == _message(here)
+
+
+def _message(notice: dict[str, Any]) -> Any:
+    cause = json.loads(notice["cause"])
+    return cause["errorType"], cause["errorMessage"]
