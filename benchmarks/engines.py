@@ -260,7 +260,7 @@ class Prefect:
     keeps = True
 
     def open(self, folder: Path) -> None:
-        # Nothing of the user's: neither settings nor an account. All stays on this machine.
+        # Without the user's settings and account; everything stays on this computer.
         for name in [name for name in os.environ if name.startswith("PREFECT_")]:
             del os.environ[name]
         os.environ |= {
@@ -391,7 +391,7 @@ bench: Bench
 
 
 def begin(name: str, folder: Path) -> tuple[int, bool]:
-    """Make this process the engine's; tell how many steps it takes and whether it keeps results."""
+    """Prepare the process for an engine; return its step count and whether it stores results."""
     global bench
     folder.mkdir()
     bench = Bench(ENGINES[name](), folder)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from deployment import Deployment
 
-settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.register_profile("patient", deadline=None)  # a busy computer must not fail tests
 settings.load_profile("patient")
 
 _SLOWEST = (

@@ -1,4 +1,4 @@
-"""An executable that stands in for uv: it notes what it is told and installs one small package."""
+"""An executable used instead of uv: it records its arguments and installs one small package."""
 
 from __future__ import annotations
 

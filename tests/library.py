@@ -14,7 +14,7 @@ from lokki_tf import step
 
 @dataclass
 class Box:
-    """A class of the user's that travels between steps."""
+    """A user's class that is passed between steps."""
 
     content: Any
 
@@ -32,7 +32,7 @@ def echo(value: Any) -> Any:
 
 @step
 def pair(first: Any, second: Any) -> Any:
-    """A tuple is no list, and stays none."""
+    """A tuple is not a list, and stays a tuple."""
     return (first, second)
 
 
@@ -50,7 +50,7 @@ def keyed(left: Any = "left", *, right: Any = None, **more: Any) -> Any:
 
 @step
 def numbered(value: Any) -> Any:
-    """Keys that are no strings."""
+    """Keys that are not strings."""
     return {1: value, None: [value], (2, 3): "tuple"}
 
 
@@ -111,7 +111,7 @@ async def awaited(value: Any) -> Any:
 
 
 def is_truthy(value: Any) -> Any:
-    """A condition of one argument; its answer is no bool."""
+    """A condition of one argument, which does not return a bool."""
     return value
 
 

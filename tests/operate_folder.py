@@ -15,7 +15,7 @@ from typing import Any
 from lokki_tf.testing import LocalAws
 
 ROOT = Path(__file__).parents[1]
-# The provider waits 55 seconds for these, whoever answers.
+# The provider waits 55 seconds for these, even on a local AWS.
 NO_LIFECYCLE = {"aws_s3_bucket_lifecycle_configuration": {"bucket_lifecycle": {"count": 0}}}
 SQUARES = """
 from pathlib import Path
@@ -75,7 +75,7 @@ class Folder:
         return folder
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of somebody who has no AWS account."""
+        """The environment of a user without an AWS account."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
         fixed = {"PYTHONPATH": str(ROOT), "HOME": str(self.path), "NO_COLOR": "1"}
         return {**own, **fixed, "AWS_EC2_METADATA_DISABLED": "true", **(more or {})}
@@ -83,7 +83,7 @@ class Folder:
     def run(
         self, *args: str, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """A command, as a program calls it: nobody can answer a question."""
+        """A command without a terminal, so that questions cannot be answered."""
         return subprocess.run(
             [sys.executable, str(self.script), *args],
             cwd=self.path,

@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass
 class RuntimeApi:
-    """Hands out events, and keeps what is answered.
+    """Returns events, and stores the responses.
 
     Args:
         events: Number and event, as they are to be handed out.

@@ -47,7 +47,7 @@ def command(tmp_path: Path, source: str, *args: str) -> subprocess.CompletedProc
 
 
 def test_run_prints_the_result(tmp_path: Path) -> None:
-    """The result stands on stdout, the progress on stderr, and the exit code is 0."""
+    """The result is on stdout, the progress on stderr, and the exit code is 0."""
     done = command(tmp_path, GOOD, "run")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "6"
@@ -85,7 +85,7 @@ def test_run_can_write_a_log(tmp_path: Path) -> None:
 
 
 def test_settings_choose_the_log_of_a_run(tmp_path: Path) -> None:
-    """lokki.toml may ask for JSON or a level, and is told when it is wrong."""
+    """lokki.toml can set JSON or a level, and a wrong value is an error."""
     settings = tmp_path / "lokki.toml"
     settings.write_text('[logging]\nformat = "json"')
     assert '"event": "step_end"' in command(tmp_path, GOOD, "run").stderr
@@ -109,7 +109,7 @@ def test_a_script_may_choose_its_log(tmp_path: Path) -> None:
 
 
 def test_a_failing_step_is_exit_code_1(tmp_path: Path) -> None:
-    """The step, its error and the user's line are told; stdout stays empty."""
+    """The step, its error and the user's line are shown; stdout stays empty."""
     done = command(tmp_path, GOOD.replace("sum(rows)", "1 / 0"), "run")
     assert done.returncode == 1
     assert done.stdout == ""
@@ -120,14 +120,14 @@ def test_a_failing_step_is_exit_code_1(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("args", [["fly"], ["run", "--speed", "9"], ["run", "--max-workers", "0"]])
 def test_wrong_use_is_exit_code_2(tmp_path: Path, args: list[str]) -> None:
-    """Unknown commands and options are told, with the way to help."""
+    """Unknown commands and options are errors that mention --help."""
     done = command(tmp_path, GOOD, *args)
     assert done.returncode == 2
     assert "--help" in done.stderr
 
 
 def test_main_of_something_else_is_exit_code_2(tmp_path: Path) -> None:
-    """main() of what is no pipeline says so."""
+    """main() with another object is an error that requires a pipeline."""
     done = command(tmp_path, GOOD.replace("main(pipe)", "main(load)"), "run")
     assert done.returncode == 2
     assert "main() takes a Pipeline" in done.stderr
@@ -135,7 +135,7 @@ def test_main_of_something_else_is_exit_code_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["synth", "build"])
 def test_synth_ends_with_the_two_commands_to_run_next(tmp_path: Path, name: str) -> None:
-    """Terraform stands in terraform-out/stacks, and the output says how to apply it."""
+    """Terraform is written to terraform-out/stacks, and the output says how to apply it."""
     done = command(tmp_path, GOOD, name)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "terraform-out/stacks/daily/cdk.tf.json").exists()
@@ -196,7 +196,7 @@ def test_cdktf_may_choose_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_check_tells_errors_and_exits_1(tmp_path: Path) -> None:
-    """A step whose code cannot travel is an error of check, with line and remedy."""
+    """A step whose code cannot be deployed is an error of check, with line and remedy."""
     source = GOOD.replace("@step\ndef total", "log = open(__file__)\n@step\ndef total").replace(
         "sum(rows)", "log.read()"
     )
@@ -291,7 +291,7 @@ def test_commands_that_are_suggested_can_be_typed(
 
 
 def test_graph_draws(tmp_path: Path) -> None:
-    """Mermaid unless Graphviz is asked for."""
+    """Mermaid is the default, Graphviz an option."""
     assert "n0 --> n1" in command(tmp_path, GOOD, "graph").stdout
     assert '"load" -> "total"' in command(tmp_path, GOOD, "graph", "--format", "dot").stdout
     assert command(tmp_path, GOOD, "graph", "--format", "svg").stdout.startswith("<svg")
@@ -339,7 +339,7 @@ def test_parameters_of_a_flow_are_options(
 
 @pytest.mark.parametrize("args", [[], ["--limit", "x"], ["--limit", "1", "--dry-run", "maybe"]])
 def test_parameters_that_do_not_fit_are_wrong_use(tmp_path: Path, args: list[str]) -> None:
-    """A missing or mistyped parameter is told, with exit code 2."""
+    """A missing or mistyped parameter is an error, with exit code 2."""
     done = command(tmp_path, FLOW, "run", *args)
     assert done.returncode == 2
     assert "--limit" in done.stderr or "--dry-run" in done.stderr

@@ -57,7 +57,7 @@ def argument(value: Any, place: Place) -> Argument:
         return _group(value, place)
     except RecursionError:
         raise BindingError(
-            "a result stands in lists and dicts that are nested too deep, or in one that holds "
+            "a result is in lists and dicts that are nested too deep, or in one that contains "
             "itself",
             place=place,
             remedy="pass a flatter value, and nest it inside a step",

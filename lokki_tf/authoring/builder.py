@@ -28,6 +28,9 @@ from .same import one_a_name
 
 Made = Call | MapCall
 
+NOT_CALLS = "steps must contain calls of steps, got "
+"""The beginning of the message for ends that are not calls."""
+
 
 def build_graph(ends: Iterable[Any]) -> Graph:
     """Return the graph of all calls that the given ones depend on, themselves included.
@@ -58,16 +61,16 @@ def _checked(ends: Iterable[Any]) -> list[Made]:
     for end in map(closed, given):
         if getattr(end, "__lokki_step__", False):
             raise BindingError(
-                f"steps holds step {end.__name__!r} itself, not a call of it",
+                f"{NOT_CALLS}step {end.__name__!r} itself",
                 place=calling_place(),
                 remedy=f"call it: steps=[{end.__name__}(…)]",
             )
         refuse_pipeline(end, calling_place())
         if not isinstance(end, Call | MapCall):
             raise BindingError(
-                f"steps holds {end!r}, which is no call of a step",
+                f"{NOT_CALLS}{end!r}",
                 place=calling_place(),
-                remedy="put there what calls of @step functions return: steps=[report(rows)]",
+                remedy="use the results of calls of @step functions: steps=[report(rows)]",
             )
         found.append(end)
     return found

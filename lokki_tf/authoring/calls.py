@@ -201,9 +201,9 @@ class Chain(Placeholder):
         one = self._maps[-1]
         if one._end is not None and one._end is not self._tail:
             raise BindingError(
-                f"the map at {one._place} is gone on from twice, in two ways",
+                f"the map at {one._place} is continued twice, in two ways",
                 place=calling_place(),
-                remedy="write the map twice, or go on from its .agg(…)",
+                remedy="write the map twice, or continue from its .agg(…)",
             )
         one._end = self._tail
         return one

@@ -172,7 +172,7 @@ def checked(parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], flo
         elif name not in known:
             problem = f"flow {flow!r} has no parameter {name!r}"
         elif not _is_of_kind(value, known[name]):
-            problem = f"{name}={value!r} is no {known[name].kind.__name__}"
+            problem = f"{name} must be {known[name].kind.__name__}, got {value!r}"
         else:
             continue
         raise BindingError(

@@ -113,7 +113,7 @@ class Project:
         files = tables.get("dependencies", {}).get("file", [])
         if not files:
             raise OptionError(
-                f"the dependencies in {self.file} are dynamic: only building it tells them",
+                f"the dependencies in {self.file} are dynamic, and are known only after a build",
                 place=place,
                 remedy="write them into its table [project], or give a uv.lock",
             )

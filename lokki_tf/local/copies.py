@@ -20,7 +20,7 @@ LARGEST_OF_ITEMS = 2**16
 CHECKED = 32 * 2**20
 """Bytes of a pickle that are part of the checksum of a shared value."""
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), range))
-"""Types whose values nobody can change."""
+"""Types whose values cannot be modified."""
 _FLAT = frozenset((list, dict, set, bytearray))
 
 

@@ -32,7 +32,7 @@ def step_failed(frame: Frame, index: int, error: BaseException) -> StepFailed:
 
 
 def failed_as(error: BaseException, message: str, **fields: Any) -> StepFailed:
-    """The error of a failed step, which ``except`` clauses for the step's own error catch too.
+    """The error of a failed step, which ``except`` clauses for the step's own error also catch.
 
     It is of a class that derives from :class:`StepFailed` and from the error's class, and has
     the error's attributes. Where Python allows no such class, it is a plain ``StepFailed``; so

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring import build_flow, build_graph, notice_of
+from lokki_tf.authoring.builder import NOT_CALLS
 from lokki_tf.authoring.flows import current_flow
 from lokki_tf.authoring.nesting import REMEDY
 from lokki_tf.authoring.places import calling_place, place_of
@@ -54,7 +55,7 @@ class FlowPipeline(Pipeline):
     ) -> None:
         if not inspect.isfunction(function):
             raise BindingError(
-                f"@flow stands on {function!r}, which is no function",
+                f"@flow must decorate a function, got {function!r}",
                 place=calling_place(),
                 remedy="decorate a function that returns a chain",
             )
@@ -85,8 +86,8 @@ class FlowPipeline(Pipeline):
         if self._built is None or self._built[0] != seen:
             ends, parameters = build_flow(self._function, self._given)
             graph, place = self._graph(ends), place_of(self._function)
-            told = notice_of(self._options["on_failure"], graph.steps, place)
-            options = {**self._options, "on_failure": told}
+            notified = notice_of(self._options["on_failure"], graph.steps, place)
+            options = {**self._options, "on_failure": notified}
             made = Definition(graph=graph, place=place, parameters=parameters, **options)
             self._built = (seen, made)
         return self._built[1]
@@ -95,11 +96,11 @@ class FlowPipeline(Pipeline):
         try:
             return build_graph(ends)
         except BindingError as error:
-            if not error.message.startswith("steps holds"):
+            if not error.message.startswith(NOT_CALLS):
                 raise
             raise BindingError(
-                f"flow {self._function.__name__!r} returns something that is no chain: "
-                + error.message.removeprefix("steps holds "),
+                f"flow {self._function.__name__!r} returns something that is not a chain: "
+                + error.message.removeprefix(NOT_CALLS),
                 place=place_of(self._function),
                 remedy="return the chain itself: return load().map(process).agg(total)",
             ) from None

@@ -23,7 +23,7 @@ RESERVED = "lokki"
 
 
 def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
-    """Refuse an execution's input that is no object, is too large, or has unknown names.
+    """Raise an error for an input that is not an object, is too large, or has unknown names.
 
     Args:
         given: The execution's input.

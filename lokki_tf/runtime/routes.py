@@ -81,7 +81,7 @@ class ConditionalReturns:
             ways["true"] = true
         for name, way in ways.items():
             if not isinstance(way, ReturnUpdates):
-                raise TypeError(f"ConditionalReturns: {name} is {way!r}, which is no ReturnUpdates")
+                raise TypeError(f"ConditionalReturns: {name} must be a ReturnUpdates, got {way!r}")
         self.operand = operand
         self.default = default
         self.true = true

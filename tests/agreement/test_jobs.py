@@ -305,7 +305,7 @@ def in_routes(env: dict[str, str]) -> Any:
 
 @pytest.mark.parametrize("make", [in_graph, in_map, in_routes])
 def test_a_failed_job_is_redriven(deployment: Deployment, make: Any) -> None:
-    """Once its code is mended, a redrive runs the job again, and all that follows."""
+    """After its code is fixed, a redrive runs the job again, and all later steps."""
     aws = deployment.aws
     failed = aws.execute(aws.register(make({"BROKEN": "yes"})))
     assert failed.status == "FAILED"

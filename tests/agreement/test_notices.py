@@ -1,4 +1,4 @@
-"""Who is told of a failure, and of what: here and as deployed."""
+"""Failure notices: who receives them, and their content, locally and as deployed."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_an_error_keeps_its_name_where_a_base_is_retried(
 
 
 def test_a_failed_map_is_told_of_as_aws_calls_it(deployment: Deployment) -> None:
-    """A Distributed Map fails by its threshold; here the item's own error is told."""
+    """A Distributed Map fails by its threshold; a local run reports the item's own error."""
     _, here = run_here(mapped, {"count": 5})
     assert (here["step"], here["error"], here["input"]) == (
         "fails_map",
@@ -442,7 +442,7 @@ def test_steps_that_cannot_be_told_are_refused() -> None:
 
 
 def test_both_forms_tell_as_deployed(local_aws: LocalAws, tmp_path: Path) -> None:
-    """A function prints what it is told; a topic's subscriber gets it as JSON."""
+    """A function prints the notice; a topic's subscriber receives it as JSON."""
     sns, sqs = local_aws.client("sns"), local_aws.client("sqs")
     topic = sns.create_topic(Name="failures")["TopicArn"]
     queue = sqs.create_queue(QueueName="failures")["QueueUrl"]

@@ -54,7 +54,7 @@ def monthly(frame: pandas.DataFrame) -> pandas.DataFrame:
 
 @with_pandas()
 def joined(frames: list[pandas.DataFrame], weights: Any) -> tuple[dict[int, float], Any]:
-    """Two tables together, weighted by an array that stands in the pipeline."""
+    """Two tables combined, weighted by an array literal of the pipeline."""
     table = sum(frame["sold"] * weight for frame, weight in zip(frames, weights, strict=True))
     return {int(month): float(sold) for month, sold in table.items()}, weights
 

@@ -123,5 +123,5 @@ def test_a_script_agrees_with_what_it_deploys(tmp_path: Path) -> None:
     assert done.stdout.strip() == f"({order}, 2, True)"
     assert (tmp_path / "log").read_text() == "x" * 6, "three tries here, three there"
     lambdas = tmp_path / "terraform-out/stacks/shop/lambdas"
-    assert not list(lambdas.rglob("prices.json")), "data stands in the zip alone"
+    assert not list(lambdas.rglob("prices.json")), "data must be only in the zip"
     assert (lambdas / "reserve" / "stock.py").read_text() == textwrap.dedent(STOCK)

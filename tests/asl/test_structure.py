@@ -94,7 +94,7 @@ def test_only_the_order_itself_matters(order: dict[str, list[str]], data: st.Dat
 def test_a_series_parallel_order_loses_nothing(
     tree: Any, redundant: bool, stated: bool, data: st.DataObject
 ) -> None:
-    """What blocks can express takes as long as the critical path, whatever the durations."""
+    """An order that blocks can express takes as long as its critical path, for any durations."""
     order: dict[str, list[str]] = {}
     _grow(tree, [], order)
     if redundant:

@@ -144,10 +144,10 @@ def test_two_functions_under_one_name_are_refused() -> None:
     [
         ([], "no steps"),
         (None, "no steps"),
-        ([1], "1, which is no call"),
-        (["one"], "'one', which is no call"),
-        ([one], "step 'one' itself, not a call"),
-        ([one(1), None], "None, which is no call"),
+        ([1], "must contain calls of steps, got 1"),
+        (["one"], "must contain calls of steps, got 'one'"),
+        ([one], "got step 'one' itself"),
+        ([one(1), None], "must contain calls of steps, got None"),
     ],
     ids=["empty", "none", "number", "name", "uncalled", "mixed"],
 )
@@ -293,7 +293,7 @@ def endless() -> list[Any]:
         (lambda: Pair(one(1), 2), "inside a Pair"),
         (lambda: [OrderedDict(a=one(1))], "inside a OrderedDict"),
         (lambda: {one(1): 1}, "as a key of a dict"),
-        (endless, "holds itself"),
+        (endless, "contains itself"),
     ],
     ids=["named tuple", "subclass", "key", "endless"],
 )

@@ -203,7 +203,7 @@ def assert_session_is_empty(group):
         except ProcessLookupError:
             return
         time.sleep(0.01)
-    pytest.fail("a worker process outlives the run")
+    pytest.fail("a worker process exists after the run")
 
 
 @pytest.mark.parametrize("executor", ['"thread"', '"process"', '"sequential"'])

@@ -145,7 +145,7 @@ def test_a_pipeline_shows_a_picture(notebook: Notebook) -> None:
 
 
 def test_check_finds_nothing(notebook: Notebook) -> None:
-    """A pipeline whose code can travel has no findings."""
+    """A pipeline whose code can be deployed has no findings."""
     assert notebook.run("pipe.check()").text == "no findings"
 
 

@@ -66,7 +66,7 @@ def test_removed_names_are_strings() -> None:
 def test_choices_are_updates(ways: dict[str, Any]) -> None:
     """Each choice of a ConditionalReturns must be a ReturnUpdates; the error contains its name."""
     default = ways.pop("default", A)
-    with pytest.raises(TypeError, match="no ReturnUpdates"):
+    with pytest.raises(TypeError, match="must be a ReturnUpdates"):
         ConditionalReturns("x", default, **ways)
 
 

@@ -110,7 +110,7 @@ def test_an_example_gives_its_results(
 
 
 def test_the_etl_example_runs(deployment: Deployment) -> None:
-    """Its rows carry the time of their making, so only what comes of them is compared."""
+    """Its rows contain their creation time, so only results without them are compared."""
     for executor in ("thread", "process"):
         results = etl.dag.run(executor=executor)
         assert results["load_to_database"] == "Loaded 2 records"

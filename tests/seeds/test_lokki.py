@@ -49,7 +49,7 @@ def test_a_first_step_takes_from_the_execution_what_the_flow_does_not_give(
 
 
 def test_parameters_reach_an_execution(deployment: Deployment) -> None:
-    """What the execution's input says stands above the defaults; a wrong type fails."""
+    """The execution's input overrides the defaults; a wrong type fails."""
     execution = deployment.execute(flows.paginated_flow, {"limit": 2, "mult": 5})
     assert deployment.aws.values(execution) == {"process_page_map": [0, 5]}
     wrong = deployment.execute(flows.paginated_flow, {"limit": "two"})

@@ -53,7 +53,7 @@ def batch_flow():
 
 @pytest.mark.terraform
 def test_the_example_runs_on_the_queue_that_is_there(local_aws: LocalAws, tmp_path: Path) -> None:
-    """Settings and options reach Batch, in a queue of the user's; results are those of here."""
+    """Settings and options are used for jobs in an existing queue; results equal the local ones."""
     (tmp_path / "lokki.toml").write_text(SETTINGS)
     make_queue(local_aws, name="my-batch-queue")
     made = batch_flow.synth(tmp_path, config=load_config(tmp_path, environ={}))

@@ -81,7 +81,7 @@ def test_the_readmes_warning_is_given() -> None:
 
 
 def test_a_step_that_is_replaced_in_a_copy_may_miss_an_argument() -> None:
-    """A step that requires what nobody hands on gives MissingArgument, in the copy alone."""
+    """A required argument that is never passed gives MissingArgument, only in the copy."""
     orch = deepcopy(orchwipy_sample.orch)
 
     @orch.fn()

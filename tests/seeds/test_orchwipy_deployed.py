@@ -65,7 +65,7 @@ def test_the_readmes_example_runs_and_is_checked(
 
 
 def test_the_missing_argument_is_told_word_for_word() -> None:
-    """The README's warning, as it stands there, and nothing else."""
+    """Exactly the README's warning, and nothing else."""
     # In a Python of its own: pytest gathers warnings before they are written.
     script = (
         "from seeds.orchwipy_tea import pipe\n"
