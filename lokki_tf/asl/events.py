@@ -39,7 +39,7 @@ def add_inline_events(
     layouts: Mapping[str, dict[str, Any]],
     place: Place | None,
 ) -> None:
-    """Tell the steps whose results are mapped within the execution how many items fit.
+    """Add to layouts how many events the items of maps within the execution may have.
 
     Args:
         machine: A compiled graph, with ``StartAt`` and ``States``.
@@ -48,7 +48,7 @@ def add_inline_events(
         place: Where the pipeline is, for the error.
 
     Raises:
-        LimitError: If an execution could have too many events whatever the items are.
+        LimitError: If an execution could have too many events with any items.
     """
     _Sharing(producers, layouts, place).of_execution(machine, "the pipeline")
 
@@ -62,7 +62,7 @@ def refuse_long_walks(machine: Mapping[str, Any], routes: Routes, place: Place |
         place: Where the pipeline is, for the error.
 
     Raises:
-        LimitError: With the greatest limit that there is room for.
+        LimitError: With the greatest limit that has room.
     """
     states = machine["States"]
     ways = {name: _after(states, name) for name, state in states.items() if _is_step(state)}

@@ -5,6 +5,9 @@ of overrides. The job leaves its answer there too. Both places follow from the r
 nothing has to carry them, and whoever takes the result reads it there. An error is written beside
 it. A Task after the job raises that error, so that the execution fails with the step's own; after
 a redrive the same Task leads back to the job (:mod:`lokki_tf.runtime.job_errors`).
+
+Where the step has a condition, a Lambda function evaluates it first, and a Choice leads to these
+states or past them. The function writes the answer of a job that is skipped.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Capacity:
         what: For the error, ``the input of 'train'`` for example.
         size: Bytes for the results.
         results: How often each stands there, by node name.
-        takes_parameters: Whether the execution's input, with the flow's parameters, is there too.
+        takes_parameters: Whether the execution's input, with the flow's parameters, is added.
     """
 
     what: str

@@ -53,7 +53,7 @@ def filled_bytes(text: str, values: Mapping[str, str]) -> int:
 
     Args:
         text: From :func:`render`.
-        values: From the templates' names to what stands there.
+        values: From the templates' names to their texts.
     """
 
     def filled_in(match: re.Match[str]) -> str:

@@ -34,7 +34,7 @@ class Bounds:
         self._folders = f"s3://{pipeline}{_ACCOUNT_AND_REGION}/runs/{_RUN}"
 
     def refuse(self, frame: Frame, index: int, value: Any) -> None:
-        """Refuse a result for which there is no room in AWS.
+        """Refuse a result that has too little room in AWS.
 
         Args:
             frame: Where the node is.

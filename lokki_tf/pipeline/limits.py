@@ -81,7 +81,7 @@ def _has_inline_maps(graph: Graph) -> bool:
 
 
 def _compiled(definition: Definition) -> Machine | None:
-    """The state machine; ``None`` where literals cannot be serialized, so that there is none."""
+    """Return the state machine; ``None`` where literals cannot be serialized."""
     from lokki_tf.asl import compile_machine
 
     try:

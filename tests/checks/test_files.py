@@ -109,7 +109,7 @@ def test_writes_outside_tmp_are_warnings(function: Callable[..., Any]) -> None:
     "function", [temporary, computed, reads_only, moves_to_tmp], ids=lambda one: one.__name__
 )
 def test_what_lambda_can_write_is_no_finding(function: Callable[..., Any]) -> None:
-    """/tmp, devices, reading, and paths that only running the code shows are no findings."""
+    """/tmp, devices, reading, and paths that are only known when the code runs give no warning."""
     assert of_rule(Pipeline("p", steps=[step(function)()]), "write") == []
 
 
@@ -211,7 +211,7 @@ def test_strict_runs_warn_of_files_that_steps_share(style: str) -> None:
 def test_strict_runs_warn_of_writes_outside_tmp(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step that writes elsewhere is a warning, once a path; writing to /tmp is none."""
+    """A step that writes elsewhere is a warning, once a path; one that writes to /tmp is not."""
     monkeypatch.setattr("lokki_tf.local.files._is_temporary", lambda path: "lokki-" in path)
     pipeline = Pipeline("p", steps=[step(writes_home)(str(tmp_path)), step(hidden)(1)])
     with pytest.warns(RuntimeWarning, match=r"writes .*x.txt: Lambda has nothing to write") as seen:

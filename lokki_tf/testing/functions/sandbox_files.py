@@ -42,8 +42,8 @@ def enter(own: str, code: Iterable[str]) -> None:
     """Give a function its own ``/tmp``.
 
     Args:
-        own: The folder, which is made unless it exists. The folder around it is no part of the
-            function's ``/tmp``.
+        own: The folder, which is made unless it exists. The folder around it stays visible under
+            its own path.
         code: Folders of the function's code, which cannot be written.
     """
     os.makedirs(own, exist_ok=True)
