@@ -238,11 +238,12 @@ def failing(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | Non
     retried = draw(st.booleans())
     retry = RetryConfig(retries=1, delay=0.01, exceptions=(LookupError,)) if retried else None
     skipped = draw(st.integers(0, 3)) == 0
+    as_job = jobs and draw(st.booleans())
     fails = step(
         name="fails",
         retry=retry,
         when=library.never if skipped else None,
-        **({"job_type": "batch"} if jobs and draw(st.booleans()) else {}),
+        **({"job_type": "batch"} if as_job else {}),
     )(library.refusing)
     error = "LookupError" if retried else "Refused"
     before = [draw(st.sampled_from(kinds))(draw(values)) for _ in range(draw(st.integers(0, 2)))]
@@ -254,7 +255,8 @@ def failing(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | Non
         failed = library.listing(1, *before).map(fails, mode=mode).agg(library.echo)
         error = error if mode == "inline" else "States.ExceedToleratedFailureThreshold"
     after = library.pair(failed, second=1) if draw(st.booleans()) else failed
-    return Pipeline("failing", steps=[after, *beside]), None if skipped else error
+    name = "failing-job" if as_job else "failing"  # roles of functions and of jobs differ
+    return Pipeline(name, steps=[after, *beside]), None if skipped else error
 
 
 @st.composite
