@@ -275,7 +275,7 @@ def drawn(draw: st.DrawFn, *, jobs: bool = False) -> DAG:
         function = draw(st.sampled_from((*functions.get(takes, ()), library.gathered)))
         when = draw(st.sampled_from(library.CONDITIONS if takes else (None, None, library.never)))
         options = {"job_type": "batch"} if jobs and draw(st.booleans()) else {}
-        one = task(name=f"t{index}", when=when, **options)(function)
+        one = task(name=f"{'job' if options else 't'}{index}", when=when, **options)(function)
         if before:
             before >> one
         if tasks and not takes and draw(st.booleans()) and function in library.SOURCES:
