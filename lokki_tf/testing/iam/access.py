@@ -53,7 +53,7 @@ class Directory(Protocol):
     """The account's roles and the policies of its resources."""
 
     def role(self, arn: str) -> Role | None:
-        """Return a role; ``None`` if there is none with this ARN."""
+        """Return the role with this ARN; ``None`` if it does not exist."""
 
     def roles(self) -> Iterable[Role]:
         """Return all roles."""

@@ -169,5 +169,5 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
 def _tested(test: Callable[[str, str], bool], wanted: str, found: str) -> bool:
     try:
         return test(wanted, found)
-    except ValueError:  # such as a number that is none: it matches nothing
+    except ValueError:  # such as text where a number is expected: it matches nothing
         return False

@@ -68,7 +68,7 @@ class MotoDirectory:
     """Roles and policies as moto's backends have them."""
 
     def role(self, arn: str) -> Role | None:
-        """Return a role; ``None`` if there is none with this ARN."""
+        """Return the role with this ARN; ``None`` if it does not exist."""
         if arn == _OPERATOR.role:
             return Role(arn, (Policy("operator", _document(_EVERYTHING)),), Policy(TRUST, "{}"))
         found = next((one for one in self._backend().roles.copy().values() if one.arn == arn), None)
@@ -168,7 +168,7 @@ def _function_policy(arn: str) -> str | None:
     _, _, _, region, account, _, name, *_ = arn.split(":")
     try:
         found = lambda_backends[account][region].get_function(name)
-    except Exception:  # there is none
+    except Exception:  # it does not exist
         return None
     policy = found.policy
     return _document(*policy.statements) if policy is not None and policy.statements else None
