@@ -11,7 +11,8 @@ from .runtime_files import OF_ROUTES, all_files, bare
 
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
 _STATE = {
-    f"lokki_tf/local/{name}.py": f"local/{name}.py" for name in ("state", "database", "strict")
+    f"lokki_tf/{path}": path
+    for path in ("local/state.py", "local/database.py", "local/strict.py", "tracebacks.py")
 }
 
 
