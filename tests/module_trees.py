@@ -180,7 +180,7 @@ class _Writer:
                 f"if sys.version_info > (3,):\n    import {name} as {alias}\n"
                 "else:\n    import not_there"
             ], f"{alias}."
-        if form == "literal" and name not in PACKAGES:
+        if form == "literal":
             text = f"import importlib\n{alias} = importlib.import_module({name!r})"
             if parent and self.module.package == parent and self.draw(st.booleans()):
                 text = "from importlib import import_module\n"

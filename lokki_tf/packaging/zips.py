@@ -41,11 +41,7 @@ class Zipped:
 
 
 def content_hash(files: Files) -> str:
-    """Return a hexadecimal SHA-256 of paths, modes and contents, the same on any machine.
-
-    Args:
-        files: The files of a zip.
-    """
+    """Return a hexadecimal SHA-256 of paths, modes and contents, the same on any machine."""
     whole = hashlib.sha256()
     for name, data in _read(files):
         whole.update(f"{_mode(data):o} {hashlib.sha256(data).hexdigest()} {name}\n".encode())
@@ -53,12 +49,7 @@ def content_hash(files: Files) -> str:
 
 
 def write_zip(files: Files, to: Path | IO[bytes]) -> None:
-    """Write a zip, with only one of the files given by path in memory at a time.
-
-    Args:
-        files: The files of the zip.
-        to: A path or a binary file.
-    """
+    """Write a zip, with only one of the files given by path in memory at a time."""
     with zipfile.ZipFile(to, "w") as archive:
         for name, data in _read(files):
             entry = zipfile.ZipInfo(name, _DATE)

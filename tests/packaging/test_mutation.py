@@ -18,9 +18,9 @@ def forget_pieces(patch, is_kind):
     """Forget pieces of a kind."""
     link = Carrier.link
 
-    def forgets(carrier, site, name, piece):
+    def forgets(carrier, by, piece):
         if not is_kind(piece):
-            link(carrier, site, name, piece)
+            link(carrier, by, piece)
 
     patch.setattr(Carrier, "link", forgets)
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lokki_tf.packaging.bundle.runtime_files import all_files, bare
+from lokki_tf.packaging.source.index import index
 from lokki_tf.packaging.source.values import literal
-from lokki_tf.packaging.source.walk import names_of
 from lokki_tf.packaging.zips import content_hash, write_zip
 
 STDLIB = Path(os.__file__).parent
@@ -38,7 +38,7 @@ def test_names_agree_with_the_compiler(name):
     """The names found in each statement of large modules are those that Python looks up."""
     for node in ast.parse((STDLIB / name).read_text()).body:
         code = compile(ast.Module([node], []), name, "exec", dont_inherit=True)
-        found = names_of(node)
+        found = index(node)
         surely = looked_up(code, {"LOAD_GLOBAL"})
         perhaps = looked_up(code, {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
         known = {*found.binds, *found.rebinds, *found.changes, "__debug__"}

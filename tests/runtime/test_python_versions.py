@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from lokki_tf.checks.runtimes import RUNTIMES
-from lokki_tf.packaging.bundle.runtime_files import all_files
-from lokki_tf.packaging.bundle.stub_files import stub_files
+from lokki_tf.packaging.bundle.runtime_files import all_files, stub_files
 
 OLDEST = RUNTIMES[0].removeprefix("python")
 FILES = {**all_files(), **stub_files(state_manager=True)}

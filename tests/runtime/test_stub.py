@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import lokki_tf
-from lokki_tf.packaging.bundle.runtime_files import all_files
-from lokki_tf.packaging.bundle.stub_files import stub_files
+from lokki_tf.packaging.bundle.runtime_files import all_files, stub_files
 
 PIPELINE = '''
 import functools

@@ -2,5 +2,5 @@
 
 Stages: cut every step and add the classes of values that reach it (:mod:`.steps`); fill the
 template (:mod:`.template`); add the runtime, the stub of lokki_tf and data files
-(:mod:`.package`); explain why each file is there (:mod:`.explain`).
+(:mod:`.package`, :mod:`.runtime_files`); explain why each file is there (:mod:`.explain`).
 """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
 
 from ..dependencies.third_party import Import, is_available
@@ -14,18 +15,17 @@ from ..source.modules import RUNTIME
 from .package import HANDLER_FILE, STUB, Fingerprint, package
 from .template import Template, default_template, own_names
 
-_LEFT_OUT = ("code-left-out",)
+_FORMS = {
+    "inline": "its function and what it needs are in lambda_function.py",
+    "module": "its function and what it needs are in a file of their module's name",
+    "whole": "its module is deployed whole",
+}
+_GROUPS = {RUNTIME: "lokki_tf's runtime", STUB.rstrip("/"): "stands for lokki_tf"}
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a zip.
-
-    Args:
-        path: Its path in the zip.
-        size: Bytes.
-        why: Why it is there.
-    """
+    """A file of a zip: its path there, its bytes, and why it is there."""
 
     path: str
     size: int
@@ -59,75 +59,60 @@ class Explanation:
     zipped: int
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        yield f"step {self.step!r}: {self.form}"
-        yield ""
         width = max(len(one.path) for one in self.files)
-        for one in self.files:
-            yield f"  {one.path:<{width}}  {one.size:>8,} bytes  {one.why}"
-        yield f"  {'the zip':<{width}}  {self.zipped:>8,} bytes"
-        sections = (
-            ("packages", (f"{name}: {how}" for name, how in self.packages)),
-            ("imported only by functions that the step does not reach", self.unreached),
-            ("environment variables", (f"{name}: {how}" for name, how in self.variables)),
-            ("left out", (str(one).partition("\n  move")[0] for one in self.left_out)),
-        )
-        for title, lines in sections:
-            found = list(lines)
-            if found:
-                yield from ("", f"{title}:", *(f"  {line}" for line in found))
-        yield ""
-        yield "fingerprint:"
-        for name, text in self.fingerprint._asdict().items():
-            yield f"  {name:<11}  {text[:16]}"
+        lines = [f"step {self.step!r}: {self.form}", ""]
+        lines += [f"  {one.path:<{width}}  {one.size:>8,} bytes  {one.why}" for one in self.files]
+        lines += [f"  {'the zip':<{width}}  {self.zipped:>8,} bytes"]
+        sections = {
+            "packages": [f"{name}: {how}" for name, how in self.packages],
+            "imported only by functions that the step does not reach": self.unreached,
+            "environment variables": [f"{name}: {how}" for name, how in self.variables],
+            "left out": [str(one).partition("\n  move")[0] for one in self.left_out],
+            "fingerprint": [f"{k:<11}  {v[:16]}" for k, v in self.fingerprint._asdict().items()],
+        }
+        for title, found in sections.items():
+            lines += ["", f"{title}:", *(f"  {line}" for line in found)] if found else []
+        return "\n".join(lines)
 
 
 def explain(cut: Cut, *, template: Template | None = None, routed: bool = False) -> Explanation:
-    """Explain what is deployed of a step.
-
-    Args:
-        cut: The step's function.
-        template: As for :func:`.package`.
-        routed: As for :func:`.package`.
-    """
-    template = template or default_template()
+    """Explain what is deployed of a step."""
+    step, seen, template = cut.step, cut.observations, template or default_template()
     made = package(cut, template=template, routed=routed)
     form = cut.layout(own_names(template)).form
-    seen = cut.observations
-    variables = {one.fact.what: one for one in seen.of("variable")} if seen else {}
+    setters = dict.fromkeys(step.options.env_variables, "set by env_variables= or the settings")
+    read = {one.fact.what for one in seen.of("variable")} if seen else set()
+    variables = ((one, setters.get(one, "set by nothing that is declared")) for one in sorted(read))
+    unreached = [
+        f"{one.module}: {_short(one.place)}, in {fact.function}"
+        for one, fact, code in cut.carrier.imports
+        if seen is not None and not seen.is_reached(fact, code)
+    ]
     return Explanation(
-        cut.step.name,
+        step.name,
         f"{_FORMS[form]}{_reason(cut, form)}",
         tuple(_files(cut, made.files, made.data)),
-        tuple(dict.fromkeys((one.module, _provider(cut.step, one)) for one in cut.imports)),
-        tuple(sorted(_unreached(cut))),
-        tuple((name, _setter(cut.step, name)) for name in sorted(variables)),
-        tuple(one for one in made.findings if one.rule in _LEFT_OUT),
+        tuple(dict.fromkeys((one.module, _provider(step, one)) for one in cut.imports)),
+        tuple(sorted(unreached)),
+        tuple(variables),
+        tuple(one for one in made.findings if one.rule == "code-left-out"),
         made.fingerprint,
         len(made.zip),
     )
-
-
-_FORMS = {
-    "inline": "its function and what it needs are in lambda_function.py",
-    "module": "its function and what it needs are in a file of their module's name",
-    "whole": "its module is deployed whole",
-}
 
 
 def _reason(cut: Cut, form: str) -> str:
     carrier, root = cut.carrier, cut.root
     if root is None or form == "inline":
         return ""
-    for fact, by in carrier.back.values():
-        return f", since {_short(by.place(fact).file)}, line {fact.line}, imports it"
+    if carrier.back is not None:
+        fact, by = carrier.back
+        return f", since {_short(by.place(fact))}, imports it"
     if form == "whole":
         given = cut.step.options.code == "module"
         made = 'it has code="module"' if given else "the step is made by code that is run"
         return f", since {made}"
-    own = [piece for piece in cut.pieces if piece.module == root.module.name]
+    own = [piece for piece in cut.pieces if piece.module is root.module]
     classes = sorted({name for piece in own if piece.is_class for name in piece.binds})
     if classes:
         return f", since instances of {', '.join(classes)} are pickled under that name"
@@ -137,60 +122,41 @@ def _reason(cut: Cut, form: str) -> str:
     return ", since values of other steps, or the template, use names of it"
 
 
-def _files(cut: Cut, files: dict[str, bytes] | object, data: frozenset[str]) -> Iterator[File]:
-    assert isinstance(files, dict)
-    whole = {one.path: one for one in cut.whole.values()}
-    packages = {f"{one.name.replace('.', '/')}/__init__.py" for one in cut.carrier.packages}
-    groups = {RUNTIME: "lokki_tf's runtime", STUB.rstrip("/"): "stands for lokki_tf"}
-    sizes = dict.fromkeys(groups, 0)
+def _files(cut: Cut, files: Mapping[str, bytes], data: frozenset[str]) -> Iterator[File]:
+    whole = {one.module.path: one for one in cut.carrier.whole.values()}
+    packages = {one.path for one in cut.carrier.packages}
+    sizes = dict.fromkeys(_GROUPS, 0)
     for path, content in sorted(files.items(), key=lambda one: (one[0] != HANDLER_FILE, one[0])):
-        top = path.partition("/")[0]
-        if top in groups:
+        top, one = path.partition("/")[0], whole.get(path)
+        if top in _GROUPS:
             sizes[top] += len(content)
             continue
-        one = whole.get(path)
         if path == HANDLER_FILE:
             why = "the handler"
-        elif one is not None and one.cause is not None:
-            why = f"imported by {_short(one.cause.file)}, line {one.cause.line}"
         elif one is not None:
             why = "values of other steps need its classes"
+            why = f"imported by {_short(one.cause)}" if one.cause is not None else why
         elif path in packages:
             why = "a package around the step's module, cut to what is needed"
-        elif path in data:
-            why = "a data file"
         elif path.endswith("METADATA"):
             why = "the code reads the metadata of this distribution"
         else:
-            why = "cut to what the step needs"
+            why = "a data file" if path in data else "cut to what the step needs"
         yield File(path, len(content), why)
-    for top, why in groups.items():
-        if sizes[top]:
-            yield File(f"{top}/", sizes[top], why)
+    for top, size in sizes.items():
+        if size:
+            yield File(f"{top}/", size, _GROUPS[top])
 
 
 def _provider(step: Step, one: Import) -> str:
-    by = f"imported by {_short(one.place.file)}, line {one.place.line}"
+    by = f"imported by {_short(one.place)}"
     if is_available(step, one):
         return f"{by}; from requirements="
     return f"{by}; from a layer" if step.options.layers else f"{by}; not in Lambda"
 
 
-def _unreached(cut: Cut) -> Iterator[str]:
-    seen = cut.observations
-    for one, fact, survey in cut.carrier.included.imports if seen else ():
-        if seen is not None and not seen.is_reached(fact, survey):
-            where = f"{_short(one.place.file)}, line {one.place.line}"
-            yield f"{one.module}: {where}, in {fact.function}"
-
-
-def _setter(step: Step, name: str) -> str:
-    if name in step.options.env_variables:
-        return "set by env_variables= or the settings"
-    return "set by nothing that is declared"
-
-
-def _short(file: str) -> str:
-    """A path from the working directory, where the file is below it."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+def _short(place: Place) -> str:
+    """A place for people, with a path from the working directory where it is below it."""
+    path = Path(place.file)
+    here = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else place.file
+    return f"{here}, line {place.line}"

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from lokki_tf.model import Finding, Step
 
-from .. import findings
 from ..dependencies.third_party import installed_version
 from ..extract.cut import Cut
+from ..extract.differences import steady
 from ..extract.include import contents
+from ..findings import finding
 from ..source.modules import HANDLER, RUNTIME
 from ..zips import Zipped, content_hash
-from .runtime_files import runtime_files
-from .stub_files import stub_files
+from .runtime_files import runtime_files, stub_files
 from .template import Template, default_template, fill, own_names
 
 STUB = "lokki_tf/"
@@ -70,36 +70,32 @@ class Package(Zipped):
 
 
 def package(cut: Cut, *, template: Template | None = None, routed: bool = False) -> Package:
-    """Packs a step.
+    """Pack a step.
 
     Args:
         cut: The step's function.
         template: What is around the function; lokki_tf's own unless given.
         routed: Whether the step returns which step comes next.
     """
-    template = template or default_template()
+    step, template = cut.step, template or default_template()
     layout = cut.layout(own_names(template))
-    runtime = runtime_files(condition=cut.step.when is not None, routed=routed, job=cut.step.is_job)
     text, found = fill(template, layout)
-    if found and template == default_template():
-        found = _not_python(cut, found)
+    if found and template == default_template():  # not the template, but the code is wrong
+        why = f"what is cut out of its module is not valid Python: {found[0].message}"
+        known = any(one.severity == "error" for one in cut.findings)
+        found = (
+            []
+            if known
+            else [finding("no_source", step.name, step.place, what=f"its function, but {why}")]
+        )
+    runtime = runtime_files(condition=step.when is not None, routed=routed, job=step.is_job)
     code = {HANDLER_FILE: text.encode(), **layout.files, **cut.metadata(), **runtime}
-    lokki = cut.carrier.included.lokki
+    lokki = cut.carrier.lokki
     if lokki:
-        code |= stub_files(state_manager=any("StateManager" in fact.names for fact, _ in lokki))
+        code |= stub_files(state_manager=any("StateManager" in fact.names for fact in lokki))
     files, wrong = cut.data_files()
-    data, unfit = contents(cut.step, files, code)
-    return Package(
-        cut.step, {**code, **data}, (*cut.findings, *found, *wrong, *unfit), frozenset(data)
-    )
-
-
-def _not_python(cut: Cut, found: list[Finding]) -> list[Finding]:
-    """What is wrong with the code that was cut, unless that is known already."""
-    if any(finding.severity == "error" for finding in cut.findings):
-        return []
-    why = f"but what is cut out of its module is not valid Python: {found[0].message}"
-    return [findings.no_source(cut.step.name, "its function", cut.step.place, why)]
+    data, unfit = contents(step, files, code)
+    return Package(step, {**code, **data}, (*cut.findings, *found, *wrong, *unfit), frozenset(data))
 
 
 def state_key(cut: Cut, made: Package, digest: Callable[[Any], str | None]) -> str | None:
@@ -116,7 +112,7 @@ def state_key(cut: Cut, made: Package, digest: Callable[[Any], str | None]) -> s
     Returns:
         ``None`` if not all of the code can be read, or serialized.
     """
-    if any(finding.severity == "error" for finding in cut.findings):
+    if any(one.severity == "error" for one in cut.findings):
         return None
     read = cut.observations.of("variable") if cut.observations else ()
     parts = [
@@ -124,7 +120,7 @@ def state_key(cut: Cut, made: Package, digest: Callable[[Any], str | None]) -> s
         *(f"{one} {installed_version(one)}" for one in sorted({o.package for o in cut.imports})),
         *(f"{name}={os.environ.get(name)}" for name in sorted({one.fact.what for one in read})),
     ]
-    for module, name in sorted(cut.carrier.live, key=lambda one: (one[0].name, one[1])):
+    for module, name in sorted(steady(cut.carrier), key=lambda one: (one[0].name, one[1])):
         parts.append(f"{module.name}.{name} {digest(module.live.get(name))}")
     return _sha256(*parts)
 

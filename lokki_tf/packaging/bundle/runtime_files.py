@@ -1,6 +1,7 @@
-"""The runtime that goes into each zip: ``lokki_tf/runtime`` as the package ``lokki_runtime``.
+"""lokki_tf's own files in a zip: the runtime, and the package that stands for ``lokki_tf``.
 
-Its docstrings and comments stay here, since every cold start would load them.
+The runtime is ``lokki_tf/runtime``, as the package ``lokki_runtime``. Docstrings and comments
+are left out, since every cold start would load them.
 """
 
 from __future__ import annotations
@@ -11,20 +12,16 @@ import tokenize
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from types import MappingProxyType
 
 from ..source.modules import RUNTIME
 
 _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
-
-
-# Files that only some functions need: steps with a condition, of routed pipelines, jobs, and
-# functions of lokki_tf's own.
-OF_CONDITIONS = frozenset({"conditions.py"})
-OF_ROUTES = frozenset({"routes.py", "routed.py"})
-OF_JOBS = frozenset({"jobs.py"})
-OF_HELPERS = frozenset({"failures.py", "job_errors.py", "notices.py"})
+_OF_ROUTES = {"routes.py", "routed.py"}
+_OF_HELPERS = {"failures.py", "job_errors.py", "notices.py"}
+"""Files of functions of lokki_tf's own."""
+_STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
+_STATE = ("local/state.py", "local/database.py", "local/strict.py", "tracebacks.py")
 
 
 def runtime_files(
@@ -37,54 +34,52 @@ def runtime_files(
         routed: Whether it returns which step comes next.
         job: Whether it runs as a job of Batch.
     """
-    kinds = ((condition, OF_CONDITIONS), (routed, OF_ROUTES), (job, OF_JOBS))
-    left = {*OF_HELPERS, *(name for wanted, names in kinds if not wanted for name in names)}
-    files = all_files().items()
-    return {path: data for path, data in files if path.rpartition("/")[2] not in left}
+    left = _OF_HELPERS | (set() if condition else {"conditions.py"})
+    left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
+    return {path: data for path, data in all_files().items() if path.split("/")[1] not in left}
 
 
 @cache
 def all_files() -> Mapping[str, bytes]:
     """All files of the runtime, by their paths in a zip."""
-    return MappingProxyType(
-        {
-            f"{RUNTIME}/{file.name}": _text(file).encode()
-            for file in sorted((files("lokki_tf") / "runtime").iterdir(), key=lambda f: f.name)
-            if file.name.endswith(".py")
-        }
-    )
+    folder = files("lokki_tf") / "runtime"
+    names = sorted(one.name for one in folder.iterdir() if one.name.endswith(".py"))
+    texts = {name: bare((folder / name).read_text(encoding="utf-8")) for name in names}
+    texts["__init__.py"] = _HEADER + texts["__init__.py"]
+    return MappingProxyType({f"{RUNTIME}/{name}": text.encode() for name, text in texts.items()})
 
 
-def _text(file: Traversable) -> str:
-    text = bare(file.read_text(encoding="utf-8"))
-    return _HEADER + text if file.name == "__init__.py" else text
+@cache
+def stub_files(*, state_manager: bool = False) -> Mapping[str, bytes]:
+    """The package ``lokki_tf`` of a zip, with which the user's modules can be imported there.
+
+    It needs the files of the runtime beside it.
+    """
+    wanted = _STUB | ({f"lokki_tf/{path}": path for path in _STATE} if state_manager else {})
+    found = {}
+    for path, source in wanted.items():
+        text = bare((files("lokki_tf") / source).read_text(encoding="utf-8"))
+        # Python 3.9, which Lambda offers, has neither.
+        text = text.replace(", slots=True)", ")").replace(", strict=True)", ")")
+        found[path] = text.encode()
+    # A step that is not routed may import a module that returns ReturnUpdates.
+    routes = f"{RUNTIME}/routes.py"
+    return MappingProxyType({**found, routes: all_files()[routes]})
 
 
 def bare(source: str) -> str:
-    """Python source without docstrings and comments.
-
-    Args:
-        source: The source of a module.
-    """
+    """Python source without docstrings and comments."""
     lines = source.splitlines(keepends=True)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column].rstrip() + "\n"
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     for node in ast.walk(ast.parse(source)):
-        for first, last, replacement in _docstring(node):
-            lines[first - 1 : last] = [replacement] + [""] * (last - first)
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            text = node.body[0]
+            alone = len(node.body) == 1 and not isinstance(node, ast.Module)
+            first, last = text.lineno - 1, text.end_lineno or text.lineno
+            lines[first:last] = [""] * (last - first)
+            lines[first] = " " * text.col_offset + "...\n" if alone else ""
     return "".join(line for line in lines if line.strip())
-
-
-def _docstring(node: ast.AST) -> list[tuple[int, int, str]]:
-    """First and last line of a node's docstring, and what must stand there instead."""
-    if (
-        not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        or ast.get_docstring(node, clean=False) is None
-    ):
-        return []
-    text = node.body[0]
-    alone = len(node.body) == 1 and not isinstance(node, ast.Module)
-    instead = " " * text.col_offset + "...\n" if alone else ""
-    return [(text.lineno, text.end_lineno or text.lineno, instead)]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from .package import Package, package, state_key
 from .template import read_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from lokki_tf.model import Binding, Definition, Graph, Step
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 def package_steps(
     definition: Definition, template_file: str | Path | None = None
 ) -> dict[Step, Package]:
-    """Packs every step of a pipeline.
+    """Pack every step of a pipeline.
 
     Args:
         definition: The pipeline; which steps' results, and which literals, may arrive where
@@ -72,7 +71,7 @@ def cut_steps(definition: Definition) -> dict[Step, Cut]:
     return cuts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Made:
     """What unpickling some values needs.
 
@@ -82,9 +81,9 @@ class Made:
         data: Data files that the classes' modules may read.
     """
 
-    classes: tuple[tuple[Module, str], ...]
-    modules: tuple[str, ...]
-    data: Mapping[str, Path] = field(default_factory=dict, hash=False)
+    classes: list[tuple[Module, str]]
+    modules: list[str]
+    data: Mapping[str, Path] | None = None
 
 
 Makers = dict[Made, None]
@@ -92,21 +91,19 @@ Makers = dict[Made, None]
 
 def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, Makers]:
     """For each step, what makes values that, or parts of which, may reach one of its nodes."""
-    made = {step: _made_by(one) for step, one in cuts.items()}
+    made: dict[Step, Makers] = {}
+    for step, one in cuts.items():
+        known = Made(one.classes, one.defining, one.data if one.classes else None)
+        made[step] = {known: None} if one.classes or one.defining else {}
     if definition.routes is not None:  # the state brings each step what any other has made
-        others = {step: [m for other, m in made.items() if other is not step] for step in made}
-        return {step: {one: None for found in ms for one in found} for step, ms in others.items()}
+        return {
+            step: {one: None for other in made if other is not step for one in made[other]}
+            for step in made
+        }
     arriving: dict[Step, Makers] = {step: {} for step in cuts}
     entering = _of_values([one.default for one in definition.parameters])
     _follow(definition.graph, entering, made, arriving)
     return arriving
-
-
-def _made_by(one: Cut) -> Makers:
-    if not one.classes and not one.defining:
-        return {}
-    data = one.data if one.classes else {}
-    return {Made(tuple(one.classes), tuple(one.defining), data): None}
 
 
 def _follow(
@@ -115,39 +112,33 @@ def _follow(
     """Makers of the graph's results; ``entering`` are those of what comes from around it."""
     makers: dict[str, Makers] = {}
     for node in graph.nodes:
-        found: Makers = {}
+        found = _of_values([value for one in node.bindings for value in _literals(one)])
         for leaf in (leaf for binding in node.bindings for leaf in leaves(binding)):
             if isinstance(leaf, Output):
                 found |= makers[leaf.node]
             elif isinstance(leaf, Item | Parameter):
                 found |= entering
-        found |= _of_values([value for one in node.bindings for value in _literals(one)])
         if isinstance(node, Map):
             makers[node.name] = _follow(node.body, found, made, arriving)
-            continue
-        makers[node.name] = {**found, **made[node.step]}
-        for step in filter(None, (node.step, node.step.condition)):
-            arriving[step].update(found)
+        else:
+            makers[node.name] = {**found, **made[node.step]}
+            for step in filter(None, (node.step, node.step.condition)):
+                arriving[step].update(found)
     return {one: None for name in graph.terminals for one in makers[name]}
 
 
 def _of_values(values: Iterable[Any]) -> Makers:
     """What unpickling values of the pipeline itself needs."""
-    classes: dict[tuple[Module, str], None] = {}
-    modules: dict[str, None] = {}
-    for value in values:
-        for kind in _classes_in(value) if json_text(value) is None else ():
-            module = module_of_class(kind) if isinstance(kind, type) else module_of(kind)
-            if module is None or not module.sources:
-                continue
-            if any(source.from_house for source in module.sources):
-                classes[module, kind.__qualname__.partition(".")[0]] = None
-            else:
-                modules[module.name] = None
-    if not classes and not modules:
-        return {}
+    classes: set[tuple[Module, str]] = set()
+    modules: set[str] = set()
+    for kind in (kind for one in values if json_text(one) is None for kind in _classes_in(one)):
+        module = module_of_class(kind) if isinstance(kind, type) else module_of(kind)
+        if module is not None and any(source.from_house for source in module.sources):
+            classes.add((module, kind.__qualname__.partition(".")[0]))
+        elif module is not None and module.sources:
+            modules.add(module.name)
     ordered = sorted(classes, key=lambda one: (one[0].name, one[1]))
-    return {Made(tuple(ordered), tuple(sorted(modules))): None}
+    return {Made(ordered, sorted(modules)): None} if classes or modules else {}
 
 
 def _literals(binding: Binding) -> Iterator[Any]:

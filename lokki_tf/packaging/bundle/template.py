@@ -1,7 +1,7 @@
 """Templates: the code around a step's function in its Lambda.
 
-``"{{PUT_FUNCTION_HERE}}"``, a string on a line of its own, stands for the function and all
-that it needs; ``"{{PUT_FUNCTION_NAME_HERE}}"`` for the expression that gives the function.
+``"{{PUT_FUNCTION_HERE}}"``, a string on a line of its own, is replaced by the function and all
+that it needs; ``"{{PUT_FUNCTION_NAME_HERE}}"`` by the expression that gives the function.
 """
 
 from __future__ import annotations
@@ -18,28 +18,21 @@ from pathlib import Path
 from lokki_tf.errors import Place, TemplateError
 from lokki_tf.model import Finding
 
-from .. import findings
 from ..extract.cut import Layout
-from ..extract.render import POSTPONED
-from ..source.walk import names_of
+from ..extract.pieces import POSTPONED
+from ..findings import finding
+from ..source.index import index
 
 FUNCTION = "{{PUT_FUNCTION_HERE}}"
 NAME = "{{PUT_FUNCTION_NAME_HERE}}"
 _FOLDER = "lambda_template"
-_DEFAULT = f"{_FOLDER}/handler.py"
 _FUNCTION = re.compile(r"""(?m)^([ \t]*)(["'])\{\{PUT_FUNCTION_HERE\}\}\2[ \t]*(#.*)?$""")
 _NAME = re.compile(r"""(["'])\{\{PUT_FUNCTION_NAME_HERE\}\}\1""")
-_ON_ITS_OWN = f'write "{FUNCTION}", with its quotes, on a line of its own at the left margin'
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template and the file that it comes from.
-
-    Args:
-        text: Its text.
-        file: Its path, for messages.
-    """
+    """A template's text, and the file that it comes from, for messages."""
 
     text: str
     file: str
@@ -47,9 +40,6 @@ class Template:
 
 def read_template(path: str) -> Template:
     """A template of the user's.
-
-    Args:
-        path: Path of a Python file.
 
     Raises:
         TemplateError: If it cannot be read.
@@ -65,25 +55,18 @@ def read_template(path: str) -> Template:
 
 @cache
 def default_template() -> Template:
-    """The template that comes with lokki_tf.
-
-    Raises:
-        TemplateError: If it is not there.
-    """
-    return Template(shipped("handler.py"), _DEFAULT)
+    """The template that comes with lokki_tf."""
+    return Template(shipped("handler.py"), f"{_FOLDER}/handler.py")
 
 
 def shipped(name: str) -> str:
     """The text of a template that comes with lokki_tf.
 
-    Args:
-        name: Its file's.
-
     Raises:
         TemplateError: If it is not there.
     """
     package, path = files("lokki_tf"), f"{_FOLDER}/{name}"
-    # In a wheel the template lies in the package, in a checkout beside it.
+    # In a wheel the template is in the package, in a checkout beside it.
     places: list[Traversable] = [package / path]
     if isinstance(package, Path):
         places.append(package.parent / path)
@@ -94,64 +77,37 @@ def shipped(name: str) -> str:
 
 
 def fill(template: Template, layout: Layout) -> tuple[str, list[Finding]]:
-    """The template with a step's function in it, and what is wrong with that.
+    """The template with a step's function in it, and what is wrong with that."""
 
-    Args:
-        template: The template.
-        layout: The function.
-    """
-    found = _placeholders(template)
-    if found:
-        return "", found
-    text = _NAME.sub(lambda _: layout.name, template.text)
-    text = _FUNCTION.sub(lambda _: _set_apart(layout.source.rstrip("\n")), text, count=1)
-    text = text.rstrip("\n") + "\n"
-    wrong = _syntax(template, text)
-    if layout.postponed and not wrong:
-        text = _postponed(text)
-    return text, wrong
+    def wrong(what: str, line: int, remedy: str) -> tuple[str, list[Finding]]:
+        what, place = f"the template {template.file}{what}", Place(template.file, line)
+        return "", [finding("template", "", place, what=what, remedy=remedy)]
 
-
-def _set_apart(source: str) -> str:
-    """The source with one more blank line above where it begins with a definition."""
-    is_definition = re.match(r"(#.*\n)*(@|def |async |class )", source)
-    return f"\n{source}" if is_definition else source
-
-
-def _placeholders(template: Template) -> list[Finding]:
-    place = _FUNCTION.search(template.text)
-    if place is None or place.group(1):
-        line = template.text[: place.start()].count("\n") + 1 if place else 1
-        what = "is indented" if place else "is not in it"
-        message = f"the template {template.file} cannot be filled: {FUNCTION} {what}"
-        return [findings.template(message, Place(template.file, line), _ON_ITS_OWN)]
-    if _NAME.search(template.text) is None:
-        message = f"the template {template.file} cannot be filled: {NAME} is not in it"
-        remedy = f'call the function as "{NAME}"(…), with the quotes'
-        return [findings.template(message, Place(template.file, 1), remedy)]
-    return []
-
-
-def _syntax(template: Template, text: str) -> list[Finding]:
-    try:
-        # Only parsed, never run: the template may need what is in Lambda alone.
-        compile(text, template.file, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        message = f"the template {template.file}, filled, is no Python: {error.args[0]}"
-        line = _line_in(template, text, getattr(error, "lineno", None) or 1)
-        remedy = "correct the template; it must be a Python file with its placeholders"
-        return [findings.template(message, Place(template.file, line), remedy)]
-    return []
-
-
-def _line_in(template: Template, text: str, line: int) -> int:
-    """The line of the template that a line of the filled text comes from."""
     place = _FUNCTION.search(template.text)
     first = template.text[: place.start()].count("\n") + 1 if place else 1
-    if line <= first:
-        return line
-    added = text.rstrip("\n").count("\n") - template.text.rstrip("\n").count("\n")
-    return max(first, line - added)
+    if place is None or place.group(1):
+        what = "is indented" if place else "is not in it"
+        remedy = f'write "{FUNCTION}", with its quotes, on a line of its own at the left margin'
+        return wrong(f" cannot be filled: {FUNCTION} {what}", first, remedy)
+    if _NAME.search(template.text) is None:
+        remedy = f'call the function as "{NAME}"(…), with the quotes'
+        return wrong(f" cannot be filled: {NAME} is not in it", 1, remedy)
+    source = layout.source.rstrip("\n")
+    if re.match(r"(#.*\n)*(@|def |async |class )", source):
+        source = f"\n{source}"  # one more blank line above a definition
+    text = _NAME.sub(lambda _: layout.name, template.text)
+    text = _FUNCTION.sub(lambda _: source, text, count=1).rstrip("\n") + "\n"
+    try:
+        # Only compiled, never run: the template may need what is in Lambda alone.
+        compile(text, template.file, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        if line > first:
+            added = text.rstrip("\n").count("\n") - template.text.rstrip("\n").count("\n")
+            line = max(first, line - added)
+        remedy = "correct the template; it must be a Python file with its placeholders"
+        return text, wrong(f", filled, is no Python: {error.args[0]}", line, remedy)[1]
+    return _postponed(text) if layout.postponed else text, []
 
 
 @cache
@@ -161,18 +117,18 @@ def own_names(template: Template) -> frozenset[str]:
         tree = ast.parse(template.text)
     except SyntaxError:
         return frozenset()
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    bound = set(names_of(*tree.body).binds)
-    return frozenset((names | bound) - set(dir(builtins)))
+    nodes = list(ast.walk(tree))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return frozenset((names | set(index(*tree.body).binds)) - set(dir(builtins)))
 
 
 def _postponed(text: str) -> str:
-    """The text with annotations postponed: the import must stand before all others."""
+    """The text with annotations postponed: the import must be before all others."""
     lines = [line for line in text.splitlines(keepends=True) if line != POSTPONED]
     body = ast.parse("".join(lines)).body
     first = body[0] if body else None
     is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-    after = first.end_lineno if first and is_docstring else 0
-    gap = "" if after == 0 else "\n"
-    return "".join((*lines[:after], gap, POSTPONED, "\n" if not after else "", *lines[after:]))
+    after = (first.end_lineno or 0) if first and is_docstring else 0
+    around = ("\n", POSTPONED) if after else (POSTPONED, "\n")
+    return "".join((*lines[:after], *around, *lines[after:]))

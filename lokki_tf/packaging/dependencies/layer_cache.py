@@ -1,7 +1,7 @@
 """Layers and resolutions that were made before, in a folder of the user's.
 
-Each is written beside its place and renamed, so two processes at once do no harm: the first to
-be done wins, and the other takes what is there.
+Each is written beside its place and renamed, so several processes can write at the same time: the
+first one to finish wins, and the others use what is there.
 """
 
 from __future__ import annotations
@@ -22,19 +22,14 @@ _ZIP, _ABOUT = "layer.zip", "layer.json"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is known of a layer's content.
-
-    Args:
-        content: A hash of it.
-        sizes: Bytes by distribution, unzipped, the largest first.
-    """
+    """A hash of a layer's content, and bytes by distribution, unzipped, the largest first."""
 
     content: str
     sizes: dict[str, int]
 
 
 def cache_folder() -> Path:
-    """``LOKKI_CACHE_DIR``, else ``lokki_tf`` in the folder for caches of the user's."""
+    """``LOKKI_CACHE_DIR``, else ``lokki_tf`` in the user's folder for caches."""
     own = os.environ.get("LOKKI_CACHE_DIR")
     if own:
         return Path(own).absolute()
@@ -43,14 +38,13 @@ def cache_folder() -> Path:
 
 
 class LayerCache:
-    """The cache in a folder.
-
-    Args:
-        folder: It is made when it is first needed.
-    """
+    """The cache in a folder, which is made when it is first needed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def _resolution(self, key: str) -> Path:
+        return self.folder / "resolutions" / f"{key}.lock"
 
     def resolution(self, key: str) -> str | None:
         """The resolution that was kept under a key, if there is one."""
@@ -58,7 +52,7 @@ class LayerCache:
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
     def keep_resolution(self, key: str, lock: str) -> None:
-        """Keeps a resolution, in place of an older one."""
+        """Keep a resolution, in place of an older one."""
         file = self._resolution(key)
         with self._beside(file) as scratch:
             written = scratch / file.name
@@ -66,33 +60,27 @@ class LayerCache:
             os.replace(written, file)
 
     def layer(self, key: str, make: Callable[[Path, Path], About]) -> tuple[Path, About]:
-        """A layer's zip and what is known of it, made if it is not there.
-
-        Args:
-            key: Stands for what the layer is made of.
-            make: Takes an empty folder to work in and the path of the zip to write.
-        """
+        """A layer's zip and what is known of it, made if it is not there."""
         place = self.folder / "layers" / key
-        if (found := _read(place)) is not None:
-            return place / _ZIP, found
+        about = _read(place)
+        if about is not None:
+            return place / _ZIP, about
         with self._beside(place) as scratch:
-            (scratch / "work").mkdir()
-            made = scratch / "made"
+            work, made = scratch / "work", scratch / "made"
+            work.mkdir()
             made.mkdir()
-            about = make(scratch / "work", made / _ZIP)
+            about = make(work, made / _ZIP)
             (made / _ABOUT).write_text(json.dumps(asdict(about)), encoding="utf-8")
             try:
                 made.rename(place)
             except OSError:
-                # Another process was faster, or somebody took a file away.
-                if (theirs := _read(place)) is not None:
+                # Another process was faster, or somebody removed a file.
+                theirs = _read(place)
+                if theirs is not None:
                     return place / _ZIP, theirs
                 shutil.rmtree(place)
                 made.rename(place)
         return place / _ZIP, about
-
-    def _resolution(self, key: str) -> Path:
-        return self.folder / "resolutions" / f"{key}.lock"
 
     @contextmanager
     def _beside(self, place: Path) -> Iterator[Path]:

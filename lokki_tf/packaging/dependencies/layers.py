@@ -7,11 +7,13 @@ the registry, until it is resolved anew on purpose.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,6 @@ from lokki_tf.errors import LimitError
 from ..findings import megabytes
 from ..zips import content_hash, write_zip
 from .layer_cache import About, LayerCache, cache_folder
-from .layer_files import layer_files, sizes
 from .uv import Uv, find_uv, platform, settings_key
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ LOCK_FILE = "requirements.lock"
 MOST_BYTES = 262_144_000
 _FORMAT = 1
 """To be raised when other files of the same packages go into a layer."""
+_RECORDS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class LayerBuilder:
     """Builds layers, from what is there already where it can.
 
     Args:
-        locks: A stack's folder, whose locks are held to.
-        upgrade: Resolve anew, past all locks.
-        on_packages: Told of a set before uv is.
+        locks: A stack's folder, whose locks are kept to.
+        upgrade: Resolve anew, and ignore all locks.
+        on_packages: Called with a set before uv is.
         cache: Folder for what is made.
         uv: Path of uv; looked for unless given.
     """
@@ -84,21 +86,32 @@ class LayerBuilder:
             LimitError: If they are more than Lambda takes.
             OutputError: If the cache cannot be written.
         """
-        work = _Work(self, packages, step)
-        lock = work.lock()
-        zip_file, about = LayerCache(self.cache).layer(
-            _key(packages, lock), lambda folder, to: work.make(lock, folder, to)
-        )
+        uv = cache(lambda: self._uv(packages, step))
+        lock = self._locked(packages, step, uv)
+
+        def make(folder: Path, to: Path) -> About:
+            uv().install(lock, folder)
+            files = layer_files(folder)
+            about = About(content_hash(files), _sizes(folder, files))
+            check_size(step, 0, about.sizes)
+            write_zip(files, to)
+            return about
+
+        # What makes a layer what it is; comments of the lock do not.
+        lines = [line for line in lock.splitlines() if line.strip() and not line.startswith("#")]
+        text = json.dumps([_FORMAT, packages.runtime, platform(packages), lines])
+        key = hashlib.sha256(text.encode()).hexdigest()[:32]
+        zip_file, about = LayerCache(self.cache).layer(key, make)
         return Layer(packages, lock, zip_file, about.content, about.sizes)
 
-    def lock(self, packages: PackageSet, step: Step, file: str, who: str = "") -> str:
-        """Exact versions of a set, for those who install it elsewhere.
+    def lock(self, packages: PackageSet, step: Step, file: str = "", who: str = "") -> str:
+        """Exact versions of a set: the stack's, else the cache's, else new ones.
 
         Args:
             packages: The set.
             step: A step that declares it, for errors.
-            file: Where an earlier lock may stand in the stack's folder; one of another set
-                is passed over.
+            file: Where an earlier lock may be in the stack's folder, if not beside the layer; one
+                of another set is ignored.
             who: Who declares it, for errors, where that is not the step alone.
 
         Raises:
@@ -106,73 +119,42 @@ class LayerBuilder:
             MissingToolError: If there is no uv, or it cannot reach the registry.
             OutputError: If the cache cannot be written.
         """
-        return _Work(self, packages, step, file, who).lock()
+        return self._locked(packages, step, lambda: self._uv(packages, step, who), file)
 
+    def _locked(
+        self, packages: PackageSet, step: Step, uv: Callable[[], Uv], file: str = ""
+    ) -> str:
+        lines = "".join(f"#   {line}\n" for line in packages.asked)
+        head = f"# Resolved for {packages.target} ({platform(packages)}) from:\n{lines}"
+        head += "# synth keeps to these versions; synth --upgrade looks for newer ones.\n"
+        kept, key = LayerCache(self.cache), f"{packages.key}-{settings_key(step)}"
+        if not self.upgrade:
+            known = (self.locks or Path()) / (file or layer_path(packages, LOCK_FILE))
+            if self.locks is not None and known.is_file():
+                found = known.read_text(encoding="utf-8")
+                if not file or found.startswith(head):
+                    return found
+            resolution = kept.resolution(key)
+            if resolution is not None:
+                return resolution
+        made = head + uv().resolve()
+        kept.keep_resolution(key, made)
+        return made
 
-class _Work:
-    """The building of one layer."""
-
-    def __init__(
-        self,
-        builder: LayerBuilder,
-        packages: PackageSet,
-        step: Step,
-        file: str = "",
-        who: str = "",
-    ) -> None:
-        self.builder, self.packages, self.step = builder, packages, step
-        self.file, self.who = file or layer_path(packages, LOCK_FILE), who
-        self.cache = LayerCache(builder.cache)
-
-    @cached_property
-    def uv(self) -> Uv:
-        uv = Uv(self.builder.uv or find_uv(), self.packages, self.step, self.who)
-        if self.builder.on_packages is not None:
-            self.builder.on_packages(self.packages)
+    def _uv(self, packages: PackageSet, step: Step, who: str = "") -> Uv:
+        uv = Uv(self.uv or find_uv(), packages, step, who)
+        if self.on_packages is not None:
+            self.on_packages(packages)
         return uv
-
-    def lock(self) -> str:
-        """The stack's, else the cache's, else a new one."""
-        key = f"{self.packages.key}-{settings_key(self.step)}"
-        found = None
-        if not self.builder.upgrade:
-            found = self._lock_of_stack() or self.cache.resolution(key)
-        if found is None:
-            found = _head(self.packages) + self.uv.resolve()
-            self.cache.keep_resolution(key, found)
-        return found
-
-    def _lock_of_stack(self) -> str | None:
-        if self.builder.locks is None:
-            return None
-        file = self.builder.locks / self.file
-        text = file.read_text(encoding="utf-8") if file.is_file() else None
-        # A layer's folder is its set's own; an image's lock has one place for whatever set.
-        own = self.file == layer_path(self.packages, LOCK_FILE)
-        return text if own or (text or "").startswith(_head(self.packages)) else None
-
-    def make(self, lock: str, folder: Path, to: Path) -> About:
-        """Installs a lock's packages into an empty folder and writes their zip."""
-        self.uv.install(lock, folder)
-        files = layer_files(folder)
-        about = About(content_hash(files), sizes(folder, files))
-        check_size(self.step, 0, about.sizes)
-        write_zip(files, to)
-        return about
 
 
 def layer_path(packages: PackageSet, file: str) -> str:
-    """Where a file of a set's layer stands in a stack's folder."""
+    """The path of a file of a set's layer in a stack's folder."""
     return f"layers/{packages.key}/{file}"
 
 
 def check_size(step: Step, code: int, packages: Mapping[str, int]) -> None:
-    """Refuses what Lambda would not unpack.
-
-    Args:
-        step: The step, for the error.
-        code: Bytes of its own code, unzipped.
-        packages: Bytes by distribution, unzipped, the largest first.
+    """Refuse what Lambda would not unpack.
 
     Raises:
         LimitError: If it is too much together.
@@ -190,16 +172,42 @@ def check_size(step: Step, code: int, packages: Mapping[str, int]) -> None:
     )
 
 
-def _head(packages: PackageSet) -> str:
-    lines = "".join(f"#   {line}\n" for line in packages.asked)
-    return (
-        f"# Resolved for {packages.target} ({platform(packages)}) from:\n{lines}"
-        "# synth keeps to these versions; synth --upgrade looks for newer ones.\n"
-    )
+# --- installed packages as the files of a layer -------------------------------------------
 
 
-def _key(packages: PackageSet, lock: str) -> str:
-    """What makes a layer what it is; comments of the lock do not."""
-    lines = [line for line in lock.splitlines() if line.strip() and not line.startswith("#")]
-    text = json.dumps([_FORMAT, packages.runtime, platform(packages), lines])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def layer_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a layer, by path in its zip, sorted.
+
+    What depends on this machine is left out: compiled code, records with hashes, and scripts that
+    contain the path of this machine's Python.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    inside = ((path, path.relative_to(folder)) for path in paths)
+    return {f"python/{name.as_posix()}": path for path, name in inside if _is_kept(path, name)}
+
+
+def _is_kept(path: Path, inside: Path) -> bool:
+    *folders, name = inside.parts
+    if "__pycache__" in folders or inside == Path(".lock"):
+        return False
+    if folders and folders[-1].endswith(".dist-info"):
+        return name not in _RECORDS
+    if folders != ["bin"]:
+        return True
+    lines = path.read_bytes()[:2_000].split(b"\n")[:3]
+    of_python = lines[0].startswith(b"#!") and b"python" in b"".join(lines).lower()
+    return not of_python and path.suffix != ".exe"
+
+
+def _sizes(folder: Path, files: Mapping[str, Path]) -> dict[str, int]:
+    """Bytes by distribution, the largest first."""
+    owners: dict[str, str] = {}
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        distribution = record.parent.name.removesuffix(".dist-info").replace("-", " ")
+        with record.open(newline="", encoding="utf-8") as lines:
+            owners |= {row[0]: distribution for row in csv.reader(lines)}
+    found: Counter[str] = Counter()
+    for name, path in files.items():
+        owner = owners.get(name.removeprefix("python/"), name.split("/")[1])
+        found[owner] += path.stat().st_size
+    return dict(found.most_common())

@@ -12,7 +12,7 @@ from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
 from lokki_tf.model.requirements import normal
 
-from .. import findings
+from ..findings import finding
 from ..source.origins import IN_LAMBDA
 
 _ELSEWHERE = {
@@ -64,21 +64,14 @@ def missing_packages(
     if step.options.layers:  # what is in a layer cannot be seen from here
         return []
     found: dict[tuple[str, bool], Finding] = {}
-    for one in imports:
-        if _covered(one, step.options.requirements):
-            continue
-        wanted = distributions(one.package)[0]
-        if of_values:
-            make = findings.package_of_values
-        else:
-            make = findings.package_optional if one.optional else findings.package_missing
-        finding = make(step.name, one.package, wanted, one.place)
-        found.setdefault((one.package, one.optional), finding)
-    return [
-        finding
-        for (package, optional), finding in found.items()
-        if not (optional and (package, False) in found)
-    ]
+    for one in (one for one in imports if not _covered(one, step.options.requirements)):
+        kind = "package_of_values" if of_values else "package_optional"
+        parts = {"package": one.package, "distribution": distributions(one.package)[0]}
+        kind = kind if of_values or one.optional else "package"
+        made = finding(kind, step.name, one.place, **parts)
+        found.setdefault((one.package, one.optional), made)
+    needed = {package for package, optional in found if not optional}
+    return [one for (name, optional), one in found.items() if not optional or name not in needed]
 
 
 def is_available(step: Step, one: Import) -> bool:

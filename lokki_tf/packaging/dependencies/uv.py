@@ -1,4 +1,4 @@
-"""uv, told to resolve and install for Lambda's platform, and its errors in the house's words."""
+"""uv, run to resolve and install for Lambda's platform, and its errors as those of lokki_tf."""
 
 from __future__ import annotations
 
@@ -30,33 +30,29 @@ _MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 # Python 3.11, Amazon Linux 2023 (glibc 2.34) from 3.12. Of the platforms that uv knows, these
 # are the newest that run there.
 _ON_AMAZON_LINUX_2 = ("python3.9", "python3.10", "python3.11")
-_REMEDIES: tuple[tuple[str, type[LokkiError], str], ...] = (
-    (
-        "[Hh]ash mismatch",
+_REMEDIES: dict[str, tuple[type[LokkiError], str]] = {
+    "[Hh]ash mismatch": (
         OptionError,
         "the registry's file is not the one that was locked: find out why before you give the "
         "lock up with synth --upgrade",
     ),
-    (
-        "network was disabled|[Ff]ailed to (fetch|download)|error sending request",
+    "network was disabled|[Ff]ailed to (fetch|download)|error sending request": (
         MissingToolError,
         "packages come from PyPI, or from where uv's settings say (UV_INDEX for example; it reads "
         "none of pip's): see that it can be reached",
     ),
-    (
-        "usable wheels|wheels with a matching|wheels? for the current platform|[Bb]uilding source",
+    "usable wheels|wheels with a matching|wheels? for the current platform|[Bb]uilding source": (
         OptionError,
         "nothing is built here, so Lambda needs a wheel for {platform}, or a pure one: choose a "
         "version or a runtime that has one, build one and name the index where you put it in "
         "UV_INDEX, or bring a layer of yours, layers=[…]",
     ),
-    (
-        "",
+    "": (
         OptionError,
         "change the requirements so that there are versions that suit each other; where a lock of "
         "an earlier synth is to blame, synth --upgrade makes a new one",
     ),
-)
+}
 """For what uv may say: an error, and what to do. The last is for all else."""
 _DECIDING = re.compile(
     "UV_.*(INDEX|FIND_LINKS|CONSTRAINT|OVERRIDE|EXCLUDE|RESOLUTION|PRERELEASE|CONFIG|TORCH)"
@@ -71,11 +67,7 @@ def platform(packages: PackageSet) -> str:
 
 
 def find_uv() -> str:
-    """The uv that was installed beside lokki_tf, else the one on PATH.
-
-    Raises:
-        MissingToolError: If there is neither.
-    """
+    """The uv that was installed beside lokki_tf, else the one on PATH, else an error."""
     try:
         from uv import find_uv_bin
 
@@ -93,11 +85,13 @@ def find_uv() -> str:
 class Uv:
     """uv at work for one set of packages.
 
+    Its methods raise ``OptionError`` if there are no such packages for Lambda, and
+    ``MissingToolError`` if uv fails otherwise, without network for example.
+
     Args:
         executable: Path of uv.
         packages: The set.
-        step: A step that declares it: errors name it, and uv's settings are those that hold
-            in its folder.
+        step: A step that declares it, for errors; uv reads its settings from the step's folder.
         who: Who declares it, for errors, where that is not the step alone.
     """
 
@@ -107,33 +101,18 @@ class Uv:
     who: str = ""
 
     def resolve(self) -> str:
-        """Exact versions of all that the set needs, with hashes, as lines of requirements.
-
-        Raises:
-            OptionError: If no versions of these packages suit each other and Lambda.
-            MissingToolError: If uv fails otherwise; without network above all.
-        """
+        """Exact versions of all that the set needs, with hashes, as lines of requirements."""
         lines = "".join(f"{line}\n" for line in self.packages.requirements)
-        told = ("--generate-hashes", "--no-header", "--no-annotate", "-")
-        return _with_given_hashes(
-            self._run("compile", *told, standard_input=lines), self.packages.requirements
-        )
+        options = ("--generate-hashes", "--no-header", "--no-annotate", "-")
+        found = self._run("compile", *options, standard_input=lines)
+        return _with_given_hashes(found, self.packages.requirements)
 
     def install(self, lock: str, folder: Path) -> None:
-        """Puts the packages of a resolution into an empty folder.
+        """Put the packages of a resolution into an empty folder."""
+        options = ("--target", str(folder), "--no-deps", "--no-compile-bytecode", "-r", "-")
+        self._run("install", *options, standard_input=lock)
 
-        Args:
-            lock: What :meth:`resolve` gave.
-            folder: Where.
-
-        Raises:
-            OptionError: If there is no wheel of a package for Lambda.
-            MissingToolError: If uv fails otherwise; without network above all.
-        """
-        told = ("--target", str(folder), "--no-deps", "--no-compile-bytecode", "-r", "-")
-        self._run("install", *told, standard_input=lock)
-
-    def _run(self, command: str, *told: str, standard_input: str) -> str:
+    def _run(self, command: str, *options: str, standard_input: str) -> str:
         try:
             done = subprocess.run(
                 [
@@ -141,7 +120,7 @@ class Uv:
                     *("--python", sys.executable, "--no-build"),
                     *("--python-version", self.packages.runtime.removeprefix("python")),
                     *("--python-platform", platform(self.packages)),
-                    *told,
+                    *options,
                 ],
                 cwd=_folder(self.step),
                 env={**os.environ, "NO_COLOR": "1"},
@@ -160,15 +139,14 @@ class Uv:
         return done.stdout
 
     def _error(self, text: str) -> LokkiError:
-        wanted = _listed(self.packages.asked)
+        names = self.packages.asked
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        wanted = ", ".join(names[:5]) + more
         who = self.who or f"step {self.step.name!r} requires"
         message = f"{who} {wanted} for {self.packages.target}, and uv says: {_decisive(text)}"
-        kind, remedy = next(
-            (kind, remedy) for pattern, kind, remedy in _REMEDIES if re.search(pattern, text)
-        )
-        return kind(
-            message, place=self.step.place, remedy=remedy.format(platform=platform(self.packages))
-        )
+        kind, remedy = next(v for pattern, v in _REMEDIES.items() if re.search(pattern, text))
+        remedy = remedy.format(platform=platform(self.packages))
+        return kind(message, place=self.step.place, remedy=remedy)
 
 
 def _with_given_hashes(lock: str, requirements: Sequence[str]) -> str:
@@ -189,11 +167,7 @@ def _with_given_hashes(lock: str, requirements: Sequence[str]) -> str:
 
 
 def settings_key(step: Step) -> str:
-    """Stands for those settings of uv that may change what a set is resolved to.
-
-    Args:
-        step: In whose folder they are looked for, as uv does: upwards, to the first file.
-    """
+    """A hash of those settings of uv that may change what a step's set is resolved to."""
     folder = _folder(step)
     files = (file for each in (folder, *folder.parents) if (file := _settings_in(each)))
     variables = sorted(each for each in os.environ.items() if _DECIDING.match(each[0]))
@@ -211,7 +185,7 @@ def _settings_in(folder: Path) -> str:
 
 
 def _folder(step: Step) -> Path:
-    """Where uv is at home: the folder of the step's file, if that is a file."""
+    """Where uv looks for settings, upwards to the first file: the folder of the step's file."""
     file = Path(step.place.file)
     return file.absolute().parent if file.is_file() else Path.cwd()
 
@@ -230,8 +204,3 @@ def _decisive(text: str) -> str:
     whole = ": ".join(part.removesuffix(":") for part in parts)
     whole = whole.removeprefix("No solution found when resolving dependencies: ")
     return whole if len(whole) <= 700 else f"{whole[:340]} … {whole[-340:]}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

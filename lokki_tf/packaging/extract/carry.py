@@ -10,31 +10,26 @@ from __future__ import annotations
 import ast
 import copy
 import os
-import sys
 import types
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding
-from lokki_tf.model.cells import cell_label
 
-from .. import findings
-from ..source.files import Definition, Statement
-from ..source.modules import Module, user_module
-from ..source.names import Chain, Names, Use
+from ..findings import finding
+from ..source.files import Definition
+from ..source.modules import Module, Statement, user_module
+from ..source.names import Chain, Code, Fact, Use, root_of
 from ..source.origins import origin
 from ..source.paths import path_of
-from ..source.survey import Fact, Survey, survey
-from ..source.values import MISSING, described, home, is_runtime, is_step
-from .imports import import_piece, import_starred, import_value
-from .inline_values import carry_unmade, carry_value, constant
+from ..source.values import MISSING, home, in_stub, is_runtime, is_step
+from .captured import capture, same
 from .pieces import Piece, statement_piece
 from .portability import Judge
-from .stale_globals import Makers, stale, steady
-from .tasks import Site, Task
-from .whole import Inclusion, Origin, is_submodule
+from .whole import Importer, Inclusion, is_submodule
 
 _OF_MODULES = {"__doc__", "__loader__", "__builtins__", "__debug__", "__annotations__"}
 _OF_PLACE = {"__file__", "__name__", "__package__", "__spec__", "__path__", "__dict__", "__class__"}
@@ -43,41 +38,32 @@ _PLAIN_MAKERS |= {"collections", "types", "typing_extensions"}
 _READ_FROM_STRINGS = {"typing", "dataclasses", "typing_extensions"}
 
 
-_KEPT = (
-    *("findings", "surveys", "placed", "back"),
-    *("_own", "_cut", "_made", "_changed", "_seen", "_waiting"),
-)
-_OF_INCLUDED = ("modules", "imports", "lokki", "submodules", "_waiting", "_followed")
-
-
-class Carrier:
+class Carrier(Inclusion):
     """Gathers what one step needs.
 
     Args:
         step: The step's name, for messages.
         brings_files: Whether it brings data files along.
 
-    What is gathered, beside findings: ``uses``, the graph of pieces; ``surveys``, the facts of
-    each; ``included``, whole modules; ``placed``, names that show where code is, with the piece.
+    What is gathered, beside findings and whole modules: ``uses``, the graph of pieces; ``placed``,
+    names that show where code is, with the piece; ``made``, by module and name, the only statement
+    that makes it, and where it is used.
     """
 
     def __init__(self, step: str, *, brings_files: bool = False) -> None:
+        super().__init__()
         self.step = step
-        self.brings_files = brings_files
         self.judge = Judge(brings_files)
         self.findings: dict[Finding, None] = {}
-        self.uses: dict[Piece, dict[str, set[Piece]]] = {}
-        self.surveys: dict[Piece, Survey] = {}
+        self.uses: dict[Piece, set[Piece]] = {}
         self.placed: dict[Piece, str] = {}
-        self.live: list[tuple[Module, str]] = []
-        self.included = Inclusion(self.is_cut, self._from_cut, self._no_source)
-        self.back: dict[str, tuple[Fact, Origin]] = {}
-        self._own = ""
+        self.back: tuple[Fact, Importer] | None = None
+        self.made: dict[tuple[str, str], tuple[Statement, Place]] = {}
+        self.changed: set[str | int] = set()
+        self.own = ""
         self._cut: dict[str, Module | None] = {}
         """By name; ``None`` until it is looked for, or where there is no file."""
-        self._made: Makers = {}
-        self._changed: set[str | int] = set()
-        self._waiting: deque[Task] = deque()
+        self._waiting: deque[tuple[Piece, int, int]] = deque()
         self._seen: set[tuple[Piece, int]] = set()
 
     # --- modules --------------------------------------------------------------------
@@ -85,7 +71,7 @@ class Carrier:
     def start(self, module: Module) -> Module:
         """Make a module the step's own: it is cut, and so are the packages around it."""
         module = self.adopt(module)
-        self._own = module.name
+        self.own = module.name
         parents = module.name.split(".")[:-1]
         for depth in range(1, len(parents) + 1):
             self._cut.setdefault(".".join(parents[:depth]))
@@ -107,272 +93,187 @@ class Carrier:
     @property
     def packages(self) -> list[Module]:
         """The packages around the step's own module that have a file, outermost first."""
-        parents = (name for name in self._cut if self._own.startswith(f"{name}."))
+        parents = (name for name in self._cut if self.own.startswith(f"{name}."))
         found = (self.cut_module(name) for name in sorted(parents) if self.is_cut(name))
         return [module for module in found if module is not None and module.sources]
 
     def is_cut(self, name: str) -> bool:
         """Whether a module is cut, and not included whole."""
-        return name in self._cut and name not in self.included.modules
+        return name in self._cut and name not in self.whole
 
-    def _from_cut(self, fact: Fact, by: Origin) -> None:
+    def from_cut(self, fact: Fact, by: Importer) -> None:
         """Follow an import of a module that is cut."""
-        module = self.cut_module(fact.what)
+        module, place = self.cut_module(fact.what), by.place(fact)
         if module is None or not module.sources:
             return
-        if fact.what == self._own:
-            self.back.setdefault(fact.what, (fact, by))
-            self.included.include(fact.what, by.place(fact))
+        if fact.what == self.own:
+            self.back = self.back or (fact, by)
+            self.include(fact.what, place)
             return
-        site = Site(Piece(module.name, (-2,), ""), module, module.sources[0])
         for name in fact.names:
-            self._attribute(module, name, site, fact, by)
+            if name and is_submodule(module.name, name) and not module.binds(name):
+                continue
+            # By import_module, or a star, which names are used cannot be seen.
+            if name in ("", "*") or (module.dynamic and not name.startswith("__")):
+                self.include(module.name, place)
+            elif name not in (*_OF_MODULES, *_OF_PLACE):
+                self.need(outside(module), name, module.end, Use(fact.line, {()}))
 
-    def _attribute(self, module: Module, name: str, site: Site, fact: Fact, by: Origin) -> None:
-        if not name:  # by import_module, so which names are used cannot be seen
-            self.included.include(module.name, by.place(fact))
-        if not name or (is_submodule(module.name, name) and not module.binds(name)):
-            return
-        if name == "*" or (module.dynamic and not name.startswith("__")):
-            self.included.include(module.name, by.place(fact))
-        elif name not in (*_OF_MODULES, *_OF_PLACE):
-            self.need(site, module, name, module.end, Use(fact.line, {()}))
+    def no_source(self, name: str, place: Place) -> None:
+        """Record that the source of a module cannot be read."""
+        self.find("no_source", place, what=f"module {name!r}")
 
-    def _no_source(self, name: str, place: Place) -> None:
-        self.find(findings.no_source(self.step, f"module {name!r}", place))
+    def include_own(self, place: Place) -> None:
+        """Include the step's own module whole: what is needed of it cannot be cut."""
+        module = self.cut_module(self.own)
+        if module is not None and os.path.isfile(module.sources[0].filename):
+            self.include(self.own, place)
+        else:
+            self.find("no_source", place, what="a function that is made inside another one")
 
     # --- the walk -------------------------------------------------------------------
 
     def run(self) -> None:
         """Follow names and imports until nothing new is found."""
-        while self._waiting or self.included.run():
+        while self._waiting or self._run_imports():
             if self._waiting:
-                self._follow(self._waiting.popleft())
-
-    def note_stale(self) -> None:
-        """Report values that are not any more what their statements make of them."""
-        values = list(steady(self._made, self.uses))
-        self.live = [(module, name) for module, name, *_ in values]
-        for module, name, site, use in stale(values):
-            if {module.name, id(module.live[name])} & self._changed:
-                continue  # by statements that are deployed too
-            place = self.place(site, use, name)
-            self.find(findings.stale(self.step, name, described(module.live[name]), place))
+                self._follow(*self._waiting.popleft())
 
     def carry(
-        self,
-        module: Module,
-        statement: Statement,
-        before: int,
-        skip: frozenset[ast.expr] | None = None,
+        self, statement: Statement, before: int, skip: frozenset[ast.expr] | None = None
     ) -> Piece:
         """Return a statement's piece; the names in it are followed later.
 
-        Args:
-            module: Its module.
-            statement: The statement.
-            before: Position in the module at which its functions are called.
-            skip: Decorators that are left out, if not only those of lokki_tf.
+        Functions of it are called at the position ``before``, and ``skip`` are the decorators that
+        are left out, if not only those of lokki_tf.
         """
-        skip = self.judge.left_behind(module, statement) if skip is None else skip
-        names = statement.names(skip)
-        is_class = _makes_class(module, statement)
-        postponed = module.postponed or _names_guarded(module, names)
+        module = statement.module
+        skip = self.judge.left_behind(statement) if skip is None else skip
+        code, is_class = statement.code(skip), _makes_class(statement)
+        postponed = module.postponed or _names_guarded(module, code)
         key = statement, skip, is_class, postponed
-        piece = module.pieces.get(key)
+        piece = module.cache.get(key)
         if piece is None:
-            piece = module.pieces[key] = statement_piece(
-                module, statement, skip=skip, is_class=is_class, postponed=postponed
-            )
-        site = Site(piece, module, statement.source)
-        self.surveys.setdefault(piece, statement.survey(module.package, skip))
-        self.follow(Task(site, statement.node, names, module.position(statement), before, skip))
+            reads = not postponed or _reads_annotations(statement, skip)
+            evaluated = _evaluated(module, code, reads, isinstance(statement.node, ast.ClassDef))
+            piece = module.cache[key] = replace(statement_piece(*key), evaluated=evaluated)
+        return self.follow(piece, statement.at, before)
+
+    def follow(self, piece: Piece, at: int, before: int) -> Piece:
+        """Follow the names of a piece, if that was not done before.
+
+        It runs itself at the position ``at``, and its functions are called at ``before``.
+        """
+        self.uses.setdefault(piece, set())
+        if (piece, before) not in self._seen:
+            self._seen.add((piece, before))
+            self._waiting.append((piece, at, before))
         return piece
 
-    def follow(self, task: Task) -> None:
-        """Follow the names of a piece, if that was not done before."""
-        key = task.site.piece, task.before
-        self.uses.setdefault(task.site.piece, {})
-        if key not in self._seen:
-            self._seen.add(key)
-            self._waiting.append(task)
-
-    def _follow(self, task: Task) -> None:
-        site, names = task.site, task.names
-        for name, use in names.eager.items():
-            self.need(site, site.module, name, task.at, use)
-        for name, use in names.lazy.items():
+    def _follow(self, piece: Piece, at: int, before: int) -> None:
+        code, module = piece.code, piece.module
+        for name, use in code.eager.items():
+            self.need(piece, name, at, use)
+        for name, use in code.lazy.items():
             # What the function itself binds as a global may have no other maker.
-            if name not in names.rebinds or site.module.binds(name):
-                self.need(site, site.module, name, task.before, use)
-        for name in self._evaluated(task):
-            self.need(site, site.module, name, task.at, names.annotation[name])
-        facts = self.surveys.get(site.piece)
-        if facts is None:
-            package = site.module.package
-            facts = survey(site.source, [task.node], package, task.skip)
-            self.surveys[site.piece] = facts
-        by = self._origin(site)
-        for fact in facts.of("import"):
-            self.bring(fact, site)
-        self.included.follow(facts, by)
-        self._note_place(site, names)
-        if names.dynamic:
-            self.find(findings.reached_by_name(self.step, self.place(site, Use(names.dynamic))))
-
-    def bring(self, fact: Fact, site: Site) -> None:
-        """Include what an import of a piece needs."""
-        if origin(fact.what) == "house" and not all(map(_in_stub, fact.names or ("",))):
-            place = self.place(site, Use(fact.line))
-            name = next((one for one in fact.names if not _in_stub(one)), fact.what)
-            self.find(findings.from_house(self.step, name, "a part of lokki_tf", place))
-            return
-        self.included.bring(fact, self._origin(site))
-
-    def _origin(self, site: Site) -> Origin:
-        survey_of = self.surveys.get(site.piece) or Survey()
-        return Origin(
-            site.module.name, cell_label(site.source.filename, site.module.live), survey_of
-        )
-
-    def _note_place(self, site: Site, names: Names) -> None:
-        """Note whether a piece uses names that show where it is."""
-        uses = {**names.lazy, **names.eager}
+            if name not in code.rebinds or module.binds(name):
+                self.need(piece, name, before, use)
+        for name in piece.evaluated:
+            self.need(piece, name, at, code.annotation[name])
+        for fact in code.of("import"):
+            self.bring(fact, piece)
+        self.followed.append(Importer(piece.file, code))
+        uses = {**code.lazy, **code.eager}
         shown = next(iter(_OF_PLACE & set(uses)), "")
-        if shown and not site.module.binds(shown):
-            self.placed.setdefault(site.piece, shown)
-        facts = self.surveys[site.piece].of("file")
-        literal = any(path_of(fact.path, site.source, site.module.package) for fact in facts)
-        if "__file__" in uses and not self.brings_files and not literal:
-            self.find(findings.own_path(self.step, self.place(site, uses["__file__"])))
+        if shown and not module.binds(shown):
+            self.placed.setdefault(piece, shown)
+        literal = any(path_of(fact.path, piece.source, module) for fact in code.of("file"))
+        if "__file__" in uses and not self.judge.brings_files and not literal:
+            self.find("own_path", Place(piece.file, uses["__file__"].line))
+        if code.dynamic:
+            self.find("by_name", Place(piece.file, code.dynamic))
 
-    def _evaluated(self, task: Task) -> Iterable[str]:
-        """The names in annotations that must be there when the code runs."""
-        module, names = task.site.module, task.names
-        for name in names.annotation:
-            value = module.live.get(name, MISSING)
-            if value is MISSING and module.guarded(name) and not module.binds(name):
-                continue  # only type checkers see it
-            if not task.site.piece.postponed or _reads_annotations(module, task.node, task.skip):
-                yield name
-            elif isinstance(task.node, ast.ClassDef) and home(value) in _READ_FROM_STRINGS:
-                yield name  # dataclasses look for ClassVar and InitVar in the module
+    def bring(self, fact: Fact, piece: Piece) -> None:
+        """Include what an import of a piece needs."""
+        name = next((one for one in fact.names or ("",) if not in_stub(one)), None)
+        if origin(fact.what) == "house" and name is not None:
+            name, what = name or fact.what, "a part of lokki_tf"
+            self.find("house", Place(piece.file, fact.line), name=name, what=what)
+        else:
+            self.bring_fact(fact, Importer(piece.file, piece.code))
 
-    def need(self, site: Site, module: Module, name: str, before: int, use: Use) -> None:
-        """Find what makes a name, and follow it.
+    def need(self, by: Piece, name: str, before: int, use: Use) -> None:
+        """Find what makes a name of a module, and follow it.
 
         Args:
-            site: Where the name is used.
-            module: The module that it is a name of.
+            by: Where the name is used.
             name: The name.
-            before: Position in that module: what is behind it has not run yet.
+            before: Position in the module: what is behind it has not run yet.
             use: How it is used.
         """
+        module = by.module
         value = module.live.get(name, MISSING)
         making = module.making(name, before)
         if not making and name in (*_OF_MODULES, *_OF_PLACE):
             return
-        if not making:
-            making = module.making(name, module.end)
-            if making and import_starred(self, site, module, name, None, before):
-                return  # and what changes it is behind
+        making = making or module.making(name, module.end)
         if is_step(value):  # assignments to its attributes are the pipeline's
             making = [one for one in making if _defines(one)] or making
         if not making:
-            carry_unmade(self, site, module, name, use)
-        elif is_step(value) and not _defines(making[-1]):
-            self.same(site, module, name, value.__wrapped__, use)
-        elif is_runtime(value) and making[-1].alias is None:
-            self.link(site, name, import_piece(module, "lokki_tf", value.__name__, name))
+            capture(self, by, name, use)
+            return
+        alias = making[-1].alias
+        if is_step(value) and not _defines(making[-1]):
+            if not same(self, by, name, value.__wrapped__, use):
+                self.include_own(Place(by.file, use.line, name))
+        elif is_runtime(value) and (alias is None or alias.name == "*"):
+            self.link(by, by.imported("lokki_tf", value.__name__, name))
+            self.bring(Fact("import", "lokki_tf", use.line, names=(value.__name__,)), by)
         else:
-            obstacle = self.judge.value(name, value)
-            obstacle = obstacle or self.judge.statements(module, name, making)
-            if obstacle:
-                carry_value(self, site, module, name, making, obstacle, use)
+            why = self.judge.value(name, value) or self.judge.statements(name, making)
+            if why:
+                capture(self, by, name, use, making, why)
             else:
-                self._carry_made(site, module, name, making, before, use)
+                self._carry_made(by, name, making, before, use)
 
     def _carry_made(
-        self,
-        site: Site,
-        module: Module,
-        name: str,
-        making: list[Statement],
-        before: int,
-        use: Use,
+        self, by: Piece, name: str, making: list[Statement], before: int, use: Use
     ) -> None:
         """Carry the statements that make a name."""
-        for statement in _taken(making, use.chains):
-            if self.judge.statement(module, statement):
-                continue  # it only mentions the pipeline
-            self.link(site, name, self.carry(module, statement, before))
-            if statement.differs:
-                place = self.place(site, use, name)
-                self.find(findings.new_in_each(self.step, name, statement.differs, place))
+        module, place = by.module, Place(by.file, use.line, name)
         value = module.live.get(name)
+        for statement in _taken(making, use.chains):
+            if self.judge.statement(statement):
+                continue  # it only mentions the pipeline
+            self.link(by, self.carry(statement, before))
+            if statement.differs:
+                self.find("new_in_each", place, name=name, call=statement.differs)
         if len(making) == 1 and module.making(name, module.end) == making:
-            self._made.setdefault((module.name, name), (module, making[0], site, use))
+            self.made.setdefault((module.name, name), (making[0], place))
         if isinstance(value, types.ModuleType) and any(one.alias is None for one in making):
-            self._changed.add(value.__name__)
+            self.changed.add(value.__name__)
         elif len(making) > 1 or isinstance(making[0].node, ast.AugAssign):
-            self._changed.add(id(value))  # under this name or another module's
-
-    def same(self, site: Site, module: Module, name: str, function: Any, use: Use) -> None:
-        """Carry a function that a module has under a name, but that no statement defines so."""
-        known = (own for own, value in module.live.items() if value is function and own != name)
-        other = next(known, getattr(function, "__name__", ""))
-        defined = module.definitions.get(other)
-        code = getattr(function, "__code__", None)
-        is_same = (
-            defined is not None
-            and code is not None
-            and ((found := module.definition_at(code)) is not None and defined.node in found[1])
-        )
-        if other != name and (module.live.get(other) is function or is_same):
-            alias = constant(module, name, other, module.end)
-            self.link(site, name, alias)
-            self.need(Site(alias, module, site.source), module, other, module.end, use)
-        elif not import_value(self, Site(site.piece, module, site.source), name, function, use):
-            self.include_own(self.place(site, use, name))
-
-    def include_own(self, place: Place) -> None:
-        """Include the step's own module whole: what is needed of it cannot be cut."""
-        module = self.cut_module(self._own)
-        if module is not None and os.path.isfile(module.sources[0].filename):
-            self.included.include(self._own, place)
-        else:
-            what = "a function that is made inside another one"
-            self.find(findings.no_source(self.step, what, place))
-
-    def state(self) -> dict[str, Any]:
-        """What is gathered so far, for :meth:`restore`."""
-        uses = {p: {name: set(o) for name, o in named.items()} for p, named in self.uses.items()}
-        return {
-            **{name: copy.copy(vars(self)[name]) for name in _KEPT},
-            "uses": uses,
-            "included": {name: copy.copy(vars(self.included)[name]) for name in _OF_INCLUDED},
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Forget what was gathered since :meth:`state` was called."""
-        for name in ("uses", *_KEPT):
-            setattr(self, name, state[name])
-        vars(self.included).update(state["included"])
+            self.changed.add(id(value))  # under this name or another module's
 
     # --- records --------------------------------------------------------------------
 
-    def link(self, site: Site, name: str, piece: Piece) -> None:
-        """Record that a piece needs another one, under a name."""
-        self.uses.setdefault(piece, {})
-        self.uses.setdefault(site.piece, {}).setdefault(name, set()).add(piece)
+    def state(self) -> dict[str, Any]:
+        """What is gathered so far, for :meth:`restore`."""
+        found = {k: copy.copy(v) for k, v in vars(self).items() if k not in ("step", "judge")}
+        return {**found, "uses": {piece: set(used) for piece, used in self.uses.items()}}
 
-    def find(self, finding: Finding) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
+        """Forget what was gathered since :meth:`state` was called."""
+        vars(self).update(state)
+
+    def link(self, by: Piece, piece: Piece) -> None:
+        """Record that a piece needs another one."""
+        self.uses.setdefault(piece, set())
+        self.uses.setdefault(by, set()).add(piece)
+
+    def find(self, kind: str, place: Place | None, **parts: Any) -> None:
         """Record a finding, once."""
-        self.findings[finding] = None
-
-    def place(self, site: Site, use: Use, name: str = "") -> Place:
-        """Return the source location of a use, as the user knows it."""
-        return Place(cell_label(site.source.filename, site.module.live), use.line, name)
+        self.findings[finding(kind, self.step, place, **parts)] = None
 
     def reachable(self, start: Iterable[Piece]) -> set[Piece]:
         """The pieces that some pieces need, themselves included."""
@@ -382,61 +283,68 @@ class Carrier:
             piece = waiting.pop()
             if piece not in found:
                 found.add(piece)
-                waiting.extend(other for named in self.uses[piece].values() for other in named)
+                waiting.extend(self.uses[piece])
         return found
 
 
-def _in_stub(name: str) -> bool:
-    """Whether a name of lokki_tf is one that step code may use."""
-    value = getattr(sys.modules.get("lokki_tf"), name, None) if name else None
-    return is_runtime(value) or (isinstance(value, type) and issubclass(value, Exception))
+def outside(module: Module) -> Piece:
+    """Where a module's names are used by code of others."""
+    return Piece(module, module.sources[0], (-2,))
 
 
 def _defines(statement: Statement) -> bool:
     return statement.alias is not None or isinstance(statement.node, Definition)
 
 
-def _makes_class(module: Module, statement: Statement) -> bool:
+def _makes_class(statement: Statement) -> bool:
     if isinstance(statement.node, ast.ClassDef):
         return True
-    values = (module.live.get(name) for name in statement.binds if statement.alias is None)
-    own = module.live.get("__name__")
+    live = statement.module.live
+    values = (live.get(name) for name in statement.binds if statement.alias is None)
+    own = live.get("__name__")
     return any(isinstance(value, type) and value.__module__ == own for value in values)
 
 
-def _names_guarded(module: Module, names: Names) -> bool:
+def _names_guarded(module: Module, code: Code) -> bool:
     return any(
         module.guarded(name) and name not in module.live and not module.binds(name)
-        for name in names.annotation
+        for name in code.annotation
     )
 
 
-def _reads_annotations(module: Module, node: ast.AST, skip: frozenset[ast.expr]) -> bool:
+def _evaluated(module: Module, code: Code, reads: bool, is_class: bool) -> list[str]:
+    """The names in annotations that must be there when the code runs."""
+    found = []
+    for name in code.annotation:
+        value = module.live.get(name, MISSING)
+        if value is MISSING and module.guarded(name) and not module.binds(name):
+            continue  # only type checkers see it
+        # Dataclasses look for ClassVar and InitVar in the module.
+        if reads or (is_class and home(value) in _READ_FROM_STRINGS):
+            found.append(name)
+    return found
+
+
+def _reads_annotations(statement: Statement, skip: frozenset[ast.expr]) -> bool:
     """Whether something that is not Python's own may evaluate postponed annotations."""
+    node, live = statement.node, statement.module.live
     if not isinstance(node, Definition):
         return False
-    for decorator in node.decorator_list:
-        if decorator not in skip:
-            root = decorator.func if isinstance(decorator, ast.Call) else decorator
-            while isinstance(root, ast.Attribute):
-                root = root.value
-            value = module.live.get(root.id) if isinstance(root, ast.Name) else None
-            if home(value).partition(".")[0] not in _PLAIN_MAKERS:
-                return True
-    made = module.live.get(node.name)
-    if isinstance(node, ast.ClassDef) and isinstance(made, type):
-        kinds = (*made.__mro__, type(made))
-        return any(origin(kind.__module__) == "third-party" for kind in kinds)
-    return False
+    for decorator in (one for one in node.decorator_list if one not in skip):
+        name, _ = root_of(decorator) or ("", ())
+        if home(live.get(name)).partition(".")[0] not in _PLAIN_MAKERS:
+            return True
+    made = live.get(node.name)
+    kinds = (*made.__mro__, type(made)) if isinstance(made, type) else ()
+    return any(origin(kind.__module__) == "third-party" for kind in kinds)
 
 
 def _taken(making: list[Statement], chains: set[Chain]) -> list[Statement]:
     """Of ``import a.b`` and ``import a.c``, those whose module is used."""
-    used = [s for s in making if "." not in s.whole_module or any(_along(s, c) for c in chains)]
-    return used or making
 
+    def is_used(one: Statement) -> bool:
+        path = one.whole_module.split(".")[1:]
+        pairs = ([*zip(path, chain, strict=False)] for chain in chains)
+        return not path or any(all(a == b for a, b in pair) for pair in pairs)
 
-def _along(statement: Statement, chain: Chain) -> bool:
-    path = tuple(statement.whole_module.split(".")[1:])
-    shorter = min(len(path), len(chain))
-    return path[:shorter] == chain[:shorter]
+    return [one for one in making if is_used(one)] or making

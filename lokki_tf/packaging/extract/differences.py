@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
 
-from .. import findings
 from ..dependencies.third_party import has_distribution
-from ..source.files import Source, Statement
+from ..findings import finding
 from ..source.machine_reads import is_file
-from ..source.modules import Module
+from ..source.modules import Module, Statement
+from ..source.names import Code, Fact, reached
 from ..source.origins import of_user
 from ..source.paths import path_of
-from ..source.survey import Fact, Survey, reached
 from ..source.values import MISSING, described
 from .carry import Carrier
-from .portability import Judge
+from .pieces import Piece
 from .root import Root
-from .stale_globals import differs
-from .whole import WholeModule, label
-
-if TYPE_CHECKING:
-    from .pieces import Piece
 
 # Source: AWS Lambda Developer Guide, "Working with Lambda environment variables", "Defined
 # runtime environment variables"; PATH and HOME are of the sandbox.
@@ -40,167 +34,140 @@ _OF_LAMBDA = {
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """Code that is deployed together, with what it does.
-
-    Args:
-        module: Its module.
-        source: Its file.
-        survey: Its facts.
-        whole: Whether the module is included whole.
-    """
-
-    module: Module
-    source: Source
-    survey: Survey
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Observed:
-    """A fact that counts, and where it is."""
+    """A fact that counts, its module, and whether that is included whole."""
 
     fact: Fact
-    unit: Unit
+    module: Module
+    whole: bool
 
     @property
     def place(self) -> Place:
         """Return its source location."""
-        return Place(label(self.unit.module), self.fact.line, self.fact.what)
+        return Place(self.module.label, self.fact.line, self.fact.what)
 
 
 class Observations:
-    """The facts of all code of one step, as far as the step or an import reaches them.
-
-    Args:
-        carrier: Has followed the step's function.
-        root: The function.
-        pieces: The pieces that are deployed.
-    """
+    """The facts of all code of one step, as far as the step or an import reaches them."""
 
     def __init__(self, carrier: Carrier, root: Root, pieces: set[Piece]) -> None:
-        whole = carrier.included.modules
-        units = [
-            Unit(root.module, root.module.sources[0], facts, False)
-            for piece, facts in carrier.surveys.items()
-            if piece in pieces and piece.module not in whole
+        whole = carrier.whole
+        self.carrier, self.pieces = carrier, pieces
+        self.units: list[tuple[Module, Code, bool]] = [
+            (root.module, piece.code, False)
+            for piece in carrier.uses
+            if piece in pieces and piece.module.name not in whole
         ]
-        units += [
-            Unit(one.module, one.module.sources[0], one.survey, True) for one in whole.values()
-        ]
+        self.units += [(one.module, one.module.code, True) for one in whole.values()]
         start = {*root.piece.binds, root.name.partition(".")[0], root.name.rpartition(".")[2]}
-        self.units, self.pieces = units, pieces
-        self.functions = reached([unit.survey for unit in units], start)
-        self.surveys = {
-            id(unit.survey): functions
-            for unit, functions in zip(units, self.functions, strict=True)
-        }
+        found = reached([code for _, code, _ in self.units], start)
+        ids = (id(code) for _, code, _ in self.units)
+        self._reached = dict(zip(ids, found, strict=True))
         self.facts = [
-            Observed(fact, unit)
-            for unit, functions in zip(units, self.functions, strict=True)
-            for fact in unit.survey.facts
-            if fact.function in functions or not fact.function
+            Observed(fact, module, whole)
+            for module, code, whole in self.units
+            for fact in code.facts
+            if self.is_reached(fact, code)
         ]
 
     @cached_property
     def mentioned(self) -> set[str]:
         """The names that reached code mentions."""
-        return {
-            name
-            for unit, functions in zip(self.units, self.functions, strict=True)
-            for function in ("", *functions)
-            for name in unit.survey.mentions.get(function, ())
-        }
+        codes = (code for _, code, _ in self.units)
+        pairs = ((code, function) for code in codes for function in self.functions(code))
+        return {name for code, function in pairs for name in code.mentions.get(function, ())}
 
-    def is_reached(self, fact: Fact, survey: Survey) -> bool:
+    def functions(self, code: Code) -> set[str]:
+        """The functions of some code that are reached, ``""`` for what runs at import."""
+        return {"", *self._reached.get(id(code), ())}
+
+    def is_reached(self, fact: Fact, code: Code) -> bool:
         """Whether a fact is of code that runs at import or that the step reaches."""
-        return fact.function in self.surveys.get(id(survey), {""})
+        return fact.function in self.functions(code)
 
     def of(self, kind: str) -> Iterator[Observed]:
         """The facts of a kind."""
         return (one for one in self.facts if one.fact.kind == kind)
 
 
-def differences(step: Step, seen: Observations, judge: Judge) -> Iterator[Finding]:
-    """Findings for code that depends on what Lambda does not have.
-
-    Args:
-        step: The step.
-        seen: What its code does.
-        judge: Finds what statements read of this machine.
-    """
+def differences(step: Step, seen: Observations) -> Iterator[Finding]:
+    """Findings for code that depends on what Lambda does not have."""
     declared = step.options.modules or any(one.endswith(".py") for one in step.options.include)
-    for one in seen.of("computed"):
-        if not declared:
-            yield findings.computed_import(step.name, one.fact.what, one.place)
-    yield from _variables(step, seen)
-    for one in seen.of("by-name"):
-        if not one.unit.whole:
-            yield findings.reached_by_name(step.name, one.place)
+    known = {*step.options.env_variables, *_OF_LAMBDA, *(one.fact.what for one in seen.of("sets"))}
+    given = step.options.env_variables
+    early = {name: text for name, text in given.items() if os.environ.get(name) != text}
+    for one in seen.facts:
+        what, place = one.fact.what, one.place
+        match one.fact.kind:
+            case "computed" if not declared:
+                yield finding("computed_import", step.name, place, call=what)
+            case "variable" if what not in known and not what.startswith(("AWS_", "LOKKI_")):
+                known.add(what)
+                yield finding("variable_unset", step.name, place, name=what)
+            case "variable" if what in early and not one.fact.function:
+                yield finding("variable_early", step.name, place, name=what, value=early.pop(what))
+            case "by-name" if not one.whole:
+                yield finding("by_name", step.name, place)
+            case "distribution":
+                if not what or not (own_metadata(what) or has_distribution(step, what)):
+                    text = f"of {what!r}" if what else "of distributions that cannot be seen"
+                    yield finding("distribution", step.name, place, what=text, name=what or "name")
+            case "basic-config":
+                yield finding("basic_config", step.name, place)
+            case "connection" if one.whole and not one.fact.function:
+                yield finding("connects", step.name, place, call=what)
     if ".__subclasses__" in seen.mentioned:
-        yield from _subclasses(step, seen)
-    for unit in seen.units:
-        if unit.whole:
-            yield from _values(step, unit, seen, judge)
-    for one in seen.of("distribution"):
-        name = one.fact.what
-        if not name or not (own_metadata(name) or has_distribution(step, name)):
-            yield findings.no_distribution(step.name, name, one.place)
-    for one in seen.of("basic-config"):
-        yield findings.basic_config(step.name, one.place)
-    for one in seen.of("connection"):
-        if not one.fact.function and one.unit.whole:
-            yield findings.connects(step.name, one.fact.what, one.place)
+        for name in _missing_subclasses(seen):
+            yield finding("subclass_missing", step.name, step.place, name=name)
+    stored = {name for _, code, _ in seen.units for name in code.stored}
+    for module, code, whole in seen.units:
+        if whole and module.is_outdated:
+            what = f"module {module.name!r}"
+            yield finding("source_changed", step.name, Place(module.label, 1), what=what)
+        for statement in module.statements if whole else ():
+            yield from _values(step, seen, statement, seen.functions(code), stored)
 
 
-def _subclasses(step: Step, seen: Observations) -> Iterator[Finding]:
+def _missing_subclasses(seen: Observations) -> Iterable[str]:
     """Subclasses of classes that are deployed, which are not deployed themselves."""
-    whole = {unit.module.live.get("__name__") for unit in seen.units if unit.whole}
     names = {name for piece in seen.pieces for name in piece.binds}
-    known = [
-        value
-        for unit in seen.units
-        for name, value in unit.module.live.items()
-        if isinstance(value, type) and of_user(value) and (unit.whole or name in names)
-    ]
-    own = {unit.module.live.get("__name__") for unit in seen.units if not unit.whole}
+    deployed: dict[str | None, bool] = {}  # by name, whether whole
     kinds: dict[type, None] = {}
-    for value in known:
-        kinds.update(dict.fromkeys(value.__subclasses__()))
-    for kind in kinds:
-        cut = kind.__module__ in own and kind.__qualname__ in names
-        if of_user(kind) and kind.__module__ not in whole and not cut:
-            yield findings.subclass_missing(step.name, kind.__qualname__, step.place)
+    for module, _, whole in seen.units:
+        home = module.live.get("__name__")
+        deployed[home] = whole or deployed.get(home, False)
+        for name, value in module.live.items():
+            if isinstance(value, type) and of_user(value) and (whole or name in names):
+                kinds.update(dict.fromkeys(value.__subclasses__()))
+    for kind in filter(of_user, kinds):
+        there = kind.__module__ in deployed
+        if not there or not (deployed[kind.__module__] or kind.__qualname__ in names):
+            yield kind.__qualname__
 
 
-def _values(step: Step, unit: Unit, seen: Observations, judge: Judge) -> Iterator[Finding]:
-    """Values of a whole module that are others in Lambda."""
-    module, stored = unit.module, {name for one in seen.units for name in one.survey.stored}
-    if module.is_outdated:
-        place = Place(label(module), 1)
-        yield findings.source_changed(step.name, f"module {module.name!r}", place)
-    for statement in module.statements:
-        obstacle = judge.statement(module, statement)
-        place = Place(label(module), statement.node.lineno)
-        if obstacle is not None and obstacle.kind in ("read", "secret"):
-            if not is_file(obstacle.what):
-                yield findings.reads_machine(step.name, module.name, obstacle.what, place)
+def _values(
+    step: Step, seen: Observations, statement: Statement, functions: set[str], stored: set[str]
+) -> Iterator[Finding]:
+    """Values that a statement of a whole module makes, and that are others in Lambda."""
+    module = statement.module
+    place = Place(module.label, statement.node.lineno)
+    obstacle = seen.carrier.judge.statement(statement)
+    if obstacle is not None and obstacle.kind in ("read", "secret"):
+        if not is_file(obstacle.what):
+            parts = {"module": module.name, "what": obstacle.what}
+            yield finding("reads_machine", step.name, place, **parts)
+        return
+    for name in statement.binds if statement.alias is None else ():
+        if not {name, f".{name}"} & seen.mentioned:
             continue
-        for name in statement.binds:
-            if name not in seen.mentioned and f".{name}" not in seen.mentioned:
-                continue
-            if statement.differs:
-                yield findings.new_in_each(step.name, name, statement.differs, place)
-            making = module.making(name, module.end)
-            is_alone = making == [statement] and name not in stored
-            written = any(
-                name in one.names().writes
-                for one in module.statements
-                if _is_reached(one, seen.surveys[id(unit.survey)])
-            )
-            if is_alone and not written and differs(statement.node, module.live.get(name, MISSING)):
-                what = described(module.live.get(name))
-                yield findings.stale(step.name, name, what, place)
+        if statement.differs:
+            yield finding("new_in_each", step.name, place, name=name, call=statement.differs)
+        if name not in stored and module.making(name, module.end) == [statement]:
+            value = module.live.get(name, MISSING)
+            writers = (one for one in module.statements if name in one.code().writes)
+            written = any(_is_reached(one, functions) for one in writers)
+            if not written and _differs(statement.node, value):
+                yield finding("stale", step.name, place, name=name, what=described(value))
 
 
 def _is_reached(statement: Statement, functions: set[str]) -> bool:
@@ -209,30 +176,52 @@ def _is_reached(statement: Statement, functions: set[str]) -> bool:
     return any(one == name or one.startswith(f"{name}.") for one in functions)
 
 
-def _variables(step: Step, seen: Observations) -> Iterator[Finding]:
-    """Environment variables that are read, and not the same here and in AWS then."""
-    declared = step.options.env_variables
-    early: dict[str, Observed] = {}
-    known = {*step.options.env_variables, *_OF_LAMBDA}
-    known |= {one.fact.what for one in seen.of("sets")}
-    found: dict[str, Observed] = {}
-    for one in seen.of("variable"):
-        name = one.fact.what
-        if name not in known and not name.startswith(("AWS_", "LOKKI_")):
-            found.setdefault(name, one)
-        if name in declared and not one.fact.function and os.environ.get(name) != declared[name]:
-            early.setdefault(name, one)
-    for name, one in found.items():
-        yield findings.variable_unset(step.name, name, one.place)
-    for name, one in early.items():
-        yield findings.variable_early(step.name, name, declared[name], one.place)
+# --- values that something has changed ----------------------------------------------------
+
+
+def steady(carrier: Carrier) -> Iterator[tuple[Module, str]]:
+    """The names of cut modules that one assignment makes, and that no deployed code changes."""
+    writes: dict[str, set[str]] = {}
+    for piece in carrier.uses:
+        for one in piece.binds if carrier.is_cut(piece.module.name) else ():
+            if one in piece.module.definitions:
+                written = piece.module.definitions[one].code().writes
+                writes.setdefault(piece.module.name, set()).update(written)
+    for (home, name), (statement, _) in carrier.made.items():
+        is_value = isinstance(statement.node, ast.Assign | ast.AnnAssign)
+        if is_value and name not in writes.get(home, ()):
+            yield statement.module, name
+
+
+def note_stale(carrier: Carrier) -> None:
+    """Report values of cut modules that are not any more what their statements make of them."""
+    for module, name in steady(carrier):
+        statement, place = carrier.made[module.name, name]
+        value = module.live.get(name, MISSING)
+        # What deployed statements change too, is as it is here.
+        if not {module.name, id(value)} & carrier.changed and _differs(statement.node, value):
+            carrier.find("stale", place, name=name, what=described(value))
+
+
+def _differs(node: ast.AST, value: object) -> bool:
+    """Whether an assignment of a literal makes another value than this one."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None or value is MISSING:
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    if not all(isinstance(target, ast.Name) for target in targets):
+        return False
+    try:
+        written = ast.literal_eval(node.value)
+        return type(written) is not type(value) or written != value
+    except Exception:  # no literal, or values that do not compare
+        return False
+
+
+# --- files and metadata -------------------------------------------------------------------
 
 
 def own_metadata(name: str) -> tuple[str, str] | None:
     """The metadata of an installed distribution of the user's: an editable install.
-
-    Args:
-        name: The distribution's name.
 
     Returns:
         The path of its file in a zip, and its text; ``None`` if it is no such distribution.
@@ -252,7 +241,7 @@ def own_metadata(name: str) -> tuple[str, str] | None:
 
 
 def files_read(
-    step: Step, seen: Observations | None, whole: Iterable[WholeModule], named: Mapping[str, Path]
+    step: Step, seen: Observations | None, whole: Iterable[Module], named: Collection[str]
 ) -> tuple[dict[str, Path], list[Finding]]:
     """Files that code reads by literal paths: at import, and those beside it in functions too.
 
@@ -260,47 +249,42 @@ def files_read(
         step: The step.
         seen: What its code does.
         whole: Modules that are included whole, those that only values need among them.
-        named: The data files that the step itself names, by their paths in the zip.
+        named: The paths in the zip of the data files that the step itself names.
 
     Returns:
         Where each is here, by its path in the zip, and what is wrong.
     """
     files: dict[str, Path] = {}
     found: list[Finding] = []
-    at_import = (
-        Observed(fact, Unit(one.module, one.module.sources[0], one.survey, True))
-        for one in whole
-        for fact in one.survey.of("file")
-        if not fact.function
-    )
-    in_functions = (one for one in (seen.of("file") if seen else ()) if one.fact.function)
-    for one in (*at_import, *in_functions):
-        fact, module, source = one.fact, one.unit.module, one.unit.source
-        path = path_of(fact.path, source, module.package)
-        place = Place(one.place.file, fact.line)
+    reads = [(m, fact) for m in whole for fact in m.code.of("file") if not fact.function]
+    later = seen.of("file") if seen else ()
+    reads += [(one.module, one.fact) for one in later if one.fact.function]
+    for module, fact in reads:
+        path = path_of(fact.path, module.sources[0], module)
+        place = Place(module.label, fact.line)
         if path is None:
             if not fact.function and not named:
-                found.append(findings.reads_unseen(step.name, fact.what, place))
+                found.append(finding("reads_unseen", step.name, place, call=fact.what))
             continue
         here = Path(os.path.normpath(Path.cwd() / path))
-        inside = _inside(here, path, module, source)
+        inside = _inside(here, path, module)
         if not here.exists() or (inside is None and path.startswith(("/dev/", "/proc/", "/tmp/"))):
             continue  # code that goes on without it does so in Lambda as well
         if fact.function and not os.path.isabs(path):
             if path not in named:
-                found.append(findings.reads_here(step.name, path, place))
+                found.append(finding("reads_here", step.name, place, path=path))
         elif inside is None or here.is_dir():
-            found.append(findings.reads_outside(step.name, str(here), place))
+            found.append(finding("reads_outside", step.name, place, path=here))
         elif inside not in named:
             files[inside] = here
     return files, found
 
 
-def _inside(here: Path, path: str, module: Module, source: Source) -> str | None:
+def _inside(here: Path, path: str, module: Module) -> str | None:
     """The path in the zip of a file, ``None`` if it is outside of what a zip holds."""
     root = Path.cwd()
     if os.path.isabs(path):
         depth = module.name.count(".") + (module.package == module.name)
-        parents = Path(source.filename).absolute().parents
+        parents = Path(module.sources[0].filename).absolute().parents
         root = parents[depth] if depth < len(parents) else root
     return here.relative_to(root).as_posix() if here.is_relative_to(root) else None

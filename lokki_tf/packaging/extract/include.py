@@ -13,8 +13,7 @@ Python's is data only where the pattern ends in ``.py``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from glob import escape, has_magic
 from pathlib import Path
@@ -23,8 +22,8 @@ from posixpath import join, normpath
 from lokki_tf.model import Finding, Step
 from lokki_tf.model.cells import is_cell
 
-from .. import findings
 from ..dependencies.layers import MOST_BYTES
+from ..findings import finding, megabytes
 from ..source.modules import Module
 
 _OF_PYTHON = (".py", ".pyc", ".pyo")
@@ -34,54 +33,37 @@ _OF_TOOLS = ("__pycache__", "node_modules", ".terraform", ".lokki")
 _MARKS = ("pyvenv.cfg", "CACHEDIR.TAG", "cdk.tf.json", "stacks/*/cdk.tf.json")
 
 
-@dataclass(frozen=True, slots=True)
-class Included:
-    """Data files of a step.
-
-    Args:
-        files: Their paths here, by path in the zip.
-        packages: Packages that contain them: these are packages in the zip as well.
-        findings: What the user should know.
-    """
-
-    files: Mapping[str, Path] = field(default_factory=dict)
-    packages: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-
-def included(step: Step, module: Module) -> Included:
-    """Return what a step's ``include=`` names.
-
-    Args:
-        step: The step.
-        module: The module that contains its function.
-    """
-    if not step.options.include:
-        return Included()
+def included(step: Step, module: Module) -> tuple[dict[str, Path], list[Finding]]:
+    """Return what a step's ``include=`` names: files by path in the zip, and what is wrong."""
     folder, inside = _home(module)
     root = folder.parents[inside.count("/")] if inside else folder
     files: dict[str, Path] = {}
     found: list[Finding] = []
+
+    def wrong(kind: str, pattern: str, **parts: object) -> None:
+        found.append(finding(kind, step.name, step.place, pattern=pattern, **parts))
+
     for pattern in step.options.include:
         plain = Path(os.path.relpath(folder / os.path.expanduser(pattern), folder)).as_posix()
         if normpath(join(inside, plain)).partition("/")[0] == "..":
-            found.append(findings.include_outside(step.name, pattern, folder, step.place))
+            wrong("include_outside", pattern, folder=folder)
             continue
         search = _Search(folder, root, plain)
         try:
             matched = sorted(set(search.matched()))
         except OSError as error:
-            found.append(findings.include_unreadable(step.name, error, step.place))
+            wrong("include_unreadable", pattern, error=error)
             continue
         for path, target in search.links_out.items():
-            found.append(findings.include_link(step.name, path, target, root, step.place))
+            wrong("include_link", pattern, path=path, target=target, root=root)
         if not matched and not search.links_out:
-            found.append(findings.include_nothing(step.name, pattern, folder, step.place))
-        files |= {
-            normpath(join(inside, path)): Path(os.path.normpath(folder / path)) for path in matched
-        }
-    files = dict(sorted(files.items()))
-    return Included(files, _packages(files), tuple(found))
+            named = folder / pattern
+            exists = "which is neither a file nor a folder"
+            why = exists if named.exists() else f"and there is no such file in {folder}"
+            wrong("include_empty" if named.is_dir() else "include_nothing", pattern, why=why)
+        for path in matched:
+            files[normpath(join(inside, path))] = Path(os.path.normpath(folder / path))
+    return dict(sorted(files.items())), found
 
 
 def _home(module: Module) -> tuple[Path, str]:
@@ -89,10 +71,7 @@ def _home(module: Module) -> tuple[Path, str]:
     filename = module.sources[0].filename
     if is_cell(filename) or not os.path.isfile(filename):
         return Path.cwd(), ""
-    parts = module.name.split(".")
-    return Path(filename).absolute().parent, "/".join(
-        parts if module.package == module.name else parts[:-1]
-    )
+    return Path(filename).absolute().parent, module.path.rpartition("/")[0]
 
 
 class _Search:
@@ -120,14 +99,7 @@ class _Search:
             yield from self._below("", [*parts, "*"] if parts[-1] == "**" else parts)
 
     def _below(self, at: str, parts: list[str], around: tuple[str, ...] = ()) -> Iterator[str]:
-        """Yield the files below a folder that match the remaining parts of the pattern.
-
-        Args:
-            at: The folder's path.
-            parts: The parts; ``**`` stands for any number of folders.
-            around: Real paths of the folders that ``**`` came through, so that no link leads
-                it round.
-        """
+        """Yield the files below a folder that match the remaining parts of the pattern."""
         head, *rest = parts
         if head == "**":
             around = (*around, os.path.realpath(self.folder / at))
@@ -135,11 +107,11 @@ class _Search:
             head, rest = "*", parts
         for name in self._names(at, head):
             path = join(at, name)
-            if rest:
-                if self._enters(path, around if rest is parts else ()):
-                    yield from self._below(path, rest, around)
-            elif self._is_data(self.folder / path) and self._is_inside(path):
-                yield path
+            if not rest:
+                if self._is_data(self.folder / path) and self._is_inside(path):
+                    yield path
+            elif self._enters(path, around if rest is parts else ()):
+                yield from self._below(path, rest, around)
 
     def _names(self, at: str, part: str) -> list[str]:
         """The entries of a folder that match a part of the pattern, as a shell matches."""
@@ -159,9 +131,8 @@ class _Search:
         )
 
     def _is_data(self, path: Path) -> bool:
-        if not path.is_file() or _STATE in path.name:
-            return False
-        return not path.name.endswith(_OF_PYTHON) or self.pattern.endswith(".py")
+        code = path.name.endswith(_OF_PYTHON) and not self.pattern.endswith(".py")
+        return path.is_file() and _STATE not in path.name and not code
 
     def _is_inside(self, path: str) -> bool:
         """Whether a path leads nowhere out of the root; where it does is noted."""
@@ -173,46 +144,26 @@ class _Search:
 
 
 def _is_of_tools(folder: Path) -> bool:
-    if folder.name in _OF_TOOLS or _STATE in folder.name:
-        return True
-    return any(next(folder.glob(mark), None) for mark in _MARKS)
-
-
-def _packages(files: Mapping[str, Path]) -> tuple[str, ...]:
-    """The names of packages that files lie in."""
-    found: dict[str, None] = {}
-    for path, file in files.items():
-        parts = path.split("/")[:-1]
-        for depth, folder in zip(range(len(parts), 0, -1), file.parents, strict=False):
-            if (folder / "__init__.py").is_file() and all(map(str.isidentifier, parts[:depth])):
-                found[".".join(parts[:depth])] = None
-    return tuple(sorted(found))
+    of_tools = folder.name in _OF_TOOLS or _STATE in folder.name
+    return of_tools or any(next(folder.glob(mark), None) for mark in _MARKS)
 
 
 def contents(
     step: Step, files: Mapping[str, Path], taken: Mapping[str, bytes]
 ) -> tuple[dict[str, bytes], list[Finding]]:
-    """Data files as bytes, and what is wrong with them.
-
-    Args:
-        step: The step.
-        files: Where each is, by its path in the zip.
-        taken: What else is in the zip.
-    """
-    found = [findings.include_taken(step.name, path, step.place) for path in files if path in taken]
+    """Data files as bytes, and what is wrong with them."""
+    about = step.name, step.place
+    found = [finding("include_taken", *about, path=path) for path in files if path in taken]
     try:
         sizes = {path: file.stat().st_size for path, file in files.items()}
-        found += _too_large(step, sizes, sum(map(len, taken.values())))
-        if found:
-            return {}, found
-        return {path: file.read_bytes() for path, file in files.items()}, []
+        whole = sum(sizes.values()) + sum(map(len, taken.values()))
+        if sizes and whole > MOST_BYTES:
+            largest = sorted(sizes, key=lambda path: (-sizes[path], path))[:3]
+            named = ", ".join(f"{path} {megabytes(sizes[path])}" for path in largest)
+            size, most = megabytes(whole), megabytes(MOST_BYTES)
+            found.append(finding("too_large", *about, size=size, most=most, largest=named))
+        if not found:
+            return {path: file.read_bytes() for path, file in files.items()}, []
     except OSError as error:
-        return {}, [*found, findings.include_unreadable(step.name, error, step.place)]
-
-
-def _too_large(step: Step, sizes: Mapping[str, int], code: int) -> Iterable[Finding]:
-    if sum(sizes.values()) + code > MOST_BYTES:
-        largest = sorted(sizes, key=lambda path: (-sizes[path], path))[:3]
-        named = {path: sizes[path] for path in largest}
-        whole = sum(sizes.values()) + code
-        yield findings.include_too_large(step.name, whole, MOST_BYTES, named, step.place)
+        found.append(finding("include_unreadable", *about, error=error))
+    return {}, found

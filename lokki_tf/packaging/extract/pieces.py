@@ -1,23 +1,26 @@
-"""Pieces: the parts of the user's source that travel, each with its place in its file.
+"""Pieces: the parts of the user's source that are deployed, and files that are made of them.
 
 A piece is text and an order. Files of a zip are sets of pieces, so two cuts that need parts
-of one module are merged by a union; the text is put together last, in :mod:`.render`.
+of one module are merged by a union; the text is put together last.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Literal as OneOf
 
-from ..source.files import Definition, Source, Statement
-from ..source.modules import Module
-from ..source.survey import absolute_name
-from ..source.text import Edit, edited, reach, span, whole_lines
+from lokki_tf.model.cells import cell_label
 
-Kind = OneOf["import", "definition", "code"]
+from ..source.files import Definition, Edit, Source
+from ..source.modules import Module, Statement
+from ..source.names import Code
+
+POSTPONED = "from __future__ import annotations\n"
+_WIDTH = 100
 _RELATIVE = re.compile(r"from\s*(?:\\\s*)?[.\s]+[\w.]*\s*(?:\\\s*)?import")
 
 
@@ -26,88 +29,128 @@ class Piece:
     """A part of the source of one module.
 
     Args:
-        module: The module's name.
+        module: The module.
+        source: Its file.
         order: Its place in the module.
         text: Source, ended by a newline.
-        kind: How it is set apart from its neighbours.
         binds: The names that it binds.
-        head: For an import, what stands before the names: ``from x import``.
+        kind: How it is set apart from its neighbours.
+        head: For an import, what is before the names: ``from x import``.
         names: For an import, how many names the statement has in the user's file.
         original: For an import, the statement as the user wrote it.
         is_class: Whether it makes a class, so that instances know its module.
         postponed: Whether its annotations are not evaluated.
+        code: What it does.
+        evaluated: The names in annotations that must be there when it runs.
     """
 
-    module: str
+    module: Module
+    source: Source = field(compare=False)
     order: tuple[int, ...]
-    text: str
-    kind: Kind = "code"
+    text: str = ""
     binds: tuple[str, ...] = ()
+    kind: OneOf["import", "definition", "code"] = "code"
     head: str = ""
     names: int = 1
     original: str = ""
     is_class: bool = False
     postponed: bool = False
+    code: Code = field(default_factory=Code, compare=False)
+    evaluated: Collection[str] = field(default=(), compare=False)
+
+    @property
+    def file(self) -> str:
+        """Its file, as the user knows it."""
+        return cell_label(self.source.filename, self.module.live)
+
+    def constant(self, name: str, text: str, at: int) -> Piece:
+        """A piece beside it that binds a name to an expression: a literal, or another name."""
+        return Piece(self.module, self.source, (at,), f"{name} = {text}\n", (name,))
+
+    def imported(self, source: str, attribute: str, bound: str) -> Piece:
+        """``import source as bound``, or ``from source import attribute as bound`` beside it."""
+        name = attribute or source
+        text = name if bound in ("", name) else f"{name} as {bound}"
+        head = f"from {source} import" if attribute else "import"
+        made = Piece(self.module, self.source, (-1,), text, (bound or name,), "import", head)
+        return replace(made, original=f"{head} {text}\n")
 
 
-def absolute(module: Module, node: ast.ImportFrom) -> str:
-    """The absolute name of the module that names are imported from."""
-    return absolute_name(module.package, node.level, node.module)
-
-
-def made_absolute(
-    module: Module, source: Source, imports: Iterable[ast.ImportFrom]
-) -> Iterator[Edit]:
-    """Edits that make relative imports absolute: code may stand in another file of the zip."""
-    for node in imports:
-        start, end = span(source, node)
-        match = _RELATIVE.match(source.text, start, end)
-        if node.level and match:
-            yield Edit(start, match.end(), f"from {absolute(module, node)} import")
+def made_absolute(module: Module, source: Source, node: ast.AST) -> Iterator[Edit]:
+    """Edits that make relative imports absolute: code may be in another file of the zip."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.ImportFrom) and one.level:
+            start, end = source.span(one)
+            match = _RELATIVE.match(source.text, start, end)
+            if match:
+                yield start, match.end(), f"from {module.absolute(one)} import"
 
 
 def statement_piece(
-    module: Module,
-    statement: Statement,
-    *,
-    skip: frozenset[ast.expr] = frozenset(),
-    is_class: bool = False,
-    postponed: bool = False,
+    statement: Statement, skip: frozenset[ast.expr], is_class: bool, postponed: bool
 ) -> Piece:
-    """A statement as it stands in its file.
-
-    Args:
-        module: Its module.
-        statement: The statement.
-        skip: Decorators that stay behind.
-        is_class: As for :class:`Piece`; likewise the next.
-        postponed: .
-    """
-    source, node = statement.source, statement.node
-    edits = [*made_absolute(module, source, statement.relative_imports)]
-    edits += [whole_lines(source, decorator) for decorator in skip]
-    start, end = reach(source, node)
-    text = edited(source, start, end, edits).rstrip() + "\n"
-    plain = Piece(
-        module.name,
-        (module.position(statement),),
+    """A statement as it is in its file, without some decorators."""
+    module, source, node = statement.module, statement.source, statement.node
+    edits = [*made_absolute(module, source, node), *source.without(skip)]
+    text = source.edited(*source.reach(node), edits).rstrip() + "\n"
+    piece = Piece(
+        module,
+        source,
+        (statement.at,),
         text,
-        "definition" if isinstance(node, Definition) else "code",
         tuple(statement.binds),
+        "definition" if isinstance(node, Definition) else "code",
         is_class=is_class,
         postponed=postponed,
+        code=statement.code(skip),
     )
     alias = statement.alias
     if alias is None or not isinstance(node, ast.Import | ast.ImportFrom):
-        return plain
+        return piece
+    name = f"{alias.name} as {alias.asname}" if alias.asname else alias.name
     head = "import"
     if isinstance(node, ast.ImportFrom):
-        head = f"from {absolute(module, node)} import"
-    return replace(
-        plain,
-        text=f"{alias.name} as {alias.asname}" if alias.asname else alias.name,
-        kind="import",
-        head=head,
-        names=len(node.names),
-        original=text,
-    )
+        head = f"from {module.absolute(node)} import"
+    names = len(node.names)
+    return replace(piece, text=name, kind="import", head=head, names=names, original=text)
+
+
+# --- files of pieces --------------------------------------------------------------------
+
+
+def file_text(pieces: Iterable[Piece]) -> str:
+    """The text of a module, cut down to some pieces of it."""
+    chosen = list(pieces)
+    text = source_text(chosen)
+    if any(piece.postponed for piece in chosen):
+        text = f"{POSTPONED}\n{text}" if text else POSTPONED
+    return text
+
+
+def source_text(pieces: Iterable[Piece]) -> str:
+    """The pieces in the order of their module, set apart as style guides do."""
+    ordered = sorted(set(pieces), key=lambda piece: (piece.order, piece.text))
+    parts = []
+    before: Piece | None = None
+    for _, run in groupby(ordered, key=lambda one: (one.head, one.original) if one.head else one):
+        group = list(run)
+        first = group[0]
+        if before is not None:
+            gap = before.kind != first.kind or first.text.startswith("#")
+            parts.append("\n\n" if "definition" in (before.kind, first.kind) else "\n" * gap)
+        parts.append(_import_text(group) if first.kind == "import" else first.text)
+        before = first
+    return "".join(parts)
+
+
+def _import_text(group: list[Piece]) -> str:
+    first = group[0]
+    if len(group) == first.names:
+        return first.original
+    names = list(dict.fromkeys(piece.text for piece in group))
+    if first.head == "import":
+        return "".join(f"import {name}\n" for name in names)
+    line = f"{first.head} {', '.join(names)}\n"
+    if len(line) <= _WIDTH + 1:
+        return line
+    return "".join((f"{first.head} (\n", *(f"    {name},\n" for name in names), ")\n"))

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Literal as OneOf
 
-from ..source.files import Statement
 from ..source.machine_reads import is_file, is_secret
-from ..source.modules import Module, module_of
-from ..source.names import Names
-from ..source.origins import of_user
+from ..source.modules import Module, Statement, defined
+from ..source.names import root_of
+from ..source.origins import of_user, origin
 from ..source.values import (
     MISSING,
+    closure,
     described,
+    home,
+    in_stub,
     is_house,
     is_runtime,
     is_step,
@@ -25,10 +27,6 @@ from ..source.values import (
     of_chain,
     stuck,
 )
-from ..source.walk import names_of
-from .decorators import is_houses
-
-_CACHED = type(functools.cache(len))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +53,30 @@ class Judge:
     """
 
     def __init__(self, brings_files: bool = False) -> None:
-        self._brings_files = brings_files
-        self._statements: dict[tuple[int, Statement], Obstacle | None] = {}
-        self._functions: dict[types.CodeType, Obstacle | None] = {}
-        self._decorators: dict[tuple[int, Statement], frozenset[ast.expr]] = {}
+        self.brings_files = brings_files
+        self._known: dict[Statement | types.CodeType, Obstacle | None] = {}
+        self._left_behind: dict[Statement, frozenset[ast.expr]] = {}
 
-    # --- decorators -----------------------------------------------------------------
-
-    def left_behind(self, module: Module, statement: Statement) -> frozenset[ast.expr]:
+    def left_behind(self, statement: Statement) -> frozenset[ast.expr]:
         """The decorators of a statement that are lokki_tf's own, or built on it."""
-        key = id(module), statement
-        if key not in self._decorators:
-            self._decorators[key] = frozenset(
-                decorator
-                for decorator in statement.decorators
-                if is_houses(module, statement.source, decorator)
-            )
-        return self._decorators[key]
+        if statement not in self._left_behind:
+            found = (one for one in statement.decorators if self._is_houses(statement, one))
+            self._left_behind[statement] = frozenset(found)
+        return self._left_behind[statement]
 
-    def names(self, module: Module, statement: Statement) -> Names:
-        """What a statement binds and uses, as far as it travels."""
-        return statement.names(self.left_behind(module, statement))
-
-    # --- obstacles ------------------------------------------------------------------
-
-    def name(self, module: Module, name: str, before: int) -> Obstacle | None:
-        """What keeps the value that a name has at a position from travelling."""
-        value = module.live.get(name, MISSING)
-        obstacle = self.value(name, value)
-        if obstacle or is_step(value) or is_runtime(value):
-            return obstacle
-        making = module.making(name, before) or module.making(name, module.end)
-        obstacle = self.statements(module, name, making)
-        travels = obstacle and value is not MISSING and literal(value) is not None
-        return None if travels else obstacle
+    def _is_houses(self, statement: Statement, decorator: ast.expr) -> bool:
+        name, chain = root_of(decorator) or ("", ())
+        value = statement.module.live.get(name, MISSING)
+        if value is MISSING or name in statement.source.from_house:
+            return name in statement.source.from_house
+        if is_step(value) and chain:
+            return False  # @f.register of a single-dispatch function that is a step
+        value = of_chain(value, chain) if isinstance(value, types.ModuleType) else value
+        why = self._called(value)
+        return is_house(value) or (why is not None and why.kind == "house")
 
     def value(self, name: str, value: Any) -> Obstacle | None:
-        """What keeps a value from travelling by itself, however it was made."""
+        """What keeps a value from being deployed by itself, however it was made."""
         if is_step(value) or value is MISSING:
             return None
         if is_house(value):
@@ -99,100 +84,110 @@ class Judge:
         what = stuck(value)
         return Obstacle("stuck", what, name) if what else None
 
-    def statements(self, module: Module, name: str, making: list[Statement]) -> Obstacle | None:
+    def statements(self, name: str, making: list[Statement]) -> Obstacle | None:
         """What keeps the statements that make a name from running again."""
         for statement in making:
-            obstacle = self.statement(module, statement)
+            obstacle = self.statement(statement)
             # A call that merely mentions the pipeline, log.info(pipe), makes no name.
             if obstacle and (name in statement.binds or obstacle.kind != "house"):
                 return obstacle
         return None
 
-    def statement(self, module: Module, statement: Statement) -> Obstacle | None:
+    def statement(self, statement: Statement) -> Obstacle | None:
         """What keeps a statement from running again."""
-        key = id(module), statement
-        if key not in self._statements:
-            self._statements[key] = None  # while it is looked at: names may go in a circle
-            obstacle = self._statement(module, statement)
-            if obstacle and not self._reads_again(module, statement, obstacle):
-                self._statements[key] = obstacle
-        return self._statements[key]
+        if statement not in self._known:
+            self._known[statement] = None  # while it is looked at: names may go in a circle
+            obstacle = None if statement.alias else self._statement(statement)
+            if obstacle and not self._reads_again(statement, obstacle):
+                self._known[statement] = obstacle
+        return self._known[statement]
 
-    def _reads_again(self, module: Module, statement: Statement, obstacle: Obstacle) -> bool:
+    def _reads_again(self, statement: Statement, obstacle: Obstacle) -> bool:
         """Whether it can read a file there, and must since what it made here is no literal."""
-        if not self._brings_files or obstacle.kind != "read" or not is_file(obstacle.what):
+        if not self.brings_files or obstacle.kind != "read" or not is_file(obstacle.what):
             return False
-        names = self.names(module, statement)
-        made = [module.live.get(name, MISSING) for name in (*names.binds, *names.changes)]
+        code = statement.code(self.left_behind(statement))
+        made = [statement.module.live.get(one, MISSING) for one in (*code.binds, *code.changes)]
         return any(value is MISSING or literal(value) is None for value in made)
 
-    def _statement(self, module: Module, statement: Statement) -> Obstacle | None:
-        if statement.alias is not None:
-            return None
-        names = self.names(module, statement)
-        for name in names.eager:
-            obstacle = self.value(name, module.live.get(name, MISSING))
+    def _statement(self, statement: Statement) -> Obstacle | None:
+        module, live = statement.module, statement.module.live
+        code = statement.code(self.left_behind(statement))
+        for name in code.eager:
+            obstacle = self.value(name, live.get(name, MISSING))
             if obstacle:
                 return obstacle
-        if names.reads_eager:
-            return _read(names.reads_eager)
-        called = (name for name, chains in names.calls.items() if () in chains)
-        changed = (name for name, how in names.changes.items() if how != "@")
-        for name in (*called, *changed):
-            if is_step(module.live.get(name)):
+        if code.reads_eager:
+            return _read(code.reads_eager)
+        for name, hows in code.changes.items():
+            if is_step(live.get(name)) and hows != {"@"}:
                 return Obstacle("house", "a step of the pipeline", name)
-        for name, chains in names.calls.items():
-            for chain in chains:
-                called = of_chain(module.live.get(name), chain)
+        for name, chains in code.calls.items():
+            for called in (of_chain(live.get(name), chain) for chain in chains):
                 if is_step(called):
                     return Obstacle("house", "a step of the pipeline", name)
                 obstacle = self._called(called)
                 if obstacle:
                     return obstacle
-        before = module.position(statement)
-        for name in names.eager:
-            if name not in statement.binds or module.making(name, before):
-                obstacle = self.name(module, name, before)
+        for name in code.eager:
+            if name not in statement.binds or module.making(name, statement.at):
+                obstacle = self._name(module, name, statement.at)
                 if obstacle:
                     return obstacle
         return None
+
+    def _name(self, module: Module, name: str, before: int) -> Obstacle | None:
+        """What keeps the value that a name has at a position from being deployed."""
+        value = module.live.get(name, MISSING)
+        if is_step(value) or is_runtime(value):
+            return None
+        making = module.making(name, before) or module.making(name, module.end)
+        obstacle = self.statements(name, making)
+        inlined = obstacle and value is not MISSING and literal(value) is not None
+        return None if inlined else obstacle
 
     def _called(self, function: Any) -> Obstacle | None:
         """What a call of one of the user's functions would meet."""
         if isinstance(function, type):
             makers = (vars(function).get(name) for name in ("__init__", "__post_init__"))
-            found = (self._called(m) for m in makers if isinstance(m, types.FunctionType))
+            found = (self._called(one) for one in makers if isinstance(one, types.FunctionType))
             return next((obstacle for obstacle in found if obstacle), None)
-        if not isinstance(function, types.FunctionType | _CACHED):
-            return None
-        function = inspect.unwrap(function)
-        if not isinstance(function, types.FunctionType) or not of_user(function):
+        function = plain(function)
+        if function is None or not of_user(function):
             return None
         code = function.__code__
-        if code not in self._functions:
-            self._functions[code] = None
-            self._functions[code] = self._body(function)
-        return self._functions[code]
+        if code not in self._known:
+            self._known[code] = None
+            self._known[code] = self._body(function)
+        return self._known[code]
 
     def _body(self, function: types.FunctionType) -> Obstacle | None:
-        module = module_of(function)
-        found = module and module.definition_at(function.__code__)
-        if not found or len(found[1]) != 1:
+        found = defined(function)
+        if found is None:
             return None
-        source, [node] = found
-        statement = source.by_node.get(node)
-        names = statement.names() if statement else names_of(node)
-        if names.reads_lazy:
-            return _read(names.reads_lazy)
-        for name, use in names.lazy.items():
-            for chain in use.chains:
-                value = of_chain(function.__globals__.get(name), chain)
-                if is_house(value) and not is_step(value):
-                    return Obstacle("house", _role(value), name)
-                obstacle = None if isinstance(value, type) else self._called(value)
-                if obstacle:
-                    return obstacle
-        return None
+        code, outer = found.code, {**function.__globals__, **closure(function)}
+        for fact in code.of("import"):
+            name = next((one for one in fact.names or ("",) if not in_stub(one)), None)
+            if origin(fact.what) == "house" and name is not None:
+                return Obstacle("house", "a part of lokki_tf", name)
+        used = [
+            of_chain(outer.get(name), one) for name in code.lazy for one in code.lazy[name].chains
+        ]
+        for value in used:
+            if is_house(value) and not is_step(value):
+                return Obstacle("house", _role(value), home(value))
+        if code.reads_lazy:
+            return _read(code.reads_lazy)
+        called = (self._called(value) for value in used if not isinstance(value, type))
+        return next((why for why in called if why is not None), None)
+
+
+def plain(function: Any) -> types.FunctionType | None:
+    """The plain function behind a function, a cached or a partial one, or ``None``."""
+    function = function.func if isinstance(function, functools.partial) else function
+    if isinstance(function, types.FunctionType | functools._lru_cache_wrapper):
+        function = inspect.unwrap(function)
+    return function if isinstance(function, types.FunctionType) else None
 
 
 def _read(what: str) -> Obstacle:
@@ -202,6 +197,6 @@ def _read(what: str) -> Obstacle:
 def _role(value: Any) -> str:
     if isinstance(value, types.ModuleType):
         return "which is lokki_tf"
-    if isinstance(value, type | types.FunctionType):
-        return "a part of lokki_tf"
-    return described(value)
+    return (
+        "a part of lokki_tf" if isinstance(value, type | types.FunctionType) else described(value)
+    )

@@ -7,58 +7,35 @@ here; what is imported from them is returned to the caller.
 
 from __future__ import annotations
 
+import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from lokki_tf.errors import Place
-from lokki_tf.model.cells import cell_label
 
 from ..dependencies.third_party import Import
 from ..source.modules import Module, user_module
+from ..source.names import Code, Fact
 from ..source.origins import find_spec, imported, origin
-from ..source.survey import Fact, Survey, survey
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who imports something.
+class Importer(NamedTuple):
+    """Code that imports something, and its file for messages."""
 
-    Args:
-        module: The importing module; ``""`` for what the user declares.
-        file: Its file, for messages.
-        survey: The facts of the code that imports it.
-    """
-
-    module: str
     file: str
-    survey: Survey = field(default_factory=Survey, compare=False)
+    code: Code
 
     def place(self, fact: Fact) -> Place:
         """Return the source location of a fact."""
         return Place(self.file, fact.line, fact.what)
 
 
-@dataclass(eq=False)
-class WholeModule:
-    """A module that is included whole.
-
-    Args:
-        module: The module.
-        cause: Where it is imported.
-        survey: The facts of its code.
-    """
+class WholeModule(NamedTuple):
+    """A module that is included whole, and where it is imported."""
 
     module: Module
     cause: Place | None
-    survey: Survey
-
-    @property
-    def path(self) -> str:
-        """Its path in the zip."""
-        name = self.module.name
-        is_package = self.module.package == name
-        return name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
 
     @property
     def text(self) -> bytes:
@@ -70,86 +47,68 @@ class WholeModule:
 class Inclusion:
     """The whole modules of one zip, and what they and the cut code import of others.
 
-    Args:
-        is_cut: Returns whether a module is cut instead.
-        from_cut: Called with an import from a module that is cut.
-        no_source: Called with a module whose source cannot be read.
+    ``whole`` has the modules by name, ``imports`` the imports of packages of others, ``lokki``
+    those of lokki_tf, ``submodules`` what the handler imports since code uses it as attributes.
     """
 
-    def __init__(
-        self,
-        is_cut: Callable[[str], bool],
-        from_cut: Callable[[Fact, Origin], None],
-        no_source: Callable[[str, Place], None],
-    ) -> None:
-        self.is_cut, self.from_cut, self.no_source = is_cut, from_cut, no_source
-        self.modules: dict[str, WholeModule] = {}
-        self.imports: list[tuple[Import, Fact, Survey]] = []
-        self.lokki: list[tuple[Fact, Origin]] = []
+    def __init__(self) -> None:
+        self.whole: dict[str, WholeModule] = {}
+        self.imports: list[tuple[Import, Fact, Code]] = []
+        self.lokki: list[Fact] = []
         self.submodules: dict[str, None] = {}
-        self._waiting: list[WholeModule] = []
-        self._followed: list[tuple[Survey, Origin]] = []
+        self.followed: list[Importer] = []
+        self._included: list[WholeModule] = []
 
-    def bring(self, fact: Fact, by: Origin) -> None:
-        """Include what an import needs.
+    def is_cut(self, name: str) -> bool:
+        """Whether a module is cut, and not included whole."""
+        raise NotImplementedError
 
-        Args:
-            fact: The import.
-            by: Who imports it.
-        """
+    def from_cut(self, fact: Fact, by: Importer) -> None:
+        """Follow an import of a module that is cut."""
+        raise NotImplementedError
+
+    def no_source(self, name: str, place: Place) -> None:
+        """Record that the source of a module cannot be read."""
+        raise NotImplementedError
+
+    def bring_fact(self, fact: Fact, by: Importer) -> None:
+        """Include what an import needs."""
         where = origin(fact.what)
-        if where == "third-party":
-            if fact.optional and find_spec(fact.what) is None:
-                return  # it is not here either
-            package = fact.what.partition(".")[0]
-            found = Import(package, fact.what, by.place(fact), fact.optional)
-            self.imports.append((found, fact, by.survey))
-        elif where == "house":
-            self.lokki.append((fact, by))
+        if where == "house":
+            self.lokki.append(fact)
         elif where == "user":
             self._bring(fact, by)
+        elif where == "third-party" and not (fact.optional and find_spec(fact.what) is None):
+            package = fact.what.partition(".")[0]
+            found = Import(package, fact.what, by.place(fact), fact.optional)
+            self.imports.append((found, fact, by.code))
 
-    def _bring(self, fact: Fact, by: Origin) -> None:
+    def _bring(self, fact: Fact, by: Importer) -> None:
         parts = fact.what.split(".")
         for depth in range(1, len(parts) + 1):
             name = ".".join(parts[:depth])
             if self.is_cut(name):
                 own = depth == len(parts)
                 self.from_cut(fact if own else Fact("import", name, fact.line), by)
-            elif name in self.modules or find_spec(name) is not None:
+            elif name in self.whole or find_spec(name) is not None:
                 self.include(name, by.place(fact))
             else:
                 return  # the path of an attribute, or a module that is not here either
-        for name in fact.names:
-            submodule = f"{fact.what}.{name}"
-            if name and name != "*" and is_submodule(fact.what, name):
-                self._bring(Fact("import", submodule, fact.line), by)
-            elif name == "*":
-                for one in _listed(fact.what):
-                    self._bring(Fact("import", one, fact.line), by)
+        for name in (name for name in fact.names if name):
+            found = _listed(fact.what) if name == "*" else [name]
+            for one in (one for one in found if is_submodule(fact.what, one)):
+                self._bring(Fact("import", f"{fact.what}.{one}", fact.line), by)
 
     def include(self, name: str, cause: Place | None) -> None:
-        """Include a module whole.
+        """Include a module whole."""
+        module = user_module(name) if name not in self.whole else None
+        if module is not None and module.sources:  # a namespace package is only a folder
+            self.whole[name] = WholeModule(module, cause)
+            self._included.append(self.whole[name])
+        elif module is None and name not in self.whole and cause is not None:
+            self.no_source(name, cause)
 
-        Args:
-            name: Its absolute name.
-            cause: Where it is imported.
-        """
-        if name in self.modules:
-            return
-        module = user_module(name)
-        if module is None:
-            if cause is not None:
-                self.no_source(name, cause)
-            return
-        if not module.sources:
-            return  # a namespace package: a folder
-        source = module.sources[0]
-        facts = survey(source, source.tree.body, module.package)
-        self.modules[name] = WholeModule(module, cause, facts)
-        self._waiting.append(self.modules[name])
-
-    def include_package(self, name: str, cause: Place | None) -> bool:
+    def include_package(self, name: str, cause: Place) -> bool:
         """Include a module, and all modules below it if it is a package.
 
         Returns:
@@ -158,33 +117,26 @@ class Inclusion:
         if origin(name) != "user" or find_spec(name) is None:
             return False
         for one in (name, *_below(name)):
-            self._bring(
-                Fact("import", one, cause.line if cause else 0),
-                Origin("", cause.file if cause else ""),
-            )
+            self._bring(Fact("import", one, cause.line), Importer(cause.file, Code()))
         return True
 
-    def run(self) -> bool:
+    def _run_imports(self) -> bool:
         """Follow the imports of included modules; return whether there were any."""
-        found = bool(self._waiting)
-        while self._waiting:
-            one = self._waiting.pop()
-            by = Origin(one.module.name, label(one.module), one.survey)
-            for fact in one.survey.of("import"):
-                self.bring(fact, by)
-            self.follow(one.survey, by)
-        if not found:
-            for facts, origin_of in self._followed:
-                self._follow_attributes(facts, origin_of)
-        return found or bool(self._waiting)
+        found = bool(self._included)
+        while self._included:
+            module = self._included.pop().module
+            by = Importer(module.label, module.code)
+            for fact in module.code.of("import"):
+                self.bring_fact(fact, by)
+            self.followed.append(by)
+        if not found:  # attributes are looked at once all imports are known
+            for by in self.followed:
+                self._follow_attributes(by)
+        return found or bool(self._included)
 
-    def follow(self, facts: Survey, by: Origin) -> None:
-        """Look at the attributes of modules that code uses, once all its imports are known."""
-        self._followed.append((facts, by))
-
-    def _follow_attributes(self, facts: Survey, by: Origin) -> None:
+    def _follow_attributes(self, by: Importer) -> None:
         """Include submodules that code uses as attributes and others have imported here."""
-        for dotted, line in facts.dotted.items():
+        for dotted, line in by.code.dotted.items():
             parts = dotted.split(".")
             if origin(parts[0]) != "user":
                 continue
@@ -193,23 +145,15 @@ class Inclusion:
                 submodule = f"{package}.{name}"
                 if self.is_cut(package):
                     self.from_cut(Fact("import", package, line, names=(name,)), by)
-                known = submodule in self.modules or self.is_cut(submodule)
+                known = submodule in self.whole or self.is_cut(submodule)
                 if known or not is_submodule(package, name):
                     continue
                 if submodule in sys.modules:
                     self.submodules[submodule] = None
-                if submodule in sys.modules or self._loads_lazily(package):
+                # Attributes of a package may be computed: by importing its modules, for example.
+                one = self.whole.get(package)
+                if submodule in sys.modules or (one and one.module.binds("__getattr__")):
                     self._bring(Fact("import", submodule, line), by)
-
-    def _loads_lazily(self, package: str) -> bool:
-        """Whether attributes of a package are computed: by importing its modules, for example."""
-        one = self.modules.get(package)
-        return one is not None and one.module.binds("__getattr__")
-
-
-def label(module: Module) -> str:
-    """The file of a module, for messages."""
-    return cell_label(module.sources[0].filename, module.live) if module.sources else module.name
 
 
 def is_submodule(package: str, name: str) -> bool:
@@ -223,24 +167,19 @@ def is_submodule(package: str, name: str) -> bool:
 
 
 def _listed(package: str) -> Iterator[str]:
-    """The modules below a package that its ``__all__`` lists."""
+    """The names that a package's ``__all__`` lists."""
     module = user_module(package)
-    for source in module.sources if module is not None else ():
-        value = source.constants.get("__all__")
-        for node in getattr(value, "elts", ()):
-            name = getattr(node, "value", None)
-            if isinstance(name, str) and is_submodule(package, name):
-                yield f"{package}.{name}"
+    value = module.context.constants.get("__all__") if module is not None else None
+    for node in getattr(value, "elts", ()):
+        if isinstance(getattr(node, "value", None), str):
+            yield node.value
 
 
-def _below(package: str) -> Iterable[str]:
+def _below(package: str) -> Iterator[str]:
     """All modules below a package, found without importing them."""
-    import pkgutil
-
     spec = find_spec(package)
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
-    for found in pkgutil.iter_modules(folders):
-        name = f"{package}.{found.name}"
-        yield name
+    for found in pkgutil.iter_modules(folders, f"{package}."):
+        yield found.name
         if found.ispkg:
-            yield from _below(name)
+            yield from _below(found.name)

@@ -1,5 +1,5 @@
 """Build contexts of container images.
 
-Stages: name the image (:mod:`.names`); collect steps, lock and Dockerfile (:mod:`.context`); write
-them as a tar for the engine (:mod:`.tars`).
+Stages: name the image (:mod:`.names`); collect steps, lock and Dockerfile, and write
+them as a tar for the engine (:mod:`.context`).
 """

@@ -8,12 +8,14 @@ is the image's tag: an image is new when its content is.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
+import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import ConfigError, OptionError
@@ -22,7 +24,6 @@ from lokki_tf.model.requirements import PackageSet, package_sets
 from ..bundle.template import shipped
 from ..dependencies.layers import LOCK_FILE, LayerBuilder
 from .names import image_tag
-from .tars import tar_files
 
 if TYPE_CHECKING:
     from lokki_tf.model import Step
@@ -36,6 +37,7 @@ _BASE = "public.ecr.aws/lambda/python:{version}"
 _PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 _PACKAGES = re.compile(r"(?m)^# \{\{PACKAGES\}\}\n(.*?)^# \{\{END_OF_PACKAGES\}\}\n", re.DOTALL)
 _TAG_LENGTH = 16
+_TIME = 315_532_800  # the first of January 1980, as in the zips
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class ImageContext:
 
     @cached_property
     def content_tag(self) -> str:
-        """Sixteen characters that stand for the content, the same on every machine."""
+        """Sixteen characters of a hash of the content, the same on every machine."""
         found = hashlib.sha256(f"{self.base_image}\0{self.platform}\0".encode())
         for path, data in sorted(self.files.items()):
             found.update(f"{path}\0{len(data)}\0".encode())
@@ -102,9 +104,9 @@ def image_context(
         builder: Resolves what steps declare, and knows the stack's folder with its locks.
 
     Raises:
-        OptionError: If the steps cannot share an image: they want different Pythons or
+        OptionError: If the steps cannot share an image: they require different Pythons or
             processors, or packages that do not suit each other.
-        ConfigError: If the Dockerfile cannot be read, or the tag is none.
+        ConfigError: If the Dockerfile cannot be read, or the tag is not valid.
         MissingToolError: If packages are declared and cannot be reached.
     """
     runtime, architecture = _target(packages)
@@ -115,9 +117,8 @@ def image_context(
         files |= {f"{APP}/{step.name}/{path}": data for path, data in package.files.items()}
     if lock is not None:
         files[_LOCK] = lock.encode()
-    files[DOCKERFILE] = (
-        _default_dockerfile(base, lock is not None) if dockerfile is None else _read(dockerfile)
-    )
+    default = _default_dockerfile(base, lock is not None)
+    files[DOCKERFILE] = default if dockerfile is None else _read(dockerfile)
     given = image_tag(tag) if tag else None
     return ImageContext(name, dict(sorted(files.items())), base, architecture, given)
 
@@ -128,18 +129,9 @@ def image_files(context: ImageContext) -> dict[str, bytes]:
 
 
 def image_json(context: ImageContext, repository: str) -> bytes:
-    """What a stack's ``image.json`` says: which image there is, and what runs in it.
-
-    Args:
-        context: What it is built from.
-        repository: As :func:`image_repository` gives it.
-    """
-    told = {
-        "uri": f"{repository}:{context.tag}",
-        "app": f"{FOLDER}/{APP}",
-        "entry": ENTRY,
-    }
-    return (json.dumps(told, indent=2) + "\n").encode()
+    """A stack's ``image.json``: which image there is, and what runs in it."""
+    about = {"uri": f"{repository}:{context.tag}", "app": f"{FOLDER}/{APP}", "entry": ENTRY}
+    return (json.dumps(about, indent=2) + "\n").encode()
 
 
 def _target(steps: Iterable[Step]) -> tuple[str, str]:
@@ -192,3 +184,17 @@ def _read(path: str | Path) -> bytes:
             remedy="give dockerfile in [image] the path of yours, from the working folder, or "
             "leave it out for the default one",
         ) from error
+
+
+def tar_files(files: Mapping[str, bytes]) -> bytes:
+    """A tar whose bytes depend on its files alone: not on time, machine, owner or order."""
+    folders = {str(one) for path in files for one in PurePosixPath(path).parents} - {"."}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted({*folders, *files}):
+            entry, data = tarfile.TarInfo(path), files.get(path, b"")
+            entry.mtime, entry.size, entry.mode = _TIME, len(data), 0o644
+            if path not in files:
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

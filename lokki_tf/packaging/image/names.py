@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lokki_tf.errors import ConfigError
 from lokki_tf.model.names import digest, shortened
 
 LOCAL = "local"
-_NAME_LENGTH = 128  # of 256 that ECR takes, for a prefix may stand before it
+_NAME_LENGTH = 128  # of 256 that ECR takes, since a prefix may be before it
 # Source: the distribution project's reference/regexp.go; ECR takes names of this form too.
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _PREFIX = re.compile(rf"(?:[A-Za-z0-9.-]+(?::\d+)?|\[[0-9a-f:]+\](?::\d+)?)(?:/{_PART})*/?")
@@ -18,11 +18,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 
 
 def repository_name(pipeline: str) -> str:
-    """The name of a pipeline's repository, in a registry's letters.
-
-    Args:
-        pipeline: The pipeline's name.
-    """
+    """The name of a pipeline's repository, in the letters that registries take."""
     plain = re.sub(r"[^a-z0-9]+", "-", pipeline.lower()).strip("-")
     if plain == pipeline and len(plain) > 1:
         return shortened(plain, _NAME_LENGTH)
@@ -30,21 +26,15 @@ def repository_name(pipeline: str) -> str:
     return f"{shortened(plain or 'pipeline', _NAME_LENGTH - 9)}-{digest(pipeline)}"
 
 
-@dataclass(frozen=True, slots=True)
-class EcrHost:
-    """A registry of ECR.
-
-    Args:
-        account: The account's number.
-        region: Where it is.
-    """
+class EcrHost(NamedTuple):
+    """A registry of ECR: the number of its account, and its region."""
 
     account: str
     region: str
 
     @classmethod
     def of(cls, host: str) -> EcrHost | None:
-        """The registry that a host is, or ``None`` if it is none of ECR's."""
+        """The registry of a host, or ``None`` if it is not one of ECR's."""
         match = _ECR.fullmatch(host)
         return cls(match[1], match[2]) if match else None
 
@@ -53,8 +43,8 @@ def image_repository(setting: str | None, pipeline: str) -> str:
     """Where a pipeline's images are: ``registry/prefix/name``.
 
     Args:
-        setting: ``image_repository`` of ``[aws]``. Without it, or where it is ``local``, there
-            is no registry in the answer.
+        setting: ``image_repository`` of ``[aws]``. Without it, or where it is ``local``, the
+            result has no registry.
         pipeline: The pipeline's name.
 
     Raises:
@@ -63,21 +53,18 @@ def image_repository(setting: str | None, pipeline: str) -> str:
     name = repository_name(pipeline)
     if setting is None or setting == LOCAL:
         return name
-    if not _PREFIX.fullmatch(setting):
-        raise ConfigError(
-            f"image_repository = {setting!r} in [aws] is no repository",
-            remedy="write the registry and, if you like, a prefix in small letters: "
-            '"123456789012.dkr.ecr.eu-west-1.amazonaws.com/team", or "local"; the pipeline\'s '
-            "name is put behind it",
-        )
-    return f"{setting.rstrip('/')}/{name}"
+    if _PREFIX.fullmatch(setting):
+        return f"{setting.rstrip('/')}/{name}"
+    raise ConfigError(
+        f"image_repository = {setting!r} in [aws] is no repository",
+        remedy="write the registry and, if you like, a prefix in small letters: "
+        '"123456789012.dkr.ecr.eu-west-1.amazonaws.com/team", or "local"; the pipeline\'s '
+        "name is put behind it",
+    )
 
 
 def image_tag(tag: str) -> str:
-    """The tag itself, if it is one.
-
-    Args:
-        tag: As the user gave it.
+    """The tag that the user gave.
 
     Raises:
         ConfigError: If registries refuse it.

@@ -1,4 +1,4 @@
-"""Parsed files: the statements at the top of each, and the text that belongs to them.
+"""Parsed files and cells, and the text that belongs to their statements.
 
 A file is parsed once, however many steps are cut out of it.
 """
@@ -8,104 +8,16 @@ from __future__ import annotations
 import ast
 import linecache
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-from .machine_reads import new_each_time
-from .names import Names, is_main_guard, is_type_checking
-from .survey import Survey, aliases_of, survey
-from .walk import names_of
+from typing import Any, TypeGuard
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_AT_ONCE = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__set_name__"}
-
-
-@dataclass(eq=False)
-class Statement:
-    """A statement at the top of a file; an import of several names is several of them.
-
-    Args:
-        source: Its file.
-        node: Its syntax tree.
-        index: Its place in the file, in statements.
-        alias: Which name of an import, else ``None``.
-    """
-
-    source: Source
-    node: ast.stmt
-    index: int
-    alias: ast.alias | None = None
-    _names: dict[frozenset[ast.expr], Names] = field(default_factory=dict, repr=False)
-    _surveys: dict[frozenset[ast.expr], Survey] = field(default_factory=dict, repr=False)
-
-    def names(self, skip: frozenset[ast.expr] = frozenset()) -> Names:
-        """What it binds and uses, without some decorators."""
-        if skip not in self._names:
-            self._names[skip] = names_of(self._analysed, skip=skip)
-        return self._names[skip]
-
-    def survey(self, package: str, skip: frozenset[ast.expr] = frozenset()) -> Survey:
-        """Its facts, without some decorators."""
-        if skip not in self._surveys:
-            self._surveys[skip] = survey(self.source, [self._analysed], package, skip)
-        return self._surveys[skip]
-
-    @property
-    def _analysed(self) -> ast.stmt:
-        if self.alias is None:
-            return self.node
-        one: ast.Import | ast.ImportFrom
-        if isinstance(self.node, ast.ImportFrom):
-            one = ast.ImportFrom(self.node.module, [self.alias], self.node.level)
-        else:
-            one = ast.Import([self.alias])
-        return ast.copy_location(one, self.node)
-
-    @property
-    def whole_module(self) -> str:
-        """The module of ``import a.b``, which binds ``a`` and brings ``a.b``, or ``""``."""
-        plain = isinstance(self.node, ast.Import) and self.alias and not self.alias.asname
-        return self.alias.name if plain and self.alias else ""
-
-    @property
-    def binds(self) -> dict[str, None]:
-        """The names that it binds in the module."""
-        return self.names().binds
-
-    @cached_property
-    def decorators(self) -> tuple[ast.expr, ...]:
-        """Its decorators, and those in the body of a class."""
-        return tuple(_decorators(self.node))
-
-    @cached_property
-    def relative_imports(self) -> tuple[ast.ImportFrom, ...]:
-        """The relative imports in it."""
-        return tuple(
-            node for node in ast.walk(self.node) if isinstance(node, ast.ImportFrom) and node.level
-        )
-
-    @cached_property
-    def differs(self) -> str:
-        """The call that gives what it assigns another value each time, or ``""``."""
-        assigns = isinstance(self.node, ast.Assign | ast.AnnAssign)
-        return new_each_time(self.node) if assigns else ""
-
-    @cached_property
-    def conditional(self) -> bool:
-        """Whether running it may leave a name that it binds as it was."""
-        return not isinstance(
-            self.node,
-            Definition | ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom,
-        )
-
-    def replaces(self, name: str) -> bool:
-        """Whether the name's value before it plays no part after it."""
-        if self.conditional or name not in self.binds or name in self.names().eager:
-            return False
-        # ``import a.b`` and ``import a.c`` both bind ``a``.
-        return "." not in self.whole_module
+Edit = tuple[int, int, str]
+"""A part of a file's text, by offsets, and what is written instead in a zip."""
+_MARKS = re.compile(r"#!|# ?%%|#.*coding[:=]")
 
 
 @dataclass(eq=False)
@@ -114,85 +26,29 @@ class Source:
 
     Args:
         filename: As code objects name it.
-        lines: Its text.
+        lines: Its text, each line ended by ``\\n``.
+        has_run: Whether a cell is known to have run in the namespace of the step.
     """
 
     filename: str
     lines: Sequence[str]
-    _aliases: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
-    before: tuple[Source, ...] = ()
-    """The other cells of a notebook, whose imports hold here too."""
     has_run: bool = True
-    """Whether a cell is known to have run in the namespace of the step."""
 
     @cached_property
     def text(self) -> str:
-        """The whole text, each line ended by ``\\n``."""
+        """The whole text."""
         return "".join(self.lines)
 
     @cached_property
     def tree(self) -> ast.Module:
-        """The syntax tree.
-
-        Raises:
-            SyntaxError: If it is no Python.
-        """
+        """The syntax tree; raises ``SyntaxError``."""
         return ast.parse(self.text)
-
-    def aliases(self, package: str) -> Mapping[str, str]:
-        """What the names of its imports stand for; ``package`` resolves relative ones."""
-        if package not in self._aliases:
-            self._aliases[package] = aliases_of(self.tree, package)
-        if not self.before:
-            return self._aliases[package]
-        others = {k: v for one in self.before for k, v in aliases_of(one.tree, package).items()}
-        return {**others, **self._aliases[package]}
-
-    @cached_property
-    def constants(self) -> Mapping[str, ast.expr]:
-        """The expressions of names at the top that are assigned once."""
-        assigned: dict[str, list[ast.expr]] = {}
-        for node in self.tree.body:
-            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    if isinstance(target, ast.Name):
-                        assigned.setdefault(target.id, []).append(node.value)
-        return {name: values[0] for name, values in assigned.items() if len(values) == 1}
 
     @cached_property
     def postponed(self) -> bool:
-        """Whether ``from __future__ import annotations`` stands in it."""
-        return any(
-            isinstance(node, ast.ImportFrom)
-            and node.module == "__future__"
-            and any(alias.name == "annotations" for alias in node.names)
-            for node in self.tree.body
-        )
-
-    @cached_property
-    def statements(self) -> tuple[Statement, ...]:
-        """All that runs when the file is imported."""
-        made: list[Statement] = []
-        for node in self.tree.body:
-            if _never_carried(node):
-                continue
-            aliases: list[ast.alias | None] = [None]
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                aliases = [*node.names]
-            for alias in aliases:
-                made.append(Statement(self, node, len(made), alias))
-        return tuple(made)
-
-    @cached_property
-    def guarded(self) -> Mapping[str, int]:
-        """Names bound only for a script or a type checker, with their lines."""
-        return {
-            name: node.lineno
-            for node in self.tree.body
-            if isinstance(node, ast.If) and _never_carried(node)
-            for name in names_of(*node.body).binds
-        }
+        """Whether ``from __future__ import annotations`` is in it."""
+        future = (one for one in self.tree.body if is_future(one))
+        return any(alias.name == "annotations" for one in future for alias in one.names)
 
     @cached_property
     def from_house(self) -> frozenset[str]:
@@ -217,70 +73,7 @@ class Source:
                 found.setdefault((node.lineno, "<lambda>"), []).append(node)
         return found
 
-    @cached_property
-    def by_node(self) -> Mapping[ast.AST, Statement]:
-        """From a statement's syntax tree to the statement."""
-        return {s.node: s for s in self.statements if s.alias is None}
-
-    @cached_property
-    def bound_in(self) -> Mapping[str, tuple[int, ...]]:
-        """From each name to the statements that bind or change it, in order."""
-        found: dict[str, list[int]] = {}
-        for statement in self.statements:
-            for name in (*statement.binds, *statement.names().changes):
-                found.setdefault(name, []).append(statement.index)
-            for name in self._registered_by(statement):
-                found.setdefault(name, []).append(statement.index)
-        return {name: tuple(sorted(set(indexes))) for name, indexes in found.items()}
-
-    # --- functions that write to what stands beside them ----------------------------
-
-    @cached_property
-    def definitions(self) -> Mapping[str, Statement]:
-        """Its functions and classes by name, the last of each name."""
-        return {s.node.name: s for s in self.statements if isinstance(s.node, Definition)}
-
-    def written_by(self, name: str) -> set[str]:
-        """The module's names that calling one of its functions or classes binds or changes."""
-        written: set[str] = set()
-        seen: set[str] = set()
-        waiting = [name]
-        while waiting:
-            current = waiting.pop()
-            definition = self.definitions.get(current)
-            if definition is None or current in seen:
-                continue
-            seen.add(current)
-            names = definition.names()
-            if isinstance(definition.node, ast.ClassDef):
-                body = definition.node.body
-                names = names_of(*(one for one in body if getattr(one, "name", "") in _AT_ONCE))
-            written |= names.writes
-            waiting.extend(names.lazy)
-        return written
-
-    def _registered_by(self, statement: Statement) -> set[str]:
-        """``@register def f`` changes the table that ``register`` writes to."""
-        node = statement.node
-        callees: set[str] = set()
-        if isinstance(node, Definition):
-            for decorator in node.decorator_list:
-                callees |= names_of(decorator).used()
-        elif not isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom):
-            callees |= {name for name, chains in statement.names().calls.items() if () in chains}
-        if isinstance(node, ast.ClassDef):
-            bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
-            callees |= {base for base in bases if self._has_subclass_hook(base)}
-        return {name for callee in callees for name in self.written_by(callee)}
-
-    def _has_subclass_hook(self, base: str) -> bool:
-        definition = self.definitions.get(base)
-        return definition is not None and any(
-            isinstance(node, ast.FunctionDef) and node.name == "__init_subclass__"
-            for node in getattr(definition.node, "body", ())
-        )
-
-    # --- text ---
+    # --- text -----------------------------------------------------------------------
 
     @cached_property
     def starts(self) -> list[int]:
@@ -299,17 +92,77 @@ class Source:
                 lines.update(range(node.lineno + 1, node.end_lineno + 1))
         return lines
 
+    def _offset(self, line: int, column: int) -> int:
+        """The offset of a line, from 1, and a column in bytes, as trees have them."""
+        text = self.lines[line - 1]
+        if not text.isascii():
+            column = len(text.encode()[:column].decode(errors="ignore"))
+        return self.starts[line - 1] + column
+
+    def span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
+        """Where the node's own text begins and ends."""
+        first = self._offset(node.lineno, node.col_offset)
+        return first, self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
+
+    def reach(self, node: ast.stmt) -> tuple[int, int]:
+        """Where the statement's text begins and ends, decorators and comments included.
+
+        Comments right above it, and behind it on its last line, belong to it; but those above
+        the first import of a file belong to the file.
+        """
+        decorators = node.decorator_list if isinstance(node, Definition) else []
+        line = min([node.lineno, *(d.lineno for d in decorators)])
+        start, end = self.span(node)
+        line_start = self.starts[line - 1]
+        if line != node.lineno or not self.text[line_start:start].strip():
+            start = self.starts[self._with_comments(node, line) - 1]
+        line_end = self.starts[node.end_lineno or node.lineno]
+        rest = self.text[end:line_end].lstrip()
+        return start, line_end if not rest or rest.startswith("#") else end
+
+    def _with_comments(self, node: ast.stmt, line: int) -> int:
+        column, first = node.col_offset, line
+        while first > 1:
+            above = self.lines[first - 2]
+            if not above[column:].startswith("#") or above[:column].strip():
+                break
+            if _MARKS.match(above[column:]) or first - 1 in self.string_lines:
+                break
+            first -= 1
+        return line if first == 1 and isinstance(node, ast.Import | ast.ImportFrom) else first
+
+    def edited(self, start: int, end: int, edits: Iterable[Edit]) -> str:
+        """A part of the text with edits made in it."""
+        text, at = [], start
+        for first, last, instead in sorted(set(edits), key=lambda edit: (edit[0], -edit[1])):
+            if first >= at and last <= end:
+                text += [self.text[at:first], instead]
+                at = last
+        return "".join((*text, self.text[at:end]))
+
+    def without(self, decorators: Iterable[ast.expr]) -> list[Edit]:
+        """The edits that remove decorators, with the lines that they are on."""
+        ends = ((one.lineno, one.end_lineno or one.lineno) for one in decorators)
+        return [(self.starts[first - 1], self.starts[last], "") for first, last in ends]
+
+    def unindented(self, node: Any) -> list[Edit]:
+        """The edits that move a function to the left margin."""
+        edits: list[Edit] = []
+        margin = node.col_offset
+        first = self.text.count("\n", 0, self.reach(node)[0]) + 1
+        for line in range(first, (node.end_lineno or first) + 1):
+            text = self.lines[line - 1]
+            if line not in self.string_lines and not text[:margin].strip():
+                at = self.starts[line - 1]
+                edits.append((at, at + min(margin, len(text) - 1), ""))
+        return edits
+
 
 _parsed: dict[str, tuple[list[str], Source]] = {}
 
 
 def source_of(filename: str, module_globals: dict[str, Any] | None = None) -> Source | None:
-    """The parsed file under a name that code objects use, or ``None`` if there is no source.
-
-    Args:
-        filename: A path, or a name such as ``<ipython-input-3-…>`` that linecache knows.
-        module_globals: The module's names, whose loader may have the source.
-    """
+    """The parsed file under a name that code objects use, or ``None`` if there is no source."""
     linecache.checkcache(filename)
     lines = linecache.getlines(filename, module_globals)
     if not lines and not (filename.endswith(".py") and os.path.isfile(filename)):
@@ -319,27 +172,26 @@ def source_of(filename: str, module_globals: dict[str, Any] | None = None) -> So
         return known[1]
     # Lines as syntax trees count them: a form feed, for one, ends none.
     text = "".join(lines).replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
-    ended = [f"{line}\n" for line in text.split("\n")]
-    _parsed[filename] = lines, Source(filename, ended)
+    _parsed[filename] = lines, Source(filename, [f"{line}\n" for line in text.split("\n")])
     return _parsed[filename][1]
 
 
-def _never_carried(node: ast.stmt) -> bool:
-    """Docstrings, blocks for scripts and for type checkers, imports from the future."""
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-        return True
-    if isinstance(node, ast.ImportFrom) and node.module == "__future__":
-        return True
-    if not isinstance(node, ast.If):
-        return False
-    if is_type_checking(node.test):
-        return not node.orelse
-    return is_main_guard(node)
+def is_future(node: ast.AST) -> TypeGuard[ast.ImportFrom]:
+    """Whether a statement is an import from ``__future__``."""
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
-def _decorators(node: ast.AST) -> Iterator[ast.expr]:
-    if isinstance(node, Definition):
-        yield from node.decorator_list
-    if isinstance(node, ast.ClassDef):
-        for inner in node.body:
-            yield from _decorators(inner)
+def is_type_checking(test: ast.expr) -> bool:
+    """Whether a condition is ``TYPE_CHECKING``, which is false whenever code runs."""
+    return "TYPE_CHECKING" in (getattr(test, "attr", ""), getattr(test, "id", ""))
+
+
+def is_main_guard(node: ast.AST) -> bool:
+    """Whether a statement is ``if __name__ == "__main__":``, whose body only a script runs."""
+    return isinstance(node, ast.If) and any(
+        isinstance(test, ast.Compare)
+        and isinstance(test.ops[0], ast.Eq)
+        and {"__name__", "__main__"}
+        <= {getattr(part, "id", getattr(part, "value", None)) for part in ast.walk(test)}
+        for test in ast.walk(node.test)
+    )

@@ -69,12 +69,7 @@ def is_file(read: str) -> bool:
 
 
 def path_read(call: ast.Call, name: str) -> ast.expr | None:
-    """The expression of the path that a call reads, or ``None`` if it reads no file.
-
-    Args:
-        call: A call.
-        name: The full name of what is called.
-    """
+    """The expression of the path that a call reads, or ``None`` if it reads no file."""
     first = call.args[0] if call.args else None
     if name in ("open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open"):
         mode = call.args[1] if len(call.args) > 1 else None

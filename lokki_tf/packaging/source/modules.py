@@ -1,4 +1,4 @@
-"""The user's modules: under which name each travels, and which statements make a name.
+"""The user's modules: under which name each is deployed, and which statements make a name.
 
 A module here is a namespace with the statements that filled it: one file, or the cells of a
 notebook, which share one namespace. Names are resolved by position: :meth:`Module.making`
@@ -8,31 +8,100 @@ gives the statements that made a name what it was before another statement ran.
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from lokki_tf.model.cells import is_cell
+from lokki_tf.model.cells import cell_label, is_cell
 
-from .cells import cells_of
-from .files import Definition, Source, Statement, source_of
+from .files import Definition, Source, is_future, is_main_guard, is_type_checking, source_of
+from .index import index
+from .machine_reads import new_each_time
+from .names import Code, Context, absolute_name, aliases_of
 from .origins import find_spec, imported, of_user
 from .values import MISSING, is_house, is_step
 
-NOTEBOOK = "notebook"
-HANDLER = "lambda_function"
-RUNTIME = "lokki_runtime"
+NOTEBOOK, HANDLER, RUNTIME = "notebook", "lambda_function", "lokki_runtime"
 PURE = {"debug", "info", "warning", "error", "critical", "exception", "log", "show", "head"}
 PURE |= {"tail", "describe", "display", "plot", "print", "close", "join"}
 PURE_STARTS = ("to_", "save", "dump", "write", "print")
+"""Methods that show something, and change nothing that a result depends on."""
 _CONFIGURING = {"seed", "use", "basicConfig", "filterwarnings", "simplefilter", "configure"}
 _CONFIGURING_STARTS = ("set", "register", "manual_seed")
+_AT_ONCE = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__set_name__"}
+_STRICT = Definition | ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom
+
+
+@dataclass(eq=False)
+class Statement:
+    """A statement at the top of a module; an import of several names is several of them.
+
+    Args:
+        module: Its module.
+        source: Its file.
+        node: Its syntax tree.
+        at: Its place among all statements of the module.
+        alias: Which name of an import, else ``None``.
+    """
+
+    module: Module = field(repr=False)
+    source: Source = field(repr=False)
+    node: ast.stmt
+    at: int
+    alias: ast.alias | None = None
+    _codes: dict[frozenset[ast.expr], Code] = field(default_factory=dict, repr=False)
+
+    def code(self, skip: frozenset[ast.expr] = frozenset()) -> Code:
+        """What it does, without some decorators."""
+        if skip not in self._codes:
+            node: ast.stmt = self.node
+            if isinstance(node, ast.ImportFrom) and self.alias is not None:
+                node = ast.ImportFrom(node.module, [self.alias], node.level)
+            elif self.alias is not None:
+                node = ast.Import([self.alias])
+            node = ast.copy_location(node, self.node)
+            self._codes[skip] = index(node, skip=skip, context=self.module.context)
+        return self._codes[skip]
+
+    @cached_property
+    def binds(self) -> dict[str, None]:
+        """The names that it binds in the module; those of ``*`` are the exporting module's."""
+        if self.alias is None or self.alias.name != "*":
+            return self.code().binds
+        assert isinstance(self.node, ast.ImportFrom)
+        return dict.fromkeys(starred(self.module.absolute(self.node)))
+
+    @property
+    def whole_module(self) -> str:
+        """The module of ``import a.b``, which binds ``a`` and brings ``a.b``, or ``""``."""
+        plain = isinstance(self.node, ast.Import) and self.alias and not self.alias.asname
+        return self.alias.name if plain and self.alias else ""
+
+    @cached_property
+    def decorators(self) -> tuple[ast.expr, ...]:
+        """Its decorators, and those in the body of a class."""
+        return tuple(_decorators(self.node))
+
+    @cached_property
+    def differs(self) -> str:
+        """The call that gives what it assigns another value each time, or ``""``."""
+        assigns = isinstance(self.node, ast.Assign | ast.AnnAssign)
+        return new_each_time(self.node) if assigns else ""
+
+    def replaces(self, name: str) -> bool:
+        """Whether the name's value before it plays no part after it."""
+        if not isinstance(self.node, _STRICT) or name in self.code().eager:
+            return False
+        return "." not in self.whole_module  # ``import a.b`` and ``import a.c`` both bind ``a``
 
 
 class Module:
@@ -44,44 +113,90 @@ class Module:
         sources: Its file, or its cells in the order in which they ran.
         package: What relative imports in it are relative to.
 
-    ``pieces`` is where :mod:`.carry` keeps what it made of the statements.
+    ``cache`` is where others keep what they made of its statements.
     """
 
     def __init__(
         self, name: str, live: dict[str, Any], sources: tuple[Source, ...], package: str
     ) -> None:
-        self.name = name
-        self.live = live
-        self.sources = sources
-        self.package = package
-        self.pieces: dict[Any, Any] = {}
+        self.name, self.live, self.sources, self.package = name, live, sources, package
+        self.cache: dict[Any, Any] = {}
+
+    # --- places ---------------------------------------------------------------------
+
+    @property
+    def label(self) -> str:
+        """Its file, for messages."""
+        return cell_label(self.sources[0].filename, self.live) if self.sources else self.name
+
+    @property
+    def path(self) -> str:
+        """Its path in a zip."""
+        is_package = self.package == self.name
+        return self.name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
+
+    def absolute(self, node: ast.ImportFrom) -> str:
+        """The absolute name of the module that names are imported from."""
+        return absolute_name(self.package, node.level, node.module)
+
+    # --- statements -----------------------------------------------------------------
+
+    @cached_property
+    def context(self) -> Context:
+        """What its imported names and its constants stand for."""
+        aliases: dict[str, str] = {}
+        constants: dict[str, ast.expr] = {}
+        for source in self.sources:
+            aliases |= aliases_of(source.tree, self.package)
+            values: dict[str, list[ast.expr]] = {}
+            for node in source.tree.body:
+                if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+                    for one in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                        values.setdefault(getattr(one, "id", ""), []).append(node.value)
+            constants |= {name: found[0] for name, found in values.items() if len(found) == 1}
+        return Context(aliases, constants, self.package)
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
-        """All statements, in the order in which they ran."""
-        return tuple(statement for source in self.sources for statement in source.statements)
-
-    @cached_property
-    def _first(self) -> Mapping[Source, int]:
-        first, count = {}, 0
+        """All that runs when it is imported, in the order in which it runs."""
+        made: list[Statement] = []
         for source in self.sources:
-            first[source] = count
-            count += len(source.statements)
-        return first
-
-    @cached_property
-    def definitions(self) -> Mapping[str, Statement]:
-        """Functions and classes by name, the last of each name."""
-        return {name: one for source in self.sources for name, one in source.definitions.items()}
-
-    def position(self, statement: Statement) -> int:
-        """The place of a statement among all of them."""
-        return self._first[statement.source] + statement.index
+            for node in source.tree.body:
+                if _is_script(node) or _is_docstring(node):
+                    continue
+                aliases: list[ast.alias | None] = [None]
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    aliases = [*node.names]
+                for alias in aliases:
+                    made.append(Statement(self, source, node, len(made), alias))
+        return tuple(made)
 
     @property
     def end(self) -> int:
         """The position behind the last statement."""
         return len(self.statements)
+
+    @cached_property
+    def code(self) -> Code:
+        """What all of its statements do."""
+        whole = Code()
+        for code in (statement.code() for statement in self.statements):
+            whole.facts += code.facts
+            whole.stored |= code.stored
+            whole.dotted = {**code.dotted, **whole.dotted}
+            for function, mentioned in code.mentions.items():
+                whole.mentions.setdefault(function, set()).update(mentioned)
+        return whole
+
+    @cached_property
+    def by_node(self) -> Mapping[ast.AST, Statement]:
+        """From a statement's syntax tree to the statement."""
+        return {one.node: one for one in self.statements if one.alias is None}
+
+    @cached_property
+    def definitions(self) -> Mapping[str, Statement]:
+        """Functions and classes by name, the last of each name."""
+        return {s.node.name: s for s in self.statements if isinstance(s.node, Definition)}
 
     @cached_property
     def postponed(self) -> bool:
@@ -91,7 +206,7 @@ class Module:
     @cached_property
     def dynamic(self) -> bool:
         """Whether names of it may be reached in ways that cannot be seen."""
-        return any(s.names().dynamic or "__getattr__" in s.binds for s in self.statements)
+        return any(s.code().dynamic or "__getattr__" in s.binds for s in self.statements)
 
     @cached_property
     def defines_classes(self) -> bool:
@@ -109,25 +224,47 @@ class Module:
         found = (self.definition_at(code) for code in own if not code.co_filename.startswith("<"))
         return any(one is not None and not one[1] for one in found)
 
+    def definition_at(self, code: types.CodeType) -> tuple[Source, list[ast.AST]] | None:
+        """The file of a code object, and the functions that begin where it begins."""
+        for source in self.sources:
+            if source.filename == code.co_filename:
+                key = (code.co_firstlineno, code.co_name)
+                return source, source.code_nodes.get(key, [])
+        return None
+
+    # --- names ----------------------------------------------------------------------
+
+    @cached_property
+    def _about(self) -> Mapping[str, list[Statement]]:
+        """From each name to the statements that bind or change it, in order."""
+        found: dict[str, dict[Statement, None]] = {}
+        for statement in self.statements:
+            names = *statement.binds, *statement.code().changes, *self._registered_by(statement)
+            for name in names:
+                found.setdefault(name, {})[statement] = None
+        return {name: list(statements) for name, statements in found.items()}
+
     def binds(self, name: str) -> bool:
-        """Whether a statement binds the name."""
-        return any(name in source.bound_in for source in self.sources)
+        """Whether a statement binds or changes the name."""
+        return name in self._about
+
+    @cached_property
+    def _guarded(self) -> Mapping[str, int]:
+        nodes = (node for source in self.sources for node in source.tree.body)
+        blocks = (one for one in nodes if isinstance(one, ast.If) and _is_script(one))
+        return {name: node.lineno for node in blocks for name in index(*node.body).binds}
 
     def guarded(self, name: str) -> int | None:
         """The line where a name is bound that only scripts or type checkers see."""
-        lines = (source.guarded.get(name) for source in self.sources)
-        return next((line for line in lines if line), None)
+        return self._guarded.get(name)
 
     def making(self, name: str, before: int) -> list[Statement]:
-        """The statements that make the name what it is at a position, in order.
-
-        Args:
-            name: A name of the module.
-            before: A position; statements from there on have not run yet.
-        """
+        """The statements that make the name what it is at a position, in order."""
         making: list[Statement] = []
         binding = False
-        for statement in self._about(name, before):
+        for statement in reversed(self._about.get(name, ())):
+            if statement.at >= before or not self._matters(statement, name):
+                continue
             binds = name in statement.binds
             if binds and not making and not self._is_current(statement, name, before):
                 continue
@@ -137,61 +274,116 @@ class Module:
                 break
         return making[::-1] if binding else []
 
-    def _about(self, name: str, before: int) -> Iterator[Statement]:
-        """The statements that bind or change the name, the last first."""
-        for source in reversed(self.sources):
-            for index in reversed(source.bound_in.get(name, ())):
-                statement = source.statements[index]
-                if self.position(statement) < before and self._matters(statement, name):
-                    yield statement
-
     def _matters(self, statement: Statement, name: str) -> bool:
         if name in statement.binds:
             return True
-        how = statement.names().changes.get(name, "registered")
-        if how in ("=.", "[]", "@", "del", "+=", "registered"):
-            value = self.live.get(name)
-            return how != "@" or is_step(value) or not is_house(value)
-        if isinstance(self.live.get(name), types.ModuleType):
+        hows = statement.code().changes.get(name, {"registered"})
+        value = self.live.get(name)
+        if "@" in hows and (is_step(value) or not is_house(value)):
+            return True
+        if hows & {"=.", "[]", "del", "+=", "registered", "next", "setattr", "delattr"}:
+            return True
+        if isinstance(value, types.ModuleType):
             # A call of an imported module's function, only if it sets the module up.
-            return how in _CONFIGURING or how.startswith(_CONFIGURING_STARTS)
-        return how not in PURE and not how.startswith(PURE_STARTS)
+            return any(how in _CONFIGURING or how.startswith(_CONFIGURING_STARTS) for how in hows)
+        return any(how != "@" and not is_pure(how) for how in hows)
 
     def _is_current(self, statement: Statement, name: str, before: int) -> bool:
         """Whether a cell's definition is still the live one; cells run in any order."""
         if len(self.sources) == 1 or before < self.end:
             return True
-        value = self.live.get(name, MISSING)
+        value, node = self.live.get(name, MISSING), statement.node
         code = getattr(getattr(value, "__wrapped__", value), "__code__", None)
-        if isinstance(statement.node, Definition) and isinstance(value, type):
+        if isinstance(node, Definition) and isinstance(value, type):
             functions = (getattr(member, "__code__", None) for member in vars(value).values())
             files = {one.co_filename for one in functions if one is not None}
             files &= {source.filename for source in self.sources}  # not what enum and others add
             return not files or statement.source.filename in files
-        if isinstance(statement.node, Definition) and code is not None:
+        if isinstance(node, Definition) and code is not None:
             return bool(code.co_filename == statement.source.filename)
-        if isinstance(statement.node, ast.Assign | ast.AnnAssign) and value is not MISSING:
-            return _may_be(statement.node.value, value)
+        plain = type(value) in (bool, int, float, str, bytes, type(None))
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and plain:
+            with suppress(ValueError, TypeError, SyntaxError):
+                written = ast.literal_eval(node.value)
+                return type(written) is type(value) and bool(written == value)
         return True
 
-    def definition_at(self, code: types.CodeType) -> tuple[Source, list[ast.AST]] | None:
-        """The file of a code object, and the functions that begin where it begins."""
-        for source in self.sources:
-            if source.filename == code.co_filename:
-                key = (code.co_firstlineno, code.co_name)
-                return source, source.code_nodes.get(key, [])
-        return None
+    # --- functions that write to other names ----------------------------------------
+
+    def written_by(self, name: str, depth: int = 99) -> set[str]:
+        """The module's names that calling one of its functions or classes binds or changes.
+
+        Args:
+            name: The function or class.
+            depth: How many functions deep its own code runs at once.
+        """
+        written: set[str] = set()
+        waiting, seen = [(name, depth)], {name}
+        while waiting:
+            current, deep = waiting.pop()
+            definition = self.definitions.get(current)
+            if definition is None:
+                continue
+            code = definition.code()
+            if isinstance(definition.node, ast.ClassDef):
+                body = definition.node.body
+                code = index(*(one for one in body if getattr(one, "name", "") in _AT_ONCE))
+            written |= {one for one, at in code.writes.items() if at <= deep}
+            new = [(one, deep) for one in code.lazy if one not in seen]
+            seen.update(code.lazy)
+            waiting += new
+        return written
+
+    def _registered_by(self, statement: Statement) -> set[str]:
+        """``@register def f`` changes the table that ``register`` writes to."""
+        node, code = statement.node, statement.code()
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom):
+            return set()
+        callees = {name for name, chains in code.calls.items() if () in chains}
+        if isinstance(node, Definition):
+            callees = {name for one in node.decorator_list for name in index(one).used()}
+        for base in node.bases if isinstance(node, ast.ClassDef) else ():
+            name = getattr(base, "id", "")
+            known = self.definitions.get(name)
+            body = getattr(known.node, "body", ()) if known is not None else ()
+            if any(getattr(one, "name", "") == "__init_subclass__" for one in body):
+                callees.add(name)
+        return {name for callee in callees for name in self.written_by(callee)}
 
 
-def _may_be(node: ast.expr | None, value: Any) -> bool:
-    """Whether a literal expression could have given the value; true for all other ones."""
-    if type(value) not in (bool, int, float, str, bytes, type(None)) or node is None:
+def is_pure(method: str) -> bool:
+    """Whether a method only shows something."""
+    return method in PURE or method.startswith(PURE_STARTS)
+
+
+def starred(name: str) -> list[str]:
+    """The names that ``from name import *`` binds."""
+    module = imported(name)
+    if module is not None:
+        given = getattr(module, "__all__", None)
+        own = [one for one in vars(module) if not one.startswith("_")]
+        return own if given is None else list(given)
+    other = user_module(name)
+    return [one for one in other._about if not one.startswith("_")] if other else []
+
+
+def _is_script(node: ast.stmt) -> bool:
+    """Blocks for scripts and for type checkers, imports from the future."""
+    if is_future(node) or is_main_guard(node):
         return True
-    try:
-        written = ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError):
-        return True
-    return type(written) is type(value) and written == value
+    return isinstance(node, ast.If) and is_type_checking(node.test) and not node.orelse
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _decorators(node: ast.AST) -> Iterator[ast.expr]:
+    if isinstance(node, Definition):
+        yield from node.decorator_list
+    if isinstance(node, ast.ClassDef):
+        for inner in node.body:
+            yield from _decorators(inner)
 
 
 # --- finding modules ------------------------------------------------------------------
@@ -199,12 +391,11 @@ def _may_be(node: ast.expr | None, value: Any) -> bool:
 
 _made: dict[tuple[int, str, tuple[Source, ...]], Module] = {}
 _MOST = 64
+_NOT_IMPORTED: dict[str, Any] = {}
 
 
 def _module(name: str, live: dict[str, Any], sources: tuple[Source, ...], package: str) -> Module:
     """The module of a namespace; what is known of it serves all steps of a file."""
-    for source in sources if len(sources) > 1 else ():
-        source.before = tuple(one for one in sources if one is not source)
     key = id(live), name, sources
     known = _made.get(key)
     if known is None or known.live is not live or known.package != package:
@@ -215,38 +406,96 @@ def _module(name: str, live: dict[str, Any], sources: tuple[Source, ...], packag
 
 
 def module_of(function: types.FunctionType) -> Module | None:
-    """The module that a function was made in, or ``None`` if there is no source.
+    """The module that a function was made in, or ``None`` if there is no source."""
+    return _of_namespace(function.__globals__, function.__code__.co_filename)
 
-    Args:
-        function: A plain function.
-    """
-    filename, names = function.__code__.co_filename, function.__globals__
-    own = source_of(filename, names)
-    if own is None:
+
+class Defined(NamedTuple):
+    """The definition of a function: its module, file and tree, and the statement that is it."""
+
+    module: Module
+    source: Source
+    node: ast.AST
+    statement: Statement | None
+
+    @property
+    def code(self) -> Code:
+        """What it does."""
+        if self.statement is not None:
+            return self.statement.code()
+        return index(self.node, context=self.module.context)
+
+
+def defined(function: types.FunctionType) -> Defined | None:
+    """The definition of a function of the user's, ``None`` if it is not the only one there."""
+    module = module_of(function) if of_user(function) else None
+    found = module.definition_at(function.__code__) if module is not None else None
+    if module is None or found is None or len(found[1]) != 1:
         return None
-    if Path(filename).exists() and not is_cell(filename):
+    [node] = found[1]
+    return Defined(module, found[0], node, module.by_node.get(node))
+
+
+def module_of_class(kind: type) -> Module | None:
+    """The module that a class was made in, or ``None`` if it is not the user's."""
+    if not of_user(kind):
+        return None
+    if kind.__module__ != "__main__":
+        return user_module(kind.__module__)
+    names = vars(sys.modules["__main__"])
+    return _of_namespace(names, names.get("__file__") or "")
+
+
+def _of_namespace(names: dict[str, Any], filename: str) -> Module | None:
+    own = source_of(filename, names) if filename else None
+    if own is not None and Path(filename).exists() and not is_cell(filename):
         return _module(true_name(names, filename), names, (own,), _package(names))
-    cells = cells_of(filename, names)
+    if own is None and filename:
+        return None
     name = names.get("__name__")
     named = isinstance(name, str) and name not in ("__main__", "builtins")
-    return _module(str(name) if named else NOTEBOOK, names, cells, "")
+    return _module(str(name) if named else NOTEBOOK, names, _cells(filename, names), "")
+
+
+def _cells(filename: str, names: dict[str, Any]) -> tuple[Source, ...]:
+    """The cells that share a namespace, in the order in which each last ran."""
+    found = dict.fromkeys((filename,))
+    if is_cell(filename) or not filename:
+        found = dict.fromkeys(filter(is_cell, linecache.cache))
+    own: set[str] = {filename}
+    for value in list(names.values()):
+        for function in (value, getattr(value, "__wrapped__", None)):
+            if isinstance(function, types.FunctionType) and function.__globals__ is names:
+                found.setdefault(function.__code__.co_filename)
+                own.add(function.__code__.co_filename)
+    sources = [source for source in map(source_of, found) if source and _parses(source)]
+    history = names.get("In")
+    if isinstance(history, list):
+        ran = {str(text).strip(): number for number, text in enumerate(history)}
+        sources.sort(key=lambda source: ran.get(source.text.strip(), -1))
+        for source in sources:  # linecache knows the cells of every namespace
+            source.has_run = source.filename in own or source.text.strip() in ran
+    return tuple(sources)
+
+
+def _parses(source: Source) -> bool:
+    try:
+        return bool(source.tree)
+    except SyntaxError:
+        return False
 
 
 def true_name(names: Mapping[str, Any], filename: str) -> str:
     """The name under which a module's classes are pickled, in every Lambda.
 
     What runs as a script is called after its file: ``pipeline`` for ``pipeline.py``.
-
-    Args:
-        names: The module's names.
-        filename: Its file.
     """
-    name = names.get("__name__")
-    spec = names.get("__spec__")
+    name, spec = names.get("__name__"), names.get("__spec__")
     if name == "__main__" and isinstance(spec, ModuleSpec):  # python -m package.module
         return spec.name
     scripts = name in ("__main__", "builtins", None)
-    if not scripts and all(_is_name(part) for part in str(name).split(".")):
+    parts = str(name).split(".")
+    if not scripts and all(part.isidentifier() and not iskeyword(part) for part in parts):
         return str(name)
     stem = re.sub(r"\W", "_", Path(filename).stem)
     if not stem.isidentifier():
@@ -255,26 +504,17 @@ def true_name(names: Mapping[str, Any], filename: str) -> str:
     return f"{stem}_" if taken or iskeyword(stem) else stem
 
 
-def _is_name(part: str) -> bool:
-    return part.isidentifier() and not iskeyword(part)
-
-
 def _package(names: Mapping[str, Any]) -> str:
-    package = names.get("__package__")
+    package, name = names.get("__package__"), names.get("__name__")
     if isinstance(package, str) and package:
         return package
-    name = names.get("__name__")
     if not isinstance(name, str):
         return ""
     return name if "__path__" in names else name.rpartition(".")[0]
 
 
 def user_module(name: str) -> Module | None:
-    """A module of the user's, imported or not, or ``None`` if it is another's or has no source.
-
-    Args:
-        name: Absolute, with dots.
-    """
+    """A module of the user's, imported or not, or ``None`` if it is another's or has no source."""
     module = imported(name)
     if module is not None:
         file = getattr(module, "__file__", None)
@@ -289,20 +529,4 @@ def user_module(name: str) -> Module | None:
         return Module(name, {}, (), name) if spec.submodule_search_locations else None
     source = source_of(spec.origin)
     package = name if spec.submodule_search_locations else name.rpartition(".")[0]
-    return Module(name, {}, (source,), package) if source else None
-
-
-def module_of_class(kind: type) -> Module | None:
-    """The module that a class was made in, or ``None`` if it is not the user's."""
-    if not of_user(kind):
-        return None
-    if kind.__module__ != "__main__":
-        return user_module(kind.__module__)
-    names = vars(sys.modules["__main__"])
-    filename = names.get("__file__")
-    if isinstance(filename, str):
-        source = source_of(filename, names)
-        if source is None:
-            return None
-        return _module(true_name(names, filename), names, (source,), _package(names))
-    return _module(NOTEBOOK, names, cells_of("", names), "")
+    return _module(name, _NOT_IMPORTED, (source,), package) if source else None

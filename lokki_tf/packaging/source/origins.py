@@ -27,11 +27,7 @@ def imported(name: str) -> ModuleType | None:
 
 
 def origin(name: str) -> Origin:
-    """Where a module comes from, imported or not.
-
-    Args:
-        name: Absolute, with dots.
-    """
+    """Where a module comes from, imported or not."""
     module = imported(name)
     spec = find_spec(name) if module is None else None
     file = getattr(module, "__file__", None) or (spec.origin if spec else None)
@@ -83,12 +79,7 @@ def _found(name: str, path: list[str] | None) -> ModuleSpec | None:
 
 
 def _origin_of(name: str, file: str | None) -> Origin:
-    """Where a module comes from.
-
-    Args:
-        name: Absolute, with dots.
-        file: Its file or folder, or ``None`` if it is not known or has none.
-    """
+    """Where a module comes from."""
     top = name.partition(".")[0]
     if top == "lokki_tf":
         return "house"

@@ -4,108 +4,92 @@ from __future__ import annotations
 
 import ast
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from .files import Source
-from .survey import full_name
+from .modules import Module
+from .names import full_name
 
 _SAME = {"os.path.abspath", "os.path.realpath", "os.path.normpath", "os.fspath", "str", "open"}
 _JOINED = {"os.path.join", "Path", "pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath"}
 _SAME_METHODS = {"resolve", "absolute", "as_posix"}
-_JOINING_METHODS = {"joinpath", "with_name"}
 
 
-def path_of(node: ast.expr | None, source: Source, package: str) -> str | None:
+def path_of(node: ast.expr | None, source: Source, module: Module) -> str | None:
     """The path that an expression gives, or ``None`` if only running it shows that.
-
-    Args:
-        node: The expression.
-        source: The file that it is in, whose path is the value of ``__file__``.
-        package: What relative imports of the file are relative to.
 
     Returns:
         A path, relative to the working directory unless it begins at ``__file__``.
     """
-    aliases = source.aliases(package)
-    evaluator = _Evaluator(source.filename, source.constants, aliases)
-    return evaluator.path(node) if node is not None else None
+    try:
+        return _Evaluator(source, module).path(node)
+    except (ValueError, IndexError):
+        return None
 
 
 class _Evaluator:
-    def __init__(
-        self, file: str, constants: Mapping[str, ast.expr], aliases: Mapping[str, str]
-    ) -> None:
-        self.file, self.aliases = file, aliases
-        self.constants = dict(constants)
+    """Evaluates expressions; raises ``ValueError`` at what only running the code shows."""
 
-    def path(self, node: ast.expr) -> str | None:
-        """The value of an expression as a path."""
-        if isinstance(node, ast.Constant):
-            return node.value if isinstance(node.value, str) else None
-        if isinstance(node, ast.Name):
-            if node.id == "__file__":
+    def __init__(self, source: Source, module: Module) -> None:
+        self.file, self.aliases = source.filename, module.context.aliases
+        self.constants = dict(module.context.constants)
+
+    def path(self, node: ast.expr | None) -> str:
+        match node:
+            case ast.Constant(value=str(text)):
+                return text
+            case ast.Name(id="__file__"):
                 return self.file
-            value = self.constants.pop(node.id, None)  # a name may lead back to itself
-            if value is None:
-                return None
-            found = self.path(value)
-            self.constants[node.id] = value
-            return found
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Add):
-            parts = self._all([node.left, node.right])
-            if parts is None:
-                return None
-            return posixpath.join(*parts) if isinstance(node.op, ast.Div) else "".join(parts)
-        if isinstance(node, ast.JoinedStr):
-            inner_nodes = [getattr(one, "value", one) for one in node.values]
-            texts = self._all(
-                [one if isinstance(one, ast.expr) else ast.Constant(one) for one in inner_nodes]
-            )
-            return "".join(texts) if texts is not None else None
-        if isinstance(node, ast.Attribute) and node.attr == "parent":
-            inner = self.path(node.value)
-            return posixpath.dirname(inner) if inner is not None else None
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute):
-            return self._of_parents(node.value, node.slice)
-        return self._call(node) if isinstance(node, ast.Call) else None
+            case ast.Name(id=name) if name in self.constants:
+                value = self.constants.pop(name)  # a name may lead back to itself
+                found = self.path(value)
+                self.constants[name] = value
+                return found
+            case ast.BinOp(left=left, op=ast.Div(), right=right):
+                return posixpath.join(self.path(left), self.path(right))
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return self.path(left) + self.path(right)
+            case ast.JoinedStr(values=values):
+                inner = (getattr(one, "value", one) for one in values)
+                texts = (one if isinstance(one, ast.expr) else ast.Constant(one) for one in inner)
+                return "".join(self._all(texts))
+            case ast.Attribute(value=value, attr="parent"):
+                return posixpath.dirname(self.path(value))
+            case ast.Subscript(
+                value=ast.Attribute(value=value, attr="parents"), slice=ast.Constant(value=int(n))
+            ):
+                return str(list(Path(self.path(value)).parents)[n])
+            case ast.Call():
+                return self._call(node)
+        raise ValueError("not a literal path")
 
-    def _of_parents(self, node: ast.Attribute, index: ast.expr) -> str | None:
-        inner = self.path(node.value) if node.attr == "parents" else None
-        if inner is None or not isinstance(index, ast.Constant) or type(index.value) is not int:
-            return None
-        parents = list(Path(inner).parents)
-        return str(parents[index.value]) if index.value < len(parents) else None
-
-    def _call(self, node: ast.Call) -> str | None:
+    def _call(self, node: ast.Call) -> str:
         name = full_name(node.func, self.aliases)
         if name in ("os.getcwd", "pathlib.Path.cwd", "Path.cwd"):
             return ""
         if name in _JOINED:
-            parts = self._all(node.args)
-            return posixpath.join("", *parts) if parts is not None else None
+            return posixpath.join("", *self._all(node.args))
         if name in _SAME and node.args:
             return self.path(node.args[0])
         if name == "os.path.dirname" and node.args:
-            inner = self.path(node.args[0])
-            return posixpath.dirname(inner) if inner is not None else None
+            return posixpath.dirname(self.path(node.args[0]))
         if name in ("importlib.resources.files", "importlib.resources.path"):
             asked = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
-            return posixpath.dirname(self.file) if asked & {"__package__", "__name__"} else None
-        if isinstance(node.func, ast.Attribute):
-            inner = self.path(node.func.value)
-            if inner is None:
-                return None
-            if node.func.attr in _SAME_METHODS:
+            if asked & {"__package__", "__name__"}:
+                return posixpath.dirname(self.file)
+        elif isinstance(node.func, ast.Attribute):
+            inner, method = self.path(node.func.value), node.func.attr
+            if method in _SAME_METHODS:
                 return inner
             parts = self._all(node.args)
-            if node.func.attr == "replace" and parts is not None and len(parts) == 2:
+            if method == "replace" and len(parts) == 2:
                 return inner.replace(parts[0], parts[1])
-            if node.func.attr in _JOINING_METHODS and parts:
-                base = inner if node.func.attr == "joinpath" else posixpath.dirname(inner)
-                return posixpath.join(base, *parts)
-        return None
+            if method == "with_name" and parts:
+                return posixpath.join(posixpath.dirname(inner), *parts)
+            if method == "joinpath":
+                return posixpath.join(inner, *parts)
+        raise ValueError("not a literal path")
 
-    def _all(self, nodes: list[ast.expr]) -> list[str] | None:
-        found = [self.path(node) for node in nodes]
-        return None if None in found else [text for text in found if text is not None]
+    def _all(self, nodes: Iterable[ast.expr]) -> list[str]:
+        return [self.path(node) for node in nodes]

@@ -1,4 +1,4 @@
-"""What a value is, as far as its way to Lambda goes: a literal, part of lokki_tf, stuck here."""
+"""What a value is: a literal, part of lokki_tf, bound to this process."""
 
 from __future__ import annotations
 
@@ -10,21 +10,10 @@ from math import isfinite
 from typing import Any
 
 MISSING: Any = object()
-LARGEST_LITERAL = 100_000
-_WIDTH = 100
+_LARGEST_LITERAL = 100_000
 _LARGEST_INT = 10**4000  # Python refuses to write longer ones in decimal
-_HOUSE = "lokki_tf"
-_RUNTIME = "lokki_tf.runtime"
-_ENCLOSING: dict[type, tuple[str, str]] = {
-    tuple: ("(", ")"),
-    list: ("[", "]"),
-    frozenset: ("frozenset({", "})"),
-}
-_ITERATORS = (
-    types.GeneratorType,
-    types.AsyncGeneratorType,
-    types.CoroutineType,
-)
+_HOUSE, _RUNTIME = "lokki_tf", "lokki_tf.runtime"
+_ITERATORS = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 _STUCK = {
     ("socket", "socket"): "an open socket",
     ("sqlite3", "Connection"): "an open SQLite connection",
@@ -36,105 +25,61 @@ _STUCK = {
 }
 
 
-def literal(value: Any, indent: str = "") -> str | None:
+def literal(value: Any) -> str | None:
     """The value as Python source, or ``None`` if it is no plain literal.
 
     Numbers, strings, bytes, ``None`` and tuples, lists, dicts and sets of them are; sets
     are written in sorted order, so that the text is the same in every process.
-
-    Args:
-        value: Any value.
-        indent: What the line begins with where the text will stand.
     """
-    text = _Writer().text(value, frozenset())
-    if text is None or len(text) > LARGEST_LITERAL:
+    try:
+        return _written(value, [_LARGEST_LITERAL], ())
+    except ValueError:
         return None
-    return text if len(text) + len(indent) <= _WIDTH else _broken(value, indent)
 
 
-class _Writer:
-    """Writes a literal on one line, as long as it is not too long."""
-
-    def __init__(self) -> None:
-        self.left = LARGEST_LITERAL
-
-    def text(self, value: Any, inside: frozenset[int]) -> str | None:
-        """The value's text, or ``None``.
-
-        Args:
-            value: Any value.
-            inside: The containers that it is in, by id: one inside itself is no literal.
-        """
-        kind = type(value)
-        if self.left < 0 or id(value) in inside:
-            return None
-        if kind in (tuple, list, dict, set, frozenset):
-            return self._container(value, inside | {id(value)})
-        text = _atom(value, kind)
-        self.left -= len(text or "") + 1
-        return text
-
-    def _container(self, value: Any, inside: frozenset[int]) -> str | None:
-        kind = type(value)
-        members = []
-        for member in value.items() if kind is dict else value:
-            parts = member if kind is dict else (member,)
-            texts = [self.text(part, inside) for part in parts]
-            if None in texts:
-                return None
-            members.append(": ".join(text for text in texts if text is not None))
-        return _enclosed(kind, sorted(members) if kind in (set, frozenset) else members)
-
-
-def _atom(value: Any, kind: type) -> str | None:
-    if value is None or value is ... or kind in (bool, int, str, bytes):
-        return repr(value) if kind is not int or abs(value) < _LARGEST_INT else hex(value)
-    if kind is float:
-        return repr(value) if isfinite(value) else f'float("{value}")'
-    if kind is complex:
-        return f"complex({_atom(value.real, float)}, {_atom(value.imag, float)})"
-    return None
-
-
-def _enclosed(kind: type, members: list[str]) -> str:
-    text = ", ".join(members)
-    if kind is tuple:
-        return f"({text},)" if len(members) == 1 else f"({text})"
-    if kind is frozenset:
-        return f"frozenset({{{text}}})" if members else "frozenset()"
-    if kind is set:
-        return f"{{{text}}}" if members else "set()"
-    return f"[{text}]" if kind is list else f"{{{text}}}"
-
-
-def _broken(value: Any, indent: str) -> str:
-    """A long literal over several lines, one member a line."""
-    kind, inner = type(value), indent + "    "
-    if kind not in (tuple, list, dict, set, frozenset) or not value:
-        return _Writer().text(value, frozenset()) or ""
-    if kind is dict:
-        lines = [f"{literal(key)}: {literal(item, inner)}" for key, item in value.items()]
-    elif kind in (set, frozenset):
-        lines = sorted(literal(item, inner) or "" for item in value)
+def _written(value: Any, left: list[int], inside: tuple[int, ...]) -> str:
+    """The text of a literal; raises ``ValueError`` where it is none or too long."""
+    kind = type(value)
+    if kind in (tuple, list, set, frozenset, dict):
+        if id(value) in inside:
+            raise ValueError("it contains itself")
+        inside = (*inside, id(value))
+        items = value.items() if kind is dict else ((one,) for one in value)
+        members = [": ".join(_written(part, left, inside) for part in item) for item in items]
+        text = ", ".join(sorted(members) if kind in (set, frozenset) else members)
+        if kind is tuple:
+            return f"({text},)" if len(members) == 1 else f"({text})"
+        if kind is frozenset:
+            return f"frozenset({{{text}}})" if members else "frozenset()"
+        if kind is list:
+            return f"[{text}]"
+        return "set()" if kind is set and not members else f"{{{text}}}"
+    if kind is int and abs(value) >= _LARGEST_INT:
+        text = hex(value)
+    elif kind is float and not isfinite(value):
+        text = f'float("{value}")'
+    elif kind is complex:
+        parts = (_written(part, left, inside) for part in (value.real, value.imag))
+        text = f"complex({', '.join(parts)})"
+    elif value is None or value is ... or kind in (bool, int, str, bytes, float):
+        text = repr(value)
     else:
-        lines = [literal(item, inner) or "" for item in value]
-    body = "".join(f"{inner}{line},\n" for line in lines)
-    opening, closing = _ENCLOSING.get(kind, ("{", "}"))
-    return f"{opening}\n{body}{indent}{closing}"
+        raise ValueError("it is not a literal")
+    left[0] -= len(text) + 1
+    if left[0] < 0:
+        raise ValueError("it is too long")
+    return text
 
 
 def is_step(value: Any) -> bool:
-    """Whether a value is a step of lokki_tf, which travels as the function that it holds."""
+    """Whether a value is a step of lokki_tf, which is deployed as the function that it holds."""
     if isinstance(value, types.FunctionType):
         return bool(vars(value).get("__lokki_step__"))
     return getattr(type(value), "__lokki_step__", False) is True
 
 
 def is_house(value: Any) -> bool:
-    """Whether a value belongs to lokki_tf itself, which does not travel.
-
-    Its runtime does: what stands there is in every zip.
-    """
+    """Whether a value belongs to lokki_tf itself, but not to its runtime, which is in every zip."""
     if isinstance(value, functools.partial):
         return is_house(value.func)
     name = home(value)
@@ -145,6 +90,12 @@ def is_runtime(value: Any) -> bool:
     """Whether a value is a class or function of lokki_tf's runtime."""
     named = isinstance(value, type | types.FunctionType)
     return named and _within(value.__module__ or "", _RUNTIME)
+
+
+def in_stub(name: str) -> bool:
+    """Whether a name of lokki_tf is one that step code may use."""
+    value = getattr(sys.modules.get(_HOUSE), name, None) if name else None
+    return is_runtime(value) or (isinstance(value, type) and issubclass(value, Exception))
 
 
 def home(value: Any) -> str:
@@ -165,33 +116,26 @@ def _within(name: str, package: str) -> bool:
 
 def closure(function: types.FunctionType) -> dict[str, Any]:
     """The outer variables that a function uses; an unset one is ``MISSING``."""
+    found: dict[str, Any] = {}
     cells = function.__closure__ or ()
-    return {
-        name: _content(cell)
-        for name, cell in zip(function.__code__.co_freevars, cells, strict=True)
-    }
-
-
-def _content(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return MISSING
+    for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            found[name] = MISSING
+    return found
 
 
 def stuck(value: Any) -> str:
-    """What a value is, if it is bound to this process and cannot travel, else ``""``."""
+    """What a value is, if it is bound to this process and cannot be serialized, else ``""``."""
     if isinstance(value, io.IOBase):
         std = (sys.stdin, sys.stdout, sys.stderr)
         memory = isinstance(value, io.StringIO | io.BytesIO)
         return "" if memory or any(value is stream for stream in std) else "an open file"
     if isinstance(value, _ITERATORS):
         return f"a {type(value).__name__.replace('_', ' ')}"
-    for base in type(value).__mro__:
-        what = _STUCK.get((base.__module__.lstrip("_"), base.__name__))
-        if what:
-            return what
-    return ""
+    bases = ((one.__module__.lstrip("_"), one.__name__) for one in type(value).__mro__)
+    return next((_STUCK[base] for base in bases if base in _STUCK), "")
 
 
 def described(value: Any) -> str:
@@ -207,7 +151,7 @@ def described(value: Any) -> str:
 
 
 def of_chain(value: Any, chain: tuple[str, ...]) -> Any:
-    """What stands behind a chain of attributes of a module; elsewhere nothing is looked up."""
+    """The value of a chain of attributes of a module; elsewhere nothing is looked up."""
     for name in chain:
         if not isinstance(value, types.ModuleType):
             return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from abc import ABCMeta
 
-from lokki_runtime import call as _runtime  # type: ignore[import-not-found]
+from lokki_runtime import call as _runtime  # type: ignore[import-not-found]  # in bundles only
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -341,11 +341,13 @@ class _Finder:
         if own[1] == "runtime":
             alias = ".".join(["lokki_runtime", *own[2:]])
             if len(own) == 2 or PathFinder.find_spec(alias, sys.modules["lokki_runtime"].__path__):
-                return ModuleSpec(name, _Alias(alias))  # type: ignore[arg-type]
+                loader: Any = _Alias(alias)
+                return ModuleSpec(name, loader)
         found = PathFinder.find_spec(name, path)
         if found is not None and found.loader is not None and found.has_location:
             return found
-        spec = ModuleSpec(name, _Finder, is_package=True)  # type: ignore[arg-type]
+        inert: Any = _Finder
+        spec = ModuleSpec(name, inert, is_package=True)
         if found is not None:  # a folder of which the bundle contains some modules
             spec.submodule_search_locations = list(found.submodule_search_locations or ())
         return spec
@@ -361,7 +363,7 @@ class _Finder:
                 return []
             return getattr(sys.modules[__name__], name)
 
-        module.__getattr__ = attribute  # type: ignore[method-assign]
+        vars(module)["__getattr__"] = attribute
 
 
 class _Alias:
