@@ -80,14 +80,10 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
     step, template = cut.step, template or default_template()
     layout = cut.layout(own_names(template))
     text, found = fill(template, layout)
+    broken = any(one.severity == "error" for one in cut.findings)
     if found and template == default_template():  # not the template, but the code is wrong
-        why = f"what is cut out of its module is not valid Python: {found[0].message}"
-        known = any(one.severity == "error" for one in cut.findings)
-        found = (
-            []
-            if known
-            else [finding("no_source", step.name, step.place, what=f"its function, but {why}")]
-        )
+        what = f"its function, but the code that is cut is not valid Python: {found[0].message}"
+        found = [] if broken else [finding("no_source", step.name, step.place, what=what)]
     runtime = runtime_files(condition=step.when is not None, routed=routed, job=step.is_job)
     code = {HANDLER_FILE: text.encode(), **layout.files, **cut.metadata(), **runtime}
     lokki = cut.carrier.lokki
