@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -38,11 +39,7 @@ _OF_EXTRA = re.compile(r"extra\s*==\s*[\"']([^\"']+)")
 class Import:
     """An import of a package that is neither Python's nor the user's.
 
-    Args:
-        package: Its top-level name, as imported.
-        module: The whole name.
-        place: Where the import stands.
-        optional: Whether the code goes on without it.
+    ``optional`` is whether the code goes on without it.
     """
 
     package: str
@@ -56,10 +53,7 @@ def missing_packages(
 ) -> list[Finding]:
     """Findings for imports that neither requirements nor layers of a step cover.
 
-    Args:
-        step: The step.
-        imports: What its code imports of others.
-        of_values: Whether only values from other steps need them.
+    ``of_values`` is whether only values from other steps need them.
     """
     if step.options.layers:  # what is in a layer cannot be seen from here
         return []
@@ -136,35 +130,23 @@ def is_installed(distribution: str) -> bool:
 
 @cache
 def _brought(requirements: tuple[str, ...]) -> frozenset[str]:
-    """The distributions that requirements bring, extras and all that they depend on included."""
-    found: set[str] = set()
-    for requirement in requirements:
-        name, match = requirement_name(requirement), _EXTRAS.match(requirement)
-        if not name:  # a URL or path that names none
-            continue
-        found |= _with_dependencies(name)
-        if match and is_installed(name):
-            extras = {normal(extra) for extra in match[1].split(",")}
-            for line in metadata.requires(name) or []:
-                asked = _OF_EXTRA.search(line)
-                if asked and normal(asked[1]) in extras:
-                    found |= _with_dependencies(requirement_name(line))
-    return frozenset(found)
+    """The distributions that requirements bring, extras and all that they depend on included.
 
-
-@cache
-def _with_dependencies(distribution: str) -> frozenset[str]:
-    """The distribution and all that installing it brings, as far as it is installed here."""
-    found: set[str] = set()
-    waiting = [distribution]
+    What a distribution depends on is known as far as it is installed here.
+    """
+    found: set[tuple[str, frozenset[str]]] = set()
+    waiting = list(requirements)
     while waiting:
-        name = waiting.pop()
-        if name in found:
+        line = waiting.pop()
+        match = _EXTRAS.match(line)
+        extras = frozenset(map(normal, match[1].split(","))) if match else frozenset()
+        one = requirement_name(line), extras
+        if one in found or not one[0]:  # a URL or path names none
             continue
-        found.add(name)
-        try:
-            requires = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        waiting.extend(requirement_name(r) for r in requires if "extra ==" not in r)
-    return frozenset(found)
+        found.add(one)
+        with suppress(metadata.PackageNotFoundError):
+            for other in metadata.requires(one[0]) or []:
+                asked = _OF_EXTRA.search(other)
+                if asked is None or normal(asked[1]) in extras:
+                    waiting.append(other)
+    return frozenset(name for name, _ in found)

@@ -31,7 +31,14 @@ from ..source.modules import HANDLER, RUNTIME, Module, user_module
 from ..source.names import Use
 from ..source.origins import IN_LAMBDA
 from .carry import Carrier, outside
-from .differences import Observations, differences, files_read, note_stale, own_metadata
+from .differences import (
+    Observations,
+    differences,
+    files_read,
+    note_stale,
+    own_metadata,
+    shared_state,
+)
 from .include import included
 from .kept import keep_acting
 from .pieces import Piece, file_text, source_text
@@ -279,6 +286,7 @@ def _observed(step: Step, carrier: Carrier, root: Root, data: dict[str, Path]) -
         fact, by = carrier.back
         if by.file != root.module.label:
             carrier.find("two_copies", by.place(fact), module=own)
-    for one in (*missing_packages(step, ordered), *differences(step, seen)):
+    found = (*shared_state(step, root), *missing_packages(step, ordered), *differences(step, seen))
+    for one in found:
         carrier.findings[one] = None
     return Cut(step, carrier, root, pieces, seen, tuple(ordered), data)

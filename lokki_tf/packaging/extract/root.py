@@ -28,7 +28,6 @@ from ..source.values import closure, described, is_house, is_step, of_chain
 from .captured import carry_as, moved, refuse
 from .carry import Carrier, outside
 from .pieces import Piece
-from .shared import shared_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +127,6 @@ def _defined(
     skip = _skipped(carrier, statement)
     piece = carrier.carry(statement, module.end, skip)
     _carry_mentioned(carrier, piece, statement, skip)
-    for name, reader, place in shared_state(module, statement):
-        carrier.find("shared_state", place, name=name, reader=reader)
     root = Root(module, piece, name)
     return root if step.when is None or _carry_condition(carrier, step, root) else None
 
