@@ -1,6 +1,6 @@
 """Parsed source of the user's modules.
 
-Stages: a file or cell becomes a :class:`.files.Source` of statements; one walk finds the names in
-each (:mod:`.walk`, resolved by :mod:`.scopes`), another its facts (:mod:`.survey`); a
-:class:`.modules.Module` joins statements with the values that they have made.
+Stages: a file or cell is parsed (:mod:`.files`); a :class:`.modules.Module` joins its statements
+with the values that they have made; one walk finds the names and facts of a statement
+(:mod:`.index`, with :mod:`.known` calls), which are :class:`.names.Code`.
 """
