@@ -12,7 +12,7 @@ import functools
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lokki_tf.errors import Place
@@ -123,12 +123,13 @@ def _defined(
     module, name = carrier.start(statement.module), function.__code__.co_name
     if step.is_condition:
         root = Root(module, _without_function(carrier, module, name), name)
-        return root if _carry_condition(carrier, step, root) else None
+        return root if _carry_condition(carrier, step, root, statement) else None
     skip = _skipped(carrier, statement)
     piece = carrier.carry(statement, module.end, skip)
     _carry_mentioned(carrier, piece, statement, skip)
     root = Root(module, piece, name)
-    return root if step.when is None or _carry_condition(carrier, step, root) else None
+    done = step.when is None or _carry_condition(carrier, step, root, statement)
+    return root if done else None
 
 
 def _without_function(carrier: Carrier, module: Module, name: str) -> Piece:
@@ -160,14 +161,24 @@ def _carry_mentioned(
     carrier.uses[root] |= carrier.uses.pop(by, set())
 
 
-def _carry_condition(carrier: Carrier, step: Step, root: Root) -> bool:
-    """Carry a condition that is a function; return whether it is one that can be."""
+def _carry_condition(
+    carrier: Carrier, step: Step, root: Root, statement: Statement | None = None
+) -> bool:
+    """Carry a condition: the expression of a decorator, or a function; return whether it can be."""
     module, name = root.module, f"{root.name}_when"
+    calls = (one for one in statement.decorators if isinstance(one, ast.Call)) if statement else ()
+    given = (key.value for call in calls for key in call.keywords if key.arg == "when")
+    condition = next(given, None)
+    if statement is not None and condition is not None:
+        name = f"({statement.source.text[slice(*statement.source.span(condition))]})"
     text, order = f"{root.name}.{WHEN} = {name}\n", (module.end + 1,)
     piece = Piece(module, root.piece.source, order, text)
+    if condition is not None:
+        piece = replace(piece, code=index(condition, context=module.context))
+        carrier.follow(piece, module.end, module.end)
     carrier.link(piece, root.piece)
     carrier.link(root.piece, piece)
-    return carry_as(carrier, piece, name, step.when)
+    return condition is not None or carry_as(carrier, piece, name, step.when)
 
 
 def _moved(carrier: Carrier, step: Step, function: types.FunctionType) -> Root | None:
