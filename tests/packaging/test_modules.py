@@ -247,7 +247,7 @@ CASES = [
         "[]",
     ),
     (
-        "a star import brings what is used, by name",
+        "a star import brings what is used",
         """
         from math import *
         from helpers import *

@@ -74,17 +74,11 @@ class LayerBuilder:
     uv: str | None = None
 
     def build(self, packages: PackageSet, step: Step) -> Layer:
-        """The layer of a set.
+        """The layer of a set; raises what :meth:`lock` does, and ``LimitError`` if it is too large.
 
         Args:
             packages: The set.
             step: A step that declares it, for errors.
-
-        Raises:
-            OptionError: If there are no such packages for Lambda.
-            MissingToolError: If there is no uv, or it cannot reach the registry.
-            LimitError: If they are more than Lambda takes.
-            OutputError: If the cache cannot be written.
         """
         uv = cache(lambda: self._uv(packages, step))
         lock = self._locked(packages, step, uv)

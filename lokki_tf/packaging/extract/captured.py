@@ -181,7 +181,8 @@ def moved(
     if defaults is None or any(live is not value and not is_step(live) for _, value, live in known):
         return None  # the module means something else by a name
     name = getattr(node, "name", name)
-    local = [one for one in code.annotation if not _is_known(module, one)]
+    known_names = {*module.live, *vars(builtins)}
+    local = [one for one in code.annotation if one not in known_names and not module.binds(one)]
     for uses in (code.eager, code.lazy, code.annotation):
         for one in (*outer, *local, name):
             uses.pop(one, None)
@@ -210,10 +211,6 @@ def moved(
 def _is_in(node: ast.FunctionDef, statement: Statement, source: Source) -> bool:
     first, last = statement.node.lineno, statement.node.end_lineno or 0
     return statement.source is source and first <= node.lineno <= last
-
-
-def _is_known(module: Module, name: str) -> bool:
-    return name in module.live or module.binds(name) or hasattr(builtins, name)
 
 
 def _defaults(

@@ -86,7 +86,12 @@ class _Keeper:
         else:
             carrier.submodules[module.name] = None
         carrier.run()
-        missing = {one.package: None for one in self._eager_imports() if not self._is_there(one)}
+        trusted = not self.step.options.layers
+        missing = {
+            one.package: None
+            for one in self._eager_imports()
+            if one.package not in self.used and not (trusted and is_available(self.step, one))
+        }
         if not missing and self._errors() == errors:
             return
         carrier.restore(before)
@@ -101,10 +106,6 @@ class _Keeper:
         """The packages of others that the code imports whenever it is imported itself."""
         imports = self.carrier.imports
         return [one for one, fact, _ in imports if not fact.function and not fact.optional]
-
-    def _is_there(self, one: Import) -> bool:
-        trusted = not self.step.options.layers and is_available(self.step, one)
-        return trusted or one.package in self.used
 
     def _left_out(self, statement: Statement, why: str, package: str = "") -> None:
         lines = ast.unparse(statement.node).splitlines()

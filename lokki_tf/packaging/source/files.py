@@ -10,6 +10,7 @@ import linecache
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeGuard
@@ -43,6 +44,13 @@ class Source:
     def tree(self) -> ast.Module:
         """The syntax tree; raises ``SyntaxError``."""
         return ast.parse(self.text)
+
+    @property
+    def parses(self) -> bool:
+        """Whether it is valid Python."""
+        with suppress(SyntaxError):
+            return bool(self.tree)
+        return False
 
     @cached_property
     def postponed(self) -> bool:

@@ -162,7 +162,7 @@ class Module:
         made: list[Statement] = []
         for source in self.sources:
             for node in source.tree.body:
-                if _is_script(node) or _is_docstring(node):
+                if _never_runs(node):
                     continue
                 aliases: list[ast.alias | None] = [None]
                 if isinstance(node, ast.Import | ast.ImportFrom):
@@ -251,7 +251,7 @@ class Module:
     @cached_property
     def _guarded(self) -> Mapping[str, int]:
         nodes = (node for source in self.sources for node in source.tree.body)
-        blocks = (one for one in nodes if isinstance(one, ast.If) and _is_script(one))
+        blocks = (one for one in nodes if isinstance(one, ast.If) and _never_runs(one))
         return {name: node.lineno for node in blocks for name in index(*node.body).binds}
 
     def guarded(self, name: str) -> int | None:
@@ -367,15 +367,13 @@ def starred(name: str) -> list[str]:
     return [one for one in other._about if not one.startswith("_")] if other else []
 
 
-def _is_script(node: ast.stmt) -> bool:
-    """Blocks for scripts and for type checkers, imports from the future."""
+def _never_runs(node: ast.stmt) -> bool:
+    """Docstrings, blocks for scripts and for type checkers, imports from the future."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return True
     if is_future(node) or is_main_guard(node):
         return True
     return isinstance(node, ast.If) and is_type_checking(node.test) and not node.orelse
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _decorators(node: ast.AST) -> Iterator[ast.expr]:
@@ -468,7 +466,7 @@ def _cells(filename: str, names: dict[str, Any]) -> tuple[Source, ...]:
             if isinstance(function, types.FunctionType) and function.__globals__ is names:
                 found.setdefault(function.__code__.co_filename)
                 own.add(function.__code__.co_filename)
-    sources = [source for source in map(source_of, found) if source and _parses(source)]
+    sources = [source for source in map(source_of, found) if source and source.parses]
     history = names.get("In")
     if isinstance(history, list):
         ran = {str(text).strip(): number for number, text in enumerate(history)}
@@ -476,13 +474,6 @@ def _cells(filename: str, names: dict[str, Any]) -> tuple[Source, ...]:
         for source in sources:  # linecache knows the cells of every namespace
             source.has_run = source.filename in own or source.text.strip() in ran
     return tuple(sources)
-
-
-def _parses(source: Source) -> bool:
-    try:
-        return bool(source.tree)
-    except SyntaxError:
-        return False
 
 
 def true_name(names: Mapping[str, Any], filename: str) -> str:
