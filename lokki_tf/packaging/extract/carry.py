@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import os
 import types
 from collections import deque
 from collections.abc import Iterable
@@ -17,11 +16,9 @@ from dataclasses import replace
 from typing import Any
 
 from lokki_tf.errors import Place
-from lokki_tf.model import Finding
 
-from ..findings import finding
 from ..source.files import Definition
-from ..source.modules import Module, Statement, user_module
+from ..source.modules import Module, Statement
 from ..source.names import Chain, Code, Fact, Use, root_of
 from ..source.origins import origin
 from ..source.paths import path_of
@@ -29,10 +26,8 @@ from ..source.values import MISSING, home, in_stub, is_runtime, is_step
 from .captured import capture, same
 from .pieces import Piece, statement_piece
 from .portability import Judge
-from .whole import Importer, Inclusion, is_submodule
+from .whole import OF_MODULES, OF_PLACE, Importer, Inclusion
 
-_OF_MODULES = {"__doc__", "__loader__", "__builtins__", "__debug__", "__annotations__"}
-_OF_PLACE = {"__file__", "__name__", "__package__", "__spec__", "__path__", "__dict__", "__class__"}
 _PLAIN_MAKERS = {"dataclasses", "functools", "contextlib", "abc", "enum", "typing", "builtins"}
 _PLAIN_MAKERS |= {"collections", "types", "typing_extensions"}
 _READ_FROM_STRINGS = {"typing", "dataclasses", "typing_extensions"}
@@ -51,93 +46,28 @@ class Carrier(Inclusion):
     """
 
     def __init__(self, step: str, *, brings_files: bool = False) -> None:
-        super().__init__()
-        self.step = step
+        super().__init__(step)
         self.judge = Judge(brings_files)
-        self.findings: dict[Finding, None] = {}
         self.uses: dict[Piece, set[Piece]] = {}
         self.placed: dict[Piece, str] = {}
-        self.back: tuple[Fact, Importer] | None = None
         self.made: dict[tuple[str, str], tuple[Statement, Place]] = {}
         self.changed: set[str | int] = set()
-        self.own = ""
-        self._cut: dict[str, Module | None] = {}
-        """By name; ``None`` until it is looked for, or where there is no file."""
         self._waiting: deque[tuple[Piece, int, int]] = deque()
-        self._seen: set[tuple[Piece, int]] = set()
-
-    # --- modules --------------------------------------------------------------------
-
-    def start(self, module: Module) -> Module:
-        """Make a module the step's own: it is cut, and so are the packages around it."""
-        module = self.adopt(module)
-        self.own = module.name
-        parents = module.name.split(".")[:-1]
-        for depth in range(1, len(parents) + 1):
-            self._cut.setdefault(".".join(parents[:depth]))
-        return module
-
-    def adopt(self, module: Module) -> Module:
-        """Return the one module object of a name, which is cut from now on."""
-        known = self._cut.get(module.name)
-        if known is None:
-            known = self._cut[module.name] = module
-        return known
-
-    def cut_module(self, name: str) -> Module | None:
-        """The module of a name that is cut, ``None`` if it has no source: a folder, say."""
-        if self._cut[name] is None:
-            self._cut[name] = user_module(name)
-        return self._cut[name]
-
-    @property
-    def packages(self) -> list[Module]:
-        """The packages around the step's own module that have a file, outermost first."""
-        parents = (name for name in self._cut if self.own.startswith(f"{name}."))
-        found = (self.cut_module(name) for name in sorted(parents) if self.is_cut(name))
-        return [module for module in found if module is not None and module.sources]
-
-    def is_cut(self, name: str) -> bool:
-        """Whether a module is cut, and not included whole."""
-        return name in self._cut and name not in self.whole
-
-    def from_cut(self, fact: Fact, by: Importer) -> None:
-        """Follow an import of a module that is cut."""
-        module, place = self.cut_module(fact.what), by.place(fact)
-        if module is None or not module.sources:
-            return
-        if fact.what == self.own:
-            self.back = self.back or (fact, by)
-            self.include(fact.what, place)
-            return
-        for name in fact.names:
-            if name and is_submodule(module.name, name) and not module.binds(name):
-                continue
-            # By import_module, or a star, which names are used cannot be seen.
-            if name in ("", "*") or (module.dynamic and not name.startswith("__")):
-                self.include(module.name, place)
-            elif name not in (*_OF_MODULES, *_OF_PLACE):
-                self.need(outside(module), name, module.end, Use(fact.line, {()}))
-
-    def no_source(self, name: str, place: Place) -> None:
-        """Record that the source of a module cannot be read."""
-        self.find("no_source", place, what=f"module {name!r}")
-
-    def include_own(self, place: Place) -> None:
-        """Include the step's own module whole: what is needed of it cannot be cut."""
-        module = self.cut_module(self.own)
-        if module is not None and os.path.isfile(module.sources[0].filename):
-            self.include(self.own, place)
-        else:
-            self.find("no_source", place, what="a function that is made inside another one")
-
-    # --- the walk -------------------------------------------------------------------
+        self._seen: set[tuple[Piece, int] | tuple[Module, str]] = set()
 
     def run(self) -> None:
         """Follow names and imports until nothing new is found."""
-        while self._waiting or self._run_imports():
-            if self._waiting:
+        done = False
+        while not done:
+            while self._waiting:
                 self._follow(*self._waiting.popleft())
+            more = self._run_imports()
+            new = [one for one in self.wanted if one not in self._seen]
+            for module, name in new:
+                self._seen.add((module, name))
+                use = Use(self.wanted[module, name], {()})
+                self.need(outside(module), name, module.end, use)
+            done = not (more or new or self._waiting)
 
     def carry(
         self, statement: Statement, before: int, skip: frozenset[ast.expr] | None = None
@@ -184,7 +114,7 @@ class Carrier(Inclusion):
             self.bring(fact, piece)
         self.followed.append(Importer(piece.file, code))
         uses = {**code.lazy, **code.eager}
-        shown = next(iter(_OF_PLACE & set(uses)), "")
+        shown = next(iter(OF_PLACE & set(uses)), "")
         if shown and not module.binds(shown):
             self.placed.setdefault(piece, shown)
         literal = any(path_of(fact.path, piece.source, module) for fact in code.of("file"))
@@ -214,7 +144,7 @@ class Carrier(Inclusion):
         module = by.module
         value = module.live.get(name, MISSING)
         making = module.making(name, before)
-        if not making and name in (*_OF_MODULES, *_OF_PLACE):
+        if not making and name in (*OF_MODULES, *OF_PLACE):
             return
         making = making or module.making(name, module.end)
         if is_step(value):  # assignments to its attributes are the pipeline's
@@ -270,10 +200,6 @@ class Carrier(Inclusion):
         """Record that a piece needs another one."""
         self.uses.setdefault(piece, set())
         self.uses.setdefault(by, set()).add(piece)
-
-    def find(self, kind: str, place: Place | None, **parts: Any) -> None:
-        """Record a finding, once."""
-        self.findings[finding(kind, self.step, place, **parts)] = None
 
     def reachable(self, start: Iterable[Piece]) -> set[Piece]:
         """The pieces that some pieces need, themselves included."""

@@ -1,23 +1,30 @@
-"""Modules of the user's that are included whole, and what importing them needs.
+"""The modules of the user's in a zip, and what importing them needs.
 
 Everything that code imports is followed: conditional imports, imports inside functions, parent
-packages. Modules that are cut, the step's own and the packages around it, are not included
-here; what is imported from them is returned to the caller.
+packages. The step's own module and the packages around it are cut; of these, the names that others
+import are wanted. All other modules are included whole.
 """
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lokki_tf.errors import Place
+from lokki_tf.model import Finding
 
 from ..dependencies.third_party import Import
+from ..findings import finding
 from ..source.modules import Module, user_module
 from ..source.names import Code, Fact
 from ..source.origins import find_spec, imported, origin
+
+OF_MODULES = {"__doc__", "__loader__", "__builtins__", "__debug__", "__annotations__"}
+OF_PLACE = {"__file__", "__name__", "__package__", "__spec__", "__path__", "__dict__", "__class__"}
+"""Names that each module has, and those that show where it is."""
 
 
 class Importer(NamedTuple):
@@ -45,31 +52,93 @@ class WholeModule(NamedTuple):
 
 
 class Inclusion:
-    """The whole modules of one zip, and what they and the cut code import of others.
+    """The modules of one zip, and what they import of others.
 
-    ``whole`` has the modules by name, ``imports`` the imports of packages of others, ``lokki``
-    those of lokki_tf, ``submodules`` what the handler imports since code uses it as attributes.
+    ``whole`` has the modules that are included whole, by name, ``imports`` the imports of packages
+    of others, ``lokki`` those of lokki_tf, ``submodules`` what the handler imports since code uses
+    it as attributes, and ``wanted`` the names that are imported from modules that are cut.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, step: str) -> None:
+        self.step, self.own = step, ""
+        self.findings: dict[Finding, None] = {}
         self.whole: dict[str, WholeModule] = {}
         self.imports: list[tuple[Import, Fact, Code]] = []
         self.lokki: list[Fact] = []
         self.submodules: dict[str, None] = {}
         self.followed: list[Importer] = []
+        self.wanted: dict[tuple[Module, str], int] = {}
+        self.back: tuple[Fact, Importer] | None = None
         self._included: list[WholeModule] = []
+        self._cut: dict[str, Module | None] = {}
+        """By name; ``None`` until it is looked for, or where there is no file."""
+
+    def find(self, kind: str, place: Place | None, **parts: Any) -> None:
+        """Record a finding, once."""
+        self.findings[finding(kind, self.step, place, **parts)] = None
+
+    # --- modules that are cut -------------------------------------------------------
+
+    def start(self, module: Module) -> Module:
+        """Make a module the step's own: it is cut, and so are the packages around it."""
+        module = self.adopt(module)
+        self.own = module.name
+        parents = module.name.split(".")[:-1]
+        for depth in range(1, len(parents) + 1):
+            self._cut.setdefault(".".join(parents[:depth]))
+        return module
+
+    def adopt(self, module: Module) -> Module:
+        """Return the one module object of a name, which is cut from now on."""
+        known = self._cut.get(module.name)
+        if known is None:
+            known = self._cut[module.name] = module
+        return known
+
+    def cut_module(self, name: str) -> Module | None:
+        """The module of a name that is cut, ``None`` if it has no source: a folder, say."""
+        if self._cut[name] is None:
+            self._cut[name] = user_module(name)
+        return self._cut[name]
+
+    @property
+    def packages(self) -> list[Module]:
+        """The packages around the step's own module that have a file, outermost first."""
+        parents = (name for name in self._cut if self.own.startswith(f"{name}."))
+        found = (self.cut_module(name) for name in sorted(parents) if self.is_cut(name))
+        return [module for module in found if module is not None and module.sources]
 
     def is_cut(self, name: str) -> bool:
         """Whether a module is cut, and not included whole."""
-        raise NotImplementedError
+        return name in self._cut and name not in self.whole
 
-    def from_cut(self, fact: Fact, by: Importer) -> None:
+    def _from_cut(self, fact: Fact, by: Importer) -> None:
         """Follow an import of a module that is cut."""
-        raise NotImplementedError
+        module, place = self.cut_module(fact.what), by.place(fact)
+        if module is None or not module.sources:
+            return
+        if fact.what == self.own:
+            self.back = self.back or (fact, by)
+            self.include(fact.what, place)
+            return
+        for name in fact.names:
+            if name and is_submodule(module.name, name) and not module.binds(name):
+                continue
+            # By import_module, or a star, which names are used cannot be seen.
+            if name in ("", "*") or (module.dynamic and not name.startswith("__")):
+                self.include(module.name, place)
+            elif name not in (*OF_MODULES, *OF_PLACE):
+                self.wanted.setdefault((module, name), fact.line)
 
-    def no_source(self, name: str, place: Place) -> None:
-        """Record that the source of a module cannot be read."""
-        raise NotImplementedError
+    def include_own(self, place: Place) -> None:
+        """Include the step's own module whole: what is needed of it cannot be cut."""
+        module = self.cut_module(self.own)
+        if module is not None and os.path.isfile(module.sources[0].filename):
+            self.include(self.own, place)
+        else:
+            self.find("no_source", place, what="a function that is made inside another one")
+
+    # --- modules that are included whole --------------------------------------------
 
     def bring_fact(self, fact: Fact, by: Importer) -> None:
         """Include what an import needs."""
@@ -89,7 +158,7 @@ class Inclusion:
             name = ".".join(parts[:depth])
             if self.is_cut(name):
                 own = depth == len(parts)
-                self.from_cut(fact if own else Fact("import", name, fact.line), by)
+                self._from_cut(fact if own else Fact("import", name, fact.line), by)
             elif name in self.whole or find_spec(name) is not None:
                 self.include(name, by.place(fact))
             else:
@@ -106,7 +175,7 @@ class Inclusion:
             self.whole[name] = WholeModule(module, cause)
             self._included.append(self.whole[name])
         elif module is None and name not in self.whole and cause is not None:
-            self.no_source(name, cause)
+            self.find("no_source", cause, what=f"module {name!r}")
 
     def include_package(self, name: str, cause: Place) -> bool:
         """Include a module, and all modules below it if it is a package.
@@ -144,7 +213,7 @@ class Inclusion:
                 package, name = ".".join(parts[:depth]), parts[depth]
                 submodule = f"{package}.{name}"
                 if self.is_cut(package):
-                    self.from_cut(Fact("import", package, line, names=(name,)), by)
+                    self._from_cut(Fact("import", package, line, names=(name,)), by)
                 known = submodule in self.whole or self.is_cut(submodule)
                 if known or not is_submodule(package, name):
                     continue
