@@ -112,7 +112,7 @@ def _reason(cut: Cut, form: str) -> str:
         given = cut.step.options.code == "module"
         made = 'it has code="module"' if given else "the step is made by code that is run"
         return f", since {made}"
-    own = [piece for piece in cut.pieces if piece.module is root.module]
+    own = [piece for piece in cut.pieces if piece.module.name == root.module.name]
     classes = sorted({name for piece in own if piece.is_class for name in piece.binds})
     if classes:
         return f", since instances of {', '.join(classes)} are pickled under that name"

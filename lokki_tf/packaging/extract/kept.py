@@ -68,7 +68,7 @@ class _Keeper:
             return True
         if module not in (own.name, own.live.get("__name__")):
             return False
-        pieces = (piece for piece in carrier.uses if piece.module is own)
+        pieces = (piece for piece in carrier.uses if piece.module.name == own.name)
         return not name or any(name in piece.binds for piece in pieces)
 
     def _decide(self, module: Module, statement: Statement) -> None:

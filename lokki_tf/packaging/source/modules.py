@@ -388,7 +388,7 @@ def _decorators(node: ast.AST) -> Iterator[ast.expr]:
 
 
 _made: dict[tuple[int, str, tuple[Source, ...]], Module] = {}
-_MOST = 64
+_MOST = 1_000
 _NOT_IMPORTED: dict[str, Any] = {}
 
 
