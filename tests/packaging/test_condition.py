@@ -114,3 +114,31 @@ def test_a_condition_of_a_cell_travels(cells, bench):
         "(False, 0)",
         "(True, 5)",
     ]
+
+
+def test_a_condition_of_a_block_for_scripts_travels(bench):
+    """A function with a name of its own, made where only the script runs, as its condition."""
+    text = (
+        "from lokki_tf import step\nif __name__ == '__main__':\n"
+        "    def plain(x):\n        return x\n"
+        "    def made(limit):\n        def above(x):\n            return x > limit\n"
+        "        return step(when=above)(plain)\n    f = made(1)\n"
+    )
+    with bench.loaded(bench.write(text), main=True) as names:
+        one = cut(names["f"].step)
+        assert not one.findings
+        folder = bench.unpack(package(one, template=ASKED))
+    found = bench.run([(folder, "[0]"), (folder, "[5]")])
+    assert [answer for answer, _ in found] == ["(False, 0)", "(True, 5)"]
+
+
+def test_a_step_that_only_a_script_can_make_is_found(bench):
+    """A function of a block for scripts that another of them needs has no place in a zip."""
+    one = bench.cut(
+        "from lokki_tf import step\nif __name__ == '__main__':\n    def helper(x):\n"
+        "        return x\n    @step\n    def f(x):\n        return helper(x)\n",
+        main=True,
+    )
+    assert [(finding.rule, finding.severity) for finding in one.findings] == [
+        ("capture-dynamic", "error")
+    ]

@@ -143,8 +143,16 @@ def carry_as(carrier: Carrier, by: Piece, name: str, value: Any) -> bool:
         return True
     if isinstance(value, types.FunctionType) and value.__globals__ is module.live:
         piece = moved(carrier, module, value, name)
-        if piece is None or name not in piece.binds:
+        if piece is None:
             return False
+        [own] = piece.binds
+        others = (one for one in carrier.uses if own in one.binds and one != piece)
+        if own != name and (module.binds(own) or next(others, None)):
+            return False  # something else has the function's own name
+        if own != name:
+            alias = by.constant(name, own, module.end + 1)
+            carrier.link(by, alias)
+            by = alias
         carrier.link(by, piece)
         return True
     return _import_value(carrier, by, name, value, 1)

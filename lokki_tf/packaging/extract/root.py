@@ -70,6 +70,9 @@ def root_of(carrier: Carrier, step: Step) -> Root | None:
         carrier.find("no_source", step.place, what=what)
         return None
     module, name = carrier.start(made[0]), made[1]
+    guarded = module.guarded(name)
+    if guarded is not None and not module.binds(name):
+        carrier.find("guarded", step.place, name=name, what="a step", line=guarded)
     own = (name or identifier(step.name),)
     piece = Piece(module, module.sources[0], (module.end,), binds=own)
     carrier.uses[piece] = set()
@@ -171,7 +174,7 @@ def _carry_condition(
     condition = next(given, None)
     if statement is not None and condition is not None:
         name = f"({statement.source.text[slice(*statement.source.span(condition))]})"
-    text, order = f"{root.name}.{WHEN} = {name}\n", (module.end + 1,)
+    text, order = f"{root.name}.{WHEN} = {name}\n", (module.end + 2,)
     piece = Piece(module, root.piece.source, order, text)
     if condition is not None:
         piece = replace(piece, code=index(condition, context=module.context))
