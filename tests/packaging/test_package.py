@@ -44,7 +44,9 @@ def test_the_files_of_a_step_are_as_reviewed(bench, step):
     cuts = cuts_of_shop(bench)
     upstream = {"revenue": [cuts["load"]], "spread": [cuts["load"]]}.get(step, [])
     packed = package(bench.receive(cuts[step], *upstream), template=TEMPLATE)
-    assert not packed.findings
+    # The step that reads its own variable when its module is imported.
+    expected_rules = ["variable-early"] if step == "load" else []
+    assert [finding.rule for finding in packed.findings] == expected_rules
     folder = GOLDEN / step
     if os.environ.get("LOKKI_GOLDEN") == "write":
         for name, text in texts(packed).items():
@@ -55,9 +57,9 @@ def test_the_files_of_a_step_are_as_reviewed(bench, step):
 
 
 def test_a_plain_step_is_small(bench):
-    """A step without packages makes a zip of less than 10 kB."""
+    """A step without packages makes a zip of less than 12 kB."""
     [plain] = bench.cuts("@step\ndef f(x):\n    return x\n", "f")
-    assert len(package(plain).zip) < 10_000
+    assert len(package(plain).zip) < 12_000
 
 
 def test_a_zip_unpacks_to_its_files(bench):

@@ -45,7 +45,7 @@ def test_a_first_step_takes_from_the_execution_what_the_flow_does_not_give(
     assert deployment.aws.values(execution) == {"unreliable_step": [1]}
     failed = deployment.execute(flow, {})
     assert failed.status == "FAILED"
-    assert "lacks 'data'" in failed.cause
+    assert "has no 'data'" in failed.cause
 
 
 def test_parameters_reach_an_execution(deployment: Deployment) -> None:
@@ -54,7 +54,7 @@ def test_parameters_reach_an_execution(deployment: Deployment) -> None:
     assert deployment.aws.values(execution) == {"process_page_map": [0, 5]}
     wrong = deployment.execute(flows.paginated_flow, {"limit": "two"})
     assert wrong.status == "FAILED"
-    assert "no int" in wrong.cause
+    assert "must be int" in wrong.cause
     for strange in ({"limits": 5}, [1], 5):
         refused = deployment.execute(flows.paginated_flow, strange)
         assert refused.status == "FAILED"

@@ -226,7 +226,7 @@ def test_a_handler_for_the_whole_module() -> None:
         "state": {"each": {"upto": {"value": 1}, "now": {"value": 1}}},
         "taken": 1,
     }
-    with pytest.raises(LokkiError, match="there is no such function"):
+    with pytest.raises(LokkiError, match="'x', which does not exist"):
         loop(MicroFunctions).lambda_handler({"node": "x"})
 
 

@@ -215,7 +215,9 @@ def test_only_synth_resolves(
     monkeypatch.setenv("PATH", "")
     monkeypatch.setitem(sys.modules, "uv", None)
     one = pipeline()
-    assert [finding.rule for finding in one.check()] == ["requirements-open"] * 2
+    rules = [finding.rule for finding in one.check()]
+    # What is installed here need not be what is required.
+    assert [rule for rule in rules if rule != "version-differs"] == ["requirements-open"] * 2
     assert one.local_run().result == 1
     assert one.to_mermaid()
     assert one.generate_step_functions()
