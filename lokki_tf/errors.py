@@ -193,12 +193,22 @@ class StepFailed(LokkiError):
         self.step = step
         self.attempts = attempts
 
+    def __reduce__(self) -> Any:
+        """Serialize as a plain error without ``run``: other processes lack the combined class."""
+        kept = ("place", "remedy", "attempts", "items")
+        state = {name: vars(self)[name] for name in kept if name in vars(self)}
+        return _unpickled, (self.message, self.node, self.step), state
+
     def plain(self) -> StepFailed:
         """The same error, of this class alone where it is of the step's own as well."""
         made = StepFailed(self.message, node=self.node, step=self.step)
         vars(made).update(vars(self))
         made.__cause__ = self.__cause__
         return made
+
+
+def _unpickled(message: str, node: str, step: str) -> StepFailed:
+    return StepFailed(message, node=node, step=step)
 
 
 class LoopError(LokkiError):

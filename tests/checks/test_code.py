@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import functools
 import getpass
 import importlib.util
@@ -144,6 +145,10 @@ def deepens() -> None:
     sys.setrecursionlimit(10_000)
 
 
+def rounds() -> None:
+    decimal.setcontext(decimal.Context(prec=4))
+
+
 def handles_signals() -> None:
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
@@ -262,6 +267,7 @@ CASES: list[tuple[Callable[..., Any], list[str]]] = [
     (expanded, ["machine"]), (user, ["machine"]), (host, ["machine"]), (processors, ["machine"]),
     (arguments, ["machine"]), (asks, ["machine"]), (seeds, ["process-state"]),
     (own_generator, []), (changes_folder, ["process-state"]), (deepens, ["process-state"]),
+    (rounds, ["process-state"]),
     (handles_signals, ["signals"]), (starts_thread, ["left-running"]), (waits_for_thread, []),
     (leaves_pool, ["left-running"]), (closes_pool, []), (processes, ["multiprocessing"]),
     (pool_of_processes, ["multiprocessing"]), (runs_program, ["program"]),
@@ -437,6 +443,21 @@ def test_modules_that_the_runtime_lacks_are_warnings(
     """A module that Python has here and not in the step's runtime is a warning, unless declared."""
     found = of_source(tmp_path, MODULES.format(runtime=runtime, code=code, more=more))
     assert [one.rule for one in found] == ["python-version"] * count
+
+
+@pytest.mark.parametrize(
+    "asks", ["sys.version_info", "sys.version", "platform.python_version()", "sys.platform"]
+)
+@pytest.mark.parametrize("same", [True, False])
+def test_asking_for_the_version_of_python_is_a_warning_where_it_differs(
+    tmp_path: Path, asks: str, same: bool
+) -> None:
+    """A step that depends on the version may do something else in a runtime of another."""
+    minor = sys.version_info.minor + (not same)
+    code = f"import sys, platform; return str({asks})"
+    found = of_source(tmp_path, MODULES.format(runtime=f"python3.{minor}", code=code, more=""))
+    expected = [] if same or asks == "sys.platform" else ["python-version"]
+    assert [one.rule for one in found if one.rule == "python-version"] == expected
 
 
 def test_versions_that_differ_from_the_declared_are_warnings() -> None:

@@ -1,5 +1,6 @@
 """Failures of steps."""
 
+import pickle
 import threading
 import time
 import traceback
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lokki_tf import Pipeline, step
 from lokki_tf.errors import StepFailed
 from lokki_tf.local import run
 
@@ -224,3 +226,20 @@ def test_an_executor_that_is_shut_down_fails_the_step(build):
     pool.shutdown()
     with pytest.raises(StepFailed, match="shutdown"):
         run(build.pipeline(build.node("a", same, 1)), executor=pool)
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), StopIteration(1)])
+def test_a_failed_runs_error_can_be_sent_to_another_process(error):
+    """Pickled, it is a StepFailed with the same text and fields, without the run's results."""
+
+    @step
+    def fails():
+        raise error
+
+    with pytest.raises(StepFailed) as caught:
+        Pipeline("p", steps=[fails()]).local_run()
+    received = pickle.loads(pickle.dumps(caught.value))
+    assert type(received) is StepFailed
+    assert str(received) == str(caught.value)
+    assert (received.node, received.step, received.attempts) == ("fails", "fails", 1)
+    assert received.run is None

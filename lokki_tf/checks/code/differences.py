@@ -186,7 +186,10 @@ _ALL = (
         frozenset((
             *("os.chdir", "os.umask", "os.nice", "os.putenv", "time.tzset"),
             *("sys.setrecursionlimit", "sys.set_int_max_str_digits", "sys.setswitchinterval"),
-            *("socket.setdefaulttimeout", "threading.stack_size"),
+            *("socket.setdefaulttimeout", "threading.stack_size", "resource.setrlimit"),
+            *("decimal.setcontext", "logging.disable"),
+            *("warnings.simplefilter", "warnings.filterwarnings", "csv.field_size_limit"),
+            "mimetypes.add_type",
         )),
         "it holds for the whole process, which is that of all steps in a local run and of this "
         "step alone in AWS",

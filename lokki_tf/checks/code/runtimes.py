@@ -37,6 +37,9 @@ _REMOVED = {
     ),
 }
 """The minor version of Python 3 without a module, by the module's name."""
+_ASKS = {"sys.version_info", "sys.version", "sys.hexversion"} | {
+    f"platform.python_version{form}" for form in ("", "_tuple")
+}
 _ADDED = {"tomllib": 11, "annotationlib": 14, "compression": 14}
 
 
@@ -45,6 +48,8 @@ def check(step: Step, code: Code) -> Iterator[Finding]:
     runtime = step.options.python_runtime
     minor = int(runtime.rpartition(".")[2]) if runtime.rpartition(".")[2].isdecimal() else 0
     yield from _modules(step, code, minor)
+    if minor and minor != sys.version_info.minor:
+        yield from _asks(step, code)
     if minor and minor < sys.version_info.minor:
         yield from _syntax(step, code, minor)
     yield from _versions(step)
@@ -69,6 +74,20 @@ def _modules(step: Step, code: Code, minor: int) -> Iterator[Finding]:
             f"{module}",
             severity="warning",
         )
+
+
+def _asks(step: Step, code: Code) -> Iterator[Finding]:
+    for use in code.uses:
+        if use.name in _ASKS:
+            yield Finding(
+                "python-version",
+                f"the code of step {step.name!r} asks for Python's version ({use.name}): "
+                f"python_runtime is {step.options.python_runtime!r}, and this is "
+                f"Python {sys.version_info.major}.{sys.version_info.minor}",
+                use.place,
+                "run it here with the Python of python_runtime, or choose another runtime",
+                severity="warning",
+            )
 
 
 def _syntax(step: Step, code: Code, minor: int) -> Iterator[Finding]:
