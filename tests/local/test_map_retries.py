@@ -94,7 +94,8 @@ def test_a_failure_ends_the_wait_of_other_items(build, shape):
         body.append(build.node("c", same, build.out("a"), after=["b"]))
     with pytest.raises(StepFailed) as caught:
         run(build.pipeline(build.map("each", range(6), *body)))
-    assert caught.value.items == (5,)
+    # An item whose wait was ended has failed as well, if it had begun.
+    assert 5 in caught.value.items
     assert caught.value.run.duration < 20
 
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -68,6 +69,11 @@ def test_killed_runs_continue(tmp_path: Path) -> None:
     """After 50 kills at random moments the result is right, and no finished step ran twice."""
     dice = random.Random(2024)
     killed = turn = halfway = 0
+    began = time.monotonic()
+    (tmp_path / "first").mkdir()
+    (tmp_path / "script.py").write_text(SCRIPT)
+    subprocess.run([sys.executable, "../script.py"], cwd=tmp_path / "first", check=True)
+    took = time.monotonic() - began
     while killed < KILLS:
         folder = tmp_path / str(turn)
         folder.mkdir()
@@ -79,7 +85,7 @@ def test_killed_runs_continue(tmp_path: Path) -> None:
             halfway += 0 < len(before) < STEPS
             run = subprocess.Popen([sys.executable, "script.py"], cwd=folder)
             try:
-                run.wait(dice.uniform(0.1, 0.6) if killed < KILLS else None)
+                run.wait(dice.uniform(0.2, 1.0) * took if killed < KILLS else None)
             except subprocess.TimeoutExpired:
                 run.send_signal(signal.SIGKILL)
                 run.wait()
