@@ -248,7 +248,8 @@ def test_a_result_that_cannot_be_stored_runs_again() -> None:
     for _ in range(2):
         with pytest.warns(RuntimeWarning, match="step 'opened' will run again") as told:
             assert pipeline.local_run(state=state).result == 1
-        assert [one.filename for one in told] == [__file__]
+        ours = [one.filename for one in told if one.category is RuntimeWarning]
+        assert ours == [__file__]
     assert CALLS == ["opened", "called"] * 2
 
 
