@@ -93,13 +93,8 @@ def for_queue(key: str, account: Account, queue: str) -> Statement:
         account: Where it is used.
         queue: The queue's ARN.
     """
-    conditions = {
-        "StringEquals": {
-            "kms:ViaService": f"sqs.{account.region}.{account.domain}",
-            f"{_CONTEXT}:aws:sqs:arn": queue,
-        }
-    }
-    return _allow("QueueKey", ["kms:Decrypt", "kms:GenerateDataKey"], key, conditions)
+    service = f"sqs.{account.region}.{account.domain}"
+    return _allow_messages("QueueKey", key, service, "aws:sqs:arn", queue)
 
 
 def for_topic(key: str, account: Account, topic: str) -> Statement:
@@ -110,13 +105,15 @@ def for_topic(key: str, account: Account, topic: str) -> Statement:
         account: Where it is used.
         topic: The topic's ARN.
     """
-    conditions = {
-        "StringEquals": {
-            "kms:ViaService": f"sns.{topic.split(':')[3]}.{account.domain}",
-            f"{_CONTEXT}:aws:sns:topicArn": topic,
-        }
-    }
-    return _allow("TopicKey", ["kms:Decrypt", "kms:GenerateDataKey"], key, conditions)
+    service = f"sns.{topic.split(':')[3]}.{account.domain}"
+    return _allow_messages("TopicKey", key, service, "aws:sns:topicArn", topic)
+
+
+def _allow_messages(sid: str, key: str, service: str, context: str, arn: str) -> Statement:
+    """Sending to one queue or topic, through its service alone."""
+    equals = {"kms:ViaService": service, f"{_CONTEXT}:{context}": arn}
+    actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+    return _allow(sid, actions, key, {"StringEquals": equals})
 
 
 def _allow(sid: str, actions: Sequence[str], key: str, conditions: Conditions) -> Statement:

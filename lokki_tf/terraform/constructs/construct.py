@@ -161,6 +161,33 @@ class PipelineConstruct(Construct):
         """A key of the bucket that belongs to this pipeline."""
         return f"{self.prefix}{path}"
 
+    def upload(
+        self,
+        name: str,
+        key: str,
+        path: str,
+        content: str,
+        own: Mapping[str, str] | None = None,
+    ) -> aws.s3_object.S3Object:
+        """An object in the bucket, with the contents of a file of the pipeline's folder.
+
+        Args:
+            name: Its id.
+            key: Its key, without the pipeline's prefix.
+            path: Path of the file.
+            content: Hash of the contents; it is uploaded again when this changes.
+            own: Its own tags.
+        """
+        return aws.s3_object.S3Object(
+            self,
+            self.resource_id(name),
+            bucket=self.bucket.id,
+            key=self.key(key),
+            source=self.file(path),
+            source_hash=content,
+            tags=self.object_tags(own),
+        )
+
     def object_tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
         """Tags of an object in S3, which takes ten and no more; those of the bucket tell the rest.
 
@@ -222,16 +249,9 @@ class PipelineConstruct(Construct):
 
     def _upload_literals(self) -> list[aws.s3_object.S3Object]:
         return [
-            aws.s3_object.S3Object(
-                self,
-                self.resource_id(f"literal_{key.partition('/')[2].partition('.')[0]}"),
-                bucket=self.bucket.id,
-                key=self.key(key),
-                source=self.file(key),
-                source_hash=key.partition("/")[2].partition(".")[0],
-                tags=self.object_tags(),
-            )
+            self.upload(f"literal_{digest}", key, key, digest)
             for key in self.plan.objects
+            for digest in [Path(key).name.partition(".")[0]]
         ]
 
 

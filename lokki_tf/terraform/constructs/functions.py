@@ -77,14 +77,12 @@ def _code(pipeline: PipelineConstruct, function: Function) -> dict[str, Any]:
             "source_code_hash": context.content_tag if context and context.given_tag else None,
             "image_config": {"command": [folder_of(step)]},
         }
-    code = aws.s3_object.S3Object(
-        pipeline,
-        pipeline.resource_id(f"{step.name}_code"),
-        bucket=pipeline.bucket.id,
-        key=pipeline.key(f"code/{step.name}.zip"),
-        source=pipeline.file(f"lambdas/{step.name}/code.zip"),
-        source_hash=function.package.content_hash,
-        tags=pipeline.object_tags({"lokki:step": step.name, **step.options.tags}),
+    code = pipeline.upload(
+        f"{step.name}_code",
+        f"code/{step.name}.zip",
+        f"lambdas/{step.name}/code.zip",
+        function.package.content_hash,
+        {"lokki:step": step.name, **step.options.tags},
     )
     return {
         "s3_bucket": code.bucket,

@@ -50,15 +50,8 @@ def add_helper(
         tags,
         given=pipeline.config.lambda_.role,
     )
-    code = aws.s3_object.S3Object(
-        pipeline,
-        pipeline.resource_id(f"{kind}_code"),
-        bucket=pipeline.bucket.id,
-        key=pipeline.key(f"{helper.folder}.zip"),
-        source=pipeline.file(f"{helper.folder}.zip"),
-        source_hash=helper.package.content_hash,
-        tags=pipeline.object_tags(),
-    )
+    file = f"{helper.folder}.zip"
+    code = pipeline.upload(f"{kind}_code", file, file, helper.package.content_hash)
     return aws.lambda_function.LambdaFunction(
         pipeline,
         pipeline.resource_id(kind),

@@ -38,14 +38,11 @@ def _add_layer(
     pipeline: PipelineConstruct, layer: Layer
 ) -> aws.lambda_layer_version.LambdaLayerVersion:
     packages = layer.packages
-    code = aws.s3_object.S3Object(
-        pipeline,
-        pipeline.resource_id(f"layer_{packages.key}_code"),
-        bucket=pipeline.bucket.id,
-        key=pipeline.key(f"layers/{packages.key}-{layer.content[:32]}.zip"),
-        source=pipeline.file(layer_path(packages, LAYER)),
-        source_hash=layer.content,
-        tags=pipeline.object_tags(),
+    code = pipeline.upload(
+        f"layer_{packages.key}_code",
+        f"layers/{packages.key}-{layer.content[:32]}.zip",
+        layer_path(packages, LAYER),
+        layer.content,
     )
     return aws.lambda_layer_version.LambdaLayerVersion(
         pipeline,
