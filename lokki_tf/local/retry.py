@@ -14,7 +14,6 @@ from lokki_tf.model import RetryConfig
 class Retries:
     """The remaining retries of each node, by its index.
 
-
     Args:
         scale: What waits are multiplied by.
     """

@@ -48,8 +48,7 @@ class Settings:
         Args:
             options: The step's, in effect.
         """
-        ends = "timeout_seconds" in options.given or options.timeout_seconds < LONGEST
-        limit = options.timeout_seconds if ends else None
+        limit = options.timeout_seconds if _is_limited(options) else None
         # What the process has anyway needs nothing around the call.
         known = os.environ
         own = {n: text for n, text in options.env_variables.items() if known.get(n) != text}
@@ -58,8 +57,12 @@ class Settings:
 
 def is_special(options: StepOptions) -> bool:
     """Whether a step's calls may have anything around them."""
-    limited = options.timeout_seconds < LONGEST or "timeout_seconds" in options.given
-    return limited or bool(options.env_variables)
+    return _is_limited(options) or bool(options.env_variables)
+
+
+def _is_limited(options: StepOptions) -> bool:
+    """Whether a call is ended when it has taken too long, and not only found to have."""
+    return "timeout_seconds" in options.given or options.timeout_seconds < LONGEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import AwsError
 from lokki_tf.local.events import Event, EventKind
 from lokki_tf.model import Map, Node
-from lokki_tf.runtime.failures import details_of, node_of
+from lokki_tf.runtime.failures import details_of, node_of, payload_of
 
 from .remote import RemoteError, remote_error
-from .tasks import answer_of, asks_only, is_aside, is_skipped, left_error, raises_error_of
+from .tasks import answer_of, is_aside, is_skipped, left_error
 from .visits import ItemCounts, Visit, up
 
 if TYPE_CHECKING:
@@ -163,13 +163,16 @@ class Tracker:
             return before
         visit = up(before, kind="Task")
         if kind.endswith("Scheduled"):
-            node = node_of(details)
-            if is_aside(details, node, self.definition):
-                return self._aside(visit, raises_error_of(details)) or before
+            payload = payload_of(details)
+            node = node_of(payload)
+            # A task that raises a job's error, and lets it run again after a redrive.
+            job = node if "redrives" in payload else None
+            if job is not None or is_aside(details, node, self.definition):
+                return self._aside(visit, job) or before
             visit = visit or self._stalled_one("Task", node)
             if visit is None:
                 return before
-            visit.answer, visit.asks = answer_of(details), asks_only(details)
+            visit.answer, visit.asks = answer_of(details), bool(payload.get("asks"))
             self._scheduled(visit, node, when, told)
         elif visit is None:
             return before

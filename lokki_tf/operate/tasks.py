@@ -31,9 +31,9 @@ def answer_of(details: Mapping[str, Any]) -> str | None:
 
 
 def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -> bool:
-    """Whether a task is not a step's: it writes a job's event, or raises a job's error.
+    """Whether a task is not a step's: it writes a job's event.
 
-    In state machines of earlier versions a task may also be a failure notice.
+    In state machines of earlier versions it may also read a job's error or send a notice.
 
     Args:
         details: Of an event of the task.
@@ -41,24 +41,9 @@ def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -
         source: The pipeline.
     """
     notice, service = source.on_failure, str(details.get("resourceType", ""))
-    return (
-        service.startswith(("aws-sdk:", "sns"))
-        or (isinstance(notice, Step) and node == notice.name)
-        or raises_error_of(details) is not None
+    return service.startswith(("aws-sdk:", "sns")) or (
+        isinstance(notice, Step) and node == notice.name
     )
-
-
-def raises_error_of(details: Mapping[str, Any]) -> str | None:
-    """The job whose error a task raises, if it does that.
-
-    Args:
-        details: Of the event that scheduled the task.
-    """
-    try:
-        payload = json.loads(details.get("parameters") or "{}")["Payload"]
-        return str(payload["node"]) if "redrives" in payload else None
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def is_skipped(details: Mapping[str, Any]) -> bool:
@@ -71,20 +56,6 @@ def is_skipped(details: Mapping[str, Any]) -> bool:
         return False
     try:
         return bool(json.loads(details["output"])["Payload"].get("skipped"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
-def asks_only(details: Mapping[str, Any]) -> bool:
-    """Whether a task only decides whether a job runs.
-
-    Args:
-        details: Of the event that scheduled the task.
-    """
-    if '"asks":' not in details.get("parameters", ""):
-        return False
-    try:
-        return bool(json.loads(details["parameters"])["Payload"].get("asks"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
 

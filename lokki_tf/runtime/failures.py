@@ -156,17 +156,27 @@ def details_of(event: Event) -> Event:
     return next((value for key, value in event.items() if key.endswith("EventDetails")), {})
 
 
-def node_of(details: Event) -> str | None:
-    """The node that a Lambda function runs, from its event.
+def node_of(payload: Mapping[str, Any]) -> str | None:
+    """The node that a Lambda function runs.
+
+    Args:
+        payload: What the function is sent.
+    """
+    node = payload.get("node")
+    return None if node is None else str(node)
+
+
+def payload_of(details: Event) -> Mapping[str, Any]:
+    """What a task sends to a Lambda function; empty if it does not call one with an object.
 
     Args:
         details: Of the event that scheduled the task.
     """
     try:
-        payload = json.loads(details.get("parameters") or details.get("input") or "{}")
-        return str(payload["Payload"]["node"])
+        payload = json.loads(details.get("parameters") or details.get("input") or "{}")["Payload"]
     except (ValueError, KeyError, TypeError):
-        return None
+        return {}
+    return payload if isinstance(payload, dict) else {}
 
 
 def entered(
@@ -191,7 +201,7 @@ def entered(
             runs = (one for one in all_events if one["type"] == "MapRunStarted")
             event = next((one for one in runs if details_of(one)["mapRunArn"] == map_run), None)
             continue
-        node = node_of(details) if kind.endswith("Scheduled") else None
+        node = node_of(payload_of(details)) if kind.endswith("Scheduled") else None
         if node is not None:
             return node, map_run
         event = get(int(event.get("previousEventId", 0)))

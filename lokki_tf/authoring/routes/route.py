@@ -8,11 +8,11 @@ from typing import Any
 
 from lokki_tf.errors import Place, RouteError
 from lokki_tf.model import Route, Step
+from lokki_tf.model.sources import tree_of
 
 from .parameters import taken_by
 from .returns import Ways, transitions_of
 from .scope import Scope
-from .sources import tree_of
 
 _GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 

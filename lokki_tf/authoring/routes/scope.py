@@ -9,7 +9,7 @@ from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import Any
 
-from .sources import Function
+from lokki_tf.model.sources import Function
 
 MISSING: Any = object()
 """The value of a name that is known only at run time."""

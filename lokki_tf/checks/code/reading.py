@@ -8,17 +8,16 @@ import inspect
 import linecache
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import FunctionType, ModuleType
 from typing import Any
 
 from lokki_tf.errors import Place
 from lokki_tf.model.cells import cell_label
+from lokki_tf.model.sources import Function, tree_of
 
 _TEXTS = ast.Constant | ast.JoinedStr
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _STANDARD = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
 _INSTALLED = ("site-packages", "dist-packages")
 # Modules in which functions are defined, by the ones that they are imported from.
@@ -92,7 +91,7 @@ def code_of(function: Callable[..., Any]) -> Code:
         if not isinstance(one, FunctionType) or one.__code__ in seen:
             continue
         seen.add(one.__code__)
-        node, text = _node(one)
+        node = tree_of(one)
         if node is None:
             continue
         reader = _Reader(one, _locals(node))
@@ -101,7 +100,7 @@ def code_of(function: Callable[..., Any]) -> Code:
                 (ast.unparse(each), reader.resolve(_called(each))[1])
                 for each in node.decorator_list
             )
-        sources.append((text, reader.place(node)))
+        sources.append((_text(one, node), reader.place(node)))
         uses += reader.uses(node)
         waiting += reader.reached
     return Code(decorators, tuple(uses), tuple(sources))
@@ -111,31 +110,13 @@ def _called(decorator: ast.expr) -> ast.expr:
     return decorator.func if isinstance(decorator, ast.Call) else decorator
 
 
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> Mapping[tuple[str, int], FunctionNode]:
-    """The functions of a file, by name and first line, that of the topmost decorator."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return {}
-    return {
-        (node.name, min(node.lineno, *(each.lineno for each in node.decorator_list), node.lineno)):
-            node
-        for node in ast.walk(tree)
-        if isinstance(node, FunctionNode)
-    }  # fmt: skip
-
-
-def _node(function: FunctionType) -> tuple[FunctionNode | None, str]:
+def _text(function: FunctionType, node: Function) -> str:
     code = function.__code__
     lines = linecache.getlines(code.co_filename, function.__globals__)
-    node = _parsed("".join(lines)).get((code.co_name, code.co_firstlineno))
-    if node is None:
-        return None, ""
-    return node, "".join(lines[code.co_firstlineno - 1 : node.end_lineno])
+    return "".join(lines[code.co_firstlineno - 1 : node.end_lineno])
 
 
-def _locals(node: FunctionNode) -> dict[str, str]:
+def _locals(node: Function) -> dict[str, str]:
     """From names that the function binds to the full names of what it imports, else empty."""
     bound: dict[str, str] = {}
     for one in ast.walk(node):
@@ -172,7 +153,7 @@ class _Reader:
         file = cell_label(self.function.__code__.co_filename, names)
         return Place(file, getattr(node, "lineno", 1), self.function.__name__)
 
-    def uses(self, node: FunctionNode) -> Iterator[Use]:
+    def uses(self, node: Function) -> Iterator[Use]:
         nodes = [one for statement in node.body for one in ast.walk(statement)]
         calls = {id(one.func): one for one in nodes if isinstance(one, ast.Call)}
         entered = {
