@@ -1,8 +1,8 @@
 """Steps that run as jobs of AWS Batch.
 
 A state before a job writes the job's event into the bucket, for a container takes 8,192 characters
-of overrides. The job leaves its answer there too. Both places follow from the run's name, so
-nothing has to carry them, and whoever takes the result reads it there. An error is written beside
+of overrides. The job leaves its answer there too. Both places follow from the run's name, so no
+state has to contain them, and steps that take the result read it there. An error is written beside
 it. A Task after the job raises that error, so that the execution fails with the step's own; after
 a redrive the same Task leads back to the job (:mod:`lokki_tf.runtime.job_errors`).
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EVENT = "LOKKI_EVENT"  # the variable, as lokki_tf.runtime.jobs reads it
 _ENDING = 30  # seconds for a job to begin, and to report that its time is over
-INLINE = 1_000_000  # bytes of a result that stands in the answer itself
+INLINE = 1_000_000  # bytes of a result that is part of the answer
 # Errors of the Batch service itself and of the way there, which pass. It takes 50 jobs a second
 # (AWS Batch User Guide, "Service quotas"), and what is above that waits for its turn.
 _PASSING = [
@@ -240,7 +240,7 @@ def reading(node: str, scope: Scope | None, suffix: str) -> dict[str, Any]:
     Args:
         node: The job's node.
         scope: The node's scope; ``None`` in a routed pipeline.
-        suffix: What stands behind the node's name.
+        suffix: What follows the node's name.
     """
     return {
         "Type": "Task",

@@ -48,7 +48,7 @@ class Machine:
     Args:
         definition: Amazon States Language; strings of the type ``Template`` are to be filled.
         functions: From each step to the name of its placeholder, without ``${}``.
-        objects: What must stand in the bucket, by key below the pipeline's prefix.
+        objects: What must be in the bucket, by key below the pipeline's prefix.
         limits: The longest inline JSON of each node's result, in bytes.
         readers: Steps that may have to read objects of the bucket.
         labels: Labels of the Distributed Maps.
@@ -393,7 +393,7 @@ def _producer(one: Map) -> str:
 
 
 def _results(part: str | Fork | Loop) -> dict[str, Any]:
-    """Where each envelope stands in the result of a state: a path, or an object of paths."""
+    """The place of each envelope in the result of a state: a path, or an object of paths."""
     if isinstance(part, Fork):
         return dict(part.paths)
     if isinstance(part, str):

@@ -1,8 +1,8 @@
 """What each task is sent, and what each map hands to its items.
 
 Inside a map's body nothing of outside can be read: a Distributed Map's children are
-executions of their own. So whatever a body takes from outside is closed over: literals and
-flow parameters stand in the body's own tasks, results and items of outer maps go through the
+executions of their own. So everything that a body takes from outside is passed in: literals and
+flow parameters are in the body's own tasks, results and items of outer maps go through the
 map's ``ItemSelector`` as ``$.arguments``.
 """
 
@@ -56,16 +56,16 @@ class Reference:
 
 @dataclass(slots=True, eq=False)
 class Payloads:
-    """Payloads of tasks, with references where variables will stand.
+    """Payloads of tasks, with references in the places of variables.
 
     Args:
         definition: The pipeline.
         main: The name under which the zips hold what is the module ``__main__`` here.
-        literals: Collects what must stand in the bucket.
+        literals: Collects what must be in the bucket.
         of_tasks: From each node to its payload.
         captured: From each map to what its body takes from outside, in order.
         given: Nodes that are handed the execution's input, and the maps around them.
-        home: From each node to the map in whose body it stands, ``None`` outside of all.
+        home: From each node to the map in whose body it is, ``None`` outside of all.
         jobs: Nodes that run as jobs of Batch.
     """
 
@@ -121,7 +121,7 @@ class Payloads:
     def _resolved(
         self, binding: Binding, node: Node, level: tuple[Map, ...], around: tuple[Map, ...]
     ) -> Any:
-        """``level`` is where the binding was written, ``around`` where the node stands."""
+        """``level`` is where the binding was written, ``around`` where the node is."""
         if isinstance(binding, Literal):
             return self.literals.envelope(binding.value, node)
         if isinstance(binding, Group):
@@ -180,7 +180,7 @@ def with_paths(payload: Any, path: Callable[[Reference], Any]) -> Any:
 
     Args:
         payload: With references.
-        path: Gives a path for the value of a key, or an object that stands in its place.
+        path: Gives a path for the value of a key, or an object in its place.
     """
     if not isinstance(payload, dict):
         return payload
@@ -195,7 +195,7 @@ def with_paths(payload: Any, path: Callable[[Reference], Any]) -> Any:
 
 
 def has_stored_literal(payload: Any) -> bool:
-    """Whether a literal of the payload stands in the bucket."""
+    """Whether a literal of the payload is in the bucket."""
     if not isinstance(payload, dict):
         return False
     return isinstance(payload.get("ref"), Template) or any(

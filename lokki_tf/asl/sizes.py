@@ -30,12 +30,12 @@ ENVELOPE_BYTES = len('{"value": }')
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Somewhere where results stand side by side.
+    """A state, or part of one, that contains several results.
 
     Args:
         what: For the error, ``the input of 'train'`` for example.
         size: Bytes for the results.
-        results: How often each stands there, by node name.
+        results: How often it contains each, by node name.
         takes_parameters: Whether the execution's input, with the flow's parameters, is added.
     """
 

@@ -36,7 +36,7 @@ def failed_as(error: BaseException, message: str, **fields: Any) -> StepFailed:
 
     It is of a class that derives from :class:`StepFailed` and from the error's class, and has
     the error's attributes. Where Python allows no such class, it is a plain ``StepFailed``; so
-    it is for errors that mean something to whatever runs the caller: those that do not derive
+    it is for errors that mean something to what runs the caller: those that do not derive
     from ``Exception``, and the ends of iterators.
 
     Args:
@@ -55,7 +55,7 @@ def failed_as(error: BaseException, message: str, **fields: Any) -> StepFailed:
 def _joined(failed: StepFailed, error: Exception) -> StepFailed:
     kind = type(error)
     bases = (kind,) if issubclass(kind, StepFailed) else (StepFailed, kind)
-    # The fields are attributes of the class as well, lest descriptors of the error's class
+    # The fields are attributes of the class as well, so that no descriptors of the error's class
     # shadow them. Frozen classes refuse attributes, of which Python itself sets some.
     own: dict[str, Any] = dict.fromkeys(vars(failed))
     own |= {"__module__": StepFailed.__module__, "__qualname__": StepFailed.__qualname__}

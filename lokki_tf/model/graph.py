@@ -69,7 +69,7 @@ class Node(Dependent):
         step: The step that runs.
         args: Arguments by position: positional-only ones and ``*args``.
         kwargs: Arguments by name.
-        after: Names of nodes that must have ended before, besides those whose results it uses.
+        after: Names of nodes that must have ended before, without those whose results it uses.
         retry: How failures are retried.
         place: Source location of this use.
         when: The arguments of the step's condition; ``None`` if it has none. If the condition is
@@ -124,7 +124,7 @@ class Map(Dependent):
             of ``arguments``. The result of its one terminal node is the item's result.
         arguments: Values that every item receives, by name.
         options: How it is run.
-        after: Names of nodes that must have ended before, besides those whose results it uses.
+        after: Names of nodes that must have ended before, without those whose results it uses.
         place: Source location of this map.
     """
 

@@ -1,4 +1,4 @@
-"""From a plan to what stands in AWS, and back to nothing."""
+"""Plans of a stack, their application, and its removal."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Planned:
 
         Raises:
             TerraformError: With Terraform's own words; or if the folder is another by now: a plan
-                knows names and hashes of zips, and what stands in them when it is applied goes up.
+                knows names and hashes of zips, and their contents are read when it is applied.
         """
         stack = self.program.stack
         if _digest(stack.folder) != self.of:
@@ -71,7 +71,7 @@ class Planned:
 
 @contextmanager
 def planned(program: Program, *, destroy: bool = False) -> Iterator[Planned]:
-    """A plan of a stack, in a folder that nobody else reads and that goes afterwards.
+    """A plan of a stack, in a folder that only this user can read, and that is removed afterwards.
 
     Args:
         program: Terraform in the stack's folder.
@@ -110,7 +110,7 @@ def _require_complete(stack: Stack) -> None:
 
 
 def _digest(folder: Path) -> str:
-    """A digest of what stands in a folder, without what Terraform itself keeps there."""
+    """A digest of the files in a folder, without those that Terraform itself keeps there."""
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -124,10 +124,10 @@ def _digest(folder: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What is in a pipeline's own bucket besides what Terraform has put there.
+    """What is in a pipeline's own bucket and was not put there by Terraform.
 
     Versions of code, layers and literals that earlier deployments had are deleted with the bucket;
-    only the rest, results of runs for example, is data that somebody may want to keep.
+    only the rest, results of runs for example, is data that users may want to keep.
 
     Args:
         aws: The account.

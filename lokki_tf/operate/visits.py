@@ -15,7 +15,7 @@ class Visit:
         kind: ``Task``, ``Map``, ``Parallel`` and so on; ``Iteration``.
         name: The state's name, and then the node's.
         item: Index of the item around it.
-        outer: The visit that it stands in; ``None`` for the execution itself.
+        outer: The visit that contains it; ``None`` for the execution itself.
         began: When it was entered, or when its last attempt began.
         attempts: How many there were.
         failure: What the last attempt raised, until it is known whether there is another.
@@ -28,7 +28,7 @@ class Visit:
         done: How many have succeeded.
         failed: How many have not.
         told: Error and cause of a Distributed Map's run.
-        is_told: Whether it has been told that a map has failed.
+        is_told: Whether the failure of a map has been reported.
     """
 
     kind: str

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Envelopes = dict[str, Envelope]
 
 ORIGINAL = "_original_input"  # the parameter of a step that receives the execution's input
-FRAME = len('"": {"value": }, ')  # the characters of an entry besides its name and value
+FRAME = len('"": {"value": }, ')  # the characters of an entry without its name and value
 
 
 def routed(

@@ -1,6 +1,6 @@
 """From a pipeline to Terraform, through CDKTF.
 
-:mod:`.plan` says what is to stand in AWS, as data; :mod:`.constructs` makes CDKTF's
+:mod:`.plan` says what is to be in AWS, as data; :mod:`.constructs` makes CDKTF's
 constructs of it, with the IAM documents of :mod:`.iam`; :mod:`.synth` writes a folder that
 applies wherever it is moved. :mod:`.cdk` is the one module that names the library, CDKTF or
 CDKTN; it starts Node (:mod:`.node`) and keeps the provider's 2,100 modules from loading.

@@ -36,7 +36,7 @@ def stack_files(
 ) -> dict[str, bytes | Path]:
     """All files of a pipeline, by path in the stack's folder.
 
-    Each step's folder shows its source as it stands in the zip, for reading; what is
+    Each step's folder shows its source as it is in the zip, for reading; what is
     deployed is the zip.
     """
     files: dict[str, bytes | Path] = {MACHINE: machine_text.encode(), **plan.objects}

@@ -36,7 +36,7 @@ class Permissions:
 
     Args:
         plan: The pipeline.
-        account: Where it stands.
+        account: Where it is deployed.
         bucket: ARN of its bucket.
         prefix: Of its keys there, ending with ``/``; empty in a bucket of its own.
         key: ARN of the KMS key that encrypts, if the user has one.
@@ -58,7 +58,7 @@ class Permissions:
         Args:
             function: It.
             log_group: ARN of its log group.
-            in_vpc: Whether it stands in a network of the user's.
+            in_vpc: Whether it is in a network of the user's.
         """
         statements = [
             iam.write_logs(log_group),
@@ -132,7 +132,7 @@ class Permissions:
         return statements
 
     def of_machine(self, functions: Sequence[str]) -> list[Statement]:
-        """The state machine calls functions, runs maps, hands over its log.
+        """The state machine calls functions, runs maps, delivers its log.
 
         Args:
             functions: ARNs of the functions.
@@ -196,7 +196,7 @@ class Permissions:
 
     @property
     def schedule_name(self) -> str:
-        """The name of the schedule, and of the group that it alone stands in."""
+        """The name of the schedule, and of the group that contains it alone."""
         return shortened(self.plan.definition.name, SCHEDULE_NAME_LENGTH)
 
     def _of_maps(self) -> list[Statement]:
@@ -210,7 +210,7 @@ class Permissions:
         ]
 
     def _of_jobs(self) -> list[Statement]:
-        """Jobs are submitted and waited for; events and answers stand in the bucket."""
+        """Jobs are submitted and waited for; events and answers are in the bucket."""
         jobs = self.plan.jobs
         if not jobs:
             return []
@@ -219,7 +219,7 @@ class Permissions:
                 self._few(
                     [self.account.arn("batch", f"job-definition/{job.name}") for job in jobs],
                     self.account.arn("batch", f"job-definition/{self.plan.jobs_named}"),
-                    most=MOST_ARNS // 2,  # each stands there twice
+                    most=MOST_ARNS // 2,  # each is listed twice
                 ),
                 list(dict.fromkeys(self._queue(job) for job in jobs)),
                 self.account.arn("batch", "job/*"),
@@ -265,7 +265,7 @@ def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) ->
     Args:
         plan: The pipeline.
         config: Settings.
-        account: Where it stands.
+        account: Where it is deployed.
         bucket: ARN of its bucket.
     """
     return Permissions(

@@ -1,4 +1,4 @@
-"""What is to stand in AWS, as data: functions with their code, the machine, the objects."""
+"""What is to be in AWS, as data: functions with their code, the machine, the objects."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Helper:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A pipeline as it will stand in AWS.
+    """A pipeline as it will be in AWS.
 
     Args:
         definition: The pipeline.
@@ -135,12 +135,12 @@ class Plan:
 
     @property
     def in_image(self) -> Mapping[Step, Package]:
-        """The steps whose code stands in the pipeline's image."""
+        """The steps whose code is in the pipeline's image."""
         return {one.step: one.package for one in self.parts if one.step.in_image}
 
     @property
     def objects(self) -> Mapping[str, bytes]:
-        """What must stand in the bucket before a run, by key."""
+        """What must be in the bucket before a run, by key."""
         return self.machine.objects
 
     @property
@@ -208,7 +208,7 @@ def make_plan(
             pipeline's name.
 
     Returns:
-        The plan; errors in the steps' code stand in its findings.
+        The plan; errors in the steps' code are among its findings.
 
     Raises:
         LimitError: If results cannot fit where they meet.
@@ -300,7 +300,7 @@ def folder_of(step: Step) -> str:
 
 
 def functions_named(pipeline: str) -> str:
-    """What the names of all functions of a pipeline are like, whatever steps it has."""
+    """What the names of all functions of a pipeline are like, for any steps."""
     # As far as :func:`function_name` leaves it when it shortens.
     return f"{f'{pipeline}-'[: FUNCTION_NAME_LENGTH - 9]}*"
 

@@ -84,7 +84,7 @@ def synth(
         outdir: The output folder.
         region: AWS region; the environment's unless given.
         upgrade: Look for newer versions of declared packages.
-        on_packages: Told of each set of packages that has to be fetched.
+        on_packages: Called with each set of packages that has to be fetched.
         config: Settings; the defaults unless given. Their stage, if any, is part of the name.
         options: Further arguments of :class:`PipelineStack`.
 

@@ -40,10 +40,10 @@ class LocalAws:
         containers: whether images run in containers where a Docker API answers; else, and where
             none does, they run as processes from the folders that they are made of.
         enforce_iam: whether functions, jobs, state machines and schedules may do only what the
-            policies of their roles allow. Whoever has the account's own keys, such as the tests
+            policies of their roles allow. What has the account's own keys, such as the tests
             and Terraform, may do everything.
         skip: types of resources that ``deploy`` leaves out; by default the lifecycle rules of
-            buckets, for which Terraform's provider waits 55 seconds, whoever answers.
+            buckets, for which Terraform's provider waits 55 seconds on any server.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class LocalAws:
         return self._terraform(folder).apply(variables)
 
     def register_image(self, uri: str, folder: str | Path, entry: str = "entry.py") -> None:
-        """Let a container image stand for the folder that it is made of.
+        """Register a container image for the folder that it is made of.
 
         Jobs and functions of that image then run as processes, where no Docker API has the image:
         ``python folder/entry command…``, with the Python that runs the tests.

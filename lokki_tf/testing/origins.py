@@ -1,4 +1,4 @@
-"""Requests that the server refuses whoever makes them: those that web pages can cause.
+"""Requests that the server refuses from every client: those that web pages can cause.
 
 A page that a browser shows may send requests to ports of this machine: directly, then they carry an
 ``Origin`` or ``Sec-Fetch-Site`` of the page, or under a host name of its own that resolves to

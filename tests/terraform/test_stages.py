@@ -95,7 +95,7 @@ def test_without_a_stage_nothing_says_stage(tmp_path: Path) -> None:
 
 
 def test_the_environment_names_a_stage_and_an_argument_another(tmp_path: Path) -> None:
-    """LOKKI_STAGE holds where nothing is said; what is said stands above it."""
+    """LOKKI_STAGE holds where nothing is said; what is said overrides it."""
     assert config(tmp_path, None, LOKKI_STAGE="dev").stage == "dev"
     assert config(tmp_path, "prod", LOKKI_STAGE="dev").stage == "prod"
     assert config(tmp_path, None, LOKKI_STAGE="").stage is None
@@ -118,7 +118,7 @@ def test_the_environment_names_a_stage_and_an_argument_another(tmp_path: Path) -
 def test_what_would_mix_stages_is_refused(
     tmp_path: Path, toml: str, stage: str | None, says: str
 ) -> None:
-    """A name that AWS refuses, and a state that stages would share, are told with their line."""
+    """A name that AWS refuses, and a state that stages share, are reported with their line."""
     with pytest.raises(ConfigError, match=says):
         config(tmp_path, stage, toml)
 
@@ -285,7 +285,7 @@ def test_commands_in_a_process_of_another_leave_its_environment(
 
 
 def test_a_flow_is_built_for_its_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flow's function sees the stage of ``synth(stage=…)``, and is built anew for another."""
+    """A flow's function sees the stage of ``synth(stage=…)``, and is built again for another."""
     (tmp_path / "lokki.toml").write_text(TOML)
     monkeypatch.chdir(tmp_path)
 

@@ -1,4 +1,4 @@
-"""What the local AWS refuses whoever asks: requests that a web page could cause."""
+"""What the local AWS refuses from every client: requests that a web page could cause."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from .order import Order
 _MOST_CASES, _FEWEST_CASES, _CASES_OF_ALL_NODES = 128, 8, 6_400
 _MOST_TRIALS, _TRIALS_OF_ALL_CASES = 24, 25_000
 _OVERHEAD = 24
-"""The cost of a node in a trial besides its cases, in cases."""
+"""The cost of a node in a trial in addition to its cases, in cases."""
 
 
 def nest(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Route, Routes, Transition
 
 _ANYTHING = 1
-"""The bit for names that a run may receive besides those of its first step."""
+"""The bit for names that a run may receive in addition to those of its first step."""
 
 _SEARCHES = 128
 """Number of names whose paths are cached; adjacent steps often lack the same one."""

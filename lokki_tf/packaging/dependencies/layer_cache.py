@@ -74,7 +74,7 @@ class LayerCache:
             try:
                 made.rename(place)
             except OSError:
-                # Another process was faster, or somebody removed a file.
+                # Another process was faster, or a file was removed.
                 theirs = _read(place)
                 if theirs is not None:
                     return place / _ZIP, theirs

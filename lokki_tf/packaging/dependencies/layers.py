@@ -2,7 +2,7 @@
 
 A resolution, once made, is kept as a lock of exact versions and hashes: in the stack's folder,
 beside the layer, and in the cache. A set that has one keeps its versions, whatever appears in
-the registry, until it is resolved anew on purpose.
+the registry, until it is resolved again on purpose.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class LayerBuilder:
 
     Args:
         locks: A stack's folder, whose locks are kept to.
-        upgrade: Resolve anew, and ignore all locks.
+        upgrade: Resolve again, and ignore all locks.
         on_packages: Called with a set before uv is.
         cache: Folder for what is made.
         uv: Path of uv; looked for unless given.

@@ -2,7 +2,7 @@
 
 Everything that code imports is followed: conditional imports, imports inside functions, parent
 packages. The step's own module and the packages around it are cut; of these, the names that others
-import are wanted. All other modules are included whole.
+import are required. All other modules are included whole.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Names and facts of code, as :mod:`.index` finds them.
 
-Names are told apart by when they are looked up: *eager* ones when the statement itself runs,
+Names are distinguished by when they are looked up: *eager* ones when the statement itself runs,
 *lazy* ones when a function in it is called, *annotations* only where the module does not postpone
 them, and *quoted* ones, inside strings of annotations, never. Facts are what names do not show:
 imports, variables of the environment, files. A fact of a function counts only where that function
@@ -29,7 +29,7 @@ _DYNAMIC = {"globals", "eval", "exec"}
 
 
 class Context(NamedTuple):
-    """What the names of a module stand for.
+    """What the names of a module refer to.
 
     ``aliases`` are names that imports bind, ``constants`` those that are assigned once; relative
     imports are relative to ``package``.
@@ -130,7 +130,7 @@ class Code:
     binds: dict[str, None] = field(default_factory=dict)
     """Names that it binds in the module, in order."""
     acts: list[Mention] = field(default_factory=list)
-    """Mentions of global names that call or change what they stand for."""
+    """Mentions of global names that call or change what they refer to."""
     decorators: list[ast.expr] = field(default_factory=list)
     """The decorators of functions and classes at the top."""
     classes: list[ast.ClassDef] = field(default_factory=list)
@@ -228,7 +228,7 @@ def absolute_name(package: str, level: int, module: str | None) -> str:
 
 
 def aliases_of(tree: ast.AST, package: str) -> Mapping[str, str]:
-    """From the names that imports bind, anywhere in a file, to what they stand for."""
+    """From the names that imports bind, anywhere in a file, to what they refer to."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -18,7 +18,7 @@ OLD_VERSION_DAYS = 30
 
 
 def given_bucket(scope: Construct, name: str) -> aws.data_aws_s3_bucket.DataAwsS3Bucket:
-    """A bucket that stands already, and that others may use too.
+    """A bucket that exists already, and that others may use too.
 
     Args:
         scope: Where it is looked up.
@@ -33,7 +33,7 @@ def artifact_bucket(
     """A private, encrypted, versioned bucket whose run data expires.
 
     Args:
-        scope: Where it stands.
+        scope: The construct that contains it.
         name: Its name.
         tags: Its tags.
         key: ARN of the KMS key that encrypts; AWS's own for S3 unless given.

@@ -18,7 +18,7 @@ Context = Mapping[str, Sequence[str]]
 
 _ARN_PARTS = 6
 _VARIABLE = re.compile(r"\$\{(?P<key>[^},]+)(?:,\s*'(?P<default>[^']*)')?\}")
-# ``${*}`` is the character itself: a pattern has it as one that stands for nothing else.
+# ``${*}`` is the character itself: a pattern matches it alone.
 _LITERALS = {"*": "\ue000", "?": "\ue001", "$": "$"}
 
 
@@ -119,7 +119,7 @@ _NEGATED = {
 
 
 def texts(value: Any) -> list[str]:
-    """Return the values of a policy's element, of which one may stand without a list."""
+    """Return the values of a policy's element, of which a single one needs no list."""
     listed = value if isinstance(value, list) else [value]
     return [str(one).lower() if isinstance(one, bool) else str(one) for one in listed]
 

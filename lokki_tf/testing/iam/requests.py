@@ -94,7 +94,7 @@ def _arns(given: Parameters) -> Iterator[str]:
 
 
 def _text(given: Parameters, *names: str) -> str | None:
-    """The first parameter that is there, whatever the case of its first letter."""
+    """The first parameter that exists, with either case of its first letter."""
     for name in names:
         for known in (name, name[0].lower() + name[1:]):
             if isinstance(given.get(known), str):

@@ -90,7 +90,7 @@ def _call(
     except (ServiceError, AccessDenied):
         if "DeadLetterConfig" in target:
             queue = target["DeadLetterConfig"]["Arn"]
-            with suppress(AccessDenied):  # nobody is told
+            with suppress(AccessDenied):  # AWS does not report it either
                 account.access.require_service(_SERVICE, "sqs:SendMessage", queue, source)
                 send(account, queue, json.dumps(event))
 

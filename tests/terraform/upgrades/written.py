@@ -1,7 +1,7 @@
 """Pipelines of the upgrade tests, one a kind, and the archive of what a version writes for them.
 
 ``written.tar.xz`` holds the stacks' folders as the previous version wrote them. Zips are stored
-as folders, which compress ten times better. To make the archive anew, before a release and with
+as folders, which compress ten times better. To make the archive again, before a release and with
 the version that is about to become the previous one::
 
     python tests/terraform/upgrades/written.py
