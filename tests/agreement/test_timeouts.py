@@ -25,7 +25,7 @@ def slow_once(folder: str) -> int:
     tries = len(list(path.iterdir())) + 1
     (path / str(tries)).touch()
     if tries == 1:
-        time.sleep(5)
+        time.sleep(20)
     return tries
 
 
@@ -52,20 +52,20 @@ def by_another(folder: str) -> int:
 @step(timeout_seconds=1)
 def sleeping() -> None:
     try:
-        time.sleep(5)
+        time.sleep(20)
     except Exception:  # what ends the call passes by the step's own handlers
         return
 
 
 @step(timeout_seconds=1)
 async def waiting() -> None:
-    await asyncio.sleep(5)
+    await asyncio.sleep(20)
 
 
 @step(timeout_seconds=1)
 def yielding() -> Iterator[int]:
     yield 1
-    time.sleep(5)
+    time.sleep(20)
 
 
 @step(timeout_seconds=1)
@@ -81,13 +81,13 @@ def numbers() -> list[int]:
 @step(timeout_seconds=1)
 def waits_for(value: int) -> int:
     if not value:
-        time.sleep(5)
+        time.sleep(20)
     return value
 
 
 @task(timeout_seconds=1)
 def single() -> None:
-    time.sleep(5)
+    time.sleep(20)
 
 
 @flow
@@ -100,7 +100,7 @@ routed = MicroFunctions("begin", name="timeouts-routed")
 
 @routed.fn(terminates=True, timeout_seconds=1)
 def begin() -> Any:
-    time.sleep(5)
+    time.sleep(20)
     return ReturnUpdates(None)
 
 
@@ -127,7 +127,7 @@ def test_a_call_that_takes_too_long_fails_alike(style: str, deployment: Deployme
         began = time.monotonic()
         with pytest.raises(TimeoutError) as caught:
             pipeline.local_run(**options)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15
         assert isinstance(caught.value, StepFailed)
         assert type(caught.value.__cause__) is TimeoutError
         assert "the call took longer than timeout_seconds" in str(caught.value)
@@ -217,7 +217,7 @@ def test_settings_limit_local_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     @step
     def long() -> None:
-        time.sleep(5)
+        time.sleep(20)
 
     with pytest.raises(TimeoutError):
         Pipeline("long", steps=[long()]).local_run()

@@ -186,7 +186,7 @@ def test_ctrl_c_ends_a_run_at_once(script, executor, group):
     """While steps sleep in threads or processes, Ctrl-C ends the program, and nothing begins."""
     command = script(SLEEPERS.replace("{executor}", executor))
     printed, errors, process, seconds = interrupted(command, 2, group=group)
-    assert seconds < 5
+    assert seconds < 30
     assert process.returncode == -signal.SIGINT
     assert "began" not in printed
     assert errors.rstrip().endswith("KeyboardInterrupt")
@@ -196,7 +196,7 @@ def test_ctrl_c_ends_a_run_at_once(script, executor, group):
 
 def assert_session_is_empty(group):
     """Check that the processes of the group end soon."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
             os.killpg(group, 0)
@@ -211,7 +211,7 @@ def test_ctrl_c_ends_the_wait_for_a_retry(script, executor):
     """Ctrl-C also ends a run that only waits for a retry."""
     command = script(WAITING.replace("{executor}", executor))
     _, errors, process, seconds = interrupted(command, 1, group=True)
-    assert seconds < 5
+    assert seconds < 30
     assert process.returncode == -signal.SIGINT
     assert errors.count("Traceback") == 1
 
@@ -237,7 +237,7 @@ def test_ctrl_c_ends_maps_at_once(script, executor, workers, group):
     """Ctrl-C is no failure of an item, and no other item begins."""
     text = ITEMS.replace("{executor}", executor).replace("{workers}", str(workers))
     printed, errors, process, seconds = interrupted(script(text), workers, group=group)
-    assert seconds < 5
+    assert seconds < 30
     assert process.returncode == -signal.SIGINT
     assert printed.count("ready") == workers
     assert errors.rstrip().endswith("KeyboardInterrupt")
@@ -292,7 +292,7 @@ def test_a_program_ends_with_threads_that_sleep(script):
     """After Ctrl-C the program ends without waiting for steps."""
     command = script(SLEEPERS.replace("{executor}", '"thread"') + "\n")
     _, _, _, seconds = interrupted(command, 2, group=False)
-    assert seconds < 5
+    assert seconds < 30
 
 
 def test_the_import_is_light():

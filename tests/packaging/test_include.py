@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import time
 import zipfile
 from contextlib import chdir
 from pathlib import Path
@@ -512,19 +511,6 @@ def test_files_of_classes_follow_their_instances(bench):
     table = b"cpipeline\nTable\n)\x81."
     argument = f"[__import__('pickle').loads({table!r})]"
     assert bench.run([(bench.unpack(made), argument)])[0][0] == "b'one'"
-
-
-def test_many_files_are_packed_in_a_moment(bench):
-    """Twenty megabytes in a hundred files take less than two seconds."""
-
-    def fill(folder):
-        for number in range(100):
-            (folder / "data" / f"{number}.bin").write_bytes(os.urandom(200_000))
-
-    began = time.process_time()
-    made = packed(bench, ONE, fill)
-    assert len(made.zip) > 20_000_000
-    assert time.process_time() - began < 2
 
 
 def test_in_a_notebook_files_are_those_of_its_folder(bench, cells, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -284,11 +283,9 @@ def test_history(run_map: Callable[..., Execution]) -> None:
 
 
 def test_thousand_items(run_map: Callable[..., Execution], local_aws: LocalAws) -> None:
-    """A thousand items take seconds, and all their results arrive, in more than one file."""
+    """All results of a thousand items arrive, in more than one file."""
     put(local_aws, "many", json.dumps(list(range(1000))))
-    begun = time.monotonic()
     found = run_map({}, ItemReader=reader("many", InputType="JSON"), ResultWriter=WRITER)
-    assert time.monotonic() - begun < 10
     files = read(local_aws, found.output["ResultWriterDetails"]["Key"])["ResultFiles"]["SUCCEEDED"]
     results = [result for file in files for result in read(local_aws, file["Key"])]
     assert len(files) > 1

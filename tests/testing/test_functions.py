@@ -125,7 +125,7 @@ def test_timeout(invoke: Invoke, local_aws: LocalAws) -> None:
     )
     begun = time.monotonic()
     found = invoke(source, timeout=1)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60
     assert found["value"]["errorType"] == "Sandbox.Timedout"
     assert "Task timed out after 1.00 seconds" in found["value"]["errorMessage"]
     assert "begun" in local_aws.logs(found["name"])
@@ -305,7 +305,7 @@ def handler(event, context):
     return os.getpid()
 """
     found = invoke(source)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while os.path.exists(f"/proc/{found['value']}/exe") and time.monotonic() < deadline:
         os.sched_yield()
     again = local_aws.client("lambda").invoke(FunctionName=found["name"], Payload="1")
