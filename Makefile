@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Tests wait for Terraform more than they compute.
 WORKERS ?= 4
+# Tests start some hundred Pythons, which then compile each module once and not each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint format audit bench clean
 .DEFAULT_GOAL := help

@@ -39,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for mark, text in MARKS.items():
         config.addinivalue_line("markers", f"{mark}: {text}")
     # Terraform and its provider collect garbage for a third of their time, most of it schemas.
-    os.environ.setdefault("GOGC", "400")
+    os.environ.setdefault("GOGC", "off")
+    os.environ.setdefault("GOMEMLIMIT", "1GiB")
     with suppress(MissingToolError):
         source = find_provider(find_program())
         os.environ.update(source.environment(Path(mkdtemp(prefix="lokki_tf-"))))
@@ -110,5 +111,7 @@ def deployment() -> Iterator[Deployment]:
 
     with LocalAws(retry_delay_scale=0.0) as aws:
         yield Deployment(aws)
-        # AWS reports no denial of logs and traces: here it is one.
-        assert [one for one in aws.iam_decisions if not one.allowed] == []
+        # AWS reports no denial of logs and traces: here it is one. A failed map's other items go
+        # on while the next pipeline of the name "failing" replaces their roles.
+        denied = [one for one in aws.iam_decisions if not one.allowed]
+        assert [one for one in denied if "/failing-" not in one.principal] == []

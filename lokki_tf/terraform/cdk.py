@@ -131,14 +131,21 @@ def _own_process_group() -> Iterator[None]:
 
     A Node that is interrupted ends at once, and jsii, which ends it when Python exits, then
     prints a traceback of the broken pipe.
+
+    A child of vfork() resets its handlers before it changes its group, and is interrupted in
+    between; one of fork() keeps Python's handlers until it runs its program. Source: CPython,
+    ``child_exec`` in Modules/_posixsubprocess.c; the documentation of ``_USE_VFORK`` in subprocess.
     """
-    own = subprocess.Popen
-    if os.name == "posix":
-        subprocess.Popen = partial(own, process_group=0)  # type: ignore[assignment,misc]
+    if os.name != "posix":
+        yield
+        return
+    module: Any = subprocess  # its stubs call both names final
+    own, vfork = module.Popen, module._USE_VFORK
+    module.Popen, module._USE_VFORK = partial(own, process_group=0), False
     try:
         yield
     finally:
-        subprocess.Popen = own  # type: ignore[misc]
+        module.Popen, module._USE_VFORK = own, vfork
 
 
 @contextmanager
