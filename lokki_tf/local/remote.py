@@ -186,12 +186,32 @@ def _pickled(value: Any) -> bytes:
 
 
 def _packed_error(error: BaseException) -> bytes:
-    try:
-        data = _pickled(error)
-        pickle.loads(data)  # errors with a custom constructor often fail only here
-    except Exception:
-        return _pickled(RemoteError.standing_for(error))
-    return data
+    for shape in (error, _WithoutInit(error)):
+        try:
+            data = _pickled(shape)
+            pickle.loads(data)  # errors with a custom constructor often fail only here
+        except Exception:
+            continue
+        return data
+    return _pickled(RemoteError.standing_for(error))
+
+
+class _WithoutInit:
+    """Pickles an error as its class and what it contains, without a call of its constructor."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        error = self._error
+        return _remade, (type(error), error.args, error.__dict__)
+
+
+def _remade(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 def _traceback(error: BaseException) -> str:

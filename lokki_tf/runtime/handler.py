@@ -97,6 +97,8 @@ def _logged(
         except OutOfTime as late:
             error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
             raise _as_listed(error, event.get("retry")) from None
+        except SystemExit as end:
+            raise _as_exception(end) from end.__cause__
     except BaseException as error:
         log.fail(error)
         raise
@@ -237,6 +239,12 @@ def _as_listed(error: Exception, listed: list[str] | None) -> Exception:
     if kind.__name__ in {name.rpartition(".")[2] for name in listed}:
         return _renamed(error, _full_name(kind))
     return error
+
+
+def _as_exception(end: SystemExit) -> Exception:
+    """Name an exit as a run here does: Lambda would end the process with Runtime.ExitError."""
+    named: type[Exception] = type("SystemExit", (Exception,), {OWN: end})
+    return named(str(end)).with_traceback(end.__traceback__)
 
 
 def _full_name(kind: type) -> str:

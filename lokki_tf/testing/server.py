@@ -52,6 +52,7 @@ def _late_application(environ: dict[str, Any], start_response: Any) -> Any:
 
 def _build(account: Account) -> tuple[Any, Any]:
     """Return the application, and the part of it that is moto's."""
+    from moto import backends
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     from lokki_tf.testing.control import Control
@@ -61,6 +62,9 @@ def _build(account: Account) -> tuple[Any, Any]:
     from lokki_tf.testing.turns import in_turn
 
     close_gaps(account)
+    # moto lists the folder of its services at every request.
+    services = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: services
 
     def create_app(service: Any) -> Any:
         if service in LATE_GAPS:

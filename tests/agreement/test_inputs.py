@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, ReturnUpdates, flow, step, task
-from lokki_tf.errors import BindingError, NamingError
+from lokki_tf.errors import BindingError, NamingError, StepFailed
 
 if TYPE_CHECKING:
     from deployment import Deployment
@@ -109,3 +111,30 @@ def test_no_parameter_has_the_reserved_name() -> None:
     with pytest.raises(NamingError, match="reserved"):
         _ = own.definition
     assert any(one.error is NamingError for one in pipe.check())
+
+
+@step
+def leaves(code: Any) -> None:
+    sys.exit(code)
+
+
+leaving = MicroFunctions("exits", name="leaving")
+
+
+@leaving.fn(terminates=True)
+def exits(code: Any) -> None:
+    sys.exit(code)
+
+
+@pytest.mark.parametrize("style", ["calls", "routes"])
+def test_a_step_that_exits_fails_alike(style: str, deployment: Deployment) -> None:
+    """``sys.exit`` is the error SystemExit with its code; Lambda's own is Runtime.ExitError."""
+    for code in (0, 3, "no data"):
+        pipeline: Any = Pipeline("leaves", steps=[leaves(code)]) if style == "calls" else leaving
+        given = {"code": code} if style == "routes" else {}
+        there = deployment.execute(pipeline, given)
+        assert (there.status, there.error) == ("FAILED", "SystemExit")
+        assert json.loads(there.cause or "")["errorMessage"] == str(code)
+        with pytest.raises(StepFailed, match=f"SystemExit: {code}") as caught:
+            pipeline.local_run(given)
+        assert type(caught.value.__cause__) is SystemExit

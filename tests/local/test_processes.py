@@ -43,14 +43,23 @@ def process():
 
 class Odd(OSError):
     """Pickles, but its constructor refuses to make it again."""
-    def __init__(self, one, two):
+    def __init__(self, one, *, two):
         super().__init__(f"{one} and {two}")
+        self.two = two
 
 @Decorated
 def odd(path):
     with open(path, "a") as file:
         file.write("x")
-    raise Odd(1, 2)
+    raise Odd(1, two=2)
+
+@Decorated
+def impossible(path):
+    with open(path, "a") as file:
+        file.write("x")
+    error = Odd(1, two=2)
+    error.two = lambda: 2
+    raise error
 
 @Decorated
 def die():
@@ -165,11 +174,21 @@ def test_a_result_that_cannot_be_pickled_is_an_error(build, steps, own_pool):
         run(pipeline, executor=own_pool)
 
 
+def test_an_error_whose_constructor_cannot_be_called_again_arrives_whole(build, steps, tmp_path):
+    """Its class and attributes are what a run in threads gives."""
+    pipeline = build.pipeline(build.node("a", steps.odd.__wrapped__, str(tmp_path / "log")))
+    with pytest.raises(StepFailed) as caught:
+        run(pipeline, executor="process")
+    error = caught.value.__cause__
+    assert type(error) is steps.Odd
+    assert (error.two, str(error)) == (2, "1 and 2")
+
+
 def test_an_error_that_cannot_be_pickled_does_not_break_the_pool(build, steps, tmp_path):
     """Its replacement contains its text, and retries recognise it by its classes."""
     log = tmp_path / "log"
     retry = RetryConfig(retries=2, delay=0, exceptions=(OSError,))
-    pipeline = build.pipeline(build.node("a", steps.odd.__wrapped__, str(log), retry=retry))
+    pipeline = build.pipeline(build.node("a", steps.impossible.__wrapped__, str(log), retry=retry))
     with pytest.raises(StepFailed, match=r"after 3 attempts: Odd: 1 and 2") as caught:
         run(pipeline, executor="process")
     assert type(caught.value.__cause__).__name__ == "Odd"
