@@ -255,8 +255,12 @@ def failing(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | Non
         failed = library.listing(1, *before).map(fails, mode=mode).agg(library.echo)
         error = error if mode == "inline" else "States.ExceedToleratedFailureThreshold"
     after = library.pair(failed, second=1) if draw(st.booleans()) else failed
-    name = "failing-job" if as_job else "failing"  # roles of functions and of jobs differ
+    # Another pipeline of the name would replace roles while a failed map's other items still run.
+    name = f"failing-{next(_numbers)}"
     return Pipeline(name, steps=[after, *beside]), None if skipped else error
+
+
+_numbers = itertools.count()
 
 
 @st.composite

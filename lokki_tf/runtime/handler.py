@@ -98,7 +98,8 @@ def _logged(
             error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
             raise _as_listed(error, event.get("retry")) from None
         except SystemExit as end:
-            raise _as_exception(end) from end.__cause__
+            # Lambda would end the process with Runtime.ExitError; a run here reports this name.
+            raise _named(end, "SystemExit", str(end)) from end.__cause__
     except BaseException as error:
         log.fail(error)
         raise
@@ -241,17 +242,14 @@ def _as_listed(error: Exception, listed: list[str] | None) -> Exception:
     return error
 
 
-def _as_exception(end: SystemExit) -> Exception:
-    """Name an exit as a run here does: Lambda would end the process with Runtime.ExitError."""
-    named: type[Exception] = type("SystemExit", (Exception,), {OWN: end})
-    return named(str(end)).with_traceback(end.__traceback__)
-
-
 def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _renamed(error: Exception, name: str) -> Exception:
+    return _named(error, name, f"{type(error).__name__}, reported as {name}: {error}")
+
+
+def _named(error: BaseException, name: str, text: str) -> Exception:
     named: type[Exception] = type(name, (Exception,), {OWN: error})
-    text = f"{type(error).__name__}, reported as {name}: {error}"
     return named(text).with_traceback(error.__traceback__)
