@@ -22,7 +22,7 @@ from lokki_tf.packaging.dependencies.third_party import (
     provided,
     requirement_name,
 )
-from lokki_tf.packaging.source.origins import IN_LAMBDA, find_spec
+from lokki_tf.source.origins import IN_LAMBDA, find_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ from lokki_tf.packaging import cut, package
 from lokki_tf.packaging.extract import cut as cut_stages
 from lokki_tf.packaging.extract.carry import Carrier
 from lokki_tf.packaging.extract.whole import Inclusion
-from lokki_tf.packaging.source.modules import user_module
+from lokki_tf.source.modules import user_module
 
 
 def forget_pieces(patch, is_kind):

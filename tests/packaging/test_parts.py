@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lokki_tf.packaging.bundle.runtime_files import all_files, bare
-from lokki_tf.packaging.source.index import index
-from lokki_tf.packaging.source.values import literal
 from lokki_tf.packaging.zips import content_hash, write_zip
+from lokki_tf.source.index import index
+from lokki_tf.source.values import literal
 
 STDLIB = Path(os.__file__).parent
 

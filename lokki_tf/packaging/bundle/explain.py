@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
+from lokki_tf.source.modules import RUNTIME
 
 from ..dependencies.third_party import Import, is_available
 from ..extract.cut import Cut
-from ..source.modules import RUNTIME
 from .package import HANDLER_FILE, STUB, Fingerprint, package
 from .template import Template, default_template, own_names
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..source.modules import HANDLER, RUNTIME
+from lokki_tf.source.modules import HANDLER, RUNTIME
+
 from ..zips import Zipped
 from .runtime_files import all_files
 

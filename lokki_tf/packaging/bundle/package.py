@@ -10,13 +10,13 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from lokki_tf.model import Finding, Step
+from lokki_tf.source.modules import HANDLER, RUNTIME
 
 from ..dependencies.third_party import installed_version
 from ..extract.cut import Cut
 from ..extract.differences import steady
 from ..extract.include import contents
 from ..findings import finding
-from ..source.modules import HANDLER, RUNTIME
 from ..zips import Zipped, content_hash
 from .runtime_files import runtime_files, stub_files
 from .template import Template, default_template, fill, own_names

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
-from ..source.modules import RUNTIME
+from lokki_tf.source.modules import RUNTIME
 
 _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
 _OF_ROUTES = {"routes.py", "routed.py"}

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, leaves
 from lokki_tf.runtime.envelope import json_text, pickled
+from lokki_tf.source.modules import NOTEBOOK, Module, module_of, module_of_class, true_name
+from lokki_tf.source.origins import of_user
 
 from ..extract.cut import Cut, cut
-from ..source.modules import NOTEBOOK, Module, module_of, module_of_class, true_name
-from ..source.origins import of_user
 from .package import Package, package, state_key
 from .template import read_template
 

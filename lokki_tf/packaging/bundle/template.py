@@ -17,11 +17,11 @@ from pathlib import Path
 
 from lokki_tf.errors import Place, TemplateError
 from lokki_tf.model import Finding
+from lokki_tf.source.index import index
 
 from ..extract.cut import Layout
 from ..extract.pieces import POSTPONED
 from ..findings import finding
-from ..source.index import index
 
 FUNCTION = "{{PUT_FUNCTION_HERE}}"
 NAME = "{{PUT_FUNCTION_NAME_HERE}}"

@@ -12,9 +12,9 @@ from importlib import metadata
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
 from lokki_tf.model.requirements import normal
+from lokki_tf.source.origins import IN_LAMBDA
 
 from ..findings import finding
-from ..source.origins import IN_LAMBDA
 
 _ELSEWHERE = {
     "bs4": "beautifulsoup4",

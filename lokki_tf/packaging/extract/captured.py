@@ -16,13 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from lokki_tf.errors import Place
+from lokki_tf.source.files import Definition, Source
+from lokki_tf.source.index import index
+from lokki_tf.source.machine_reads import is_file
+from lokki_tf.source.modules import Module, Statement, defined
+from lokki_tf.source.names import Code, Fact, Use
+from lokki_tf.source.values import MISSING, closure, described, home, is_step, literal, stuck
 
-from ..source.files import Definition, Source
-from ..source.index import index
-from ..source.machine_reads import is_file
-from ..source.modules import Module, Statement, defined
-from ..source.names import Code, Fact, Use
-from ..source.values import MISSING, closure, described, home, is_step, literal, stuck
 from .pieces import Piece, made_absolute
 from .portability import Obstacle
 

@@ -16,13 +16,13 @@ from dataclasses import replace
 from typing import Any
 
 from lokki_tf.errors import Place
+from lokki_tf.source.files import Definition
+from lokki_tf.source.modules import Module, Statement
+from lokki_tf.source.names import Chain, Code, Fact, Use, root_of
+from lokki_tf.source.origins import origin
+from lokki_tf.source.paths import path_of
+from lokki_tf.source.values import MISSING, home, in_stub, is_runtime, is_step
 
-from ..source.files import Definition
-from ..source.modules import Module, Statement
-from ..source.names import Chain, Code, Fact, Use, root_of
-from ..source.origins import origin
-from ..source.paths import path_of
-from ..source.values import MISSING, home, in_stub, is_runtime, is_step
 from .captured import capture, same
 from .pieces import Piece, statement_piece
 from .portability import Judge

@@ -25,11 +25,11 @@ from typing import Literal as OneOf
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
 from lokki_tf.model.names import identifier
+from lokki_tf.source.modules import HANDLER, RUNTIME, Module, user_module
+from lokki_tf.source.names import Use
+from lokki_tf.source.origins import IN_LAMBDA
 
 from ..dependencies.third_party import Import, missing_packages
-from ..source.modules import HANDLER, RUNTIME, Module, user_module
-from ..source.names import Use
-from ..source.origins import IN_LAMBDA
 from .carry import Carrier, outside
 from .differences import (
     Observations,

@@ -14,15 +14,15 @@ from pathlib import Path
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
 from lokki_tf.model.cells import cell_label
+from lokki_tf.source.machine_reads import is_file
+from lokki_tf.source.modules import Module, Statement
+from lokki_tf.source.names import Code, Fact, reached
+from lokki_tf.source.origins import of_user
+from lokki_tf.source.paths import path_of
+from lokki_tf.source.values import MISSING, described, is_step
 
 from ..dependencies.third_party import has_distribution
 from ..findings import finding
-from ..source.machine_reads import is_file
-from ..source.modules import Module, Statement
-from ..source.names import Code, Fact, reached
-from ..source.origins import of_user
-from ..source.paths import path_of
-from ..source.values import MISSING, described, is_step
 from .carry import Carrier
 from .pieces import Piece
 from .root import Root

@@ -13,10 +13,11 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from ..source.modules import Module, Statement, is_pure, user_module
-from ..source.names import CHANGING, Chain, Mention, full_name, root_of
-from ..source.origins import find_spec, of_user, origin
-from ..source.values import MISSING, home, is_house, is_step, of_chain
+from lokki_tf.source.modules import Module, Statement, is_pure, user_module
+from lokki_tf.source.names import CHANGING, Chain, Mention, full_name, root_of
+from lokki_tf.source.origins import find_spec, of_user, origin
+from lokki_tf.source.values import MISSING, home, is_house, is_step, of_chain
+
 from .portability import plain
 
 Deployed = Callable[[str, str], bool]

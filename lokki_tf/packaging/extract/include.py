@@ -21,10 +21,10 @@ from posixpath import join, normpath
 
 from lokki_tf.model import Finding, Step
 from lokki_tf.model.cells import is_cell
+from lokki_tf.source.modules import Module
 
 from ..dependencies.layers import MOST_BYTES
 from ..findings import finding, megabytes
-from ..source.modules import Module
 
 _OF_PYTHON = (".py", ".pyc", ".pyo")
 _STATE = ".tfstate"

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from lokki_tf.errors import Place
 from lokki_tf.model import Step
 from lokki_tf.model.cells import cell_label
+from lokki_tf.source.files import Definition
+from lokki_tf.source.modules import Module, Statement
+from lokki_tf.source.names import full_name, root_of
 
 from ..dependencies.third_party import Import, is_available
-from ..source.files import Definition
-from ..source.modules import Module, Statement
-from ..source.names import full_name, root_of
 from .carry import Carrier
 from .effects import acting_in, acts, brings, imported_by, may_act
 from .root import Root

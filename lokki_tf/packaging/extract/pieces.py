@@ -14,10 +14,9 @@ from itertools import groupby
 from typing import Literal as OneOf
 
 from lokki_tf.model.cells import cell_label
-
-from ..source.files import Definition, Edit, Source
-from ..source.modules import Module, Statement
-from ..source.names import Code
+from lokki_tf.source.files import Definition, Edit, Source
+from lokki_tf.source.modules import Module, Statement
+from lokki_tf.source.names import Code
 
 POSTPONED = "from __future__ import annotations\n"
 _WIDTH = 100

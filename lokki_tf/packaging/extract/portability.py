@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Literal as OneOf
 
-from ..source.machine_reads import is_file, is_secret
-from ..source.modules import Module, Statement, defined
-from ..source.names import root_of
-from ..source.origins import of_user, origin
-from ..source.values import (
+from lokki_tf.source.machine_reads import is_file, is_secret
+from lokki_tf.source.modules import Module, Statement, defined
+from lokki_tf.source.names import root_of
+from lokki_tf.source.origins import of_user, origin
+from lokki_tf.source.values import (
     MISSING,
     closure,
     described,

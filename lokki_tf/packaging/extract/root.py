@@ -19,12 +19,12 @@ from lokki_tf.errors import Place
 from lokki_tf.model import Step
 from lokki_tf.model.names import identifier
 from lokki_tf.runtime.conditions import WHEN
+from lokki_tf.source.index import index
+from lokki_tf.source.modules import Module, Statement, defined, module_of, user_module
+from lokki_tf.source.names import Use
+from lokki_tf.source.origins import is_users, of_user
+from lokki_tf.source.values import closure, described, is_house, is_step, of_chain
 
-from ..source.index import index
-from ..source.modules import Module, Statement, defined, module_of, user_module
-from ..source.names import Use
-from ..source.origins import is_users, of_user
-from ..source.values import closure, described, is_house, is_step, of_chain
 from .captured import carry_as, moved, refuse
 from .carry import Carrier, outside
 from .pieces import Piece

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding
+from lokki_tf.source.modules import Module, user_module
+from lokki_tf.source.names import Code, Fact
+from lokki_tf.source.origins import find_spec, imported, origin
 
 from ..dependencies.third_party import Import
 from ..findings import finding
-from ..source.modules import Module, user_module
-from ..source.names import Code, Fact
-from ..source.origins import find_spec, imported, origin
 
 OF_MODULES = {"__doc__", "__loader__", "__builtins__", "__debug__", "__annotations__"}
 OF_PLACE = {"__file__", "__name__", "__package__", "__spec__", "__path__", "__dict__", "__class__"}
