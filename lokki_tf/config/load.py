@@ -175,7 +175,14 @@ def _check_state(config: Config, files: Sequence[TomlFile], stages: Mapping[str,
 
 
 def _check_bucket(config: Config, files: Sequence[TomlFile]) -> None:
-    """Check that no expiry is set for an existing bucket, whose owner decides about it."""
+    """Check that settings of a new bucket and of an existing one are not set for the other."""
+    if config.aws.artifact_bucket_kms_key and not config.aws.artifact_bucket:
+        raise ConfigError(
+            "artifact_bucket_kms_key in [aws] is the key of an existing bucket, and no "
+            "artifact_bucket is set",
+            place=_place(files, ("aws", "artifact_bucket_kms_key"), config.stage),
+            remedy="set artifact_bucket, or kms_key for the bucket that the pipeline creates",
+        )
     place = _place(files, ("aws", "run_data_days"), config.stage)
     if config.aws.artifact_bucket and place:
         raise ConfigError(

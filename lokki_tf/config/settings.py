@@ -46,6 +46,8 @@ class AwsConfig:
 
     Args:
         artifact_bucket: An existing S3 bucket for code and large results; a new one by default.
+        artifact_bucket_kms_key: ARN of the customer managed KMS key that encrypts that bucket;
+            ``kms_key`` by default.
         image_repository: Where images are pushed: a registry with or without a prefix such as
             ``123456789012.dkr.ecr.eu-west-1.amazonaws.com/team``, or ``local``. By default a
             separate stack creates a repository in ECR.
@@ -62,6 +64,7 @@ class AwsConfig:
     """
 
     artifact_bucket: str | None = None
+    artifact_bucket_kms_key: str | None = field(default=None, metadata=_KEY)
     image_repository: str | None = None
     endpoint: str | None = field(default=None, metadata=rules.url())
     region: str | None = field(default=None, metadata=rules.region())

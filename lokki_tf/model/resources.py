@@ -136,6 +136,7 @@ class Resources:
         log_data: Whether that log has the inputs and outputs of states.
         tracing: Whether X-Ray traces the state machine.
         kms_key: ARN of the key that encrypts, if the user has one.
+        bucket_key: ARN of the key that encrypts the bucket's objects, if the user has one.
         image: The container image, if a step runs in one.
         notices: How failures are notified, if they are.
     """
@@ -154,5 +155,6 @@ class Resources:
     log_data: bool
     tracing: bool
     kms_key: str | None = None
+    bucket_key: str | None = None
     image: ImageResource | None = None
     notices: NoticeResource | None = None

@@ -40,6 +40,7 @@ class Permissions:
         bucket: ARN of its bucket.
         prefix: Of its keys there, ending with ``/``; empty in a bucket of its own.
         key: ARN of the KMS key that encrypts, if the user has one.
+        bucket_key: ARN of the KMS key that encrypts the bucket's objects, if the user has one.
         machine_logs: Whether the state machine logs.
         machine_traces: Whether X-Ray traces it.
     """
@@ -49,6 +50,7 @@ class Permissions:
     bucket: str
     prefix: str = ""
     key: str | None = None
+    bucket_key: str | None = None
     machine_logs: bool = True
     machine_traces: bool = True
 
@@ -69,20 +71,17 @@ class Permissions:
             statements.append(iam.read_objects(self._readable))
         if in_vpc:
             statements.append(iam.NETWORK)
-        if self.key:
-            statements.append(self._object_key(self.key, reads=function.reads))
-            if function.step.options.env_variables:
-                name = self.account.arn("lambda", f"function:{function.name}")
-                statements.append(kms.for_variables(self.key, name))
+        statements += self._object_key(reads=function.reads)
+        if self.key and function.step.options.env_variables:
+            name = self.account.arn("lambda", f"function:{function.name}")
+            statements.append(kms.for_variables(self.key, name))
         return statements
 
     def of_job(self) -> list[Statement]:
         """A job reads its event and what that refers to, and writes its answer."""
         statements = [iam.write_objects([self._objects("runs/*")])]
         statements.append(iam.read_objects(self._readable))
-        if self.key:
-            statements.append(self._object_key(self.key, reads=True))
-        return statements
+        return [*statements, *self._object_key(reads=True)]
 
     def of_containers(self, log_groups: Sequence[str], repository: str | None) -> list[Statement]:
         """What starts containers pulls the image, and writes what the jobs say.
@@ -108,9 +107,7 @@ class Permissions:
         statements = [iam.write_logs(log_group), iam.TRACING]
         if kind == "job_errors":
             statements.append(iam.read_objects(runs))
-            if self.key:
-                statements.append(self._object_key(self.key, reads=True, writes=False))
-            return statements
+            return [*statements, *self._object_key(reads=True, writes=False)]
         name, topic = self.plan.definition.name, self.plan.definition.on_failure
         executions = self.account.arn("states", f"execution:{name}:*")
         statements += [
@@ -118,11 +115,11 @@ class Permissions:
             iam.read_histories([executions]),
             iam.send([queue]),
             iam.publish(notified) if isinstance(topic, str) else iam.invoke([notified]),
+            *self._object_key(reads=False),
         ]
         if self.key:
             function = self.account.arn("lambda", f"function:{helper_name(name, 'notices')}")
             statements += [
-                self._object_key(self.key, reads=False),
                 kms.for_variables(self.key, function),
                 kms.for_executions(self.key, [self.machine], writes=False),
                 kms.for_queue(self.key, self.account, queue),
@@ -144,15 +141,15 @@ class Permissions:
             *([iam.LOG_DELIVERY] * self.machine_logs),
             *([iam.TRACING, iam.SAMPLING] * self.machine_traces),
         ]
+        labels = self.plan.machine.labels
         if self.key:
-            labels = self.plan.machine.labels
             maps = [f"{self.machine}/{label}" for label in labels]
             machines = [self.machine, *self._few(maps, f"{self.machine}/*")]
             statements.append(kms.for_executions(self.key, machines))
             if self.machine_logs:
                 statements.append(kms.for_log_delivery(self.key, self.account))
-            if labels or self.plan.jobs:
-                statements.append(self._object_key(self.key, reads=True))
+        if labels or self.plan.jobs:
+            statements += self._object_key(reads=True)
         return statements
 
     def of_schedule(self, machine: str) -> list[Statement]:
@@ -254,9 +251,11 @@ class Permissions:
     def _objects(self, path: str) -> str:
         return f"{self.bucket}/{self.prefix}{path}"
 
-    def _object_key(self, key: str, *, reads: bool, writes: bool = True) -> Statement:
+    def _object_key(self, *, reads: bool, writes: bool = True) -> list[Statement]:
+        if self.bucket_key is None:
+            return []
         arns = [self.bucket, self._objects("*")]
-        return kms.for_objects(key, self.account, arns, reads=reads, writes=writes)
+        return [kms.for_objects(self.bucket_key, self.account, arns, reads=reads, writes=writes)]
 
 
 def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) -> Permissions:
@@ -274,6 +273,7 @@ def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) ->
         bucket,
         prefix_of(plan.definition.name, config),
         config.aws.kms_key,
+        config.aws.artifact_bucket_kms_key or config.aws.kms_key,
         machine_logs=config.machine.log_level != "OFF",
         machine_traces=config.machine.tracing,
     )

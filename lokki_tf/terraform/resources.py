@@ -107,6 +107,7 @@ def resources_of(
         config.machine.include_execution_data,
         config.machine.tracing,
         config.aws.kms_key,
+        config.aws.artifact_bucket_kms_key if config.aws.artifact_bucket else config.aws.kms_key,
         None if context is None else ImageResource(image, _app(context), ENTRY),
         _notices(plan, account),
     )

@@ -172,7 +172,7 @@ class Registrar:
     def _put_objects(self, resources: Resources) -> None:
         s3 = self._client("s3")
         bucket = resources.bucket
-        self._once("bucket", bucket, resources.kms_key, self._create_bucket)
+        self._once("bucket", bucket, resources.bucket_key, self._create_bucket)
         for key, data in resources.objects.items():
             uri = f"s3://{bucket}/{key}"
             if self._registered.get(("object", uri)) != data:

@@ -118,6 +118,10 @@ def test_settings_decide_what_is_kept_of_runs_and_for_how_long(tmp_path: Path) -
             '[aws]\nartifact_bucket = "shared"\nrun_data_days = 7\n',
             r"an existing one: shared(.|\n)*lokki.toml:3",
         ),
+        (
+            '[aws]\nartifact_bucket_kms_key = "arn:aws:kms:eu-west-1:123456789012:key/1"\n',
+            r"no artifact_bucket is set(.|\n)*lokki.toml:2",
+        ),
         ('[aws]\nkms_key = "arn:aws:kms:x"\n', r"expected an ARN(.|\n)*lokki.toml:2"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,11 @@ def large() -> str:
 @step
 def length(text: str) -> int:
     return len(text)
+
+
+@step
+def total(lengths: list[int]) -> int:
+    return sum(lengths)
 
 
 def pair(name: str) -> Pipeline:
@@ -92,6 +98,31 @@ def test_a_run_has_the_roles_that_terraform_writes(aws: LocalAws, tmp_path: Any)
         assert document["PolicyDocument"] == json.loads(known(policy["policy"]))
         compared += 1
     assert compared == 3
+
+
+def test_the_key_of_an_existing_bucket_is_granted(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Functions and maps use the key that artifact_bucket_kms_key names; without it they fail."""
+
+    @step
+    def three() -> list[str]:
+        return ["x" * 100_000] * 3
+
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="locked")
+    rule = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    }
+    s3.put_bucket_encryption(Bucket="locked", ServerSideEncryptionConfiguration={"Rules": [rule]})
+    pipeline = Pipeline("in-locked", steps=[three().map(length).agg(total)])
+    monkeypatch.chdir(tmp_path)
+    settings = '[aws]\nartifact_bucket = "locked"\n'
+    Path("lokki.toml").write_text(settings)
+    assert "GenerateDataKey" in str(aws.run(pipeline).cause)
+    Path("lokki.toml").write_text(f'{settings}artifact_bucket_kms_key = "{key}"\n')
+    assert aws.values(aws.run(pipeline)) == {"total": 300_000}
 
 
 def test_a_denial_says_who_what_where_and_what_is_missing(aws: LocalAws) -> None:
