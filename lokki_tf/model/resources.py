@@ -123,6 +123,7 @@ class Resources:
 
     Args:
         name: Name of the state machine.
+        tags: Tags of functions and job definitions.
         definition: The state machine definition in Amazon States Language, without placeholders.
         bucket: Name of the bucket.
         objects: The objects that the bucket must contain before an execution, by key.
@@ -142,6 +143,7 @@ class Resources:
     """
 
     name: str
+    tags: Mapping[str, str]
     definition: Mapping[str, Any]
     bucket: str
     objects: Mapping[str, bytes]

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Statement = dict[str, Any]
 
@@ -109,19 +109,19 @@ def start_containers(repository_arn: str) -> list[Statement]:
 
 
 def run_jobs(
-    definitions: Sequence[str], queues: Sequence[str], jobs: str, rule: str
+    definitions: Statement, queues: Sequence[str], jobs: str, rule: str
 ) -> list[Statement]:
     """A state machine submits jobs, and waits for them by a rule of Step Functions' own.
 
     Args:
-        definitions: ARNs of job definitions without their revisions.
+        definitions: The statement for the job definitions, see :func:`submit`.
         queues: ARNs of the queues.
         jobs: ARN of all jobs; AWS gives them names that nobody knows before.
         rule: ARN of the rule.
     """
-    named = [one for arn in definitions for one in (arn, f"{arn}:*")]
     return [
-        _allow("SubmitJobs", ["batch:SubmitJob"], [*named, *queues, jobs]),
+        definitions,
+        _allow("SubmitToQueues", ["batch:SubmitJob"], [*queues, jobs]),
         _allow("StopJobs", ["batch:TerminateJob"], [jobs]),
         _allow("FollowJobs", ["batch:DescribeJobs"], ["*"]),
         _allow(
@@ -130,9 +130,35 @@ def run_jobs(
     ]
 
 
+def submit(definitions: Sequence[str]) -> Statement:
+    """A state machine submits jobs of some definitions.
+
+    Args:
+        definitions: ARNs of job definitions without their revisions.
+    """
+    named = [one for arn in definitions for one in (arn, f"{arn}:*")]
+    return _allow("SubmitJobs", ["batch:SubmitJob"], named)
+
+
 def invoke(function_arns: Sequence[str]) -> Statement:
     """A state machine calls its functions."""
     return _allow("Invoke", ["lambda:InvokeFunction"], function_arns)
+
+
+def tagged(statement: Statement, tags: Mapping[str, str | None]) -> Statement:
+    """A statement for resources with these tags alone.
+
+    Source: Lambda Developer Guide, "Using attribute-based access control in Lambda"; Service
+    Authorization Reference, "AWS Batch" (job definitions).
+
+    Args:
+        statement: The statement.
+        tags: Values of tags; ``None`` for a tag that the resources do not have.
+    """
+    keys = {f"aws:ResourceTag/{name}": value for name, value in tags.items()}
+    condition: dict[str, Any] = {"StringEquals": {k: v for k, v in keys.items() if v is not None}}
+    absent = {key: "true" for key, value in keys.items() if value is None}
+    return {**statement, "Condition": {**condition, **({"Null": absent} if absent else {})}}
 
 
 def run_maps(machine: str, execution: str, *, nested: bool) -> list[Statement]:

@@ -13,6 +13,7 @@ from lokki_tf.model import shortened
 
 from . import iam, kms
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
+from .settings import PIPELINE_TAG, STAGE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,7 +136,7 @@ class Permissions:
             functions: ARNs of the functions.
         """
         statements = [
-            *([iam.invoke(self._few(functions, self._all_functions))] if functions else []),
+            *([self._of_functions(functions)] if functions else []),
             *self._of_maps(),
             *self._of_jobs(),
             *([iam.LOG_DELIVERY] * self.machine_logs),
@@ -211,13 +212,15 @@ class Permissions:
         jobs = self.plan.jobs
         if not jobs:
             return []
+        if len(jobs) <= MOST_ARNS // 2:  # each is listed twice
+            definitions = [self.account.arn("batch", f"job-definition/{job.name}") for job in jobs]
+            submit = iam.submit(definitions)
+        else:
+            pattern = self.account.arn("batch", f"job-definition/{self.plan.jobs_named}")
+            submit = iam.tagged(iam.submit([pattern]), self._tags)
         return [
             *iam.run_jobs(
-                self._few(
-                    [self.account.arn("batch", f"job-definition/{job.name}") for job in jobs],
-                    self.account.arn("batch", f"job-definition/{self.plan.jobs_named}"),
-                    most=MOST_ARNS // 2,  # each is listed twice
-                ),
+                submit,
                 list(dict.fromkeys(self._queue(job) for job in jobs)),
                 self.account.arn("batch", "job/*"),
                 self.account.arn("events", "rule/StepFunctionsGetEventsForBatchJobsRule"),
@@ -225,10 +228,18 @@ class Permissions:
             iam.exchange_answers([self._objects("runs/*")]),
         ]
 
-    @property
-    def _all_functions(self) -> str:
+    def _of_functions(self, functions: Sequence[str]) -> Statement:
+        """The right to call functions: of many, those that have the pipeline's tags."""
+        if len(functions) <= MOST_ARNS:
+            return iam.invoke(functions)
         named = functions_named(self.plan.definition.name)
-        return self.account.arn("lambda", f"function:{named}")
+        pattern = self.account.arn("lambda", f"function:{named}")
+        return iam.tagged(iam.invoke([pattern]), self._tags)
+
+    @property
+    def _tags(self) -> dict[str, str | None]:
+        """The tags that tell the pipeline's resources from those of one whose name is longer."""
+        return {name: self.plan.definition.tags.get(name) for name in (PIPELINE_TAG, STAGE_TAG)}
 
     @staticmethod
     def _few(arns: Sequence[str], all_of_them: str, most: int = MOST_ARNS) -> list[str]:

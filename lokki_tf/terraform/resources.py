@@ -78,6 +78,7 @@ def resources_of(
     values = template_values(plan.definition, plan.machine.functions, config, account)
     return Resources(
         name,
+        plan.definition.tags,
         filled(plan.machine.definition, values),
         bucket,
         {f"{prefix}{key}": data for key, data in plan.objects.items()},

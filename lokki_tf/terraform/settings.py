@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lokki_tf.config import Config
     from lokki_tf.model import Definition, Node, StepOptions
 
+PIPELINE_TAG, STAGE_TAG = "lokki:pipeline", "lokki:stage"
 # Of ``[lambda]``, to the options of a step.
 _STEP_OPTIONS = {
     "timeout": "timeout_seconds",
@@ -58,9 +59,9 @@ def with_settings(definition: Definition, config: Config) -> Definition:
     steps = {
         step: _with_defaults(step, config) for step in definition.steps if not step.is_condition
     }
-    tags = {**config.aws.tags, **definition.tags}
+    tags = {PIPELINE_TAG: definition.name, **config.aws.tags, **definition.tags}
     if config.stage:
-        tags["lokki:stage"] = config.stage
+        tags[STAGE_TAG] = config.stage
     routes = definition.routes
     if routes is not None:
         changed = tuple(replace(one, step=steps[one.step]) for one in routes.routes)

@@ -93,7 +93,7 @@ class Registrar:
             for name, platform in resources.queues.items():
                 self._once("queue", name, platform, self._create_queue)
             for job in resources.jobs:
-                self._once("job", job.name, job, self._register_job)
+                self._once("job", job.name, (job, resources.tags), self._register_job)
             if resources.notices is not None:
                 notices = resources.notices
                 # A function that is replaced loses its policy.
@@ -235,6 +235,7 @@ class Registrar:
             "MemorySize": function.memory,
             "EphemeralStorage": {"Size": function.ephemeral_storage},
             "Environment": {"Variables": dict(function.environment)},
+            "Tags": dict(resources.tags),
         }
         if function.subnets:
             group = f"functions-of-{resources.name}"
@@ -283,7 +284,8 @@ class Registrar:
         made = iam.create_instance_profile(InstanceProfileName=name)
         return str(made["InstanceProfile"]["Arn"])
 
-    def _register_job(self, name: str, job: JobResource) -> str:
+    def _register_job(self, name: str, wanted: tuple[JobResource, Mapping[str, str]]) -> str:
+        job, tags = wanted
         logs = self._client("logs")
         with suppress(logs.exceptions.ResourceAlreadyExistsException):
             logs.create_log_group(
@@ -295,6 +297,7 @@ class Registrar:
             platformCapabilities=["EC2" if job.platform == "ec2" else "FARGATE"],
             containerProperties=dict(job.container),
             timeout={"attemptDurationSeconds": job.timeout},
+            tags=dict(tags),
         )
         return str(made["jobDefinitionArn"])
 

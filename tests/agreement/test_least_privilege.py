@@ -360,6 +360,28 @@ def test_no_statement_can_be_taken_out(
     assert survived - needed == set()
 
 
+def test_no_statement_of_a_resources_policy_can_be_taken_out(
+    aws: LocalAws, trials: list[Trial]
+) -> None:
+    """EventBridge calls the function of notices, and keeps in the queue what it cannot deliver."""
+    (trial,) = (one for one in trials if one.name == "told")
+    functions, sqs = aws.client("lambda"), aws.client("sqs")
+    url = sqs.get_queue_url(QueueName="told-failures")["QueueUrl"]
+
+    def decided() -> list[tuple[str, bool]]:
+        before = len(aws.iam_decisions)
+        trial.outcome()
+        services = [one for one in aws.iam_decisions[before:] if "events" in one.principal]
+        return [(one.action, one.allowed) for one in services]
+
+    called, kept = "lambda:InvokeFunction", "sqs:SendMessage"
+    assert decided() == [(called, True)]
+    functions.remove_permission(FunctionName="told--notices", StatementId="notices")
+    assert decided() == [(called, False), (kept, True)]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    assert decided() == [(called, False), (kept, False)]
+
+
 def _is_unused(statement: dict[str, Any], role: str, unused: set[Right]) -> bool:
     pairs = product(statement["Action"], statement["Resource"])
     return all(

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from lokki_tf import Pipeline, step
+from lokki_tf.terraform.permissions import MOST_ARNS
 from lokki_tf.testing import Execution, LocalAws, LocalAwsError
 
 ROLE = "arn:aws:iam::123456789012:role/other"
@@ -46,6 +48,21 @@ def pair(name: str) -> Pipeline:
 
 def role_of(aws: LocalAws, step_name: str, pipeline: str) -> str:
     return f"{pipeline}-{step_name}_role-{aws.region}"
+
+
+def acting(aws: LocalAws, role: str, service: str) -> Any:
+    """Return a client that acts as a role."""
+    taken = aws.client("sts").assume_role(
+        RoleArn=f"arn:aws:iam::123456789012:role/{role}", RoleSessionName="test"
+    )["Credentials"]
+    return boto3.client(
+        service,
+        region_name=aws.region,
+        endpoint_url=aws.endpoint_url,
+        aws_access_key_id=taken["AccessKeyId"],
+        aws_secret_access_key=taken["SecretAccessKey"],
+        aws_session_token=taken["SessionToken"],
+    )
 
 
 @contextmanager
@@ -123,6 +140,43 @@ def test_the_key_of_an_existing_bucket_is_granted(
     assert "GenerateDataKey" in str(aws.run(pipeline).cause)
     Path("lokki.toml").write_text(f'{settings}artifact_bucket_kms_key = "{key}"\n')
     assert aws.values(aws.run(pipeline)) == {"total": 300_000}
+
+
+def test_a_state_machine_of_many_steps_calls_its_own_alone(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its policy names a pattern, which covers longer names, and tags, which those do not have."""
+
+    def numbered(number: int) -> Any:
+        return step(name=f"step{number}")(lambda: number)
+
+    pipeline = Pipeline("many", steps=[numbered(each)() for each in range(MOST_ARNS + 1)])
+    monkeypatch.chdir(tmp_path)
+    Path("lokki.toml").write_text("[stage.prod]\n")
+    aws.register(pipeline, stage="prod")
+    aws.register(pair("many-prod-too"))
+    assert aws.run(pipeline).succeeded
+    assert aws.run(pipeline, stage="prod").succeeded
+    functions = acting(aws, f"many.state_machine_role-{aws.region}", "lambda")
+    for name in ("many-prod-step0", "many-prod-too-large"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            functions.invoke(FunctionName=name)
+
+
+def test_a_state_machine_of_many_jobs_submits_its_own_alone(aws: LocalAws) -> None:
+    """As with functions: a job definition of a longer name has other tags."""
+
+    def job(name: str) -> Any:
+        return step(name=name, job_type="batch")(lambda: name)
+
+    calls = [job(f"job{number}")() for number in range(MOST_ARNS // 2 + 1)]
+    aws.register(Pipeline("crowd", steps=calls))
+    aws.register(Pipeline("crowd-prod", steps=[job("other")()]))
+    batch = acting(aws, f"crowd.state_machine_role-{aws.region}", "batch")
+    own = {"jobName": "tried", "jobQueue": "crowd-fargate"}
+    batch.submit_job(jobDefinition="crowd-job0", **own)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        batch.submit_job(jobDefinition="crowd-prod-other", **own)
 
 
 def test_a_denial_says_who_what_where_and_what_is_missing(aws: LocalAws) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lokki_tf.terraform.iam import pull_images
 from lokki_tf.testing.iam.conditions import UnknownOperatorError, holds
 from lokki_tf.testing.iam.policies import Policy, Principal, Request, covers, evaluate
 from lokki_tf.testing.iam.requests import Place, needed
@@ -324,3 +325,32 @@ def test_a_jobs_submission_needs_the_job_its_queue_and_its_definition() -> None:
         ("batch:SubmitJob", f"arn:aws:batch:r:1:{name}")
         for name in ("job/*", "job-queue/q", "job-definition/d")
     ]
+
+
+def test_the_policy_of_a_repository_is_needed_to_pull() -> None:
+    """Lambda pulls for the pipeline's functions by its statement, and not without it."""
+    document = json.loads(pull_images("arn:aws:lambda:eu-west-1:123456789012:function:daily-*"))
+    repository = "arn:aws:ecr:eu-west-1:123456789012:repository/daily"
+
+    def allowed(name: str, statements: list[Any]) -> set[str]:
+        source = f"arn:aws:lambda:eu-west-1:123456789012:function:{name}"
+        policy = Policy(repository, json.dumps({**document, "Statement": statements}), "resource")
+        lambda_service = Principal(service="lambda.amazonaws.com")
+        return {
+            action
+            for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:PutImage")
+            if evaluate(
+                Request(lambda_service, action, repository, {"aws:sourcearn": [source]}),
+                (),
+                resource=policy,
+                by_resource_alone=True,
+            ).allowed
+        }
+
+    pulling = {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
+    assert allowed("daily-load", document["Statement"]) == pulling
+    assert allowed("weekly-load", document["Statement"]) == set()
+    (statement,) = document["Statement"]
+    for action in pulling:
+        left = {**statement, "Action": [action]}
+        assert allowed("daily-load", [left]) == {action}

@@ -18,6 +18,7 @@ from lokki_tf.terraform.layers import build_layers
 from lokki_tf.terraform.permissions import permissions_of, prefix_of
 from lokki_tf.terraform.plan import checked_plan
 from lokki_tf.terraform.required import required_policies
+from lokki_tf.terraform.settings import PIPELINE_TAG, STAGE_TAG
 from lokki_tf.terraform.template_values import longest_values
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -90,7 +91,6 @@ class PipelineConstruct(Construct):
         self.plan = plan
         # What the pipeline itself has; a step of such a name gets another id.
         self._ids = {"Default", "bucket", *BUCKET_PARTS}
-        self._written_name = pipeline.definition.name  # without a stage, which is a tag itself
         self._tags = {key: escaped(text) for key, text in plan.definition.tags.items()}
         self._files = f"${{path.module}}/{folder}/" if folder else "${path.module}/"
         self._read_account()
@@ -123,7 +123,9 @@ class PipelineConstruct(Construct):
     def tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
         """Tags of a resource: the pipeline's name and stage, its tags, and the resource's own."""
         extra = {key: escaped(text) for key, text in (own or {}).items()}
-        return {"lokki:pipeline": self._written_name, **self._tags, **extra}
+        # Policies find the pipeline's functions and jobs by these, so a step has no others.
+        fixed = {key: text for key, text in self._tags.items() if key in (PIPELINE_TAG, STAGE_TAG)}
+        return {**self._tags, **extra, **fixed}
 
     def resource_id(self, name: str) -> str:
         """An id that no other resource of the pipeline has, and that Terraform accepts.

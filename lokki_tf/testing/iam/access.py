@@ -61,6 +61,9 @@ class Directory(Protocol):
     def resource_policy(self, action: str, resource: str) -> Policy | None:
         """Return the policy of the resource that an action is about; ``None`` if it has none."""
 
+    def tags(self, resource: str) -> Mapping[str, str]:
+        """Return the tags of a function or job definition."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -177,7 +180,10 @@ class Access:
         by_resource_alone: bool,
     ) -> tuple[Request, Verdict]:
         role = self._directory.role(principal.role)
-        request = Request(principal, action, resource, self._context(principal, role, context))
+        tags = self._directory.tags(resource or "*")
+        own = {f"aws:ResourceTag/{name}": text for name, text in tags.items()}
+        given = self._context(principal, role, {**own, **(context or {})})
+        request = Request(principal, action, resource, given)
         policy = self._directory.resource_policy(action, resource or "*")
         verdict = evaluate(
             request,

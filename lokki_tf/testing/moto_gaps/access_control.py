@@ -84,6 +84,23 @@ class MotoDirectory:
         text = find(resource) if find and resource.startswith("arn:") else None
         return None if not text else Policy(resource, text, "resource")
 
+    def tags(self, resource: str) -> Mapping[str, str]:
+        """Return the tags of a function or job definition."""
+        _, _, service, region, account, *name = [*resource.split(":"), *[""] * 5]
+        found: Mapping[str, str] = {}
+        if service == "lambda":
+            function = _function(resource)
+            found = function.tags if function is not None else {}
+        elif service == "batch" and name[0].startswith("job-definition/"):
+            from moto.batch.models import batch_backends
+
+            backend = batch_backends[account][region]
+            known = ":".join(filter(None, name)).partition("/")[2]
+            definition = backend.get_job_definition(known)
+            if definition is not None:
+                found = backend.list_tags_for_resource(definition.arn)
+        return found
+
     def _role(self, found: Any) -> Role:
         attached = (_managed(one) for one in found.managed_policies.copy().values())
         boundary = found.permissions_boundary_arn
@@ -162,15 +179,18 @@ def _trust_policy(arn: str) -> str | None:
     return None if found is None else found.trust.text
 
 
-def _function_policy(arn: str) -> str | None:
+def _function(arn: str) -> Any:
     from moto.awslambda.models import lambda_backends
 
     _, _, _, region, account, _, name, *_ = arn.split(":")
     try:
-        found = lambda_backends[account][region].get_function(name)
+        return lambda_backends[account][region].get_function(name)
     except Exception:  # it does not exist
         return None
-    policy = found.policy
+
+
+def _function_policy(arn: str) -> str | None:
+    policy = getattr(_function(arn), "policy", None)
     return _document(*policy.statements) if policy is not None and policy.statements else None
 
 
