@@ -6,8 +6,8 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.config.image_names import LOCAL, EcrHost, image_repository, repository_name
 from lokki_tf.errors import ImageError
-from lokki_tf.packaging.image.names import LOCAL, EcrHost, image_repository, repository_name
 
 from .registry import split
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from lokki_tf.config.image_names import repository_name
 from lokki_tf.images import Repository, find_repository, publish
-from lokki_tf.packaging import repository_name
 from lokki_tf.terraform.repository import repository_stack
 
 from .clients import client, is_local

@@ -15,7 +15,6 @@ from .dependencies.layers import LOCK_FILE, Layer, LayerBuilder, check_size, lay
 from .dependencies.third_party import Import
 from .extract.cut import Cut, cut
 from .image.context import ImageContext, image_context, image_files, image_json
-from .image.names import image_repository, image_tag, repository_name
 
 __all__ = [
     "HANDLER_FILE",
@@ -39,13 +38,10 @@ __all__ = [
     "image_context",
     "image_files",
     "image_json",
-    "image_repository",
-    "image_tag",
     "layer_path",
     "main_module",
     "package",
     "package_steps",
     "read_template",
-    "repository_name",
     "state_keys",
 ]

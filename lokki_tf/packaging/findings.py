@@ -93,12 +93,6 @@ _TABLE = {
         "step {step!r} uses {name!r}, which {call} gives another value in each Lambda",
         "make it in one step and hand its result to the others",
     ),
-    "shared_state": (
-        "warning shared-state",
-        "step {step!r} writes {name!r} and step {reader!r} reads it, but Lambdas share nothing: "
-        "the reader sees the value that the module begins with",
-        "return the value from one step and hand it to the other",
-    ),
     # --- files ---
     "own_path": (
         "warning capture-file",

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.asl import filled
+from lokki_tf.config.image_names import image_repository
 from lokki_tf.errors import OptionError
 from lokki_tf.model import StepOptions
 from lokki_tf.model.resources import (
@@ -20,7 +21,6 @@ from lokki_tf.model.resources import (
     Resources,
 )
 from lokki_tf.packaging.image.context import APP, ENTRY
-from lokki_tf.packaging.image.names import image_repository
 
 from . import iam, notices
 from .containers import container_properties

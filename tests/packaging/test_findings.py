@@ -190,37 +190,6 @@ CASES = [
         ],
     ),
     (
-        "state through which one step would tell another",
-        """
-        SEEN = []
-        TOTAL = 0
-        _client = None
-
-        def client():
-            global _client
-            _client = _client or object()
-            return _client
-
-        @step
-        def f(x):
-            global TOTAL
-            TOTAL = x
-            SEEN.append(x)
-            return client()
-
-        @step
-        def report():
-            return SEEN, current(), client()
-
-        def current():
-            return TOTAL
-        """,
-        [
-            "warning shared-state:14 step 'f' writes 'TOTAL' and step 'report' reads it",
-            "warning shared-state:15 step 'f' writes 'SEEN' and step 'report' reads it",
-        ],
-    ),
-    (
         "packages that Lambda does not have",
         """
         import heavylib as heavy

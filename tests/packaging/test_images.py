@@ -16,6 +16,7 @@ import pytest
 from fake_uv import FakeUv
 from golden_files import agrees_with_golden
 
+from lokki_tf.config.image_names import image_repository, repository_name
 from lokki_tf.errors import ConfigError, LokkiError, OptionError, Place
 from lokki_tf.model import Step, StepOptions
 from lokki_tf.packaging import (
@@ -25,8 +26,6 @@ from lokki_tf.packaging import (
     image_context,
     image_files,
     image_json,
-    image_repository,
-    repository_name,
 )
 
 CODE: Mapping[str, bytes] = {"lambda_function.py": b"def lambda_handler(event, context): ...\n"}

@@ -1,15 +1,15 @@
 """Checks of steps' own code: what runs here and gives something else in AWS.
 
 ``reading`` finds the names that a step's code uses, ``differences`` has a rule for each that
-depends on this machine or process, ``files`` follows literal paths, ``runtimes`` compares versions,
-and ``decorators`` looks above ``@step``.
+depends on this machine or process, ``files`` follows literal paths, ``shared`` finds state that
+steps share, ``runtimes`` compares versions, and ``decorators`` looks above ``@step``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import decorators, differences, files, runtimes
+from . import decorators, differences, files, runtimes, shared
 from .reading import code_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check_code(definition: Definition) -> list[Finding]:
     for step, code in codes.items():
         for rule in (decorators.check, differences.check, runtimes.check, files.check):
             found |= dict.fromkeys(rule(step, code))
-    return [*found, *files.check_shared(codes)]
+    return [*found, *files.check_shared(codes), *shared.check(codes)]
 
 
 __all__ = ["check_code"]

@@ -7,7 +7,6 @@ import builtins
 import inspect
 import linecache
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
@@ -16,10 +15,9 @@ from typing import Any
 from lokki_tf.errors import Place
 from lokki_tf.model.cells import cell_label
 from lokki_tf.model.sources import Function, tree_of
+from lokki_tf.source.origins import of_user
 
 _TEXTS = ast.Constant | ast.JoinedStr
-_STANDARD = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
-_INSTALLED = ("site-packages", "dist-packages")
 # Modules in which functions are defined, by the ones that they are imported from.
 _ALIASES = (
     ("posixpath.", "os.path."), ("ntpath.", "os.path."), ("posix.", "os."), ("nt.", "os."),
@@ -61,11 +59,13 @@ class Code:
         decorators: Of the step's function, from the top: the text of each, and its object.
         uses: The names in its functions.
         sources: The source of each function that can be read, with its source location.
+        functions: Those functions.
     """
 
     decorators: tuple[tuple[str, Any], ...] = ()
     uses: tuple[Use, ...] = ()
     sources: tuple[tuple[str, Place], ...] = ()
+    functions: tuple[Reader, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -85,25 +85,33 @@ def code_of(function: Callable[..., Any]) -> Code:
     seen: set[Any] = set()
     uses: list[Use] = []
     sources: list[tuple[str, Place]] = []
+    functions: list[Reader] = []
     decorators: tuple[tuple[str, Any], ...] = ()
     while waiting:
         one = inspect.unwrap(waiting.pop())
         if not isinstance(one, FunctionType) or one.__code__ in seen:
             continue
         seen.add(one.__code__)
-        node = tree_of(one)
-        if node is None:
+        reader = reader_of(one)
+        if reader is None:
             continue
-        reader = _Reader(one, _locals(node))
+        node = reader.node
         if len(seen) == 1:
             decorators = tuple(
                 (ast.unparse(each), reader.resolve(_called(each))[1])
                 for each in node.decorator_list
             )
         sources.append((_text(one, node), reader.place(node)))
-        uses += reader.uses(node)
+        uses += reader.uses()
+        functions.append(reader)
         waiting += reader.reached
-    return Code(decorators, tuple(uses), tuple(sources))
+    return Code(decorators, tuple(uses), tuple(sources), tuple(functions))
+
+
+def reader_of(function: FunctionType) -> Reader | None:
+    """Return the reader of a function, or ``None`` if its source cannot be read."""
+    node = tree_of(function)
+    return Reader(function, node, _locals(node)) if node is not None else None
 
 
 def _called(decorator: ast.expr) -> ast.expr:
@@ -131,30 +139,42 @@ def _locals(node: Function) -> dict[str, str]:
         elif isinstance(one, ast.ImportFrom) and not one.level:
             for alias in one.names:
                 bound[alias.asname or alias.name] = f"{one.module}.{alias.name}"
+    for one in ast.walk(node):
+        for name in one.names if isinstance(one, ast.Global) else ():
+            bound.pop(name, None)
     return bound
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
     """Resolves the names in one function.
 
     Args:
         function: The function.
+        node: Its definition.
         bound: What :func:`_locals` gives.
         reached: Functions of the user's that it may call.
     """
 
     function: FunctionType
+    node: Function
     bound: dict[str, str]
     reached: list[Any] = field(default_factory=list)
 
     def place(self, node: ast.AST) -> Place:
+        """Return the source location of a part of the function."""
         names = self.function.__globals__
         file = cell_label(self.function.__code__.co_filename, names)
         return Place(file, getattr(node, "lineno", 1), self.function.__name__)
 
-    def uses(self, node: Function) -> Iterator[Use]:
-        nodes = [one for statement in node.body for one in ast.walk(statement)]
+    @property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of its body."""
+        return [one for statement in self.node.body for one in ast.walk(statement)]
+
+    def uses(self) -> Iterator[Use]:
+        """Return the names that it loads."""
+        nodes = self.nodes
         calls = {id(one.func): one for one in nodes if isinstance(one, ast.Call)}
         entered = {
             id(item.context_expr)
@@ -162,7 +182,7 @@ class _Reader:
             if isinstance(one, ast.With | ast.AsyncWith)
             for item in one.items
         }
-        assigned = self._values(nodes)
+        assigned = self.values(nodes)
         for one in nodes:
             if not isinstance(one, ast.Name | ast.Attribute) or isinstance(one.ctx, ast.Store):
                 continue
@@ -172,10 +192,10 @@ class _Reader:
                 name = f".{one.attr}"
             if name:
                 in_with = id(call) in entered
-                yield Use(name, self.place(one), node.name, call, in_with, assigned)
+                yield Use(name, self.place(one), self.node.name, call, in_with, assigned)
 
-    def _values(self, nodes: list[ast.AST]) -> Callable[[str], Any]:
-        """What names stand for: expressions that local ones are assigned once, global values."""
+    def values(self, nodes: list[ast.AST]) -> Callable[[str], Any]:
+        """Return what names stand for: local ones assigned once an expression, others a value."""
         stored = [one.id for one in nodes if isinstance(one, ast.Name) and not _is_load(one)]
         once = {
             one.targets[0].id: one.value
@@ -233,12 +253,12 @@ class _Reader:
         """Notes the functions of the user's that a value stands for."""
         if getattr(value, "__lokki_step__", False):
             self.reached.append(value.step.function)
-        elif isinstance(value, FunctionType) and _is_of_user(value):
+        elif isinstance(value, FunctionType) and of_user(value):
             self.reached.append(value)
         elif isinstance(value, type):
             for one in vars(value).values():
                 function = getattr(one, "__func__", getattr(one, "fget", one))
-                if isinstance(function, FunctionType) and _is_of_user(function):
+                if isinstance(function, FunctionType) and of_user(function):
                     self.reached.append(function)
 
 
@@ -271,18 +291,3 @@ def _full_name(value: Any) -> str:
         if name.startswith(defined):
             return imported + name.removeprefix(defined)
     return _FROM_INSTANCE.get(name, name)
-
-
-def _is_of_user(function: FunctionType) -> bool:
-    file = function.__code__.co_filename
-    if function.__module__.partition(".")[0] == "lokki_tf" or "<frozen" in file:
-        return False
-    return not any(one in file for one in _INSTALLED) and not file.startswith(_STANDARD)
-
-
-def is_standard(name: str) -> bool:
-    """Whether a module of this name is one of Python's own here."""
-    if name not in sys.modules:
-        return name in sys.stdlib_module_names
-    file = getattr(sys.modules[name], "__file__", None) or ""
-    return file.startswith(_STANDARD) and not any(one in file for one in _INSTALLED)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import CaptureError
 from lokki_tf.model import Finding
+from lokki_tf.source.origins import origin
 
 from ..requirements import exact_version
-from .reading import is_standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def _modules(step: Step, code: Code, minor: int) -> Iterator[Finding]:
     declared = " ".join(step.options.requirements)
     for module, place in places.items():
         gone = module in _REMOVED and minor >= _REMOVED[module]
-        if not (gone or minor < _ADDED.get(module, 0)) or not is_standard(module):
+        if not (gone or minor < _ADDED.get(module, 0)) or origin(module) != "python":
             continue
         if f"standard-{module}" in declared or step.options.layers:
             continue

@@ -37,7 +37,6 @@ from .differences import (
     files_read,
     note_stale,
     own_metadata,
-    shared_state,
 )
 from .include import included
 from .kept import keep_acting
@@ -286,7 +285,7 @@ def _observed(step: Step, carrier: Carrier, root: Root, data: dict[str, Path]) -
         fact, by = carrier.back
         if by.file != root.module.label:
             carrier.find("two_copies", by.place(fact), module=own)
-    found = (*shared_state(step, root), *missing_packages(step, ordered), *differences(step, seen))
+    found = (*missing_packages(step, ordered), *differences(step, seen))
     for one in found:
         carrier.findings[one] = None
     return Cut(step, carrier, root, pieces, seen, tuple(ordered), data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +12,12 @@ from pathlib import Path
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
-from lokki_tf.model.cells import cell_label
 from lokki_tf.source.machine_reads import is_file
 from lokki_tf.source.modules import Module, Statement
 from lokki_tf.source.names import Code, Fact, reached
 from lokki_tf.source.origins import of_user
 from lokki_tf.source.paths import path_of
-from lokki_tf.source.values import MISSING, described, is_step
+from lokki_tf.source.values import MISSING, described
 
 from ..dependencies.third_party import has_distribution
 from ..findings import finding
@@ -27,7 +25,6 @@ from .carry import Carrier
 from .pieces import Piece
 from .root import Root
 
-_CONTAINERS = (list, dict, set, bytearray, deque)
 # Source: AWS Lambda Developer Guide, "Working with Lambda environment variables", "Defined
 # runtime environment variables"; PATH and HOME are of the sandbox.
 _OF_LAMBDA = {
@@ -177,52 +174,6 @@ def _is_reached(statement: Statement, functions: set[str]) -> bool:
     """Whether a function, or a method of a class, that a statement defines is reached."""
     name = getattr(statement.node, "name", "")
     return any(one == name or one.startswith(f"{name}.") for one in functions)
-
-
-# --- globals of several steps ---------------------------------------------------------------
-
-
-def shared_state(step: Step, root: Root) -> Iterator[Finding]:
-    """Findings for globals that the step writes and another reads: Lambdas share nothing.
-
-    A helper that both steps call and that keeps a client or a cache is no such thing: each
-    Lambda fills its own.
-    """
-    module, statement = root.module, root.module.definitions.get(root.name)
-    if statement is None or statement.at not in root.piece.order:
-        return
-    written = [
-        (name, writer)
-        for writer in _reached(module, statement)
-        for name in writer.code().writes
-        if module.binds(name)
-        and (name in writer.code().rebinds or isinstance(module.live.get(name), _CONTAINERS))
-    ]
-    for name, value in module.live.items() if written else ():
-        other = module.definitions.get(name)
-        if other is None or other is statement or not is_step(value):
-            continue
-        also = _reached(module, other)
-        for state, writer in written:
-            if writer not in also and any(state in one.code().lazy for one in also):
-                line = writer.code().lazy[state].line
-                file = cell_label(writer.source.filename, module.live)
-                place = Place(file, line, state)
-                parts = {"name": state, "reader": value.step.name}
-                yield finding("shared_state", step.name, place, **parts)
-
-
-def _reached(module: Module, start: Statement) -> dict[Statement, None]:
-    """A definition and those of its module that it uses, transitively."""
-    found = {start: None}
-    waiting = [start]
-    while waiting:
-        for name in waiting.pop().code().lazy:
-            other = module.definitions.get(name)
-            if other is not None and other not in found:
-                found[other] = None
-                waiting.append(other)
-    return found
 
 
 # --- values that something has changed ----------------------------------------------------

@@ -1,5 +1,4 @@
 """Build contexts of container images.
 
-Stages: name the image (:mod:`.names`); collect steps, lock and Dockerfile, and write
-them as a tar for the engine (:mod:`.context`).
+Steps, lock and Dockerfile are collected, and written as a tar for the engine (:mod:`.context`).
 """

@@ -18,12 +18,12 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from lokki_tf.config.image_names import image_tag
 from lokki_tf.errors import ConfigError, OptionError
 from lokki_tf.model.requirements import PackageSet, package_sets
 
 from ..bundle.template import shipped
 from ..dependencies.layers import LOCK_FILE, LayerBuilder
-from .names import image_tag
 
 if TYPE_CHECKING:
     from lokki_tf.model import Step

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lokki_tf.config.image_names import EcrHost, image_repository
 from lokki_tf.packaging.image.context import ImageContext, image_files, image_json
-from lokki_tf.packaging.image.names import EcrHost, image_repository
 from lokki_tf.terraform.images import make_image
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.asl.text import escaped
 from lokki_tf.config import Config
-from lokki_tf.packaging import repository_name
+from lokki_tf.config.image_names import repository_name
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import Construct, TerraformStack, aws, core
 from lokki_tf.terraform.plan import functions_named
