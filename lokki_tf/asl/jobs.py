@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 EVENT = "LOKKI_EVENT"  # the variable, as lokki_tf.runtime.jobs reads it
 _ENDING = 30  # seconds for a job to begin, and to report that its time is over
+_REPORTED = (1, 2)  # exit codes of entry.py for errors and wrong use
+_MOST_ATTEMPTS = 10
 INLINE = 1_000_000  # bytes of a result that is part of the answer
 # Errors of the Batch service itself and of the way there, which pass. It takes 50 jobs a second
 # (AWS Batch User Guide, "Service quotas"), and what is above that waits for its turn.
@@ -101,6 +103,7 @@ def job_states(
     running = {
         "Resource": Template("arn:${partition}:states:::batch:submitJob.sync"),
         "Parameters": {
+            **_after_death(retry),
             "JobName": shortened(name, JOB_NAME_LENGTH),
             "JobQueue": Template(f"${{{queue_placeholder(placeholder)}}}"),
             "JobDefinition": Template(f"${{{placeholder}}}"),
@@ -165,6 +168,20 @@ def again(retry: RetryConfig) -> dict[str, Any]:
             "jitter": retry.jitter,
         }
     }
+
+
+def _after_death(retry: RetryConfig) -> dict[str, Any]:
+    """Batch's own attempts, where only listed errors are retried, by the job itself.
+
+    A job that reports an error ends with one of these codes. What ends in another way was killed,
+    or its host is gone, and Batch tries it again.
+    Sources: AWS Batch API Reference, "RetryStrategy" and "EvaluateOnExit".
+    """
+    if not again(retry):
+        return {}
+    final = [{"OnExitCode": str(code), "Action": "EXIT"} for code in _REPORTED]
+    attempts = min(retry.retries + 1, _MOST_ATTEMPTS)
+    return {"RetryStrategy": {"Attempts": attempts, "EvaluateOnExit": final}}
 
 
 def _longest(seconds: float, retry: RetryConfig) -> int:

@@ -40,6 +40,14 @@ TIMEOUTS = ["Sandbox.Timedout", "States.Timeout"]
 Source: Step Functions Developer Guide, "Handling errors": Lambda's timeouts are reported as
 ``Sandbox.Timedout``, those of a state as ``States.Timeout``.
 """
+DEATHS = ["Lambda.Unknown", "Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Failure"]
+"""What ends a call with its process, so that no error of the step's own is reported.
+
+Sources: Step Functions Developer Guide, "Handle transient Lambda service exceptions" (the first);
+awslabs/amazon-s3-find-and-forget, pull request 283, and awslabs/aws-deployment-framework, issue 758
+(the second and third, for a function that is killed or has no memory left);
+aws/aws-lambda-runtime-interface-emulator, ``fatalerror`` (the last).
+"""
 
 
 def retriers(retry: RetryConfig) -> list[dict[str, Any]]:
@@ -75,13 +83,16 @@ def own_retrier(retry: RetryConfig) -> dict[str, Any] | None:
 
 
 def error_names(retry: RetryConfig) -> list[str]:
-    """The names that Lambda gives to the errors; subclasses arrive under these as well."""
+    """The names that Lambda gives to the errors; subclasses arrive under these as well.
+
+    A step with retries may run again, so the end of its process is always among them.
+    """
     if retries_everything(retry):
         return ["States.ALL"]
     names = [error.__name__ for error in retry.exceptions]
     if any(issubclass(TimeoutError, error) for error in retry.exceptions):
         names += TIMEOUTS
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys([*names, *DEATHS]))
 
 
 def retries_everything(retry: RetryConfig) -> bool:

@@ -158,12 +158,19 @@ def _drive_processes(work: Work, max_workers: int | None) -> None:
         workers = min(workers, len(plan.nodes) or 1)
     functions = [node.step.function for node in work.journal.definition.graph.walk()]
     pool, inherited = start_processes(workers, functions)
+
+    def renew(broken: Executor) -> Executor:
+        terminate(broken)
+        return start_processes(workers, functions)[0]
+
+    futures = Futures(work, pool, workers, inherited=inherited, renew=renew)
     try:
-        Futures(work, pool, workers, inherited=inherited).run()
+        futures.run()
     except BaseException:
-        terminate(pool)
+        terminate(futures.executor)
         raise
-    pool.shutdown(cancel_futures=True)  # all calls have ended; see processes.forget_cancelled
+    # All calls have ended; see processes.forget_cancelled.
+    futures.executor.shutdown(cancel_futures=True)
 
 
 def _drive_executor(work: Work, executor: Executor, max_workers: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -38,16 +39,25 @@ class Futures:
         executor: Runs the calls.
         limit: Largest number of calls, or batches of calls, submitted at once.
         inherited: Whether its workers have inherited the functions.
+        renew: Returns another executor after one of its workers has died; without it, that ends
+            the run.
     """
 
     def __init__(
-        self, work: Work, executor: Executor, limit: int, *, inherited: bool = False
+        self,
+        work: Work,
+        executor: Executor,
+        limit: int,
+        *,
+        inherited: bool = False,
+        renew: Callable[[Executor], Executor] | None = None,
     ) -> None:
         self._work = work
         self._journal = work.journal
         self._schedule = Schedule(work.journal.root, workers=limit)
         self._timers = self._schedule.timers
-        self._executor = executor
+        self.executor = executor
+        self._renew = renew
         self._limit = limit
         self._inherited = inherited
         self._running: dict[Future[Any], list[Call]] = {}
@@ -119,8 +129,15 @@ class Futures:
                 sent.append(call)
         if not sent:
             return
+        job = Batch(jobs) if len(jobs) > 1 else jobs[0]
         try:
-            future = self._executor.submit(Batch(jobs) if len(jobs) > 1 else jobs[0])
+            try:
+                future = self.executor.submit(job)
+            except BrokenExecutor:
+                if self._renew is None:
+                    raise
+                self.executor = self._renew(self.executor)
+                future = self.executor.submit(job)
         except BrokenExecutor as error:
             self._died(sent, error)
         except Exception as error:
@@ -200,11 +217,16 @@ class Futures:
         self._schedule.ended(call.frame, call.index)
 
     def _died(self, calls: list[Call], error: BrokenExecutor) -> None:
+        """Retry calls that a worker's end has ended, or fail: which worker it was is unknown."""
         for call in calls:
-            failed = step_failed(call.frame, call.index, error)
-            failed.remedy = DEATH
-            self._journal.give_up(call.frame, call.index, failed, is_fatal=True)
-            self._schedule.ended(call.frame, call.index)
+            call.delay = None
+            if self._renew is not None:
+                call.delay = self._journal.retried(call.frame, call.index, error, died=True)
+            if call.delay is None:
+                failed = step_failed(call.frame, call.index, error)
+                failed.remedy = DEATH
+                self._journal.give_up(call.frame, call.index, failed, is_fatal=True)
+            call.settle(self._schedule)
 
     def _cancel(self) -> None:
         for future in list(self._running):

@@ -199,14 +199,39 @@ class Journal:
         Returns:
             Seconds until the next attempt, or ``None`` if this was the last.
         """
+        delay = self.retried(frame, index, error, seconds)
+        if delay is None:
+            self.give_up(frame, index, step_failed(frame, index, error), seconds)
+        return delay
+
+    def retried(
+        self,
+        frame: Frame,
+        index: int,
+        error: BaseException,
+        seconds: float | None = None,
+        *,
+        died: bool = False,
+    ) -> float | None:
+        """Record that an attempt failed, if there is another one.
+
+        Args:
+            frame: The frame of the node.
+            index: The node's index.
+            error: The error of the attempt.
+            seconds: Duration of the attempt, if it was measured elsewhere.
+            died: Whether its process ended, which is retried whichever errors are listed.
+
+        Returns:
+            Seconds until the next attempt, or ``None`` if this was the last.
+        """
         node = frame.plan.nodes[index]
         assert isinstance(node, Node)
         frame.attempts.setdefault(index, 1)
         delay = None
         if not frame.is_stopped():
-            delay = frame.retry_after(index, node.retry, error)
+            delay = frame.retry_after(index, node.retry, error, died=died)
         if delay is None:
-            self.give_up(frame, index, step_failed(frame, index, error), seconds)
             return None
         frame.end(index, clock(), seconds)
         frame.errors[index] = error

@@ -81,7 +81,7 @@ def _end_with(parent: int) -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def terminate(pool: ProcessPoolExecutor) -> None:
+def terminate(pool: Executor) -> None:
     """End a pool's processes immediately."""
     # Public only from Python 3.14 on, as terminate_workers().
     for process in list((getattr(pool, "_processes", None) or {}).values()):

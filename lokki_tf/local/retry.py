@@ -24,15 +24,18 @@ class Retries:
         self._scale = scale
         self._left: dict[int, Iterator[float]] = {}
 
-    def delay(self, index: int, config: RetryConfig, error: BaseException) -> float | None:
+    def delay(
+        self, index: int, config: RetryConfig, error: BaseException, *, died: bool = False
+    ) -> float | None:
         """Return the seconds before the next attempt, or ``None`` if there is none.
 
         Args:
             index: The node's index.
             config: Its retries.
             error: The error of the attempt.
+            died: Whether its process ended, which is retried whichever errors are listed.
         """
-        if not config.retries or not is_listed(error, config.exceptions):
+        if not config.retries or not (died or is_listed(error, config.exceptions)):
             return None
         delay = next(self._left.setdefault(index, config.waits()), None)
         return None if delay is None else delay * self._scale

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, TerraformError, UnconfirmedError
 from lokki_tf.terraform.files import MANIFEST, sha256_of
+from lokki_tf.terraform.scratch import scratch_folder
 
 from .clients import Aws
 from .plans import Change, changes
@@ -71,7 +71,7 @@ class Planned:
 
 @contextmanager
 def planned(program: Program, *, destroy: bool = False) -> Iterator[Planned]:
-    """A plan of a stack, in a folder that only this user can read, and that is removed afterwards.
+    """A plan of a stack, in a temporary folder that only this user can read.
 
     Args:
         program: Terraform in the stack's folder.
@@ -84,8 +84,8 @@ def planned(program: Program, *, destroy: bool = False) -> Iterator[Planned]:
         _require_complete(program.stack)
     program.init()
     command = "destroy" if destroy else "deploy"
-    with tempfile.TemporaryDirectory(prefix="lokki_tf-") as scratch:
-        file, of = Path(scratch, "plan"), _digest(program.stack.folder)
+    with scratch_folder() as scratch:
+        file, of = scratch / "plan", _digest(program.stack.folder)
         some = program.plan(file, *(["-destroy"] if destroy else []))
         yield Planned(program, file, changes(program.shown(file)), not some, of, command)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import islice
 
 from . import store
 from .deadline import deadline
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
-EVENT = "LOKKI_EVENT"
+EVENT, ATTEMPT = "LOKKI_EVENT", "AWS_BATCH_JOB_ATTEMPT"
 # Characters of a message and of a traceback's JSON: a Cause has 32,768, where one of a message may
 # be written as six.
 LONGEST, LONGEST_TRACE = 4_000, 8_000
@@ -54,7 +55,9 @@ class Job:
                 f"the variable {EVENT} is {uri!r}, and not the URI of the job's event"
             )
         event = json.loads(store.read(uri))
-        self._again = event.pop("again", {})
+        # Each earlier attempt of Batch's, which only a process that died has, was one retry.
+        tried = int(environment.get(ATTEMPT, 1)) - 1
+        self._left = islice(waits(event.pop("again", {})), tried, None)
         self._seconds = event.pop("seconds", None)
         self._event = event
         self._folder = folder_of(event)
@@ -69,13 +72,12 @@ class Job:
         Raises:
             Exception: Its last error.
         """
-        left = waits(self._again)
         while True:
             try:
                 with deadline(self._seconds):
                     answer = handler(self._event, None)
             except Exception as error:
-                wait = next(left, None) if _is_listed(error, self._event) else None
+                wait = next(self._left, None) if _is_listed(error, self._event) else None
                 if wait is None:
                     raise
                 time.sleep(wait)

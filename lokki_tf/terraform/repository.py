@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cdk import new_app
 from .files import write_files
+from .scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +48,7 @@ def synth_repository(
         return None
     from .constructs.repository import ImageRepositoryStack
 
-    scratch = Path(tempfile.mkdtemp(prefix="lokki_tf-"))
-    try:
+    with scratch_folder() as scratch:
         app = new_app(scratch)
         name = repository_stack(pipeline)
         ImageRepositoryStack(app, name, pipeline, region=region, tags=tags, config=config)
@@ -61,6 +59,4 @@ def synth_repository(
             if path.is_file()
         }
         write_files(outdir.absolute(), made)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return outdir.absolute() / "stacks" / name

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +24,7 @@ from .files import (
 )
 from .repository import synth_repository
 from .required import FOLDER as PERMISSIONS
+from .scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,8 +100,7 @@ def synth(
     name = config.name_of(pipeline.definition.name)
     folder = Path("stacks", name)
     # Made elsewhere, so that a run of synth that fails leaves the folder as it was.
-    scratch = Path(tempfile.mkdtemp(prefix="lokki_tf-"))
-    try:
+    with scratch_folder() as scratch:
         app = new_app(scratch)
         builder = LayerBuilder(locks=outdir / folder, upgrade=upgrade, on_packages=on_packages)
         stack = PipelineStack(
@@ -133,8 +131,6 @@ def synth(
             owned=tuple(str(folder / name) for name in FOLDERS),
             terraform=outdir / folder / TERRAFORM,
         )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     made_pipeline = stack.pipeline
     images = None
     if made_pipeline.image_context is not None:

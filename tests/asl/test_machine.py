@@ -15,6 +15,7 @@ from strategies import chains, pipelines
 
 from lokki_tf import Pipeline, RetryConfig, step
 from lokki_tf.asl import compile_machine, filled, quotas
+from lokki_tf.asl.retries import DEATHS
 from lokki_tf.asl.text import filled_bytes, render
 from lokki_tf.checks import check_machine
 from lokki_tf.config import Config
@@ -225,7 +226,7 @@ def test_retries_have_the_numbers_of_the_configuration() -> None:
     assert "Lambda.ServiceException" in transient["ErrorEquals"]
     assert throttled["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
     assert own == {
-        "ErrorEquals": ["ConnectionError"],
+        "ErrorEquals": ["ConnectionError", *DEATHS],
         "IntervalSeconds": 1,
         "MaxAttempts": 3,
         "BackoffRate": 2.0,

@@ -66,6 +66,14 @@ def die():
     os._exit(3)
 
 @Decorated
+def die_at_first(folder, times, before):
+    tries = len(os.listdir(folder)) + 1
+    open(os.path.join(folder, str(tries)), "w").close()
+    if tries <= times:
+        os.kill(os.getpid(), 9)
+    return tries
+
+@Decorated
 def stuck():
     return lambda: 0
 '''
@@ -195,17 +203,42 @@ def test_an_error_that_cannot_be_pickled_does_not_break_the_pool(build, steps, t
     assert log.read_text() == "xxx"
 
 
-def test_a_worker_that_dies_is_a_failure_with_a_remedy(build, steps, own_pool):
-    """A step that ends its process fails the run, which does not wait for it."""
-    retry = RetryConfig(retries=3)
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_worker_that_dies_is_a_failure_with_a_remedy(build, steps, own_pool, retries):
+    """A step that ends its process, in each attempt, fails the run."""
+    retry = RetryConfig(retries=retries, delay=0, exceptions=(OSError,))
     pipeline = build.pipeline(
         build.node("a", steps.die.__wrapped__, retry=retry),
         build.node("b", steps.double.__wrapped__, build.out("a")),
     )
-    with pytest.raises(StepFailed, match="step 'a' failed: BrokenProcessPool") as caught:
+    with pytest.raises(StepFailed, match=r"step 'a' failed.*: BrokenProcessPool") as caught:
         run(pipeline, executor=own_pool)
     assert "os._exit()" in str(caught.value)
+    assert caught.value.attempts == retries + 1
     assert caught.value.run.status == {"a": "failed", "b": "not run"}
+
+
+@pytest.mark.parametrize("died", [1, 2])
+def test_a_step_that_may_run_again_does_so_after_its_worker_died(
+    build, steps, own_pool, tmp_path, died
+):
+    """Any retry= allows that, whichever errors it lists; results so far are kept."""
+    retry = RetryConfig(retries=2, delay=0, exceptions=(OSError,))
+    pipeline = build.pipeline(
+        build.node("before", steps.double.__wrapped__, 1),
+        build.node(
+            "a",
+            steps.die_at_first.__wrapped__,
+            str(tmp_path),
+            died,
+            build.out("before"),
+            retry=retry,
+        ),
+        build.node("after", steps.double.__wrapped__, build.out("a")),
+    )
+    outcome = run(pipeline, executor=own_pool)
+    assert outcome.outputs["after"] == 2 * (died + 1)
+    assert outcome.attempts["a"] == died + 1
 
 
 def test_durations_are_those_in_the_process(build):

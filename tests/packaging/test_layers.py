@@ -278,6 +278,42 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path) -> None:
     assert layer.zip.exists()
 
 
+def truncated(zip_file: Path) -> None:
+    zip_file.write_bytes(zip_file.read_bytes()[:-30])
+
+
+def poisoned(zip_file: Path) -> None:
+    with zipfile.ZipFile(zip_file, "a") as archive:
+        archive.writestr("python/sitecustomize.py", "raise SystemExit")
+
+
+def flipped(zip_file: Path) -> None:
+    data = bytearray(zip_file.read_bytes())
+    data[len(data) // 2] ^= 1
+    zip_file.write_bytes(data)
+
+
+def described_badly(zip_file: Path) -> None:
+    zip_file.with_name("layer.json").write_text('{"content": "0"')
+
+
+def of_an_older_version(zip_file: Path) -> None:
+    zip_file.with_name("layer.json").write_text('{"content": "0", "sizes": {}}')
+
+
+@pytest.mark.parametrize(
+    "damage", [truncated, poisoned, flipped, described_badly, of_an_older_version]
+)
+def test_a_zip_that_was_changed_in_the_cache_is_made_again(tmp_path: Path, damage: Any) -> None:
+    """The bytes that were written are deployed, and nothing else."""
+    fake = FakeUv(tmp_path)
+    layer = built("fake", uv=fake.path, cache=tmp_path / "cache")
+    before = layer.zip.read_bytes()
+    damage(layer.zip)
+    assert built("fake", uv=fake.path, cache=tmp_path / "cache") == layer
+    assert layer.zip.read_bytes() == before
+
+
 def test_more_than_lambda_takes_is_refused_before_it_is_zipped(tmp_path: Path) -> None:
     """Over 250 MB unzipped: an error with the sizes, and nothing is kept."""
     fake = FakeUv(tmp_path, size=LIMIT + 1_048_576)

@@ -1,11 +1,13 @@
 """Layers and resolutions that were made before, in a folder of the user's.
 
 Each is written beside its place and renamed, so several processes can write at the same time: the
-first one to finish wins, and the others use what is there.
+first one to finish wins, and the others use what is there. A layer is made again if its zip, by its
+hash, is not the one that was written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -70,7 +72,8 @@ class LayerCache:
             work.mkdir()
             made.mkdir()
             about = make(work, made / _ZIP)
-            (made / _ABOUT).write_text(json.dumps(asdict(about)), encoding="utf-8")
+            written = {"sha256": _sha256(made / _ZIP), **asdict(about)}
+            (made / _ABOUT).write_text(json.dumps(written), encoding="utf-8")
             try:
                 made.rename(place)
             except OSError:
@@ -99,6 +102,15 @@ class LayerCache:
 
 
 def _read(place: Path) -> About | None:
-    if not (place / _ZIP).is_file() or not (place / _ABOUT).is_file():
+    """What is known of a layer that is there, complete and as it was written."""
+    try:
+        found = json.loads((place / _ABOUT).read_text(encoding="utf-8"))
+        sha256 = found.pop("sha256")
+        return About(**found) if _sha256(place / _ZIP) == sha256 else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return About(**json.loads((place / _ABOUT).read_text(encoding="utf-8")))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,50 @@
+"""Temporary folders, of which those that a killed process has left are removed by the next one.
+
+They contain plans and Terraform, which may have secrets in them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PREFIX, _LOCK = "lokki_tf-", ".in-use"
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give an empty folder that only this user can read, and remove it afterwards.
+
+    A lock is held beside it as long as it is in use. The system releases it when the process ends,
+    in whatever way.
+    """
+    from filelock import FileLock
+
+    _remove_unused(Path(tempfile.gettempdir()))
+    outer = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    try:
+        with FileLock(outer / _LOCK):
+            inner = outer / "made"
+            inner.mkdir(mode=0o700)
+            yield inner
+    finally:
+        shutil.rmtree(outer, ignore_errors=True)
+
+
+def _remove_unused(folder: Path) -> None:
+    from filelock import FileLock, Timeout
+
+    for left in folder.glob(f"{_PREFIX}*/{_LOCK}"):
+        # In a folder for everybody, names of other users lead nowhere.
+        with suppress(OSError, Timeout):
+            if not left.parent.is_symlink() and _is_own(left):
+                with FileLock(left, timeout=0):
+                    shutil.rmtree(left.parent, ignore_errors=True)
+
+
+def _is_own(path: Path) -> bool:
+    return not hasattr(os, "getuid") or path.lstat().st_uid == os.getuid()
