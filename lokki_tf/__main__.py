@@ -21,7 +21,7 @@ _SETTINGS = """
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, package_name="lokki-tf")
+@click.version_option(__version__, message="lokki_tf %(version)s")
 def commands() -> None:
     """Plain Python functions become AWS Step Functions pipelines, as Terraform.
 

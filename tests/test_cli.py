@@ -260,7 +260,10 @@ def test_what_a_command_names_and_is_not_there_is_wrong_use(
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
     """--version prints the version of lokki_tf."""
-    assert command(tmp_path, GOOD, "--version").stdout == f"lokki_tf {lokki_tf.__version__}\n"
+    shown = f"lokki_tf {lokki_tf.__version__}\n"
+    assert command(tmp_path, GOOD, "--version").stdout == shown
+    own = [sys.executable, "-m", "lokki_tf", "--version"]
+    assert subprocess.run(own, capture_output=True, text=True, check=True).stdout == shown
 
 
 @pytest.mark.parametrize(
@@ -288,6 +291,24 @@ def test_commands_that_are_suggested_can_be_typed(
     )
     assert done.returncode == 2
     assert f"  {shown} does it unasked" in done.stderr
+
+
+def test_the_help_that_wrong_use_suggests_can_be_typed(tmp_path: Path) -> None:
+    """An unknown option names the command for help, with the script quoted as a shell requires."""
+    (tmp_path / "pipe line.py").write_text(GOOD)
+    done = subprocess.run(
+        [sys.executable, "pipe line.py", "run", "--fast"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("Usage: python 'pipe line.py' run ")
+    assert lines[1:3] == ["For help: python 'pipe line.py' run --help", ""]
+    assert "--fast" in lines[3]
 
 
 def test_graph_draws(tmp_path: Path) -> None:

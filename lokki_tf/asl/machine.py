@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
-from lokki_tf.model import Map, Output
+from lokki_tf.model import Map, Node, Output
 from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
@@ -33,7 +33,7 @@ from .text import Template, filled_bytes, render
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lokki_tf.model import Definition, Node, Step
+    from lokki_tf.model import Definition, Step
 
 _TEMPLATE_NAMES = {
     *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, JOB_ERRORS_PLACEHOLDER, "partition"),
@@ -143,11 +143,13 @@ class _Compiler:
         items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
         names = [*self.nodes, *(one.name for one in maps), *items]
         places, self.most_parameters = capacities(root, self.payloads)
-        self.limits = inline_limits(places, names)
+        producers = {one.name: _producer(one) for one in maps}
+        alone = {one.name for one in graph.nodes if isinstance(one, Node)} - {*producers.values()}
+        self.limits = inline_limits(places, names, alone)
         self.layouts = self._layouts(maps)
         states = self._states(root)
-        producers = {one.name: _producer(one) for one in maps if one.options.mode == "inline"}
-        add_inline_events(states, producers, self.layouts, self.source.place)
+        inline = {one.name: producers[one.name] for one in maps if one.options.mode == "inline"}
+        add_inline_events(states, inline, self.layouts, self.source.place)
         return Machine(
             {**comment, **states},
             self.functions,
@@ -157,7 +159,7 @@ class _Compiler:
             tuple(self.labels),
             self.nested_maps,
             self.most_parameters,
-            {producer: self.layouts[producer] for producer in producers.values()},
+            {producer: self.layouts[producer] for producer in inline.values()},
         )
 
     def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:

@@ -19,11 +19,12 @@ from lokki_tf.errors import LimitError
 from .quotas import STATE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 # The longest reference: scheme, bucket (63), prefix, execution name and node name (80 each),
-# folders, the format's suffix, and the JSON around it.
+# folders, also those of items, the format's suffix, and the JSON around it.
 REFERENCE_BYTES = 420
+_WITHOUT_NAME = len('{"ref": "s3:////runs//.answer.json"}') + 63 + 80 + 80
 LEAST_PARAMETERS = 16_384
 ENVELOPE_BYTES = len('{"value": }')
 
@@ -62,31 +63,41 @@ def parameter_bytes(places: Iterable[Capacity]) -> int:
     return min(rooms, default=STATE_BYTES)
 
 
-def inline_limits(places: Sequence[Capacity], results: Iterable[str]) -> dict[str, int]:
+def inline_limits(
+    places: Sequence[Capacity], results: Iterable[str], outside: Collection[str] = ()
+) -> dict[str, int]:
     """The longest inline JSON, in bytes, of each result.
 
     Args:
         places: All capacities that bind.
         results: All nodes' names.
+        outside: Those of nodes in no map: their references are as long as their names say.
 
     Raises:
         LimitError: If a place cannot even hold references.
     """
-    shares = _shares(places, results)
+    shares = _shares(places, results, outside)
     return {name: int(share) - ENVELOPE_BYTES for name, share in shares.items()}
 
 
-def _shares(places: Sequence[Capacity], results: Iterable[str]) -> dict[str, float]:
+def _reference_bytes(name: str, outside: Collection[str]) -> int:
+    return min(REFERENCE_BYTES, _WITHOUT_NAME + len(name)) if name in outside else REFERENCE_BYTES
+
+
+def _shares(
+    places: Sequence[Capacity], results: Iterable[str], outside: Collection[str]
+) -> dict[str, float]:
     shares: dict[str, float] = {}
     holding: dict[str, list[int]] = {name: [] for name in results}
     room: list[float] = []
     rising: list[int] = []
     for index, place in enumerate(places):
         count = sum(place.results.values())
-        if count * REFERENCE_BYTES > place.size:
+        longest = max((_reference_bytes(one, outside) for one in place.results), default=0)
+        if count * longest > place.size:
             raise LimitError(
                 f"{place.what} takes {count} results, and Step Functions has room there for "
-                f"{max(0, place.size // REFERENCE_BYTES)}",
+                f"{max(0, place.size // longest)}",
                 remedy="combine some in steps between, or write the many as a map",
             )
         room.append(place.size)

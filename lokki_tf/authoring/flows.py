@@ -146,37 +146,45 @@ def with_values(
     )
 
 
-def checked(parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], flow: str) -> None:
+def checked(
+    parameters: tuple[FlowParameter, ...], given: Mapping[str, Any], name: str, kind: str = "flow"
+) -> None:
     """Raise an error for unknown parameters, or values of the wrong type.
 
+    Args:
+        parameters: Parameters of a flow or of another pipeline.
+        given: Values by name.
+        name: Name of the flow or pipeline, for the error.
+        kind: What it is, for the error.
+
     Raises:
-        BindingError: With the flow's signature.
+        BindingError: With its signature.
     """
     if not given:
         return
     from lokki_tf.runtime.parameters import RESERVED  # imported here: it imports json
 
     known = {one.name: one for one in parameters}
-    for name, value in given.items():
+    for key, value in given.items():
         refuse_pipeline(value, calling_place())
         if isinstance(value, Placeholder):
             raise BindingError(
-                f"flow {flow!r} requires values, but {name}= is {value._what()}",
+                f"{kind} {name!r} requires values, but {key}= is {value._what()}",
                 place=calling_place(),
                 remedy=REMEDY,
             )
-        if name == RESERVED and isinstance(value, dict):
+        if key == RESERVED and isinstance(value, dict):
             continue
-        if name == RESERVED:
+        if key == RESERVED:
             problem = f"{RESERVED}={value!r} is reserved for triggers and must be a dict"
-        elif name not in known:
-            problem = f"flow {flow!r} has no parameter {name!r}"
-        elif not _is_of_kind(value, known[name]):
-            problem = f"{name} must be {known[name].kind.__name__}, got {value!r}"
+        elif key not in known:
+            problem = f"{kind} {name!r} has no parameter {key!r}"
+        elif not _is_of_kind(value, known[key]):
+            problem = f"{key} must be {known[key].kind.__name__}, got {value!r}"
         else:
             continue
         raise BindingError(
-            problem, place=calling_place(), remedy=f"its signature is {signature(parameters, flow)}"
+            problem, place=calling_place(), remedy=f"its signature is {signature(parameters, name)}"
         )
 
 

@@ -17,7 +17,7 @@ from lokki_tf.model import Finding, raise_errors, topological_order
 from lokki_tf.model.cells import is_cell
 
 from .calls import Call
-from .tasks import Task
+from .tasks import Task, hidden, wrapped_task
 
 AnyTask = Task[..., Any]
 Stages = Sequence[Sequence[AnyTask]]
@@ -26,7 +26,12 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 def tasks_in(names: Mapping[str, Any]) -> list[AnyTask]:
     """Return the tasks among the values of a namespace, each once."""
-    return list(dict.fromkeys(value for value in names.values() if isinstance(value, Task)))
+    found = dict.fromkeys(value for value in names.values() if isinstance(value, Task))
+    for value in names.values():
+        inner = wrapped_task(value)
+        if inner is not None and inner not in found:
+            raise hidden(inner)
+    return list(found)
 
 
 def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> dict[AnyTask, list[AnyTask]]:

@@ -157,10 +157,30 @@ def join(before: Any, after: Any) -> Any:
     return after if isinstance(after, Task) else TaskList(targets)
 
 
+def wrapped_task(value: Any) -> Task[..., Any] | None:
+    """Return the task that a decorator has made a function around, if any."""
+    inner, depth = value, 0
+    while inner is not None and not isinstance(inner, Task):
+        inner, depth = getattr(inner, "__dict__", {}).get("__wrapped__"), depth + 1
+    return inner if depth else None
+
+
+def hidden(inner: Task[..., Any]) -> BindingError:
+    """Return the error for a task that :func:`wrapped_task` has found."""
+    return BindingError(
+        f"a decorator is above @task of {inner.step.name!r}: it makes a function of the task",
+        place=inner.step.place,
+        remedy="write that decorator below @task",
+    )
+
+
 def _tasks(side: Any) -> list[Task[..., Any]]:
     members = list(side) if isinstance(side, list | tuple) else [side]
     for one in members:
         refuse_pipeline(one, calling_place())
+        inner = wrapped_task(one)
+        if inner is not None:
+            raise hidden(inner)
         if not isinstance(one, Task):
             raise BindingError(
                 f">> requires tasks or lists of tasks, got {one!r}",

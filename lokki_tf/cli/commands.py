@@ -31,7 +31,7 @@ from lokki_tf.model.cells import is_cell
 from lokki_tf.pipeline import Pipeline
 from lokki_tf.tracebacks import ends_at_caller, print_error
 
-from .common import FAILED, INTERRUPTED, OWN_PROCESS, WRONG_USE, count, typed
+from .common import FAILED, INTERRUPTED, OWN_PROCESS, WRONG_USE, count, is_typed, typed
 from .deploying import deploy_command, destroy_command, plan_command, terraform_command
 from .images import images_command
 from .local import check_command, graph_command, run_command
@@ -124,6 +124,9 @@ def _run(pipeline: Any, args: Sequence[str] | None) -> int:
     try:
         own = OWN_PROCESS if args is None else None
         code = command_line(pipeline).main(args, prog_name=typed(), standalone_mode=False, obj=own)
+    except click.UsageError as error:
+        _show_misuse(error)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -134,6 +137,17 @@ def _run(pipeline: Any, args: Sequence[str] | None) -> int:
         is_signal = isinstance(end.__cause__ or end.__context__ or end, KeyboardInterrupt)
         return INTERRUPTED if is_signal else FAILED
     return code if isinstance(code, int) else 0
+
+
+def _show_misuse(error: click.UsageError) -> None:
+    """Show the error as click does, with the command as it is typed."""
+    if error.ctx is not None and is_typed():
+        click.echo(error.ctx.get_usage(), err=True)
+        click.echo(f"For help: {error.ctx.command_path} --help\n", err=True)
+    elif error.ctx is not None:  # in a notebook
+        names = [f'"{name}"' for name in (*error.ctx.command_path.split()[2:], "--help")]
+        click.echo(f"For help: main(…, [{', '.join(names)}])\n", err=True)
+    click.echo(f"Error: {error.format_message()}", err=True)
 
 
 def _is_interactive(frame: FrameType) -> bool:

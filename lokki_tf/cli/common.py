@@ -172,13 +172,18 @@ def _shortest(folder: Path) -> Path:
         return folder
 
 
+def is_typed() -> bool:
+    """Whether a command line has started the script: no notebook, prompt or ``python -c``."""
+    return bool(getattr(sys.modules["__main__"], "__file__", None) and sys.argv and sys.argv[0])
+
+
 def typed() -> str:
     """What the user types to run this script, from the working folder."""
     main = sys.modules["__main__"]
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
     if spec is not None and file:  # python -m package.pipeline
         return f"python -m {shlex.quote(spec.name.removesuffix('.__main__'))}"
-    if not file or not (sys.argv and sys.argv[0]):  # a notebook, a prompt, python -c
+    if not is_typed():
         return "python pipeline.py"
     return f"python {quoted(Path(sys.argv[0]).absolute())}"
 

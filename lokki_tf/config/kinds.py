@@ -94,7 +94,7 @@ def check(table: Mapping[str, Any], kind: Any, path: KeyPath = ()) -> None:
             rule = _rules(kind).get(name)
             # An empty string unsets an optional setting, so there is no value to validate.
             if rule and not (value == "" and hint is not known[name]) and not rule.fits(value):
-                raise _misfit(here, value, rule.expected)
+                raise _misfit(here, value, rule.expected, rule.remedy(value))
 
 
 def build(kind: type[T], table: Mapping[str, Any]) -> T:

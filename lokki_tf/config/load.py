@@ -14,6 +14,7 @@ from lokki_tf.errors import ConfigError, Place, UnknownStageError
 from lokki_tf.tracebacks import ends_at_caller
 
 from .kinds import InvalidSetting, build, check, nearest
+from .rules import refuse_region
 from .settings import Config
 from .toml import TomlFile, has, read_toml
 
@@ -27,6 +28,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "LOKKI_ARTIFACT_BUCKET": ("aws", "artifact_bucket"),
     "LOKKI_IMAGE_REPOSITORY": ("aws", "image_repository"),
     "LOKKI_AWS_ENDPOINT": ("aws", "endpoint"),
+    "LOKKI_REGION": ("aws", "region"),
     "LOKKI_LOG_LEVEL": ("logging", "level"),
 }
 """Environment variables, and the fields that they set."""
@@ -88,6 +90,7 @@ def load_config(
     config = replace(build(Config, deep_merge(merged, _of_environment(environ))), stage=stage)
     _check_state(config, files, stages)
     _check_bucket(config, files)
+    _check_region(config, environ)
     return config
 
 
@@ -118,6 +121,10 @@ def _of_user(environ: Mapping[str, str]) -> list[Path]:
 def _check_file(file: TomlFile) -> None:
     try:
         stages = file.table.get(STAGES, {})
+        for key, value in file.table.items():
+            if nearest(key, [STAGES]) and key != STAGES and isinstance(value, dict):
+                remedy = f"did you mean [{STAGES}.{next(iter(value), 'NAME')}]?"
+                raise InvalidSetting((key,), f"there is no table [{key}]", remedy)
         check({key: value for key, value in file.table.items() if key != STAGES}, Config)
         if not isinstance(stages, dict):
             raise InvalidSetting(
@@ -191,6 +198,13 @@ def _check_bucket(config: Config, files: Sequence[TomlFile]) -> None:
             place=place,
             remedy="remove it, and let a lifecycle rule of that bucket expire its objects",
         )
+
+
+def _check_region(config: Config, environ: Mapping[str, str]) -> None:
+    """Check the region of AWS's own variables, which holds where no setting names another."""
+    given = [one for one in ("AWS_REGION", "AWS_DEFAULT_REGION") if environ.get(one)]
+    if given and not config.aws.region:  # the first one holds
+        refuse_region(environ[given[0]], f"environment variable {given[0]}: ")
 
 
 def _place(files: Sequence[TomlFile], path: Sequence[str], stage: str | None) -> Place | None:

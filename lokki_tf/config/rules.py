@@ -12,15 +12,20 @@ from lokki_tf.errors import ConfigError
 
 _KEY = "rule"
 ROLE = r"role/[\w+=,.@/-]+"
-# Source: AWS General Reference, "AWS service endpoints": the area, perhaps the partition, the
-# direction and a digit; eusc-de-east-1 is of the European Sovereign Cloud.
-_AREAS = ("af", "ap", "ca", "cn", "eu", "il", "me", "mx", "sa", "us", "us-gov")
-_DIRECTIONS = (
-    *("central", "north", "northeast", "northwest", "south", "southeast", "southwest"),
-    *("east", "west"),
+# Source: botocore's partitions.json, of 1.44: the last of each area and direction.
+_LAST_REGIONS = (
+    *("af-south-1", "ap-east-2", "ap-northeast-3", "ap-south-2", "ap-southeast-7", "ca-central-1"),
+    *("ca-west-1", "cn-north-1", "cn-northwest-1", "eu-central-2", "eu-north-1", "eu-south-2"),
+    *("eu-west-3", "il-central-1", "me-central-1", "me-south-1", "me-west-1", "mx-central-1"),
+    *("sa-east-1", "sa-west-1", "us-east-2", "us-west-2", "us-gov-east-1", "us-gov-west-1"),
+    *("us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "us-isob-west-1", "us-isof-east-1"),
+    *("us-isof-south-1", "eu-isoe-west-1", "eusc-de-east-1"),
 )
-REGION = re.compile(
-    rf"({'|'.join(_AREAS)}|(us|eu)-iso[a-z]?|eusc-[a-z]{{2}})-({'|'.join(_DIRECTIONS)})-[1-9]",
+_LAST = {name[:-2]: int(name[-1]) for name in _LAST_REGIONS}
+# A region that is newer than this list has the next number, or another direction.
+_NEW = re.compile(
+    rf"({'|'.join(sorted({name.partition('-')[0] for name in _LAST}))}|us-gov)-"
+    "(central|(north|south)?(east|west)|north|south)-1",
     re.ASCII,
 )
 
@@ -32,10 +37,12 @@ class Rule:
     Args:
         expected: Description of allowed values, for the error message.
         fits: Returns a true value if a value of the field's type is allowed.
+        remedy: Returns what to write instead of another value, if that is known.
     """
 
     expected: str
     fits: Callable[[Any], object]
+    remedy: Callable[[Any], str | None] = lambda value: None
 
 
 def rule_of(metadata: Mapping[str, Any]) -> Rule | None:
@@ -84,30 +91,38 @@ def runtime() -> Mapping[str, Rule]:
 
 def region() -> Mapping[str, Rule]:
     """Allow names of AWS regions."""
-    return _rule("an AWS region such as 'eu-west-1'", REGION.fullmatch)
+    rule = Rule("an AWS region such as 'eu-west-1'", _is_region, _region_meant)
+    return MappingProxyType({_KEY: rule})
 
 
-def refuse_region(name: str) -> None:
-    """Refuse what cannot be the name of an AWS region.
+def _is_region(name: str) -> bool:
+    place, _, number = name.rpartition("-")
+    is_number = len(number) == 1 and number in "123456789"
+    known = is_number and 0 < int(number) <= _LAST.get(place, -1) + 1
+    return known or _NEW.fullmatch(name) is not None
+
+
+def _region_meant(name: str) -> str | None:
+    from difflib import get_close_matches
+
+    known = [f"{place}-{n}" for n in range(1, 10) for place in _LAST if n <= _LAST[place]]
+    near = get_close_matches(name.lower(), known, 1)
+    return f"did you mean {near[0]!r}?" if near else None
+
+
+def refuse_region(name: str, source: str = "") -> None:
+    """Refuse what is not the name of an AWS region.
 
     Args:
         name: The region's name, from an option or the environment.
+        source: What it is from, for the message.
 
     Raises:
         ConfigError: If AWS has no region of such a name.
     """
-    if REGION.fullmatch(name):
-        return
-    from difflib import get_close_matches
-
-    known = [f"{area}-{way}-{n}" for n in (1, 2, 3) for area in _AREAS for way in _DIRECTIONS]
-    near = get_close_matches(name.lower(), known, 1)
-    raise ConfigError(
-        f"{name!r} is not an AWS region",
-        remedy=f"did you mean {near[0]!r}?"
-        if near
-        else 'write it as AWS does, "eu-west-1" for example',
-    )
+    if not _is_region(name):
+        remedy = _region_meant(name) or 'write it as AWS does, "eu-west-1" for example'
+        raise ConfigError(f"{source}{name!r} is not an AWS region", remedy=remedy)
 
 
 def zone() -> Mapping[str, Rule]:

@@ -62,6 +62,8 @@ class Pipeline:
     """
 
     __lokki_pipeline__ = True
+    _kind = "pipeline"
+    """What it is called in messages."""
     max_workers: int | None = None
     """Number of steps that run at once locally, unless a run sets another."""
     _made: Definition
@@ -274,7 +276,7 @@ class Pipeline:
         """
         definition = self.definition
         if definition.routes is None:
-            checked(definition.parameters, given, definition.name)
+            checked(definition.parameters, given, definition.name, self._kind)
         if given:
             refuse_large(definition, given, calling_place())
 
@@ -559,6 +561,7 @@ class _Renamed(Pipeline):
 
     def __init__(self, original: Pipeline, name: str) -> None:
         self._original = original
+        self._kind = original._kind
         self._name = name
         self._last_seen: tuple[Definition, Definition] | None = None
 

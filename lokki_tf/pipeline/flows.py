@@ -42,6 +42,8 @@ class FlowPipeline(Pipeline):
         given: Values that replace the parameters' defaults.
     """
 
+    _kind = "flow"
+
     def __init__(
         self,
         function: Callable[..., Any],

@@ -8,7 +8,7 @@ from lokki_tf.authoring import Task, build_graph, notice_of
 from lokki_tf.authoring.nesting import refuse_pipeline
 from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
 from lokki_tf.authoring.places import calling_frame, calling_place
-from lokki_tf.authoring.tasks import arrows_drawn
+from lokki_tf.authoring.tasks import arrows_drawn, hidden, wrapped_task
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Definition
 from lokki_tf.model.texts import Text
@@ -291,6 +291,9 @@ class Flow(_OfTasks):
 
 def _checked(task: Any, where: str) -> AnyTask:
     refuse_pipeline(task, calling_place())
+    inner = wrapped_task(task)
+    if inner is not None:
+        raise hidden(inner)
     if not isinstance(task, Task):
         raise BindingError(
             f"{where} takes tasks, and {task!r} is none",

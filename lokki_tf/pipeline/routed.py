@@ -81,7 +81,8 @@ class Functions(Registry):
         """Run the functions locally, from the first one on.
 
         Args:
-            data: Arguments of the first function, by name.
+            data: Arguments of the first function, by name. ``wait_scale``, if the function has no
+                such parameter, is the factor of waits, as for ``local_run``.
 
         Returns:
             The return value of the last function: its dict, or the state after its updates.
@@ -108,13 +109,19 @@ class Functions(Registry):
         from lokki_tf.reporting import combined_listener
         from lokki_tf.terraform.settings import options_in_effect
 
-        definition = self.definition
-        settings = Settings(options_in_effect(definition, load_config()))
+        definition, data = self.definition, dict(data)
+        scale = 1.0 if self._takes(step, "wait_scale") else data.pop("wait_scale", 1.0)
+        settings = Settings(options_in_effect(definition, load_config()), scale)
         listener = combined_listener(None)
         with notified(definition, data, settings):
             return run_routes(
                 definition, data, start=step, on_event=listener, settings=settings
             ).result
+
+    def _takes(self, step: str | None, name: str) -> bool:
+        """Return whether a function, by default the first one, has a parameter."""
+        known = self._routes.by_name.get(step or self.beginner)
+        return known is not None and (name in known.takes or known.takes_more)
 
     def check_graph(self, *starts: str, start_at: str | None = None) -> bool:
         """Warn of all errors on any path through the functions.

@@ -244,6 +244,16 @@ def test_waits_before_retries_are_scaled() -> None:
     assert Pipeline("flaky", steps=[flaky()]).local_run(wait_scale=0.0001).result == 4
     assert pipe.local_run(wait_scale=0.0001).result == {"tries": 8}
     assert tries[1] - tries[0] >= 0.01
+    assert pipe.run(wait_scale=0.0001) == {"tries": 12}
+    assert pipe.run_from(step="start", wait_scale=0) == {"tries": 16}
+
+    own = MicroFunctions("first")
+
+    @own.fn(terminates=True)
+    def first(*, wait_scale: float) -> Any:
+        return {"scale": wait_scale}
+
+    assert own.run(wait_scale=5) == {"scale": 5}
     for wrong in (-1, "1", True, float("nan")):
         with pytest.raises(OptionError, match="wait_scale"):
             Pipeline("flaky", steps=[flaky()]).local_run(wait_scale=wrong)  # type: ignore[arg-type]

@@ -161,6 +161,20 @@ def test_more_results_than_references_fit_are_refused() -> None:
         compile_machine(Pipeline("p", steps=[clean(calls)]).definition)
 
 
+def test_as_many_ends_as_their_references_leave_room_for_are_taken() -> None:
+    """900 results are one output: references of the longest bucket and execution fit into it."""
+    machine = compile_machine(Pipeline("p", steps=[load("d") for _ in range(900)]).definition)
+    store, execution = f"s3://{'b' * 63}/{'p' * 80}", "e" * 80
+    longest = {
+        name: max(len(json.dumps({"ref": f"{store}/runs/{execution}/{name}.pickle.gz"})), limit)
+        for name, limit in machine.limits.items()
+    }
+    assert sum(len(f'"{name}":,') + size for name, size in longest.items()) < quotas.STATE_BYTES
+    assert min(machine.limits.values()) > 200
+    with pytest.raises(LimitError, match="'load and 999 more' takes 1000 results"):
+        compile_machine(Pipeline("p", steps=[load("d") for _ in range(1_000)]).definition)
+
+
 def test_a_definition_beyond_a_megabyte_is_refused() -> None:
     """Step Functions takes 1,048,576 bytes of definition."""
     call: Any = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import linecache
 from typing import Any
 
@@ -276,6 +277,31 @@ def test_misuse_is_a_clear_error(wrong: Any, said: str) -> None:
     """Values that are not tasks, and wrong use of builders, are errors."""
     with pytest.raises(BindingError, match=said):
         wrong(numbered(1)[0])
+
+
+def around(function: Any) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+def test_a_decorator_above_task_is_an_error() -> None:
+    """A function around a task is refused with the task's line, wherever tasks are expected."""
+    plain, inner = numbered(2)
+    hidden = around(inner)
+    said = "a decorator is above @task of 't1'"
+    for wrong in (
+        lambda: plain >> hidden,
+        lambda: DAG("x", tasks=[hidden]),
+        lambda: Flow("x").add(hidden),
+        lambda: eval("DAG('x')", {"DAG": DAG, "hidden": hidden}),
+    ):
+        with pytest.raises(BindingError, match=said) as caught:
+            _ = wrong().definition
+        assert caught.value.place == inner.step.place
+    assert [one.name for one in eval("DAG('x')", {"DAG": DAG, "a": hidden, "b": inner}).graph.nodes]
 
 
 def test_a_module_without_tasks_is_an_error() -> None:

@@ -76,6 +76,13 @@ def folders(tmp_path: Path) -> Folders:
     return Folders(tmp_path)
 
 
+def test_a_misspelt_table_of_stages_is_refused(folders: Folders) -> None:
+    """``[stages.prod]`` is an error that names ``[stage.prod]``."""
+    error = folders.refused("[stages.prod.lambda]\nmemory = 512\n")
+    assert "there is no table [stages]\n  at lokki.toml:1" in error
+    assert "did you mean [stage.prod]?" in error
+
+
 def test_without_a_file_the_defaults_hold(folders: Folders) -> None:
     """A folder without settings has the defaults, terraform-out and zips among them."""
     config = folders.load()
@@ -113,7 +120,8 @@ def test_each_variable_sets_its_field(
     folders: Folders, variable: str, path: tuple[str, ...]
 ) -> None:
     """Every variable sets its field; an empty one changes nothing."""
-    for given in ("http://here:1" if variable == "LOKKI_AWS_ENDPOINT" else "DEBUG", ""):
+    values = {"LOKKI_AWS_ENDPOINT": "http://here:1", "LOKKI_REGION": "eu-west-1"}
+    for given in (values.get(variable, "DEBUG"), ""):
         found: Any = folders.load(**{variable: given})
         expected: Any = Config()
         for name in path:
@@ -359,18 +367,31 @@ def test_settings_cost_little() -> None:
 @pytest.mark.parametrize(
     ("name", "near"),
     [("eu-wst-1", "eu-west-1"), ("us-east1", "us-east-1"),
-     ("EU-WEST-1", "eu-west-1"), ("eu-west-11", "eu-west-1")],
+     ("EU-WEST-1", "eu-west-1"), ("eu-west-11", "eu-west-1"), ("eu-west-9", "eu-west-3")],
 )  # fmt: skip
-def test_a_misspelt_region_is_refused(name: str, near: str) -> None:
-    """A region that AWS cannot have is an error with the one that it resembles."""
+def test_a_misspelt_region_is_refused(name: str, near: str, tmp_path: Path) -> None:
+    """A region that AWS does not have is an error with the one that it resembles, of any source."""
     with pytest.raises(ConfigError, match=f"did you mean '{near}'"):
         Config().in_region(name)
+    for variable in ("LOKKI_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        with pytest.raises(ConfigError, match=f"variable {variable}: .*'{name}'") as caught:
+            load_config(tmp_path, {"HOME": str(tmp_path), variable: name})
+        assert caught.value.remedy == f"did you mean '{near}'?"
+
+
+def test_the_region_in_effect_is_the_one_that_is_checked(tmp_path: Path) -> None:
+    """A region of the settings holds before AWS's variables, of which AWS_REGION holds first."""
+    given = {"HOME": str(tmp_path), "AWS_DEFAULT_REGION": "nowhere"}
+    found = load_config(tmp_path, {**given, "LOKKI_REGION": "eu-west-3"})
+    assert found.aws.region == "eu-west-3"
+    assert load_config(tmp_path, {**given, "AWS_REGION": "eu-west-3"}).aws.region is None
 
 
 @pytest.mark.parametrize(
     "name",
     ["eu-west-1", "us-gov-west-1", "cn-northwest-1", "us-iso-east-1", "us-isob-east-1",
-     "eu-isoe-west-1", "us-isof-south-1", "eusc-de-east-1", "ap-southeast-7", "mx-central-1"],
+     "eu-isoe-west-1", "us-isof-south-1", "eusc-de-east-1", "ap-southeast-7", "mx-central-1",
+     "eu-west-4", "ap-northwest-1"],
 )  # fmt: skip
 def test_regions_of_all_partitions_pass(name: str) -> None:
     """Regions of every partition, and those to come in the same form."""

@@ -321,6 +321,9 @@ def test_a_command_that_fails_ends_its_cell(notebook: Notebook) -> None:
     shown, error = notebook.tried('main(wrong, ["fly"])')
     assert error == "LokkiError: the command failed with exit code 2"
     assert "No such command 'fly'" in shown.printed
+    shown, _ = notebook.tried('main(wrong, ["run", "--fast"])')
+    assert 'For help: main(…, ["run", "--help"])' in shown.printed
+    assert "python" not in shown.printed
 
 
 def test_a_run_keeps_little_in_a_notebook(notebook: Notebook) -> None:
