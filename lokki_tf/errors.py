@@ -28,6 +28,7 @@
     ├── MissingToolError         a missing package, Node, Terraform or container engine
     ├── UnconfirmedError         a change that was not confirmed
     ├── TerraformError           Terraform has failed
+    │   ├── ResourceExistsError  a resource in AWS that Terraform's state does not contain
     │   ├── StateLockedError     another process is changing the same stack
     │   └── TerraformInterrupted Ctrl-C while Terraform ran
     ├── AwsError                 AWS returns an error, or cannot be reached
@@ -246,6 +247,22 @@ class UnconfirmedError(LokkiError):
 
 class TerraformError(LokkiError):
     """Terraform has failed; the message contains Terraform's own."""
+
+
+class ResourceExistsError(TerraformError):
+    """Resources to be created exist in AWS, and Terraform's state does not contain them.
+
+    Args:
+        message: What is wrong, in one sentence.
+        existing: Address and import ID of each.
+        remedy: What to do about it.
+    """
+
+    def __init__(
+        self, message: str, *, existing: tuple[tuple[str, str], ...], remedy: str | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.existing = existing
 
 
 class StateLockedError(TerraformError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lokki_tf.errors import NotDeployedError, UnconfirmedError
+from lokki_tf.errors import NotDeployedError, ResourceExistsError, UnconfirmedError
 
 from .common import count, given_options, rendered, typed, write
 from .images import told_of
@@ -44,6 +44,12 @@ _DESPITE = click.option(
     is_flag=True,
     help="With --auto-approve: apply although runs that are going would fail.",
 )
+_IMPORT = click.option(
+    "--import-existing",
+    "imports",
+    is_flag=True,
+    help="Import what exists in AWS and is missing in Terraform's state, then plan again.",
+)
 _TAG = click.option(
     "--image-tag", help="Tag of container images; that of the settings unless given."
 )
@@ -77,6 +83,7 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
     @_VERBOSE
     @_WAIT
     @_DESPITE
+    @_IMPORT
     @_UNASKED
     def deploy(
         region: str | None,
@@ -85,6 +92,7 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
         verbose: bool,
         waits: bool,
         despite: bool,
+        imports: bool,
         approved: bool,
     ) -> None:
         """Write Terraform, show what it would change, ask, and apply exactly that.
@@ -99,22 +107,29 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
         _require_terminal(approved, "deploy")
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
-        with _shown_plan(pipe, stack, image_tag, verbose) as (plans, place, image):
-            *before, main = plans
-            if any(not plan.is_empty for plan in plans):
-                runs = _affected(main)
-                _show_runs(runs)
-                if approved and not waits and not despite:
-                    _require_no_failures(runs, stack)
-                while_ = "" if waits or not runs else f" while {_going(runs)}"
-                _agree(approved, f"Apply this to {place}{while_}?")
-            if waits:
-                wait_for(lambda: _affected(main), _tell_waiting)
-            for plan in before:
-                plan.apply()
-            if image is not None:
-                _publish(stack, image)
-            outputs = main.program.outputs() if main.is_empty else main.apply()
+
+        def attempt() -> dict[str, Any] | None:
+            """Plan and apply; ``None`` if there has to be another plan."""
+            with _shown_plan(pipe, stack, image_tag, verbose) as (plans, place, image):
+                *before, main = plans
+                if any(not plan.is_empty for plan in plans):
+                    runs = _affected(main)
+                    _show_runs(runs)
+                    if approved and not waits and not despite:
+                        _require_no_failures(runs, stack)
+                    while_ = "" if waits or not runs else f" while {_going(runs)}"
+                    _agree(approved, f"Apply this to {place}{while_}?")
+                if waits:
+                    wait_for(lambda: _affected(main), _tell_waiting)
+                for plan in before:
+                    if _applied(plan, imports) is None:
+                        return None
+                if image is not None:
+                    _publish(stack, image)
+                return main.program.outputs() if main.is_empty else _applied(main, imports)
+
+        while (outputs := attempt()) is None:
+            pass
         _tell_where(stack, outputs)
 
     return deploy
@@ -224,6 +239,27 @@ def _shown_plan(
         yield plans, place, made.image
 
 
+def _applied(plan: Planned, imports: bool) -> dict[str, Any] | None:
+    """Apply a plan and return the outputs; ``None`` if existing resources were imported instead.
+
+    Args:
+        plan: The plan.
+        imports: Whether resources that exist are imported.
+
+    Raises:
+        TerraformError: With Terraform's own words.
+    """
+    try:
+        return plan.apply()
+    except ResourceExistsError as error:
+        if not imports:
+            raise
+        for address, id_ in error.existing:
+            click.echo(f"{plan.program.stack.name}: importing {address} ({id_}) …", err=True)
+            plan.program.take_over(address, id_)
+        return None
+
+
 def _place(stack: Stack) -> tuple[Aws, str]:
     """The account, and how it is called.
 
@@ -294,7 +330,7 @@ def _affected(plan: Planned) -> list[Affected]:
     if not plan.changes:
         return []
     outputs = plan.program.outputs()
-    if "state_machine_arn" not in outputs:
+    if not outputs.get("state_machine_arn"):
         return []
     deployed = told_by(plan.program.stack, outputs)
     return affected(deployed.aws, deployed.arn, plan.changes)

@@ -6,7 +6,14 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from lokki_tf.errors import AwsError, CredentialsError, LokkiError, StateLockedError, TerraformError
+from lokki_tf.errors import (
+    AwsError,
+    CredentialsError,
+    LokkiError,
+    ResourceExistsError,
+    StateLockedError,
+    TerraformError,
+)
 from lokki_tf.terraform_cli import find_mirror, installation
 
 from .refusals import GIVE, RENEW
@@ -21,6 +28,7 @@ _LOCKED = "Error acquiring the state lock"
 _EXISTS = re.compile(r"AlreadyExists|AlreadyOwnedByYou|already exist", re.IGNORECASE)
 _NAMED = re.compile(r"\(([^()\s]+)\):")
 _ADDRESS = re.compile(r"^\s*with ([^\s,]+),", re.MULTILINE)
+_ARN = re.compile(r"arn:[^\s'\"]+")
 
 
 def complaint(stack: Stack, command: str, text: str) -> LokkiError:
@@ -55,9 +63,11 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
             f"the bucket of {stack.name} has got new objects meanwhile, so it stays",
             remedy=f"{stack.command('destroy --force')} takes them along",
         )
-    return TerraformError(
-        f"terraform {command} failed:\n{_indented(said)}", remedy=_remedy(stack, command, said)
-    )
+    message = f"terraform {command} failed:\n{_indented(said)}"
+    taken = tuple(_existing(block) for block in said.split("Error: ") if _EXISTS.search(block))
+    if taken:
+        return ResourceExistsError(message, existing=taken, remedy=_importing(stack, taken))
+    return TerraformError(message, remedy=_remedy(stack, command, said))
 
 
 def _mirror_advice(said: str) -> str:
@@ -76,14 +86,6 @@ def _remedy(stack: Stack, command: str, said: str) -> str:
     if "Backend configuration changed" in said:
         migrate = stack.command("terraform -- init -migrate-state")
         return f"say what is to become of the state: {migrate}"
-    taken = [_import(block) for block in said.split("Error: ") if _EXISTS.search(block)]
-    if taken:
-        lines = "\n".join(f"  {stack.command(f'terraform -- import {one}')}" for one in taken)
-        return (
-            "the state knows nothing of what is there: an interrupt may have come between its "
-            "making and its note, or somebody else has made it. If it is this pipeline's, take it "
-            f"into the state (or delete it), then run the same again:\n{lines}"
-        )
     if command == "apply":
         return "what was done stands in the state: run the same again, and it goes on from there"
     return f"nothing was changed; the folder is {stack.folder}"
@@ -103,11 +105,30 @@ def _locked(stack: Stack, said: str) -> StateLockedError:
     )
 
 
-def _import(block: str) -> str:
-    """What ``terraform import`` is told: an address and, for most resources, the name."""
+def _importing(stack: Stack, existing: tuple[tuple[str, str], ...]) -> str:
+    lines = "\n".join(
+        f"  {stack.command(f'terraform -- import {shlex.join(one)}')}" for one in existing
+    )
+    return (
+        "the state does not contain what is there: an interrupt came after AWS created it and "
+        "before Terraform recorded it, or somebody else created it. If it belongs to this "
+        f"pipeline, {stack.command('deploy --import-existing')} imports it into the state and "
+        f"continues; by hand, import it (or delete it) and run the same again:\n{lines}"
+    )
+
+
+def _existing(block: str) -> tuple[str, str]:
+    """Return the arguments of ``terraform import``: an address and, for most resources, the name.
+
+    Source: the AWS provider's documentation of each resource, "Import".
+    """
     address, name = _ADDRESS.search(block), _NAMED.search(block)
-    words = (address[1] if address else "ADDRESS", name[1] if name else "ID")
-    return shlex.join(words)
+    where, id_ = address[1] if address else "ADDRESS", name[1] if name else "ID"
+    if where.startswith("aws_scheduler_schedule."):
+        id_ = f"{id_}/{id_}"  # its group has the same name
+    elif where.startswith("aws_sfn_state_machine.") and (arn := _ARN.search(block)):
+        id_ = arn[0]
+    return where, id_
 
 
 def _plain(text: str) -> str:

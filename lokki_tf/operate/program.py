@@ -107,6 +107,18 @@ class Program:
         """
         self._run("apply", "-input=false", PARALLELISM, str(file), shown=True)
 
+    def take_over(self, address: str, id_: str) -> None:
+        """Import a resource that exists in AWS into the state.
+
+        Args:
+            address: The resource in the configuration.
+            id_: What identifies it in AWS.
+
+        Raises:
+            TerraformError: With Terraform's own words.
+        """
+        self._run("import", "-input=false", address, id_)
+
     def outputs(self) -> dict[str, Any]:
         """The outputs, as plain values; empty if nothing stands.
 
@@ -164,8 +176,9 @@ class Program:
         if interruption.count:
             raise TerraformInterrupted(
                 f"terraform {command} was interrupted",
-                remedy="what was done stands in its state: run the same again, and it goes on "
-                "from there",
+                remedy="what was done is in its state: run the same again, and it goes on from "
+                'there. If something then "already exists", the interrupt came before Terraform '
+                f"recorded it: {self.stack.command('deploy --import-existing')} imports it",
             )
         if code not in good:
             raise complaint(self.stack, command, "".join(errors) or "".join(output))

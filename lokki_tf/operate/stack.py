@@ -147,7 +147,7 @@ def find(stack: Stack) -> Deployed:
     """
     wanted = stack.config.aws.region
     outputs = _outputs(stack)
-    arn = outputs.get("state_machine_arn", "")
+    arn = outputs.get("state_machine_arn") or ""
     if arn and (not wanted or arn.split(":")[3] == wanted):
         return told_by(stack, outputs)
     return _by_name(stack)
@@ -158,10 +158,11 @@ def told_by(stack: Stack, outputs: Mapping[str, Any]) -> Deployed:
 
     Args:
         stack: The pipeline's.
-        outputs: Plain values, by name.
+        outputs: Plain values, by name; ``None`` for what an interrupted deployment has not made.
     """
     arn = outputs["state_machine_arn"]
-    names = {step: one.split(":")[6] for step, one in outputs["function_arns"].items()}
+    functions = outputs["function_arns"]
+    names = {step: one.split(":")[6] for step, one in functions.items() if one}
     return Deployed(stack, arn, names, Aws(stack.config, arn.split(":")[3]))
 
 

@@ -184,6 +184,20 @@ def test_an_interrupted_deployment_goes_on(small: Folder, local_aws: LocalAws) -
 
 
 @pytest.mark.terraform
+def test_what_exists_already_is_imported(small: Folder, local_aws: LocalAws) -> None:
+    """What an interrupted deployment has left is taken into the state, and the rest is made."""
+    small.stack("left")
+    trust = {"Version": "2012-10-17", "Statement": []}
+    local_aws.client("logs").create_log_group(logGroupName="/aws/lambda/left-hello")
+    local_aws.client("iam").create_role(
+        RoleName="left-hello", AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    done = small.run("deploy", "--auto-approve", "--import-existing", "--stack-name", "left")
+    assert done.returncode == 0, done.stderr
+    assert "(/aws/lambda/left-hello) …" in done.stderr
+
+
+@pytest.mark.terraform
 def test_a_bucket_with_data_is_not_destroyed_unasked(small: Folder) -> None:
     """Without --force nothing at all is destroyed, and the message counts what is there."""
     started = small.run("start", "--wait", "--stack-name", "other")

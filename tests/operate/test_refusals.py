@@ -9,7 +9,13 @@ from botocore.exceptions import ClientError
 
 from lokki_tf import terraform_cli
 from lokki_tf.config import Config
-from lokki_tf.errors import AwsError, CredentialsError, StateLockedError, TerraformError
+from lokki_tf.errors import (
+    AwsError,
+    CredentialsError,
+    ResourceExistsError,
+    StateLockedError,
+    TerraformError,
+)
 from lokki_tf.model import Definition, Graph
 from lokki_tf.operate.complaints import complaint
 from lokki_tf.operate.refusals import translated
@@ -115,8 +121,37 @@ def test_what_is_there_already_can_be_taken_over() -> None:
     """What the state does not know of is named with the command that tells it."""
     error = complaint(STACK, "apply", EXISTS)
     assert "ResourceAlreadyExistsException" in str(error)
+    assert isinstance(error, ResourceExistsError)
+    assert "python daily.py deploy --import-existing" in str(error.remedy)
     command = "terraform -- import aws_cloudwatch_log_group.load_logs /aws/lambda/daily-load"
     assert str(error.remedy).endswith(f"  python daily.py {command}")
+
+
+MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:daily"
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "id_"),
+    [
+        ("aws_iam_role.load", "IAM Role (daily-load): EntityAlreadyExists: it is", "daily-load"),
+        ("aws_s3_bucket.bucket", "S3 Bucket (daily-1): BucketAlreadyOwnedByYou: yes", "daily-1"),
+        (
+            "aws_scheduler_schedule.schedule",
+            "EventBridge Scheduler Schedule (daily): ConflictException: Schedule already exists",
+            "daily/daily",
+        ),
+        (
+            "aws_sfn_state_machine.machine",
+            f"State Machine (daily): StateMachineAlreadyExists: '{MACHINE}'",
+            MACHINE,
+        ),
+    ],
+)
+def test_resources_are_imported_by_what_identifies_them(address: str, said: str, id_: str) -> None:
+    """By their name, a schedule by its group as well, a state machine by its ARN."""
+    error = complaint(STACK, "apply", f"Error: creating {said}\n  with {address},\n")
+    assert isinstance(error, ResourceExistsError)
+    assert error.existing == ((address, id_),)
 
 
 @pytest.mark.parametrize(
