@@ -29,6 +29,20 @@ Generation = list[tuple[str, Any]]
 _ENDED = ("done", "cached", "skipped")
 
 
+class Outputs(dict[str, Any]):
+    """Results by name, whose representation is shortened as that of a run."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        from .table import shortened_repr
+
+        return shortened_repr(dict(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)  # where it is serialized, it is a plain dict
+
+
 @ends_at_caller
 class Run(Sequence[Generation]):
     """The outcome of a run, complete or up to a failure.
@@ -81,11 +95,11 @@ class Run(Sequence[Generation]):
     def outputs(self) -> dict[str, Any]:
         """The results of nodes that are done, by name; skipped ones have none."""
         numbered = enumerate(zip(self._nodes, self._values, strict=True))
-        return {
-            node.name: value
+        return Outputs(
+            (node.name, value)
             for index, (node, value) in numbered
             if value is not NOTHING and index not in self._skipped
-        }
+        )
 
     @property
     def result(self) -> Any:

@@ -115,7 +115,7 @@ class _OfTasks(Pipeline):
             state=state,
             wait_scale=wait_scale,
         )
-        return dict(ran.outputs)
+        return ran.outputs
 
     def visualize(self) -> str:
         """Return the tasks as text, each with its predecessors and successors."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import decimal
 import functools
@@ -258,6 +259,60 @@ def refused() -> object:
     return proxy.now(), lazy.now(), proxy, os.getcwd()
 
 
+def user_number() -> object:
+    return os.getuid()
+
+
+def owner() -> object:
+    return Path("data").owner()
+
+
+def entry() -> object:
+    import pwd
+
+    return pwd.getpwuid(0)
+
+
+def window() -> None:
+    import tkinter
+
+    tkinter.Tk().mainloop()
+
+
+def screen() -> None:
+    from curses import wrapper
+
+    wrapper(print)
+
+
+def leaves() -> None:
+    os._exit(1)
+
+
+async def leaves_task() -> None:
+    task = asyncio.create_task(asyncio.sleep(1))
+    task.add_done_callback(print)
+    await asyncio.sleep(0)
+
+
+async def leaves_task_of_loop() -> None:
+    asyncio.get_running_loop().create_task(asyncio.sleep(1))
+
+
+async def waits_for_task() -> None:
+    task = asyncio.create_task(asyncio.sleep(0))
+    await task
+
+
+async def waits_for_tasks() -> None:
+    await asyncio.gather(asyncio.create_task(asyncio.sleep(0)))
+
+
+async def waits_for_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(0))
+
+
 CASES: list[tuple[Callable[..., Any], list[str]]] = [
     (zoned, []), (zoned_elsewhere, []), (now, ["time-zone"]), (now_by_module, ["time-zone"]),
     (imported_inside, ["time-zone"]), (today, ["time-zone"]), (local_time, ["time-zone"]),
@@ -274,7 +329,10 @@ CASES: list[tuple[Callable[..., Any], list[str]]] = [
     (finds_program, ["program"]), (finds_package, ["installed"]), (finds_module, []),
     (runs_shell, ["program"]), (runs_python, []), (runs_own, []), (hashes, ["hash"]),
     (makes_key, ["machine"]), (refused, ["machine"]), (through_a_helper, ["machine"]),
-    (name_of_its_own, []),
+    (name_of_its_own, []), (user_number, ["machine"]), (owner, ["machine"]), (entry, ["machine"]),
+    (window, ["machine"]), (screen, ["machine"]), (leaves, ["exit"]),
+    (leaves_task, ["left-running"]), (leaves_task_of_loop, ["left-running"]),
+    (waits_for_task, []), (waits_for_tasks, []), (waits_for_group, []),
 ]  # fmt: skip
 
 

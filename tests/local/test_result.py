@@ -1,6 +1,7 @@
 """The result of a run."""
 
 import io
+import pickle
 import re
 
 import pytest
@@ -61,6 +62,9 @@ def test_a_long_run_shows_itself_shortened(build):
     nodes = [build.node(f"n{number}", same, value) for number, value in enumerate(values)]
     assert len(repr(run(build.pipeline(*nodes)))) < 6_000
     assert repr(run(build.pipeline(build.node("a", same, [array()])))) == "<list>"
+    outputs = run(build.pipeline(*nodes)).outputs
+    assert repr(outputs).startswith("{'n0': [0, 1, 2,")
+    assert len(repr(outputs)) < 6_000
     unsorted = {"b": 1, "a": [{"z": 0, "y": (1,)}]}
     assert repr(run(build.pipeline(build.node("a", same, unsorted)))) == f"[[('a', {unsorted!r})]]"
 
@@ -74,10 +78,11 @@ def test_a_table_is_shown_line_by_line(diamond):
 
 
 def test_outputs_hold_every_result(diamond):
-    """Every node's result is in the outputs under its name, in the order of the graph."""
+    """Every node's result is in the outputs by its name, in the graph's order: a plain dict."""
     outputs = run(diamond).outputs
     assert outputs == {"a": 1, "b": 1, "c": 3, "d": [1, 3]}
     assert list(outputs) == ["a", "b", "c", "d"]
+    assert type(pickle.loads(pickle.dumps(outputs))) is dict
 
 
 def test_the_result_is_that_of_the_last_node(build, diamond):

@@ -27,7 +27,7 @@ class Rule(NamedTuple):
 
     Args:
         id: The rule's id.
-        names: Full names that it is about.
+        names: Full names that it is about; ``module.*`` for all of a module.
         says: What differs; a sentence's second half.
         remedy: What to do about it.
         applies: Whether a use differs; every one if not given.
@@ -46,15 +46,18 @@ def check(step: Step, code: Code) -> Iterator[Finding]:
     """Report each name of a step's code that a rule is about, once a rule and name."""
     seen: set[tuple[str, str]] = set()
     for use in code.uses:
-        for rule in _RULES.get(use.name, ()):
-            if (rule.id, use.name) in seen or (step.is_job and not rule.in_jobs):
-                continue
-            if rule.applies(step, code, use):
-                seen.add((rule.id, use.name))
-                shown = use.name.removeprefix("builtins.")
+        of_module = f"{use.name.partition('.')[0]}.*"
+        for key in (use.name, of_module):
+            for rule in _RULES.get(key, ()):
+                if (rule.id, key) in seen or (step.is_job and not rule.in_jobs):
+                    continue
+                if not rule.applies(step, code, use):
+                    continue
+                seen.add((rule.id, key))
+                shown = use.name.removeprefix("builtins.").removeprefix(".")
                 yield Finding(
                     rule.id,
-                    f"the code of step {step.name!r} uses {shown.removeprefix('.')}: {rule.says}",
+                    f"the code of step {step.name!r} uses {shown}: {rule.says}",
                     use.place,
                     rule.remedy,
                     severity="warning",
@@ -81,6 +84,17 @@ def _sets_locale(step: Step, code: Code, use: Use) -> bool:
 
 def _is_not_waited_for(step: Step, code: Code, use: Use) -> bool:
     return use.call is not None and not use.in_with and not {".join", ".shutdown"} & code.names
+
+
+def _is_task_left(step: Step, code: Code, use: Use) -> bool:
+    if use.call is None or _WAITS & code.names:
+        return False
+    nodes = (node for reader in code.functions for node in reader.nodes)
+    return not any(isinstance(n, ast.Await) and not isinstance(n.value, ast.Call) for n in nodes)
+
+
+def _is_of_path(step: Step, code: Code, use: Use) -> bool:
+    return use.call is not None and "pathlib.Path" in code.names
 
 
 def _is_called(step: Step, code: Code, use: Use) -> bool:
@@ -110,6 +124,7 @@ def _is_of_machine(step: Step, code: Code, use: Use) -> bool:
     return first is None or not ast.unparse(first).endswith("executable")
 
 
+_WAITS = {f"asyncio.{one}" for one in ("gather", "wait", "wait_for", "as_completed", "TaskGroup")}
 _AS_ARGUMENT = "hand the value to the step as an argument"
 
 _ALL = (
@@ -149,10 +164,32 @@ _ALL = (
         "machine",
         frozenset((
             *("pathlib.Path.home", "os.path.expanduser", ".expanduser"),
-            *("getpass.getuser", "os.getlogin"),
+            *("getpass.getuser", "os.getlogin", "os.getuid", "os.geteuid", "os.getgid"),
+            *("os.getegid", "os.getgroups", "pathlib.Path.owner", "pathlib.Path.group"),
+            *("pwd.getpwuid", "pwd.getpwnam", "pwd.getpwall", "grp.getgrgid", "grp.getgrnam"),
         )),
         "the user and the home directory are others in AWS",
         _AS_ARGUMENT,
+    ),
+    Rule(
+        "machine",
+        frozenset((".owner",)),
+        "files have another owner in AWS",
+        _AS_ARGUMENT,
+        _is_of_path,
+    ),
+    Rule(
+        "machine",
+        frozenset(("tkinter.*", "curses.*", "turtle.*", "readline.*")),
+        "AWS has neither a display nor a terminal",
+        "show it outside of the pipeline, from the step's result",
+    ),
+    Rule(
+        "exit",
+        frozenset(("os._exit", "os.abort")),
+        "it ends the process at once: here the whole run and its script, in AWS this call, which "
+        "fails with Runtime.ExitError",
+        "raise an error, which can be caught and retried",
     ),
     Rule(
         "machine",
@@ -212,6 +249,13 @@ _ALL = (
         "wait for it before the step returns: join() or shutdown(), or a with statement",
         _is_not_waited_for,
         in_jobs=False,
+    ),
+    Rule(
+        "left-running",
+        frozenset(("asyncio.create_task", "asyncio.ensure_future", ".create_task")),
+        "nothing waits for it: what it has not done when the step returns is cancelled",
+        "await it before the step returns, or use asyncio.TaskGroup or asyncio.gather",
+        _is_task_left,
     ),
     Rule(
         "left-running",
