@@ -60,6 +60,7 @@ _LAZY = {
     "rename_tf_output": "terraform",
 }
 
+# Constructs can be imported too, but not by *: they take most of a second.
 __all__ = [
     "DAG",
     "ConditionalReturns",
@@ -70,19 +71,15 @@ __all__ = [
     "MicroFunctions",
     "MissingArgument",
     "Pipeline",
-    "PipelineConstruct",
-    "PipelineStack",
     "RetryConfig",
     "ReturnUpdates",
     "StateManager",
     "StepFailed",
-    "StepInLine",
     "Task",
     "build_terraform",
     "configure_logging",
     "flow",
     "main",
-    "rename_tf_output",
     "step",
     "task",
 ]

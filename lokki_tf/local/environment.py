@@ -3,8 +3,8 @@
 In AWS each step has an environment of its own. Here, while a step runs that declares variables,
 ``os.environ`` shows them to that step alone, to the threads that it starts and to the programs
 that it starts by :mod:`subprocess`. What such a step sets or deletes concerns it alone as well.
-C libraries and ``os.system`` read the process's own environment, which does not change; a worker
-process, which runs one step at a time, sets the variables there.
+C libraries, ``time`` for ``TZ`` among them, and ``os.system`` read the process's own environment,
+which does not change; a worker process, which runs one step at a time, sets the variables there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,6 +34,7 @@ _overlay: ContextVar[_Overlay | None] = ContextVar("lokki_tf environment", defau
 _lock = threading.Lock()
 _users = 0
 _originals: tuple[Any, Any, Any] | None = None
+_bytes: Any = getattr(os, "environb", None)  # Windows has none
 
 
 class _Overlaid(os._Environ[str]):
@@ -77,6 +79,31 @@ class _Overlaid(os._Environ[str]):
         return len(list(iter(self)))
 
 
+class _OverlaidBytes(os._Environ[bytes]):
+    """``os.environb`` while there are overlays: ``os.environ`` as bytes."""
+
+    def __getitem__(self, key: bytes) -> bytes:
+        try:
+            return os.fsencode(os.environ[os.fsdecode(key)])
+        except KeyError:
+            raise KeyError(key) from None
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        os.environ[os.fsdecode(key)] = os.fsdecode(value)
+
+    def __delitem__(self, key: bytes) -> None:
+        try:
+            del os.environ[os.fsdecode(key)]
+        except KeyError:
+            raise KeyError(key) from None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(os.fsencode, os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+
 @contextmanager
 def overlaid(variables: Mapping[str, str]) -> Iterator[None]:
     """Let ``os.environ`` show variables to what runs inside, in any thread.
@@ -104,12 +131,20 @@ def replaced(variables: Mapping[str, str]) -> Iterator[None]:
     """
     before = dict(os.environ)
     os.environ.update(variables)
+    _set_zone()
     try:
         yield
     finally:
         for name in set(os.environ).difference(before):
             del os.environ[name]
         os.environ.update(before)
+        _set_zone()
+
+
+def _set_zone() -> None:
+    """Let ``time`` take the zone of the variable ``TZ``."""
+    if hasattr(time, "tzset"):  # Windows has none
+        time.tzset()
 
 
 def _install() -> None:
@@ -119,6 +154,8 @@ def _install() -> None:
         if _users == 1:
             _originals = type(os.environ), threading.Thread.start, subprocess.Popen.__init__
             os.environ.__class__ = _Overlaid
+            if _bytes is not None:
+                _bytes.__class__ = _OverlaidBytes
             threading.Thread.start = _start  # type: ignore[assignment,method-assign]
             subprocess.Popen.__init__ = _popen  # type: ignore[assignment,method-assign]
 
@@ -129,6 +166,8 @@ def _uninstall() -> None:
         _users -= 1
         if not _users and _originals is not None:
             os.environ.__class__ = _originals[0]
+            if _bytes is not None:
+                _bytes.__class__ = _originals[0]
             threading.Thread.start = _originals[1]  # type: ignore[method-assign]
             subprocess.Popen.__init__ = _originals[2]  # type: ignore[method-assign]
 

@@ -186,7 +186,12 @@ def _pickled(value: Any) -> bytes:
 
 
 def _packed_error(error: BaseException) -> bytes:
-    for shape in (error, _WithoutInit(error)):
+    # Python pickles no name of a NameError, and no name and object of an AttributeError.
+    slots = [one for one in ("name", "obj") if isinstance(error, AttributeError | NameError)]
+    more = {name: value for name in slots if (value := getattr(error, name, None)) is not None}
+    named = {"name": more["name"]} if "name" in more else {}
+    shapes = [_WithSlots(error, one) for one in (more, named) if one]
+    for shape in (*shapes, error, _WithoutInit(error)):
         try:
             data = _pickled(shape)
             pickle.loads(data)  # errors with a custom constructor often fail only here
@@ -194,6 +199,22 @@ def _packed_error(error: BaseException) -> bytes:
             continue
         return data
     return _pickled(RemoteError.standing_for(error))
+
+
+class _WithSlots:
+    """Pickles an error with attributes that it keeps outside of its dict."""
+
+    def __init__(self, error: BaseException, values: dict[str, Any]) -> None:
+        self._error, self._values = error, values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _with_slots, (self._error, self._values)
+
+
+def _with_slots(error: BaseException, values: dict[str, Any]) -> BaseException:
+    for name, value in values.items():
+        setattr(error, name, value)
+    return error
 
 
 class _WithoutInit:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,6 +196,52 @@ def test_what_a_step_changes_concerns_it_alone(monkeypatch: pytest.MonkeyPatch) 
             Pipeline("changing", steps=[changing()]).local_run(executor=executor)
         assert "{'ONLY': 'mine'}" in str(caught.value)
         assert seen() == {"SHARED": "process"}
+
+
+def test_the_environment_as_bytes_is_the_same() -> None:
+    """``os.environb`` shows and changes the variables of the step."""
+
+    @step(env_variables={"MODE": "m"})
+    def changing() -> Any:
+        given = os.environb[b"MODE"], os.getenvb(b"MODE")
+        os.environb[b"ONLY"] = b"1"
+        del os.environb[b"MODE"]
+        with pytest.raises(KeyError, match="b'MODE'"):
+            os.environb[b"MODE"]
+        with pytest.raises(KeyError, match="b'MODE'"):
+            del os.environb[b"MODE"]
+        assert len(os.environb) == len(list(os.environb)) == len(os.environ)
+        return [one.decode() for one in given if one], seen()
+
+    for options in WAYS:
+        ran = Pipeline("bytes", steps=[changing()]).local_run(**options)
+        assert ran.result == (["m", "m"], {"ONLY": "1"})
+    assert not {b"MODE", b"ONLY"} & set(os.environb)
+    assert type(os.environb) is os._Environ
+
+
+@step(env_variables={"TZ": "Asia/Tokyo"})
+def in_tokyo() -> Any:
+    return time.strftime("%H", time.localtime(0)), time.tzname
+
+
+@step
+def elsewhere(before: Any) -> Any:
+    return time.strftime("%H", time.localtime(0)), time.tzname
+
+
+def test_a_zone_holds_in_the_steps_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``TZ`` of a step is in effect for ``time`` in a worker process, and for that step alone."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    pipeline = Pipeline("zones", steps=[elsewhere(in_tokyo())])
+    ran = pipeline.local_run(executor="process", max_workers=1)
+    assert ran.outputs == {
+        "in_tokyo": ("09", ("JST", "JST")),
+        "elsewhere": ("00", ("UTC", "UTC")),
+    }
+    monkeypatch.undo()
+    time.tzset()
 
 
 def mode() -> str:

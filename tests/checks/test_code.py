@@ -351,8 +351,11 @@ def test_uses_of_the_machine_are_warnings(function: Any, rules: list[str]) -> No
         assert first < found[0].place.line <= first + 3  # type: ignore[union-attr]
 
 
-def test_settings_that_make_them_equal_silence_them() -> None:
-    """TZ in the step's environment, a job's container or an own image needs no warning."""
+def test_settings_that_make_them_equal_silence_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TZ of step and process, a job's container or an own image needs no warning."""
+    (found,) = findings(now, env_variables={"TZ": "Europe/Berlin"})
+    assert "TZ is in effect in AWS and with executor=" in found.message
+    monkeypatch.setenv("TZ", "Europe/Berlin")
     assert findings(now, env_variables={"TZ": "Europe/Berlin"}) == []
     assert findings(processes, job_type="batch") == []
     assert findings(starts_thread, job_type="batch") == []

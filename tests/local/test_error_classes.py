@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import json
+import threading
 import types
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -108,6 +109,35 @@ def test_the_error_is_of_both_classes(make: Any, attributes: dict[str, Any]) -> 
         assert getattr(error, name) == value
         assert getattr(original, name) == value
     assert not Registering.made
+
+
+def lacks_attribute() -> None:
+    _ = {"a": 1}.keyy  # type: ignore[attr-defined]
+
+
+def lacks_attribute_of_a_lock() -> None:
+    _ = threading.Lock().keyy  # type: ignore[attr-defined]
+
+
+def lacks_name() -> None:
+    _ = nowhere  # type: ignore[name-defined]  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "obj"),
+    [
+        (lacks_attribute, "keyy", {"a": 1}),
+        (lacks_attribute_of_a_lock, "keyy", None),
+        (lacks_name, "nowhere", None),
+    ],
+)
+def test_what_an_error_of_a_process_lacks_is_named(function: Any, name: str, obj: Any) -> None:
+    """``name`` and ``obj`` of an error in another process are there, as far as they are pickled."""
+    with pytest.raises(StepFailed) as error:
+        Pipeline("p", steps=[step(function)()]).local_run(executor="process")
+    for one in (error.value, error.value.__cause__):
+        assert getattr(one, "name", None) == name
+        assert getattr(one, "obj", None) == obj
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ Processing in Python with AWS Lambda" (no ``/dev/shm``); Python's documentation 
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -68,6 +69,16 @@ def _has_no_zone(step: Step, code: Code, use: Use) -> bool:
     """Whether a call takes the zone of the machine: no argument names another."""
     if "TZ" in step.options.env_variables:
         return False
+    return _takes_local_zone(step, code, use)
+
+
+def _has_own_zone(step: Step, code: Code, use: Use) -> bool:
+    """Whether a call takes the zone that the step sets, which threads cannot have."""
+    zone = step.options.env_variables.get("TZ")
+    return zone not in (None, os.environ.get("TZ")) and _takes_local_zone(step, code, use)
+
+
+def _takes_local_zone(step: Step, code: Code, use: Use) -> bool:
     call = use.call
     if call is None:
         return use.name in ("time.timezone", "time.tzname")
@@ -127,19 +138,30 @@ def _is_of_machine(step: Step, code: Code, use: Use) -> bool:
 _WAITS = {f"asyncio.{one}" for one in ("gather", "wait", "wait_for", "as_completed", "TaskGroup")}
 _AS_ARGUMENT = "hand the value to the step as an argument"
 
+_LOCAL_TIMES = frozenset((
+    *("datetime.datetime.now", "datetime.datetime.today", "datetime.date.today"),
+    *("datetime.datetime.fromtimestamp", "datetime.date.fromtimestamp", ".astimezone"),
+    *("time.localtime", "time.ctime", "time.mktime", "time.strftime"),
+    *("time.timezone", "time.tzname"),
+))  # fmt: skip
+
 _ALL = (
     Rule(
         "time-zone",
-        frozenset((
-            *("datetime.datetime.now", "datetime.datetime.today", "datetime.date.today"),
-            *("datetime.datetime.fromtimestamp", "datetime.date.fromtimestamp", ".astimezone"),
-            *("time.localtime", "time.ctime", "time.mktime", "time.strftime"),
-            *("time.timezone", "time.tzname"),
-        )),
+        _LOCAL_TIMES,
         "without a time zone it takes that of the machine, which is UTC in AWS",
         'name the zone: datetime.now(UTC) or datetime.now(ZoneInfo("Europe/Berlin")); or set TZ in '
         "env_variables=",
         _has_no_zone,
+    ),
+    Rule(
+        "time-zone",
+        _LOCAL_TIMES,
+        "the step's TZ is in effect in AWS and with executor='process'; in other local runs steps "
+        "share a process, which keeps the zone of the machine",
+        'name the zone: datetime.now(ZoneInfo("Europe/Berlin")); or set TZ where you run the '
+        "pipeline too",
+        _has_own_zone,
     ),
     Rule(
         "locale",
