@@ -1,4 +1,4 @@
-"""A local AWS, for the tests of pipelines as they are deployed.
+"""A local AWS account for tests of deployed pipelines.
 
 ::
 
@@ -8,14 +8,24 @@
         execution = aws.run(pipe, {"day": "2024-01-01"})
         assert aws.values(execution) == {"total": 42}
 
-``run`` registers a pipeline's state machine, zips, layers, images, jobs and roles, no Terraform;
-``deploy`` applies a synthesized folder with real Terraform, and ``execute`` then runs what it made.
-Both work on loopback, without Docker and without an account. It is moto's server, completed with
-what moto lacks: see ``moto_gaps``.
-Batch's jobs and functions that are images run in containers, where a Docker API has the image, and
-else as processes from the folder that the image is made of: see ``LocalAws.register_image``.
-Roles may do only what their policies allow: see ``iam``, ``LocalAws.iam_decisions``.
-With pytest, the fixture ``local_aws`` is one for the whole session.
+``LocalAws.run`` registers a pipeline's state machine, zips, layers, images, jobs and roles without
+Terraform and executes it. ``LocalAws.deploy`` applies a synthesized folder with Terraform, and
+``LocalAws.execute`` executes a deployed state machine. Neither needs Docker or an AWS account.
+With pytest, the fixture ``local_aws`` provides one ``LocalAws`` for the whole session.
+
+The parts:
+
+1. ``local_aws`` is the public API. It uses ``register`` (for ``run``), ``terraform`` (for
+   ``deploy``) and ``server_process``, which starts a child process.
+2. ``server`` is the main function of the child process. It serves moto's web application on
+   loopback; ``moto_gaps`` adds what moto does not implement. ``origins``, ``control``, ``faults``
+   and ``turns`` wrap that application.
+3. ``account`` gives the following packages access to the account's services.
+4. ``machines`` runs state machines, ``functions`` Lambda functions and ``jobs`` AWS Batch jobs.
+5. ``images`` runs the container images of functions and jobs: in containers if a Docker API has
+   the image, otherwise as processes from the image's folder (``LocalAws.register_image``).
+6. ``iam`` evaluates policies, so that roles can do only what their policies allow
+   (``LocalAws.iam_decisions``).
 """
 
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError, TerraformFailed

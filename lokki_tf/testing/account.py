@@ -1,4 +1,4 @@
-"""The account of a local AWS, as the interpreter and Lambda see it from inside the server."""
+"""The account inside the server process: services for state machines, functions and jobs."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from lokki_tf.testing.settings import (
 )
 
 Invoke = Callable[[str, str, bytes, str | None, str], Invocation]
-"""Takes region, function, payload, qualifier and kind of invocation."""
+"""Invokes a function. The arguments: region, function, payload, qualifier, invocation type."""
 
 ExecutionEnded = Callable[[Execution, Event], None]
-"""Takes an execution, and what to set when its end has been delivered to everything."""
+"""Handles the end of an execution and then sets the event."""
 
 Ending = Callable[[str, str], Event | None]
-"""Takes region and id; returns what is set at the end of what has that id."""
+"""Returns an event that is set when the job with an id ends. The arguments: region, id."""
 
 
 def _nothing_deployed(*request: object) -> Invocation:
-    raise ServiceError("ResourceNotFoundException", "Lambda is not running", status=404)
+    raise ServiceError("ResourceNotFoundException", "No function was created yet", status=404)
 
 
 class Account:
-    """What runs in the account: functions, images and machines.
+    """The state of the account beyond moto's: processes, sessions of roles, callbacks.
 
     Args:
         endpoint: the server's URL.
-        settings: how it behaves.
-        directory: its roles and policies.
+        settings: the server's settings.
+        directory: the account's roles and policies.
     """
 
     def __init__(self, endpoint: str, settings: ServerSettings, directory: Directory) -> None:
@@ -56,14 +56,14 @@ class Account:
         self._regions: dict[tuple[str, str | None], Region] = {}
         self._lock = Lock()
         self.making_clients = Lock()
-        """Held while a client is made, which boto3's session does in one thread only."""
+        """Held while a boto3 client is made, because boto3 sessions are not thread-safe."""
 
     def region(self, name: str, role: str | None) -> Region:
-        """Return the account's services in a region, as a role may use them.
+        """Return the account's services in a region, with the permissions of a role.
 
         Args:
             name: the region's name.
-            role: ARN of the role; the operator's, who may do everything, without one.
+            role: the ARN of the role; None for all permissions.
         """
         with self._lock:
             key = (name, role)
@@ -74,11 +74,11 @@ class Account:
             return self._regions[key]
 
     def credentials(self, role: str | None, session: str) -> dict[str, str]:
-        """Return the variables by which a program acts as a role.
+        """Return environment variables with the credentials of a role.
 
         Args:
-            role: ARN of the role; without one it gets no credentials.
-            session: name of the role's session.
+            role: the ARN of the role; None for empty credentials.
+            session: the name of the role's session.
         """
         if not self.access.enforced:
             return {}
@@ -89,18 +89,18 @@ class Account:
         return self.access.session(role, session).environment
 
     def forget(self) -> None:
-        """Forget sessions and decisions, after the account was emptied."""
+        """Remove sessions and decisions, after the account was reset."""
         with self._lock:
             self._regions.clear()
         self.access.forget()
 
     def machine_settings(self, region: str, role: str, key: str | None) -> Settings:
-        """Return how executions run in a region.
+        """Return the settings of a state machine's executions.
 
         Args:
             region: the region's name.
-            role: ARN of the state machine's role.
-            key: ARN of the key of KMS that encrypts them.
+            role: the ARN of the state machine's role.
+            key: the ARN of the KMS key that encrypts the executions, or None.
         """
         more = {} if self.execution_ended is None else {"ended": self.execution_ended}
         return Settings(
@@ -118,13 +118,15 @@ class Account:
         self.launcher.close()
 
     def _write_log(self, function: Function, stream: str, lines: Sequence[str]) -> None:
-        """Write a function's log, as far as its role may: Lambda does not report a denial.
+        """Write a function's log if its role has the permission.
 
-        Source: Lambda Developer Guide, "Sending Lambda function logs to CloudWatch Logs".
+        As in AWS, a missing permission is not reported. Source: Lambda Developer Guide, "Sending
+        Lambda function logs to CloudWatch Logs".
         """
         if self.access.enforced:
-            place = ":".join(function.arn.split(":")[3:5])
-            log_stream = f"arn:aws:logs:{place}:log-group:{function.log_group}:log-stream:{stream}"
+            region, account = function.arn.split(":")[3:5]
+            log_group = f"arn:aws:logs:{region}:{account}:log-group:{function.log_group}"
+            log_stream = f"{log_group}:log-stream:{stream}"
             principal = self.access.session(function.role, function.name).principal
             actions = ("logs:CreateLogStream", "logs:PutLogEvents")
             if not all(self.access.allows(principal, action, log_stream) for action in actions):
@@ -133,12 +135,12 @@ class Account:
 
 
 class Region:
-    """The services of one region, as ``machines.services.Services`` wants them.
+    """The services of one region; implements ``machines.services.Services``.
 
     Args:
         account: the account.
         name: the region's name.
-        session: by which requests are made; the operator's without one.
+        session: the role's session that requests are made with; None for all permissions.
     """
 
     def __init__(self, account: Account, name: str, session: Session | None) -> None:
@@ -156,10 +158,10 @@ class Region:
     def invoke(
         self, function: str, payload: bytes, *, qualifier: str | None = None, kind: str
     ) -> Invocation:
-        """Invoke a function without going through HTTP.
+        """Invoke a function without HTTP.
 
         Raises:
-            ServiceError: if Lambda refuses.
+            ServiceError: if Lambda responds with an error.
         """
         arn = function
         if not function.startswith("arn:"):
@@ -168,17 +170,17 @@ class Region:
         return self._account.invoke(self._name, function, payload, qualifier, kind)
 
     def ending(self, service: str, resource: str) -> Event | None:
-        """Return what is set when a job has ended; None for what else there is."""
+        """Return an event that is set when a Batch job has ended; None for other services."""
         find = self._account.endings.get(service)
         return None if find is None else find(self._name, resource)
 
     def authorize(
         self, action: str, resource: str, context: Mapping[str, str] | None = None
     ) -> None:
-        """Decide on what AWS does by the role without a request of its own.
+        """Check a permission that Step Functions needs without making a visible API request.
 
         Raises:
-            ServiceError: if the role may not.
+            ServiceError: if the role's policies do not allow the action.
         """
         if self._session is None:
             return
@@ -191,7 +193,7 @@ class Region:
             raise ServiceError("AccessDeniedException", denied.message, status=403) from None
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of this very server, with the role's credentials."""
+        """Return a boto3 client for this server with the role's credentials."""
         with self._lock, self._account.making_clients:
             if service not in self._clients:
                 environment = self._session.environment if self._session else None

@@ -1,4 +1,7 @@
-"""What ``LocalAws`` asks of its server beyond AWS: run an execution, know an image, reset."""
+"""The server's private endpoints for ``LocalAws``: execute, register an image, reset and others.
+
+The requests have the path ``/_local_aws/<action>``, a JSON body and a secret token.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,18 @@ if TYPE_CHECKING:
 
 PREFIX = "/_local_aws/"
 MOTO_PREFIX = "/moto-api"
-"""Of moto's own endpoints, such as the one that removes everything."""
+"""The path of moto's own endpoints, such as the one that deletes all resources."""
 TOKEN_HEADER = "X-Local-Aws-Token"
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class Control:
-    """A WSGI application before moto's.
+    """A WSGI application that answers private requests and passes all others to moto.
 
     Args:
-        account: what runs in the account.
-        moto: the application of all other requests.
+        account: the account.
+        moto: the WSGI application for all other requests.
     """
 
     def __init__(self, account: Account, moto: Wsgi) -> None:
@@ -42,7 +45,7 @@ class Control:
         if own or path.startswith(MOTO_PREFIX):
             given = environ.get(f"HTTP_{TOKEN_HEADER.upper().replace('-', '_')}", "")
             if not compare_digest(given.encode(), self._account.settings.token.encode()):
-                message = f"This endpoint requires the server's token in {TOKEN_HEADER}."
+                message = f"The header {TOKEN_HEADER} must contain the server's token."
                 return _answer(
                     start_response, "403 Forbidden", {"error": "Forbidden", "message": message}
                 )
@@ -81,13 +84,14 @@ class Control:
         run = backend.start_execution(arn, request.get("name"), request["input"])
         deadline = monotonic() + request["timeout"]
         run.done.wait(request["timeout"])
-        run.settled.wait(max(0.0, deadline - monotonic()))  # notices of its failure included
+        # settled is set after failure notifications were sent.
+        run.settled.wait(max(0.0, deadline - monotonic()))
         return {**describe(run), "history": run.history.events}
 
     def _image(self, request: dict[str, Any]) -> dict[str, Any]:
         folder = ImageFolder(request["uri"], Path(request["app"]), request["entry"])
         self._account.launcher.registry.add(folder)
-        self._account.runner.clear()  # what is warm may have been made of another state of it
+        self._account.runner.clear()  # warm processes may run an earlier version of the folder
         return {}
 
     def _reset(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What can go wrong with a local AWS."""
+"""The errors of a local AWS."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from lokki_tf.errors import LokkiError, MissingToolError
 
 
 class LocalAwsError(LokkiError):
-    """The local AWS does not do what was asked of it."""
+    """A request to the local AWS failed."""
 
 
 class TerraformFailed(LocalAwsError):
-    """Terraform ended with an error; the message has its own words."""
+    """Terraform ended with an error. The message contains Terraform's output."""
 
 
 class ExecutionNotFinished(LocalAwsError):
-    """An execution was still running when the time to wait for it was over."""
+    """An execution was still running at the end of the waiting time."""
 
 
 def missing_packages(error: ImportError) -> MissingToolError:
-    """Return the error for a package that a local AWS needs and that is not installed."""
+    """Return the error for a required package that is not installed."""
     return MissingToolError(
-        f"A local AWS needs the package {error.name!r}, which is not installed.",
+        f"The local AWS requires the package {error.name!r}, which is not installed.",
         remedy="Install it with: pip install 'lokki-tf[testing]'",
     )

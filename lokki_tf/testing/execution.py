@@ -1,4 +1,4 @@
-"""An execution as a test sees it when it has ended."""
+"""The result of an execution, as returned to tests by ``LocalAws.run`` and ``execute``."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Execution:
-    """How an execution of a state machine ended.
+    """An execution of a state machine that has ended.
 
     Args:
-        arn: its ARN.
-        name: its name.
+        arn: the execution's ARN.
+        name: the execution's name.
         status: ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT`` or ``ABORTED``.
-        output: its output, parsed; None unless it succeeded.
-        error: the Error Name, if it failed.
-        cause: the text that belongs to it.
-        history: its events, as ``GetExecutionHistory`` returns them.
-        duration: in seconds.
+        output: the parsed output; None unless the execution succeeded.
+        error: the error name, if the execution failed.
+        cause: the description of the error, if the execution failed.
+        history: the events, in the format of ``GetExecutionHistory``.
+        duration: the duration in seconds.
     """
 
     arn: str
@@ -34,7 +34,7 @@ class Execution:
     duration: float
 
     def __repr__(self) -> str:
-        """Return it with its output shortened: a notebook keeps what a cell shows."""
+        """Return a text with a shortened output, because notebooks store displayed values."""
         return (
             f"Execution(arn={self.arn!r}, status={self.status!r}, "
             f"output={reprlib.repr(self.output)}, error={self.error!r}, cause={self.cause!r})"
@@ -42,12 +42,12 @@ class Execution:
 
     @property
     def succeeded(self) -> bool:
-        """Whether it reached its end."""
+        """Whether the execution succeeded."""
         return self.status == "SUCCEEDED"
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> Execution:
-        """Read what the server tells of an execution."""
+        """Return the execution in a response of the server."""
         output = description.get("output")
         return cls(
             arn=description["executionArn"],

@@ -1,4 +1,4 @@
-"""Faults of the server, told to the client as errors that it does not try again."""
+"""Convert exceptions of the server to AWS error responses, which clients do not retry."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _DENIALS = {
 
 
 def guarded(application: Wsgi) -> Wsgi:
-    """Answer with an error where an application raises.
+    """Wrap a WSGI application, so that exceptions become responses with status 400 or 403.
 
-    A status of 500 would be tried again: by Terraform's provider for ten minutes, so that what moto
-    lacks looks like a deployment that hangs.
+    Clients retry requests that fail with status 500. Terraform's AWS provider does so for ten
+    minutes, so an operation that moto does not implement would look like a hanging deployment.
     """
 
     def guard(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -48,9 +48,9 @@ def guarded(application: Wsgi) -> Wsgi:
 def _deny(
     environ: dict[str, Any], start_response: Callable[..., Any], message: str
 ) -> Iterable[bytes]:
-    """Deny a request as the service does.
+    """Respond that access is denied, with the error code of the requested service.
 
-    Source: each service's API Reference, "Common Errors", and EC2's "Error codes".
+    Source: each service's API Reference, "Common Errors", and "Error codes" for EC2.
     """
     service = _service(environ)
     code, status = _DENIALS.get(service, ("AccessDeniedException", "400 Bad Request"))
@@ -66,9 +66,9 @@ def _refuse(
     message: str,
     status: str,
 ) -> Iterable[bytes]:
-    kind, body = _told(_service(environ), code, message)
+    content_type, body = _error_body(_service(environ), code, message)
     headers = [
-        ("Content-Type", kind),
+        ("Content-Type", content_type),
         ("Content-Length", str(len(body))),
         ("x-amzn-errortype", code),
     ]
@@ -81,7 +81,8 @@ def _service(environ: dict[str, Any]) -> str:
     return scope["service"] if scope is not None else "s3"
 
 
-def _told(service: str, code: str, message: str) -> tuple[str, bytes]:
+def _error_body(service: str, code: str, message: str) -> tuple[str, bytes]:
+    """Return the content type and the body of an error in the protocol of a service."""
     if service in _XML_SERVICES:
         error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
         if service == "ec2":

@@ -1,4 +1,4 @@
-"""A local AWS for tests: deploy with Terraform, run executions, look at logs."""
+"""The public class ``LocalAws``: run or deploy pipelines, execute them, read logs and decisions."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from lokki_tf.tracebacks import ends_at_caller
 
 @ends_at_caller
 class LocalAws:
-    """An AWS account on this machine, on loopback, which needs no Docker.
+    """An AWS account on this computer, served on loopback without Docker.
 
-    Use it as a context manager; the server ends with the context.
+    Use it as a context manager. The server ends with the context.
 
     Args:
         region: the region that clients and Terraform use.
-        retry_delay_scale: what the waits before retries are multiplied by; 0 lets tests not wait.
-        wait_scale: what the waits of ``Wait`` states are multiplied by.
-        workers: how many Lambda processes there are at a time, and how many jobs of Batch.
-        containers: whether images run in containers where a Docker API answers; else, and where
-            none does, they run as processes from the folders that they are made of.
-        enforce_iam: whether functions, jobs, state machines and schedules may do only what the
-            policies of their roles allow. What has the account's own keys, such as the tests
-            and Terraform, may do everything.
-        skip: types of resources that ``deploy`` leaves out; by default the lifecycle rules of
-            buckets, for which Terraform's provider waits 55 seconds on any server.
+        retry_delay_scale: the factor for delays before retries; 0 for no delays.
+        wait_scale: the factor for the delays of ``Wait`` states.
+        workers: the largest number of Lambda processes at a time, and that of Batch jobs.
+        containers: whether images run in containers if a Docker API is available. Otherwise they
+            run as processes from the folders that they were built from.
+        enforce_iam: whether functions, jobs, state machines and schedules can do only what the
+            policies of their roles allow. Tests and Terraform use the account's own keys, which
+            have all permissions.
+        skip: types of Terraform resources that ``deploy`` does not create; by default the lifecycle
+            rules of buckets, for which the AWS provider always waits 55 seconds.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class LocalAws:
         self.close()
 
     def close(self) -> None:
-        """End the server and all that runs in it."""
+        """Stop the server and everything that runs in it."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -97,16 +97,16 @@ class LocalAws:
 
     @property
     def admin_role(self) -> str:
-        """ARN of a role that may do everything, for functions and the like of a test's own."""
+        """The ARN of a role with all permissions, for resources that a test creates itself."""
         return self._registrar.admin_role()
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables with which boto3, the AWS CLI and Terraform use this account."""
+        """The environment variables that make boto3, the AWS CLI and Terraform use this account."""
         return client_environment(self.endpoint_url, self.region)
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of this account."""
+        """Return a boto3 client for this account."""
         if service not in self._clients:
             self._clients[service] = new_client(service, self.endpoint_url, self.region)
         return self._clients[service]
@@ -124,23 +124,24 @@ class LocalAws:
         """Register a pipeline without Terraform, execute it and wait for its end.
 
         The state machine, zips, layers, images, jobs and roles are those that ``synth`` writes.
-        What has not changed since the last run is left as it is. Schedules, networks and most
-        settings of the bucket are what only ``deploy`` creates. A role of the user's that the
-        account does not have is created with what it needs.
+        Resources that have not changed since the last run are not registered again. Schedules,
+        networks and most settings of the bucket are created by ``deploy`` only. If the pipeline
+        uses an existing role that is not in the account, a role with the required permissions is
+        created.
 
         Args:
-            pipeline: The pipeline.
-            parameters: Values of its parameters, by name.
-            variables: Values of the Terraform variables that layers refer to.
-            stage: The stage of ``lokki.toml``; that of ``LOKKI_STAGE`` unless given.
+            pipeline: the pipeline.
+            parameters: the values of its parameters, by name.
+            variables: the values of the Terraform variables that layers refer to.
+            stage: the stage of ``lokki.toml``; by default that in ``LOKKI_STAGE``.
             name: the execution's name.
-            timeout: how many seconds to wait.
+            timeout: the longest time to wait, in seconds.
 
         Raises:
             BindingError: if a parameter is missing, unknown or of the wrong type.
             DefinitionError: if the pipeline has errors.
-            ExecutionNotFinished: if it still ran after that time.
-            LocalAwsError: if ``deploy`` has created a state machine of that name.
+            ExecutionNotFinished: if the execution still runs after ``timeout``.
+            LocalAwsError: if ``deploy`` has created a state machine with the same name.
         """
         pipeline.check_parameters(dict(parameters or {}))
         machine = self.register(pipeline, variables, stage=stage)
@@ -153,19 +154,19 @@ class LocalAws:
         *,
         stage: str | None = None,
     ) -> str:
-        """Register a pipeline without Terraform, as ``run`` does, and execute nothing.
+        """Register a pipeline without Terraform, as ``run`` does, but do not execute it.
 
         Args:
-            pipeline: The pipeline.
-            variables: Values of the Terraform variables that layers refer to.
-            stage: The stage of ``lokki.toml``; that of ``LOKKI_STAGE`` unless given.
+            pipeline: the pipeline.
+            variables: the values of the Terraform variables that layers refer to.
+            stage: the stage of ``lokki.toml``; by default that in ``LOKKI_STAGE``.
 
         Returns:
-            The ARN of its state machine.
+            The ARN of the state machine.
 
         Raises:
             DefinitionError: if the pipeline has errors.
-            LocalAwsError: if ``deploy`` has created a state machine of that name.
+            LocalAwsError: if ``deploy`` has created a state machine with the same name.
         """
         resources = pipeline.resources(ACCOUNT_ID, self.region, variables=variables, stage=stage)
         return self._registrar.register(resources)
@@ -175,20 +176,20 @@ class LocalAws:
     ) -> dict[str, Any]:
         """Run ``terraform init`` and ``terraform apply`` in a folder.
 
-        State and plugins stay outside the folder, which is left as it was. The images that its
-        ``image.json`` describes are registered.
+        Terraform's state and plugins are stored elsewhere, so that the folder does not change. The
+        images in the folder's ``image.json`` are registered.
 
         Args:
-            folder: where the configuration is.
-            variables: values of its variables.
+            folder: the folder with the configuration.
+            variables: the values of the configuration's variables.
 
         Returns:
-            Its outputs, as plain values.
+            The values of the outputs, by name.
 
         Raises:
-            LocalAwsError: if its ``image.json`` does not describe an image.
-            TerraformFailed: with Terraform's own words.
-            MissingToolError: if there is no Terraform, it is too old, or its AWS provider
+            LocalAwsError: if the folder's ``image.json`` is not valid.
+            TerraformFailed: if Terraform fails, with its output.
+            MissingToolError: if Terraform is not installed or too old, or its AWS provider
                 cannot be obtained.
         """
         for image in folders_in(Path(folder)):
@@ -196,28 +197,28 @@ class LocalAws:
         return self._terraform(folder).apply(variables)
 
     def register_image(self, uri: str, folder: str | Path, entry: str = "entry.py") -> None:
-        """Register a container image for the folder that it is made of.
+        """Register the folder that a container image was built from.
 
-        Jobs and functions of that image then run as processes, where no Docker API has the image:
+        Jobs and functions with that image then run as processes if no Docker API has the image:
         ``python folder/entry command…``, with the Python that runs the tests.
 
         Args:
-            uri: ``repository:tag``; the registry before it makes no difference.
-            folder: what the image has in its working directory.
-            entry: the Python file in it that the image starts.
+            uri: ``repository:tag``; the part before the repository is ignored.
+            folder: the files in the image's working directory.
+            entry: the Python file in the folder that the image starts.
 
         Raises:
-            LocalAwsError: if there is no such file.
+            LocalAwsError: if the folder does not contain ``entry``.
         """
         image = ImageFolder(uri, Path(folder).resolve(), entry)
         request = {"uri": image.uri, "app": str(image.app), "entry": image.entry}
         self._running.ask("image", request)
 
     def plan_is_empty(self, folder: str | Path, variables: Mapping[str, Any] | None = None) -> bool:
-        """Return whether a plan of a deployed folder would change nothing.
+        """Return whether ``terraform plan`` in a deployed folder shows no changes.
 
         Raises:
-            TerraformFailed: with Terraform's own words.
+            TerraformFailed: if Terraform fails, with its output.
         """
         return self._terraform(folder).plan_is_empty(variables)
 
@@ -225,7 +226,7 @@ class LocalAws:
         """Run ``terraform destroy`` in a folder.
 
         Raises:
-            TerraformFailed: with Terraform's own words.
+            TerraformFailed: if Terraform fails, with its output.
         """
         self._terraform(folder).destroy(variables)
 
@@ -237,17 +238,18 @@ class LocalAws:
         name: str | None = None,
         timeout: float = 300.0,
     ) -> Execution:
-        """Run a state machine and wait for its end.
+        """Execute a state machine and wait for its end.
 
         Args:
-            machine: its ARN or name.
+            machine: the state machine's ARN or name.
             input: the input, any JSON value; an empty object if None.
             name: the execution's name.
-            timeout: how many seconds to wait.
+            timeout: the longest time to wait, in seconds.
 
         Raises:
-            ExecutionNotFinished: if it still ran after that time.
-            LocalAwsError: if there is no such machine, or the name is taken.
+            ExecutionNotFinished: if the execution still runs after ``timeout``.
+            LocalAwsError: if the state machine does not exist, or an execution with the same name
+                exists.
         """
         request = {
             "machine": machine,
@@ -260,30 +262,30 @@ class LocalAws:
         execution = Execution.of(self._running.ask("execute", request, timeout + 30))
         if execution.status == "RUNNING":
             raise ExecutionNotFinished(
-                f"The execution {execution.arn} still ran after {timeout:g} s.",
-                remedy="Give execute() a longer timeout, or look at describe_execution().",
+                f"The execution {execution.arn} was still running after {timeout:g} s.",
+                remedy="Pass a longer timeout, or read its history with get_execution_history().",
             )
         return execution
 
     def values(self, execution: Execution) -> dict[str, Any]:
-        """Return the results of a pipeline's last steps, by name, wherever they are kept.
+        """Return the results of a pipeline's last steps by name, also those stored in S3.
 
-        A step that was skipped has none, as in a local run.
+        As in a local run, a skipped step has no entry.
 
         Args:
-            execution: of a pipeline's state machine.
+            execution: an execution of a pipeline's state machine.
 
         Raises:
-            LocalAwsError: if it did not succeed; with its error and cause.
+            LocalAwsError: if the execution did not succeed.
         """
         from lokki_tf.operate.results import values
         from lokki_tf.runtime.store import split
 
         if not execution.succeeded:
             raise LocalAwsError(
-                f"The execution {execution.name} has no results, it is {execution.status}: "
-                f"{execution.error}: {execution.cause}",
-                remedy="Look at execution.history and at logs() of the step.",
+                f"The execution {execution.name} has no results, its status is "
+                f"{execution.status}: {execution.error}: {execution.cause}",
+                remedy="Read execution.history and the logs() of the step's function.",
             )
 
         def read(uri: str) -> bytes:
@@ -294,10 +296,14 @@ class LocalAws:
         return values(execution.output, read)
 
     def create_state_machine(self, name: str, definition: Mapping[str, Any]) -> str:
-        """Create a state machine without Terraform, or update the one of that name.
+        """Create a state machine without Terraform, or update an existing one.
+
+        Args:
+            name: the state machine's name.
+            definition: the definition in the Amazon States Language.
 
         Returns:
-            Its ARN.
+            The state machine's ARN.
         """
         states = self.client("stepfunctions")
         text = json.dumps(definition, ensure_ascii=False)
@@ -320,20 +326,21 @@ class LocalAws:
         memory_size: int = 128,
         runtime: str = "python3.11",
     ) -> str:
-        """Create a Lambda function without Terraform, replacing the one of that name.
+        """Create a Lambda function without Terraform, or replace an existing one.
 
         Args:
-            name: its name.
-            zip_bytes: its code.
-            handler: ``module.function``.
-            environment: its variables.
+            name: the function's name.
+            zip_bytes: the zip with its code.
+            handler: the handler as ``module.function``.
+            environment: the function's environment variables.
             layers: the ARNs of its layers.
-            timeout: in seconds.
-            memory_size: in MB.
-            runtime: what Lambda would run it with; here it is the Python that runs the tests.
+            timeout: the time limit in seconds.
+            memory_size: the memory in MB.
+            runtime: the runtime in Lambda. The local AWS runs all functions with the Python that
+                runs the tests.
 
         Returns:
-            Its ARN.
+            The function's ARN.
         """
         functions = self.client("lambda")
         with suppress(functions.exceptions.ResourceNotFoundException):
@@ -352,10 +359,10 @@ class LocalAws:
         return str(created["FunctionArn"])
 
     def logs(self, function: str) -> list[str]:
-        """Return what a function printed, line by line, with Lambda's own lines.
+        """Return the lines of a function's log, including those that Lambda adds.
 
         Args:
-            function: its name or ARN.
+            function: the function's name or ARN.
         """
         name = function.split(":")[6] if function.startswith("arn:") else function
         logs = self.client("logs")
@@ -367,37 +374,38 @@ class LocalAws:
             return []
 
     def run_schedule(self, name: str, group: str | None = None) -> str:
-        """Let a schedule start its state machine now, by its role.
+        """Start the state machine of a schedule now, with the permissions of the schedule's role.
 
         Args:
             name: the schedule's name.
-            group: its group's name; that of the schedule unless given, as ``deploy`` creates it.
+            group: the name of the schedule group; by default that of the schedule, as in the
+                folders that ``deploy`` applies.
 
         Returns:
             The ARN of the execution.
 
         Raises:
-            LocalAwsError: if there is no such schedule, it does not start a state machine, or its
-                role may not do so.
+            LocalAwsError: if the schedule does not exist, its target is not a state machine, or its
+                role does not allow it to start the state machine.
         """
         request = {"name": name, "group": name if group is None else group}
         return str(self._running.ask("run_schedule", request)["arn"])
 
     @property
     def iam_decisions(self) -> list[Decision]:
-        """What IAM has decided for roles, the latest 100,000 decisions in their order.
+        """The latest 100,000 decisions on requests of roles, oldest first.
 
-        Nothing is recorded with ``enforce_iam=False``. ``reset()`` empties the record.
+        Empty with ``enforce_iam=False``. ``reset()`` removes the decisions.
         """
         found = self._running.ask("iam_decisions", {})
         return [Decision(**{**one, "statements": tuple(one["statements"])}) for one in found]
 
     def unused_rights(self) -> list[Right]:
-        """Return what the policies of the account's roles allow and nothing has needed yet."""
+        """Return the permissions in the roles' policies that no request has used."""
         return [Right(**one) for one in self._running.ask("unused_rights", {})]
 
     def reset(self) -> None:
-        """Remove everything from the account and stop what runs."""
+        """Delete all resources of the account and stop all executions, functions and jobs."""
         self._running.ask("reset", {})
         self._registrar.forget()
 
@@ -405,7 +413,7 @@ class LocalAws:
     def _running(self) -> ServerProcess:
         if self._server is None:
             raise LocalAwsError(
-                "This local AWS does not run.", remedy="Use it as `with LocalAws() as aws:`."
+                "The local AWS is not running.", remedy="Use it as `with LocalAws() as aws:`."
             )
         return self._server
 

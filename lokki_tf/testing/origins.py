@@ -1,9 +1,9 @@
-"""Requests that the server refuses from every client: those that web pages can cause.
+"""Refuse requests that web pages of other sites send to the server.
 
-A page that a browser shows may send requests to ports of this machine: directly, then they carry an
-``Origin`` or ``Sec-Fetch-Site`` of the page, or under a host name of its own that resolves to
-127.0.0.1, then their ``Host`` is that name. Source: WHATWG Fetch, "Origin header"; W3C, "Fetch
-Metadata Request Headers".
+A web page in a browser can send requests to local ports in two ways. Directly: the request then has
+an ``Origin`` or ``Sec-Fetch-Site`` header that identifies another site. By a host name of the
+page's domain that resolves to 127.0.0.1: the request then has that name as ``Host``. Source: WHATWG
+Fetch, "Origin header"; W3C, "Fetch Metadata Request Headers".
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _OWN_SITES = ("", "none", "same-origin")
 
 
-def same_machine(application: Wsgi) -> Wsgi:
-    """Refuse requests to another host's name, and those that a page of another site causes."""
+def refuse_other_sites(application: Wsgi) -> Wsgi:
+    """Wrap a WSGI application, so that requests of other sites' pages get status 403."""
 
     def check(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         problem = _problem(environ)
         if problem is None:
             return application(environ, start_response)
-        body = f"The local AWS refuses this request: {problem}.\n".encode()
+        body = f"The local AWS refused this request: {problem}.\n".encode()
         headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
         start_response("403 Forbidden", headers)
         return [body]
@@ -35,13 +35,13 @@ def same_machine(application: Wsgi) -> Wsgi:
 def _problem(environ: dict[str, Any]) -> str | None:
     host = environ.get("HTTP_HOST", "")
     if not _is_loopback(host):
-        return f"its Host must name this machine, got {host!r}"
+        return f"its Host must be a loopback address or localhost, got {host!r}"
     origin = environ.get("HTTP_ORIGIN")
     if origin is not None and urlsplit(origin).netloc != host:
         return f"its Origin must be this server, got {origin!r}"
     site = environ.get("HTTP_SEC_FETCH_SITE", "")
     if site not in _OWN_SITES:
-        return f"it comes from a page of another site (Sec-Fetch-Site: {site})"
+        return f"it was sent by a page of another site (Sec-Fetch-Site: {site})"
     return None
 
 
@@ -50,7 +50,7 @@ def _is_loopback(host: str) -> bool:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return False
-    # Browsers resolve names below localhost to this machine, and to no other.
+    # Browsers resolve subdomains of localhost to the loopback address only.
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

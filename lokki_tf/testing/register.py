@@ -28,7 +28,7 @@ _EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
 class Runnable(Protocol):
-    """What ``LocalAws.run`` requires of a pipeline."""
+    """The methods of a pipeline that ``LocalAws.run`` calls."""
 
     def check_parameters(self, given: Mapping[str, Any]) -> None: ...
 
@@ -43,12 +43,13 @@ class Runnable(Protocol):
 
 
 class Registrar:
-    """Registers resources, and leaves those alone that have not changed since the last time.
+    """Registers resources, except those that have not changed since the last registration.
 
     Args:
-        client: Returns a boto3 client of a service.
-        register_image: Registers an image by its URI, the folder of its files and the entry.
-        scratch: Returns the folder for the files of images.
+        client: returns a boto3 client for a service.
+        register_image: registers an image; the arguments are its URI, the folder of its files and
+            the file to start.
+        scratch: returns the folder for the files of images.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Registrar:
         self._lock = Lock()
 
     def admin_role(self) -> str:
-        """Return the ARN of a role that may do everything; it is created once."""
+        """Return the ARN of a role with all permissions, creating it at the first call."""
         role = RoleResource("/local-aws", _document(_TRUST), {"everything": _document(_EVERYTHING)})
         with self._lock:
             return self._once("role", role.path, role, self._put_role)
@@ -77,7 +78,7 @@ class Registrar:
             The ARN of the state machine.
 
         Raises:
-            LocalAwsError: If Terraform has deployed a state machine of that name.
+            LocalAwsError: if Terraform has deployed a state machine with the same name.
         """
         with self._lock:
             self._require_own(resources.name)
@@ -96,11 +97,11 @@ class Registrar:
                 self._once("job", job.name, (job, resources.tags), self._register_job)
             if resources.notices is not None:
                 notices = resources.notices
-                # A function that is replaced loses its policy.
+                # A replaced function has lost its resource-based policy.
                 function = self._registered["function", notices.function]
                 wanted = (notices, resources.kms_key, function)
                 self._once("notices", notices.rule, wanted, self._notify_failures)
-            # As text: 0, 0.0 and False are equal, and different literals.
+            # Requests are compared as JSON, in which 0, 0.0 and False differ.
             request = {
                 "definition": json.dumps(resources.definition, ensure_ascii=False),
                 "roleArn": resources.role,
@@ -111,7 +112,7 @@ class Registrar:
             return self._once("state machine", resources.name, request, self._put_state_machine)
 
     def forget(self) -> None:
-        """Forget what is registered, after the account was emptied."""
+        """Clear the record of registered resources, after the account was reset."""
         with self._lock:
             self._registered.clear()
             self._arns.clear()
@@ -119,7 +120,7 @@ class Registrar:
     def _once(
         self, kind: str, name: str, resource: Any, register: Callable[[str, Any], str]
     ) -> str:
-        """Register a resource unless it is the one that is registered, and return its ARN."""
+        """Register a resource unless an equal one is registered, and return its ARN."""
         key = (kind, name)
         if key not in self._registered or self._registered[key] != resource:
             self._arns[key] = register(name, resource)
@@ -133,8 +134,8 @@ class Registrar:
         pages = states.get_paginator("list_state_machines").paginate()
         if any(one["name"] == name for page in pages for one in page["stateMachines"]):
             raise LocalAwsError(
-                f"The account has a state machine {name!r} already, which run() did not register.",
-                remedy="Call destroy() of its folder or reset() first, or use another LocalAws().",
+                f"The account already has a state machine {name!r} that run() did not register.",
+                remedy="Call destroy() with its folder or reset() first, or use a new LocalAws().",
             )
 
     def _put_role(self, path: str, role: RoleResource) -> str:
@@ -158,7 +159,7 @@ class Registrar:
         return str(made["Role"]["Arn"])
 
     def _update_role(self, name: str, role: RoleResource) -> None:
-        """Change an existing role, as far as its policies are not put anyway."""
+        """Update the trust policy and the boundary of a role, and delete outdated policies."""
         iam = self._client("iam")
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=role.trust)
         if role.boundary:
@@ -182,7 +183,7 @@ class Registrar:
     def _create_bucket(self, name: str, kms_key: str | None) -> str:
         s3 = self._client("s3")
         region = s3.meta.region_name
-        # Only the oldest region takes no constraint.
+        # A LocationConstraint is required in all regions except us-east-1.
         more = {"CreateBucketConfiguration": {"LocationConstraint": region}}
         with suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # shared by several pipelines
             s3.create_bucket(Bucket=name, **({} if region == "us-east-1" else more))
@@ -302,7 +303,7 @@ class Registrar:
         return str(made["jobDefinitionArn"])
 
     def _notify_failures(self, name: str, wanted: tuple[NoticeResource, str | None, Any]) -> str:
-        """Let failed executions call a function; what fails there goes to a queue."""
+        """Create a rule that invokes a function for failed executions, and a dead-letter queue."""
         notices, kms_key, _ = wanted
         sqs, events = self._client("sqs"), self._client("events")
         attributes = {"Policy": notices.queue_policy}

@@ -1,7 +1,8 @@
-"""The child process of a local AWS: ``python -m lokki_tf.testing.server``.
+"""The main function of the server process: ``python -m lokki_tf.testing.server``.
 
-It prints the URL that it listens on, serves, and ends when its standard input closes,
-which happens at the latest when its parent ends.
+The stages: open a port, build the WSGI application, start to serve, print the server's URL, load
+the most used services. The process ends when its standard input is closed, which happens at the
+latest when the parent process ends.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from lokki_tf.testing.settings import ACCESS_KEY, settings_from
 
 
 def main() -> None:
-    """Serve until standard input closes."""
+    """Serve until standard input is closed."""
     os.environ.update({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "local"})
     os.environ.pop("AWS_PROFILE", None)
     from werkzeug.serving import make_server
@@ -26,19 +27,19 @@ def main() -> None:
         "127.0.0.1", 0, _late_application, threaded=True, request_handler=_request_handler()
     )
     settings = settings_from()
-    os.environ.pop("LOCAL_AWS_TOKEN", None)  # nothing that runs here needs it
+    os.environ.pop("LOCAL_AWS_TOKEN", None)  # functions and jobs must not inherit it
     account = Account(f"http://127.0.0.1:{server.server_port}", settings, MotoDirectory())
     application, moto = _build(account)
     _application.append(application)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         os.write(sys.stdout.fileno(), f"{account.endpoint}\n".encode())
-    except BrokenPipeError:  # the process that has started it was interrupted
+    except BrokenPipeError:  # the parent process was interrupted
         os._exit(1)
     _load_services(moto)
     sys.stdin.read()
     account.close()
-    os._exit(0)  # threads of executions may still run, and nobody waits for them
+    os._exit(0)  # ends the threads of executions that may still run
 
 
 _application: list[Any] = []
@@ -46,23 +47,23 @@ _LOADED_EARLY = ("iam", "s3", "lambda", "stepfunctions")
 
 
 def _late_application(environ: dict[str, Any], start_response: Any) -> Any:
-    # A server has its port only when it has an application, and ours needs to know the port.
+    # The port is known only after the server was created, and the application needs the port.
     return _application[0](environ, start_response)
 
 
 def _build(account: Account) -> tuple[Any, Any]:
-    """Return the application, and the part of it that is moto's."""
+    """Return the whole application, and moto's application inside it."""
     from moto import backends
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     from lokki_tf.testing.control import Control
     from lokki_tf.testing.faults import guarded
     from lokki_tf.testing.moto_gaps import LATE_GAPS, close_gaps
-    from lokki_tf.testing.origins import same_machine
+    from lokki_tf.testing.origins import refuse_other_sites
     from lokki_tf.testing.turns import in_turn
 
     close_gaps(account)
-    # moto lists the folder of its services at every request.
+    # Without this, moto lists the folder of its services for every request.
     services = tuple(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: services
 
@@ -72,11 +73,11 @@ def _build(account: Account) -> tuple[Any, Any]:
         return create_backend_app(service)
 
     application = DomainDispatcherApplication(create_app)
-    return same_machine(Control(account, guarded(in_turn(application)))), application
+    return refuse_other_sites(Control(account, guarded(in_turn(application)))), application
 
 
 def _load_services(moto: Any) -> None:
-    """Load what nearly every pipeline uses while the client still compiles."""
+    """Load the services that most pipelines use, while the parent process compiles a pipeline."""
     for service in _LOADED_EARLY:
         with moto.lock:
             if service not in moto.app_instances:
@@ -87,14 +88,14 @@ def _request_handler() -> type:
     from moto.moto_server import werkzeug_app
     from werkzeug.serving import WSGIRequestHandler
 
-    # moto has a handler of its own since 5.2.5; werkzeug's does before.
+    # moto has its own handler since 5.2.5; earlier versions use that of werkzeug.
     handler: Any = getattr(werkzeug_app, "MotoRequestHandler", WSGIRequestHandler)
 
     class QuietRequestHandler(handler):  # type: ignore[misc]
-        """Requests are not logged: terraform alone makes hundreds."""
+        """Does not log requests, because Terraform makes hundreds."""
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Say nothing."""
+            """Do nothing."""
 
     return QuietRequestHandler
 

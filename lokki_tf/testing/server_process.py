@@ -1,4 +1,4 @@
-"""The server of a local AWS, seen from the process that starts it."""
+"""Start the server process, send requests to its private endpoints, and stop it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _NEEDED = ("moto", "boto3", "flask", "flask_cors", "werkzeug")
 
 
 MOTO = ((5, 2), (5, 3))
-"""The oldest version of moto that works, and the first that has not been tried."""
+"""The oldest supported version of moto, and the first version that was not tested."""
 
 
 class ServerProcess:
-    """A running server.
+    """A running server process.
 
     Args:
-        settings: how it behaves.
+        settings: the server's settings.
 
     Raises:
-        MissingToolError: if moto is not installed, or in a version that does not fit.
-        LocalAwsError: if it does not start.
+        MissingToolError: if moto is not installed, or its version is not supported.
+        LocalAwsError: if the server does not start.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -50,7 +50,7 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             env={**os.environ, **own, "PYTHONPATH": os.pathsep.join(sys.path)},
             text=True,
-            # The terminal's Ctrl-C is for the process that uses the server, and then closes it.
+            # Ctrl-C in the terminal must reach the parent process only, which stops the server.
             process_group=0 if os.name == "posix" else None,
         )
         assert self._process.stdout is not None
@@ -62,13 +62,18 @@ class ServerProcess:
             self._process.wait()
             raise
         if not self.endpoint_url:
-            raise LocalAwsError("The server of the local AWS did not start; see its output above.")
+            raise LocalAwsError("The server of the local AWS did not start. See its output above.")
 
     def ask(self, action: str, request: dict[str, Any], timeout: float = 60.0) -> Any:
-        """Ask what is no API of AWS.
+        """Send a request to a private endpoint of the server.
+
+        Args:
+            action: the endpoint's name, such as ``execute``.
+            request: the JSON body.
+            timeout: the longest time to wait for the response, in seconds.
 
         Raises:
-            LocalAwsError: if the server refuses.
+            LocalAwsError: if the server responds with an error.
         """
         address = urlsplit(self.endpoint_url)
         connection = http.client.HTTPConnection(
@@ -86,11 +91,11 @@ class ServerProcess:
         return answer
 
     def close(self) -> None:
-        """End the server and all that runs in it."""
+        """Stop the server and everything that runs in it."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(30)  # containers take their time to go
+            self._process.wait(30)  # stopping containers takes several seconds
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -102,7 +107,7 @@ def _require_moto() -> None:
     if not oldest <= tuple(map(int, installed.split(".")[:2])) < first_untried:
         bounds = [".".join(map(str, bound)) for bound in MOTO]
         raise MissingToolError(
-            f"moto {installed} is installed, and a local AWS needs moto {bounds[0]} or later, "
-            f"before {bounds[1]}.",
+            f"The local AWS requires moto from {bounds[0]} to before {bounds[1]}, but moto "
+            f"{installed} is installed.",
             remedy="Install it with: pip install 'lokki-tf[testing]'",
         )

@@ -1,4 +1,4 @@
-"""How a local AWS is set, and what its clients need to know of it."""
+"""The server's settings, and the environment variables and boto3 clients to use it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SECRET_KEY = "local-aws-has-no-secrets"
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """How a local AWS behaves.
+    """The settings of the server.
 
     Args:
         region: the region that clients use.
-        retry_delay_scale: what the waits before retries are multiplied by.
-        wait_scale: what the waits of ``Wait`` states are multiplied by.
-        workers: how many Lambda processes there are at a time, and how many jobs of Batch.
-        containers: whether images run in containers where a Docker API answers.
-        enforce_iam: whether roles may do only what their policies allow.
-        token: what requests to the server's own endpoints must carry.
+        retry_delay_scale: the factor for delays before retries.
+        wait_scale: the factor for the delays of ``Wait`` states.
+        workers: the largest number of Lambda processes at a time, and that of Batch jobs.
+        containers: whether images run in containers if a Docker API is available.
+        enforce_iam: whether roles can do only what their policies allow.
+        token: the secret that requests to the private endpoints must contain.
     """
 
     region: str = "us-east-1"
@@ -36,7 +36,12 @@ class ServerSettings:
 
 
 def client_environment(endpoint: str, region: str) -> dict[str, str]:
-    """Return the variables with which boto3, the AWS CLI and Terraform use a local AWS."""
+    """Return the environment variables that make boto3, the AWS CLI and Terraform use a server.
+
+    Args:
+        endpoint: the server's URL.
+        region: the region's name.
+    """
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -53,13 +58,13 @@ def client_environment(endpoint: str, region: str) -> dict[str, str]:
 def new_client(
     service: str, endpoint: str, region: str, credentials: Mapping[str, str] | None = None
 ) -> Any:
-    """Return a boto3 client of a local AWS.
+    """Return a boto3 client for a local AWS.
 
     Args:
         service: the service's name in boto3.
-        endpoint: URL of the server.
+        endpoint: the server's URL.
         region: the region's name.
-        credentials: variables of a role's session; the operator's keys without them.
+        credentials: environment variables of a role's session; None for the account's own keys.
     """
     import boto3
     from botocore.config import Config
@@ -72,19 +77,19 @@ def new_client(
         aws_access_key_id=given.get("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         aws_session_token=given.get("AWS_SESSION_TOKEN"),
-        # Some requests would go to sync-127.0.0.1 and the like.
+        # Otherwise some requests would be sent to hosts such as sync-127.0.0.1.
         config=Config(inject_host_prefix=False),
     )
 
 
 def load_clients(region: str) -> None:
-    """Load boto3 and the descriptions of the services that nearly every pipeline uses."""
+    """Load boto3 and its service models for the services that most pipelines use."""
     for service in ("iam", "s3", "lambda", "stepfunctions"):
         new_client(service, "http://127.0.0.1", region)
 
 
 def settings_from(environment: Mapping[str, str] = os.environ) -> ServerSettings:
-    """Read the settings that the parent process gave."""
+    """Read the settings from the environment variables that the parent process has set."""
     return ServerSettings(
         region=environment.get("LOCAL_AWS_REGION", "us-east-1"),
         retry_delay_scale=float(environment.get("LOCAL_AWS_RETRY_DELAY_SCALE", "1")),
@@ -97,7 +102,7 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> ServerSettings
 
 
 def settings_to(settings: ServerSettings) -> dict[str, str]:
-    """Write the settings as variables for the child process."""
+    """Return environment variables with the settings for the server process."""
     return {
         "LOCAL_AWS_REGION": settings.region,
         "LOCAL_AWS_RETRY_DELAY_SCALE": str(settings.retry_delay_scale),

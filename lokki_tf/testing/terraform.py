@@ -1,7 +1,8 @@
-"""Terraform against a local AWS, leaving no trace in the configuration's folder.
+"""Run Terraform against a local AWS without changing the configuration's folder.
 
-State, plugins and lock file stay in a folder of the local AWS: a later ``terraform apply`` for the
-real account finds the configuration as it was.
+State, plugins and lock file are stored in a temporary folder of the local AWS. The stages of each
+command: write an override file with the local backend and provider settings, put the lock file
+next to it, run Terraform, remove both files.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from lokki_tf.terraform_cli import MIRROR_VARIABLE, ProviderSource, find_program
 from lokki_tf.testing.errors import TerraformFailed
 
 SLOW = ("aws_s3_bucket_lifecycle_configuration",)
-"""Resources for which the provider waits long, whoever answers: this one 55 seconds."""
+"""Types of resources for which the AWS provider always waits long: here 55 seconds."""
 
 _OVERRIDE = "local_aws_override.tf.json"
 _LOCK = ".terraform.lock.hcl"
 _CHANGES = 2
 _CACHING = {"TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true"}
 _PARALLELISM = "-parallelism=30"
-# AWS_ENDPOINT_URL covers all services; these have no variable. An error of a server on loopback
-# does not go away, so there is no point in the 25 attempts that the provider makes by default.
+# Settings that cannot be made by environment variables such as AWS_ENDPOINT_URL. By default the
+# provider makes 25 attempts, which is useless, because errors of a local server are permanent.
 _PROVIDER = {
     "max_retries": 2,
     "s3_use_path_style": True,
@@ -39,13 +40,13 @@ _PROVIDER = {
 
 
 class Terraform:
-    """One folder with a configuration.
+    """Terraform in the folder of a configuration.
 
     Args:
-        folder: where it is.
-        scratch: where state and plugins go.
-        environment: the variables of the account to deploy to.
-        skip: types of resources that are left out, as far as ``*.tf.json`` contains them.
+        folder: the folder with the configuration.
+        scratch: the folder for state and plugins.
+        environment: the environment variables for the local AWS.
+        skip: types of resources in ``*.tf.json`` that are not created.
 
     Raises:
         MissingToolError: if Terraform is missing or too old, or its provider is not available.
@@ -74,7 +75,7 @@ class Terraform:
         self._environment.pop("AWS_PROFILE", None)
 
     def apply(self, variables: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Initialise and apply, and return the outputs."""
+        """Run ``init`` and ``apply``, and return the outputs."""
         with _alone_in(self._cache):
             self._run("init")
         self._run("apply", "-auto-approve", _PARALLELISM, *_values(variables))
@@ -82,14 +83,14 @@ class Terraform:
         return {name: output["value"] for name, output in outputs.items()}
 
     def plan_is_empty(self, variables: Mapping[str, Any] | None) -> bool:
-        """Return whether a plan would change nothing."""
+        """Return whether ``plan`` shows no changes."""
         done = self._call("plan", "-detailed-exitcode", _PARALLELISM, *_values(variables))
         if done.returncode not in (0, _CHANGES):
             raise self._failed("plan", done)
         return done.returncode == 0
 
     def destroy(self, variables: Mapping[str, Any] | None) -> None:
-        """Destroy all that was applied."""
+        """Run ``destroy``."""
         self._run("destroy", "-auto-approve", _PARALLELISM, *_values(variables))
 
     def _run(self, command: str, *arguments: str) -> str:
@@ -115,7 +116,7 @@ class Terraform:
         mirror, remedy = self._source.mirror, None
         if command == "init" and mirror is not None:
             remedy = (
-                f"Its providers come from the mirror {mirror}, which has hashicorp/aws "
+                f"Terraform uses the provider mirror {mirror}, which has hashicorp/aws "
                 f"{', '.join(self._source.versions)}. Set {MIRROR_VARIABLE} to another mirror."
             )
         return TerraformFailed(
@@ -124,7 +125,7 @@ class Terraform:
 
     @contextmanager
     def _overridden(self) -> Iterator[None]:
-        """Put the override and the lock file into the folder for the time of a command."""
+        """Put the override and the lock file into the folder while a command runs."""
         override, lock = self._folder / _OVERRIDE, self._folder / _LOCK
         kept = self._scratch / _LOCK
         own_lock = not lock.exists()
@@ -144,7 +145,7 @@ class Terraform:
         provider = dict(_PROVIDER)
         for path in sorted(self._folder.glob("*.tf.json")):
             written = json.loads(path.read_text())
-            provider |= self._here(written)
+            provider |= self._local_endpoints(written)
             resources = written.get("resource", {})
             for kind in self._skip:
                 for name in resources.get(kind, {}):
@@ -155,8 +156,8 @@ class Terraform:
             **({"resource": skipped} if skipped else {}),
         }
 
-    def _here(self, written: Mapping[str, Any]) -> dict[str, Any]:
-        """What leads a provider here that its configuration sends to another endpoint."""
+    def _local_endpoints(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """Return provider settings that replace the configuration's endpoints by the local AWS."""
         found: dict[str, Any] = {}
         providers = written.get("provider", {}).get("aws", [])
         for one in providers if isinstance(providers, list) else [providers]:
@@ -169,7 +170,7 @@ class Terraform:
 
 
 def _plugin_cache(source: ProviderSource) -> Path | None:
-    """Return where providers stay between sessions, unless the user has arranged that."""
+    """Return the folder that caches providers, or None if the user has configured a source."""
     if source.configuration or source.mirror or "TF_PLUGIN_CACHE_DIR" in os.environ:
         return None
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -180,10 +181,10 @@ def _plugin_cache(source: ProviderSource) -> Path | None:
 
 @contextmanager
 def _alone_in(cache: Path | None) -> Iterator[None]:
-    """Wait for other sessions that fill the cache.
+    """Hold a lock for the cache of providers.
 
     Source: Terraform's documentation, "CLI configuration file": the plugin cache directory is not
-    guaranteed to be safe where several ``terraform init`` run at once.
+    guaranteed to be safe for concurrent ``terraform init`` commands.
     """
     if cache is None:
         yield

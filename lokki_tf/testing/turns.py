@@ -1,4 +1,4 @@
-"""One request at a time for services of moto's that Terraform asks much of."""
+"""Serialize the requests to services that Terraform sends many parallel requests to."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/")
 """Finds the service in the signature of a request."""
-_SERVICES = {
-    "iam",
-    "s3",
-    "ec2",
-    "ecr",
-    "kms",
-    "scheduler",
-}  # no request of theirs waits for another
+# A request to one of these services never waits for another request to the same service.
+_SERVICES = {"iam", "s3", "ec2", "ecr", "kms", "scheduler"}
 
 
 def in_turn(application: Wsgi) -> Wsgi:
-    """Let requests to the same service wait for each other.
+    """Wrap a WSGI application, so that it handles one request to a service at a time.
 
-    moto walks its dicts without locks: while Terraform destroys thirty resources at once, a list
-    of roles or of an object's versions would break off.
+    moto iterates over its dicts without locks. While Terraform destroys thirty resources in
+    parallel, a request that lists roles or object versions would fail.
     """
     locks: dict[str, Lock] = {}
 

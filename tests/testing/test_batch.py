@@ -183,7 +183,7 @@ def test_fargate_is_strict(account: LocalAws, change: dict[str, Any], message: s
 
 def test_no_such_folder(account: LocalAws, tmp_path: Path) -> None:
     """An image without its entry script is refused, with what to do."""
-    with pytest.raises(LokkiError, match=r"has no entry\.py"):
+    with pytest.raises(LokkiError, match=r"does not contain entry\.py"):
         account.register_image("tests:2", tmp_path)
 
 

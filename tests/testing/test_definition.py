@@ -78,8 +78,8 @@ def test_odd_values(odd: Any) -> None:
 @pytest.mark.parametrize(
     ("processor", "message"),
     [
-        ("x", "has an ItemProcessor"),
-        ({"ProcessorConfig": "x", **machine(J=END)}, "Mode is INLINE or DISTRIBUTED"),
+        ("x", "must have an ItemProcessor"),
+        ({"ProcessorConfig": "x", **machine(J=END)}, "Mode must be INLINE or DISTRIBUTED"),
     ],
 )
 def test_processor(processor: Any, message: str) -> None:
@@ -91,7 +91,7 @@ def test_processor(processor: Any, message: str) -> None:
 def test_label_of_an_inline_map() -> None:
     """Only a Distributed Map has a label."""
     states = machine(M={"Type": "Map", "ItemProcessor": machine(J=END), "End": True, "Label": "x"})
-    assert "Only a Distributed Map has a Label" in messages(states)
+    assert "Label' is supported in Distributed Maps only" in messages(states)
 
 
 @pytest.mark.parametrize(
@@ -99,18 +99,18 @@ def test_label_of_an_inline_map() -> None:
     [
         ({"A": {"Type": "Pass", "Next": "B"}}, "Missing 'Next' target: B"),
         ({"A": END, "B": END}, 'State "B" is not reachable'),
-        ({"A": {"Type": "Pass"}}, "either a Next or End"),
+        ({"A": {"Type": "Pass"}}, "either Next or End"),
         ({"A": {**END, "Nxt": 1}}, "Field 'Nxt' is not supported"),
-        ({"A": {"Type": "Task", "End": True, "Resource": "lambda"}}, "no ARN"),
+        ({"A": {"Type": "Task", "End": True, "Resource": "lambda"}}, "must be the ARN"),
         ({"A": {**END, "Parameters": {"a.$": "$.b["}}}, "must be a valid JSONPath"),
         ({"A": {**END, "Parameters": {"a.$": "States.Nope()"}}}, "must be a valid JSONPath"),
         ({"A": {**END, "Parameters": {"a.$": 1}}}, "must be a STRING"),
-        ({"A": {**END, "Parameters": {"a.$": "$", "a": 1}}}, "stands twice"),
-        ({"A": {**END, "ResultPath": "$variable"}}, "no reference path"),
-        ({"A": {**END, "ResultPath": "$.a[*]"}}, "no reference path"),
-        ({"A": {**END, "Assign": {"states": 1}}}, "no name of a variable"),
-        ({"A": {**END, "Assign": {"a-b": 1}}}, "no name of a variable"),
-        ({"A": {**END, "Assign": {"a" * 81: 1}}}, "no name of a variable"),
+        ({"A": {**END, "Parameters": {"a.$": "$", "a": 1}}}, "must not both be set"),
+        ({"A": {**END, "ResultPath": "$variable"}}, "must be a reference path"),
+        ({"A": {**END, "ResultPath": "$.a[*]"}}, "must be a reference path"),
+        ({"A": {**END, "Assign": {"states": 1}}}, "must be a Unicode identifier"),
+        ({"A": {**END, "Assign": {"a-b": 1}}}, "must be a Unicode identifier"),
+        ({"A": {**END, "Assign": {"a" * 81: 1}}}, "must be a Unicode identifier"),
         ({"A" * 81: END}, "80 characters"),
         ({"A": {"Type": "Succeed", "Assign": {"a": 1}}}, "Field 'Assign' is not supported"),
     ],
@@ -123,8 +123,8 @@ def test_refused(states: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("retrier", "message"),
     [
-        ({"ErrorEquals": []}, "non-empty"),
-        ({"ErrorEquals": ["States.ALL", "X"]}, "States.ALL stands alone"),
+        ({"ErrorEquals": []}, "not empty"),
+        ({"ErrorEquals": ["States.ALL", "X"]}, "must be the only error name"),
         ({"ErrorEquals": ["X"], "IntervalSeconds": 0}, "integer from 1"),
         ({"ErrorEquals": ["X"], "IntervalSeconds": 1.5}, "integer from 1"),
         ({"ErrorEquals": ["X"], "MaxAttempts": -1}, "integer from 0"),
@@ -147,7 +147,7 @@ def test_outer_variable() -> None:
         P={"Type": "Parallel", "Branches": [inner], "Next": "S", "Catch": catch},
         S={"Type": "Succeed"},
     )
-    assert "'x' belongs to an outer scope" in messages(states)
+    assert "'x' is assigned in an outer scope" in messages(states)
 
 
 def test_sibling_scopes() -> None:

@@ -332,7 +332,10 @@ def test_foreign_layers(local_aws: LocalAws, zip_of: Zip) -> None:
     assert json.load(functions.invoke(FunctionName="foreign")["Payload"]) == 1
     described = functions.get_function_configuration(FunctionName="foreign")
     assert [layer["Arn"] for layer in described["Layers"]] == [foreign]
-    with pytest.raises(functions.exceptions.InvalidParameterValueException, match="no ARN"):
+    with pytest.raises(
+        functions.exceptions.InvalidParameterValueException,
+        match="must be the ARN of a layer version",
+    ):
         local_aws.create_function("bad", code, "handler.handler", layers=[own])
 
 
@@ -411,4 +414,4 @@ def test_another_python_than_a_layers_is_named(
     error = json.load(answer["Payload"])
     assert "No module named 'fast.core'" in error["errorMessage"]
     here = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    assert f"runtime is python3.9, and this local AWS runs {here}" in error["errorMessage"]
+    assert f"runtime is python3.9, but the local AWS runs {here}" in error["errorMessage"]

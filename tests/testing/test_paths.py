@@ -10,7 +10,7 @@ from lokki_tf.testing.machines.expressions import parse_expression
 from lokki_tf.testing.machines.failures import PathNotFound, PathSyntaxError, StateFailure
 from lokki_tf.testing.machines.intrinsic_functions import IntrinsicFailure
 from lokki_tf.testing.machines.references import View, parse_reference
-from lokki_tf.testing.machines.templates import fill, place
+from lokki_tf.testing.machines.templates import apply_result_path, fill
 from lokki_tf.testing.machines.variables import Budget, Variables
 
 DATA = {
@@ -137,7 +137,7 @@ def test_template_does_not_evaluate_data(view: View) -> None:
 def test_result_path() -> None:
     """ResultPath makes the objects on its way and changes nothing in place."""
     raw = {"a": {"b": 1}}
-    assert place(raw, 2, "$.a.c.d") == {"a": {"b": 1, "c": {"d": 2}}}
+    assert apply_result_path(raw, 2, "$.a.c.d") == {"a": {"b": 1, "c": {"d": 2}}}
     assert raw == {"a": {"b": 1}}
     with pytest.raises(StateFailure, match="ResultPathMatchFailure"):
-        place("text", 2, "$.a")
+        apply_result_path("text", 2, "$.a")

@@ -10,7 +10,7 @@ import pytest
 from lokki_tf.terraform.iam import pull_images
 from lokki_tf.testing.iam.conditions import UnknownOperatorError, holds
 from lokki_tf.testing.iam.policies import Policy, Principal, Request, covers, evaluate
-from lokki_tf.testing.iam.requests import Place, needed
+from lokki_tf.testing.iam.requests import ArnScope, needed
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/team/load"
@@ -263,7 +263,7 @@ def test_a_resource_that_is_unknown_is_not_compared() -> None:
     assert not evaluate(unknown, [policy(run, everything)]).allowed
 
 
-PLACE = Place("r", "1")
+PLACE = ArnScope("r", "1")
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_state_machine_of_terraform_is_not_replaced(aws: LocalAws) -> None:
     definition = {"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}
     aws.create_state_machine("taken", definition)
     pipeline = Pipeline("taken", steps=[numbers(1)])
-    with pytest.raises(LocalAwsError, match=r"'taken' already(.|\n)*reset"):
+    with pytest.raises(LocalAwsError, match=r"already has .* 'taken'(.|\n)*reset"):
         aws.run(pipeline)
     aws.reset()
     assert aws.values(aws.run(pipeline)) == {"numbers": [0]}

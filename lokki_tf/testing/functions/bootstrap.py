@@ -1,11 +1,15 @@
-"""The program inside the worker processes; run as a script by ``python -I -S``, never imported.
+"""The program of the worker processes. It is run by ``python -I -S`` and never imported.
 
-It starts as the *nursery*: one process that has loaded what every function needs and forks a worker
-whenever it is told to, in a millisecond or two instead of the 20 ms of a new interpreter.
-A worker serves one function, one event at a time, as Lambda's Python runtime does:
-the same context object, the same JSON, the same names of errors, stdout and stderr as log.
+The stages:
 
-It speaks with ``workers.py`` through sockets: messages are a length, a JSON header and a body.
+1. The first process is the *fork server*. It loads the modules that most functions need, and forks
+   a worker process on request. This takes 1 to 2 ms; starting an interpreter takes 20 ms.
+2. A worker process imports the handler of one function.
+3. The worker handles one event at a time as Lambda's Python runtime does: with the same context
+   object, JSON format and error names. Its stdout and stderr are the function's log.
+
+``workers.py`` exchanges messages with the workers through sockets. A message consists of the
+lengths of its parts, a JSON header and a body.
 """
 
 from __future__ import annotations
@@ -53,10 +57,10 @@ def _send(channel: socket.socket, header: dict[str, Any], body: bytes = b"") -> 
     channel.sendall(_HEAD.pack(len(text), len(body)) + text + body)
 
 
-# The nursery
+# The fork server
 
 
-def _nurse(channel: socket.socket, sdk: Any, files: Any) -> None:
+def _serve_forks(channel: socket.socket, sdk: Any, files: Any) -> None:
     children: set[int] = set()
     try:
         while True:
@@ -105,7 +109,7 @@ def _fork(channel: socket.socket, fds: list[int], sdk: Any, files: Any) -> int:
 
 
 class LambdaContext:
-    """What a handler gets as its second argument."""
+    """The second argument of a handler."""
 
     def __init__(self, call: dict[str, Any]) -> None:
         self.aws_request_id = call["request_id"]
@@ -120,7 +124,7 @@ class LambdaContext:
         self._deadline = call["deadline"]
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the function may still run."""
+        """Return the time until the function's time limit, in milliseconds."""
         return max(0, int((self._deadline - time.time()) * 1000))
 
 
@@ -217,7 +221,7 @@ def _answer(
 
 
 def _decimal(value: Any) -> float | int:
-    # Lambda's runtime writes decimals as numbers, and nothing else beyond JSON.
+    # Decimal is the only type outside of JSON that Lambda's runtime serializes.
     if type(value).__name__ == "Decimal" and type(value).__module__ == "decimal":
         return float(value) if value % 1 else int(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
@@ -248,8 +252,8 @@ def _text_stream(fd: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", write_through=True)
 
 
-def _load_beside(name: str) -> Any:
-    """Import a module from this file's folder, which is not on the path."""
+def _load_sibling(name: str) -> Any:
+    """Import a module from this file's folder, which is not in ``sys.path``."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.py")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -263,10 +267,10 @@ if __name__ == "__main__":
     sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
     sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    files = _load_beside("sandbox_files")
-    files.install()  # before modules take these functions
-    sdk = _load_beside("sdk_preload")
+    files = _load_sibling("sandbox_files")
+    files.install()  # before other modules import the replaced functions
+    sdk = _load_sibling("sdk_preload")
     sdk.preload(sys.argv[2])
     gc.collect()
-    gc.freeze()  # so that collecting garbage does not copy the pages that workers share
-    _nurse(socket.socket(fileno=int(sys.argv[1])), sdk, files)
+    gc.freeze()  # so that garbage collection does not copy memory pages shared by the workers
+    _serve_forks(socket.socket(fileno=int(sys.argv[1])), sdk, files)

@@ -1,4 +1,4 @@
-"""Code on disk: unpacked zips and layers, and the one folder of packages that Lambda itself has."""
+"""Unpack zips and layers, and make a folder with the packages of Lambda's Python runtime."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from threading import Lock
 
 SDK_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
-"""What Lambda's Python runtime has beside the standard library."""
+"""The packages that Lambda's Python runtime contains in addition to the standard library."""
 
 
 class Bundles:
-    """Unpacked code, each zip once."""
+    """Folders of unpacked code. Zips with the same content share a folder."""
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="local-lambda-"))
@@ -30,15 +30,15 @@ class Bundles:
         return self._unpacked([content])
 
     def layers(self, contents: Sequence[bytes]) -> Path | None:
-        """Return the folder of layers laid over one another, as ``/opt`` is, if there are any."""
+        """Return the folder with the merged files of all layers, like ``/opt`` in Lambda."""
         return self._unpacked(contents) if contents else None
 
     def close(self) -> None:
-        """Remove everything."""
+        """Delete all folders."""
         shutil.rmtree(self.root, ignore_errors=True)
 
     def search_path(self, code: Path, layers: Path | None) -> list[str]:
-        """Return what stands before the standard library on a function's ``sys.path``."""
+        """Return the entries of a function's ``sys.path`` before the standard library."""
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         below = (
             []

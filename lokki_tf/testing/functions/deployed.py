@@ -1,4 +1,4 @@
-"""Functions as they were deployed, and what comes of invoking them."""
+"""The types of deployed functions and of the outcomes of invocations."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Image:
-    """The image that a function is.
+    """The container image of a function.
 
     Args:
-        uri: its URI.
-        command: in place of the image's own.
-        entry_point: in place of the image's own.
-        working_directory: in place of the image's own.
+        uri: the image's URI.
+        command: replaces the image's ``CMD``.
+        entry_point: replaces the image's ``ENTRYPOINT``.
+        working_directory: replaces the image's ``WORKDIR``.
     """
 
     uri: str
@@ -28,20 +28,21 @@ class Function:
     """A deployed function.
 
     Args:
-        name: its name.
+        name: the function's name.
         arn: the ARN that was invoked.
         version: ``$LATEST`` or a number.
-        handler: ``module.function``; empty for an image.
-        runtime: such as ``python3.12``; empty for an image.
-        timeout: in seconds.
-        memory: in MB.
-        environment: its variables.
-        code: its zip; empty for an image.
-        layers: the zips of its layers, the first below.
-        log_group: where its log goes.
-        image: what it is, if it is an image.
+        handler: the handler as ``module.function``; empty for an image.
+        runtime: the runtime, such as ``python3.12``; empty for an image.
+        timeout: the time limit in seconds.
+        memory: the memory in MB.
+        environment: the function's environment variables.
+        code: the function's zip; empty for an image.
+        layers: the zips of its layers. Files of later layers replace those of earlier ones.
+        log_group: the log group of its log.
+        image: the container image, if the function has one.
         role: the ARN of its role.
-        credentials: the variables by which it acts as that role; the account's own if empty.
+        credentials: environment variables with the role's credentials; empty for the account's
+            own keys.
     """
 
     name: str
@@ -62,13 +63,13 @@ class Function:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an invocation.
+    """The outcome of an invocation.
 
     Args:
-        payload: the result, or the description of the error.
-        error: ``Unhandled`` if it failed, else None.
-        log: what belongs to the log.
-        request_id: its id.
+        payload: the JSON of the result or of the error.
+        error: ``Unhandled`` if the function failed, otherwise None.
+        log: the lines for the function's log.
+        request_id: the id of the invocation.
     """
 
     payload: bytes
@@ -78,7 +79,7 @@ class Outcome:
 
 
 def image_variables(function: Function) -> dict[str, str]:
-    """Return what Lambda tells the program of an image, whose own variables stay as they are."""
+    """Return the environment variables that Lambda adds to those of an image."""
     return {
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
@@ -89,7 +90,10 @@ def image_variables(function: Function) -> dict[str, str]:
 
 
 def zip_variables(function: Function) -> dict[str, str]:
-    """Return what Lambda puts into every function's environment, whatever its name."""
+    """Return the environment variables that Lambda sets for a zip, except names of the function.
+
+    Functions that differ in their names only have the same variables and can share a process.
+    """
     return {
         "_HANDLER": function.handler,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",

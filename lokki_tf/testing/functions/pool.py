@@ -1,4 +1,4 @@
-"""Worker processes that are kept warm and shared by functions that run the same."""
+"""A pool of idle worker processes, shared by functions with the same code and settings."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 from threading import Condition
 
 from lokki_tf.testing.functions.sandboxes import Sandbox
-from lokki_tf.testing.functions.workers import Nursery, Recipe, Worker
+from lokki_tf.testing.functions.workers import ForkServer, Recipe, Worker
 from lokki_tf.testing.images.launcher import Launcher
 from lokki_tf.testing.images.programs import Program
 
 
 class Pool:
-    """Workers, lent out one event at a time.
+    """Worker processes, each borrowed for one event at a time.
 
     Args:
-        sdk: the folder of Lambda's own packages.
+        sdk: the folder with the packages of Lambda's runtime.
         launcher: starts the programs of images.
-        most: how many processes there are at a time.
+        most: the largest number of processes at a time.
     """
 
     def __init__(self, sdk: Path, launcher: Launcher, most: int = 64) -> None:
-        self._nursery = Nursery(sdk)
+        self._fork_server = ForkServer(sdk)
         self._launcher = launcher
         self._most = most
         self._count = 0
@@ -30,7 +30,9 @@ class Pool:
         self._free = Condition()
 
     def borrow(self, recipe: Recipe | Program) -> tuple[Worker | Sandbox, bool]:
-        """Return a worker for a recipe, and whether it is new and must still be set up.
+        """Return a worker for a recipe, and whether it is new, so that it must be set up.
+
+        The call waits while the largest number of processes is busy.
 
         Raises:
             CannotStart: if the program of an image cannot be started.
@@ -51,7 +53,7 @@ class Pool:
         try:
             if isinstance(recipe, Program):
                 return Sandbox(self._launcher, recipe), True
-            return Worker(self._nursery, recipe), True
+            return Worker(self._fork_server, recipe), True
         except BaseException:
             self.lost()
             raise
@@ -66,24 +68,24 @@ class Pool:
         return None
 
     def give_back(self, worker: Worker | Sandbox) -> None:
-        """Keep a worker warm for the next event."""
+        """Return a worker to the pool for the next event."""
         with self._free:
             self._idle[id(worker)] = worker
             self._free.notify()
 
     def lost(self) -> None:
-        """Say that a borrowed worker has ended."""
+        """Record that a borrowed worker has ended."""
         with self._free:
             self._count -= 1
             self._free.notify()
 
     def clear(self) -> None:
-        """End all idle workers."""
+        """Stop all idle workers."""
         with self._free:
             while self._idle:
                 self._idle.popitem()[1].close()
                 self._count -= 1
 
     def close(self) -> None:
-        """End everything."""
-        self._nursery.close()
+        """Stop the fork server and with it all worker processes."""
+        self._fork_server.close()

@@ -1,4 +1,8 @@
-"""Invoke as Lambda does: warm workers, errors and logs in AWS's words."""
+"""Invoke functions as Lambda does: process reuse, time limits, error messages and log lines.
+
+The stages: make a recipe of the function's code and settings, borrow a worker for the recipe, let
+it handle the event, write the log, return the outcome.
+"""
 
 from __future__ import annotations
 
@@ -26,25 +30,25 @@ from lokki_tf.testing.images.programs import Program
 REQUEST_BYTES = 6_291_456
 RESPONSE_BYTES = 6_291_556
 _INIT_SECONDS = 60.0
-"""Lambda allows 10 s; a busy machine that runs tests may need more."""
+"""Lambda allows 10 s. A busy computer that runs tests may need more."""
 _ASCII_RUNTIMES = ("python3.8", "python3.9", "python3.10", "python3.11")
-"""Runtimes that write JSON in ASCII; later ones write UTF-8."""
+"""Runtimes that write JSON in ASCII. Later ones write UTF-8."""
 
 
 _IMPORT_ERRORS = ("Runtime.ImportModuleError", "ImportError", "ModuleNotFoundError")
 
 LogSink = Callable[[Function, str, Sequence[str]], None]
-"""Takes a function, a log stream and lines."""
+"""Writes a log. The arguments: the function, the log stream, the lines."""
 
 
 class Runner:
-    """Runs functions.
+    """Invokes functions.
 
     Args:
-        environment: what every function's environment has: region, credentials, endpoint.
-        sink: where logs go.
+        environment: the environment variables of all functions: region, credentials, endpoint.
+        sink: writes the log of an invocation.
         launcher: starts the programs of images.
-        most: how many worker processes there are at a time.
+        most: the largest number of worker processes at a time.
     """
 
     def __init__(
@@ -62,10 +66,10 @@ class Runner:
         self._lock = Lock()
 
     def invoke(self, function: Function, event: bytes) -> Outcome:
-        """Run a function on one event and wait for it.
+        """Invoke a function with an event and wait for the outcome.
 
         Raises:
-            CannotStart: if it is an image that cannot be had.
+            CannotStart: if the function's image is not available.
         """
         call = _Call(function, event)
         worker, new = self._pool.borrow(self._program(function) or self._recipe(function))
@@ -82,13 +86,13 @@ class Runner:
         return outcome
 
     def clear(self) -> None:
-        """Forget all code and end all idle workers."""
+        """Remove all recipes and stop all idle workers."""
         self._pool.clear()
         with self._lock:
             self._recipes.clear()
 
     def close(self) -> None:
-        """End everything."""
+        """Stop all workers and delete the unpacked code."""
         self._pool.close()
         self._bundles.close()
 
@@ -151,10 +155,10 @@ class Runner:
 
 
 def _with_pythons(function: Function, description: bytes) -> bytes:
-    """Name both Pythons in an error of an import that another Python may be the reason of.
+    """Add both Python versions to an import error that a different version may have caused.
 
-    Packages with compiled modules are made for one version; the local AWS runs all functions with
-    its own.
+    Compiled modules of packages are built for one Python version. The local AWS runs all functions
+    with its own version.
     """
     here, there = f"python{sys.version_info[0]}.{sys.version_info[1]}", function.runtime
     error = json.loads(description)
@@ -162,15 +166,14 @@ def _with_pythons(function: Function, description: bytes) -> bytes:
     if here == there or not compiled or error["errorType"] not in _IMPORT_ERRORS:
         return description
     error["errorMessage"] += (
-        f" (the function's runtime is {there}, and this local AWS runs {here}: a layer or zip with "
-        f"compiled modules for the one cannot be imported by the other; run the local AWS with "
-        f"{there})"
+        f" (the function's runtime is {there}, but the local AWS runs {here}, which cannot import "
+        f"modules that were compiled for {there}; run the local AWS with {there})"
     )
     return json.dumps(error).encode()
 
 
 class _Call:
-    """One invocation under way."""
+    """One invocation that is running."""
 
     def __init__(self, function: Function, event: bytes) -> None:
         self.function = function
@@ -181,11 +184,11 @@ class _Call:
         self._begun = time.monotonic()
 
     def begin(self) -> None:
-        """Start the clock: the function's module is loaded."""
+        """Start to measure the duration, after the function's module was loaded."""
         self._begun = time.monotonic()
 
     def header(self) -> dict[str, object]:
-        """Return what the worker needs for the context object."""
+        """Return the data for the context object of the worker."""
         function = self.function
         named = {
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
@@ -207,11 +210,11 @@ class _Call:
         }
 
     def with_id(self, description: bytes) -> bytes:
-        """Add the request's id to the description of an error."""
+        """Add the request's id to the JSON of an error."""
         return json.dumps({**json.loads(description), "requestId": self.request_id}).encode()
 
     def finished(self, answer: Answer) -> Outcome:
-        """Return the outcome of a worker's answer."""
+        """Return the outcome for a worker's answer."""
         if len(answer.body) > RESPONSE_BYTES:
             message = (
                 "Response payload size exceeded maximum allowed "
@@ -222,12 +225,12 @@ class _Call:
         return Outcome(answer.body, error, self._framed(answer.log), self.request_id)
 
     def timed_out(self, log: str) -> Outcome:
-        """Return the outcome of a function that was too slow."""
+        """Return the outcome for a function that exceeded its time limit."""
         said = f"Error: Task timed out after {self.function.timeout:.2f} seconds"
         return self._failed("Sandbox.Timedout", f"RequestId: {self.request_id} {said}", log)
 
     def died(self, end: WorkerDied) -> Outcome:
-        """Return the outcome of a function that ended its process."""
+        """Return the outcome for a function whose process has ended."""
         how = f"exit status {end.status}" if end.status >= 0 else "signal: killed"
         said = f"Error: Runtime exited with error: {how}"
         kind = "Runtime.ExitError"

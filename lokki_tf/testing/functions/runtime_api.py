@@ -1,4 +1,8 @@
-"""Lambda's Runtime API, with which the program of an image asks for events and answers them."""
+"""A server for Lambda's Runtime API, from which the program of an image requests its events.
+
+The stages for each event: ``offer`` makes the event available, the program requests it by GET
+``invocation/next`` and posts a result or an error, ``said`` returns what was posted.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,11 @@ _ANSWER = re.compile(r"invocation/(?P<id>[^/]+)/(?P<kind>response|error)$")
 
 @dataclass(frozen=True)
 class Said:
-    """What a program posted.
+    """A result or an error that a program has posted.
 
     Args:
-        failed: whether it is the description of an error.
-        body: the result, or that description.
+        failed: whether the program has posted an error.
+        body: the JSON of the result or of the error.
     """
 
     failed: bool
@@ -49,15 +53,15 @@ class RuntimeApi:
 
     @property
     def address(self) -> str:
-        """Host and port, for ``AWS_LAMBDA_RUNTIME_API``."""
+        """The server's host and port, the value of ``AWS_LAMBDA_RUNTIME_API``."""
         return f"127.0.0.1:{self._server.server_port}"
 
     def offer(self, header: Mapping[str, Any], body: bytes) -> None:
-        """Let the program have an event.
+        """Make an event available to the program.
 
         Args:
-            header: with ``request_id``, ``arn`` and ``deadline``, in seconds.
-            body: the event.
+            header: a dict with ``request_id``, ``arn`` and ``deadline`` (in seconds since 1970).
+            body: the event's JSON.
         """
         with self._changed:
             self._current, self._said = header["request_id"], None
@@ -70,37 +74,42 @@ class RuntimeApi:
         self._events.put(_Event(headers, body))
 
     def asked(self, seconds: float) -> bool:
-        """Return whether the program has asked for its first event, or failed before, in time."""
+        """Wait until the program requests its first event or posts an error.
+
+        Returns:
+            Whether this happened within the given number of seconds.
+        """
         with self._changed:
             return self._changed.wait_for(lambda: self._asked or self._said is not None, seconds)
 
     def said(self, seconds: float) -> Said | None:
-        """Return what the program has posted, or None after that time."""
+        """Wait for a result or an error, and return it, or None after a number of seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._said is not None, seconds)
             return self._said
 
     def close(self) -> None:
-        """Serve no longer."""
+        """Stop the server."""
         self._events.put(None)
         self._server.shutdown()
         self._server.server_close()
 
     def next_event(self) -> _Event | None:
-        """Wait for an event; None if there will be none."""
+        """Wait for an event; return None if the server was stopped."""
         with self._changed:
             self._asked = True
             self._changed.notify_all()
         return self._events.get()
 
     def take(self, path: str, body: bytes) -> tuple[int, dict[str, str]]:
-        """Take what was posted, and return the status and the answer."""
+        """Handle a POST request and return the HTTP status and the JSON response."""
         match = _ANSWER.match(path)
         with self._changed:
             if path == "init/error":
                 self._said = Said(True, body)
             elif match is None:
-                return 404, {"errorType": "NotFound", "errorMessage": f"There is no {path}"}
+                message = f"The Runtime API has no path {path}"
+                return 404, {"errorType": "NotFound", "errorMessage": message}
             elif match["id"] != self._current:
                 return 400, {"errorType": "InvalidRequestID", "errorMessage": "Invalid request ID"}
             else:
@@ -119,7 +128,7 @@ class _Server(ThreadingHTTPServer):
         self.api = api
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a program that was ended has closed its connection."""
+        """Do nothing. The usual error is a connection closed by a program that was stopped."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -143,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, {}, json.dumps(answer).encode())
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
-        """Requests are not logged."""
+        """Do not log requests."""
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

@@ -1,13 +1,13 @@
-"""The files of a function: a ``/tmp`` of its own, and code that cannot be written.
+"""Replace Python's file functions in a worker process, to give a function its own ``/tmp``.
 
-In Lambda only ``/tmp`` can be written, and it belongs to one execution environment. Here the
-functions of Python's ``os`` and ``open`` do the same in a worker process: paths in ``/tmp`` lead to
-a folder of the function's, and writing to its code raises ``OSError`` as a read-only file system
-does. Folders that a test has made with ``tempfile`` or pytest's ``tmp_path`` are shared, so that it
-sees what functions write there. Code in C that opens files itself, and child processes, see the
-files of this machine.
+In Lambda, functions can write to ``/tmp`` only, and each execution environment has its own. In a
+worker process, the functions of ``os`` and ``open`` are replaced as follows. Paths in ``/tmp`` are
+mapped to a folder of the function. Writing to the function's code raises the ``OSError`` of a
+read-only file system. Folders made by a test with ``tempfile`` or pytest's ``tmp_path`` are not
+mapped, so that tests can read what functions write there. C code that opens files itself and child
+processes access the real ``/tmp``.
 
-As :mod:`.bootstrap` it is run in the worker processes and never imported.
+Like :mod:`.bootstrap`, this module runs in the worker processes and is never imported.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-TMP = "/tmp"  # the only folder that Lambda lets a function write
+TMP = "/tmp"  # the only folder that functions can write to in Lambda
 _OF_TESTS = re.compile(r"/tmp/(pytest-of-[^/]+|tmp[a-z0-9_]{8})(?=/|$)")
 _READING = ("stat", "lstat", "listdir", "scandir", "readlink", "access", "chdir", "statvfs")
 _WRITING = ("mkdir", "rmdir", "remove", "unlink", "chmod", "chown", "utime", "truncate", "mkfifo")
@@ -31,7 +31,7 @@ _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class _Folders:
-    """Where a function's files are; nothing is changed before it has a folder."""
+    """The folders of the current function. Paths are not mapped while ``own`` is empty."""
 
     own = ""
     code: tuple[str, ...] = ()
@@ -39,12 +39,11 @@ class _Folders:
 
 
 def enter(own: str, code: Iterable[str]) -> None:
-    """Give a function its own ``/tmp``.
+    """Map ``/tmp`` to a function's folder from now on.
 
     Args:
-        own: The folder, which is made unless it exists. The folder around it stays visible under
-            its own path.
-        code: Folders of the function's code, which cannot be written.
+        own: the folder, created if necessary. Paths in its parent folder are not mapped.
+        code: the folders of the function's code, which become read-only.
     """
     os.makedirs(own, exist_ok=True)
     _Folders.code = tuple(code)
@@ -54,7 +53,7 @@ def enter(own: str, code: Iterable[str]) -> None:
 
 
 def install() -> None:
-    """Replace the functions that open, list and change files."""
+    """Replace the functions of ``os`` and ``io`` that open, list and change files."""
     for name in _READING:
         _replace(name, 1, writes=False)
     for name in _WRITING:
@@ -111,13 +110,13 @@ def _replace_open() -> None:
 
 
 def _path(path: Any, *, writes: bool) -> Any:
-    """The path of this machine for a function's.
+    """Return the real path for a path that a function uses.
 
     Raises:
-        OSError: If it is written and cannot be.
+        OSError: if the function writes to a read-only folder.
     """
     if not isinstance(path, str | bytes | os.PathLike):
-        return path  # a descriptor, or what the function itself refuses
+        return path  # a file descriptor, or a value for which the original function raises an error
     given = os.fspath(path)
     full = os.path.abspath(os.fsdecode(given))
     if writes and _within(full, _Folders.code):
@@ -129,7 +128,7 @@ def _path(path: Any, *, writes: bool) -> Any:
 
 
 def _is_of_test(path: str) -> bool:
-    """Whether a path is in a folder that this machine has and the function has not made."""
+    """Whether a path is in a folder that a test has made and the function has not."""
     match = _OF_TESTS.match(path)
     if match is None:
         return False

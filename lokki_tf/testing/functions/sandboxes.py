@@ -1,4 +1,4 @@
-"""Execution environments of functions that are images: a program that speaks the Runtime API."""
+"""Run the programs of functions with container images, which use Lambda's Runtime API."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from lokki_tf.testing.images.programs import Program
 
 _POLL_SECONDS = 0.02
 _SIGNALS = 128
-"""An exit code above is this and the number of a signal."""
+"""An exit code above this value is the sum of this value and the number of a signal."""
 
 
 class Sandbox:
-    """One environment, which can be lent out as a worker can.
+    """The running program of an image, with the same methods as ``Worker``.
 
     Args:
-        launcher: starts its program.
+        launcher: starts the program.
         recipe: the program.
 
     Raises:
-        CannotStart: if that cannot be.
+        CannotStart: if the program cannot be started.
     """
 
     def __init__(self, launcher: Launcher, recipe: Program) -> None:
@@ -52,11 +52,11 @@ class Sandbox:
             raise
 
     def set_up(self, timeout: float) -> Answer:
-        """Wait until the program asks for its first event.
+        """Wait until the program requests its first event.
 
         Raises:
-            WorkerDied: if it ended.
-            TookTooLong: if it took too long.
+            WorkerDied: if the program ended.
+            TookTooLong: if the timeout was exceeded.
         """
         deadline = time.monotonic() + timeout
         while not self._api.asked(_POLL_SECONDS):
@@ -69,8 +69,8 @@ class Sandbox:
         """Let the program handle one event.
 
         Raises:
-            WorkerDied: if it ended.
-            TookTooLong: if it took too long.
+            WorkerDied: if the program ended.
+            TookTooLong: if the timeout was exceeded.
         """
         deadline = time.monotonic() + timeout
         self._api.offer(header, event)
@@ -80,15 +80,15 @@ class Sandbox:
 
     @property
     def ended(self) -> bool:
-        """Whether the program ended while nobody had borrowed it."""
+        """Whether the program ended while it was idle."""
         return self._running.wait(0) is not None
 
     def stream_of(self, function: str, new: str) -> str:
-        """Return the log stream, which the program knows."""
+        """Return the log stream of the program, which is the same for all its functions."""
         return self._stream
 
     def close(self) -> int:
-        """End the program and return its exit status."""
+        """Stop the program and return its exit status."""
         code = self._running.stop(grace=0)
         self._launcher.forget(self._running)
         self._api.close()
@@ -115,7 +115,7 @@ class Sandbox:
 
 
 def _description(said: Said) -> bytes:
-    """Return the description of an error that arose before the first event."""
+    """Return the JSON of an error that the program posted before its first event."""
     try:
         json.loads(said.body)["errorType"]
     except (ValueError, KeyError, TypeError):

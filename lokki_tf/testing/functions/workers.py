@@ -1,4 +1,7 @@
-"""Worker processes: forked from a nursery, spoken with through a socket and a pipe."""
+"""Start worker processes through a fork server, and exchange messages with them.
+
+Each worker has a socket for messages and a pipe for its log.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,8 @@ class WorkerDied(Exception):
     """The process ended before it answered.
 
     Args:
-        status: its exit status; negative for a signal.
-        log: what it had printed.
+        status: the exit status; negative for a signal.
+        log: the output of the process.
     """
 
     def __init__(self, status: int, log: str) -> None:
@@ -41,7 +44,7 @@ class TookTooLong(Exception):
     """The worker did not answer in time and was killed.
 
     Args:
-        log: what it had printed.
+        log: the output of the process.
     """
 
     def __init__(self, log: str) -> None:
@@ -51,15 +54,15 @@ class TookTooLong(Exception):
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a worker is made of: functions with equal recipes share workers.
+    """The code and settings of a worker. Functions with equal recipes share workers.
 
     Args:
-        handler: ``module.function``.
-        code: the unpacked zip.
-        path: what stands before the standard library on ``sys.path``.
-        environment: the variables of the process.
+        handler: the handler as ``module.function``.
+        code: the folder of the unpacked zip.
+        path: the entries of ``sys.path`` before the standard library.
+        environment: the environment variables of the process.
         ascii: whether the runtime writes JSON in ASCII only.
-        memory: the function's memory.
+        memory: the function's memory in MB.
     """
 
     handler: str
@@ -72,18 +75,24 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker said to one message."""
+    """A worker's answer to one message.
+
+    Args:
+        failed: whether the body is the JSON of an error.
+        body: the JSON of the result or of the error.
+        log: the output of the worker since the message before.
+    """
 
     failed: bool
     body: bytes
     log: str
 
 
-class Nursery:
+class ForkServer:
     """The process that forks workers.
 
     Args:
-        sdk: the folder of Lambda's own packages.
+        sdk: the folder with the packages of Lambda's runtime.
     """
 
     def __init__(self, sdk: Path) -> None:
@@ -100,7 +109,12 @@ class Nursery:
         theirs.close()
 
     def fork(self, control: socket.socket, log: int) -> int:
-        """Start a worker on the two ends given to it, and return its process id."""
+        """Start a worker and return its process id.
+
+        Args:
+            control: the worker's end of the socket for messages.
+            log: the file descriptor of the worker's stdout and stderr.
+        """
         with self._lock:
             socket.send_fds(self._channel, [b"fork".ljust(64)], [control.fileno(), log])
             return self._number()
@@ -112,7 +126,7 @@ class Nursery:
             return self._number()
 
     def close(self) -> None:
-        """End the nursery, and with it all workers."""
+        """Stop the fork server and with it all workers."""
         self._channel.close()
         self._process.wait()
 
@@ -124,13 +138,13 @@ class Nursery:
 class Worker:
     """One worker process."""
 
-    def __init__(self, nursery: Nursery, recipe: Recipe) -> None:
+    def __init__(self, fork_server: ForkServer, recipe: Recipe) -> None:
         self.recipe = recipe
-        self._nursery = nursery
+        self._fork_server = fork_server
         self._channel, theirs = socket.socketpair()
         self._log, log = os.pipe()
         self._streams: dict[str, str] = {}
-        self.pid = nursery.fork(theirs, log)
+        self.pid = fork_server.fork(theirs, log)
         theirs.close()
         os.close(log)
         self._selector = selectors.DefaultSelector()
@@ -142,7 +156,7 @@ class Worker:
 
         Raises:
             WorkerDied: if the process ended.
-            TookTooLong: if it took too long.
+            TookTooLong: if the timeout was exceeded.
         """
         setup = {
             "handler": self.recipe.handler,
@@ -159,32 +173,32 @@ class Worker:
 
         Raises:
             WorkerDied: if the process ended.
-            TookTooLong: if it took too long.
+            TookTooLong: if the timeout was exceeded.
         """
         self._send(header, event)
         return self._answer(timeout, mark=header["mark"])
 
     @property
     def ended(self) -> bool:
-        """Whether the process ended while nobody had borrowed it."""
+        """Whether the process ended while it was idle."""
         return any(key.fd != self._log for key, _ in self._selector.select(0))
 
     def stream_of(self, function: str, new: str) -> str:
-        """Return the log stream of a function in this process, a new one at the first time."""
+        """Return the log stream of a function in this process; at the first call it is ``new``."""
         return self._streams.setdefault(function, new)
 
     def kill(self) -> int:
-        """End the process and return its exit status."""
+        """Kill the process and return its exit status."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         return self.close()
 
     def close(self) -> int:
-        """Let an idle process end by itself and return its exit status."""
+        """Close the connection, wait for the process to end, and return its exit status."""
         self._selector.close()
         self._channel.close()
         os.close(self._log)
-        status = self._nursery.reap(self.pid)
+        status = self._fork_server.reap(self.pid)
         for folder in Path(self.recipe.code).parent.glob(f"tmp-{self.pid}-*"):
             shutil.rmtree(folder, ignore_errors=True)
         return status
@@ -215,7 +229,7 @@ class Worker:
         return reading.result()
 
     def _received(self) -> bytes:
-        """What has arrived; nothing once the process has ended, with its event unread or not."""
+        """Return the bytes that have arrived; empty if the process has ended."""
         try:
             return self._channel.recv(1 << 20)
         except ConnectionResetError:
@@ -231,7 +245,7 @@ class Worker:
 
 
 class _Reading:
-    """An answer that is arriving, with the log up to the mark that ends it."""
+    """The received parts of an answer and of the log. The log ends with a mark."""
 
     def __init__(self, mark: str | None) -> None:
         self.answer = bytearray()

@@ -1,4 +1,4 @@
-"""Decisions for the roles of an account, and their record."""
+"""Decide on requests of the account's roles and of AWS services, and record the decisions."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from lokki_tf.testing.iam.policies import (
 
 _MOST_DECISIONS = 100_000
 ROLE_ID = "AROALOCALAWS"
-"""The id of every role, in the ids of its sessions."""
+"""The first part of the user id of all sessions. In AWS it differs by role."""
 TRUST = "trust"
 """The name of a role's trust policy in decisions."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """A role as IAM has it.
+    """A role of the account.
 
     Args:
-        arn: Its ARN.
-        policies: Its own and attached policies.
-        trust: Its trust policy.
-        boundary: Its permissions boundary.
-        tags: Its tags.
+        arn: the role's ARN.
+        policies: its inline and attached policies.
+        trust: its trust policy.
+        boundary: its permissions boundary.
+        tags: its tags.
     """
 
     arn: str
@@ -59,7 +59,7 @@ class Directory(Protocol):
         """Return all roles."""
 
     def resource_policy(self, action: str, resource: str) -> Policy | None:
-        """Return the policy of the resource that an action is about; ``None`` if it has none."""
+        """Return the policy of an action's resource; ``None`` if the resource has no policy."""
 
     def tags(self, resource: str) -> Mapping[str, str]:
         """Return the tags of a function or job definition."""
@@ -67,13 +67,13 @@ class Directory(Protocol):
 
 @dataclass(frozen=True)
 class Session:
-    """Credentials with which something acts as a role.
+    """Credentials of a role.
 
     Args:
-        principal: The role's session.
-        access_key: The access key.
-        secret_key: The secret key.
-        token: The session token.
+        principal: the role and the session.
+        access_key: the access key.
+        secret_key: the secret key.
+        token: the session token.
     """
 
     principal: Principal
@@ -83,7 +83,7 @@ class Session:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables with which SDKs use these credentials."""
+        """The environment variables that make SDKs use these credentials."""
         return {
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
@@ -92,11 +92,11 @@ class Session:
 
 
 class AccessDenied(Exception):
-    """A request that IAM denies.
+    """A request was denied.
 
     Args:
-        message: In AWS's words, with the statement that is missing.
-        decision: The decision.
+        message: the message of AWS, with the missing statement.
+        decision: the decision.
     """
 
     def __init__(self, message: str, decision: Decision) -> None:
@@ -106,12 +106,12 @@ class AccessDenied(Exception):
 
 
 class Access:
-    """Decides what roles may do.
+    """Decides on requests and records the decisions.
 
     Args:
-        directory: The account's roles and policies.
-        region: Where requests are made, unless they say another.
-        enforced: Whether anything is denied; if not, nothing is recorded either.
+        directory: the account's roles and policies.
+        region: the region of requests that do not name one.
+        enforced: whether requests can be denied; if not, decisions are not recorded.
     """
 
     def __init__(self, directory: Directory, region: str, *, enforced: bool = True) -> None:
@@ -125,11 +125,11 @@ class Access:
         self._lock = Lock()
 
     def session(self, role: str, name: str) -> Session:
-        """Return credentials of a role; the same for the same name.
+        """Return credentials of a role; the same for calls with equal arguments.
 
         Args:
-            role: ARN of the role.
-            name: Name of the session.
+            role: the ARN of the role.
+            name: the name of the session.
         """
         with self._lock:
             key = (role, name)
@@ -139,7 +139,7 @@ class Access:
             return self._sessions[key]
 
     def principal(self, access_key: str) -> Principal | None:
-        """Return who has an access key; ``None`` if it is no session of a role."""
+        """Return the principal with an access key; ``None`` if the key is not that of a session."""
         found = self._by_key.get(access_key)
         return found.principal if found else None
 
@@ -155,20 +155,20 @@ class Access:
         """Decide on a request and record the decision.
 
         Args:
-            principal: Who makes it.
-            action: Such as ``s3:GetObject``.
-            resource: As in ``policies.Request``.
-            context: Values of condition keys, beside those that every request has.
-            by_resource_alone: As in ``policies.evaluate``.
+            principal: the principal that makes the request.
+            action: the action, such as ``s3:GetObject``.
+            resource: the resource as in ``policies.Request``.
+            context: values of condition keys, in addition to those that every request has.
+            by_resource_alone: as in ``policies.evaluate``.
 
         Raises:
-            AccessDenied: If it is denied.
+            AccessDenied: if the request is denied.
         """
         if self.enforced:
             self._record(*self._evaluated(principal, action, resource, context, by_resource_alone))
 
     def would_allow(self, principal: Principal, action: str, resource: str) -> bool:
-        """Decide on a request that is not made, which is not recorded."""
+        """Return whether a request would be allowed, without recording a decision."""
         return self._evaluated(principal, action, resource, None, False)[1].allowed
 
     def _evaluated(
@@ -195,7 +195,7 @@ class Access:
         return request, verdict
 
     def allows(self, principal: Principal, action: str, resource: str | None) -> bool:
-        """Decide on a request whose denial AWS does not report, and record the decision."""
+        """Decide on a request for which AWS does not report denials, and record the decision."""
         try:
             self.require(principal, action, resource)
         except AccessDenied:
@@ -203,15 +203,15 @@ class Access:
         return True
 
     def assume(self, role: str, service: str, context: Mapping[str, str] | None = None) -> None:
-        """Decide whether a service may take a role, and record the decision.
+        """Decide whether a service may assume a role, and record the decision.
 
         Args:
-            role: ARN of the role.
-            service: Such as ``lambda.amazonaws.com``.
-            context: Values of condition keys, such as ``aws:SourceArn``.
+            role: the ARN of the role.
+            service: the service principal, such as ``lambda.amazonaws.com``.
+            context: values of condition keys, such as ``aws:SourceArn``.
 
         Raises:
-            AccessDenied: If the role's trust policy does not let it.
+            AccessDenied: if the role's trust policy does not allow it.
         """
         if not self.enforced:
             return
@@ -229,16 +229,16 @@ class Access:
     def require_service(
         self, service: str, action: str, resource: str, context: Mapping[str, str]
     ) -> None:
-        """Decide on what a service does for itself, by the resource's policy alone.
+        """Decide on a request that a service makes without a role, by the resource's policy.
 
         Args:
-            service: Such as ``events.amazonaws.com``.
-            action: Such as ``lambda:InvokeFunction``.
-            resource: ARN of the resource.
-            context: Values of condition keys, such as ``aws:SourceArn``.
+            service: the service principal, such as ``events.amazonaws.com``.
+            action: the action, such as ``lambda:InvokeFunction``.
+            resource: the ARN of the resource.
+            context: values of condition keys, such as ``aws:SourceArn``.
 
         Raises:
-            AccessDenied: If the resource's policy does not let it.
+            AccessDenied: if the resource's policy does not allow it.
         """
         if not self.enforced:
             return
@@ -249,12 +249,12 @@ class Access:
 
     @property
     def decisions(self) -> list[Decision]:
-        """The latest decisions, in their order."""
+        """The latest decisions, oldest first."""
         with self._lock:
             return list(self._decisions)
 
     def unused(self) -> list[Right]:
-        """Return what the roles' policies allow and no decision needed."""
+        """Return the permissions in the roles' policies that no decision used."""
         with self._lock:
             used = set(self._used)
         return [
@@ -267,7 +267,7 @@ class Access:
         ]
 
     def forget(self) -> None:
-        """Forget all sessions and decisions."""
+        """Remove all sessions and decisions."""
         with self._lock:
             self._sessions.clear()
             self._by_key.clear()
@@ -284,7 +284,7 @@ class Access:
         known: dict[str, str] = {
             "aws:currenttime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "aws:epochtime": str(int(now.timestamp())),
-            # Loopback takes the place of TLS here.
+            # Requests on loopback count as encrypted.
             "aws:securetransport": "true",
             "aws:requestedregion": self._region,
         }
@@ -348,7 +348,7 @@ def _rights(role: str, match: Match) -> Iterable[Right]:
 
 
 def _used(request: Request, match: Match) -> Iterable[Right]:
-    """The pairs of a statement that let a request through."""
+    """Yield the pairs of action and resource of a statement that allow a request."""
     alone = dict(match.statement)
     for right in _rights(request.principal.role, match):
         pair = {
@@ -361,9 +361,9 @@ def _used(request: Request, match: Match) -> Iterable[Right]:
 
 
 def _denial(request: Request, verdict: Verdict) -> str:
-    """AWS's words, then what is missing, as JSON that can be pasted into a policy.
+    """Return the message of AWS, followed by the missing statement as JSON for a policy.
 
-    Source of the words: IAM User Guide, "Troubleshoot access denied error messages".
+    Source of the message: IAM User Guide, "Troubleshoot access denied error messages".
     """
     who = request.principal.session or request.principal.service
     on = "" if request.resource in (None, "*") else f" on resource: {request.resource}"

@@ -1,4 +1,4 @@
-"""Conditions of IAM statements.
+"""Evaluate the conditions in statements of IAM policies.
 
 Source: IAM User Guide, "IAM JSON policy elements: Condition operators", "Creating a condition with
 multiple keys or values" and "Multivalued context keys".
@@ -14,11 +14,11 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 Context = Mapping[str, Sequence[str]]
-"""Values of a request's condition keys, by key in lower case."""
+"""The condition keys of a request in lower case, with their values."""
 
 _ARN_PARTS = 6
 _VARIABLE = re.compile(r"\$\{(?P<key>[^},]+)(?:,\s*'(?P<default>[^']*)')?\}")
-# ``${*}`` is the character itself: a pattern matches it alone.
+# ``${*}`` and ``${?}`` stand for the characters themselves and not for wildcards.
 _LITERALS = {"*": "\ue000", "?": "\ue001", "$": "$"}
 
 
@@ -38,7 +38,7 @@ def like(pattern: str, text: str) -> bool:
 
 
 def arn_like(pattern: str, arn: str) -> bool:
-    """Return whether an ARN matches a pattern, each of its six parts by itself."""
+    """Return whether each of the six parts of an ARN matches that of a pattern."""
     patterns = pattern.split(":", _ARN_PARTS - 1)
     parts = arn.split(":", _ARN_PARTS - 1)
     if len(patterns) != _ARN_PARTS or len(parts) != _ARN_PARTS:
@@ -119,7 +119,7 @@ _NEGATED = {
 
 
 def texts(value: Any) -> list[str]:
-    """Return the values of a policy's element, of which a single one needs no list."""
+    """Return the values of an element of a policy as a list, also if it is a single value."""
     listed = value if isinstance(value, list) else [value]
     return [str(one).lower() if isinstance(one, bool) else str(one) for one in listed]
 
@@ -128,11 +128,11 @@ def holds(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
     """Return whether all conditions of a statement hold.
 
     Args:
-        condition: Operators, to keys, to values.
-        context: The request's condition keys.
+        condition: by operator and condition key, one value or a list.
+        context: the request's condition keys.
 
     Raises:
-        UnknownOperatorError: If IAM has no such operator.
+        UnknownOperatorError: if an operator does not exist in IAM.
     """
     return all(
         _holds(operator, key, texts(values), context)
@@ -154,14 +154,14 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
     if test is None or prefix not in ("", "forallvalues", "foranyvalue"):
         raise UnknownOperatorError(f"IAM has no condition operator {operator!r}")
     if not found:
-        # A key that is missing fulfils what is negated, and ForAllValues.
+        # A missing key fulfils negated operators and ForAllValues.
         return if_exists or (prefix == "forallvalues") or (negated and prefix != "foranyvalue")
     values = [text for text in (filled(one, context) for one in wanted) if text is not None]
 
     def matches(one: str) -> bool:
         return any(_tested(test, value, one) for value in values) != negated
 
-    # A negated operator must differ from all values of the request, others match one of them.
+    # A negated operator must hold for all values of the request, other operators for one value.
     every = prefix == "forallvalues" or (negated and not prefix)
     return all(map(matches, found)) if every else any(map(matches, found))
 
@@ -169,5 +169,5 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
 def _tested(test: Callable[[str, str], bool], wanted: str, found: str) -> bool:
     try:
         return test(wanted, found)
-    except ValueError:  # such as text where a number is expected: it matches nothing
+    except ValueError:  # a value of the wrong type, such as text instead of a number
         return False

@@ -1,4 +1,4 @@
-"""The record of IAM decisions, as :attr:`lokki_tf.testing.LocalAws.iam_decisions` returns it."""
+"""The types of decisions and permissions that ``LocalAws`` returns to tests."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision about a request that a role, or a service for itself, made.
+    """A decision on a request of a role or of an AWS service.
 
     Args:
-        principal: ARN of the role, or the name of the service that assumes a role.
-        action: Such as ``s3:GetObject``.
-        resource: ARN of the resource; ``*`` for actions without resources; ``None`` where the local
-            AWS compares no resource.
-        allowed: Whether it was allowed.
-        statements: The statements that decided, as ``policy.Sid`` or ``policy.position``.
-        message: Why it was denied, with the statement that is missing; empty if it was allowed.
+        principal: the ARN of the role, or the service principal if a service makes the request.
+        action: the action, such as ``s3:GetObject``.
+        resource: the ARN of the resource; ``*`` for actions without resources; ``None`` if the
+            local AWS cannot derive the resource from the request.
+        allowed: whether the request was allowed.
+        statements: the statements that decided, as ``policy.Sid`` or ``policy.position``.
+        message: the reason of a denial, with the missing statement; empty if allowed.
     """
 
     principal: str
@@ -29,14 +29,14 @@ class Decision:
 
 @dataclass(frozen=True)
 class Right:
-    """One pair of action and resource that a role's own policy allows.
+    """A permission: a pair of action and resource that a statement of a role's policy allows.
 
     Args:
-        role: ARN of the role.
-        policy: Name of the policy.
-        statement: The statement's ``Sid``, or its position in the policy, from 0.
-        action: As the statement has it, such as ``s3:Get*``.
-        resource: As the statement has it.
+        role: the ARN of the role.
+        policy: the name of the policy.
+        statement: the statement's ``Sid``, or its position in the policy, from 0.
+        action: the action in the statement, such as ``s3:Get*``.
+        resource: the resource in the statement.
     """
 
     role: str

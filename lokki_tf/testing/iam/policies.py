@@ -1,4 +1,7 @@
-"""Evaluation of IAM policies for one request.
+"""Evaluate IAM policies for one request.
+
+The stages of ``evaluate``: look for a statement that denies the request, then for statements that
+allow it in the role's policies and in the resource's policy, then apply the permissions boundary.
 
 Sources: IAM User Guide, "Policy evaluation logic for requests within a single account", "IAM JSON
 policy elements" and "Permissions boundaries"; KMS Developer Guide, "Key policies".
@@ -19,11 +22,11 @@ Statement = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy document and where it comes from.
+    """A policy document with its name and type.
 
     Args:
-        name: Such as ``lokki``.
-        text: The document as JSON.
+        name: the policy's name, such as ``lokki``.
+        text: the document as JSON.
         kind: ``identity``, ``boundary`` or ``resource``.
     """
 
@@ -33,18 +36,18 @@ class Policy:
 
     @property
     def statements(self) -> Sequence[Statement]:
-        """Its statements."""
+        """The statements of the document."""
         return _statements(self.text)
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who makes a request: a role's session, or a service.
+    """The principal that makes a request: a session of a role, or an AWS service.
 
     Args:
-        role: ARN of the role; empty for a service.
-        session: ARN of the role's session; empty for a service.
-        service: Such as ``lambda.amazonaws.com``; empty for a role.
+        role: the ARN of the role; empty for a service.
+        session: the ARN of the role's session; empty for a service.
+        service: the service principal, such as ``lambda.amazonaws.com``; empty for a role.
     """
 
     role: str = ""
@@ -53,20 +56,21 @@ class Principal:
 
     @property
     def account(self) -> str:
-        """The account of the role."""
+        """The account number of the role."""
         return self.role.split(":")[4] if self.role else ""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One action on one resource.
+    """A request for one action on one resource.
 
     Args:
-        principal: Who makes it.
-        action: Such as ``s3:GetObject``.
-        resource: Its ARN; ``*`` for actions without resources; ``None`` if the local AWS cannot
-            derive it from the request: then the resources of statements are not compared.
-        context: Values of condition keys, by key in lower case.
+        principal: the principal that makes the request.
+        action: the action, such as ``s3:GetObject``.
+        resource: the resource's ARN; ``*`` for actions without resources; ``None`` if the local AWS
+            cannot derive the resource from the request. Then the resources of statements are not
+            compared.
+        context: the condition keys in lower case, with their values.
     """
 
     principal: Principal
@@ -80,8 +84,8 @@ class Match:
     """A statement that applies to a request.
 
     Args:
-        policy: Its policy.
-        position: Which of the policy's statements it is, from 0.
+        policy: the policy that contains the statement.
+        position: the statement's position in the policy, from 0.
     """
 
     policy: Policy
@@ -95,13 +99,13 @@ class Match:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What policies say of a request.
+    """The result of evaluating policies for a request.
 
     Args:
-        allowed: Whether it may be made.
-        matches: The statements that decide.
-        reason: In AWS's words, why it is denied; empty if it is allowed.
-        unfulfilled: Statements that would allow it, if their conditions held.
+        allowed: whether the request is allowed.
+        matches: the statements that decide.
+        reason: the reason of a denial in the wording of AWS; empty if the request is allowed.
+        unfulfilled: the statements that would allow the request if their conditions held.
     """
 
     allowed: bool
@@ -127,12 +131,12 @@ def evaluate(
     """Decide on a request within one account.
 
     Args:
-        request: The request.
-        identity: Policies of the role.
-        boundary: Its permissions boundary.
-        resource: The policy of the resource.
-        by_resource_alone: Whether the resource's policy must allow it, or leave it to the account:
-            so it is with keys of KMS and with trust policies.
+        request: the request.
+        identity: the policies of the role.
+        boundary: the permissions boundary of the role.
+        resource: the policy of the resource.
+        by_resource_alone: whether the resource's policy must allow the request or delegate the
+            decision to the account's policies, as for KMS keys and trust policies.
     """
     identity = tuple(identity)
     groups = [("an identity-based policy", identity)]
@@ -165,9 +169,9 @@ def applies(statement: Statement, request: Request, *, conditions: bool = True) 
     """Return whether a statement applies to a request.
 
     Args:
-        statement: The statement.
-        request: The request.
-        conditions: Whether its conditions must hold.
+        statement: the statement.
+        request: the request.
+        conditions: whether the statement's conditions must hold.
     """
     return (
         _names_action(statement, request.action)
@@ -178,10 +182,10 @@ def applies(statement: Statement, request: Request, *, conditions: bool = True) 
 
 
 def covers(pattern: str, resource: str) -> bool:
-    """Return whether a pattern of ``Resource`` covers a resource.
+    """Return whether a pattern in the element ``Resource`` matches a resource.
 
-    A ``*`` at the end of a part of an ARN covers colons too, one inside a part does not: IAM User
-    Guide, "IAM JSON policy elements: Resource".
+    A ``*`` at the end of a part of an ARN also matches colons, another ``*`` does not. Source: IAM
+    User Guide, "IAM JSON policy elements: Resource".
     """
     if pattern == "*":
         return True
@@ -228,7 +232,7 @@ def _denied(kind: str, request: Request, policies: Iterable[Policy]) -> Verdict:
 
 
 def _by_resource(request: Request, policy: Policy | None) -> tuple[Match, ...]:
-    """Statements of the resource's policy that allow it to the principal itself."""
+    """Return the statements of the resource's policy that allow the request to the principal."""
     if policy is None:
         return ()
     return tuple(
@@ -239,7 +243,7 @@ def _by_resource(request: Request, policy: Policy | None) -> tuple[Match, ...]:
 
 
 def _delegates(request: Request, policy: Policy) -> bool:
-    """Whether the resource's policy leaves the decision to the account's own policies."""
+    """Return whether the resource's policy delegates the decision to the account's policies."""
     return any(
         _is_account(match.statement, request.principal)
         for match in _matches((policy,), request, "Allow")
@@ -247,9 +251,9 @@ def _delegates(request: Request, policy: Policy) -> bool:
 
 
 def _by_session(request: Request, matches: Iterable[Match]) -> bool:
-    """Whether a statement names the session: then no boundary limits it.
+    """Return whether a statement names the session, so that the boundary does not apply.
 
-    Source: IAM User Guide, "Permissions boundaries", of resource-based policies.
+    Source: IAM User Guide, "Permissions boundaries", the section about resource-based policies.
     """
     named = [_principals(match.statement.get("Principal"), "AWS") for match in matches]
     return any(request.principal.session in names for names in named)
@@ -276,9 +280,9 @@ def _names_resource(statement: Statement, request: Request) -> bool:
     if "NotResource" in statement:
         unknown = statement.get("Effect") == "Deny"
         return not _any_resource(statement["NotResource"], request, unknown=unknown)
-    if "Resource" not in statement:  # a resource's own policy
+    if "Resource" not in statement:  # a resource-based policy without this element
         return True
-    # A denial of an unknown resource applies where it names all of them.
+    # If the resource is unknown, a denial applies only if it names all resources.
     unknown = statement.get("Effect") == "Allow" or "*" in texts(statement["Resource"])
     return _any_resource(statement["Resource"], request, unknown=unknown)
 
@@ -294,7 +298,7 @@ def _any_resource(patterns: Any, request: Request, *, unknown: bool) -> bool:
 def _names_principal(statement: Statement, principal: Principal) -> bool:
     if "NotPrincipal" in statement:
         return not _is_named(statement["NotPrincipal"], principal)
-    if "Principal" not in statement:  # a role's own policy
+    if "Principal" not in statement:  # an identity-based policy
         return True
     return _is_named(statement["Principal"], principal)
 

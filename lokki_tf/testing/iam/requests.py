@@ -1,7 +1,7 @@
-"""Which actions on which resources IAM checks for a request to an API.
+"""Map an API request to the IAM actions and resources that must be allowed.
 
-Source: Service Authorization Reference, of the services named here. Of a service that is not, the
-action is checked, and the resource where the request contains its ARN.
+Source: Service Authorization Reference of the services in this module. For other services the
+action is checked, and the resource if the request contains its ARN.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 Parameters = Mapping[str, Any]
 Needed = tuple[str, str | None]
-"""An action and its resource, as in ``policies.Request``."""
+"""An action and a resource, as in ``policies.Request``."""
 
 _PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "execute-api": "execute-api"}
 _ACTIONS = {
@@ -25,7 +25,7 @@ _ACTIONS = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 }
-"""Operations whose action has another name."""
+"""Operations with an IAM action of a different name."""
 FREE = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
 """Actions that need no permission."""
 _WITHOUT_RESOURCE = frozenset(
@@ -44,13 +44,13 @@ _WITHOUT_RESOURCE = frozenset(
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a request is made, for the ARNs of what it names.
+class ArnScope:
+    """The region and account of a request, for the ARNs of its resources.
 
     Args:
-        region: The region's name.
-        account: The account's number.
-        partition: ``aws`` nearly everywhere.
+        region: the region's name.
+        account: the account's number.
+        partition: the partition, ``aws`` in most regions.
     """
 
     region: str
@@ -58,20 +58,20 @@ class Place:
     partition: str = "aws"
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of something that a request names; an ARN is one already."""
+        """Return the ARN of a resource; a resource that is an ARN is returned unchanged."""
         if resource.startswith("arn:"):
             return resource
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
-def needed(service: str, operation: str, given: Parameters, place: Place) -> list[Needed]:
-    """Return what IAM checks for a request; S3's have their own way.
+def needed(service: str, operation: str, given: Parameters, scope: ArnScope) -> list[Needed]:
+    """Return the actions and resources that IAM checks for a request to a service except S3.
 
     Args:
-        service: The service as requests are signed for it.
-        operation: The operation, such as ``SubmitJob``.
-        given: Its parameters, by their names in the API.
-        place: Where.
+        service: the service's name in the request's signature.
+        operation: the operation, such as ``SubmitJob``.
+        given: the parameters, by their names in the API.
+        scope: the region and account of the request.
     """
     prefix = _PREFIXES.get(service, service)
     action = f"{prefix}:{operation}"
@@ -81,7 +81,7 @@ def needed(service: str, operation: str, given: Parameters, place: Place) -> lis
     if action in _WITHOUT_RESOURCE or (prefix == "ec2" and operation.startswith("Describe")):
         return [(action, "*")]
     find = _RESOURCES.get(prefix)
-    found = list(dict.fromkeys(find(operation, given, place))) if find else []
+    found = list(dict.fromkeys(find(operation, given, scope))) if find else []
     if not found:
         found = [one for one in _arns(given) if one.split(":")[2] == prefix][:1]
     return [(action, one) for one in found] or [(action, None)]
@@ -94,7 +94,7 @@ def _arns(given: Parameters) -> Iterator[str]:
 
 
 def _text(given: Parameters, *names: str) -> str | None:
-    """The first parameter that exists, with either case of its first letter."""
+    """Return the first parameter that exists. The case of a name's first letter is ignored."""
     for name in names:
         for known in (name, name[0].lower() + name[1:]):
             if isinstance(given.get(known), str):
@@ -103,50 +103,55 @@ def _text(given: Parameters, *names: str) -> str | None:
 
 
 def _simple(service: str, kinds: Mapping[str, str]) -> Callable[..., Iterator[str]]:
-    """Find resources by the parameter that names them and the form of their ARNs."""
+    """Return a function that finds the resource in the first of some parameters.
 
-    def find(operation: str, given: Parameters, place: Place) -> Iterator[str]:
+    Args:
+        service: the service.
+        kinds: by parameter, the format of the last part of the resource's ARN.
+    """
+
+    def find(operation: str, given: Parameters, scope: ArnScope) -> Iterator[str]:
         for name, form in kinds.items():
             found = _text(given, name)
             if found is not None:
-                yield place.arn(service, found if found.startswith("arn:") else form.format(found))
+                yield scope.arn(service, found if found.startswith("arn:") else form.format(found))
                 return
 
     return find
 
 
-def _batch(operation: str, given: Parameters, place: Place) -> Iterator[str]:
+def _batch(operation: str, given: Parameters, scope: ArnScope) -> Iterator[str]:
     if operation == "SubmitJob":
-        # The job has no id yet.
-        yield place.arn("batch", "job/*")
-        yield place.arn("batch", _prefixed("job-queue/", given["jobQueue"]))
-        yield place.arn("batch", _prefixed("job-definition/", given["jobDefinition"]))
+        # The job's id is not known before the request.
+        yield scope.arn("batch", "job/*")
+        yield scope.arn("batch", _prefixed("job-queue/", given["jobQueue"]))
+        yield scope.arn("batch", _prefixed("job-definition/", given["jobDefinition"]))
         return
-    yield from _simple("batch", {"JobId": "job/{}", "ResourceArn": "{}"})(operation, given, place)
+    yield from _simple("batch", {"JobId": "job/{}", "ResourceArn": "{}"})(operation, given, scope)
 
 
 def _prefixed(prefix: str, name: str) -> str:
     return name if name.startswith("arn:") else f"{prefix}{name}"
 
 
-def _lambda(operation: str, given: Parameters, place: Place) -> Iterator[str]:
+def _lambda(operation: str, given: Parameters, scope: ArnScope) -> Iterator[str]:
     name = _text(given, "FunctionName")
     if name is None:
         return
     qualifier = _text(given, "Qualifier")
-    yield place.arn("lambda", _prefixed("function:", name)) + (f":{qualifier}" if qualifier else "")
+    yield scope.arn("lambda", _prefixed("function:", name)) + (f":{qualifier}" if qualifier else "")
 
 
-def _sqs(operation: str, given: Parameters, place: Place) -> Iterator[str]:
+def _sqs(operation: str, given: Parameters, scope: ArnScope) -> Iterator[str]:
     url = _text(given, "QueueUrl")
     name = _text(given, "QueueName")
     if url is not None:
         name = url.rpartition("/")[2]
     if name is not None:
-        yield place.arn("sqs", name)
+        yield scope.arn("sqs", name)
 
 
-def _dynamodb(operation: str, given: Parameters, place: Place) -> Iterator[str]:
+def _dynamodb(operation: str, given: Parameters, scope: ArnScope) -> Iterator[str]:
     tables = [_text(given, "TableName")]
     batches = given.get("RequestItems")
     if isinstance(batches, Mapping):
@@ -155,40 +160,40 @@ def _dynamodb(operation: str, given: Parameters, place: Place) -> Iterator[str]:
         tables += [_text(part, "TableName") for part in item.values()]
     for table in tables:
         if table is not None:
-            arn = place.arn("dynamodb", _prefixed("table/", table))
+            arn = scope.arn("dynamodb", _prefixed("table/", table))
             index = _text(given, "IndexName")
             yield f"{arn}/index/{index}" if index else arn
 
 
-def _ssm(operation: str, given: Parameters, place: Place) -> Iterator[str]:
+def _ssm(operation: str, given: Parameters, scope: ArnScope) -> Iterator[str]:
     names = [_text(given, "Name"), _text(given, "Path"), *(given.get("Names") or ())]
     for name in names:
         if name is not None:
-            yield place.arn(
+            yield scope.arn(
                 "ssm", name if name.startswith("arn:") else f"parameter/{name.lstrip('/')}"
             )
 
 
-def _logs(operation: str, given: Parameters, place: Place) -> Iterator[str]:
+def _logs(operation: str, given: Parameters, scope: ArnScope) -> Iterator[str]:
     group = _text(given, "LogGroupName", "LogGroupIdentifier")
     if group is not None:
-        arn = place.arn("logs", _prefixed("log-group:", group)).removesuffix(":*")
+        arn = scope.arn("logs", _prefixed("log-group:", group)).removesuffix(":*")
         yield f"{arn}:log-stream:{_text(given, 'LogStreamName') or ''}"
 
 
-def _events(operation: str, given: Parameters, place: Place) -> Iterator[str]:
+def _events(operation: str, given: Parameters, scope: ArnScope) -> Iterator[str]:
     if operation == "PutEvents":
         for entry in given.get("Entries") or ():
             bus = _text(entry, "EventBusName") or "default"
-            yield place.arn("events", _prefixed("event-bus/", bus))
+            yield scope.arn("events", _prefixed("event-bus/", bus))
         return
     name = _text(given, "Name", "Rule")
     if name is not None:
         bus = _text(given, "EventBusName") or "default"
-        yield place.arn("events", f"rule/{name}" if bus == "default" else f"rule/{bus}/{name}")
+        yield scope.arn("events", f"rule/{name}" if bus == "default" else f"rule/{bus}/{name}")
 
 
-_RESOURCES: Mapping[str, Callable[[str, Parameters, Place], Iterator[str]]] = {
+_RESOURCES: Mapping[str, Callable[[str, Parameters, ArnScope], Iterator[str]]] = {
     "batch": _batch,
     "dynamodb": _dynamodb,
     "ecr": _simple("ecr", {"RepositoryName": "repository/{}", "ResourceArn": "{}"}),

@@ -1,6 +1,7 @@
-"""Programs of container images, for Batch's jobs and for Lambda functions that are images.
+"""Run the programs of container images, for AWS Batch jobs and Lambda functions.
 
-``programs`` says what is to run and how to speak with what runs; ``containers`` runs it through a
-Docker API, ``processes`` from the folder that an image is made of, where there is no container to
-be had; ``launcher`` chooses. ``registry`` knows which folder an image's URI stands for.
+1. ``programs`` defines the types: a program, and the interface of a running program.
+2. ``registry`` finds the folder that an image was built from, by the image's URI.
+3. ``launcher`` starts a program: with ``containers`` through a Docker API that has the image,
+   otherwise with ``processes`` from the image's folder.
 """

@@ -1,4 +1,4 @@
-"""Programs of images in containers, through a Docker API such as podman's."""
+"""Run programs of images in containers, through a Docker API such as that of podman."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from lokki_tf.testing.images.programs import GRACE_SECONDS, CannotStart, Lines, 
 
 _PING_SECONDS = 5
 _REQUEST_SECONDS = 3600
-"""A request that waits for a container's end is as long as the container runs."""
+"""The request that waits for a container's end takes as long as the container runs."""
 _SETTLE_SECONDS = 0.05
 _LABEL = "lokki_tf.local_aws"
 
 
 class Containers:
-    """The containers of the Docker API that the environment names, if one answers.
+    """Starts containers through the Docker API that the environment variables configure.
 
     Args:
-        owner: what their label says.
+        owner: the value of the containers' label.
     """
 
     def __init__(self, owner: str) -> None:
@@ -30,11 +30,11 @@ class Containers:
 
     @property
     def available(self) -> bool:
-        """Whether a Docker API answers."""
+        """Whether a Docker API is available."""
         return self._client is not None
 
     def has(self, image: str) -> bool:
-        """Return whether an image is here."""
+        """Return whether the Docker API has an image locally."""
         if not self.available:
             return False
         from docker.errors import APIError, ImageNotFound
@@ -46,10 +46,10 @@ class Containers:
         return True
 
     def pull(self, image: str) -> None:
-        """Get an image from its registry.
+        """Pull an image from its registry.
 
         Raises:
-            CannotStart: if that fails.
+            CannotStart: if the image cannot be pulled.
         """
         from docker.errors import APIError, DockerException
 
@@ -65,12 +65,12 @@ class Containers:
         """Start a program.
 
         Raises:
-            CannotStart: if the engine refuses.
+            CannotStart: if the Docker API responds with an error.
         """
         from docker.errors import APIError
 
         try:
-            # The host's network: the local AWS listens on loopback.
+            # The container needs the host's network, because the local AWS listens on loopback.
             container = self._client.containers.create(
                 program.image,
                 command=None if program.command is None else list(program.command),
@@ -111,8 +111,8 @@ class Container:
     """A program that runs in a container.
 
     Args:
-        container: what the Docker SDK created.
-        lines: where its output goes.
+        container: the container object of the Docker SDK.
+        lines: receives the program's output.
     """
 
     def __init__(self, container: Any, lines: Lines) -> None:
@@ -122,7 +122,7 @@ class Container:
         self._ended = Event()
         self._gone = Event()
         try:
-            # Attached before it starts: nothing that it prints is missed.
+            # Attach before the start, to receive the whole output.
             output = container.attach(stream=True, logs=True)
             container.start()
         except Exception:
@@ -133,28 +133,28 @@ class Container:
         Thread(target=self._watch, daemon=True).start()
 
     def wait(self, seconds: float) -> int | None:
-        """Wait for its end and return its exit code; None if it still runs after that time."""
+        """Wait for the program's end and return its exit code; None after a timeout."""
         return self._code if self._ended.wait(seconds) else None
 
     def stop(self, grace: float = GRACE_SECONDS) -> int:
-        """Ask it to end, end it by force if it does not, and return its exit code."""
+        """Send SIGTERM, after a grace period SIGKILL, and return the exit code."""
         from docker.errors import APIError
 
-        with suppress(APIError):  # it may just have ended
+        with suppress(APIError):  # the container may already have ended
             self._container.stop(timeout=int(grace))
         self._gone.wait()
         assert self._code is not None
         return self._code
 
     def settle(self) -> None:
-        """Return when what it has printed so far has most likely been handed on."""
+        """Wait until the output so far has most likely been passed to ``lines``."""
         self._ended.wait(_SETTLE_SECONDS)
 
     def _watch(self) -> None:
         try:
             self._code = int(self._container.wait()["StatusCode"])
             self._reader.join(5)
-        except Exception:  # the engine has gone, or somebody removed the container
+        except Exception:  # the Docker API is unavailable, or the container was removed
             self._code = 255
         finally:
             self._ended.set()

@@ -1,4 +1,4 @@
-"""Starts programs of images: in containers where they can be had, else as processes."""
+"""Start programs of images, in containers or as processes, and stop them at the end."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lokki_tf.testing.images.registry import Registry
 
 
 class Launcher:
-    """Starts programs and ends those that are left.
+    """Starts programs of images.
 
-    An image that the Docker engine has runs in a container. Else the folder that the image is made
-    of will do. What is neither here nor there is pulled.
+    The first that is possible: a container if the Docker API has the image locally, a process if
+    the image's folder is registered, a container after pulling the image.
 
     Args:
-        owner: what the label of its containers says.
-        containers: whether to look for a Docker API.
+        owner: the value of the containers' label.
+        containers: whether to use a Docker API.
     """
 
     def __init__(self, owner: str, *, containers: bool = True) -> None:
@@ -33,11 +33,11 @@ class Launcher:
         """Start a program.
 
         Args:
-            program: what to run.
-            lines: where its output goes.
+            program: the program.
+            lines: receives the program's output.
 
         Raises:
-            CannotStart: if its image cannot be had, or refuses to start.
+            CannotStart: if the image is not available or the program does not start.
         """
         running = self._start(program, lines)
         with self._lock:
@@ -45,16 +45,16 @@ class Launcher:
             closed = self._closed
         if closed:
             running.stop(grace=0)
-            raise CannotStart("The local AWS has ended")
+            raise CannotStart("The local AWS was closed")
         return running
 
     def forget(self, running: Running) -> None:
-        """Say that a program has ended."""
+        """Record that a program has ended."""
         with self._lock:
             self._running.discard(running)
 
     def close(self) -> None:
-        """End all programs."""
+        """Stop all programs."""
         with self._lock:
             self._closed = True
             left = list(self._running)
@@ -71,8 +71,8 @@ class Launcher:
             return Process(program, folder, lines)
         if containers is None or not containers.available:
             raise CannotStart(
-                f"CannotPullContainerError: {program.image} is not found: no Docker API answers, "
-                "and no folder is registered for it with register_image()"
+                f"CannotPullContainerError: {program.image} is not available: no Docker API was "
+                "found, and no folder is registered for the image with register_image()"
             )
         containers.pull(program.image)
         return containers.start(program, lines)

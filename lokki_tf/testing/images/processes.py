@@ -1,4 +1,4 @@
-"""Programs of images as processes of this machine, from the folder that the image is made of."""
+"""Run programs of images as processes, from the folders that the images were built from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CLEAN = {
     "LANG": "C.UTF-8",
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
-    # What was printed is in the log, whatever ends the process.
+    # Output must reach the log even if the process is killed.
     "PYTHONUNBUFFERED": "1",
     "TZ": ":UTC",
 }
@@ -32,12 +32,12 @@ class Process:
     """A program that runs as a process, with all its children in one group.
 
     Args:
-        program: what to run.
-        folder: where its image comes from.
-        lines: where its output goes.
+        program: the program.
+        folder: the folder that the image was built from.
+        lines: receives the program's output.
 
     Raises:
-        CannotStart: if the machine refuses.
+        CannotStart: if the operating system cannot start the process.
     """
 
     def __init__(self, program: Program, folder: ImageFolder, lines: Lines) -> None:
@@ -61,17 +61,17 @@ class Process:
         self._reader = _Reader(self._output, lines)
 
     def wait(self, seconds: float) -> int | None:
-        """Wait for its end and return its exit code; None if it still runs after that time."""
+        """Wait for the program's end and return its exit code; None after a timeout."""
         try:
             status = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
-        self._signal(signal.SIGKILL)  # a container's end is the end of all that runs in it
+        self._signal(signal.SIGKILL)  # as in a container, child processes end as well
         self._reader.finish()
         return _exit_code(status, self._stopped)
 
     def stop(self, grace: float = GRACE_SECONDS) -> int:
-        """Ask it to end, end it by force if it does not, and return its exit code."""
+        """Send SIGTERM, after a grace period SIGKILL, and return the exit code."""
         code = self.wait(0)
         if code is None:
             self._stopped = True
@@ -85,7 +85,7 @@ class Process:
         return code
 
     def settle(self) -> None:
-        """Return when what it has printed so far has been handed on."""
+        """Wait until the output so far has been passed to ``lines``."""
         self._reader.settle()
 
     def _signal(self, number: int) -> None:
@@ -94,7 +94,7 @@ class Process:
 
 
 class _Reader:
-    """Hands on what comes out of a pipe, line by line."""
+    """Reads a pipe in a thread and passes on the lines."""
 
     def __init__(self, pipe: int, lines: Lines) -> None:
         self._pipe = pipe
@@ -137,7 +137,7 @@ def _arguments(program: Program, folder: ImageFolder) -> list[str]:
     if program.entry_point is None:
         return [sys.executable, str(folder.app / folder.entry), *command]
     first, *rest = program.entry_point
-    # The Python of an image is in no path of this machine.
+    # The image's Python does not exist on this computer, so use the Python that runs the tests.
     return [sys.executable if Path(first).name in _PYTHONS else first, *rest, *command]
 
 
@@ -151,6 +151,5 @@ def _directory(program: Program, folder: ImageFolder) -> Path:
 def _exit_code(status: int, stopped: bool) -> int:
     if status >= 0:
         return status
-    # The first process of a container does not die of SIGTERM by itself, as this one does:
-    # in AWS the force that comes after it is what ends it.
+    # SIGTERM ends this process, but not the first process of a container: AWS then sends SIGKILL.
     return KILLED if stopped else 128 - status

@@ -1,4 +1,4 @@
-"""What is to run, and what can be asked of it once it runs."""
+"""The types of programs of images: what to start, and the interface of a running program."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 GRACE_SECONDS = 1.0
-"""Between the request to end and the end by force. AWS allows 30 s."""
+"""The time between SIGTERM and SIGKILL. AWS allows 30 s."""
 KILLED = 137
-"""The exit code of a container that was ended by force."""
+"""The exit code of a container that was ended by SIGKILL."""
 
 Lines = Callable[[Sequence[str]], None]
-"""Takes lines of output as they come."""
+"""Receives lines of output while the program runs."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """The program of an image, as one run of it wants it.
+    """A program to start from an image.
 
     Args:
         image: the image's URI.
-        command: what is handed to the entry point; None for the image's own.
-        environment: the variables, beside those that the image itself sets.
-        entry_point: what is started in place of the image's own entry point.
-        working_directory: where, in place of the image's own.
+        command: replaces the image's ``CMD``; None to keep it.
+        environment: environment variables in addition to those of the image.
+        entry_point: replaces the image's ``ENTRYPOINT``; None to keep it.
+        working_directory: replaces the image's ``WORKDIR``; None to keep it.
     """
 
     image: str
@@ -38,20 +38,20 @@ class Running(Protocol):
     """A program that was started."""
 
     def wait(self, seconds: float) -> int | None:
-        """Wait for its end and return its exit code; None if it still runs after that time."""
+        """Wait for the program's end and return its exit code; None after a timeout."""
 
     def stop(self, grace: float = GRACE_SECONDS) -> int:
-        """Ask it to end, end it by force if it does not, and return its exit code."""
+        """Send SIGTERM, after a grace period SIGKILL, and return the exit code."""
 
     def settle(self) -> None:
-        """Return when what it has printed so far has been handed on."""
+        """Wait until the output so far has been passed on."""
 
 
 class CannotStart(Exception):
-    """A program that cannot be started.
+    """A program cannot be started.
 
     Args:
-        reason: in AWS's words, such as ``CannotPullContainerError: …``.
+        reason: the error of AWS, such as ``CannotPullContainerError: …``.
     """
 
     def __init__(self, reason: str) -> None:

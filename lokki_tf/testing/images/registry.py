@@ -1,6 +1,7 @@
-"""Which folder an image's URI stands for.
+"""Find the folder that a container image was built from, by the image's URI.
 
-A pipeline's folder tells of its images in ``image.json``: an object, or a list of them, such as
+Folders are registered by ``LocalAws.register_image``, or by the file ``image.json`` in a deployed
+folder. The file contains an object or a list of objects such as
 ``{"uri": "daily:3f2a", "app": "image/app", "entry": "entry.py"}``.
 """
 
@@ -19,12 +20,12 @@ FILE = "image.json"
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The folder that an image is made of.
+    """The folder that an image was built from.
 
     Args:
-        uri: ``repository:tag``; the registry before it makes no difference.
-        app: what the image has in its working directory.
-        entry: the Python file in it that the image starts.
+        uri: ``repository:tag``; the part before the repository is ignored.
+        app: the folder with the files of the image's working directory.
+        entry: the Python file in ``app`` that the image starts.
     """
 
     uri: str
@@ -34,34 +35,35 @@ class ImageFolder:
     def __post_init__(self) -> None:
         if not (self.app / self.entry).is_file():
             raise LocalAwsError(
-                f"The image {self.uri} has no {self.entry} in {self.app}.",
-                remedy="Name the folder that is copied into the image, and its entry script.",
+                f"The folder {self.app} of the image {self.uri} does not contain {self.entry}.",
+                remedy="Name the folder that is copied into the image, and the script in it that "
+                "the image starts.",
             )
 
 
 class Registry:
-    """The folders that are known."""
+    """The registered folders, by the URIs of their images."""
 
     def __init__(self) -> None:
         self._folders: dict[str, ImageFolder] = {}
         self._lock = Lock()
 
     def add(self, folder: ImageFolder) -> None:
-        """Let an image's URI stand for a folder."""
+        """Register a folder."""
         with self._lock:
             self._folders[_plain(folder.uri)] = folder
 
     def find(self, uri: str) -> ImageFolder | None:
-        """Return the folder of an image, or None if there is none."""
+        """Return the folder of an image, or None if it is not registered."""
         with self._lock:
             return self._folders.get(_plain(uri))
 
 
 def folders_in(folder: Path) -> Iterator[ImageFolder]:
-    """Yield the images that a configuration's folder tells of.
+    """Yield the images in the ``image.json`` of a folder, if the file exists.
 
     Raises:
-        LocalAwsError: if its file says something else than it should.
+        LocalAwsError: if the file is not valid.
     """
     path = folder / FILE
     if not path.is_file():
@@ -73,12 +75,12 @@ def folders_in(folder: Path) -> Iterator[ImageFolder]:
             yield ImageFolder(image["uri"], app, image.get("entry", "entry.py"))
     except (KeyError, TypeError, ValueError) as error:
         raise LocalAwsError(
-            f"{path} does not describe an image: {error!r}.",
-            remedy='It holds {"uri": "repository:tag", "app": "image/app", "entry": "entry.py"}.',
+            f"{path} must describe images, but reading it failed: {error!r}.",
+            remedy='Write {"uri": "repository:tag", "app": "image/app", "entry": "entry.py"}.',
         ) from None
 
 
 def _plain(uri: str) -> str:
-    """Return an image's URI without the registry, which differs from account to account."""
+    """Return an image's URI without the registry, which differs between accounts."""
     host, slash, rest = uri.partition("/")
     return rest if slash and ("." in host or ":" in host) else uri

@@ -1,6 +1,10 @@
-"""Batch's jobs: what was ordered, and the life of a job from SUBMITTED to its end.
+"""Run AWS Batch jobs, from their submission to their end.
 
-``orders`` puts a job definition and what was submitted together, ``sizes`` knows what Fargate
-offers, ``job`` runs the ``attempts``, ``retries`` says whether one is followed by another, and
-``site`` is what all jobs share. Nothing of moto is imported here.
+1. ``sizes`` checks a job definition for Fargate.
+2. ``orders`` merges a job definition with the parameters of ``SubmitJob``.
+3. ``job`` runs the job in a thread, as one or more ``attempts``. ``retries`` decides whether a
+   failed attempt is repeated.
+4. ``batch_context`` holds what all jobs of a region share: logs, slots, roles.
+
+This package does not import moto.
 """

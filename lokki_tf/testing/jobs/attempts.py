@@ -1,4 +1,4 @@
-"""One run of a job's program, as ``DescribeJobs`` shows it."""
+"""An attempt: one run of a job's program, with the data that ``DescribeJobs`` returns."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ EXITED = "Essential container in task exited"
 
 
 def now() -> int:
-    """Return this moment in milliseconds."""
+    """Return the current time in milliseconds since 1970."""
     return int(time.time() * 1000)
 
 
 @dataclass
 class Attempt:
-    """One attempt.
+    """One attempt of a job.
 
     Args:
-        number: from 1.
-        stream: the log stream of its output.
-        task_arn: the ARN of its task.
-        started: when its program began.
-        stopped: when it ended.
-        exit_code: how its program ended.
-        status_reason: why it ended.
-        reason: what the container says to that.
+        number: the number of the attempt, from 1.
+        stream: the log stream of the program's output.
+        task_arn: the ARN of the ECS task.
+        started: the time when the program started, in milliseconds since 1970.
+        stopped: the time when the program ended.
+        exit_code: the exit code of the program.
+        status_reason: the reason why the attempt ended.
+        reason: details about an error of the container.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Attempt:
 
     @property
     def container(self) -> dict[str, Any]:
-        """What it adds to the container of ``DescribeJobs``."""
+        """The fields of the attempt in ``container`` of ``DescribeJobs``."""
         found: dict[str, Any] = {
             "exitCode": self.exit_code,
             "logStreamName": self.stream if self.started is not None else None,
@@ -51,7 +51,7 @@ class Attempt:
         return {key: value for key, value in found.items() if value is not None}
 
     def describe(self) -> dict[str, Any]:
-        """Return it as one of the ``attempts`` of ``DescribeJobs``."""
+        """Return the entry in ``attempts`` of ``DescribeJobs``."""
         times = {"startedAt": self.started, "stoppedAt": self.stopped}
         return {
             "container": self.container,

@@ -1,4 +1,8 @@
-"""One job of Batch, from its submission to its end."""
+"""An AWS Batch job, from its submission to its end.
+
+The stages: wait for the jobs that it depends on, wait for a free slot, run attempts until one
+succeeds or no retry is left, record the status.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from uuid import uuid4
 
 from lokki_tf.testing.images.programs import CannotStart, Program, Running
 from lokki_tf.testing.jobs.attempts import EXITED, Attempt, now
+from lokki_tf.testing.jobs.batch_context import BatchContext
 from lokki_tf.testing.jobs.orders import OVERRIDES_CHARACTERS, Order
 from lokki_tf.testing.jobs.retries import is_retried
-from lokki_tf.testing.jobs.site import Site
 
 SUBMITTED, PENDING, RUNNABLE = "SUBMITTED", "PENDING", "RUNNABLE"
 STARTING, RUNNING = "STARTING", "RUNNING"
@@ -26,7 +30,7 @@ _POLL_SECONDS = 0.02
 
 
 class _Ended(Exception):
-    """The job was told to end."""
+    """The job was terminated or cancelled."""
 
 
 @dataclass
@@ -34,12 +38,12 @@ class Job:
     """A job that was submitted.
 
     Args:
-        order: what it is to do.
-        site: where.
+        order: the job's definition and parameters.
+        context: what all jobs of the region share.
     """
 
     order: Order
-    site: Site
+    context: BatchContext
     status: str = SUBMITTED
     status_reason: str | None = None
     created: int = field(default_factory=now)
@@ -49,32 +53,32 @@ class Job:
 
     def __post_init__(self) -> None:
         self.done = Event()
-        self._told_to_end = Event()
+        self._end_requested = Event()
         self._end_reason = ""
 
     def start(self) -> None:
-        """Run in a thread of its own."""
+        """Run in a new thread."""
         Thread(target=self.run, name=self.order.arn, daemon=True).start()
 
     def terminate(self, reason: str) -> None:
-        """End it, whatever it is doing, as ``TerminateJob`` does."""
-        if not self._told_to_end.is_set():
+        """End the job in any status, as ``TerminateJob`` does."""
+        if not self._end_requested.is_set():
             self._end_reason = reason
-            self._told_to_end.set()
+            self._end_requested.set()
 
     def cancel(self, reason: str) -> None:
-        """End it if it has not begun, as ``CancelJob`` does."""
+        """End the job if it has not started, as ``CancelJob`` does."""
         if self.status in BEFORE_STARTING:
             self.terminate(reason)
 
     def run(self) -> None:
-        """Run to the end, in this thread."""
+        """Run to the end in the calling thread."""
         try:
             self._wait_for_others()
             succeeded, reason = self._run_attempts()
         except _Ended:
             succeeded, reason = False, self._end_reason
-        except Exception as error:  # a fault of the local AWS fails the job, and hangs nobody
+        except Exception as error:  # a bug must fail the job, because other threads wait for it
             succeeded, reason = False, f"{type(error).__name__}: {error}"
         self.status_reason = reason
         self.stopped = now()
@@ -82,7 +86,7 @@ class Job:
         self.done.set()
 
     def describe_short(self) -> dict[str, Any]:
-        """Return it as ``ListJobs`` does."""
+        """Return the entry of the job in the response of ``ListJobs``."""
         found: dict[str, Any] = {
             "jobArn": self.order.arn,
             "jobId": self.order.id,
@@ -99,7 +103,7 @@ class Job:
         return {key: value for key, value in found.items() if value is not None}
 
     def describe(self) -> dict[str, Any]:
-        """Return it as ``DescribeJobs`` does."""
+        """Return the entry of the job in the response of ``DescribeJobs``."""
         order, container = self.order, self.order.container
         if order.command is not None:
             container["command"] = list(order.command)
@@ -128,7 +132,7 @@ class Job:
     def _wait_for_others(self) -> None:
         waiting = [each["jobId"] for each in self.order.depends_on if "jobId" in each]
         self.status = PENDING if waiting else SUBMITTED
-        for other in (self.site.find(job_id) for job_id in waiting):
+        for other in (self.context.find(job_id) for job_id in waiting):
             while other is not None and not other.done.wait(_POLL_SECONDS):
                 self._check()
             if other is not None and other.status == FAILED:
@@ -140,15 +144,15 @@ class Job:
             return False, TOO_LONG
         while True:
             self.status = RUNNABLE
-            while not self.site.slots.acquire(timeout=_POLL_SECONDS):
+            while not self.context.slots.acquire(timeout=_POLL_SECONDS):
                 self._check()
             try:
                 attempt = self._attempt()
             finally:
-                self.site.slots.release()
+                self.context.slots.release()
             if attempt.exit_code == 0 and attempt.status_reason == EXITED:
                 return True, attempt.status_reason
-            # What ran out of time is not retried, nor is what somebody ended.
+            # Batch retries neither attempts that exceeded the timeout nor terminated ones.
             if attempt.status_reason == TIMED_OUT or not is_retried(
                 self.order.retry_strategy,
                 attempt.number,
@@ -175,7 +179,7 @@ class Job:
             self.status = RUNNING
             self._watch(attempt, running)
         finally:
-            self.site.launcher.forget(running)
+            self.context.launcher.forget(running)
             attempt.stopped = now()
         return attempt
 
@@ -183,7 +187,7 @@ class Job:
         limit = self.order.seconds
         deadline = None if limit is None else time.monotonic() + limit
         while (code := running.wait(_POLL_SECONDS)) is None:
-            if self._told_to_end.is_set():
+            if self._end_requested.is_set():
                 attempt.exit_code = running.stop()
                 attempt.status_reason = self._end_reason
                 raise _Ended
@@ -194,13 +198,13 @@ class Job:
         attempt.exit_code = code
 
     def _launch(self, attempt: Attempt) -> Running:
-        order, logs = self.order, self.site.logs
-        credentials = self.site.take_roles(order, attempt.stream)
+        order, logs = self.order, self.context.logs
+        credentials = self.context.take_roles(order, attempt.stream)
         logs.open(order.log_group, attempt.stream)
         own = self._own_variables(attempt.number)
-        variables = {**self.site.environment, **credentials, **order.variables, **own}
+        variables = {**self.context.environment, **credentials, **order.variables, **own}
         program = Program(order.image, order.command, variables)
-        return self.site.launcher.start(
+        return self.context.launcher.start(
             program, lambda lines: logs.write(order.log_group, attempt.stream, lines)
         )
 
@@ -223,5 +227,5 @@ class Job:
         )
 
     def _check(self) -> None:
-        if self._told_to_end.is_set():
+        if self._end_requested.is_set():
             raise _Ended

@@ -1,4 +1,4 @@
-"""A job as it was ordered: its definition, with what was submitted in its place."""
+"""Merge a job definition with the parameters of ``SubmitJob``."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 LOG_GROUP = "/aws/batch/job"
 OVERRIDES_CHARACTERS = 8192
-"""How long the JSON may be with which Batch starts a container; a job fails that has more."""
+"""The largest length of the JSON that Batch starts a container with. Longer ones fail the job."""
 _LISTS = ("environment", "mountPoints", "resourceRequirements", "ulimits", "volumes")
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A revision of a job definition, as ``DescribeJobDefinitions`` spells it.
+    """A revision of a job definition, with the field names of ``DescribeJobDefinitions``.
 
     Args:
-        name: its name.
-        arn: its ARN, with the revision.
-        container: its container properties.
-        parameters: values for the ``Ref::name`` of its command.
-        timeout: with ``attemptDurationSeconds``.
-        retry: with ``attempts`` and ``evaluateOnExit``.
+        name: the name of the job definition.
+        arn: the ARN with the revision.
+        container: the container properties.
+        parameters: the values for placeholders such as ``Ref::name`` in the command.
+        timeout: a dict with ``attemptDurationSeconds``.
+        retry: a dict with ``attempts`` and ``evaluateOnExit``.
         platforms: ``FARGATE`` or ``EC2``.
-        propagate_tags: whether a job's task gets its tags.
+        propagate_tags: whether the ECS task of a job gets the job's tags.
     """
 
     name: str
@@ -40,22 +40,22 @@ class Definition:
 
 @dataclass(frozen=True)
 class Order:
-    """What a job is to do.
+    """A job definition with the parameters of ``SubmitJob``.
 
     Args:
         id: the job's id.
         arn: the job's ARN.
         name: the job's name.
         queue_arn: the queue's ARN.
-        environment_name: the name of the compute environment that it runs in.
-        definition: what it is an instance of.
-        overrides: what was submitted in place of the definition's container properties.
-        parameters: what was submitted in place of the definition's.
-        timeout: what was submitted in place of the definition's.
-        retry: what was submitted in place of the definition's.
+        environment_name: the name of the compute environment.
+        definition: the job definition.
+        overrides: replaces container properties of the definition.
+        parameters: replaces parameters of the definition.
+        timeout: replaces the timeout of the definition.
+        retry: replaces the retry strategy of the definition.
         tags: the job's tags.
-        propagate_tags: what was submitted in place of the definition's.
-        depends_on: the jobs that must have succeeded before.
+        propagate_tags: replaces the value of the definition; None to keep it.
+        depends_on: the jobs that must succeed before this job starts.
     """
 
     id: str
@@ -79,28 +79,28 @@ class Order:
 
     @property
     def on_fargate(self) -> bool:
-        """Whether it runs on Fargate, which words some failures in its own way."""
+        """Whether the job runs on Fargate, where some error messages differ."""
         return "FARGATE" in self.definition.platforms
 
     @property
     def seconds(self) -> float | None:
-        """How long an attempt may take."""
+        """The time limit of an attempt in seconds, or None."""
         found = {**self.definition.timeout, **self.timeout}.get("attemptDurationSeconds")
         return None if found is None else float(found)
 
     @property
     def retry_strategy(self) -> dict[str, Any]:
-        """How many attempts there are, and what decides on another."""
+        """The number of attempts, and the rules for retries."""
         return {"attempts": 1, "evaluateOnExit": [], **self.definition.retry, **self.retry}
 
     @property
     def all_parameters(self) -> dict[str, str]:
-        """The values for the ``Ref::name`` of the command."""
+        """The values for placeholders such as ``Ref::name`` in the command."""
         return {**self.definition.parameters, **self.parameters}
 
     @property
     def command(self) -> tuple[str, ...] | None:
-        """The command with its parameters in place; None for the image's own."""
+        """The command with the values of its placeholders; None for the image's ``CMD``."""
         found = self.overrides.get("command") or self.definition.container.get("command")
         if not found:
             return None
@@ -108,14 +108,14 @@ class Order:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that the definition and the submitter set."""
+        """The environment variables of the definition and of ``SubmitJob``."""
         return {each["name"]: each["value"] for each in self.container["environment"]}
 
     def overrides_length(self, own: Mapping[str, str]) -> int:
-        """Return the length of the JSON with which Batch starts the container.
+        """Return the length of the JSON that Batch starts the container with.
 
         Args:
-            own: the variables that Batch adds.
+            own: the environment variables that Batch adds.
         """
         variables = {**self.variables, **own}.items()
         overrides = {
@@ -127,7 +127,7 @@ class Order:
 
     @property
     def container(self) -> dict[str, Any]:
-        """The container as ``DescribeJobs`` shows it."""
+        """The field ``container`` of ``DescribeJobs``."""
         found = dict(self.definition.container)
         given = {key: value for key, value in self.overrides.items() if value is not None}
         for name, key in (("environment", "name"), ("resourceRequirements", "type")):
@@ -138,12 +138,12 @@ class Order:
 
     @property
     def log_group(self) -> str:
-        """Where its output goes."""
+        """The log group of the job's output."""
         return str(self._log_options.get("awslogs-group", LOG_GROUP))
 
     @property
     def log_prefix(self) -> str:
-        """What the name of its log stream begins with."""
+        """The first part of the log stream's name."""
         return str(self._log_options.get("awslogs-stream-prefix", self.definition.name))
 
     @property
@@ -153,7 +153,7 @@ class Order:
 
 
 def _filled(part: str, parameters: Mapping[str, str]) -> str:
-    # The longest name first: Ref::day must not eat the beginning of Ref::days.
+    # Replace the longest name first, so that Ref::day does not match in Ref::days.
     for name in sorted(parameters, key=len, reverse=True):
         part = part.replace(f"Ref::{name}", parameters[name])
     return part

@@ -1,4 +1,4 @@
-"""Whether an attempt that failed is followed by another."""
+"""Decide whether a failed attempt of a job is repeated."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def is_retried(
     reason: str,
     exit_code: int | None,
 ) -> bool:
-    """Return whether a retry strategy wants another attempt.
+    """Return whether a retry strategy allows another attempt.
 
-    Without a rule that matches, a failure is retried: the rules say for what it is not.
+    If no rule in ``evaluateOnExit`` matches, the attempt is repeated.
 
     Args:
-        strategy: with ``attempts`` and ``evaluateOnExit``.
-        attempt: the number of the attempt that failed, from 1.
-        status_reason: why the attempt ended.
-        reason: what the container says to that.
-        exit_code: how its program ended, if it began.
+        strategy: a dict with ``attempts`` and ``evaluateOnExit``.
+        attempt: the number of the failed attempt, from 1.
+        status_reason: the reason why the attempt ended.
+        reason: details about an error of the container.
+        exit_code: the exit code of the program; None if it did not start.
     """
     if attempt >= strategy["attempts"]:
         return False
@@ -39,7 +39,7 @@ def is_retried(
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Return whether a text is the pattern; a star at its end stands for anything."""
+    """Return whether a text matches a pattern, which may end in ``*``. Case is ignored."""
     if pattern.endswith("*"):
         return text.lower().startswith(pattern[:-1].lower())
     return text.lower() == pattern.lower()

@@ -1,4 +1,4 @@
-"""What Fargate offers, and what a job definition for it must say."""
+"""Check a job definition for Fargate: sizes of CPU and memory, required fields."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _MEMORY: dict[str, tuple[int, ...]] = {
     "8": tuple(range(16384, 61440 + 1, 4096)),
     "16": tuple(range(32768, 122880 + 1, 8192)),
 }
-"""How much memory, in MiB, goes with how many vCPUs."""
+"""The sizes of memory in MiB that are valid for each number of vCPUs."""
 
 
 def check_fargate(container: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with container properties for Fargate, or None.
+    """Return an error message for container properties that are not valid on Fargate, or None.
 
     Args:
-        container: as ``RegisterJobDefinition`` takes them.
+        container: the ``containerProperties`` of ``RegisterJobDefinition``.
     """
     if not container.get("executionRoleArn"):
         return "EXECUTION_ROLE_ARN must be set for Fargate jobs"

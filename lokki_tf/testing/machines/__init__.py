@@ -1,18 +1,21 @@
-"""An interpreter of the Amazon States Language in JSONPath, as strict as AWS is.
+"""An interpreter for state machines in the Amazon States Language (ASL) with JSONPath.
 
-From the text of a definition to a finished execution, one module a stage:
+It enforces the rules and limits of AWS Step Functions. The stages, with their modules:
 
-1. ``paths`` and ``intrinsics`` parse and apply ``$.a[0]``, ``$$.State``, ``$variable`` and
-   ``States.Format(…)``; ``templates`` puts their values into a payload template.
-2. ``definition`` refuses what ``CreateStateMachine`` refuses.
-3. ``frame`` is the place of a state at run time: variables, context object, history, the right
-   to go on.
-4. ``interpreter`` walks the states; ``flow``, ``choice``, ``tasks``, ``parallel``, ``maps`` and
-   ``distributed`` run one kind each.
-5. ``execution`` is one run of a machine, as ``DescribeExecution`` and ``GetExecutionHistory``
-   show it.
+1. ``definition`` checks the JSON of a state machine definition and returns the findings that
+   ``CreateStateMachine`` would report.
+2. ``execution`` runs a definition once. It holds the data that ``DescribeExecution`` and
+   ``GetExecutionHistory`` return.
+3. ``interpreter`` runs the states one after another. ``flow``, ``choice``, ``tasks``,
+   ``parallel``, ``maps`` and ``distributed`` each run one type of state.
+4. ``frame`` holds what a running state uses: variables, context object, history, and the cancel
+   scope that stops it.
+5. ``paths`` and ``intrinsics`` parse and evaluate expressions such as ``$.a[0]``, ``$$.State``,
+   ``$variable`` and ``States.Format(…)``. ``templates`` evaluates the payload templates that
+   contain them.
 
-Why not moto's own interpreter: it starts a thread and copies all data for each state, and it
-knows no limits of variables and scopes, which are what our property tests are about.
-Nothing of moto is imported here: what an execution needs of its account is ``services.Services``.
+moto has an interpreter of its own. It is not used because it starts a thread and copies all data
+for each state, and does not enforce the limits of variables and scopes, which the property tests
+need. This package does not import moto: executions reach the account through the protocol
+``services.Services``.
 """

@@ -1,4 +1,4 @@
-"""``ItemBatcher``: several items become the input of one child."""
+"""``ItemBatcher`` of a Distributed Map: groups items, so that one child receives several."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lokki_tf.testing.machines.values import Json, dump, size
 
 @dataclass(frozen=True)
 class Batch:
-    """The input of one child.
+    """The input of one child execution.
 
     Args:
-        input: its input.
-        items: how many items are in it.
+        input: the child's input.
+        items: the number of items in the input.
     """
 
     input: Json
@@ -27,15 +27,15 @@ class Batch:
 
 
 def batches_of(run: StateRun, value: Json, items: list[Json]) -> list[Batch]:
-    """Return the inputs of the children: the items, or batches of them.
+    """Return the inputs of the child executions: single items, or batches of items.
 
     Args:
         run: the visit of the Map state.
-        value: what its paths look into.
+        value: the value that ``$`` refers to in the state's paths.
         items: the items after ``ItemSelector``.
 
     Raises:
-        StateFailure: if an item alone is larger than a batch may be.
+        StateFailure: if a single item exceeds ``MaxInputBytesPerBatch``.
     """
     batcher = run.state.get("ItemBatcher")
     if batcher is None:
@@ -56,7 +56,7 @@ def _groups(items: list[Json], most: int, room: int) -> Iterator[list[Json]]:
         length = size(dump(item)) + 1
         if length > room:
             raise StateFailure(
-                RUNTIME, f"An item of {length} bytes does not fit into a batch of {room} bytes"
+                RUNTIME, f"An item has {length} bytes, but a batch may have at most {room} bytes"
             )
         if group and (len(group) == most or used + length > room):
             yield group

@@ -1,4 +1,4 @@
-"""Choice states: rules and their comparisons."""
+"""Choice states: evaluate the choice rules and return the transition of the first match."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ COMPARISONS: dict[str, Callable[[Json, Json], bool]] = {
     "IsBoolean": lambda value, wanted: isinstance(value, bool) == wanted,
     "IsTimestamp": lambda value, wanted: (_timestamp(value) is not None) == wanted,
 }
-"""By operator: whether a value passes, given what the rule names."""
+"""By comparison operator: a function that compares the variable's value with the rule's operand."""
 
 
 def _wildcard(pattern: str) -> re.Pattern[str]:
@@ -92,10 +92,11 @@ for _kind in _TYPES:
 
 
 def run_choice(run: StateRun) -> Transition:
-    """Run a Choice state: the first rule that passes, else the default.
+    """Run a Choice state: follow the first rule that matches, otherwise ``Default``.
 
     Raises:
-        StateFailure: if no rule passes and there is no default, or a rule reads what is not there.
+        StateFailure: if no rule matches and the state has no ``Default``, or a rule refers to a
+            missing value.
     """
     value = effective_input(run)
     view = run.view(value)

@@ -1,7 +1,8 @@
-"""What ``CreateStateMachine`` refuses: a definition's text in, findings out.
+"""Validate a state machine definition as ``CreateStateMachine`` does, without running it.
 
-``check`` is the whole; ``scopes`` looks at how states and variables hang together,
-``state_rules`` at the fields of one state. Nothing is run.
+``check`` takes the definition's JSON and returns findings. It checks the size and the JSON syntax,
+then calls ``scopes``, which checks names, transitions and variables across states, and
+``state_rules``, which checks the fields of each state.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["Finding", "check"]
 
 @lru_cache(maxsize=256)
 def check(text: str) -> tuple[Finding, ...]:
-    """Return all that is wrong with a definition; nothing if it is valid.
+    """Return the findings for a definition, none if it is valid.
 
     Args:
         text: the JSON of the definition.
@@ -37,6 +38,6 @@ def _findings(text: str) -> Iterator[Finding]:
         yield Finding("INVALID_JSON_DESCRIPTION", str(error), "/")
         return
     if not isinstance(definition, dict):
-        yield Finding("INVALID_JSON_DESCRIPTION", "A definition is a JSON object", "/")
+        yield Finding("INVALID_JSON_DESCRIPTION", "A definition must be a JSON object", "/")
         return
     yield from examine_machine(definition)

@@ -1,6 +1,7 @@
-"""Distributed Maps: each item, or batch of items, is an execution of its own.
+"""Distributed Maps: each item, or batch of items, runs as a child execution.
 
-The stages: read the items, select and batch them, run the children, export what came of them.
+The stages: read the items, apply ``ItemSelector`` and ``ItemBatcher``, run the children, write
+their results with ``ResultWriter`` or return them.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from lokki_tf.testing.machines.statuses import RUNNING, SUCCEEDED
 from lokki_tf.testing.machines.values import Json, load
 
 CONCURRENCY = 40
-"""How many children run at a time at most; AWS runs up to 10,000."""
+"""The largest number of children that run at a time. AWS runs up to 10,000."""
 THRESHOLD = "States.ExceedToleratedFailureThreshold"
 
 
 def attempt(run: StateRun, value: Json) -> Json:
-    """Run a Distributed Map once.
+    """Make one attempt at a Distributed Map state.
 
     Raises:
         StateFailure: if items cannot be read, too many fail, or results cannot be written.
@@ -82,13 +83,14 @@ def _started(run: StateRun, value: Json) -> MapRun:
 
 
 def _authorize(run: StateRun, map_run: MapRun) -> None:
-    """Decide on what a Map Run does by the machine's role.
+    """Check that the state machine's role allows the actions of a Map Run.
 
     Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states". The
-    documented policies name the executions of the machine itself, and not those of items.
+    documented policies allow actions on executions of the state machine itself, not on the child
+    executions.
 
     Raises:
-        StateFailure: if the role may not.
+        StateFailure: if the role's policies do not allow an action.
     """
     execution, key = run.frame.execution, run.frame.settings.key
     authorize(run, "states:StartExecution", execution.machine_arn)
@@ -100,7 +102,7 @@ def _authorize(run: StateRun, map_run: MapRun) -> None:
 
 
 def _redrive(run: StateRun, map_run: MapRun) -> None:
-    """Ready the children that have not succeeded to run again, in the same Map Run."""
+    """Prepare the children that have not succeeded to run again in the same Map Run."""
     map_run.redrives += 1
     run.frame.progress.redriven = None
     map_run.status, map_run.stop_date = RUNNING, None
@@ -108,7 +110,7 @@ def _redrive(run: StateRun, map_run: MapRun) -> None:
     for position, child in enumerate(map_run.children):
         if child.status != SUCCEEDED:
             authorize(run, "states:RedriveExecution", child.arn)
-            child.ready(run.frame.permit, redriven=position in map_run.begun)
+            child.ready(run.frame.cancel_scope, redriven=position in map_run.begun)
             map_run.begun.discard(position)
 
 
@@ -118,7 +120,8 @@ def _read(run: StateRun, value: Json, map_run: MapRun) -> None:
     batches = batches_of(run, value, chosen)
     execution, processor = run.frame.execution, processor_of(run.state)
     map_run.children = [
-        execution.child(map_run, processor, batch.input, run.frame.permit) for batch in batches
+        execution.child(map_run, processor, batch.input, run.frame.cancel_scope)
+        for batch in batches
     ]
     map_run.weights = [batch.items for batch in batches]
 
@@ -127,7 +130,7 @@ def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
     try:
         _run_children(run, map_run)
     except StateFailure:
-        with suppress(StateFailure):  # what has failed tells more
+        with suppress(StateFailure):  # report the original failure, not a missing permission
             authorize(run, "states:StopExecution", run.frame.execution.arn)
         _abort(map_run)
         if "Resource" in run.state.get("ResultWriter", {}):
@@ -141,28 +144,28 @@ def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
 def _run_children(run: StateRun, map_run: MapRun) -> None:
     def work(position: int) -> None:
         child = map_run.children[position]
-        if child.status == SUCCEEDED:  # before a redrive
+        if child.status == SUCCEEDED:  # it succeeded before the redrive
             return
-        child.permit.check()
+        child.cancel_scope.check()
         map_run.begun.add(position)
         child.run()
-        run.frame.permit.check()
+        run.frame.cancel_scope.check()
         if child.status != SUCCEEDED and map_run.too_many_failed():
             raise StateFailure(THRESHOLD, "The specified tolerated failure threshold was exceeded")
 
     concurrency = min(map_run.concurrency or CONCURRENCY, CONCURRENCY)
-    run_together(work, [child.permit for child in map_run.children], concurrency)
+    run_together(work, [child.cancel_scope for child in map_run.children], concurrency)
 
 
 def _abort(map_run: MapRun) -> None:
     for position, child in enumerate(map_run.children):
         if position in map_run.begun:
             child.stop()
-        child.permit.revoke()
+        child.cancel_scope.revoke()
 
 
 def _results(map_run: MapRun) -> Json:
-    """Return the outputs in order; a child that failed leaves its whole record."""
+    """Return the outputs in the order of the items, with a record for each failed child."""
     return [
         record(child) if child.output_text is None else load(child.output_text)
         for child in map_run.children

@@ -1,4 +1,4 @@
-"""One run of a machine, from its start to how it ended."""
+"""One execution of a state machine: start, end, time limit, stop and redrive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from lokki_tf.testing.machines.failures import StateFailure, Stopped, guarded
-from lokki_tf.testing.machines.frame import Frame, Permit
+from lokki_tf.testing.machines.frame import CancelScope, Frame
 from lokki_tf.testing.machines.history import History
 from lokki_tf.testing.machines.interpreter import run_states
 from lokki_tf.testing.machines.progress import Progress
@@ -29,20 +29,20 @@ _LONGEST_OPEN = timedelta(days=365)
 
 @dataclass
 class Execution:
-    """A run of a machine.
+    """An execution of a state machine.
 
     Args:
-        arn: its ARN.
-        name: its name.
-        machine_arn: the machine's ARN.
-        machine_name: the machine's name.
-        definition: the parsed definition that it runs.
-        input_text: the JSON of its input, as given.
-        role_arn: the machine's role.
+        arn: the execution's ARN.
+        name: the execution's name.
+        machine_arn: the state machine's ARN.
+        machine_name: the state machine's name.
+        definition: the parsed definition to run.
+        input_text: the JSON of the input, unchanged from the request.
+        role_arn: the ARN of the state machine's role.
         settings: the account and the time scales.
-        outer: the permit of the execution that it is a child of.
-        map_run_arn: the run of the Distributed Map that it is a child of.
-        map_runs: the runs of its own Distributed Maps.
+        outer: for a child of a Distributed Map, the cancel scope of the Map state.
+        map_run_arn: for a child of a Distributed Map, the ARN of its Map Run.
+        map_runs: the Map Runs that this execution has started.
     """
 
     arn: str
@@ -53,7 +53,7 @@ class Execution:
     input_text: str
     role_arn: str
     settings: Settings
-    outer: Permit | None = None
+    outer: CancelScope | None = None
     map_run_arn: str | None = None
     status: str = RUNNING
     output_text: str | None = None
@@ -70,16 +70,16 @@ class Execution:
         self.progress = Progress()
         self.done = Event()
         self.settled = Event()
-        self.permit = Permit(self.outer)
+        self.cancel_scope = CancelScope(self.outer)
         self._ending = Lock()
         self._redriven = 0
 
     def start(self) -> None:
-        """Run in a thread of its own."""
+        """Run in a new thread."""
         Thread(target=self.run, name=self.arn, daemon=True).start()
 
     def run(self) -> None:
-        """Run to the end, in this thread."""
+        """Run to the end in the calling thread."""
         attempt = self.redrive_count
         value = load(self.input_text)
         frame = self._frame(value)
@@ -99,25 +99,25 @@ class Execution:
             status = SUCCEEDED
         except StateFailure as failure:
             status, ending = FAILED, {"error": failure.error, "cause": failure.cause}
-        except Stopped:  # whoever stopped it has mostly written how it ended
+        except Stopped:  # stop() and _time_out() have usually recorded the status already
             status = ABORTED
         finally:
-            frame.permit.close()
+            frame.cancel_scope.close()
             if timer is not None:
                 timer.cancel()
         self._end(status, frame.last_event, attempt=attempt, **ending)
 
     def stop(self, error: str | None = None, cause: str | None = None) -> None:
-        """Stop it, as ``StopExecution`` does."""
+        """Stop the execution, as ``StopExecution`` does."""
         self._end(ABORTED, error=error, cause=cause)
-        self.permit.revoke()
+        self.cancel_scope.revoke()
 
     @property
     def not_redrivable(self) -> str | None:
-        """Why ``RedriveExecution`` refuses it, in AWS's words; None if it does not.
+        """Why the execution cannot be redriven, in the wording of AWS; None if it can.
 
-        Source: Step Functions API Reference, "RedriveExecution", and "DescribeExecution" for the
-        reasons.
+        Source: Step Functions API Reference, "RedriveExecution" for the conditions and
+        "DescribeExecution" for the wording.
         """
         if self.status in (RUNNING, SUCCEEDED):
             return f"Execution is {self.status} and cannot be redriven"
@@ -131,16 +131,17 @@ class Execution:
         return None
 
     def redrive(self) -> None:
-        """Go on from the states that failed or were stopped, as ``RedriveExecution`` does."""
+        """Continue from the states that failed or were stopped, as ``RedriveExecution`` does."""
         self.ready(self.outer, redriven=True)
         self.start()
 
-    def ready(self, outer: Permit | None, *, redriven: bool) -> None:
-        """Forget how it ended, so that it can run again.
+    def ready(self, outer: CancelScope | None, *, redriven: bool) -> None:
+        """Reset the outcome, so that the execution can run again.
 
         Args:
-            outer: the permit of the execution that it is a child of.
-            redriven: whether it has run before; a child may have been stopped before it began.
+            outer: for a child of a Distributed Map, the cancel scope of the Map state.
+            redriven: whether the execution has started before. A child may have been stopped
+                before it started.
         """
         if redriven:
             self.redrive_count += 1
@@ -149,21 +150,25 @@ class Execution:
                 "ExecutionRedriven", 0, {"redriveCount": self.redrive_count}
             )
             self.progress = self.progress.redrive(self._redriven)
-        self.outer, self.permit = outer, Permit(outer)
+        self.outer, self.cancel_scope = outer, CancelScope(outer)
         self.done, self.settled = Event(), Event()
         self.status, self.stop_date = RUNNING, None
         self.output_text = self.error = self.cause = None
 
     def child(
-        self, map_run: MapRun, definition: Mapping[str, Json], value: Json, permit: Permit
+        self,
+        map_run: MapRun,
+        definition: Mapping[str, Json],
+        value: Json,
+        cancel_scope: CancelScope,
     ) -> Execution:
-        """Return an execution of a Distributed Map's item, which has not begun.
+        """Return a child execution for an item of a Distributed Map, without starting it.
 
         Args:
-            map_run: the run of the Map.
+            map_run: the Map Run.
             definition: the states to run.
             value: the child's input.
-            permit: the permit of the Map's state.
+            cancel_scope: the cancel scope of the Map state.
         """
         name = str(uuid4())
         return Execution(
@@ -175,7 +180,7 @@ class Execution:
             input_text=dump(value),
             role_arn=self.role_arn,
             settings=self.settings,
-            outer=permit,
+            outer=cancel_scope,
             map_run_arn=map_run.arn,
         )
 
@@ -189,7 +194,7 @@ class Execution:
 
     def _time_out(self) -> None:
         self._end(TIMED_OUT)
-        self.permit.revoke()
+        self.cancel_scope.revoke()
 
     def _frame(self, value: Json) -> Frame:
         context = {
@@ -209,7 +214,7 @@ class Execution:
             self.history,
             variables,
             context,
-            self.permit,
+            self.cancel_scope,
             self,
             run_states,
             self.progress,
@@ -227,7 +232,7 @@ class Execution:
     ) -> None:
         with self._ending:
             if self.status != RUNNING or attempt not in (None, self.redrive_count):
-                return  # a thread that was stopped may end after the redrive has begun
+                return  # a stopped thread may end only after a redrive has started
             self.output_text, self.error, self.cause = output_text, error, cause
             self.stop_date = datetime.now(UTC)
             details = _ending_details(self)

@@ -1,4 +1,4 @@
-"""What may stand where ASL takes a path: a reference or an intrinsic function."""
+"""Parse an expression in a field of a state: a path or a call of an intrinsic function."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lokki_tf.testing.machines.references import Expression, parse_reference
 
 @lru_cache(maxsize=8192)
 def parse_expression(text: str) -> Expression:
-    """Parse a path or an intrinsic function.
+    """Parse a path or a call of an intrinsic function.
 
     Raises:
-        PathSyntaxError: if it is neither.
+        PathSyntaxError: if the text is neither.
     """
     if text.startswith("$"):
         return parse_reference(text)

@@ -1,4 +1,4 @@
-"""How a state ends other than well."""
+"""The exceptions of the interpreter: failures of states, stops, and errors of expressions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ RUNTIME = "States.Runtime"
 
 
 class StateFailure(Exception):
-    """A state reported an error.
+    """A state failed with an error.
 
     Args:
-        error: the Error Name that ``Retry`` and ``Catch`` match.
-        cause: the text for people.
-        terminal: whether no ``Retry`` or ``Catch`` may take it, so that the whole execution fails.
+        error: the error name, which ``Retry`` and ``Catch`` compare with ``ErrorEquals``.
+        cause: a description of the error for humans.
+        terminal: whether ``Retry`` and ``Catch`` do not apply, so that the whole execution fails.
     """
 
     def __init__(self, error: str, cause: str, *, terminal: bool = False) -> None:
@@ -25,15 +25,21 @@ class StateFailure(Exception):
 
 
 class Stopped(Exception):
-    """The execution, or the branch of it, was told to stop: nothing of it may go on."""
+    """The execution or the branch was stopped, so its threads must end."""
 
 
 def guarded(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Return a call's result; a fault of the interpreter fails the state, and hangs nobody.
+    """Call a function of the interpreter and turn unexpected exceptions into a state failure.
+
+    Without this, a bug in the interpreter would end a thread that another thread waits for.
+
+    Args:
+        call: the function.
+        arguments: its positional arguments.
 
     Raises:
         StateFailure: if the call fails.
-        Stopped: if it was told to stop.
+        Stopped: if the execution was stopped.
     """
     try:
         return call(*arguments)
@@ -44,7 +50,7 @@ def guarded(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 class PathNotFound(Exception):
-    """A path is well formed and leads to nothing in the data."""
+    """A path is valid, but the data contains no value at it."""
 
     def __init__(self, path: str, data: object) -> None:
         super().__init__(path)
@@ -53,7 +59,7 @@ class PathNotFound(Exception):
 
 
 class PathSyntaxError(ValueError):
-    """A text is no path."""
+    """A text is not a valid path."""
 
 
 class UndefinedVariable(Exception):

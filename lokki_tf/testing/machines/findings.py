@@ -1,4 +1,4 @@
-"""What is wrong with a definition, and where."""
+"""The type of an error in a state machine definition."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ DUPLICATE = "DUPLICATE_STATE_NAME"
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault of a definition.
+    """An error in a state machine definition.
 
     Args:
-        code: AWS's code for such faults.
-        message: what is wrong.
-        location: a path into the definition, such as ``/States/Load/Next``.
+        code: the AWS code of the error, such as ``SCHEMA_VALIDATION_FAILED``.
+        message: a description of the error.
+        location: the path of the field in the definition, such as ``/States/Load/Next``.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""The states that do no work: Pass, Wait, Succeed and Fail."""
+"""Run Pass, Wait, Succeed and Fail states, and evaluate the fields that all states share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.machines.frame import StateRun
-from lokki_tf.testing.machines.templates import fill, given, place, select
+from lokki_tf.testing.machines.templates import apply_result_path, fill, given, select
 from lokki_tf.testing.machines.transition import Transition
 from lokki_tf.testing.machines.values import Json, is_number
 
 
 def following(run: StateRun) -> str | None:
-    """Return the state's ``Next``, or None if it is an end."""
+    """Return the state's ``Next``, or None for a state with ``End: true``."""
     name: str | None = run.state.get("Next")
     return name
 
@@ -28,7 +28,7 @@ def output(run: StateRun, value: Json) -> Json:
 
 
 def assigned(run: StateRun, value: Json) -> dict[str, Json]:
-    """Evaluate the state's ``Assign`` with ``$`` being the value."""
+    """Evaluate the state's ``Assign``, with ``$`` referring to the value."""
     values: dict[str, Json] = fill(run.state.get("Assign", {}), run.view(value))
     return values
 
@@ -39,8 +39,8 @@ def run_pass(run: StateRun) -> Transition:
     if "Parameters" in run.state:
         value = fill(run.state["Parameters"], run.view(value))
     result = run.state.get("Result", value)
-    # Without a Result the Pass state's own input is its result, so ResultPath places that.
-    placed = place(run.input, result, run.state.get("ResultPath", "$"))
+    # Without a Result the state's effective input is its result, to which ResultPath applies.
+    placed = apply_result_path(run.input, result, run.state.get("ResultPath", "$"))
     return Transition(output(run, placed), following(run), assigned(run, result))
 
 
@@ -62,7 +62,7 @@ def run_fail(run: StateRun) -> Transition:
 def run_wait(run: StateRun) -> Transition:
     """Run a Wait state."""
     value = effective_input(run)
-    run.frame.permit.wait(_seconds(run, value) * run.frame.settings.wait_scale)
+    run.frame.cancel_scope.wait(_seconds(run, value) * run.frame.settings.wait_scale)
     return Transition(output(run, value), following(run), assigned(run, value))
 
 
@@ -76,4 +76,5 @@ def _until(moment: Json, state: str) -> float:
     try:
         return (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
     except (TypeError, ValueError):
-        raise StateFailure(RUNTIME, f"The state '{state}' cannot wait for '{moment}'") from None
+        message = f"The Timestamp of the state '{state}' must be an RFC 3339 time, got '{moment}'"
+        raise StateFailure(RUNTIME, message) from None

@@ -1,4 +1,8 @@
-"""The place of a state at run time: its execution, its scope, and the right to go on."""
+"""The data of running states: a frame for each scope, a visit for each state, cancel scopes.
+
+A *scope* is a ``States`` object: that of the state machine, of a Parallel branch or of a Map
+iteration. A *frame* is one run of a scope.
+"""
 
 from __future__ import annotations
 
@@ -20,60 +24,62 @@ if TYPE_CHECKING:
     from lokki_tf.testing.machines.execution import Execution
 
 
-class Permit:
-    """The right of an execution or a branch to go on; taken back, it is so from all inner ones.
+class CancelScope:
+    """Stops an execution or a branch together with everything that runs inside it.
+
+    Running code calls ``check`` or ``wait``, which raise ``Stopped`` after ``revoke``.
 
     Args:
-        outer: the permit of the scope around.
+        outer: the cancel scope that contains this one.
     """
 
-    def __init__(self, outer: Permit | None = None) -> None:
+    def __init__(self, outer: CancelScope | None = None) -> None:
         self._revoked = Event()
-        self._inner: set[Permit] = set()
+        self._inner: set[CancelScope] = set()
         self._lock = Lock()
         self._outer = outer
         if outer is not None:
             outer._add(self)
 
-    def _add(self, inner: Permit) -> None:
+    def _add(self, inner: CancelScope) -> None:
         with self._lock:
             self._inner.add(inner)
             revoked = self._revoked.is_set()
         if revoked:
             inner.revoke()
 
-    def inner(self) -> Permit:
-        """Return a permit that ends with this one at the latest."""
-        return Permit(self)
+    def inner(self) -> CancelScope:
+        """Return a cancel scope that is also revoked when this one is."""
+        return CancelScope(self)
 
     def revoke(self) -> None:
-        """Stop whatever runs under this permit."""
+        """Stop everything that runs in this scope and in the scopes inside it."""
         with self._lock:
             self._revoked.set()
             inner = list(self._inner)
-        for permit in inner:
-            permit.revoke()
+        for cancel_scope in inner:
+            cancel_scope.revoke()
 
     def close(self) -> None:
-        """Forget the permit, because its branch has ended."""
+        """Remove this scope from its outer scope, because its branch has ended."""
         if self._outer is not None:
             with self._outer._lock:
                 self._outer._inner.discard(self)
 
     def check(self) -> None:
-        """Go on only if it still holds.
+        """Return if the scope has not been revoked.
 
         Raises:
-            Stopped: if it was revoked.
+            Stopped: if the scope has been revoked.
         """
         if self._revoked.is_set():
             raise Stopped
 
     def wait(self, seconds: float) -> None:
-        """Wait, but no longer than the permit holds.
+        """Wait, at most until the scope is revoked.
 
         Raises:
-            Stopped: if it was revoked.
+            Stopped: if the scope has been revoked.
         """
         if seconds > 0:
             self._revoked.wait(seconds)
@@ -85,25 +91,25 @@ Walk = Callable[[Mapping[str, Json], Json, "Frame"], Json]
 
 @dataclass
 class Frame:
-    """One scope of states that runs: the machine's, a branch's or an iteration's.
+    """One run of a scope of states: of the state machine, a branch or an iteration.
 
     Args:
         settings: the account and the time scales.
         history: the execution's events.
         variables: the scope's variables.
-        context: the context object without the current state.
-        permit: the right to go on.
-        execution: the execution that it belongs to.
-        walk: runs the states of a scope in a frame.
-        progress: how far the scope has come.
-        last_event: the id of the event before the next one.
+        context: the context object without the entry ``State``.
+        cancel_scope: the cancel scope.
+        execution: the execution that the frame belongs to.
+        walk: a function that runs the states of a scope in a frame.
+        progress: the state that the scope has reached, from which a redrive continues.
+        last_event: the id of the frame's latest event.
     """
 
     settings: Settings
     history: History
     variables: Variables
     context: Mapping[str, Json]
-    permit: Permit
+    cancel_scope: CancelScope
     execution: Execution
     walk: Walk
     progress: Progress = field(default_factory=Progress)
@@ -113,15 +119,15 @@ class Frame:
         """Return a frame for a branch or an iteration.
 
         Args:
-            progress: how far that has come.
-            context: what the context object has in addition.
+            progress: the progress of the branch or iteration.
+            context: additional entries of the context object.
         """
         return Frame(
             self.settings,
             self.history,
             self.variables.inner(),
             {**self.context, **(context or {})},
-            self.permit.inner(),
+            self.cancel_scope.inner(),
             self.execution,
             self.walk,
             progress,
@@ -129,22 +135,33 @@ class Frame:
         )
 
     def close(self) -> None:
-        """Let go of what the frame holds."""
-        self.permit.close()
+        """Release the frame's cancel scope and the bytes of its variables."""
+        self.cancel_scope.close()
         self.variables.release()
 
     def event(self, kind: str, **details: Json) -> None:
-        """Add an event to the history, with the details that belong to its kind."""
+        """Add an event to the history.
+
+        Args:
+            kind: the event's type, such as ``TaskStateEntered``.
+            details: the fields of the event's details.
+        """
         self.last_event = self.history.add(kind, self.last_event, details)
 
 
 def authorize(
     run: StateRun, action: str, resource: str, context: Mapping[str, str] | None = None
 ) -> None:
-    """Decide on what AWS does by the machine's role without a request of its own.
+    """Check a permission that Step Functions needs without making a visible API request.
+
+    Args:
+        run: the visit of the state.
+        action: the IAM action.
+        resource: the ARN of the resource.
+        context: the condition keys of the request with their values.
 
     Raises:
-        StateFailure: if the role may not.
+        StateFailure: if the role's policies do not allow the action.
     """
     try:
         run.frame.settings.services.authorize(action, resource, context)
@@ -153,20 +170,20 @@ def authorize(
 
 
 def now() -> str:
-    """Return this moment as the context object writes it."""
+    """Return the current time in the format of the context object."""
     return moment_text(datetime.now(UTC))
 
 
 @dataclass
 class StateRun:
-    """One visit of one state.
+    """One visit of a state: the time from its entry to its exit, with all retries.
 
     Args:
         name: the state's name.
-        state: its definition.
-        input: its raw input.
-        text: the JSON of its input.
-        frame: where it runs.
+        state: the state's definition.
+        input: the raw input.
+        text: the JSON of the raw input; after the visit, the JSON of the output.
+        frame: the frame that the state runs in.
     """
 
     name: str
@@ -179,7 +196,7 @@ class StateRun:
     entered: str = field(default_factory=now)
 
     def view(self, value: Json) -> View:
-        """Return what the state's expressions see, with ``$`` being the value."""
+        """Return the data for the state's expressions, with ``$`` referring to the value."""
         state = {"EnteredTime": self.entered, "Name": self.name, "RetryCount": self.retry_count}
         context = {**self.frame.context, "State": state}
         if self.task_token is not None:

@@ -1,4 +1,4 @@
-"""The events of an execution, as ``GetExecutionHistory`` returns them."""
+"""The event history of an execution, in the format of ``GetExecutionHistory``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ FULL = f"The execution reached the maximum number of history events ({HISTORY_EV
 
 
 class History:
-    """Events in the order in which they happened, from all branches.
+    """The events of all branches, in the order in which they happened.
 
-    Step Functions ends an execution that would need more than 25,000: the last one is
-    ``ExecutionSucceeded``, or else ``ExecutionFailed`` (Developer Guide, "Avoid reaching the
-    history quota").
+    Step Functions fails an execution that needs more than 25,000 events. The last of these is
+    reserved for ``ExecutionSucceeded`` or ``ExecutionFailed`` (Developer Guide, "Avoid reaching
+    the history quota").
     """
 
     def __init__(self) -> None:
@@ -31,16 +31,16 @@ class History:
         """Append an event.
 
         Args:
-            kind: its type, such as ``TaskStateEntered``.
-            previous: the id of the event that led to it.
-            details: what belongs to it.
-            is_last: whether it says how the execution has ended.
+            kind: the event's type, such as ``TaskStateEntered``.
+            previous: the id of the event that led to this one.
+            details: the fields of the event's details.
+            is_last: whether the event records the end of the execution.
 
         Returns:
-            Its id.
+            The event's id.
 
         Raises:
-            StateFailure: if only the last event has room.
+            StateFailure: if there is space for the last event only.
         """
         event: dict[str, Json] = {
             "timestamp": datetime.now(UTC),
@@ -58,7 +58,7 @@ class History:
 
     @property
     def is_full(self) -> bool:
-        """Whether only the last event has room."""
+        """Whether there is space for the last event only."""
         with self._lock:
             return self._is_full
 

@@ -1,4 +1,4 @@
-"""The walk from state to state."""
+"""Run the states of a scope one after another, from ``StartAt`` to the end."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _RUNNERS: dict[str, Runner] = {
 
 
 def run_states(scope: Mapping[str, Json], value: Json, frame: Frame) -> Json:
-    """Run a ``States`` object from its ``StartAt``, or where a redrive goes on, to an end.
+    """Run the states of a scope to the end, from ``StartAt`` or from the state to be redriven.
 
     Args:
-        scope: what holds ``StartAt`` and ``States``.
+        scope: the object with the fields ``StartAt`` and ``States``.
         value: the input of the first state.
-        frame: where to run.
+        frame: the frame of this run.
 
     Returns:
         The output of the last state.
 
     Raises:
-        StateFailure: if a state fails and nothing catches it.
-        Stopped: if it was told to stop.
+        StateFailure: if a state fails and no ``Catch`` matches the error.
+        Stopped: if the execution or branch was stopped.
     """
     progress = frame.progress
     name: str | None = progress.state
@@ -58,21 +58,21 @@ def run_states(scope: Mapping[str, Json], value: Json, frame: Frame) -> Json:
 
 
 def run_state(run: StateRun) -> Transition:
-    """Visit one state: its events, its work, the size of its output, its variables.
+    """Run one state: add its events, check the size of its output, assign its variables.
 
-    Afterwards ``run.text`` is the JSON of its output.
+    Afterwards ``run.text`` is the JSON of the output.
 
     Raises:
-        StateFailure: if it fails.
-        Stopped: if it was told to stop.
+        StateFailure: if the state fails.
+        Stopped: if the execution or branch was stopped.
     """
     frame, kind = run.frame, run.state["Type"]
-    frame.permit.check()
-    if frame.progress.redriven is None:  # else the state was entered before
+    frame.cancel_scope.check()
+    if frame.progress.redriven is None:  # otherwise the history has StateEntered already
         frame.event(f"{kind}StateEntered", name=run.name, input=run.text, inputDetails=DETAILS)
         frame.progress.entered = True
     transition = _RUNNERS[kind](run)
-    frame.permit.check()
+    frame.cancel_scope.check()
     run.text = dump(transition.output)
     check_payload(run.text, run.name)
     assigned = frame.variables.assign(transition.assigned) if transition.assigned else {}

@@ -1,4 +1,4 @@
-"""Intrinsic functions: ``States.Format('{}', $.a)`` and its kin."""
+"""Parse calls of intrinsic functions, such as ``States.Format('{}', $.a)``."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from lokki_tf.testing.machines.values import Json
 
 @dataclass(frozen=True)
 class Literal:
-    """A string, number, boolean or null among the arguments."""
+    """An argument that is a string, number, boolean or null."""
 
     value: Json
 
     def evaluate(self, view: View) -> Json:
-        """Return it."""
+        """Return the literal's value."""
         return self.value
 
 
 @dataclass(frozen=True)
 class Call:
-    """A function with its arguments."""
+    """A call of a function with parsed arguments."""
 
     name: str
     arguments: tuple[Expression, ...]
 
     def evaluate(self, view: View) -> Json:
-        """Evaluate the arguments, then the function."""
+        """Evaluate the arguments and call the function with them."""
         return FUNCTIONS[self.name](*(argument.evaluate(view) for argument in self.arguments))
 
 
@@ -42,10 +42,10 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 def parse_call(text: str) -> Call:
-    """Parse a whole text as one call.
+    """Parse a text that consists of one call.
 
     Raises:
-        PathSyntaxError: if it is none, or calls a function that does not exist.
+        PathSyntaxError: if the text is not a call, or the function does not exist.
     """
     parser = _CallParser(text)
     call = parser.call()
@@ -80,7 +80,7 @@ class _CallParser:
     def _argument(self) -> Expression:
         if match := _STRING.match(self.text, self.at):
             self.at = match.end()
-            # In States.Format the escapes \{ and \} still have a meaning, so they stay until then.
+            # The escapes \{ and \} are kept, because States.Format interprets them.
             return Literal(re.sub(r"\\(['\\])", r"\1", match[1]))
         if match := _WORD.match(self.text, self.at):
             self.at = match.end()
@@ -111,7 +111,7 @@ class _CallParser:
         return at
 
     def error(self) -> PathSyntaxError:
-        """Return the error for what stands at the parser's place."""
+        """Return the error for the parser's current position."""
         return PathSyntaxError(
             f"'{self.text}' is neither a path nor an intrinsic function, at character {self.at + 1}"
         )

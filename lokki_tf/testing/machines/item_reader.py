@@ -1,4 +1,4 @@
-"""``ItemReader``: the items of a Distributed Map come from S3."""
+"""``ItemReader`` of a Distributed Map: read the items from objects in S3."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_items(run: StateRun, value: Json) -> list[Json]:
     """Return the items of a Distributed Map, from S3 or from the state's input.
 
     Raises:
-        StateFailure: if they cannot be read, or are no array.
+        StateFailure: if the items cannot be read or are not an array.
     """
     reader = run.state.get("ItemReader")
     if reader is None:
@@ -32,7 +32,7 @@ def read_items(run: StateRun, value: Json) -> list[Json]:
         found = _read(run, reader["Resource"], arguments, config)
     except StateFailure:
         raise
-    except Exception as error:  # what S3 or a parser says
+    except Exception as error:  # from boto3 or from a parser
         raise StateFailure(FAILED, f"The items could not be read: {error}") from None
     items = _as_items(found)
     most = int(number(run, value, "MaxItems", 0, config))
@@ -45,7 +45,9 @@ def _read(run: StateRun, resource: str, arguments: Mapping[str, Json], config: J
         return _list(s3, arguments)
     kind = config.get("InputType", "JSON")
     if kind not in _PARSERS:
-        raise StateFailure(FAILED, f"The local AWS reads no items of the type {kind}")
+        known_types = ", ".join(_PARSERS)
+        message = f"InputType must be one of {known_types} in the local AWS, got {kind}"
+        raise StateFailure(FAILED, message)
     known = {key: arguments[key] for key in ("Bucket", "Key", "VersionId") if key in arguments}
     body = s3.get_object(**known)["Body"].read()
     return _PARSERS[kind](body, config)

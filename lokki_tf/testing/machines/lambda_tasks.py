@@ -1,4 +1,4 @@
-"""Tasks that invoke Lambda functions."""
+"""Run tasks that invoke Lambda functions, by ``lambda:invoke`` or by a function's ARN."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _PARAMETERS = {
 
 
 def call_function(services: Services, arn: str, value: Json) -> Json:
-    """Run a task whose ``Resource`` is a function's ARN: its result is what the function returns.
+    """Run a task whose ``Resource`` is a function's ARN.
+
+    Returns:
+        The value that the function returned.
 
     Raises:
         StateFailure: if the function fails.
@@ -29,19 +32,22 @@ def call_function(services: Services, arn: str, value: Json) -> Json:
 
 
 def invoke(services: Services, arguments: Json) -> Json:
-    """Run ``lambda:invoke``: the result has the function's as ``Payload``, and what HTTP said.
+    """Run a task of the integration ``lambda:invoke``.
+
+    Returns:
+        The value that the function returned, as ``Payload``, and data about the HTTP response.
 
     Raises:
         StateFailure: if the function fails.
     """
     unknown = set(arguments) - _PARAMETERS
-    if unknown or "FunctionName" not in arguments:
-        raise StateFailure(
-            RUNTIME,
-            f"The Parameters of lambda:invoke have unknown or missing fields: {sorted(unknown)}",
-        )
+    if unknown:
+        message = f"The Parameters of lambda:invoke have unknown fields: {sorted(unknown)}"
+        raise StateFailure(RUNTIME, message)
+    if "FunctionName" not in arguments:
+        raise StateFailure(RUNTIME, "The Parameters of lambda:invoke must have a FunctionName")
     kind = arguments.get("InvocationType", "RequestResponse")
-    # Without a Payload Lambda gets an empty object.
+    # Without a Payload, Lambda receives an empty object.
     done = _invoke(
         services,
         arguments["FunctionName"],
@@ -84,7 +90,7 @@ def _payload(done: Invocation) -> Json:
     if done.error is not None:
         raise StateFailure(_error_type(text), text)
     if size(text) > limits.PAYLOAD_BYTES:
-        # Lambda's own text counts, which Python's runtime writes with a blank after every comma.
+        # AWS counts the text from Lambda, in which Python's runtime adds spaces after commas.
         raise StateFailure(
             limits.DATA_LIMIT_EXCEEDED,
             "The Lambda function returned a result with a size exceeding "
@@ -93,7 +99,8 @@ def _payload(done: Invocation) -> Json:
     try:
         return load(text)
     except ValueError:
-        raise StateFailure(RUNTIME, f"The Lambda function returned no JSON: {text[:200]}") from None
+        message = f"The Lambda function must return JSON, got: {text[:200]}"
+        raise StateFailure(RUNTIME, message) from None
 
 
 def _error_type(text: str) -> str:
@@ -105,7 +112,7 @@ def _error_type(text: str) -> str:
 
 def _http(done: Invocation) -> Json:
     length, hexes = str(len(done.payload)), done.request_id.replace("-", "").ljust(32, "0")
-    # As long as AWS's, because all of this counts in the size of the result.
+    # As long as the value from AWS, because these headers count towards the size of the result.
     trace = f"Root=1-{hexes[:8]}-{hexes[:24]};Parent={hexes[:16]};Sampled=0;Lineage=1:{hexes[:8]}:0"
     headers = {
         "Connection": "keep-alive",

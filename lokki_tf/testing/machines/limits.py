@@ -1,4 +1,4 @@
-"""The service quotas that an execution can run into, and their checks."""
+"""The AWS service quotas that apply to definitions and executions, and the payload check."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from lokki_tf.testing.machines.failures import StateFailure
 from lokki_tf.testing.machines.values import size
 
 PAYLOAD_BYTES = 262_144
-"""A state's input, result or output."""
+"""Maximum size of a state's input, result or output."""
 VARIABLE_BYTES = 262_144
-"""One variable, and all that one ``Assign`` sets together."""
+"""Maximum size of one variable, and of all variables that one ``Assign`` sets."""
 VARIABLES_BYTES = 10 * 1024 * 1024
-"""All variables that an execution holds at a time."""
+"""Maximum total size of an execution's variables at any time."""
 HISTORY_EVENTS = 25_000
-"""Events of an execution; the last of them says how it has ended."""
+"""Maximum number of events of an execution, including the one that records its end."""
 DEFINITION_BYTES = 1_048_576
 STATE_NAME_CHARACTERS = 80
 VARIABLE_NAME_CHARACTERS = 80
@@ -23,15 +23,15 @@ DATA_LIMIT_EXCEEDED = "States.DataLimitExceeded"
 
 
 def check_payload(text: str, state: str, *, catchable: bool = False) -> None:
-    """Fail the state if the text is larger than a payload may be.
+    """Raise a failure if a payload exceeds the quota.
 
     Args:
         text: the JSON of the payload.
-        state: the name of the state, for the cause.
-        catchable: whether a ``Catch`` that names the error can take it, as for a task's result.
+        state: the name of the state, for the failure's cause.
+        catchable: whether ``Catch`` applies to the failure, as it does for a task's result.
 
     Raises:
-        StateFailure: if it is too large.
+        StateFailure: if the payload is too large.
     """
     if size(text) > PAYLOAD_BYTES:
         raise StateFailure(

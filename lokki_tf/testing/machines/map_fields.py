@@ -1,4 +1,4 @@
-"""The fields of Map states that both modes have."""
+"""Read the fields that inline and Distributed Map states share."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from lokki_tf.testing.machines.values import Json, is_number
 
 
 def processor_of(state: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return the ``ItemProcessor``, also under its old name ``Iterator``; empty if it is none."""
+    """Return the ``ItemProcessor`` or its old form ``Iterator``; empty if it is not an object."""
     processor = state.get("ItemProcessor") or state.get("Iterator")
     return processor if isinstance(processor, dict) else {}
 
 
 def is_distributed(state: Mapping[str, Json]) -> bool:
-    """Whether the children of a Map state are executions of their own."""
+    """Whether a Map state is a Distributed Map."""
     config = processor_of(state).get("ProcessorConfig")
     return isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED"
 
 
 def number(run: StateRun, value: Json, field: str, default: float, holder: Json = None) -> float:
-    """Return a number that is given as such or by a path.
+    """Return the number in a field, or at the path in the field whose name ends in ``Path``.
 
     Args:
-        run: the visit.
-        value: what paths look into.
-        field: the field's name; ``…Path`` beside it may give a path.
-        default: the number where there is neither.
-        holder: the object that has the field; the state, if None.
+        run: the visit of the state.
+        value: the value that ``$`` refers to in the path.
+        field: the field's name without ``Path``.
+        default: the number if neither field exists.
+        holder: the object with the field; the state if None.
 
     Raises:
-        StateFailure: if it is no number of at least 0.
+        StateFailure: if the value is not a number of at least 0.
     """
     holder = run.state if holder is None else holder
     found = given(holder, field, run.view(value), default)
     if found is not default and not (is_number(found) and found >= 0):
-        raise StateFailure(RUNTIME, f"{field} of the state '{run.name}' is no number of at least 0")
+        message = f"{field} of the state '{run.name}' must be a number of at least 0, got {found}"
+        raise StateFailure(RUNTIME, message)
     return float(found)
 
 
@@ -47,7 +48,7 @@ def items_of(run: StateRun, value: Json) -> list[Json]:
     """Apply ``ItemsPath``.
 
     Raises:
-        StateFailure: if what it leads to is no array.
+        StateFailure: if the value at the path is not an array.
     """
     items = select(run.state.get("ItemsPath", "$"), run.view(value), "ItemsPath")
     if isinstance(items, list):
@@ -58,7 +59,7 @@ def items_of(run: StateRun, value: Json) -> list[Json]:
 
 
 def selected(run: StateRun, value: Json, index: int, item: Json) -> Json:
-    """Apply ``ItemSelector``, also under its old name ``Parameters``, to one item."""
+    """Apply ``ItemSelector``, or its old form ``Parameters``, to one item."""
     template = run.state.get("ItemSelector", run.state.get("Parameters"))
     if template is None:
         return item
@@ -69,5 +70,5 @@ def selected(run: StateRun, value: Json, index: int, item: Json) -> Json:
 
 
 def item_context(index: int, item: Json) -> dict[str, Json]:
-    """Return what the context object has for one item."""
+    """Return the entry ``Map`` of the context object for one item."""
     return {"Map": {"Item": {"Index": index, "Value": item}}}

@@ -1,4 +1,4 @@
-"""The run of a Distributed Map, as ``DescribeMapRun`` shows it."""
+"""A Map Run: one run of a Distributed Map, with the data that ``DescribeMapRun`` returns."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _COUNTS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "TIMED_OUT": "timedOut"
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How many items may fail; a negative number stands for a limit that is not given.
+    """How many items may fail before the Map Run fails.
 
     Args:
-        count: the items.
-        percentage: the items of a hundred.
+        count: the largest number of failed items; negative if the state sets no number.
+        percentage: the largest percentage of failed items; negative if the state sets none.
     """
 
     count: float
     percentage: float
 
     def exceeded(self, failed: int, total: int) -> bool:
-        """Return whether too many items have failed."""
+        """Return whether more items have failed than are tolerated."""
         if self.count < 0 and self.percentage < 0:
             return failed > 0
         return 0 <= self.count < failed or 0 <= self.percentage < failed * 100 / max(total, 1)
@@ -36,18 +36,18 @@ class Tolerance:
 
 @dataclass
 class MapRun:
-    """The run of a Distributed Map.
+    """One run of a Distributed Map.
 
     Args:
-        arn: its ARN.
-        execution_arn: the execution that it belongs to.
-        machine_arn: the ARN of the children's machine: the machine's with the label.
-        concurrency: how many children may run at a time; 0 for no limit.
+        arn: the ARN of the Map Run.
+        execution_arn: the ARN of the execution that contains the Map state.
+        machine_arn: the children's state machine ARN: that of the state machine, ``/``, the label.
+        concurrency: the number of children that may run at a time; 0 for no limit.
         tolerance: how many items may fail.
-        children: the executions, one an item or batch.
-        weights: how many items each child has.
-        begun: which children have begun.
-        redrives: how often it was redriven.
+        children: the child executions, one for each item or batch.
+        weights: the number of items of each child.
+        begun: the positions of the children that have started.
+        redrives: how often the Map Run was redriven.
     """
 
     arn: str
@@ -65,7 +65,7 @@ class MapRun:
     redrives: int = 0
 
     def end(self, status: str) -> None:
-        """Say how it ended."""
+        """Record the end of the Map Run with its status."""
         self.status = status
         self.stop_date = datetime.now(UTC)
 
@@ -79,7 +79,7 @@ class MapRun:
         return self.tolerance.exceeded(failed, sum(self.weights))
 
     def item(self) -> dict[str, Json]:
-        """Return it as ``ListMapRuns`` does."""
+        """Return the entry of the Map Run in the response of ``ListMapRuns``."""
         found = {
             "executionArn": self.execution_arn,
             "mapRunArn": self.arn,
@@ -90,7 +90,7 @@ class MapRun:
         return {key: value for key, value in found.items() if value is not None}
 
     def describe(self) -> dict[str, Json]:
-        """Return it as ``DescribeMapRun`` does."""
+        """Return the response of ``DescribeMapRun``."""
         found = {
             "mapRunArn": self.arn,
             "executionArn": self.execution_arn,
@@ -107,7 +107,7 @@ class MapRun:
         return {key: value for key, value in found.items() if value is not None}
 
     def status_of(self, position: int) -> str:
-        """Return a child's status, or ``PENDING`` if it has not begun."""
+        """Return a child's status, or ``PENDING`` if it has not started."""
         return self.children[position].status if position in self.begun else PENDING
 
     def _counts(self, weights: list[int]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Map states: which mode they have, and the inline one."""
+"""Run Map states: inline ones here, Distributed Maps in ``distributed``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _attempt(run: StateRun, value: Json) -> Json:
 
 
 def _iterate(run: StateRun, value: Json, index: int, frame: Frame) -> Json:
-    frame.permit.check()
+    frame.cancel_scope.check()
     if frame.progress.redriven is None:
         frame.event("MapIterationStarted", name=run.name, index=index)
     try:

@@ -1,4 +1,4 @@
-"""Parallel states, and the running of several frames at a time."""
+"""Run Parallel states, and the inner frames of Parallel and Map states in threads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from threading import Event, Thread
 
 from lokki_tf.testing.machines.failures import StateFailure, Stopped, guarded
-from lokki_tf.testing.machines.frame import Frame, Permit, StateRun
+from lokki_tf.testing.machines.frame import CancelScope, Frame, StateRun
 from lokki_tf.testing.machines.transition import Transition
 from lokki_tf.testing.machines.values import Json
 from lokki_tf.testing.machines.work import parameters, run_work
@@ -38,24 +38,24 @@ def _attempt(run: StateRun, value: Json) -> Json:
 def run_frames(
     kind: str, frame: Frame, inners: Sequence[Frame], work: Callable[[int], Json], concurrency: int
 ) -> list[Json]:
-    """Run inner frames of a state together, close them, and record how the state ended.
+    """Run the inner frames of a state in parallel, close them, and add the state's last event.
 
     Args:
-        kind: ``Parallel`` or ``Map``, as names of events begin.
-        frame: where the state runs.
-        inners: a frame a branch or iteration.
-        work: runs the inner frame with the given number.
-        concurrency: how many run at a time.
+        kind: ``Parallel`` or ``Map``, the prefix of the event's type.
+        frame: the frame that the state runs in.
+        inners: a frame for each branch or iteration.
+        work: a function that runs the inner frame at a position.
+        concurrency: the number of frames that run at a time.
 
     Returns:
-        The results in order.
+        The results in the order of the frames.
 
     Raises:
         StateFailure: the first failure.
-        Stopped: if the frames were told to stop.
+        Stopped: if the execution or branch was stopped.
     """
     try:
-        results = run_together(work, [inner.permit for inner in inners], concurrency)
+        results = run_together(work, [inner.cancel_scope for inner in inners], concurrency)
     except StateFailure as failure:
         frame.event(f"{kind}StateFailed", error=failure.error, cause=failure.cause)
         raise
@@ -68,28 +68,28 @@ def run_frames(
 
 
 def run_together(
-    work: Callable[[int], Json], permits: Sequence[Permit], concurrency: int
+    work: Callable[[int], Json], cancel_scopes: Sequence[CancelScope], concurrency: int
 ) -> list[Json]:
-    """Run one piece of work a permit in threads of their own; the first failure stops the others.
+    """Call a function for each position in threads; the first failure stops the other calls.
 
     Args:
-        work: does the piece with the given number.
-        permits: the permit of each piece.
-        concurrency: how many run at a time.
+        work: the function; its argument is the position.
+        cancel_scopes: the cancel scope of each call.
+        concurrency: the number of calls that run at a time.
 
     Returns:
-        The results in order.
+        The results in the order of the positions.
 
     Raises:
-        StateFailure: the first failure; the caller does not wait for pieces that are still at it.
-        Stopped: if the pieces were told to stop.
+        StateFailure: the first failure. Calls that still run are stopped, but not waited for.
+        Stopped: if the calls were stopped.
     """
     done: SimpleQueue[tuple[int, Json, Exception | None]] = SimpleQueue()
     waiting: SimpleQueue[int | None] = SimpleQueue()
-    threads = min(concurrency, len(permits))
-    for position in [*range(len(permits)), *([None] * threads)]:
+    threads = min(concurrency, len(cancel_scopes))
+    for position in [*range(len(cancel_scopes)), *([None] * threads)]:
         waiting.put(position)
-    failed = Event()  # set at once: the collector revokes the permits only later
+    failed = Event()  # set by the failed thread, because _collect revokes the others only later
 
     def serve() -> None:
         while not failed.is_set() and (position := waiting.get()) is not None:
@@ -100,7 +100,7 @@ def run_together(
 
     for _ in range(threads):
         Thread(target=serve, daemon=True).start()
-    return _collect((done.get() for _ in permits), permits)
+    return _collect((done.get() for _ in cancel_scopes), cancel_scopes)
 
 
 def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exception | None]:
@@ -111,13 +111,13 @@ def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exc
 
 
 def _collect(
-    outcomes: Iterable[tuple[int, Json, Exception | None]], permits: Sequence[Permit]
+    outcomes: Iterable[tuple[int, Json, Exception | None]], cancel_scopes: Sequence[CancelScope]
 ) -> list[Json]:
-    results: list[Json] = [None] * len(permits)
+    results: list[Json] = [None] * len(cancel_scopes)
     for position, result, end in outcomes:
         if end is not None:
-            for permit in permits:
-                permit.revoke()
+            for cancel_scope in cancel_scopes:
+                cancel_scope.revoke()
             raise end
         results[position] = result
     return results

@@ -1,4 +1,4 @@
-"""The tests inside ``[?( … )]`` of a JSONPath."""
+"""Parse the filter expressions of a JSONPath: the tests in ``[?( … )]``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lokki_tf.testing.machines.values import Json
 Test = Callable[[Json], bool]
 Value = Callable[[Json], Json]
 Find = Callable[[str, Json], Json]
-"""Applies a path to a value."""
+"""Return the value at a path in another value."""
 
 _MISSING = object()
 _TOKEN = re.compile(
@@ -34,18 +34,18 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 def parse_filter(text: str, begin: int, find: Find) -> tuple[Test, int]:
-    """Parse a test from a position of a path.
+    """Parse the filter expression that begins at a position of a path.
 
     Args:
         text: the whole path.
-        begin: where the test begins.
-        find: applies the paths in it.
+        begin: the position after ``[?(``.
+        find: a function that evaluates the paths in the filter.
 
     Returns:
-        The test, and where the closing ``)`` of the filter stands.
+        The filter as a function of an item, and the position of its closing ``)``.
 
     Raises:
-        PathSyntaxError: if it is no test.
+        PathSyntaxError: if the text at the position is not a filter expression.
     """
     parser = _FilterParser(text, begin, find)
     return parser.either(), parser.at
@@ -111,7 +111,7 @@ class _FilterParser:
 
     def _error(self) -> ValueError:
         return PathSyntaxError(
-            f"'{self.text}' has no filter that is understood, at character {self.at + 1}"
+            f"'{self.text}' has a filter that is not supported, at character {self.at + 1}"
         )
 
 

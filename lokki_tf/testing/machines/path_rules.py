@@ -1,4 +1,4 @@
-"""What the paths and payload templates of a definition must be."""
+"""Check the paths and payload templates of a definition."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lokki_tf.testing.machines.values import Json
 
 
 def examine_path(text: Json, location: str, *, result: bool = False) -> Iterator[Finding]:
-    """Yield what is wrong with a path.
+    """Yield findings for a path.
 
     Args:
         text: the path.
-        location: where it stands.
-        result: whether it is a ``ResultPath``: one place below the input, no variable.
+        location: the path of the field in the definition.
+        result: whether the field is a ``ResultPath``, which must name one position in the input.
     """
     if not isinstance(text, str):
-        yield Finding(SCHEMA, "This is a path", location)
+        yield Finding(SCHEMA, f"A path must be a string, got {text!r}", location)
         return
     try:
         reference = parse_expression(text) if not result else parse_reference(text)
@@ -32,11 +32,12 @@ def examine_path(text: Json, location: str, *, result: bool = False) -> Iterator
     reference = parse_reference(text)
     keys = len(reference.path.keys)
     if reference.root != "$" or not reference.path.definite or keys != len(reference.path.steps):
-        yield Finding(SCHEMA, f"'{text}' is no reference path into the input", location)
+        message = f"ResultPath must be a reference path, such as $.a.b or $.a[0], got '{text}'"
+        yield Finding(SCHEMA, message, location)
 
 
 def examine_template(template: Json, location: str) -> Iterator[Finding]:
-    """Yield what is wrong with the expressions of a payload template."""
+    """Yield findings for the expressions of a payload template."""
     if isinstance(template, list):
         for position, item in enumerate(template):
             yield from examine_template(item, f"{location}[{position}]")
@@ -52,7 +53,8 @@ def examine_template(template: Json, location: str) -> Iterator[Finding]:
         else:
             yield from _examine_expression(key, value, here)
         if key.endswith(".$") and key[:-2] in template:
-            yield Finding(SCHEMA, f"The field '{key[:-2]}' stands twice", here)
+            message = f"The fields '{key}' and '{key[:-2]}' must not both be set"
+            yield Finding(SCHEMA, message, here)
 
 
 def _examine_expression(key: str, text: str, location: str) -> Iterator[Finding]:

@@ -1,4 +1,7 @@
-"""JSONPath as Step Functions has it: parsed once, applied without copying."""
+"""Parse and evaluate JSONPath in the dialect of Step Functions.
+
+Parsed paths are cached. Evaluation returns the values themselves, not copies.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from lokki_tf.testing.machines.values import Json
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a path: from a value to the values below it.
+    """One segment of a path, such as ``.name``, ``[0]`` or ``[*]``.
 
     Args:
-        select: yields the values below; nothing where there are none.
-        definite: whether it can lead to one value at most.
-        key: the name or index of a definite step.
+        select: a function that yields the values that the segment selects in a value.
+        definite: whether the segment selects at most one value.
+        key: the name or index of a definite segment.
     """
 
     select: Callable[[Json], Iterator[Json]]
@@ -29,26 +32,26 @@ class Step:
 
 @dataclass(frozen=True)
 class Path:
-    """A parsed path below some root."""
+    """A parsed path, without its root."""
 
     text: str
     steps: tuple[Step, ...]
 
     @property
     def definite(self) -> bool:
-        """Whether it leads to one value, not to a list of matches."""
+        """Whether the path selects one value and not a list of matches."""
         return all(step.definite for step in self.steps)
 
     @property
     def keys(self) -> list[str | int]:
-        """The names and indices of a definite path, as ``ResultPath`` needs them."""
+        """The names and indices of a definite path, for ``ResultPath``."""
         return [step.key for step in self.steps if step.key is not None]
 
     def find(self, root: Json) -> Json:
         """Return the value of a definite path, or the list of all matches of an indefinite one.
 
         Raises:
-            PathNotFound: if the definite beginning of the path leads to nothing.
+            PathNotFound: if the definite segments at the beginning of the path select no value.
         """
         found = [root]
         certain = True
@@ -62,14 +65,14 @@ class Path:
 
 @lru_cache(maxsize=8192)
 def parse_path(text: str, begin: int = 1) -> Path:
-    """Parse what follows the root of a path.
+    """Parse the segments of a path.
 
     Args:
-        text: the whole path, for messages and for the steps.
-        begin: where the steps begin: 1 after ``$``.
+        text: the whole path.
+        begin: the position after the root, which is 1 for ``$``.
 
     Raises:
-        PathSyntaxError: if it is no path.
+        PathSyntaxError: if the text is not a valid path.
     """
     return Path(text, tuple(_Parser(text, begin).steps()))
 
@@ -161,7 +164,7 @@ class _Parser:
         return Step(lambda value: (item for item in _children(value) if test(item)), definite=False)
 
     def _error(self) -> PathSyntaxError:
-        return PathSyntaxError(f"'{self.text}' is no JSONPath, at character {self.at + 1}")
+        return PathSyntaxError(f"'{self.text}' is not a valid JSONPath, at character {self.at + 1}")
 
 
 def _find(text: str, root: Json) -> Json:

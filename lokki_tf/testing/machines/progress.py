@@ -1,8 +1,8 @@
-"""How far the scopes of an execution have come: what a redrive goes on from.
+"""The progress of an execution's scopes, from which a redrive continues.
 
-A scope, of the machine, a Parallel branch or a Map iteration, notes the state that it is in, with
-its input and the variables so far; a state with scopes inside holds their progress. A redrive runs
-again the states that were entered and not exited, and nothing that has ended.
+For each scope (of the state machine, a Parallel branch or a Map iteration) the current state is
+recorded with its input, the variables, and the progress of the scopes inside that state. A redrive
+runs the states again that were entered and not exited. States that have ended do not run again.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Progress:
-    """How far one scope has come.
+    """The progress of one scope.
 
     Args:
-        state: the name of the state that it is in; None before the first.
-        input: that state's raw input.
-        text: the JSON of it.
-        entered: whether the history says that it was entered.
+        state: the name of the current state; None before the first.
+        input: the current state's raw input.
+        text: the JSON of the raw input.
+        entered: whether the history contains the event that the state was entered.
         variables: the scope's variables.
         inner: the progress of the scopes inside the state.
-        map_run: the run of the state, if it is a Distributed Map.
-        done: whether the scope has reached its end.
-        result: its output then.
-        redriven: the id of the event that redrives it, until the state is taken up again.
+        map_run: the Map Run, if the state is a Distributed Map.
+        done: whether the scope has succeeded.
+        result: the scope's output, if it has succeeded.
+        redriven: the id of the event ``ExecutionRedriven``, until the state runs again.
     """
 
     state: str | None = None
@@ -45,21 +45,22 @@ class Progress:
     redriven: int | None = None
 
     def enter(self, name: str, value: Json, text: str) -> None:
-        """Note the state that comes next."""
+        """Record the next state with its input."""
         self.state, self.input, self.text = name, value, text
         self.entered, self.redriven = False, None
         self.inner, self.map_run = [], None
 
     def finish(self, result: Json) -> None:
-        """Note that the scope has ended well; nothing but its output is wanted then."""
+        """Record that the scope has succeeded, and keep its output only."""
         self.done, self.result = True, result
         self.input, self.text, self.variables, self.inner = None, "", {}, []
         self.map_run = None
 
     def scopes(self, count: int) -> list[Progress]:
-        """Return the progress of the scopes inside the state: as it was, if it is redriven.
+        """Return the progress of the scopes inside the state.
 
-        If the state is retried after that, all of them begin anew.
+        The first call after a redrive returns the progress from before the redrive. Other calls
+        return new progress, since a retrier runs all scopes again.
         """
         if not (self.redriven is not None and len(self.inner) == count):
             self.inner = [Progress() for _ in range(count)]
@@ -67,10 +68,10 @@ class Progress:
         return self.inner
 
     def redrive(self, event: int) -> Progress:
-        """Return a copy that is to be gone on from.
+        """Return a copy of the progress, from which the redriven scope continues.
 
         Args:
-            event: the id of the event that says so.
+            event: the id of the event ``ExecutionRedriven``.
         """
         inner = [each.redrive(event) for each in self.inner]
         return replace(

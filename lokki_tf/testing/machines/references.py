@@ -1,4 +1,4 @@
-"""Paths with their roots: the input ``$``, the context object ``$$``, variables ``$name``."""
+"""Parse and evaluate paths with a root: ``$``, the context object ``$$``, a variable ``$name``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lokki_tf.testing.machines.paths import Path, parse_path
 from lokki_tf.testing.machines.values import Json
 
 VARIABLE = re.compile(r"\$([^\W\d]\w*)")
-"""A reference to a variable; its name is a Unicode identifier."""
+"""A reference to a variable. The name is a Unicode identifier."""
 
 
 class VariableSource(Protocol):
-    """What variables are read from."""
+    """An object with the values of variables."""
 
     def get(self, name: str) -> Json:
         """Return a variable's value.
@@ -29,7 +29,7 @@ class VariableSource(Protocol):
 
 @dataclass(frozen=True)
 class View:
-    """What an expression sees: ``$``, ``$$`` and ``$name``."""
+    """The data of an expression: the values of ``$``, ``$$`` and variables."""
 
     value: Json
     context: Mapping[str, Json]
@@ -40,12 +40,12 @@ class Expression(Protocol):
     """A parsed path or intrinsic function."""
 
     def evaluate(self, view: View) -> Json:
-        """Return its value.
+        """Return the expression's value.
 
         Raises:
-            PathNotFound: if a path leads to nothing.
-            UndefinedVariable: if it refers to a variable that has no value.
-            IntrinsicFailure: if a function refuses its arguments.
+            PathNotFound: if the data contains no value at a path.
+            UndefinedVariable: if the expression refers to a variable without a value.
+            IntrinsicFailure: if a function receives invalid arguments.
         """
 
 
@@ -58,7 +58,7 @@ class Reference:
     path: Path
 
     def evaluate(self, view: View) -> Json:
-        """Return what it leads to."""
+        """Return the value at the path."""
         if self.root == "$":
             data = view.value
         elif self.root == "$$":
@@ -73,10 +73,10 @@ class Reference:
 
 @lru_cache(maxsize=8192)
 def parse_reference(text: str) -> Reference:
-    """Parse a path below ``$``, ``$$`` or ``$variable``.
+    """Parse a path with the root ``$``, ``$$`` or ``$name``.
 
     Raises:
-        PathSyntaxError: if it is none.
+        PathSyntaxError: if the text is not a valid path.
     """
     if text.startswith("$$"):
         return Reference(text, "$$", parse_path(text, 2))

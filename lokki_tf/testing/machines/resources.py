@@ -1,4 +1,4 @@
-"""What the ``Resource`` of a Task names."""
+"""Parse the ``Resource`` of a Task state: a function's ARN or a service integration."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Integration:
     """A parsed ``Resource``.
 
     Args:
-        service: ``lambda``, ``batch``, ``aws-sdk:s3`` and the like.
-        action: what of the service.
-        pattern: empty, ``.sync``, ``.sync:2`` or ``.waitForTaskToken``.
+        service: the service, such as ``lambda``, ``batch`` or ``aws-sdk:s3``.
+        action: the action of the service, such as ``submitJob``.
+        pattern: the integration pattern: empty, ``.sync``, ``.sync:2`` or ``.waitForTaskToken``.
     """
 
     service: str
@@ -28,7 +28,7 @@ class Integration:
 
 
 def parse_resource(resource: str) -> Integration | None:
-    """Parse the ARN of a service integration; None if it is none."""
+    """Parse the ARN of a service integration; return None if it is another ARN."""
     match = INTEGRATION.match(resource)
     if match is None:
         return None

@@ -1,8 +1,8 @@
-"""``ResultWriter``: what came of a Distributed Map's children goes to S3.
+"""``ResultWriter`` of a Distributed Map: write the records of the children to S3.
 
-As on AWS, the order of the results in a file is that of nothing: here it is that of the children's
-random names, so that whoever relies on the order of items sees it. Files are split earlier than
-AWS does, so that whoever reads the first file only sees that too.
+As in AWS, the results in a file have an arbitrary order. Here they are sorted by the children's
+random names, so that code that relies on the order of the items fails in tests. The files are
+smaller than in AWS, so that code that reads the first file only fails as well.
 """
 
 from __future__ import annotations
@@ -25,47 +25,49 @@ _FILES = {"SUCCEEDED": "SUCCEEDED", "PENDING": "PENDING"}
 
 
 def write_results(run: StateRun, value: Json, map_run: MapRun) -> Json:
-    """Write the results and their manifest.
+    """Write the results and a manifest that lists the files.
 
     Returns:
-        The state's result: where the manifest is.
+        The state's result: the bucket and key of the manifest.
 
     Raises:
-        StateFailure: if they cannot be written.
+        StateFailure: if an object cannot be written.
     """
     writer = run.state["ResultWriter"]
-    place = fill(writer.get("Parameters", {}), run.view(value))
-    prefix = place.get("Prefix", "")
+    destination = fill(writer.get("Parameters", {}), run.view(value))
+    prefix = destination.get("Prefix", "")
     prefix = f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
     folder = f"{prefix}{map_run.arn.rpartition(':')[2]}"
     s3 = run.frame.settings.services.client("s3")
     try:
-        _authorize(run, f"arn:aws:s3:::{place['Bucket']}/{folder}/manifest.json")
-        files = _write_files(s3, place["Bucket"], folder, map_run, writer.get("WriterConfig", {}))
+        _authorize(run, f"arn:aws:s3:::{destination['Bucket']}/{folder}/manifest.json")
+        files = _write_files(
+            s3, destination["Bucket"], folder, map_run, writer.get("WriterConfig", {})
+        )
         manifest = {
-            "DestinationBucket": place["Bucket"],
+            "DestinationBucket": destination["Bucket"],
             "MapRunArn": map_run.arn,
             "ResultFiles": files,
         }
         key = f"{folder}/manifest.json"
-        s3.put_object(Bucket=place["Bucket"], Key=key, Body=dump(manifest).encode())
-    except Exception as error:  # what S3 says
+        s3.put_object(Bucket=destination["Bucket"], Key=key, Body=dump(manifest).encode())
+    except Exception as error:  # from boto3
         raise StateFailure(FAILED, f"The results could not be written: {error}") from None
     map_run.results_written = True
     return {
         "MapRunArn": map_run.arn,
-        "ResultWriterDetails": {"Bucket": place["Bucket"], "Key": key},
+        "ResultWriterDetails": {"Bucket": destination["Bucket"], "Key": key},
     }
 
 
 def _authorize(run: StateRun, resource: str) -> None:
-    """Decide on what the upload of large results requires, however small they are.
+    """Check the permissions that the upload of large results requires, for results of any size.
 
-    Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states", of
-    ``ResultWriter``.
+    Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states", the
+    section about ``ResultWriter``.
 
     Raises:
-        ServiceError: if the role may not.
+        ServiceError: if the role's policies do not allow an action.
     """
     for action in ("PutObject", "GetObject", "ListMultipartUploadParts", "AbortMultipartUpload"):
         run.frame.settings.services.authorize(f"s3:{action}", resource)
@@ -111,7 +113,7 @@ def _body(shown: list[Json], config: Json) -> str:
 
 
 def record(child: Execution) -> dict[str, Json]:
-    """Return a child that has ended, as a result file has it."""
+    """Return the record of a child that has ended, as written to a result file."""
     found: dict[str, Json] = {
         **pending_record(child),
         "StartDate": moment_text(child.start_date),
@@ -132,7 +134,7 @@ def record(child: Execution) -> dict[str, Json]:
 
 
 def pending_record(child: Execution) -> dict[str, Json]:
-    """Return a child that has not begun, as a result file has it."""
+    """Return the record of a child that has not started, as written to a result file."""
     return {
         "ExecutionArn": child.arn,
         "Input": child.input_text,

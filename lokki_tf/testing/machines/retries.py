@@ -1,4 +1,4 @@
-"""Which ``Retry`` and which ``Catch`` take an error, and how long to wait."""
+"""Match failures with retriers and catchers, and calculate the delays of retries."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NO_TASK_FAILURES = (TIMEOUT, HEARTBEAT_TIMEOUT, DATA_LIMIT_EXCEEDED)
 
 
 def matches(rule: Mapping[str, Json], failure: StateFailure) -> bool:
-    """Return whether a retrier or catcher takes a failure.
+    """Return whether a retrier or catcher matches a failure.
 
-    ``States.ALL`` and ``States.TaskFailed`` are wildcards. The second takes neither timeouts nor
-    ``States.DataLimitExceeded``; ``States.ALL`` takes that one where it is a task's result that is
-    too large. So AWS was recorded to answer, for ``lambda:invoke`` and for a function's ARN
-    (localstack/localstack, ``error_handling/test_states_errors.snapshot.json``), although the
-    Developer Guide, "Handling errors", calls the error terminal.
+    ``States.ALL`` and ``States.TaskFailed`` are wildcards. ``States.TaskFailed`` matches neither
+    timeouts nor ``States.DataLimitExceeded``. ``States.ALL`` matches ``States.DataLimitExceeded``
+    if a task's result is too large. The Developer Guide, "Handling errors", calls this error
+    terminal, but recorded responses of AWS show that it is caught, for ``lambda:invoke`` and for a
+    function's ARN (localstack/localstack, ``error_handling/test_states_errors.snapshot.json``).
     """
     names = rule["ErrorEquals"]
     if failure.terminal:
@@ -36,10 +36,10 @@ def matches(rule: Mapping[str, Json], failure: StateFailure) -> bool:
 
 
 class Retriers:
-    """The ``Retry`` of one visit of a state, which counts its own attempts.
+    """The retriers of one visit of a state. Each counts its attempts.
 
     Args:
-        rules: the retriers as written.
+        rules: the state's field ``Retry``.
     """
 
     def __init__(self, rules: Sequence[Mapping[str, Json]]) -> None:
@@ -47,7 +47,7 @@ class Retriers:
         self._used = [0] * len(rules)
 
     def delay(self, failure: StateFailure) -> float | None:
-        """Return the seconds to wait before the next attempt, or None if there is none."""
+        """Return the seconds to wait before the next attempt, or None to stop retrying."""
         for position, rule in enumerate(self._rules):
             if matches(rule, failure):
                 if self._used[position] >= rule.get("MaxAttempts", 3):

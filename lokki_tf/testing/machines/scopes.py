@@ -1,4 +1,4 @@
-"""How the states of a definition hang together: names, transitions, scopes of variables."""
+"""Check a definition across its states: unique names, transitions, and scopes of variables."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ _SCOPE_FIELDS = {"Comment", "StartAt", "States", "QueryLanguage"}
 
 
 def examine_machine(definition: Scope) -> Iterator[Finding]:
-    """Yield what is wrong with a whole definition."""
+    """Yield all findings for a definition."""
     for field in sorted(set(definition) - _MACHINE_FIELDS):
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"/{field}")
     if definition.get("QueryLanguage", "JSONPath") != "JSONPath":
-        yield Finding(SCHEMA, "The local AWS runs JSONPath only", "/QueryLanguage")
+        message = "QueryLanguage must be JSONPath, because the local AWS runs JSONPath only"
+        yield Finding(SCHEMA, message, "/QueryLanguage")
     if not isinstance(definition.get("TimeoutSeconds", 1), int):
-        yield Finding(SCHEMA, "TimeoutSeconds is an integer", "/TimeoutSeconds")
+        yield Finding(SCHEMA, "TimeoutSeconds must be an integer", "/TimeoutSeconds")
     yield from _examine_scope(definition, "", _Seen(), frozenset())
 
 
 class _Seen:
-    """The names of the whole machine so far."""
+    """The state names and labels of the whole definition that were checked so far."""
 
     def __init__(self) -> None:
         self.states: dict[str, str] = {}
@@ -43,14 +44,14 @@ def _examine_scope(
     if not isinstance(states, dict) or not states:
         yield Finding(SCHEMA, "There must be at least one state", f"{location}/States")
         return
-    if not _stands(scope.get("StartAt"), states):
+    if not _is_state(scope.get("StartAt"), states):
         message = f"Missing 'StartAt' target: {scope.get('StartAt')}"
         yield Finding(TARGET, message, f"{location}/StartAt")
     names = frozenset(_assigned(states))
     for name, state in states.items():
         here = f"{location}/States/{name}"
         if not isinstance(state, dict):
-            yield Finding(SCHEMA, "A state is a JSON object", here)
+            yield Finding(SCHEMA, "A state must be a JSON object", here)
             continue
         yield from _examine_name(name, here, seen)
         yield from examine_state(state, here)
@@ -62,30 +63,31 @@ def _examine_scope(
 
 def _examine_name(name: str, location: str, seen: _Seen) -> Iterator[Finding]:
     if len(name) > STATE_NAME_CHARACTERS:
-        yield Finding(SCHEMA, "A state's name has 80 characters at most", location)
+        message = f"A state's name must have at most {STATE_NAME_CHARACTERS} characters"
+        yield Finding(SCHEMA, message, location)
     if name in seen.states:
-        message = f"State name '{name}' also stands at {seen.states[name]}"
+        message = f"State names must be unique, '{name}' is also used at {seen.states[name]}"
         yield Finding(DUPLICATE, message, location)
     seen.states[name] = location
 
 
 def _examine_targets(state: Scope, states: Scope, location: str) -> Iterator[Finding]:
     for field, target in targets(state):
-        if not _stands(target, states):
+        if not _is_state(target, states):
             yield Finding(TARGET, f"Missing '{field}' target: {target}", f"{location}/{field}")
 
 
-def _stands(target: Json, states: Scope) -> TypeGuard[str]:
+def _is_state(target: Json, states: Scope) -> TypeGuard[str]:
     return isinstance(target, str) and target in states
 
 
 def targets(state: Scope) -> Iterator[tuple[str, Json]]:
-    """Yield the fields that name a next state, with the names."""
+    """Yield the paths of the fields that name a next state, with the names."""
     if "Default" in state:
         yield "Default", state["Default"]
-    for place, holder in holders_of(state):
+    for inner_path, holder in holders_of(state):
         if "Next" in holder:
-            yield f"{place}/Next".removeprefix("/"), holder["Next"]
+            yield f"{inner_path}/Next".removeprefix("/"), holder["Next"]
 
 
 def _examine_reach(scope: Scope, states: Scope, location: str) -> Iterator[Finding]:
@@ -93,7 +95,7 @@ def _examine_reach(scope: Scope, states: Scope, location: str) -> Iterator[Findi
     waiting = [scope.get("StartAt")]
     while waiting:
         name = waiting.pop()
-        if _stands(name, states) and name not in reached:
+        if _is_state(name, states) and name not in reached:
             reached.add(name)
             if isinstance(states[name], dict):
                 waiting.extend(target for _, target in targets(states[name]))
@@ -112,17 +114,18 @@ def _assigned(states: Scope) -> Iterator[str]:
 
 def assignments(state: Scope) -> Iterator[tuple[str, Scope]]:
     """Yield the ``Assign`` fields of a state, its choices and its catchers."""
-    for place, holder in holders_of(state):
+    for inner_path, holder in holders_of(state):
         if isinstance(holder.get("Assign"), dict):
-            yield f"{place}/Assign", holder["Assign"]
+            yield f"{inner_path}/Assign", holder["Assign"]
 
 
 def _examine_assignments(state: Scope, outer: frozenset[str], location: str) -> Iterator[Finding]:
-    for place, assign in assignments(state):
+    for inner_path, assign in assignments(state):
         for name in assign:
             if name.removesuffix(".$") in outer:
-                message = f"The variable '{name.removesuffix('.$')}' belongs to an outer scope"
-                yield Finding(SCHEMA, message, f"{location}{place}/{name}")
+                variable = name.removesuffix(".$")
+                message = f"The variable '{variable}' is assigned in an outer scope, rename it"
+                yield Finding(SCHEMA, message, f"{location}{inner_path}/{name}")
 
 
 def _examine_inner(
@@ -139,14 +142,15 @@ def _examine_inner(
         here = f"{location}/{'ItemProcessor' if 'ItemProcessor' in state else 'Iterator'}"
         yield from _examine_fields(processor, _SCOPE_FIELDS | {"ProcessorConfig"}, here)
         yield from _examine_label(state.get("Label"), location, seen)
-        # A Distributed Map's children are executions of their own: no scope is around theirs.
+        # The children of a Distributed Map are separate executions without an outer scope.
         around = frozenset[str]() if is_distributed(state) else outer
         yield from _examine_scope(processor, here, seen, around)
 
 
 def _examine_fields(scope: Json, allowed: set[str], location: str) -> Iterator[Finding]:
     if not isinstance(scope, dict):
-        yield Finding(SCHEMA, "This is a JSON object with StartAt and States", location)
+        message = "The value must be a JSON object with StartAt and States"
+        yield Finding(SCHEMA, message, location)
         return
     for field in sorted(set(scope) - allowed):
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
@@ -156,5 +160,6 @@ def _examine_label(label: Json, location: str, seen: _Seen) -> Iterator[Finding]
     if not isinstance(label, str):
         return
     if label in seen.labels:
-        yield Finding(SCHEMA, f"The label '{label}' stands twice", f"{location}/Label")
+        message = f"Labels must be unique, '{label}' is used twice"
+        yield Finding(SCHEMA, message, f"{location}/Label")
     seen.labels.add(label)

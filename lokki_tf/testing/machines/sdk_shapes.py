@@ -1,4 +1,4 @@
-"""Requests to boto3 and its answers, in the spelling of ASL: every field begins with a capital."""
+"""Convert field names between ASL, where each begins with a capital letter, and boto3."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ from lokki_tf.testing.machines.values import Json, dump, moment_text
 
 
 def call(client: Any, action: str, arguments: Json) -> Json:
-    """Make one request.
+    """Make a request to a service.
 
     Args:
         client: a boto3 client.
-        action: the action as ASL writes it, such as ``submitJob``.
-        arguments: the parameters as ASL writes them.
+        action: the name of the action in ASL, such as ``submitJob``.
+        arguments: the parameters with the names of ASL.
+
+    Returns:
+        The response with the names of ASL.
 
     Raises:
-        StateFailure: if there is no such action or parameter, or the service refuses.
+        StateFailure: if the action or a parameter does not exist, or the service returns an error.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     name = action[0].upper() + action[1:]
     model = client.meta.service_model
     if name not in model.operation_names:
-        raise StateFailure(RUNTIME, f"There is no action {action} of {model.service_name}")
+        message = f"The service {model.service_name} has no action named {action}"
+        raise StateFailure(RUNTIME, message)
     operation = model.operation_model(name)
     request = to_request(arguments, operation.input_shape, action)
     try:
@@ -40,9 +44,10 @@ def call(client: Any, action: str, arguments: Json) -> Json:
 
 
 def _refused(service: str, error: Any) -> StateFailure:
-    """The failure that Step Functions reports, under the name of the Java SDK's exception.
+    """Return the failure that Step Functions reports for an error of a service.
 
-    That SDK has no class for S3's ``AccessDenied``: it is ``S3.S3Exception``.
+    The error name is that of the exception in the AWS SDK for Java. This SDK has no class for
+    ``AccessDenied`` of S3 and raises ``S3Exception``.
     """
     details = error.response["Error"]
     name = service.replace(" ", "")
@@ -56,16 +61,21 @@ def _refused(service: str, error: Any) -> StateFailure:
 
 
 def to_request(value: Json, shape: Any, field: str) -> Any:
-    """Spell a value as boto3 wants it.
+    """Convert the parameters of a task to those of boto3.
+
+    Args:
+        value: the parameters, or a part of them.
+        shape: the botocore shape of the value.
+        field: the name of the action or field that contains the value, for messages.
 
     Raises:
-        StateFailure: if the service knows no such field.
+        StateFailure: if a field does not exist.
     """
     if shape is None:
         return {}
     if shape.type_name == "structure" and isinstance(value, dict):
         names = {member.lower(): member for member in shape.members}
-        # ASL begins every field with a capital; further capitals may differ from boto3's.
+        # In ASL each field begins with a capital letter; the case of other letters is ignored.
         unknown = [key for key in value if key.lower() not in names or not key[:1].isupper()]
         if unknown:
             raise StateFailure(RUNTIME, f"The field '{unknown[0]}' is not supported by {field}")
@@ -78,13 +88,13 @@ def to_request(value: Json, shape: Any, field: str) -> Any:
     if shape.type_name == "map" and isinstance(value, dict):
         return {key: to_request(item, shape.value, field) for key, item in value.items()}
     if shape.type_name in ("string", "blob") and isinstance(value, list | dict):
-        # A field of text takes JSON as well, such as the Input of an execution.
+        # A field of type string accepts a JSON value, for example the Input of an execution.
         return dump(value)
     return value
 
 
 def from_answer(value: Any, shape: Any) -> Json:
-    """Spell boto3's answer as ASL has it."""
+    """Convert a response of boto3 to a JSON value with the field names of ASL."""
     if shape is not None and shape.type_name == "structure" and isinstance(value, Mapping):
         return {
             key[0].upper() + key[1:]: from_answer(item, shape.members.get(key))

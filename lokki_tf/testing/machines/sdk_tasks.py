@@ -1,4 +1,7 @@
-"""Tasks that call other services: the request, and for ``.sync`` the wait for what it started."""
+"""Run tasks that call services other than Lambda.
+
+A task with the pattern ``.sync`` also waits for the job or execution that its request started.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,32 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped
-from lokki_tf.testing.machines.frame import Permit, StateRun
+from lokki_tf.testing.machines.frame import CancelScope, StateRun
 from lokki_tf.testing.machines.resources import Integration
 from lokki_tf.testing.machines.sdk_shapes import call
 from lokki_tf.testing.machines.transition import DETAILS
 from lokki_tf.testing.machines.values import Json, dump, load
 
 _POLL_SECONDS = (0.01, 0.02, 0.03, 0.05)
-_PERMIT_SECONDS = 0.05
+_CHECK_SECONDS = 0.05
 _STARTED = {"Name": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
 _CLIENTS = {"states": "stepfunctions", "sfn": "stepfunctions", "eventbridge": "events"}
 
 
-def call_service(run: StateRun, integration: Integration, arguments: Json, permit: Permit) -> Json:
+def call_service(
+    run: StateRun, integration: Integration, arguments: Json, cancel_scope: CancelScope
+) -> Json:
     """Run a task of a service integration.
 
     Args:
         run: the visit of the state.
-        integration: what to call.
-        arguments: the parameters.
-        permit: the right of the task to go on; with it ends what the task has started.
+        integration: the service and action to call.
+        arguments: the parameters of the request.
+        cancel_scope: the task's cancel scope. If revoked, the started job or execution is stopped.
 
     Raises:
-        StateFailure: if the service refuses, or what it started fails.
-        Stopped: if the permit was revoked.
+        StateFailure: if the service returns an error, or the started job or execution fails.
+        Stopped: if the cancel scope was revoked.
     """
     service = integration.service.removeprefix("aws-sdk:")
     service = _CLIENTS.get(service, service)
@@ -44,17 +49,17 @@ def call_service(run: StateRun, integration: Integration, arguments: Json, permi
     submitted(run, integration, answer)
     ending = run.frame.settings.services.ending(service, answer[wait.id])
     try:
-        while ending is not None and not ending.wait(_PERMIT_SECONDS):
-            permit.check()
-        return _wait(permit, wait, client, answer, integration.pattern)
+        while ending is not None and not ending.wait(_CHECK_SECONDS):
+            cancel_scope.check()
+        return _wait(cancel_scope, wait, client, answer, integration.pattern)
     except Stopped:
-        with suppress(StateFailure):  # it may just have ended
+        with suppress(StateFailure):  # the job or execution may already have ended
             call(client, wait.stop, wait.stopping(answer))
         raise
 
 
 def submitted(run: StateRun, integration: Integration, answer: Json) -> None:
-    """Record what a service answered, before the wait for what it has started."""
+    """Add the event ``TaskSubmitted`` with the response of the service."""
     run.frame.event(
         "TaskSubmitted",
         resourceType=integration.service,
@@ -66,7 +71,19 @@ def submitted(run: StateRun, integration: Integration, answer: Json) -> None:
 
 @dataclass(frozen=True)
 class _Wait:
-    """How to wait for what a request started."""
+    """How to wait for the job or execution that a request started.
+
+    Args:
+        id: the field of the response with the id of the job or execution.
+        describe: the action that returns the status.
+        arguments: a function from the response to the parameters of ``describe``.
+        result: a function from the response of ``describe`` to the job or execution.
+        good: the statuses of success.
+        bad: the statuses of failure.
+        stop: the action that stops the job or execution.
+        stopping: a function from the response to the parameters of ``stop``.
+        request: a function that changes the parameters of the first request.
+    """
 
     id: str
     describe: str
@@ -80,7 +97,7 @@ class _Wait:
 
 
 def _marked(arguments: Json) -> Json:
-    """Add the variable by which Step Functions hears of the job's end."""
+    """Add the environment variable by which EventBridge events of the job are recognized."""
     overrides = arguments.get("ContainerOverrides", {})
     environment = [*overrides.get("Environment", ()), _STARTED]
     return {**arguments, "ContainerOverrides": {**overrides, "Environment": environment}}
@@ -111,7 +128,9 @@ _WAITS = {
 }
 
 
-def _wait(permit: Permit, wait: _Wait, client: object, answer: Json, pattern: str) -> Json:
+def _wait(
+    cancel_scope: CancelScope, wait: _Wait, client: object, answer: Json, pattern: str
+) -> Json:
     pauses = iter(_POLL_SECONDS)
     pause = next(pauses)
     while True:
@@ -122,5 +141,5 @@ def _wait(permit: Permit, wait: _Wait, client: object, answer: Json, pattern: st
             return found
         if found["Status"] in wait.bad:
             raise StateFailure("States.TaskFailed", dump(found))
-        permit.wait(pause)
+        cancel_scope.wait(pause)
         pause = next(pauses, pause)

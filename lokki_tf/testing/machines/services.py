@@ -1,4 +1,4 @@
-"""What an execution needs of the account that it runs in."""
+"""The interface between the interpreter and the account: services, callbacks and settings."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def _ignored(execution: Execution, settled: Event) -> None:
 
 @dataclass(frozen=True)
 class Invocation:
-    """What Lambda answered.
+    """The response of Lambda to an invocation.
 
     Args:
-        payload: the text that the function returned, or the description of its error.
-        error: ``Unhandled`` if the function failed.
-        version: the version that ran.
+        payload: the JSON that the function returned, or that of its error.
+        error: ``Unhandled`` if the function failed, otherwise None.
+        version: the version of the function that ran.
         request_id: the id of the invocation.
         status: the HTTP status.
     """
@@ -38,11 +38,11 @@ class Invocation:
 
 
 class ServiceError(Exception):
-    """A service refused a request.
+    """A service responded to a request with an error.
 
     Args:
         code: the error code, such as ``ResourceNotFoundException``.
-        message: the service's words.
+        message: the error message of the service.
         status: the HTTP status.
         request_id: the id of the request.
     """
@@ -56,7 +56,7 @@ class ServiceError(Exception):
 
 
 class Services(Protocol):
-    """The account, as tasks and maps use it."""
+    """The services of the account that tasks and Distributed Maps use."""
 
     @property
     def region(self) -> str:
@@ -68,28 +68,44 @@ class Services(Protocol):
         """Invoke a Lambda function by name or ARN; ``kind`` is ``RequestResponse`` or ``Event``.
 
         Raises:
-            ServiceError: if Lambda refuses.
+            ServiceError: if Lambda responds with an error.
         """
 
     def authorize(
         self, action: str, resource: str, context: Mapping[str, str] | None = None
     ) -> None:
-        """Decide on what AWS does by the machine's role without a request of its own.
+        """Check a permission that Step Functions needs without making a visible API request.
 
         Raises:
-            ServiceError: if the role may not.
+            ServiceError: if the policies of the state machine's role do not allow the action.
         """
 
     def ending(self, service: str, resource: str) -> Event | None:
-        """Return what is set when something with this id has ended; None if it must be asked."""
+        """Return an event that is set when a job or execution has ended.
+
+        Args:
+            service: the service of the job or execution.
+            resource: the id of the job or the ARN of the execution.
+
+        Returns:
+            The event, or None if the caller must poll the status.
+        """
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client, which acts by the machine's role."""
+        """Return a boto3 client with the credentials of the state machine's role."""
 
 
 @dataclass
 class Callback:
-    """A task that waits for ``SendTaskSuccess`` or ``SendTaskFailure`` with its token."""
+    """A task that waits for ``SendTaskSuccess`` or ``SendTaskFailure`` with its token.
+
+    Args:
+        token: the task token.
+        answered: set when the task has a result or a failure.
+        heard: set for each request with the token, including heartbeats.
+        output: the result.
+        failure: the error name and the cause of a failure.
+    """
 
     token: str
     answered: Event = field(default_factory=Event)
@@ -106,22 +122,26 @@ class Callbacks:
         self._lock = Lock()
 
     def open(self) -> Callback:
-        """Return a new token that can be answered."""
+        """Return a callback with a new token."""
         callback = Callback(uuid4().hex)
         with self._lock:
             self._waiting[callback.token] = callback
         return callback
 
     def close(self, callback: Callback) -> None:
-        """Forget a token: an answer comes too late from now on."""
+        """Remove a callback, so that later answers with its token are refused."""
         with self._lock:
             self._waiting.pop(callback.token, None)
 
     def answer(self, token: str, change: Callable[[Callback], None]) -> bool:
-        """Let an answer change the waiting task.
+        """Apply an answer or a heartbeat to the task that waits for a token.
+
+        Args:
+            token: the task token.
+            change: a function that records the answer in the callback.
 
         Returns:
-            Whether anything waits for the token.
+            Whether a task waits for the token.
         """
         with self._lock:
             callback = self._waiting.get(token)
@@ -134,16 +154,16 @@ class Callbacks:
 
 @dataclass(frozen=True)
 class Settings:
-    """How an execution runs here.
+    """The settings of an execution.
 
     Args:
-        services: the account.
+        services: the services of the account.
         callbacks: the task tokens of the account.
-        retry_delay_scale: what the waits before retries are multiplied by.
-        wait_scale: what the waits of ``Wait`` states are multiplied by.
-        ended: takes an execution that has ended, and what to set when all that hangs on its end
-            is done as well.
-        key: ARN of the user's key of KMS that encrypts the execution.
+        retry_delay_scale: the factor for delays before retries.
+        wait_scale: the factor for the delays of ``Wait`` states.
+        ended: a function that is called with an execution that has ended, and an event that it
+            sets after the consequences of the end, such as EventBridge rules, have run.
+        key: the ARN of the customer managed KMS key that encrypts the execution.
     """
 
     services: Services

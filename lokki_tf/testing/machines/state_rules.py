@@ -1,4 +1,4 @@
-"""What the fields of one state must be."""
+"""Check the fields of each state in a definition: names, types, ranges and required fields."""
 
 from __future__ import annotations
 
@@ -41,15 +41,17 @@ _VARIABLE_NAME = re.compile(r"[^\W\d]\w*$")
 
 
 def examine_state(state: State, location: str) -> Iterator[Finding]:
-    """Yield what is wrong with the fields of one state."""
+    """Yield findings for the fields of one state."""
     kind = state.get("Type")
     if not isinstance(kind, str) or kind not in FIELDS:
-        yield Finding(SCHEMA, f"Invalid Type '{kind}'", f"{location}/Type")
+        message = f"Type must be one of {', '.join(FIELDS)}, got '{kind}'"
+        yield Finding(SCHEMA, message, f"{location}/Type")
         return
     for field in sorted(set(state) - FIELDS[kind]):
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
     if state.get("QueryLanguage", "JSONPath") != "JSONPath":
-        yield Finding(SCHEMA, "The local AWS runs JSONPath only", f"{location}/QueryLanguage")
+        message = "QueryLanguage must be JSONPath, because the local AWS runs JSONPath only"
+        yield Finding(SCHEMA, message, f"{location}/QueryLanguage")
     yield from _examine_ending(state, kind, location)
     yield from _examine_paths(state, location)
     yield from _examine_variables(state, location)
@@ -66,16 +68,16 @@ def _examine_ending(state: State, kind: str, location: str) -> Iterator[Finding]
     if kind in ("Choice", "Succeed", "Fail"):
         return
     if ("Next" in state) == (state.get("End") is True):
-        yield Finding(SCHEMA, "A state has either a Next or End: true", location)
+        yield Finding(SCHEMA, "A state must have either Next or End: true", location)
 
 
 def _examine_paths(state: State, location: str) -> Iterator[Finding]:
     for field in _PATH_FIELDS:
         if state.get(field) is not None:
             yield from examine_path(state[field], f"{location}/{field}")
-    for place, holder in holders_of(state):
+    for inner_path, holder in holders_of(state):
         if holder.get("ResultPath") is not None:
-            here = f"{location}{place}/ResultPath"
+            here = f"{location}{inner_path}/ResultPath"
             yield from examine_path(holder["ResultPath"], here, result=True)
     for field in _TEMPLATE_FIELDS:
         if field in state:
@@ -84,15 +86,15 @@ def _examine_paths(state: State, location: str) -> Iterator[Finding]:
 
 def _examine_template(template: Json, location: str) -> Iterator[Finding]:
     if not isinstance(template, dict):
-        yield Finding(SCHEMA, "This is a JSON object", location)
+        yield Finding(SCHEMA, "A payload template must be a JSON object", location)
         return
     yield from examine_template(template, location)
 
 
 def _examine_variables(state: State, location: str) -> Iterator[Finding]:
-    for place, holder in holders_of(state):
+    for inner_path, holder in holders_of(state):
         if "Assign" in holder:
-            here = f"{location}{place}/Assign"
+            here = f"{location}{inner_path}/Assign"
             yield from _examine_template(holder["Assign"], here)
             yield from _examine_names(holder["Assign"], here)
 
@@ -105,7 +107,11 @@ def _examine_names(assign: Json, location: str) -> Iterator[Finding]:
             or len(name) > VARIABLE_NAME_CHARACTERS
             or not _VARIABLE_NAME.match(name)
         ):
-            yield Finding(SCHEMA, f"'{name}' is no name of a variable", location)
+            message = (
+                "A variable's name must be a Unicode identifier of at most "
+                f"{VARIABLE_NAME_CHARACTERS} characters other than 'states', got '{name}'"
+            )
+            yield Finding(SCHEMA, message, location)
 
 
 def _examine_handlers(state: State, field: str, location: str) -> Iterator[Finding]:
@@ -113,12 +119,12 @@ def _examine_handlers(state: State, field: str, location: str) -> Iterator[Findi
     if rules is None:
         return
     if not isinstance(rules, list):
-        yield Finding(SCHEMA, "This is an array", f"{location}/{field}")
+        yield Finding(SCHEMA, f"{field} must be an array", f"{location}/{field}")
         return
     for position, rule in enumerate(rules):
         here = f"{location}/{field}[{position}]"
         if not isinstance(rule, dict):
-            yield Finding(SCHEMA, "This is a JSON object", here)
+            yield Finding(SCHEMA, f"Each entry of {field} must be a JSON object", here)
             continue
         yield from _examine_errors(rule, position == len(rules) - 1, here)
         yield from (_examine_retrier if field == "Retry" else _examine_catcher)(rule, here)
@@ -127,11 +133,11 @@ def _examine_handlers(state: State, field: str, location: str) -> Iterator[Findi
 def _examine_errors(rule: State, last: bool, location: str) -> Iterator[Finding]:
     names = rule.get("ErrorEquals")
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        yield Finding(SCHEMA, "A non-empty array of strings", f"{location}/ErrorEquals")
+        message = "ErrorEquals must be an array of strings that is not empty"
+        yield Finding(SCHEMA, message, f"{location}/ErrorEquals")
     elif "States.ALL" in names and (len(names) > 1 or not last):
-        yield Finding(
-            SCHEMA, "States.ALL stands alone and in the last rule", f"{location}/ErrorEquals"
-        )
+        message = "States.ALL must be the only error name of the last rule"
+        yield Finding(SCHEMA, message, f"{location}/ErrorEquals")
 
 
 _RETRIER_NUMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -146,10 +152,11 @@ _RETRIER_NUMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 def _examine_retrier(rule: State, location: str) -> Iterator[Finding]:
     for field, (wanted, test) in _RETRIER_NUMBERS.items():
         if field in rule and not test(rule[field]):
-            yield Finding(SCHEMA, f"{field} is {wanted}", f"{location}/{field}")
+            message = f"{field} must be {wanted}, got {rule[field]}"
+            yield Finding(SCHEMA, message, f"{location}/{field}")
     most, first = rule.get("MaxDelaySeconds"), rule.get("IntervalSeconds", 1)
     if is_integer(most) and is_integer(first) and most <= first:
-        message = "MaxDelaySeconds is greater than IntervalSeconds"
+        message = f"MaxDelaySeconds must be greater than IntervalSeconds, got {most} and {first}"
         yield Finding(SCHEMA, message, f"{location}/MaxDelaySeconds")
     for field in sorted(set(rule) - set(_RETRIER_NUMBERS) - {"ErrorEquals", "Comment"}):
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
@@ -157,7 +164,7 @@ def _examine_retrier(rule: State, location: str) -> Iterator[Finding]:
 
 def _examine_catcher(rule: State, location: str) -> Iterator[Finding]:
     if not isinstance(rule.get("Next"), str):
-        yield Finding(SCHEMA, "A catcher has a Next", f"{location}/Next")
+        yield Finding(SCHEMA, "A catcher must have the field Next", f"{location}/Next")
     allowed = {"ErrorEquals", "Next", "ResultPath", "Assign", "Comment"}
     for field in sorted(set(rule) - allowed):
         yield Finding(SCHEMA, f"Field '{field}' is not supported", f"{location}/{field}")
@@ -166,32 +173,36 @@ def _examine_catcher(rule: State, location: str) -> Iterator[Finding]:
 def _examine_wait(state: State, location: str) -> Iterator[Finding]:
     fields = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
     if sum(field in state for field in fields) != 1:
-        yield Finding(SCHEMA, f"A Wait state has exactly one of {', '.join(fields)}", location)
+        message = f"A Wait state must have exactly one of {', '.join(fields)}"
+        yield Finding(SCHEMA, message, location)
     seconds = state.get("Seconds", 0)
     if not is_integer(seconds) or not 0 <= seconds <= 99_999_999:
-        yield Finding(SCHEMA, "Seconds is an integer from 0", f"{location}/Seconds")
+        message = f"Seconds must be an integer from 0 to 99999999, got {seconds}"
+        yield Finding(SCHEMA, message, f"{location}/Seconds")
 
 
 def _examine_choice(state: State, location: str) -> Iterator[Finding]:
     choices = state.get("Choices")
     if not isinstance(choices, list) or not choices:
-        yield Finding(SCHEMA, "A non-empty array", f"{location}/Choices")
+        message = "Choices must be an array that is not empty"
+        yield Finding(SCHEMA, message, f"{location}/Choices")
         return
     for position, rule in enumerate(choices):
         here = f"{location}/Choices[{position}]"
         if not isinstance(rule, dict) or not isinstance(rule.get("Next"), str):
-            yield Finding(SCHEMA, "A rule has a Next", here)
+            yield Finding(SCHEMA, "A choice rule must be a JSON object with the field Next", here)
             continue
         yield from _examine_rule(rule, here, {"Next", "Assign", "Comment"})
 
 
 def _examine_rule(rule: Json, location: str, extra: set[str]) -> Iterator[Finding]:
     if not isinstance(rule, dict):
-        yield Finding(SCHEMA, "A rule is a JSON object", location)
+        yield Finding(SCHEMA, "A choice rule must be a JSON object", location)
         return
     found = [key for key in rule if key not in extra and key not in ("Variable", "Comment")]
     if len(found) != 1:
-        yield Finding(SCHEMA, "A rule has exactly one comparison", location)
+        message = f"A choice rule must have exactly one comparison, got {len(found)}"
+        yield Finding(SCHEMA, message, location)
         return
     name, wanted = found[0], rule[found[0]]
     if name in ("And", "Or", "Not"):
@@ -216,7 +227,8 @@ def _fits(name: str, wanted: Json) -> bool:
 
 def _examine_parallel(state: State, location: str) -> Iterator[Finding]:
     if not isinstance(state.get("Branches"), list) or not state["Branches"]:
-        yield Finding(SCHEMA, "A non-empty array", f"{location}/Branches")
+        message = "Branches must be an array that is not empty"
+        yield Finding(SCHEMA, message, f"{location}/Branches")
 
 
 _RULES: dict[str, Callable[[State, str], Iterator[Finding]]] = {
@@ -229,7 +241,10 @@ _RULES: dict[str, Callable[[State, str], Iterator[Finding]]] = {
 
 
 def holders_of(state: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    """Yield a state and its rules, of choices and catchers, with where they stand in it."""
+    """Yield a state, its choice rules and its catchers, each with its path in the state.
+
+    These are the objects that can have the fields ``Assign`` and ``Next``.
+    """
     yield "", state
     for field in ("Choices", "Catch"):
         rules = state.get(field)

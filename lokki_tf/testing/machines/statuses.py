@@ -1,4 +1,4 @@
-"""How an execution or a Map Run can stand."""
+"""The statuses of executions and Map Runs."""
 
 RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 TIMED_OUT, ABORTED = "TIMED_OUT", "ABORTED"

@@ -1,4 +1,4 @@
-"""What the fields of a Task must be."""
+"""Check the fields of a Task state in a definition."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ _SUBMIT_JOB = _SUBMIT_JOB_NEEDS | {
 
 
 def examine_task(state: Mapping[str, Json], location: str) -> Iterator[Finding]:
-    """Yield what is wrong with the fields of a Task."""
+    """Yield findings for the fields of a Task state."""
     resource = state.get("Resource")
     if not isinstance(resource, str) or not (
         FUNCTION_ARN.match(resource) or INTEGRATION.match(resource)
     ):
-        message = f"The resource '{resource}' is no ARN of a function or an integration"
+        message = f"Resource must be the ARN of a function or an integration, got '{resource}'"
         yield Finding(SCHEMA, message, f"{location}/Resource")
     yield from _examine_parameters(state, f"{location}/Parameters")
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
         if field in state and not (is_integer(state[field]) and state[field] > 0):
-            yield Finding(SCHEMA, f"{field} is a positive integer", f"{location}/{field}")
+            message = f"{field} must be a positive integer, got {state[field]}"
+            yield Finding(SCHEMA, message, f"{location}/{field}")
         if field in state and f"{field}Path" in state:
-            yield Finding(SCHEMA, f"{field} stands twice", f"{location}/{field}Path")
+            message = f"{field} and {field}Path must not both be set"
+            yield Finding(SCHEMA, message, f"{location}/{field}Path")
 
 
 def _examine_parameters(state: Mapping[str, Json], location: str) -> Iterator[Finding]:

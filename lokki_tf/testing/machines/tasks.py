@@ -1,4 +1,4 @@
-"""Task states: which integration a ``Resource`` names, timeouts, and the events of a task."""
+"""Run Task states: call the service named by ``Resource``, with timeouts, callbacks and events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from lokki_tf.testing.machines.failures import RUNTIME, StateFailure, Stopped, guarded
-from lokki_tf.testing.machines.frame import Permit, StateRun
+from lokki_tf.testing.machines.frame import CancelScope, StateRun
 from lokki_tf.testing.machines.lambda_tasks import call_function, invoke
 from lokki_tf.testing.machines.resources import Integration, parse_resource
 from lokki_tf.testing.machines.retries import HEARTBEAT_TIMEOUT, TIMEOUT
@@ -40,20 +40,22 @@ def _attempt(run: StateRun, value: Json) -> Json:
             run.frame.settings.callbacks.close(callback)
 
 
-Call = Callable[[StateRun, Json, Permit], Json]
+Call = Callable[[StateRun, Json, CancelScope], Json]
 
 
 def _direct_call(resource: str) -> Call:
-    return lambda run, value, permit: call_function(run.frame.settings.services, resource, value)
+    return lambda run, value, cancel_scope: call_function(
+        run.frame.settings.services, resource, value
+    )
 
 
 def _integration_call(integration: Integration, callback: Callback | None) -> Call:
-    def call(run: StateRun, value: Json, permit: Permit) -> Json:
+    def call(run: StateRun, value: Json, cancel_scope: CancelScope) -> Json:
         services = run.frame.settings.services
         if integration.service == "lambda" and integration.action == "invoke":
             result = invoke(services, value)
         else:
-            result = call_service(run, integration, value, permit)
+            result = call_service(run, integration, value, cancel_scope)
         if callback is None:
             return result
         submitted(run, integration, result)
@@ -74,7 +76,7 @@ def _wait_for_answer(run: StateRun, callback: Callback) -> Json:
     heartbeat = _seconds(run, "HeartbeatSeconds")
     while callback.heard.wait(heartbeat):
         callback.heard.clear()
-        run.frame.permit.check()
+        run.frame.cancel_scope.check()
         if callback.failure is not None:
             raise StateFailure(*callback.failure)
         if callback.answered.is_set():
@@ -87,13 +89,20 @@ def _seconds(run: StateRun, field: str) -> float | None:
     if found is None:
         return None
     if not is_integer(found) or found <= 0:
-        raise StateFailure(RUNTIME, f"{field} of the state '{run.name}' is no positive integer")
+        message = f"{field} of the state '{run.name}' must be a positive integer, got {found}"
+        raise StateFailure(RUNTIME, message)
     return float(found)
 
 
 @dataclass(frozen=True)
 class _Events:
-    """How the history calls what happens to a task."""
+    """The history events of a task.
+
+    Args:
+        prefix: the first part of the events' types, such as ``LambdaFunction``.
+        known: the details of all events of the task.
+        scheduled: a function from the parameters to the details of the first event.
+    """
 
     prefix: str
     known: Mapping[str, Json]
@@ -119,7 +128,7 @@ class _Events:
         )
 
     def around(self, run: StateRun, value: Json, call: Call) -> Json:
-        """Make the call, with its events before and after and the state's timeout."""
+        """Call the service within the state's timeout, and add events before and after."""
         frame = run.frame
         value = parameters(run, value)
         timeout = _seconds(run, "TimeoutSeconds")
@@ -127,7 +136,7 @@ class _Events:
         frame.event(f"{self.prefix}Scheduled", **self.scheduled(value), **limit)
         frame.event(f"{self.prefix}Started", **self.known)
         try:
-            result = _within(timeout, run, lambda permit: call(run, value, permit))
+            result = _within(timeout, run, lambda cancel_scope: call(run, value, cancel_scope))
         except StateFailure as failure:
             ending = "TimedOut" if failure.error in (TIMEOUT, HEARTBEAT_TIMEOUT) else "Failed"
             details = {"error": failure.error, "cause": failure.cause}
@@ -139,24 +148,24 @@ class _Events:
         return result
 
 
-def _within(timeout: float | None, run: StateRun, call: Callable[[Permit], Json]) -> Json:
-    permit = run.frame.permit.inner()
+def _within(timeout: float | None, run: StateRun, call: Callable[[CancelScope], Json]) -> Json:
+    cancel_scope = run.frame.cancel_scope.inner()
     try:
         if timeout is None:
-            return guarded(call, permit)
-        return _within_seconds(timeout, run, permit, call)
+            return guarded(call, cancel_scope)
+        return _within_seconds(timeout, run, cancel_scope, call)
     finally:
-        permit.close()
+        cancel_scope.close()
 
 
 def _within_seconds(
-    timeout: float, run: StateRun, permit: Permit, call: Callable[[Permit], Json]
+    timeout: float, run: StateRun, cancel_scope: CancelScope, call: Callable[[CancelScope], Json]
 ) -> Json:
     done: SimpleQueue[tuple[Json, BaseException | None]] = SimpleQueue()
 
     def work() -> None:
         try:
-            done.put((guarded(call, permit), None))
+            done.put((guarded(call, cancel_scope), None))
         except (StateFailure, Stopped) as end:
             done.put((None, end))
 
@@ -164,7 +173,7 @@ def _within_seconds(
     try:
         result, end = done.get(timeout=timeout)
     except Empty:
-        permit.revoke()  # what the task has started ends with it
+        cancel_scope.revoke()  # stops the job or execution that the task has started
         raise StateFailure(
             TIMEOUT, f"The state '{run.name}' took longer than {timeout:g} s."
         ) from None

@@ -1,4 +1,7 @@
-"""Payload templates: fields whose names end in ``.$`` get the value of an expression."""
+"""Evaluate payload templates and the fields that contain paths.
+
+In a payload template, the value of each field whose name ends in ``.$`` is an expression.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,12 @@ def evaluate(text: str, view: View, field: str) -> Json:
     """Return the value of one expression.
 
     Args:
-        text: a path or an intrinsic function.
-        view: what it sees.
-        field: the field that it stands in, for the cause.
+        text: a path or a call of an intrinsic function.
+        view: the data of the expression.
+        field: the name of the field with the expression, for the failure's cause.
 
     Raises:
-        StateFailure: if it has no value.
+        StateFailure: if the expression has no value.
     """
     try:
         return parse_expression(text).evaluate(view)
@@ -52,16 +55,16 @@ def evaluate(text: str, view: View, field: str) -> Json:
 
 
 def given(holder: Mapping[str, Json], field: str, view: View, default: Json = None) -> Json:
-    """Return a field's value, which ``…Path`` beside it may give in its place.
+    """Return the value of a field, or at the path in the field whose name ends in ``Path``.
 
     Args:
-        holder: the object that has the field.
-        field: its name.
-        view: what the path sees.
-        default: the value where there is neither.
+        holder: the object with the field.
+        field: the field's name without ``Path``.
+        view: the data of the path.
+        default: the value if neither field exists.
 
     Raises:
-        StateFailure: if the path has no value.
+        StateFailure: if the data contains no value at the path.
     """
     path = f"{field}Path"
     return evaluate(holder[path], view, path) if path in holder else holder.get(field, default)
@@ -71,7 +74,7 @@ def fill(template: Json, view: View) -> Json:
     """Return a payload template with all its expressions replaced by their values.
 
     Raises:
-        StateFailure: if one has no value.
+        StateFailure: if an expression has no value.
     """
     if isinstance(template, dict):
         return {
@@ -89,18 +92,18 @@ def select(path: str | None, view: View, field: str) -> Json:
     """Apply ``InputPath`` or ``OutputPath``: ``null`` gives an empty object.
 
     Raises:
-        StateFailure: if it leads to nothing.
+        StateFailure: if the data contains no value at the path.
     """
     if path == "$":
         return view.value
     return {} if path is None else evaluate(path, view, field)
 
 
-def place(raw_input: Json, result: Json, result_path: str | None) -> Json:
+def apply_result_path(raw_input: Json, result: Json, result_path: str | None) -> Json:
     """Apply ``ResultPath``: put a result into a copy of a state's input.
 
     Raises:
-        StateFailure: ``States.ResultPathMatchFailure`` if the input has no such place.
+        StateFailure: ``States.ResultPathMatchFailure`` if the path does not fit the input.
     """
     if result_path == "$":
         return result

@@ -1,4 +1,4 @@
-"""How a state ends, and what else the runners of all kinds share."""
+"""The result of running a state, and what the modules that run states share."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from lokki_tf.testing.machines.frame import StateRun
 from lokki_tf.testing.machines.values import Json
 
 DETAILS = {"truncated": False}
-"""What every input and output in the history is accompanied by."""
+"""The field that accompanies each input and output in the history."""
 
 
 @dataclass(frozen=True)
 class Transition:
-    """How a state ended.
+    """The result of a state that has succeeded or whose error was caught.
 
     Args:
-        output: its output.
+        output: the state's output.
         following: the name of the next state, or None at the end of the scope.
-        assigned: the values of its ``Assign``.
+        assigned: the variables that ``Assign`` sets, with their values.
     """
 
     output: Json
@@ -29,9 +29,9 @@ class Transition:
 
 
 Runner = Callable[[StateRun], Transition]
-"""Runs the states of one kind."""
+"""Runs a state of one type, such as ``Choice``."""
 
 
 def describe(failure: StateFailure) -> dict[str, str]:
-    """Return the Error Output of a failure, as a ``Catch`` gets it."""
+    """Return the error output of a failure, the input of a catcher's next state."""
     return {"Error": failure.error, "Cause": failure.cause}

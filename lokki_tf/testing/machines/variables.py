@@ -1,4 +1,4 @@
-"""Workflow variables: scopes and limits."""
+"""The variables of an execution: nested scopes and size limits."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from lokki_tf.testing.machines.values import Json, dump, size
 
 
 class Budget:
-    """The bytes that the variables of one execution take together."""
+    """The total size of the variables of one execution, compared with the quota."""
 
     def __init__(self) -> None:
         self._used = 0
         self._lock = Lock()
 
     def change(self, by: int) -> None:
-        """Take or give back bytes.
+        """Add to the total size.
+
+        Args:
+            by: the number of bytes; negative to release bytes.
 
         Raises:
-            StateFailure: if the execution would hold too many.
+            StateFailure: if the total exceeds the quota.
         """
         with self._lock:
             if self._used + by > VARIABLES_BYTES:
@@ -34,11 +37,11 @@ class Budget:
 
 
 class Variables:
-    """The variables of one scope: of the machine, a Parallel branch or a Map iteration.
+    """The variables of one scope: of the state machine, a Parallel branch or a Map iteration.
 
     Args:
-        budget: shared by all scopes of an execution.
-        outer: the scope around, which can be read but not assigned.
+        budget: the total size, shared by all scopes of an execution.
+        outer: the outer scope, whose variables can be read but not assigned.
     """
 
     def __init__(self, budget: Budget, outer: Variables | None = None) -> None:
@@ -52,10 +55,10 @@ class Variables:
         return Variables(self._budget, self)
 
     def get(self, name: str) -> Json:
-        """Return a variable of this scope or of one around it.
+        """Return the value of a variable of this scope or of an outer one.
 
         Raises:
-            UndefinedVariable: if it has no value.
+            UndefinedVariable: if the variable has no value.
         """
         scope: Variables | None = self
         while scope is not None:
@@ -65,10 +68,10 @@ class Variables:
         raise UndefinedVariable(name)
 
     def assign(self, values: Mapping[str, Json]) -> dict[str, str]:
-        """Set variables of this scope, all or none.
+        """Set variables of this scope. If one exceeds a limit, none is set.
 
         Returns:
-            Each variable's JSON, as the history shows it.
+            The JSON of each variable, for the history.
 
         Raises:
             StateFailure: if a size limit is exceeded.
@@ -85,21 +88,21 @@ class Variables:
 
     @property
     def values(self) -> dict[str, Json]:
-        """The variables of this scope alone."""
+        """The variables of this scope, without those of outer scopes."""
         return dict(self._values)
 
     def restore(self, values: Mapping[str, Json]) -> None:
-        """Set variables as they were before a redrive, when they were checked.
+        """Set the variables from before a redrive, without checking the size of each again.
 
         Raises:
-            StateFailure: if the execution would hold too many.
+            StateFailure: if the total size exceeds the quota.
         """
         sizes = {name: size(dump(value)) for name, value in values.items()}
         self._budget.change(sum(sizes.values()))
         self._values, self._sizes = dict(values), sizes
 
     def release(self) -> None:
-        """Give back this scope's bytes, because it has ended."""
+        """Subtract the variables from the total size, because the scope has ended."""
         self._budget.change(-sum(self._sizes.values()))
         self._values, self._sizes = {}, {}
 

@@ -1,4 +1,4 @@
-"""What Task, Parallel and Map share: parameters, result, retries, catchers."""
+"""Run the attempts of Task, Parallel and Map states: parameters, results, retries, catchers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lokki_tf.testing.machines.flow import assigned, effective_input, following,
 from lokki_tf.testing.machines.frame import StateRun
 from lokki_tf.testing.machines.limits import check_payload
 from lokki_tf.testing.machines.retries import Retriers, matches
-from lokki_tf.testing.machines.templates import fill, place
+from lokki_tf.testing.machines.templates import apply_result_path, fill
 from lokki_tf.testing.machines.transition import Transition, describe
 from lokki_tf.testing.machines.values import Json, dump
 
@@ -17,14 +17,15 @@ Attempt = Callable[[StateRun, Json], Json]
 
 
 def run_work(run: StateRun, attempt: Attempt) -> Transition:
-    """Run a state that may be retried and caught.
+    """Run a state with the fields ``Retry`` and ``Catch``.
 
     Args:
-        run: the visit.
-        attempt: does the work once, from the effective input to the raw result.
+        run: the visit of the state.
+        attempt: a function that makes one attempt: it takes the effective input and returns the
+            raw result.
 
     Raises:
-        StateFailure: if no retrier and no catcher takes the error.
+        StateFailure: if no retrier and no catcher matches the error.
     """
     retriers = Retriers(run.state.get("Retry", ()))
     while True:
@@ -34,15 +35,15 @@ def run_work(run: StateRun, attempt: Attempt) -> Transition:
             delay = retriers.delay(failure)
             if delay is None:
                 return _caught(run, failure)
-            run.frame.permit.wait(delay * run.frame.settings.retry_delay_scale)
+            run.frame.cancel_scope.wait(delay * run.frame.settings.retry_delay_scale)
             run.retry_count += 1
 
 
 def parameters(run: StateRun, value: Json) -> Json:
-    """Apply ``Parameters``; what comes of it is a payload too.
+    """Apply ``Parameters`` and check the size of the result.
 
     Raises:
-        StateFailure: if it is too large.
+        StateFailure: if the result exceeds the payload quota.
     """
     if "Parameters" not in run.state:
         return value
@@ -57,7 +58,7 @@ def _once(run: StateRun, attempt: Attempt) -> Transition:
     selected = result
     if "ResultSelector" in run.state:
         selected = fill(run.state["ResultSelector"], run.view(result))
-    placed = place(run.input, selected, run.state.get("ResultPath", "$"))
+    placed = apply_result_path(run.input, selected, run.state.get("ResultPath", "$"))
     return Transition(output(run, placed), following(run), assigned(run, result))
 
 
@@ -66,6 +67,6 @@ def _caught(run: StateRun, failure: StateFailure) -> Transition:
         if matches(catcher, failure):
             error = describe(failure)
             values: dict[str, Json] = fill(catcher.get("Assign", {}), run.view(error))
-            placed = place(run.input, error, catcher.get("ResultPath", "$"))
+            placed = apply_result_path(run.input, error, catcher.get("ResultPath", "$"))
             return Transition(placed, catcher["Next"], values)
     raise failure

@@ -1,26 +1,30 @@
-"""What moto 5.2 lacks, one gap a function; nothing else changes moto.
+"""Replace parts of moto 5.2 that differ from AWS. Only this package changes moto.
+
+Each module has a function that replaces methods of moto's classes. ``close_gaps`` calls them when
+the server starts, those in ``LATE_GAPS`` before the first request to the service.
 
 ======================  ============================================================================
-module                  gap
+module                  difference of moto from AWS
 ======================  ============================================================================
-``access_control``      resources and conditions of policies are ignored, nothing is denied
-``batch_jobs``          jobs run in Docker only, and know neither retries nor their account
-``batch_resources``     compute environments need a service role and ignore updates; a revision of
-                        a job definition takes over what it is not told
-``event_targets``       rules of EventBridge call no functions, and ends of executions are no events
-``job_roles``           jobs have no roles
-``lambda_functions``    functions run in Docker only; ``Qualifier`` of Invoke is not read
-``lambda_layers``       layers of other accounts do not exist
-``lambda_roles``        functions can have any role
-``lambda_settings``     functions forget their logging, their tracing when it is updated, and more
-``machine_roles``       state machines can have any role
-``managed_policies``    AWS's own policies cannot be attached
-``schedules``           schedules can have any role, and never run
+``access_control``      resources and conditions of policies are ignored, all requests are allowed
+``batch_jobs``          jobs run in Docker only, without retries and without the account's settings
+``batch_resources``     compute environments require a service role and ignore updates; a revision
+                        of a job definition inherits missing fields from the revision before
+``event_targets``       EventBridge rules do not invoke functions, and executions that end cause no
+                        events
+``job_roles``           jobs do not use their roles
+``lambda_functions``    functions run in Docker only; ``Qualifier`` of Invoke is ignored
+``lambda_layers``       layers of other accounts are refused
+``lambda_roles``        functions accept any role
+``lambda_settings``     logging settings, updates of tracing and other settings are not stored
+``machine_roles``       state machines accept any role
+``managed_policies``    AWS managed policies cannot be attached
+``schedules``           schedules accept any role and never run
 ``state_machines``      executions do nothing, or run in an interpreter without limits;
                         ``ValidateStateMachineDefinition``, ``ListStateMachineVersions``,
                         ``RedriveExecution`` and ``StartSyncExecution`` are missing; an
                         execution without a name gets the name None
-``storage``             absent objects are 404 to roles that may not list
+``storage``             requests for missing objects return 404 also without ``s3:ListBucket``
 ======================  ============================================================================
 """
 
@@ -32,7 +36,7 @@ from lokki_tf.testing.account import Account
 
 
 def close_gaps(account: Account) -> None:
-    """Complete moto, before its server starts; all but what is loaded late."""
+    """Replace methods of moto before the server starts, except those in ``LATE_GAPS``."""
     from lokki_tf.testing.moto_gaps import (
         access_control,
         event_targets,
@@ -57,7 +61,7 @@ def close_gaps(account: Account) -> None:
 
 
 def _close_gaps_of_batch(account: Account) -> None:
-    # Batch needs EC2, whose tables of instance types take as long to load as all the rest.
+    # Batch imports EC2, whose tables of instance types take as long to load as all other services.
     from lokki_tf.testing.moto_gaps import batch_jobs
 
     batch_jobs.run_jobs(account)
@@ -73,4 +77,4 @@ LATE_GAPS: dict[str, Callable[[Account], None]] = {
     "batch": _close_gaps_of_batch,
     "scheduler": _close_gaps_of_scheduler,
 }
-"""What completes a service before its first request."""
+"""By service: the function that replaces methods of moto before the first request."""

@@ -1,7 +1,10 @@
-"""Gap: moto compares neither resources nor conditions of policies, and has all requests allowed.
+"""Let :class:`Access` decide on all requests to moto.
 
-Where moto would ask its own access control, our :class:`Access` decides. Requests with the
-account's own key are the operator's, who may do everything that no bucket policy denies.
+moto ignores resources and conditions of policies, and by default allows all requests. The methods
+in which moto can check permissions are replaced. The stages: find the principal by the access key
+of the request, map the request to actions and resources, call ``Access.require`` for each.
+Requests with the account's own keys come from the *operator*, who has all permissions except those
+denied by bucket policies.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from urllib.parse import parse_qs, unquote
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import ROLE_ID, TRUST, Access, AccessDenied, Role
 from lokki_tf.testing.iam.policies import Policy, Principal
-from lokki_tf.testing.iam.requests import Place, needed
+from lokki_tf.testing.iam.requests import ArnScope, needed
 from lokki_tf.testing.moto_gaps.machine_keys import key_of
 from lokki_tf.testing.settings import ACCOUNT_ID
 
@@ -26,7 +29,7 @@ _EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
 def control_access(account: Account) -> None:
-    """Let our access control decide on all requests."""
+    """Replace moto's methods that check permissions."""
     from moto.core.authorization import ActionAuthenticatorMixin
     from moto.iam.access_control import PermissionResult
     from moto.s3.models import FakeBucket
@@ -53,7 +56,7 @@ def control_access(account: Account) -> None:
             _check_storage(access, self, found[0], bucket_name, key_name)
 
     def get_permission(self: Any, action: str, resource: str) -> Any:
-        return PermissionResult.NEUTRAL  # decided before, with conditions
+        return PermissionResult.NEUTRAL  # Access has decided already, including conditions
 
     for owner, name, replacement in (
         (ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", normal),
@@ -65,7 +68,7 @@ def control_access(account: Account) -> None:
 
 
 class MotoDirectory:
-    """Roles and policies as moto's backends have them."""
+    """Returns roles and policies from moto's backends."""
 
     def role(self, arn: str) -> Role | None:
         """Return the role with this ARN; ``None`` if it does not exist."""
@@ -79,7 +82,7 @@ class MotoDirectory:
         return [self._role(one) for one in self._backend().roles.copy().values()]
 
     def resource_policy(self, action: str, resource: str) -> Policy | None:
-        """Return the policy of the resource that an action is about; ``None`` if it has none."""
+        """Return the policy of an action's resource; ``None`` if the resource has no policy."""
         find = _RESOURCE_POLICIES.get(action.partition(":")[0])
         text = find(resource) if find and resource.startswith("arn:") else None
         return None if not text else Policy(resource, text, "resource")
@@ -114,7 +117,7 @@ class MotoDirectory:
 
     def _boundary(self, arn: str) -> Policy | None:
         found = self._backend().managed_policies.get(arn)
-        # A boundary of the organization's that was not created here is unknown, and limits nothing.
+        # A boundary that was not created in this account is unknown and is ignored.
         name = arn.rpartition("/")[2]
         return None if found is None else Policy(name, _managed(found).text, "boundary")
 
@@ -185,7 +188,7 @@ def _function(arn: str) -> Any:
     _, _, _, region, account, _, name, *_ = arn.split(":")
     try:
         return lambda_backends[account][region].get_function(name)
-    except Exception:  # it does not exist
+    except Exception:  # the function does not exist
         return None
 
 
@@ -203,17 +206,17 @@ _RESOURCE_POLICIES: dict[str, Callable[[str], str | None]] = {
     "sts": _trust_policy,
 }
 _READS_EXECUTIONS = ("states:DescribeExecution", "states:GetExecutionHistory")
-_DECIDED_THERE = ("kms", "sts")
-"""Services whose resources' policies must allow a request, or leave it to the account."""
+_BY_RESOURCE_ALONE = ("kms", "sts")
+"""Services where the resource's policy must allow a request or delegate to the account."""
 
 
 def who(access: Access, response: Any) -> tuple[Principal, str] | None:
-    """Who makes a request and to which service; ``None`` where nothing is to be decided."""
+    """Return the principal and the service of a request; ``None`` if no decision is required."""
     if not access.enforced:
         return None
     signed = response.headers.get("Authorization", "")
     match = _CREDENTIAL.search(signed)
-    if match is None:  # signed in the query
+    if match is None:  # the signature of a presigned URL is in the query
         scope = parse_qs(response.parsed_url.query).get("X-Amz-Credential", [""])[0]
         match = _CREDENTIAL.search(f"Credential={unquote(scope)}")
     if match is None:
@@ -223,7 +226,7 @@ def who(access: Access, response: Any) -> tuple[Principal, str] | None:
 
 
 def _assumed(key: str) -> Principal | None:
-    """The session of a role that code has taken by ``AssumeRole``."""
+    """Return the session of a role that was assumed by ``AssumeRole``."""
     from moto.sts.models import sts_backends
 
     found = sts_backends[ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(key)
@@ -234,14 +237,14 @@ def _check(access: Access, response: Any, principal: Principal, service: str) ->
     if principal is _OPERATOR:
         return
     operation = _operation(response)
-    place = Place(response.region, ACCOUNT_ID)
-    for action, resource in needed(service, operation, _parameters(response), place):
+    scope = ArnScope(response.region, ACCOUNT_ID)
+    for action, resource in needed(service, operation, _parameters(response), scope):
         access.require(
             principal,
             action,
             _known(action, resource),
             {"aws:requestedregion": response.region},
-            by_resource_alone=action.partition(":")[0] in _DECIDED_THERE,
+            by_resource_alone=action.partition(":")[0] in _BY_RESOURCE_ALONE,
         )
         if action in ("sns:Publish", "sqs:SendMessage"):
             _check_message_key(access, principal, str(resource))
@@ -252,7 +255,8 @@ def _check(access: Access, response: Any, principal: Principal, service: str) ->
 def _check_execution_key(access: Access, principal: Principal, execution: str) -> None:
     """Decide on the use of the key that encrypts the executions of a state machine.
 
-    Source: Step Functions Developer Guide, "Data at rest encryption", of API callers.
+    Source: Step Functions Developer Guide, "Data at rest encryption", the section about API
+    callers.
     """
     from moto.stepfunctions.models import stepfunctions_backends
 
@@ -294,7 +298,7 @@ def _check_message_key(access: Access, principal: Principal, arn: str) -> None:
 
 
 def _operation(response: Any) -> str:
-    """The operation as AWS names it; moto has that of some services in small letters."""
+    """Return the AWS name of a request's operation, which moto has in lower case for some."""
     name = str(response._get_action())
     if not name.islower():
         return name
@@ -322,7 +326,7 @@ def _parameters(response: Any) -> dict[str, Any]:
 
 
 def _known(action: str, resource: str | None) -> str | None:
-    """The ARN of a resource whose name does not say all of it."""
+    """Return the full ARN of a secret or a KMS key, which a request can name in short forms."""
     if action.startswith("secretsmanager:") and resource is not None:
         from moto.secretsmanager.models import secretsmanager_backends
 
@@ -389,7 +393,7 @@ def _check_key(
     key: str,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Decide on the use of the key that encrypts an object, as S3 asks KMS for the requester.
+    """Decide on the use of the KMS key that encrypts an object, by the principal of the request.
 
     Source: Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys" (permissions)
     and "Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys" (encryption context).
@@ -425,6 +429,6 @@ def _key_uses(
         kms_action = "kms:Decrypt"
     else:
         return
-    if kms_key and kms_key.startswith("arn:"):  # AWS's own key needs no permission
+    if kms_key and kms_key.startswith("arn:"):  # AWS managed keys need no permission
         arn = f"arn:aws:s3:::{bucket}"
         yield kms_action, kms_key, arn if with_bucket_key else f"{arn}/{key}"

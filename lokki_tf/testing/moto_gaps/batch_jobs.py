@@ -1,4 +1,7 @@
-"""Gap: moto's jobs run in Docker only, know neither retries nor the account that they belong to."""
+"""Run Batch jobs in containers or processes, with retries and the account's settings.
+
+In moto, jobs run in Docker only, without retries and without the endpoint of the local AWS.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ from moto.batch.responses import BatchResponse
 
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.images.programs import CannotStart
+from lokki_tf.testing.jobs.batch_context import BatchContext
 from lokki_tf.testing.jobs.job import Job
 from lokki_tf.testing.jobs.orders import LOG_GROUP, Definition, Order
-from lokki_tf.testing.jobs.site import Site
 from lokki_tf.testing.moto_gaps.batch_resources import Resources
 from lokki_tf.testing.moto_gaps.job_roles import take_roles
 from lokki_tf.testing.settings import ACCOUNT_ID
@@ -31,7 +34,7 @@ _REQUEST_KIB = 30
 
 
 def run_jobs(account: Account) -> None:
-    """Let jobs run, in containers or as processes, and Batch keep what it is told."""
+    """Replace moto's backend of Batch."""
     Batch.account = account
     Batch.slots = BoundedSemaphore(account.settings.workers)
     batch_backends.backend = Batch
@@ -51,7 +54,7 @@ def _submit(self: Any) -> str:
 
 
 class Batch(Resources):
-    """Batch, with jobs that run."""
+    """A backend of Batch that runs jobs."""
 
     account: Account
     slots: BoundedSemaphore
@@ -60,7 +63,7 @@ class Batch(Resources):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         logs = _Logs(self)
-        self._site = Site(
+        self._context = BatchContext(
             self.account.launcher,
             logs,
             self.account.environment,
@@ -73,7 +76,7 @@ class Batch(Resources):
         """Start a job.
 
         Raises:
-            ClientException: if Batch refuses.
+            ClientException: if the request is not valid.
         """
         _check(request)
         definition = self._definition(request["jobDefinition"])
@@ -100,7 +103,7 @@ class Batch(Resources):
         )
         if order.tags:
             self.tag_resource(order.arn, dict(order.tags))
-        job = Job(order, self._site)
+        job = Job(order, self._context)
         self._jobs[job_id] = job
         queue.jobs.append(job)
         job.start()
@@ -118,7 +121,7 @@ class Batch(Resources):
         job_status: str | None = None,
         filters: list[dict[str, Any]] | None = None,
     ) -> list[Any]:
-        """Return the jobs of a queue: without a status or a filter, those that run."""
+        """Return the jobs of a queue; without a status and filters, those with status RUNNING."""
         queue = self.get_job_queue(job_queue_name or "")
         if queue is None:
             raise ClientException(f"Job queue {job_queue_name} does not exist")
@@ -127,7 +130,7 @@ class Batch(Resources):
         return [job for job in queue.jobs if job.status == (job_status or "RUNNING")]
 
     def cancel_job(self, job_id: str, reason: str) -> None:
-        """End a job that has not begun."""
+        """End a job that has not started."""
         job = self._jobs.get(job_id)
         if job is not None:
             job.cancel(reason)
@@ -139,7 +142,7 @@ class Batch(Resources):
             job.terminate(reason)
 
     def reset(self) -> None:
-        """End everything that runs."""
+        """End all jobs and delete all resources."""
         for job in self._jobs.values():
             job.terminate("The local AWS was reset")
         self._jobs.clear()
@@ -150,7 +153,8 @@ class Batch(Resources):
         if found is None or found.status != "ACTIVE":
             raise ClientException(f"JobDefinition {identifier} not found or is not ACTIVE.")
         if found.container_properties is None:
-            raise ClientException("The local AWS runs jobs of one container only.")
+            message = f"The local AWS runs only jobs with containerProperties, not {identifier}."
+            raise ClientException(message)
         return Definition(
             name=found.name,
             arn=found.arn,
@@ -171,7 +175,7 @@ class _Logs:
 
     def open(self, group: str, stream: str) -> None:
         logs = self._backend.logs_backend
-        if group == LOG_GROUP:  # Batch makes its own
+        if group == LOG_GROUP:  # Batch creates its default log group
             logs.ensure_log_group(group)
         if group not in logs.groups:
             raise CannotStart(
@@ -186,7 +190,7 @@ class _Logs:
         moment = unix_time_millis()
         events = [{"timestamp": moment, "message": line} for line in lines if line]
         logs = self._backend.logs_backend
-        if events and group in logs.groups:  # it may have been destroyed meanwhile
+        if events and group in logs.groups:  # the log group may have been destroyed
             logs.put_log_events(group, stream, events)
 
 
@@ -213,7 +217,7 @@ def _check(request: dict[str, Any]) -> None:
         raise ClientException("Job name should match valid pattern")
     for name in _NOT_RUN:
         if request.get(name):
-            raise ClientException(f"The local AWS runs jobs of one container only, no {name}.")
+            raise ClientException(f"The local AWS does not support jobs with {name}.")
     attempts = (request.get("retryStrategy") or {}).get("attempts", 1)
     if not 1 <= attempts <= _MOST_ATTEMPTS:
         raise ClientException("Retry attempts must be between 1 and 10")

@@ -1,4 +1,7 @@
-"""Gap: what Terraform manages of Batch is forgotten in parts by moto, or refused."""
+"""Store the resources of Batch that Terraform manages, as AWS does.
+
+moto requires a service role, ignores some updates, and copies fields between revisions.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from moto.batch.models import BatchBackend, ComputeEnvironment, JobDefinition
 
 from lokki_tf.testing.jobs.sizes import check_fargate
 
-# What moto's classes are to mypy: its jobs have another type, and its resources are abstract.
+# mypy must not check the classes of moto: overridden methods have other types of jobs, and classes
+# of resources are abstract.
 _Backend: Any = BatchBackend
 _ComputeEnvironment: Any = ComputeEnvironment
 _JobDefinition: Any = JobDefinition
@@ -18,9 +22,9 @@ _LINKED_ROLE = "role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch
 
 
 class Resources(_Backend):  # type: ignore[misc]
-    """Compute environments, queues and job definitions, as they were told to be."""
+    """The backend of compute environments, job queues and job definitions."""
 
-    # moto finds the URLs of a backend through the name of its module.
+    # moto finds the URLs of a backend by the name of its module.
     __module__ = BatchBackend.__module__
 
     def create_compute_environment(
@@ -32,9 +36,9 @@ class Resources(_Backend):  # type: ignore[misc]
         service_role: str | None,
         tags: dict[str, str] | None = None,
     ) -> Any:
-        """Create one; without a service role it has the one that is linked to the service.
+        """Create a compute environment, without starting instances for ``minvCpus``.
 
-        No instance is started for it, whatever it says of ``minvCpus``.
+        Without a service role, it has the service-linked role of Batch.
         """
         if self.get_compute_environment_by_name(compute_environment_name) is not None:
             raise ClientException("Object already exists")
@@ -72,7 +76,7 @@ class Resources(_Backend):  # type: ignore[misc]
         compute_resources: dict[str, Any] | None,
         service_role: str | None,
     ) -> tuple[str, str]:
-        """Update one, its resources too."""
+        """Update a compute environment, including its compute resources."""
         name, arn = super().update_compute_environment(
             compute_environment_name, state, compute_resources, service_role
         )
@@ -82,7 +86,7 @@ class Resources(_Backend):  # type: ignore[misc]
         return name, arn
 
     def delete_compute_environment(self, compute_environment_name: str) -> None:
-        """Delete one that is disabled and that no queue refers to."""
+        """Delete a compute environment that is disabled and not used by a queue."""
         environment = self.get_compute_environment(compute_environment_name)
         if environment is None:
             return
@@ -104,7 +108,7 @@ class Resources(_Backend):  # type: ignore[misc]
         super().delete_job_queue(queue_name)
 
     def register_job_definition(self, def_name: str, **given: Any) -> Any:
-        """Register a revision, which takes nothing from the revisions before it."""
+        """Register a revision, without copying fields from earlier revisions."""
         before = self.get_job_definition_by_name(def_name)
         container = given["container_properties"]
         if container is not None and "FARGATE" in (given["platform_capabilities"] or ()):
@@ -130,12 +134,12 @@ class Resources(_Backend):  # type: ignore[misc]
         return made
 
     def get_job_definition_by_name(self, name: str) -> JobDefinition | None:
-        """Return the latest revision of a name, active or not."""
+        """Return the latest revision of a job definition, active or not."""
         found = [each for each in self._job_definitions.values() if each.name == name]
         return max(found, key=lambda each: each.revision, default=None)
 
     def get_job_definition(self, identifier: str) -> JobDefinition | None:
-        """Return a job definition by its ARN, with the revision or without, or its name."""
+        """Return a job definition by its name or ARN, each with or without a revision."""
         if identifier.startswith("arn:") and identifier not in self._job_definitions:
             identifier = identifier.rpartition("/")[2]
         name, colon, _ = identifier.partition(":")

@@ -1,7 +1,7 @@
-"""Gap: moto's EventBridge does not call functions, and has no events of executions.
+"""Let EventBridge rules invoke functions, and send an event for each execution that ends.
 
 Source: Step Functions Developer Guide, "Automating Step Functions event delivery with
-EventBridge": the fields of the event, and that inputs above 248 KB are left out.
+EventBridge", for the fields of the event and the limit of 248 KB for inputs in it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SERVICE = "events.amazonaws.com"
 
 
 def deliver_events(account: Account) -> None:
-    """Let rules call functions, and an execution that ends be an event."""
+    """Replace ``Rule.send_to_targets`` of moto, and set the handler for the end of executions."""
     from moto.events.models import Rule
 
     def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
@@ -62,7 +62,7 @@ def deliver_events(account: Account) -> None:
 
 
 def _targets(region: str, event: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The functions that rules of the default bus call for an event, with the rules' ARNs."""
+    """Yield the targets that an event matches on the default bus, with the ARNs of the rules."""
     from moto.events.models import events_backends
 
     for rule in list(events_backends[ACCOUNT_ID][region].event_buses["default"].rules.values()):
@@ -77,9 +77,10 @@ def _is_function(target: dict[str, Any]) -> bool:
 def _call(
     account: Account, region: str, rule: str, target: dict[str, Any], event: dict[str, Any]
 ) -> None:
-    """Call a function for a rule, as far as the policies of function and queue let the rule.
+    """Invoke a function for a rule. If that fails, send the event to the dead-letter queue.
 
-    Source: EventBridge User Guide, "Using resource-based policies for Amazon EventBridge".
+    Both require a permission in the resource's policy. Source: EventBridge User Guide, "Using
+    resource-based policies for Amazon EventBridge".
     """
     from lokki_tf.testing.moto_gaps.lambda_functions import run_event, send
 
@@ -90,17 +91,13 @@ def _call(
     except (ServiceError, AccessDenied):
         if "DeadLetterConfig" in target:
             queue = target["DeadLetterConfig"]["Arn"]
-            with suppress(AccessDenied):  # AWS does not report it either
+            with suppress(AccessDenied):  # AWS does not report this denial
                 account.access.require_service(_SERVICE, "sqs:SendMessage", queue, source)
                 send(account, queue, json.dumps(event))
 
 
 def status_event(execution: Execution) -> dict[str, Any]:
-    """Return the event of an execution's status.
-
-    Args:
-        execution: the execution.
-    """
+    """Return the EventBridge event with the status of an execution."""
     given: str | None = execution.input_text
     if len(dump(given).encode()) > _INPUT_BYTES:
         given = None

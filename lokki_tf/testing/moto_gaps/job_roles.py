@@ -1,4 +1,4 @@
-"""Gap: moto's jobs have no roles."""
+"""Assume the roles of Batch jobs and check their permissions, which moto does not do."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _LOG_ACTIONS = ("CreateLogStream", "PutLogEvents")
 
 
 def take_roles(account: Account, order: Order, stream: str) -> Mapping[str, str]:
-    """Take the roles of a job, as ECS does before it starts the container.
+    """Assume the roles of a job, as ECS does before it starts the container.
 
     Source: ECS Developer Guide, "Amazon ECS task execution IAM role" and "Amazon ECS task IAM
-    role", with the conditions of the trust policies there.
+    role", also for the conditions in the trust policies.
 
     Args:
-        account: The account.
-        order: The job.
-        stream: The log stream of the attempt.
+        account: the account.
+        order: the job.
+        stream: the log stream of the attempt.
 
     Returns:
-        The variables by which the job acts as its role.
+        Environment variables with the credentials of the job role.
 
     Raises:
-        CannotStart: If a role cannot be taken, or the execution role lacks a right.
+        CannotStart: if a role cannot be assumed, or the execution role lacks a permission.
     """
     if not account.access.enforced:
         return {}
@@ -63,16 +63,16 @@ def _assume(account: Account, order: Order, role: str) -> None:
 
 
 def _start_container(account: Account, order: Order, role: str, stream: str) -> None:
-    """Pull the image and open the log by the execution role."""
+    """Check that the execution role may pull the image and write the log."""
     access = account.access
     principal = access.session(role, order.id).principal
     image = _ECR.match(order.image)
     try:
         if image is not None:
             access.require(principal, "ecr:GetAuthorizationToken", "*")
-            place = f"{image['region']}:{image['account']}"
+            registry = f"arn:aws:ecr:{image['region']}:{image['account']}"
             for action in _PULL_ACTIONS:
-                repository = f"arn:aws:ecr:{place}:repository/{image['name']}"
+                repository = f"{registry}:repository/{image['name']}"
                 access.require(principal, f"ecr:{action}", repository)
     except AccessDenied as denied:
         raise CannotStart(

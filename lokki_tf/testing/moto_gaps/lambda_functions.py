@@ -1,4 +1,8 @@
-"""Gap: moto runs Lambda functions in Docker, or not at all."""
+"""Invoke Lambda functions with ``functions.runner``. moto requires Docker for this.
+
+The stages of an invocation: find moto's function, check the size and JSON of the payload, assume
+the function's role, run the function, return the outcome.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +27,16 @@ from lokki_tf.testing.settings import ACCOUNT_ID
 _EVENT_BYTES = 1_048_576
 _LOG_TAIL_BYTES = 4096
 _COLONS = 6
-"""In the ARN of a function without a version."""
+"""The number of colons in the ARN of a function without a version."""
 
 
 def run_functions(account: Account) -> None:
-    """Let Invoke, and services that invoke functions, run them, as zips or images."""
+    """Replace moto's methods that invoke functions, for ``Invoke`` and for other services."""
     from moto.awslambda.models import LambdaFunction
     from moto.awslambda.responses import LambdaResponse
 
     def invoke_lambda(self: Any, event: Any = None) -> tuple[str, bool, str]:
-        # What moto's other services call, such as a subscription of SNS.
+        # Called by other services of moto, for example by SNS for a subscription.
         text = event if isinstance(event, str) else json.dumps(event)
         take_role(account, self)
         outcome = _run(account, _function(account, self, self.function_arn), text.encode())
@@ -57,7 +61,7 @@ def invoke(
     """Invoke a function by name or ARN.
 
     Raises:
-        ServiceError: if Lambda refuses.
+        ServiceError: if Lambda responds with an error.
     """
     function, outcome = _invoke(account, region, name, payload, qualifier, kind)
     if outcome is None:
@@ -158,16 +162,16 @@ def _run(account: Account, function: Function, payload: bytes) -> Outcome:
 
 
 def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
-    """Run a function for an event: a failure goes to the function's destination, if it has one.
+    """Invoke a function asynchronously. If it fails, send a record to its destination.
 
     Args:
-        account: where it runs.
-        region: the function's.
-        name: its name or ARN.
-        payload: the event.
+        account: the account.
+        region: the function's region.
+        name: the function's name or ARN.
+        payload: the JSON of the event.
 
     Raises:
-        ServiceError: if there is no such function.
+        ServiceError: if the function does not exist.
     """
     found = _find(region, name, None)
     try:
@@ -179,7 +183,7 @@ def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
     destination = _destination(found)
     if error is None or destination is None:
         return
-    # As in Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations".
+    # Source: Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations".
     record = {
         "version": "1.0",
         "requestContext": {"functionArn": found.function_arn, "condition": "RetriesExhausted"},
@@ -187,12 +191,12 @@ def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
         "responseContext": {"statusCode": 200, "functionError": error},
         "responsePayload": json.loads(answer),
     }
-    with suppress(ClientError):  # a destination that the role may not write to stays empty
+    with suppress(ClientError):  # AWS does not report that the role may not write to it
         send(account, destination, json.dumps(record), role=found.role)
 
 
 def _destination(found: Any) -> str | None:
-    """The ARN of the queue for events that a function failed to process."""
+    """Return the ARN of the queue for events that a function failed to process, or None."""
     for one in found.event_invoke_config:
         destination: str | None = (
             one.config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
@@ -205,10 +209,10 @@ def send(account: Account, queue: str, text: str, role: str | None = None) -> No
     """Send a message to a queue of the account.
 
     Args:
-        account: where the queue is.
-        queue: its ARN.
+        account: the account.
+        queue: the queue's ARN.
         text: the message.
-        role: ARN of the role that sends it; a service for itself without one.
+        role: the ARN of the role that sends the message; None for all permissions.
     """
     region, name = queue.split(":")[3], queue.split(":")[5]
     operator = account.region(region, None).client("sqs")
@@ -221,10 +225,10 @@ def _layers(found: Any) -> tuple[bytes, ...]:
     from moto.awslambda.models import lambda_backends
 
     backend = lambda_backends[found.account_id][found.region]
-    # A foreign layer may stand here without a version; it is empty anyway.
+    # The ARN of another account's layer may lack the version. Such layers are empty.
     arns = [layer["Arn"] for layer in found.layers if layer["Arn"].rpartition(":")[2].isdigit()]
     versions = [backend.layers_versions_by_arn(arn) for arn in arns]
-    # moto looks layers up by name alone, so it may find another account's.
+    # moto finds layers by name only, so the result may be the layer of another account.
     return tuple(
         version.code_bytes
         for arn, version in zip(arns, versions, strict=True)
@@ -235,7 +239,7 @@ def _layers(found: Any) -> tuple[bytes, ...]:
 def _respond(account: Account, response: Any) -> tuple[int, dict[str, str], bytes]:
     name = unquote(response.path.rsplit("/", 2)[-2])
     kind = response.headers.get("X-Amz-Invocation-Type") or "RequestResponse"
-    # moto asks for "qualifier", which is never there: the query says "Qualifier".
+    # moto reads the parameter "qualifier", but its name in requests is "Qualifier".
     qualifier = response.querystring.get("Qualifier", [None])[0]
     body = response.body or b"{}"
     payload = body.encode() if isinstance(body, str) else body

@@ -1,4 +1,7 @@
-"""Gap: moto knows the layers of its own account only, and stumbles over what is no layer's ARN."""
+"""Accept the layers of other accounts, and refuse values that are not ARNs of layers.
+
+moto refuses layers of other accounts, and fails with an internal error for invalid ARNs.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ _ARN = re.compile(
 
 
 def accept_foreign_layers() -> None:
-    """Let functions have the layers of other accounts and regions, which are empty here.
+    """Let functions have layers of other accounts and regions, which are empty here.
 
-    Such an ARN may even lack its version, as in the README of step-in-line, whose example is
-    to run here: AWS refuses that, and ``check`` has warned of it. A layer of this account and
-    region needs its version here as well.
+    The ARN of such a layer may lack the version, because the example in the README of step-in-line
+    must run here. AWS refuses it, and ``check`` reports a warning. The ARN of a layer of this
+    account and region must have a version.
     """
     from moto.awslambda.exceptions import InvalidParameterValueException
     from moto.awslambda.models import LambdaFunction
@@ -28,7 +31,8 @@ def accept_foreign_layers() -> None:
             match = _ARN.match(arn)
             own = match and (match["region"], match["account"]) == (self.region, self.account_id)
             if match is None or (own and not match["version"]):
-                raise InvalidParameterValueException(f"'{arn}' is no ARN of a version of a layer")
+                message = f"A layer must be the ARN of a layer version, got '{arn}'"
+                raise InvalidParameterValueException(message)
             if own:
                 found += original(self, [arn])
             else:

@@ -1,4 +1,4 @@
-"""Gap: moto takes any role for a function."""
+"""Check the roles of Lambda functions. moto accepts any role."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NETWORK_ACTIONS = (
     "AssignPrivateIpAddresses",
     "UnassignPrivateIpAddresses",
 )
-"""What Lambda does in EC2 by a function's role.
+"""The actions of EC2 that a function's role must allow if the function is in a VPC.
 
 Source: Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
 """
 
 
 def check_roles(account: Account) -> None:
-    """Refuse roles that Lambda may not take, or that lack rights which Lambda requires at once."""
+    """Refuse to create functions with roles that Lambda cannot assume or that lack permissions."""
     from moto.awslambda.exceptions import InvalidParameterValueException
     from moto.awslambda.models import LambdaBackend
 
@@ -65,15 +65,15 @@ def check_roles(account: Account) -> None:
 
 
 def take_role(account: Account, found: Any) -> None:
-    """Take a function's role, as Lambda does before it runs the function.
+    """Assume a function's role, as Lambda does before it runs the function.
 
     Args:
-        account: The account.
+        account: the account.
         found: moto's function.
 
     Raises:
-        ServiceError: If Lambda may not take the role, or the role may not use the key of the
-            function's variables.
+        ServiceError: if Lambda cannot assume the role, or the role may not use the key that
+            encrypts the function's environment variables.
     """
     access = account.access
     if not access.enforced:
@@ -85,7 +85,7 @@ def take_role(account: Account, found: Any) -> None:
         raise ServiceError("AccessDeniedException", message, status=403) from None
     principal = access.session(found.role, found.function_name).principal
     if (found.tracing_config or {}).get("Mode") == "Active":
-        # Lambda runs a function whose traces cannot be sent.
+        # Lambda runs the function even if its traces cannot be sent.
         for action in ("xray:PutTraceSegments", "xray:PutTelemetryRecords"):
             access.allows(principal, action, "*")
     if not found.kms_key_arn or not found.environment_vars:

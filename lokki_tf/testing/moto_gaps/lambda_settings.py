@@ -1,4 +1,7 @@
-"""Gap: moto forgets some settings of Lambda functions, so that a plan after apply is not empty."""
+"""Store settings of Lambda functions that moto ignores.
+
+Without them, Terraform would plan to change the functions again after each ``apply``.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 _KEPT = ("LoggingConfig", "DeadLetterConfig", "FileSystemConfigs")
-"""What moto does not keep at all."""
+"""The settings that moto does not store."""
 _ATTRIBUTES = {"TracingConfig": "tracing_config", "KMSKeyArn": "kms_key_arn"}
-"""What moto keeps when a function is created and ignores when it is updated."""
+"""The settings that moto stores for new functions but ignores in updates, with attributes."""
 
 
 def keep_settings() -> None:
-    """Let functions keep all their settings, at creation and at updates."""
+    """Replace moto's methods that create, update and describe functions."""
     from moto.awslambda.models import ImageConfig, LambdaFunction
 
     create, update = LambdaFunction.__init__, LambdaFunction.update_configuration
@@ -47,7 +50,7 @@ def keep_settings() -> None:
     def get_configuration(self: Any, on_create: bool = False) -> dict[str, Any]:
         found = configuration(self, on_create)
         if not any(found.get("ImageConfigResponse", {}).get("ImageConfig", {}).values()):
-            found.pop("ImageConfigResponse", None)  # nothing of the image was replaced
+            found.pop("ImageConfigResponse", None)  # AWS omits an empty ImageConfig
         return {**found, **self.kept_settings}
 
     for name, replacement in {
@@ -68,5 +71,5 @@ def _keep(function: Any, spec: Mapping[str, Any]) -> None:
         logging.setdefault("LogGroup", f"/aws/lambda/{function.function_name}")
         function.logs_group_name = logging["LogGroup"]
         kept["LoggingConfig"] = logging
-    # A function that is updated gets a new dict: its published versions keep theirs.
+    # Make a new dict, because published versions of the function share the old one.
     function.kept_settings = {**function.kept_settings, **kept}

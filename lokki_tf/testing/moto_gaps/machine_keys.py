@@ -1,4 +1,4 @@
-"""The keys of KMS that encrypt executions."""
+"""Read the KMS key that encrypts the executions of a state machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def key_of(machine: Any) -> str | None:
-    """Return the ARN of the user's key that encrypts a state machine's executions.
+    """Return the ARN of the customer managed key of a state machine, or None.
 
     Args:
         machine: moto's state machine.

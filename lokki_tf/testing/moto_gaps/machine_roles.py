@@ -1,4 +1,7 @@
-"""Gap: moto takes any role for a state machine."""
+"""Check the roles of state machines. moto accepts any role.
+
+``check_role`` is called when a state machine is created or updated, ``begin`` for each execution.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ _LOG_DELIVERY = (
     "DescribeResourcePolicies",
     "DescribeLogGroups",
 )
-"""What Step Functions does in CloudWatch Logs by a machine's role.
+"""The actions of CloudWatch Logs that a state machine's role must allow if logging is enabled.
 
-Source: aws-cdk, ``aws-stepfunctions/lib/state-machine.ts``, of ``LogOptions``.
+Source: aws-cdk, ``aws-stepfunctions/lib/state-machine.ts``, the use of ``LogOptions``.
 """
 _TRACING = (
     "PutTraceSegments",
@@ -40,7 +43,7 @@ _RULES = {
     "batch": "StepFunctionsGetEventsForBatchJobsRule",
     "states": "StepFunctionsGetEventsForStepFunctionsExecutionRule",
 }
-"""The rules by which Step Functions learns of the end of what ``.sync`` has started.
+"""The EventBridge rules that inform Step Functions of the end of jobs and executions (``.sync``).
 
 Source: Step Functions Developer Guide, "IAM policies for AWS Batch" and "… for calling Step
 Functions workflow executions".
@@ -49,24 +52,25 @@ _RULE_ACTIONS = ("PutTargets", "PutRule", "DescribeRule")
 
 
 class AccessDeniedException(AWSError):
-    """A role that Step Functions may not take, or that lacks rights it requires at once."""
+    """Step Functions cannot assume the role, or the role lacks a required permission."""
 
     TYPE = "AccessDeniedException"
     STATUS = 400
 
 
 class KmsAccessDeniedException(AWSError):
-    """A role that may not use the machine's key."""
+    """The role may not use the state machine's KMS key."""
 
     TYPE = "KmsAccessDeniedException"
     STATUS = 400
 
 
 def check_role(account: Account, machine: Any) -> None:
-    """Refuse a state machine whose role does not let Step Functions create it.
+    """Check the permissions of a role that are required to create or update a state machine.
 
     Raises:
-        AccessDeniedException: If so.
+        AccessDeniedException: if Step Functions cannot assume the role, or the role lacks a
+            permission.
     """
     if not account.access.enforced:
         return
@@ -95,11 +99,11 @@ def check_role(account: Account, machine: Any) -> None:
 
 
 def begin(account: Account, machine: Any) -> None:
-    """Take a machine's role for an execution.
+    """Assume a state machine's role for an execution.
 
     Raises:
-        AccessDeniedException: If its trust policy does not let Step Functions.
-        KmsAccessDeniedException: If it may not use the machine's key.
+        AccessDeniedException: if the role's trust policy does not allow it.
+        KmsAccessDeniedException: if the role may not use the state machine's KMS key.
     """
     access = account.access
     if not access.enforced:
@@ -107,7 +111,7 @@ def begin(account: Account, machine: Any) -> None:
     _assume(account, machine)
     principal = access.session(machine.roleArn, "states").principal
     if (machine.tracingConfiguration or {}).get("enabled"):
-        # An execution whose traces cannot be sent runs all the same.
+        # The execution runs even if its traces cannot be sent.
         for action in _TRACING:
             access.allows(principal, f"xray:{action}", "*")
     key = key_of(machine)
@@ -146,7 +150,7 @@ def _assume(account: Account, machine: Any) -> None:
 
 
 def _resources(value: Json) -> Iterator[str]:
-    """The ``Resource`` of every state of a definition."""
+    """Yield the ``Resource`` of each state in a definition."""
     if isinstance(value, dict):
         if isinstance(value.get("Resource"), str):
             yield value["Resource"]

@@ -1,4 +1,4 @@
-"""Gap: moto knows AWS's own managed policies only if it loads all of them, for each account."""
+"""Add AWS managed policies to moto one by one. moto can only load all of them per account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _OWNER = ":iam::aws:policy/"
 
 
 def know_managed_policies() -> None:
-    """Let AWS's own policies be there as soon as somebody asks for them."""
+    """Replace moto's methods that take a policy's ARN, to add the policy at its first use."""
     from moto.iam.models import IAMBackend
 
     for name in ("attach_role_policy", "attach_user_policy", "attach_group_policy", "get_policy"):
@@ -33,7 +33,7 @@ def _add(backend: Any, arn: str) -> None:
     data = _all_policies().get(name)
     if data is not None:
         policy = AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, data)
-        if policy.arn == arn:  # the path belongs to it
+        if policy.arn == arn:  # policies are found by name, but the ARN also contains a path
             backend.aws_managed_policies.append(policy)
             backend.managed_policies[arn] = policy
 

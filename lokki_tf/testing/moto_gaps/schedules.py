@@ -1,4 +1,7 @@
-"""Gap: moto takes any role for a schedule, and starts nothing."""
+"""Check the roles of schedules, and run schedules on request.
+
+moto accepts any role and never runs schedules.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ _UNTRUSTED = (
 
 
 class ScheduleNotRunError(Exception):
-    """A schedule that cannot start its target."""
+    """A schedule cannot start its target."""
 
 
 def check_roles(account: Account) -> None:
-    """Refuse roles that the Scheduler may not take."""
+    """Refuse to create or update schedules with roles that the Scheduler cannot assume."""
     from moto.scheduler.exceptions import ValidationException
     from moto.scheduler.models import Schedule
 
@@ -45,14 +48,19 @@ def check_roles(account: Account) -> None:
 
 
 def run_schedule(account: Account, name: str, group: str) -> str:
-    """Start the state machine that a schedule starts, by its role, as at the schedule's time.
+    """Start the state machine of a schedule now, with the permissions of the schedule's role.
+
+    Args:
+        account: the account.
+        name: the schedule's name.
+        group: the name of the schedule group.
 
     Returns:
         The ARN of the execution.
 
     Raises:
-        ScheduleNotRunError: If there is no such schedule, it has another target, or its role may
-            not do that.
+        ScheduleNotRunError: if the schedule does not exist, its target is not a state machine, or
+            its role lacks a permission.
     """
     from moto.scheduler.models import scheduler_backends
     from moto.stepfunctions.models import stepfunctions_backends
@@ -61,11 +69,11 @@ def run_schedule(account: Account, name: str, group: str) -> str:
     groups = scheduler_backends[ACCOUNT_ID][region].schedule_groups
     schedule: Any = groups[group].schedules.get(name) if group in groups else None
     if schedule is None:
-        raise ScheduleNotRunError(f"there is no schedule {name!r} in the group {group!r}")
+        raise ScheduleNotRunError(f"the schedule group {group!r} has no schedule {name!r}")
     target = schedule.target
     if ":stateMachine:" not in target["Arn"]:
         raise ScheduleNotRunError(
-            f"the local AWS starts state machines, and not the target {target['Arn']}"
+            f"the schedule's target must be a state machine, got {target['Arn']}"
         )
     try:
         _assume(account, schedule)
@@ -81,17 +89,17 @@ def run_schedule(account: Account, name: str, group: str) -> str:
         account.access.require(principal, "states:StartExecution", target["Arn"])
     except AccessDenied as denied:
         raise ScheduleNotRunError(denied.message) from None
-    # Without an Input the Scheduler sends a notification of its own.
+    # Without an Input, the Scheduler sends its own JSON.
     text = target.get("Input") or json.dumps({"id": schedule.arn})
     states: Any = stepfunctions_backends[ACCOUNT_ID][region]
     return str(states.start_execution(target["Arn"], None, text).arn)
 
 
 def _assume(account: Account, schedule: Any) -> None:
-    """Take the schedule's role.
+    """Assume the schedule's role.
 
-    Source: EventBridge Scheduler User Guide, "Confused deputy prevention": the source is the
-    schedule's group.
+    The source ARN in the request is that of the schedule group. Source: EventBridge Scheduler User
+    Guide, "Confused deputy prevention".
     """
     group = schedule.arn.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
     source = {"aws:SourceAccount": ACCOUNT_ID, "aws:SourceArn": group}

@@ -1,4 +1,4 @@
-"""The API of state machines that run, in front of ``state_machines``."""
+"""The HTTP API of Step Functions for the backend in ``state_machines``."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lokki_tf.testing.machines.execution import Execution
 from lokki_tf.testing.machines.services import Callback
 from lokki_tf.testing.machines.values import Json, dump, load
 
-# Its methods answer for moto's own executions, ours for another kind: to mypy it is Any.
+# mypy must not check moto's class, because overridden methods return another type of executions.
 _Response: Any = StepFunctionResponse
 
 
 class TaskTimedOut(AWSError):
-    """A task token that nothing waits for."""
+    """No task waits for an answer with the token."""
 
     TYPE = "TaskTimedOut"
     STATUS = 400
 
 
 class MachineResponse(_Response):  # type: ignore[misc]
-    """The API of machines that run."""
+    """Handles the requests to Step Functions."""
 
     @property
     def stepfunction_backend(self) -> Any:
@@ -34,7 +34,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
         return stepfunctions_backends[self.current_account][self.region]
 
     def validate_state_machine_definition(self) -> Any:
-        """Tell what is wrong with a definition."""
+        """Return the findings for a definition."""
         findings = check(self._get_param("definition"))
         return ActionResult(
             {
@@ -45,7 +45,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
         )
 
     def list_state_machine_versions(self) -> Any:
-        """List the published versions of a machine."""
+        """List the published versions of a state machine."""
         machine = self.stepfunction_backend.describe_state_machine(
             self._get_param("stateMachineArn")
         )
@@ -60,7 +60,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
         )
 
     def publish_state_machine_version(self) -> Any:
-        """Publish the machine as it is."""
+        """Publish a version of a state machine."""
         machine = self.stepfunction_backend.describe_state_machine(
             self._get_param("stateMachineArn")
         )
@@ -84,13 +84,13 @@ class MachineResponse(_Response):  # type: ignore[misc]
         return ActionResult({"executionArn": run.arn, "startDate": run.start_date})
 
     def describe_state_machine_for_execution(self) -> Any:
-        """Describe the machine of an execution, with the definition that it began with."""
+        """Describe the state machine of an execution, with the definition at its start."""
         run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
         described = self._describe_state_machine(run.machine_arn).result
         return ActionResult({**described, "definition": dump(run.definition)})
 
     def start_sync_execution(self) -> Any:
-        """Run an execution and answer with its output."""
+        """Run an execution and return its output."""
         run = self.stepfunction_backend.start_sync_execution(
             self._get_param("stateMachineArn"), self._get_param("name"), self._get_param("input")
         )
@@ -110,7 +110,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
         return ActionResult(self._page("events", events, 1000))
 
     def list_executions(self) -> Any:
-        """List the executions of a machine or of a Distributed Map's run, the latest first."""
+        """List the executions of a state machine or a Map Run, the latest first."""
         backend = self.stepfunction_backend
         if map_run_arn := self._get_param("mapRunArn"):
             executions = backend.find_map_run(map_run_arn).children
@@ -123,7 +123,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
         return ActionResult(self._page("executions", list(map(_item, chosen)), 100))
 
     def _page(self, name: str, found: list[Any], most: int) -> dict[str, Any]:
-        """Return the page that the request asks for."""
+        """Return the requested page of a list."""
         begin = int(self._get_param("nextToken") or 0)
         end = begin + (self._get_int_param("maxResults") or most)
         more = {"nextToken": str(end)} if end < len(found) else {}
@@ -137,17 +137,17 @@ class MachineResponse(_Response):  # type: ignore[misc]
         return ActionResult({"stopDate": run.stop_date})
 
     def redrive_execution(self) -> Any:
-        """Let an execution that failed go on from what failed."""
+        """Continue a failed execution from the states that failed."""
         run = self.stepfunction_backend.redrive_execution(self._get_param("executionArn"))
         return ActionResult({"redriveDate": run.redrive_date})
 
     def list_map_runs(self) -> Any:
-        """List the runs of an execution's Distributed Maps."""
+        """List the Map Runs of an execution."""
         run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
         return ActionResult({"mapRuns": [map_run.item() for map_run in run.map_runs]})
 
     def describe_map_run(self) -> Any:
-        """Describe the run of a Distributed Map."""
+        """Describe a Map Run."""
         arn = self._get_param("mapRunArn")
         found = self.stepfunction_backend.find_map_run(arn)
         if found is None:
@@ -155,7 +155,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
         return ActionResult(found.describe())
 
     def send_task_success(self) -> Any:
-        """Give a waiting task its result."""
+        """Set the result of a waiting task."""
         output = load(self._get_param("output"))
 
         def change(callback: Callback) -> None:
@@ -165,7 +165,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
         return self._answer(change)
 
     def send_task_failure(self) -> Any:
-        """Let a waiting task fail."""
+        """Set the failure of a waiting task."""
         error, cause = self._get_param("error") or "", self._get_param("cause") or ""
 
         def change(callback: Callback) -> None:
@@ -174,7 +174,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
         return self._answer(change)
 
     def send_task_heartbeat(self) -> Any:
-        """Tell that a waiting task is alive."""
+        """Record a heartbeat of a waiting task."""
         return self._answer(lambda callback: None)
 
     def _answer(self, change: Any) -> Any:
@@ -185,7 +185,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
 
 
 def describe(run: Execution) -> dict[str, Json]:
-    """Return an execution as ``DescribeExecution`` does."""
+    """Return the response of ``DescribeExecution``."""
     found: dict[str, Json] = {
         "executionArn": run.arn,
         "stateMachineArn": run.machine_arn,

@@ -1,4 +1,7 @@
-"""Gap: moto's executions do nothing, or run in an interpreter that knows no limits."""
+"""Run the executions of state machines with the interpreter of ``lokki_tf.testing.machines``.
+
+In moto, executions do nothing, or run in an interpreter that does not enforce limits.
+"""
 
 from __future__ import annotations
 
@@ -25,33 +28,33 @@ from lokki_tf.testing.moto_gaps.machine_keys import key_of
 from lokki_tf.testing.moto_gaps.machine_roles import AccessDeniedException, begin, check_role
 from lokki_tf.testing.moto_gaps.state_machine_api import MachineResponse
 
-# Its methods return moto's own executions, ours return another kind: to mypy it is Any.
+# mypy must not check moto's class, because overridden methods return another type of executions.
 _Backend: Any = StepFunctionBackend
 
 
 class InvalidDefinition(AWSError):
-    """A definition that ``CreateStateMachine`` refuses."""
+    """The definition of a state machine is not valid."""
 
     TYPE = "InvalidDefinition"
     STATUS = 400
 
 
 class StateMachineAlreadyExists(AWSError):
-    """Another machine has that name."""
+    """Another state machine has the same name."""
 
     TYPE = "StateMachineAlreadyExists"
     STATUS = 400
 
 
 class ExecutionNotRedrivable(AWSError):
-    """An execution that ``RedriveExecution`` refuses."""
+    """The execution cannot be redriven."""
 
     TYPE = "ExecutionNotRedrivable"
     STATUS = 400
 
 
 def run_machines(account: Account) -> None:
-    """Let Step Functions check definitions and run executions with our interpreter."""
+    """Replace moto's backend and API of Step Functions."""
     Machines.account = account
     stepfunctions_backends.backend = Machines
     urls.url_paths = {"{0}/$": MachineResponse.dispatch}
@@ -63,14 +66,14 @@ def _parsed(definition: str) -> Json:
 
 
 class Machines(_Backend):  # type: ignore[misc]
-    """State machines that run."""
+    """A backend of Step Functions that runs executions."""
 
     account: Account
-    # moto finds the URLs of a backend through the name of its module.
+    # moto finds the URLs of a backend by the name of its module.
     __module__ = StepFunctionBackend.__module__
 
     def create_state_machine(self, name: str, definition: str, roleArn: str, **more: Any) -> Any:  # noqa: N803
-        """Create a machine, if its definition is valid and no other machine has its name."""
+        """Create a state machine, if its definition is valid and its name is unique."""
         _require_valid(definition)
         for machine in self.state_machines:
             if machine.name == name and (machine.definition, machine.roleArn) != (
@@ -89,7 +92,7 @@ class Machines(_Backend):  # type: ignore[misc]
         return made
 
     def update_state_machine(self, arn: str, definition: str | None = None, **more: Any) -> Any:
-        """Update a machine, if its new definition is valid."""
+        """Update a state machine, if its new definition is valid."""
         if definition is not None:
             _require_valid(definition)
         machine = self.describe_state_machine(arn)
@@ -103,7 +106,7 @@ class Machines(_Backend):  # type: ignore[misc]
         return updated
 
     def delete_state_machine(self, arn: str) -> None:
-        """Delete a machine and stop its executions."""
+        """Delete a state machine and stop its executions."""
         for machine in self.state_machines:
             if machine.arn == arn:
                 for execution in machine.executions:
@@ -122,7 +125,7 @@ class Machines(_Backend):  # type: ignore[misc]
     def start_sync_execution(
         self, state_machine_arn: str, name: str | None, execution_input: str | None
     ) -> Execution:
-        """Run an execution and return when it has ended."""
+        """Run an execution in the calling thread."""
         execution, _ = self._prepare(state_machine_arn, name, execution_input)
         execution.run()
         return execution
@@ -166,7 +169,7 @@ class Machines(_Backend):  # type: ignore[misc]
         return execution
 
     def redrive_execution(self, execution_arn: str) -> Execution:
-        """Let an execution go on that has failed, timed out or been stopped."""
+        """Continue an execution that has failed, timed out or been stopped."""
         execution = self.describe_execution(execution_arn)
         reason = execution.not_redrivable
         if reason or execution.map_run_arn is not None:
@@ -176,7 +179,7 @@ class Machines(_Backend):  # type: ignore[misc]
         return execution
 
     def describe_execution(self, execution_arn: str) -> Execution:
-        """Return an execution, also one of a Distributed Map's children."""
+        """Return an execution, or a child execution of a Distributed Map."""
         self._validate_execution_arn(execution_arn)
         for execution in self.all_executions():
             if execution.arn == execution_arn:
@@ -184,19 +187,19 @@ class Machines(_Backend):  # type: ignore[misc]
         raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{execution_arn}'")
 
     def all_executions(self) -> list[Execution]:
-        """Return all executions with their children, and the children of these."""
+        """Return all executions and, recursively, the children of their Distributed Maps."""
         executions = [run for machine in self.state_machines for run in machine.executions]
-        for run in executions:  # grows
+        for run in executions:  # the list grows during the loop
             executions += [child for map_run in run.map_runs for child in map_run.children]
         return executions
 
     def find_map_run(self, arn: str) -> Any:
-        """Return the run of a Distributed Map, or None."""
+        """Return a Map Run, or None if it does not exist."""
         found = (run for execution in self.all_executions() for run in execution.map_runs)
         return next((run for run in found if run.arn == arn), None)
 
     def reset(self) -> None:
-        """Stop everything that runs."""
+        """Stop all executions and delete all state machines."""
         for execution in self.all_executions():
             execution.stop()
         super().reset()
@@ -216,5 +219,5 @@ def _require_input(text: str) -> None:
         raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{error}'") from None
     if size(text) > PAYLOAD_BYTES:
         raise InvalidExecutionInput(
-            f"Invalid State Machine Execution Input: the input has more than {PAYLOAD_BYTES} bytes"
+            f"Invalid State Machine Execution Input: more than {PAYLOAD_BYTES} bytes"
         )

@@ -1,4 +1,7 @@
-"""Gap: moto's S3 says of absent objects that they are absent, to whom may not list them as well."""
+"""Return status 403 for missing objects in S3 to roles without ``s3:ListBucket``.
+
+moto returns status 404 to all roles.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,9 @@ from lokki_tf.testing.moto_gaps.access_control import who
 
 
 def deny_what_may_not_be_listed(account: Account) -> None:
-    """Answer 403 for an absent object to a role that may not list its bucket.
+    """Replace moto's methods that return objects.
 
-    Source: Amazon S3 API Reference, ``GetObject`` and ``HeadObject``, "Permissions": without
-    ``s3:ListBucket`` the answer is 403 and not 404.
+    Source: Amazon S3 API Reference, ``GetObject`` and ``HeadObject``, "Permissions".
     """
     from moto.s3.exceptions import MissingKey, S3AccessDeniedError
     from moto.s3.responses import S3Response

@@ -1,4 +1,4 @@
-"""What all jobs of a region share."""
+"""What all jobs of a region share: logs, environment variables, slots and roles."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 
 class LogSink(Protocol):
-    """Where the output of jobs goes."""
+    """Stores the output of jobs."""
 
     def open(self, group: str, stream: str) -> None:
-        """Begin a stream.
+        """Create a log stream.
 
         Raises:
-            CannotStart: if there is no such group.
+            CannotStart: if the log group does not exist.
         """
 
     def write(self, group: str, stream: str, lines: Sequence[str]) -> None:
-        """Add lines to a stream."""
+        """Add lines to a log stream."""
 
 
 @dataclass(frozen=True)
-class Site:
-    """What all jobs share.
+class BatchContext:
+    """What all jobs of a region share.
 
     Args:
-        launcher: starts their programs.
-        logs: takes their output.
-        environment: the account's variables.
-        slots: how many run at a time.
-        find: returns another job by its id.
-        take_roles: takes a job's roles for an attempt with this log stream and returns the
-            variables by which the job acts; raises CannotStart if that cannot be.
+        launcher: starts the jobs' programs.
+        logs: stores the jobs' output.
+        environment: the environment variables of the account.
+        slots: limits the number of jobs that run at a time.
+        find: returns a job by its id.
+        take_roles: assumes the roles of a job for an attempt with a log stream, and returns
+            environment variables with credentials. It raises CannotStart if this is not allowed.
     """
 
     launcher: Launcher
