@@ -17,19 +17,28 @@ from lokki_tf.terraform_cli import find_program, find_provider
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
+    from applied import Applied
     from deployment import Deployment
 
 settings.register_profile("patient", deadline=None)  # a busy computer must not fail tests
 settings.load_profile("patient")
 
+_APPLIED = tuple(
+    f"tests/{name}.py"
+    for name in (
+        *("agreement/test_deployed", "agreement/test_examples", "agreement/test_packages"),
+        *("seeds/test_lokki_batch", "seeds/test_orchwipy_deployed", "terraform/test_account"),
+        *("terraform/test_images", "terraform/test_roles", "terraform/test_settings"),
+    )
+)
+"""Modules whose tests share what one `terraform apply` creates, and so one worker."""
 _SLOWEST = (
+    "applied",
     "tests/operate/test_deploying.py",
     "containers",
     "tests/testing/test_batch_terraform.py",
-    "tests/agreement/test_deployed.py",
-    "tests/terraform/test_account.py",
     "tests/agreement/test_random.py",
 )
 
@@ -75,13 +84,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what Terraform waits longest in."""
     marked(items)
+    apart = [one for one in items if "applied" in _fixtures(one) and _room(one.nodeid) != "applied"]
+    assert not apart, f"not in _APPLIED: {apart}"
     turns = {room: turn for turn, room in enumerate(_SLOWEST)}
     items.sort(key=lambda item: turns.get(_room(item.nodeid), len(turns)))
 
 
+def _fixtures(item: pytest.Item) -> Collection[str]:
+    names: Collection[str] = getattr(item, "fixturenames", ())
+    return names
+
+
 def _room(nodeid: str) -> str:
-    """Of a test's id, its module; those of containers share one engine's images, and so a room."""
+    """Of a test's id, its module; those that share an account or an engine's images are a room."""
     module = nodeid.partition("::")[0]
+    if module in _APPLIED:
+        return "applied"
     in_containers = (
         module.startswith("tests/images/") or module == "tests/testing/test_containers.py"
     )
@@ -93,6 +111,19 @@ def local_aws() -> Iterator[LocalAws]:
     """The local AWS, which does not wait before it retries."""
     with LocalAws(retry_delay_scale=0.0) as aws:
         yield aws
+
+
+@pytest.fixture(scope="session")
+def applied(layer_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
+    """All stacks that tests have registered, applied at once; destroyed at the end."""
+    from applied import Applied
+
+    with LocalAws(retry_delay_scale=0.0) as aws:
+        together = Applied(aws, tmp_path_factory.mktemp("applied"))
+        together.apply(tmp_path_factory.mktemp("stacks"))
+        yield together
+        together.destroy()
+        assert aws.client("lambda").list_functions()["Functions"] == []
 
 
 @pytest.fixture(scope="session")

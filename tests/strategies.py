@@ -65,10 +65,12 @@ _sizes = st.one_of(
 
 
 @st.composite
-def pipelines(draw: st.DrawFn, most: int = 9, *, jobs: bool = False) -> Pipeline:
+def pipelines(
+    draw: st.DrawFn, most: int = 9, *, jobs: bool = False, numbered: bool = False
+) -> Pipeline:
     """Pipelines of up to ``most`` nodes: any graph, any literal, results of any size.
 
-    With ``jobs``, some of the steps are jobs of Batch.
+    With ``jobs``, some of the steps are jobs of Batch; ``numbered`` ones differ in their names.
     """
     calls: list[Any] = []
 
@@ -107,7 +109,7 @@ def pipelines(draw: st.DrawFn, most: int = 9, *, jobs: bool = False) -> Pipeline
             call.after(draw(st.sampled_from(calls)))
         calls.append(call)
     ends = [*draw(st.lists(st.sampled_from(calls), min_size=1, max_size=3)), calls[-1]]
-    return Pipeline("random", steps=ends)
+    return Pipeline(f"random-{next(_numbers)}" if numbered else "random", steps=ends)
 
 
 _texts = st.sampled_from(["1", "", "two words", "é", "${x}", "a=b", "line\nend"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import math
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import library
 import pytest
-from deployment import empty
+from applied import BUILDERS, Applied, stack
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from library import echo, keyed, listing, pair, text
 from strategies import pipelines, same
@@ -115,42 +114,55 @@ def test_retries_agree(
     assert "on purpose" in execution.cause
 
 
-@pytest.mark.terraform
 @seed(2024)
-@given(pipeline=pipelines(most=7))
+@given(pipelines(most=7, numbered=True))
 @settings(
-    max_examples=3,
+    max_examples=6,
     deadline=None,
     phases=[Phase.generate],
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_random_pipelines_agree_through_terraform(
-    pipeline: Pipeline, local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Applied by Terraform, a random pipeline gives what it gives here; then a plan is empty."""
-    made = pipeline.synth(tmp_path_factory.mktemp("synth"))
-    # Elsewhere, so that whatever referred to the first place would be missed.
-    folder = Path(shutil.move(made.folder, tmp_path_factory.mktemp("moved")))
-    outputs = local_aws.deploy(folder)
-    try:
-        there = local_aws.values(local_aws.execute(outputs["state_machine_arn"]))
-        here = pipeline.local_run().outputs
-        assert set(there) == set(pipeline.graph.terminals)
-        assert all(same(value, here[name]) for name, value in there.items())
-        assert local_aws.plan_is_empty(folder)
-    finally:
-        empty(local_aws, outputs["bucket"])
-        local_aws.destroy(folder)
+def _draw(pipeline: Pipeline) -> None:
+    RANDOM[f"random{len(RANDOM)}"] = pipeline
 
 
-@pytest.mark.terraform
-def test_the_four_steps_of_step_in_line_run_to_the_end(local_aws: LocalAws, tmp_path: Path) -> None:
-    """Their README's example, imports changed: run, ASL, stack, terraform in the folder, result."""
+RANDOM: dict[str, Pipeline] = {}
+NAMES = [f"random{number}" for number in range(6)]
+for name in NAMES:
+
+    def random(aws: LocalAws, folder: Path, name: str = name) -> Path:
+        if not RANDOM:
+            _draw()
+        return RANDOM[name].synth(folder).folder
+
+    random.__name__ = name
+    stack(random)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_random_pipelines_agree_through_terraform(name: str, applied: Applied) -> None:
+    """Applied by Terraform, a random pipeline gives what it gives here."""
+    pipeline = RANDOM[name]
+    there = applied.values(name)
+    here = pipeline.local_run().outputs
+    assert set(there) == set(pipeline.graph.terminals)
+    assert all(same(value, here[name]) for name, value in there.items())
+
+
+def test_a_plan_after_apply_is_empty(applied: Applied) -> None:
+    """Whatever is applied: random pipelines, examples, layers, jobs, keys, roles of the user's."""
+    assert len(applied.outputs) == len(BUILDERS)
+    assert applied.aws.plan_is_empty(applied.root)
+
+
+@stack
+def four_steps(aws: LocalAws, folder: Path) -> Path:
+    """What the script writes beside it."""
     script = ROOT / "examples" / "four_steps" / "pipeline.py"
     done = subprocess.run(
         [sys.executable, str(script)],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -158,7 +170,9 @@ def test_the_four_steps_of_step_in_line_run_to_the_end(local_aws: LocalAws, tmp_
     )
     assert "('train', 'goodbye')" in done.stdout
     assert "StartAt" in done.stdout
-    outputs = local_aws.deploy(tmp_path)
-    execution = local_aws.execute(outputs["state_machine_arn"])
-    assert execution.output == {"train": {"value": "goodbye"}}
-    assert local_aws.plan_is_empty(tmp_path)
+    return folder
+
+
+def test_the_four_steps_of_step_in_line_run_to_the_end(applied: Applied) -> None:
+    """Their README's example, imports changed: run, ASL, stack, terraform in the folder, result."""
+    assert applied.execute("four_steps").output == {"train": {"value": "goodbye"}}

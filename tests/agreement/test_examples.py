@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from applied import Applied, stack
 
 from lokki_tf.testing import LocalAws
 
@@ -57,16 +57,20 @@ def test_examples_give_the_same_without_terraform(examples: list[Pipeline], aws:
     aws.reset()
 
 
-@pytest.mark.terraform
-def test_examples_give_the_same_deployed(
-    examples: list[Pipeline], aws: LocalAws, tmp_path: Path
-) -> None:
-    """`aws.deploy` of the synthesized folders gives what the local runs give."""
-    folders = [example.synth(tmp_path).folder for example in examples]
-    with ThreadPoolExecutor() as pool:  # Terraform waits more than it computes
-        deployed = list(pool.map(aws.deploy, folders))
-    for example, outputs in zip(examples, deployed, strict=True):
-        assert aws.values(aws.execute(outputs["state_machine_arn"])) == _results(example)
+for file, name in PIPELINES.items():
+
+    def example(aws: LocalAws, folder: Path, file: str = file, name: str = name) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            return _loaded(EXAMPLES / file, name, patch).synth(folder).folder
+
+    example.__name__ = name
+    stack(example)
+
+
+def test_examples_give_the_same_deployed(examples: list[Pipeline], applied: Applied) -> None:
+    """Applied by Terraform, the examples give what the local runs give."""
+    for example, name in zip(examples, PIPELINES.values(), strict=True):
+        assert applied.values(name) == _results(example)
 
 
 def _results(example: Pipeline) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from applied import Applied, stack
 
 from lokki_tf import Pipeline, step
 
@@ -68,25 +68,30 @@ def versions() -> list[str]:
     return [numpy.__version__, pandas.__version__]
 
 
-@pytest.mark.terraform
+def frames() -> Pipeline:
+    import numpy as np
+
+    tables = [monthly(sales(40)), monthly(sales(60))]
+    result = joined(tables, weights=np.array([0.5, 2.0]))
+    return Pipeline("frames", steps=[result, versions()])
+
+
+@stack
+def with_layer(aws: LocalAws, folder: Path) -> Path:
+    """A stack of steps that share a layer."""
+    made = frames().synth(folder)
+    assert made.layers == 1
+    return made.folder
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="binaries for Lambda run on Linux alone")
-def test_frames_travel_between_steps_of_a_layer(
-    local_aws: LocalAws, layer_cache: Path, tmp_path: Path
-) -> None:
+def test_frames_are_passed_between_steps_of_a_layer(applied: Applied) -> None:
     """pandas and numpy, resolved for Lambda and deployed by Terraform, give what they give here."""
     import numpy as np
 
-    frames = [monthly(sales(40)), monthly(sales(60))]
-    result = joined(frames, weights=np.array([0.5, 2.0]))
-    pipeline = Pipeline("frames", steps=[result, versions()])
-    made = pipeline.synth(tmp_path / "out")
-    assert made.layers == 1
-    folder = Path(shutil.move(made.folder, tmp_path / "moved"))
-    outputs = local_aws.deploy(folder)
-    there = local_aws.values(local_aws.execute(outputs["state_machine_arn"]))
-    here = pipeline.local_run().outputs
+    there = applied.values("with_layer")
+    here = frames().local_run().outputs
     assert there["joined"][0] == here["joined"][0]
     assert np.array_equal(there["joined"][1], here["joined"][1])
     assert there["versions"] == ["2.2.6", "2.2.3"]
     assert there["versions"] != here["versions"]
-    assert local_aws.plan_is_empty(folder)

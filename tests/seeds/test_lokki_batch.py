@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
+from applied import Applied, stack
 from batch_jobs import make_queue
 
 from lokki_tf import flow, step
@@ -51,21 +51,21 @@ def batch_flow():
     return heavy_computation(data), by_settings(data)
 
 
-@pytest.mark.terraform
-def test_the_example_runs_on_the_queue_that_is_there(local_aws: LocalAws, tmp_path: Path) -> None:
+@stack
+def on_a_queue(aws: LocalAws, folder: Path) -> Path:
+    """A stack for a queue that the account has."""
+    (folder / "lokki.toml").write_text(SETTINGS)
+    make_queue(aws, name="my-batch-queue")
+    return batch_flow.synth(folder, config=load_config(folder, environ={})).folder
+
+
+def test_the_example_runs_on_the_queue_that_is_there(applied: Applied) -> None:
     """Settings and options are used for jobs in an existing queue; results equal the local ones."""
-    (tmp_path / "lokki.toml").write_text(SETTINGS)
-    make_queue(local_aws, name="my-batch-queue")
-    made = batch_flow.synth(tmp_path, config=load_config(tmp_path, environ={}))
-    outputs = local_aws.deploy(made.folder)
-    execution = local_aws.execute(outputs["state_machine_arn"])
-    assert execution.succeeded, execution.cause
-    there = local_aws.values(execution)
+    there = applied.values("on_a_queue")
     assert there == {"heavy_computation": {"rows": 3, "most": 3}, "by_settings": [1, 2, 3]}
     here = batch_flow.local_run().outputs
     assert there == {name: here[name] for name in there}
-    assert local_aws.plan_is_empty(made.folder)
-    batch = local_aws.client("batch")
+    batch = applied.aws.client("batch")
     defined = batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
     sizes = {
         one["jobDefinitionName"]: [

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from deployment import empty
+from applied import Applied, stack
 from strategies import imported
 
 from lokki_tf import (
@@ -100,52 +100,52 @@ def test_the_warning_can_be_caught() -> None:
         pipe.check_graph("start")
 
 
-@pytest.mark.terraform
-def test_terraform_takes_the_place_of_the_template(local_aws: LocalAws, tmp_path: Path) -> None:
-    """build_terraform writes what applies; a layer's reference is a variable of Terraform."""
-    made = build_terraform(plant=orchwipy_sample.orch, layers=[], policies=[], outdir=tmp_path)
-    outputs = local_aws.deploy(made.folder)
-    try:
-        execution = local_aws.execute(
-            outputs["state_machine_arn"], {"greeting": "Hi", "choice": "c"}
-        )
-        assert local_aws.values(execution) == {"drink": {}}
-        assert local_aws.plan_is_empty(made.folder)
-    finally:
-        empty(local_aws, outputs["bucket"])
-        local_aws.destroy(made.folder)
+@stack
+def without_a_template(aws: LocalAws, folder: Path) -> Path:
+    """What build_terraform writes."""
+    plant = orchwipy_sample.orch
+    return build_terraform(plant=plant, layers=[], policies=[], outdir=folder).folder
 
 
-@pytest.mark.terraform
-def test_references_to_layers_are_variables(local_aws: LocalAws, tmp_path: Path) -> None:
-    """{"Ref": NAME} of a function and names for all become variables, each declared once."""
-    client = local_aws.client("lambda")
-    layer = client.publish_layer_version(LayerName="more", Content={"ZipFile": _zip()})
-    made = build_terraform(
-        plant=orchwipy_tea.pipe,
-        layers=["AllOfThem"],
-        policies=[{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
-        environment={"STAGE": "test"},
-        timeout=20,
-        max_steps_in_run=7,
-        outdir=tmp_path,
+def test_terraform_takes_the_place_of_the_template(applied: Applied) -> None:
+    """What build_terraform writes can be applied and gives the result."""
+    given = {"greeting": "Hi", "choice": "c"}
+    assert applied.values("without_a_template", given) == {"drink": {}}
+
+
+@stack
+def with_variables(aws: LocalAws, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """A stack whose layers are variables of Terraform."""
+    layer = aws.client("lambda").publish_layer_version(
+        LayerName="more", Content={"ZipFile": _zip()}
     )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(orchwipy_tea.pipe._options, "name", "tea")  # another stack has its own
+        made = build_terraform(
+            plant=orchwipy_tea.pipe,
+            layers=["AllOfThem"],
+            policies=[{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
+            environment={"STAGE": "test"},
+            timeout=20,
+            max_steps_in_run=7,
+            outdir=folder,
+        )
     written = json.loads((made.folder / "cdk.tf.json").read_text())
     assert set(written["variable"]) == {"AllOfThem", "MorePythonPackagesLayer"}
     arn = layer["LayerVersionArn"]
-    variables = {"AllOfThem": arn, "MorePythonPackagesLayer": arn}
-    outputs = local_aws.deploy(made.folder, variables)
-    try:
-        tea = client.get_function_configuration(FunctionName="pipeline-tea")
-        assert [one["Arn"] for one in tea["Layers"]] == [arn, arn]
-        assert tea["Timeout"] == 20
-        assert tea["Environment"]["Variables"] == {"STAGE": "test"}
-        execution = local_aws.execute(outputs["state_machine_arn"], {"choice": "t"})
-        assert local_aws.values(execution) == {"drink": {}}
-    finally:
-        empty(local_aws, outputs["bucket"])
-        local_aws.destroy(made.folder, variables)
-    machine = (made.folder / "statemachine.json").read_text()
+    return made.folder, {"AllOfThem": arn, "MorePythonPackagesLayer": arn}
+
+
+def test_references_to_layers_are_variables(applied: Applied) -> None:
+    """{"Ref": NAME} of a function and names for all become variables, each declared once."""
+    client = applied.aws.client("lambda")
+    (layer,) = client.list_layer_versions(LayerName="more")["LayerVersions"]
+    tea = client.get_function_configuration(FunctionName="tea-tea")
+    assert [one["Arn"] for one in tea["Layers"]] == [layer["LayerVersionArn"]] * 2
+    assert tea["Timeout"] == 20
+    assert tea["Environment"]["Variables"] == {"STAGE": "test"}
+    assert applied.values("with_variables", {"choice": "t"}) == {"drink": {}}
+    machine = (applied.root / "with_variables" / "statemachine.json").read_text()
     assert '"limit": 7' in machine
 
 

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from applied import Applied, stack
 
 from lokki_tf import Pipeline, step
 from lokki_tf.checks.policies import patterns_compared_literally
@@ -182,21 +183,16 @@ def test_no_policy_has_a_pattern_under_an_operator_that_compares_exactly(tmp_pat
     assert list(patterns_compared_literally(written(made))) == []
 
 
-@pytest.mark.terraform
-def test_a_pipeline_under_a_key_of_the_users_deploys_and_runs(
-    local_aws: LocalAws, tmp_path: Path
-) -> None:
-    """Real Terraform takes the key everywhere, and finds nothing to change afterwards.
+@stack
+def under_a_key(aws: LocalAws, folder: Path) -> Path:
+    """A stack with a key of the user's everywhere."""
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    return synthesized(folder, f'[aws]\nkms_key = "{key}"\n', "encrypted").folder
 
-    deploy() goes to its own account, not to the endpoint of the settings.
-    """
-    key = local_aws.client("kms").create_key()["KeyMetadata"]["Arn"]
-    settings = f'[aws]\nkms_key = "{key}"\nendpoint = "http://127.0.0.1:1"\n'
-    made = synthesized(tmp_path, settings, "encrypted")
-    outputs = local_aws.deploy(made.folder)
-    assert local_aws.plan_is_empty(made.folder)
-    execution = local_aws.execute(outputs["state_machine_arn"])
-    assert local_aws.values(execution) == {"total": 300_003}
+
+def test_a_pipeline_under_a_key_of_the_users_deploys_and_runs(applied: Applied) -> None:
+    """Real Terraform takes the key everywhere, and the pipeline runs."""
+    assert applied.values("under_a_key") == {"total": 300_003}
 
 
 @pytest.mark.terraform

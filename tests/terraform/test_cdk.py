@@ -233,7 +233,7 @@ def test_every_argument_is_valid_in_both_majors(tmp_path: Path) -> None:
         assert wanted - valid == set(), version
 
 
-@pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on PATH")
+@pytest.mark.terraform
 def test_terraform_finds_every_stack_valid(tmp_path: Path) -> None:
     """The provider that `terraform init` chooses within the range validates each stack.
 

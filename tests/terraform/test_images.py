@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from applied import Applied, stack
 
 from lokki_tf import Pipeline, step
 from lokki_tf.config import (
@@ -47,15 +48,19 @@ def resource(made: dict[str, Any], kind: str) -> Any:
     return next(iter(made["resource"][kind].values()))
 
 
-@pytest.mark.terraform
-def test_a_repository_is_applied_and_stays_as_it_is(local_aws: LocalAws, tmp_path: Path) -> None:
-    """Tags that do not move, scans, a policy for Lambda alone; a second plan is empty."""
-    folder = synth_repository("applied", tmp_path, config=Config(), tags={"team": "data"})
-    assert folder is not None
-    outputs = local_aws.deploy(folder)
-    assert outputs["repository_url"].endswith(".amazonaws.com/applied")
-    assert local_aws.plan_is_empty(folder)
-    ecr = local_aws.client("ecr")
+@stack
+def repository(aws: LocalAws, folder: Path) -> Path:
+    """A stack of images alone."""
+    made = synth_repository("applied", folder, config=Config(), tags={"team": "data"})
+    assert made is not None
+    return made
+
+
+def test_a_repository_is_applied(applied: Applied) -> None:
+    """Tags that do not move, scans, and a policy for Lambda alone."""
+    url = applied.outputs["repository"]["repository_url"]
+    assert url.endswith(".amazonaws.com/applied")
+    ecr = applied.aws.client("ecr")
     (made,) = ecr.describe_repositories(repositoryNames=["applied"])["repositories"]
     assert made["imageTagMutability"] == "IMMUTABLE"
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
@@ -63,14 +68,11 @@ def test_a_repository_is_applied_and_stays_as_it_is(local_aws: LocalAws, tmp_pat
     (statement,) = policy["Statement"]
     assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
     source = statement["Condition"]["StringLike"]["aws:SourceArn"]
-    assert source == f"arn:aws:lambda:{local_aws.region}:123456789012:function:applied-*"
+    assert source == f"arn:aws:lambda:{applied.aws.region}:123456789012:function:applied-*"
     rules = ecr.get_lifecycle_policy(repositoryName="applied")["lifecyclePolicyText"]
     assert json.loads(rules)["rules"][0]["selection"]["countNumber"] == 50
     tags = ecr.list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"]
     assert {"Key": "team", "Value": "data"} in tags
-    local_aws.destroy(folder)
-    left = ecr.describe_repositories()["repositories"]
-    assert "applied" not in {one["repositoryName"] for one in left}
 
 
 def test_keys_and_numbers_are_the_settings(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from applied import Applied, stack
 
 from lokki_tf import Pipeline, step
 from lokki_tf.config import load_config
@@ -237,14 +238,13 @@ def test_the_state_machine_logs_and_traces_as_it_is_told(tmp_path: Path) -> None
     assert "xray:" not in policy
 
 
-@pytest.mark.terraform
-def test_a_pipeline_with_roles_of_the_users_deploys_and_runs(
-    local_aws: LocalAws, tmp_path: Path
-) -> None:
-    """Real Terraform applies it, without a log, and finds nothing to change afterwards."""
-    iam = local_aws.client("iam")
+@stack
+def with_given_roles(aws: LocalAws, folder: Path) -> Path:
+    """A stack whose roles the user has created with what the files of permissions say."""
+    iam = aws.client("iam")
     quiet = ALL.replace("[machine]\n", '[machine]\nlog_level = "OFF"\ntracing = false\n')
-    made = synthesized(tmp_path, quiet, "given")
+    quiet = quiet.replace("eu-west-1", aws.region)
+    made = synthesized(folder, quiet, "given")
     trusted = {"steps": "lambda", "special": "lambda", "machine": "states", "schedule": "scheduler"}
     for file in made.permissions:
         trust = {
@@ -257,12 +257,15 @@ def test_a_pipeline_with_roles_of_the_users_deploys_and_runs(
             Path="/team/" if file.stem == "special" else "/",
             AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
         )
-        iam.put_role_policy(RoleName=file.stem, PolicyName="a", PolicyDocument=file.read_text())
-    outputs = local_aws.deploy(made.folder)
-    assert local_aws.plan_is_empty(made.folder)
-    assert outputs["role_arns"]["longer"] == f"{ROLES}/team/special"
-    execution = local_aws.execute(outputs["state_machine_arn"])
-    assert local_aws.values(execution) == {"total": 300_003}
+        text = file.read_text()
+        iam.put_role_policy(RoleName=file.stem, PolicyName="a", PolicyDocument=text)
+    return made.folder
+
+
+def test_a_pipeline_with_roles_of_the_users_deploys_and_runs(applied: Applied) -> None:
+    """Real Terraform applies it without creating a role, and the pipeline runs."""
+    assert applied.outputs["with_given_roles"]["role_arns"]["longer"] == f"{ROLES}/team/special"
+    assert applied.values("with_given_roles") == {"total": 300_003}
 
 
 @step

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from applied import Applied, stack
 
 from lokki_tf import Pipeline, step
 from lokki_tf.config import load_config
@@ -132,19 +133,19 @@ def test_settings_that_cannot_be_followed_are_refused(tmp_path: Path, toml: str,
     assert not (tmp_path / "terraform-out").exists()
 
 
-@pytest.mark.terraform
-def test_a_pipeline_runs_on_a_bucket_that_others_use_too(
-    local_aws: LocalAws, tmp_path: Path
-) -> None:
-    """With artifact_bucket, all objects of a pipeline stand under its own prefix."""
-    s3 = local_aws.client("s3")
-    s3.create_bucket(Bucket="shared-artifacts")
-    written = synthesized(tmp_path, '[aws]\nartifact_bucket = "shared-artifacts"\n')
+@stack
+def in_a_shared_bucket(aws: LocalAws, folder: Path) -> Path:
+    """A stack whose objects are in a bucket that others use too."""
+    aws.client("s3").create_bucket(Bucket="shared-artifacts")
+    written = synthesized(folder, '[aws]\nartifact_bucket = "shared-artifacts"\n')
     assert "aws_s3_bucket" not in written["resource"]
-    folder = tmp_path / "terraform-out" / "stacks" / "settings"
-    outputs = local_aws.deploy(folder)
-    execution = local_aws.execute(outputs["state_machine_arn"])
-    assert local_aws.values(execution) == {"special": 300_000}
+    return folder / "terraform-out" / "stacks" / "settings"
+
+
+def test_a_pipeline_runs_on_a_bucket_that_others_use_too(applied: Applied) -> None:
+    """With artifact_bucket, all objects of a pipeline have its own prefix."""
+    assert applied.values("in_a_shared_bucket") == {"special": 300_000}
+    s3 = applied.aws.client("s3")
     keys = [one["Key"] for one in s3.list_objects_v2(Bucket="shared-artifacts")["Contents"]]
     assert all(key.startswith("settings/") for key in keys)
     assert any("/runs/" in key for key in keys)

@@ -170,10 +170,14 @@ def test_commands_take_a_stage(tmp_path: Path) -> None:
 
 @pytest.mark.terraform
 def test_stages_stand_side_by_side_and_go_one_by_one(local_aws: LocalAws, tmp_path: Path) -> None:
-    """Two stages deployed and one destroyed: the other runs as before, and plans no change."""
+    """Two stages deployed and one destroyed: the other runs as before, and plans no change.
+
+    deploy() goes to its own account, not to the endpoint of the settings.
+    """
     folders, outputs = {}, {}
+    toml = STAGES.replace("[aws]\n", '[aws]\nendpoint = "http://127.0.0.1:1"\n')
     for stage in ("dev", "prod"):
-        made = pipeline().synth(tmp_path / "out", config=config(tmp_path, stage))
+        made = pipeline().synth(tmp_path / "out", config=config(tmp_path, stage, toml))
         folders[stage] = made.folder
         outputs[stage] = local_aws.deploy(made.folder)
     for stage, word in (("dev", "here"), ("prod", "there")):

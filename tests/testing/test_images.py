@@ -189,7 +189,7 @@ def test_image_file(account: LocalAws, tmp_path: Path, text: str) -> None:
         account.deploy(tmp_path)
 
 
-@pytest.mark.skipif(shutil.which("terraform") is None, reason="needs terraform")
+@pytest.mark.terraform
 def test_terraform(account: LocalAws, tmp_path: Path) -> None:
     """Terraform deploys functions that are images, with an empty plan, updates and destroys."""
     shutil.copytree(HERE / "terraform" / "image", tmp_path, dirs_exist_ok=True)

@@ -1,0 +1,98 @@
+"""Stacks that Terraform applies together, as modules of one configuration.
+
+``init``, ``apply`` and ``plan`` need seconds of processor time each, whatever they create. Tests
+that only need an applied stack therefore share one of each: a function with the decorator
+:func:`stack` writes the stack, and the fixture ``applied`` gives its outputs.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deployment import empty
+
+from lokki_tf.testing import LocalAws
+from lokki_tf.testing.images.registry import folders_in
+
+_Build = Callable[[LocalAws, Path], "Path | tuple[Path, dict[str, Any]]"]
+BUILDERS: dict[str, _Build] = {}
+SLOW = "aws_s3_bucket_lifecycle_configuration"  # the provider waits 55 seconds for each
+
+
+def stack(build: _Build) -> _Build:
+    """Register a function that writes a stack into a folder.
+
+    Args:
+        build: Gets the account and an empty folder, and returns the folder of the stack, or this
+            and the values of its variables.
+    """
+    BUILDERS[build.__name__] = build
+    return build
+
+
+@dataclass
+class Applied:
+    """All registered stacks, applied.
+
+    Args:
+        aws: The account.
+        root: The folder of the configuration; the stacks are moved there, so that references to
+            the place where they were written would fail.
+    """
+
+    aws: LocalAws
+    root: Path
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def apply(self, scratch: Path) -> None:
+        """Write the stacks, and apply them.
+
+        Args:
+            scratch: Where stacks are written.
+        """
+        main: dict[str, Any] = {"module": {}, "output": {}, "provider": {"aws": [{}]}}
+        for name, build in BUILDERS.items():
+            place = scratch / name
+            place.mkdir()
+            made = build(self.aws, place)
+            written, variables = made if isinstance(made, tuple) else (made, {})
+            folder = Path(shutil.move(written, self.root / name))
+            for image in folders_in(folder):
+                self.aws.register_image(image.uri, image.app, image.entry)
+            main["terraform"] = _as_module(folder / "cdk.tf.json")
+            main["module"][name] = {"source": f"./{name}", **variables}
+            main["output"][name] = {"value": f"${{module.{name}}}"}
+        (self.root / "main.tf.json").write_text(json.dumps(main))
+        self.outputs = self.aws.deploy(self.root)
+
+    def values(self, name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Execute a stack's state machine and return its terminal outputs."""
+        return self.aws.values(self.execute(name, parameters))
+
+    def execute(self, name: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Execute a stack's state machine."""
+        return self.aws.execute(self.outputs[name]["state_machine_arn"], parameters)
+
+    def destroy(self) -> None:
+        """Destroy the stacks."""
+        for outputs in self.outputs.values():
+            if "bucket" in outputs:
+                empty(self.aws, outputs["bucket"])
+        self.aws.destroy(self.root)
+
+
+def _as_module(file: Path) -> dict[str, Any]:
+    """Take out what only a root configuration has, and return the versions that it requires."""
+    written = json.loads(file.read_text())
+    del written["terraform"]["backend"]
+    (provider,) = written.pop("provider")["aws"]
+    assert set(provider) <= {"region"}  # all are in the account's region here
+    written["resource"].pop(SLOW, None)
+    file.write_text(json.dumps(written))
+    required: dict[str, Any] = written["terraform"]
+    return required
