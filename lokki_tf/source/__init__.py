@@ -1,6 +1,13 @@
-"""Parsed source of the user's modules.
+"""Parse and index the source of the user's modules.
 
-Stages: a file or cell is parsed (:mod:`.files`); a :class:`.modules.Module` joins its statements
-with the values that they have made; one walk finds the names and facts of a statement
-(:mod:`.index`, with :mod:`.known` calls), which are :class:`.names.Code`.
+The stages:
+
+1. :mod:`.files` parses a file or the cell of a notebook.
+2. :mod:`.modules` makes a :class:`.modules.Module` of the statements and of the module's current
+   values. :mod:`.origins` decides which modules are the user's.
+3. :mod:`.index` walks over the syntax tree of a statement and collects its names and facts in a
+   :class:`.names.Code`. :mod:`.known` and :mod:`.machine_reads` recognize calls, for example those
+   that read files. :mod:`.paths` evaluates the paths in such calls.
+
+:mod:`.values` classifies values of the running process, for example as literals.
 """

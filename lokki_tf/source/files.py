@@ -1,6 +1,6 @@
-"""Parsed files and cells, and the text that belongs to their statements.
+"""Parse files and cells of notebooks, and find the text of their statements.
 
-A file is parsed once, however many steps are cut out of it.
+Each file is parsed once and cached for all steps in it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Edit = tuple[int, int, str]
-"""A part of a file's text, by offsets, and what is written instead in a zip."""
+"""A replacement of a part of a file's text: the start and end offsets, and the new text."""
 _MARKS = re.compile(r"#!|# ?%%|#.*coding[:=]")
 
 
@@ -26,8 +26,8 @@ class Source:
     """A file, or a cell of a notebook.
 
     Args:
-        filename: As code objects name it.
-        lines: Its text, each line ended by ``\\n``.
+        filename: The name of the file in code objects.
+        lines: The lines of the text, each ended by ``\\n``.
         has_run: Whether a cell is known to have run in the namespace of the step.
     """
 
@@ -42,25 +42,25 @@ class Source:
 
     @cached_property
     def tree(self) -> ast.Module:
-        """The syntax tree; raises ``SyntaxError``."""
+        """The syntax tree. Raises ``SyntaxError`` if the text is not valid Python."""
         return ast.parse(self.text)
 
     @property
     def parses(self) -> bool:
-        """Whether it is valid Python."""
+        """Whether the text is valid Python."""
         with suppress(SyntaxError):
             return bool(self.tree)
         return False
 
     @cached_property
     def postponed(self) -> bool:
-        """Whether ``from __future__ import annotations`` is in it."""
+        """Whether the file contains ``from __future__ import annotations``."""
         future = (one for one in self.tree.body if is_future(one))
         return any(alias.name == "annotations" for one in future for alias in one.names)
 
     @cached_property
     def from_house(self) -> frozenset[str]:
-        """Names that imports of lokki_tf bind anywhere in it, inside functions too."""
+        """Names that imports from lokki_tf bind in the file, including those in functions."""
         return frozenset(
             (alias.asname or alias.name).partition(".")[0]
             for node in ast.walk(self.tree)
@@ -71,7 +71,7 @@ class Source:
 
     @cached_property
     def code_nodes(self) -> Mapping[tuple[int, str], list[ast.AST]]:
-        """From first line and name, as code objects have them, to functions and lambdas."""
+        """Functions and lambdas by first line and name, which code objects contain."""
         found: dict[tuple[int, str], list[ast.AST]] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -85,7 +85,7 @@ class Source:
 
     @cached_property
     def starts(self) -> list[int]:
-        """The offset in the text of each line's beginning."""
+        """The offset of the beginning of each line in the text."""
         starts = [0]
         for line in self.lines:
             starts.append(starts[-1] + len(line))
@@ -101,22 +101,22 @@ class Source:
         return lines
 
     def _offset(self, line: int, column: int) -> int:
-        """The offset of a line, from 1, and a column in bytes, as trees have them."""
+        """The offset of a position in a syntax tree: a line from 1 and a column in bytes."""
         text = self.lines[line - 1]
         if not text.isascii():
             column = len(text.encode()[:column].decode(errors="ignore"))
         return self.starts[line - 1] + column
 
     def span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
-        """Where the node's own text begins and ends."""
+        """The offsets of the beginning and end of the node's text."""
         first = self._offset(node.lineno, node.col_offset)
         return first, self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
 
     def reach(self, node: ast.stmt) -> tuple[int, int]:
-        """Where the statement's text begins and ends, decorators and comments included.
+        """The offsets of a statement's text with its decorators and comments.
 
-        Comments right above it, and behind it on its last line, belong to it; but those above
-        the first import of a file belong to the file.
+        Comments directly above the statement and at the end of its last line belong to it. Comments
+        above the first import of a file do not, because they describe the file.
         """
         decorators = node.decorator_list if isinstance(node, Definition) else []
         line = min([node.lineno, *(d.lineno for d in decorators)])
@@ -140,7 +140,7 @@ class Source:
         return line if first == 1 and isinstance(node, ast.Import | ast.ImportFrom) else first
 
     def edited(self, start: int, end: int, edits: Iterable[Edit]) -> str:
-        """A part of the text with edits made in it."""
+        """A part of the text with edits applied."""
         text, at = [], start
         for first, last, instead in sorted(set(edits), key=lambda edit: (edit[0], -edit[1])):
             if first >= at and last <= end:
@@ -149,7 +149,7 @@ class Source:
         return "".join((*text, self.text[at:end]))
 
     def without(self, decorators: Iterable[ast.expr]) -> list[Edit]:
-        """The edits that remove decorators, with the lines that they are on."""
+        """The edits that remove decorators with their lines."""
         ends = ((one.lineno, one.end_lineno or one.lineno) for one in decorators)
         return [(self.starts[first - 1], self.starts[last], "") for first, last in ends]
 
@@ -170,7 +170,7 @@ _parsed: dict[str, tuple[list[str], Source]] = {}
 
 
 def source_of(filename: str, module_globals: dict[str, Any] | None = None) -> Source | None:
-    """The parsed file under a name that code objects use, or ``None`` if there is no source."""
+    """The parsed file with a name from code objects, or ``None`` if its source is not available."""
     linecache.checkcache(filename)
     lines = linecache.getlines(filename, module_globals)
     if not lines and not (filename.endswith(".py") and os.path.isfile(filename)):
@@ -178,7 +178,7 @@ def source_of(filename: str, module_globals: dict[str, Any] | None = None) -> So
     known = _parsed.get(filename)
     if known is not None and (known[0] is lines or known[0] == lines):
         return known[1]
-    # Lines as syntax trees count them: a form feed, for one, ends none.
+    # Split lines as the Python parser does, for which a form feed does not end a line.
     text = "".join(lines).replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
     _parsed[filename] = lines, Source(filename, [f"{line}\n" for line in text.split("\n")])
     return _parsed[filename][1]
@@ -190,12 +190,12 @@ def is_future(node: ast.AST) -> TypeGuard[ast.ImportFrom]:
 
 
 def is_type_checking(test: ast.expr) -> bool:
-    """Whether a condition is ``TYPE_CHECKING``, which is false whenever code runs."""
+    """Whether a condition is ``TYPE_CHECKING``, which is false at run time."""
     return "TYPE_CHECKING" in (getattr(test, "attr", ""), getattr(test, "id", ""))
 
 
 def is_main_guard(node: ast.AST) -> bool:
-    """Whether a statement is ``if __name__ == "__main__":``, whose body only a script runs."""
+    """Whether a statement is ``if __name__ == "__main__":``."""
     return isinstance(node, ast.If) and any(
         isinstance(test, ast.Compare)
         and isinstance(test.ops[0], ast.Eq)

@@ -1,7 +1,7 @@
-"""The index of code: one walk over its syntax tree for all names and facts in it.
+"""Collect the names and facts of code in one walk over its syntax tree.
 
-Every mention of a name is noted with its scope. Which scope a name belongs to is known only when
-all of them were seen, so mentions are resolved at the end.
+The stages: record each mention of a name with its scope; at the end of the walk, when all bindings
+are known, add the mentions of global names to the result.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _MISSING_IMPORT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseExcep
 
 
 def index(*nodes: ast.AST, skip: Iterable[ast.expr] = (), context: Context | None = None) -> Code:
-    """The names and facts of code at the top of a module.
+    """The names and facts of code at the top level of a module.
 
     Args:
         nodes: Statements or expressions, in order.
-        skip: Decorators to leave out.
-        context: The names of its module; without it, some facts are not found.
+        skip: Decorators to ignore.
+        context: The names of the module. Without them, some facts are not found.
     """
     walk = _Walk(skip, context or Context())
     for node in nodes:
@@ -70,21 +70,21 @@ class _Walk(ast.NodeVisitor):
         self, node: ast.expr, name: str, chain: Chain = (), how: str = "", call: bool = False
     ) -> None:
         self.count += 1
-        place = self.scope, name, chain, node.lineno, self.count
-        self.mentions.append(Mention(*place, self.when, how, call, self.depth))
+        mentioned = self.scope, name, chain, node.lineno, self.count
+        self.mentions.append(Mention(*mentioned, self.when, how, call, self.depth))
 
     def _bind(self, name: str, line: int, scope: Scope | None = None) -> None:
         scope = scope or self.scope
         self.count += 1
         if name in scope.globals:
-            place = scope, name, (), line, self.count
-            self.mentions.append(Mention(*place, self.when, "=", False, self.depth))
+            mentioned = scope, name, (), line, self.count
+            self.mentions.append(Mention(*mentioned, self.when, "=", False, self.depth))
         elif name not in scope.nonlocals:
             scope.bound.setdefault(name, self.count)
 
     @contextmanager
     def while_(self, **changed: Any) -> Iterator[None]:
-        """Set some attributes for a while; what annotations contain stays an annotation."""
+        """Set some attributes within a block. Inside annotations, ``when`` does not change."""
         if self.when in ("annotation", "quoted"):
             changed.pop("when", None)
         before = {name: getattr(self, name) for name in changed}
@@ -103,26 +103,26 @@ class _Walk(ast.NodeVisitor):
                 self.visit(node)
 
     def note(self, kind: str, what: str, node: Any, **more: Any) -> None:
-        """Note a fact, unless it is one of an annotation."""
+        """Add a fact, unless the code is an annotation."""
         if self.when in ("eager", "lazy"):
             fact = Fact(kind, what, node.lineno, self.function, self.optional, **more)
             self.found.facts.append(fact)
 
     def text(self, node: ast.expr | None) -> str | None:
-        """The value of an expression that is a string, or a name of one."""
+        """The value of an expression that is a string or the name of a constant string."""
         if isinstance(node, ast.Name):
             node = self.context.constants.get(node.id, node)
         return node.value if isinstance(node, ast.Constant) and type(node.value) is str else None
 
     def full_name(self, node: ast.expr) -> str:
-        """What an expression stands for, by the names of its module's imports."""
+        """The full name of an expression, by the names that the module's imports bind."""
         return full_name(node, self.context.aliases)
 
     def _reading(self, node: ast.expr) -> None:
         what = reads_machine(node)
         kind = f"reads_{self.when}"
         known = getattr(self.found, kind, None)
-        # Of several readings the first, unless only a later one is none of a file.
+        # Keep the first read, or the first read of something else than a file.
         if what and known is not None and (not known or (is_file(known) and not is_file(what))):
             setattr(self.found, kind, what)
 
@@ -184,7 +184,7 @@ class _Walk(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        self._all((node.value, *node.targets))  # in the order in which it runs
+        self._all((node.value, *node.targets))  # in the order of evaluation
 
     def visit_For(self, node: ast.For) -> None:
         self._all((node.iter, node.target, *node.body, *node.orelse))
@@ -243,7 +243,7 @@ class _Walk(ast.NodeVisitor):
         self.visit(node.value)
 
     def visit_Await(self, node: ast.Await) -> None:
-        if self.when == "eager":  # as cells of a notebook may
+        if self.when == "eager":  # cells of notebooks may contain await at the top level
             self._reading(node)
         self.visit(node.value)
 
@@ -345,7 +345,7 @@ class _Walk(ast.NodeVisitor):
             with self.while_(when="lazy"):
                 self._all((getattr(param, "bound", None), getattr(param, "default_value", None)))
 
-    def visit_TypeAlias(self, node: Any) -> None:  # ast.TypeAlias came with Python 3.12
+    def visit_TypeAlias(self, node: Any) -> None:  # ast.TypeAlias exists since Python 3.12
         self.visit(node.name)
         with self.while_(scope=Scope("types", self.scope), when="lazy"):
             self._type_params(node)
@@ -369,7 +369,7 @@ class _Walk(ast.NodeVisitor):
     # --- comprehensions and patterns ------------------------------------------------
 
     def visit_ListComp(self, node: Any) -> None:
-        self.visit(node.generators[0].iter)  # in the scope around
+        self.visit(node.generators[0].iter)  # evaluated in the outer scope
         with self.while_(scope=Scope("comprehension", self.scope)):
             for number, generator in enumerate(node.generators):
                 self._all((generator.iter if number else None, generator.target, *generator.ifs))

@@ -1,4 +1,4 @@
-"""Functions whose calls are facts: they import by name, read metadata or variables, connect."""
+"""Recognize calls that are facts: imports by name, metadata, environment variables, connections."""
 
 from __future__ import annotations
 
@@ -37,16 +37,20 @@ _CONNECTIONS = {
 
 
 def note_call(walk: Any, node: ast.Call, name: str) -> None:
-    """Note the facts of a call.
+    """Add the facts of a call.
 
-    The kinds are ``import`` and ``computed`` (an import whose module only the running program
-    knows), ``variable`` and ``sets`` (of the environment), ``distribution`` (its metadata is read),
-    ``basic-config``, ``connection`` and ``file``.
+    The kinds of facts:
+
+    - ``import``; ``computed``: an import of a module that is computed at run time;
+    - ``variable``: a read of an environment variable; ``sets``: an assignment to one;
+    - ``distribution``: a read of a distribution's metadata;
+    - ``basic-config``: a call of ``logging.basicConfig``;
+    - ``connection``: an open network or database connection; ``file``: a read of a file.
 
     Args:
         walk: The walk of :func:`.index.index`.
         node: The call.
-        name: The full name of what is called.
+        name: The full name of the called function.
     """
     first = node.args[0] if node.args else None
     keywords = {one.arg: one.value for one in node.keywords}
@@ -96,10 +100,10 @@ def _imported_by_name(walk: Any, node: ast.Call, name: str, given: ast.expr) -> 
 
 
 def _named_in(walk: Any, configuration: ast.expr) -> None:
-    """Classes that the configuration of logging names by strings."""
+    """Add imports of classes that a logging configuration names by strings."""
     for node in ast.walk(configuration):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             module, dot, _ = node.value.removeprefix("ext://").rpartition(".")
             if dot and all(part.isidentifier() for part in module.split(".")):
-                with walk.while_(optional=True):  # other strings have dots as well
+                with walk.while_(optional=True):  # the string may not be a class
                     walk.note("import", module, node, names=("",))

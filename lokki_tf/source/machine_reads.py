@@ -1,8 +1,8 @@
-"""What code reads of the machine that it runs on: files, arguments, folders.
+"""Recognize code that reads data of the computer that it runs on: files, arguments, folders.
 
-A constant made from such a read would be another one in Lambda, or none, so its value
-travels instead of its expression. The environment is no such read: Lambda has its own,
-which ``env_variables=`` fills.
+In Lambda, such code would return another value or fail. So if a constant is assigned from such a
+read, its current value is written to the zip instead of its expression. Reads of environment
+variables are not included, because ``env_variables=`` sets them in Lambda.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _NEW_OF = {
 
 
 def reads_machine(node: ast.expr) -> str:
-    """What a call, attribute or awaited value is read from of this machine, or ``""``."""
+    """The name of the read for an expression that reads data of the computer, or ``""``."""
     if isinstance(node, ast.Await):
         return "await"
     if isinstance(node, ast.Attribute):
@@ -63,13 +63,13 @@ def reads_machine(node: ast.expr) -> str:
 
 
 def is_file(read: str) -> bool:
-    """Whether what was read was a file, which can travel with the code."""
+    """Whether a read is that of a file, which can be included in the zip."""
     name = read.removesuffix("(…)")
     return name in ("open", "read", "walk") or name in _OF_FILES
 
 
 def path_read(call: ast.Call, name: str) -> ast.expr | None:
-    """The expression of the path that a call reads, or ``None`` if it reads no file."""
+    """The expression of the path that a call reads, or ``None`` if the call does not read one."""
     first = call.args[0] if call.args else None
     if name in ("open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open"):
         mode = call.args[1] if len(call.args) > 1 else None
@@ -89,12 +89,12 @@ def path_read(call: ast.Call, name: str) -> ast.expr | None:
 
 
 def is_secret(read: str) -> bool:
-    """Whether what was read was typed in unseen, and must not stand in source."""
+    """Whether the read value is a password, which must not be written to source code."""
     return read == "getpass(…)"
 
 
 def new_each_time(node: ast.AST) -> str:
-    """The call in an expression that gives another value each time, or ``""``."""
+    """The call in an expression that returns another value each time, or ``""``."""
     for call in ast.walk(node):
         if isinstance(call, ast.Lambda):
             return ""

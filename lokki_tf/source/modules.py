@@ -1,8 +1,8 @@
-"""The user's modules: under which name each is deployed, and which statements make a name.
+"""The user's modules: their names in a zip, and the statements that define each global name.
 
-A module here is a namespace with the statements that filled it: one file, or the cells of a
-notebook, which share one namespace. Names are resolved by position: :meth:`Module.making`
-gives the statements that made a name what it was before another statement ran.
+A :class:`Module` is a namespace with the statements that filled it: one file, or the cells of a
+notebook, which share a namespace. The same name may have different values at different positions,
+so :meth:`Module.making` returns the statements that define a name's value at a position.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NOTEBOOK, HANDLER, RUNTIME = "notebook", "lambda_function", "lokki_runtime"
 PURE = {"debug", "info", "warning", "error", "critical", "exception", "log", "show", "head"}
 PURE |= {"tail", "describe", "display", "plot", "print", "close", "join"}
 PURE_STARTS = ("to_", "save", "dump", "write", "print")
-"""Methods that show something, and change nothing that a result depends on."""
+"""Methods that only show something and do not change values that a result depends on."""
 _CONFIGURING = {"seed", "use", "basicConfig", "filterwarnings", "simplefilter", "configure"}
 _CONFIGURING_STARTS = ("set", "register", "manual_seed")
 _AT_ONCE = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__set_name__"}
@@ -43,14 +43,14 @@ _STRICT = Definition | ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom
 
 @dataclass(eq=False)
 class Statement:
-    """A statement at the top of a module; an import of several names is several of them.
+    """A statement at the top level of a module. An import of several names is split.
 
     Args:
-        module: Its module.
-        source: Its file.
-        node: Its syntax tree.
-        at: Its place among all statements of the module.
-        alias: Which name of an import, else ``None``.
+        module: The module.
+        source: The file.
+        node: The syntax tree.
+        at: The position among all statements of the module.
+        alias: The name of an import, otherwise ``None``.
     """
 
     module: Module = field(repr=False)
@@ -61,7 +61,7 @@ class Statement:
     _codes: dict[frozenset[ast.expr], Code] = field(default_factory=dict, repr=False)
 
     def code(self, skip: frozenset[ast.expr] = frozenset()) -> Code:
-        """What it does, without some decorators."""
+        """The names and facts of the statement, without those of some decorators."""
         if skip not in self._codes:
             node: ast.stmt = self.node
             if isinstance(node, ast.ImportFrom) and self.alias is not None:
@@ -74,7 +74,7 @@ class Statement:
 
     @cached_property
     def binds(self) -> dict[str, None]:
-        """The names that it binds in the module; those of ``*`` are the exporting module's."""
+        """The names that the statement binds, also for ``from module import *``."""
         if self.alias is None or self.alias.name != "*":
             return self.code().binds
         assert isinstance(self.node, ast.ImportFrom)
@@ -82,23 +82,23 @@ class Statement:
 
     @property
     def whole_module(self) -> str:
-        """The module of ``import a.b``, which binds ``a`` and brings ``a.b``, or ``""``."""
+        """The module ``a.b`` for ``import a.b``, which binds only ``a``; ``""`` otherwise."""
         plain = isinstance(self.node, ast.Import) and self.alias and not self.alias.asname
         return self.alias.name if plain and self.alias else ""
 
     @cached_property
     def decorators(self) -> tuple[ast.expr, ...]:
-        """Its decorators, and those in the body of a class."""
+        """The statement's decorators, and those in the body of a class."""
         return tuple(_decorators(self.node))
 
     @cached_property
     def differs(self) -> str:
-        """The call that gives what it assigns another value each time, or ``""``."""
+        """The call in an assignment that returns another value each time, or ``""``."""
         assigns = isinstance(self.node, ast.Assign | ast.AnnAssign)
         return new_each_time(self.node) if assigns else ""
 
     def replaces(self, name: str) -> bool:
-        """Whether the name's value before it plays no part after it."""
+        """Whether the name's value after the statement is independent of the value before."""
         if not isinstance(self.node, _STRICT) or name in self.code().eager:
             return False
         return "." not in self.whole_module  # ``import a.b`` and ``import a.c`` both bind ``a``
@@ -108,12 +108,12 @@ class Module:
     """A namespace and the statements that filled it.
 
     Args:
-        name: Its name in a zip, dots for packages.
-        live: Its names as they are now; empty if it is not imported yet.
-        sources: Its file, or its cells in the order in which they ran.
-        package: What relative imports in it are relative to.
+        name: The module's name in a zip, with dots for packages.
+        live: The current namespace; empty if the module is not imported yet.
+        sources: The module's file, or the cells in the order in which they ran.
+        package: The package that relative imports refer to.
 
-    ``cache`` is where others keep what they made of its statements.
+    ``cache`` stores what other code computes from the statements.
     """
 
     def __init__(
@@ -122,16 +122,16 @@ class Module:
         self.name, self.live, self.sources, self.package = name, live, sources, package
         self.cache: dict[Any, Any] = {}
 
-    # --- places ---------------------------------------------------------------------
+    # --- files ----------------------------------------------------------------------
 
     @property
     def label(self) -> str:
-        """Its file, for messages."""
+        """The module's file, for messages."""
         return cell_label(self.sources[0].filename, self.live) if self.sources else self.name
 
     @property
     def path(self) -> str:
-        """Its path in a zip."""
+        """The module's path in a zip."""
         is_package = self.package == self.name
         return self.name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
 
@@ -143,7 +143,7 @@ class Module:
 
     @cached_property
     def context(self) -> Context:
-        """What its imported names and its constants stand for."""
+        """The values of the names that imports bind, and of constants."""
         aliases: dict[str, str] = {}
         constants: dict[str, ast.expr] = {}
         for source in self.sources:
@@ -158,7 +158,7 @@ class Module:
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
-        """All that runs when it is imported, in the order in which it runs."""
+        """The statements that run when the module is imported, in order."""
         made: list[Statement] = []
         for source in self.sources:
             for node in source.tree.body:
@@ -173,12 +173,12 @@ class Module:
 
     @property
     def end(self) -> int:
-        """The position behind the last statement."""
+        """The position after the last statement."""
         return len(self.statements)
 
     @cached_property
     def code(self) -> Code:
-        """What all of its statements do."""
+        """The combined facts and mentions of all statements."""
         whole = Code()
         for code in (statement.code() for statement in self.statements):
             whole.facts += code.facts
@@ -190,12 +190,12 @@ class Module:
 
     @cached_property
     def by_node(self) -> Mapping[ast.AST, Statement]:
-        """From a statement's syntax tree to the statement."""
+        """The statements by their syntax trees."""
         return {one.node: one for one in self.statements if one.alias is None}
 
     @cached_property
     def definitions(self) -> Mapping[str, Statement]:
-        """Functions and classes by name, the last of each name."""
+        """The statements of functions and classes by name, the last one for each name."""
         return {s.node.name: s for s in self.statements if isinstance(s.node, Definition)}
 
     @cached_property
@@ -205,12 +205,12 @@ class Module:
 
     @cached_property
     def dynamic(self) -> bool:
-        """Whether names of it may be reached in ways that cannot be seen."""
+        """Whether the module accesses names dynamically, for example with ``eval``."""
         return any(s.code().dynamic or "__getattr__" in s.binds for s in self.statements)
 
     @cached_property
     def defines_classes(self) -> bool:
-        """Whether instances of its classes may be pickled under its name."""
+        """Whether instances of the module's classes may be pickled with the module's name."""
         own = self.live.get("__name__")
         made = (isinstance(v, type) and v.__module__ == own for v in self.live.values())
         trees = (node for source in self.sources for node in ast.walk(source.tree))
@@ -218,14 +218,14 @@ class Module:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether its file was edited after it was imported, as far as its functions show."""
+        """Whether the file was edited after the import, judging by the lines of functions."""
         functions = (v for v in self.live.values() if isinstance(v, types.FunctionType))
         own = (one.__code__ for one in functions if one.__globals__ is self.live)
         found = (self.definition_at(code) for code in own if not code.co_filename.startswith("<"))
         return any(one is not None and not one[1] for one in found)
 
     def definition_at(self, code: types.CodeType) -> tuple[Source, list[ast.AST]] | None:
-        """The file of a code object, and the functions that begin where it begins."""
+        """The file of a code object, and the functions that begin at its first line."""
         for source in self.sources:
             if source.filename == code.co_filename:
                 key = (code.co_firstlineno, code.co_name)
@@ -236,7 +236,7 @@ class Module:
 
     @cached_property
     def _about(self) -> Mapping[str, list[Statement]]:
-        """From each name to the statements that bind or change it, in order."""
+        """By name, the statements that bind or change it, in order."""
         found: dict[str, dict[Statement, None]] = {}
         for statement in self.statements:
             names = *statement.binds, *statement.code().changes, *self._registered_by(statement)
@@ -245,7 +245,7 @@ class Module:
         return {name: list(statements) for name, statements in found.items()}
 
     def binds(self, name: str) -> bool:
-        """Whether a statement binds or changes the name."""
+        """Whether a statement of the module binds or changes the name."""
         return name in self._about
 
     @cached_property
@@ -255,11 +255,11 @@ class Module:
         return {name: node.lineno for node in blocks for name in index(*node.body).binds}
 
     def guarded(self, name: str) -> int | None:
-        """The line where a name is bound that only scripts or type checkers see."""
+        """The line in a block for scripts or type checkers that binds a name, or ``None``."""
         return self._guarded.get(name)
 
     def making(self, name: str, before: int) -> list[Statement]:
-        """The statements that make the name what it is at a position, in order."""
+        """The statements that define the value of a name at a position, in order."""
         making: list[Statement] = []
         binding = False
         for statement in reversed(self._about.get(name, ())):
@@ -284,12 +284,12 @@ class Module:
         if hows & {"=.", "[]", "del", "+=", "registered", "next", "setattr", "delattr"}:
             return True
         if isinstance(value, types.ModuleType):
-            # A call of an imported module's function, only if it sets the module up.
+            # A call of an imported module's function matters only if it configures the module.
             return any(how in _CONFIGURING or how.startswith(_CONFIGURING_STARTS) for how in hows)
         return any(how != "@" and not is_pure(how) for how in hows)
 
     def _is_current(self, statement: Statement, name: str, before: int) -> bool:
-        """Whether a cell's definition is still the live one; cells run in any order."""
+        """Whether a cell defines the current value of a name. Cells may run in any order."""
         if len(self.sources) == 1 or before < self.end:
             return True
         value, node = self.live.get(name, MISSING), statement.node
@@ -297,7 +297,7 @@ class Module:
         if isinstance(node, Definition) and isinstance(value, type):
             functions = (getattr(member, "__code__", None) for member in vars(value).values())
             files = {one.co_filename for one in functions if one is not None}
-            files &= {source.filename for source in self.sources}  # not what enum and others add
+            files &= {source.filename for source in self.sources}  # ignore methods added by enum
             return not files or statement.source.filename in files
         if isinstance(node, Definition) and code is not None:
             return bool(code.co_filename == statement.source.filename)
@@ -311,11 +311,11 @@ class Module:
     # --- functions that write to other names ----------------------------------------
 
     def written_by(self, name: str, depth: int = 99) -> set[str]:
-        """The module's names that calling one of its functions or classes binds or changes.
+        """The global names that a call of a function or class of the module binds or changes.
 
         Args:
             name: The function or class.
-            depth: How many functions deep its own code runs at once.
+            depth: The depth of nested functions that the call runs at once.
         """
         written: set[str] = set()
         waiting, seen = [(name, depth)], {name}
@@ -335,7 +335,7 @@ class Module:
         return written
 
     def _registered_by(self, statement: Statement) -> set[str]:
-        """``@register def f`` changes the table that ``register`` writes to."""
+        """The names that a statement changes by calling a function or applying a decorator."""
         node, code = statement.node, statement.code()
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom):
             return set()
@@ -357,7 +357,7 @@ def is_pure(method: str) -> bool:
 
 
 def starred(name: str) -> list[str]:
-    """The names that ``from name import *`` binds."""
+    """The names that ``from name import *`` binds, for the module with the given name."""
     module = imported(name)
     if module is not None:
         given = getattr(module, "__all__", None)
@@ -368,7 +368,7 @@ def starred(name: str) -> list[str]:
 
 
 def _never_runs(node: ast.stmt) -> bool:
-    """Docstrings, blocks for scripts and for type checkers, imports from the future."""
+    """Whether a statement has no effect: docstrings, blocks for scripts and type checkers."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return True
     if is_future(node) or is_main_guard(node):
@@ -393,7 +393,7 @@ _NOT_IMPORTED: dict[str, Any] = {}
 
 
 def _module(name: str, live: dict[str, Any], sources: tuple[Source, ...], package: str) -> Module:
-    """The module of a namespace; what is known of it serves all steps of a file."""
+    """The module of a namespace, cached for all steps in a file."""
     key = id(live), name, sources
     known = _made.get(key)
     if known is None or known.live is not live or known.package != package:
@@ -404,12 +404,12 @@ def _module(name: str, live: dict[str, Any], sources: tuple[Source, ...], packag
 
 
 def module_of(function: types.FunctionType) -> Module | None:
-    """The module that a function was made in, or ``None`` if there is no source."""
+    """The module that defines a function, or ``None`` if its source is not available."""
     return _of_namespace(function.__globals__, function.__code__.co_filename)
 
 
 class Defined(NamedTuple):
-    """The definition of a function: its module, file and tree, and the statement that is it."""
+    """The definition of a function: module, file, syntax tree and top-level statement."""
 
     module: Module
     source: Source
@@ -418,14 +418,14 @@ class Defined(NamedTuple):
 
     @property
     def code(self) -> Code:
-        """What it does."""
+        """The names and facts of the function."""
         if self.statement is not None:
             return self.statement.code()
         return index(self.node, context=self.module.context)
 
 
 def defined(function: types.FunctionType) -> Defined | None:
-    """The definition of a function of the user's, ``None`` if it is not the only one there."""
+    """The definition of a user's function, or ``None`` if it is not found or not unique."""
     module = module_of(function) if of_user(function) else None
     found = module.definition_at(function.__code__) if module is not None else None
     if module is None or found is None or len(found[1]) != 1:
@@ -435,7 +435,7 @@ def defined(function: types.FunctionType) -> Defined | None:
 
 
 def module_of_class(kind: type) -> Module | None:
-    """The module that a class was made in, or ``None`` if it is not the user's."""
+    """The module that defines a class, or ``None`` if it is not a user's class."""
     if not of_user(kind):
         return None
     if kind.__module__ != "__main__":
@@ -471,15 +471,15 @@ def _cells(filename: str, names: dict[str, Any]) -> tuple[Source, ...]:
     if isinstance(history, list):
         ran = {str(text).strip(): number for number, text in enumerate(history)}
         sources.sort(key=lambda source: ran.get(source.text.strip(), -1))
-        for source in sources:  # linecache knows the cells of every namespace
+        for source in sources:  # linecache contains the cells of all namespaces
             source.has_run = source.filename in own or source.text.strip() in ran
     return tuple(sources)
 
 
 def true_name(names: Mapping[str, Any], filename: str) -> str:
-    """The name under which a module's classes are pickled, in every Lambda.
+    """The module name that pickled instances of the module's classes contain, in all functions.
 
-    What runs as a script is called after its file: ``pipeline`` for ``pipeline.py``.
+    The name of a script is that of its file: ``pipeline`` for ``pipeline.py``.
     """
     name, spec = names.get("__name__"), names.get("__spec__")
     if name == "__main__" and isinstance(spec, ModuleSpec):  # python -m package.module
@@ -505,7 +505,7 @@ def _package(names: Mapping[str, Any]) -> str:
 
 
 def user_module(name: str) -> Module | None:
-    """A module of the user's, imported or not, or ``None`` if it is another's or has no source."""
+    """A user's module, imported or not, or ``None`` for other modules and without source."""
     module = imported(name)
     if module is not None:
         file = getattr(module, "__file__", None)

@@ -1,10 +1,11 @@
-"""Names and facts of code, as :mod:`.index` finds them.
+"""The types for names and facts of code, which :mod:`.index` collects.
 
-Names are distinguished by when they are looked up: *eager* ones when the statement itself runs,
-*lazy* ones when a function in it is called, *annotations* only where the module does not postpone
-them, and *quoted* ones, inside strings of annotations, never. Facts are what names do not show:
-imports, variables of the environment, files. A fact of a function counts only where that function
-is reached (:func:`reached`).
+Names are grouped by the time of their lookup. *Eager* names are looked up when the statement runs,
+*lazy* names when a function in it is called. Names in *annotations* are looked up unless the module
+postpones annotations. *Quoted* names, in strings of annotations, are never looked up.
+
+Facts describe other effects of code: imports, environment variables, files. A fact in a function
+counts only if the function can be called (:func:`reached`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Literal as OneOf
 from typing import NamedTuple
 
 Chain = tuple[str, ...]
-"""The attributes taken of a name: ``("sub", "f")`` for ``pkg.sub.f``, ``()`` for ``pkg``."""
+"""The attributes after a name: ``("sub", "f")`` for ``pkg.sub.f``, ``()`` for ``pkg``."""
 When = OneOf["eager", "lazy", "annotation", "quoted"]
 CHANGING = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem"}
 CHANGING |= {"remove", "discard", "clear", "appendleft", "sort", "reverse", "register"}
 """Methods that change the object that they are called on."""
 ON_FIRST = {"next", "setattr", "delattr"}
-"""Functions of Python's that change their first argument."""
+"""Built-in functions that change their first argument."""
 _WRITING = {"=", "+=", "[]", "=.", *CHANGING, *ON_FIRST}
 _DYNAMIC = {"globals", "eval", "exec"}
 
@@ -31,8 +32,8 @@ _DYNAMIC = {"globals", "eval", "exec"}
 class Context(NamedTuple):
     """What the names of a module refer to.
 
-    ``aliases`` are names that imports bind, ``constants`` those that are assigned once; relative
-    imports are relative to ``package``.
+    ``aliases`` are the names that imports bind, with full names. ``constants`` are the names that
+    are assigned once, with their expressions. Relative imports are relative to ``package``.
     """
 
     aliases: Mapping[str, str] = {}
@@ -42,7 +43,7 @@ class Context(NamedTuple):
 
 @dataclass(slots=True)
 class Use:
-    """The uses of one name: the line of the first, and what is taken of it."""
+    """The uses of one name: the line of the first use, and the attributes after the name."""
 
     line: int
     chains: set[Chain] = field(default_factory=set)
@@ -50,16 +51,16 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing that code does.
+    """An effect of code that names do not show.
 
     Args:
-        kind: ``import``, or what :mod:`.known` finds in calls: ``variable``, ``file``.
-        what: Its subject: a module, a variable, the call.
-        line: Line of the file.
-        function: The function that does it, ``""`` if it is done at import.
-        optional: Whether the code expects that it may fail or not be done.
-        names: Of an import, the names that are imported from the module.
-        path: Of a file, the expression of its path.
+        kind: ``import``, or a kind from :mod:`.known`, such as ``variable`` or ``file``.
+        what: The subject: the module, the environment variable, the call.
+        line: The line in the file.
+        function: The function that contains the code, ``""`` at the top of the module.
+        optional: Whether the code may be skipped or handles the failure.
+        names: For an import, the names that are imported from the module.
+        path: For a file, the expression of the path.
     """
 
     kind: str
@@ -73,9 +74,10 @@ class Fact:
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """A scope, and the names it binds with a count of when.
+    """A scope of Python code.
 
-    ``types`` is where annotations, bases and type parameters are evaluated.
+    ``bound`` contains the names that the scope binds, each with the ``order`` of its first binding.
+    A scope of the kind ``types`` contains annotations, bases and type parameters.
     """
 
     kind: OneOf["module", "function", "class", "comprehension", "types"]
@@ -87,11 +89,12 @@ class Scope:
 
 @dataclass(slots=True, eq=False)
 class Mention:
-    """One place where a name is used; the name is ``""`` for what no name leads to.
+    """One use of a name, or of an expression that does not begin with a name (then ``""``).
 
-    ``order`` counts all mentions, and ``depth`` the functions around it. ``how`` says how the
-    value is used: ``=`` is bound for the module; ``[]``, ``=.``, ``+=``, ``del``, ``@``, ``op`` or
-    a method's name where it is or may be changed; ``()`` is called, and the result not used.
+    ``order`` is the number of the mention in the walk, ``depth`` the number of outer functions.
+    ``how`` is the kind of use. ``=``: the name is bound in the module. ``[]``, ``=.``, ``+=``,
+    ``del``, ``@``, ``op`` or the name of a method: the value is or may be changed. ``()``: the
+    value is called and the result is not used.
     """
 
     scope: Scope
@@ -105,14 +108,14 @@ class Mention:
     depth: int
 
     def is_global(self) -> bool:
-        """Whether the name is the module's."""
+        """Whether the name is looked up in the module's namespace."""
         scope: Scope | None = self.scope
-        # A class's names are seen by its own body, and by annotations and bases in it.
+        # Names of a class are visible in its body and in annotations and bases in the body.
         near = self.scope.parent if self.scope.kind == "types" else None
         while scope is not None and scope.kind != "module" and self.name not in scope.globals:
             visible = scope.kind != "class" or scope in (self.scope, near)
             if visible and self.name in scope.bound:
-                # A class body finds the module's name while its own is not bound yet.
+                # A class body uses the module's name until it binds the name itself.
                 early = scope is self.scope and scope.kind == "class"
                 return early and scope.bound[self.name] >= self.order
             scope = scope.parent
@@ -121,37 +124,37 @@ class Mention:
 
 @dataclass
 class Code:
-    """The names and facts of some code."""
+    """The names and facts of one or several statements."""
 
     eager: dict[str, Use] = field(default_factory=dict)
     lazy: dict[str, Use] = field(default_factory=dict)
     annotation: dict[str, Use] = field(default_factory=dict)
     quoted: dict[str, Use] = field(default_factory=dict)
     binds: dict[str, None] = field(default_factory=dict)
-    """Names that it binds in the module, in order."""
+    """The names that the code binds in the module, in order."""
     acts: list[Mention] = field(default_factory=list)
-    """Mentions of global names that call or change what they refer to."""
+    """Mentions of global names that call or change the values of the names."""
     decorators: list[ast.expr] = field(default_factory=list)
-    """The decorators of functions and classes at the top."""
+    """The decorators of functions and classes at the top level."""
     classes: list[ast.ClassDef] = field(default_factory=list)
-    """The classes at the top."""
+    """The classes at the top level."""
     dynamic: int = 0
-    """Line at which it reaches for names that cannot be seen, or 0."""
+    """The first line with dynamic access to names, such as ``eval``, or 0."""
     reads_eager: str = ""
-    """What it reads of this machine when it runs: a file for example."""
+    """A read of data of this computer, such as a file, when the code runs."""
     reads_lazy: str = ""
-    """What its functions read of the machine that they are called on."""
+    """A read of data of the computer when functions in the code are called."""
     facts: list[Fact] = field(default_factory=list)
     mentions: dict[str, set[str]] = field(default_factory=lambda: {"": set()})
-    """By function, the names in it; methods and attributes begin with a dot."""
+    """By function, the names in it. Methods and attributes begin with a dot."""
     dotted: dict[str, int] = field(default_factory=dict)
-    """Attributes of imported modules by their full names, with their lines."""
+    """The full names of used attributes of imported modules, with their lines."""
     stored: set[str] = field(default_factory=set)
-    """Names of attributes that are assigned or changed."""
+    """The names of attributes that are assigned or changed."""
 
     @cached_property
     def changes(self) -> dict[str, set[str]]:
-        """Names whose value it may change when it runs, and how."""
+        """The names with values that the code may change when it runs, with the kinds of use."""
         found: dict[str, set[str]] = {}
         for one in self.acts:
             if one.when == "eager" and one.how not in ("", "=", "()", "op"):
@@ -160,7 +163,7 @@ class Code:
 
     @cached_property
     def writes(self) -> dict[str, int]:
-        """Global names that its functions bind or change, and how deep in functions."""
+        """Global names that functions of the code bind or change, with the depth of functions."""
         found: dict[str, int] = {}
         for one in self.acts:
             if one.when == "lazy" and one.how in _WRITING:
@@ -169,12 +172,12 @@ class Code:
 
     @property
     def rebinds(self) -> set[str]:
-        """Global names that its functions bind."""
+        """Global names that functions of the code bind."""
         return {one.name for one in self.acts if one.when == "lazy" and one.how == "="}
 
     @cached_property
     def calls(self) -> dict[str, set[Chain]]:
-        """Global names that it calls when it runs."""
+        """Global names that the code calls when it runs."""
         found: dict[str, set[Chain]] = {}
         for one in self.acts:
             if one.when == "eager" and one.call:
@@ -182,15 +185,15 @@ class Code:
         return found
 
     def used(self) -> set[str]:
-        """Every name that running or calling it may look up."""
+        """All names that may be looked up when the code runs or its functions are called."""
         return {*self.eager, *self.lazy, *self.annotation}
 
     def of(self, kind: str) -> list[Fact]:
-        """The facts of a kind."""
+        """The facts of one kind."""
         return [fact for fact in self.facts if fact.kind == kind]
 
     def enter(self, mention: Mention) -> None:
-        """Note a mention of one of the module's names."""
+        """Add a mention of a global name."""
         name, line = mention.name, mention.line
         if name:
             uses: dict[str, Use] = getattr(self, mention.when)
@@ -204,7 +207,11 @@ class Code:
 
 
 def root_of(node: ast.expr) -> tuple[str, Chain] | None:
-    """The name that ``a.b[0].c().d`` starts with, and the attributes up to what is no name."""
+    """The first name of an expression, and the attributes directly after it.
+
+    For ``a.b[0].c().d`` these are ``a`` and ``("b",)``. The result is ``None`` if the expression
+    does not begin with a name.
+    """
     chain: list[str] = []
     while not isinstance(node, ast.Name):
         if isinstance(node, ast.Attribute):
@@ -219,7 +226,7 @@ def root_of(node: ast.expr) -> tuple[str, Chain] | None:
 
 
 def absolute_name(package: str, level: int, module: str | None) -> str:
-    """The absolute name of the module of ``from …module import`` with ``level`` dots."""
+    """The absolute name of the module in ``from …module import`` with ``level`` dots."""
     if not level:
         return module or ""
     parts = package.split(".") if package else []
@@ -228,7 +235,7 @@ def absolute_name(package: str, level: int, module: str | None) -> str:
 
 
 def aliases_of(tree: ast.AST, package: str) -> Mapping[str, str]:
-    """From the names that imports bind, anywhere in a file, to what they refer to."""
+    """The names that imports anywhere in a file bind, with the full names of their values."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -242,7 +249,10 @@ def aliases_of(tree: ast.AST, package: str) -> Mapping[str, str]:
 
 
 def full_name(node: ast.expr, aliases: Mapping[str, str]) -> str:
-    """``importlib.import_module`` for ``il.import_module`` after ``import importlib as il``."""
+    """The full name of an expression, by the names that imports bind.
+
+    After ``import importlib as il``, that of ``il.import_module`` is ``importlib.import_module``.
+    """
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -253,10 +263,10 @@ def full_name(node: ast.expr, aliases: Mapping[str, str]) -> str:
 
 
 def reached(codes: Sequence[Code], start: Iterable[str]) -> list[set[str]]:
-    """The functions of each code that may be called, by names alone.
+    """The functions of each code that may be called, found by comparing names.
 
-    All code at the top is reached, and what it mentions; of functions those that reached code
-    mentions, of methods those whose name it mentions as an attribute.
+    Code at the top level always runs. A function may be called if such code, or a function that may
+    be called, mentions its name; a method if its name is mentioned as an attribute.
     """
     known = set(start)
     found: list[set[str]] = [set() for _ in codes]

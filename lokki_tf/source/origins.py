@@ -1,4 +1,4 @@
-"""Where a module comes from: Python, Lambda, the user, lokki_tf or somebody else."""
+"""Find the origin of a module: Python, Lambda's runtime, the user, lokki_tf or a third party."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .values import home
 Origin = OneOf["python", "lambda", "user", "house", "third-party"]
 
 IN_LAMBDA = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six"}
-"""What Lambda's own Python runtimes bring along."""
+"""The packages that Lambda's Python runtimes contain."""
 
 
 def imported(name: str) -> ModuleType | None:
-    """The module of a name that is imported here, unless code has put something else there."""
+    """The imported module with a name, or ``None`` if ``sys.modules`` has no module for it."""
     module = sys.modules.get(name)
     return module if isinstance(module, ModuleType) else None
 
 
 def origin(name: str) -> Origin:
-    """Where a module comes from, imported or not."""
+    """The origin of a module, imported or not."""
     module = imported(name)
     spec = find_spec(name) if module is None else None
     file = getattr(module, "__file__", None) or (spec.origin if spec else None)
@@ -49,13 +49,13 @@ def of_user(value: Any) -> bool:
 
 
 def is_users(name: str) -> bool:
-    """Whether an imported module has a file of the user's."""
+    """Whether an imported module is a file of the user."""
     file = getattr(imported(name), "__file__", None)
     return bool(file) and _origin_of(name, str(file)) == "user"
 
 
 def find_spec(name: str) -> ModuleSpec | None:
-    """A module's spec, found without importing it or its packages."""
+    """The spec of a module, found without importing the module or its packages."""
     path: list[str] | None = None
     spec = None
     for depth in range(1, name.count(".") + 2):
@@ -71,7 +71,7 @@ def find_spec(name: str) -> ModuleSpec | None:
 def _found(name: str, path: list[str] | None) -> ModuleSpec | None:
     try:
         return PathFinder.find_spec(name, path)
-    except KeyError:  # a namespace package looks for its parent among the imported modules
+    except KeyError:  # PathFinder requires that the parent of a namespace package is imported
         spec = ModuleSpec(name, None, is_package=True)
         folders = (Path(folder, name.rpartition(".")[2]) for folder in path or ())
         spec.submodule_search_locations = [str(one) for one in folders if one.is_dir()]
@@ -79,7 +79,7 @@ def _found(name: str, path: list[str] | None) -> ModuleSpec | None:
 
 
 def _origin_of(name: str, file: str | None) -> Origin:
-    """Where a module comes from."""
+    """The origin of a module with a name and a file."""
     top = name.partition(".")[0]
     if top == "lokki_tf":
         return "house"
@@ -100,7 +100,7 @@ def _is_users(file: str) -> bool:
 
 @cache
 def _installed() -> tuple[Path, ...]:
-    """The folders of Python itself and of installed packages."""
+    """The folders of the standard library and of installed packages."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = {sysconfig.get_path(name) for name in names}
     folders |= {*site.getsitepackages(), site.getusersitepackages()}

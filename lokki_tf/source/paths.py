@@ -1,4 +1,4 @@
-"""Paths that code writes as literals, computed without running it."""
+"""Evaluate expressions of paths in source code without running the code."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SAME_METHODS = {"resolve", "absolute", "as_posix"}
 
 
 def path_of(node: ast.expr | None, source: Source, module: Module) -> str | None:
-    """The path that an expression gives, or ``None`` if only running it shows that.
+    """The path that an expression evaluates to, or ``None`` if it is not made of literals.
 
     Returns:
-        A path, relative to the working directory unless it begins at ``__file__``.
+        A path, relative to the working directory unless it begins with ``__file__``.
     """
     try:
         return _Evaluator(source, module).path(node)
@@ -29,7 +29,7 @@ def path_of(node: ast.expr | None, source: Source, module: Module) -> str | None
 
 
 class _Evaluator:
-    """Evaluates expressions; raises ``ValueError`` at what only running the code shows."""
+    """Evaluates expressions; raises ``ValueError`` for those that are not made of literals."""
 
     def __init__(self, source: Source, module: Module) -> None:
         self.file, self.aliases = source.filename, module.context.aliases
@@ -42,7 +42,7 @@ class _Evaluator:
             case ast.Name(id="__file__"):
                 return self.file
             case ast.Name(id=name) if name in self.constants:
-                value = self.constants.pop(name)  # a name may lead back to itself
+                value = self.constants.pop(name)  # avoids a recursion if constants form a cycle
                 found = self.path(value)
                 self.constants[name] = value
                 return found

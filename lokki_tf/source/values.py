@@ -1,4 +1,4 @@
-"""What a value is: a literal, part of lokki_tf, bound to this process."""
+"""Classify values: literals, parts of lokki_tf, values that cannot leave this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 MISSING: Any = object()
 _LARGEST_LITERAL = 100_000
-_LARGEST_INT = 10**4000  # Python refuses to write longer ones in decimal
+_LARGEST_INT = 10**4000  # Python does not convert much larger integers to decimal text
 _HOUSE, _RUNTIME = "lokki_tf", "lokki_tf.runtime"
 _ITERATORS = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 _STUCK = {
@@ -20,16 +20,16 @@ _STUCK = {
     ("sqlite3", "Cursor"): "a cursor of an open SQLite connection",
     ("subprocess", "Popen"): "a running process",
     ("mmap", "mmap"): "a memory map",
-    ("tempfile", "TemporaryDirectory"): "a temporary folder of this machine",
+    ("tempfile", "TemporaryDirectory"): "a temporary folder of this computer",
     ("tempfile", "_TemporaryFileWrapper"): "an open file",
 }
 
 
 def literal(value: Any) -> str | None:
-    """The value as Python source, or ``None`` if it is no plain literal.
+    """The value as Python source, or ``None`` if it is not a plain literal.
 
-    Numbers, strings, bytes, ``None`` and tuples, lists, dicts and sets of them are; sets
-    are written in sorted order, so that the text is the same in every process.
+    Literals are numbers, strings, bytes, ``None``, and tuples, lists, dicts and sets of literals.
+    Sets are written in sorted order, so that the text is the same in every process.
     """
     try:
         return _written(value, [_LARGEST_LITERAL], ())
@@ -38,7 +38,7 @@ def literal(value: Any) -> str | None:
 
 
 def _written(value: Any, left: list[int], inside: tuple[int, ...]) -> str:
-    """The text of a literal; raises ``ValueError`` where it is none or too long."""
+    """The text of a literal. Raises ``ValueError`` if it is too long or not a literal."""
     kind = type(value)
     if kind in (tuple, list, set, frozenset, dict):
         if id(value) in inside:
@@ -72,14 +72,14 @@ def _written(value: Any, left: list[int], inside: tuple[int, ...]) -> str:
 
 
 def is_step(value: Any) -> bool:
-    """Whether a value is a step of lokki_tf, which is deployed as the function that it holds."""
+    """Whether a value is a step. A step is deployed as its function."""
     if isinstance(value, types.FunctionType):
         return bool(vars(value).get("__lokki_step__"))
     return getattr(type(value), "__lokki_step__", False) is True
 
 
 def is_house(value: Any) -> bool:
-    """Whether a value belongs to lokki_tf itself, but not to its runtime, which is in every zip."""
+    """Whether a value belongs to lokki_tf, except to its runtime, which each zip contains."""
     if isinstance(value, functools.partial):
         return is_house(value.func)
     name = home(value)
@@ -87,19 +87,19 @@ def is_house(value: Any) -> bool:
 
 
 def is_runtime(value: Any) -> bool:
-    """Whether a value is a class or function of lokki_tf's runtime."""
+    """Whether a value is a class or function of ``lokki_tf.runtime``."""
     named = isinstance(value, type | types.FunctionType)
     return named and _within(value.__module__ or "", _RUNTIME)
 
 
 def in_stub(name: str) -> bool:
-    """Whether a name of lokki_tf is one that step code may use."""
+    """Whether step code in a zip can import a name from lokki_tf."""
     value = getattr(sys.modules.get(_HOUSE), name, None) if name else None
     return is_runtime(value) or (isinstance(value, type) and issubclass(value, Exception))
 
 
 def home(value: Any) -> str:
-    """Name of the module that a module, function, class or instance comes from."""
+    """The name of the module that defines a function or class, or the class of an instance."""
     if isinstance(value, types.ModuleType):
         return value.__name__
     if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
@@ -115,7 +115,7 @@ def _within(name: str, package: str) -> bool:
 
 
 def closure(function: types.FunctionType) -> dict[str, Any]:
-    """The outer variables that a function uses; an unset one is ``MISSING``."""
+    """The variables of outer functions that a function uses. Unset ones are ``MISSING``."""
     found: dict[str, Any] = {}
     cells = function.__closure__ or ()
     for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
@@ -127,7 +127,7 @@ def closure(function: types.FunctionType) -> dict[str, Any]:
 
 
 def stuck(value: Any) -> str:
-    """What a value is, if it is bound to this process and cannot be serialized, else ``""``."""
+    """A description of a value that cannot leave this process, or ``""`` for other values."""
     if isinstance(value, io.IOBase):
         std = (sys.stdin, sys.stdout, sys.stderr)
         memory = isinstance(value, io.StringIO | io.BytesIO)
@@ -139,7 +139,7 @@ def stuck(value: Any) -> str:
 
 
 def described(value: Any) -> str:
-    """What a value is, for a message."""
+    """A description of a value for messages, such as ``an open file``."""
     what = stuck(value)
     if what:
         return what
@@ -151,7 +151,7 @@ def described(value: Any) -> str:
 
 
 def of_chain(value: Any, chain: tuple[str, ...]) -> Any:
-    """The value of a chain of attributes of a module; elsewhere nothing is looked up."""
+    """The value of a chain of attributes of a module. Only modules' attributes are looked up."""
     for name in chain:
         if not isinstance(value, types.ModuleType):
             return None
