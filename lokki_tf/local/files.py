@@ -2,7 +2,8 @@
 
 Here all steps share the files of one machine. In AWS each has its own, and in Lambda only ``/tmp``
 can be written. The paths come from Python's audit events, so they are those that were opened,
-however they were computed.
+however they were computed. Of looking whether there is a file there is no event, so
+``os.stat`` is another function while a step runs.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 from lokki_tf.model import Step
 
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGING = ("os.mkdir", "os.remove", "os.rmdir", "os.rename", "os.truncate", "sqlite3.connect")
+_MAKING = ("os.rename", "os.link", "os.symlink")  # a file, at the second path
+_KINDS: tuple[set[Any], ...] = (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks)
 _NO_FILES = ("/dev/", "/proc/", sys.prefix, sys.base_prefix)
 
 
@@ -32,6 +36,9 @@ class _Current(threading.local):
 
 _current = _Current()
 _installed = threading.Lock()
+_lock = threading.Lock()
+_watched = 0
+_stat = os.stat
 
 
 class FileWatch:
@@ -48,9 +55,11 @@ class FileWatch:
         """Watch what this thread opens while it calls a step's function."""
         before = _current.watch, _current.step
         _current.watch, _current.step = self, step
+        _watch_stat(1)
         try:
             yield
         finally:
+            _watch_stat(-1)
             _current.watch, _current.step = before
 
     def opened(self, step: Step, path: str, *, writes: bool) -> None:
@@ -78,14 +87,41 @@ class FileWatch:
             warnings.warn_explicit(text, RuntimeWarning, place.file, place.line or 1)
 
 
+def _watch_stat(change: int) -> None:
+    """Replace ``os.stat`` while any step is watched."""
+    global _watched
+    with _lock:
+        _watched += change
+        os.stat = _noticed if _watched else _stat
+
+
+@wraps(_stat)
+def _noticed(path: Any, *args: Any, **options: Any) -> os.stat_result:
+    found = _stat(path, *args, **options)
+    _on_path(path, writes=False)
+    return found
+
+
+for _functions in _KINDS:  # as shutil asks
+    if _stat in _functions:
+        _functions.add(_noticed)
+
+
 def _on_event(event: str, args: tuple[Any, ...]) -> None:
+    if event == "open":
+        _on_path(args[0], writes=bool(args[2] & _WRITE_FLAGS))
+    elif event in _CHANGING:
+        _on_path(args[0], writes=True)
+    if event in _MAKING:
+        _on_path(args[1], writes=True)
+
+
+def _on_path(path: Any, *, writes: bool) -> None:
     watch, step = _current.watch, _current.step
-    if watch is None or step is None or not (event == "open" or event in _CHANGING):
+    if watch is None or step is None:
         return
-    path = args[0]
     if not isinstance(path, str | bytes | os.PathLike) or path == ":memory:":
         return
-    writes = event != "open" or bool(args[2] & _WRITE_FLAGS)
     _current.watch = None  # a warning reads files itself
     try:
         watch.opened(step, os.path.abspath(os.fsdecode(path)), writes=writes)

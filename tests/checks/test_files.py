@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -72,8 +73,41 @@ def temporary() -> Any:
     return open(TEMPORARY, "w"), open("/dev/null", "w"), sqlite3.connect(":memory:")
 
 
-def computed(name: str = "x") -> Any:
+def computed(name: Any = None) -> Any:
     return open(name, "w")
+
+
+def by_default(name: str = "x.csv") -> Any:
+    return open(name, "w")
+
+
+def beside_the_code() -> Any:
+    return Path(__file__).with_name("out.csv").write_text("1")
+
+
+def below_the_code() -> Any:
+    folder = Path(__file__).resolve().parent
+    (folder / "data").mkdir()
+
+
+def beside_by_os() -> Any:
+    return open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "x"), "w")
+
+
+def moves_path() -> Any:
+    return Path(TEMPORARY).rename("moved.csv")
+
+
+def moves() -> Any:
+    return os.rename(TEMPORARY, "moved.csv")
+
+
+def renames_columns(frame: Any = None) -> Any:
+    return frame.rename("a"), "a.b".replace(".", "-")
+
+
+def in_temporary_folder() -> Any:
+    return (Path(tempfile.gettempdir()) / "x").write_text("1")
 
 
 def reads_only() -> Any:
@@ -87,7 +121,8 @@ def moves_to_tmp() -> Any:
 
 WRITING: list[Callable[..., Any]] = [
     *(opens, appends, path_method, path_open, joined, makes_folder, copies, frame_method),
-    *(database, through_helper),
+    *(database, through_helper, by_default, beside_the_code, below_the_code, beside_by_os),
+    *(moves_path, moves),
 ]
 
 
@@ -106,7 +141,9 @@ def test_writes_outside_tmp_are_warnings(function: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "function", [temporary, computed, reads_only, moves_to_tmp], ids=lambda one: one.__name__
+    "function",
+    [temporary, computed, reads_only, moves_to_tmp, renames_columns, in_temporary_folder],
+    ids=lambda one: one.__name__,
 )
 def test_what_lambda_can_write_is_no_finding(function: Callable[..., Any]) -> None:
     """/tmp, devices, reading, and paths that are only known when the code runs give no warning."""
@@ -121,6 +158,37 @@ def writes_shared(n: int = 1) -> int:
 def reads_shared(n: int = 1) -> int:
     with open(TEMPORARY) as file:
         return int(file.read())
+
+
+def writes_temporary(n: int = 1, path: str = "x") -> int:
+    Path(tempfile.gettempdir(), path).write_text(str(n))
+    return n
+
+
+def reads_temporary(n: int = 1) -> int:
+    return int(open(os.path.join(tempfile.gettempdir(), "x")).read())
+
+
+def opens_database(n: int = 1) -> int:
+    return n + sqlite3.connect(f"{TEMPORARY}/kept.db").total_changes
+
+
+@pytest.mark.parametrize("given", [{}, {"path": "x"}])
+def test_paths_are_followed_to_the_temporary_folder_and_arguments(given: dict[str, Any]) -> None:
+    """The temporary folder is /tmp in AWS; defaults and literal arguments are what is written."""
+    first = step(writes_temporary)(1, **given)
+    (found,) = of_rule(Pipeline("p", steps=[step(reads_temporary)(first)]), "shared-file")
+    assert "reads '/tmp/x', which step 'writes_temporary' writes" in found.message
+    other = step(writes_temporary)(1, path="y")
+    assert of_rule(Pipeline("p", steps=[step(reads_temporary)(other)]), "shared-file") == []
+
+
+def test_a_database_that_steps_share_is_a_warning() -> None:
+    """Two steps that open one file of SQLite: in AWS the second has an empty one."""
+    one, other = step(name="one")(opens_database), step(name="other")(opens_database)
+    (found,) = of_rule(Pipeline("p", steps=[other(one(1))]), "shared-file")
+    assert found.message.startswith("the code of step 'other' reads '/tmp/lokki-files/kept.db'")
+    assert of_rule(Pipeline("p", steps=[one(1)]), "shared-file") == []
 
 
 def keeps_own(n: int = 1) -> int:
@@ -206,6 +274,26 @@ def test_strict_runs_warn_of_files_that_steps_share(style: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pipeline.local_run(given)
+
+
+def test_strict_runs_warn_of_files_that_steps_move_and_look_for(tmp_path: Path) -> None:
+    """A moved file is one that the step has written; to ask whether it is there is to read it."""
+
+    def move() -> str:
+        (tmp_path / "before").write_text("1")
+        os.rename(tmp_path / "before", tmp_path / "after")
+        return str(tmp_path / "after")
+
+    def looks(path: str) -> bool:
+        return os.path.exists(path) and Path(path).exists()
+
+    pipeline = Pipeline("p", steps=[step(looks)(step(move)())])
+    with pytest.warns(RuntimeWarning) as seen:
+        assert pipeline.local_run(strict=True).result is True
+    texts = [str(one.message) for one in seen if "'looks'" in str(one.message)]
+    assert len(texts) == 1
+    assert f"reads {tmp_path / 'after'}, which step 'move' has written" in texts[0]
+    assert not hasattr(os.stat, "__wrapped__")
 
 
 def test_strict_runs_warn_of_writes_outside_tmp(

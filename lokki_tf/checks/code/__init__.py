@@ -23,7 +23,12 @@ def check_code(definition: Definition) -> list[Finding]:
         definition: A pipeline with its settings applied.
     """
     found: dict[Finding, None] = {}
-    codes = {step: code_of(step.function) for step in definition.steps if not step.is_condition}
+    paths = files.arguments(definition)
+    codes = {
+        step: code_of(step.function, paths[step])
+        for step in definition.steps
+        if not step.is_condition
+    }
     for step, code in codes.items():
         for rule in (decorators.check, differences.check, runtimes.check, files.check):
             found |= dict.fromkeys(rule(step, code))

@@ -12,40 +12,81 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Finding
+from lokki_tf.model import Finding, Literal
+from lokki_tf.model.signatures import signature_of
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Step
+    from lokki_tf.model import Definition, Node, Step
 
     from .reading import Code, Use
 
 _TMP = "/tmp"  # what Lambda lets a function write
 _OPENERS = frozenset(f"{module}.open" for module in ("io", "gzip", "bz2", "lzma", "codecs"))
 _OPEN = _OPENERS | {"builtins.open", "tarfile.open", "zipfile.ZipFile"}
+# Databases: one call opens them for reading and for writing.
+_BOTH = {"sqlite3.connect", "shelve.open", "dbm.open"}
 # Methods of paths, and methods and functions that take one.
 _WRITES_ITSELF = {
-    *(".write_text", ".write_bytes", ".touch", ".mkdir", ".unlink", ".rmdir", ".rename"),
+    *(".write_text", ".write_bytes", ".touch", ".mkdir", ".unlink", ".rmdir"),
 }
 _WRITES_FIRST = {
     *("os.mkdir", "os.makedirs", "os.remove", "os.unlink", "os.rmdir", "os.truncate"),
     *("numpy.save", "numpy.savez", "numpy.savez_compressed", "numpy.savetxt", "joblib.dump"),
     *(f".to_{kind}" for kind in ("csv", "parquet", "json", "excel", "pickle", "feather", "hdf")),
     *(f".write_{kind}" for kind in ("csv", "parquet", "json", "excel", "ipc", "ndjson")),
-    *(".savefig", ".save", "sqlite3.connect", "shutil.rmtree", "shelve.open"),
+    *(".savefig", ".save", "shutil.rmtree", *_BOTH),
 }
 _WRITES_SECOND = {
     *("os.rename", "os.replace", "os.link", "os.symlink", "shutil.move", "joblib.dump"),
     *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "torch.save"),
 }
-_READS_ITSELF = {".read_text", ".read_bytes", ".exists", ".is_file", ".iterdir", ".glob", ".stat"}
+_READS_ITSELF = {
+    *(".read_text", ".read_bytes", ".exists", ".is_file", ".iterdir", ".glob", ".stat", ".rename"),
+}
 _READS_FIRST = {
     *("os.listdir", "os.scandir", "os.stat", "os.walk", "os.path.exists", "os.path.isfile"),
     *("os.path.getsize", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "joblib.load"),
     *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move"),
-    *("os.rename", "os.replace", "sqlite3.connect", "shelve.open", "torch.load", "glob.glob"),
-    *("linecache.getlines", "csv.DictReader"),
+    *("os.rename", "os.replace", "torch.load", "glob.glob", "linecache.getlines", *_BOTH),
+}
+_OF_PATHS: Mapping[str, Callable[..., PurePath]] = {
+    "with_name": PurePath.with_name,
+    "with_suffix": PurePath.with_suffix,
+    "with_stem": PurePath.with_stem,
+    "joinpath": PurePath.joinpath,
+    "absolute": lambda path: path,
+    "resolve": lambda path: path,
 }
 _READERS = ("read_", "scan_")  # of pandas and polars
+
+
+def arguments(definition: Definition) -> dict[Step, dict[str, Any]]:
+    """The texts and paths that steps receive, by parameter, where all nodes of a step agree.
+
+    Args:
+        definition: A pipeline.
+    """
+    nodes: dict[Step, list[Node]] = {}
+    for node in definition.graph.walk():
+        nodes.setdefault(node.step, []).append(node)
+    found: dict[Step, dict[str, Any]] = {}
+    for step in definition.steps:
+        parameters = signature_of(step.function).parameters
+        defaults = {name: one.default for name, one in parameters.items()}
+        calls = [{**defaults, **_bound(node, [*parameters])} for node in nodes.get(step, ())]
+        first, *others = calls or [defaults]
+        found[step] = {
+            name: value
+            for name, value in first.items()
+            if isinstance(value, str | PurePath) and all(one.get(name) == value for one in others)
+        }
+    return found
+
+
+def _bound(node: Node, names: list[str]) -> dict[str, Any]:
+    """The literals that a node gives its step; ``None`` for what only a run shows."""
+    bindings = [*zip(names, node.args, strict=False), *node.kwargs]
+    return {name: one.value if isinstance(one, Literal) else None for name, one in bindings}
 
 
 def check(step: Step, code: Code) -> Iterator[Finding]:
@@ -55,7 +96,7 @@ def check(step: Step, code: Code) -> Iterator[Finding]:
     seen: set[str] = set()
     for path, use in _written(code):
         moved = not os.path.isabs(path) and "os.chdir" in code.names
-        if path in seen or moved or path.startswith("/dev/") or _is_in_tmp(path):
+        if path in seen or moved or path.startswith("/dev/") or _is_in_tmp(path, use):
             continue
         seen.add(path)
         yield Finding(
@@ -77,7 +118,11 @@ def check_shared(codes: Mapping[Step, Code]) -> Iterator[Finding]:
         for path, use in _paths(code, _read):
             full = _absolute(path)
             writers = [other.name for other, paths in written.items() if full in paths]
-            if full in seen or full in written[step] or not writers:
+            own = full in written[step]
+            if use.name in _BOTH:  # who opens it first is not known; it is not the last step here
+                writers = writers[: writers.index(step.name)] if own else writers
+                own = False
+            if full in seen or own or not writers:
                 continue
             seen.add(full)
             yield Finding(
@@ -109,6 +154,9 @@ def _writes(use: Use, call: ast.Call) -> ast.expr | None:
     """The expression of the path that a call writes."""
     if use.name in _OPEN or use.name == ".open":
         return _opened(use, call) if set(_mode(use, call)) & set("wax+") else None
+    if use.name in (".rename", ".replace") and len(call.args) == 1:
+        moved = _receiver(call)  # of a path; data frames have such methods too
+        return call.args[0] if _literal(moved, use, set()) else None
     if use.name in _WRITES_ITSELF:
         return _receiver(call)
     if use.name in _WRITES_SECOND:
@@ -168,11 +216,32 @@ def _literal(node: Any, use: Use, seen: set[str]) -> str | None:
             for one in node.values
         ]
         return None if None in parts else "".join(one for one in parts if one is not None)
-    if isinstance(node, ast.Call) and _called(node) in ("Path", "PurePath", "join", "str"):
-        found = [_literal(one, use, seen) for one in node.args]
-        known = [one for one in found if one is not None]
-        return os.path.join(*known) if known and len(known) == len(found) else None
-    return None
+    if isinstance(node, ast.Attribute) and node.attr == "parent":
+        inner = _literal(node.value, use, seen)
+        return os.path.dirname(inner) if inner else None
+    return _of_call(node, use, seen) if isinstance(node, ast.Call) else None
+
+
+def _of_call(call: ast.Call, use: Use, seen: set[str]) -> str | None:
+    """The path that a call gives."""
+    name, function = _called(call), call.func
+    if name == "gettempdir":
+        return _TMP  # what it is in AWS
+    found = [_literal(one, use, seen) for one in call.args]
+    known = [one for one in found if one is not None]
+    if len(known) < len(found):
+        return None
+    if name in ("Path", "PurePath", "join", "str") and known:
+        return os.path.join(*known)
+    if name in ("dirname", "abspath", "realpath") and known:
+        return os.path.dirname(known[0]) if name == "dirname" else os.path.abspath(known[0])
+    if name not in _OF_PATHS or not isinstance(function, ast.Attribute):
+        return None
+    inner = _literal(function.value, use, seen)
+    try:
+        return None if inner is None else str(_OF_PATHS[name](PurePath(inner), *known))
+    except (TypeError, ValueError):  # of a path that cannot have one
+        return None
 
 
 def _called(call: ast.Call) -> str:
@@ -186,5 +255,8 @@ def _absolute(path: str) -> str:
     return os.path.abspath(path)
 
 
-def _is_in_tmp(path: str) -> bool:
-    return path == _TMP or path.startswith(f"{_TMP}/")
+def _is_in_tmp(path: str, use: Use) -> bool:
+    """Whether a path is in /tmp in AWS too: one beside the code is elsewhere there."""
+    code = os.path.dirname(os.path.abspath(use.place.file))
+    is_code = path.startswith(f"{code}/") and code != _TMP
+    return path == _TMP or (path.startswith(f"{_TMP}/") and not is_code)

@@ -7,7 +7,7 @@ import builtins
 import inspect
 import linecache
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
@@ -73,13 +73,14 @@ class Code:
         return frozenset(use.name for use in self.uses)
 
 
-def code_of(function: Callable[..., Any]) -> Code:
+def code_of(function: Callable[..., Any], given: Mapping[str, Any] | None = None) -> Code:
     """Read the code that a step's function consists of.
 
     Functions whose source cannot be read are left out; packaging reports them.
 
     Args:
         function: The step's function.
+        given: Values of its parameters, as far as they are known.
     """
     waiting: list[Any] = [function]
     seen: set[Any] = set()
@@ -97,6 +98,7 @@ def code_of(function: Callable[..., Any]) -> Code:
             continue
         node = reader.node
         if len(seen) == 1:
+            reader.given = given or {}
             decorators = tuple(
                 (ast.unparse(each), reader.resolve(_called(each))[1])
                 for each in node.decorator_list
@@ -154,12 +156,14 @@ class Reader:
         node: Its definition.
         bound: What :func:`_locals` gives.
         reached: Functions of the user's that it may call.
+        given: Values of its parameters, as far as they are known.
     """
 
     function: FunctionType
     node: Function
     bound: dict[str, str]
     reached: list[Any] = field(default_factory=list)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def place(self, node: ast.AST) -> Place:
         """Return the source location of a part of the function."""
@@ -206,6 +210,8 @@ class Reader:
         }
 
         def value(name: str) -> Any:
+            if name in self.given and name not in stored:
+                return self.given[name]
             return once[name] if name in once else self._named(name)[1]
 
         return value
