@@ -1,13 +1,14 @@
 """Steps that run as jobs of AWS Batch.
 
 A state before a job writes the job's event into the bucket, for a container takes 8,192 characters
-of overrides. The job leaves its answer there too. Both places follow from the run's name, so no
-state has to contain them, and steps that take the result read it there. An error is written beside
-it. A Task after the job raises that error, so that the execution fails with the step's own; after
-a redrive the same Task leads back to the job (:mod:`lokki_tf.runtime.job_errors`).
+of overrides. The job writes its answer beside it, with the job's id in the name: a job may be
+started twice, and only one of them is waited for. The job's parameters contain the place, and Batch
+returns them with the id, so that the result of the job's state is a reference. An error is written
+there too. A Task after the job raises that error, so that the execution fails with the step's own;
+after a redrive the same Task leads back to the job (:mod:`lokki_tf.runtime.job_errors`).
 
 Where the step has a condition, a Lambda function evaluates it first, and a Choice leads to these
-states or past them. The function writes the answer of a job that is skipped.
+states or past them. The function returns the result of a job that is skipped.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model.names import digest, identifier, shortened, unique
+from lokki_tf.runtime.places import ANSWER, EVENT, EVENT_SUFFIX, ITEMS
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .quotas import JOB_NAME_LENGTH, STATE_NAME_LENGTH, VARIABLE_NAME_LENGTH
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
     from .scopes import Scope
 
-EVENT = "LOKKI_EVENT"  # the variable, as lokki_tf.runtime.jobs reads it
 _ENDING = 30  # seconds for a job to begin, and to report that its time is over
 _REPORTED = (1, 2)  # exit codes of entry.py for errors and wrong use
 _MOST_ATTEMPTS = 10
@@ -70,6 +71,7 @@ def queue_placeholder(placeholder: str) -> str:
 
 def job_states(
     pipeline: str,
+    step: str,
     node: str,
     scope: Scope | None,
     retry: RetryConfig,
@@ -80,7 +82,8 @@ def job_states(
 
     Args:
         pipeline: The pipeline's name.
-        node: What runs.
+        step: The name of the step that runs.
+        node: What runs it.
         scope: The node's scope; ``None`` in a routed pipeline.
         retry: How it is tried again.
         placeholder: The template's variable for the job definition's ARN.
@@ -88,13 +91,13 @@ def job_states(
     """
     # Batch's names begin with a letter or a digit (AWS Batch API Reference, "SubmitJob").
     name = f"{identifier(pipeline)}-{identifier(node)}".lstrip("_-") or "job"
-    where = located(f"${{{STORE_VARIABLE}}}/", node, scope, ".event.json")
+    store, prefix = f"${{{STORE_VARIABLE}}}/", f"${{{PREFIX_VARIABLE}}}"
     writing = {
         "Type": "Task",
         "Resource": Template("arn:${partition}:states:::aws-sdk:s3:putObject"),
         "Parameters": {
             "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
-            "Key.$": located(f"${{{PREFIX_VARIABLE}}}", node, scope, ".event.json"),
+            "Key.$": located(prefix, step, node, scope, EVENT_SUFFIX),
             "Body": {"inline": INLINE, **sent, **again(retry)},
         },
         "Retry": [_TRANSIENT_STORE],
@@ -108,11 +111,37 @@ def job_states(
             "JobQueue": Template(f"${{{queue_placeholder(placeholder)}}}"),
             "JobDefinition": Template(f"${{{placeholder}}}"),
             "Timeout": {"AttemptDurationSeconds": _longest(sent["seconds"], retry)},
-            "ContainerOverrides": {"Environment": [{"Name": EVENT, "Value.$": where}]},
+            "Parameters": {
+                "At.$": located(store, step, node, scope),
+                "Key.$": located(prefix, step, node, scope),
+            },
+            "ContainerOverrides": {
+                "Environment": [
+                    {"Name": EVENT, "Value.$": located(store, step, node, scope, EVENT_SUFFIX)}
+                ]
+            },
         },
         "Retry": _retriers(retry),
     }
     return writing, running
+
+
+def job_result(*, mapped: bool) -> dict[str, Any]:
+    """The envelope of a job's result, from what its state returns.
+
+    Args:
+        mapped: Whether a map runs over its items.
+    """
+    result: dict[str, Any] = {"at.$": _left("At", ANSWER)}
+    if mapped:
+        bucket = Template(f"${{{BUCKET_VARIABLE}}}")
+        result["items"] = {"Bucket": bucket, "Key.$": _left("Key", ITEMS)}
+    return result
+
+
+def _left(parameter: str, suffix: str) -> str:
+    """Where a job has left something; Batch returns the job's parameters with its id."""
+    return f"States.Format('{{}}.{{}}.{suffix}', $.Parameters.{parameter}, $.JobId)"
 
 
 def asked_variables(nodes: Iterable[Node], root: Scope) -> dict[str, str]:
@@ -132,13 +161,16 @@ def asked_variables(nodes: Iterable[Node], root: Scope) -> dict[str, str]:
     return asked
 
 
-def asking(sent: dict[str, Any], placeholder: str, variable: str, node: Node) -> dict[str, Any]:
+def asking(
+    sent: dict[str, Any], placeholder: str, variable: str, result: str | None, node: Node
+) -> dict[str, Any]:
     """The state that asks in Lambda whether a job is to be submitted.
 
     Args:
         sent: The job's event, with paths.
         placeholder: The template's variable for the function's ARN.
         variable: Gets the answer.
+        result: Gets the result of a job that is skipped, if anything reads it.
         node: The job's node.
     """
     return {
@@ -150,7 +182,10 @@ def asking(sent: dict[str, Any], placeholder: str, variable: str, node: Node) ->
             "Payload": {"inline": INLINE, **sent, "asks": True},
         },
         "Retry": retriers(node.retry),
-        "Assign": {f"{variable}.$": "$.Payload.met"},
+        "Assign": {
+            f"{variable}.$": "$.Payload.met",
+            **({f"{result}.$": "$.Payload.result"} if result else {}),
+        },
         "ResultPath": None,
     }
 
@@ -198,7 +233,7 @@ def _retriers(retry: RetryConfig) -> list[dict[str, Any]]:
 
 
 def raising(
-    name: str, node: str, scope: Scope | None, taken: set[str]
+    name: str, step: str, node: str, scope: Scope | None, taken: set[str]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The state that raises a failed job's error, and the catchers that lead there.
 
@@ -207,6 +242,7 @@ def raising(
 
     Args:
         name: The name of the job's state.
+        step: The name of the job's step.
         node: The job's node.
         scope: The node's scope; ``None`` in a routed pipeline.
         taken: Names of states; that of the new one is added.
@@ -223,7 +259,7 @@ def raising(
             "FunctionName": Template(f"${{{JOB_ERRORS_PLACEHOLDER}}}"),
             "Payload": {
                 "node": node,
-                "error.$": located(f"${{{STORE_VARIABLE}}}/", node, scope, ".error.json"),
+                "at.$": located(f"${{{STORE_VARIABLE}}}/", step, node, scope),
                 "batch.$": "$.batch",
                 "redrives.$": f"${redrives}",
                 "now.$": "$$.Execution.RedriveCount",
@@ -251,20 +287,14 @@ def raises_job_error(state: Mapping[str, Any]) -> bool:
     return bool(state.get("Parameters", {}).get("FunctionName") == f"${{{JOB_ERRORS_PLACEHOLDER}}}")
 
 
-def reading(node: str, scope: Scope | None, suffix: str) -> dict[str, Any]:
-    """A state that reads what a job has left: its result has it as ``$.told``.
-
-    Args:
-        node: The job's node.
-        scope: The node's scope; ``None`` in a routed pipeline.
-        suffix: What follows the node's name.
-    """
-    return {
+def reading() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What selects the answer of a job's state, and the state that reads it, as ``$.told``."""
+    return {"ResultSelector": {"answer.$": _left("Key", ANSWER)}}, {
         "Type": "Task",
         "Resource": Template("arn:${partition}:states:::aws-sdk:s3:getObject"),
         "Parameters": {
             "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
-            "Key.$": located(f"${{{PREFIX_VARIABLE}}}", node, scope, suffix),
+            "Key.$": "$.answer",
         },
         "ResultSelector": {"told.$": "States.StringToJson($.Body)"},
         "Retry": [_TRANSIENT_STORE],

@@ -19,11 +19,18 @@ from lokki_tf.model.names import identifier, shortened, unique
 from . import quotas
 from .capacities import capacities, item_of, title
 from .events import add_inline_events, refuse_long_walks
-from .jobs import JOB_ERRORS_PLACEHOLDER, asked_variables, asking, job_states, raising
+from .jobs import (
+    JOB_ERRORS_PLACEHOLDER,
+    asked_variables,
+    asking,
+    job_result,
+    job_states,
+    raising,
+)
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
 from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
-from .references import answer, path, shared
+from .references import path, shared
 from .retries import retriers
 from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
@@ -213,13 +220,14 @@ class _Compiler:
             state = self._state(part, scope)
             state |= self._kept(part, scope)
             conditional = part in self.variables
-            answering = last and (conditional or self._is_answered_inline(part, scope))
+            answering = last and conditional
             state |= self._output(part, scope) if last and not answering else {"ResultPath": None}
             states[name] = {**state, **({"End": True} if last else {"Next": entries[index + 1]})}
             if answering:
-                states |= self._answering(name, states[name], part, scope)
+                states |= self._answering(name, states[name], scope)
             if part in self.payloads.jobs:
-                added, catch = raising(name, str(part), scope, self.names)
+                step = self.nodes[str(part)].step.name
+                added, catch = raising(name, step, str(part), scope, self.names)
                 states[name]["Catch"] = catch
                 writing = {**self.events.pop(name), "Next": name}
                 if conditional:
@@ -262,22 +270,14 @@ class _Compiler:
         self.names.add(name)
         return name
 
-    def _is_answered_inline(self, part: str | Fork | Loop, scope: Scope) -> bool:
-        """Whether a job ends the body of a map within the execution."""
-        one = scope.of
-        return bool(one and one.options.mode == "inline" and {*scope.exports} & self.payloads.jobs)
-
-    def _answering(
-        self, name: str, state: dict[str, Any], part: str | Fork | Loop, scope: Scope
-    ) -> dict[str, Any]:
+    def _answering(self, name: str, state: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """A state that gives the scope's output, for a job or in place of one that is skipped."""
         following = self._own_name(f"Answer of {name}")
         del state["End"]
         state["Next"] = following
         answers: dict[str, Any] = {}
         for node, key in scope.exports.items():
-            of_job = node in self.payloads.jobs
-            answers |= _entry(key, answer(node, scope) if of_job else f"${scope.variables[node]}")
+            answers |= _entry(key, f"${scope.variables[node]}")
         made = {"Parameters": answers} if answers else {"OutputPath": None}
         return {following: {"Type": "Pass", **made, "End": True}}
 
@@ -300,8 +300,7 @@ class _Compiler:
 
     def _task(self, node: Node, scope: Scope) -> dict[str, Any]:
         payload = self.payloads.of_tasks[node.name]
-        jobs = self.payloads.jobs
-        sent = with_paths(payload, lambda reference: path(reference, scope, jobs))
+        sent = with_paths(payload, lambda reference: path(reference, scope))
         around = scope.map
         if around is None:
             sent = {"run.$": "$$.Execution.Name", **sent}
@@ -320,11 +319,13 @@ class _Compiler:
         if node.step.is_job:
             if node.when is not None:
                 asker = self.functions[_condition_of(node)]
-                self.conditions[node.name] = asking(sent, asker, self.variables[node.name], node)
+                variable, result = self.variables[node.name], scope.variables.get(node.name)
+                self.conditions[node.name] = asking(sent, asker, variable, result, node)
                 sent = {key: value for key, value in sent.items() if key != "when"}
             sent["seconds"] = node.step.options.timeout_seconds
-            self.events[node.name], running = job_states(
-                self.source.name, node.name, scope, node.retry, placeholder, sent
+            name, step = node.name, node.step.name
+            self.events[name], running = job_states(
+                self.source.name, step, name, scope, node.retry, placeholder, sent
             )
             return {**state, **running}
         return {
@@ -358,7 +359,7 @@ class _Compiler:
     def _kept(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """What later states of the scope read."""
         kept: dict[str, Any] = {}
-        for name, result in _results(part).items():
+        for name, result in self._results(part).items():
             if name in scope.variables:
                 kept |= _entry(scope.variables[name], result)
         return {"Assign": kept} if kept else {}
@@ -367,12 +368,22 @@ class _Compiler:
         """The scope's last state makes the scope's output."""
         if not scope.exports:
             return {"ResultPath": None, "OutputPath": None}
-        own = _results(part)
-        own |= {n: answer(n, scope, after=True) for n in scope.exports if n in self.payloads.jobs}
+        own = self._results(part)
         selected: dict[str, Any] = {}
         for name, key in scope.exports.items():
             selected |= _entry(key, own.get(name) or f"${scope.variables[name]}")
         return {"ResultSelector": selected}
+
+    def _results(self, part: str | Fork | Loop) -> dict[str, Any]:
+        """The place of each envelope in the result of a state: a path, or an object of paths."""
+        if isinstance(part, Fork):
+            return dict(part.paths)
+        if isinstance(part, str):
+            of_job = part in self.payloads.jobs
+            return {part: job_result(mapped=part in self.layouts) if of_job else "$.Payload"}
+        if part.map.options.mode == "inline":
+            return {part.map.name: {"gathered.$": "$"}}
+        return {part.map.name: {"map.$": "$.ResultWriterDetails"}}
 
 
 def _condition_of(node: Node) -> Step:
@@ -392,17 +403,6 @@ def _producer(one: Map) -> str:
     """The node whose result a map runs over."""
     assert isinstance(one.items, Output)
     return one.items.node
-
-
-def _results(part: str | Fork | Loop) -> dict[str, Any]:
-    """The place of each envelope in the result of a state: a path, or an object of paths."""
-    if isinstance(part, Fork):
-        return dict(part.paths)
-    if isinstance(part, str):
-        return {part: "$.Payload"}
-    if part.map.options.mode == "inline":
-        return {part.map.name: {"gathered.$": "$"}}
-    return {part.map.name: {"map.$": "$.ResultWriterDetails"}}
 
 
 def _entry(key: str, result: Any) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Map, Output
+from lokki_tf.runtime.places import MAPS
 
 from .capacities import BATCH_BYTES
 from .jobs import refuse_inline
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE
 from .payloads import with_paths
-from .references import located, path, shared
+from .references import path, shared
 from .text import Template
 
 if TYPE_CHECKING:
@@ -32,11 +33,10 @@ def map_state(
     """
     assert isinstance(one.items, Output)
     producer = one.items.node
-    of_job = producer in payloads.jobs
-    source = "" if of_job else f"${scope.variable(producer)}.items"
+    source = f"${scope.variable(producer)}.items"
     state: dict[str, Any] = {"Type": "Map"}
     if label is None:
-        if of_job:
+        if producer in payloads.jobs:
             raise refuse_inline(one, producer)
         state["ItemsPath"] = f"{source}.Array"
         mode: dict[str, Any] = {"Mode": "INLINE"}
@@ -45,9 +45,7 @@ def map_state(
         state["ItemReader"] = {
             "Resource": Template("arn:${partition}:states:::s3:getObject"),
             "ReaderConfig": {"InputType": "JSON"},
-            "Parameters": _items_of_job(producer, scope)
-            if of_job
-            else {"Bucket.$": f"{source}.Bucket", "Key.$": f"{source}.Key"},
+            "Parameters": {"Bucket.$": f"{source}.Bucket", "Key.$": f"{source}.Key"},
         }
         mode = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     state |= _item_selector(one, scope, payloads, source)
@@ -64,11 +62,6 @@ def map_state(
     return state
 
 
-def _items_of_job(producer: str, scope: Scope) -> dict[str, Any]:
-    key = located(f"${{{PREFIX_VARIABLE}}}", producer, scope, "/items.json")
-    return {"Bucket": Template(f"${{{BUCKET_VARIABLE}}}"), "Key.$": key}
-
-
 def _limits(one: Map) -> dict[str, Any]:
     options, limits = one.options, dict[str, Any]()
     if options.concurrency_limit is not None:
@@ -81,7 +74,7 @@ def _limits(one: Map) -> dict[str, Any]:
 
 
 def _results_prefix(one: Map, scope: Scope) -> Template:
-    start = f"${{{PREFIX_VARIABLE}}}runs/{{}}"
+    start = f"${{{PREFIX_VARIABLE}}}runs/{MAPS}/{{}}"
     if scope.map is None:
         return Template(f"States.Format('{start}/{one.name}', $$.Execution.Name)")
     run = f"{shared(scope.map)}.run"
@@ -104,9 +97,7 @@ def _item_selector(one: Map, scope: Scope, payloads: Payloads, source: str) -> d
         common["given.$"] = given
     captured = {reference.key: reference for reference in payloads.captured[one.name]}
     if captured:
-        common["arguments"] = with_paths(
-            captured, lambda reference: path(reference, scope, payloads.jobs)
-        )
+        common["arguments"] = with_paths(captured, lambda reference: path(reference, scope))
     if one.options.mode == "inline":
         common["room.$"] = f"{source}.Room"
         if any(isinstance(n, Map) and n.options.mode == "inline" for n in one.body.nodes):

@@ -136,11 +136,11 @@ class _Compiler:
     def _answer(self, states: dict[str, Any], route: Route, name: str) -> dict[str, Any]:
         """The state that reads where a job leads; what a job itself returns cannot say."""
         node, title = route.step.name, self._name(f"Answer of {name}")
-        added, catch = raising(name, node, None, self.taken)
-        states[name] |= {"ResultPath": None, "Catch": catch, "Next": title}
+        added, catch = raising(name, node, node, None, self.taken)
+        selecting, found = reading()
+        states[name] |= {**selecting, "Catch": catch, "Next": title}
         states |= added
-        states[title] = reading(node, None, ".answer.json")
-        found: dict[str, Any] = states[title]
+        states[title] = found
         return found
 
     def _state_of(self, target: str) -> str:
@@ -168,7 +168,8 @@ class _Compiler:
         step, sent = route.step, self._payload(route, first=first)
         sent["seconds"] = step.options.timeout_seconds
         retry, placeholder = step.options.retry, self.functions[step]
-        return job_states(self.definition.name, step.name, None, retry, placeholder, sent)
+        name = step.name
+        return job_states(self.definition.name, name, name, None, retry, placeholder, sent)
 
     def _payload(self, route: Route, *, first: bool) -> dict[str, Any]:
         step, retry = route.step, route.step.options.retry

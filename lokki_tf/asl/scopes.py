@@ -124,19 +124,16 @@ def scopes(graph: Graph) -> Scope:
                 consumers[name].add(node.name)
     keys = _keys(graphs)
     root = _nested(graph, None, None)
-    # What a job leaves stands in the bucket, where everybody finds it: no branch hands it on.
-    jobs = {node.name for node in graph.walk() if node.step.is_job}
+    # Either the job or its condition gives the result, which a state after both hands on.
+    conditional = {n.name for n in graph.walk() if n.step.is_job and n.when is not None}
     for scope in root.walk():
-        handed_on = keys if scope.outer is None or scope.of else keys.keys() - jobs
         scope.exports = {
             name: _export_key(scope, name, key)
             for name, key in keys.items()
-            if name in scope.inside
-            and name in handed_on
-            and (name in terminals or consumers[name] - scope.inside)
+            if name in scope.inside and (name in terminals or consumers[name] - scope.inside)
         }
     for scope in root.walk():
-        _place_variables(scope, consumers, keys, jobs)
+        _place_variables(scope, consumers, keys, conditional)
     return root
 
 
@@ -206,7 +203,7 @@ def handed_out(part: str | Fork | Loop) -> tuple[frozenset[str], tuple[str, ...]
 
 
 def _place_variables(
-    scope: Scope, consumers: dict[str, set[str]], keys: dict[str, str], jobs: set[str]
+    scope: Scope, consumers: dict[str, set[str]], keys: dict[str, str], conditional: set[str]
 ) -> None:
     taken = set(_RESERVED)
     around = scope.outer
@@ -217,9 +214,8 @@ def _place_variables(
         own, handed = handed_out(part)
         last = part is scope.parts[-1]
         for name in handed:
-            if name in jobs:
-                continue
             used_here = consumers[name] & (scope.inside - own)
-            if used_here or (name in scope.exports and not last):
+            handed_on = name in scope.exports and (not last or part in conditional)
+            if used_here or handed_on:
                 scope.variables[name] = unique(keys[name], taken, VARIABLE_NAME_LENGTH)
                 taken.add(scope.variables[name])

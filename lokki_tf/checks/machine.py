@@ -32,6 +32,7 @@ _PARAMETERS = {
         "JobQueue",
         "JobDefinition",
         "ContainerOverrides",
+        "Parameters",
         "Timeout",
     },
     "aws-sdk:s3:putObject": {"Bucket", "Key", "Body"},

@@ -54,7 +54,7 @@ def run_on_local_aws(
         deployed = Deployed(stack, arn, {}, Aws(stack.config))
         run = runs.start(deployed, parameters)
         try:
-            wait_for_result(deployed, run, as_json, quiet, outlives=False)
+            wait_for_result(deployed, run, as_json, quiet, allow_pickle=True, outlives=False)
         except ExecutionFailed as error:
             # The remedies for AWS name commands that cannot reach an AWS that ends here.
             text = error.message.replace(" in AWS", " on the local AWS")

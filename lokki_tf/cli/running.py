@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+_PICKLE = click.option(
+    "--allow-pickle",
+    is_flag=True,
+    help="Load results that are no JSON, which may run code that the steps put there.",
+)
 _RUN = click.option("--run", help="The run's name; the last one unless given.")
 
 
@@ -44,6 +49,7 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         help="Show how it goes, and print its result when it ends.",
     )
     @_JSON
+    @_PICKLE
     @_QUIET
     def start(
         region: str | None = None,
@@ -51,6 +57,7 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         run_name: str | None = None,
         wait: bool = waits,
         as_json: bool = False,
+        allow_pickle: bool = False,
         quiet: bool = False,
         **given: Any,
     ) -> None:
@@ -65,7 +72,7 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         except OptionError as error:
             raise click.UsageError(str(error)) from None
         if wait:
-            wait_for_result(deployed, run, as_json, quiet)
+            wait_for_result(deployed, run, as_json, quiet, allow_pickle=allow_pickle)
         else:
             _tell_link(deployed, run)
             _tell_name(run, as_json)
@@ -81,12 +88,19 @@ def result_command(pipeline: Pipeline) -> click.Command:
     @options_of_stack
     @_RUN
     @_JSON
-    def result(region: str | None, stack_name: str | None, run: str | None, as_json: bool) -> None:
+    @_PICKLE
+    def result(
+        region: str | None,
+        stack_name: str | None,
+        run: str | None,
+        as_json: bool,
+        allow_pickle: bool,
+    ) -> None:
         """Print the result of a run in AWS, wherever it is kept."""
         from lokki_tf.operate import runs
 
         deployed = deployed_of(pipeline, region, stack_name)
-        _print_result(deployed, runs.describe(deployed, run), as_json)
+        _print_result(deployed, runs.describe(deployed, run), as_json, allow_pickle)
 
     return result
 
@@ -99,6 +113,7 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
     @_RUN
     @click.option("--wait", is_flag=True, help="Show how it goes, and print its result.")
     @_JSON
+    @_PICKLE
     @_QUIET
     def redrive(
         region: str | None,
@@ -106,6 +121,7 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         run: str | None,
         wait: bool,
         as_json: bool,
+        allow_pickle: bool,
         quiet: bool,
     ) -> None:
         """Let a run that failed go on from the step that failed, with the code that stands now."""
@@ -116,7 +132,7 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         known = following.last_event(deployed, found.arn)
         runs.redrive(deployed, found)
         if wait:
-            wait_for_result(deployed, found, as_json, quiet, known)
+            wait_for_result(deployed, found, as_json, quiet, known, allow_pickle=allow_pickle)
         else:
             _tell_link(deployed, found)
             _tell_name(found, as_json)
@@ -140,6 +156,7 @@ def wait_for_result(
     quiet: bool,
     known: int = 0,
     *,
+    allow_pickle: bool = False,
     outlives: bool = True,
 ) -> None:
     """Shows a run until it ends, and prints its result.
@@ -150,6 +167,7 @@ def wait_for_result(
         as_json: Whether the result is printed as JSON.
         quiet: Whether no progress is shown.
         known: The number of the last event that is not shown again.
+        allow_pickle: Whether a result that is no JSON is loaded.
         outlives: Whether the run goes on when this process is interrupted.
 
     Raises:
@@ -166,7 +184,7 @@ def wait_for_result(
         raise
     from lokki_tf.operate import runs
 
-    _print_result(deployed, runs.ended(deployed, run), as_json)
+    _print_result(deployed, runs.ended(deployed, run), as_json, allow_pickle)
 
 
 def _follow(deployed: Deployed, run: AwsRun, quiet: bool, known: int) -> None:
@@ -187,7 +205,7 @@ def _follow(deployed: Deployed, run: AwsRun, quiet: bool, known: int) -> None:
         follow(deployed, run, on_event, known=known)
 
 
-def _print_result(deployed: Deployed, run: AwsRun, as_json: bool) -> None:
+def _print_result(deployed: Deployed, run: AwsRun, as_json: bool, allow_pickle: bool) -> None:
     """Prints a run's result alone on stdout.
 
     Raises:
@@ -199,4 +217,4 @@ def _print_result(deployed: Deployed, run: AwsRun, as_json: bool) -> None:
 
     if run.status != runs.SUCCEEDED:
         raise failure(deployed, run)
-    write(shown(result(deployed, run), as_json))
+    write(shown(result(deployed, run, allow_pickle=allow_pickle), as_json))

@@ -10,12 +10,13 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
-from lokki_tf.model import Output
+from lokki_tf.model import Map, Output
 
 from .frames import Frame, MapRun
 
 _ACCOUNT_AND_REGION = "-123456789012-eu-central-1"
 _RUN = "00000000-0000-0000-0000-000000000000"
+_DIGEST = "0" * 64
 
 Inline = Mapping[str, Mapping[str, Any]]
 """From nodes to what maps over their results leave, as the compiler computes it."""
@@ -26,12 +27,12 @@ class Bounds:
 
     Args:
         inline: The compiler's bounds.
-        pipeline: The pipeline's name; places in the bucket begin with it.
+        pipeline: The pipeline's name; the bucket's name begins with it.
     """
 
     def __init__(self, inline: Inline, pipeline: str) -> None:
         self._inline = inline
-        self._folders = f"s3://{pipeline}{_ACCOUNT_AND_REGION}/runs/{_RUN}"
+        self._runs = f"s3://{pipeline}{_ACCOUNT_AND_REGION}/runs"
 
     def refuse(self, frame: Frame, index: int, value: Any) -> None:
         """Refuse a result that has too little room in AWS.
@@ -47,15 +48,16 @@ class Bounds:
         from lokki_tf.runtime import maps
 
         node, owner = frame.plan.nodes[index], frame.owner
-        folder = self._folder(frame, node.name)
+        step = node.name if isinstance(node, Map) else node.step.name
+        reference = f"{self._runs}/{step}/{_RUN}/{_DIGEST}.json.gz"
         if node.name in self._inline and isinstance(value, Collection):
             layout = self._layout(frame, node.name)
-            maps.in_state(list(value), layout, node.name, partial(_packed, folder=folder))
+            maps.in_state(list(value), layout, node.name, partial(_packed, reference=reference))
         if owner is not None and owner.node.options.mode == "inline" and index == frame.plan.last:
             share = maps.of_each(self._layout_of(owner), owner.total)["Room"]
-            (envelope,) = _packed([value], share, folder)
+            (envelope,) = _packed([value], share, reference)
             if "ref" in envelope:
-                maps.refuse_long_reference(f"{folder}.json.gz", share, node.name)
+                maps.refuse_long_reference(reference, share, node.name)
 
     def _layout_of(self, run: MapRun) -> dict[str, Any]:
         """How much there is for a map's items."""
@@ -75,22 +77,13 @@ class Bounds:
                 layout["events"] = given["Events"]
         return layout
 
-    def _folder(self, frame: Frame, node: str) -> str:
-        places: list[str] = []
-        while frame.owner is not None:
-            places.append(f"{frame.owner.node.name}/{frame.item}")
-            frame = frame.owner.frame
-        return "/".join([self._folders, *reversed(places), node])
 
-
-def _packed(items: list[Any], share: int, folder: str) -> list[dict[str, Any]]:
+def _packed(items: list[Any], share: int, reference: str) -> list[dict[str, Any]]:
     """The envelopes of items as in AWS, without what is stored there."""
     from lokki_tf.runtime.envelope import json_text
 
     texts = [json_text(item) for item in items]
     return [
-        {"value": item}
-        if text is not None and len(text) <= share
-        else {"ref": f"{folder}/{index}.json.gz"}
-        for index, (item, text) in enumerate(zip(items, texts, strict=True))
+        {"value": item} if text is not None and len(text) <= share else {"ref": reference}
+        for item, text in zip(items, texts, strict=True)
     ]

@@ -1,4 +1,9 @@
-"""What a pipeline's execution gives, as values: of its own output, of the bucket, of maps."""
+"""What a pipeline's execution gives, as values: of its own output, of the bucket, of maps.
+
+Loading a pickle runs what it says, with the rights of the operator. So what is no JSON is loaded
+with the operator's word only, except pickles that name no class or function, such as tuples, sets
+and bytes: those contain nothing that could run.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +13,43 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LokkiError, SerializationError
+from lokki_tf.runtime.store import UntrustedReferenceError, refuse_outside, verified
 
 if TYPE_CHECKING:
+    from lokki_tf.runtime.envelope import Envelope
+
     from .runs import AwsRun
     from .stack import Deployed
 
 _AT_ONCE = 16  # objects that are read side by side
 
 
-def values(output: Mapping[str, Any], read: Callable[[str], bytes]) -> dict[str, Any]:
+class NotLoaded:
+    """Stands for a value that is not loaded.
+
+    Args:
+        module: The first module that its pickle names.
+    """
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def __repr__(self) -> str:
+        return f"<not loaded: a pickle with classes of {self.module}; --allow-pickle loads it>"
+
+
+class _ClassRefusedError(Exception):
+    """A pickle names a class or function."""
+
+
+class _NoModules(dict[str, str]):
+    def get(self, module: str, default: Any = None) -> Any:
+        raise _ClassRefusedError(module)
+
+
+def values(
+    output: Mapping[str, Any], read: Callable[[str], bytes], *, allow_pickle: bool = False
+) -> dict[str, Any]:
     """The results of a pipeline's last steps, by name, wherever they are kept.
 
     A step that was skipped has none, as in a local run.
@@ -24,6 +57,8 @@ def values(output: Mapping[str, Any], read: Callable[[str], bytes]) -> dict[str,
     Args:
         output: The execution's output: envelopes, by name.
         read: Gives the bytes of an object by its URI.
+        allow_pickle: Whether pickles with classes are loaded; a :class:`NotLoaded` is in their
+            place otherwise.
     """
     from lokki_tf.packaging import main_module
     from lokki_tf.runtime.envelope import unpack
@@ -34,31 +69,49 @@ def values(output: Mapping[str, Any], read: Callable[[str], bytes]) -> dict[str,
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return dict(zip(wanted, pool.map(read, wanted), strict=True))
 
-    modules = {main_module(): "__main__"}
+    def value(envelope: Envelope) -> Any:
+        modules = {main_module(): "__main__"} if allow_pickle else _NoModules()
+        try:
+            return unpack(envelope, read, modules)
+        except _ClassRefusedError as refused:
+            return NotLoaded(str(refused))
+
     envelopes = {name: expanded(one, read, read_all) for name, one in output.items()}
     return {
-        name: unpack(one, read, modules)
+        name: value(one)
         for name, one in envelopes.items()
         if "skipped" not in one  # which of a job only its answer says
     }
 
 
-def result(deployed: Deployed, run: AwsRun) -> Any:
+def result(deployed: Deployed, run: AwsRun, *, allow_pickle: bool = False) -> Any:
     """A run's result as a local run's: of the last step, or a dict where several are last.
 
     Args:
         deployed: The pipeline.
         run: One that has succeeded.
+        allow_pickle: As for :func:`values`.
 
     Raises:
         AwsError: If what it refers to cannot be read.
-        SerializationError: If a value cannot be made from what was kept.
+        SerializationError: If a value cannot be made from what was kept, or that is not an
+            unchanged object of the pipeline.
     """
-    output = json.loads(run.output or "{}")
+    output, store = json.loads(run.output or "{}"), deployed.store
+
+    def read(uri: str) -> bytes:
+        refuse_outside(uri, store)
+        return verified(uri, deployed.aws.read(uri))
+
     try:
-        found = values(output, deployed.aws.read)
+        found = values(output, read, allow_pickle=allow_pickle)
     except LokkiError:
         raise
+    except UntrustedReferenceError as error:
+        raise SerializationError(
+            f"the result of run {run.name} is not loaded: {error}",
+            remedy="find out who wrote it: a step of this pipeline would not",
+        ) from None
     except Exception as error:
         raise SerializationError(
             f"the result of run {run.name} cannot be read here: {type(error).__name__}: {error}",

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, LokkiError, NotDeployedError
+from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.plan import JOB_LOG_GROUP, LOG_GROUP, function_name, job_name
+from lokki_tf.terraform.template_values import template_values
 
 from .clients import Aws, endpoint
 from .program import Program
@@ -112,6 +114,13 @@ class Deployed:
             **{step: f"{LOG_GROUP}{name}" for step, name in self.functions.items()},
             **{step: f"{JOB_LOG_GROUP}{job_name(first, step)}" for step in jobs},
         }
+
+    @property
+    def store(self) -> str:
+        """``s3://bucket/prefix`` of all that the pipeline stores."""
+        _, partition, _, region, number, *_ = self.arn.split(":")
+        account = Account(number, region, partition)
+        return template_values(self.stack.definition, {}, self.stack.config, account)["store"]
 
     @property
     def execution_prefix(self) -> str:

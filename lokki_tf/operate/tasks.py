@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Step
-from lokki_tf.runtime.jobs import EVENT
+from lokki_tf.runtime.places import ANSWER, EVENT, EVENT_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def answer_of(details: Mapping[str, Any]) -> str | None:
-    """URI of the object into which a job writes its answer.
+    """URI of the object into which a job of an earlier version writes its answer.
+
+    Others have parameters, and a function says whether they are skipped.
 
     Args:
         details: Of the event that scheduled the task.
@@ -23,11 +25,14 @@ def answer_of(details: Mapping[str, Any]) -> str | None:
     if details.get("resourceType") != "batch":
         return None
     try:
-        variables = json.loads(details["parameters"])["ContainerOverrides"]["Environment"]
+        submitted = json.loads(details["parameters"])
+        variables = submitted["ContainerOverrides"]["Environment"]
+        if "Parameters" in submitted:
+            return None
         event = next(str(one["Value"]) for one in variables if one["Name"] == EVENT)
     except (ValueError, KeyError, TypeError, StopIteration):
         return None
-    return event.removesuffix(".event.json") + ".answer.json"
+    return event.removesuffix(EVENT_SUFFIX) + f".{ANSWER}"
 
 
 def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -> bool:

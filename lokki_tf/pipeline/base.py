@@ -284,7 +284,8 @@ class Pipeline:
         """Return the state machine definition in Amazon States Language.
 
         Functions are ``${<step>_arn}`` and the bucket is ``${store}``, which the generated
-        Terraform replaces.
+        Terraform replaces. It also sets ``LOKKI_STORE`` and ``LOKKI_STEP`` in each function's
+        environment, see :mod:`lokki_tf.runtime.store`.
 
         Raises:
             LimitError: If results do not fit into the state that uses them.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Envelope = dict[str, Any]
 
-FORMAT = 1
+FORMAT = 2
 """The newest format of events that this code reads; it also reads those without one."""
 JSON = "json.gz"
 PICKLE = "pickle.gz"
@@ -104,6 +104,9 @@ def thaw(form: str, data: bytes, modules: Mapping[str, str] | None = None) -> An
         form: ``json.gz`` or ``pickle.gz``.
         data: The bytes.
         modules: Names of modules to import under another name, ``__main__`` for example.
+
+    Raises:
+        Exception: Any error of pickle, and of what ``modules.get`` raises for a module.
     """
     plain = zlib.decompress(data, _GZIP)
     return json.loads(plain) if form == JSON else _unpickled(plain, modules)
@@ -229,7 +232,7 @@ def _generic(part: Any) -> Any:
 def _unpickled(data: bytes, modules: Mapping[str, str] | None) -> Any:
     import pickle
 
-    if not modules:
+    if modules is None:
         return pickle.loads(data)
     import io
 

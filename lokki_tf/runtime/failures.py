@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Event = Mapping[str, Any]
 
 # Variables of the function that sends notices.
-PIPELINE, STORE, NOTIFY = "LOKKI_PIPELINE", "LOKKI_STORE", "LOKKI_NOTIFY"
+PIPELINE, NOTIFY = "LOKKI_PIPELINE", "LOKKI_NOTIFY"
 NOTIFIED_STEP = "LOKKI_NOTIFIED_STEP"
 # EventBridge's events leave out inputs whose escaped JSON is longer (Step Functions Developer
 # Guide, "EventBridge payloads"), and SNS takes messages of 256 KiB.

@@ -26,14 +26,14 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
   :func:`.maps.in_state`; ``"alone"`` if no other node takes the result;
 - ``when``: which arguments the step's condition takes, ``{"args": [0], "kwargs": {"n": "rows"}}``;
 - ``asks``: only the condition is called, since a job is submitted only if it is true; the result is
-  ``{"met": true}``, or has ``"skipped"`` after the job's result is written instead of the job;
+  ``{"met": true, "result": null}``, or ``false`` with the envelope of the job's result;
+- ``at``: of a job, the beginning of the names of its own objects, see :mod:`.jobs`;
 - ``route``: of a routed pipeline, described in :mod:`.routed`;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
 """
 
 from __future__ import annotations
 
-import json
 from functools import cache, partial
 
 from .call import OVERDUE, call
@@ -41,6 +41,7 @@ from .deadline import OutOfTime, deadline, seconds_left
 from .envelope import FORMAT, holds, pack, references, unpack
 from .log import OWN, StepLog
 from .parameters import filled, of_item, refuse_strangers
+from .places import ITEMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _logged(
     log.start()
     try:
         try:
-            result = _one(function, event, place, shared, batch)
+            result = _one(function, event, shared, batch)
         except OutOfTime as late:
             error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
             raise _as_listed(error, event.get("retry")) from None
@@ -110,7 +111,6 @@ def _logged(
 def _one(
     function: Callable[..., Any],
     event: dict[str, Any],
-    place: str | None,
     shared: Callable[[], Shared],
     batch: int | None,
 ) -> Envelope:
@@ -130,45 +130,41 @@ def _one(
     except Exception as error:
         raise _as_listed(error, event.get("retry")) from error.__cause__
     if asks and not skipped:
-        return {"met": True}
-    folder = "/".join(filter(None, (event["store"], "runs", event["run"], place)))
-    uri = f"{folder}/{event['node']}"
-    envelope = _packed(value, event, uri, skipped)
+        return {"met": True, "result": None}
+    envelope = _packed(value, event, skipped)
     if not skipped:
         return envelope
-    if asks:
-        _write(f"{uri}.answer.json", json.dumps({**envelope, "skipped": True}).encode())
-        return {"met": False, "skipped": True}
-    return {**envelope, "skipped": True}
+    envelope = {**envelope, "skipped": True}
+    return {"met": False, "skipped": True, "result": envelope} if asks else envelope
 
 
 def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
     from .routed import routed
 
     try:
-        return routed(function, event, _write)
+        return routed(function, event, partial(_keep, event))
     except Exception as error:
         raise _as_listed(error, event.get("retry")) from error.__cause__
 
 
-def _packed(value: Any, event: dict[str, Any], uri: str, skipped: bool) -> Envelope:
-    layout = event.get("items")
+def _packed(value: Any, event: dict[str, Any], skipped: bool) -> Envelope:
+    layout, keep = event.get("items"), partial(_keep, event)
     if layout is None:
-        return _stored(value, event, uri)
+        return _stored(value, event)
     from . import maps
 
     members = [] if skipped else maps.items_of(value, event["node"])
     if "room" in layout:
-        packed = partial(maps.packed_items, folder=uri, write=_write)
+        packed = partial(maps.packed_items, write=keep)
         items = maps.in_state(members, layout, event["node"], packed)
     else:
-        items = maps.in_bucket(members, layout["inline"], uri, _write)
-    own = {} if layout.get("alone") else _stored(value, event, uri)
+        items = maps.in_bucket(members, layout["inline"], keep)
+    own = {} if layout.get("alone") else _stored(value, event)
     return {**own, "items": items}
 
 
-def _stored(value: Any, event: dict[str, Any], uri: str) -> Envelope:
-    envelope = pack(value, event["inline"], lambda form, data: _write(f"{uri}.{form}", data))
+def _stored(value: Any, event: dict[str, Any]) -> Envelope:
+    envelope = pack(value, event["inline"], partial(_keep, event))
     if event.get("bounded") and "ref" in envelope:
         from . import maps
 
@@ -176,10 +172,12 @@ def _stored(value: Any, event: dict[str, Any], uri: str) -> Envelope:
     return envelope
 
 
-def _write(uri: str, data: bytes) -> str:
+def _keep(event: dict[str, Any], form: str, data: bytes) -> str:
     from . import store  # imported here like maps: a small plain result never needs it
 
-    return store.write(uri, data)
+    if form == ITEMS and "at" in event:  # where the state machine expects them
+        return store.write(f"{event['at']}.{form}", data)
+    return store.keep(store.folder_of(event), form, data)
 
 
 def _shared(event: dict[str, Any]) -> Shared:

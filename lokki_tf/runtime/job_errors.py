@@ -3,10 +3,11 @@
 A state that only fails (``Fail``) fails again after a redrive. This function is called by a Task,
 which a redrive repeats; then it returns, and the state machine goes back to the job. Its event::
 
-    {"node": "train", "error": "s3://bucket/runs/…/train.error.json",
+    {"node": "train", "at": "s3://bucket/runs/…/train",
      "batch": {"Error": "States.TaskFailed", "Cause": "…"}, "redrives": 0, "now": 0}
 
-- ``error``: where the job writes its error, see :mod:`.jobs`;
+- ``at``: where the job writes its error, without its id and ending, see :mod:`.jobs`; events of
+  earlier versions have the whole, ``error``;
 - ``batch``: what Step Functions reports of the job;
 - ``redrives``: the execution's redrives when the job failed, and ``now``, those so far.
 """
@@ -43,17 +44,23 @@ def handle(event: dict[str, Any], context: Any = None) -> None:
     if event["now"] != event["redrives"]:
         return
     batch = event["batch"]
-    told = _left(event["error"]) if batch["Error"] == FAILED else None
+    told = _left(event) if batch["Error"] == FAILED else None
     if told is None:
         told = {"errorType": batch["Error"], "errorMessage": batch.get("Cause", "")}
     kind: type[Exception] = type(told["errorType"], (Exception,), {})
     raise traced(kind(told["errorMessage"]), told.get("stackTrace", ()))
 
 
-def _left(uri: str) -> dict[str, Any] | None:
+def _left(event: dict[str, Any]) -> dict[str, Any] | None:
     """Return what the job has written; ``None`` if its container never started."""
     from botocore.exceptions import ClientError
 
+    try:
+        uri = event.get("error")
+        if uri is None:
+            uri = f"{event['at']}.{json.loads(event['batch']['Cause'])['JobId']}.error.json"
+    except (ValueError, KeyError, TypeError):
+        return None  # Batch has not taken the job
     try:
         told: dict[str, Any] = json.loads(store.read(uri))
     except ClientError as error:

@@ -8,9 +8,9 @@ if only some errors are retried::
 
 and ``seconds``, the time limit of each attempt.
 
-The result, an envelope, is written to ``<node>.answer.json`` in the run's folder, an error to
-``<node>.error.json``. While the job runs, the latter says that the job ended without an error,
-which is then true if it was killed.
+The result, an envelope, is written beside the event, to ``<node>.<job's id>.answer.json``, an error
+to ``<node>.<job's id>.error.json``. While the job runs, the latter says that the job ended without
+an error, which is then true if it was killed. Events of earlier versions expect no id there.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from itertools import islice
 
 from . import store
 from .deadline import deadline
+from .places import ANSWER, EVENT, EVENT_SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
-EVENT, ATTEMPT = "LOKKI_EVENT", "AWS_BATCH_JOB_ATTEMPT"
+ATTEMPT = "AWS_BATCH_JOB_ATTEMPT"
+_WITH_IDS = 2  # the first format with ids in the names
 # Characters of a message and of a traceback's JSON: a Cause has 32,768, where one of a message may
 # be written as six.
 LONGEST, LONGEST_TRACE = 4_000, 8_000
@@ -60,7 +62,10 @@ class Job:
         self._left = islice(waits(event.pop("again", {})), tried, None)
         self._seconds = event.pop("seconds", None)
         self._event = event
-        self._folder = folder_of(event)
+        self._at = uri.removesuffix(EVENT_SUFFIX)
+        if event.get("format", 0) >= _WITH_IDS:
+            self._at += f".{environment['AWS_BATCH_JOB_ID']}"
+            event["at"] = self._at
         self.fail(**DIED)
 
     def perform(self, handler: Callable[[dict[str, Any], Any], Any]) -> None:
@@ -82,7 +87,7 @@ class Job:
                     raise
                 time.sleep(wait)
             else:
-                store.write(f"{self._folder}.answer.json", json.dumps(answer).encode())
+                store.write(f"{self._at}.{ANSWER}", json.dumps(answer).encode())
                 return
 
     def fail(
@@ -101,7 +106,7 @@ class Job:
         told: dict[str, Any] = {"errorType": errorType, "errorMessage": errorMessage[:LONGEST]}
         if stackTrace:
             told["stackTrace"] = _innermost(stackTrace)
-        store.write(f"{self._folder}.error.json", json.dumps(told).encode())
+        store.write(f"{self._at}.error.json", json.dumps(told).encode())
 
 
 def _innermost(frames: Sequence[str]) -> list[str]:
@@ -113,12 +118,6 @@ def _innermost(frames: Sequence[str]) -> list[str]:
             break
         kept.append(frame)
     return kept[::-1]
-
-
-def folder_of(event: dict[str, Any]) -> str:
-    """Return the path of a node's results, without the suffix."""
-    parts = (event["store"], "runs", event["run"], event.get("place"), event["node"])
-    return "/".join(filter(None, parts))
 
 
 def _is_listed(error: BaseException, event: dict[str, Any]) -> bool:

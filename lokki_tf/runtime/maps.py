@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from .envelope import pack
+from .places import ITEMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,19 +42,16 @@ def items_of(value: Any, node: str) -> list[Any]:
         ) from None
 
 
-def in_bucket(
-    items: list[Any], inline: int, folder: str, write: Callable[[str, bytes], str]
-) -> dict[str, Any]:
+def in_bucket(items: list[Any], inline: int, write: Callable[[str, bytes], str]) -> dict[str, Any]:
     """Write the array that the map reads; return its location.
 
     Args:
         items: The items.
         inline: Longest JSON of an item that is in the array itself.
-        folder: URI of the folder for the array and for longer items.
-        write: Stores bytes under a URI and returns it.
+        write: As of :func:`.envelope.pack`, for the array and for longer items.
     """
-    envelopes = packed_items(items, inline, folder, write)
-    uri = write(f"{folder}/items.json", json.dumps(envelopes).encode())
+    envelopes = packed_items(items, inline, write)
+    uri = write(ITEMS, json.dumps(envelopes).encode())
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return {"Bucket": bucket, "Key": key}
 
@@ -144,21 +142,16 @@ def refuse_long_reference(uri: str, share: int, node: str) -> None:
 
 
 def packed_items(
-    items: list[Any], inline: int, folder: str, write: Callable[[str, bytes], str]
+    items: list[Any], inline: int, write: Callable[[str, bytes], str]
 ) -> list[Envelope]:
     """Return the envelopes of items; longer ones are stored.
 
     Args:
         items: The items.
         inline: Longest JSON of an item that is in its envelope.
-        folder: URI of the folder for longer items.
-        write: Stores bytes under a URI and returns it.
+        write: As of :func:`.envelope.pack`.
     """
-
-    def packed(index: int, item: Any) -> Envelope:
-        return pack(item, inline, lambda form, data: write(f"{folder}/{index}.{form}", data))
-
-    return [packed(index, item) for index, item in enumerate(items)]
+    return [pack(item, inline, write) for item in items]
 
 
 def expanded(

@@ -24,8 +24,9 @@ import os
 import time
 
 from .envelope import FORMAT
-from .failures import NOTIFIED_STEP, NOTIFY, PIPELINE, STORE, notice_of
+from .failures import NOTIFIED_STEP, NOTIFY, PIPELINE, notice_of
 from .jobs import waits
+from .places import NOTICES, STORE
 from .store import client as store_client
 from .store import split
 
@@ -62,7 +63,7 @@ def handle(event: Event, context: Any = None) -> str:
     where = detail["executionArn"].split(":")[3]
     notice = notice_of(detail, os.environ[PIPELINE], _history(detail["executionArn"], where))
     store = os.environ[STORE]
-    key = f"{store}/runs/{detail['name']}/-notice-{notice['redriveCount']}.json"
+    key = f"{store}/runs/{NOTICES}/{detail['name']}/{notice['redriveCount']}.json"
     if not _is_first(key, json.dumps(notice).encode()):
         return "duplicate"
     to = os.environ[NOTIFY]

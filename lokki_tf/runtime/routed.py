@@ -45,7 +45,7 @@ def routed(
     Args:
         function: The step's function.
         event: As described at the top of this module.
-        write: Stores bytes under a URI and returns it.
+        write: As of :func:`.envelope.pack`.
 
     Raises:
         TooManySteps: If the run has reached its limit of steps.
@@ -62,13 +62,12 @@ def routed(
     returned = call(function, (), given)
     following, state = moved(returned, values, route["next_key"], route["default"], step)
     refuse_stranger(step, following, route["targets"], route["ends"])
-    folder = f"{event['store']}/runs/{event['run']}/{step}/{taken}"
     if following is None:
-        packed = _packed({step: state}, {}, {}, event["inline"], folder, write)
+        packed = _packed({step: state}, {}, {}, event["inline"], write)
         return {"next": None, "result": packed}
     kept = {name: one for name, one in envelopes.items() if state.get(name) is values[name]}
-    each = _packed(state, kept, objects, event["inline"], folder, write)
-    return {"next": following, "state": _whole(each, folder, write), "taken": taken + 1}
+    each = _packed(state, kept, objects, event["inline"], write)
+    return {"next": following, "state": _whole(each, write), "taken": taken + 1}
 
 
 def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
@@ -97,7 +96,6 @@ def _packed(
     kept: Envelopes,
     objects: Mapping[str, bytes],
     room: int,
-    folder: str,
     write: Callable[[str, bytes], str],
 ) -> Envelopes:
     """Return envelopes of the state's values: inline as long as they fit, the smallest first.
@@ -106,20 +104,19 @@ def _packed(
     """
     packed: Envelopes = {}
     inline: dict[str, int] = {}
-    for number, (name, value) in enumerate(state.items()):
+    for name, value in state.items():
         text = json_text(value)
         uri = kept[name].get("ref") if name in kept else None
         if text is not None and uri is None:
             packed[name], inline[name] = {"value": value}, len(text) + len(name) + FRAME
         else:
-            packed[name] = _stored(value, uri, objects, f"{folder}/{number}", write)
-    numbers = {name: number for number, name in enumerate(state)}
+            packed[name] = _stored(value, uri, objects, write)
     total = sum(inline.values())
     for name in sorted(inline, key=inline.__getitem__, reverse=True):
         if total <= room:
             break
         total -= inline[name]
-        packed[name] = _stored(state[name], None, {}, f"{folder}/{numbers[name]}", write)
+        packed[name] = _stored(state[name], None, {}, write)
     return packed
 
 
@@ -127,17 +124,16 @@ def _stored(
     value: Any,
     uri: str | None,
     objects: Mapping[str, bytes],
-    place: str,
     write: Callable[[str, bytes], str],
 ) -> Envelope:
     form, data = freeze(value)
     if uri is not None and uri.endswith(form) and objects.get(uri) == data:
         return {"ref": uri}
-    return {"ref": write(f"{place}.{form}", data)}
+    return {"ref": write(form, data)}
 
 
-def _whole(each: Envelopes, folder: str, write: Callable[[str, bytes], str]) -> dict[str, Any]:
+def _whole(each: Envelopes, write: Callable[[str, bytes], str]) -> dict[str, Any]:
     text = json.dumps(each)
     if len(text) <= LARGEST:
         return {"each": each}
-    return {"all": {"ref": write(f"{folder}/state.{JSON}", compress(text.encode()))}}
+    return {"all": {"ref": write(JSON, compress(text.encode()))}}

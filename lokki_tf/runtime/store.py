@@ -1,8 +1,18 @@
-"""Access of a step to the pipeline's bucket."""
+"""Access of a step to the pipeline's bucket.
+
+Two variables of a function's environment say where its objects are: ``LOKKI_STORE`` is the
+pipeline's part of a bucket, ``s3://bucket/prefix``, and ``LOKKI_STEP`` the step's name. Nothing
+outside of the store is read. A step writes below ``runs/<step>/`` alone: values and items under
+the SHA-256 of their bytes. So a reference says what it refers to, a reader verifies it, and a
+second delivery of an event cannot replace what another step has read.
+"""
 
 from __future__ import annotations
 
+import os
 from functools import cache
+
+from .places import STEP, STORE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +22,11 @@ if TYPE_CHECKING:
 _AT_ONCE = 16  # objects that are read in parallel
 _ATTEMPTS = 10
 _READS = 3
+_DIGEST_LENGTH = 64  # of SHA-256 in hexadecimal digits
+
+
+class UntrustedReferenceError(Exception):
+    """A reference is outside of the pipeline's store, or its object has been changed."""
 
 
 @cache
@@ -34,7 +49,12 @@ def read(uri: str) -> bytes:
 
     Args:
         uri: ``s3://bucket/key``.
+
+    Raises:
+        UntrustedReferenceError: As :func:`refuse_outside` and :func:`verified` say.
     """
+    if STORE in os.environ:
+        refuse_outside(uri, os.environ[STORE])
     bucket, key = split(uri)
     left = _READS
     while True:
@@ -49,7 +69,69 @@ def read(uri: str) -> bytes:
             if not left or not isinstance(error, (HTTPClientError, IncompleteReadError)):
                 raise
         else:
-            return body
+            return verified(uri, body)
+
+
+def refuse_outside(uri: str, root: str) -> None:
+    """Refuse a reference to anything but run data and literals of one pipeline.
+
+    Args:
+        uri: ``s3://bucket/key``.
+        root: ``s3://bucket/prefix`` of the pipeline.
+
+    Raises:
+        UntrustedReferenceError: If it is outside.
+    """
+    first, *rest = uri.removeprefix(f"{root}/").split("/")
+    known = uri.startswith(f"{root}/") and first in ("runs", "literals")
+    if known and rest and not {"", ".", ".."} & {*rest}:
+        return
+    raise UntrustedReferenceError(f"{uri!r} is not an object of the pipeline in {root}")
+
+
+def verified(uri: str, data: bytes) -> bytes:
+    """Return the bytes of an object, if its name is not the SHA-256 of others.
+
+    Args:
+        uri: ``s3://bucket/key``; objects of earlier versions have no digest in their names.
+        data: The bytes.
+
+    Raises:
+        UntrustedReferenceError: If they are not those that were written.
+    """
+    name = uri.rpartition("/")[2].partition(".")[0]
+    is_digest = len(name) == _DIGEST_LENGTH and not name.strip("0123456789abcdef")
+    if is_digest and digest(data) != name:
+        raise UntrustedReferenceError(f"{uri!r} has been changed since it was written")
+    return data
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of bytes in hexadecimal digits."""
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def folder_of(event: dict[str, Any]) -> str:
+    """Return the URI of the folder for a step's objects of one run.
+
+    Args:
+        event: As described in :mod:`.handler`; without the variables, its store and node count.
+    """
+    root, step = os.environ.get(STORE) or event["store"], os.environ.get(STEP) or event["node"]
+    return f"{root}/runs/{step}/{event['run']}"
+
+
+def keep(folder: str, form: str, data: bytes) -> str:
+    """Store bytes under their SHA-256 and return the URI.
+
+    Args:
+        folder: URI of the folder.
+        form: The name's ending, such as ``json.gz``.
+        data: The bytes.
+    """
+    return write(f"{folder}/{digest(data)}.{form}", data)
 
 
 def read_all(uris: Iterable[str]) -> dict[str, bytes]:

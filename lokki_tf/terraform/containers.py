@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .plan import variables_of
+
 if TYPE_CHECKING:
     from .plan import Job
 
@@ -17,6 +19,7 @@ def container_properties(
     role: str,
     execution_role: str,
     region: str,
+    store: str,
     log_group: str,
     public_address: bool,
 ) -> dict[str, Any]:
@@ -28,6 +31,7 @@ def container_properties(
         role: ARN of the role of the step.
         execution_role: ARN of the role that pulls the image and writes logs.
         region: The region's name.
+        store: ``s3://bucket/prefix`` of the pipeline.
         log_group: Name of the log group.
         public_address: Whether a Fargate task gets a public IP address.
     """
@@ -39,7 +43,8 @@ def container_properties(
     if options.gpu:
         sizes.append({"type": "GPU", "value": str(options.gpu)})
     # EC2's containers do not get their region. boto3 reads the second, other SDKs the first.
-    environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **options.env_variables}
+    own = variables_of(job.step, store)
+    environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **own}
     properties: dict[str, Any] = {
         "image": image,
         "command": [job.folder],

@@ -66,19 +66,14 @@ def event_pattern(machine: str) -> str:
     )
 
 
-def variables(definition: Definition, store: str, notified: str) -> dict[str, str]:
+def variables(definition: Definition, notified: str) -> dict[str, str]:
     """The environment of the function that sends notices.
 
     Args:
         definition: The pipeline, with ``on_failure=``.
-        store: ``s3://bucket/prefix`` of the pipeline.
         notified: ARN of the topic, or of the step's function.
     """
-    found = {
-        failures.PIPELINE: definition.name,
-        failures.STORE: store,
-        failures.NOTIFY: notified,
-    }
+    found = {failures.PIPELINE: definition.name, failures.NOTIFY: notified}
     if isinstance(definition.on_failure, Step):
         found[failures.NOTIFIED_STEP] = json.dumps(_step(definition.on_failure))
     return found

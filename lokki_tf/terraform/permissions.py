@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import shortened
+from lokki_tf.runtime.places import NOTICES
 
 from . import iam, kms
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
@@ -65,7 +66,7 @@ class Permissions:
         """
         statements = [
             iam.write_logs(log_group),
-            iam.write_objects([self._objects("runs/*")]),
+            self._write(function.step.name),
             iam.TRACING,
         ]
         if function.reads:
@@ -73,15 +74,18 @@ class Permissions:
         if in_vpc:
             statements.append(iam.NETWORK)
         statements += self._object_key(reads=function.reads)
-        if self.key and function.step.options.env_variables:
+        if self.key:
             name = self.account.arn("lambda", f"function:{function.name}")
             statements.append(kms.for_variables(self.key, name))
         return statements
 
-    def of_job(self) -> list[Statement]:
-        """A job reads its event and what that refers to, and writes its answer."""
-        statements = [iam.write_objects([self._objects("runs/*")])]
-        statements.append(iam.read_objects(self._readable))
+    def of_job(self, job: Job) -> list[Statement]:
+        """A job reads its event and what that refers to, and writes its answer.
+
+        Args:
+            job: It.
+        """
+        statements = [self._write(job.step.name), iam.read_objects(self._readable)]
         return [*statements, *self._object_key(reads=True)]
 
     def of_containers(self, log_groups: Sequence[str], repository: str | None) -> list[Statement]:
@@ -104,22 +108,24 @@ class Permissions:
             notified: Of notices: ARN of the topic, or of the step's function.
             queue: Of notices: ARN of the queue of those that could not be sent.
         """
-        runs = [self._objects("runs/*")]
+        runs, name = [self._objects("runs/*")], self.plan.definition.name
+        function = self.account.arn("lambda", f"function:{helper_name(name, kind)}")
         statements = [iam.write_logs(log_group), iam.TRACING]
         if kind == "job_errors":
             statements.append(iam.read_objects(runs))
+            if self.key:
+                statements.append(kms.for_variables(self.key, function))
             return [*statements, *self._object_key(reads=True, writes=False)]
-        name, topic = self.plan.definition.name, self.plan.definition.on_failure
+        topic = self.plan.definition.on_failure
         executions = self.account.arn("states", f"execution:{name}:*")
         statements += [
-            iam.write_objects([self._objects("runs/*/-notice-*")]),
+            self._write(NOTICES),
             iam.read_histories([executions]),
             iam.send([queue]),
             iam.publish(notified) if isinstance(topic, str) else iam.invoke([notified]),
             *self._object_key(reads=False),
         ]
         if self.key:
-            function = self.account.arn("lambda", f"function:{helper_name(name, 'notices')}")
             statements += [
                 kms.for_variables(self.key, function),
                 kms.for_executions(self.key, [self.machine], writes=False),
@@ -258,6 +264,10 @@ class Permissions:
         """Results, and literals if the pipeline has any that are too large to be inline."""
         paths = ["runs/*", *(["literals/*"] if self.plan.objects else [])]
         return [self._objects(path) for path in paths]
+
+    def _write(self, folder: str) -> Statement:
+        """The right to write one's own run data: the folder ends where the pattern begins."""
+        return iam.write_objects([self._objects(f"runs/{folder}/*")])
 
     def _objects(self, path: str) -> str:
         return f"{self.bucket}/{self.prefix}{path}"

@@ -14,6 +14,7 @@ from lokki_tf.errors import LokkiError
 from lokki_tf.model import package_sets, raise_errors, shortened
 from lokki_tf.model.names import identifier
 from lokki_tf.packaging import helper_package, main_module, package_steps
+from lokki_tf.runtime.places import STEP, STORE
 
 from .settings import with_settings
 
@@ -292,6 +293,16 @@ def job_name(first: str, step: str) -> str:
 def queue_name(pipeline: str, platform: str) -> str:
     """The name of the queue that a pipeline makes for a platform."""
     return shortened(f"{pipeline}-{platform}", JOB_NAME_LENGTH)
+
+
+def variables_of(step: Step, store: str) -> dict[str, str]:
+    """The environment of a step's function or container: its own, and where its objects are.
+
+    Args:
+        step: The step.
+        store: ``s3://bucket/prefix`` of the pipeline.
+    """
+    return {**step.options.env_variables, STORE: store, STEP: step.name}
 
 
 def folder_of(step: Step) -> str:

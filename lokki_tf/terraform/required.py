@@ -83,7 +83,7 @@ def _wanted(
     for job in plan.jobs:
         role = job.step.options.role
         if role:
-            needed = _permissions(plan, config, role, account).of_job()
+            needed = _permissions(plan, config, role, account).of_job(job)
             yield from ((role, one) for one in (*needed, *_own(job.step)))
     if config.machine.role:
         permissions = _permissions(plan, config, config.machine.role, account)

@@ -21,13 +21,21 @@ from lokki_tf.model.resources import (
     Resources,
 )
 from lokki_tf.packaging.image.context import APP, ENTRY
+from lokki_tf.runtime.places import STORE
 
 from . import iam, notices
 from .containers import container_properties
 from .images import make_image
 from .layers import build_layers
 from .permissions import prefix_of
-from .plan import JOB_LOG_GROUP, checked_plan, folder_of, layer_name, queue_name
+from .plan import (
+    JOB_LOG_GROUP,
+    checked_plan,
+    folder_of,
+    layer_name,
+    queue_name,
+    variables_of,
+)
 from .roles import roles_of
 from .template_values import template_values
 
@@ -85,7 +93,14 @@ def resources_of(
         {layer_name(name, layer.packages): layer.zip.read_bytes() for layer in layers},
         (
             *(
-                _function(function, plan, variables, roles.of_steps[function.step.name], subnets)
+                _function(
+                    function,
+                    plan,
+                    variables,
+                    roles.of_steps[function.step.name],
+                    subnets,
+                    values["store"],
+                )
                 for function in plan.functions
             ),
             *(
@@ -99,7 +114,14 @@ def resources_of(
             if not job.step.options.job_queue
         },
         tuple(
-            _job(job, image, account, roles.of_steps[job.step.name], roles.of_containers)
+            _job(
+                job,
+                image,
+                account,
+                roles.of_steps[job.step.name],
+                roles.of_containers,
+                values["store"],
+            )
             for job in plan.jobs
         ),
         roles.made,
@@ -117,10 +139,10 @@ def resources_of(
 def _helper(
     helper: Helper, plan: Plan, account: Account, store: str, role: str
 ) -> FunctionResource:
-    found, defaults = {}, StepOptions()
+    found, defaults = {STORE: store}, StepOptions()
     if helper.kind == "notices":
         notified = notices.notified_arn(plan.definition, account)
-        found = notices.variables(plan.definition, store, notified)
+        found |= notices.variables(plan.definition, notified)
     return FunctionResource(
         helper.name,
         helper.package.zip,
@@ -165,6 +187,7 @@ def _function(
     variables: Mapping[str, str],
     role: str,
     subnets: tuple[str, ...],
+    store: str,
 ) -> FunctionResource:
     step, options = function.step, function.step.options
     own = function.packages
@@ -179,7 +202,7 @@ def _function(
         options.timeout_seconds,
         options.memory_size,
         options.ephemeral_storage,
-        options.env_variables,
+        variables_of(step, store),
         role,
         subnets,
     )
@@ -199,7 +222,9 @@ def _layer(text: str, function: Function, variables: Mapping[str, str]) -> str:
     return variables[match[1]]
 
 
-def _job(job: Job, image: str, account: Account, role: str, execution_role: str) -> JobResource:
+def _job(
+    job: Job, image: str, account: Account, role: str, execution_role: str, store: str
+) -> JobResource:
     options = job.step.options
     container = container_properties(
         job,
@@ -207,6 +232,7 @@ def _job(job: Job, image: str, account: Account, role: str, execution_role: str)
         role=role,
         execution_role=execution_role,
         region=account.region,
+        store=store,
         log_group=f"{JOB_LOG_GROUP}{job.name}",
         public_address=True,
     )

@@ -94,7 +94,7 @@ def roles_of(plan: Plan, config: Config, account: Account, bucket: str, image: s
         of_containers = made.role(None, permissions.role_name("jobs"), trusted, [starting])
         for job in plan.jobs:
             options = job.step.options
-            documents = [iam.document(permissions.of_job()), *options.policies]
+            documents = [iam.document(permissions.of_job(job)), *options.policies]
             name = permissions.role_name(f"{job.step.name}_role", of="-")
             of_steps[job.step.name] = made.role(options.role, name, trusted, documents)
     called = [*(one.name for one in plan.called), *(h.name for h in plan.helpers if h.placeholder)]

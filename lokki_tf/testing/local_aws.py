@@ -293,7 +293,7 @@ class LocalAws:
             body: bytes = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
             return body
 
-        return values(execution.output, read)
+        return values(execution.output, read, allow_pickle=True)
 
     def create_state_machine(self, name: str, definition: Mapping[str, Any]) -> str:
         """Create a state machine without Terraform, or update an existing one.

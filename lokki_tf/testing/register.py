@@ -244,7 +244,7 @@ class Registrar:
                 "SubnetIds": list(function.subnets),
                 "SecurityGroupIds": [group],
             }
-        if resources.kms_key and function.environment:
+        if resources.kms_key:
             request["KMSKeyArn"] = resources.kms_key
         self._once("function", function.name, request, self._replace_function)
 

@@ -393,5 +393,6 @@ def _general(resource: str, pipeline: str) -> str:
     """A resource without account, region and the names that pipelines and steps have."""
     short = resource.split(":", 5)[-1] if resource.startswith("arn:") else resource
     short = re.sub(rf"^{pipeline}-123456789012-us-east-1/?", "", short)
+    short = re.sub(r"^runs/\w+/\*$", "runs/S/*", short)
     short = re.sub(rf"\b{pipeline}(-[a-z_]+)?", "P", short)
     return re.sub(r"P/[A-Za-z0-9_-]+", "P/L", short)

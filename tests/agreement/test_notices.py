@@ -328,7 +328,7 @@ def ended(aws: LocalAws, arn: str) -> dict[str, Any]:
     states, s3 = aws.client("stepfunctions"), aws.client("s3")
     found: dict[str, Any] = states.describe_execution(executionArn=arn)
     name, run = arn.split(":")[6:]
-    key = f"runs/{run}/-notice-{found['redriveCount']}.json"
+    key = f"runs/-notices/{run}/{found['redriveCount']}.json"
     for _ in range(200):
         listed = s3.list_objects_v2(Bucket=f"{name}-123456789012-us-east-1", Prefix=key)
         if listed["KeyCount"]:
@@ -356,7 +356,7 @@ def test_what_no_catch_catches_is_notified(deployment: Deployment) -> None:
     states.stop_execution(executionArn=arn, cause="enough")
     ended(aws, arn)
     (entry,) = aws.client("s3").list_objects_v2(
-        Bucket="uncaught-123456789012-us-east-1", Prefix=f"runs/{arn.rpartition(':')[2]}/"
+        Bucket="uncaught-123456789012-us-east-1", Prefix=f"runs/-notices/{arn.rpartition(':')[2]}/"
     )["Contents"]
     body = aws.client("s3").get_object(Bucket="uncaught-123456789012-us-east-1", Key=entry["Key"])[
         "Body"
@@ -473,7 +473,7 @@ def test_both_forms_tell_as_deployed(local_aws: LocalAws, tmp_path: Path) -> Non
         }
         assert ("Publish" in own) is (given is topic)
         assert own["History"][0].endswith(f":execution:{name}:*")
-        assert own["Write"] == ["${aws_s3_bucket.bucket.arn}/runs/*/-notice-*"]
+        assert own["Write"] == ["${aws_s3_bucket.bucket.arn}/runs/-notices/*"]
         machine = policies["state_machine_policy"]["policy"]
         assert "sns:Publish" not in machine
         assert "aws_lambda_function.tell." not in machine

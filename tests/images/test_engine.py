@@ -93,14 +93,15 @@ def test_an_image_is_built_pushed_pulled_and_runs(
     s3.create_bucket(Bucket="images")
     for factor, code in ((3, 0), (0, 1)):
         values = {**event("images", factor={"value": factor}), "run": f"by-{factor}"}
-        s3.put_object(Bucket="images", Key=f"event-{factor}", Body=json.dumps(values).encode())
-        uri = f"s3://images/event-{factor}"
+        key = f"runs/score/by-{factor}/score.event.json"
+        s3.put_object(Bucket="images", Key=key, Body=json.dumps(values).encode())
+        uri = f"s3://images/{key}"
         variables = {**local_aws.environment, "LOKKI_EVENT": uri}
         ended, logs = run(engine, first.uri, "score", variables)
         assert ended == code, logs
-    answer = s3.get_object(Bucket="images", Key="runs/by-3/score.answer.json")["Body"].read()
+    answer = s3.get_object(Bucket="images", Key="runs/score/by-3/score.answer.json")["Body"].read()
     assert json.loads(answer) == {"value": {"sum": 9}}
-    data = s3.get_object(Bucket="images", Key="runs/by-0/score.error.json")["Body"].read()
+    data = s3.get_object(Bucket="images", Key="runs/score/by-0/score.error.json")["Body"].read()
     error = json.loads(data)
     assert (error["errorType"], error["errorMessage"]) == ("ValueError", "nothing to multiply by")
     assert "/app/score/" in error["stackTrace"][-1]

@@ -16,9 +16,10 @@ from runtime_api import RuntimeApi, runtime_api
 
 from lokki_tf.packaging.bundle.runtime_files import runtime_files
 from lokki_tf.packaging.bundle.template import shipped
+from lokki_tf.runtime.envelope import FORMAT
 from lokki_tf.testing import LocalAws
 
-BUCKET = "jobs"
+BUCKET, JOB_ID = "jobs", "5a1f-0001"
 STEP = """
 import json, logging, os, sys
 import beside
@@ -205,7 +206,14 @@ def aws(local_aws: LocalAws) -> LocalAws:
 
 
 def job(app: Path, aws: LocalAws, step: str, event: str) -> tuple[int, str]:
-    process = start(app, step, LOKKI_EVENT=event, **aws.environment, PYTHONPATH=boto3_folder())
+    process = start(
+        app,
+        step,
+        LOKKI_EVENT=event,
+        AWS_BATCH_JOB_ID=JOB_ID,
+        **aws.environment,
+        PYTHONPATH=boto3_folder(),
+    )
     _, said = process.communicate(timeout=60)
     return process.returncode, said
 
@@ -222,19 +230,19 @@ def stored(aws: LocalAws, key: str) -> Any:
 
 def put_event(aws: LocalAws, run: str, **more: Any) -> str:
     """Puts an event where a state machine would, and returns its URI."""
-    event = {"store": f"s3://{BUCKET}", "run": run, "node": "it", **more}
-    key = f"runs/{run}/it.event.json"
+    event = {"store": f"s3://{BUCKET}", "run": run, "node": "it", "format": FORMAT, **more}
+    key = "/".join(filter(None, ("runs/it", run, more.get("place"), "it.event.json")))
     aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(event).encode())
     return f"s3://{BUCKET}/{key}"
 
 
 @pytest.mark.parametrize("place", [None, "items/3"])
 def test_a_job_writes_its_answer_to_the_bucket(app: Path, aws: LocalAws, place: str | None) -> None:
-    """The variable names the event's object; the answer is an object of the same run."""
+    """The variable names the event's object; the answer is beside it, under the job's id."""
     code, said = job(app, aws, "other", put_event(aws, f"answers-{place}", place=place, x=1))
     assert code == 0, said
-    folder = "/".join(filter(None, (f"runs/answers-{place}", place)))
-    answer = stored(aws, f"{folder}/it.answer.json")
+    folder = "/".join(filter(None, (f"runs/it/answers-{place}", place)))
+    answer = stored(aws, f"{folder}/it.{JOB_ID}.answer.json")
     assert answer["seen"]["x"] == 1
     assert (answer["beside"], answer["cwd"], answer["left"]) == ("other", str(app / "other"), None)
 
@@ -254,7 +262,7 @@ def test_a_job_that_fails_says_so_thrice(
     """An error is in the exit code, in an object beside the answer, and in stderr's last line."""
     code, said = job(app, aws, step, put_event(aws, f"failed-{kind}", **more))
     assert code == 1
-    error = stored(aws, f"runs/failed-{kind}/it.error.json")
+    error = stored(aws, f"runs/it/failed-{kind}/it.{JOB_ID}.error.json")
     assert error["errorType"] == kind
     if message is not None:
         assert error["errorMessage"] == message
@@ -267,7 +275,8 @@ def test_a_job_tells_of_the_innermost_frames(app: Path, aws: LocalAws) -> None:
     """A deep traceback is cut where it begins, so that all of the error fits into a Cause."""
     code, said = job(app, aws, "score", put_event(aws, "deep", deep="ü" * 3000))
     assert code == 1, said
-    data = aws.client("s3").get_object(Bucket=BUCKET, Key="runs/deep/it.error.json")["Body"].read()
+    key = f"runs/it/deep/it.{JOB_ID}.error.json"
+    data = aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     assert 20_000 < len(data) < 32_768
     error = json.loads(data)
     assert error["errorType"] == "RecursionError"
@@ -294,22 +303,37 @@ def test_a_job_without_an_event_says_what_is_missing(
 
 def test_a_job_that_cannot_write_does_not_begin(app: Path, aws: LocalAws) -> None:
     """Where neither answer nor error could be written, no hours of work are lost over it."""
-    event = put_event(aws, "lost", store="s3://there-is-no-such-bucket", sleep=1)
+    event = put_event(aws, "lost", sleep=1)
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{BUCKET}/runs/it/lost/*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    aws.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=policy)
     code, said = job(app, aws, "score", event)
     assert code == 1
-    assert said.splitlines()[-1].startswith("NoSuchBucket: ")
+    assert said.splitlines()[-1].startswith(("AccessDenied: ", "ClientError: "))
 
 
 def test_a_job_that_is_stopped_ends_at_once(app: Path, aws: LocalAws) -> None:
     """SIGTERM, by which Batch stops a job, ends it within a moment, with an error of that name."""
     event = put_event(aws, "stopped", sleep=1)
-    process = start(app, "score", LOKKI_EVENT=event, **aws.environment, PYTHONPATH=boto3_folder())
+    process = start(
+        app,
+        "score",
+        LOKKI_EVENT=event,
+        AWS_BATCH_JOB_ID=JOB_ID,
+        **aws.environment,
+        PYTHONPATH=boto3_folder(),
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "sleeping\n"
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert stored(aws, "runs/stopped/it.error.json")["errorType"] == "Terminated"
+    assert stored(aws, f"runs/it/stopped/it.{JOB_ID}.error.json")["errorType"] == "Terminated"
     assert said.splitlines()[-1].startswith("Terminated: AWS Batch has stopped the job")
 
 

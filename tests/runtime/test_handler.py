@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import time
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lokki_tf.runtime import run, store
+from lokki_tf.runtime import envelope, run, store
 from lokki_tf.runtime.envelope import FORMAT
 from lokki_tf.runtime.jobs import Job
 
@@ -53,13 +54,74 @@ def test_arguments_and_result_travel_in_envelopes(bucket: Any) -> None:
 
 
 def test_large_and_odd_results_go_to_the_bucket(bucket: Any) -> None:
-    """A result that is large or not JSON is stored by run and node, and read by the next step."""
+    """A result that is large or not JSON is stored under its SHA-256, and read by the next step."""
     large = run(lambda: "x" * 200, event())
     odd = run(lambda: (1, {2}), event(node="odd"))
-    assert large == {"ref": "s3://b/p/runs/r1/work.json.gz"}
-    assert odd == {"ref": "s3://b/p/runs/r1/odd.pickle.gz"}
+    digests = [hashlib.sha256(data).hexdigest() for data in bucket.values()]
+    assert large == {"ref": f"s3://b/p/runs/work/r1/{digests[0]}.json.gz"}
+    assert odd == {"ref": f"s3://b/p/runs/odd/r1/{digests[1]}.pickle.gz"}
     both = run(lambda a, b: [len(a), b == (1, {2})], event(args={"0": large, "1": odd}))
     assert both == {"value": [200, True]}
+
+
+def test_a_second_delivery_replaces_nothing(bucket: Any) -> None:
+    """A step that returns another value the second time leaves what the first reference says."""
+    values = iter(("x" * 200, "y" * 200))
+    first, second = (run(lambda: next(values), event()) for _ in range(2))
+    read = run(lambda one, two: one[0] + two[0], event(args={"0": first, "1": second}))
+    assert read == {"value": "xy"}
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://other/p/runs/work/r1/a.pickle.gz",
+        "s3://b/runs/work/r1/a.pickle.gz",
+        "s3://b/p-prod/runs/work/r1/a.pickle.gz",
+        "s3://b/p/lambdas/a.pickle.gz",
+        "s3://b/p/runs/../../q/runs/a.pickle.gz",
+        "s3://b/p/runs//a.pickle.gz",
+        "s3://b/p/runs",
+    ],
+)
+@pytest.mark.parametrize("kind", ["ref", "at", "map", "routed"])
+def test_references_outside_of_the_store_are_not_read(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch, uri: str, kind: str
+) -> None:
+    """The store is that of the environment, whatever an event says; nothing is loaded."""
+    monkeypatch.setenv("LOKKI_STORE", "s3://b/p")
+    monkeypatch.setattr(envelope, "_unpickled", lambda *_: pytest.fail("loaded"))
+    bucket[store.split(uri)] = envelope.freeze({1})[1]
+    name, _, key = uri.removeprefix("s3://").partition("/")
+    forged = {"ref": uri, "at": uri, "map": {"Bucket": name, "Key": key}}
+    sent = event(store="s3://other/p", args={"0": {kind: forged.get(kind)}})
+    if kind == "routed":
+        route = {"next_key": "$next", "default": None, "targets": [], "ends": True, "limit": 25}
+        sent = event(route=route, state={"each": {"one": {"ref": uri}}}, taken=1)
+    with pytest.raises(store.UntrustedReferenceError, match="is not an object of the pipeline"):
+        run(lambda one: one, sent)
+
+
+def test_an_object_that_was_changed_is_not_loaded(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value is read if its bytes have the SHA-256 of the reference; names of before have none."""
+    reference = run(lambda: {1, 2}, event())
+    (place,) = bucket
+    bucket["b", "p/runs/r0/work.pickle.gz"] = bucket[place]
+    bucket[place] = envelope.freeze({3})[1]
+    with pytest.raises(store.UntrustedReferenceError, match="changed since it was written"):
+        run(lambda one: one, event(args={"0": reference}))
+    older = {"ref": "s3://b/p/runs/r0/work.pickle.gz"}
+    assert run(lambda one: len(one), event(args={"0": older})) == {"value": 2}
+
+
+def test_a_step_writes_below_its_own_name(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Store and step are those of the environment, whatever an event says."""
+    monkeypatch.setenv("LOKKI_STORE", "s3://own")
+    monkeypatch.setenv("LOKKI_STEP", "score")
+    written = run(lambda: "x" * 200, event(node="score2"))["ref"]
+    assert written.startswith("s3://own/runs/score/r1/")
 
 
 def test_a_batch_reads_what_its_items_share_once(
@@ -176,14 +238,22 @@ def test_calls_outside_of_the_main_thread_have_no_timer() -> None:
         assert pool.submit(run, lambda: 1, event, Limited(50)).result() == {"value": 1}
 
 
-def test_each_try_of_a_job_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job ends a try itself, and tries again where timeouts are retried."""
+@pytest.mark.parametrize(
+    ("form", "answer"), [({}, "slow.answer.json"), ({"format": FORMAT}, "slow.7-8.answer.json")]
+)
+def test_each_try_of_a_job_has_its_time(
+    monkeypatch: pytest.MonkeyPatch, form: dict[str, int], answer: str
+) -> None:
+    """A job ends a try itself, and tries again where timeouts are retried.
+
+    Its answer is beside its event, under its id but for state machines of earlier versions.
+    """
     stored: dict[str, bytes] = {}
     event = {
         "node": "slow", "run": "r", "store": "s3://b", "inline": 100, "seconds": 0.2,
-        "retry": ["builtins.TimeoutError"], "again": {"retries": 1, "delay": 0.0},
+        "retry": ["builtins.TimeoutError"], "again": {"retries": 1, "delay": 0.0}, **form,
     }  # fmt: skip
-    stored["s3://b/event"] = json.dumps(event).encode()
+    stored["s3://b/runs/slow/r/slow.event.json"] = json.dumps(event).encode()
     monkeypatch.setattr(store, "read", stored.__getitem__)
     monkeypatch.setattr(store, "write", stored.__setitem__)
     tries = []
@@ -194,9 +264,28 @@ def test_each_try_of_a_job_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None
             time.sleep(10)
         return len(tries)
 
-    job = Job({"LOKKI_EVENT": "s3://b/event"})
+    uri = "s3://b/runs/slow/r/slow.event.json"
+    job = Job({"LOKKI_EVENT": uri, "AWS_BATCH_JOB_ID": "7-8"})
     job.perform(lambda event, context: run(slow, event, context))
-    assert json.loads(stored["s3://b/runs/r/slow.answer.json"]) == {"value": 2}
+    assert json.loads(stored[f"s3://b/runs/slow/r/{answer}"]) == {"value": 2}
+
+
+def test_a_job_that_was_submitted_twice_replaces_nothing(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its own answer and items, and values are stored under their digests."""
+    uri = "s3://b/p/runs/work/r1/work.event.json"
+    sent = event(format=FORMAT, items={"inline": 10})
+    bucket["b", "p/runs/work/r1/work.event.json"] = json.dumps(sent).encode()
+    values = iter((["x" * 200], ["y" * 200]))
+    for number in (1, 2):
+        job = Job({"LOKKI_EVENT": uri, "AWS_BATCH_JOB_ID": f"id{number}"})
+        job.perform(lambda event, context: run(lambda: next(values), event, context))
+    at = [{"at": uri.replace("event.json", f"id{number}.answer.json")} for number in (1, 2)]
+    read = run(lambda one, two: one[0][0] + two[0][0], event(args={"0": at[0], "1": at[1]}))
+    assert read == {"value": "xy"}
+    items = [json.loads(bucket["b", f"p/runs/work/r1/work.id{n}.items.json"]) for n in (1, 2)]
+    assert items[0] != items[1]
 
 
 def test_events_of_a_newer_format_are_refused() -> None:

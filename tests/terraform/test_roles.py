@@ -102,7 +102,8 @@ def test_the_policies_that_given_roles_need_stand_beside_the_terraform(tmp_path:
         "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/roles-total:*",
     ]
     assert files["steps"]["Write"]["Resource"] == [
-        "arn:aws:s3:::roles-123456789012-eu-west-1/runs/*"
+        "arn:aws:s3:::roles-123456789012-eu-west-1/runs/rows/*",
+        "arn:aws:s3:::roles-123456789012-eu-west-1/runs/total/*",
     ]
     assert files["steps"]["own"] == {**POLICY, "Resource": [POLICY["Resource"]]}
     assert "own" not in files["special"]

@@ -52,7 +52,12 @@ def test_what_a_step_says_stands_above_the_settings(tmp_path: Path) -> None:
     assert (functions["special"]["timeout"], functions["special"]["memory_size"]) == (10, 256)
     assert functions["plain"]["runtime"] == functions["special"]["runtime"] == "python3.12"
     assert functions["plain"]["architectures"] == ["arm64"]
-    assert functions["plain"]["environment"]["variables"] == {"LOG_LEVEL": "INFO", "MORE": "$${x}"}
+    assert functions["plain"]["environment"]["variables"] == {
+        "LOG_LEVEL": "INFO",
+        "MORE": "$${x}",
+        "LOKKI_STEP": "plain",
+        "LOKKI_STORE": "s3://${aws_s3_bucket.bucket.bucket}",
+    }
     assert functions["special"]["environment"]["variables"]["LOG_LEVEL"] == "DEBUG"
     assert (tmp_path / "out" / "stacks" / "settings" / "cdk.tf.json").exists()
 

@@ -115,7 +115,7 @@ def test_a_stack_is_upgraded_in_place(account: LocalAws, tmp_path: Path) -> None
     assert json.loads(found["output"]) == after.output
     refused = account.execute(outputs["state_machine_arn"], {"unknown": 1}, name="refused")
     assert refused.status == "FAILED"
-    key = "runs/refused/-notice-0.json"
+    key = "runs/-notices/refused/0.json"
     notice = account.client("s3").get_object(Bucket=outputs["bucket"], Key=key)["Body"].read()
     assert json.loads(notice)["step"] == "numbers"
 

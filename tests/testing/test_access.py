@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lokki_tf import Pipeline, step
+from lokki_tf.runtime.envelope import freeze
 from lokki_tf.terraform.permissions import MOST_ARNS
 from lokki_tf.testing import Execution, LocalAws, LocalAwsError
 
@@ -140,6 +141,51 @@ def test_the_key_of_an_existing_bucket_is_granted(
     assert "GenerateDataKey" in str(aws.run(pipeline).cause)
     Path("lokki.toml").write_text(f'{settings}artifact_bucket_kms_key = "{key}"\n')
     assert aws.values(aws.run(pipeline)) == {"total": 300_000}
+
+
+def test_a_step_writes_below_its_own_name(aws: LocalAws) -> None:
+    """Nor can it replace what steps, maps and notices of any pipeline have in the same bucket."""
+    aws.register(Pipeline("narrow", steps=[length(large())]))
+    s3 = acting(aws, role_of(aws, "large", "narrow"), "s3")
+    bucket = f"narrow-123456789012-{aws.region}"
+    s3.put_object(Bucket=bucket, Key="runs/large/run/one.json.gz", Body=b"")
+    for folder in ("length", "large2", "-maps", "-notices", "run"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.put_object(Bucket=bucket, Key=f"runs/{folder}/run/one.json.gz", Body=b"")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket=bucket, Key="literals/one.json.gz", Body=b"")
+
+
+def test_forged_references_load_nothing(aws: LocalAws) -> None:
+    """A function reads its pipeline's objects alone, wherever its role would let it read."""
+    aws.register(pair("forged"))
+    aws.register(pair("forged-too"))
+    everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    aws.client("iam").put_role_policy(
+        RoleName=role_of(aws, "length", "forged"),
+        PolicyName="everything",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]}),
+    )
+    form, data = freeze({"never", "loaded"})
+    own, other = (f"{name}-123456789012-{aws.region}" for name in ("forged", "forged-too"))
+    answers = {}
+    for bucket, key in (
+        (own, f"runs/large/run/old.{form}"),
+        (own, f"runs/large/run/{'0' * 64}.{form}"),
+        (own, f"runs/../outside.{form}"),
+        (own, f"code/large.{form}"),
+        (other, f"runs/large/run/old.{form}"),
+    ):
+        aws.client("s3").put_object(Bucket=bucket, Key=key, Body=data)
+        event = {"node": "length", "run": "r", "store": f"s3://{bucket}", "inline": 1_000}
+        event["args"] = {"0": {"ref": f"s3://{bucket}/{key}"}}
+        answer = aws.client("lambda").invoke(
+            FunctionName="forged-length", Payload=json.dumps(event)
+        )
+        answers[bucket, key] = json.loads(answer["Payload"].read())
+    accepted, *refused = answers.values()
+    assert accepted == {"value": 2}
+    assert {one["errorType"] for one in refused} == {"UntrustedReferenceError"}
 
 
 def test_a_state_machine_of_many_steps_calls_its_own_alone(

@@ -189,6 +189,7 @@ class Jobs:
             role=role,
             execution_role=self._execution.arn,
             region=pipeline.account.region,
+            store=pipeline.store,
             log_group=logs.name,
             public_address=not pipeline.network,
         )
@@ -209,7 +210,7 @@ class Jobs:
     def _role(self, job: Job, tags: dict[str, str]) -> str:
         """The ARN of the role by which the step itself acts."""
         pipeline, step = self._pipeline, job.step
-        statements = pipeline.permissions.of_job()
+        statements = pipeline.permissions.of_job(job)
         role = acting(
             pipeline,
             step.name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.asl.text import escaped
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
-from lokki_tf.terraform.plan import LOG_GROUP, folder_of
+from lokki_tf.terraform.plan import LOG_GROUP, folder_of, variables_of
 from lokki_tf.terraform.resources import VARIABLE
 
 from .roles import acting
@@ -43,7 +43,7 @@ def add_function(
     if role.made:
         pipeline.roles[step.name] = role.made
     pipeline.role_arns[step.name] = role.arn
-    environment = {name: escaped(text) for name, text in options.env_variables.items()}
+    variables = variables_of(step, pipeline.store)
     return aws.lambda_function.LambdaFunction(
         pipeline,
         pipeline.resource_id(step.name),
@@ -55,9 +55,8 @@ def add_function(
         memory_size=options.memory_size,
         timeout=options.timeout_seconds,
         ephemeral_storage={"size": options.ephemeral_storage},
-        environment={"variables": environment} if environment else None,
-        # Without variables Lambda forgets the key, and Terraform would set it again for ever.
-        kms_key_arn=pipeline.permissions.key if environment else None,
+        environment={"variables": {name: escaped(text) for name, text in variables.items()}},
+        kms_key_arn=pipeline.permissions.key,
         tracing_config={"mode": "Active"},
         vpc_config=pipeline.network.config if pipeline.network else None,
         tags=tags,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.model import Step, StepOptions
 from lokki_tf.packaging import HANDLER_NAME
+from lokki_tf.runtime.places import STORE
 from lokki_tf.terraform import iam, notices
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP
@@ -36,7 +37,7 @@ def add_helper(
     Args:
         pipeline: The pipeline's construct.
         helper: The function.
-        variables: Its environment.
+        variables: Its environment, beside the pipeline's store.
         notified: Of notices: ARN of the topic, or of the step's function.
         queue: Of notices: ARN of the queue of those that could not be sent.
     """
@@ -65,8 +66,8 @@ def add_helper(
         architectures=[_DEFAULTS.architecture],
         memory_size=_DEFAULTS.memory_size,
         timeout=helper.timeout,
-        environment={"variables": dict(variables)} if variables else None,
-        kms_key_arn=pipeline.permissions.key if variables else None,
+        environment={"variables": {STORE: pipeline.store, **(variables or {})}},
+        kms_key_arn=pipeline.permissions.key,
         tracing_config={"mode": "Active"},
         tags=tags,
         depends_on=[logs, *role.policies],
@@ -105,7 +106,7 @@ def add_notices(pipeline: PipelineConstruct, helper: Helper) -> None:
         policy=iam.queue_for(rule.arn, queue_arn),
         tags=pipeline.tags(),
     )
-    variables = notices.variables(definition, pipeline.store, notified)
+    variables = notices.variables(definition, notified)
     function = add_helper(pipeline, helper, variables=variables, notified=notified, queue=queue.arn)
     aws.lambda_function_event_invoke_config.LambdaFunctionEventInvokeConfig(
         pipeline,

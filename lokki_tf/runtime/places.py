@@ -1,0 +1,11 @@
+"""Names of variables and objects by which functions, jobs and state machines find their data."""
+
+from __future__ import annotations
+
+# Variables of a function's or container's environment.
+STORE, STEP = "LOKKI_STORE", "LOKKI_STEP"
+EVENT = "LOKKI_EVENT"
+# The folder of notices, and that of maps' results; no step's name begins with a hyphen.
+NOTICES, MAPS = "-notices", "-maps"
+# Endings of a job's objects, and of the array of a result's items.
+EVENT_SUFFIX, ANSWER, ITEMS = ".event.json", "answer.json", "items.json"
