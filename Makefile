@@ -40,7 +40,7 @@ format: $(READY) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-audit: $(READY) ## run validators of AWS and others on generated files (installs npm packages and checkov)
+audit: $(READY) ## validators of AWS and others on generated files (npm packages, checkov); forged inputs and faults
 	$(BIN)/python tests/audit/audit.py
 
 bench: $(READY) ## measure lokki_tf and other systems in one run

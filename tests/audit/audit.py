@@ -1,5 +1,7 @@
 """Holds what is generated against validators that others wrote, and against rules of our own.
 
+Also repeats the tests with forged inputs and injected faults, ten times as often as ``make test``.
+
     python tests/audit/audit.py
 
 Installs, into ``.audit``: asl-validator and AWS's language service (npm), and checkov (pip).
@@ -8,6 +10,7 @@ Installs, into ``.audit``: asl-validator and AWS's language service (npm), and c
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +30,12 @@ CHOICES = {
 # Keys of the customer's for logs, schedules and variables, which kms_key names.
 KEYS = {"CKV_AWS_136", "CKV_AWS_158", "CKV_AWS_173", "CKV_AWS_297"}
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ADVERSARIAL = (
+    *("agreement/test_forged.py", "agreement/test_chaos.py", "agreement/test_deaths.py"),
+    *("terraform/test_synth.py", "terraform/test_scratch.py", "packaging/test_layers.py"),
+    *("local/test_resume.py", "local/test_database.py"),
+)
+"""Tests of inputs that were made to deceive, of faults, of kills and of full disks."""
 SETTINGS = {"": "", " under a key": f'[aws]\nkms_key = "{KEY}"\n'}
 """What is written as it is by default, and under a key of the user's."""
 
@@ -47,6 +56,7 @@ def audit() -> int:
             problems += report(f"{source.stem}: asl-validator", asl_validator(machine))
             problems += report(f"{source.stem}: AWS language service", language_service(machine))
             problems += report(f"{source.stem}: variables", own_checks(machine))
+    problems += report("forged inputs, faults, kills", adversarial())
     print("clean" if not problems else f"{problems} problems")
     return 1 if problems else 0
 
@@ -161,6 +171,21 @@ def checkov(folder: Path, choices: set[str]) -> list[str]:
             if check["check_id"] not in choices
         }
     )
+
+
+def adversarial() -> list[str]:
+    """Which tests fail when they are repeated."""
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-rfE"]
+    done = subprocess.run(
+        [*command, *(f"tests/{one}" for one in ADVERSARIAL)],
+        cwd=ROOT,
+        env={**os.environ, "LOKKI_TESTS_TIMES": "10"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed or ([done.stdout[-2000:]] if done.returncode else [])
 
 
 def report(title: str, problems: list[str]) -> int:
