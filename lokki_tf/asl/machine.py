@@ -30,7 +30,7 @@ from .jobs import (
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
 from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
-from .references import path, shared
+from .references import path, reference_bytes, shared
 from .retries import retriers
 from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
@@ -151,8 +151,12 @@ class _Compiler:
         names = [*self.nodes, *(one.name for one in maps), *items]
         places, self.most_parameters = capacities(root, self.payloads)
         producers = {one.name: _producer(one) for one in maps}
-        alone = {one.name for one in graph.nodes if isinstance(one, Node)} - {*producers.values()}
-        self.limits = inline_limits(places, names, alone)
+        references = {
+            one.name: reference_bytes(one, self.source.name)
+            for one in graph.nodes
+            if isinstance(one, Node) and one.name not in producers.values()
+        }
+        self.limits = inline_limits(places, names, references)
         self.layouts = self._layouts(maps)
         states = self._states(root)
         inline = {one.name: producers[one.name] for one in maps if one.options.mode == "inline"}

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.model import shortened
+from lokki_tf.runtime.envelope import PICKLE
+from lokki_tf.runtime.places import ANSWER, DIGEST_LENGTH
+
+from .quotas import BUCKET_NAME_LENGTH, EXECUTION_NAME_LENGTH, JOB_ID_LENGTH
 from .text import Template
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Map
+    from lokki_tf.model import Map, Node
 
     from .payloads import Reference
     from .scopes import Scope
+
+
+_NAME_LENGTH = 40  # of a node in the names of a job's objects, so that references are short
+
+
+def reference_bytes(node: Node, pipeline: str) -> int:
+    """The longest reference to the result of a node in no map, as JSON.
+
+    Args:
+        node: The node.
+        pipeline: The pipeline's name, which its keys begin with in a bucket of the user's.
+    """
+    around = len('{"ref": "s3:////runs///"}') + BUCKET_NAME_LENGTH + EXECUTION_NAME_LENGTH
+    name = len(f".{PICKLE}") + DIGEST_LENGTH
+    if node.step.is_job:
+        name = min(len(node.name), _NAME_LENGTH) + len(f"..{ANSWER}") + JOB_ID_LENGTH
+    return around + len(pipeline) + len(node.step.name) + name
 
 
 def path(reference: Reference, scope: Scope) -> Any:
@@ -42,7 +64,7 @@ def located(start: str, step: str, node: str, scope: Scope | None, suffix: str =
         scope: The node's scope; ``None`` in a routed pipeline.
         suffix: What stands behind the node's name.
     """
-    around = scope.map if scope else None
+    around, node = scope.map if scope else None, shortened(node, _NAME_LENGTH)
     folder = f"{start}runs/{step}"
     if around is None:
         return Template(f"States.Format('{folder}/{{}}/{node}{suffix}', $$.Execution.Name)")

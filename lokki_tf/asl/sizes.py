@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import LimitError
@@ -19,12 +20,11 @@ from lokki_tf.errors import LimitError
 from .quotas import STATE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-# The longest reference: scheme, bucket (63), prefix, execution name and node name (80 each),
-# folders, also those of items, the format's suffix, and the JSON around it.
+# The longest reference: scheme, bucket (63), prefix, step and execution name (80 each), SHA-256
+# (64), folders, also those of items, the format's suffix, and the JSON around it.
 REFERENCE_BYTES = 420
-_WITHOUT_NAME = len('{"ref": "s3:////runs//.answer.json"}') + 63 + 80 + 80
 LEAST_PARAMETERS = 16_384
 ENVELOPE_BYTES = len('{"value": }')
 
@@ -64,28 +64,26 @@ def parameter_bytes(places: Iterable[Capacity]) -> int:
 
 
 def inline_limits(
-    places: Sequence[Capacity], results: Iterable[str], outside: Collection[str] = ()
+    places: Sequence[Capacity],
+    results: Iterable[str],
+    references: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, int]:
     """The longest inline JSON, in bytes, of each result.
 
     Args:
         places: All capacities that bind.
         results: All nodes' names.
-        outside: Those of nodes in no map: their references are as long as their names say.
+        references: The longest references of nodes in bytes, where they are known.
 
     Raises:
         LimitError: If a place cannot even hold references.
     """
-    shares = _shares(places, results, outside)
+    shares = _shares(places, results, references)
     return {name: int(share) - ENVELOPE_BYTES for name, share in shares.items()}
 
 
-def _reference_bytes(name: str, outside: Collection[str]) -> int:
-    return min(REFERENCE_BYTES, _WITHOUT_NAME + len(name)) if name in outside else REFERENCE_BYTES
-
-
 def _shares(
-    places: Sequence[Capacity], results: Iterable[str], outside: Collection[str]
+    places: Sequence[Capacity], results: Iterable[str], references: Mapping[str, int]
 ) -> dict[str, float]:
     shares: dict[str, float] = {}
     holding: dict[str, list[int]] = {name: [] for name in results}
@@ -93,7 +91,7 @@ def _shares(
     rising: list[int] = []
     for index, place in enumerate(places):
         count = sum(place.results.values())
-        longest = max((_reference_bytes(one, outside) for one in place.results), default=0)
+        longest = max((references.get(one, REFERENCE_BYTES) for one in place.results), default=0)
         if count * longest > place.size:
             raise LimitError(
                 f"{place.what} takes {count} results, and Step Functions has room there for "

@@ -7,5 +7,6 @@ STORE, STEP = "LOKKI_STORE", "LOKKI_STEP"
 EVENT = "LOKKI_EVENT"
 # The folder of notices, and that of maps' results; no step's name begins with a hyphen.
 NOTICES, MAPS = "-notices", "-maps"
+DIGEST_LENGTH = 64  # of SHA-256 in hexadecimal digits, the name of most objects
 # Endings of a job's objects, and of the array of a result's items.
 EVENT_SUFFIX, ANSWER, ITEMS = ".event.json", "answer.json", "items.json"

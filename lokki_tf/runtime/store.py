@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from .places import STEP, STORE
+from .places import DIGEST_LENGTH, STEP, STORE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _AT_ONCE = 16  # objects that are read in parallel
 _ATTEMPTS = 10
 _READS = 3
-_DIGEST_LENGTH = 64  # of SHA-256 in hexadecimal digits
 
 
 class UntrustedReferenceError(Exception):
@@ -100,7 +99,7 @@ def verified(uri: str, data: bytes) -> bytes:
         UntrustedReferenceError: If they are not those that were written.
     """
     name = uri.rpartition("/")[2].partition(".")[0]
-    is_digest = len(name) == _DIGEST_LENGTH and not name.strip("0123456789abcdef")
+    is_digest = len(name) == DIGEST_LENGTH and not name.strip("0123456789abcdef")
     if is_digest and digest(data) != name:
         raise UntrustedReferenceError(f"{uri!r} has been changed since it was written")
     return data

@@ -198,7 +198,9 @@ def pull_images(functions: str) -> str:
 
     Source: Lambda Developer Guide, "Create a Lambda function using a container image": these
     two actions, and the function's ARN as the source. Where they are missing Lambda adds them
-    itself, for all functions of the account.
+    itself, for all functions of the account. Functions of a pipeline whose name begins alike are
+    covered too: the repository is there before the functions, and repositories' policies compare
+    no tags of functions.
 
     Args:
         functions: ARN of the functions, with wildcards.

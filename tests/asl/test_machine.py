@@ -15,6 +15,7 @@ from strategies import chains, pipelines
 
 from lokki_tf import Pipeline, RetryConfig, step
 from lokki_tf.asl import compile_machine, filled, quotas
+from lokki_tf.asl.references import reference_bytes
 from lokki_tf.asl.retries import DEATHS
 from lokki_tf.asl.text import filled_bytes, render
 from lokki_tf.checks import check_machine
@@ -164,15 +165,28 @@ def test_more_results_than_references_fit_are_refused() -> None:
 def test_as_many_ends_as_their_references_leave_room_for_are_taken() -> None:
     """900 results are one output: references of the longest bucket and execution fit into it."""
     machine = compile_machine(Pipeline("p", steps=[load("d") for _ in range(900)]).definition)
-    store, execution = f"s3://{'b' * 63}/{'p' * 80}", "e" * 80
-    longest = {
-        name: max(len(json.dumps({"ref": f"{store}/runs/{execution}/{name}.pickle.gz"})), limit)
-        for name, limit in machine.limits.items()
-    }
+    uri = f"s3://{'b' * 63}/p/runs/load/{'e' * 80}/{'0' * 64}.pickle.gz"
+    reference = len(json.dumps({"ref": uri}))
+    longest = {name: max(reference, limit) for name, limit in machine.limits.items()}
     assert sum(len(f'"{name}":,') + size for name, size in longest.items()) < quotas.STATE_BYTES
     assert min(machine.limits.values()) > 200
     with pytest.raises(LimitError, match="'load and 999 more' takes 1000 results"):
         compile_machine(Pipeline("p", steps=[load("d") for _ in range(1_000)]).definition)
+
+
+def test_the_longest_reference_is_as_long_as_is_planned() -> None:
+    """For values and for jobs' answers, with the longest names of bucket and execution."""
+
+    @step(name="s" * 50, job_type="batch")
+    def train(rows: list[Any]) -> int: ...
+
+    start = f"s3://{'b' * 63}/pipe/runs"
+    answer = f"{start}/{'s' * 50}/{'e' * 80}/{'s' * 31}-12345678.{'i' * 36}.answer.json"
+    value = f"{start}/load/{'e' * 80}/{'0' * 64}.pickle.gz"
+    graph = Pipeline("pipe", steps=[train(load("d"))]).definition.graph
+    sizes = {one.name: reference_bytes(one, "pipe") for one in graph.walk()}
+    assert sizes["load"] == len(json.dumps({"ref": value}))
+    assert sizes["s" * 50] == len(json.dumps({"at": answer})) + len("ref") - len("at")
 
 
 def test_a_definition_beyond_a_megabyte_is_refused() -> None:
