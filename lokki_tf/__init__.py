@@ -21,10 +21,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .authoring import Task, step, task
-from .errors import LokkiError, MissingArgument, StepFailed
-from .model import RetryConfig
-from .pipeline import DAG, Flow, Pipeline, flow
+try:
+    from .authoring import Task, step, task
+    from .errors import LokkiError, MissingArgument, StepFailed
+    from .model import RetryConfig
+    from .pipeline import DAG, Flow, Pipeline, flow
+except KeyboardInterrupt as interrupt:  # without the lines of the modules that were loading
+    raise interrupt.with_traceback(None) from None
 
 if TYPE_CHECKING:
     from .cli import main as main

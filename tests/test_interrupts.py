@@ -72,3 +72,27 @@ def test_ctrl_c_leaves_no_traceback(tmp_path: Path, args: list[str], group: bool
     assert "Aborted!" in rest
     assert "Traceback" not in rest
     assert "Error" not in rest
+
+
+def test_ctrl_c_while_the_package_loads_shows_the_users_line_alone(tmp_path: Path) -> None:
+    """The traceback has the script's import, and none of the modules that were loading."""
+    file = tmp_path / "pipeline.py"
+    file.write_text(
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'lokki_tf.model.graph':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from lokki_tf import step\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(file)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("  File")]
+    assert [line.split('"')[1] for line in lines] == [str(file), str(ROOT / "lokki_tf/__init__.py")]
+    assert done.stderr.endswith("KeyboardInterrupt\n")
