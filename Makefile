@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Tests wait for Terraform more than they compute.
+# Tests mostly wait for Terraform, so more workers than cores are useful.
 WORKERS ?= 4
-# Tests start some hundred Pythons, which then compile each module once and not each time.
+# Tests start several hundred Python processes, which share the bytecode of modules.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint format audit bench clean
@@ -15,7 +15,7 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lokki_tf needs Python 3.11 or later; say which: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lokki_tf requires Python 3.11 or later, for example: make PYTHON=python3.12")'
 	@echo "making $(VENV)"
 	@(while sleep 5; do echo "  … still installing"; done) & life=$$!; trap "kill $$life" EXIT; set -e; \
 	$(PYTHON) -m venv $(VENV); \

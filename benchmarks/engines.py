@@ -1,23 +1,22 @@
-"""What a step costs in lokki_tf and in other engines, in turn and in one run.
+"""Measure the time per step in lokki_tf and other engines, alternately in one run.
 
     python benchmarks/engines.py [--repeat 5]
 
-Every engine runs the same graphs, in which each step has a function of its own that adds one,
-and hands back all results.
+Every engine runs the same graphs, in which each step has its own function that adds one,
+and returns all results.
 
 - ``flowkit-shaped`` is an engine as flowkit's README describes it: a thread pool,
-  ``as_completed`` over what has been submitted, and a JSON file that is written anew with each
-  result. It does without flowkit's log, search for circles and indented file, which would
-  only cost time.
-- ``dask`` is ``dask.threaded.get`` of a dict. ``dask.delayed`` takes longer to make the graph,
-  and to put together the graphs of all the results that it is asked for. Neither keeps results
-  from run to run.
-- ``prefect`` talks to a server of its own on this machine, with everything in a temporary
-  folder; it keeps results by its policy ``INPUTS``.
+  ``as_completed`` over the submitted calls, and a JSON file that is rewritten with each
+  result. It has neither flowkit's log and search for cycles nor an indented file, which would
+  only take time.
+- ``dask`` is ``dask.threaded.get`` of a dict. ``dask.delayed`` takes longer to make the graph
+  and to merge the graphs of all results. Neither stores results between runs.
+- ``prefect`` uses its own server on this computer, with all files in a temporary folder. It
+  stores results with its policy ``INPUTS``.
 
-Each engine has a process to itself, so that what one of them has loaded is no burden to
-others. The processes stay, and take turns. Each figure is the best of the repeats, after a
-round that does not count; beside it stands how many times ours it is.
+Each engine has its own process, so that loaded modules do not affect the others. The processes
+run alternately. Each figure is the best of the repeats, after a warm-up round. It is followed by
+its ratio to the figure of lokki_tf.
 """
 
 from __future__ import annotations
@@ -380,7 +379,7 @@ class Bench:
 
 @contextmanager
 def timer() -> Iterator[Callable[[], float]]:
-    """Gives the seconds that what stands inside has taken, once it has ended."""
+    """Yield a function that returns the duration of the block after its end, in seconds."""
     gc.collect()
     times = [time.perf_counter()]
     yield lambda: times[1] - times[0]
@@ -413,8 +412,8 @@ class Row:
 
     Args:
         title: What is measured.
-        goal: What ours is to be at most, if anything.
-        digits: How many stand behind the point.
+        goal: The largest value for lokki_tf that meets the goal, if any.
+        digits: The number of decimal places.
     """
 
     title: str
@@ -464,7 +463,7 @@ def processes(folder: Path, stack: ExitStack) -> dict[str, ProcessPoolExecutor]:
             print(f"without {name} ({type(error).__name__}: {error}): pip install {PIP[name]}")
             continue
         if name == OURS and not keeps:
-            print("lokki_tf keeps no results: there is no lokki_tf.local.state yet")
+            print("lokki_tf keeps no results: the module lokki_tf.local.state does not exist")
         if count != 1_000:
             print(f"{name}: graphs of {count} steps, for it is slow")
         found[name] = pool

@@ -49,7 +49,7 @@ def generations(predecessors: Predecessors) -> Block:
 
 
 def critical_path(predecessors: Predecessors, seconds: Seconds) -> float:
-    """The longest chain of nodes that wait for each other; predecessors stand first."""
+    """The duration of the longest chain of dependent nodes, given in topological order."""
     end: dict[str, float] = {}
     for name, befores in predecessors.items():
         end[name] = seconds[name] + max((end[before] for before in befores), default=0.0)

@@ -1,8 +1,8 @@
 """Stacks that Terraform applies together, as modules of one configuration.
 
-``init``, ``apply`` and ``plan`` need seconds of processor time each, whatever they create. Tests
-that only need an applied stack therefore share one of each: a function with the decorator
-:func:`stack` writes the stack, and the fixture ``applied`` gives its outputs.
+``init``, ``apply`` and ``plan`` each need several seconds of processor time, also for few
+resources. Tests that only need an applied stack therefore share one configuration: a function with
+the decorator :func:`stack` writes the stack, and the fixture ``applied`` returns its outputs.
 """
 
 from __future__ import annotations

@@ -27,12 +27,12 @@ else:
 
 
 class FakeUv:
-    """A fake in a folder.
+    """A fake uv in a folder.
 
     Args:
-        folder: Where it and its notes stand.
-        says: What it fails with, if it is to fail.
-        size: Bytes of the package that it installs.
+        folder: The folder of the program and its notes.
+        says: The error message, if it must fail.
+        size: The size of the installed package in bytes.
         seconds: How long each call takes.
     """
 

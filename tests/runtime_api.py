@@ -18,10 +18,10 @@ class RuntimeApi:
     """Returns events, and stores the responses.
 
     Args:
-        events: Number and event, as they are to be handed out.
-        answers: Path, body and headers of each answer.
-        address: Where it listens, as ``AWS_LAMBDA_RUNTIME_API`` says it.
-        status: How it receives answers.
+        events: The number and the JSON of each event, in order.
+        answers: The path, body and headers of each response.
+        address: Host and port, the value of ``AWS_LAMBDA_RUNTIME_API``.
+        status: The HTTP status for responses.
     """
 
     events: queue.Queue[Any] = field(default_factory=queue.Queue)

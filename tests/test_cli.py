@@ -67,14 +67,14 @@ def test_what_steps_print_does_not_mix_with_the_result(tmp_path: Path) -> None:
     [("'a text'", "a text"), ("{'a': [1]}", '{\n  "a": [\n    1\n  ]\n}'), ("(1, 2)", "(1, 2)")],
 )
 def test_results_are_shown_as_a_person_expects(tmp_path: Path, result: str, shown: str) -> None:
-    """A string stands as it is, a dict as JSON, a tuple as Python writes it."""
+    """A string is printed unchanged, a dict as JSON, a tuple as its repr."""
     done = command(tmp_path, GOOD.replace("sum(rows)", result), "run", "--quiet")
     assert done.stdout.strip() == shown
     assert "done" not in done.stderr
 
 
 def test_run_can_write_a_log(tmp_path: Path) -> None:
-    """In place of progress stands a log, for people or as JSON, from the level that is asked."""
+    """A log replaces the progress, as text or JSON, from the given level."""
     human = command(tmp_path, GOOD, "run", "--log-format", "human").stderr
     assert "[INFO] Step 'load' started" in human
     assert "[SUCCESS] Run of 'daily' completed in" in human

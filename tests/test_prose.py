@@ -36,7 +36,7 @@ def test_figurative_wording_is_found(text: str) -> None:
     ],
 )
 def test_plain_wording_is_accepted(text: str) -> None:
-    """A text in plain words is no hit, even if it contains parts of a phrase."""
+    """A text in plain words is not reported, even if it contains parts of a phrase."""
     assert not hits([Text(1, text)])
 
 

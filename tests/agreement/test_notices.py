@@ -28,7 +28,7 @@ TOLD: list[dict[str, Any]] = []
 
 @step
 def tell(failure: dict[str, Any]) -> None:
-    """Tells somebody."""
+    """Sends a notification."""
     print("TOLD " + __import__("json").dumps(failure))
 
 
@@ -114,7 +114,7 @@ def told_there(deployment: Deployment, execution: Execution) -> list[dict[str, A
 
 
 def run_here(pipeline: Any, given: dict[str, Any]) -> tuple[LokkiError, dict[str, Any]]:
-    """The error of a run here, and what it told of."""
+    """The error of a local run, and the failures that it notified of."""
     printed: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.print", printed.append)
@@ -393,7 +393,7 @@ def test_each_failure_is_notified_once(deployment: Deployment) -> None:
 
 
 def test_a_large_input_is_left_out(deployment: Deployment) -> None:
-    """An input that EventBridge leaves out of its events is None, here and there."""
+    """An input that is too large for EventBridge's events is None, also locally."""
     pipeline = Pipeline("large", steps=[fails(numbers())], on_failure=tell)
     given = {"text": "x" * 255_000}
     execution = deployment.aws.execute(deployment.aws.register(pipeline), given)

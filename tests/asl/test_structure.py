@@ -288,7 +288,7 @@ def _critical_path(order: Predecessors, seconds: Mapping[str, float]) -> float:
 
 
 def _generations(order: Predecessors) -> Block:
-    """One barrier a generation; predecessors stand first."""
+    """One barrier a generation; predecessors come first."""
     level: dict[str, int] = {}
     for v, befores in order.items():
         level[v] = 1 + max((level[u] for u in befores), default=-1)

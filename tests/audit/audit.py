@@ -37,7 +37,7 @@ ADVERSARIAL = (
 )
 """Tests of inputs that were made to deceive, of faults, of kills and of full disks."""
 SETTINGS = {"": "", " under a key": f'[aws]\nkms_key = "{KEY}"\n'}
-"""What is written as it is by default, and under a key of the user's."""
+"""The variants of the generated files: default settings, and with a customer managed key."""
 
 
 def audit() -> int:
@@ -141,7 +141,7 @@ def own_policy_checks(folder: Path) -> list[str]:
 
 
 def checkov(folder: Path, choices: set[str]) -> list[str]:
-    """Failed checks that are no user's choice."""
+    """Failed checks that users cannot change by settings."""
     program = TOOLS / "venv" / "bin" / "checkov"
     done = subprocess.run(
         [

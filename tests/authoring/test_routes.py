@@ -247,7 +247,7 @@ def test_a_path_without_return_is_an_error(text: str) -> None:
     ids=repr,
 )
 def test_a_function_that_only_raises_leads_nowhere(text: str) -> None:
-    """A function that always raises has no transitions, and that is no error."""
+    """A function that always raises has no transitions, which is valid."""
     assert body(text) == ()
 
 
@@ -311,7 +311,7 @@ def test_all_errors_are_reported_together() -> None:
 
 
 def test_arguments_are_read() -> None:
-    """Defaults make arguments optional, annotations do not; the run's input is no argument."""
+    """Defaults make arguments optional, annotations do not; the run's input is not an argument."""
     found = route(
         "def f(a, *args, x: str | None, y=None, _original_input, **kwargs):\n"
         "    return ReturnUpdates('b')\n"

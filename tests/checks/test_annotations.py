@@ -218,7 +218,7 @@ TAKES_TEXTS = "parameter 'texts' of step 'texts' takes list[str]"
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_a_contradiction_is_told(call: Callable[[], Any], message: str) -> None:
-    """What a source promises and what a parameter takes are told where no value fits both."""
+    """A warning names the types of source and parameter if no value fits both."""
     assert message in messages(call())
 
 
@@ -236,12 +236,12 @@ def test_a_contradiction_is_told(call: Callable[[], Any], message: str) -> None:
     ],
 )  # fmt: skip
 def test_what_may_be_right_is_not_told(call: Callable[[], Any]) -> None:
-    """What fits, what nobody has annotated and what cannot be resolved has no warning."""
+    """Types that fit, are missing or cannot be resolved cause no warning."""
     assert messages(call()) == []
 
 
 def test_a_chain_is_told_of() -> None:
-    """Items, links inside a map and what is handed in from outside are all looked at."""
+    """Types of items, of links inside a map and of outer values are compared."""
     chain = numbers().map(text).next(length).next(optional, row=flag()).agg(texts)
     assert messages(chain) == [
         "an item of what step 'numbers' returns is int, and parameter 'text' of step 'text' "
@@ -356,7 +356,7 @@ def test_a_function_of_a_notebook_is_read_in_its_own_names() -> None:
 
 
 def test_two_classes_of_one_name_are_told_apart() -> None:
-    """Where both annotations read the same, their modules stand in front."""
+    """If both annotations have the same name, the message adds their modules."""
     names: dict[str, Any] = {"step": step, "__name__": "elsewhere"}
     exec("class Row: ...\n@step\ndef load() -> Row: ...", names)
     assert messages(takes_row(names["load"]())) == [

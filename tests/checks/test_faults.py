@@ -1,4 +1,4 @@
-"""All faults of a pipeline's code are told at once, and nothing is written then."""
+"""All faults of a pipeline's code are reported together, and nothing is written."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_synth_refuses_with_all_of_them_and_writes_nothing(folder: Path) -> None
 
 
 def test_what_stops_the_compiler_hides_no_other_fault(folder: Path) -> None:
-    """A literal that cannot be pickled stands beside the faults in code, for both commands."""
+    """A literal that cannot be pickled is reported with the faults in code, by both commands."""
     source = FIVE.replace('load("today")', "load(lambda: 0)")
     done = command(folder, source, "check")
     assert done.stdout == "faulty: 6 errors, 0 warnings\n"

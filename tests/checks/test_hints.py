@@ -1,4 +1,4 @@
-"""Which annotations contradict each other, and how they are told."""
+"""Which annotations contradict each other, and how they are written in messages."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Mute:
 
 
 class Asking(type):
-    """A metaclass whose classes are no matter of inheritance, as shapes of arrays are not."""
+    """A metaclass with its own subclass check, as for shapes of arrays."""
 
     def __instancecheck__(cls, other: object) -> bool:
         return True
@@ -155,7 +155,7 @@ CONTRADICTS = [
 
 @pytest.mark.parametrize(("promised", "wanted"), FITS, ids=told)
 def test_what_may_fit_does_not_contradict(promised: Any, wanted: Any) -> None:
-    """There is no opinion on annotations that one value may both be right for."""
+    """Annotations that one value may fit both do not contradict each other."""
     assert not contradicts(promised, wanted)
 
 
@@ -187,7 +187,7 @@ def test_a_class_that_is_made_again_is_the_same() -> None:
 
 
 def test_an_alias_of_python_3_12_is_looked_through() -> None:
-    """``type Rows = list[int]`` means what stands behind it, circles and missing names nothing."""
+    """``type Rows = list[int]`` is resolved; cycles and missing names are ignored."""
 
     class TypeAliasType:
         def __init__(self, value: Any) -> None:
@@ -226,7 +226,7 @@ hints = st.recursive(
 
 @given(hints, hints, st.booleans())
 def test_no_annotation_raises(promised: Any, wanted: Any, exact: bool) -> None:
-    """Whatever stands as an annotation, comparing and telling it gives an answer."""
+    """Any object as an annotation can be compared and formatted without an error."""
     assert contradicts(promised, wanted, exact=exact) in (True, False)
     assert isinstance(told(promised), str)
     assert isinstance(told(wanted, full=True), str)
@@ -236,7 +236,7 @@ def test_no_annotation_raises(promised: Any, wanted: Any, exact: bool) -> None:
 
 @given(hints, hints)
 def test_no_function_raises(one: Any, other: Any) -> None:
-    """A function is read whatever it is annotated with."""
+    """A function with any annotations can be read."""
 
     def work(rows, *more, limit=None):  # type: ignore[no-untyped-def]
         yield rows
@@ -294,11 +294,11 @@ def test_annotations_are_told_shortly(hint: Any, text: str) -> None:
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_values_are_told_shortly(value: Any, text: str) -> None:
-    """A value is told with its class, and of a long or odd one only that."""
+    """A value is shown with its class; a long or unusual one by its class only."""
     assert value_told(value) == text
 
 
 def test_a_value_that_cannot_be_written_is_told_by_its_class() -> None:
-    """A whole number of too many digits, or a member without a representation, is no fault."""
+    """An integer with too many digits or a failing repr does not cause an error."""
     assert value_told(10**5000).endswith("an int")
     assert value_told([Mute()]).endswith("a list")

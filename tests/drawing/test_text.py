@@ -132,7 +132,7 @@ def test_dot_shows_a_run() -> None:
 
 @given(names)
 def test_mermaid_takes_names_as_they_are(name: str) -> None:
-    """A label contains words, and entities for all that Mermaid could interpret."""
+    """A label contains words, and entities for characters that Mermaid could interpret."""
     both = definition(node(name), mapped(f"{name} map", node("inner")))
     found = re.search(r'^  n0\["(.*)"\]$', to_mermaid(both), re.MULTILINE)
     assert found is not None

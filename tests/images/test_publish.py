@@ -145,7 +145,7 @@ def test_a_custom_tag_is_always_built_and_pushed(registry: FakeRegistry) -> None
 
 
 def test_an_immutable_tag_of_the_same_content_is_no_error(registry: FakeRegistry) -> None:
-    """An immutable tag is no error if it is the hash of the content; a custom one is."""
+    """An existing immutable tag is accepted if it is the content's hash; a custom one fails."""
     engine = FakeEngine(pushes=[{"error": "tag invalid: the tag is immutable"}])
     repository = Repository(f"{registry.address}/daily")
     assert publish(context(), repository, client=engine).pushed is False

@@ -53,7 +53,7 @@ def test_outer_items_whose_inner_map_failed_may_be_tolerated(build, way):
 
 
 def test_inner_items_may_be_tolerated(build, way):
-    """A failure that an inner map tolerates is no failure of the outer item."""
+    """A failure that an inner map tolerates does not fail the outer item."""
     outcome = run(nested(build, inner={"tolerated_failure_percentage": 100}), **way)
     assert outcome.result == [2, 4, 6, 0]
     assert list(outcome.failed_items) == ["inner"]

@@ -115,7 +115,7 @@ def test_a_straight_body_is_swept_if_workers_may(build):
     [(2, None, [3, 3, 2, 1, 1]), (2, 2, [1, 1]), (20, None, [1] * 10)],
 )
 def test_batches_leave_something_for_every_worker(build, workers, limit, sizes):
-    """A batch is no larger than its size, and no larger than the share of one worker."""
+    """A batch has at most its size, and at most the share of one worker."""
     schedule, _ = opened(
         build, items=range(10), workers=workers, batch_size=3, concurrency_limit=limit
     )

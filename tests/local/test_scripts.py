@@ -234,7 +234,7 @@ if __name__ == "__main__":
     ("executor", "workers"), [('"thread"', 2), ('"process"', 2), ('"sequential"', 1)]
 )
 def test_ctrl_c_ends_maps_at_once(script, executor, workers, group):
-    """Ctrl-C is no failure of an item, and no other item begins."""
+    """Ctrl-C does not count as a failure of an item, and the other items do not start."""
     text = ITEMS.replace("{executor}", executor).replace("{workers}", str(workers))
     printed, errors, process, seconds = interrupted(script(text), workers, group=group)
     assert seconds < 30

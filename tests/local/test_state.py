@@ -93,7 +93,7 @@ def test_get_all_returns_all_values(state):
 
 
 def test_clear_deletes_all(state):
-    """After clear there are no entries, not even of steps."""
+    """After clear the store is empty, also of steps."""
     state.set("a", 1)
     state.keep("a", "json.gz", b"", digest=digest_of("json.gz", b""))
     state.clear()
@@ -271,7 +271,7 @@ def test_many_threads_lose_nothing(state):
 
 
 def test_a_closed_state_says_so(make):
-    """After close, and after a with block, it cannot be used; closing twice is no error."""
+    """After close or a with block, the store cannot be used; closing twice is allowed."""
     with make() as state:
         state.set("a", 1)
     state.close()

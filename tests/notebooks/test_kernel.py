@@ -258,7 +258,7 @@ def test_helpers_and_classes_are_those_of_now(notebook: Notebook) -> None:
 
 
 def test_async_steps_run_beside_the_kernels_loop(notebook: Notebook) -> None:
-    """A running event loop, which a kernel always has, is no obstacle, nor is awaiting in cells."""
+    """Steps run although the kernel has a running event loop and cells use await."""
     shown = notebook.run("""
         loop = asyncio.get_running_loop()
         async def rows():
@@ -285,7 +285,7 @@ def test_processes_run_steps_of_cells(notebook: Notebook, strict: bool) -> None:
 
 
 def test_magics_are_no_obstacle_or_are_told(notebook: Notebook) -> None:
-    """Cells with magics do no harm to others; a step under %%time is told to leave it."""
+    """Cells with magics do not affect others; a step in a %%time cell is reported."""
     notebook.run("%matplotlib --list\nlisted = !echo one two\nWORDS = list(listed)")
     notebook.run("@step\ndef words():\n    return WORDS\n")
     assert notebook.run("Pipeline('w', steps=[words()]).check()").text == "no findings"

@@ -66,7 +66,7 @@ def read_object(aws: LocalAws, uri: str) -> bytes:
 
 
 def told(deployment: Deployment, pipeline: Pipeline, payload: Any = None) -> list[Event]:
-    """What a run in the local AWS tells of itself."""
+    """The history of an execution in the local AWS."""
     execution = deployment.execute(pipeline, payload)
     states = deployment.aws.client("stepfunctions")
 
@@ -82,7 +82,7 @@ def told(deployment: Deployment, pipeline: Pipeline, payload: Any = None) -> lis
 
 
 def kinds(events: list[Event], *names: str) -> Counter[Any]:
-    """How often each kind of event was told of nodes, and of which item."""
+    """The number of events by kind, node and item."""
     return Counter((one.node, one.kind) for one in events if one.node in names)
 
 
@@ -100,7 +100,7 @@ def test_a_run_is_told_as_here(deployment: Deployment) -> None:
 
 
 def test_attempts_are_told_one_by_one(deployment: Deployment) -> None:
-    """What is tried again is told as retried, and the last failure as one."""
+    """Failures before a retry are shown as retried, the last one as a failure."""
     pipeline = Pipeline("shaky", steps=[shaky(2)])
     events = told(deployment, pipeline)
     assert [(one.kind, one.attempt) for one in events if one.node] == [
@@ -156,7 +156,7 @@ def heavy(values: list[int]) -> int:
 
 @pytest.mark.parametrize("count", [3, 4], ids=["done", "failed"])
 def test_jobs_are_told_as_steps(deployment: Deployment, count: int) -> None:
-    """A job is one step, whatever states it takes; its own error is told."""
+    """A job is shown as one step although it has several states, with its own error."""
     pipeline = Pipeline("jobs", steps=[heavy(numbers(count))])
     here: list[Event] = []
     with suppress(StepFailed):
@@ -176,7 +176,7 @@ def rare(values: list[int]) -> int:
 
 @pytest.mark.parametrize("count", [3, 4], ids=["skipped", "done"])
 def test_a_skipped_job_is_told_as_skipped(deployment: Deployment, count: int) -> None:
-    """Whether a job's condition was false stands in its answer, which is read for that."""
+    """Whether a job's condition was false is read from the job's answer."""
     pipeline = Pipeline("rare", steps=[rare(numbers(count))])
     here: list[Event] = []
     pipeline.local_run(on_event=here.append)

@@ -15,7 +15,7 @@ REQUEST = "6bc28136-1c4f-4b8e-9d0a-0123456789ab"
 
 
 def read(*lines: str) -> list[tuple[str, str | None]]:
-    """The texts that are told of a log stream, with the runs that they belong to."""
+    """The texts shown for a log stream, with their runs."""
     stream = _Stream("total")
     found = [
         line
@@ -26,7 +26,7 @@ def read(*lines: str) -> list[tuple[str, str | None]]:
 
 
 def test_what_a_step_prints_is_its_own() -> None:
-    """Lines that look like Lambda's or the runtime's, and are not, are told, in their run."""
+    """Printed lines that look like those of Lambda or the runtime are shown in their run."""
     own = json.dumps({"event": "step_start", "node": "total", "run": "monday"})
     odd = json.dumps({"event": "clicked", "node": "a", "run": "other"})
     lines = (

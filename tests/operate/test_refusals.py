@@ -25,7 +25,7 @@ STACK = Stack(Definition("daily", Graph(())), Config(), Path("/stack"), "python 
 
 
 def refused(code: str, message: str = "why") -> AwsError:
-    """What becomes of an answer of AWS's."""
+    """Return the error that a response of AWS is converted to."""
     told = {"Error": {"Code": code, "Message": message}}
     with pytest.raises(AwsError) as caught, translated("stepfunctions", "start_execution"):
         raise ClientError(told, "StartExecution")
@@ -34,7 +34,7 @@ def refused(code: str, message: str = "why") -> AwsError:
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
 def test_expired_credentials(code: str) -> None:
-    """Expired credentials are told as such, with the way to new ones."""
+    """The message for expired credentials says so, and how to get new ones."""
     error = refused(code)
     assert isinstance(error, CredentialsError)
     assert "have expired" in str(error)
@@ -42,7 +42,7 @@ def test_expired_credentials(code: str) -> None:
 
 
 def test_credentials_that_aws_does_not_know() -> None:
-    """Credentials that are wrong are no missing ones."""
+    """Wrong credentials are not reported as missing."""
     error = refused("UnrecognizedClientException")
     assert isinstance(error, CredentialsError)
     assert "does not take your credentials" in str(error)
@@ -166,7 +166,7 @@ def test_resources_are_imported_by_what_identifies_them(address: str, said: str,
     ],
 )
 def test_what_terraform_complains_of(said: str, kind: type[Exception], words: str) -> None:
-    """What can be foreseen has our words, all else Terraform's without its frame."""
+    """Known failures have messages of lokki_tf, others those of Terraform without its frame."""
     error = complaint(STACK, "apply", said)
     assert isinstance(error, kind)
     assert words in str(error)

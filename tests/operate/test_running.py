@@ -1,4 +1,4 @@
-"""A deployed pipeline started, watched, read and mended."""
+"""Start, watch, read and redrive executions of a deployed pipeline."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_start_waits_and_prints_the_result(standing: Folder) -> None:
 def test_a_failed_run_is_exit_code_1(
     standing: Folder, failed: subprocess.CompletedProcess[str]
 ) -> None:
-    """The failed step's own error is told, with its line and the way on."""
+    """The error of the failed step is shown with its line and the next command."""
     assert failed.returncode == 1
     assert failed.stdout == ""
     assert "total failed in" in failed.stderr
@@ -65,7 +65,7 @@ def test_runs_are_listed(standing: Folder, good: str, failed: object) -> None:
 
 
 def test_a_run_is_shown_step_by_step(standing: Folder, failed: object) -> None:
-    """show --run tells what became of each step, its retries and its error."""
+    """show --run lists the status of each step, its retries and its error."""
     shown = standing.run("show", "--run", "failed")
     assert "ValueError: the gate is shut" in shown.stdout, shown.stderr
     told = json.loads(standing.run("show", "--run", "failed", "--json").stdout)
@@ -81,13 +81,13 @@ def test_a_run_is_shown_step_by_step(standing: Folder, failed: object) -> None:
 
 
 def test_a_result_is_read_wherever_it_is(standing: Folder, good: str) -> None:
-    """What was too large to travel comes from the bucket, as if it had not been."""
+    """Results that are too large for the state machine are read from the bucket."""
     done = standing.run("result", "--run", good, "--json")
     assert json.loads(done.stdout) == {"total": {"sum": 14, "text": "x" * 300_000}}, done.stderr
 
 
 def test_logs_of_a_run_are_one_stream(standing: Folder, good: str, failed: object) -> None:
-    """Lines of all steps, prints among them, stand in the order of time, of that run alone."""
+    """The log of a run contains the lines of all its steps, also prints, in the order of time."""
     lines = standing.run("logs", "--run", good).stdout.splitlines()
     texts = [line.split("  ", 2)[2] for line in lines]
     assert {line.split("  ", 2)[1] for line in lines} == {good}
@@ -131,7 +131,7 @@ def test_logs_of_another_time_are_none(standing: Folder, good: str) -> None:
 
 
 def test_a_failed_run_goes_on(standing: Folder, failed: object) -> None:
-    """Once mended, redrive takes up the failed step alone, and the run has its result."""
+    """After a fix, redrive runs the failed step only, and the run has its result."""
     (standing.path / "gate").touch()
     done = standing.run("redrive", "--run", "failed", "--wait", "--json")
     assert done.returncode == 0, done.stderr

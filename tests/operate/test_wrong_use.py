@@ -108,7 +108,7 @@ def test_a_stack_name_that_aws_refuses(folder: Folder) -> None:
 
 
 def test_tail_has_no_end(folder: Folder) -> None:
-    """Options that contradict each other are told, before anything is asked of AWS."""
+    """Options that contradict each other are refused before any request to AWS."""
     done = folder.run("logs", "--tail", "--end", "2024-01-01")
     assert done.returncode == 2
     assert "--tail goes on without end" in done.stderr

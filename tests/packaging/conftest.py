@@ -239,7 +239,9 @@ class Bench:
                     one = cut(names["f"].step)
                     packed = package(one)
                     args_here = eval(args)
-                    with chdir(folder):  # as Lambda stands in the zip's folder
+                    with chdir(
+                        folder
+                    ):  # as in Lambda, where the working directory is the zip's folder
                         result[main] = {"here": _answer(names["f"].step.function, args_here)}
                 result[main] |= {"cut": one, "package": packed}
                 calls.append((result[main], self.unpack(packed), args))
@@ -341,7 +343,7 @@ def _with_step(content: str) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """``heavylib``, a package of somebody else's, as pip would install it."""
+    """``heavylib``, a third-party package, in the form in which pip installs it."""
     folder = tmp_path_factory.mktemp("others") / "site-packages"
     (folder / "heavylib").mkdir(parents=True)
     (folder / "heavylib" / "__init__.py").write_text(HEAVYLIB)
@@ -366,7 +368,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
 
 @pytest.fixture(scope="module")
 def results(request: pytest.FixtureRequest, bench: Bench) -> Any:
-    """What came of the ``CASES`` of a test's module, here and there."""
+    """The results of the ``CASES`` of a test module, run locally and from zips."""
     return bench.travel(request.module.CASES)
 
 

@@ -1,4 +1,4 @@
-"""Conditions travel with their step: whatever function they are, with all that they use."""
+"""Conditions are included in the zip of their step, with all that they use."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CASES = {
         "@step(when=above(1))\ndef f(x):\n    return x\n"
     ),
     "Python's own": "@step(when=bool)\ndef f(x):\n    return x\n",
-    "of a function that asks where it stands": (
+    "of a function that reads its own path": (
         "def large(x):\n    return x > 1\n@step(when=large)\ndef f(x):\n    return __name__ and x\n"
     ),
     "of a function with classes": (
@@ -97,7 +97,7 @@ def test_a_condition_travels(bench, text, main):
     ids=["an open file"],
 )
 def test_what_keeps_a_condition_here_is_told(bench, text, rule):
-    """What cannot travel in a condition is a finding, as in the step itself."""
+    """A value in a condition that cannot be serialized is a finding, as in the step itself."""
     one = bench.cut(text)
     assert [finding.rule for finding in one.findings] == [rule]
     assert one.findings[0].place.line >= 1

@@ -6,7 +6,7 @@ import pytest
 
 CASES = [
     (
-        "functools.wraps of a function of somebody else's",
+        "functools.wraps of a third-party function",
         """
         import functools, json
         @step
@@ -91,7 +91,7 @@ CASES = [
         "[1]",
     ),
     (
-        "what stands in the else of TYPE_CHECKING",
+        "statements in the else block of TYPE_CHECKING",
         """
         import typing
         if typing.TYPE_CHECKING:
@@ -138,7 +138,7 @@ CASES = [
         "[]",
     ),
     (
-        "star imports of the house and of Python beside each other",
+        "star imports of lokki_tf and of Python in one module",
         """
         from lokki_tf import *
         from math import *
@@ -253,7 +253,7 @@ CASES = [
         "[]",
     ),
     (
-        "functions and constants that stand beside a pipeline in one block",
+        "functions and constants in the same block as a pipeline",
         """
         from lokki_tf import Flow, step
         if True:
@@ -321,7 +321,7 @@ CASES = [
         "[]",
     ),
     (
-        "strings in annotations that are no names",
+        "strings in annotations that are not names",
         """
         from typing import Literal
         @step
@@ -599,7 +599,7 @@ CASES = [
         "[]",
     ),
     (
-        "decorators of somebody else's, above the definition and called",
+        "third-party decorators, above the definition and called",
         """
         from heavylib import retry
 
@@ -618,7 +618,7 @@ CASES = [
         "[1]",
     ),
     (
-        "a step made of a function that somebody else's code wrapped",
+        "a step made of a function that third-party code wrapped",
         """
         from heavylib import retry
 

@@ -132,7 +132,7 @@ def test_it_serves_lambda_as_lambdas_own_runtime_does(
 def test_an_error_is_reported_by_its_classes_name_and_the_next_event_is_served(
     api: RuntimeApi, function: subprocess.Popen[str]
 ) -> None:
-    """Errors go out as errorMessage, errorType and stackTrace; a result that is no JSON is one."""
+    """Errors have errorMessage, errorType and stackTrace; so has a result that is not JSON."""
     api.events.put((1, {"raise": "no änswer"}))
     path, error, headers = api.answers.get(timeout=20)
     assert path == "/2018-06-01/runtime/invocation/request-1/error"
@@ -158,7 +158,7 @@ def test_an_error_is_reported_by_its_classes_name_and_the_next_event_is_served(
 def test_a_step_that_does_not_load_is_an_init_error(
     app: Path, api: RuntimeApi, step: str, kind: str, message: str
 ) -> None:
-    """Lambda is told before the first event, in the words of its own runtime."""
+    """Errors at import are posted before the first event, with the messages of Lambda's runtime."""
     process = start(app, step, AWS_LAMBDA_RUNTIME_API=api.address)
     path, error, _ = api.answers.get(timeout=20)
     assert process.wait(20) == 1
@@ -295,7 +295,7 @@ def test_a_job_tells_of_the_innermost_frames(app: Path, aws: LocalAws) -> None:
 def test_a_job_without_an_event_says_what_is_missing(
     app: Path, aws: LocalAws, event: str, last: str
 ) -> None:
-    """Without an event there is no place for the error but stderr and the exit code."""
+    """Without an event, an error is reported on stderr and by the exit code."""
     code, said = job(app, aws, "score", event)
     assert code == 1
     assert said.splitlines()[-1].startswith(last)

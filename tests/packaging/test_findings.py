@@ -1,4 +1,4 @@
-"""What cannot travel is found when the pipeline is built, with its name, line and remedy."""
+"""Values that cannot be serialized are findings with name, line and remedy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ CASES = [
         ],
     ),
     (
-        "what was read from files and is no literal",
+        "values that were read from files and are not literals",
         """
         import configparser
         from pathlib import Path
@@ -96,7 +96,7 @@ CASES = [
         ],
     ),
     (
-        "a secret that somebody typed in",
+        "a secret that was typed in",
         """
         import getpass
 
@@ -171,7 +171,7 @@ CASES = [
         ],
     ),
     (
-        "a constant that each Lambda would make anew",
+        "a constant with another value in each Lambda",
         """
         import uuid
         from datetime import datetime
@@ -237,7 +237,7 @@ CASES = [
         ["error package-missing:5 step 'f' imports 'made'"],
     ),
     (
-        "a step that is no plain function",
+        "a step that is not a plain function",
         """
         class Adder:
             def __call__(self, x):

@@ -52,7 +52,7 @@ def builder(tmp_path: Path, **more: Any) -> LayerBuilder:
 
 
 def test_a_context_has_the_steps_the_program_and_a_dockerfile() -> None:
-    """Each step has a folder with what its zip would hold; there is no lock without packages."""
+    """Each step has a folder with the files of its zip; without packages no lock is written."""
     assert list(context().files) == [
         "Dockerfile",
         "app/entry.py",
@@ -62,7 +62,7 @@ def test_a_context_has_the_steps_the_program_and_a_dockerfile() -> None:
 
 
 def test_the_tar_is_for_all_to_read_and_has_fixed_times() -> None:
-    """The tar is sorted, owned by nobody in particular, with modes that any user may read."""
+    """The tar is sorted, has no owner names, and its modes let any user read."""
     with tarfile.open(fileobj=io.BytesIO(context().tar)) as archive:
         entries = archive.getmembers()
     names = [entry.name for entry in entries]
@@ -150,7 +150,7 @@ def test_requirements_of_all_steps_become_one_lock(tmp_path: Path) -> None:
 
 
 def test_a_lock_in_the_stacks_folder_is_kept_to(tmp_path: Path) -> None:
-    """A lock holds until its set is resolved anew; one of another set does not hold."""
+    """A lock is used until its requirements are resolved again, and for them only."""
     building = builder(tmp_path)
     steps = (step("load", requirements=["a"]),)
     made = context(*steps, builder=building)
@@ -204,7 +204,7 @@ def test_a_dockerfile_of_the_users_is_used_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_stacks_folder_shows_the_image() -> None:
-    """The context's files stand below image/, and image.json says which image it is."""
+    """The files of the build context are in image/, and image.json names the image."""
     made = context()
     files = image_files(made)
     assert set(files) == {f"image/{path}" for path in made.files}

@@ -1,4 +1,4 @@
-"""Data files that travel with a step: found there where they were found here."""
+"""Data files in the zip of a step are found at the same relative path as locally."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ CASES = [
         """,
     ),
     (
-        "a nested function and a class that ask where they stand",
+        "a nested function and a class that read their own path",
         """
         from pathlib import Path
 
@@ -444,7 +444,7 @@ def test_more_than_lambda_takes_is_an_error(bench):
 
 
 def test_what_cannot_be_read_is_an_error(bench, monkeypatch):
-    """A file without the right to read it is told with its name."""
+    """A file that cannot be read is reported with its name."""
 
     def refuse(self):
         raise PermissionError(13, "Permission denied", str(self))
@@ -455,7 +455,7 @@ def test_what_cannot_be_read_is_an_error(bench, monkeypatch):
 
 
 def test_a_path_without_files_is_a_warning(bench):
-    """Code that asks for its own path, in a step that brings no files, is told how to."""
+    """Code that reads __file__ in a step without files is reported with the remedy."""
     text = "@step\ndef f():\n    return __file__\n"
     [finding] = packed(bench, text).findings
     assert finding.severity == "warning"
@@ -463,7 +463,7 @@ def test_a_path_without_files_is_a_warning(bench):
 
 
 def test_a_read_value_says_that_the_file_may_travel(bench):
-    """What was read here and is no literal names include= as the remedy; an argument does not."""
+    """For values read from files, the remedy is include=; for arguments it is not."""
     text = """
     import sys
     from pathlib import Path

@@ -52,7 +52,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def test_a_layer_holds_what_a_set_needs(layer_cache: Path, tmp_path: Path) -> None:
-    """Packages stand below python/ as Lambda wants them, importable, with exact versions locked."""
+    """Packages are in python/, as Lambda requires, importable and with locked versions."""
     layer = built("six==1.17.0", "idna", "attrs>=22", "tomli==2.2.1")
     zipfile.ZipFile(layer.zip).extractall(tmp_path)
     code = (
@@ -86,7 +86,7 @@ def test_a_layer_holds_what_a_set_needs(layer_cache: Path, tmp_path: Path) -> No
 def test_binaries_are_lambdas_and_not_this_machines(
     layer_cache: Path, runtime: str, architecture: str, library: str, machine: int
 ) -> None:
-    """The shared library is for the step's Python and processor, whatever runs synth."""
+    """The shared library is for the step's Python and processor, not for those of synth."""
     packages = wanted("markupsafe==3.0.2", runtime=runtime, architecture=architecture)
     layer = LayerBuilder().build(packages, STEP)
     [name] = [name for name in names(layer) if name.endswith(".so")]
@@ -155,7 +155,7 @@ def test_a_set_is_its_lines_and_its_lambda() -> None:
 
 
 def test_what_is_in_the_cache_needs_no_uv(tmp_path: Path) -> None:
-    """The second build of a set calls nobody, and gives the same."""
+    """The second build of the same requirements calls no program and gives the same zip."""
     fake, told = FakeUv(tmp_path), []
     options = {"uv": fake.path, "cache": tmp_path / "cache", "on_packages": told.append}
     first = built("fake", **options)
@@ -270,7 +270,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
 
 
 def test_a_damaged_entry_is_made_again(tmp_path: Path) -> None:
-    """A zip that somebody took out of the cache comes back."""
+    """A zip that was deleted from the cache is built again."""
     fake = FakeUv(tmp_path)
     layer = built("fake", uv=fake.path, cache=tmp_path / "cache")
     layer.zip.unlink()
@@ -368,7 +368,7 @@ def test_impossible_requirements_are_the_users_to_mend(
 def test_without_a_registry_the_error_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], says: str
 ) -> None:
-    """No network is no fault of the requirements."""
+    """A missing network is not reported as a fault of the requirements."""
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

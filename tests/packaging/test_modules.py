@@ -1,4 +1,4 @@
-"""The user's own modules and classes travel with the functions that use them."""
+"""The user's modules and classes are included with the functions that use them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 CASES = [
     (
-        "a class stands in a module of its own name, and what only the function needs does not",
+        "a class is in a module with its own name, without code that only the function needs",
         """
         import json
         from dataclasses import dataclass
@@ -230,7 +230,7 @@ CASES = [
         "[]",
     ),
     (
-        "a module that makes its names when they are asked for",
+        "a module that creates its names on access",
         """
         import lazy
 
@@ -356,7 +356,7 @@ CASES = [
         "[1]",
     ),
     (
-        "constants of a helper module that come from files travel as literals",
+        "constants of a helper module that are read from files are written as literals",
         """
         from config import NAMES
 

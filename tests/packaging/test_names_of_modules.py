@@ -1,4 +1,4 @@
-"""Under which name a module travels: the one that its classes have in every pickle."""
+"""The name of a module in a zip, which is that of its classes in pickles."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_step_of_a_package(bench):
 
 
 def test_a_module_that_runs_as_a_script(bench):
-    """``python -m shop.flow`` runs ``__main__``, which travels as ``shop.flow``."""
+    """``python -m shop.flow`` runs ``__main__``, which is ``shop.flow`` in the zip."""
     folder = bench.write(PACKAGE)
     with bench.loaded(folder):
         del sys.modules["shop.flow"]

@@ -57,7 +57,7 @@ def test_values_grow_over_cells(cells, answer):
 
 
 def test_a_step_is_cut_as_it_was_defined_last(cells, answer):
-    """Running a step's cell anew gives the new function."""
+    """Running a step's cell again deploys the new function."""
     cells("@step\ndef f():\n    return 'old'")
     names = cells("@step\ndef f():\n    return 'new'")
     assert answer(names, "f") == "'new'"
@@ -76,7 +76,7 @@ def test_classes_stand_in_a_module_called_notebook(cells, answer):
 
 
 def test_a_class_that_was_defined_again(cells, answer):
-    """Of two definitions of a class, the live one travels."""
+    """Of two definitions of a class, the current one is included."""
     cells("class Row:\n    def kind(self):\n        return 'old'")
     cells("class Row:\n    def kind(self):\n        return 'new'")
     names = cells("@step\ndef f():\n    return Row().kind()")
@@ -94,7 +94,7 @@ def test_results_of_cells_are_no_names(cells, name):
 
 
 def test_what_a_notebook_puts_before_builtins(cells, answer, monkeypatch):
-    """Its stand-in for ``open`` is Python's own in Lambda; its ``display`` is a finding."""
+    """IPython's ``open`` is Python's own in Lambda; its ``display`` is a finding."""
     import builtins
     import functools
 
@@ -168,7 +168,7 @@ def test_cells_that_are_no_python_are_passed_over(cells, answer):
 
 
 def test_code_that_exec_made(bench):
-    """A function that ``exec`` made travels if linecache knows its source."""
+    """A function made by ``exec`` is included if linecache has its source."""
     source = "K = 2\ndef helper(x):\n    return x * K\n@step\ndef f(x):\n    return helper(x)\n"
     filename = "<generated 17>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)

@@ -71,7 +71,7 @@ def test_what_others_have_changed_is_told(outside) -> None:
 
 
 def test_what_carried_code_changes_is_its_own(outside) -> None:
-    """A cache that the step's code fills, and a value that statements build, are no warning."""
+    """A cache filled by the step's code and a value built by statements cause no warning."""
     conf = outside
     conf.cached("here")
 
@@ -82,7 +82,7 @@ def test_what_carried_code_changes_is_its_own(outside) -> None:
 
 
 def test_what_a_star_brings_may_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Statements that change a name of `from x import *` stand behind an import of that name."""
+    """Statements that change a name of `from x import *` are kept after an import of the name."""
     (tmp_path / "starred_conf.py").write_text("FEATURES = ['a']\nSHARE = 0.5\n")
     (tmp_path / "starred_use.py").write_text(
         "from starred_conf import *\nFEATURES += ['b']\nSHARE = SHARE * 2\n\n\n"

@@ -37,9 +37,9 @@ def texts(packed):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_the_files_of_a_step_are_as_reviewed(bench, step):
-    """A step's zip holds the files that stand in ``golden/``, letter for letter.
+    """A step's zip contains exactly the files in ``golden/``.
 
-    ``LOKKI_GOLDEN=write`` writes them anew, to be reviewed like code.
+    ``LOKKI_GOLDEN=write`` writes these files again, to be reviewed like code.
     """
     cuts = cuts_of_shop(bench)
     upstream = {"revenue": [cuts["load"]], "spread": [cuts["load"]]}.get(step, [])
@@ -165,7 +165,7 @@ def g(rows):
 
 
 def test_values_of_other_steps_unpickle(bench):
-    """An instance of a class of the pipeline arrives in a step that knows nothing of it."""
+    """A step can receive an instance of a class that its own code does not mention."""
     f, g = bench.cuts(VALUES, "f", "g", main=True)
     row = b"cpipeline\nRow\n)\x81}(Vn\nK\x05ub."
     argument = f"[[__import__('pickle').loads({row!r})]]"

@@ -84,7 +84,7 @@ def same(one, other):
 
 
 def test_what_is_no_literal():
-    """Subclasses, objects, circles and what is too long are no literals."""
+    """Subclasses, objects, cycles and too long values are not literals."""
     circle: list[object] = []
     circle.append(circle)
     for value in (

@@ -30,7 +30,7 @@ def test_a_template_of_the_user(bench):
 
 
 def test_postponed_annotations_stand_first(bench):
-    """``from __future__`` stands behind the template's docstring and before all else, once."""
+    """``from __future__`` follows the template's docstring, once, before all other code."""
     text = "from __future__ import annotations\n@step\ndef f(x: Nowhere):\n    return x\n"
     one = bench.cut(text)
     future = "from __future__ import annotations\n\n"

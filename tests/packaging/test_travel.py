@@ -54,7 +54,7 @@ CASES = [
         "[3]",
     ),
     (
-        "a decorator that the user built on the house's is the house's",
+        "a user's decorator that wraps one of lokki_tf counts as lokki_tf's",
         """
         def small(function):
             return step(function, policies=["{}"])
@@ -524,7 +524,7 @@ CASES = [
         "[]",
     ),
     (
-        "a value that was read from a file travels as a literal",
+        "a value that was read from a file is written as a literal",
         """
         import json
         from pathlib import Path
@@ -620,7 +620,7 @@ CASES = [
         "[4]",
     ),
     (
-        "a static method: its class comes along",
+        "a static method: its class is included",
         """
         class Steps:
             factor = 3

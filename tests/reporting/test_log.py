@@ -268,7 +268,7 @@ def test_an_error_without_text_breaks_nothing(events: SimpleNamespace) -> None:
 
 
 def test_events_of_later_versions_are_ignored(events: SimpleNamespace) -> None:
-    """An unknown kind of event is ignored, and is no error."""
+    """An unknown kind of event is ignored without an error."""
     stream = io.StringIO()
     configure_logging("DEBUG", stream=stream)
     log_listener()(events.make("step_dreamt", "a"))

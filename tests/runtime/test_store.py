@@ -64,7 +64,7 @@ def test_other_errors_are_not_repeated(answers: list[Any]) -> None:
 
 
 def test_a_body_that_ends_early_is_read_again(answers: list[Any]) -> None:
-    """A connection that breaks while an object is read is no failure of the step."""
+    """A connection that breaks while an object is read does not fail the step."""
     headers = {"Content-Length": "4"}
     answers += [(200, headers, b"da"), (200, headers, b"data")]
     assert store.read("s3://bucket/key") == b"data"

@@ -105,7 +105,7 @@ def terraform(folder: Path, *arguments: str, environment: Mapping[str, str] | No
 
 
 def without_lifecycle(folder: Path) -> None:
-    """Leaves out what the provider takes a minute for, whoever answers."""
+    """Leaves out resources that the provider always waits a minute for."""
     kind = "aws_s3_bucket_lifecycle_configuration"
     override = {"resource": {kind: {"bucket_lifecycle": {"count": 0}}}}
     (folder / "without_lifecycle_override.tf.json").write_text(json.dumps(override))

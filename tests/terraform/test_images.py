@@ -92,7 +92,7 @@ def test_keys_and_numbers_are_the_settings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", [None, "daily.tfstate"])
 def test_its_state_is_not_the_pipelines(tmp_path: Path, key: str | None) -> None:
-    """In a shared bucket the two stacks have keys of their own, whatever the settings say."""
+    """In a shared bucket the two stacks have separate keys, with any settings."""
     terraform = TerraformConfig(backend="s3", bucket="states", key=key)
     made = written(tmp_path, Config(terraform=terraform))
     expected = f"{key}-images" if key else "sales-images/terraform.tfstate"

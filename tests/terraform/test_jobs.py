@@ -17,7 +17,7 @@ def work() -> int:
 
 
 def worker(number: int) -> FunctionType:
-    """The function under another name, for steps are told apart by theirs."""
+    """The function with another name, since steps are distinguished by their names."""
     made = FunctionType(work.__code__, work.__globals__, f"work_{number}")
     made.__qualname__ = made.__name__
     return made
@@ -50,7 +50,7 @@ def test_instances_can_run_the_image(
 
 
 def test_a_job_on_a_given_queue_needs_no_network_of_ours(tmp_path: Path) -> None:
-    """No default VPC is asked for, and no security group is made, where the queue is there."""
+    """With an existing queue, no default VPC is read and no security group is created."""
     made = written(tmp_path, {"job_queue": "there"})
     assert "aws_vpc" not in made.get("data", {})
     assert "aws_security_group" not in made["resource"]
@@ -62,7 +62,7 @@ def test_a_job_on_a_given_queue_needs_no_network_of_ours(tmp_path: Path) -> None
 
 
 def test_the_machine_names_no_revision(tmp_path: Path) -> None:
-    """A run that began before a deployment, or is redriven after it, submits what stands now."""
+    """An execution that began before a deployment submits the deployed job definition."""
     made = written(tmp_path, {})
     (machine,) = made["resource"]["aws_sfn_state_machine"].values()
     assert "aws_batch_job_definition.work_0_job.arn_prefix" in machine["definition"]

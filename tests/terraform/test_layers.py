@@ -120,7 +120,7 @@ def test_a_second_synth_gives_the_same_bytes_without_a_registry(
 def test_the_lock_in_the_folder_decides(
     layer_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the cache is gone, a colleague's for example, versions are those of the lock."""
+    """Without the cache, for example on another computer, versions are those of the lock."""
     folder = pipeline().synth(tmp_path / "out").folder
     for name in locks(folder):
         (folder / "layers" / name / "requirements.lock").write_text(
@@ -265,7 +265,7 @@ def test_the_command_says_what_it_waits_for(layer_cache: Path, tmp_path: Path) -
 def test_inside_another_stack_each_pipeline_keeps_its_locks(
     layer_cache: Path, tmp_path: Path
 ) -> None:
-    """Files and locks of a construct stand in its own folder, and are found there again."""
+    """Files and locks of a construct are written to its own folder and read from there."""
     from lokki_tf import PipelineConstruct
 
     for _ in range(2):

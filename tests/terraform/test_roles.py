@@ -59,7 +59,7 @@ ALL = (
 
 
 def test_a_role_that_is_given_is_not_made(tmp_path: Path) -> None:
-    """With roles for everything there is no role and no policy; a step's own stands above."""
+    """With given roles, no role or policy is created; a step's own role takes precedence."""
     found = resources(synthesized(tmp_path, ALL))
     assert "aws_iam_role" not in found
     assert "aws_iam_role_policy" not in found
@@ -170,7 +170,7 @@ def test_files_of_roles_that_are_gone_go(tmp_path: Path) -> None:
 
 
 def test_where_the_region_is_unknown_the_policy_says_so(tmp_path: Path) -> None:
-    """Without a region in the settings, REGION stands where it belongs; --region fills it in."""
+    """Without a region in the settings, ARNs contain REGION; --region replaces it."""
     made = synthesized(tmp_path, "")
     text = (made.folder / "permissions" / "special.json").read_text()
     assert "arn:aws:logs:REGION:123456789012:log-group" in text
@@ -180,7 +180,7 @@ def test_where_the_region_is_unknown_the_policy_says_so(tmp_path: Path) -> None:
 
 
 def test_a_key_is_in_the_policies_too(tmp_path: Path) -> None:
-    """With kms_key, given roles are told the statements for it."""
+    """With kms_key, the statements for given roles include those for the key."""
     made = synthesized(tmp_path, ALL.replace("[aws]\n", f'[aws]\nkms_key = "{KEY}"\n'))
     files = {file.stem: statements(file) for file in made.permissions}
     assert {"ExecutionsKey", "LogDeliveryKey", "ObjectKey"} <= set(files["machine"])
@@ -201,7 +201,7 @@ def test_a_key_is_in_the_policies_too(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_followed_is_refused(tmp_path: Path, toml: str, says: str) -> None:
-    """No role, no type and no level but those that there are; nothing is written then."""
+    """Unknown roles, types and levels are refused, and nothing is written."""
     with pytest.raises(ConfigError, match=says):
         synthesized(tmp_path, toml)
     assert not (tmp_path / "out").exists()

@@ -31,7 +31,7 @@ def special(text: str) -> int:
 
 
 def synthesized(tmp_path: Path, toml: str) -> dict[str, Any]:
-    """The Terraform that comes of a pipeline with these settings."""
+    """The Terraform of a pipeline with these settings."""
     (tmp_path / "lokki.toml").write_text(toml)
     config = load_config(tmp_path, environ={})
     pipeline = Pipeline("settings", steps=[special(plain())], schedule="rate(1 day)")

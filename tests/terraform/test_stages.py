@@ -89,7 +89,7 @@ def test_a_stage_names_everything_that_stands_in_aws(tmp_path: Path) -> None:
 
 
 def test_without_a_stage_nothing_says_stage(tmp_path: Path) -> None:
-    """A file that has stages changes nothing where none is asked for."""
+    """Stages in a file have no effect if no stage is selected."""
     made = pipeline().synth(tmp_path / "out", config=config(tmp_path, None))
     assert "stage" not in (made.folder / "cdk.tf.json").read_text()
 

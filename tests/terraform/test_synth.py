@@ -129,7 +129,7 @@ def test_two_synths_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_second_synth_takes_away_what_is_gone_and_keeps_the_state(tmp_path: Path) -> None:
-    """Files of a step that is gone go; Terraform's own files stay."""
+    """Files of removed steps are deleted; Terraform's own files are kept."""
     folder = pipeline().synth(tmp_path).folder
     (folder / "terraform.tfstate").write_text("{}")
     (folder / ".terraform.lock.hcl").write_text("# the provider's version")

@@ -1,4 +1,4 @@
-"""What the tests of the local AWS share."""
+"""Helpers and fixtures that the tests of the local AWS share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FakeServices:
     def invoke(
         self, function: str, payload: bytes, *, qualifier: str | None = None, kind: str
     ) -> Invocation:
-        """Call one; what it raises is what Lambda reports."""
+        """Call the function; its exception is the error that Lambda reports."""
         name = function.rsplit(":", 1)[-1]
         if name not in self._functions:
             raise ServiceError("ResourceNotFoundException", "Function not found", status=404)

@@ -1,6 +1,6 @@
 """The entry script of the tests' image: a function for Lambda, or the program of a Batch job.
 
-It leans on the standard library alone, as the image has nothing else.
+It imports the standard library only, because the image contains nothing else.
 """
 
 import json
@@ -13,7 +13,7 @@ API = os.environ.get("AWS_LAMBDA_RUNTIME_API")
 
 
 def main(command):
-    """Do what the command says, and return the exit code."""
+    """Run the given command and return its exit code."""
     print("begun", *command)
     what = command[0] if command else "ok"
     if what == "pid":
@@ -34,7 +34,7 @@ def main(command):
 
 
 def loop(command):
-    """Answer Lambda's events until the process is ended."""
+    """Handle Lambda's events until the process is stopped."""
     if command == ["broken"]:
         ask("init/error", json.dumps({"errorType": "Broken", "errorMessage": "at init"}).encode())
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""Roles of functions, state machines, jobs and schedules: what they may do on a local AWS."""
+"""Permissions of the roles of functions, state machines, jobs and schedules in a local AWS."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def acting(aws: LocalAws, role: str, service: str) -> Any:
 
 @contextmanager
 def without(aws: LocalAws, role: str, sid: str) -> Iterator[None]:
-    """Take a statement out of a role's policy for a while."""
+    """Remove a statement from a role's policy within a block."""
     iam = aws.client("iam")
     whole = iam.get_role_policy(RoleName=role, PolicyName="lokki")["PolicyDocument"]
     left = [one for one in whole["Statement"] if one["Sid"] != sid]
@@ -226,7 +226,7 @@ def test_a_state_machine_of_many_jobs_submits_its_own_alone(aws: LocalAws) -> No
 
 
 def test_a_denial_says_who_what_where_and_what_is_missing(aws: LocalAws) -> None:
-    """A step that may not read fails with S3's error, which has the statement to add."""
+    """A step without the permission to read fails with S3's error and the missing statement."""
     aws.register(pair("denied"))
     role = role_of(aws, "length", "denied")
     with without(aws, role, "Read"):
@@ -255,7 +255,7 @@ def executed(aws: LocalAws, name: str, role: str, sid: str) -> Execution:
 
 
 def test_a_machine_that_may_not_invoke_fails_as_in_aws(aws: LocalAws) -> None:
-    """The error of lambda:invoke is Lambda.AWSLambdaException, with Lambda's words."""
+    """The error of lambda:invoke is Lambda.AWSLambdaException, with the message of Lambda."""
     aws.register(pair("uninvoked"))
     role = f"uninvoked.state_machine_role-{aws.region}"
     execution = executed(aws, "uninvoked", role, "Invoke")
@@ -272,7 +272,7 @@ def test_a_machine_that_may_not_invoke_fails_as_in_aws(aws: LocalAws) -> None:
     ],
 )
 def test_a_map_requires_what_aws_documents(aws: LocalAws, sid: str, error: str) -> None:
-    """A Distributed Map fails without the rights to start children and to use the bucket."""
+    """A Distributed Map fails without the permissions to start children and use the bucket."""
     pipeline = Pipeline("mapping", steps=[items().map(length)])
     aws.register(pipeline)
     execution = executed(aws, "mapping", f"mapping.state_machine_role-{aws.region}", sid)
@@ -304,7 +304,7 @@ def items() -> list[str]:
 
 @pytest.mark.parametrize("action", ["s3:GetObject", "s3:ListMultipartUploadParts"])
 def test_each_right_of_a_result_writer_is_required(aws: LocalAws, action: str) -> None:
-    """What large results require is required of small ones as well."""
+    """The permissions for large results are also required for small ones."""
     pipeline = Pipeline("writing", steps=[items().map(length)])
     aws.register(pipeline)
     role = f"writing.state_machine_role-{aws.region}"
@@ -319,7 +319,7 @@ def test_each_right_of_a_result_writer_is_required(aws: LocalAws, action: str) -
 
 
 def test_a_log_that_may_not_be_written_is_not_there(aws: LocalAws) -> None:
-    """Lambda reports no denial of logs; the step runs, and the record has the denial."""
+    """Lambda does not report a denied log; the step runs, and the denial is recorded."""
     aws.register(pair("silent"))
     with without(aws, role_of(aws, "large", "silent"), "Logs"):
         assert aws.execute("silent").succeeded
@@ -331,7 +331,7 @@ def test_a_log_that_may_not_be_written_is_not_there(aws: LocalAws) -> None:
 
 @pytest.mark.parametrize("sid", ["Tracing", "Sampling"])
 def test_traces_that_may_not_be_sent_are_in_the_record_alone(aws: LocalAws, sid: str) -> None:
-    """X-Ray's denials fail nothing."""
+    """Denials by X-Ray do not fail the run."""
     aws.register(pair("untraced"))
     execution = executed(aws, "untraced", f"untraced.state_machine_role-{aws.region}", sid)
     assert execution.succeeded
@@ -340,7 +340,7 @@ def test_traces_that_may_not_be_sent_are_in_the_record_alone(aws: LocalAws, sid:
 
 
 def test_a_machine_whose_log_may_not_be_delivered_is_refused(aws: LocalAws) -> None:
-    """UpdateStateMachine fails as AWS does, and the machine stays as it was."""
+    """UpdateStateMachine fails as in AWS and does not change the state machine."""
     arn = aws.register(pair("undelivered"))
     states = aws.client("stepfunctions")
     before = states.describe_state_machine(stateMachineArn=arn)
@@ -356,7 +356,7 @@ def test_a_machine_whose_log_may_not_be_delivered_is_refused(aws: LocalAws) -> N
 
 
 def test_roles_are_taken_by_the_services_that_they_trust(aws: LocalAws) -> None:
-    """A function, a state machine and a schedule are refused a role that trusts another service."""
+    """Functions, state machines and schedules cannot have a role that trusts another service."""
     iam = aws.client("iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}
     document = {"Version": "2012-10-17", "Statement": [{**trust, "Action": "sts:AssumeRole"}]}
@@ -413,7 +413,7 @@ def test_a_schedule_starts_its_machine_by_its_role(aws: LocalAws) -> None:
 
 
 def test_a_boundary_limits_a_role(aws: LocalAws) -> None:
-    """What the role's own policy allows and its permissions boundary does not is denied."""
+    """An action that the role's policy allows and its permissions boundary does not is denied."""
     aws.register(pair("bounded"))
     iam = aws.client("iam")
     statement = {"Effect": "Allow", "NotAction": "s3:PutObject", "Resource": "*"}
@@ -444,7 +444,7 @@ def test_a_bucket_policy_denies_whom_it_names(aws: LocalAws) -> None:
 
 
 def test_only_tls_is_let_in_where_the_bucket_demands_it(aws: LocalAws) -> None:
-    """The policy that synth gives a bucket lets everybody through: loopback counts as TLS."""
+    """The bucket policy of synth that requires TLS allows requests on loopback."""
     from lokki_tf.terraform import iam
 
     aws.register(pair("secure"))
@@ -459,7 +459,7 @@ def test_only_tls_is_let_in_where_the_bucket_demands_it(aws: LocalAws) -> None:
 
 
 def test_code_acts_as_the_functions_role(aws: LocalAws) -> None:
-    """The identity of a step's code is its role's session; what it may not do is denied."""
+    """A step's code has the identity of its role's session, with its permissions only."""
 
     @step
     def identity() -> dict[str, str]:
@@ -499,7 +499,7 @@ def test_code_acts_as_the_functions_role(aws: LocalAws) -> None:
 
 
 def test_code_may_take_another_role_that_trusts_its_own(aws: LocalAws) -> None:
-    """After AssumeRole the code has the other role's rights, and no others."""
+    """After AssumeRole the code has the permissions of the other role only."""
     name = role_of(aws, "another", "takes")
     pipeline = Pipeline("takes", steps=[another()])
     aws.register(pipeline)
@@ -518,7 +518,7 @@ def test_code_may_take_another_role_that_trusts_its_own(aws: LocalAws) -> None:
 
 
 def test_without_enforcement_everything_is_allowed_and_nothing_recorded() -> None:
-    """enforce_iam=False is a local AWS whose roles have no effect."""
+    """With enforce_iam=False, roles have no effect."""
     with LocalAws(retry_delay_scale=0.0, enforce_iam=False) as aws:
         aws.register(pair("free"))
         with without(aws, f"free.state_machine_role-{aws.region}", "Invoke"):
@@ -527,7 +527,7 @@ def test_without_enforcement_everything_is_allowed_and_nothing_recorded() -> Non
 
 
 def test_rights_that_nothing_needs_are_listed(aws: LocalAws) -> None:
-    """A right is unused until a decision needs it; a reset forgets all of them."""
+    """A permission is unused until a decision uses it; a reset removes the record."""
     aws.register(pair("rights"))
     role = f"arn:aws:iam::123456789012:role/{role_of(aws, 'large', 'rights')}"
 

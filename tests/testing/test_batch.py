@@ -68,7 +68,7 @@ def test_failure(run: Run) -> None:
 
 
 def test_environment(run: Run, account: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Overrides win over the definition, and nothing of the parent's environment is there."""
+    """Overrides replace the definition's values; the parent's environment is not inherited."""
     monkeypatch.setenv("NOT_FOR_JOBS", "1")
     given = [{"name": "A", "value": "definition"}, {"name": "B", "value": "kept"}]
     define(account, "variables", IMAGE, environment=given)
@@ -101,7 +101,7 @@ def test_folder(run: Run, account: LocalAws, app: Path) -> None:
 
 
 def test_timeout(run: Run) -> None:
-    """An attempt that takes too long is killed, and not tried again."""
+    """An attempt that exceeds the timeout is killed and not repeated."""
     job = run("sleep", "60", timeout={"attemptDurationSeconds": 1}, retryStrategy={"attempts": 3})
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 137)
     assert job["statusReason"] == "Job attempt duration exceeded timeout"
@@ -121,7 +121,7 @@ def test_attempts(run: Run) -> None:
 
 
 def test_terminate(run: Run, account: LocalAws) -> None:
-    """A job that runs is ended by TerminateJob, with its reason, and not by CancelJob."""
+    """A running job is ended by TerminateJob, with its reason, but not by CancelJob."""
     job_id = submit(account, "sleep", "60")
     ended(account, job_id, "RUNNING")
     account.client("batch").cancel_job(jobId=job_id, reason="no")
@@ -132,7 +132,7 @@ def test_terminate(run: Run, account: LocalAws) -> None:
 
 
 def test_dependencies(run: Run, account: LocalAws) -> None:
-    """A job waits for those that it depends on, and fails with them; it can be cancelled."""
+    """A job waits for the jobs that it depends on, fails with them, and can be cancelled."""
     first = submit(account, "sleep", "60")
     waiting = [submit(account, "ok", dependsOn=[{"jobId": first}]) for _ in range(2)]
     ended(account, waiting[0], "PENDING")
@@ -145,7 +145,7 @@ def test_dependencies(run: Run, account: LocalAws) -> None:
 
 
 def test_unknown_image(run: Run, account: LocalAws) -> None:
-    """A job of an image that is nowhere fails with AWS's word for it."""
+    """A job with an image that does not exist fails with the error of AWS."""
     define(account, "nowhere", "123456789012.dkr.ecr.us-east-1.amazonaws.com/nowhere:1")
     job = run("ok", job="nowhere")
     assert job["status"] == "FAILED"
@@ -188,7 +188,7 @@ def test_no_such_folder(account: LocalAws, tmp_path: Path) -> None:
 
 
 def test_nothing_is_left(app: Path) -> None:
-    """The end of a local AWS is the end of its jobs."""
+    """A local AWS ends its jobs when it is closed."""
     with LocalAws(containers=False) as aws:
         aws.register_image("tests:1", app)
         make_queue(aws)
@@ -206,7 +206,7 @@ def test_nothing_is_left(app: Path) -> None:
 
 
 def machine(**more: Any) -> dict[str, Any]:
-    """Return a machine of one state that runs a job."""
+    """Return a state machine definition with one state that runs a job."""
     parameters = {"JobName": "job", "JobQueue": "queue", "JobDefinition": "ok"}
     parameters |= more.pop("Parameters", {})
     state = {"Type": "Task", "Resource": SYNC, "Parameters": parameters, "End": True, **more}
@@ -214,7 +214,7 @@ def machine(**more: Any) -> dict[str, Any]:
 
 
 def test_submit_job_sync(account: LocalAws) -> None:
-    """The result of a job is its description, spelled as ASL does; an event arrives whole."""
+    """The result of a job is its description with ASL's field names; an event is not changed."""
     environment = [{"Name": "LOKKI_EVENT", "Value.$": "States.JsonToString($)"}]
     overrides = {"Command": ["environment"], "Environment": environment}
     account.create_state_machine("sync", machine(Parameters={"ContainerOverrides": overrides}))
@@ -301,14 +301,14 @@ def test_without_waiting(account: LocalAws) -> None:
     ],
 )
 def test_refused_parameters(account: LocalAws, parameters: Any, error: str) -> None:
-    """Fields that there are not fail at once; what Batch refuses is an error of Batch."""
+    """Unknown fields fail the state; a request that Batch refuses is an error of Batch."""
     account.create_state_machine("refused", machine(Parameters=parameters))
     assert account.execute("refused").error == error
 
 
 @pytest.mark.parametrize("parameters", [{"Nonsense": 1}, {"jobName": "lower"}])
 def test_refused_definitions(account: LocalAws, parameters: Any) -> None:
-    """A machine whose job has fields that there are not cannot be created."""
+    """A state machine with unknown fields in its job cannot be created."""
     states = account.client("stepfunctions")
     with pytest.raises(states.exceptions.InvalidDefinition, match="is not supported by"):
         account.create_state_machine("never", machine(Parameters=parameters))

@@ -1,6 +1,6 @@
-"""Real Terraform with the real provider deploys all that jobs on Fargate need.
+"""Terraform with the AWS provider deploys all that jobs on Fargate need.
 
-The provider waits 30 s for every queue, at its creation and again at its end, whoever answers.
+The provider always waits 30 s for every queue, at its creation and at its deletion.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def account(image: str) -> Iterator[LocalAws]:
-    """An account with a queue and a job definition; it knows no folder."""
+    """An account with a queue and a job definition, without registered folders."""
     with LocalAws(retry_delay_scale=0.0) as aws:
         make_queue(aws, "FARGATE_SPOT")
         define(aws, "ok", image, environment=[{"name": "VALUE", "value": "given"}])
@@ -65,7 +65,7 @@ def test_exit_code_and_attempts(account: LocalAws) -> None:
 
 
 def test_timeout(account: LocalAws) -> None:
-    """A program that takes too long is killed, and its container is gone."""
+    """A program that exceeds the time limit is killed, and its container is removed."""
     job = run(account, "sleep", "60", timeout={"attemptDurationSeconds": 1})
     assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 137)
     assert job["statusReason"] == "Job attempt duration exceeded timeout"
@@ -80,7 +80,7 @@ def test_terminate(account: LocalAws) -> None:
 
 
 def test_unknown_image(account: LocalAws) -> None:
-    """An image that no registry has fails the job with AWS's word for it."""
+    """An image that does not exist fails the job with the error of AWS."""
     define(account, "nowhere", "127.0.0.1:1/nowhere:1")
     job = run(account, job="nowhere")
     assert job["status"] == "FAILED"
@@ -88,7 +88,7 @@ def test_unknown_image(account: LocalAws) -> None:
 
 
 def test_function(account: LocalAws, image: str) -> None:
-    """A function that is an image runs in a container that stays warm, and its errors are told."""
+    """A function with an image runs in a container that is reused, and its errors are reported."""
     functions = account.client("lambda")
     functions.create_function(
         FunctionName="image",
@@ -113,7 +113,7 @@ def test_function(account: LocalAws, image: str) -> None:
 
 
 def test_nothing_is_left(image: str) -> None:
-    """The end of a local AWS is the end of its containers."""
+    """A local AWS removes its containers when it is closed."""
     with LocalAws() as aws:
         functions = aws.client("lambda")
         functions.create_function(

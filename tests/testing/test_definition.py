@@ -1,4 +1,4 @@
-"""What CreateStateMachine refuses."""
+"""Definitions that CreateStateMachine refuses."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @pytest.mark.parametrize("odd", ["x", 5, None, True, {}, [], {"x": "x"}, ["x"], [["x"]]], ids=str)
 def test_odd_values(odd: Any) -> None:
-    """Whatever stands in a field, the answer is findings and no error."""
+    """Any value in a field causes findings and not an exception."""
     definition = everything()
     for holder, key in places(definition):
         kept, holder[key] = holder[key], odd
@@ -157,7 +157,7 @@ def test_sibling_scopes() -> None:
 
 
 def test_duplicate_names() -> None:
-    """A state's name is unique in the whole machine."""
+    """A state's name must be unique in the whole definition."""
     states = machine(P={"Type": "Parallel", "Branches": [machine(P=END)], "End": True})
     assert "DUPLICATE_STATE_NAME" in messages(states)
 
@@ -172,7 +172,7 @@ def test_size() -> None:
 
 
 def test_jsonata() -> None:
-    """A definition in JSONata is refused, and the text says who refuses it."""
+    """A definition in JSONata is refused, and the message names the local AWS."""
     assert "local AWS runs JSONPath only" in messages(
         {**machine(A=END), "QueryLanguage": "JSONata"}
     )

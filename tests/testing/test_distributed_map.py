@@ -268,7 +268,7 @@ def test_missing_bucket(run_map: Callable[..., Execution]) -> None:
 
 
 def test_history(run_map: Callable[..., Execution]) -> None:
-    """The parent's history tells of the run, not of its children."""
+    """The parent's history contains events of the Map Run, not of its children."""
     found = run_map([1, 2])
     assert [event["type"] for event in found.history] == [
         "ExecutionStarted",

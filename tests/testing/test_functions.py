@@ -46,7 +46,7 @@ def test_result(invoke: Invoke) -> None:
 
 
 def test_only_lambdas_own_packages(invoke: Invoke) -> None:
-    """boto3 is there; nothing else that is installed here is, lokki_tf least of all."""
+    """boto3 can be imported, but not lokki_tf and other packages installed here."""
     source = """
     import importlib.util
     def handler(event, context):
@@ -323,7 +323,7 @@ def test_one_log_stream_a_worker(invoke: Invoke, local_aws: LocalAws) -> None:
 
 
 def test_foreign_layers(local_aws: LocalAws, zip_of: Zip) -> None:
-    """A layer of another account is accepted and empty; what is no layer's ARN is refused."""
+    """A layer of another account is accepted and empty; other values are refused."""
     code = zip_of("import sys\ndef handler(e, c): return 1")
     foreign = "arn:aws:lambda:us-east-1:336392948345:layer:AWSSDKPandas-Python311:1"
     own = "arn:aws:lambda:us-east-1:123456789012:layer:mine"
@@ -393,7 +393,7 @@ def test_code_cannot_be_written(invoke: Invoke, write: str) -> None:
 def test_another_python_than_a_layers_is_named(
     local_aws: LocalAws, zip_of: Zip, where: str
 ) -> None:
-    """Where a compiled module cannot be imported, the error has the function's Python and this."""
+    """If a compiled module cannot be imported, the error names both Python versions."""
     layer = local_aws.client("lambda").publish_layer_version(
         LayerName="compiled",
         Content={

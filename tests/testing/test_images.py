@@ -32,7 +32,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def account(app: Path) -> Iterator[LocalAws]:
-    """An account that knows the image."""
+    """An account with the registered image."""
     with LocalAws(retry_delay_scale=0.0, containers=False) as aws:
         aws.register_image("functions:1", app)
         yield aws
@@ -141,7 +141,7 @@ def test_errors(invoke: Invoke, command: str, event: str, kind: str, message: st
 
 
 def test_timeout(invoke: Invoke, account: LocalAws) -> None:
-    """A program that takes too long is killed; the next event finds a new one."""
+    """A program that exceeds the time limit is killed; the next event starts a new one."""
     begun = time.monotonic()
     found = invoke("a", "sleep", Timeout=1)
     assert time.monotonic() - begun < 30
@@ -158,7 +158,7 @@ def test_in_parallel(invoke: Invoke, account: LocalAws) -> None:
 
 
 def test_unknown_image(account: LocalAws) -> None:
-    """A function of an image that is nowhere says what to do."""
+    """The error for a function with a missing image contains the remedy."""
     from botocore.exceptions import ClientError
 
     name = create(account, "nowhere:1")
@@ -183,7 +183,7 @@ def test_in_a_state_machine(account: LocalAws) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"app": "app"}', '{"uri": "a:1", "app": "no"}'])
 def test_image_file(account: LocalAws, tmp_path: Path, text: str) -> None:
-    """An image.json that describes no image is refused before anything is deployed."""
+    """An invalid image.json is refused before the deployment starts."""
     (tmp_path / "image.json").write_text(text)
     with pytest.raises(LocalAwsError):
         account.deploy(tmp_path)

@@ -1,4 +1,4 @@
-"""States, variables, retries and catchers as the specification has them."""
+"""States, variables, retries and catchers follow the specification."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_lambda_invoke(interpret: Interpret, output: Output, task: Task) -> None
 def test_variables_keep_values(
     interpret: Interpret, output: Output, task: Task, value: Any
 ) -> None:
-    """A value goes through a variable and into a function unchanged, whatever it looks like."""
+    """Any value passes through a variable and into a function unchanged."""
     states = machine(
         A=task("give", Assign={"kept.$": "$.Payload"}, ResultPath=None, Next="B"),
         B=task("take", {"v.$": "$kept", "list": [{"v.$": "$kept"}]}, OutputPath="$.Payload"),
@@ -81,7 +81,7 @@ def test_assign_sees_the_result(interpret: Interpret, output: Output, task: Task
 
 
 def test_undefined_variable(interpret: Interpret, task: Task) -> None:
-    """A variable that was never assigned fails the execution, and no catcher takes that."""
+    """A variable that was never assigned fails the execution, which cannot be caught."""
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "B"}]
     states = machine(A=task("f", {"a.$": "$ghost"}, Catch=catch), B={"Type": "Succeed"})
     run = interpret(states, f=lambda event: event)
@@ -153,7 +153,7 @@ def test_a_failing_branch_stops_the_others(interpret: Interpret, task: Task) -> 
 
 
 class TransientError(Exception):
-    """An error that goes away."""
+    """An error that does not occur again."""
 
 
 def flaky(times: int) -> tuple[list[int], Callable[[Any], Any]]:
@@ -189,7 +189,7 @@ def test_retries_end(interpret: Interpret, task: Task) -> None:
 
 
 def test_other_errors_are_not_retried(interpret: Interpret, task: Task) -> None:
-    """A retrier takes the errors that it names and no others."""
+    """A retrier matches only the errors that it names."""
     calls, run = flaky(9)
     retry = [{"ErrorEquals": ["OtherError", "States.Timeout"]}]
     assert interpret(machine(A=task("f", Retry=retry)), f=run).error == "TransientError"

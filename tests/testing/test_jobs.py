@@ -1,4 +1,4 @@
-"""The rules of Batch's jobs, and which folder an image is, without anything that runs."""
+"""The rules for Batch jobs and the folders of images, without running jobs."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_overrides() -> None:
 
 
 def test_registry(tmp_path: Path) -> None:
-    """An image is known by repository and tag, whatever registry stands before them."""
+    """An image is found by repository and tag; its registry is ignored."""
     (tmp_path / "entry.py").touch()
     registry = Registry()
     registry.add(ImageFolder("team/daily:1", tmp_path, "entry.py"))

@@ -1,4 +1,4 @@
-"""Sizes: what AWS refuses at run time, to the byte."""
+"""The size limits that AWS enforces at run time, exact to the byte."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_result(interpret: Interpret, length: int, error: str | None) -> None:
 
 
 def test_bytes_not_characters(interpret: Interpret) -> None:
-    """UTF-8 counts, not characters."""
+    """Sizes are counted in bytes of UTF-8, not in characters."""
     state = {"Type": "Pass", "Result": "é" * (PAYLOAD_BYTES // 2), "End": True}
     assert interpret(machine(A=state)).error == EXCEEDED
 
@@ -81,7 +81,7 @@ def test_a_result_that_is_too_large_can_be_retried(
 
 
 def test_overflow_between_states_cannot_be_caught(interpret: Interpret) -> None:
-    """An output that overflows after ResultPath fails the execution, whatever is caught."""
+    """An output that is too large after ResultPath fails the execution despite a Catch."""
     catch = [{"ErrorEquals": [EXCEEDED], "Next": "B"}]
     state = {**function("f"), "ResultPath": "$.more", "Catch": catch}
     states = machine(A=state, B={"Type": "Succeed"})
@@ -92,7 +92,7 @@ def test_overflow_between_states_cannot_be_caught(interpret: Interpret) -> None:
 
 
 def test_parameters(interpret: Interpret, task: Task) -> None:
-    """What Parameters put together from variables is a payload too."""
+    """The result of Parameters counts as a payload, also if it consists of variables."""
     half = text(PAYLOAD_BYTES // 2)
     states = machine(
         A={"Type": "Pass", "Assign": {"a": half}, "Next": "B"},
@@ -179,7 +179,7 @@ def test_a_history_has_25000_events(interpret: Interpret, count: int, status: st
 
 
 def test_an_endless_loop_ends_with_its_history(interpret: Interpret) -> None:
-    """Where a loop never ends, event 24,999 is the last of the loop's."""
+    """In an endless loop, event 24,999 is the last one before ExecutionFailed."""
     rule = {"Variable": "$.n", "NumericEquals": 1, "Next": "A"}
     run = interpret(machine(A={"Type": "Choice", "Choices": [rule]}), {"n": 1})
     assert (run.error, len(run.history.events)) == ("States.Runtime", 25_000)

@@ -1,4 +1,4 @@
-"""The local AWS as a whole: executions of deployed machines, its API, its end."""
+"""The local AWS as a whole: executions of state machines, its API, its end."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_execute(local_aws: LocalAws, task: Task) -> None:
 
 
 def test_failure(local_aws: LocalAws, task: Task) -> None:
-    """An execution that fails tells error and cause as AWS does."""
+    """A failed execution has the error and cause of AWS."""
     local_aws.create_state_machine("fails", machine(A=task("broken")))
     found = local_aws.execute("fails")
     assert (found.status, found.error, found.output) == ("FAILED", "Broken", None)
@@ -61,7 +61,7 @@ def test_failure(local_aws: LocalAws, task: Task) -> None:
 
 
 def test_api(local_aws: LocalAws, task: Task) -> None:
-    """boto3's view of an execution is AWS's."""
+    """boto3 returns the same data of an execution as for AWS."""
     states = local_aws.client("stepfunctions")
     arn = local_aws.create_state_machine("seen", machine(A=task("echo", {"a": 1})))
     local_aws.execute(arn, name="one")
@@ -193,7 +193,7 @@ def test_overhead(local_aws: LocalAws, task: Task) -> None:
 
 
 def test_environment(local_aws: LocalAws) -> None:
-    """A program with this environment uses the account without knowing of it."""
+    """A program with these environment variables uses the account without other changes."""
     local_aws.client("s3").create_bucket(Bucket="seen-by-a-program")
     program = (
         "import boto3; print([b['Name'] for b in boto3.client('s3').list_buckets()['Buckets']])"
@@ -209,7 +209,7 @@ def test_environment(local_aws: LocalAws) -> None:
 
 
 def test_reset(task: Task) -> None:
-    """reset() empties the account and stops what runs."""
+    """reset() deletes all resources and stops all executions."""
     with LocalAws() as aws:
         wait = {"Type": "Wait", "Seconds": 900, "End": True}
         arn = aws.create_state_machine("waits", machine(A=wait))
@@ -221,7 +221,7 @@ def test_reset(task: Task) -> None:
 
 
 def test_closed() -> None:
-    """A local AWS that does not run says how to use it."""
+    """The error of a local AWS that is not running shows how to use it."""
     with pytest.raises(LocalAwsError, match="with LocalAws"):
         _ = LocalAws().endpoint_url
 
@@ -339,7 +339,7 @@ def test_names_are_unique(local_aws: LocalAws) -> None:
 def test_what_is_missing_is_no_server_error(
     local_aws: LocalAws, service: str, call: Callable[[Any], Any]
 ) -> None:
-    """What moto lacks is an error of the request, which no client tries again for minutes."""
+    """An operation that moto lacks fails with an error that clients do not retry."""
     from botocore.exceptions import ClientError
 
     with pytest.raises(ClientError, match="the local AWS failed") as caught:
@@ -348,7 +348,7 @@ def test_what_is_missing_is_no_server_error(
 
 
 def test_an_execution_shows_itself_shortened() -> None:
-    """What an execution shows of a large output is short, and its error is complete."""
+    """The repr of an execution shortens a large output but not the error."""
     one = Execution("arn:x", "x", "FAILED", list(range(100_000)), "Error", "c" * 200, [{}], 1.0)
     assert len(repr(one)) < 500
     assert "output=[0, 1, 2, 3, 4, 5, ...]" in repr(one)

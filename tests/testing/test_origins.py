@@ -1,4 +1,4 @@
-"""What the local AWS refuses from every client: requests that a web page could cause."""
+"""The local AWS refuses requests that a web page could cause."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def answer(
 def test_what_a_page_of_another_site_causes_is_refused(
     local_aws: LocalAws, path: str, headers: dict[str, str], named: str
 ) -> None:
-    """A foreign Origin, a Host that is not this machine and a cross-site fetch get no answer."""
+    """Requests with another Origin or Host than loopback, or from other sites, are refused."""
     status, text = answer(local_aws, "POST", path, **headers)
     assert (status, named in text) == (403, True)
 
@@ -64,7 +64,7 @@ def test_names_of_this_machine_are_its_own(local_aws: LocalAws) -> None:
 def test_the_servers_own_endpoints_require_its_token(
     local_aws: LocalAws, action: str, token: str | None
 ) -> None:
-    """Who only guesses the port cannot execute, register code or read what has been decided."""
+    """Without the token, the private endpoints refuse all requests."""
     headers = {} if token is None else {"X_Local_Aws_Token": token}
     status, text = answer(local_aws, "POST", f"/_local_aws/{action}", **headers)
     assert status == 403
@@ -72,7 +72,7 @@ def test_the_servers_own_endpoints_require_its_token(
 
 
 def test_motos_own_endpoints_require_the_token(local_aws: LocalAws) -> None:
-    """What moto offers beside AWS, such as removing everything, requires the token too."""
+    """moto's own endpoints, such as the one that deletes everything, require the token too."""
     local_aws.client("s3").create_bucket(Bucket="stays")
     assert answer(local_aws, "POST", "/moto-api/reset")[0] == 403
     names = {one["Name"] for one in local_aws.client("s3").list_buckets()["Buckets"]}
@@ -80,7 +80,7 @@ def test_motos_own_endpoints_require_the_token(local_aws: LocalAws) -> None:
 
 
 def test_each_server_has_a_token_of_its_own() -> None:
-    """The token of one local AWS opens no other."""
+    """Each local AWS has a different token."""
     servers = [ServerProcess(ServerSettings()) for _ in range(2)]
     try:
         servers[0].ask("reset", {})

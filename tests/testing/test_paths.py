@@ -62,7 +62,7 @@ def test_path(view: View, path: str, wanted: Any) -> None:
     "path", ["$.x", "$.list[3]", "$.a.b.c", "$v.nothing", "$.text.a", "$.x[*]"]
 )
 def test_missing(view: View, path: str) -> None:
-    """A path whose definite beginning leads to nothing is an error, not an empty list."""
+    """A path fails if its definite segments select no value; it does not return an empty list."""
     with pytest.raises(PathNotFound):
         parse_reference(path).evaluate(view)
 
@@ -71,7 +71,7 @@ def test_missing(view: View, path: str) -> None:
     "path", ["", "a", "$.", "$.a b", "$[", "$['a'", "$.a..", "$.a[x]", "$.f(1)"]
 )
 def test_no_path(path: str) -> None:
-    """What is no path is refused when it is parsed."""
+    """A text that is not a path is refused when it is parsed."""
     with pytest.raises(PathSyntaxError):
         parse_reference(path)
 
@@ -107,7 +107,7 @@ def test_function(view: View, call: str, wanted: Any) -> None:
     ["States.Format('{}')", "States.Format('{}', $.list)", "States.ArrayGetItem($.list, 9)"],
 )
 def test_function_that_fails(view: View, call: str) -> None:
-    """A function that refuses its arguments fails."""
+    """A function fails if it gets invalid arguments."""
     with pytest.raises(IntrinsicFailure):
         parse_expression(call).evaluate(view)
 
@@ -135,7 +135,7 @@ def test_template_does_not_evaluate_data(view: View) -> None:
 
 
 def test_result_path() -> None:
-    """ResultPath makes the objects on its way and changes nothing in place."""
+    """ResultPath creates missing objects and does not change the input in place."""
     raw = {"a": {"b": 1}}
     assert apply_result_path(raw, 2, "$.a.c.d") == {"a": {"b": 1, "c": {"d": 2}}}
     assert raw == {"a": {"b": 1}}

@@ -59,7 +59,7 @@ def test_a_statement_applies_by_action_and_resource(change: dict[str, Any], want
 
 
 def test_what_a_statement_excepts_is_not_allowed_by_it() -> None:
-    """NotAction and NotResource apply to all that they do not name."""
+    """NotAction and NotResource match everything that they do not name."""
     without_action = {key: READ[key] for key in ("Effect", "Resource")}
     assert allowed({**without_action, "NotAction": "s3:Put*"})
     assert not allowed({**without_action, "NotAction": "s3:Get*"})
@@ -114,7 +114,7 @@ def test_a_resources_policy_grants_by_itself(principal: Any, alone: bool, bounde
 
 
 def test_a_key_is_used_by_its_own_policy_alone() -> None:
-    """A policy of the role allows nothing that the key's policy does not leave to the account."""
+    """A role's policy has an effect on a key only if the key's policy delegates to the account."""
     use = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KEY}
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     delegating = policy(
@@ -135,7 +135,7 @@ def test_a_key_is_used_by_its_own_policy_alone() -> None:
 
 
 def test_a_service_is_trusted_by_name_and_condition() -> None:
-    """A trust policy lets a service in for the account that it names."""
+    """A trust policy allows a service to assume the role for the named account."""
     trust = policy(
         {
             "Effect": "Allow",
@@ -220,7 +220,7 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
 
 
 def test_an_operator_that_does_not_exist_is_an_error() -> None:
-    """A misspelt operator is not taken for one that does not hold."""
+    """A misspelt operator is an error and not a condition that is false."""
     with pytest.raises(UnknownOperatorError, match="StringMatches"):
         holds({"StringMatches": {"aws:SourceIp": "x"}}, CONTEXT)
 
@@ -245,7 +245,7 @@ def test_patterns_of_resources(pattern: str, resource: str, wanted: bool) -> Non
 
 
 def test_variables_in_resources() -> None:
-    """A resource may contain the request's values; one that has none covers nothing."""
+    """Policy variables are replaced by the request's values; without a value nothing matches."""
     own = {**READ, "Resource": "arn:aws:s3:::bucket/${aws:PrincipalTag/team}/*"}
     wanted = Request(WHO, "s3:GetObject", "arn:aws:s3:::bucket/red/a", CONTEXT)
     assert evaluate(wanted, [policy(own)]).allowed
@@ -253,7 +253,7 @@ def test_variables_in_resources() -> None:
 
 
 def test_a_resource_that_is_unknown_is_not_compared() -> None:
-    """Where a request does not show its resource, action and conditions decide."""
+    """If the resource of a request is unknown, the action and the conditions decide."""
     unknown = request("glue:StartJobRun", None)
     run = {"Effect": "Allow", "Action": "glue:StartJobRun", "Resource": "arn:aws:glue:r:1:job/a"}
     assert evaluate(unknown, [policy(run)]).allowed

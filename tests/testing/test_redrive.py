@@ -1,4 +1,4 @@
-"""Executions that go on from what failed, as AWS documents redrives."""
+"""Redriven executions continue from the failed states, as AWS documents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Task = Callable[..., dict[str, Any]]
 
 
 class Shop:
-    """Functions that count their calls and fail until they are mended."""
+    """Functions that count their calls and fail until they are fixed."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -30,7 +30,7 @@ class Shop:
         return event
 
     def bad(self, event: Any) -> Any:
-        """Return the event, once the shop is mended."""
+        """Return the event after the fix; fail before."""
         self.calls[event.get("name", "bad")] += 1
         if self.broken:
             raise ValueError("broken")
@@ -38,7 +38,7 @@ class Shop:
 
 
 def redriven(run: Execution, shop: Shop) -> Execution:
-    """Run to the failure, mend the shop, and go on to the end."""
+    """Run until the failure, fix the functions, and redrive to the end."""
     run.run()
     assert run.status == "FAILED"
     shop.broken = False
@@ -53,7 +53,7 @@ def kinds(run: Execution) -> list[str]:
 
 
 def test_it_goes_on_from_the_failed_state(prepare: Prepare, output: Output, task: Task) -> None:
-    """What succeeded does not run again; the failed state has its input and variables."""
+    """Successful states do not run again; the failed state has its input and variables."""
     states = {
         "A": task("good", {"name": "a"}, Assign={"kept.$": "$.Payload.name"}, Next="B"),
         "B": task("bad", {"name": "b", "kept.$": "$kept"}, OutputPath="$.Payload"),
@@ -81,7 +81,7 @@ def test_the_history_goes_on(prepare: Prepare, task: Task) -> None:
 
 
 def test_branches_that_succeeded_stay(prepare: Prepare, output: Output, task: Task) -> None:
-    """Of a Parallel, only the branches that did not end are taken up again."""
+    """Of a Parallel state, only the branches that did not end run again."""
     done = {"StartAt": "X", "States": {"X": task("good", {"name": "x"}, OutputPath="$.Payload")}}
     fails = {
         "StartAt": "Y",
@@ -155,7 +155,7 @@ def test_retries_count_anew(prepare: Prepare, task: Task) -> None:
 def test_children_of_a_map_run_that_succeeded_stay(
     local_aws: Any, zip_of: Callable[..., bytes], tmp_path: Any
 ) -> None:
-    """A Distributed Map goes on in the same Map Run, with the children that did not succeed."""
+    """A Distributed Map continues in the same Map Run with the children that did not succeed."""
     gate, counts = tmp_path / "gate", tmp_path / "counts"
     source = (
         "import os\n"

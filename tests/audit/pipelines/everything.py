@@ -48,7 +48,7 @@ def notify() -> None: ...
 
 @step(retry=RetryConfig(retries=2, exceptions=(OSError,)), env_variables={"CHANNEL": "${x}"})
 def tell(failure: dict[str, Any]) -> None:
-    """Tells of a failure."""
+    """Notifies of a failure."""
 
 
 rows = load("2024-01-01", Order(7))

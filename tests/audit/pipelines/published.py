@@ -1,4 +1,4 @@
-"""A pipeline whose failures a topic is told of, for the validators."""
+"""A pipeline that publishes its failures to a topic, for the validators."""
 
 from lokki_tf import Pipeline, step
 
