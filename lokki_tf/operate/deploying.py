@@ -87,7 +87,8 @@ def planned(program: Program, *, destroy: bool = False) -> Iterator[Planned]:
     with scratch_folder() as scratch:
         file, of = scratch / "plan", _digest(program.stack.folder)
         some = program.plan(file, *(["-destroy"] if destroy else []))
-        yield Planned(program, file, changes(program.shown(file)), not some, of, command)
+        found = changes(program.shown(file)) if some else ()
+        yield Planned(program, file, found, not some, of, command)
 
 
 def _require_complete(stack: Stack) -> None:

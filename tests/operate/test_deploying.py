@@ -48,14 +48,21 @@ def test_deploy_asks_and_tells_what_stands(squares: Folder) -> None:
     assert json.loads(line)["state_machine_arn"].endswith(":stateMachine:squares")
 
 
-def test_a_change_of_code_touches_one_function(squares: Folder) -> None:
-    """plan tells the one function whose code changes; a no leaves everything as it is."""
-    squares.script.write_text(SQUARES.replace("number ** 2", "number * number"))
+def test_a_change_touches_what_it_concerns(squares: Folder) -> None:
+    """The plan names the functions whose code or options change; a no leaves everything as it is.
+
+    --verbose adds Terraform's own words.
+    """
+    changed = SQUARES.replace("number ** 2", "number * number")
+    changed = changed.replace("@step(retry=1)", "@step(retry=1, memory_size=1024)")
+    squares.script.write_text(changed)
     try:
-        done = squares.answer("n", "deploy")
+        done = squares.answer("n", "deploy", "--verbose")
         assert done.returncode == 2
         assert "~ Lambda function squares-square: code" in done.stderr
-        assert "2 to change" in done.stderr  # its zip in the bucket is the other
+        assert "~ Lambda function squares-total: memory" in done.stderr
+        assert "3 to change" in done.stderr  # the zip of squares-square in the bucket as well
+        assert "memory_size" in done.stderr
         assert "nothing was changed" in done.stderr
     finally:
         squares.script.write_text(SQUARES)
@@ -89,18 +96,6 @@ def test_a_plan_of_what_is_not_there_any_more_is_not_applied(
     finally:
         code.write_bytes(kept)
     assert str(caught.value.remedy).endswith("python pipeline.py deploy --stage prod")
-
-
-def test_plan_changes_nothing(squares: Folder) -> None:
-    """plan writes what deploy would do to stdout; --verbose adds Terraform's own words."""
-    squares.script.write_text(SQUARES.replace("@step(retry=1)", "@step(retry=1, memory_size=1024)"))
-    try:
-        done = squares.run("plan", "--verbose")
-    finally:
-        squares.script.write_text(SQUARES)
-    assert done.returncode == 0, done.stderr
-    assert "~ Lambda function squares-total: memory" in done.stdout
-    assert "memory_size" in done.stdout
 
 
 def test_terraform_itself_runs_in_the_folder(squares: Folder) -> None:
@@ -152,7 +147,10 @@ def wait_for_function(aws: LocalAws, name: str) -> None:
 
 @pytest.mark.terraform
 def test_an_interrupted_deployment_goes_on(small: Folder, local_aws: LocalAws) -> None:
-    """Ctrl-C lets Terraform end what it has begun; the same command then does the rest."""
+    """Ctrl-C lets Terraform end what it has begun; the same command then does the rest.
+
+    What an earlier interrupt has left outside the state is imported with --import-existing.
+    """
     command = [sys.executable, str(small.script), "deploy", "--auto-approve"]
     running = subprocess.Popen(
         [*command, "--stack-name", "other"],
@@ -174,27 +172,19 @@ def test_an_interrupted_deployment_goes_on(small: Folder, local_aws: LocalAws) -
     assert running.returncode == 130, rest
     assert "terraform apply was interrupted" in rest
     assert "run the same again" in rest
-    again = small.run("deploy", "--confirm", "--stack-name", "other")
+    local_aws.client("stepfunctions").create_state_machine(
+        name="other",
+        roleArn=local_aws.admin_role,
+        definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
+    )
+    again = small.run("deploy", "--confirm", "--import-existing", "--stack-name", "other")
     assert again.returncode == 0, again.stderr
+    assert ":stateMachine:other) …" in again.stderr
     names = [
         one["FunctionName"] for one in local_aws.client("lambda").list_functions()["Functions"]
     ]
     assert "other-hello" in names
     assert "small-hello" not in names
-
-
-@pytest.mark.terraform
-def test_what_exists_already_is_imported(small: Folder, local_aws: LocalAws) -> None:
-    """What an interrupted deployment has left is taken into the state, and the rest is made."""
-    small.stack("left")
-    trust = {"Version": "2012-10-17", "Statement": []}
-    local_aws.client("logs").create_log_group(logGroupName="/aws/lambda/left-hello")
-    local_aws.client("iam").create_role(
-        RoleName="left-hello", AssumeRolePolicyDocument=json.dumps(trust)
-    )
-    done = small.run("deploy", "--auto-approve", "--import-existing", "--stack-name", "left")
-    assert done.returncode == 0, done.stderr
-    assert "(/aws/lambda/left-hello) …" in done.stderr
 
 
 @pytest.mark.terraform
