@@ -32,7 +32,7 @@ def reference_bytes(node: Node, pipeline: str) -> int:
     name = len(f".{PICKLE}") + DIGEST_LENGTH
     if node.step.is_job:
         name = min(len(node.name), _NAME_LENGTH) + len(f"..{ANSWER}") + JOB_ID_LENGTH
-    return around + len(pipeline) + len(node.step.name) + name
+    return around + len(str(pipeline)) + len(node.step.name) + name
 
 
 def path(reference: Reference, scope: Scope) -> Any:
