@@ -21,7 +21,8 @@ The parts:
    loopback; ``moto_gaps`` adds what moto does not implement. ``origins``, ``control``, ``faults``
    and ``turns`` wrap that application.
 3. ``account`` gives the following packages access to the account's services.
-4. ``machines`` runs state machines, ``functions`` Lambda functions and ``jobs`` AWS Batch jobs.
+4. ``state_machines``, ``functions`` and ``jobs`` run state machines, Lambda functions and AWS
+   Batch jobs.
 5. ``images`` runs the container images of functions and jobs: in containers if a Docker API has
    the image, otherwise as processes from the image's folder (``LocalAws.register_image``).
 6. ``iam`` evaluates policies, so that roles can do only what their policies allow

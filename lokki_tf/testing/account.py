@@ -10,14 +10,14 @@ from lokki_tf.testing.functions.deployed import Function
 from lokki_tf.testing.functions.runner import Runner
 from lokki_tf.testing.iam.access import Access, AccessDenied, Directory, Session
 from lokki_tf.testing.images.launcher import Launcher
-from lokki_tf.testing.machines.execution import Execution
-from lokki_tf.testing.machines.services import Callbacks, Invocation, ServiceError, Settings
 from lokki_tf.testing.settings import (
     ACCOUNT_ID,
     ServerSettings,
     client_environment,
     new_client,
 )
+from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.services import Callbacks, Invocation, ServiceError, Settings
 
 Invoke = Callable[[str, str, bytes, str | None, str], Invocation]
 """Invokes a function. The arguments: region, function, payload, qualifier, invocation type."""
@@ -94,7 +94,7 @@ class Account:
             self._regions.clear()
         self.access.forget()
 
-    def machine_settings(self, region: str, role: str, key: str | None) -> Settings:
+    def execution_settings(self, region: str, role: str, key: str | None) -> Settings:
         """Return the settings of a state machine's executions.
 
         Args:
@@ -135,7 +135,7 @@ class Account:
 
 
 class Region:
-    """The services of one region; implements ``machines.services.Services``.
+    """The services of one region; implements ``state_machines.services.Services``.
 
     Args:
         account: the account.

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lokki_tf.testing.machines.definition import check
-from lokki_tf.testing.machines.execution import Execution
-from lokki_tf.testing.machines.services import Callbacks, Invocation, ServiceError, Settings
+from lokki_tf.testing.state_machines.definition import check
+from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.services import Callbacks, Invocation, ServiceError, Settings
 from pytest_lokki_tf import local_aws  # noqa: F401
 
 Functions = Mapping[str, Callable[[Any], Any]]
@@ -80,8 +80,8 @@ def start(definition: Any, value: Any = None, **functions: Callable[[Any], Any])
     return Execution(
         arn=f"{ARN}:execution:machine:run",
         name="run",
-        machine_arn=f"{ARN}:stateMachine:machine",
-        machine_name="machine",
+        state_machine_arn=f"{ARN}:stateMachine:machine",
+        state_machine_name="machine",
         definition=definition,
         input_text=json.dumps({} if value is None else value),
         role_arn="arn:aws:iam::123456789012:role/machine",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lokki_tf.testing.machines.definition import check
+from lokki_tf.testing.state_machines.definition import check
 
 
 def machine(**states: Any) -> dict[str, Any]:

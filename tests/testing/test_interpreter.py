@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lokki_tf.testing.machines.execution import Execution
+from lokki_tf.testing.state_machines.execution import Execution
 
 Interpret = Callable[..., Execution]
 Output = Callable[[Execution], Any]

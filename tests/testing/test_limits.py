@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lokki_tf.testing.machines.execution import Execution
-from lokki_tf.testing.machines.limits import PAYLOAD_BYTES
+from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.limits import PAYLOAD_BYTES
 
 Interpret = Callable[..., Execution]
 Task = Callable[..., dict[str, Any]]

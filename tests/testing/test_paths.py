@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from lokki_tf.testing.machines.expressions import parse_expression
-from lokki_tf.testing.machines.failures import PathNotFound, PathSyntaxError, StateFailure
-from lokki_tf.testing.machines.intrinsic_functions import IntrinsicFailure
-from lokki_tf.testing.machines.references import View, parse_reference
-from lokki_tf.testing.machines.templates import apply_result_path, fill
-from lokki_tf.testing.machines.variables import Budget, Variables
+from lokki_tf.testing.state_machines.expressions import parse_expression
+from lokki_tf.testing.state_machines.failures import PathNotFound, PathSyntaxError, StateFailure
+from lokki_tf.testing.state_machines.intrinsic_functions import IntrinsicFailure
+from lokki_tf.testing.state_machines.references import View, parse_reference
+from lokki_tf.testing.state_machines.templates import apply_result_path, fill
+from lokki_tf.testing.state_machines.variables import Budget, Variables
 
 DATA = {
     "a": {"b": [{"c": 1, "d": "x"}, {"c": 2, "d": "y"}], "with space": 3, "ü": 4},

@@ -17,7 +17,7 @@ module                  difference of moto from AWS
 ``lambda_layers``       layers of other accounts are refused
 ``lambda_roles``        functions accept any role
 ``lambda_settings``     logging settings, updates of tracing and other settings are not stored
-``machine_roles``       state machines accept any role
+``state_machine_roles``       state machines accept any role
 ``managed_policies``    AWS managed policies cannot be attached
 ``schedules``           schedules accept any role and never run
 ``state_machines``      executions do nothing, or run in an interpreter without limits;
@@ -56,7 +56,7 @@ def close_gaps(account: Account) -> None:
     lambda_roles.check_roles(account)
     lambda_settings.keep_settings()
     managed_policies.know_managed_policies()
-    state_machines.run_machines(account)
+    state_machines.run_state_machines(account)
     storage.deny_what_may_not_be_listed(account)
 
 

@@ -20,7 +20,7 @@ from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import ROLE_ID, TRUST, Access, AccessDenied, Role
 from lokki_tf.testing.iam.policies import Policy, Principal
 from lokki_tf.testing.iam.requests import ArnScope, needed
-from lokki_tf.testing.moto_gaps.machine_keys import key_of
+from lokki_tf.testing.moto_gaps.state_machine_keys import key_of
 from lokki_tf.testing.settings import ACCOUNT_ID
 
 _CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
@@ -262,9 +262,11 @@ def _check_execution_key(access: Access, principal: Principal, execution: str) -
 
     region = execution.split(":")[3]
     arn = execution.replace(":execution:", ":stateMachine:").rpartition(":")[0]
-    machines = stepfunctions_backends[ACCOUNT_ID][region].state_machines
-    machine: Any = next((one for one in list(machines) if one.arn == arn.partition("/")[0]), None)
-    key = None if machine is None else key_of(machine)
+    state_machines = stepfunctions_backends[ACCOUNT_ID][region].state_machines
+    state_machine: Any = next(
+        (one for one in list(state_machines) if one.arn == arn.partition("/")[0]), None
+    )
+    key = None if state_machine is None else key_of(state_machine)
     if key is not None:
         context = {"kms:EncryptionContext:aws:states:stateMachineArn": arn}
         access.require(principal, "kms:Decrypt", key, context, by_resource_alone=True)

@@ -16,10 +16,10 @@ from uuid import uuid4
 
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import AccessDenied
-from lokki_tf.testing.machines.execution import Execution
-from lokki_tf.testing.machines.services import ServiceError
-from lokki_tf.testing.machines.values import dump
 from lokki_tf.testing.settings import ACCOUNT_ID
+from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.services import ServiceError
+from lokki_tf.testing.state_machines.values import dump
 
 _INPUT_BYTES = 248 * 1024
 _SERVICE = "events.amazonaws.com"
@@ -113,7 +113,7 @@ def status_event(execution: Execution) -> dict[str, Any]:
         "resources": [execution.arn],
         "detail": {
             "executionArn": execution.arn,
-            "stateMachineArn": execution.machine_arn,
+            "stateMachineArn": execution.state_machine_arn,
             "name": execution.name,
             "status": execution.status,
             "startDate": int(execution.start_date.timestamp() * 1000),

@@ -20,9 +20,9 @@ from lokki_tf.testing.account import Account
 from lokki_tf.testing.functions.deployed import Function, Image, Outcome
 from lokki_tf.testing.functions.runner import REQUEST_BYTES
 from lokki_tf.testing.images.programs import CannotStart
-from lokki_tf.testing.machines.services import Invocation, ServiceError
 from lokki_tf.testing.moto_gaps.lambda_roles import take_role
 from lokki_tf.testing.settings import ACCOUNT_ID
+from lokki_tf.testing.state_machines.services import Invocation, ServiceError
 
 _EVENT_BYTES = 1_048_576
 _LOG_TAIL_BYTES = 4096

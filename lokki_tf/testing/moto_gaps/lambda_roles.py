@@ -7,7 +7,7 @@ from typing import Any
 
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import AccessDenied
-from lokki_tf.testing.machines.services import ServiceError
+from lokki_tf.testing.state_machines.services import ServiceError
 
 SERVICE = "lambda.amazonaws.com"
 UNTRUSTED = "The role defined for the function cannot be assumed by Lambda."

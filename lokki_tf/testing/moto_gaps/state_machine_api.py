@@ -9,10 +9,10 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions.models import stepfunctions_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from lokki_tf.testing.machines.definition import Finding, check
-from lokki_tf.testing.machines.execution import Execution
-from lokki_tf.testing.machines.services import Callback
-from lokki_tf.testing.machines.values import Json, dump, load
+from lokki_tf.testing.state_machines.definition import Finding, check
+from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.services import Callback
+from lokki_tf.testing.state_machines.values import Json, dump, load
 
 # mypy must not check moto's class, because overridden methods return another type of executions.
 _Response: Any = StepFunctionResponse
@@ -25,7 +25,7 @@ class TaskTimedOut(AWSError):
     STATUS = 400
 
 
-class MachineResponse(_Response):  # type: ignore[misc]
+class StateMachineResponse(_Response):  # type: ignore[misc]
     """Handles the requests to Step Functions."""
 
     @property
@@ -46,10 +46,10 @@ class MachineResponse(_Response):  # type: ignore[misc]
 
     def list_state_machine_versions(self) -> Any:
         """List the published versions of a state machine."""
-        machine = self.stepfunction_backend.describe_state_machine(
+        state_machine = self.stepfunction_backend.describe_state_machine(
             self._get_param("stateMachineArn")
         )
-        versions = sorted(machine.versions.items(), reverse=True)
+        versions = sorted(state_machine.versions.items(), reverse=True)
         return ActionResult(
             {
                 "stateMachineVersions": [
@@ -61,11 +61,11 @@ class MachineResponse(_Response):  # type: ignore[misc]
 
     def publish_state_machine_version(self) -> Any:
         """Publish a version of a state machine."""
-        machine = self.stepfunction_backend.describe_state_machine(
+        state_machine = self.stepfunction_backend.describe_state_machine(
             self._get_param("stateMachineArn")
         )
-        machine.publish(self._get_param("description"))
-        version = machine.latest_version
+        state_machine.publish(self._get_param("description"))
+        version = state_machine.latest_version
         return ActionResult(
             {"creationDate": version.creation_date, "stateMachineVersionArn": version.arn}
         )
@@ -86,7 +86,7 @@ class MachineResponse(_Response):  # type: ignore[misc]
     def describe_state_machine_for_execution(self) -> Any:
         """Describe the state machine of an execution, with the definition at its start."""
         run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        described = self._describe_state_machine(run.machine_arn).result
+        described = self._describe_state_machine(run.state_machine_arn).result
         return ActionResult({**described, "definition": dump(run.definition)})
 
     def start_sync_execution(self) -> Any:
@@ -188,7 +188,7 @@ def describe(run: Execution) -> dict[str, Json]:
     """Return the response of ``DescribeExecution``."""
     found: dict[str, Json] = {
         "executionArn": run.arn,
-        "stateMachineArn": run.machine_arn,
+        "stateMachineArn": run.state_machine_arn,
         "mapRunArn": run.map_run_arn,
         "name": run.name,
         "status": run.status,

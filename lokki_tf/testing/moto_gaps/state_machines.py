@@ -1,4 +1,4 @@
-"""Run the executions of state machines with the interpreter of ``lokki_tf.testing.machines``.
+"""Run the executions of state machines with the package ``testing.state_machines``.
 
 In moto, executions do nothing, or run in an interpreter that does not enforce limits.
 """
@@ -19,14 +19,14 @@ from moto.stepfunctions.exceptions import (
 from moto.stepfunctions.models import StepFunctionBackend, stepfunctions_backends
 
 from lokki_tf.testing.account import Account
-from lokki_tf.testing.machines.definition import check
-from lokki_tf.testing.machines.execution import Execution
-from lokki_tf.testing.machines.limits import PAYLOAD_BYTES
-from lokki_tf.testing.machines.statuses import RUNNING
-from lokki_tf.testing.machines.values import Json, load, size
-from lokki_tf.testing.moto_gaps.machine_keys import key_of
-from lokki_tf.testing.moto_gaps.machine_roles import AccessDeniedException, begin, check_role
-from lokki_tf.testing.moto_gaps.state_machine_api import MachineResponse
+from lokki_tf.testing.moto_gaps.state_machine_api import StateMachineResponse
+from lokki_tf.testing.moto_gaps.state_machine_keys import key_of
+from lokki_tf.testing.moto_gaps.state_machine_roles import AccessDeniedException, begin, check_role
+from lokki_tf.testing.state_machines.definition import check
+from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.limits import PAYLOAD_BYTES
+from lokki_tf.testing.state_machines.statuses import RUNNING
+from lokki_tf.testing.state_machines.values import Json, load, size
 
 # mypy must not check moto's class, because overridden methods return another type of executions.
 _Backend: Any = StepFunctionBackend
@@ -53,11 +53,11 @@ class ExecutionNotRedrivable(AWSError):
     STATUS = 400
 
 
-def run_machines(account: Account) -> None:
+def run_state_machines(account: Account) -> None:
     """Replace moto's backend and API of Step Functions."""
-    Machines.account = account
-    stepfunctions_backends.backend = Machines
-    urls.url_paths = {"{0}/$": MachineResponse.dispatch}
+    StateMachines.account = account
+    stepfunctions_backends.backend = StateMachines
+    urls.url_paths = {"{0}/$": StateMachineResponse.dispatch}
 
 
 @lru_cache(maxsize=256)
@@ -65,7 +65,7 @@ def _parsed(definition: str) -> Json:
     return load(definition)
 
 
-class Machines(_Backend):  # type: ignore[misc]
+class StateMachines(_Backend):  # type: ignore[misc]
     """A backend of Step Functions that runs executions."""
 
     account: Account
@@ -75,12 +75,14 @@ class Machines(_Backend):  # type: ignore[misc]
     def create_state_machine(self, name: str, definition: str, roleArn: str, **more: Any) -> Any:  # noqa: N803
         """Create a state machine, if its definition is valid and its name is unique."""
         _require_valid(definition)
-        for machine in self.state_machines:
-            if machine.name == name and (machine.definition, machine.roleArn) != (
+        for state_machine in self.state_machines:
+            if state_machine.name == name and (state_machine.definition, state_machine.roleArn) != (
                 definition,
                 roleArn,
             ):
-                raise StateMachineAlreadyExists(f"State Machine Already Exists: '{machine.arn}'")
+                raise StateMachineAlreadyExists(
+                    f"State Machine Already Exists: '{state_machine.arn}'"
+                )
         before = set(map(id, self.state_machines))
         made = super().create_state_machine(name, definition, roleArn, **more)
         if id(made) not in before:
@@ -95,21 +97,21 @@ class Machines(_Backend):  # type: ignore[misc]
         """Update a state machine, if its new definition is valid."""
         if definition is not None:
             _require_valid(definition)
-        machine = self.describe_state_machine(arn)
-        before = dict(vars(machine))
+        state_machine = self.describe_state_machine(arn)
+        before = dict(vars(state_machine))
         updated = super().update_state_machine(arn, definition, **more)
         try:
-            check_role(self.account, machine)
+            check_role(self.account, state_machine)
         except AccessDeniedException:
-            vars(machine).update(before)
+            vars(state_machine).update(before)
             raise
         return updated
 
     def delete_state_machine(self, arn: str) -> None:
         """Delete a state machine and stop its executions."""
-        for machine in self.state_machines:
-            if machine.arn == arn:
-                for execution in machine.executions:
+        for state_machine in self.state_machines:
+            if state_machine.arn == arn:
+                for execution in state_machine.executions:
                     execution.stop()
         super().delete_state_machine(arn)
 
@@ -133,31 +135,31 @@ class Machines(_Backend):  # type: ignore[misc]
     def _prepare(
         self, state_machine_arn: str, name: str | None, execution_input: str | None
     ) -> tuple[Execution, bool]:
-        machine = self.describe_state_machine(state_machine_arn)
+        state_machine = self.describe_state_machine(state_machine_arn)
         text = "{}" if execution_input is None else execution_input
         _require_input(text)
         if name:
             self._validate_name(name)
-        for execution in machine.executions if name else ():
+        for execution in state_machine.executions if name else ():
             if execution.name == name:
                 if execution.input_text == text and execution.status == RUNNING:
                     return execution, False
                 raise ExecutionAlreadyExists(f"Execution Already Exists: '{execution.arn}'")
-        begin(self.account, machine)
+        begin(self.account, state_machine)
         name = name or str(uuid4())
         execution = Execution(
-            arn=machine.arn.replace(":stateMachine:", ":execution:") + f":{name}",
+            arn=state_machine.arn.replace(":stateMachine:", ":execution:") + f":{name}",
             name=name,
-            machine_arn=machine.arn,
-            machine_name=machine.name,
-            definition=_parsed(machine.definition),
+            state_machine_arn=state_machine.arn,
+            state_machine_name=state_machine.name,
+            definition=_parsed(state_machine.definition),
             input_text=text,
-            role_arn=machine.roleArn,
-            settings=self.account.machine_settings(
-                self.region_name, machine.roleArn, key_of(machine)
+            role_arn=state_machine.roleArn,
+            settings=self.account.execution_settings(
+                self.region_name, state_machine.roleArn, key_of(state_machine)
             ),
         )
-        machine.executions.append(execution)
+        state_machine.executions.append(execution)
         return execution, True
 
     def stop_execution(
@@ -188,7 +190,9 @@ class Machines(_Backend):  # type: ignore[misc]
 
     def all_executions(self) -> list[Execution]:
         """Return all executions and, recursively, the children of their Distributed Maps."""
-        executions = [run for machine in self.state_machines for run in machine.executions]
+        executions = [
+            run for state_machine in self.state_machines for run in state_machine.executions
+        ]
         for run in executions:  # the list grows during the loop
             executions += [child for map_run in run.map_runs for child in map_run.children]
         return executions

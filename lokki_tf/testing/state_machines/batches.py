@@ -1,0 +1,67 @@
+"""``ItemBatcher`` of a Distributed Map: groups items, so that one child receives several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
+from lokki_tf.testing.state_machines.frame import StateRun
+from lokki_tf.testing.state_machines.limits import PAYLOAD_BYTES
+from lokki_tf.testing.state_machines.map_fields import number
+from lokki_tf.testing.state_machines.templates import fill
+from lokki_tf.testing.state_machines.values import Json, dump, size
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The input of one child execution.
+
+    Args:
+        input: the child's input.
+        items: the number of items in the input.
+    """
+
+    input: Json
+    items: int
+
+
+def batches_of(run: StateRun, value: Json, items: list[Json]) -> list[Batch]:
+    """Return the inputs of the child executions: single items, or batches of items.
+
+    Args:
+        run: the visit of the Map state.
+        value: the value that ``$`` refers to in the state's paths.
+        items: the items after ``ItemSelector``.
+
+    Raises:
+        StateFailure: if a single item exceeds ``MaxInputBytesPerBatch``.
+    """
+    batcher = run.state.get("ItemBatcher")
+    if batcher is None:
+        return [Batch(item, 1) for item in items]
+    common = {}
+    if "BatchInput" in batcher:
+        common = {"BatchInput": fill(batcher["BatchInput"], run.view(value))}
+    most = int(number(run, value, "MaxItemsPerBatch", 0, batcher))
+    length = int(number(run, value, "MaxInputBytesPerBatch", 0, batcher)) or PAYLOAD_BYTES
+    groups = _groups(items, most, length - size(dump({**common, "Items": []})))
+    return [Batch({**common, "Items": group}, len(group)) for group in groups]
+
+
+def _groups(items: list[Json], most: int, room: int) -> Iterator[list[Json]]:
+    group: list[Json] = []
+    used = 0
+    for item in items:
+        length = size(dump(item)) + 1
+        if length > room:
+            raise StateFailure(
+                RUNTIME, f"An item has {length} bytes, but a batch may have at most {room} bytes"
+            )
+        if group and (len(group) == most or used + length > room):
+            yield group
+            group, used = [], 0
+        group.append(item)
+        used += length
+    if group:
+        yield group

@@ -1,0 +1,172 @@
+"""Distributed Maps: each item, or batch of items, runs as a child execution.
+
+The stages: read the items, apply ``ItemSelector`` and ``ItemBatcher``, run the children, write
+their results with ``ResultWriter`` or return them.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from uuid import uuid4
+
+from lokki_tf.testing.state_machines.batches import batches_of
+from lokki_tf.testing.state_machines.failures import StateFailure, Stopped
+from lokki_tf.testing.state_machines.frame import StateRun, authorize
+from lokki_tf.testing.state_machines.item_reader import read_items
+from lokki_tf.testing.state_machines.map_fields import number, processor_of, selected
+from lokki_tf.testing.state_machines.map_run import MapRun, Tolerance
+from lokki_tf.testing.state_machines.parallel import run_together
+from lokki_tf.testing.state_machines.result_writer import record, write_results
+from lokki_tf.testing.state_machines.statuses import RUNNING, SUCCEEDED
+from lokki_tf.testing.state_machines.values import Json, load
+
+CONCURRENCY = 40
+"""The largest number of children that run at a time. AWS runs up to 10,000."""
+THRESHOLD = "States.ExceedToleratedFailureThreshold"
+
+
+def attempt(run: StateRun, value: Json) -> Json:
+    """Make one attempt at a Distributed Map state.
+
+    Raises:
+        StateFailure: if items cannot be read, too many fail, or results cannot be written.
+    """
+    frame = run.frame
+    map_run = frame.progress.map_run
+    if frame.progress.redriven is not None and map_run is not None and map_run.children:
+        _redrive(run, map_run)
+    else:
+        map_run = _started(run, value)
+    try:
+        if not map_run.children:
+            _read(run, value, map_run)
+        result = _run(run, value, map_run)
+    except StateFailure as failure:
+        map_run.end("FAILED")
+        frame.event("MapRunFailed", error=failure.error, cause=failure.cause)
+        frame.event("MapStateFailed", error=failure.error, cause=failure.cause)
+        raise
+    except Stopped:
+        map_run.end("ABORTED")
+        frame.event("MapRunAborted")
+        raise
+    map_run.end("SUCCEEDED")
+    frame.event("MapRunSucceeded")
+    frame.event("MapStateSucceeded")
+    return result
+
+
+def _map_run(run: StateRun, value: Json) -> MapRun:
+    label = run.state.get("Label") or uuid4().hex[:20]
+    execution = run.frame.execution
+    prefix = execution.state_machine_arn.replace(":stateMachine:", ":mapRun:")
+    count = number(run, value, "ToleratedFailureCount", -1.0)
+    percentage = number(run, value, "ToleratedFailurePercentage", -1.0)
+    return MapRun(
+        arn=f"{prefix}/{label}:{uuid4()}",
+        execution_arn=execution.arn,
+        state_machine_arn=f"{execution.state_machine_arn}/{label}",
+        concurrency=int(number(run, value, "MaxConcurrency", 0)),
+        tolerance=Tolerance(count, percentage),
+    )
+
+
+def _started(run: StateRun, value: Json) -> MapRun:
+    frame = run.frame
+    map_run = _map_run(run, value)
+    _authorize(run, map_run)
+    frame.execution.map_runs.append(map_run)
+    frame.progress.map_run = map_run
+    frame.event("MapStateStarted", length=0)
+    frame.event("MapRunStarted", mapRunArn=map_run.arn)
+    return map_run
+
+
+def _authorize(run: StateRun, map_run: MapRun) -> None:
+    """Check that the state machine's role allows the actions of a Map Run.
+
+    Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states". The
+    documented policies allow actions on executions of the state machine itself, not on the child
+    executions.
+
+    Raises:
+        StateFailure: if the role's policies do not allow an action.
+    """
+    execution, key = run.frame.execution, run.frame.settings.key
+    authorize(run, "states:StartExecution", execution.state_machine_arn)
+    authorize(run, "states:DescribeExecution", execution.arn)
+    if key is not None:
+        context = {"kms:EncryptionContext:aws:states:stateMachineArn": map_run.state_machine_arn}
+        for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+            authorize(run, action, key, context)
+
+
+def _redrive(run: StateRun, map_run: MapRun) -> None:
+    """Prepare the children that have not succeeded to run again in the same Map Run."""
+    map_run.redrives += 1
+    run.frame.progress.redriven = None
+    map_run.status, map_run.stop_date = RUNNING, None
+    run.frame.event("MapRunRedriven", mapRunArn=map_run.arn, redriveCount=map_run.redrives)
+    for position, child in enumerate(map_run.children):
+        if child.status != SUCCEEDED:
+            authorize(run, "states:RedriveExecution", child.arn)
+            child.ready(run.frame.cancel_scope, redriven=position in map_run.begun)
+            map_run.begun.discard(position)
+
+
+def _read(run: StateRun, value: Json, map_run: MapRun) -> None:
+    items = read_items(run, value)
+    chosen = [selected(run, value, index, item) for index, item in enumerate(items)]
+    batches = batches_of(run, value, chosen)
+    execution, processor = run.frame.execution, processor_of(run.state)
+    map_run.children = [
+        execution.child(map_run, processor, batch.input, run.frame.cancel_scope)
+        for batch in batches
+    ]
+    map_run.weights = [batch.items for batch in batches]
+
+
+def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
+    try:
+        _run_children(run, map_run)
+    except StateFailure:
+        with suppress(StateFailure):  # report the original failure, not a missing permission
+            authorize(run, "states:StopExecution", run.frame.execution.arn)
+        _abort(map_run)
+        if "Resource" in run.state.get("ResultWriter", {}):
+            write_results(run, value, map_run)
+        raise
+    if "Resource" in run.state.get("ResultWriter", {}):
+        return write_results(run, value, map_run)
+    return _results(map_run)
+
+
+def _run_children(run: StateRun, map_run: MapRun) -> None:
+    def work(position: int) -> None:
+        child = map_run.children[position]
+        if child.status == SUCCEEDED:  # it succeeded before the redrive
+            return
+        child.cancel_scope.check()
+        map_run.begun.add(position)
+        child.run()
+        run.frame.cancel_scope.check()
+        if child.status != SUCCEEDED and map_run.too_many_failed():
+            raise StateFailure(THRESHOLD, "The specified tolerated failure threshold was exceeded")
+
+    concurrency = min(map_run.concurrency or CONCURRENCY, CONCURRENCY)
+    run_together(work, [child.cancel_scope for child in map_run.children], concurrency)
+
+
+def _abort(map_run: MapRun) -> None:
+    for position, child in enumerate(map_run.children):
+        if position in map_run.begun:
+            child.stop()
+        child.cancel_scope.revoke()
+
+
+def _results(map_run: MapRun) -> Json:
+    """Return the outputs in the order of the items, with a record for each failed child."""
+    return [
+        record(child) if child.output_text is None else load(child.output_text)
+        for child in map_run.children
+    ]

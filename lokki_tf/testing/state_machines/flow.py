@@ -1,0 +1,80 @@
+"""Run Pass, Wait, Succeed and Fail states, and evaluate the fields that all states share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
+from lokki_tf.testing.state_machines.frame import StateRun
+from lokki_tf.testing.state_machines.templates import apply_result_path, fill, given, select
+from lokki_tf.testing.state_machines.transition import Transition
+from lokki_tf.testing.state_machines.values import Json, is_number
+
+
+def following(run: StateRun) -> str | None:
+    """Return the state's ``Next``, or None for a state with ``End: true``."""
+    name: str | None = run.state.get("Next")
+    return name
+
+
+def effective_input(run: StateRun) -> Json:
+    """Apply ``InputPath`` to the raw input."""
+    return select(run.state.get("InputPath", "$"), run.view(run.input), "InputPath")
+
+
+def output(run: StateRun, value: Json) -> Json:
+    """Apply ``OutputPath``."""
+    return select(run.state.get("OutputPath", "$"), run.view(value), "OutputPath")
+
+
+def assigned(run: StateRun, value: Json) -> dict[str, Json]:
+    """Evaluate the state's ``Assign``, with ``$`` referring to the value."""
+    values: dict[str, Json] = fill(run.state.get("Assign", {}), run.view(value))
+    return values
+
+
+def run_pass(run: StateRun) -> Transition:
+    """Run a Pass state."""
+    value = effective_input(run)
+    if "Parameters" in run.state:
+        value = fill(run.state["Parameters"], run.view(value))
+    result = run.state.get("Result", value)
+    # Without a Result the state's effective input is its result, to which ResultPath applies.
+    placed = apply_result_path(run.input, result, run.state.get("ResultPath", "$"))
+    return Transition(output(run, placed), following(run), assigned(run, result))
+
+
+def run_succeed(run: StateRun) -> Transition:
+    """Run a Succeed state."""
+    return Transition(output(run, effective_input(run)), None)
+
+
+def run_fail(run: StateRun) -> Transition:
+    """Run a Fail state.
+
+    Raises:
+        StateFailure: always.
+    """
+    view = run.view(run.input)
+    raise StateFailure(*(given(run.state, field, view, "") for field in ("Error", "Cause")))
+
+
+def run_wait(run: StateRun) -> Transition:
+    """Run a Wait state."""
+    value = effective_input(run)
+    run.frame.cancel_scope.wait(_seconds(run, value) * run.frame.settings.wait_scale)
+    return Transition(output(run, value), following(run), assigned(run, value))
+
+
+def _seconds(run: StateRun, value: Json) -> float:
+    field = "Seconds" if {"Seconds", "SecondsPath"} & set(run.state) else "Timestamp"
+    found = given(run.state, field, run.view(value))
+    return float(found) if field == "Seconds" and is_number(found) else _until(found, run.name)
+
+
+def _until(moment: Json, state: str) -> float:
+    try:
+        return (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        message = f"The Timestamp of the state '{state}' must be an RFC 3339 time, got '{moment}'"
+        raise StateFailure(RUNTIME, message) from None

@@ -1,0 +1,81 @@
+"""The event history of an execution, in the format of ``GetExecutionHistory``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from threading import Lock
+
+from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
+from lokki_tf.testing.state_machines.limits import HISTORY_EVENTS
+from lokki_tf.testing.state_machines.values import Json
+
+FULL = f"The execution reached the maximum number of history events ({HISTORY_EVENTS})."
+
+
+class History:
+    """The events of all branches, in the order in which they happened.
+
+    Step Functions fails an execution that needs more than 25,000 events. The last of these is
+    reserved for ``ExecutionSucceeded`` or ``ExecutionFailed`` (Developer Guide, "Avoid reaching
+    the history quota").
+    """
+
+    def __init__(self) -> None:
+        self._events: list[dict[str, Json]] = []
+        self._lock = Lock()
+
+    def add(
+        self, kind: str, previous: int, details: Mapping[str, Json], *, is_last: bool = False
+    ) -> int:
+        """Append an event.
+
+        Args:
+            kind: the event's type, such as ``TaskStateEntered``.
+            previous: the id of the event that led to this one.
+            details: the fields of the event's details.
+            is_last: whether the event records the end of the execution.
+
+        Returns:
+            The event's id.
+
+        Raises:
+            StateFailure: if there is space for the last event only.
+        """
+        event: dict[str, Json] = {
+            "timestamp": datetime.now(UTC),
+            "type": kind,
+            "previousEventId": previous,
+        }
+        if details:
+            event[_details_field(kind)] = dict(details)
+        with self._lock:
+            if self._is_full and not is_last:
+                raise StateFailure(RUNTIME, FULL)
+            event["id"] = len(self._events) + 1
+            self._events.append(event)
+        return int(event["id"])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is space for the last event only."""
+        with self._lock:
+            return self._is_full
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._events) >= HISTORY_EVENTS - 1
+
+    @property
+    def events(self) -> list[dict[str, Json]]:
+        """All events so far."""
+        with self._lock:
+            return list(self._events)
+
+
+def _details_field(kind: str) -> str:
+    if kind.endswith("StateEntered"):
+        return "stateEnteredEventDetails"
+    if kind.endswith("StateExited"):
+        return "stateExitedEventDetails"
+    return f"{kind[0].lower()}{kind[1:]}EventDetails"

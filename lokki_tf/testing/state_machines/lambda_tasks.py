@@ -1,0 +1,131 @@
+"""Run tasks that invoke Lambda functions, by ``lambda:invoke`` or by a function's ARN."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+from lokki_tf.testing.state_machines import limits
+from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
+from lokki_tf.testing.state_machines.services import Invocation, ServiceError, Services
+from lokki_tf.testing.state_machines.values import Json, dump, load, size
+
+_PARAMETERS = {
+    "FunctionName",
+    "Payload",
+    "Qualifier",
+    "InvocationType",
+    "ClientContext",
+    "LogType",
+}
+
+
+def call_function(services: Services, arn: str, value: Json) -> Json:
+    """Run a task whose ``Resource`` is a function's ARN.
+
+    Returns:
+        The value that the function returned.
+
+    Raises:
+        StateFailure: if the function fails.
+    """
+    return _payload(_invoke(services, arn, value))
+
+
+def invoke(services: Services, arguments: Json) -> Json:
+    """Run a task of the integration ``lambda:invoke``.
+
+    Returns:
+        The value that the function returned, as ``Payload``, and data about the HTTP response.
+
+    Raises:
+        StateFailure: if the function fails.
+    """
+    unknown = set(arguments) - _PARAMETERS
+    if unknown:
+        message = f"The Parameters of lambda:invoke have unknown fields: {sorted(unknown)}"
+        raise StateFailure(RUNTIME, message)
+    if "FunctionName" not in arguments:
+        raise StateFailure(RUNTIME, "The Parameters of lambda:invoke must have a FunctionName")
+    kind = arguments.get("InvocationType", "RequestResponse")
+    # Without a Payload, Lambda receives an empty object.
+    done = _invoke(
+        services,
+        arguments["FunctionName"],
+        arguments.get("Payload", {}),
+        qualifier=arguments.get("Qualifier"),
+        kind=kind,
+    )
+    answer: dict[str, Json] = {
+        "ExecutedVersion": done.version,
+        "Payload": _payload(done) if kind == "RequestResponse" else None,
+        "SdkHttpMetadata": _http(done),
+        "SdkResponseMetadata": {"RequestId": done.request_id},
+        "StatusCode": done.status,
+    }
+    return answer
+
+
+def _invoke(
+    services: Services,
+    function: str,
+    value: Json,
+    *,
+    qualifier: str | None = None,
+    kind: str = "RequestResponse",
+) -> Invocation:
+    try:
+        return services.invoke(function, dump(value).encode(), qualifier=qualifier, kind=kind)
+    except ServiceError as error:
+        # Source of the name: awslabs/aws-deployment-framework, issue 460.
+        denied = error.code == "AccessDeniedException"
+        raise StateFailure(
+            "Lambda.AWSLambdaException" if denied else f"Lambda.{error.code}",
+            f"{error.message} (Service: Lambda, Status Code: {error.status}, "
+            f"Request ID: {error.request_id})",
+        ) from None
+
+
+def _payload(done: Invocation) -> Json:
+    text = done.payload.decode()
+    if done.error is not None:
+        raise StateFailure(_error_type(text), text)
+    if size(text) > limits.PAYLOAD_BYTES:
+        # AWS counts the text from Lambda, in which Python's runtime adds spaces after commas.
+        raise StateFailure(
+            limits.DATA_LIMIT_EXCEEDED,
+            "The Lambda function returned a result with a size exceeding "
+            "the maximum number of bytes service limit.",
+        )
+    try:
+        return load(text)
+    except ValueError:
+        message = f"The Lambda function must return JSON, got: {text[:200]}"
+        raise StateFailure(RUNTIME, message) from None
+
+
+def _error_type(text: str) -> str:
+    try:
+        return str(load(text)["errorType"])
+    except (ValueError, KeyError, TypeError):
+        return "Lambda.Unknown"
+
+
+def _http(done: Invocation) -> Json:
+    length, hexes = str(len(done.payload)), done.request_id.replace("-", "").ljust(32, "0")
+    # As long as the value from AWS, because these headers count towards the size of the result.
+    trace = f"Root=1-{hexes[:8]}-{hexes[:24]};Parent={hexes[:16]};Sampled=0;Lineage=1:{hexes[:8]}:0"
+    headers = {
+        "Connection": "keep-alive",
+        "Content-Length": length,
+        "Content-Type": "application/json",
+        "Date": formatdate(usegmt=True),
+        "X-Amz-Executed-Version": done.version,
+        "x-amzn-Remapped-Content-Length": "0",
+        "x-amzn-RequestId": done.request_id,
+        "X-Amzn-Trace-Id": trace,
+    }
+    return {
+        "AllHttpHeaders": {name: [value] for name, value in headers.items()},
+        "HttpHeaders": headers,
+        "HttpStatusCode": done.status,
+    }

@@ -1,0 +1,74 @@
+"""Read the fields that inline and Distributed Map states share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
+from lokki_tf.testing.state_machines.frame import StateRun
+from lokki_tf.testing.state_machines.references import View
+from lokki_tf.testing.state_machines.templates import fill, given, select
+from lokki_tf.testing.state_machines.values import Json, is_number
+
+
+def processor_of(state: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return the ``ItemProcessor`` or its old form ``Iterator``; empty if it is not an object."""
+    processor = state.get("ItemProcessor") or state.get("Iterator")
+    return processor if isinstance(processor, dict) else {}
+
+
+def is_distributed(state: Mapping[str, Json]) -> bool:
+    """Whether a Map state is a Distributed Map."""
+    config = processor_of(state).get("ProcessorConfig")
+    return isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED"
+
+
+def number(run: StateRun, value: Json, field: str, default: float, holder: Json = None) -> float:
+    """Return the number in a field, or at the path in the field whose name ends in ``Path``.
+
+    Args:
+        run: the visit of the state.
+        value: the value that ``$`` refers to in the path.
+        field: the field's name without ``Path``.
+        default: the number if neither field exists.
+        holder: the object with the field; the state if None.
+
+    Raises:
+        StateFailure: if the value is not a number of at least 0.
+    """
+    holder = run.state if holder is None else holder
+    found = given(holder, field, run.view(value), default)
+    if found is not default and not (is_number(found) and found >= 0):
+        message = f"{field} of the state '{run.name}' must be a number of at least 0, got {found}"
+        raise StateFailure(RUNTIME, message)
+    return float(found)
+
+
+def items_of(run: StateRun, value: Json) -> list[Json]:
+    """Apply ``ItemsPath``.
+
+    Raises:
+        StateFailure: if the value at the path is not an array.
+    """
+    items = select(run.state.get("ItemsPath", "$"), run.view(value), "ItemsPath")
+    if isinstance(items, list):
+        return items
+    raise StateFailure(
+        RUNTIME, f'Reference path "{run.state.get("ItemsPath", "$")}" must point to array.'
+    )
+
+
+def selected(run: StateRun, value: Json, index: int, item: Json) -> Json:
+    """Apply ``ItemSelector``, or its old form ``Parameters``, to one item."""
+    template = run.state.get("ItemSelector", run.state.get("Parameters"))
+    if template is None:
+        return item
+    view = run.view(value)
+    return fill(
+        template, View(value, {**view.context, **item_context(index, item)}, view.variables)
+    )
+
+
+def item_context(index: int, item: Json) -> dict[str, Json]:
+    """Return the entry ``Map`` of the context object for one item."""
+    return {"Map": {"Item": {"Index": index, "Value": item}}}

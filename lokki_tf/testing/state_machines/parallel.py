@@ -1,0 +1,123 @@
+"""Run Parallel states, and the inner frames of Parallel and Map states in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from queue import SimpleQueue
+from threading import Event, Thread
+
+from lokki_tf.testing.state_machines.failures import StateFailure, Stopped, guarded
+from lokki_tf.testing.state_machines.frame import CancelScope, Frame, StateRun
+from lokki_tf.testing.state_machines.transition import Transition
+from lokki_tf.testing.state_machines.values import Json
+from lokki_tf.testing.state_machines.work import parameters, run_work
+
+
+def run_parallel(run: StateRun) -> Transition:
+    """Run a Parallel state."""
+    return run_work(run, _attempt)
+
+
+def _attempt(run: StateRun, value: Json) -> Json:
+    value = parameters(run, value)
+    frame = run.frame
+    if frame.progress.redriven is None:
+        frame.event("ParallelStateStarted")
+    branches = run.state["Branches"]
+    frames = [frame.inner(progress) for progress in frame.progress.scopes(len(branches))]
+
+    def work(position: int) -> Json:
+        inner = frames[position]
+        if inner.progress.done:
+            return inner.progress.result
+        return inner.walk(branches[position], value, inner)
+
+    return run_frames("Parallel", frame, frames, work, len(branches))
+
+
+def run_frames(
+    kind: str, frame: Frame, inners: Sequence[Frame], work: Callable[[int], Json], concurrency: int
+) -> list[Json]:
+    """Run the inner frames of a state in parallel, close them, and add the state's last event.
+
+    Args:
+        kind: ``Parallel`` or ``Map``, the prefix of the event's type.
+        frame: the frame that the state runs in.
+        inners: a frame for each branch or iteration.
+        work: a function that runs the inner frame at a position.
+        concurrency: the number of frames that run at a time.
+
+    Returns:
+        The results in the order of the frames.
+
+    Raises:
+        StateFailure: the first failure.
+        Stopped: if the execution or branch was stopped.
+    """
+    try:
+        results = run_together(work, [inner.cancel_scope for inner in inners], concurrency)
+    except StateFailure as failure:
+        frame.event(f"{kind}StateFailed", error=failure.error, cause=failure.cause)
+        raise
+    finally:
+        for inner in inners:
+            inner.close()
+    frame.last_event = max([frame.last_event, *(inner.last_event for inner in inners)])
+    frame.event(f"{kind}StateSucceeded")
+    return results
+
+
+def run_together(
+    work: Callable[[int], Json], cancel_scopes: Sequence[CancelScope], concurrency: int
+) -> list[Json]:
+    """Call a function for each position in threads; the first failure stops the other calls.
+
+    Args:
+        work: the function; its argument is the position.
+        cancel_scopes: the cancel scope of each call.
+        concurrency: the number of calls that run at a time.
+
+    Returns:
+        The results in the order of the positions.
+
+    Raises:
+        StateFailure: the first failure. Calls that still run are stopped, but not waited for.
+        Stopped: if the calls were stopped.
+    """
+    done: SimpleQueue[tuple[int, Json, Exception | None]] = SimpleQueue()
+    waiting: SimpleQueue[int | None] = SimpleQueue()
+    threads = min(concurrency, len(cancel_scopes))
+    for position in [*range(len(cancel_scopes)), *([None] * threads)]:
+        waiting.put(position)
+    failed = Event()  # set by the failed thread, because _collect revokes the others only later
+
+    def serve() -> None:
+        while not failed.is_set() and (position := waiting.get()) is not None:
+            outcome = _outcome(position, work)
+            if outcome[2] is not None:
+                failed.set()
+            done.put(outcome)
+
+    for _ in range(threads):
+        Thread(target=serve, daemon=True).start()
+    return _collect((done.get() for _ in cancel_scopes), cancel_scopes)
+
+
+def _outcome(position: int, work: Callable[[int], Json]) -> tuple[int, Json, Exception | None]:
+    try:
+        return position, guarded(work, position), None
+    except (StateFailure, Stopped) as end:
+        return position, None, end
+
+
+def _collect(
+    outcomes: Iterable[tuple[int, Json, Exception | None]], cancel_scopes: Sequence[CancelScope]
+) -> list[Json]:
+    results: list[Json] = [None] * len(cancel_scopes)
+    for position, result, end in outcomes:
+        if end is not None:
+            for cancel_scope in cancel_scopes:
+                cancel_scope.revoke()
+            raise end
+        results[position] = result
+    return results

@@ -1,0 +1,145 @@
+"""``ResultWriter`` of a Distributed Map: write the records of the children to S3.
+
+As in AWS, the results in a file have an arbitrary order. Here they are sorted by the children's
+random names, so that code that relies on the order of the items fails in tests. The files are
+smaller than in AWS, so that code that reads the first file only fails as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.testing.state_machines.failures import StateFailure
+from lokki_tf.testing.state_machines.frame import StateRun
+from lokki_tf.testing.state_machines.map_run import MapRun
+from lokki_tf.testing.state_machines.templates import fill
+from lokki_tf.testing.state_machines.values import Json, dump, load, moment_text
+
+if TYPE_CHECKING:
+    from lokki_tf.testing.state_machines.execution import Execution
+
+RESULTS_PER_FILE = 500
+FAILED = "States.ResultWriterFailed"
+_FILES = {"SUCCEEDED": "SUCCEEDED", "PENDING": "PENDING"}
+
+
+def write_results(run: StateRun, value: Json, map_run: MapRun) -> Json:
+    """Write the results and a manifest that lists the files.
+
+    Returns:
+        The state's result: the bucket and key of the manifest.
+
+    Raises:
+        StateFailure: if an object cannot be written.
+    """
+    writer = run.state["ResultWriter"]
+    destination = fill(writer.get("Parameters", {}), run.view(value))
+    prefix = destination.get("Prefix", "")
+    prefix = f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
+    folder = f"{prefix}{map_run.arn.rpartition(':')[2]}"
+    s3 = run.frame.settings.services.client("s3")
+    try:
+        _authorize(run, f"arn:aws:s3:::{destination['Bucket']}/{folder}/manifest.json")
+        files = _write_files(
+            s3, destination["Bucket"], folder, map_run, writer.get("WriterConfig", {})
+        )
+        manifest = {
+            "DestinationBucket": destination["Bucket"],
+            "MapRunArn": map_run.arn,
+            "ResultFiles": files,
+        }
+        key = f"{folder}/manifest.json"
+        s3.put_object(Bucket=destination["Bucket"], Key=key, Body=dump(manifest).encode())
+    except Exception as error:  # from boto3
+        raise StateFailure(FAILED, f"The results could not be written: {error}") from None
+    map_run.results_written = True
+    return {
+        "MapRunArn": map_run.arn,
+        "ResultWriterDetails": {"Bucket": destination["Bucket"], "Key": key},
+    }
+
+
+def _authorize(run: StateRun, resource: str) -> None:
+    """Check the permissions that the upload of large results requires, for results of any size.
+
+    Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states", the
+    section about ``ResultWriter``.
+
+    Raises:
+        ServiceError: if the role's policies do not allow an action.
+    """
+    for action in ("PutObject", "GetObject", "ListMultipartUploadParts", "AbortMultipartUpload"):
+        run.frame.settings.services.authorize(f"s3:{action}", resource)
+
+
+def _write_files(s3: Any, bucket: str, folder: str, map_run: MapRun, config: Json) -> Json:
+    groups: dict[str, list[Execution]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
+    for position, child in enumerate(map_run.children):
+        groups[_FILES.get(map_run.status_of(position), "FAILED")].append(child)
+    files: dict[str, list[Json]] = {}
+    for name, children in groups.items():
+        files[name] = []
+        for part in _parts(sorted(children, key=lambda child: child.name)):
+            ending = "jsonl" if config.get("OutputType") == "JSONL" else "json"
+            key = f"{folder}/{name}_{len(files[name])}.{ending}"
+            body = _body([_shown(name, child, config) for child in part], config).encode()
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
+            files[name].append({"Key": key, "Size": len(body)})
+    return files
+
+
+def _parts(children: Sequence[Execution]) -> Iterator[Sequence[Execution]]:
+    for begin in range(0, len(children), RESULTS_PER_FILE):
+        yield children[begin : begin + RESULTS_PER_FILE]
+
+
+def _shown(name: str, child: Execution, config: Json) -> Json:
+    if name == "PENDING":
+        return pending_record(child)
+    if name == "FAILED" or config.get("Transformation", "NONE") == "NONE":
+        return record(child)
+    return load(child.output_text or "null")
+
+
+def _body(shown: list[Json], config: Json) -> str:
+    if config.get("Transformation") == "FLATTEN":
+        shown = [
+            item for value in shown for item in (value if isinstance(value, list) else [value])
+        ]
+    if config.get("OutputType") == "JSONL":
+        return "\n".join(map(dump, shown))
+    return dump(shown)
+
+
+def record(child: Execution) -> dict[str, Json]:
+    """Return the record of a child that has ended, as written to a result file."""
+    found: dict[str, Json] = {
+        **pending_record(child),
+        "StartDate": moment_text(child.start_date),
+        "Status": child.status,
+        "StopDate": child.stop_date and moment_text(child.stop_date),
+        "RedriveCount": child.redrive_count,
+    }
+    if child.output_text is not None:
+        found |= {
+            "Output": child.output_text,
+            "OutputDetails": {"Included": True},
+            "RedriveStatus": "NOT_REDRIVABLE",
+            "RedriveStatusReason": "Execution is SUCCEEDED and cannot be redriven",
+        }
+    else:
+        found |= {"Cause": child.cause, "Error": child.error, "RedriveStatus": "REDRIVABLE"}
+    return {key: value for key, value in sorted(found.items()) if value is not None}
+
+
+def pending_record(child: Execution) -> dict[str, Json]:
+    """Return the record of a child that has not started, as written to a result file."""
+    return {
+        "ExecutionArn": child.arn,
+        "Input": child.input_text,
+        "InputDetails": {"Included": True},
+        "Name": child.name,
+        "StateMachineArn": child.state_machine_arn,
+        "Status": "PENDING",
+    }

@@ -1,0 +1,174 @@
+"""The interface between the interpreter and the account: services, callbacks and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+from lokki_tf.testing.state_machines.values import Json
+
+if TYPE_CHECKING:
+    from lokki_tf.testing.state_machines.execution import Execution
+
+
+def _ignored(execution: Execution, settled: Event) -> None:
+    settled.set()
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The response of Lambda to an invocation.
+
+    Args:
+        payload: the JSON that the function returned, or that of its error.
+        error: ``Unhandled`` if the function failed, otherwise None.
+        version: the version of the function that ran.
+        request_id: the id of the invocation.
+        status: the HTTP status.
+    """
+
+    payload: bytes
+    error: str | None = None
+    version: str = "$LATEST"
+    request_id: str = ""
+    status: int = 200
+
+
+class ServiceError(Exception):
+    """A service responded to a request with an error.
+
+    Args:
+        code: the error code, such as ``ResourceNotFoundException``.
+        message: the error message of the service.
+        status: the HTTP status.
+        request_id: the id of the request.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int = 400, request_id: str = "") -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.request_id = request_id
+
+
+class Services(Protocol):
+    """The services of the account that tasks and Distributed Maps use."""
+
+    @property
+    def region(self) -> str:
+        """The region's name."""
+
+    def invoke(
+        self, function: str, payload: bytes, *, qualifier: str | None = None, kind: str
+    ) -> Invocation:
+        """Invoke a Lambda function by name or ARN; ``kind`` is ``RequestResponse`` or ``Event``.
+
+        Raises:
+            ServiceError: if Lambda responds with an error.
+        """
+
+    def authorize(
+        self, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> None:
+        """Check a permission that Step Functions needs without making a visible API request.
+
+        Raises:
+            ServiceError: if the policies of the state machine's role do not allow the action.
+        """
+
+    def ending(self, service: str, resource: str) -> Event | None:
+        """Return an event that is set when a job or execution has ended.
+
+        Args:
+            service: the service of the job or execution.
+            resource: the id of the job or the ARN of the execution.
+
+        Returns:
+            The event, or None if the caller must poll the status.
+        """
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client with the credentials of the state machine's role."""
+
+
+@dataclass
+class Callback:
+    """A task that waits for ``SendTaskSuccess`` or ``SendTaskFailure`` with its token.
+
+    Args:
+        token: the task token.
+        answered: set when the task has a result or a failure.
+        heard: set for each request with the token, including heartbeats.
+        output: the result.
+        failure: the error name and the cause of a failure.
+    """
+
+    token: str
+    answered: Event = field(default_factory=Event)
+    heard: Event = field(default_factory=Event)
+    output: Json = None
+    failure: tuple[str, str] | None = None
+
+
+class Callbacks:
+    """The task tokens of all executions."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, Callback] = {}
+        self._lock = Lock()
+
+    def open(self) -> Callback:
+        """Return a callback with a new token."""
+        callback = Callback(uuid4().hex)
+        with self._lock:
+            self._waiting[callback.token] = callback
+        return callback
+
+    def close(self, callback: Callback) -> None:
+        """Remove a callback, so that later answers with its token are refused."""
+        with self._lock:
+            self._waiting.pop(callback.token, None)
+
+    def answer(self, token: str, change: Callable[[Callback], None]) -> bool:
+        """Apply an answer or a heartbeat to the task that waits for a token.
+
+        Args:
+            token: the task token.
+            change: a function that records the answer in the callback.
+
+        Returns:
+            Whether a task waits for the token.
+        """
+        with self._lock:
+            callback = self._waiting.get(token)
+        if callback is None:
+            return False
+        change(callback)
+        callback.heard.set()
+        return True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of an execution.
+
+    Args:
+        services: the services of the account.
+        callbacks: the task tokens of the account.
+        retry_delay_scale: the factor for delays before retries.
+        wait_scale: the factor for the delays of ``Wait`` states.
+        ended: a function that is called with an execution that has ended, and an event that it
+            sets after the consequences of the end, such as EventBridge rules, have run.
+        key: the ARN of the customer managed KMS key that encrypts the execution.
+    """
+
+    services: Services
+    callbacks: Callbacks
+    retry_delay_scale: float = 1.0
+    wait_scale: float = 1.0
+    ended: Callable[[Execution, Event], None] = _ignored
+    key: str | None = None

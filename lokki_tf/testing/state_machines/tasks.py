@@ -1,0 +1,182 @@
+"""Run Task states: call the service named by ``Resource``, with timeouts, callbacks and events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure, Stopped, guarded
+from lokki_tf.testing.state_machines.frame import CancelScope, StateRun
+from lokki_tf.testing.state_machines.lambda_tasks import call_function, invoke
+from lokki_tf.testing.state_machines.resources import Integration, parse_resource
+from lokki_tf.testing.state_machines.retries import HEARTBEAT_TIMEOUT, TIMEOUT
+from lokki_tf.testing.state_machines.sdk_tasks import call_service, submitted
+from lokki_tf.testing.state_machines.services import Callback
+from lokki_tf.testing.state_machines.templates import given
+from lokki_tf.testing.state_machines.transition import DETAILS, Transition
+from lokki_tf.testing.state_machines.values import Json, dump, is_integer
+from lokki_tf.testing.state_machines.work import parameters, run_work
+
+
+def run_task(run: StateRun) -> Transition:
+    """Run a Task state."""
+    return run_work(run, _attempt)
+
+
+def _attempt(run: StateRun, value: Json) -> Json:
+    resource = run.state["Resource"]
+    integration = parse_resource(resource)
+    if integration is None:
+        return _Events.of_function(run, resource).around(run, value, _direct_call(resource))
+    callback = _open_callback(run, integration)
+    try:
+        events = _Events.of_integration(run, integration)
+        return events.around(run, value, _integration_call(integration, callback))
+    finally:
+        run.task_token = None
+        if callback is not None:
+            run.frame.settings.callbacks.close(callback)
+
+
+Call = Callable[[StateRun, Json, CancelScope], Json]
+
+
+def _direct_call(resource: str) -> Call:
+    return lambda run, value, cancel_scope: call_function(
+        run.frame.settings.services, resource, value
+    )
+
+
+def _integration_call(integration: Integration, callback: Callback | None) -> Call:
+    def call(run: StateRun, value: Json, cancel_scope: CancelScope) -> Json:
+        services = run.frame.settings.services
+        if integration.service == "lambda" and integration.action == "invoke":
+            result = invoke(services, value)
+        else:
+            result = call_service(run, integration, value, cancel_scope)
+        if callback is None:
+            return result
+        submitted(run, integration, result)
+        return _wait_for_answer(run, callback)
+
+    return call
+
+
+def _open_callback(run: StateRun, integration: Integration) -> Callback | None:
+    if integration.pattern != ".waitForTaskToken":
+        return None
+    callback = run.frame.settings.callbacks.open()
+    run.task_token = callback.token
+    return callback
+
+
+def _wait_for_answer(run: StateRun, callback: Callback) -> Json:
+    heartbeat = _seconds(run, "HeartbeatSeconds")
+    while callback.heard.wait(heartbeat):
+        callback.heard.clear()
+        run.frame.cancel_scope.check()
+        if callback.failure is not None:
+            raise StateFailure(*callback.failure)
+        if callback.answered.is_set():
+            return callback.output
+    raise StateFailure(HEARTBEAT_TIMEOUT, "The task sent no heartbeat in time.")
+
+
+def _seconds(run: StateRun, field: str) -> float | None:
+    found = given(run.state, field, run.view(run.input))
+    if found is None:
+        return None
+    if not is_integer(found) or found <= 0:
+        message = f"{field} of the state '{run.name}' must be a positive integer, got {found}"
+        raise StateFailure(RUNTIME, message)
+    return float(found)
+
+
+@dataclass(frozen=True)
+class _Events:
+    """The history events of a task.
+
+    Args:
+        prefix: the first part of the events' types, such as ``LambdaFunction``.
+        known: the details of all events of the task.
+        scheduled: a function from the parameters to the details of the first event.
+    """
+
+    prefix: str
+    known: Mapping[str, Json]
+    scheduled: Callable[[Json], dict[str, Json]]
+
+    @classmethod
+    def of_function(cls, run: StateRun, resource: str) -> _Events:
+        return cls(
+            "LambdaFunction",
+            {},
+            lambda value: {"resource": resource, "input": dump(value), "inputDetails": DETAILS},
+        )
+
+    @classmethod
+    def of_integration(cls, run: StateRun, integration: Integration) -> _Events:
+        known = {
+            "resourceType": integration.service,
+            "resource": integration.action + integration.pattern,
+        }
+        region = run.frame.settings.services.region
+        return cls(
+            "Task", known, lambda value: {**known, "region": region, "parameters": dump(value)}
+        )
+
+    def around(self, run: StateRun, value: Json, call: Call) -> Json:
+        """Call the service within the state's timeout, and add events before and after."""
+        frame = run.frame
+        value = parameters(run, value)
+        timeout = _seconds(run, "TimeoutSeconds")
+        limit = {} if timeout is None else {"timeoutInSeconds": int(timeout)}
+        frame.event(f"{self.prefix}Scheduled", **self.scheduled(value), **limit)
+        frame.event(f"{self.prefix}Started", **self.known)
+        try:
+            result = _within(timeout, run, lambda cancel_scope: call(run, value, cancel_scope))
+        except StateFailure as failure:
+            ending = "TimedOut" if failure.error in (TIMEOUT, HEARTBEAT_TIMEOUT) else "Failed"
+            details = {"error": failure.error, "cause": failure.cause}
+            frame.event(f"{self.prefix}{ending}", **self.known, **details)
+            raise
+        frame.event(
+            f"{self.prefix}Succeeded", **self.known, output=dump(result), outputDetails=DETAILS
+        )
+        return result
+
+
+def _within(timeout: float | None, run: StateRun, call: Callable[[CancelScope], Json]) -> Json:
+    cancel_scope = run.frame.cancel_scope.inner()
+    try:
+        if timeout is None:
+            return guarded(call, cancel_scope)
+        return _within_seconds(timeout, run, cancel_scope, call)
+    finally:
+        cancel_scope.close()
+
+
+def _within_seconds(
+    timeout: float, run: StateRun, cancel_scope: CancelScope, call: Callable[[CancelScope], Json]
+) -> Json:
+    done: SimpleQueue[tuple[Json, BaseException | None]] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((guarded(call, cancel_scope), None))
+        except (StateFailure, Stopped) as end:
+            done.put((None, end))
+
+    Thread(target=work, daemon=True).start()
+    try:
+        result, end = done.get(timeout=timeout)
+    except Empty:
+        cancel_scope.revoke()  # stops the job or execution that the task has started
+        raise StateFailure(
+            TIMEOUT, f"The state '{run.name}' took longer than {timeout:g} s."
+        ) from None
+    if end is not None:
+        raise end
+    return result

@@ -1,0 +1,37 @@
+"""The result of running a state, and what the modules that run states share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lokki_tf.testing.state_machines.failures import StateFailure
+from lokki_tf.testing.state_machines.frame import StateRun
+from lokki_tf.testing.state_machines.values import Json
+
+DETAILS = {"truncated": False}
+"""The field that accompanies each input and output in the history."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The result of a state that has succeeded or whose error was caught.
+
+    Args:
+        output: the state's output.
+        following: the name of the next state, or None at the end of the scope.
+        assigned: the variables that ``Assign`` sets, with their values.
+    """
+
+    output: Json
+    following: str | None
+    assigned: Mapping[str, Json] = field(default_factory=dict)
+
+
+Runner = Callable[[StateRun], Transition]
+"""Runs a state of one type, such as ``Choice``."""
+
+
+def describe(failure: StateFailure) -> dict[str, str]:
+    """Return the error output of a failure, the input of a catcher's next state."""
+    return {"Error": failure.error, "Cause": failure.cause}
