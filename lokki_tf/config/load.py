@@ -13,7 +13,7 @@ from typing import Any
 from lokki_tf.errors import ConfigError, Place, UnknownStageError
 from lokki_tf.tracebacks import ends_at_caller
 
-from .kinds import InvalidSetting, build, check, nearest
+from .kinds import InvalidSetting, build, check, fields, nearest
 from .rules import refuse_region
 from .settings import Config
 from .toml import TomlFile, has, read_toml
@@ -122,7 +122,8 @@ def _check_file(file: TomlFile) -> None:
     try:
         stages = file.table.get(STAGES, {})
         for key, value in file.table.items():
-            if nearest(key, [STAGES]) and key != STAGES and isinstance(value, dict):
+            is_stage = nearest(key, [STAGES]) and key not in (STAGES, *fields(Config))
+            if is_stage and isinstance(value, dict):
                 remedy = f"did you mean [{STAGES}.{next(iter(value), 'NAME')}]?"
                 raise InvalidSetting((key,), f"there is no table [{key}]", remedy)
         check({key: value for key, value in file.table.items() if key != STAGES}, Config)

@@ -83,6 +83,11 @@ def test_a_misspelt_table_of_stages_is_refused(folders: Folders) -> None:
     assert "did you mean [stage.prod]?" in error
 
 
+def test_a_table_that_is_spelt_almost_like_stage_is_read(folders: Folders) -> None:
+    """``[image]`` is a table of its own."""
+    assert folders.load("[image]\nkeep = 7\n").image.keep == 7
+
+
 def test_without_a_file_the_defaults_hold(folders: Folders) -> None:
     """A folder without settings has the defaults, terraform-out and zips among them."""
     config = folders.load()
