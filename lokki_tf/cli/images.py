@@ -20,6 +20,11 @@ def images_command(pipeline: Pipeline) -> click.Command:
 
     @click.command("images")
     @click.option("--no-push", is_flag=True, help="Build only.")
+    @click.option(
+        "--pull",
+        is_flag=True,
+        help="Begin with the image that the base's tag names now, and keep its digest for synth.",
+    )
     @click.option("--tag", help="The image's tag; the hash of its content unless given.")
     @output_option("The output folder of synth, whose locks are held to.")
     @click.option("--region", help="AWS region; the environment's unless given.")
@@ -27,6 +32,7 @@ def images_command(pipeline: Pipeline) -> click.Command:
     @template_option
     def images(
         no_push: bool,
+        pull: bool,
         tag: str | None,
         output: Path | None,
         region: str | None,
@@ -36,8 +42,8 @@ def images_command(pipeline: Pipeline) -> click.Command:
 
         An image that the registry has already is neither built nor pushed again.
         """
-        from lokki_tf.images import shown
-        from lokki_tf.operate.images import publish_image
+        from lokki_tf.images import base_digest, shown
+        from lokki_tf.operate.images import keep_base, publish_image
 
         chosen = settings().in_region(region)
         context = pipeline.image(
@@ -46,10 +52,13 @@ def images_command(pipeline: Pipeline) -> click.Command:
             tag=tag,
             on_packages=fetching,
             config=chosen,
+            base_digest=base_digest if pull else None,
         )
         with shown() as on_progress:
             made = publish_image(chosen, context, on_progress, region=region, pushing=not no_push)
         click.echo(told_of(made), err=True)
+        if pull and keep_base(Path(output or chosen.build_dir), context):
+            click.echo(f"the base image is now {context.base_image}: run synth again", err=True)
         click.echo(made.uri)
 
     return images

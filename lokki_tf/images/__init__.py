@@ -13,13 +13,14 @@ from .engine import connect
 from .publish import Published, publish
 from .push import push
 from .registry import has_image
-from .repositories import Login, Repository, find_repository
+from .repositories import Login, Repository, base_digest, find_repository
 
 __all__ = [
     "Context",
     "Login",
     "Published",
     "Repository",
+    "base_digest",
     "build",
     "connect",
     "find_repository",

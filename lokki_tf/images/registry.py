@@ -43,6 +43,26 @@ def has_image(uri: str, login: Login | None = None) -> bool | None:
         uri: The image, with the tag.
         login: User and password.
     """
+    return {_FOUND: True, _NOT_FOUND: False}.get(_manifest(uri, login)[0])
+
+
+def digest_of(uri: str, login: Login | None = None) -> str | None:
+    """Return the digest that an image's tag has at the moment; ``None`` if no registry says it.
+
+    Source: OCI Distribution Specification, "Checking if content exists in the registry".
+
+    Args:
+        uri: The image; its tag is ``latest`` unless given.
+        login: User and password.
+    """
+    tagged = uri if ":" in uri.rpartition("/")[2] else f"{uri}:latest"
+    status, headers = _manifest(tagged, login)
+    digest = str(headers.get("Docker-Content-Digest", "")) if status == _FOUND else ""
+    return digest if digest.startswith("sha256:") else None
+
+
+def _manifest(uri: str, login: Login | None) -> tuple[int, Any]:
+    """Return the status and headers of the request for a manifest; 0 without an answer."""
     registry, name, tag = split(uri)
     scheme = "http" if is_loopback(uri) else "https"
     address = f"{scheme}://{registry}/v2/{name}/manifests/{tag}"
@@ -51,10 +71,10 @@ def has_image(uri: str, login: Login | None = None) -> bool | None:
         status, answered = _ask("HEAD", address, headers)
         if status == _REFUSED:
             token = _token(answered.get("WWW-Authenticate", ""), login)
-            status, _ = _ask("HEAD", address, {"Accept": _KINDS, "Authorization": token})
+            status, answered = _ask("HEAD", address, {"Accept": _KINDS, "Authorization": token})
     except (OSError, HTTPException, ValueError):
-        return None
-    return {_FOUND: True, _NOT_FOUND: False}.get(status)
+        return 0, {}
+    return status, answered
 
 
 def split(uri: str) -> tuple[str, str, str]:

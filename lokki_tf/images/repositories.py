@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.config.image_names import LOCAL, EcrHost, image_repository, repository_name
 from lokki_tf.errors import ImageError
 
-from .registry import split
+from .registry import digest_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +89,22 @@ def _login(
     if known is None and aws.endpoint:  # not AWS itself, so its registry has another host
         return _ecr_login(ecr(region))
     return known
+
+
+def base_digest(base: str) -> str:
+    """Return the digest that the tag of a base image has at the moment.
+
+    Raises:
+        ImageError: If its registry does not say it.
+    """
+    digest = digest_of(base, _of_docker(base))
+    if digest is None:
+        raise ImageError(
+            f"no registry returns the digest of the base image {base}",
+            remedy="check its name and your network, and log in with `docker login` if its "
+            "registry requires that",
+        )
+    return digest
 
 
 def _of_docker(name: str) -> Login | None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.config.image_names import repository_name
 from lokki_tf.images import Repository, find_repository, publish
+from lokki_tf.packaging.image.context import BASE_LOCK, FOLDER
 from lokki_tf.terraform.repository import repository_stack
 
 from .clients import client, is_local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from lokki_tf.config import Config
     from lokki_tf.images import Published
@@ -58,6 +60,25 @@ def publish_image(
         # An AWS on this machine has no registry of its own: it runs what the engine has.
         repository = replace(repository, local=True)
     return publish(context, repository, pushing=pushing, on_progress=on_progress)
+
+
+def keep_base(outdir: Path, context: ImageContext) -> bool:
+    """Write the base image's digest into the stack's folder, where synth reads it.
+
+    Args:
+        outdir: The output folder of synth.
+        context: What the image is built from.
+
+    Returns:
+        Whether it is another one than before.
+    """
+    file = outdir / "stacks" / context.name / FOLDER / BASE_LOCK
+    lock = context.files.get(BASE_LOCK, b"")
+    if not lock or (file.is_file() and file.read_bytes() == lock):
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(lock)
+    return True
 
 
 def repository_of(stack: Stack) -> Stack:

@@ -459,6 +459,7 @@ class Pipeline:
         tag: str | None = None,
         on_packages: Callable[[PackageSet], None] | None = None,
         config: Config | None = None,
+        base_digest: Callable[[str], str] | None = None,
     ) -> ImageContext:
         """Return the inputs of the pipeline's container image.
 
@@ -469,6 +470,8 @@ class Pipeline:
             tag: The image's tag; by default that of the settings, or the hash of the content.
             on_packages: Called with each set of packages that must be downloaded.
             config: Settings; by default those of ``lokki.toml`` and the environment.
+            base_digest: Returns the present digest of the base image, instead of the one that is
+                kept in the stack's folder.
 
         Raises:
             ConfigError: If a setting is wrong, or no step runs in an image.
@@ -488,6 +491,7 @@ class Pipeline:
                 template_file=template_file,
                 tag=tag,
                 on_packages=on_packages,
+                base_digest=base_digest,
             )
 
     def named(self, name: str) -> Pipeline:

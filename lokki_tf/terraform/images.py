@@ -25,6 +25,7 @@ def make_image(
     config: Config,
     builder: LayerBuilder,
     tag: str | None = None,
+    base_digest: Callable[[str], str] | None = None,
 ) -> ImageContext | None:
     """What a pipeline's image is built from; ``None`` if no step runs in one.
 
@@ -34,6 +35,7 @@ def make_image(
         config: Settings.
         builder: Resolves what steps declare, and knows the stack's folder with its locks.
         tag: Instead of the settings' tag.
+        base_digest: Returns the present digest of the base image, instead of the one that is kept.
 
     Raises:
         OptionError: If the steps cannot share an image.
@@ -50,6 +52,7 @@ def make_image(
         dockerfile=config.image.dockerfile,
         tag=tag or config.lambda_.image_tag,
         builder=builder,
+        base_digest=base_digest,
     )
 
 
@@ -62,6 +65,7 @@ def image_of(
     template_file: str | Path | None = None,
     tag: str | None = None,
     on_packages: Callable[[PackageSet], None] | None = None,
+    base_digest: Callable[[str], str] | None = None,
 ) -> ImageContext:
     """The context that synth would write for a pipeline, without its Terraform.
 
@@ -73,6 +77,7 @@ def image_of(
         template_file: A Lambda template instead of the default one.
         tag: Instead of the settings' tag.
         on_packages: Told of each set of packages that has to be fetched.
+        base_digest: Returns the present digest of the base image, instead of the one that is kept.
 
     Raises:
         ConfigError: If no step runs in an image.
@@ -84,7 +89,7 @@ def image_of(
     raise_errors([*early(), *(found for one in packages.values() for found in one.findings)])
     folder = outdir.absolute() / "stacks" / settled.name
     builder = LayerBuilder(locks=folder, on_packages=on_packages)
-    made = make_image(settled.name, packages, config, builder, tag)
+    made = make_image(settled.name, packages, config, builder, tag, base_digest)
     if made is None:
         raise ConfigError(
             f"no step of {settled.name!r} runs in a container image",

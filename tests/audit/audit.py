@@ -27,6 +27,14 @@ CHOICES = {
     "CKV_AWS_115", "CKV_AWS_116", "CKV_AWS_117", "CKV_AWS_272",
     "CKV_AWS_18", "CKV_AWS_144", "CKV2_AWS_62",
 }  # fmt: skip
+IMAGE_CHOICES = {
+    # HEALTHCHECK: Lambda has no health checks, its Runtime API shows whether a function answers.
+    # A job of Batch ends by itself, and ECS ignores health checks of images (ECS API Reference,
+    # "HealthCheck").
+    "CKV_DOCKER_2",
+    # The base image has a tag, or a digest, as the default of an argument.
+    "CKV_DOCKER_7",
+}
 # Keys of the customer's for logs, schedules and variables, which kms_key names.
 KEYS = {"CKV_AWS_136", "CKV_AWS_158", "CKV_AWS_173", "CKV_AWS_297"}
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -49,8 +57,12 @@ def audit() -> int:
             machine = Path(scratch) / f"{source.stem}.asl.json"
             for under, settings in SETTINGS.items():
                 for folder in synthesize(source, Path(scratch), settings):
-                    found = checkov(folder, CHOICES if settings else CHOICES | KEYS)
+                    choices = CHOICES if settings else CHOICES | KEYS
+                    found = checkov(folder / "cdk.tf.json", choices)
                     problems += report(f"{folder.name}{under}: checkov", found)
+                    if (dockerfile := folder / "image" / "Dockerfile").exists():
+                        found = checkov(dockerfile, IMAGE_CHOICES)
+                        problems += report(f"{folder.name}{under}: checkov, Dockerfile", found)
                     found = own_policy_checks(folder)
                     problems += report(f"{folder.name}{under}: policies", found)
             problems += report(f"{source.stem}: asl-validator", asl_validator(machine))
@@ -140,14 +152,14 @@ def own_policy_checks(folder: Path) -> list[str]:
     ]
 
 
-def checkov(folder: Path, choices: set[str]) -> list[str]:
+def checkov(file: Path, choices: set[str]) -> list[str]:
     """Failed checks that users cannot change by settings."""
     program = TOOLS / "venv" / "bin" / "checkov"
     done = subprocess.run(
         [
             str(program),
             "-f",
-            str(folder / "cdk.tf.json"),
+            str(file),
             "-o",
             "json",
             "--quiet",

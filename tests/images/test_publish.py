@@ -24,6 +24,7 @@ from lokki_tf.errors import ConfigError, CredentialsError, ImageError, MissingTo
 from lokki_tf.images import (
     Login,
     Repository,
+    base_digest,
     build,
     connect,
     find_repository,
@@ -79,6 +80,9 @@ def context(tag: str | None = None, **files: bytes) -> ImageContext:
     return ImageContext("daily", {"Dockerfile": b"FROM x\n", **files}, "base", "arm64", tag)
 
 
+DIGEST = f"sha256:{'0' * 64}"
+
+
 @dataclass
 class FakeRegistry:
     """A registry that answers whether it has an image, optionally only with a token."""
@@ -99,6 +103,8 @@ def registry() -> Iterator[FakeRegistry]:
             fake.asked.append(("HEAD", self.path, who))
             refused = fake.wants_token and who != "Bearer good"
             self.send_response(401 if refused else fake.status)
+            if not refused and fake.status == 200:
+                self.send_header("Docker-Content-Digest", DIGEST)
             if refused:
                 realm = f'realm="http://{fake.address}/token"'
                 self.send_header("WWW-Authenticate", f'Bearer {realm},scope="pull"')
@@ -289,6 +295,19 @@ def test_other_statuses_are_no_answer(
     """Only "found" and "not found" are answers."""
     registry.status = status
     assert has_image(f"{registry.address}/daily:1") is answer
+
+
+def test_the_digest_of_a_base_image_is_the_registrys(
+    registry: FakeRegistry, no_logins: Path
+) -> None:
+    """With a token if the registry requires one; without an answer it is an error."""
+    registry.wants_token, registry.status = True, 200
+    assert base_digest(f"{registry.address}/lambda/python:3.13") == DIGEST
+    assert base_digest(f"{registry.address}/python") == DIGEST
+    assert registry.asked[-1][1] == "/v2/python/manifests/latest"
+    registry.status = 404
+    with pytest.raises(ImageError, match="no registry returns the digest of the base image"):
+        base_digest(f"{registry.address}/python:3.13")
 
 
 def test_image_names_are_split_as_by_engines() -> None:

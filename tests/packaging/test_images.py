@@ -19,6 +19,7 @@ from golden_files import agrees_with_golden
 from lokki_tf.config.image_names import image_repository, repository_name
 from lokki_tf.errors import ConfigError, LokkiError, OptionError, Place
 from lokki_tf.model import Step, StepOptions
+from lokki_tf.operate.images import keep_base
 from lokki_tf.packaging import (
     ImageContext,
     LayerBuilder,
@@ -112,6 +113,26 @@ def test_the_tag_changes_with_the_content_and_with_nothing_else() -> None:
         context(*(step(name, python_runtime="python3.12") for name in ("load", "score"))),
     ]
     assert len({first.tag, *(other.tag for other in others)}) == len(others) + 1
+
+
+def test_the_digest_of_the_base_image_changes_the_tag(tmp_path: Path) -> None:
+    """The digest that was found stays in the stack's folder, and another one is another image."""
+    one, other = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+    base = "localhost:5000/python:3.13"
+    found = context(base_image=base, base_digest=lambda _: one)
+    assert found.base_image == f"localhost:5000/python@{one}"
+    assert keep_base(tmp_path, found)
+    assert not keep_base(tmp_path, found)
+    kept = LayerBuilder(locks=tmp_path / "stacks" / "daily")
+    again = context(base_image=base, builder=kept)
+    assert (again.tag, again.files) == (found.tag, found.files)
+    newer = context(base_image=base, base_digest=lambda _: other)
+    unknown = context(base_image=base)
+    another = context(base_image="localhost:5000/python:3.12", builder=kept)
+    assert another.base_image == "localhost:5000/python:3.12"
+    assert len({made.tag for made in (found, newer, unknown, another)}) == 4
+    given = f"localhost:5000/python@{other}"
+    assert context(base_image=given, base_digest=lambda _: one).base_image == given
 
 
 def test_moving_bytes_between_files_changes_the_tag() -> None:

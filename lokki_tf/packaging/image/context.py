@@ -12,9 +12,9 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 APP, ENTRY, FOLDER = "app", "entry.py", "image"
 DOCKERFILE = "Dockerfile"
 _LOCK = f"{APP}/{LOCK_FILE}"
+BASE_LOCK = "base.lock"
 _BASE = "public.ecr.aws/lambda/python:{version}"
 _PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 _PACKAGES = re.compile(r"(?m)^# \{\{PACKAGES\}\}\n(.*?)^# \{\{END_OF_PACKAGES\}\}\n", re.DOTALL)
@@ -47,7 +48,8 @@ class ImageContext:
     Args:
         name: The pipeline's.
         files: By path: ``Dockerfile``, ``app/entry.py``, ``app/<step>/…`` and, where steps
-            declare packages, ``app/requirements.lock``.
+            declare packages, ``app/requirements.lock``; ``base.lock`` if the base image's digest
+            is known.
         base_image: What the Dockerfile gets as ``BASE_IMAGE``.
         architecture: ``x86_64`` or ``arm64``.
         given_tag: The user's tag, instead of the content's hash.
@@ -92,6 +94,7 @@ def image_context(
     dockerfile: str | Path | None = None,
     tag: str | None = None,
     builder: LayerBuilder | None = None,
+    base_digest: Callable[[str], str] | None = None,
 ) -> ImageContext:
     """What a pipeline's image is built from.
 
@@ -102,6 +105,8 @@ def image_context(
         dockerfile: Path of a Dockerfile instead of the default one.
         tag: A tag instead of the content's hash.
         builder: Resolves what steps declare, and knows the stack's folder with its locks.
+        base_digest: Returns the present digest of the base image; without it, the one in the
+            stack's folder is used, if there is one.
 
     Raises:
         OptionError: If the steps cannot share an image: they require different Pythons or
@@ -110,17 +115,44 @@ def image_context(
         MissingToolError: If packages are declared and cannot be reached.
     """
     runtime, architecture = _target(packages)
-    lock = _lock(packages, builder or LayerBuilder())
+    builder = builder or LayerBuilder()
+    lock = _lock(packages, builder)
     base = base_image or _BASE.format(version=runtime.removeprefix("python"))
+    base, base_lock = _pinned(base, base_digest or partial(_kept_digest, folder=builder.locks))
     files = {f"{APP}/{ENTRY}": shipped(ENTRY).encode()}
     for step, package in packages.items():
         files |= {f"{APP}/{step.name}/{path}": data for path, data in package.files.items()}
     if lock is not None:
         files[_LOCK] = lock.encode()
+    if base_lock:
+        files[BASE_LOCK] = base_lock
     default = _default_dockerfile(base, lock is not None)
     files[DOCKERFILE] = default if dockerfile is None else _read(dockerfile)
     given = image_tag(tag) if tag else None
     return ImageContext(name, dict(sorted(files.items())), base, architecture, given)
+
+
+def _pinned(base: str, digest_of: Callable[[str], str]) -> tuple[str, bytes]:
+    """A base image with its digest instead of its tag, and the lock that has both.
+
+    Not all engines take an image with both. Without a digest, the image is as given and the lock
+    is empty.
+    """
+    digest = "" if "@" in base else digest_of(base)
+    if not digest:
+        return base, b""
+    folder, slash, last = base.rpartition("/")
+    name = f"{folder}{slash}{last.partition(':')[0]}"
+    return f"{name}@{digest}", f"{base} {digest}\n".encode()
+
+
+def _kept_digest(base: str, folder: Path | None) -> str:
+    """The digest of a base image in a stack's folder; empty if it has none, or of another one."""
+    kept = (folder or Path()) / FOLDER / BASE_LOCK
+    if folder is None or not kept.is_file():
+        return ""
+    name, _, digest = kept.read_text(encoding="utf-8").strip().partition(" ")
+    return digest if name == base else ""
 
 
 def image_files(context: ImageContext) -> dict[str, bytes]:
