@@ -143,7 +143,7 @@ def test_references_to_layers_are_variables(applied: Applied) -> None:
     tea = client.get_function_configuration(FunctionName="tea-tea")
     assert [one["Arn"] for one in tea["Layers"]] == [layer["LayerVersionArn"]] * 2
     assert tea["Timeout"] == 20
-    assert tea["Environment"]["Variables"] == {"STAGE": "test"}
+    assert tea["Environment"]["Variables"]["STAGE"] == "test"
     assert applied.values("with_variables", {"choice": "t"}) == {"drink": {}}
     machine = (applied.root / "with_variables" / "statemachine.json").read_text()
     assert '"limit": 7' in machine
