@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import tarfile
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -16,6 +18,7 @@ from .progress import OnProgress, Progress, ignore_progress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+_TIME = 315_532_800  # 1 January 1980, as in the zips
 # Passes uv's indexes, from which requirements are resolved, to pip, which installs them.
 _INDEXES = {
     "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
@@ -25,9 +28,6 @@ _INDEXES = {
 
 class Context(Protocol):
     """The inputs of an image, see :class:`lokki_tf.packaging.ImageContext`."""
-
-    @property
-    def tar(self) -> bytes: ...
 
     @property
     def platform(self) -> str: ...
@@ -74,7 +74,7 @@ def _lines(client: Any, context: Context, uri: str, log: list[str]) -> Iterator[
 
     try:
         yield from client.api.build(
-            fileobj=io.BytesIO(context.tar),
+            fileobj=io.BytesIO(tar_files(context.files)),
             custom_context=True,
             tag=uri,
             buildargs={"BASE_IMAGE": context.base_image, **_arguments(context)},
@@ -118,3 +118,17 @@ def _addresses(texts: Iterable[str]) -> list[str]:
 def _is_named(word: str) -> bool:
     name, equals, _ = word.partition("=")
     return bool(equals) and "/" not in name
+
+
+def tar_files(files: Mapping[str, bytes]) -> bytes:
+    """A tar whose bytes depend on its files alone: not on time, machine, owner or order."""
+    folders = {str(one) for path in files for one in PurePosixPath(path).parents} - {"."}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted({*folders, *files}):
+            entry, data = tarfile.TarInfo(path), files.get(path, b"")
+            entry.mtime, entry.size, entry.mode = _TIME, len(data), 0o644
+            if path not in files:
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

@@ -14,7 +14,7 @@ from .bundle.template import Template, default_template, read_template
 from .dependencies.layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .dependencies.third_party import Import
 from .extract.cut import Cut, cut
-from .image.context import ImageContext, image_context, image_files, image_json
+from .image.context import ImageContext, image_context
 
 __all__ = [
     "HANDLER_FILE",
@@ -36,8 +36,6 @@ __all__ = [
     "explain",
     "helper_package",
     "image_context",
-    "image_files",
-    "image_json",
     "layer_path",
     "main_module",
     "package",

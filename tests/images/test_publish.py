@@ -33,6 +33,7 @@ from lokki_tf.images import (
     push,
     shown,
 )
+from lokki_tf.images.build import tar_files
 from lokki_tf.images.failures import build_failure, push_failure
 from lokki_tf.images.progress import Progress
 from lokki_tf.images.registry import is_loopback, split
@@ -173,7 +174,7 @@ def test_a_build_receives_platform_base_and_context() -> None:
     heard: list[Progress] = []
     build(context(), "daily:1", on_progress=heard.append, client=engine)
     (_, arguments), *_ = engine.arguments
-    assert arguments["fileobj"].read() == context().tar
+    assert arguments["fileobj"].read() == tar_files(context().files)
     assert arguments["platform"] == "linux/arm64"
     assert arguments["buildargs"] == {"BASE_IMAGE": "base"}
     assert arguments["tag"] == "daily:1"

@@ -18,6 +18,7 @@ from golden_files import agrees_with_golden
 
 from lokki_tf.config.image_names import image_repository, repository_name
 from lokki_tf.errors import ConfigError, LokkiError, OptionError, Place
+from lokki_tf.images.build import tar_files
 from lokki_tf.model import Step, StepOptions
 from lokki_tf.operate.images import keep_base
 from lokki_tf.packaging import (
@@ -25,9 +26,8 @@ from lokki_tf.packaging import (
     LayerBuilder,
     Package,
     image_context,
-    image_files,
-    image_json,
 )
+from lokki_tf.terraform.constructs.image import Image
 
 CODE: Mapping[str, bytes] = {"lambda_function.py": b"def lambda_handler(event, context): ...\n"}
 
@@ -64,7 +64,7 @@ def test_a_context_has_the_steps_the_program_and_a_dockerfile() -> None:
 
 def test_the_tar_is_for_all_to_read_and_has_fixed_times() -> None:
     """The tar is sorted, has no owner names, and its modes let any user read."""
-    with tarfile.open(fileobj=io.BytesIO(context().tar)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(tar_files(context().files))) as archive:
         entries = archive.getmembers()
     names = [entry.name for entry in entries]
     assert names == sorted(names)
@@ -78,11 +78,12 @@ def test_the_tar_is_for_all_to_read_and_has_fixed_times() -> None:
 def test_a_context_is_the_same_in_another_process() -> None:
     """Another hash seed and another order of files give the same tar and the same tag."""
     code = (
+        "from lokki_tf.images.build import tar_files\n"
         "from lokki_tf.packaging.image.context import ImageContext\n"
         "files = {'b': b'2', 'a/c': b'1', 'a': b''}\n"
         "import hashlib\n"
         "c = ImageContext('n', {'app/%d' % n: b'x' * n for n in {1, 2, 30}}, 'base', 'arm64')\n"
-        "print(c.tag, hashlib.sha256(c.tar).hexdigest())\n"
+        "print(c.tag, hashlib.sha256(tar_files(c.files)).hexdigest())\n"
     )
     said = {
         subprocess.run(
@@ -227,13 +228,13 @@ def test_a_dockerfile_of_the_users_is_used_as_it_is(tmp_path: Path) -> None:
 def test_the_stacks_folder_shows_the_image() -> None:
     """The files of the build context are in image/, and image.json names the image."""
     made = context()
-    files = image_files(made)
-    assert set(files) == {f"image/{path}" for path in made.files}
-    assert json.loads(image_json(made, "localhost:5000/team/daily")) == {
+    files = dict(Image(made, "localhost:5000/team/daily").files)
+    assert json.loads(files.pop("image.json")) == {
         "uri": f"localhost:5000/team/daily:{made.tag}",
         "app": "image/app",
         "entry": "entry.py",
     }
+    assert set(files) == {f"image/{path}" for path in made.files}
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,11 @@ is the image's tag: an image is new when its content is.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import re
-import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lokki_tf.config.image_names import image_tag
@@ -38,7 +35,6 @@ _BASE = "public.ecr.aws/lambda/python:{version}"
 _PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 _PACKAGES = re.compile(r"(?m)^# \{\{PACKAGES\}\}\n(.*?)^# \{\{END_OF_PACKAGES\}\}\n", re.DOTALL)
 _TAG_LENGTH = 16
-_TIME = 315_532_800  # the first of January 1980, as in the zips
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +75,6 @@ class ImageContext:
             found.update(f"{path}\0{len(data)}\0".encode())
             found.update(data)
         return found.hexdigest()[:_TAG_LENGTH]
-
-    @cached_property
-    def tar(self) -> bytes:
-        """The files as container engines take them."""
-        return tar_files(self.files)
 
 
 def image_context(
@@ -155,17 +146,6 @@ def _kept_digest(base: str, folder: Path | None) -> str:
     return digest if name == base else ""
 
 
-def image_files(context: ImageContext) -> dict[str, bytes]:
-    """The context's files, by path in a stack's folder."""
-    return {f"{FOLDER}/{path}": data for path, data in context.files.items()}
-
-
-def image_json(context: ImageContext, repository: str) -> bytes:
-    """A stack's ``image.json``: which image there is, and what runs in it."""
-    about = {"uri": f"{repository}:{context.tag}", "app": f"{FOLDER}/{APP}", "entry": ENTRY}
-    return (json.dumps(about, indent=2) + "\n").encode()
-
-
 def _target(steps: Iterable[Step]) -> tuple[str, str]:
     """The Python and the processor that all steps of an image share."""
     found: dict[tuple[str, str], Step] = {}
@@ -216,17 +196,3 @@ def _read(path: str | Path) -> bytes:
             remedy="give dockerfile in [image] the path of yours, from the working folder, or "
             "leave it out for the default one",
         ) from error
-
-
-def tar_files(files: Mapping[str, bytes]) -> bytes:
-    """A tar whose bytes depend on its files alone: not on time, machine, owner or order."""
-    folders = {str(one) for path in files for one in PurePosixPath(path).parents} - {"."}
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path in sorted({*folders, *files}):
-            entry, data = tarfile.TarInfo(path), files.get(path, b"")
-            entry.mtime, entry.size, entry.mode = _TIME, len(data), 0o644
-            if path not in files:
-                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.config.image_names import EcrHost, image_repository
-from lokki_tf.packaging.image.context import ImageContext, image_files, image_json
+from lokki_tf.packaging.image.context import APP, ENTRY, FOLDER, ImageContext
 from lokki_tf.terraform.images import make_image
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ class Image:
     @property
     def files(self) -> Mapping[str, bytes]:
         """What it is built from, by path in the stack's folder, and which image that is."""
-        own = {"image.json": image_json(self.context, self.repository)}
-        return {**image_files(self.context), **own}
+        uri = f"{self.repository}:{self.context.tag}"
+        about = {"uri": uri, "app": f"{FOLDER}/{APP}", "entry": ENTRY}
+        files = {f"{FOLDER}/{path}": data for path, data in self.context.files.items()}
+        return {**files, "image.json": (json.dumps(about, indent=2) + "\n").encode()}
 
     def place(self, pipeline: PipelineConstruct) -> tuple[str, str | None]:
         """The image's URI, and the ARN of its repository, if that is one of ECR.
