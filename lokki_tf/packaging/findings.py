@@ -101,7 +101,7 @@ _TABLE = {
     ),
     "reads_here": (
         "warning capture-file",
-        "the code of step {step!r} reads {path!r}, which is a file here and not in Lambda",
+        "the code of step {step!r} reads {path!r}, which Lambda does not have as it is here",
         "if it is deployed with the step, name it: @step(include=[…]); if a step has written it, "
         "return its contents from that step",
     ),

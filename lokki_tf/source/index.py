@@ -175,6 +175,7 @@ class _Walk(ast.NodeVisitor):
 
     def _changed(self, node: ast.expr, how: str) -> None:
         name, chain = root_of(node) or ("", ())
+        self.found.touched.add(name)
         self._mention(node, name, chain, how=how)
 
     def visit_Compare(self, node: ast.Compare) -> None:
@@ -221,8 +222,11 @@ class _Walk(ast.NodeVisitor):
         self._reading(node)
         root, function = root_of(node.func), node.func
         if root is not None and isinstance(function, ast.Name | ast.Attribute):
-            how = root[1][-1] if root[1] and self.when == "lazy" else ""
+            last = root[1][-1] if root[1] else ""
+            how = last if self.when == "lazy" or last in CHANGING else ""
             self._mention(function, *root, how=how, call=True)
+            if last in CHANGING:
+                self.found.touched.add(root[0])
             if function.__class__ is ast.Name and root[0] in ON_FIRST and node.args:
                 self._changed(node.args[0], root[0])
         if isinstance(function, ast.Attribute) and function.attr in CHANGING:
@@ -233,14 +237,30 @@ class _Walk(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:
-        value = node.value.value if isinstance(node.value, ast.Await) else node.value
+        self._unused(node.value)
+
+    def _unused(self, node: ast.expr) -> None:
+        """Visit an expression whose value is not used."""
+        value = node.value if isinstance(node, ast.Await) else node
+        if isinstance(value, ast.BoolOp | ast.Tuple | ast.List):
+            for one in value.values if isinstance(value, ast.BoolOp) else value.elts:
+                self._unused(one)
+            return
+        if isinstance(value, ast.IfExp):
+            self.visit(value.test)
+            self._unused(value.body)
+            self._unused(value.orelse)
+            return
+        if isinstance(value, ast.ListComp | ast.SetComp):
+            self.visit_ListComp(value, used=False)
+            return
         if self.when == "eager" and isinstance(value, ast.Call):
             self._changed(value.func, getattr(value.func, "attr", "()"))
         elif self.when == "eager" and isinstance(value, ast.BinOp | ast.Subscript):
             for one in (value.left, value.right) if isinstance(value, ast.BinOp) else (value,):
                 if root_of(one) is not None:
                     self._changed(one, "op")
-        self.visit(node.value)
+        self.visit(node)
 
     def visit_Await(self, node: ast.Await) -> None:
         if self.when == "eager":  # cells of notebooks may contain await at the top level
@@ -368,13 +388,15 @@ class _Walk(ast.NodeVisitor):
 
     # --- comprehensions and patterns ------------------------------------------------
 
-    def visit_ListComp(self, node: Any) -> None:
+    def visit_ListComp(self, node: Any, used: bool = True) -> None:
         self.visit(node.generators[0].iter)  # evaluated in the outer scope
         with self.while_(scope=Scope("comprehension", self.scope)):
             for number, generator in enumerate(node.generators):
                 self._all((generator.iter if number else None, generator.target, *generator.ifs))
-            made = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
-            self._all(made)
+            if not used:
+                self._unused(node.elt)
+            else:
+                self._all((node.key, node.value) if isinstance(node, ast.DictComp) else [node.elt])
 
     def visit_MatchAs(self, node: Any) -> None:
         if node.name:

@@ -96,7 +96,8 @@ def _imported_by_name(walk: Any, node: ast.Call, name: str, given: ast.expr) -> 
     package = walk.text(node.args[1] if len(node.args) > 1 else within) or walk.context.package
     module = text.replace(":", ".").lstrip(".")
     level = len(text) - len(text.lstrip("."))
-    walk.note("import", absolute_name(package, level, module or None), node, names=("",))
+    with walk.while_(optional=walk.optional or name.endswith("find_spec")):
+        walk.note("import", absolute_name(package, level, module or None), node, names=("",))
 
 
 def _named_in(walk: Any, configuration: ast.expr) -> None:

@@ -8,6 +8,7 @@ so :meth:`Module.making` returns the statements that define a name's value at a 
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 import re
 import sys
@@ -26,7 +27,7 @@ from lokki_tf.model.cells import cell_label, is_cell
 from .files import Definition, Source, is_future, is_main_guard, is_type_checking, source_of
 from .index import index
 from .machine_reads import new_each_time
-from .names import Code, Context, absolute_name, aliases_of
+from .names import Code, Context, absolute_name, aliases_of, full_name, root_of
 from .origins import find_spec, imported, of_user
 from .values import MISSING, is_house, is_step
 
@@ -38,6 +39,8 @@ PURE_STARTS = ("to_", "save", "dump", "write", "print")
 _CONFIGURING = {"seed", "use", "basicConfig", "filterwarnings", "simplefilter", "configure"}
 _CONFIGURING_STARTS = ("set", "register", "manual_seed")
 _AT_ONCE = {"__new__", "__init__", "__post_init__", "__init_subclass__", "__set_name__"}
+_RANDOM = ("random.", "numpy.random.")
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _STRICT = Definition | ast.Assign | ast.AnnAssign | ast.Import | ast.ImportFrom
 
 
@@ -240,7 +243,7 @@ class Module:
         found: dict[str, dict[Statement, None]] = {}
         for statement in self.statements:
             names = *statement.binds, *statement.code().changes, *self._registered_by(statement)
-            for name in names:
+            for name in (*names, *self._drawn_from(statement)):
                 found.setdefault(name, {})[statement] = None
         return {name: list(statements) for name, statements in found.items()}
 
@@ -278,6 +281,7 @@ class Module:
         if name in statement.binds:
             return True
         hows = statement.code().changes.get(name, {"registered"})
+        hows = hows | {"registered"} if name in self._drawn_from(statement) else hows
         value = self.live.get(name)
         if "@" in hows and (is_step(value) or not is_house(value)):
             return True
@@ -349,6 +353,81 @@ class Module:
             if any(getattr(one, "name", "") == "__init_subclass__" for one in body):
                 callees.add(name)
         return {name for callee in callees for name in self.written_by(callee)}
+
+    def _drawn_from(self, statement: Statement) -> set[str]:
+        """The names whose values a statement changes by using them, though it may bind others.
+
+        These are iterators, random generators, objects whose method changes them, and arguments
+        that a function changes.
+        """
+        key = "drawn", statement
+        if key not in self.cache:
+            found: set[str] = set()
+            if statement.alias is None and not isinstance(statement.node, Definition):
+                found.update(*(self._changed_by(call) for call in _calls_in(statement.node)))
+                eager = {name: self.live.get(name) for name in statement.code().eager}
+                found |= {k for k, v in eager.items() if isinstance(v, Iterator) and not is_house(v)}
+            self.cache[key] = found
+        drawn: set[str] = self.cache[key]
+        return drawn
+
+    @cached_property
+    def _seeds(self) -> bool:
+        """Whether the module sets the state of random generators."""
+        return any("seed" in how for one in self.statements for how in one.code().changes.values())
+
+    def _changed_by(self, call: ast.Call, own: str = "", kind: type | None = None) -> set[str]:
+        """The names whose values a call changes; in a method, ``own`` has the class ``kind``."""
+        name, chain = root_of(call.func) or ("", ())
+        full = full_name(call.func, self.context.aliases)
+        if not name or not isinstance(call.func, ast.Name | ast.Attribute):
+            return set()
+        if full.startswith(_RANDOM) and self._seeds:
+            return {name}
+        value, given = self.live.get(name, MISSING), [*call.args]
+        if kind is not None and name == own and len(chain) == 1:
+            target = inspect.getattr_static(kind, chain[0], None)
+            given.insert(0, ast.Name(name))
+        elif len(chain) == 1 and not isinstance(value, types.ModuleType):
+            if type(value).__module__.startswith(("random", "numpy.random")):
+                return {name}
+            target = inspect.getattr_static(type(value), chain[0], None)
+            given.insert(0, ast.Name(name))
+        else:
+            target = vars(value).get(chain[0]) if chain and hasattr(value, "__dict__") else value
+        if not isinstance(target, types.FunctionType) or is_step(target):
+            return set()
+        found = defined(target)
+        node: Any = found.node if found is not None else None
+        if found is None or not isinstance(node, _FUNCTIONS):
+            return set()
+        parameters = [one.arg for one in (*node.args.posonlyargs, *node.args.args)]
+        bound = dict(zip(parameters, given, strict=False))
+        bound |= {one.arg: one.value for one in call.keywords if one.arg is not None}
+        owner = kind if kind is not None and name == own else type(value)
+        roots = (root_of(bound[one]) for one in found.module._touches(node, owner) & bound.keys())
+        return {root[0] for root in roots if root is not None}
+
+    def _touches(self, node: Any, kind: type) -> set[str]:
+        """The names, local ones too, whose values a function of the module changes."""
+        key = "touches", node, kind
+        if key not in self.cache:
+            self.cache[key] = set()  # for functions that call themselves
+            own = next((one.arg for one in (*node.args.posonlyargs, *node.args.args)), "")
+            calls = [call for one in node.body for call in _calls_in(one)]
+            inner = (self._changed_by(call, own, kind) for call in calls)
+            self.cache[key] = index(node).touched.union(*inner)
+        touched: set[str] = self.cache[key]
+        return touched
+
+
+def _calls_in(node: ast.AST) -> Iterator[ast.Call]:
+    """The calls that running a statement may make, without those of functions in it."""
+    if isinstance(node, ast.Call):
+        yield node
+    for one in ast.iter_child_nodes(node):
+        if not isinstance(one, (*_FUNCTIONS, ast.Lambda)):
+            yield from _calls_in(one)
 
 
 def is_pure(method: str) -> bool:

@@ -151,6 +151,8 @@ class Code:
     """The full names of used attributes of imported modules, with their lines."""
     stored: set[str] = field(default_factory=set)
     """The names of attributes that are assigned or changed."""
+    touched: set[str] = field(default_factory=set)
+    """The first names, local ones too, of what is assigned to, deleted from or changed."""
 
     @cached_property
     def changes(self) -> dict[str, set[str]]:

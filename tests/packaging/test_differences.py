@@ -75,6 +75,28 @@ CASES = [
         [],
     ),
     (
+        "a folder that the step lists and does not include",
+        """
+        from pathlib import Path
+        @step
+        def f():
+            return sorted((Path(__file__).parent / "data").iterdir())
+        # file: data/a.txt
+        """,
+        ["capture-file:5 /data', which Lambda does not have as it is here"],
+    ),
+    (
+        "a package whose presence decides",
+        """
+        import importlib.util
+        FAST = importlib.util.find_spec("heavylib") is not None
+        @step
+        def f():
+            return FAST
+        """,
+        ["package-missing:3 goes without 'heavylib'"],
+    ),
+    (
         "metadata of a distribution that Lambda does not have",
         """
         from importlib.metadata import version

@@ -198,6 +198,34 @@ CASES = [
         def run(): return 2
         """,
     ),
+    (
+        "folders that are listed, at import and in the step, and the names of modules",
+        """
+        import os
+        from pathlib import Path
+        import tables, plugins
+
+        @step(include=["tables", "notes", "*.csv", "plugins/*.py"])
+        def f():
+            here = Path(__file__).parent
+            found = *(here / "notes").iterdir(), *here.glob("*.csv")
+            return sorted(one.name for one in found), os.listdir("notes"), tables.ALL, plugins.ALL
+        # file: a.csv
+        1
+        # file: notes/b.csv
+        2
+        # file: tables/__init__.py
+        import os
+        ALL = [one for one in os.listdir(os.path.dirname(__file__)) if one.endswith(".csv")]
+        # file: tables/c.csv
+        3
+        # file: plugins/__init__.py
+        from pathlib import Path
+        ALL = sorted(one.stem for one in Path(__file__).parent.glob("[a-z]*.py"))
+        # file: plugins/d.py
+        X = 1
+        """,
+    ),
 ]
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+
+from lokki_tf.packaging import cut, package
 
 CASES = [
     (
@@ -745,6 +749,85 @@ CASES = [
         """,
         "[]",
     ),
+    (
+        "calls in expressions whose values are not used",
+        """
+        SEEN = []
+        [SEEN.append(i) for i in range(2)]
+        SEEN and SEEN.append("and")
+        SEEN.append("then") if SEEN else SEEN.append("else")
+        (SEEN.append("first"), SEEN.append("second"))
+        @step
+        def f(): return SEEN
+        """,
+        "[]",
+    ),
+    (
+        "the value of a call that changes a list or an iterator is assigned",
+        """
+        LINES = ["head", "a", "b"]
+        HEAD, LAST = LINES.pop(0), LINES.pop()
+        numbers = iter(range(10))
+        for number in numbers:
+            if number == 2:
+                break
+        pairs = list(zip("ab", numbers))
+        @step
+        def f(): return LINES, next(numbers)
+        """,
+        "[]",
+    ),
+    (
+        "text that is printed into a buffer",
+        """
+        import contextlib, io
+        BUFFER = io.StringIO()
+        with contextlib.redirect_stdout(BUFFER):
+            print("here")
+        @step
+        def f(): return BUFFER.getvalue()
+        """,
+        "[]",
+    ),
+    (
+        "numbers that are drawn from a random generator at import",
+        """
+        import random
+        random.seed(1)
+        own = random.Random(2)
+        first, second = own.random(), random.random()
+        @step
+        def f(): return own.random(), random.random()
+        """,
+        "[]",
+    ),
+    (
+        "functions that change their arguments, and methods that change their object",
+        """
+        import fill
+        from fill import Counter
+        SEEN, MORE = [], {}
+        def add(seen, one): fill.append(seen, one); return one
+        class Twice(Counter):
+            def twice(self): return self.take() + self.take()
+        count = Twice()
+        _first = add(SEEN, 1)
+        _second = fill.append(one=2, seen=SEEN)
+        _third = fill.put(MORE["x"] if MORE else MORE)
+        _fourth = count.twice()
+        @step
+        def f(): return SEEN, count.n
+        # file: fill.py
+        def append(seen, one): seen.append(one); return one
+        def put(more): more["x"] = {}
+        class Counter:
+            n = 0
+            def take(self):
+                self.n += 1
+                return self.n
+        """,
+        "[]",
+    ),
 ]
 
 
@@ -761,3 +844,14 @@ def test_it_gives_there_what_it_gives_here(results, claim, main):
     if any(finding.rule == "module-twice" for finding in package.findings):
         return  # here the script and the module are two
     assert result["there"] == result["here"].replace("'__main__'", "'pipeline'"), text
+
+
+def test_a_step_with_resolved_options_is_taken_by_its_name(bench):
+    """A step that is made inside a function is found in its module when settings change it."""
+    text = (
+        "def make():\n    count = 0\n    @step\n    def f():\n        nonlocal count\n"
+        "        count += 1\n        return count\n    return f\nf = make()\n"
+    )
+    with bench.loaded(bench.write(text)) as names:
+        made = package(cut(replace(names["f"].step)))
+    assert b"from pipeline import f\n" in made.files["lambda_function.py"]

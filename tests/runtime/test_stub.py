@@ -173,6 +173,16 @@ def test_a_step_keeps_its_functions_attributes_and_is_inert_at_import(bundle: Pa
     ]  # fmt: skip
 
 
+def test_a_step_is_found_by_its_name(bundle: Path) -> None:
+    """``step_named`` returns a step by the name that it is given, else by its function's."""
+    text = (
+        "from lokki_tf import step, step_named\ndef f(): return 1\n"
+        "step(f, name='other'), step(f)\n"
+        "result = [step_named('other').__wrapped__(), step_named('f').__wrapped__()]"
+    )
+    assert bare(bundle, text) == [1, 1]
+
+
 OPERATORS = """
 import asyncio, operator, math
 import lokki_tf

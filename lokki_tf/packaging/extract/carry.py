@@ -176,7 +176,7 @@ class Carrier(Inclusion):
             if self.judge.statement(statement):
                 continue  # it only mentions the pipeline
             self.link(by, self.carry(statement, before))
-            if statement.differs:
+            if statement.differs and name in statement.binds:
                 self.find("new_in_each", place, name=name, call=statement.differs)
         if len(making) == 1 and module.making(name, module.end) == making:
             self.made.setdefault((module.name, name), (making[0], place))

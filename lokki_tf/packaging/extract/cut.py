@@ -219,7 +219,7 @@ class Cut:
 
     def data_files(self) -> tuple[dict[str, Path], list[Finding]]:
         """Data files by their paths in the zip, and what is wrong with them."""
-        whole = (one.module for one in self.carrier.whole.values())
+        whole = [one.module for one in self.carrier.whole.values()]
         read, found = files_read(self.step, self.observations, whole, self.data)
         return {**read, **self.data}, found
 

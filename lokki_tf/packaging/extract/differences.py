@@ -92,7 +92,7 @@ class Observations:
 
 def differences(step: Step, seen: Observations) -> Iterator[Finding]:
     """Findings for code that depends on what Lambda does not have."""
-    declared = step.options.modules or any(one.endswith(".py") for one in step.options.include)
+    declared = _declares_modules(step)
     known = {*step.options.env_variables, *_OF_LAMBDA, *(one.fact.what for one in seen.of("sets"))}
     given = step.options.env_variables
     early = {name: text for name, text in given.items() if os.environ.get(name) != text}
@@ -126,6 +126,10 @@ def differences(step: Step, seen: Observations) -> Iterator[Finding]:
             yield finding("source_changed", step.name, Place(module.label, 1), what=what)
         for statement in module.statements if whole else ():
             yield from _values(step, seen, statement, seen.functions(code), stored)
+
+
+def _declares_modules(step: Step) -> bool:
+    return bool(step.options.modules) or any(one.endswith(".py") for one in step.options.include)
 
 
 def _missing_subclasses(seen: Observations) -> Iterable[str]:
@@ -241,7 +245,7 @@ def own_metadata(name: str) -> tuple[str, str] | None:
 
 
 def files_read(
-    step: Step, seen: Observations | None, whole: Iterable[Module], named: Collection[str]
+    step: Step, seen: Observations | None, whole: Collection[Module], named: Collection[str]
 ) -> tuple[dict[str, Path], list[Finding]]:
     """Files that code reads by literal paths: at import, and those beside it in functions too.
 
@@ -259,6 +263,7 @@ def files_read(
     reads = [(m, fact) for m in whole for fact in m.code.of("file") if not fact.function]
     later = seen.of("file") if seen else ()
     reads += [(one.module, one.fact) for one in later if one.fact.function]
+    present = {*named, *(one.path for one in whole if _declares_modules(step))}
     for module, fact in reads:
         path = path_of(fact.path, module.sources[0], module)
         place = Place(module.label, fact.line)
@@ -270,8 +275,11 @@ def files_read(
         inside = _inside(here, path, module)
         if not here.exists() or (inside is None and path.startswith(("/dev/", "/proc/", "/tmp/"))):
             continue  # code that goes on without it does so in Lambda as well
-        if fact.function and not os.path.isabs(path):
-            if path not in named:
+        listed = inside is not None and here.is_dir() and (inside != "." or "glob" in fact.what)
+        if listed and any(one.startswith(f"{inside}/".removeprefix("./")) for one in present):
+            continue
+        if fact.function and (inside is None or here.is_dir() or not os.path.isabs(path)):
+            if inside not in named:
                 found.append(finding("reads_here", step.name, place, path=path))
         elif inside is None or here.is_dir():
             found.append(finding("reads_outside", step.name, place, path=here))

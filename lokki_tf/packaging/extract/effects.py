@@ -119,7 +119,7 @@ def _changes(module: Module, one: Mention) -> bool:
     if how == "()":  # a call whose value is not used
         known = name in module.context.aliases or module.binds(name)
         return known or not name or bool(chain) or name in _ACTING_BUILTINS
-    if how in ("", "="):
+    if how in ("", "=") or one.call:
         full = ".".join((module.context.aliases.get(name, name), *chain))
         sets = full in _SETTERS or ((last in CHANGING or last == "set") and not _own(module, name))
         return one.call and (sets or writes(module, name, chain))

@@ -217,7 +217,9 @@ def _maker(step: Step, functions: list[types.FunctionType]) -> tuple[Module, str
     names = (name for name in list(sys.modules) if name != "__main__" and is_users(name))
     for module in (*own, *filter(None, map(user_module, names))):
         for name, value in list(module.live.items()):
-            if is_step(value) and getattr(value, "step", None) is step:
+            known = getattr(value, "step", None) if is_step(value) else None
+            # Options that the settings resolve make another Step of the same function.
+            if known and (known.function, known.name) == (step.function, step.name):
                 return module, name
     return (own[0], "") if own else None
 

@@ -260,9 +260,9 @@ class Step(Inert):
         self, function: Callable[..., Any], when: Any = None, name: Any = None, **options: Any
     ) -> None:
         self.__dict__.update(getattr(function, "__dict__", {}))
-        for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
-            if hasattr(function, name):
-                setattr(self, name, getattr(function, name))
+        for known in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+            if hasattr(function, known):
+                setattr(self, known, getattr(function, known))
         self.__wrapped__ = function
         _NAMED[name or getattr(function, "__name__", "")] = self
         if when is not None:
