@@ -13,10 +13,21 @@ if TYPE_CHECKING:
 
     from .steps import Step
 
+_NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*([@;<>=!~(]|$)")
+
 
 def normal(name: str) -> str:
     """Return the name of a distribution or an extra as indexes compare it."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def requirement_name(requirement: str) -> str:
+    """The normal name of the distribution that a requirement asks for, ``""`` if none is seen."""
+    text = requirement.partition(" --hash=")[0].strip()
+    match = _NAMED.match(text)
+    if text.endswith(".whl") and not (match and match[2] == "@"):
+        return normal(re.split(r"[/\\]", text)[-1].partition("-")[0])
+    return normal(match[1] if match else text.partition("#egg=")[2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import Place
 from lokki_tf.local.processes import usable_cpus
+from lokki_tf.model.requirements import requirement_name
 from lokki_tf.packaging import HANDLER_FILE, HANDLER_NAME, main_module
-from lokki_tf.packaging.dependencies.third_party import (
-    distributions,
-    is_installed,
-    provided,
-    requirement_name,
-)
+from lokki_tf.packaging.dependencies.third_party import distributions, provided
 from lokki_tf.source.origins import IN_LAMBDA, find_spec
 
 if TYPE_CHECKING:
@@ -132,14 +128,14 @@ def _absent(step: Step, missed: Iterable[str]) -> list[str]:
         return []
     declared = [requirement_name(one) for one in step.options.requirements]
     lambdas = [distributions(name)[0] for name in sorted(IN_LAMBDA & missing)]
-    return [name for name in dict.fromkeys((*declared, *lambdas)) if not is_installed(name)]
+    return [name for name in dict.fromkeys((*declared, *lambdas)) if not _is_installed(name)]
 
 
 def _linked(names: Iterable[str], folder: Path) -> Path:
     """A folder of links to the files of some distributions, as far as they are installed."""
     packages = folder / "packages"
     packages.mkdir()
-    for name in filter(is_installed, names):
+    for name in filter(_is_installed, names):
         distribution = metadata.distribution(name)
         tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
         for top in tops:
@@ -215,3 +211,11 @@ def _source_file(step: Step, path: str) -> Path | None:
     spec = find_spec(name) if module is None else None
     file = getattr(module, "__file__", None) or (spec.origin if spec else None)
     return Path(file) if file else None
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -7,14 +7,15 @@ steps declare, and :func:`image_context` what a container image of a whole pipel
 """
 
 from .bundle.explain import Explanation, explain
-from .bundle.helpers import HelperPackage, helper_package
 from .bundle.package import HANDLER_FILE, HANDLER_NAME, Package, package
+from .bundle.runtime_files import helper_package
 from .bundle.steps import cut_steps, main_module, package_steps, state_keys
 from .bundle.template import Template, default_template, read_template
 from .dependencies.layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .dependencies.third_party import Import
 from .extract.cut import Cut, cut
 from .image.context import ImageContext, image_context
+from .zips import Zipped
 
 __all__ = [
     "HANDLER_FILE",
@@ -22,13 +23,13 @@ __all__ = [
     "LOCK_FILE",
     "Cut",
     "Explanation",
-    "HelperPackage",
     "ImageContext",
     "Import",
     "Layer",
     "LayerBuilder",
     "Package",
     "Template",
+    "Zipped",
     "check_size",
     "cut",
     "cut_steps",

@@ -9,6 +9,10 @@ from lokki_tf.model import Finding
 
 NO_SOURCE = "capture-source"
 _AS_ARGUMENT = "hand it to the step as an argument, or make it inside the function"
+_READ = (
+    "step {step!r} uses {name!r}, {what} that comes from {how} on this machine, "
+    "which Lambda does not have"
+)
 _ERRORS: dict[str, type[DefinitionError]] = {"template": TemplateError, "too_large": LimitError}
 _TABLE = {
     # --- code that cannot be read ---
@@ -40,14 +44,12 @@ _TABLE = {
     ),
     "read": (
         "error capture-file",
-        "step {step!r} uses {name!r}, {what} that comes from {how} on this machine, "
-        "which Lambda does not have",
+        _READ,
         "hand it to the step as an argument",
     ),
     "read_file": (
         "error capture-file",
-        "step {step!r} uses {name!r}, {what} that comes from {how} on this machine, "
-        "which Lambda does not have",
+        _READ,
         "let the file travel with the step, @step(include=[…]), or read it in a step of its own",
     ),
     "secret": (

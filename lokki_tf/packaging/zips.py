@@ -10,6 +10,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -22,8 +23,13 @@ _UNIX = 3
 _REGULAR_FILE = 0o100000
 
 
+@dataclass(frozen=True, eq=False)
 class Zipped:
-    """What is deployed as a zip."""
+    """What is deployed as a zip.
+
+    Args:
+        files: The files of the zip, by path.
+    """
 
     files: Mapping[str, bytes]
 

@@ -365,8 +365,10 @@ class Module:
             found: set[str] = set()
             if statement.alias is None and not isinstance(statement.node, Definition):
                 found.update(*(self._changed_by(call) for call in _calls_in(statement.node)))
-                eager = {name: self.live.get(name) for name in statement.code().eager}
-                found |= {k for k, v in eager.items() if isinstance(v, Iterator) and not is_house(v)}
+                for name in statement.code().eager:
+                    value = self.live.get(name)
+                    if isinstance(value, Iterator) and not is_house(value):
+                        found.add(name)
             self.cache[key] = found
         drawn: set[str] = self.cache[key]
         return drawn

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lokki_tf.asl import Machine
     from lokki_tf.config import Config
     from lokki_tf.model import Definition, Finding, PackageSet, Step
-    from lokki_tf.packaging import HelperPackage, Package
+    from lokki_tf.packaging import Package, Zipped
 
 FUNCTION_NAME_LENGTH = 64
 LOG_GROUP, JOB_LOG_GROUP = "/aws/lambda/", "/aws/batch/"
@@ -89,7 +89,7 @@ class Helper:
 
     kind: str
     name: str
-    package: HelperPackage
+    package: Zipped
     timeout: int
     placeholder: str = ""
 

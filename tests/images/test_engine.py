@@ -209,7 +209,7 @@ def test_declared_packages_are_installed_by_their_lock(
     step = a_step()
     code = b"import tiny\ndef lambda_handler(event, context): return tiny.WEIGHT\n"
     plain = image_context(
-        "d", {step: Package(step, {"lambda_function.py": code})}, base_image=base_image
+        "d", {step: Package({"lambda_function.py": code}, step)}, base_image=base_image
     )
     from lokki_tf.packaging.image.context import _default_dockerfile
 

@@ -41,7 +41,7 @@ def step(name: str, **options: Any) -> Step:
 
 
 def context(*steps: Step, code: Mapping[str, bytes] = CODE, **more: Any) -> ImageContext:
-    packages = {one: Package(one, dict(code)) for one in steps or (step("load"), step("score"))}
+    packages = {one: Package(dict(code), one) for one in steps or (step("load"), step("score"))}
     return image_context("daily", packages, **more)
 
 

@@ -6,12 +6,9 @@ import pytest
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Step, StepOptions
+from lokki_tf.model.requirements import requirement_name
 from lokki_tf.packaging import Import
-from lokki_tf.packaging.dependencies.third_party import (
-    has_distribution,
-    missing_packages,
-    requirement_name,
-)
+from lokki_tf.packaging.dependencies.third_party import has_distribution, missing_packages
 
 PLACE = Place("pipeline.py", 3)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -46,13 +46,11 @@ class Package(Zipped):
 
     Args:
         step: The step.
-        files: The files of the zip, by path.
         findings: What the user should know.
         data: Which of the files are the user's data, and no code.
     """
 
     step: Step
-    files: Mapping[str, bytes]
     findings: tuple[Finding, ...] = ()
     data: frozenset[str] = frozenset()
 
@@ -91,7 +89,7 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
         code |= stub_files(state_manager=any("StateManager" in fact.names for fact in lokki))
     files, wrong = cut.data_files()
     data, unfit = contents(step, files, code)
-    return Package(step, {**code, **data}, (*cut.findings, *found, *wrong, *unfit), frozenset(data))
+    return Package({**code, **data}, step, (*cut.findings, *found, *wrong, *unfit), frozenset(data))
 
 
 def state_key(cut: Cut, made: Package, digest: Callable[[Any], str | None]) -> str | None:

@@ -14,7 +14,9 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
-from lokki_tf.source.modules import RUNTIME
+from lokki_tf.source.modules import HANDLER, RUNTIME
+
+from ..zips import Zipped
 
 _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
 _OF_ROUTES = {"routes.py", "routed.py"}
@@ -47,6 +49,16 @@ def all_files() -> Mapping[str, bytes]:
     texts = {name: bare((folder / name).read_text(encoding="utf-8")) for name in names}
     texts["__init__.py"] = _HEADER + texts["__init__.py"]
     return MappingProxyType({f"{RUNTIME}/{name}": text.encode() for name, text in texts.items()})
+
+
+def helper_package(module: str) -> Zipped:
+    """Pack a module of the runtime whose function ``handle`` Lambda calls.
+
+    Args:
+        module: Its name below :mod:`lokki_tf.runtime`.
+    """
+    handler = f"from {RUNTIME}.{module} import handle\n\nlambda_handler = handle\n"
+    return Zipped({f"{HANDLER}.py": handler.encode(), **all_files()})
 
 
 @cache

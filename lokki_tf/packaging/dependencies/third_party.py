@@ -11,7 +11,7 @@ from importlib import metadata
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
-from lokki_tf.model.requirements import normal
+from lokki_tf.model.requirements import normal, requirement_name
 from lokki_tf.source.origins import IN_LAMBDA
 
 from ..findings import finding
@@ -30,7 +30,6 @@ _ELSEWHERE = {
     "snowflake": "snowflake-connector-python",
     "yaml": "pyyaml",
 }
-_NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*([@;<>=!~(]|$)")
 _EXTRAS = re.compile(r"\s*[A-Za-z0-9][\w.-]*\s*\[([^\]]*)\]")
 _OF_EXTRA = re.compile(r"extra\s*==\s*[\"']([^\"']+)")
 
@@ -58,7 +57,7 @@ def missing_packages(
     if step.options.layers:  # what is in a layer cannot be seen from here
         return []
     found: dict[tuple[str, bool], Finding] = {}
-    for one in (one for one in imports if not _covered(one, step.options.requirements)):
+    for one in (one for one in imports if not is_available(step, one)):
         kind = "package_of_values" if of_values else "package_optional"
         parts = {"package": one.package, "distribution": distributions(one.package)[0]}
         kind = kind if of_values or one.optional else "package"
@@ -70,7 +69,8 @@ def missing_packages(
 
 def is_available(step: Step, one: Import) -> bool:
     """Whether the requirements of a step bring a package."""
-    return _covered(one, step.options.requirements)
+    providers = {normal(name) for name in (*distributions(one.package), one.package)}
+    return bool(providers & _brought(step.options.requirements))
 
 
 def has_distribution(step: Step, name: str) -> bool:
@@ -78,20 +78,6 @@ def has_distribution(step: Step, name: str) -> bool:
     wanted = normal(name)
     own = wanted in ("boto3", "botocore")
     return own or bool(step.options.layers) or wanted in _brought(step.options.requirements)
-
-
-def _covered(one: Import, requirements: tuple[str, ...]) -> bool:
-    providers = {normal(name) for name in (*distributions(one.package), one.package)}
-    return bool(providers & _brought(requirements))
-
-
-def requirement_name(requirement: str) -> str:
-    """The normal name of the distribution that a requirement asks for, ``""`` if none is seen."""
-    text = requirement.partition(" --hash=")[0].strip()
-    match = _NAMED.match(text)
-    if text.endswith(".whl") and not (match and match[2] == "@"):
-        return normal(re.split(r"[/\\]", text)[-1].partition("-")[0])
-    return normal(match[1] if match else text.partition("#egg=")[2])
 
 
 def distributions(package: str) -> list[str]:
@@ -117,15 +103,6 @@ def provided(step: Step) -> frozenset[str]:
     """The distributions that a step can import in Lambda, with all that they depend on."""
     lambdas = (distributions(package)[0] for package in sorted(IN_LAMBDA))
     return _brought((*step.options.requirements, *lambdas))
-
-
-def is_installed(distribution: str) -> bool:
-    """Whether a distribution is installed here."""
-    try:
-        metadata.distribution(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 @cache

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import LokkiError, MissingToolError, OptionError
-
-from .third_party import requirement_name
+from lokki_tf.model.requirements import requirement_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

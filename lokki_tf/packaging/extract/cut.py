@@ -31,13 +31,7 @@ from lokki_tf.source.origins import IN_LAMBDA
 
 from ..dependencies.third_party import Import, missing_packages
 from .carry import Carrier, outside
-from .differences import (
-    Observations,
-    differences,
-    files_read,
-    note_stale,
-    own_metadata,
-)
+from .differences import Observations, differences, files_read, note_stale, own_metadata
 from .include import included
 from .kept import keep_acting
 from .pieces import Piece, file_text, source_text

@@ -22,6 +22,7 @@ from lokki_tf.source.values import MISSING, described
 from ..dependencies.third_party import has_distribution
 from ..findings import finding
 from .carry import Carrier
+from .include import home
 from .pieces import Piece
 from .root import Root
 
@@ -138,8 +139,8 @@ def _missing_subclasses(seen: Observations) -> Iterable[str]:
     deployed: dict[str | None, bool] = {}  # by name, whether whole
     kinds: dict[type, None] = {}
     for module, _, whole in seen.units:
-        home = module.live.get("__name__")
-        deployed[home] = whole or deployed.get(home, False)
+        own = module.live.get("__name__")
+        deployed[own] = whole or deployed.get(own, False)
         for name, value in module.live.items():
             if isinstance(value, type) and of_user(value) and (whole or name in names):
                 kinds.update(dict.fromkeys(value.__subclasses__()))
@@ -191,9 +192,9 @@ def steady(carrier: Carrier) -> Iterator[tuple[Module, str]]:
             if one in piece.module.definitions:
                 written = piece.module.definitions[one].code().writes
                 writes.setdefault(piece.module.name, set()).update(written)
-    for (home, name), (statement, _) in carrier.made.items():
+    for (own, name), (statement, _) in carrier.made.items():
         is_value = isinstance(statement.node, ast.Assign | ast.AnnAssign)
-        if is_value and name not in writes.get(home, ()):
+        if is_value and name not in writes.get(own, ()):
             yield statement.module, name
 
 
@@ -290,9 +291,5 @@ def files_read(
 
 def _inside(here: Path, path: str, module: Module) -> str | None:
     """The path in the zip of a file, ``None`` if it is outside of what a zip holds."""
-    root = Path.cwd()
-    if os.path.isabs(path):
-        depth = module.name.count(".") + (module.package == module.name)
-        parents = Path(module.sources[0].filename).absolute().parents
-        root = parents[depth] if depth < len(parents) else root
+    root = home(module)[2] if os.path.isabs(path) else Path.cwd()
     return here.relative_to(root).as_posix() if here.is_relative_to(root) else None

@@ -35,8 +35,7 @@ _MARKS = ("pyvenv.cfg", "CACHEDIR.TAG", "cdk.tf.json", "stacks/*/cdk.tf.json")
 
 def included(step: Step, module: Module) -> tuple[dict[str, Path], list[Finding]]:
     """Return what a step's ``include=`` names: files by path in the zip, and what is wrong."""
-    folder, inside = _home(module)
-    root = folder.parents[inside.count("/")] if inside else folder
+    folder, inside, root = home(module)
     files: dict[str, Path] = {}
     found: list[Finding] = []
 
@@ -66,12 +65,13 @@ def included(step: Step, module: Module) -> tuple[dict[str, Path], list[Finding]
     return dict(sorted(files.items())), found
 
 
-def _home(module: Module) -> tuple[Path, str]:
-    """The folder of a module's file, and where that folder is in a zip."""
+def home(module: Module) -> tuple[Path, str, Path]:
+    """The folder of a module's file, where that is in a zip, and the folder of its imports."""
     filename = module.sources[0].filename
     if is_cell(filename) or not os.path.isfile(filename):
-        return Path.cwd(), ""
-    return Path(filename).absolute().parent, module.path.rpartition("/")[0]
+        return Path.cwd(), "", Path.cwd()
+    folder, inside = Path(filename).absolute().parent, module.path.rpartition("/")[0]
+    return folder, inside, folder.parents[inside.count("/")] if inside else folder
 
 
 class _Search:
