@@ -236,6 +236,13 @@ _TABLE = {
         "in AWS",
         'set it: @step(env_variables={{{name!r}: "…"}}), or env in [lambda] of lokki.toml',
     ),
+    "variables_computed": (
+        "warning variable-unset",
+        "the code of step {step!r} reads environment variables by {call}, and which ones cannot be "
+        "seen: in AWS they are unset",
+        'set those that it needs: @step(env_variables={{"NAME": "…"}}), or env in [lambda] of '
+        "lokki.toml",
+    ),
     "variable_early": (
         "warning variable-early",
         "the code of step {step!r} reads the environment variable {name!r} when it is imported: "

@@ -165,6 +165,8 @@ class _Walk(ast.NodeVisitor):
         loads, name = isinstance(node.ctx, ast.Load), self.full_name(node.value)
         if name in ("os.environ", "os.environb") and (text := self.text(node.slice)) is not None:
             self.note("variable" if loads else "sets", text, node.slice)
+        elif name == "os.environ" and loads:
+            self.note("variables", ast.unparse(node), node)
         elif name == "sys.modules" and loads:
             self.note("by-name", name, node)
         if not loads:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from .machine_reads import path_read
+from .machine_reads import OF_PACKAGES, path_read
 from .names import absolute_name
 
 _IMPORTERS = {
     *("importlib.import_module", "importlib.__import__", "__import__", "pydoc.locate"),
     *("pkgutil.resolve_name", "runpy.run_module", "importlib.util.find_spec"),
 }
+_RESOURCES = {"importlib.resources.files", "importlib_resources.files", *OF_PACKAGES}
 _COMPUTED = {
     *("pkgutil.iter_modules", "pkgutil.walk_packages", "importlib.util.spec_from_file_location"),
     *("runpy.run_path", "importlib.metadata.entry_points", "importlib_metadata.entry_points"),
@@ -42,7 +43,8 @@ def note_call(walk: Any, node: ast.Call, name: str) -> None:
     The kinds of facts:
 
     - ``import``; ``computed``: an import of a module that is computed at run time;
-    - ``variable``: a read of an environment variable; ``sets``: an assignment to one;
+    - ``variable``: a read of an environment variable; ``variables``: a read of those that are
+      computed at run time; ``sets``: an assignment to one;
     - ``distribution``: a read of a distribution's metadata;
     - ``basic-config``: a call of ``logging.basicConfig``;
     - ``connection``: an open network or database connection; ``file``: a read of a file.
@@ -58,6 +60,10 @@ def note_call(walk: Any, node: ast.Call, name: str) -> None:
         text = walk.text(first or keywords.get("key"))
         if text is not None:
             walk.note("sets" if name.endswith("setdefault") else "variable", text, node)
+        elif name in ("os.getenv", "os.environ.get"):
+            walk.note("variables", f"{name}({ast.unparse(node.args[0])})" if first else name, node)
+    elif name in ("os.environ.items", "os.environ.keys"):
+        walk.note("variables", f"{name}()", node)
     elif name in ("os.environ.update", "os.putenv"):
         keys = first.keys if isinstance(first, ast.Dict) else [first]
         for text in (*map(walk.text, keys), *keywords):
@@ -68,6 +74,8 @@ def note_call(walk: Any, node: ast.Call, name: str) -> None:
             walk.note("variable", part.strip("{").partition("}")[0].partition("/")[0], node)
     elif name in _IMPORTERS and first is not None:
         _imported_by_name(walk, node, name, first)
+    elif name in _RESOURCES and first is not None and walk.text(first):
+        walk.note("import", walk.text(first), node, names=("",))
     elif name in _COMPUTED:
         walk.note("computed", f"{name}(…)", node)
     elif name in _METADATA and first is not None:
@@ -102,6 +110,8 @@ def _imported_by_name(walk: Any, node: ast.Call, name: str, given: ast.expr) -> 
 
 def _named_in(walk: Any, configuration: ast.expr) -> None:
     """Add imports of classes that a logging configuration names by strings."""
+    if isinstance(configuration, ast.Name):
+        configuration = walk.context.constants.get(configuration.id, configuration)
     for node in ast.walk(configuration):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             module, dot, _ = node.value.removeprefix("ext://").rpartition(".")

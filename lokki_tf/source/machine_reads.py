@@ -16,6 +16,11 @@ _OF_FILES = {
     *("genfromtxt", "listdir", "scandir", "iterdir", "glob", "iglob", "rglob", "exists"),
     *("is_file", "is_dir", "getsize"),
 }
+OF_PACKAGES = {"pkgutil.get_data"} | {
+    f"importlib.resources.{name}"
+    for name in ("read_text", "read_binary", "open_text", "open_binary")
+}
+"""Functions that read a file of a package: their first two arguments are both names."""
 _METHODS = {
     *(*_FUNCTIONS, *_OF_FILES),
     *("getmtime", "expanduser", "getlogin", "parse_args", "getoutput"),
@@ -76,6 +81,10 @@ def path_read(call: ast.Call, name: str) -> ast.expr | None:
         mode = mode or next((one.value for one in call.keywords if one.arg == "mode"), None)
         written = isinstance(mode, ast.Constant) and set(str(mode.value)) & set("wax")
         return None if written else first
+    if name in OF_PACKAGES and len(call.args) > 1:
+        files = ast.Attribute(ast.Attribute(ast.Name("importlib"), "resources"), "files")
+        folder = ast.Call(files, [call.args[0]], [])
+        return ast.Call(ast.Attribute(folder, "joinpath"), [call.args[1]], [])
     if not isinstance(call.func, ast.Attribute):
         return None
     method = call.func.attr

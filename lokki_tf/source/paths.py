@@ -10,6 +10,7 @@ from pathlib import Path
 from .files import Source
 from .modules import Module
 from .names import full_name
+from .origins import find_spec, origin
 
 _SAME = {"os.path.abspath", "os.path.realpath", "os.path.normpath", "os.fspath", "str", "open"}
 _JOINED = {"os.path.join", "Path", "pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath"}
@@ -78,6 +79,12 @@ class _Evaluator:
             asked = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
             if asked & {"__package__", "__name__"}:
                 return posixpath.dirname(self.file)
+            given = node.args[0]
+            text = getattr(given, "value", None) or full_name(given, self.aliases)
+            package = str(text) if origin(str(text)) == "user" else ""
+            spec = find_spec(package) if package else None
+            if spec is not None and spec.submodule_search_locations:
+                return str(next(iter(spec.submodule_search_locations)))
         elif isinstance(node.func, ast.Attribute):
             inner, method = self.path(node.func.value), node.func.attr
             if method in _SAME_METHODS:

@@ -53,6 +53,31 @@ CASES = [
         ],
     ),
     (
+        "environment variables whose names are computed",
+        """
+        import os
+        OWN = {name: text for name, text in os.environ.items() if name.startswith("OWN_")}
+        @step
+        def f(name):
+            return OWN, os.environ[name.upper()], os.getenv("OWN_" + name), {**os.environ}
+        """,
+        [
+            "variable-unset:3 by os.environ.items(), and",
+            "variable-unset:6 by os.environ[name.upper()], and",
+            "variable-unset:6 by os.getenv('OWN_' + name), and",
+        ],
+    ),
+    (
+        "environment variables whose names are computed, some of which are set",
+        """
+        import os
+        @step(env_variables={"A": "1"})
+        def f(name):
+            return os.environ[name]
+        """,
+        [],
+    ),
+    (
         "a configuration of logging that has no effect in Lambda",
         """
         import logging

@@ -199,6 +199,25 @@ CASES = [
         """,
     ),
     (
+        "files of packages that only their names refer to",
+        """
+        import pkgutil
+        from importlib import resources
+        import tables
+
+        @step
+        def f():
+            named = resources.files("tables").joinpath("a.csv").read_text()
+            return named, pkgutil.get_data("notes", "b.csv"), resources.files(tables).name
+        # file: tables/__init__.py
+        # file: tables/a.csv
+        1
+        # file: notes/__init__.py
+        # file: notes/b.csv
+        2
+        """,
+    ),
+    (
         "folders that are listed, at import and in the step, and the names of modules",
         """
         import os
@@ -551,3 +570,19 @@ def test_in_a_notebook_files_are_those_of_its_folder(bench, cells, tmp_path):
         made = package(cut(names["f"].step))
     assert not made.findings
     assert bench.run([(bench.unpack(made), "[]")])[0][0] == "'[1]'"
+
+
+def test_a_file_that_a_kept_statement_reads_is_included(bench, monkeypatch):
+    """A configuration of logging that the top of the script reads is in the zip."""
+    text = (
+        "import logging.config\nlogging.config.fileConfig('log.ini')\n@step\ndef f():\n"
+        "    return 1\n# file: log.ini\n[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\n"
+        "keys=\n[logger_root]\nhandlers=\n"
+    )
+    folder = bench.write(text)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("logging.config.fileConfig", lambda path: None)
+    with bench.loaded(folder) as names:
+        made = package(cut(names["f"].step))
+    assert not made.findings
+    assert made.files["log.ini"].startswith(b"[loggers]")

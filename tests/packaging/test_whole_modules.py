@@ -828,6 +828,25 @@ CASES = [
         """,
         "[]",
     ),
+    (
+        "classes that a configuration of logging names, in a constant",
+        """
+        import logging.config
+        logging.config.dictConfig({"version": 1, "handlers": {"own": {"class": "handlers.Own"}}})
+        CONF = {"version": 1, "handlers": {"more": {"class": "more.More"}},
+                "loggers": {"app": {"handlers": ["more"]}}}
+        logging.config.dictConfig(CONF)
+        @step
+        def f(): return [type(one).__name__ for one in logging.getLogger("app").handlers]
+        # file: handlers.py
+        import logging
+        class Own(logging.Handler): pass
+        # file: more.py
+        import logging
+        class More(logging.Handler): pass
+        """,
+        "[]",
+    ),
 ]
 
 

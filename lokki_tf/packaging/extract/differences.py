@@ -107,6 +107,8 @@ def differences(step: Step, seen: Observations) -> Iterator[Finding]:
                 yield finding("variable_unset", step.name, place, name=what)
             case "variable" if what in early and not one.fact.function:
                 yield finding("variable_early", step.name, place, name=what, value=early.pop(what))
+            case "variables" if not given and not any(seen.of("sets")):
+                yield finding("variables_computed", step.name, place, call=what)
             case "by-name" if not one.whole:
                 yield finding("by_name", step.name, place)
             case "distribution":
@@ -263,7 +265,7 @@ def files_read(
     found: list[Finding] = []
     reads = [(m, fact) for m in whole for fact in m.code.of("file") if not fact.function]
     later = seen.of("file") if seen else ()
-    reads += [(one.module, one.fact) for one in later if one.fact.function]
+    reads += [(one.module, one.fact) for one in later if one.fact.function or not one.whole]
     present = {*named, *(one.path for one in whole if _declares_modules(step))}
     for module, fact in reads:
         path = path_of(fact.path, module.sources[0], module)
