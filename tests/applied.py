@@ -67,6 +67,16 @@ class Applied:
             main["terraform"] = _as_module(folder / "cdk.tf.json")
             main["module"][name] = {"source": f"./{name}", **variables}
             main["output"][name] = {"value": f"${{module.{name}}}"}
+        self._apply(main)
+
+    def remove(self, name: str) -> None:
+        """Take a stack out of the configuration, and apply that."""
+        empty(self.aws, self.outputs[name]["bucket"])
+        main = json.loads((self.root / "main.tf.json").read_text())
+        del main["module"][name], main["output"][name]
+        self._apply(main)
+
+    def _apply(self, main: dict[str, Any]) -> None:
         (self.root / "main.tf.json").write_text(json.dumps(main))
         self.outputs = self.aws.deploy(self.root)
 

@@ -8,7 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,17 @@ class Folder:
         path: Where it is.
         source: The pipeline.
         settings: What ``lokki.toml`` says.
+        options: Options of every command.
     """
 
+    interrupted: subprocess.CompletedProcess[str]
+    """What its first deployment printed, which was interrupted."""
     deployment: subprocess.CompletedProcess[str]
-    """What its deployment has said."""
+    """What its deployment printed."""
 
-    def __init__(self, path: Path, source: str, settings: str) -> None:
+    def __init__(self, path: Path, source: str, settings: str, options: Sequence[str] = ()) -> None:
         self.path = path
+        self.options = options
         self.script = path / "pipeline.py"
         self.script.write_text(source)
         (path / "lokki.toml").write_text(settings)
@@ -80,12 +84,16 @@ class Folder:
         fixed = {"PYTHONPATH": str(ROOT), "HOME": str(self.path), "NO_COLOR": "1"}
         return {**own, **fixed, "AWS_EC2_METADATA_DISABLED": "true", **(more or {})}
 
+    def command(self, *args: str) -> list[str]:
+        """A command line."""
+        return [sys.executable, str(self.script), *args[:1], *self.options, *args[1:]]
+
     def run(
         self, *args: str, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """A command without a terminal, so that questions cannot be answered."""
         return subprocess.run(
-            [sys.executable, str(self.script), *args],
+            self.command(*args),
             cwd=self.path,
             env=self.environment(env),
             capture_output=True,
@@ -102,7 +110,7 @@ class Folder:
             args: The command.
         """
         process = subprocess.Popen(
-            [sys.executable, str(self.script), *args],
+            self.command(*args),
             cwd=self.path,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
@@ -119,6 +127,42 @@ class Folder:
         os.killpg(process.pid, signal.SIGINT)
         rest, _ = process.communicate(timeout=60)
         return process.returncode, rest
+
+    def interrupt_deployment(
+        self, when: str, ready: Callable[[], None]
+    ) -> subprocess.CompletedProcess[str]:
+        """Deploy, answer yes, and send Ctrl-C after a line.
+
+        Args:
+            when: A part of the line.
+            ready: Returns when it may be sent.
+        """
+        ours, theirs = pty.openpty()
+        os.write(ours, b"y\n")
+        command = self.command("deploy")
+        process = subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self.environment(),
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if when in line:
+                break
+        ready()
+        process.send_signal(signal.SIGINT)
+        stdout, rest = process.communicate(timeout=120)
+        os.close(ours)
+        os.close(theirs)
+        stderr = "".join(said) + rest
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
     def answer(self, text: str, *args: str) -> subprocess.CompletedProcess[str]:
         """A command at a terminal, whose question is answered."""

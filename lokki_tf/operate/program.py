@@ -211,8 +211,14 @@ class Program:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _has_providers(self) -> bool:
-        # Links into a cache may lead nowhere by now.
-        found = list((self._data / "providers").rglob("terraform-provider-*"))
+        # Folders may be links into a mirror or a cache, and the links may lead nowhere by now.
+        folders = os.walk(self._data / "providers", followlinks=True)
+        found = [
+            Path(folder, name)
+            for folder, _, names in folders
+            for name in names
+            if name.startswith("terraform-provider-")
+        ]
         return bool(found) and all(one.is_file() for one in found)
 
     def _environment(self) -> Mapping[str, str]:

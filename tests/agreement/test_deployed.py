@@ -152,7 +152,7 @@ def test_random_pipelines_agree_through_terraform(name: str, applied: Applied) -
 
 def test_a_plan_after_apply_is_empty(applied: Applied) -> None:
     """Deployed stacks: random pipelines, examples, layers, jobs, keys, the user's roles."""
-    assert len(applied.outputs) == len(BUILDERS)
+    assert applied.outputs.keys() <= BUILDERS.keys()
     assert applied.aws.plan_is_empty(applied.root)
 
 

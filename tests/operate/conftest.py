@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,11 +14,33 @@ from lokki_tf.testing import LocalAws
 
 @pytest.fixture(scope="session")
 def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """A pipeline, deployed by its own command with the question answered."""
-    folder = Folder(tmp_path_factory.mktemp("squares"), SQUARES, settings_for(local_aws))
-    folder.stack("squares")
-    folder.deployment = folder.answer("y", "deploy")
+    """A stage of a pipeline under another name: its deployment was interrupted, and repeated."""
+    settings = f"{settings_for(local_aws)}[stage.prod.lambda]\nmemory = 1024\n"
+    options = ("--stage", "prod", "--stack-name", "other")
+    folder = Folder(tmp_path_factory.mktemp("squares"), SQUARES, settings, options)
+    folder.stack("other-prod")
+    # The function is there and the provider waits for it to become active. Earlier, a request that
+    # the provider gives up may be carried out without Terraform's knowledge.
+    folder.interrupted = folder.interrupt_deployment(
+        "lambda_function.load: Creating...", lambda: wait_for_function(local_aws, "other-prod-load")
+    )
+    local_aws.client("stepfunctions").create_state_machine(
+        name="other-prod",
+        roleArn=local_aws.admin_role,
+        definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
+    )
+    folder.deployment = folder.run("deploy", "--confirm", "--import-existing")
     return folder
+
+
+def wait_for_function(aws: LocalAws, name: str) -> None:
+    """Return when a function exists."""
+    functions = aws.client("lambda")
+    for _ in range(600):
+        if any(one["FunctionName"] == name for one in functions.list_functions()["Functions"]):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{name} was not created")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from deployment import empty
+from applied import Applied, stack
 
 from lokki_tf import Pipeline, flow, main, step
 from lokki_tf.config import load_config
@@ -168,29 +168,27 @@ def test_commands_take_a_stage(tmp_path: Path) -> None:
     assert "did you mean 'prod'?" in done.stderr
 
 
-@pytest.mark.terraform
-def test_stages_stand_side_by_side_and_go_one_by_one(local_aws: LocalAws, tmp_path: Path) -> None:
-    """Two stages deployed and one destroyed: the other runs as before, and plans no change.
+@stack
+def stage_dev(aws: LocalAws, folder: Path) -> Path:
+    """The stage dev of a pipeline."""
+    return pipeline().synth(folder / "out", config=config(folder, "dev")).folder
 
-    deploy() goes to its own account, not to the endpoint of the settings.
-    """
-    folders, outputs = {}, {}
-    toml = STAGES.replace("[aws]\n", '[aws]\nendpoint = "http://127.0.0.1:1"\n')
-    for stage in ("dev", "prod"):
-        made = pipeline().synth(tmp_path / "out", config=config(tmp_path, stage, toml))
-        folders[stage] = made.folder
-        outputs[stage] = local_aws.deploy(made.folder)
+
+@stack
+def stage_prod(aws: LocalAws, folder: Path) -> Path:
+    """The stage prod of the same pipeline."""
+    return pipeline().synth(folder / "out", config=config(folder, "prod")).folder
+
+
+def test_stages_exist_in_one_account_and_are_destroyed_one_by_one(applied: Applied) -> None:
+    """Both stages are applied and one is destroyed: the other runs as before."""
     for stage, word in (("dev", "here"), ("prod", "there")):
-        execution = local_aws.execute(outputs[stage]["state_machine_arn"])
-        assert local_aws.values(execution) == {"measure": [word, len(word) + 300_000]}
-    empty(local_aws, outputs["dev"]["bucket"])
-    local_aws.destroy(folders["dev"])
-    pages = local_aws.client("stepfunctions").get_paginator("list_state_machines").paginate()
-    machines = {one["name"] for page in pages for one in page["stateMachines"]}
-    assert machines & {"greeting-dev", "greeting-prod"} == {"greeting-prod"}
-    assert local_aws.plan_is_empty(folders["prod"])
-    execution = local_aws.execute(outputs["prod"]["state_machine_arn"])
-    assert local_aws.values(execution) == {"measure": ["there", 300_005]}
+        assert applied.values(f"stage_{stage}") == {"measure": [word, len(word) + 300_000]}
+    applied.remove("stage_dev")
+    pages = applied.aws.client("stepfunctions").get_paginator("list_state_machines").paginate()
+    names = {one["name"] for page in pages for one in page["stateMachines"]}
+    assert names & {"greeting-dev", "greeting-prod"} == {"greeting-prod"}
+    assert applied.values("stage_prod") == {"measure": ["there", 300_005]}
 
 
 SCRIPT = """

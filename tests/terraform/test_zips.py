@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lokki_tf import Pipeline, step
+from lokki_tf.config import AwsConfig, Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,8 @@ def measure(text: str) -> int:
 
 def synth(folder: Path, function: Callable[[], str] = greet) -> Path:
     first: Any = step(function, name="greet")
-    return Pipeline("zips", steps=[measure(first())]).synth(folder).folder
+    config = Config(aws=AwsConfig(endpoint="http://127.0.0.1:1", region="us-east-1"))
+    return Pipeline("zips", steps=[measure(first())]).synth(folder, config=config).folder
 
 
 def with_another_zlib(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
@@ -79,7 +81,10 @@ def test_another_zlib_changes_nothing_but_compressed_bytes(
 def test_terraform_updates_what_changed_and_nothing_else(
     layer_cache: Path, local_aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After apply the plan is empty, also with zips of another zlib; new code is one update."""
+    """After apply the plan is empty, also with zips of another zlib; new code is one update.
+
+    deploy() goes to its own account, not to the endpoint of the settings.
+    """
     lambdas = local_aws.client("lambda")
 
     def states() -> dict[str, tuple[str, str]]:
