@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -874,3 +875,15 @@ def test_a_step_with_resolved_options_is_taken_by_its_name(bench):
     with bench.loaded(bench.write(text)) as names:
         made = package(cut(replace(names["f"].step)))
     assert b"from pipeline import f\n" in made.files["lambda_function.py"]
+
+
+def test_a_module_in_a_zip_is_deployed_as_a_file(bench, monkeypatch):
+    """A module that Python imports from a zip is a file of the step's zip."""
+    folder = bench.write("import zipped\n@step\ndef f():\n    return zipped.X\n")
+    with zipfile.ZipFile(folder / "lib.zip", "w") as archive:
+        archive.writestr("zipped.py", "X = 4\n")
+    monkeypatch.syspath_prepend(str(folder / "lib.zip"))
+    with bench.loaded(folder) as names:
+        made = package(cut(names["f"].step))
+    assert not made.findings
+    assert made.files["zipped.py"] == b"X = 4\n"

@@ -11,6 +11,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from lokki_tf.errors import Place
@@ -46,9 +47,10 @@ class WholeModule(NamedTuple):
 
     @property
     def text(self) -> bytes:
-        """Its file, byte for byte."""
-        with open(self.module.sources[0].filename, "rb") as file:
-            return file.read()
+        """Its file, byte for byte, or its source if that is in a zip."""
+        source = self.module.sources[0]
+        file = Path(source.filename)
+        return file.read_bytes() if file.is_file() else source.text.encode()
 
 
 class Inclusion:
