@@ -130,7 +130,7 @@ def test_main_of_something_else_is_exit_code_2(tmp_path: Path) -> None:
     """main() with another object is an error that requires a pipeline."""
     done = command(tmp_path, GOOD.replace("main(pipe)", "main(load)"), "run")
     assert done.returncode == 2
-    assert "main() takes a Pipeline" in done.stderr
+    assert "main() requires a Pipeline" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["synth", "build"])
@@ -245,7 +245,7 @@ def test_letters_are_printed_as_they_are(tmp_path: Path, encoding: str, shown: s
     ("args", "message"),
     [
         (["synth", "--stage", "prd"], "there is no stage 'prd'"),
-        (["check", "--explain", "lod"], "there is no step 'lod'; there are load, total"),
+        (["check", "--explain", "lod"], "--explain must name a step (load, total), got 'lod'"),
         (["run", "--state", "pipeline.py"], "pipeline.py"),
     ],
 )
@@ -290,7 +290,7 @@ def test_commands_that_are_suggested_can_be_typed(
         check=False,
     )
     assert done.returncode == 2
-    assert f"  {shown} does it unasked" in done.stderr
+    assert f"  {shown} runs without confirmation" in done.stderr
 
 
 def test_the_help_that_wrong_use_suggests_can_be_typed(tmp_path: Path) -> None:

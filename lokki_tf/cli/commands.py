@@ -1,7 +1,7 @@
 """The commands of ``main(pipe)``.
 
-The result alone goes to stdout, all else to stderr. Exit codes: 0 done, 1 the pipeline
-failed or has errors, 2 wrong use, 130 Ctrl-C. Each file beside this one has a group of commands:
+Only the result is written to stdout, everything else to stderr. Exit codes: 0 done, 1 the pipeline
+failed or has errors, 2 wrong use, 130 Ctrl-C. Each of these modules contains a group of commands:
 :mod:`.local`, :mod:`.synthesis`, :mod:`.deploying`, :mod:`.running`, :mod:`.watching`.
 """
 
@@ -43,20 +43,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-_HELP = """{name}: {nodes}, here and in AWS.
+_HELP = """{name}: {nodes}, locally and in AWS.
 
 \b
-  {script} run       runs it here and prints its result
-  {script} check     says what is wrong, before anything is written
-  {script} synth     writes Terraform; then, in the folder that it names:
+  {script} run       runs it locally and prints its result
+  {script} check     lists errors and warnings, without writing files
+  {script} synth     writes Terraform; then, in the folder that it prints:
                             terraform init && terraform apply
   {script} graph     draws it
 \b
-  {script} deploy    does all of that, and asks before it changes anything
-  {script} start     runs it in AWS; --wait shows how it goes, and its result
-  {script} show      lists its runs; --run NAME shows one, step by step
-  {script} logs      what its steps have said
-  {script} destroy   takes it out of AWS
+  {script} deploy    writes and applies Terraform, after a confirmation
+  {script} start     runs it in AWS; --wait shows progress and result
+  {script} show      lists its runs; --run NAME shows the steps of one
+  {script} logs      prints the logs of its steps
+  {script} destroy   deletes its resources in AWS, after a confirmation
 """
 
 _MISUSE = (
@@ -70,15 +70,15 @@ _MISUSE = (
     UnknownRunError,
     UnknownStageError,
 )
-"""Errors of who gives the command, not of the pipeline."""
+"""Errors in the use of a command, not in the pipeline."""
 
 
 @ends_at_caller
 def main(pipeline: Any, args: Sequence[str] | None = None) -> None:
-    """The command line of a pipeline; call it from the end of its script.
+    """Run the command line of a pipeline; call it at the end of its script.
 
     In a notebook or at Python's prompt, where the process's arguments are not a command's, it
-    prints what to write instead; a command that is given in ``args`` runs and then returns.
+    prints the calls to use instead; a command in ``args`` runs and returns.
 
     Args:
         pipeline: The pipeline.
@@ -119,7 +119,7 @@ def _run(pipeline: Any, args: Sequence[str] | None) -> int:
         LokkiError: If it fails.
     """
     if not isinstance(pipeline, Pipeline):
-        click.echo(f"main() takes a Pipeline, got {pipeline!r}", err=True)
+        click.echo(f"main() requires a Pipeline, got {pipeline!r}", err=True)
         return WRONG_USE
     try:
         own = OWN_PROCESS if args is None else None
@@ -140,7 +140,7 @@ def _run(pipeline: Any, args: Sequence[str] | None) -> int:
 
 
 def _show_misuse(error: click.UsageError) -> None:
-    """Show the error as click does, with the command as it is typed."""
+    """Show the error as click does, with the command as the user typed it."""
     if error.ctx is not None and is_typed():
         click.echo(error.ctx.get_usage(), err=True)
         click.echo(f"For help: {error.ctx.command_path} --help\n", err=True)
@@ -151,7 +151,7 @@ def _show_misuse(error: click.UsageError) -> None:
 
 
 def _is_interactive(frame: FrameType) -> bool:
-    """Whether a call comes from a notebook or a prompt, and not from a script that runs there."""
+    """Return whether the caller is a notebook's or prompt's code, not a script that runs there."""
     shell = sys.modules.get("IPython")
     if not (hasattr(sys, "ps1") or (shell and shell.get_ipython())):
         return is_cell(frame.f_code.co_filename)
@@ -160,12 +160,12 @@ def _is_interactive(frame: FrameType) -> bool:
 
 
 def _instead(pipeline: Any, frame: FrameType) -> str:
-    """What to write in a notebook."""
+    """Return the calls to use in a notebook."""
     names = {**frame.f_globals, **frame.f_locals}
     name = next((name for name, value in names.items() if value is pipeline), "pipe")
     lines = {
-        f"{name}.local_run()": "runs it here",
-        f"{name}.check()": "lists what is wrong",
+        f"{name}.local_run()": "runs it locally",
+        f"{name}.check()": "lists errors and warnings",
         f"{name}.synth()": "writes Terraform",
         f'main({name}, ["deploy", "--auto-approve"])': "runs any command of the command line",
     }
@@ -179,7 +179,7 @@ def _instead(pipeline: Any, frame: FrameType) -> str:
 
 @ends_at_caller
 def command_line(pipeline: Pipeline) -> click.Group:
-    """The commands of a pipeline, as a click group."""
+    """Return the commands of a pipeline, as a click group."""
     text = _HELP.format(name=pipeline.name, nodes=_size(pipeline), script=typed())
     group = click.Group(help=text, context_settings={"help_option_names": ["-h", "--help"]})
     group = click.version_option(__version__, message="lokki_tf %(version)s")(group)
@@ -200,4 +200,4 @@ def _size(pipeline: Pipeline) -> str:
     try:
         return count(len(pipeline.definition.graph.nodes or pipeline.definition.steps), "step")
     except LokkiError:
-        return "steps"  # a command will tell what is wrong
+        return "steps"  # commands report the errors

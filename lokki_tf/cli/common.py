@@ -1,4 +1,4 @@
-"""What the commands share: words, exit codes, options."""
+"""Common parts of the commands: texts, exit codes, options."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from lokki_tf.model import Finding, FlowParameter
     from lokki_tf.pipeline import Pipeline
 
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130  # as shells have it: 128 and SIGINT's number
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130  # as in shells: 128 plus SIGINT's number
 STAGE = "lokki_tf.stage"
 OWN_PROCESS = object()
-"""A command's object where its arguments are those of the process."""
+"""Key of the context's object that marks arguments from the process's command line."""
 
 
 template_option = click.option(
     "--template-file", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-"""Gives a command ``--template-file``."""
+"""Add ``--template-file`` to a command."""
 
 
 def output_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """What gives a command ``--output``.
+    """Return a decorator that adds ``--output`` to a command.
 
     Args:
         text: Its help.
@@ -51,13 +51,13 @@ def output_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 def stage_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command ``--stage``, which :func:`settings` heeds."""
+    """Add ``--stage`` to a command; :func:`settings` uses it."""
     option = click.option(
         "--stage",
         metavar="NAME",
         expose_value=False,
         callback=_keep_stage,
-        help="The stage of lokki.toml, [stage.NAME], that is meant; LOKKI_STAGE unless given.",
+        help="The stage, [stage.NAME] in lokki.toml; by default that of LOKKI_STAGE.",
     )
     return option(command)
 
@@ -76,9 +76,9 @@ def _keep_stage(context: click.Context, _: click.Parameter, stage: str | None) -
 def _run_again(stage: str) -> None:
     """Run the user's script again with the stage in the environment.
 
-    The script has made its pipeline before it called :func:`main`, and what it makes may depend
-    on the stage: names of buckets, policies. Nothing is done if the process was started in
-    another way than its arguments show, by ``%run`` in a notebook for example.
+    The script made its pipeline before it called :func:`main`, and the pipeline may depend on the
+    stage: names of buckets, policies. Nothing is done if the process was started in another way
+    than its arguments show, by ``%run`` in a notebook for example.
     """
     own = sys.argv[1:]
     if not own or sys.orig_argv[-len(own) :] != own:
@@ -93,7 +93,7 @@ def _run_again(stage: str) -> None:
 
 
 def settings() -> Config:
-    """The settings that hold, under the stage that the command names."""
+    """Return the settings of the command's stage."""
     from lokki_tf.config import load_config
 
     context = click.get_current_context(silent=True)
@@ -101,7 +101,7 @@ def settings() -> Config:
 
 
 def parameters_of(pipeline: Pipeline) -> tuple[FlowParameter, ...]:
-    """What a run may be given; nothing where the pipeline is wrong, which a command will tell."""
+    """Return the parameters of a run; empty if the pipeline has errors, which commands report."""
     try:
         return pipeline.definition.parameters
     except LokkiError:
@@ -109,7 +109,7 @@ def parameters_of(pipeline: Pipeline) -> tuple[FlowParameter, ...]:
 
 
 def shown(result: Any, as_json: bool) -> str:
-    """A string as it is, what JSON says exactly as JSON, all else as Python shows it."""
+    """Return a result as text: strings unchanged, exact JSON, otherwise Python's ``repr``."""
     if isinstance(result, str) and not as_json:
         return result
     try:
@@ -117,7 +117,9 @@ def shown(result: Any, as_json: bool) -> str:
             indent = 2 if isinstance(result, dict) else None
             return as_json_text(result, indent=indent, allow_nan=not as_json)
     except (TypeError, ValueError, RecursionError) as error:
-        raise LokkiError(f"the result is no JSON: {error}", remedy="leave --json out") from None
+        raise LokkiError(
+            f"the result cannot be serialized as JSON: {error}", remedy="leave --json out"
+        ) from None
     try:
         return repr(result)
     except Exception as error:
@@ -125,10 +127,10 @@ def shown(result: Any, as_json: bool) -> str:
 
 
 def as_json_text(value: Any, **options: Any) -> str:
-    """JSON in which characters are escaped only if stdout cannot show them.
+    """Return JSON in which only those characters are escaped that stdout cannot show.
 
     Args:
-        value: What JSON can represent.
+        value: A value that JSON can represent.
         options: Further arguments of :func:`json.dumps`.
     """
     text = json.dumps(value, ensure_ascii=False, **options)
@@ -150,17 +152,17 @@ def _encoding() -> str:
 
 
 def rendered(finding: Finding) -> str:
-    """A finding as a line."""
+    """Return a finding as a line."""
     return f"{finding.severity} [{finding.rule}] {finding}"
 
 
 def count(number: int, what: str) -> str:
-    """A number of things: ``1 step``, ``2 steps``."""
+    """Return a number with its noun: ``1 step``, ``2 steps``."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def quoted(folder: Path) -> str:
-    """A folder as a shell takes it."""
+    """Return a folder's path, quoted for a shell."""
     text = str(_shortest(folder))
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
@@ -173,12 +175,12 @@ def _shortest(folder: Path) -> Path:
 
 
 def is_typed() -> bool:
-    """Whether a command line has started the script: no notebook, prompt or ``python -c``."""
+    """Return whether a command line started the script: no notebook, prompt or ``python -c``."""
     return bool(getattr(sys.modules["__main__"], "__file__", None) and sys.argv and sys.argv[0])
 
 
 def typed() -> str:
-    """What the user types to run this script, from the working folder."""
+    """Return the command that runs this script, from the working folder."""
     main = sys.modules["__main__"]
     spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
     if spec is not None and file:  # python -m package.pipeline
@@ -189,7 +191,7 @@ def typed() -> str:
 
 
 def given_options(*names: str) -> Iterator[str]:
-    """The options that the running command was given, quoted as a shell requires.
+    """Return the options of the running command, quoted for a shell.
 
     Args:
         names: Names of parameters; ``--stage`` is always among them.

@@ -1,4 +1,4 @@
-"""The commands that change what stands in AWS: plan, deploy, destroy, and Terraform itself."""
+"""The commands that change deployed stacks: plan, deploy, destroy, and terraform."""
 
 from __future__ import annotations
 
@@ -27,32 +27,34 @@ if TYPE_CHECKING:
     from lokki_tf.pipeline import Pipeline
     from lokki_tf.terraform.synth import Synthesized
 
-_MOST_RUNS = 10  # that are named
+_MOST_RUNS = 10  # the most runs whose names are printed
 _UNASKED = click.option(
-    "--auto-approve", "--confirm", "approved", is_flag=True, help="Do not ask; for programs."
+    "--auto-approve",
+    "--confirm",
+    "approved",
+    is_flag=True,
+    help="Skip the confirmation; for scripts.",
 )
-_VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Show Terraform's own plan as well.")
+_VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Show Terraform's complete plan too.")
 _WAIT = click.option(
     "--wait-for-runs",
     "waits",
     is_flag=True,
-    help="Apply when no run is going that it would change.",
+    help="Wait until no execution is running that it would change, then apply.",
 )
 _DESPITE = click.option(
     "--despite-runs",
     "despite",
     is_flag=True,
-    help="With --auto-approve: apply although runs that are going would fail.",
+    help="With --auto-approve: apply even if running executions would fail.",
 )
 _IMPORT = click.option(
     "--import-existing",
     "imports",
     is_flag=True,
-    help="Import what exists in AWS and is missing in Terraform's state, then plan again.",
+    help="Import existing resources that Terraform's state does not contain, then plan again.",
 )
-_TAG = click.option(
-    "--image-tag", help="Tag of container images; that of the settings unless given."
-)
+_TAG = click.option("--image-tag", help="Tag of container images; by default that of the settings.")
 
 
 def plan_command(pipeline: Pipeline) -> click.Command:
@@ -65,7 +67,7 @@ def plan_command(pipeline: Pipeline) -> click.Command:
     def plan(
         region: str | None, stack_name: str | None, image_tag: str | None, verbose: bool
     ) -> None:
-        """Say what deploy would change in AWS, and change nothing."""
+        """Show what deploy would change in AWS, without changing it."""
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
         with _shown_plan(pipe, stack, image_tag, verbose, err=False) as (plans, _, _):
@@ -95,21 +97,21 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
         imports: bool,
         approved: bool,
     ) -> None:
-        """Write Terraform, show what it would change, ask, and apply exactly that.
+        """Write Terraform, show its plan, ask for confirmation, and apply exactly this plan.
 
-        Runs that are going and that it would change are named. The outputs go to stdout as one
+        Running executions that it would change are listed. The outputs are written to stdout as one
         line of JSON.
         """
         from lokki_tf.operate.affected import wait_for
 
         if despite and (waits or not approved):
-            raise click.UsageError("--despite-runs goes with --auto-approve, without waiting")
+            raise click.UsageError("--despite-runs requires --auto-approve without --wait-for-runs")
         _require_terminal(approved, "deploy")
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
 
         def attempt() -> dict[str, Any] | None:
-            """Plan and apply; ``None`` if there has to be another plan."""
+            """Plan and apply; return ``None`` if another plan must be made."""
             with _shown_plan(pipe, stack, image_tag, verbose) as (plans, place, image):
                 *before, main = plans
                 if any(not plan.is_empty for plan in plans):
@@ -140,13 +142,13 @@ def destroy_command(pipeline: Pipeline) -> click.Command:
 
     @click.command("destroy")
     @options_of_stack
-    @click.option("--force", is_flag=True, help="Delete the data of runs in its bucket as well.")
+    @click.option("--force", is_flag=True, help="Delete the data of runs in its bucket too.")
     @_VERBOSE
     @_UNASKED
     def destroy(
         region: str | None, stack_name: str | None, force: bool, verbose: bool, approved: bool
     ) -> None:
-        """Take everything of the pipeline out of AWS; asks before it does."""
+        """Delete all resources of the pipeline in AWS, after a confirmation."""
         from lokki_tf.operate.deploying import Leftovers, planned, running
         from lokki_tf.operate.images import empty_repositories, repository_of
         from lokki_tf.operate.program import Program
@@ -156,14 +158,14 @@ def destroy_command(pipeline: Pipeline) -> click.Command:
         stack = stack_of(pipe, region)
         program, (aws, place) = Program.find(stack), _place(stack)
         if not stack.is_written:
-            _write(pipe, stack, None)  # a state that is kept elsewhere is found by it
+            _write(pipe, stack, None)  # with the configuration of a remote state
         with ExitStack() as opened:
             plan = opened.enter_context(planned(program, destroy=True))
             plans, beside = [plan], replace(program, stack=repository_of(stack))
             if beside.stack.is_written:
                 plans.append(opened.enter_context(planned(beside, destroy=True)))
             if not any(one.changes for one in plans):
-                click.echo(f"{stack.name}: nothing of it stands", err=True)
+                click.echo(f"{stack.name}: nothing is deployed", err=True)
                 return
             left = Leftovers.of(aws, plan.changes)
             if not force:
@@ -174,7 +176,7 @@ def destroy_command(pipeline: Pipeline) -> click.Command:
             if left.data:
                 click.echo(f"  - {left} in {left.bucket}", err=True)
             if cut_off := running(aws, plan.changes):
-                said = f"{count(cut_off, 'run')} still going, which AWS ends at the next step"
+                said = f"{count(cut_off, 'run')} still running, which AWS ends at the next step"
                 click.echo(f"  - {said}", err=True)
             _agree(approved, f"Destroy this in {place}?")
             left.delete()
@@ -182,7 +184,7 @@ def destroy_command(pipeline: Pipeline) -> click.Command:
                 empty_repositories(aws, one.changes)
                 if one.changes:
                     one.apply()
-        click.echo(f"{stack.name} is gone from {place}", err=True)
+        click.echo(f"{stack.name} was deleted from {place}", err=True)
 
     return destroy
 
@@ -214,11 +216,12 @@ def terraform_command(pipeline: Pipeline) -> click.Command:
 def _shown_plan(
     pipeline: Pipeline, stack: Stack, image_tag: str | None, verbose: bool, *, err: bool = True
 ) -> Iterator[tuple[list[Planned], str, ImageContext | None]]:
-    """Writes a pipeline's Terraform, plans it, and shows the plans.
+    """Write a pipeline's Terraform, plan it, and show the plans.
 
-    Gives the plans in the order in which they are applied, the pipeline's own last, the place,
-    and what its image is built from, if it has one. Who calls is found out first: without
-    Terraform or credentials nothing is written. ``err`` tells whether the plan goes to stderr.
+    Yields the plans in the order in which they are applied, the pipeline's own last, the account
+    and region as text, and the image's build context, if it has an image. Terraform and credentials
+    are checked first: without them nothing is written. ``err`` is whether the plan is written to
+    stderr.
     """
     from lokki_tf.operate.deploying import planned
     from lokki_tf.operate.images import repository_of
@@ -240,14 +243,14 @@ def _shown_plan(
 
 
 def _applied(plan: Planned, imports: bool) -> dict[str, Any] | None:
-    """Apply a plan and return the outputs; ``None`` if existing resources were imported instead.
+    """Apply a plan and return the outputs; ``None`` if resources were imported instead.
 
     Args:
         plan: The plan.
         imports: Whether resources that exist are imported.
 
     Raises:
-        TerraformError: With Terraform's own words.
+        TerraformError: If Terraform fails, with its text.
     """
     try:
         return plan.apply()
@@ -261,10 +264,10 @@ def _applied(plan: Planned, imports: bool) -> dict[str, Any] | None:
 
 
 def _place(stack: Stack) -> tuple[Aws, str]:
-    """The account, and how it is called.
+    """Return the account, and its name for messages.
 
     Raises:
-        AwsError: If it cannot be reached, or the credentials do not hold.
+        AwsError: If it cannot be reached, or the credentials are invalid.
     """
     from lokki_tf.operate.clients import Aws
 
@@ -273,7 +276,7 @@ def _place(stack: Stack) -> tuple[Aws, str]:
 
 
 def _publish(stack: Stack, image: ImageContext) -> None:
-    """Builds and pushes the image that the functions and jobs are made of."""
+    """Build and push the image that the functions and jobs use."""
     from lokki_tf.images import shown
     from lokki_tf.operate.images import publish_image
 
@@ -294,7 +297,7 @@ def _write(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> Synthesiz
 
 
 def _show(stack: Stack, plan: Planned, place: str, verbose: bool, *, err: bool = True) -> None:
-    from lokki_tf.operate.plans import told
+    from lokki_tf.operate.plans import summary
 
     if verbose:
         click.echo(plan.text, err=err)
@@ -302,28 +305,28 @@ def _show(stack: Stack, plan: Planned, place: str, verbose: bool, *, err: bool =
         click.echo(f"{stack.name}: nothing to change in {place}", err=err)
         return
     click.echo(f"{stack.name}, {place}:", err=err)
-    for line in told(plan.changes) if plan.changes else ["  outputs alone change"]:
+    for line in summary(plan.changes) if plan.changes else ["  only outputs change"]:
         click.echo(line, err=err)
 
 
 def _require_terminal(approved: bool, command: str) -> None:
-    """Refuses, before anything is done, to ask where nobody can answer."""
+    """Raise an error if a confirmation would be required and there is no terminal for it."""
     if not approved and not sys.stdin.isatty():
         options = given_options("region", "stack_name")
         does = " ".join((typed(), command, *options, "--auto-approve"))
         raise UnconfirmedError(
-            f"{command} asks before it changes anything, and there is no terminal to ask at",
-            remedy=f"{does} does it unasked",
+            f"{command} asks for confirmation, and there is no terminal",
+            remedy=f"{does} runs without confirmation",
         )
 
 
 def _agree(approved: bool, question: str) -> None:
     if not approved and not click.confirm(question, err=True):
-        raise UnconfirmedError("nothing was changed", remedy="answer y, and it is done")
+        raise UnconfirmedError("nothing was changed", remedy="answer y to confirm")
 
 
 def _affected(plan: Planned) -> list[Affected]:
-    """The running executions that a plan would change; none where nothing is deployed yet."""
+    """Return the running executions that a plan would change; none if nothing is deployed yet."""
     from lokki_tf.operate.affected import affected
     from lokki_tf.operate.stack import told_by
 
@@ -337,7 +340,7 @@ def _affected(plan: Planned) -> list[Affected]:
 
 
 def _going(runs: Sequence[Affected]) -> str:
-    return f"{count(len(runs), 'run')} {'is' if len(runs) == 1 else 'are'} going"
+    return f"{count(len(runs), 'run')} {'is' if len(runs) == 1 else 'are'} running"
 
 
 def _show_runs(runs: Sequence[Affected], *, err: bool = True) -> None:
@@ -357,15 +360,16 @@ def _tell_waiting(runs: Sequence[Affected]) -> None:
 
 
 def _require_no_failures(runs: Sequence[Affected], stack: Stack) -> None:
-    """Refuse to apply, without a question, what fails runs that are going."""
+    """Raise an error if an unattended deployment would make running executions fail."""
     failing = [one for one in runs if one.removed]
     if failing:
         does = stack.command("deploy --auto-approve")
         raise UnconfirmedError(
             f"nothing was changed: {count(len(failing), 'run')} that "
-            f"{'is' if len(failing) == 1 else 'are'} going would fail: "
+            f"{'is' if len(failing) == 1 else 'are'} running would fail: "
             + ", ".join(one.run.name for one in failing[:_MOST_RUNS]),
-            remedy=f"{does} --wait-for-runs waits until they have ended, --despite-runs applies it",
+            remedy=f"{does} --wait-for-runs waits until they have ended, "
+            "--despite-runs applies the plan now",
         )
 
 
@@ -378,7 +382,7 @@ def _tell_where(stack: Stack, outputs: dict[str, Any]) -> None:
         "job": sum(step.is_job for step in stack.definition.steps),
     }
     parts = ", ".join(count(number, what) for what, number in numbers.items() if number)
-    click.echo(f"{stack.name} stands: state machine {stack.name}, {parts}", err=True)
+    click.echo(f"{stack.name} is deployed: state machine {stack.name}, {parts}", err=True)
     if deployed.link:
         click.echo(f"  {deployed.link}", err=True)
     click.echo(f"Next: {stack.command('start --wait')}", err=True)

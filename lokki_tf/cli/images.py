@@ -23,11 +23,11 @@ def images_command(pipeline: Pipeline) -> click.Command:
     @click.option(
         "--pull",
         is_flag=True,
-        help="Begin with the image that the base's tag names now, and keep its digest for synth.",
+        help="Use the base tag's present image, and store its digest for synth.",
     )
-    @click.option("--tag", help="The image's tag; the hash of its content unless given.")
-    @output_option("The output folder of synth, whose locks are held to.")
-    @click.option("--region", help="AWS region; the environment's unless given.")
+    @click.option("--tag", help="The image's tag; by default the hash of its content.")
+    @output_option("The output folder of synth, whose locks are used.")
+    @click.option("--region", help="AWS region; by default the environment's.")
     @stage_option
     @template_option
     def images(
@@ -40,7 +40,7 @@ def images_command(pipeline: Pipeline) -> click.Command:
     ) -> None:
         """Build the container image and push it; print its URI alone on stdout.
 
-        An image that the registry has already is neither built nor pushed again.
+        An image that the registry already has is neither built nor pushed again.
         """
         from lokki_tf.images import base_digest, shown
         from lokki_tf.operate.images import keep_base, publish_image
@@ -65,7 +65,7 @@ def images_command(pipeline: Pipeline) -> click.Command:
 
 
 def told_of(made: Published) -> str:
-    """What was done for an image."""
+    """Return what was done for an image."""
     if made.pushed:
         return "built and pushed"
-    return "built" if made.built else "the registry has this image already"
+    return "built" if made.built else "the registry already has this image"

@@ -1,4 +1,4 @@
-"""Lines of steps' logs in AWS, as the log of a run here looks."""
+"""Lines of steps' logs in AWS, formatted like the log of a local run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS: Mapping[str, EventKind] = {
 
 
 class LineWriter:
-    """Puts lines of logs into words.
+    """Formats lines of logs.
 
     Args:
         use_colors: Whether levels are coloured.
@@ -33,36 +33,36 @@ class LineWriter:
         self._plain = HumanFormatter(use_colors=use_colors, show_timestamps=False)
 
     def text(self, line: LogLine) -> str:
-        """A line for people.
+        """Return a line as text.
 
         Args:
-            line: Of a log.
+            line: A line of a log.
         """
         moment = f"{datetime.fromtimestamp(line.time).astimezone():%Y-%m-%d %H:%M:%S}"
         run = f"  {line.run}" if line.run else ""
-        return f"{moment}{run}  {self._told(line)}"
+        return f"{moment}{run}  {self._text(line)}"
 
-    def _told(self, line: LogLine) -> str:
-        if line.told.get("event") in _KINDS:
-            return self._event(line.told, line.time)
-        message = line.told.get("message", line.text)
+    def _text(self, line: LogLine) -> str:
+        if line.entry.get("event") in _KINDS:
+            return self._event(line.entry, line.time)
+        message = line.entry.get("message", line.text)
         return f"{line.node or line.step}: {str(message).replace(chr(10), chr(10) + '    ')}"
 
-    def _event(self, told: Mapping[str, Any], when: float) -> str:
-        error = told.get("error")
+    def _event(self, entry: Mapping[str, Any], when: float) -> str:
+        error = entry.get("error")
         event = Event(
-            _KINDS[told["event"]],
-            told["node"],
-            told["node"],
+            _KINDS[entry["event"]],
+            entry["node"],
+            entry["node"],
             when,
-            told.get("duration"),
-            error=None if error is None else cast("Any", str(error)),  # shown as it is
+            entry.get("duration"),
+            error=None if error is None else cast("Any", str(error)),  # shown unchanged
         )
         words = format_event(event)
         if words is None:
-            return str(told)
-        level = getattr(LogLevel, str(told.get("level")), words.level)
-        place = f" [{told['place']}]" if told.get("place") else ""
-        sentence = words.sentence.replace(f"'{told['node']}'", f"'{told['node']}'{place}", 1)
+            return str(entry)
+        level = getattr(LogLevel, str(entry.get("level")), words.level)
+        place = f" [{entry['place']}]" if entry.get("place") else ""
+        sentence = words.sentence.replace(f"'{entry['node']}'", f"'{entry['node']}'{place}", 1)
         record = logging.LogRecord("lokki_tf", level, "", 0, sentence, None, None)
         return self._plain.format(record)

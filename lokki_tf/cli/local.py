@@ -1,4 +1,4 @@
-"""The commands that run a pipeline here, hold it against the rules, and draw it."""
+"""The commands that run a pipeline locally, check it and draw it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lokki_tf.pipeline import Pipeline
 
 _STATE = Path(".lokki", "state.db")
-"""Where ``run --resume`` keeps results."""
+"""The file in which ``run --resume`` stores results."""
 
 
 def run_command(pipeline: Pipeline) -> click.Command:
@@ -45,24 +45,27 @@ def run_command(pipeline: Pipeline) -> click.Command:
     @click.option(
         "--executor", type=click.Choice(["thread", "process"]), default="thread", show_default=True
     )
-    @click.option("--max-workers", type=click.IntRange(min=1), help="Steps that run at once.")
+    @click.option(
+        "--max-workers", type=click.IntRange(min=1), help="The most steps that run at a time."
+    )
     @click.option("--strict", is_flag=True, help="Serialize every value as AWS would.")
     @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
     @click.option(
         "--state",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Keep results in this file; a step whose code and inputs are there does not run.",
+        help="Store results in this file; steps with stored results for the same code and inputs "
+        "do not run.",
     )
     @click.option(
         "--resume",
         is_flag=True,
-        help=f"Go on from what earlier runs have done; with {_STATE} unless --state names a file.",
+        help=f"Continue from results of earlier runs, in {_STATE} unless --state names a file.",
     )
     @click.option(
         "--gantt",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Draw when each step ran into this SVG file, also where the run fails.",
+        help="Write a Gantt chart of the run into this SVG file, even if the run fails.",
     )
     @click.option(
         "--log-format",
@@ -72,20 +75,20 @@ def run_command(pipeline: Pipeline) -> click.Command:
     @click.option(
         "--log-level",
         type=click.Choice(list(LogLevel.__members__), case_sensitive=False),
-        help="Write a log from this level on.",
+        help="Write log records of this level and above.",
     )
     @click.option(
         "--wait-scale",
         type=click.FloatRange(min=0),
         default=1.0,
         show_default=True,
-        help="What waits before retries are multiplied by, 0.01 for a hundredth.",
+        help="Factor of the waits before retries, 0.01 for a hundredth.",
     )
     @stage_option
     @click.option(
         "--local-aws",
         is_flag=True,
-        help="Run the state machine and the zips on an AWS on this machine, without Terraform.",
+        help="Run the state machine and the zips on a local AWS, without Terraform.",
     )
     def run(
         executor: str = "thread",
@@ -102,7 +105,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
         local_aws: bool = False,
         **given: Any,
     ) -> None:
-        """Run the pipeline here; print its result alone on stdout."""
+        """Run the pipeline locally; print only its result on stdout."""
         parameters = taken(given)
         if local_aws:
             from .local_aws import run_on_local_aws
@@ -113,7 +116,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
             )
             return
         if gantt and gantt.suffix.lower() != ".svg":
-            raise click.UsageError(f"--gantt {gantt}: the picture is an SVG, so name it FILE.svg")
+            raise click.UsageError(f"--gantt must name an SVG file (FILE.svg), got {gantt}")
         live = executor == "thread"
         reports = nullcontext() if quiet else _reports(pipeline, log_format, log_level, live)
         try:
@@ -131,18 +134,18 @@ def run_command(pipeline: Pipeline) -> click.Command:
         except BaseException as error:
             _draw(pipeline, gantt, getattr(error, "run", None))
             if isinstance(error, StepFailed):
-                # click has meanings of its own for some errors, EOFError for example.
+                # click handles some errors in its own way, EOFError for example.
                 raise error.plain() from error.__cause__
             raise
         _draw(pipeline, gantt, ran)
         result = ran.result
-        # Whatever the result holds, the pipeline is done: what cannot be printed is escaped.
+        # The pipeline has succeeded: characters that cannot be printed are escaped.
         try:
             write(shown(result, as_json))
         except OSError as error:
             raise OutputError(
                 f"the result cannot be written to stdout: {error.strerror}",
-                remedy="see what stdout leads to, and whether there is room",
+                remedy="check the target of stdout and its free space",
             ) from None
 
     with_parameters(run, parameters_of(pipeline))
@@ -165,12 +168,12 @@ def _refuse_options_of_local_runs() -> None:
             spelled = option.opts[0]
             if spelled not in _OF_BOTH_RUNS and not str(option.name).startswith(OWN):
                 raise click.UsageError(
-                    f"{spelled} is for runs without --local-aws; leave one of the two out"
+                    f"{spelled} cannot be combined with --local-aws; remove one of them"
                 )
 
 
 def _draw(pipeline: Pipeline, file: Path | None, ran: Run | None) -> None:
-    """Writes the picture of a run, where one is wanted and there was one."""
+    """Write the chart of a run, if it was requested and the run started."""
     if file is None or ran is None:
         return
     try:
@@ -194,7 +197,7 @@ def check_command(pipeline: Pipeline) -> click.Command:
         "--explain",
         "explained",
         metavar="STEP",
-        help="Show which files and packages go into a step's zip, and why each.",
+        help="Show which files and packages a step's zip contains, and why.",
     )
     @click.option(
         "--import",
@@ -203,13 +206,13 @@ def check_command(pipeline: Pipeline) -> click.Command:
         help="Import each step's code as Lambda would, without network; show time and size.",
     )
     def check(template_file: Path | None, explained: str | None, imports: bool) -> None:
-        """Say all that is wrong or doubtful; exit 1 if there are errors."""
+        """List all errors and warnings; exit 1 if there are errors."""
         if explained is not None:
             if imports:
-                raise click.UsageError("--explain checks nothing: leave out --import")
+                raise click.UsageError("--explain cannot be combined with --import")
             if explained not in (step.name for step in pipeline.definition.steps):
                 names = ", ".join(step.name for step in pipeline.definition.steps)
-                raise click.UsageError(f"there is no step {explained!r}; there are {names}")
+                raise click.UsageError(f"--explain must name a step ({names}), got {explained!r}")
             click.echo(str(pipeline.explain(explained, config=settings())))
             return
         findings = pipeline.check(template_file, config=settings())
@@ -227,7 +230,7 @@ def check_command(pipeline: Pipeline) -> click.Command:
 
 
 def _imports(pipeline: Pipeline, template_file: Path | None) -> bool:
-    """Imports the code of each step, prints what that gave, and returns whether none failed."""
+    """Import the code of each step, print the results, and return whether all succeeded."""
     from lokki_tf.operate.import_check import check_imports
     from lokki_tf.packaging import package_steps
     from lokki_tf.terraform.settings import with_settings
@@ -261,11 +264,11 @@ def graph_command(pipeline: Pipeline) -> click.Command:
 
 @contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """What steps print goes to stderr, that of worker processes as well."""
+    """Redirect the steps' output to stderr, also in worker processes."""
     sys.stdout.flush()
     own = os.dup(1)
     os.dup2(2, 1)
-    # A full buffer at the end would put all prints after the log of the whole run.
+    # A buffer that is flushed at the end would show all prints after the log.
     by_lines = getattr(sys.stdout, "line_buffering", True)
     if not by_lines:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text file
@@ -282,8 +285,7 @@ def _stdout_to_stderr() -> Iterator[None]:
 def _reports(
     pipeline: Pipeline, log_format: str | None, log_level: str | None, live: bool
 ) -> AbstractContextManager[Callable[[Event], None] | None]:
-    """Who tells of a run: the log, if options or settings want one or the script has one;
-    else progress."""
+    """Return the reporter of a run: the log, if anything enables it, else progress."""
     from lokki_tf.reporting import configure_logging, is_configured, listener_for
 
     logging = settings().logging
@@ -296,7 +298,7 @@ def _reports(
             progress_interval=logging.progress_interval,
         )
     if is_configured():
-        return nullcontext()  # local_run writes the log by itself
+        return nullcontext()  # local_run writes the log itself
     return listener_for(
         pipeline.graph if pipeline.graph.nodes else None,
         level=level,

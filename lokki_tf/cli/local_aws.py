@@ -1,4 +1,4 @@
-"""``run --local-aws``: an execution of the pipeline's state machine on this machine."""
+"""``run --local-aws``: an execution of the pipeline's state machine on this computer."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def run_on_local_aws(
     quiet: bool,
     wait_scale: float,
 ) -> None:
-    """Execute a pipeline on a local AWS and print its result alone on stdout.
+    """Execute a pipeline on a local AWS and print only its result on stdout.
 
     Args:
         pipeline: The pipeline.
         parameters: Values of its parameters, by name.
         as_json: Whether the result is printed as JSON.
         quiet: Whether no progress is shown.
-        wait_scale: What waits are multiplied by.
+        wait_scale: The factor of waits.
 
     Raises:
         BindingError: If a parameter is missing, unknown or of the wrong type.
@@ -56,6 +56,6 @@ def run_on_local_aws(
         try:
             wait_for_result(deployed, run, as_json, quiet, allow_pickle=True, outlives=False)
         except ExecutionFailed as error:
-            # The remedies for AWS name commands that cannot reach an AWS that ends here.
+            # The remedies for AWS name commands, which cannot reach the local AWS after its end.
             text = error.message.replace(" in AWS", " on the local AWS")
             raise ExecutionFailed(text, trace=error.trace) from None

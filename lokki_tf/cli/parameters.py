@@ -1,4 +1,4 @@
-"""Parameters of a flow as options of a command: ``--limit 50``."""
+"""Parameters of a pipeline as options of a command: ``--limit 50``."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 OWN = "flow_parameter_"
-"""Prefix of an option's name, so that no option of the command itself is meant."""
+"""Prefix of the names of these options, to distinguish them from the command's own."""
 
 
 def with_parameters(command: click.Command, parameters: Iterable[FlowParameter]) -> None:
-    """Gives a command an option a parameter; one of the command's own of that name goes.
+    """Add an option for each parameter to a command, replacing its own options of that name.
 
     Args:
-        command: Its callback takes what :func:`taken` reads.
-        parameters: A flow's.
+        command: Its callback takes the arguments that :func:`taken` reads.
+        parameters: A pipeline's parameters.
     """
     options = [_option(parameter) for parameter in parameters]
     spelled = {text for option in options for text in option.opts}
@@ -35,7 +35,7 @@ def with_parameters(command: click.Command, parameters: Iterable[FlowParameter])
 
 
 def taken(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of the parameters whose options were given, by name."""
+    """Return the values of the parameters whose options were given, by name."""
     named = {name.removeprefix(OWN): value for name, value in given.items()}
     return {name: value for name, value in named.items() if value is not None}
 
@@ -56,14 +56,14 @@ def _option(parameter: FlowParameter) -> click.Option:
 
 
 def _reader(kind: Any) -> Callable[[str], Any]:
-    """A function from text to a value of a parameter's type."""
+    """Return a function from text to a value of a parameter's type."""
     name = kind.__name__ if isinstance(kind, type) else "value"
 
     def read(text: str) -> Any:
         try:
             return _converted(kind, text)
         except ValueError:
-            raise click.BadParameter(f"{text!r} is no {name}") from None
+            raise click.BadParameter(f"must be of type {name}, got {text!r}") from None
 
     read.__name__ = name
     return read
@@ -91,7 +91,7 @@ def _boolean(text: str) -> bool:
 
 
 def _list(text: str) -> list[Any]:
-    """Items by comma, or a JSON array."""
+    """Parse items that are separated by commas, or a JSON array."""
     if text.lstrip().startswith("["):
         value: list[Any] = json.loads(text)
         return value
@@ -99,7 +99,7 @@ def _list(text: str) -> list[Any]:
 
 
 def _guessed(text: str) -> Any:
-    """A number, true, false, null as JSON has them, else the text."""
+    """Parse a number, true, false or null like JSON; return other texts unchanged."""
     try:
         return json.loads(text)
     except ValueError:

@@ -24,29 +24,29 @@ _QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr
 _PICKLE = click.option(
     "--allow-pickle",
     is_flag=True,
-    help="Load results that are no JSON, which may run code that the steps put there.",
+    help="Load results that are pickles, which can run any code that they contain.",
 )
-_RUN = click.option("--run", help="The run's name; the last one unless given.")
+_RUN = click.option("--run", help="The run's name; by default the last run.")
 
 
 def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False) -> click.Command:
-    """``start``.
+    """Return the command ``start``.
 
     Args:
         pipeline: The pipeline.
         name: The command's name.
-        wait: Whether it waits unless it is told not to.
+        wait: Whether it waits by default.
     """
     waits = wait
 
     @click.command(name)
     @options_of_stack
-    @click.option("--name", "run_name", help="A name for the run; AWS makes one up unless given.")
+    @click.option("--name", "run_name", help="A name for the run; AWS generates one by default.")
     @click.option(
         "--wait/--no-wait",
         default=waits,
         show_default=True,
-        help="Show how it goes, and print its result when it ends.",
+        help="Show the run's progress, and print its result when it ends.",
     )
     @_JSON
     @_PICKLE
@@ -96,7 +96,7 @@ def result_command(pipeline: Pipeline) -> click.Command:
         as_json: bool,
         allow_pickle: bool,
     ) -> None:
-        """Print the result of a run in AWS, wherever it is kept."""
+        """Print the result of a run in AWS, wherever it is stored."""
         from lokki_tf.operate import runs
 
         deployed = deployed_of(pipeline, region, stack_name)
@@ -111,7 +111,7 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
     @click.command("redrive")
     @options_of_stack
     @_RUN
-    @click.option("--wait", is_flag=True, help="Show how it goes, and print its result.")
+    @click.option("--wait", is_flag=True, help="Show the run's progress, and print its result.")
     @_JSON
     @_PICKLE
     @_QUIET
@@ -124,7 +124,7 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         allow_pickle: bool,
         quiet: bool,
     ) -> None:
-        """Let a run that failed go on from the step that failed, with the code that stands now."""
+        """Continue a failed run from the step that failed, with the code that is deployed now."""
         from lokki_tf.operate import following, runs
 
         deployed = deployed_of(pipeline, region, stack_name)
@@ -159,28 +159,28 @@ def wait_for_result(
     allow_pickle: bool = False,
     outlives: bool = True,
 ) -> None:
-    """Shows a run until it ends, and prints its result.
+    """Show a run until it ends, and print its result.
 
     Args:
-        deployed: The pipeline's stack.
+        deployed: The deployed pipeline.
         run: The run.
         as_json: Whether the result is printed as JSON.
         quiet: Whether no progress is shown.
         known: The number of the last event that is not shown again.
-        allow_pickle: Whether a result that is no JSON is loaded.
-        outlives: Whether the run goes on when this process is interrupted.
+        allow_pickle: Whether a result that is a pickle is loaded.
+        outlives: Whether the run continues when this process is interrupted.
 
     Raises:
         ExecutionFailed: If it does not succeed.
     """
     try:
-        if outlives:  # so the name is known from the moment at which Ctrl-C ends only the waiting
+        if outlives:  # so that the name is printed before Ctrl-C can end the waiting
             _tell_link(deployed, run)
         _follow(deployed, run, quiet, known)
     except KeyboardInterrupt:
         if outlives:
             shows = deployed.stack.command(f"show --run {shlex.quote(run.name)}")
-            click.echo(f"\nrun {run.name} goes on in AWS: {shows}", err=True)
+            click.echo(f"\nrun {run.name} continues in AWS: {shows}", err=True)
         raise
     from lokki_tf.operate import runs
 
@@ -206,7 +206,7 @@ def _follow(deployed: Deployed, run: AwsRun, quiet: bool, known: int) -> None:
 
 
 def _print_result(deployed: Deployed, run: AwsRun, as_json: bool, allow_pickle: bool) -> None:
-    """Prints a run's result alone on stdout.
+    """Print only a run's result on stdout.
 
     Raises:
         ExecutionFailed: If it did not succeed.

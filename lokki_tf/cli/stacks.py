@@ -1,4 +1,4 @@
-"""Which stack a command means: its options, and the settings that hold."""
+"""The stack of a command, from its options and the settings."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 def options_of_stack(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command ``--region``, ``--stack-name`` and ``--stage``."""
+    """Add ``--region``, ``--stack-name`` and ``--stage`` to a command."""
     named = click.option(
-        "--stack-name", help="Name of the stack and all that is in it; the pipeline's unless given."
+        "--stack-name", help="Name of the stack and its resources; by default the pipeline's."
     )
-    placed = click.option("--region", help="AWS region; the settings' unless given.")
+    placed = click.option("--region", help="AWS region; by default that of the settings.")
     return placed(named(stage_option(command)))
 
 
 def stack_of(pipeline: Pipeline, region: str | None) -> Stack:
-    """The stack that a command means.
+    """Return the stack of a command.
 
     Args:
         pipeline: The pipeline, under the stack's name.
-        region: What ``--region`` says.
+        region: The value of ``--region``.
 
     Raises:
-        DefinitionError: If something about the pipeline is wrong.
+        DefinitionError: If the pipeline has errors.
     """
     from lokki_tf.operate.stack import Stack
 
@@ -46,15 +46,15 @@ def stack_of(pipeline: Pipeline, region: str | None) -> Stack:
 
 
 def deployed_of(pipeline: Pipeline, region: str | None, name: str | None) -> Deployed:
-    """Where the stack that a command means stands in AWS.
+    """Return the deployed pipeline of a command.
 
     Args:
         pipeline: The pipeline.
-        region: What ``--region`` says.
-        name: What ``--stack-name`` says.
+        region: The value of ``--region``.
+        name: The value of ``--stack-name``.
 
     Raises:
-        NotDeployedError: If it stands nowhere.
+        NotDeployedError: If it is not deployed.
     """
     from lokki_tf.operate.stack import find
 
@@ -62,5 +62,5 @@ def deployed_of(pipeline: Pipeline, region: str | None, name: str | None) -> Dep
 
 
 def under(pipeline: Pipeline, name: str | None) -> Pipeline:
-    """The pipeline under the name that ``--stack-name`` gives, if it gives one."""
+    """Return the pipeline under the name of ``--stack-name``, if it is given."""
     return pipeline.named(name) if name else pipeline

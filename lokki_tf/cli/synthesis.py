@@ -31,8 +31,8 @@ def synth_command(pipeline: Pipeline) -> click.Command:
     """``synth``."""
 
     @click.command("synth")
-    @output_option("The output folder; build_dir of lokki.toml, or terraform-out, unless given.")
-    @click.option("--region", help="AWS region; the environment's unless given.")
+    @output_option("The output folder; by default build_dir of lokki.toml, or terraform-out.")
+    @click.option("--region", help="AWS region; by default the environment's.")
     @template_option
     @click.option(
         "--upgrade", is_flag=True, help="Look for newer versions of packages that steps declare."
@@ -41,7 +41,7 @@ def synth_command(pipeline: Pipeline) -> click.Command:
     def synth(
         output: Path | None, region: str | None, template_file: Path | None, upgrade: bool
     ) -> None:
-        """Write Terraform, and all that it refers to, into one folder."""
+        """Write Terraform, and all files to which it refers, into one folder."""
         for finding in pipeline.early_findings():
             click.echo(rendered(finding), err=True)
         made = pipeline.synth(
@@ -65,14 +65,14 @@ def synth_command(pipeline: Pipeline) -> click.Command:
 
 
 def _contents(made: Synthesized) -> str:
-    """How many functions, jobs and layers a stack has."""
+    """Return the numbers of functions, jobs and layers of a stack."""
     numbers = {"function": made.functions, "job": made.jobs, "layer": made.layers}
     counted = [count(number, what) for what, number in numbers.items() if number]
     return ", ".join((*counted, "one state machine"))
 
 
 def _next_commands(made: Synthesized) -> Iterator[str]:
-    """The commands that deploy what ``synth`` has written, in order, as they are typed."""
+    """Return the commands that deploy the output of ``synth``, in order."""
     from lokki_tf.terraform_cli import typed_program
 
     terraform = typed_program()
@@ -86,12 +86,12 @@ def _next_commands(made: Synthesized) -> Iterator[str]:
 
 
 def tell_permissions(made: Synthesized) -> None:
-    """Tells which policies the user's own roles need."""
+    """Print which policies the user's own roles need."""
     for file in made.permissions:
-        click.echo(f"role {file.stem!r} of yours needs the policy {quoted(file)}", err=True)
+        click.echo(f"your role {file.stem!r} needs the policy {quoted(file)}", err=True)
 
 
 def fetching(packages: PackageSet) -> None:
-    """Tells that packages are fetched."""
+    """Print that packages are resolved."""
     number = count(len(packages.requirements), "requirement")
     click.echo(f"resolving {number} for {packages.target} …", err=True)

@@ -1,4 +1,4 @@
-"""Runs in AWS, their steps, and imports of bundles, as tables for people."""
+"""Tables of runs in AWS, of their steps, and of imports of bundles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lokki_tf.operate.runs import AwsRun
     from lokki_tf.operate.states import StepState
 
-_WIDE = 250  # where nobody's window sets a width, lines stay whole
+_WIDE = 250  # without a terminal, lines are not cut
 _STYLES = {
     "SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "TIMED_OUT": "red",
     "ABORTED": "yellow", "PENDING_REDRIVE": "cyan",
@@ -29,7 +29,7 @@ _STYLES = {
 
 
 def runs_table(runs: Sequence[AwsRun]) -> None:
-    """Prints runs, one a line."""
+    """Print runs, one a line."""
     from rich.text import Text
 
     table = _table("run", "status", "began", "took", "error")
@@ -49,7 +49,7 @@ def runs_table(runs: Sequence[AwsRun]) -> None:
 
 
 def steps_table(steps: Sequence[StepState]) -> None:
-    """Prints the steps of a run, one a line."""
+    """Print the steps of a run, one a line."""
     from rich.text import Text
 
     table = _table("step", "status", "took", "retries", "error")
@@ -66,7 +66,7 @@ def steps_table(steps: Sequence[StepState]) -> None:
 
 
 def imports_table(results: Sequence[ImportResult]) -> None:
-    """Prints what importing the bundles gave, one a line."""
+    """Print the results of importing bundles, one a line."""
     from rich.text import Text
 
     table = _table("step", "import", "ms", "files", "zip", "error")

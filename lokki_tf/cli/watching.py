@@ -1,4 +1,4 @@
-"""The commands that look at what runs in AWS: show and logs."""
+"""The commands that inspect runs in AWS: show and logs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lokki_tf.pipeline import Pipeline
 
 _HOUR = 3600.0
-_SLACK = 60.0  # seconds by which clocks of AWS may differ
+_SLACK = 60.0  # seconds by which AWS's clocks may differ
 
 
 def show_command(pipeline: Pipeline) -> click.Command:
@@ -61,8 +61,8 @@ def _show_run(deployed: Deployed, run: AwsRun, as_json: bool) -> None:
 
     steps = step_states(deployed, run)
     if as_json:
-        told = {**_as_json(deployed, run), "steps": [one.as_json() for one in steps]}
-        write(as_json_text(told, indent=2))
+        fields = {**_as_json(deployed, run), "steps": [one.as_json() for one in steps]}
+        write(as_json_text(fields, indent=2))
         return
     runs_table([run])
     steps_table(steps)
@@ -90,11 +90,15 @@ def logs_command(pipeline: Pipeline) -> click.Command:
 
     @click.command("logs")
     @options_of_stack
-    @click.option("--run", help="Of this run alone.")
-    @click.option("--step", "steps", multiple=True, help="Of this step alone; may be repeated.")
-    @click.option("--start", help="From then on: 2024-01-15T10:00:00Z, or 2h ago. 1h unless given.")
-    @click.option("--end", help="Until then; now unless given.")
-    @click.option("--tail", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+    @click.option("--run", help="Only lines of this run.")
+    @click.option(
+        "--step", "steps", multiple=True, help="Only lines of this step; may be repeated."
+    )
+    @click.option(
+        "--start", help="Earliest time: 2024-01-15T10:00:00Z, or 2h (ago). By default 1h."
+    )
+    @click.option("--end", help="Latest time; by default now.")
+    @click.option("--tail", "-f", is_flag=True, help="Continue with new lines, until Ctrl-C.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
     def logs(
         region: str | None,
@@ -106,12 +110,12 @@ def logs_command(pipeline: Pipeline) -> click.Command:
         tail: bool,
         as_json: bool,
     ) -> None:
-        """Print what the steps have said in AWS, all in one, in the order of time."""
+        """Print the logs of all steps in AWS as one, in the order of time."""
         from lokki_tf.operate import runs
         from lokki_tf.operate.logs import Reader
 
         if tail and end:
-            raise click.UsageError("--tail goes on without end, so --end has no place beside it")
+            raise click.UsageError("--tail has no end; it cannot be combined with --end")
         between = _between(start, end)
         deployed = deployed_of(pipeline, region, stack_name)
         found = runs.describe(deployed, run) if run is not None else None
@@ -121,7 +125,7 @@ def logs_command(pipeline: Pipeline) -> click.Command:
         except KeyboardInterrupt:
             if not tail:
                 raise
-            raise SystemExit(INTERRUPTED) from None  # the way to end it, so nothing is said
+            raise SystemExit(INTERRUPTED) from None  # Ctrl-C is the normal end
 
     return logs
 
@@ -150,7 +154,7 @@ def _wanted(
     unknown = [step for step in steps if step not in logged]
     if unknown:
         known = ", ".join(logged)
-        raise click.UsageError(f"there is no step {unknown[0]!r}; there are {known}")
+        raise click.UsageError(f"--step must name a step ({known}), got {unknown[0]!r}")
     start, end = between
     if run is not None:
         start = start if start is not None else run.began.timestamp() - _SLACK

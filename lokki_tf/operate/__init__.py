@@ -1,12 +1,11 @@
-"""The life of a pipeline after ``synth``: deployed, started, watched, mended, taken down.
+"""Commands for a pipeline after ``synth``: deploy, start, watch, redrive, destroy.
 
-:mod:`.program` runs Terraform and :mod:`.complaints` tells what it complains of, :mod:`.plans`
-puts its plans into words, and :mod:`.deploying` goes from a plan to what stands, and back.
-:mod:`.clients` is the one way to AWS, where :mod:`.refusals` gives each error a remedy.
-:mod:`.stack` finds what stands; :mod:`.runs` starts, lists and redrives executions,
-:mod:`.history` reads what became of each step, :mod:`.following` tells it while it happens,
-:mod:`.failures` finds out what failed, :mod:`.results` reads results and :mod:`.logs` what
-the steps have said.
+:mod:`.program` runs Terraform, :mod:`.complaints` explains its errors, :mod:`.plans` summarizes its
+plans, and :mod:`.deploying` applies them. :mod:`.clients` makes all calls of AWS, and
+:mod:`.refusals` adds a remedy to each error of AWS. :mod:`.stack` finds the deployed pipeline;
+:mod:`.runs` starts, lists and redrives executions, :mod:`.history` reads the outcome of each step,
+:mod:`.following` reports it while the execution runs, :mod:`.failures` finds the step that failed,
+:mod:`.results` reads results and :mod:`.logs` reads logs.
 
-This file loads nothing: boto3 is there only for who installed it, and loads when AWS is called.
+This file imports nothing. boto3 is optional and is imported when AWS is called.
 """

@@ -31,8 +31,8 @@ _PARTS = (
     "aws_sfn_state_machine",
 )
 """Types of resources that executions use."""
-_AT_ONCE = 8  # executions that are described side by side
-_POLL = 5.0  # seconds between two looks at those that are waited for
+_AT_ONCE = 8  # executions that are described at the same time
+_POLL = 5.0  # seconds between two queries for executions that still run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Affected:
 
     Args:
         run: The execution.
-        removed: What it uses and the plan removes or replaces: ``step 'score'``.
+        removed: Resources that it uses and that the plan removes or replaces: ``step 'score'``.
         changed: Steps that it calls and whose function or job the plan updates.
     """
 
@@ -52,17 +52,17 @@ class Affected:
     def __str__(self) -> str:
         began = f"{self.run.began.astimezone():%Y-%m-%d %H:%M:%S}"
         if self.removed:
-            return f"{self.run.name}, since {began}, fails where it needs {_and(self.removed)}"
-        return f"{self.run.name}, since {began}, goes on with the new {_and(self.changed)}"
+            return f"{self.run.name}, since {began}, will fail where it uses {_and(self.removed)}"
+        return f"{self.run.name}, since {began}, will continue with the new {_and(self.changed)}"
 
 
 def affected(aws: Aws, machine: str, changes: Sequence[Change]) -> list[Affected]:
-    """The running executions of a state machine that a plan would change.
+    """Return the running executions of a state machine that a plan would change.
 
     Args:
         aws: The account.
         machine: ARN of the state machine, as it is deployed.
-        changes: What the plan does.
+        changes: The plan's changes.
 
     Raises:
         AwsError: If AWS refuses.
@@ -79,14 +79,14 @@ def affected(aws: Aws, machine: str, changes: Sequence[Change]) -> list[Affected
 
     def of(run: AwsRun) -> Affected | None:
         try:
-            told = aws.call(
+            answer = aws.call(
                 "stepfunctions", "describe_state_machine_for_execution", executionArn=run.arn
             )
         except AwsError as error:
-            if error.code == "ExecutionDoesNotExist":  # it has ended, and was removed
+            if error.code == "ExecutionDoesNotExist":  # the execution has ended and was deleted
                 return None
             raise
-        text = f'{told["definition"]}"{told["stateMachineArn"]}"'
+        text = f'{answer["definition"]}"{answer["stateMachineArn"]}"'
         found = [
             tuple(sorted({name for part, name in parts.items() if part in text}))
             for parts in (removed, changed)
@@ -99,21 +99,21 @@ def affected(aws: Aws, machine: str, changes: Sequence[Change]) -> list[Affected
 
 def wait_for(
     look: Callable[[], list[Affected]],
-    tell: Callable[[list[Affected]], None],
+    report: Callable[[list[Affected]], None],
     wait: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait until no running execution would be changed, those included that start meanwhile.
+    """Wait until no running execution would be changed, including executions that start meanwhile.
 
     Args:
         look: Returns the executions that would be changed now.
-        tell: Takes those that are waited for, when they are others than before.
+        report: Receives these executions when they differ from those of the previous query.
         wait: Waits some seconds.
     """
     before: set[str] = set()
     while found := look():
         names = {one.run.name for one in found}
         if names != before:
-            tell(found)
+            report(found)
         before = names
         wait(_POLL)
 
@@ -131,7 +131,7 @@ def _running(aws: Aws, machine: str) -> list[AwsRun]:
 
 
 def _used_as(change: Change) -> str:
-    """What a definition contains that uses a resource."""
+    """Return the text by which a state machine definition refers to a resource."""
     before: Mapping[str, Any] = change.before
     if change.type == "aws_batch_job_definition":
         return f'"{before.get("arn_prefix") or str(before["arn"]).rpartition(":")[0]}"'

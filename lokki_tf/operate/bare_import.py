@@ -1,8 +1,8 @@
-"""The program of ``check --import``: imports a bundle where only what Lambda has can be found.
+"""The program of ``check --import``: imports a bundle as Lambda would.
 
 Runs as ``python -I -S bare_import.py BUNDLE ANSWER [PACKAGES…]`` and writes JSON to the file
-``ANSWER``. Before the import, it imports only what is built into Python, so that the time is
-that over a bare interpreter.
+``ANSWER``. Before the import, it imports only modules that are built into Python, so that the
+measured time includes everything that a bare interpreter would still have to import.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ RESOLVES = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"
 
 
 class Missed:
-    """The last finder: notes the top-level modules that no other finds.
+    """The last finder: records the top-level modules that no other finder finds.
 
     Args:
-        names: Where it notes them.
+        names: The list to which their names are appended.
     """
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Notes a module that is not in a package."""
+        """Record a module that is not in a package."""
         if path is None:
             self.names.append(name)
 
 
 def run(bundle: str, packages: list[str]) -> dict[str, Any]:
-    """Imports a bundle.
+    """Import a bundle.
 
     Args:
         bundle: The folder with its files.
         packages: Folders of installed packages.
 
     Returns:
-        What the answer contains.
+        The content of the answer file.
     """
     missed: list[str] = []
     connections: list[list[Any]] = []
@@ -57,7 +57,7 @@ def run(bundle: str, packages: list[str]) -> dict[str, Any]:
             address = tuple(arguments[:2])
         else:
             return
-        if isinstance(address, tuple):  # sockets of Unix have a path
+        if isinstance(address, tuple):  # the address of a Unix socket is a path
             target = ":".join(str(part) for part in address[:2] if part is not None)
             connections.append([target, frames_above(sys._getframe(1), bundle)])
             raise OSError(f"a connection to {target} is opened at import")
@@ -83,7 +83,7 @@ def run(bundle: str, packages: list[str]) -> dict[str, Any]:
 
 
 def described(error: BaseException) -> str:
-    """An error's class and text, whatever its ``__str__`` does."""
+    """Return an error's class and text, also if its ``__str__`` raises."""
     try:
         text = str(error.msg if isinstance(error, SyntaxError) else error)
     except Exception:
@@ -92,7 +92,7 @@ def described(error: BaseException) -> str:
 
 
 def frames_of(error: BaseException, bundle: str) -> Frames:
-    """Files of the bundle and lines, from the handler to where an error was raised."""
+    """Return the bundle's files and lines, from the handler to the line that raised an error."""
     found: Frames = []
     traceback = error.__traceback__
     while traceback is not None:
@@ -104,7 +104,7 @@ def frames_of(error: BaseException, bundle: str) -> Frames:
 
 
 def frames_above(frame: FrameType | None, bundle: str) -> Frames:
-    """Files of the bundle and lines, from the handler to a frame."""
+    """Return the bundle's files and lines, from the handler to a frame."""
     found: Frames = []
     while frame is not None:
         found.append([frame.f_code.co_filename, frame.f_lineno])
@@ -113,13 +113,13 @@ def frames_above(frame: FrameType | None, bundle: str) -> Frames:
 
 
 def within(frames: Frames, bundle: str) -> Frames:
-    """Frames in the bundle, by the files' paths in it."""
+    """Return the frames in the bundle, with file paths relative to it."""
     start = bundle + "/"
     return [[file[len(start) :], line] for file, line in frames if file.startswith(start)]
 
 
 def main() -> None:
-    """Runs the program."""
+    """Run the program."""
     bundle, answer, *packages = sys.argv[1:]
     found = run(bundle, packages)
     import json
@@ -127,7 +127,7 @@ def main() -> None:
 
     with open(answer, "w", encoding="utf-8") as file:
         json.dump(found, file)
-    os._exit(0)  # threads that the import has started may never end
+    os._exit(0)  # threads that the import started may never end
 
 
 if __name__ == "__main__":

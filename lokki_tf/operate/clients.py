@@ -1,4 +1,4 @@
-"""The way to AWS: every call of lokki_tf's own goes through here, and so does every refusal."""
+"""Clients of AWS: all of lokki_tf's calls of AWS are made here, and their errors are translated."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
 
     from lokki_tf.config import Config
 
-_LOCALSTACK = "localhost.localstack.cloud"  # its name for loopback
+_LOCALSTACK = "localhost.localstack.cloud"  # LocalStack's name of the loopback address
 _DUMMY = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 
 def endpoint(config: Config) -> str | None:
-    """URL of another AWS than Amazon's, if the settings or the environment name one."""
+    """Return the URL of another endpoint than Amazon's, if settings or environment name one."""
     return config.aws.endpoint or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
 def is_local(config: Config) -> bool:
-    """Whether the AWS is one on this machine, which takes any credentials."""
+    """Return whether the endpoint is on this computer, where any credentials are accepted."""
     url = endpoint(config)
     return url is not None and (is_loopback(url) or urlsplit(url).hostname == _LOCALSTACK)
 
 
 def session(config: Config) -> Any:
-    """A boto3 session as the settings want it.
+    """Return a boto3 session according to the settings.
 
     Args:
-        config: ``[aws]`` gives region and profile; the environment's hold where it does not.
+        config: ``[aws]`` contains region and profile, which default to those of the environment.
 
     Raises:
         MissingToolError: If boto3 is not installed.
-        CredentialsError: If there is no such profile.
+        CredentialsError: If the profile does not exist.
     """
     try:
         import boto3
     except ImportError:
         raise MissingToolError(
-            "what speaks to AWS needs the package 'boto3', which is not installed",
+            "commands that call AWS need the package 'boto3', which is not installed",
             remedy="pip install 'lokki-tf[aws]'",
         ) from None
     # boto3 does not read AWS_REGION, and Terraform's provider reads it first.
@@ -63,7 +63,7 @@ def session(config: Config) -> Any:
 
 
 def client(config: Config, service: str, region: str | None = None) -> Any:
-    """A boto3 client as the settings want it.
+    """Return a boto3 client according to the settings.
 
     Args:
         config: Settings.
@@ -71,14 +71,13 @@ def client(config: Config, service: str, region: str | None = None) -> Any:
         region: Instead of the settings' region.
 
     Raises:
-        NoRegionError: If nothing says which region.
+        NoRegionError: If no region is set.
     """
     return _client(session(config), config, service, region)
 
 
 def local_credentials(config: Config) -> Mapping[str, str]:
-    """Environment variables for Terraform: made-up keys for an AWS on this machine, if the
-    user has none.
+    """Return environment variables for Terraform: dummy keys for a local AWS, if the user has none.
 
     Args:
         config: Settings.
@@ -89,7 +88,7 @@ def local_credentials(config: Config) -> Mapping[str, str]:
 
 
 def _has_credentials(made: Any) -> bool:
-    # Not from EC2's metadata: on other machines that takes seconds to find out.
+    # Without EC2's metadata service: outside EC2, its timeout takes seconds.
     made._session.get_component("credential_provider").remove("iam-role")
     return made.get_credentials() is not None
 
@@ -100,9 +99,8 @@ def _client(made: Any, config: Config, service: str, region: str | None) -> Any:
     region = region or made.region_name
     if not region:
         raise NoRegionError(
-            "nothing says in which AWS region",
-            remedy='give --region, write region = "…" under [aws] into lokki.toml, '
-            "or set AWS_REGION",
+            "no AWS region is set",
+            remedy='give --region, write region = "…" under [aws] in lokki.toml, or set AWS_REGION',
         )
     local = is_local(config)
     options = BotoConfig(
@@ -119,7 +117,7 @@ def _client(made: Any, config: Config, service: str, region: str | None) -> Any:
 
 
 class Aws:
-    """AWS as the commands use it; clients are made when they are first needed.
+    """AWS for the commands. Clients are made at their first use.
 
     Args:
         config: Settings.
@@ -135,15 +133,15 @@ class Aws:
 
     @property
     def region(self) -> str:
-        """The region that it works in.
+        """The region of all calls.
 
         Raises:
-            NoRegionError: If nothing says which.
+            NoRegionError: If no region is set.
         """
         return str(self._of("stepfunctions").meta.region_name)
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Calls an operation, and returns its answer.
+        """Call an operation and return its response.
 
         Args:
             service: boto3's name of the service.
@@ -151,7 +149,7 @@ class Aws:
             parameters: Its parameters.
 
         Raises:
-            AwsError: If AWS refuses or cannot be reached; ``code`` tells which.
+            AwsError: If AWS refuses or cannot be reached; ``code`` is AWS's error code.
         """
         called = getattr(self._of(service), operation)
         with translated(service, operation, str(self._of(service).meta.endpoint_url)):
@@ -159,7 +157,7 @@ class Aws:
         return answer
 
     def pages(self, service: str, operation: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Calls an operation as often as its answer has pages.
+        """Call an operation for each page of its response, and yield the pages.
 
         Args:
             service: boto3's name of the service.
@@ -174,7 +172,7 @@ class Aws:
             yield from client.get_paginator(operation).paginate(**parameters)
 
     def read(self, uri: str) -> bytes:
-        """The bytes of an object.
+        """Return the bytes of an object.
 
         Args:
             uri: ``s3://bucket/key``.
@@ -191,14 +189,14 @@ class Aws:
         return body
 
     def partition(self) -> str:
-        """The part of AWS that the region lies in: ``aws``, ``aws-cn`` and so on."""
+        """The partition of AWS that contains the region: ``aws``, ``aws-cn`` and so on."""
         return str(self._of("stepfunctions").meta.partition)
 
     def account(self) -> str:
-        """Number of the account whose credentials are in use.
+        """Return the number of the account to which the credentials belong.
 
         Raises:
-            CredentialsError: If there are none, or AWS does not take them.
+            CredentialsError: If there are no credentials, or AWS rejects them.
         """
         return str(self.call("sts", "get_caller_identity")["Account"])
 

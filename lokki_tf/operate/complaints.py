@@ -1,4 +1,4 @@
-"""What Terraform complains of: what can be foreseen in our words, all else in its own."""
+"""Terraform's errors: known ones get a message and a remedy, others keep Terraform's text."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _ARN = re.compile(r"arn:[^\s'\"]+")
 
 
 def complaint(stack: Stack, command: str, text: str) -> LokkiError:
-    """The error for what Terraform has said.
+    """Return the exception for an error of Terraform.
 
     Args:
-        stack: Where it ran.
-        command: What it was told to do.
-        text: What it wrote to stderr.
+        stack: The stack in whose folder it ran.
+        command: Terraform's command, ``plan`` for example.
+        text: Its output on stderr.
     """
     said = _plain(text)
     if _LOCKED in said:
@@ -45,23 +45,24 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
     if re.search(r"ExpiredToken|token (included in the request )?(is|has) expired", said):
         return CredentialsError("your AWS credentials have expired", remedy=RENEW)
     if re.search(r"No valid credential sources found|InvalidClientTokenId", said):
-        return CredentialsError("Terraform finds no AWS credentials that hold", remedy=GIVE)
+        return CredentialsError("Terraform finds no valid AWS credentials", remedy=GIVE)
     if command == "init" and "registry" in said:
         return TerraformError(
             f"Terraform cannot get its AWS provider:\n{_indented(said)}",
-            remedy="look at your network and proxy (HTTPS_PROXY), or name a mirror in Terraform's "
+            remedy="check your network and proxy (HTTPS_PROXY), or name a mirror in Terraform's "
             "own settings: https://developer.hashicorp.com/terraform/cli/config/config-file"
             f"{_mirror_advice(said)}",
         )
     if re.search(r"connection refused|no such host|dial tcp", said):
         return AwsError(
             f"AWS cannot be reached: {_line_with(said, 'dial tcp')}",
-            remedy="look at endpoint and region under [aws] in lokki.toml, and at your network",
+            remedy="check endpoint and region under [aws] in lokki.toml, and your network",
         )
     if "BucketNotEmpty" in said:
         return TerraformError(
-            f"the bucket of {stack.name} has got new objects meanwhile, so it stays",
-            remedy=f"{stack.command('destroy --force')} takes them along",
+            f"the bucket of {stack.name} received new objects after the plan was made, so it "
+            f"was not deleted",
+            remedy=f"{stack.command('destroy --force')} deletes them too",
         )
     message = f"terraform {command} failed:\n{_indented(said)}"
     taken = tuple(_existing(block) for block in said.split("Error: ") if _EXISTS.search(block))
@@ -71,13 +72,13 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
 
 
 def _mirror_advice(said: str) -> str:
-    """The settings for the mirror on this machine, if there is one."""
+    """Return the settings for the mirror on this computer, if there is one."""
     hosts = ("registry.opentofu.org", "registry.terraform.io")
     mirror = find_mirror(next((host for host in hosts if host in said), hosts[-1]))
     if mirror is None:
         return ""
     return (
-        "\nor use the mirror of this machine, with these lines in ~/.terraformrc:\n"
+        "\nor use the mirror on this computer, with these lines in ~/.terraformrc:\n"
         f"{_indented(installation(mirror))}"
     )
 
@@ -85,9 +86,9 @@ def _mirror_advice(said: str) -> str:
 def _remedy(stack: Stack, command: str, said: str) -> str:
     if "Backend configuration changed" in said:
         migrate = stack.command("terraform -- init -migrate-state")
-        return f"say what is to become of the state: {migrate}"
+        return f"choose what to do with the state: {migrate}"
     if command == "apply":
-        return "what was done stands in the state: run the same again, and it goes on from there"
+        return "the changes that were made are in the state: run the same command again to continue"
     return f"nothing was changed; the folder is {stack.folder}"
 
 
@@ -98,9 +99,9 @@ def _locked(stack: Stack, said: str) -> StateLockedError:
     }
     doing = found["Operation"].removeprefix("OperationType").lower()
     return StateLockedError(
-        f"the state of {stack.name} is locked: {found['Who']} has been at it since "
+        f"the state of {stack.name} is locked: {found['Who']} has held the lock since "
         f"{found['Created'].partition('.')[0]} (terraform {doing})",
-        remedy="wait until that ends; if it has died without giving the lock back:\n"
+        remedy="wait until that run ends; if it ended without releasing the lock:\n"
         f"  {stack.command('terraform -- force-unlock')} {found['ID']}",
     )
 
@@ -110,10 +111,12 @@ def _importing(stack: Stack, existing: tuple[tuple[str, str], ...]) -> str:
         f"  {stack.command(f'terraform -- import {shlex.join(one)}')}" for one in existing
     )
     return (
-        "the state does not contain what is there: an interrupt came after AWS created it and "
-        "before Terraform recorded it, or somebody else created it. If it belongs to this "
+        "the resource exists but is not in the state: either an interrupt came after AWS "
+        "created it and "
+        "before Terraform recorded it, or another user or program created it. If it belongs to "
+        "this "
         f"pipeline, {stack.command('deploy --import-existing')} imports it into the state and "
-        f"continues; by hand, import it (or delete it) and run the same again:\n{lines}"
+        f"continues; by hand, import it (or delete it) and run the same command again:\n{lines}"
     )
 
 
@@ -132,7 +135,7 @@ def _existing(block: str) -> tuple[str, str]:
 
 
 def _plain(text: str) -> str:
-    """Terraform's words without the frame and the colours around them."""
+    """Return Terraform's text without its frame and colours."""
     return _FRAME.sub("", _COLOUR.sub("", text)).strip()
 
 

@@ -21,22 +21,22 @@ from .program import Program
 if TYPE_CHECKING:
     from .stack import Stack
 
-_AT_ONCE = 1000  # objects that S3 deletes with one call
+_AT_ONCE = 1000  # the most objects that S3 deletes in one call
 _OF_DEPLOYMENTS = ("code/", "helpers/", "layers/", "literals/")
-"""What the keys of objects that deployments put into the bucket begin with."""
+"""Prefixes of the keys of objects that deployments put into the bucket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan that waits to be applied.
+    """A Terraform plan that can be applied.
 
     Args:
         program: Terraform.
         file: The plan.
-        changes: What it does to resources.
-        is_empty: Whether it changes nothing, outputs included.
-        of: Digest of what it was made of.
-        command: Whose plan it is: ``deploy`` or ``destroy``.
+        changes: Its changes of resources.
+        is_empty: Whether it changes neither resources nor outputs.
+        of: Digest of the files from which it was made.
+        command: The command that made it: ``deploy`` or ``destroy``.
     """
 
     program: Program
@@ -48,22 +48,23 @@ class Planned:
 
     @property
     def text(self) -> str:
-        """The plan in Terraform's own words."""
+        """The plan as Terraform prints it."""
         return self.program.text(self.file)
 
     def apply(self) -> dict[str, Any]:
-        """Applies it, and returns the outputs.
+        """Apply the plan and return the outputs.
 
         Raises:
-            TerraformError: With Terraform's own words; or if the folder is another by now: a plan
-                knows names and hashes of zips, and their contents are read when it is applied.
+            TerraformError: If Terraform fails, with its text, or if the folder's files have
+                changed: a plan contains names and hashes of zips, whose contents are read when it
+                is applied.
         """
         stack = self.program.stack
         if _digest(stack.folder) != self.of:
             raise TerraformError(
-                f"the Terraform of {stack.name} has been written anew since the plan was shown, "
-                f"and nothing of it was applied: {stack.folder}",
-                remedy=f"run it again for another plan: {stack.command(self.command)}",
+                f"the Terraform of {stack.name} has been written again since the plan was "
+                f"shown, and nothing was applied: {stack.folder}",
+                remedy=f"run the command again for a new plan: {stack.command(self.command)}",
             )
         self.program.apply(self.file)
         return self.program.outputs()
@@ -71,14 +72,14 @@ class Planned:
 
 @contextmanager
 def planned(program: Program, *, destroy: bool = False) -> Iterator[Planned]:
-    """A plan of a stack, in a temporary folder that only this user can read.
+    """Yield a plan of a stack, in a temporary folder that only this user can read.
 
     Args:
         program: Terraform in the stack's folder.
-        destroy: Whether everything is to go.
+        destroy: Whether everything is to be destroyed.
 
     Raises:
-        TerraformError: With Terraform's own words.
+        TerraformError: If Terraform fails, with its text.
     """
     if not destroy:
         _require_complete(program.stack)
@@ -100,18 +101,18 @@ def _require_complete(stack: Stack) -> None:
     """
     listed = stack.folder / MANIFEST
     if not listed.is_file():
-        return  # the stack of a repository: Terraform alone
+        return  # the stack of an image repository has Terraform files only
     for name, sha256 in json.loads(listed.read_text()).items():
         path = stack.folder / name
         if not path.is_file() or sha256_of(path) != sha256:
             raise TerraformError(
-                f"{path} is not the file that synth has written; nothing was changed",
+                f"{path} is not the file that synth wrote; nothing was changed",
                 remedy=f"write the folder again: {stack.command('synth')}",
             )
 
 
 def _digest(folder: Path) -> str:
-    """A digest of the files in a folder, without those that Terraform itself keeps there."""
+    """Return a digest of the files in a folder, without Terraform's own files."""
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -125,16 +126,16 @@ def _digest(folder: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What is in a pipeline's own bucket and was not put there by Terraform.
+    """The content of a pipeline's own bucket that Terraform did not put there.
 
-    Versions of code, layers and literals that earlier deployments had are deleted with the bucket;
-    only the rest, results of runs for example, is data that users may want to keep.
+    Code, layers and literals of earlier deployments are deleted with the bucket. All other objects,
+    results of runs for example, are data that users may want to keep.
 
     Args:
         aws: The account.
-        bucket: The bucket; empty if the pipeline has none of its own.
+        bucket: The bucket; empty if the pipeline has no bucket of its own.
         versions: Keys and versions, delete markers included.
-        data: Keys of those that are data.
+        data: Keys of the objects that are data.
         size: Bytes of all versions of data.
     """
 
@@ -146,14 +147,14 @@ class Leftovers:
 
     @classmethod
     def of(cls, aws: Aws, going: Sequence[Change]) -> Leftovers:
-        """Looks into the bucket that a plan is to destroy.
+        """List the content of the bucket that a plan would destroy.
 
         Args:
             aws: The account.
-            going: What the plan does.
+            going: The plan's changes.
 
         Raises:
-            AwsError: If it cannot be looked into.
+            AwsError: If the bucket cannot be listed.
         """
         gone = [one for one in going if one.action == "delete"]
         bucket = next((one.before["bucket"] for one in gone if one.type == "aws_s3_bucket"), "")
@@ -171,30 +172,30 @@ class Leftovers:
         return cls(aws, bucket, tuple(found), frozenset(data), size)
 
     def refuse(self, stack: Stack) -> None:
-        """Refuses to destroy a bucket that contains data.
+        """Raise an error if the bucket contains data.
 
         Raises:
-            UnconfirmedError: If it does.
+            UnconfirmedError: If it contains data.
         """
         if self.data:
             raise UnconfirmedError(
-                f"the bucket {self.bucket} holds {self}, and nothing was destroyed",
-                remedy=f"copy what you want to keep; {stack.command('destroy --force')} deletes "
-                "the rest along with the bucket",
+                f"the bucket {self.bucket} contains {self}, and nothing was destroyed",
+                remedy=f"copy what you want to keep; {stack.command('destroy --force')} "
+                "deletes the bucket with its objects",
             )
 
     def delete(self) -> None:
-        """Deletes all of it, every version.
+        """Delete every version of every object.
 
         Raises:
-            AwsError: If something of it cannot be deleted.
+            AwsError: If an object cannot be deleted.
         """
         for begin in range(0, len(self.versions), _AT_ONCE):
             part = self.versions[begin : begin + _AT_ONCE]
             listed = [{"Key": key, "VersionId": version} for key, version in part]
             delete = {"Objects": listed, "Quiet": True}
-            told = self.aws.call("s3", "delete_objects", Bucket=self.bucket, Delete=delete)
-            for one in told.get("Errors", ()):
+            answer = self.aws.call("s3", "delete_objects", Bucket=self.bucket, Delete=delete)
+            for one in answer.get("Errors", ()):
                 raise AwsError(
                     f"{one['Key']} in {self.bucket} cannot be deleted: {one.get('Message')}",
                     code=one.get("Code", ""),
@@ -206,16 +207,16 @@ class Leftovers:
 
 
 def running(aws: Aws, going: Sequence[Change]) -> int:
-    """How many executions a plan to destroy would cut off.
+    """Return how many running executions a plan to destroy would end.
 
     AWS ends them at their next transition: Step Functions API Reference, ``DeleteStateMachine``.
 
     Args:
         aws: The account.
-        going: What the plan does.
+        going: The plan's changes.
 
     Raises:
-        AwsError: If it does not say.
+        AwsError: If AWS refuses.
     """
     machines = [
         one.before["arn"]
@@ -232,7 +233,7 @@ def running(aws: Aws, going: Sequence[Change]) -> int:
 
 
 def readable(size: float) -> str:
-    """A number of bytes for people."""
+    """Return a number of bytes with a unit, ``1.5 MB`` for example."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}"

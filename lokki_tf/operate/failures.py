@@ -1,4 +1,4 @@
-"""What failed in a run: the step's own error, inside maps too."""
+"""The failed step of a run, also inside maps, and its error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATUS = {"TIMED_OUT": "timed out", "ABORTED": "was aborted", "RUNNING": "is st
 
 
 def failure(deployed: Deployed, run: AwsRun) -> ExecutionFailed:
-    """The error for a run that did not succeed.
+    """Return the exception for a run that did not succeed.
 
     Args:
         deployed: The pipeline.
@@ -34,10 +34,10 @@ def failure(deployed: Deployed, run: AwsRun) -> ExecutionFailed:
     command, named = deployed.stack.command, f"--run {run.name}"
     if run.is_running:
         return ExecutionFailed(
-            f"run {run.name} is still running, and has no result yet",
+            f"run {run.name} is still running and has no result yet",
             remedy=command(f"show {named}"),
         )
-    redrive = f"{command(f'logs {named}')}; once mended: {command(f'redrive {named}')}"
+    redrive = f"{command(f'logs {named}')}; once fixed: {command(f'redrive {named}')}"
     if run.status in _STATUS:
         why = f": {run.error}: {run.cause}" if run.error else ""
         return ExecutionFailed(f"run {run.name} {_STATUS[run.status]}{why}", remedy=redrive)
@@ -45,7 +45,7 @@ def failure(deployed: Deployed, run: AwsRun) -> ExecutionFailed:
     return ExecutionFailed(
         f"{found.where} failed in AWS: {found.error}: {message_of(found.cause)}",
         trace=trace_of(found.cause),
-        remedy=f"{command(f'logs {named}')}; once mended: {command('start')}"
+        remedy=f"{command(f'logs {named}')}; once fixed: {command('start')}"
         if found.is_final
         else redrive,
     )
@@ -56,12 +56,12 @@ class Blame:
     """Why a run failed.
 
     Args:
-        where: The step, for a message; of a map, with its first item that failed.
+        where: The step, for a message; in a map, with the first failed item.
         error: The error's name.
-        cause: What AWS has of it.
+        cause: AWS's cause of the error.
         is_final: Whether the state machine, one of an earlier version, has ended in a state that
-            only fails: a redrive would go on from there, and fail again (Step Functions Developer
-            Guide, "Redrive behavior of individual states").
+            only fails: a redrive would continue from that state and fail again (Step Functions
+            Developer Guide, "Redrive behavior of individual states").
     """
 
     where: str
@@ -71,7 +71,7 @@ class Blame:
 
 
 def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
-    """What failed in a run.
+    """Return the failed step of a run and its error.
 
     Args:
         deployed: The pipeline.
@@ -96,7 +96,7 @@ def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
 
 
 def _last_failure(by_id: Mapping[int, Any], source: Definition) -> tuple[str | None, str | None]:
-    """The state in which an execution failed, and its map run if it is a Distributed Map."""
+    """Return the state in which an execution failed, and its map run if it is a Distributed Map."""
     for failed in reversed(list(by_id.values())):
         if failed["type"] in FAILURES:
             name, map_run = entered(by_id.get, failed, by_id.values())
@@ -107,14 +107,14 @@ def _last_failure(by_id: Mapping[int, Any], source: Definition) -> tuple[str | N
 
 def _failed_child(deployed: Deployed, map_run: str) -> dict[str, Any] | None:
     for status in ("FAILED", "TIMED_OUT"):
-        told = deployed.aws.call(
+        answer = deployed.aws.call(
             "stepfunctions",
             "list_executions",
             mapRunArn=map_run,
             statusFilter=status,
             maxResults=1,
         )
-        for one in told["executions"]:
+        for one in answer["executions"]:
             return deployed.aws.call(
                 "stepfunctions", "describe_execution", executionArn=one["executionArn"]
             )
@@ -122,10 +122,10 @@ def _failed_child(deployed: Deployed, map_run: str) -> dict[str, Any] | None:
 
 
 def _item(given: str) -> str:
-    """The item of a map's execution, as its input tells: `` [3]``; of a batch, its first."""
+    """Return the item of a map's execution, from its input: `` [3]``; of a batch, the first."""
     try:
-        told = json.loads(given)
-        first = told["Items"][0] if "Items" in told else told
+        answer = json.loads(given)
+        first = answer["Items"][0] if "Items" in answer else answer
         return f" [{first['index']}]"
     except (ValueError, KeyError, IndexError, TypeError):
         return ""

@@ -1,4 +1,4 @@
-"""An execution while it runs, told as a local run tells of itself."""
+"""Events of a running execution, in the form of a local run's events."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from .runs import AwsRun
     from .stack import Deployed
 
-SHORTEST, LONGEST = 0.2, 2.0  # seconds between two looks; AWS allows a few a second
+SHORTEST, LONGEST = 0.2, 2.0  # seconds between two calls; AWS allows a few a second
 _PAGE = 100
 
 
 def tracker_of(deployed: Deployed) -> Tracker:
-    """Reads histories of a pipeline's executions.
+    """Return a tracker for executions of a pipeline.
 
     Args:
         deployed: The pipeline.
     """
 
     def counts(map_run: str) -> ItemCounts:
-        told = deployed.aws.call("stepfunctions", "describe_map_run", mapRunArn=map_run)
-        items = told["itemCounts"]
-        # Those that were aborted have not failed: others have, and the map with them.
+        answer = deployed.aws.call("stepfunctions", "describe_map_run", mapRunArn=map_run)
+        items = answer["itemCounts"]
+        # Aborted items have not failed: another item has, which made the map fail.
         return ItemCounts(items["total"], items["succeeded"], items["failed"] + items["timedOut"])
 
     return Tracker(deployed.stack.definition, counts, deployed.aws.read)
@@ -43,34 +43,34 @@ def follow(
     known: int = 0,
     wait: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Tells of a run until it ends.
+    """Report the events of a run until it ends.
 
     Args:
         deployed: The pipeline.
         run: The run.
-        on_event: Takes each event, as of a local run.
-        known: Id of the last event in its history that is no news: after a redrive, what came
-            before.
+        on_event: Receives each event, as in a local run.
+        known: Id of the last event in its history that is not to be reported: after a redrive, the
+            last event before it.
         wait: Waits some seconds.
     """
     tracker, pause = tracker_of(deployed), SHORTEST
-    tell = on_event or (lambda event: None)
+    report = on_event or (lambda event: None)
     while True:
         news = _after(deployed, run.arn, tracker.last)
         for one in news:
             for event in tracker.read(one):
                 if one["id"] > known:
-                    tell(event)
+                    report(event)
         if tracker.ended and tracker.last > known:
             return
         for event in tracker.progress(time.time()):
-            tell(event)
+            report(event)
         pause = SHORTEST if news else min(LONGEST, pause * 1.5)
         wait(pause)
 
 
 def history(deployed: Deployed, arn: str) -> Iterator[Mapping[str, Any]]:
-    """All events of an execution, from the first.
+    """Yield pages of all events of an execution, from the first.
 
     Args:
         deployed: The pipeline.
@@ -81,20 +81,20 @@ def history(deployed: Deployed, arn: str) -> Iterator[Mapping[str, Any]]:
 
 
 def last_event(deployed: Deployed, arn: str) -> int:
-    """Id of the last event of an execution so far.
+    """Return the id of an execution's last event so far.
 
     Args:
         deployed: The pipeline.
         arn: The execution's ARN.
     """
-    told = deployed.aws.call(
+    answer = deployed.aws.call(
         "stepfunctions", "get_execution_history", executionArn=arn, maxResults=1, reverseOrder=True
     )
-    return max((int(one["id"]) for one in told["events"]), default=0)
+    return max((int(one["id"]) for one in answer["events"]), default=0)
 
 
 def _after(deployed: Deployed, arn: str, last: int) -> list[Mapping[str, Any]]:
-    """The events after one, in order; read from the end, so that a long history costs little."""
+    """Return the events after one, in order; reading starts at the end, for long histories."""
     if last == 0:
         return list(history(deployed, arn))
     found: list[Mapping[str, Any]] = []

@@ -1,8 +1,8 @@
-"""An execution's history as the events of a run: those that a local run tells, too.
+"""Conversion of an execution's history to events like those of a local run.
 
-Step Functions tells of states; a state is a visit here. Each event names the one before it,
-and so the visit and the iteration of a map that it belongs to. A task that fails may be tried
-again, which only later events tell.
+The history contains events of states. A state that was entered is a :class:`.Visit` here. Each
+event has the id of the previous one, which leads to its visit and iteration of a map. Whether a
+failed task is retried is known only from later events.
 """
 
 from __future__ import annotations
@@ -26,22 +26,25 @@ if TYPE_CHECKING:
 
 _TASK = ("Task", "LambdaFunction")
 _FAILURES = ("Failed", "TimedOut", "StartFailed", "ScheduleFailed", "SubmitFailed")
-ASIDE, CAUGHT = "Aside", "Caught"  # kinds of visits: a task that is no step, one that has failed
+ASIDE, CAUGHT = (
+    "Aside",
+    "Caught",
+)  # kinds of visits: tasks without a step, caught failures
 ENDINGS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 _SCOPES_FAIL = ("ParallelStateFailed", "MapStateFailed", "MapIterationFailed", *ENDINGS[1:])
-_ITEM_FAILED = {"error": "ItemFailed", "cause": "an item of the map, counted as they fail"}
+_ITEM_FAILED = {"error": "ItemFailed", "cause": "an item of the map failed (AWS counts them only)"}
 
 
 @dataclass(eq=False)
 class Tracker:
-    """Makes a run's events of an execution's.
+    """Converts events of an execution to events of a run.
 
     Args:
         definition: The pipeline, under the stack's name.
-        counts: Tells how far the run of a Distributed Map is.
-        read_object: Gives the bytes of an object; of a job whose step has a condition, its answer.
+        counts: Returns the item counts of a Distributed Map's run.
+        read_object: Returns the bytes of an object: the answer of a job whose step has a condition.
         open: Visits that have not ended.
-        items: How far each map is, by name.
+        items: Item counts of each map, by name.
     """
 
     definition: Definition
@@ -56,7 +59,7 @@ class Tracker:
     _began: float = 0.0
 
     def read(self, event: Mapping[str, Any]) -> Iterable[Event]:
-        """The events of a run that an event of its execution tells.
+        """Return the events of a run that follow from an event of its execution.
 
         Args:
             event: As ``GetExecutionHistory`` gives it; each once, in order.
@@ -64,22 +67,22 @@ class Tracker:
         kind, number = str(event["type"]), int(event["id"])
         when = event["timestamp"].timestamp()
         before = self._of.get(int(event.get("previousEventId", 0)))
-        told: list[Event] = []
-        self._of[number] = self._moved(kind, event, when, before, told) or self._root(when)
+        events: list[Event] = []
+        self._of[number] = self._moved(kind, event, when, before, events) or self._root(when)
         self.last = number
-        return told
+        return events
 
     def progress(self, now: float) -> Iterable[Event]:
-        """How far Distributed Maps have got since the last time.
+        """Return events for the items of Distributed Maps that ended since the previous call.
 
         Args:
             now: The time, as ``time.time()`` counts.
         """
-        told: list[Event] = []
+        events: list[Event] = []
         for visit in self.open:
             if visit.map_run:
-                self._count(visit, now, told)
-        return told
+                self._count(visit, now, events)
+        return events
 
     def _root(self, when: float) -> Visit:
         return Visit("Execution", self.definition.name, None, None, when)
@@ -90,35 +93,35 @@ class Tracker:
         event: Mapping[str, Any],
         when: float,
         before: Visit | None,
-        told: list[Event],
+        events: list[Event],
     ) -> Visit | None:
-        """Notes an event, and returns the visit in which what follows it happens."""
+        """Record an event, and return the visit to which the next events belong."""
         details = details_of(event)
         if kind.endswith("StateEntered"):
             return self._entered(kind, details, when, before)
         if kind.endswith("StateExited"):
-            return self._exited(up(before, name=details["name"]), when, told)
+            return self._exited(up(before, name=details["name"]), when, events)
         if kind == "MapIterationStarted":
             return Visit("Iteration", "", int(details["index"]), before, when)
         if kind in ("MapIterationSucceeded", "MapIterationFailed", "MapIterationAborted"):
-            self._fail_pending(kind, told, details, when, before)
+            self._fail_pending(kind, events, details, when, before)
             return self._iterated(before, kind)
         if kind.startswith(_TASK):
-            return self._task(kind, details, when, before, told)
+            return self._task(kind, details, when, before, events)
         if kind in ("ExecutionStarted", "ExecutionRedriven"):
             self.ended, self._began, self._stalled = False, when, list(self.open)
-            for one in self.open:  # a redrive takes them up, with all their attempts
+            for one in self.open:  # a redrive continues them, with all their attempts
                 one.began, one.attempts = when, 0
-            told.append(self._event("run_started", None, when))
+            events.append(self._event("run_started", None, when))
         elif kind == "MapStateStarted":
-            self._map_started(before, details, when, told)
+            self._map_started(before, details, when, events)
         elif kind == "MapRunFailed" and before is not None:
-            before.told = details  # why, which the failure of the state does not say
+            before.map_error = details  # the reason, which the event of the state does not contain
         elif kind in ("MapRunStarted", "MapRunRedriven"):
-            before = self._map_run(before, str(details["mapRunArn"]), when, told)
-        self._fail_pending(kind, told, details, when, before)
+            before = self._map_run(before, str(details["mapRunArn"]), when, events)
+        self._fail_pending(kind, events, details, when, before)
         if kind in ENDINGS:
-            self._end(kind, details, when, told)
+            self._end(kind, details, when, events)
         return before
 
     # States.
@@ -131,23 +134,23 @@ class Tracker:
         self.open.append(visit)
         return visit
 
-    def _exited(self, visit: Visit | None, when: float, told: list[Event]) -> Visit | None:
+    def _exited(self, visit: Visit | None, when: float, events: list[Event]) -> Visit | None:
         if visit is None:
             return None
         if visit.kind == "Task" and visit.failure is not None:
-            visit.kind = CAUGHT  # the execution goes on, to find out or to tell why
+            visit.kind = CAUGHT  # the execution continues, to read the error or to send a notice
             return visit.outer
         if visit in self.open:
             self.open.remove(visit)
         visit.failure = None
         if visit.kind == "Map":
             if visit.map_run:
-                self._count(visit, when, told)
-            if not visit.is_told:  # it has failed, and somebody is told of it
-                told.append(self._event("map_finished", visit, when, total=visit.total or 0))
+                self._count(visit, when, events)
+            if not visit.is_reported:  # a map whose failure was reported has no second event
+                events.append(self._event("map_finished", visit, when, total=visit.total or 0))
         elif visit.kind == "Task":
             done: EventKind = "step_skipped" if visit.skipped else "step_finished"
-            told.append(self._event(done, visit, when))
+            events.append(self._event(done, visit, when))
         return visit.outer
 
     def _task(
@@ -156,7 +159,7 @@ class Tracker:
         details: Mapping[str, Any],
         when: float,
         before: Visit | None,
-        told: list[Event],
+        events: list[Event],
     ) -> Visit | None:
         if before is not None and before.kind == ASIDE:
             self._found_out(before, details, when)
@@ -165,7 +168,7 @@ class Tracker:
         if kind.endswith("Scheduled"):
             payload = payload_of(details)
             node = node_of(payload)
-            # A task that raises a job's error, and lets it run again after a redrive.
+            # A task that raises a job's error, and runs the job again after a redrive.
             job = node if "redrives" in payload else None
             if job is not None or is_aside(details, node, self.definition):
                 return self._aside(visit, job) or before
@@ -173,7 +176,7 @@ class Tracker:
             if visit is None:
                 return before
             visit.answer, visit.asks = answer_of(details), bool(payload.get("asks"))
-            self._scheduled(visit, node, when, told)
+            self._scheduled(visit, node, when, events)
         elif visit is None:
             return before
         elif kind.endswith("Succeeded"):
@@ -181,15 +184,15 @@ class Tracker:
             if visit.asks and not visit.skipped:
                 visit.kind = ASIDE  # the job follows
             elif visit.asks:
-                told.append(self._event("step_started", visit, visit.began))
+                events.append(self._event("step_started", visit, visit.began))
         elif kind.endswith(_FAILURES):
             visit.failure = remote_error(details), when
             if visit.asks:
-                told.append(self._event("step_started", visit, visit.began))
+                events.append(self._event("step_started", visit, visit.began))
         return visit
 
     def _aside(self, visit: Visit | None, job: str | None) -> Visit | None:
-        """The visit of a task that is not a step's; after a redrive, the one that continues."""
+        """Return the visit of a task that runs no step; after a redrive, the continued one."""
         alike = (one for one in self._stalled if one.kind == ASIDE and one.job == job)
         visit = visit or next(alike, None)
         if visit is not None:
@@ -197,7 +200,7 @@ class Tracker:
         return visit
 
     def _is_job_skipped(self, visit: Visit) -> bool:
-        """Whether a job's condition was false, which only its answer in the bucket tells."""
+        """Return whether a job's condition was false, according to its answer in the bucket."""
         nodes = self.definition.graph.walk()
         if visit.answer is None or not any(
             one.name == visit.name and isinstance(one, Node) and one.when for one in nodes
@@ -206,48 +209,49 @@ class Tracker:
         try:
             return "skipped" in json.loads(self.read_object(visit.answer))
         except (AwsError, ValueError):
-            return False  # it is not there any more
+            return False  # the object was deleted
 
     def _found_out(self, aside: Visit, details: Mapping[str, Any], when: float) -> None:
-        """Notes what a job has left of its error, where that is what was read."""
+        """Record the error that a job has written, if the task has read it."""
         caught = [one for one in self.open if one.kind == CAUGHT and one.outer is aside.outer]
-        told = left_error(details)
-        if caught and told:
-            caught[-1].failure = remote_error(told), when
+        error = left_error(details)
+        if caught and error:
+            caught[-1].failure = remote_error(error), when
 
-    def _scheduled(self, visit: Visit, node: str | None, when: float, told: list[Event]) -> None:
+    def _scheduled(self, visit: Visit, node: str | None, when: float, events: list[Event]) -> None:
         if visit.failure is not None:
             error, failed = visit.failure
-            told.append(self._event("step_retried", visit, failed, error))
+            events.append(self._event("step_retried", visit, failed, error))
         visit.failure = None
         visit.name = node or visit.name
         visit.attempts += 1
         visit.began = when
         if not visit.asks:
-            told.append(self._event("step_started", visit, when))
+            events.append(self._event("step_started", visit, when))
 
     def _map_started(
-        self, visit: Visit | None, details: Mapping[str, Any], when: float, told: list[Event]
+        self, visit: Visit | None, details: Mapping[str, Any], when: float, events: list[Event]
     ) -> None:
-        # Of a Distributed Map the length is told elsewhere; a map of another time is not known.
+        # The length of a Distributed Map is in events of its run; a map of an earlier version may
+        # not exist in the definition.
         if visit is not None and (self._is_inline(visit.name) or details.get("length")):
             visit.total = int(details.get("length", 0))
-            told.append(self._event("map_started", visit, when, total=visit.total))
+            events.append(self._event("map_started", visit, when, total=visit.total))
 
     def _map_run(
-        self, visit: Visit | None, map_run: str, when: float, told: list[Event]
+        self, visit: Visit | None, map_run: str, when: float, events: list[Event]
     ) -> Visit | None:
-        """A Distributed Map's run has begun, or goes on after a redrive."""
+        """Record that a Distributed Map's run starts, or continues after a redrive."""
         if visit is None or visit.kind != "Map":
             known = (one.name for one in self._stalled if one.map_run == map_run)
             visit = self._stalled_one("Map", next(known, None))
         if visit is not None:
-            visit.map_run, visit.told, visit.is_told = map_run, None, False
-            self._count(visit, when, told)
+            visit.map_run, visit.map_error, visit.is_reported = map_run, None, False
+            self._count(visit, when, events)
         return visit
 
     def _iterated(self, before: Visit | None, kind: str) -> Visit | None:
-        """An iteration of an inline map has ended; what follows happens in the map."""
+        """Record the end of an iteration of an inline map, and return the map's visit."""
         around = up(before, kind="Map")
         if around is not None:
             known = self.items.get(around.name, ItemCounts(around.total or 0, 0, 0))
@@ -258,7 +262,7 @@ class Tracker:
         return around or before
 
     def _stalled_one(self, kind: str, name: str | None) -> Visit | None:
-        """A visit that a redrive takes up again: it is not entered a second time."""
+        """Return a visit that a redrive continues: its state is not entered a second time."""
         alike = (one for one in self._stalled if one.kind == kind and name in (one.name, None))
         found = next(alike, None)
         if found is not None:
@@ -276,23 +280,23 @@ class Tracker:
                 waiting.extend(node.body.nodes)
                 yield node
 
-    def _count(self, visit: Visit, when: float, told: list[Event]) -> None:
-        """Tells a Distributed Map's new items as the ends of its body's last node."""
+    def _count(self, visit: Visit, when: float, events: list[Event]) -> None:
+        """Report a Distributed Map's ended items as the ends of its body's last node."""
         now = self.counts(visit.map_run or "")
         if visit.total is None and now.total:
             visit.total = now.total
-            told.append(self._event("map_started", visit, when, total=now.total))
+            events.append(self._event("map_started", visit, when, total=now.total))
         self.items[visit.name] = now
         one = next((each for each in self._maps() if each.name == visit.name), None)
         last = Visit("Task", one.body.terminals[-1] if one else visit.name, None, visit, when)
         for index in range(visit.done + visit.failed, now.done + now.failed):
             last.item = index
             is_lost = index >= now.done + visit.failed
-            # Only their number is known here; which they are, the run's error and its logs tell.
+            # Only their number is known here; the run's error and its logs name the items.
             error = remote_error(_ITEM_FAILED) if is_lost else None
             if visit.item is None:
                 ended: EventKind = "step_failed" if is_lost else "step_finished"
-                told.append(self._event(ended, last, when, error, item=index))
+                events.append(self._event(ended, last, when, error, item=index))
         visit.done, visit.failed = now.done, now.failed
 
     # Ends.
@@ -300,32 +304,32 @@ class Tracker:
     def _fail_pending(
         self,
         kind: str,
-        told: list[Event],
+        events: list[Event],
         details: Mapping[str, Any],
         when: float,
         before: Visit | None,
     ) -> None:
-        """Where a scope fails, what failed inside is not tried again."""
+        """Report the failures inside a scope that has failed: they are not retried."""
         if kind not in _SCOPES_FAIL:
             return
         for visit in [one for one in self.open if one.failure is not None]:
             error, failed = visit.failure or (RemoteError(), when)
-            told.append(self._event("step_failed", visit, failed, error))
+            events.append(self._event("step_failed", visit, failed, error))
             visit.failure = None
         around = up(before, kind="Map") if kind == "MapStateFailed" else None
         if around is not None:
-            error = remote_error(around.told or details)
-            around.is_told = True
+            error = remote_error(around.map_error or details)
+            around.is_reported = True
             if around.map_run:
-                self._count(around, when, told)
-            told.append(self._event("map_finished", around, when, error, total=around.total or 0))
+                self._count(around, when, events)
+            events.append(self._event("map_finished", around, when, error, total=around.total or 0))
 
-    def _end(self, kind: str, details: Mapping[str, Any], when: float, told: list[Event]) -> None:
+    def _end(self, kind: str, details: Mapping[str, Any], when: float, events: list[Event]) -> None:
         self.ended = True
         word = kind.removeprefix("Execution")
         error = None if word == "Succeeded" else remote_error({"error": word, **details})
         event = self._event("run_finished", None, when, error)
-        told.append(event)
+        events.append(event)
 
     def _event(
         self,

@@ -1,4 +1,4 @@
-"""A pipeline's container image, which has to be there before what is made of it is deployed."""
+"""A pipeline's container image, which must exist before the functions that use it are deployed."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ def publish_image(
     region: str | None = None,
     pushing: bool = True,
 ) -> Published:
-    """Builds a stack's image and pushes it, unless it is there.
+    """Build a stack's image and push it, unless it exists.
 
     Args:
         config: Settings.
-        context: What the image is built from; its repository stands.
-        on_progress: Told of what the engine does.
+        context: The image's build context; its repository must exist.
+        on_progress: Receives the engine's progress.
         region: Instead of the settings' region.
-        pushing: Whether it is to be pushed.
+        pushing: Whether the image is to be pushed.
 
     Raises:
-        MissingToolError: If no engine answers.
-        ImageError: If it cannot be built or pushed.
+        MissingToolError: If no container engine responds.
+        ImageError: If the image cannot be built or pushed.
         AwsError: If ECR cannot be reached or refuses.
     """
     is_own = config.aws.image_repository is None
     if is_own and not pushing:
-        # ECR need not be there, nor be asked what it would be called.
+        # Neither ECR nor the repository's URL is needed.
         repository = Repository(repository_name(context.name), local=True)
     else:
         ecr = partial(client, config, "ecr")
         repository = find_repository(config.aws, context.name, ecr, region)
     if is_own and is_local(config):
-        # An AWS on this machine has no registry of its own: it runs what the engine has.
+        # A local AWS has no registry: it runs the images of the container engine.
         repository = replace(repository, local=True)
     return publish(context, repository, pushing=pushing, on_progress=on_progress)
 
@@ -67,10 +67,10 @@ def keep_base(outdir: Path, context: ImageContext) -> bool:
 
     Args:
         outdir: The output folder of synth.
-        context: What the image is built from.
+        context: The image's build context.
 
     Returns:
-        Whether it is another one than before.
+        Whether the digest differs from the previous one.
     """
     file = outdir / "stacks" / context.name / FOLDER / BASE_LOCK
     lock = context.files.get(BASE_LOCK, b"")
@@ -82,16 +82,16 @@ def keep_base(outdir: Path, context: ImageContext) -> bool:
 
 
 def repository_of(stack: Stack) -> Stack:
-    """The stack that holds the repository of a stack's images, whether or not it is written."""
+    """Return the stack with the repository of a stack's images, even if it is not written."""
     return replace(stack, folder=stack.folder.with_name(repository_stack(stack.name)))
 
 
 def empty_repositories(aws: Aws, going: Iterable[Change]) -> None:
-    """Deletes the images of repositories that are to go; the same can be built again.
+    """Delete the images of repositories that a plan destroys; they can be built again.
 
     Args:
         aws: The account.
-        going: What a plan does.
+        going: The plan's changes.
     """
     for change in going:
         if change.type == "aws_ecr_repository":

@@ -1,4 +1,4 @@
-"""Imports every bundle as Lambda would at a cold start: bare, without network."""
+"""Import of every bundle as at a cold start in Lambda, without network."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from lokki_tf.packaging import Package
 
 _PROGRAM = Path(__file__).with_name("bare_import.py")
-_SECONDS = 120  # Lambda allows 10 s, then imports again in the first call, within its time limit
+_SECONDS = 120  # Lambda allows 10 s, then repeats the import within the first call's time limit
 _RUNTIME = ("lokki_runtime/", "lokki_tf/")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What the import of a step's bundle gave.
+    """The result of importing a step's bundle.
 
     Args:
         step: The step's name.
         file_bytes: Size of the bundle's files.
         zip_bytes: Size of the zip.
-        milliseconds: How long the import took, over a bare interpreter that imports nothing;
-            ``None`` if it did not end.
-        error: Why it failed, ``None`` if it did not.
-        place: The user's line where it failed, or where it connects, if it is known.
-        unchecked: Why it could not be checked, ``None`` if it was.
-        connections: Addresses to which it tried to connect, which is refused here.
+        milliseconds: Duration of the import, without the start of the interpreter; ``None`` if it
+            did not end.
+        error: The error, ``None`` if the import succeeded.
+        place: The user's line that failed or that opens a connection, if it is known.
+        unchecked: Why the import could not be checked, ``None`` if it was checked.
+        connections: Addresses to which the import tried to connect; the check refuses connections.
     """
 
     step: str
@@ -60,7 +60,7 @@ class ImportResult:
 def check_imports(
     packages: Mapping[Step, Package], *, max_workers: int | None = None
 ) -> tuple[ImportResult, ...]:
-    """Imports the bundle of each step in a Python process of its own.
+    """Import the bundle of each step in its own Python process.
 
     The process finds Python's standard library, the bundle, and those installed packages that
     the step declares, with their dependencies, or that Lambda's runtimes
@@ -69,10 +69,10 @@ def check_imports(
 
     Args:
         packages: The bundles.
-        max_workers: How many are imported at once; as many as there are cores unless given.
+        max_workers: How many are imported at the same time; by default the number of cores.
 
     Returns:
-        What each gave, in the order of the steps.
+        The results, in the order of the steps.
     """
     workers = max_workers or usable_cpus()
     with TemporaryDirectory() as root, ThreadPoolExecutor(workers) as pool:
@@ -122,7 +122,7 @@ def _check(step: Step, package: Package, folder: Path) -> ImportResult:
 
 
 def _absent(step: Step, missed: Iterable[str]) -> list[str]:
-    """Distributions that are in Lambda and not here, if the import looked for any module."""
+    """Return distributions that exist in Lambda and not here, if the import missed any module."""
     missing = set(missed)
     if not missing:
         return []
@@ -132,7 +132,7 @@ def _absent(step: Step, missed: Iterable[str]) -> list[str]:
 
 
 def _linked(names: Iterable[str], folder: Path) -> Path:
-    """A folder of links to the files of some distributions, as far as they are installed."""
+    """Make a folder of links to the files of those distributions that are installed."""
     packages = folder / "packages"
     packages.mkdir()
     for name in filter(_is_installed, names):
@@ -146,13 +146,13 @@ def _linked(names: Iterable[str], folder: Path) -> Path:
 
 
 def _site_folders() -> list[Path]:
-    """Where packages are installed for the Python that runs this."""
+    """Return the folders of installed packages of the running Python."""
     names = {"site-packages", "dist-packages"}
     return [Path(path) for path in sys.path if names & set(Path(path).parts)]
 
 
 def _variables(step: Step, bundle: Path) -> dict[str, str]:
-    """The environment as Lambda sets it, and the step's variables; jobs have theirs alone."""
+    """Return the environment of a Lambda function, or of a job, with the step's variables."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     common = {"LANG": "en_US.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": ":UTC"}
     if step.is_job:
@@ -173,7 +173,7 @@ def _variables(step: Step, bundle: Path) -> dict[str, str]:
 
 
 def _users_place(step: Step, package: Package, frames: Sequence[Any]) -> Place | None:
-    """The innermost line of the user's among lines of a bundle."""
+    """Return the innermost of a bundle's lines that is from the user's code."""
     for path, line in reversed(frames):
         if not path.startswith(_RUNTIME) and path in package.files:
             place = _in_source(step, path, package.files[path], line)
@@ -183,7 +183,7 @@ def _users_place(step: Step, package: Package, frames: Sequence[Any]) -> Place |
 
 
 def _in_source(step: Step, path: str, data: bytes, line: int) -> Place | None:
-    """The line in the user's file from which a line of a bundle's file was taken."""
+    """Return the line in the user's file from which a line of a bundle's file was taken."""
     source = _source_file(step, path)
     if source is None:
         return None

@@ -1,4 +1,4 @@
-"""Ctrl-C while Terraform runs: it ends cleanly on the first, and would lose state on a second."""
+"""Ctrl-C while Terraform runs: it ends cleanly after one, and would lose state after two."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _WORDS = (
-    "interrupted: Terraform ends what it has begun and keeps its state …",
-    "still waiting for Terraform; once more kills it, and what it has begun may be lost",
+    "interrupted: Terraform finishes the operations in progress and saves its state …",
+    "still waiting for Terraform; another Ctrl-C kills it and can lose operations in progress",
 )
 _STDERR = 2
 
 
 class Interruption:
-    """Hands the first interrupt on to a child that has a process group of its own.
+    """Forwards the first interrupt to a child process in its own process group.
 
-    So it gets one, whether the terminal sent it to everybody or somebody to us alone. The
-    second only says that Terraform is still at it; the third kills it.
+    So the child receives one signal, whether the terminal sent it to the whole process group or
+    another process to this one only. The second only prints that Terraform still runs; the third
+    kills it.
     """
 
     def __init__(self) -> None:
@@ -30,20 +31,20 @@ class Interruption:
         self._child: subprocess.Popen[str] | None = None
 
     def reach(self, child: subprocess.Popen[str]) -> None:
-        """From now on a child is told, also of what has come before it was there.
+        """Forward interrupts to a child, also one that came before it was started.
 
         Args:
-            child: What runs.
+            child: The process.
         """
         self._child = child
         if self.count:
             child.send_signal(signal.SIGINT)
 
     def handle(self, number: int, frame: Any) -> None:
-        """An interrupt has come."""
+        """Handle a signal."""
         self.count += 1
         if self.count <= len(_WORDS):
-            # Not by sys.stderr, in the middle of whose writing this may come.
+            # Not by sys.stderr: the signal may interrupt a write to it.
             os.write(_STDERR, f"\n{_WORDS[self.count - 1]}\n".encode())
         if self._child is None:
             return
@@ -55,7 +56,7 @@ class Interruption:
 
 @contextmanager
 def forwarded() -> Iterator[Interruption]:
-    """Interrupts reach a child once."""
+    """Forward interrupts to a child once, within the context."""
     interruption = Interruption()
     with _handled(interruption.handle):
         yield interruption
@@ -63,9 +64,10 @@ def forwarded() -> Iterator[Interruption]:
 
 @contextmanager
 def left_to_child() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Leaves Ctrl-C to children in our own process group, which the terminal sends to all.
+    """Leave Ctrl-C to children in this process group, to which the terminal sends it too.
 
-    Gives the list that a child is to be put into: what somebody sends to us alone is handed on.
+    Yields the list to which children are to be added: other signals, which only this process
+    receives, are forwarded to them.
     """
     children: list[subprocess.Popen[bytes]] = []
 

@@ -1,7 +1,7 @@
-"""What the steps have said in AWS: the log groups of all functions as one stream of lines.
+"""Logs of the steps in AWS: the log groups of all functions as one stream of lines.
 
-A step's runtime writes JSON that names run and node; whatever else the step prints stands
-between Lambda's own START and END, which name the request. So each line finds its run.
+A step's runtime writes JSON that names run and node. Other output of the step is between Lambda's
+START and END, which contain the request id. So each line can be assigned to its run.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .clients import is_local
 if TYPE_CHECKING:
     from .stack import Deployed
 
-POLL = 1.5  # seconds between two looks of --tail
-LATE = 10.0  # seconds by which CloudWatch may show a line late
+POLL = 1.5  # seconds between two queries of --tail
+LATE = 10.0  # seconds by which CloudWatch may return a line late
 _AT_ONCE = 8
 _ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _REQUEST = re.compile(rf"(?P<what>START|END|REPORT) RequestId: {_ID}\b")
@@ -31,8 +31,8 @@ _OWN = re.compile(rf"INIT_START Runtime Version: |XRAY TraceId: |{_REQUEST.patte
 _AGO = re.compile(r"(?P<number>\d+(\.\d+)?) ?(?P<unit>[smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FRAME = re.compile(r'\s+File "[^"]+", line \d+, in ')
-# Frames of a traceback that are not the user's: of the runtime, of the function that Lambda calls
-# and of the program that an image starts.
+# Frames of a traceback that are not the user's code: the runtime, the function that Lambda calls
+# and the program that an image starts.
 _OWN_FRAME = re.compile(
     r'\s+File "([^"]*/lokki_runtime/[^"]+", line \d+, in |/app/entry\.py", line \d+, in '
     r'|[^"]*/lambda_function\.py", line \d+, in lambda_handler$)'
@@ -45,25 +45,25 @@ class LogLine:
     """A line of a step's log.
 
     Args:
-        time: When, as ``time.time()`` counts.
-        step: Whose.
-        text: What stands there.
-        told: The same as the step's runtime tells it; empty for what the step itself prints.
-        run: The run that it belongs to, if that is known.
-        node: The node, if that is known.
+        time: Seconds since 1970.
+        step: The step.
+        text: The line.
+        entry: The JSON object that the step's runtime wrote; empty for the step's own output.
+        run: The run, if it is known.
+        node: The node, if it is known.
     """
 
     time: float
     step: str
     text: str
-    told: Mapping[str, Any] = field(default_factory=dict)
+    entry: Mapping[str, Any] = field(default_factory=dict)
     run: str | None = None
     node: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The line as the runtime writes its own."""
-        if self.told:
-            return dict(self.told)
+        """Return the line as an object like those that the runtime writes."""
+        if self.entry:
+            return dict(self.entry)
         moment = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds")
         known = {"run": self.run, "node": self.node}
         return {
@@ -77,13 +77,13 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which lines.
+    """Selection of lines.
 
     Args:
-        steps: Of these steps.
-        start: From then on, as ``time.time()`` counts.
-        end: Until then; now unless given.
-        run: Of this run alone.
+        steps: The steps.
+        start: The earliest time, in seconds since 1970.
+        end: The latest time; now by default.
+        run: The run; all runs by default.
     """
 
     steps: Sequence[str]
@@ -97,21 +97,22 @@ class Reader:
 
     Args:
         deployed: The pipeline.
-        wanted: Which lines.
+        wanted: The lines to read.
     """
 
     def __init__(self, deployed: Deployed, wanted: Wanted) -> None:
         self._deployed = deployed
         self._groups = deployed.log_groups
         self._wanted = wanted
-        # A step's own, for threads read them side by side.
+        # Each step has its own list, since threads read the groups at the same time.
         self._read = {step: _Group(step) for step in wanted.steps}
 
     def lines(self, *, is_last: bool = True) -> list[LogLine]:
-        """All lines that are new since the last call, in the order of time.
+        """Return all lines that are new since the previous call, in the order of time.
 
         Args:
-            is_last: Whether nothing more is read: then what still waits for its run is told.
+            is_last: Whether this is the last call: then lines whose run is still unknown are
+                included.
 
         Raises:
             AwsError: If they cannot be read.
@@ -130,10 +131,10 @@ class Reader:
         is_over: Callable[[], bool] = lambda: False,
         wait: Callable[[float], None] = time.sleep,
     ) -> Iterator[LogLine]:
-        """All lines, and then what comes.
+        """Yield all lines, and new ones as they are written.
 
         Args:
-            is_over: Tells that nothing more will be said; what is shown late is waited for.
+            is_over: Returns whether no more lines will be written; late ones are still awaited.
             wait: Waits some seconds.
         """
         left = 0.0 if is_local(self._deployed.aws.config) else LATE
@@ -155,7 +156,7 @@ class Reader:
 
     def _events(self, group: _Group) -> Iterable[Mapping[str, Any]]:
         wanted = self._wanted
-        # What is read is not forgotten but passed over: lines may come late.
+        # Lines may arrive late, so the query repeats a period and known lines are skipped.
         start = max([wanted.start, *(one.latest - LATE for one in group.streams.values())])
         more = {} if wanted.end is None else {"endTime": int(wanted.end * 1000)}
         try:
@@ -171,13 +172,13 @@ class Reader:
                         group.seen.add(event["eventId"])
                         yield event
         except AwsError as error:
-            if error.code != "ResourceNotFoundException":  # it has not said anything yet
+            if error.code != "ResourceNotFoundException":  # the step has not written a line yet
                 raise
 
 
 @dataclass(slots=True)
 class _Group:
-    """What has been read of a step's log group."""
+    """The lines read so far from a step's log group."""
 
     step: str
     seen: set[str] = field(default_factory=set)
@@ -185,23 +186,23 @@ class _Group:
 
 
 class _Stream:
-    """One log stream: one worker of Lambda's, which makes one call after another."""
+    """One log stream: one worker of Lambda, which makes its calls one after another."""
 
     def __init__(self, step: str) -> None:
         self._step = step
         self._run: str | None = None
         self._node: str | None = None
-        self._waiting: list[LogLine] = []  # until it is known which run they belong to
+        self._waiting: list[LogLine] = []  # lines whose run is not known yet
         self._in_own_frame = False
         self.latest = 0.0
 
     def read(self, event: Mapping[str, Any]) -> Iterator[LogLine]:
-        """The lines that an event settles."""
+        """Return the lines whose run is known after an event."""
         text = event["message"].rstrip("\n")
         when = event["timestamp"] / 1000
         self.latest = max(self.latest, when)
         match = _REQUEST.match(text)
-        if match and match["what"] == "START":  # what has come before is of its cold start
+        if match and match["what"] == "START":  # the lines before it belong to its cold start
             self._run = self._node = None
         elif match:
             yield from self.settled()
@@ -211,18 +212,18 @@ class _Stream:
         if not kept:
             return
         text = "\n".join(kept)
-        told = _told(text)
-        if told:
-            self._run, self._node = told.get("run", self._run), told.get("node", self._node)
+        entry = _entry(text)
+        if entry:
+            self._run, self._node = entry.get("run", self._run), entry.get("node", self._node)
             yield from self.settled()
-        line = LogLine(when, self._step, text, told, self._run, self._node)
+        line = LogLine(when, self._step, text, entry, self._run, self._node)
         if self._run is None:
             self._waiting.append(line)
         else:
             yield line
 
     def _is_kept(self, line: str) -> bool:
-        """Whether a line is shown: in a traceback, those of the user's frames are."""
+        """Return whether a line is shown: in a traceback, only the user's frames are."""
         if _FRAME.match(line):
             self._in_own_frame = bool(_OWN_FRAME.match(line))
         elif not line[:1].isspace():
@@ -230,33 +231,35 @@ class _Stream:
         return not self._in_own_frame
 
     def settled(self) -> Iterator[LogLine]:
-        """What has waited, as far as it is known now."""
+        """Yield the waiting lines, with run and node if they are known."""
         waiting, self._waiting = self._waiting, []
         for line in waiting:
-            yield LogLine(line.time, line.step, line.text, line.told, self._run, self._node)
+            yield LogLine(line.time, line.step, line.text, line.entry, self._run, self._node)
 
 
-def _told(text: str) -> dict[str, Any]:
-    """What the step's runtime tells in a line; empty if the line is no such."""
+def _entry(text: str) -> dict[str, Any]:
+    """Return the JSON object of a line of the step's runtime; empty for other lines."""
     if not text.startswith("{"):
         return {}
     try:
-        told = json.loads(text)
+        entry = json.loads(text)
     except ValueError:
         return {}
-    own = isinstance(told, dict) and told.get("event") in _EVENTS and {"node", "run"} <= set(told)
-    return told if own else {}
+    own = (
+        isinstance(entry, dict) and entry.get("event") in _EVENTS and {"node", "run"} <= set(entry)
+    )
+    return entry if own else {}
 
 
 def moment(text: str) -> float:
-    """A time as ISO 8601 writes it, without a zone this machine's; or how long ago.
+    """Return a time, in seconds since 1970, from ISO 8601 or from a duration before now.
 
     Args:
-        text: ``2024-01-15T10:00:00Z``, ``2024-01-15`` and the like; or ``90s``, ``30m``, ``2h``,
-            ``1d``.
+        text: ``2024-01-15T10:00:00Z``, ``2024-01-15``, in the local time zone unless it has one; or
+            ``90s``, ``30m``, ``2h``, ``1d``.
 
     Raises:
-        OptionError: If it is no time.
+        OptionError: If the text has another form.
     """
     ago = _AGO.fullmatch(text.strip())
     if ago:
@@ -265,6 +268,6 @@ def moment(text: str) -> float:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError, OSError):
         raise OptionError(
-            f"{text!r} is no time",
+            f"the time must be an ISO 8601 time or a duration, got {text!r}",
             remedy="write it as 2024-01-15T10:00:00Z, or as 2h",
         ) from None

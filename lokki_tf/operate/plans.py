@@ -1,4 +1,4 @@
-"""Terraform's plans in words that say what a person wants to know before saying yes."""
+"""Summaries of Terraform plans, to be read before they are confirmed."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _FIRST = ("state machine", "Lambda function", "Lambda layer", "schedule", "bucke
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a plan does to one resource.
+    """A plan's change of one resource.
 
     Args:
         action: ``create``, ``update``, ``replace`` or ``delete``.
         type: Terraform's type of the resource.
         name: Its name in AWS, or else in Terraform.
-        fields: What of it changes, if it is updated.
-        before: Its attributes as they stand.
+        fields: The attributes that change, if it is updated.
+        before: Its present attributes.
     """
 
     action: str
@@ -66,7 +66,7 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """What it is, for people; parts of the bucket count as settings of it."""
+        """The kind of resource, in words; parts of the bucket are called settings of it."""
         if self.type in _KINDS:
             return _KINDS[self.type]
         if self.type.startswith("aws_s3_bucket_"):
@@ -75,10 +75,10 @@ class Change:
 
 
 def changes(plan: Mapping[str, Any]) -> list[Change]:
-    """What a plan does.
+    """Return a plan's changes.
 
     Args:
-        plan: As ``terraform show -json`` gives it.
+        plan: The JSON of ``terraform show -json``.
     """
     found = []
     for one in plan.get("resource_changes", ()):
@@ -94,11 +94,11 @@ def changes(plan: Mapping[str, Any]) -> list[Change]:
     return found
 
 
-def told(found: Sequence[Change]) -> list[str]:
-    """Changes as lines: what is made or destroyed by kinds, what changes one by one.
+def summary(found: Sequence[Change]) -> list[str]:
+    """Return changes as lines: resources that are created or destroyed by kind, others one a line.
 
     Args:
-        found: As :func:`changes` gives them.
+        found: The result of :func:`changes`.
     """
     lines = []
     for action in _SIGNS:
@@ -132,8 +132,8 @@ def _action(actions: Sequence[str]) -> str | None:
 def _changed(
     before: Mapping[str, Any], after: Mapping[str, Any], unknown: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """The attributes that an update changes, those among them that are not known yet."""
+    """Return the attributes that an update changes, also if the new value is not known yet."""
     names = [name for name in after if before.get(name) != after[name]]
     names += [name for name, is_so in unknown.items() if is_so is True]
-    told = [name for name in dict.fromkeys(names) if name not in _NOISE]
-    return tuple(_FIELDS.get(name, name.replace("_", " ")) for name in told) or ("details",)
+    changed = [name for name in dict.fromkeys(names) if name not in _NOISE]
+    return tuple(_FIELDS.get(name, name.replace("_", " ")) for name in changed) or ("details",)

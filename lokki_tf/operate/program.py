@@ -1,4 +1,4 @@
-"""Terraform, or OpenTofu, as a program: found, held to a version, run in a stack's folder."""
+"""Terraform or OpenTofu as a program: how it is found and run in a stack's folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .interrupts import forwarded, left_to_child
 if TYPE_CHECKING:
     from .stack import Stack
 
-PARALLELISM = "-parallelism=30"  # Lambda functions are made side by side
+PARALLELISM = "-parallelism=30"  # Lambda functions are created at the same time
 _CHANGES = 2
 
 
@@ -33,8 +33,8 @@ class Program:
 
     Args:
         path: The program.
-        version: What it says of its version.
-        stack: Where it runs.
+        version: Its version.
+        stack: The stack in whose folder it runs.
     """
 
     path: str
@@ -43,13 +43,13 @@ class Program:
 
     @classmethod
     def find(cls, stack: Stack) -> Program:
-        """The Terraform that the user has.
+        """Find the installed Terraform.
 
         Args:
-            stack: Where it is to run.
+            stack: The stack in whose folder it is to run.
 
         Raises:
-            MissingToolError: If there is none, or it is too old.
+            MissingToolError: If it is not installed or too old.
         """
         found = find_program()
         return cls(found.path, found.version, stack)
@@ -60,50 +60,50 @@ class Program:
         return self._data.is_dir()
 
     def init(self) -> None:
-        """Makes the folder ready, unless it is so.
+        """Run ``init`` if it is necessary.
 
-        It is if Terraform, what the configuration wants of it and the providers' lock are
-        those of the last time, and the providers are still there.
+        It is not if Terraform, the configuration's requirements and the providers' lock are
+        unchanged since the last time, and the providers still exist.
 
         Raises:
-            TerraformError: With Terraform's own words.
+            TerraformError: If Terraform fails, with its text.
         """
         stamp, wanted = self._data / "lokki.init", self._fingerprint()
         if stamp.is_file() and stamp.read_text() == wanted and self._has_providers():
             return
-        self._run("init", "-input=false", shown=True)  # it may have to fetch the provider
+        self._run("init", "-input=false", shown=True)  # it may download the provider
         stamp.write_text(self._fingerprint())
 
     def plan(self, file: Path, *more: str) -> bool:
-        """Writes a plan; what it says of its progress is not shown.
+        """Write a plan, without showing Terraform's progress.
 
         Args:
-            file: Where to.
+            file: The file to write.
             more: Further arguments of ``plan``.
 
         Returns:
             Whether it changes anything.
 
         Raises:
-            TerraformError: With Terraform's own words.
+            TerraformError: If Terraform fails, with its text.
         """
         options = ("-input=false", "-detailed-exitcode", f"-out={file}", PARALLELISM, *more)
         return self._run("plan", *options, good=(0, _CHANGES)) == _CHANGES
 
     def shown(self, file: Path) -> dict[str, Any]:
-        """A plan as Terraform's JSON."""
+        """Return a plan as Terraform's JSON."""
         shown: dict[str, Any] = json.loads(self._asked("show", "-json", str(file)))
         return shown
 
     def text(self, file: Path) -> str:
-        """A plan in Terraform's own words."""
+        """Return a plan as Terraform prints it."""
         return self._asked("show", *_colours(), str(file))
 
     def apply(self, file: Path) -> None:
-        """Applies exactly a plan, and shows what Terraform says of it.
+        """Apply a plan and show Terraform's output.
 
         Raises:
-            TerraformError: With Terraform's own words.
+            TerraformError: If Terraform fails, with its text.
         """
         self._run("apply", "-input=false", PARALLELISM, str(file), shown=True)
 
@@ -112,24 +112,24 @@ class Program:
 
         Args:
             address: The resource in the configuration.
-            id_: What identifies it in AWS.
+            id_: Its identifier in AWS.
 
         Raises:
-            TerraformError: With Terraform's own words.
+            TerraformError: If Terraform fails, with its text.
         """
         self._run("import", "-input=false", address, id_)
 
     def outputs(self) -> dict[str, Any]:
-        """The outputs, as plain values; empty if nothing stands.
+        """Return the outputs as plain values; empty if nothing is deployed.
 
         Raises:
-            TerraformError: With Terraform's own words.
+            TerraformError: If Terraform fails, with its text.
         """
-        told = json.loads(self._asked("output", "-json"))
-        return {name: one["value"] for name, one in told.items()}
+        found = json.loads(self._asked("output", "-json"))
+        return {name: one["value"] for name, one in found.items()}
 
     def pass_through(self, arguments: Sequence[str]) -> int:
-        """Runs Terraform as the user would in the folder; returns its exit code.
+        """Run Terraform as the user would in the folder, and return its exit code.
 
         Args:
             arguments: All of its arguments.
@@ -157,7 +157,7 @@ class Program:
     def _run(
         self, command: str, *arguments: str, shown: bool = False, good: Sequence[int] = (0,)
     ) -> int:
-        """Runs a command that may be interrupted; Ctrl-C reaches it once, and it ends cleanly."""
+        """Run a command; Ctrl-C is forwarded to it once, so that it ends cleanly."""
         output: list[str] = []
         errors: list[str] = []
         with forwarded() as interruption:
@@ -167,7 +167,7 @@ class Program:
             listening.start()
             for line in started.stdout or ():
                 output.append(line)
-                shown = shown and not line.startswith("Outputs:")  # told again by who called
+                shown = shown and not line.startswith("Outputs:")  # the caller prints them
                 if shown:
                     sys.stderr.write(line)
                     sys.stderr.flush()
@@ -176,9 +176,10 @@ class Program:
         if interruption.count:
             raise TerraformInterrupted(
                 f"terraform {command} was interrupted",
-                remedy="what was done is in its state: run the same again, and it goes on from "
-                'there. If something then "already exists", the interrupt came before Terraform '
-                f"recorded it: {self.stack.command('deploy --import-existing')} imports it",
+                remedy="the changes that were made are in the state: run the same command again "
+                'to continue. If a resource then "already exists", the interrupt came before '
+                f"Terraform recorded it; {self.stack.command('deploy --import-existing')} "
+                "imports it",
             )
         if code not in good:
             raise complaint(self.stack, command, "".join(errors) or "".join(output))
@@ -201,7 +202,7 @@ class Program:
         return self.stack.folder / os.environ.get("TF_DATA_DIR", ".terraform")
 
     def _fingerprint(self) -> str:
-        """What ``init`` depends on."""
+        """Return a digest of everything on which ``init`` depends."""
         folder = self.stack.folder
         wanted = json.loads((folder / "cdk.tf.json").read_text()).get("terraform", {})
         lock = folder / ".terraform.lock.hcl"
@@ -211,7 +212,7 @@ class Program:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _has_providers(self) -> bool:
-        # Folders may be links into a mirror or a cache, and the links may lead nowhere by now.
+        # Folders may be links into a mirror or a cache, and the links may be broken.
         folders = os.walk(self._data / "providers", followlinks=True)
         found = [
             Path(folder, name)

@@ -1,4 +1,4 @@
-"""What AWS's errors mean, in one place: each becomes one message with a remedy."""
+"""Translation of AWS's errors to exceptions with a message and a remedy."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _REJECTED = {
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AllAccessDisabled"}
 _THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException", "SlowDown"}
-RENEW = "renew them: aws sso login, or fetch new keys from whoever gave you these"
+RENEW = "renew them: aws sso login, or request new keys from the issuer of these"
 GIVE = (
     "run aws configure, set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-    'or write profile = "…" under [aws] into lokki.toml'
+    'or write profile = "…" under [aws] in lokki.toml'
 )
 
 
 @contextmanager
 def translated(service: str = "", operation: str = "", where: str = "") -> Iterator[None]:
-    """Makes errors of boto3's those of lokki_tf.
+    """Translate errors of boto3 to those of lokki_tf, within the context.
 
     Args:
         service: boto3's name of the service that is called.
@@ -36,7 +36,7 @@ def translated(service: str = "", operation: str = "", where: str = "") -> Itera
         where: Its URL.
 
     Raises:
-        AwsError: In place of what boto3 raises.
+        AwsError: Instead of boto3's error.
     """
     try:
         yield
@@ -49,7 +49,7 @@ def translated(service: str = "", operation: str = "", where: str = "") -> Itera
 
 
 def meaning(error: Any, service: str, operation: str, where: str) -> LokkiError:
-    """What an error of boto3's means.
+    """Return the exception for an error of boto3.
 
     Args:
         error: The error.
@@ -65,14 +65,14 @@ def meaning(error: Any, service: str, operation: str, where: str) -> LokkiError:
     if kind in ("ProfileNotFound", "ConfigParseError", "InvalidConfigError"):
         return CredentialsError(f"AWS's configuration: {error}", remedy=GIVE)
     if "Token" in kind or "SSO" in kind or "Login" in kind:
-        return CredentialsError(f"your AWS login does not hold any more: {error}", remedy=RENEW)
+        return CredentialsError(f"your AWS login has expired: {error}", remedy=RENEW)
     if kind in ("NoRegionError", "InvalidRegionError"):
         return ConfigError(f"AWS region: {error}", remedy="give --region, or set AWS_REGION")
     if kind in _UNREACHABLE:
         return AwsError(
             f"AWS cannot be reached at {where or 'its endpoint'}: {_short(error)}",
-            remedy="look at endpoint and region, under [aws] in lokki.toml or in the "
-            "environment (AWS_ENDPOINT_URL, AWS_REGION), and at your network",
+            remedy="check endpoint and region, under [aws] in lokki.toml or in the "
+            "environment (AWS_ENDPOINT_URL, AWS_REGION), and your network",
         )
     return AwsError(f"{_said(service, operation)}: {error}")
 
@@ -84,25 +84,25 @@ _UNREACHABLE = {
 
 
 def _refusal(error: Any, service: str, operation: str) -> LokkiError:
-    told = error.response.get("Error", {})
-    code, message = str(told.get("Code", "")), str(told.get("Message", "")) or str(error)
+    fields = error.response.get("Error", {})
+    code, message = str(fields.get("Code", "")), str(fields.get("Message", "")) or str(error)
     if code in _EXPIRED:
         return CredentialsError(
             f"your AWS credentials have expired ({code})", code=code, remedy=RENEW
         )
     if code in _REJECTED:
         return CredentialsError(
-            f"AWS does not take your credentials ({code}): {message}", code=code, remedy=GIVE
+            f"AWS rejects your credentials ({code}): {message}", code=code, remedy=GIVE
         )
     if code in _DENIED:
         return AwsError(
             f"AWS does not let you call {_said(service, operation)} ({code}): {message}",
             code=code,
-            remedy="use credentials, or a profile, that may: AWS_PROFILE, or profile under [aws]",
+            remedy="use credentials with this permission: set AWS_PROFILE, or profile under [aws]",
         )
     if code in _THROTTLED:
         return AwsError(
-            f"AWS has had too many calls of {_said(service, operation)} ({code})",
+            f"AWS received too many calls of {_said(service, operation)} ({code})",
             code=code,
             remedy="try again in a minute",
         )
@@ -110,12 +110,12 @@ def _refusal(error: Any, service: str, operation: str) -> LokkiError:
 
 
 def _said(service: str, operation: str) -> str:
-    """An operation as IAM writes it: ``states:StartExecution``."""
+    """Return an operation as IAM writes it: ``states:StartExecution``."""
     name = {"stepfunctions": "states"}.get(service, service)
     return f"{name}:{operation.title().replace('_', '')}" if operation else (name or "AWS")
 
 
 def _short(error: Any) -> str:
-    """The reason alone, without the objects that urllib3 prints along."""
+    """Return the reason without the objects that urllib3 prints before it."""
     text = re.sub(r"<[^<>]*>: ?", "", str(error))
     return text.partition("\n")[0][:300]

@@ -12,14 +12,14 @@ _RUNTIME = "/lokki_runtime/"
 
 
 class RemoteError(Exception):
-    """What a step raised in AWS, under the name that Lambda gives it."""
+    """An error of a step in AWS, under the name that Lambda reports."""
 
 
 def remote_error(details: Mapping[str, Any]) -> BaseException:
-    """What a step raised, as an exception that shows as it did there.
+    """Return a step's error as an exception with the same class name and message.
 
     Args:
-        details: ``error`` and ``cause`` as AWS has them.
+        details: ``error`` and ``cause`` of AWS's event.
     """
     name, cause = own_error(details.get("error"), details.get("cause"))
     kind: type[RemoteError] = type(name or "States.Runtime", (RemoteError,), {})
@@ -27,31 +27,31 @@ def remote_error(details: Mapping[str, Any]) -> BaseException:
 
 
 def message_of(cause: str) -> str:
-    """The message in what AWS calls a cause: JSON of Lambda's or of Batch's, or plain text.
+    """Return the message in an event's cause: JSON of Lambda or Batch, or plain text.
 
     Args:
-        cause: As AWS has it.
+        cause: AWS's cause.
     """
     try:
-        told = json.loads(cause)
-        return str(told["errorMessage"] if "errorMessage" in told else told["StatusReason"])
+        fields = json.loads(cause)
+        return str(fields["errorMessage"] if "errorMessage" in fields else fields["StatusReason"])
     except (ValueError, KeyError, TypeError):
         return cause
 
 
 def trace_of(cause: str) -> str:
-    """The traceback of the step's own code, as Lambda tells it in a cause; empty if it does not.
+    """Return the traceback of the step's own code in Lambda's cause; empty if there is none.
 
     Args:
-        cause: As AWS has it.
+        cause: AWS's cause.
     """
     try:
-        told = json.loads(cause)
-        lines = [str(line) for line in told["stackTrace"]]
-        end = f"{told['errorType']}: {told['errorMessage']}"
+        fields = json.loads(cause)
+        lines = [str(line) for line in fields["stackTrace"]]
+        end = f"{fields['errorType']}: {fields['errorMessage']}"
     except (ValueError, KeyError, TypeError):
         return ""
-    # Before the step's own lines stand those of what called it.
+    # The lines of the runtime come before the step's own.
     own = max((index for index, line in enumerate(lines) if _RUNTIME in line), default=-1) + 1
     shown = "".join(lines[own:] or lines)
     return f"Traceback (most recent call last):\n{shown}{end}" if shown else ""

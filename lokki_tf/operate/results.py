@@ -1,8 +1,8 @@
-"""What a pipeline's execution gives, as values: of its own output, of the bucket, of maps.
+"""Results of a pipeline's execution as values, from its output, the bucket and its maps.
 
-Loading a pickle runs what it says, with the rights of the operator. So what is no JSON is loaded
-with the operator's word only, except pickles that name no class or function, such as tuples, sets
-and bytes: those contain nothing that could run.
+Loading a pickle can run any code, with the rights of the operator. So pickles are loaded only if
+the operator allows it, except those that name no class or function, such as pickled tuples, sets
+and bytes: these contain no code.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from .runs import AwsRun
     from .stack import Deployed
 
-_AT_ONCE = 16  # objects that are read side by side
+_AT_ONCE = 16  # objects that are read at the same time
 
 
 class NotLoaded:
-    """Stands for a value that is not loaded.
+    """The placeholder of a value that is not loaded.
 
     Args:
         module: The first module that its pickle names.
@@ -50,15 +50,15 @@ class _NoModules(dict[str, str]):
 def values(
     output: Mapping[str, Any], read: Callable[[str], bytes], *, allow_pickle: bool = False
 ) -> dict[str, Any]:
-    """The results of a pipeline's last steps, by name, wherever they are kept.
+    """Return the results of a pipeline's last steps, by name, wherever they are stored.
 
-    A step that was skipped has none, as in a local run.
+    A skipped step has no result, as in a local run.
 
     Args:
         output: The execution's output: envelopes, by name.
-        read: Gives the bytes of an object by its URI.
-        allow_pickle: Whether pickles with classes are loaded; a :class:`NotLoaded` is in their
-            place otherwise.
+        read: Returns the bytes of an object by its URI.
+        allow_pickle: Whether pickles with classes are loaded; a :class:`NotLoaded` replaces them
+            otherwise.
     """
     from lokki_tf.packaging import main_module
     from lokki_tf.runtime.envelope import unpack
@@ -80,22 +80,22 @@ def values(
     return {
         name: value(one)
         for name, one in envelopes.items()
-        if "skipped" not in one  # which of a job only its answer says
+        if "skipped" not in one  # of a job, only the expanded envelope contains it
     }
 
 
 def result(deployed: Deployed, run: AwsRun, *, allow_pickle: bool = False) -> Any:
-    """A run's result as a local run's: of the last step, or a dict where several are last.
+    """Return a run's result as a local run has it: the last step's, or a dict if several are last.
 
     Args:
         deployed: The pipeline.
-        run: One that has succeeded.
+        run: A run that has succeeded.
         allow_pickle: As for :func:`values`.
 
     Raises:
-        AwsError: If what it refers to cannot be read.
-        SerializationError: If a value cannot be made from what was kept, or that is not an
-            unchanged object of the pipeline.
+        AwsError: If an object cannot be read.
+        SerializationError: If a value cannot be deserialized, or an object was changed or is not
+            the pipeline's.
     """
     output, store = json.loads(run.output or "{}"), deployed.store
 
@@ -110,7 +110,7 @@ def result(deployed: Deployed, run: AwsRun, *, allow_pickle: bool = False) -> An
     except UntrustedReferenceError as error:
         raise SerializationError(
             f"the result of run {run.name} is not loaded: {error}",
-            remedy="find out who wrote it: a step of this pipeline would not",
+            remedy="find out who wrote it: it was not a step of this pipeline",
         ) from None
     except Exception as error:
         raise SerializationError(

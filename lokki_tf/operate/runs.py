@@ -1,4 +1,4 @@
-"""Runs in AWS: started, found, listed, redriven."""
+"""Executions in AWS: start, find, list and redrive them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 _NAME = re.compile(r"[A-Za-z0-9_.+!@()='-]{1,80}")
 _SERVICE = "stepfunctions"
-_LATE = 20  # looks
-_AT_ONCE = 8  # runs that are described side by side
+_LATE = 20  # attempts
+_AT_ONCE = 8  # runs that are described at the same time
 # AWS's reasons (Step Functions API Reference, "DescribeExecution", redriveStatusReason), with the
 # limits (the same, "RedriveExecution").
 _REASONS = {
@@ -44,16 +44,16 @@ class AwsRun:
 
     Args:
         arn: Its ARN.
-        name: Its name, by which commands know it.
+        name: Its name, which commands accept.
         status: ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT``, ``ABORTED`` or
             ``PENDING_REDRIVE``.
         began: When it started.
         ended: When it ended, if it has.
         redrives: How often it was redriven.
-        input: What it was given, as JSON; ``None`` in a list.
-        output: What it gave, as JSON, if it has succeeded; ``None`` in a list.
+        input: Its input, as JSON; ``None`` in a list.
+        output: Its output, as JSON, if it has succeeded; ``None`` in a list.
         error: AWS's name of the error, if it failed.
-        cause: What belongs to the error.
+        cause: AWS's cause of the error.
     """
 
     arn: str
@@ -68,74 +68,74 @@ class AwsRun:
     cause: str | None = None
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> AwsRun:
-        """A run from what AWS tells of it."""
+    def of(cls, answer: Mapping[str, Any]) -> AwsRun:
+        """Return a run from AWS's description."""
         return cls(
-            told["executionArn"],
-            told["name"],
-            told["status"],
-            told["startDate"],
-            told.get("stopDate") if told["status"] != RUNNING else None,
-            told.get("redriveCount", 0),
-            told.get("input"),
-            told.get("output"),
-            *own_error(told.get("error"), told.get("cause")),
+            answer["executionArn"],
+            answer["name"],
+            answer["status"],
+            answer["startDate"],
+            answer.get("stopDate") if answer["status"] != RUNNING else None,
+            answer.get("redriveCount", 0),
+            answer.get("input"),
+            answer.get("output"),
+            *own_error(answer.get("error"), answer.get("cause")),
         )
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the run has not ended."""
         return self.ended is None
 
 
 def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None) -> AwsRun:
-    """Starts a run.
+    """Start a run.
 
     Args:
         deployed: The pipeline.
-        given: The flow's parameters, which the pipeline has checked.
-        name: The run's name; AWS makes one up unless given.
+        given: The pipeline's parameters, already validated.
+        name: The run's name; AWS generates one by default.
 
     Raises:
-        OptionError: If AWS takes no such name, or the parameters are no JSON.
-        AwsError: If AWS refuses; a name can be taken once in 90 days.
+        OptionError: If the name is invalid, or the parameters cannot be serialized as JSON.
+        AwsError: If AWS refuses; a name can be used once in 90 days.
     """
     if name is not None and not _NAME.fullmatch(name):
         raise OptionError(
-            f"--name {name!r} is no name for a run",
+            f"--name must be a valid name of a run, got {name!r}",
             remedy="use 1 to 80 letters, digits and - _ .",
         )
     try:
-        # Compact and in UTF-8, as its size was measured.
+        # Compact and in UTF-8, as in the measurement of its size.
         text = json.dumps(dict(given), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise OptionError(f"the run's parameters are no JSON: {error}") from None
+        raise OptionError(f"the run's parameters cannot be serialized as JSON: {error}") from None
     more = {} if name is None else {"name": name}
     try:
-        told = deployed.aws.call(
+        answer = deployed.aws.call(
             _SERVICE, "start_execution", stateMachineArn=deployed.arn, input=text, **more
         )
     except AwsError as error:
         if error.code == "ExecutionAlreadyExists":
             raise AwsError(
-                f"there has been a run {name!r} already",
+                f"a run {name!r} exists already",
                 code=error.code,
                 remedy="choose another --name, or leave it out",
             ) from None
         raise _without_machine(deployed, error) from None
-    arn = str(told["executionArn"])
-    return AwsRun(arn, arn.rpartition(":")[2], RUNNING, told["startDate"])
+    arn = str(answer["executionArn"])
+    return AwsRun(arn, arn.rpartition(":")[2], RUNNING, answer["startDate"])
 
 
 def describe(deployed: Deployed, run: str | None) -> AwsRun:
-    """A run.
+    """Return a run.
 
     Args:
         deployed: The pipeline.
-        run: Its name or ARN; the last one unless given.
+        run: Its name or ARN; by default the last run.
 
     Raises:
-        UnknownRunError: If there is none.
+        UnknownRunError: If it does not exist.
     """
     if run is None:
         last = recent(deployed, 1)
@@ -147,7 +147,7 @@ def describe(deployed: Deployed, run: str | None) -> AwsRun:
         run = last[0].arn
     arn = run if run.startswith("arn:") else deployed.execution_prefix + run
     try:
-        told = deployed.aws.call(_SERVICE, "describe_execution", executionArn=arn)
+        answer = deployed.aws.call(_SERVICE, "describe_execution", executionArn=arn)
     except AwsError as error:
         if error.code in ("ExecutionDoesNotExist", "InvalidArn", "ValidationException"):
             raise UnknownRunError(
@@ -157,11 +157,11 @@ def describe(deployed: Deployed, run: str | None) -> AwsRun:
                 "90 days",
             ) from None
         raise
-    return AwsRun.of(told)
+    return AwsRun.of(answer)
 
 
 def ended(deployed: Deployed, run: AwsRun) -> AwsRun:
-    """A run whose history says that it has ended.
+    """Return a run whose history shows that it has ended.
 
     Args:
         deployed: The pipeline.
@@ -171,19 +171,19 @@ def ended(deployed: Deployed, run: AwsRun) -> AwsRun:
         found = describe(deployed, run.arn)
         if not found.is_running:
             break
-        time.sleep(0.5)  # what AWS describes may be a little behind its history
+        time.sleep(0.5)  # AWS's description may be a little behind the history
     return found
 
 
 def recent(deployed: Deployed, most: int) -> list[AwsRun]:
-    """The last runs, the latest first.
+    """Return the last runs, the latest first.
 
     Args:
         deployed: The pipeline.
-        most: How many.
+        most: The maximum number of runs.
 
     Raises:
-        NotDeployedError: If it stands no more.
+        NotDeployedError: If the pipeline is no longer deployed.
     """
     found: list[AwsRun] = []
     try:
@@ -200,11 +200,11 @@ def recent(deployed: Deployed, most: int) -> list[AwsRun]:
 
 
 def with_errors(deployed: Deployed, found: Sequence[AwsRun]) -> list[AwsRun]:
-    """The runs with the errors of those that have failed, which a list of AWS's does not have.
+    """Return the runs with the errors of failed ones, which AWS's list does not contain.
 
     Args:
         deployed: The pipeline.
-        found: As :func:`recent` returns them.
+        found: The result of :func:`recent`.
     """
 
     def described(run: AwsRun) -> AwsRun:
@@ -216,29 +216,29 @@ def with_errors(deployed: Deployed, found: Sequence[AwsRun]) -> list[AwsRun]:
 
 
 def redrive(deployed: Deployed, run: AwsRun) -> None:
-    """Lets a run that failed go on from what failed.
+    """Continue a failed run from the steps that failed.
 
     Args:
         deployed: The pipeline.
         run: The run.
 
     Raises:
-        AwsError: If AWS does not let it, or would but fail again.
+        AwsError: If AWS refuses, or the run would only fail again.
     """
     if run.status == FAILED and find_blame(deployed, run).is_final:
         raise AwsError(
-            f"run {run.name} cannot go on: an earlier version of lokki_tf deployed its state "
-            "machine, which has ended in a state that only fails, and AWS would repeat that one",
+            f"run {run.name} cannot be redriven: its state machine, deployed by an earlier version "
+            "of lokki_tf, ended in a state that only fails, which a redrive would repeat",
             remedy=f"{deployed.stack.command('start')} begins anew",
         )
     try:
         deployed.aws.call(_SERVICE, "redrive_execution", executionArn=run.arn)
     except AwsError as error:
         if error.code == "ExecutionNotRedrivable":
-            told = deployed.aws.call(_SERVICE, "describe_execution", executionArn=run.arn)
-            reason = str(told.get("redriveStatusReason") or "").rstrip(".")
+            answer = deployed.aws.call(_SERVICE, "describe_execution", executionArn=run.arn)
+            reason = str(answer.get("redriveStatusReason") or "").rstrip(".")
             raise AwsError(
-                f"run {run.name} cannot go on: {_REASONS.get(reason, reason or run.status)}",
+                f"run {run.name} cannot be redriven: {_REASONS.get(reason, reason or run.status)}",
                 code=error.code,
                 remedy=f"{deployed.stack.command('start')} begins anew",
             ) from None

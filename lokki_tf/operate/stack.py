@@ -1,4 +1,4 @@
-"""Where a pipeline stands: its folder here, and what Terraform has made of it in AWS."""
+"""A pipeline's stack: its local folder, and its resources in AWS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Stack:
     Args:
         definition: The pipeline, under the stack's name.
         config: Settings.
-        folder: Where its Terraform stands.
+        folder: The folder with its Terraform.
         script: The command that the user types, for remedies: ``python pipeline.py``.
         options: Those that name the stack: ``--stage prod``.
     """
@@ -55,7 +55,7 @@ class Stack:
         script: str = "python pipeline.py",
         options: str = "",
     ) -> Stack:
-        """The stack of a pipeline.
+        """Return the stack of a pipeline.
 
         Args:
             definition: The pipeline, under the stack's name.
@@ -71,33 +71,33 @@ class Stack:
 
     @property
     def name(self) -> str:
-        """The stack's name, and the state machine's."""
+        """The name of the stack and of its state machine."""
         return self.definition.name
 
     def command(self, words: str) -> str:
-        """What the user types for this very stack.
+        """Return the command line for this stack.
 
         Args:
-            words: A command, with what else it is told.
+            words: A command with its arguments.
         """
         name, _, rest = words.partition(" ")
         return " ".join(filter(None, (self.script, name, self.options, rest)))
 
     @property
     def is_written(self) -> bool:
-        """Whether its Terraform stands here."""
+        """Whether its Terraform is in the folder."""
         return (self.folder / "cdk.tf.json").exists()
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A pipeline in AWS.
+    """A deployed pipeline.
 
     Args:
-        stack: What it was made of.
+        stack: Its stack.
         arn: The state machine's ARN.
         functions: Names of its Lambda functions, by step.
-        aws: The account and region where it stands.
+        aws: AWS, in its account and region.
     """
 
     stack: Stack
@@ -117,23 +117,23 @@ class Deployed:
 
     @property
     def store(self) -> str:
-        """``s3://bucket/prefix`` of all that the pipeline stores."""
+        """``s3://bucket/prefix`` under which the pipeline stores all objects."""
         _, partition, _, region, number, *_ = self.arn.split(":")
         account = Account(number, region, partition)
         return template_values(self.stack.definition, {}, self.stack.config, account)["store"]
 
     @property
     def execution_prefix(self) -> str:
-        """What the ARNs of its executions begin with."""
+        """The prefix of its executions' ARNs."""
         return self.arn.replace(":stateMachine:", ":execution:") + ":"
 
     @property
     def link(self) -> str | None:
-        """The state machine in AWS's console; ``None`` where no console shows it."""
+        """URL of the state machine in AWS's console; ``None`` if there is no console."""
         return self._console(f"statemachines/view/{self.arn}")
 
     def link_of(self, execution_arn: str) -> str | None:
-        """An execution in AWS's console; ``None`` where no console shows it."""
+        """Return the URL of an execution in AWS's console; ``None`` if there is no console."""
         return self._console(f"v2/executions/details/{execution_arn}")
 
     def _console(self, page: str) -> str | None:
@@ -145,13 +145,13 @@ class Deployed:
 
 
 def find(stack: Stack) -> Deployed:
-    """Where a pipeline stands: as Terraform tells, or else by its name in the account.
+    """Find a deployed pipeline by Terraform's outputs, or else by its name in the account.
 
     Args:
-        stack: The pipeline's.
+        stack: The pipeline's stack.
 
     Raises:
-        NotDeployedError: If it stands nowhere.
+        NotDeployedError: If it is not deployed.
         AwsError: If AWS refuses or cannot be reached.
     """
     wanted = stack.config.aws.region
@@ -163,11 +163,12 @@ def find(stack: Stack) -> Deployed:
 
 
 def told_by(stack: Stack, outputs: Mapping[str, Any]) -> Deployed:
-    """Where a pipeline stands, by Terraform's outputs.
+    """Return a deployed pipeline from Terraform's outputs.
 
     Args:
-        stack: The pipeline's.
-        outputs: Plain values, by name; ``None`` for what an interrupted deployment has not made.
+        stack: The pipeline's stack.
+        outputs: Plain values, by name; ``None`` for resources that an interrupted deployment has
+            not created.
     """
     arn = outputs["state_machine_arn"]
     functions = outputs["function_arns"]
@@ -176,23 +177,23 @@ def told_by(stack: Stack, outputs: Mapping[str, Any]) -> Deployed:
 
 
 def not_deployed(stack: Stack, where: str) -> NotDeployedError:
-    """The error for a pipeline that stands nowhere."""
+    """Return the exception for a pipeline that is not deployed."""
     return NotDeployedError(
         f"{stack.name} is not deployed {where}",
-        remedy=f"{stack.command('deploy')}; if it stands elsewhere: --region, --stack-name or "
+        remedy=f"{stack.command('deploy')}; if it is deployed elsewhere: --region, --stack-name or "
         "AWS_PROFILE",
     )
 
 
 def _outputs(stack: Stack) -> dict[str, Any]:
-    """Terraform's outputs; empty where it has none to tell."""
+    """Return Terraform's outputs; empty if it has none."""
     if not stack.is_written:
         return {}
     try:
         program = Program.find(stack)
         return program.outputs() if program.is_initialised else {}
     except LokkiError:
-        return {}  # the account itself is asked instead
+        return {}  # the pipeline is looked up in the account instead
 
 
 def _by_name(stack: Stack) -> Deployed:
@@ -211,5 +212,5 @@ def _by_name(stack: Stack) -> Deployed:
 
 
 def outputs_line(outputs: Mapping[str, Any]) -> str:
-    """Terraform's outputs as one line of JSON."""
+    """Return Terraform's outputs as one line of JSON."""
     return json.dumps(dict(outputs), separators=(", ", ": "))

@@ -1,4 +1,4 @@
-"""What became of each step of a run: its events, added up."""
+"""The state of each step of a run, from its events."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ _ENDED = {"step_finished": "done", "step_skipped": "skipped", "step_failed": "fa
 
 @dataclass(slots=True)
 class StepState:
-    """What became of a step, or of a map.
+    """The state of a step or of a map.
 
     Args:
         node: Its name in the graph.
         status: ``done``, ``skipped``, ``failed``, ``running``, ``aborted`` or ``not run``.
-        duration: Seconds that it ran, if it has ended: without the time between the end of a run
+        duration: Seconds that it ran, if it has ended, without the time between the end of a run
             and its redrive.
-        retries: How often it was tried again; a redrive is none.
-        error: What it raised.
-        items: Of a map: how many items have ended, failed, and there are.
+        retries: How often it was retried; redrives are not counted.
+        error: Its error.
+        items: Of a map: the numbers of items that succeeded, of items that failed, and of all
+            items.
     """
 
     node: str
@@ -42,24 +43,24 @@ class StepState:
     _since: float | None = None
 
     def begin(self, when: float) -> None:
-        """It runs, from now unless it did already."""
+        """Record that it runs, from now unless it already ran."""
         self.status = "running"
         self._since = when if self._since is None else self._since
 
     def end(self, status: str, when: float, seconds: float | None = None) -> None:
-        """It has ended.
+        """Record that it has ended.
 
         Args:
-            status: How.
-            when: As ``time.time()`` counts.
-            seconds: How long it ran, if its beginning is not known.
+            status: The new status.
+            when: Seconds since 1970.
+            seconds: How long it ran, if its start is not known.
         """
         ran = seconds or 0.0 if self._since is None else when - self._since
         self.status, self._since = status, None
         self.duration = (self.duration or 0.0) + ran
 
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON has it, without what is not known."""
+        """Return the state as a JSON object, without unknown values."""
         items = self.items and dict(zip(("done", "failed", "total"), self.items, strict=True))
         found: dict[str, Any] = {
             "step": self.node,
@@ -73,14 +74,14 @@ class StepState:
 
 
 def step_states(deployed: Deployed, run: AwsRun) -> list[StepState]:
-    """The steps of a run, in the graph's order; of a routed pipeline, as they were visited.
+    """Return the steps of a run in the graph's order; of a routed pipeline, as they were visited.
 
     Args:
         deployed: The pipeline.
         run: The run.
     """
     tracker = tracker_of(deployed)
-    events = [one for told in history(deployed, run.arn) for one in tracker.read(told)]
+    events = [one for page in history(deployed, run.arn) for one in tracker.read(page)]
     states = {node.name: StepState(node.name) for node in deployed.stack.definition.graph.nodes}
     inner = {node.name for node in deployed.stack.definition.graph.walk()} - set(states)
     _add_up(states, [one for one in events if one.node not in inner])

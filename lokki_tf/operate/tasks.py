@@ -1,4 +1,4 @@
-"""What a task's parameters and output tell of its step, in an execution's history."""
+"""Facts about a step from its task's parameters and output in an execution's history."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def answer_of(details: Mapping[str, Any]) -> str | None:
-    """URI of the object into which a job of an earlier version writes its answer.
+    """Return the URI of the object into which a job of an earlier version writes its answer.
 
-    Others have parameters, and a function says whether they are skipped.
+    Other jobs have parameters; whether they are skipped is in the output of a function.
 
     Args:
-        details: Of the event that scheduled the task.
+        details: Details of the event that scheduled the task.
     """
     if details.get("resourceType") != "batch":
         return None
@@ -36,13 +36,13 @@ def answer_of(details: Mapping[str, Any]) -> str | None:
 
 
 def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -> bool:
-    """Whether a task is not a step's: it writes a job's event.
+    """Return whether a task runs no step but writes a job's event.
 
     In state machines of earlier versions it may also read a job's error or send a notice.
 
     Args:
-        details: Of an event of the task.
-        node: What it runs, or its state's name.
+        details: Details of an event of the task.
+        node: The node that it runs, or its state's name.
         source: The pipeline.
     """
     notice, service = source.on_failure, str(details.get("resourceType", ""))
@@ -52,10 +52,10 @@ def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -
 
 
 def is_skipped(details: Mapping[str, Any]) -> bool:
-    """Whether a function says that its step's condition was false.
+    """Return whether a function's output shows that its step's condition was false.
 
     Args:
-        details: Of the event that the task has succeeded.
+        details: Details of the event that the task has succeeded.
     """
     if '"skipped":' not in details.get("output", ""):
         return False
@@ -66,10 +66,10 @@ def is_skipped(details: Mapping[str, Any]) -> bool:
 
 
 def left_error(details: Mapping[str, Any]) -> Mapping[str, str]:
-    """Error and cause of a job: raised by a task, or read from the object that the job has written.
+    """Return error and cause of a job: raised by a task, or read from the job's object.
 
     Args:
-        details: Of the event that the task has failed, or succeeded in reading.
+        details: Details of the event that the task has failed, or has read the object.
     """
     if "error" in details:
         return details

@@ -1,4 +1,4 @@
-"""The states that an execution has entered, each a visit, one inside the other."""
+"""Nested visits of an execution: the states that it has entered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Visit:
         item: Index of the item around it.
         outer: The visit that contains it; ``None`` for the execution itself.
         began: When it was entered, or when its last attempt began.
-        attempts: How many there were.
+        attempts: The number of attempts.
         failure: What the last attempt raised, until it is known whether there is another.
         skipped: Whether the step's condition was false.
         answer: URI of a job's answer.
@@ -25,10 +25,10 @@ class Visit:
         job: The job whose error a task raises.
         map_run: ARN of a Distributed Map's run.
         total: How many items a map has.
-        done: How many have succeeded.
-        failed: How many have not.
-        told: Error and cause of a Distributed Map's run.
-        is_told: Whether the failure of a map has been reported.
+        done: How many items have succeeded.
+        failed: How many items have failed.
+        map_error: Error and cause of a Distributed Map's run.
+        is_reported: Whether the failure of a map has been reported.
     """
 
     kind: str
@@ -46,18 +46,18 @@ class Visit:
     total: int | None = None
     done: int = 0
     failed: int = 0
-    told: Mapping[str, Any] | None = None
-    is_told: bool = False
+    map_error: Mapping[str, Any] | None = None
+    is_reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ItemCounts:
-    """How far a Distributed Map is.
+    """Item counts of a map.
 
     Args:
-        total: Its items.
-        done: Those that have succeeded.
-        failed: Those that have not.
+        total: All items.
+        done: Items that have succeeded.
+        failed: Items that have failed.
     """
 
     total: int
@@ -66,7 +66,7 @@ class ItemCounts:
 
 
 def up(visit: Visit | None, *, kind: str | None = None, name: str | None = None) -> Visit | None:
-    """The nearest visit around, itself included, of a kind or a name."""
+    """Return the nearest enclosing visit, itself included, of a kind or a name."""
     while visit is not None:
         if kind in (None, visit.kind) and (
             name is None or visit.name == name or _again(visit, name)
@@ -77,6 +77,6 @@ def up(visit: Visit | None, *, kind: str | None = None, name: str | None = None)
 
 
 def _again(visit: Visit, name: str) -> bool:
-    """Whether a state is a step's under another name: a routed pipeline's first, a condition."""
+    """Return whether a state runs a step under another name: a first step or a condition."""
     names = (f"{visit.name} again", f"Condition of {visit.name}")
     return visit.kind in ("Task", "Aside") and name.startswith(names)

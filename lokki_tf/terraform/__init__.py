@@ -1,9 +1,9 @@
-"""From a pipeline to Terraform, through CDKTF.
+"""Generation of a pipeline's Terraform with CDKTF.
 
-:mod:`.plan` says what is to be in AWS, as data; :mod:`.constructs` makes CDKTF's
-constructs of it, with the IAM documents of :mod:`.iam`; :mod:`.synth` writes a folder that
-applies wherever it is moved. :mod:`.cdk` is the one module that names the library, CDKTF or
-CDKTN; it starts Node (:mod:`.node`) and keeps the provider's 2,100 modules from loading.
+:mod:`.plan` describes the resources as data; :mod:`.constructs` makes CDKTF constructs from it,
+with the IAM documents of :mod:`.iam`; :mod:`.synth` writes a folder that can be moved and applied.
+Only :mod:`.cdk` names the library, CDKTF or CDKTN. It starts Node (:mod:`.node`) and loads the
+provider's 2,100 modules on demand.
 """
 
 from __future__ import annotations

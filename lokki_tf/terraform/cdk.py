@@ -165,7 +165,7 @@ def _interrupts_later() -> Iterator[None]:
 
 
 def _register(bindings: str) -> None:
-    """Put the bindings' root into ``sys.modules`` without running it."""
+    """Add the bindings' root to ``sys.modules`` without running it."""
     if bindings in sys.modules:
         return
     spec = importlib.util.find_spec(bindings)

@@ -42,7 +42,7 @@ def container_properties(
     ]
     if options.gpu:
         sizes.append({"type": "GPU", "value": str(options.gpu)})
-    # EC2's containers do not get their region. boto3 reads the second, other SDKs the first.
+    # EC2 containers have no region variable. boto3 reads the second, other SDKs the first.
     own = variables_of(job.step, store)
     environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **own}
     properties: dict[str, Any] = {
@@ -64,8 +64,8 @@ def container_properties(
         },
     }
     if options.platform != "ec2":
-        # The default VPC's subnets are public: without an address of its own, a job reaches
-        # neither the registry nor the bucket.
+        # The default VPC's subnets are public: without a public address, a job can reach neither
+        # the registry nor the bucket.
         properties |= {
             "networkConfiguration": {"assignPublicIp": "ENABLED" if public_address else "DISABLED"},
             "fargatePlatformConfiguration": {"platformVersion": "LATEST"},

@@ -1,4 +1,4 @@
-"""Files beside a stack's Terraform, which refers to them by relative paths."""
+"""Files in a stack's folder, to which its Terraform refers by relative paths."""
 
 from __future__ import annotations
 
@@ -34,10 +34,9 @@ FOLDERS = ("lambdas", "helpers", "layers", "literals", "permissions", "image", "
 def stack_files(
     plan: Plan, machine_text: str, layers: Iterable[Layer] = ()
 ) -> dict[str, bytes | Path]:
-    """All files of a pipeline, by path in the stack's folder.
+    """Return all files of a pipeline, by path in the stack's folder.
 
-    Each step's folder shows its source as it is in the zip, for reading; what is
-    deployed is the zip.
+    Each step's folder contains the files of its zip, for reading; the zip is deployed.
     """
     files: dict[str, bytes | Path] = {MACHINE: machine_text.encode(), **plan.objects}
     layers = list(layers)
@@ -59,7 +58,7 @@ def stack_files(
 
 
 def _fingerprints(plan: Plan, locks: Mapping[PackageSet, str]) -> bytes:
-    """The hashes by which the next synth shows what has changed, as JSON by step."""
+    """Return hashes by step, as JSON: the next synth compares them to list changes."""
     found = {}
     layers = {one.step: one.packages for one in plan.functions if one.packages is not None}
     for step, package in {one.step: one.package for one in plan.parts}.items():
@@ -72,7 +71,7 @@ def _fingerprints(plan: Plan, locks: Mapping[PackageSet, str]) -> bytes:
 
 
 def changed_steps(before: bytes | None, after: bytes) -> dict[str, str]:
-    """What has changed of each step between two synths.
+    """Return the changes of each step between two synths.
 
     Args:
         before: The ``steps.json`` of the earlier one, ``None`` if there was none.
@@ -106,14 +105,14 @@ def write_stack_files(
     layers: Iterable[Layer] = (),
     more: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Writes a pipeline's files and takes away those of steps that are gone.
+    """Write a pipeline's files and remove those of steps that no longer exist.
 
     Args:
         terraform: The stack's Terraform JSON, which CDKTF writes afterwards.
         folder: The stack's folder, or one in it.
         plan: The pipeline.
         machine_text: The state machine's template.
-        layers: Of what its steps declare.
+        layers: Layers of the packages that its steps declare.
         more: Further files, by path.
 
     Raises:
@@ -124,10 +123,10 @@ def write_stack_files(
 
 
 def manifest(files: Mapping[str, Path]) -> bytes:
-    """Return the SHA-256 of each file as JSON, by which ``deploy`` knows that all are there.
+    """Return the SHA-256 of each file as JSON, with which ``deploy`` verifies the folder.
 
     Args:
-        files: Paths of the contents by the paths that the stack's folder has.
+        files: Paths of the contents, by path in the stack's folder.
     """
     found = {path: sha256_of(data) for path, data in sorted(files.items())}
     return (json.dumps(found, indent=2) + "\n").encode()
@@ -147,8 +146,8 @@ def write_files(
 ) -> None:
     """Write files under temporary names and rename them, so that each is complete or absent.
 
-    A stack's Terraform is removed before the first change and written last: what an interrupted
-    run leaves cannot be applied. Otherwise Terraform would upload an old zip under a new hash,
+    A stack's Terraform is removed before the first change and written last: the result of an
+    interrupted run cannot be applied. Otherwise Terraform would upload an old zip under a new hash,
     and every later plan would be empty.
 
     Args:
@@ -162,7 +161,7 @@ def write_files(
         OutputError: If the folder cannot be written.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # literals are for the user alone
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # only the user may read literals
         with _alone(terraform):
             wanted = {folder / path: data for path, data in files.items()}
             stale = [path for name in owned for path in _below(folder / name) if path not in wanted]
@@ -180,7 +179,7 @@ def write_files(
     except OSError as error:
         raise OutputError(
             f"{folder} cannot be written: {error.strerror or error}",
-            remedy="choose a folder that you may write into",
+            remedy="choose a folder in which you may write",
         ) from error
 
 

@@ -1,6 +1,6 @@
-"""IAM documents: one role a step, each with the least that it needs.
+"""IAM documents: one role for each step, with the least rights that it needs.
 
-``*`` stands as a resource only where AWS gives an action none: X-Ray's, CloudWatch's log
+The resource is ``*`` only for actions that support no resources: X-Ray's, CloudWatch's log
 delivery, and the network interfaces of functions in a VPC (Service Authorization Reference).
 """
 
@@ -58,12 +58,12 @@ LOG_DELIVERY: Statement = {
 
 
 def document(statements: Iterable[Statement]) -> str:
-    """A policy document as JSON."""
+    """Return a policy document as JSON."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 def trust(service: str, conditions: dict[str, dict[str, str]] | None = None) -> str:
-    """A trust policy: who may take a role, and on whose behalf."""
+    """Return a trust policy: which service may assume a role, and for which source."""
     statement: Statement = {
         "Effect": "Allow",
         "Principal": {"Service": service},
@@ -75,31 +75,31 @@ def trust(service: str, conditions: dict[str, dict[str, str]] | None = None) -> 
 
 
 def write_logs(*log_groups: str) -> Statement:
-    """A function writes into its own log group, which Terraform has made; jobs into theirs."""
+    """Allow a function or jobs to write into their log groups, which Terraform creates."""
     arns = [f"{arn}:*" for arn in log_groups]
     return _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], arns)
 
 
 def read_objects(arns: Sequence[str]) -> Statement:
-    """A step reads results of others and large literals."""
+    """Allow a step to read results of other steps and large literals."""
     return _allow("Read", ["s3:GetObject"], arns)
 
 
 def exchange_answers(arns: Sequence[str]) -> Statement:
-    """A state machine writes jobs' events, and reads errors and where a routed step leads."""
+    """Allow a state machine to write jobs' events, and to read their errors and next steps."""
     return _allow("EventsAndAnswers", ["s3:GetObject", "s3:PutObject"], arns)
 
 
 def write_objects(arns: Sequence[str]) -> Statement:
-    """A step stores a result that is too large to travel inline."""
+    """Allow a step to store results that are too large to be inline."""
     return _allow("Write", ["s3:PutObject"], arns)
 
 
 def start_containers(repository_arn: str) -> list[Statement]:
-    """Containers are started from the pipeline's image; a token has no resource to name.
+    """Allow to start containers from the pipeline's image; the token's action has no resource.
 
     Args:
-        repository_arn: Of the repository in ECR.
+        repository_arn: ARN of the repository in ECR.
     """
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage"]
     return [
@@ -111,12 +111,12 @@ def start_containers(repository_arn: str) -> list[Statement]:
 def run_jobs(
     definitions: Statement, queues: Sequence[str], jobs: str, rule: str
 ) -> list[Statement]:
-    """A state machine submits jobs, and waits for them by a rule of Step Functions' own.
+    """Allow a state machine to submit jobs, and to wait for them with Step Functions' own rule.
 
     Args:
         definitions: The statement for the job definitions, see :func:`submit`.
         queues: ARNs of the queues.
-        jobs: ARN of all jobs; AWS gives them names that nobody knows before.
+        jobs: ARN of all jobs; their ids are not known in advance.
         rule: ARN of the rule.
     """
     return [
@@ -131,7 +131,7 @@ def run_jobs(
 
 
 def submit(definitions: Sequence[str]) -> Statement:
-    """A state machine submits jobs of some definitions.
+    """Allow a state machine to submit jobs of some definitions.
 
     Args:
         definitions: ARNs of job definitions without their revisions.
@@ -141,12 +141,12 @@ def submit(definitions: Sequence[str]) -> Statement:
 
 
 def invoke(function_arns: Sequence[str]) -> Statement:
-    """A state machine calls its functions."""
+    """Allow a state machine to call its functions."""
     return _allow("Invoke", ["lambda:InvokeFunction"], function_arns)
 
 
 def tagged(statement: Statement, tags: Mapping[str, str | None]) -> Statement:
-    """A statement for resources with these tags alone.
+    """Return a statement that is limited to resources with these tags.
 
     Source: Lambda Developer Guide, "Using attribute-based access control in Lambda"; Service
     Authorization Reference, "AWS Batch" (job definitions).
@@ -162,17 +162,16 @@ def tagged(statement: Statement, tags: Mapping[str, str | None]) -> Statement:
 
 
 def run_maps(machine: str, execution: str, *, nested: bool) -> list[Statement]:
-    """A state machine runs its Distributed Maps as executions of its own.
+    """Allow a state machine to run its Distributed Maps as child executions.
 
     Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states":
     children are redriven as ``execution:NAME/*:*``. The children of maps inside others have the
     labels of all maps around them in their names (``NAME/outer/inner``).
 
     Args:
-        machine: ARN of the state machine, built from its name: a reference to it would be a
-            circle.
-        execution: The beginning of the ARNs of its executions, built alike.
-        nested: Whether maps run others: there, the executions of an item start more.
+        machine: ARN of the state machine, built from its name: a reference to it would be a cycle.
+        execution: The prefix of its executions' ARNs, built from its name.
+        nested: Whether maps contain maps, so that executions of items start further ones.
     """
     children = f"{execution}/*:*"
     machines = [machine, *([f"{machine}/*"] * nested)]
@@ -194,13 +193,13 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statem
 
 
 def pull_images(functions: str) -> str:
-    """A repository's policy: Lambda reads images for some functions.
+    """Return a repository's policy: Lambda may read images for some functions.
 
-    Source: Lambda Developer Guide, "Create a Lambda function using a container image": these
-    two actions, and the function's ARN as the source. Where they are missing Lambda adds them
-    itself, for all functions of the account. Functions of a pipeline whose name begins alike are
-    covered too: the repository is there before the functions, and repositories' policies compare
-    no tags of functions.
+    Source: Lambda Developer Guide, "Create a Lambda function using a container image": these two
+    actions, and the function's ARN as the source. Without them Lambda adds its own statement, for
+    all functions of the account. Functions of pipelines whose names have the same beginning are
+    included: the repository is created before the functions, and its policy cannot compare tags of
+    functions.
 
     Args:
         functions: ARN of the functions, with wildcards.
@@ -213,24 +212,24 @@ def pull_images(functions: str) -> str:
 
 
 def exchange_objects(arns: Sequence[str]) -> Statement:
-    """A Distributed Map reads its items and writes its results."""
+    """Allow a Distributed Map to read its items and to write its results."""
     actions = ["s3:GetObject", "s3:PutObject"]
     actions += ["s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"]
     return _allow("ItemsAndResults", actions, arns)
 
 
 def read_histories(executions: Sequence[str]) -> Statement:
-    """What sends notices finds the failed step in an execution's history."""
+    """Allow the function of notices to read an execution's history, to find the failed step."""
     return _allow("History", ["states:GetExecutionHistory"], executions)
 
 
 def send(queues: Sequence[str]) -> Statement:
-    """Lambda sends notices that failed to the queue, by the right of the function's role."""
+    """Allow Lambda to send failed notices to the queue, with the function's role."""
     return _allow("Send", ["sqs:SendMessage"], queues)
 
 
 def queue_for(rule: str, queue: str) -> str:
-    """A queue's policy: EventBridge sends events of a rule that it cannot deliver.
+    """Return a queue's policy: EventBridge may send a rule's undeliverable events.
 
     Source: Amazon EventBridge User Guide, "Using dead-letter queues".
 
@@ -245,17 +244,17 @@ def queue_for(rule: str, queue: str) -> str:
 
 
 def publish(topic: str) -> Statement:
-    """A notice is published to a topic."""
+    """Allow to publish a notice to a topic."""
     return _allow("Publish", ["sns:Publish"], [topic])
 
 
 def start(machine_arn: str) -> Statement:
-    """A schedule starts the state machine."""
+    """Allow a schedule to start the state machine."""
     return _allow("Start", ["states:StartExecution"], [machine_arn])
 
 
 def tls_only(bucket_arn: str) -> str:
-    """A bucket policy that refuses whatever comes without TLS."""
+    """Return a bucket policy that denies requests without TLS."""
     return document(
         [
             {

@@ -1,4 +1,4 @@
-"""A pipeline's container image: which steps run in it, and what it is built from."""
+"""A pipeline's container image: the steps that run in it, and its build context."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def make_image(
     tag: str | None = None,
     base_digest: Callable[[str], str] | None = None,
 ) -> ImageContext | None:
-    """What a pipeline's image is built from; ``None`` if no step runs in one.
+    """Return the build context of a pipeline's image; ``None`` if no step runs in one.
 
     Args:
         name: The pipeline's name in AWS.
         packages: All steps, after their settings, with their code.
         config: Settings.
-        builder: Resolves what steps declare, and knows the stack's folder with its locks.
+        builder: Resolves the packages that steps declare, with the locks in the stack's folder.
         tag: Instead of the settings' tag.
         base_digest: Returns the present digest of the base image, instead of the one that is kept.
 
     Raises:
         OptionError: If the steps cannot share an image.
-        ConfigError: If the settings name a Dockerfile that is not there, or a tag that is none.
-        MissingToolError: If packages are declared and cannot be reached.
+        ConfigError: If the settings contain a missing Dockerfile or an invalid tag.
+        MissingToolError: If declared packages cannot be downloaded.
     """
     chosen = {step: one for step, one in packages.items() if step.in_image}
     if not chosen:
@@ -67,22 +67,22 @@ def image_of(
     on_packages: Callable[[PackageSet], None] | None = None,
     base_digest: Callable[[str], str] | None = None,
 ) -> ImageContext:
-    """The context that synth would write for a pipeline, without its Terraform.
+    """Return the build context that synth would write for a pipeline, without its Terraform.
 
     Args:
         definition: The pipeline.
         config: Settings.
-        outdir: The output folder, whose locks are held to.
-        early: Gives what is wrong with the pipeline itself.
+        outdir: The output folder, whose locks are used.
+        early: Returns the findings about the pipeline itself.
         template_file: A Lambda template instead of the default one.
         tag: Instead of the settings' tag.
-        on_packages: Told of each set of packages that has to be fetched.
+        on_packages: Called with each set of packages before it is downloaded.
         base_digest: Returns the present digest of the base image, instead of the one that is kept.
 
     Raises:
         ConfigError: If no step runs in an image.
         DefinitionError: If the pipeline has errors.
-        MissingToolError: If packages are declared and cannot be reached.
+        MissingToolError: If declared packages cannot be downloaded.
     """
     settled = with_settings(definition, config)
     packages = package_steps(settled, template_file)
@@ -93,6 +93,6 @@ def image_of(
     if made is None:
         raise ConfigError(
             f"no step of {settled.name!r} runs in a container image",
-            remedy='write package_type = "image" into [lambda] of lokki.toml',
+            remedy='write package_type = "image" under [lambda] in lokki.toml',
         )
     return made

@@ -1,4 +1,4 @@
-"""IAM statements for a KMS key of the user's: one a use, each bound to its encryption context.
+"""IAM statements for the user's KMS key: one for each use, limited to its encryption context.
 
 Sources: the guides of S3 ("Reducing the cost of SSE-KMS with S3 Bucket Keys": the context is the
 bucket's ARN with a bucket key, else the object's), Step Functions ("Data at rest encryption"),
@@ -21,12 +21,12 @@ _CONTEXT = "kms:EncryptionContext"
 def for_objects(
     key: str, account: Account, arns: Sequence[str], *, reads: bool, writes: bool = True
 ) -> Statement:
-    """Objects that S3 encrypts with the key.
+    """Allow to use objects that S3 encrypts with the key.
 
     Args:
         key: The key's ARN.
-        account: Where it is used.
-        arns: Of the bucket, and of the objects.
+        account: The account and region.
+        arns: ARNs of the bucket and of the objects.
         reads: Whether objects are read.
         writes: Whether they are written.
     """
@@ -38,7 +38,7 @@ def for_objects(
 
 
 def for_variables(key: str, function: str) -> Statement:
-    """Environment variables of a function, which Lambda decrypts when it starts.
+    """Allow Lambda to decrypt a function's environment variables at its start.
 
     Args:
         key: The key's ARN.
@@ -49,7 +49,7 @@ def for_variables(key: str, function: str) -> Statement:
 
 
 def for_executions(key: str, machines: Sequence[str], *, writes: bool = True) -> Statement:
-    """A state machine's definition and executions.
+    """Allow to use a state machine's encrypted definition and executions.
 
     Args:
         key: The key's ARN.
@@ -62,18 +62,18 @@ def for_executions(key: str, machines: Sequence[str], *, writes: bool = True) ->
 
 
 def for_log_delivery(key: str, account: Account) -> Statement:
-    """The log that Step Functions hands over to CloudWatch, encrypted.
+    """Allow Step Functions to deliver encrypted logs to CloudWatch.
 
     Args:
         key: The key's ARN.
-        account: Whose logs.
+        account: The account and region.
     """
     context = {f"{_CONTEXT}:SourceArn": account.arn("logs", "*")}
     return _allow("LogDeliveryKey", ["kms:GenerateDataKey"], key, {"StringLike": context})
 
 
 def for_schedule(key: str, schedule: str) -> Statement:
-    """What a schedule sends, which EventBridge Scheduler decrypts when it is time.
+    """Allow EventBridge Scheduler to decrypt a schedule's input.
 
     Args:
         key: The key's ARN.
@@ -84,33 +84,31 @@ def for_schedule(key: str, schedule: str) -> Statement:
 
 
 def for_queue(key: str, account: Account, queue: str) -> Statement:
-    """Messages to an SQS queue that the key encrypts.
+    """Allow to send messages to an SQS queue that the key encrypts.
 
     Source: Amazon SQS Developer Guide, "Key management".
 
     Args:
         key: The key's ARN.
-        account: Where it is used.
-        queue: The queue's ARN.
+        account: The account and region. queue: The queue's ARN.
     """
     service = f"sqs.{account.region}.{account.domain}"
     return _allow_messages("QueueKey", key, service, "aws:sqs:arn", queue)
 
 
 def for_topic(key: str, account: Account, topic: str) -> Statement:
-    """Messages to an SNS topic that the key encrypts.
+    """Allow to send messages to an SNS topic that the key encrypts.
 
     Args:
         key: The key's ARN.
-        account: Where it is used.
-        topic: The topic's ARN.
+        account: The account and region. topic: The topic's ARN.
     """
     service = f"sns.{topic.split(':')[3]}.{account.domain}"
     return _allow_messages("TopicKey", key, service, "aws:sns:topicArn", topic)
 
 
 def _allow_messages(sid: str, key: str, service: str, context: str, arn: str) -> Statement:
-    """Sending to one queue or topic, through its service alone."""
+    """Return the statement for sending to one queue or topic, only through its service."""
     equals = {"kms:ViaService": service, f"{_CONTEXT}:{context}": arn}
     actions = ["kms:Decrypt", "kms:GenerateDataKey"]
     return _allow(sid, actions, key, {"StringEquals": equals})

@@ -1,4 +1,4 @@
-"""The layers of a pipeline: what its functions declare, resolved and zipped."""
+"""The layers of a pipeline: its functions' declared packages, resolved and zipped."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def build_layers(plan: Plan, builder: LayerBuilder) -> list[Layer]:
-    """Return the layers of a pipeline, each of a size that its functions can have.
+    """Return the layers of a pipeline, if each function with its layer is within Lambda's limit.
 
     Args:
         plan: The pipeline.
         builder: Makes them.
 
     Raises:
-        LimitError: If a function and its packages are more than Lambda takes.
-        LokkiError: As :meth:`LayerBuilder.build` says.
+        LimitError: If a function and its packages exceed Lambda's limit.
+        LokkiError: As for :meth:`LayerBuilder.build`.
     """
     layers = []
     for packages, functions in plan.layers.items():

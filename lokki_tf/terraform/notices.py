@@ -1,4 +1,4 @@
-"""How failures are notified: names, variables and the event pattern of what does it.
+"""Failure notices: names, environment and event pattern of their rule, queue and function.
 
 Source of the pattern: Step Functions Developer Guide, "Automating Step Functions event delivery
 with EventBridge". Executions of a Distributed Map's items have the ARN of the state machine with
@@ -29,21 +29,21 @@ FAILED = ["FAILED", "TIMED_OUT", "ABORTED"]
 
 
 def rule_name(pipeline: str) -> str:
-    """The name of the rule; no pipeline's name has a dot."""
+    """Return the name of the rule; names of pipelines contain no dot."""
     return shortened(f"{pipeline}.failures", RULE_NAME_LENGTH)
 
 
 def queue_name(pipeline: str) -> str:
-    """The name of the queue of notices that could not be sent."""
+    """Return the name of the queue of notices that could not be sent."""
     return shortened(f"{pipeline}-failures", QUEUE_NAME_LENGTH)
 
 
 def notified_arn(definition: Definition, account: Account) -> str:
-    """ARN of what is notified: the topic, or the function of the step.
+    """Return the ARN of the receiver: the topic, or the function of the step.
 
     Args:
         definition: The pipeline, with ``on_failure=``.
-        account: Where it is deployed.
+        account: The account and region.
     """
     to = definition.on_failure
     if isinstance(to, Step):
@@ -52,7 +52,7 @@ def notified_arn(definition: Definition, account: Account) -> str:
 
 
 def event_pattern(machine: str) -> str:
-    """The pattern of the rule, as JSON.
+    """Return the event pattern of the rule, as JSON.
 
     Args:
         machine: ARN of the state machine.
@@ -67,7 +67,7 @@ def event_pattern(machine: str) -> str:
 
 
 def variables(definition: Definition, notified: str) -> dict[str, str]:
-    """The environment of the function that sends notices.
+    """Return the environment of the function that sends notices.
 
     Args:
         definition: The pipeline, with ``on_failure=``.

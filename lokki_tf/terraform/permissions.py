@@ -1,7 +1,7 @@
-"""What each role of a pipeline may do, and no more.
+"""The permissions of each role of a pipeline.
 
-Everything is built from names, since a role's policy comes before what it is for. Where
-Terraform has a reference that is no circle, the constructs hand it in instead.
+ARNs are built from names, since a role's policy is created before the resources that use it. Where
+a Terraform reference makes no cycle, the constructs pass it as an argument instead.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SCHEDULE_NAME_LENGTH = 64
 ROLE_NAME_LENGTH = 64
 MOST_ARNS = 24
-"""Most ARNs in a statement: one has up to 130 characters, and a role's own policies have 10,240
-together (IAM User Guide, "IAM and STS quotas")."""
+"""Most ARNs in a statement: an ARN has up to 130 characters, and the inline policies of a role have
+10,240 in total (IAM User Guide, "IAM and STS quotas")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,12 @@ class Permissions:
 
     Args:
         plan: The pipeline.
-        account: Where it is deployed.
+        account: The account and region.
         bucket: ARN of its bucket.
-        prefix: Of its keys there, ending with ``/``; empty in a bucket of its own.
-        key: ARN of the KMS key that encrypts, if the user has one.
-        bucket_key: ARN of the KMS key that encrypts the bucket's objects, if the user has one.
+        prefix: Prefix of its keys there, ending with ``/``; empty if no other pipeline uses the
+            bucket.
+        key: ARN of the user's KMS key, if there is one.
+        bucket_key: ARN of the user's KMS key for the bucket's objects, if there is one.
         machine_logs: Whether the state machine logs.
         machine_traces: Whether X-Ray traces it.
     """
@@ -57,12 +58,12 @@ class Permissions:
     machine_traces: bool = True
 
     def of_step(self, function: Function, log_group: str, *, in_vpc: bool) -> list[Statement]:
-        """A function writes its log and its results, and reads what it is handed.
+        """Allow a function to write its log and its results, and to read its inputs.
 
         Args:
-            function: It.
+            function: The function.
             log_group: ARN of its log group.
-            in_vpc: Whether it is in a network of the user's.
+            in_vpc: Whether it is in a VPC.
         """
         statements = [
             iam.write_logs(log_group),
@@ -80,27 +81,27 @@ class Permissions:
         return statements
 
     def of_job(self, job: Job) -> list[Statement]:
-        """A job reads its event and what that refers to, and writes its answer.
+        """Allow a job to read its event and the event's objects, and to write its answer.
 
         Args:
-            job: It.
+            job: The job.
         """
         statements = [self._write(job.step.name), iam.read_objects(self._readable)]
         return [*statements, *self._object_key(reads=True)]
 
     def of_containers(self, log_groups: Sequence[str], repository: str | None) -> list[Statement]:
-        """What starts containers pulls the image, and writes what the jobs say.
+        """Allow to pull the image and to write the jobs' logs, for starting containers.
 
         Args:
             log_groups: ARNs of the jobs' log groups.
-            repository: ARN of the image's repository; elsewhere it is pulled without AWS.
+            repository: ARN of the image's repository; empty if it is not in ECR.
         """
         every = self.account.arn("logs", f"log-group:{JOB_LOG_GROUP}{self.plan.jobs_named}")
         logs = iam.write_logs(*self._few(log_groups, every))
         return [*(iam.start_containers(repository) if repository else []), logs]
 
     def of_helper(self, kind: str, log_group: str, notified: str, queue: str) -> list[Statement]:
-        """What a function of lokki_tf's own may do.
+        """Return the statements for a helper function.
 
         Args:
             kind: ``notices`` or ``job_errors``.
@@ -136,7 +137,7 @@ class Permissions:
         return statements
 
     def of_machine(self, functions: Sequence[str]) -> list[Statement]:
-        """The state machine calls functions, runs maps, delivers its log.
+        """Allow the state machine to call functions, to run maps and to deliver its log.
 
         Args:
             functions: ARNs of the functions.
@@ -160,7 +161,7 @@ class Permissions:
         return statements
 
     def of_schedule(self, machine: str) -> list[Statement]:
-        """A schedule starts the state machine.
+        """Allow a schedule to start the state machine.
 
         Args:
             machine: ARN of the state machine.
@@ -173,23 +174,24 @@ class Permissions:
         return statements
 
     def role_name(self, name: str, *, of: str = ".") -> str:
-        """The name of a role that is made here.
+        """Return the name of a role that is created here.
 
-        Roles are the account's and not the region's, and a pipeline may be in several.
+        Roles belong to an account, not to a region, and a pipeline may be deployed in several
+        regions.
 
         Args:
-            name: What follows the pipeline's name.
-            of: What joins the names: a step's has ``-``, the pipeline's own a dot, which no
-                step's name can have.
+            name: The end of the name, after the pipeline's.
+            of: The separator: a step's has ``-``, the pipeline's own a dot, which no step's name
+                can have.
         """
         stem = shortened(f"{self.plan.definition.name}{of}{name}", ROLE_NAME_LENGTH - 16)
         return f"{stem}-{self.account.region}"
 
     def trust(self, service: str) -> str:
-        """The trust policy of a role that a service may take for this account alone.
+        """Return the trust policy of a role that a service may assume, only for this account.
 
         Args:
-            service: Such as ``states.amazonaws.com``.
+            service: ``states.amazonaws.com`` for example.
         """
         return iam.trust(service, {"StringEquals": {"aws:SourceAccount": self.account.number}})
 
@@ -200,7 +202,7 @@ class Permissions:
 
     @property
     def schedule_name(self) -> str:
-        """The name of the schedule, and of the group that contains it alone."""
+        """The name of the schedule, and of its group, which contains only it."""
         return shortened(self.plan.definition.name, SCHEDULE_NAME_LENGTH)
 
     def _of_maps(self) -> list[Statement]:
@@ -214,7 +216,7 @@ class Permissions:
         ]
 
     def _of_jobs(self) -> list[Statement]:
-        """Jobs are submitted and waited for; events and answers are in the bucket."""
+        """Allow to submit jobs and wait for them, with events and answers in the bucket."""
         jobs = self.plan.jobs
         if not jobs:
             return []
@@ -235,7 +237,7 @@ class Permissions:
         ]
 
     def _of_functions(self, functions: Sequence[str]) -> Statement:
-        """The right to call functions: of many, those that have the pipeline's tags."""
+        """Return the right to call functions; many are selected by the pipeline's tags."""
         if len(functions) <= MOST_ARNS:
             return iam.invoke(functions)
         named = functions_named(self.plan.definition.name)
@@ -244,12 +246,12 @@ class Permissions:
 
     @property
     def _tags(self) -> dict[str, str | None]:
-        """The tags that tell the pipeline's resources from those of one whose name is longer."""
+        """Return tags that exclude pipelines whose names begin with this pipeline's name."""
         return {name: self.plan.definition.tags.get(name) for name in (PIPELINE_TAG, STAGE_TAG)}
 
     @staticmethod
     def _few(arns: Sequence[str], all_of_them: str, most: int = MOST_ARNS) -> list[str]:
-        """So many ARNs as a policy has room for, or in their place one with a wildcard."""
+        """Return the ARNs if a policy has room for them, otherwise one with a wildcard."""
         return list(arns) if len(arns) <= most else [all_of_them]
 
     def _queue(self, job: Job) -> str:
@@ -261,12 +263,12 @@ class Permissions:
 
     @property
     def _readable(self) -> list[str]:
-        """Results, and literals if the pipeline has any that are too large to be inline."""
+        """Return patterns of keys: results, and literals if any are too large to be inline."""
         paths = ["runs/*", *(["literals/*"] if self.plan.objects else [])]
         return [self._objects(path) for path in paths]
 
     def _write(self, folder: str) -> Statement:
-        """The right to write one's own run data: the folder ends where the pattern begins."""
+        """Return the right to write run data below the step's own folder only."""
         return iam.write_objects([self._objects(f"runs/{folder}/*")])
 
     def _objects(self, path: str) -> str:
@@ -280,12 +282,12 @@ class Permissions:
 
 
 def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) -> Permissions:
-    """The statements for a pipeline's roles.
+    """Return the permissions of a pipeline's roles.
 
     Args:
         plan: The pipeline.
         config: Settings.
-        account: Where it is deployed.
+        account: The account and region.
         bucket: ARN of its bucket.
     """
     return Permissions(
@@ -301,5 +303,5 @@ def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) ->
 
 
 def prefix_of(name: str, config: Config) -> str:
-    """What a pipeline's keys begin with, in a bucket that others use too."""
+    """Return the prefix of a pipeline's keys, in a shared bucket."""
     return f"{name}/" if config.aws.artifact_bucket else ""

@@ -1,4 +1,4 @@
-"""What is to be in AWS, as data: functions with their code, the machine, the objects."""
+"""The stack plan as data: functions with their code, the state machine, the objects."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Function:
     """A Lambda function.
 
     Args:
-        step: What it runs.
+        step: The step that it runs.
         name: Its name in Lambda.
         package: Its code.
-        placeholder: The name under which the machine's template wants its ARN.
-        reads: Whether it may have to read objects of the bucket.
-        packages: What its layer holds, if it declares any requirements.
+        placeholder: The placeholder of its ARN in the state machine's template.
+        reads: Whether it may read objects of the bucket.
+        packages: The content of its layer, if it declares requirements.
     """
 
     step: Step
@@ -57,10 +57,10 @@ class Job:
     """A job of AWS Batch.
 
     Args:
-        step: What it runs.
+        step: The step that it runs.
         name: Its definition's name.
         package: Its code.
-        placeholder: The name under which the machine's template wants its ARN.
+        placeholder: The placeholder of its ARN in the state machine's template.
     """
 
     step: Step
@@ -76,14 +76,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """A Lambda function of lokki_tf's own.
+    """A helper: a Lambda function that runs no step.
 
     Args:
-        kind: ``notices`` or ``job_errors``: what it does, and the module of the runtime.
+        kind: ``notices`` or ``job_errors``: its purpose, and its module in the runtime.
         name: Its name in Lambda.
         package: Its code.
         timeout: Longest duration of a call, in seconds.
-        placeholder: The name under which the machine's template wants its ARN; empty if the state
+        placeholder: The placeholder of its ARN in the state machine's template; empty if the state
             machine does not call it.
     """
 
@@ -101,16 +101,16 @@ class Helper:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A pipeline as it will be in AWS.
+    """The stack plan of a pipeline.
 
     Args:
         definition: The pipeline.
         machine: Its state machine.
-        functions: One a step that runs in Lambda.
-        findings: What was found while cutting the code.
-        jobs: One a step that runs in Batch.
-        jobs_named: What the names of all job definitions are like, with a wildcard.
-        helpers: Functions of lokki_tf's own: for failure notices, and for errors of jobs.
+        functions: One for each step that runs in Lambda.
+        findings: Findings about the steps' code.
+        jobs: One for each step that runs in Batch.
+        jobs_named: A pattern of the names of all job definitions, with a wildcard.
+        helpers: Helper functions: for failure notices, and for errors of jobs.
     """
 
     definition: Definition
@@ -123,12 +123,12 @@ class Plan:
 
     @property
     def parts(self) -> tuple[Function | Job, ...]:
-        """The functions and jobs: one a step."""
+        """The functions and jobs: one for each step."""
         return (*self.functions, *self.jobs)
 
     @property
     def called(self) -> tuple[Function, ...]:
-        """The functions that the state machine calls: not the one of ``on_failure=`` alone."""
+        """The functions that the state machine calls: without one for ``on_failure=`` only."""
         routes, graph = self.definition.routes, self.definition.graph
         steps = graph.steps if routes is None else routes.steps
         conditions = [step.condition for step in steps if step.condition is not None]
@@ -141,12 +141,12 @@ class Plan:
 
     @property
     def objects(self) -> Mapping[str, bytes]:
-        """What must be in the bucket before a run, by key."""
+        """Objects that must be in the bucket before a run, by key."""
         return self.machine.objects
 
     @property
     def layers(self) -> Mapping[PackageSet, tuple[Function, ...]]:
-        """The sets of declared packages, each of them a layer, with the functions that have it."""
+        """The sets of declared packages, one for each layer, with the functions that use it."""
         found: dict[PackageSet, tuple[Function, ...]] = {}
         for function in self.functions:
             if function.packages is not None:
@@ -155,7 +155,7 @@ class Plan:
 
 
 class HasDefinition(Protocol):
-    """What a pipeline must offer to become Terraform."""
+    """The attributes of a pipeline that planning requires."""
 
     @property
     def definition(self) -> Definition: ...
@@ -185,7 +185,7 @@ def checked_plan(
             config.batch.job_definition_name,
         )
     except LokkiError:
-        # What ends the planning may not be all that is wrong.
+        # The error that ended the planning may not be the only one.
         faults = [one for one in pipeline.check(template_file) if one.severity == "error"]
         raise_errors(faults if len(faults) > 1 else [])
         raise
@@ -200,20 +200,19 @@ def make_plan(
     template_file: str | Path | None = None,
     job_definition_name: str | None = None,
 ) -> Plan:
-    """Compiles the machine and packages every step; what they declare is not resolved yet.
+    """Compile the state machine and package every step; declared packages are not resolved yet.
 
     Args:
         definition: The pipeline.
         template_file: A Lambda template instead of the default one.
-        job_definition_name: What the names of job definitions begin with, instead of the
-            pipeline's name.
+        job_definition_name: Prefix of the names of job definitions, instead of the pipeline's name.
 
     Returns:
         The plan; errors in the steps' code are among its findings.
 
     Raises:
-        LimitError: If results cannot fit where they meet.
-        SerializationError: If a literal cannot travel.
+        LimitError: If the results that one state needs exceed its size limit.
+        SerializationError: If a literal cannot be serialized.
         TemplateError: If the template cannot be filled.
     """
     machine = compile_machine(definition, main_module())
@@ -255,7 +254,7 @@ def make_plan(
 def _helpers(definition: Definition) -> tuple[Helper, ...]:
     wanted: list[tuple[str, int, str]] = []
     if definition.on_failure is not None:
-        wanted.append(("notices", 900, ""))  # it waits for the step that it calls
+        wanted.append(("notices", 900, ""))  # longer than that of the step that it calls
     if any(step.is_job for step in definition.steps):
         wanted.append(("job_errors", 60, JOB_ERRORS_PLACEHOLDER))
     return tuple(
@@ -271,32 +270,32 @@ def _helpers(definition: Definition) -> tuple[Helper, ...]:
 
 
 def function_name(pipeline: str, step: str) -> str:
-    """A function's name: the pipeline's and the step's, shortened where it is too long."""
+    """Return a function's name: the pipeline's and the step's, shortened if it is too long."""
     return shortened(f"{pipeline}-{step}", FUNCTION_NAME_LENGTH)
 
 
 def helper_name(pipeline: str, kind: str) -> str:
-    """The name of a function of lokki_tf's own; no step's name begins with a hyphen."""
+    """Return the name of a helper function; names of steps do not begin with a hyphen."""
     return function_name(pipeline, f"-{kind}")
 
 
 def _jobs_named(first: str) -> str:
-    # As far as :func:`job_name` leaves it when it shortens.
+    # The part that :func:`job_name` keeps when it shortens a name.
     return f"{f'{first}-'[: JOB_NAME_LENGTH - 9]}*"
 
 
 def job_name(first: str, step: str) -> str:
-    """A job definition's name, of the characters that Batch takes."""
+    """Return a job definition's name, with only the characters that Batch accepts."""
     return shortened(f"{first}-{identifier(step)}", JOB_NAME_LENGTH)
 
 
 def queue_name(pipeline: str, platform: str) -> str:
-    """The name of the queue that a pipeline makes for a platform."""
+    """Return the name of a pipeline's own queue for a platform."""
     return shortened(f"{pipeline}-{platform}", JOB_NAME_LENGTH)
 
 
 def variables_of(step: Step, store: str) -> dict[str, str]:
-    """The environment of a step's function or container: its own, and where its objects are.
+    """Return the environment of a step's function or container: its own, and the store's URI.
 
     Args:
         step: The step.
@@ -306,16 +305,16 @@ def variables_of(step: Step, store: str) -> dict[str, str]:
 
 
 def folder_of(step: Step) -> str:
-    """The folder of a step's code in the pipeline's image."""
+    """Return the folder of a step's code in the pipeline's image."""
     return step.name
 
 
 def functions_named(pipeline: str) -> str:
-    """What the names of all functions of a pipeline are like, for any steps."""
-    # As far as :func:`function_name` leaves it when it shortens.
+    """Return a pattern of the names of all functions of a pipeline."""
+    # The part that :func:`function_name` keeps when it shortens a name.
     return f"{f'{pipeline}-'[: FUNCTION_NAME_LENGTH - 9]}*"
 
 
 def layer_name(pipeline: str, packages: PackageSet) -> str:
-    """A layer's name, of at most 89 characters where Lambda takes 140."""
+    """Return a layer's name, of at most 89 characters (Lambda's limit is 140)."""
     return f"{pipeline}-{packages.key[:8]}"

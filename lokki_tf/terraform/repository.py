@@ -1,4 +1,4 @@
-"""Writes the Terraform of the repository that a pipeline's images are pushed to."""
+"""The Terraform of the repository to which a pipeline's images are pushed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def repository_stack(pipeline: str) -> str:
-    """The name of the stack, and of its folder below ``stacks``."""
+    """Return the name of the stack, and of its folder in ``stacks``."""
     return f"{pipeline}-images"
 
 
@@ -28,17 +28,17 @@ def synth_repository(
     region: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Path | None:
-    """Writes ``<outdir>/stacks/<name>-images``, unless images go to a registry of the user's.
+    """Write ``<outdir>/stacks/<name>-images``, unless images are pushed to the user's own registry.
 
     Args:
         pipeline: The pipeline's name in AWS.
         outdir: The output folder.
         config: Settings.
-        region: AWS region; the settings' or the environment's unless given.
+        region: AWS region; by default that of the settings or the environment.
         tags: The pipeline's tags.
 
     Returns:
-        The stack's folder, or ``None`` if ``image_repository`` names another place.
+        The stack's folder, or ``None`` if ``image_repository`` names another repository.
 
     Raises:
         MissingToolError: If the CDK library or Node is missing.

@@ -1,7 +1,7 @@
-"""What roles of the user's must be allowed: a policy for each, as a file to attach.
+"""Required permissions of the user's own roles: a policy for each role, as a file to attach.
 
-Account and partition stand in the role's ARN, the region in the settings; where it does not,
-the policy says :data:`REGION`, to be filled in.
+Account and partition are in the role's ARN, the region is in the settings. Without a region, the
+policy contains :data:`REGION`, which the user has to replace.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ FOLDER = "permissions"
 
 
 def required_policies(plan: Plan, config: Config, *, in_vpc: bool = False) -> dict[str, bytes]:
-    """Policies for the roles that settings and steps name, as files of the stack's folder.
+    """Return policies for the roles that settings and steps name, as files of the stack's folder.
 
     Args:
         plan: The pipeline, under its settings.
         config: Settings.
-        in_vpc: Whether functions stand in a network of the user's.
+        in_vpc: Whether functions are in a VPC.
     """
     files: dict[str, bytes] = {}
     for role, document in required_documents(plan, config, in_vpc=in_vpc).items():
@@ -48,13 +48,13 @@ def required_policies(plan: Plan, config: Config, *, in_vpc: bool = False) -> di
 def required_documents(
     plan: Plan, config: Config, *, in_vpc: bool, account: Account | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Policy documents that the roles of settings and steps need, by the roles' ARNs.
+    """Return policy documents that the roles of settings and steps need, by the roles' ARNs.
 
     Args:
         plan: The pipeline, under its settings.
         config: Settings.
-        in_vpc: Whether functions are in a network of the user's.
-        account: Where the resources are; by default the role's account and the settings' region.
+        in_vpc: Whether functions are in a VPC.
+        account: The account and region; by default the role's account and the settings' region.
     """
     wanted: dict[str, list[Statement]] = {}
     for role, statement in _wanted(plan, config, in_vpc, account):
@@ -68,7 +68,7 @@ def required_documents(
 def _wanted(
     plan: Plan, config: Config, in_vpc: bool, account: Account | None
 ) -> Iterator[tuple[str, Statement]]:
-    """Each role of the user's with each statement that it needs."""
+    """Yield each of the user's roles with each statement that it needs."""
     for function in plan.functions:
         role = function.step.options.role
         if role:
@@ -106,7 +106,7 @@ def _of_helper(
 
 
 def helper_statements(permissions: Permissions, helper: Helper) -> list[Statement]:
-    """What a function of lokki_tf's own may do, by the names of what it uses.
+    """Return the statements for a helper function, with ARNs that are built from names.
 
     Args:
         permissions: The statements for the pipeline's roles.
@@ -119,7 +119,7 @@ def helper_statements(permissions: Permissions, helper: Helper) -> list[Statemen
 
 
 def _own(step: Step) -> Iterator[Statement]:
-    """The statements that a step asks for itself."""
+    """Return the statements of a step's own policies."""
     for text in step.options.policies:
         own: Any = json.loads(text)["Statement"]
         yield from own if isinstance(own, list) else [own]
@@ -135,7 +135,7 @@ def _permissions(plan: Plan, config: Config, role: str, account: Account | None)
 
 
 def _together(statements: list[Statement]) -> list[Statement]:
-    """What differs in its resources alone as one statement; each with an id of its own."""
+    """Merge statements that differ only in their resources; each result has its own id."""
     alike: dict[str, Statement] = {}
     for statement in statements:
         resources = statement.get("Resource", [])
@@ -146,7 +146,7 @@ def _together(statements: list[Statement]) -> list[Statement]:
     taken: set[str] = set()
     for one in alike.values():
         if not one["Resource"]:
-            del one["Resource"]  # NotResource stands in its place
+            del one["Resource"]  # such a statement has NotResource instead
         if "Sid" in one:
             one["Sid"] = _free(one["Sid"], taken)
             taken.add(one["Sid"])
@@ -154,7 +154,7 @@ def _together(statements: list[Statement]) -> list[Statement]:
 
 
 def _free(sid: str, taken: set[str]) -> str:
-    """An id that is not taken yet, of letters and digits alone."""
+    """Return an unused id, of letters and digits only."""
     candidate, number = sid, 1
     while candidate in taken:
         number += 1

@@ -1,7 +1,7 @@
-"""A pipeline's resources for an account that is filled without Terraform.
+"""A pipeline's resources for a local account, without Terraform.
 
-The same plan, zips, layers and image as in a synthesized folder; only the references of Terraform
-are replaced by ARNs, which follow from the names.
+The same plan, zips, layers and image as in a synthesized folder; only Terraform's references are
+replaced by ARNs, which are built from the names.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .plan import Function, HasDefinition, Helper, Job, Plan
 
 VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
-"""A Terraform variable in the place of a layer's ARN."""
+"""A Terraform variable instead of a layer's ARN."""
 
 
 def resources_of(
@@ -65,14 +65,14 @@ def resources_of(
     Args:
         pipeline: The pipeline.
         config: Settings.
-        account: Where the resources will be.
+        account: The account and region.
         builder: Makes the layers of declared packages.
         variables: Values of the Terraform variables that layers refer to.
 
     Raises:
         DefinitionError: If the pipeline has errors.
         OptionError: If a variable has no value.
-        MissingToolError: If declared packages cannot be reached.
+        MissingToolError: If declared packages cannot be downloaded.
     """
     plan = checked_plan(pipeline, config)
     name = plan.definition.name
@@ -176,7 +176,7 @@ def _notices(plan: Plan, account: Account) -> NoticeResource | None:
 
 
 def _subnets(config: Config) -> tuple[str, ...]:
-    """The subnets of the functions; which ones a VPC has, only Terraform finds out."""
+    """Return the subnets of the functions; the subnets of a VPC are known only to Terraform."""
     vpc = config.aws.vpc
     return tuple(vpc.subnets) or ((f"subnets-of-{vpc.id}",) if vpc.id else ())
 
@@ -214,8 +214,8 @@ def _layer(text: str, function: Function, variables: Mapping[str, str]) -> str:
         return text
     if match[1] not in variables:
         raise OptionError(
-            f"step {function.step.name!r} has a layer of the variable {match[1]!r}, "
-            "which has no value",
+            f"step {function.step.name!r} has a layer from the variable {match[1]!r}, which has "
+            f"no value",
             place=function.step.place,
             remedy=f'pass variables={{"{match[1]}": "ARN of the layer"}}',
         )

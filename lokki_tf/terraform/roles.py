@@ -34,8 +34,8 @@ class Roles:
     Args:
         made: The roles themselves.
         of_steps: ARNs by the names of steps.
-        of_helpers: ARNs by the kinds of lokki_tf's own functions.
-        of_machine: ARN of the state machine's.
+        of_helpers: ARNs by the kinds of helper functions.
+        of_machine: ARN of the state machine's role.
         of_containers: ARN of the role that starts jobs; empty without jobs.
     """
 
@@ -49,15 +49,14 @@ class Roles:
 def roles_of(plan: Plan, config: Config, account: Account, bucket: str, image: str) -> Roles:
     """Return the roles of a pipeline.
 
-    A role that settings or a step name is expected in this account, with the policies that it
-    needs.
+    Roles that settings or steps name are included too, with the policies that they need.
 
     Args:
         plan: The pipeline, under its settings.
         config: Settings.
-        account: Where the resources will be.
+        account: The account and region.
         bucket: ARN of the pipeline's bucket.
-        image: URI of the pipeline's image; empty without one.
+        image: URI of the pipeline's image; empty without an image.
     """
     permissions = permissions_of(plan, config, account, bucket)
     in_vpc = bool(config.aws.vpc.id)
@@ -109,7 +108,7 @@ def roles_of(plan: Plan, config: Config, account: Account, bucket: str, image: s
 
 
 class _Made:
-    """Roles as they are put together.
+    """Collects roles.
 
     Args:
         permissions: The statements for the pipeline's roles.
@@ -122,7 +121,7 @@ class _Made:
         self._boundary = config.aws.permissions_boundary
 
     def give(self, arn: str, document: str) -> None:
-        """Add a role of the user's, with what it needs."""
+        """Add a role of the user, with the permissions that it needs."""
         services = [f"{name}.amazonaws.com" for name in _GIVEN_TRUST]
         statement = {
             "Effect": "Allow",
@@ -134,7 +133,7 @@ class _Made:
         self.roles[path] = role
 
     def role(self, given: str | None, name: str, trusted: str, documents: Sequence[str]) -> str:
-        """Add a role, or take the user's, and return its ARN."""
+        """Add a role, or use the user's role, and return its ARN."""
         if given is None:
             policies = {
                 "lokki" if number == 0 else f"own-{number}": document

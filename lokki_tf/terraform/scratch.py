@@ -1,4 +1,4 @@
-"""Temporary folders, of which those that a killed process has left are removed by the next one.
+"""Temporary folders. Each process removes folders that killed processes have left.
 
 They contain plans and Terraform, which may have secrets in them.
 """
@@ -17,10 +17,10 @@ _PREFIX, _LOCK = "lokki_tf-", ".in-use"
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Give an empty folder that only this user can read, and remove it afterwards.
+    """Yield an empty folder that only this user can read, and remove it afterwards.
 
-    A lock is held beside it as long as it is in use. The system releases it when the process ends,
-    in whatever way.
+    A lock file next to it is locked while it is in use. The system releases the lock when the
+    process ends for any reason.
     """
     from filelock import FileLock
 
@@ -39,7 +39,7 @@ def _remove_unused(folder: Path) -> None:
     from filelock import FileLock, Timeout
 
     for left in folder.glob(f"{_PREFIX}*/{_LOCK}"):
-        # In a folder for everybody, names of other users lead nowhere.
+        # In a shared folder, names that belong to other users are ignored.
         with suppress(OSError, Timeout):
             if not left.parent.is_symlink() and _is_own(left):
                 with FileLock(left, timeout=0):

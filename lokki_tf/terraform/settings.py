@@ -1,6 +1,6 @@
-"""Settings, as they change a pipeline before it becomes Terraform.
+"""Application of settings to a pipeline.
 
-What a step says itself stands above ``[lambda]``, and that above the defaults.
+A step's own options have priority over ``[lambda]``, which has priority over the defaults.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition, Node, StepOptions
 
 PIPELINE_TAG, STAGE_TAG = "lokki:pipeline", "lokki:stage"
-# Of ``[lambda]``, to the options of a step.
+# From keys of ``[lambda]`` to options of a step.
 _STEP_OPTIONS = {
     "timeout": "timeout_seconds",
     "memory": "memory_size",
@@ -29,7 +29,7 @@ _STEP_OPTIONS = {
     "role": "role",
 }
 _OF_IMAGES = ("python_runtime", "architecture")
-# Of ``[batch]``.
+# The same for ``[batch]``.
 _JOB_OPTIONS = {
     "timeout_seconds": "timeout_seconds",
     "vcpu": "vcpu",
@@ -40,20 +40,20 @@ _JOB_OPTIONS = {
 
 
 def options_in_effect(definition: Definition, config: Config) -> dict[Step, StepOptions]:
-    """The options of each step under the settings.
+    """Return the options of each step under the settings.
 
     Args:
-        definition: As it was written.
+        definition: The pipeline without settings.
         config: Settings.
     """
     return {step: _with_defaults(step, config).options for step in definition.steps}
 
 
 def with_settings(definition: Definition, config: Config) -> Definition:
-    """The pipeline with what the settings say of its name, steps and tags.
+    """Return the pipeline with the name, the steps' options and the tags of the settings.
 
     Args:
-        definition: As it was written.
+        definition: The pipeline without settings.
         config: Settings.
     """
     steps = {
@@ -82,7 +82,7 @@ def _with_defaults(step: Step, config: Config) -> Step:
     given = options.given
     changed = _from(settings, _STEP_OPTIONS, given)
     if step.is_job:
-        # Jobs share the image of functions, and so what it is made for; their sizes are their own.
+        # Jobs share the image of functions, and so its architecture; they have their own sizes.
         changed = {name: changed[name] for name in _OF_IMAGES if name in changed}
         changed |= _from(config.batch, _JOB_OPTIONS, given)
         changed["platform"] = changed.get("platform", options.platform).lower()
@@ -94,7 +94,7 @@ def _with_defaults(step: Step, config: Config) -> Step:
 
 
 def _from(settings: Any, names: Mapping[str, str], given: Iterable[str]) -> dict[str, Any]:
-    """Options that a step does not give itself, from a table of the settings."""
+    """Return options that a step does not set, from a table of the settings."""
     return {
         option: getattr(settings, name) for name, option in names.items() if option not in given
     }

@@ -1,4 +1,4 @@
-"""Writes a pipeline's Terraform into a folder."""
+"""Synthesis: a pipeline's Terraform is written into a folder."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Synthesized:
-    """What synth wrote.
+    """The result of synth.
 
     Args:
         folder: The stack's folder.
         functions: How many Lambda functions there are.
         layers: How many layers of declared packages they have.
         jobs: How many steps run in AWS Batch.
-        images: The folder of the stack that holds the repository of the pipeline's images, to be
+        images: The folder of the stack with the repository of the pipeline's images, which is
             applied first; ``None`` if no step runs in an image, or they are pushed elsewhere.
-        image: What the pipeline's image is built from, if any step runs in one.
-        permissions: Files with the policies that roles of the user's need.
-        changes: What has changed since the last synth, by step: ``code``, for example.
+        image: The build context of the pipeline's image, if any step runs in one.
+        permissions: Files with the policies that the user's own roles need.
+        changes: Changes since the last synth, by step: ``code``, for example.
         findings: Warnings about the code.
     """
 
@@ -73,23 +73,24 @@ def synth(
     config: Config | None = None,
     **options: Any,
 ) -> Synthesized:
-    """Writes ``<outdir>/stacks/<name>``: Terraform JSON and all that it refers to.
+    """Write ``<outdir>/stacks/<name>``: Terraform JSON and all files to which it refers.
 
-    Everything is made in a temporary folder first. ``cdk.tf.json`` is removed before anything
-    else changes and written last. What Terraform itself keeps there, its state above all, stays.
+    All files are written into a temporary folder first. ``cdk.tf.json`` is removed before anything
+    else changes and written last. Terraform's own files, its state for example, are kept.
 
     Args:
         pipeline: The pipeline.
         outdir: The output folder.
-        region: AWS region; the environment's unless given.
-        upgrade: Look for newer versions of declared packages.
-        on_packages: Called with each set of packages that has to be fetched.
-        config: Settings; the defaults unless given. Their stage, if any, is part of the name.
+        region: AWS region; by default the environment's.
+        upgrade: Whether newer versions of declared packages are resolved.
+        on_packages: Called with each set of packages before it is downloaded.
+        config: Settings; by default the default settings. Their stage, if any, is part of the name.
         options: Further arguments of :class:`PipelineStack`.
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
-        MissingToolError: If the CDK library, Node or uv is missing, or packages cannot be reached.
+        MissingToolError: If the CDK library, Node or uv is missing, or packages cannot be
+            downloaded.
         OutputError: If the folder cannot be written.
     """
     from .constructs.stack import PipelineStack
@@ -99,7 +100,7 @@ def synth(
     config = config or Config()
     name = config.name_of(pipeline.definition.name)
     folder = Path("stacks", name)
-    # Made elsewhere, so that a run of synth that fails leaves the folder as it was.
+    # Written elsewhere first, so that a failed synth leaves the folder unchanged.
     with scratch_folder() as scratch:
         app = new_app(scratch)
         builder = LayerBuilder(locks=outdir / folder, upgrade=upgrade, on_packages=on_packages)
@@ -150,7 +151,7 @@ def synth(
 
 
 def _renamed(path: Path, name: str) -> str:
-    """A path of the output, in the folder that has the pipeline's name and not the stack's id."""
+    """Return a path of the output, in the folder that has the pipeline's name."""
     return str(Path("stacks", name, *path.parts[2:]) if path.parts[0] == "stacks" else path)
 
 
@@ -159,12 +160,12 @@ def _require_writable(folder: Path) -> None:
     try:
         while not existing.exists():
             existing = existing.parent
-    except OSError as error:  # a name that is too long, for example
+    except OSError as error:  # the name is too long, for example
         raise OutputError(
             f"{folder} cannot be written: {error.strerror}", remedy="choose another with --output"
         ) from error
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise OutputError(
-            f"{folder} cannot be written: {existing} is no folder that you may write into",
-            remedy="choose another with --output, or give yourself the right to write",
+            f"{folder} cannot be written: {existing} must be a folder in which you may write",
+            remedy="choose another folder with --output, or change the permissions",
         )

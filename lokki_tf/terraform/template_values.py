@@ -1,4 +1,4 @@
-"""What Terraform writes in place of the placeholders of a state machine's definition."""
+"""Values of the placeholders in a state machine's definition."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from lokki_tf.config import Config
     from lokki_tf.model import Definition, Step
 
-_LONGEST_REGION = "ap-southeast-1"  # of 14 characters, as long as any
+_LONGEST_REGION = "ap-southeast-1"  # 14 characters, the maximum
 _LONGEST_PARTITION = "aws-us-gov"
-_OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eu-iso")  # begin their regions' names
+_OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eu-iso")  # prefixes of their regions' names
 
 
 def template_values(
     definition: Definition, functions: Mapping[Step, str], config: Config, account: Account
 ) -> dict[str, str]:
-    """The text for each placeholder, by name.
+    """Return the value of each placeholder, by name.
 
     Args:
         definition: The pipeline, under its settings.
         functions: From each step to the name of its placeholder.
         config: Settings.
-        account: Where it is deployed.
+        account: The account and region.
     """
     name = definition.name
     bucket = config.aws.artifact_bucket or account.bucket_name(name)
@@ -58,10 +58,10 @@ def template_values(
 def longest_values(
     definition: Definition, functions: Mapping[Step, str], config: Config
 ) -> dict[str, str]:
-    """As :func:`template_values`, as long as the texts can be where the settings leave it open.
+    """Return the values of :func:`template_values` with the greatest possible length.
 
-    The account's number has 12 digits everywhere. A region that is not known is taken to be of the
-    longest name, in the partition of the longest name.
+    Every account's number has 12 digits. If the region is not known, the longest names of a region
+    and a partition are used.
     """
     region = config.aws.region
     usual = region is not None and not region.startswith(_OTHER_PARTITIONS)

@@ -275,4 +275,4 @@ def test_the_command_prints_the_uri_alone(
     assert has_image(pushed.stdout.strip()) is True
     again = command()
     assert (again.returncode, again.stdout) == (0, pushed.stdout)
-    assert again.stderr == "the registry has this image already\n"
+    assert again.stderr == "the registry already has this image\n"

@@ -390,7 +390,7 @@ def test_missing_credentials_are_not_a_missing_repository(
     with pytest.raises(ImageError, match="ECR denies access") as caught:
         found_repository(AwsConfig(region="eu-west-1"), "daily")
     assert "aws sts get-caller-identity" in str(caught.value.remedy)
-    with pytest.raises(ConfigError, match="nothing says in which AWS region"):
+    with pytest.raises(ConfigError, match="no AWS region is set"):
         found_repository(AwsConfig(), "daily")
     with pytest.raises(CredentialsError, match="nobody"):
         found_repository(AwsConfig(profile="nobody"), "daily")

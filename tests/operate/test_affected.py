@@ -161,10 +161,10 @@ def test_deploy_names_the_runs_and_asks(states: Any, deploy: Any) -> None:
     """The question says how many runs are going; a no changes nothing."""
     changes = [change("update", "load", "code"), change("delete", "score")]
     done, applied = deploy(changes, answer="n\n")
-    assert "1 run is going that this would change:" in done.output
+    assert "1 run is running that this would change:" in done.output
     assert "monday, since " in done.output
-    assert "fails where it needs step 'score'" in done.output
-    assert "in us-east-1 while 1 run is going? [y/N]" in done.output
+    assert "will fail where it uses step 'score'" in done.output
+    assert "in us-east-1 while 1 run is running? [y/N]" in done.output
     assert isinstance(done.exception, UnconfirmedError)
     assert not applied
 
@@ -173,14 +173,14 @@ def test_auto_approve_fails_no_run(states: Any, deploy: Any) -> None:
     """Unasked it refuses what would fail a run, and applies what only changes its code."""
     done, applied = deploy([change("delete", "score")], "--auto-approve")
     assert isinstance(done.exception, UnconfirmedError)
-    assert "1 run that is going would fail: monday" in str(done.exception)
+    assert "1 run that is running would fail: monday" in str(done.exception)
     assert "--wait-for-runs" in str(done.exception.remedy)
     assert not applied
     done, applied = deploy([change("delete", "score")], "--auto-approve", "--despite-runs")
     assert (done.exception, applied) == (None, ["applied"])
     done, applied = deploy([change("update", "load", "code")], "--auto-approve")
     assert (done.exception, applied) == (None, ["applied"])
-    assert "goes on with the new step 'load'" in done.output
+    assert "will continue with the new step 'load'" in done.output
     for options in (["--despite-runs"], ["--despite-runs", "--auto-approve", "--wait-for-runs"]):
         assert deploy([change("delete", "score")], *options)[0].exit_code == 2
 

@@ -29,7 +29,7 @@ def test_an_interrupted_deployment_goes_on(squares: Folder) -> None:
     assert "+ 4 Lambda functions: other-prod-archive, other-prod-load" in done.stderr
     assert "Apply this to account 123456789012 in us-east-1? [y/N]" in done.stderr
     assert "terraform apply was interrupted" in done.stderr
-    assert "run the same again" in done.stderr
+    assert "run the same command again" in done.stderr
 
 
 def test_deploy_says_what_exists(squares: Folder) -> None:
@@ -40,7 +40,7 @@ def test_deploy_says_what_exists(squares: Folder) -> None:
     done = squares.deployment
     assert done.returncode == 0, done.stderr
     assert ":stateMachine:other-prod) …" in done.stderr
-    assert "other-prod stands: state machine other-prod, 4 functions" in done.stderr
+    assert "other-prod is deployed: state machine other-prod, 4 functions" in done.stderr
     (line,) = done.stdout.splitlines()
     assert json.loads(line)["state_machine_arn"].endswith(":stateMachine:other-prod")
 
@@ -93,11 +93,11 @@ def test_a_plan_of_what_is_not_there_any_more_is_not_applied(
     try:
         with planned(Program.find(stack)) as plan:
             code.write_bytes(b"of somebody else")
-            with pytest.raises(TerraformError, match="written anew since the plan") as caught:
+            with pytest.raises(TerraformError, match="written again since the plan") as caught:
                 plan.apply()
         with (
             pytest.raises(
-                TerraformError, match=r"code\.zip is not the file that synth has written"
+                TerraformError, match=r"code\.zip is not the file that synth wrote"
             ),
             planned(Program.find(stack)),
         ):
@@ -132,7 +132,7 @@ def test_who_holds_the_lock_is_told(squares: Folder) -> None:
         done = squares.run("plan")
     (stack / ".terraform.tfstate.lock.info").unlink()
     assert done.returncode == 1
-    assert "somebody@elsewhere has been at it since 2024-01-15 10:00:00" in done.stderr
+    assert "somebody@elsewhere has held the lock since 2024-01-15 10:00:00" in done.stderr
     assert "terraform --stack-name other --stage prod -- force-unlock 0123-4567" in done.stderr
 
 
@@ -171,12 +171,12 @@ def test_destroy_takes_everything_along(squares: Folder, local_aws: LocalAws) ->
     done = squares.run("destroy", "--force", "--auto-approve")
     assert done.returncode == 0, done.stderr
     assert "- state machine other-prod" in done.stderr
-    assert "- 1 run still going, which AWS ends at the next step" in done.stderr
+    assert "- 1 run still running, which AWS ends at the next step" in done.stderr
     buckets = [one["Name"] for one in local_aws.client("s3").list_buckets()["Buckets"]]
     assert not any(name.startswith("other-prod-") for name in buckets)
     again = squares.run("destroy", "--auto-approve")
     assert again.returncode == 0
-    assert "nothing of it stands" in again.stderr
+    assert "nothing is deployed" in again.stderr
     gone = squares.run("show")
     assert gone.returncode == 2
     assert "other-prod is not deployed in us-east-1 of account 123456789012" in gone.stderr

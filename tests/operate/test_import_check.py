@@ -304,4 +304,4 @@ def test_explain_and_import_exclude_each_other(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "leave out --import" in done.stderr
+    assert "--explain cannot be combined with --import" in done.stderr

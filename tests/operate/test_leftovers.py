@@ -75,5 +75,5 @@ def test_data_is_counted_alone(local_aws: LocalAws, s3: Any) -> None:
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"12345")
     left, stack = leftovers(local_aws)
     assert str(left) == "2 objects of runs (15 bytes)"
-    with pytest.raises(UnconfirmedError, match="holds 2 objects of runs"):
+    with pytest.raises(UnconfirmedError, match="contains 2 objects of runs"):
         left.refuse(stack)

@@ -45,7 +45,7 @@ def test_credentials_that_aws_does_not_know() -> None:
     """Wrong credentials are not reported as missing."""
     error = refused("UnrecognizedClientException")
     assert isinstance(error, CredentialsError)
-    assert "does not take your credentials" in str(error)
+    assert "rejects your credentials" in str(error)
 
 
 def test_what_may_not_be_called() -> None:
@@ -81,21 +81,21 @@ def test_a_lock_is_told_with_its_holder() -> None:
     """Who holds the lock, since when, and how to break it."""
     error = complaint(STACK, "plan", LOCKED)
     assert isinstance(error, StateLockedError)
-    assert "ada@laptop has been at it since 2024-01-15 10:00:00 (terraform apply)" in str(error)
+    assert "ada@laptop has held the lock since 2024-01-15 10:00:00 (terraform apply)" in str(error)
     assert "python daily.py terraform -- force-unlock 7e0bbf20" in str(error)
 
 
 def test_a_registry_out_of_reach_is_not_aws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where init finds no provider, the remedies are the network and a mirror of this machine."""
+    """Where init finds no provider, the remedies are the network and a mirror on this computer."""
     monkeypatch.setattr(terraform_cli, "_SYSTEM_FOLDERS", (str(tmp_path),))
     said = "Error: Failed to query available provider packages\ncould not connect to "
     said += "registry.terraform.io: dial tcp: lookup registry.terraform.io: no such host"
     error = complaint(STACK, "init", said)
     assert "cannot get its AWS provider" in str(error)
     assert "HTTPS_PROXY" in str(error.remedy)
-    assert "mirror of this machine" not in str(error.remedy)
+    assert "mirror on this computer" not in str(error.remedy)
     name = f"registry.terraform.io/hashicorp/aws/6.1.0/{terraform_cli._platform()}"
     (tmp_path / "plugins" / name).mkdir(parents=True)
     error = complaint(STACK, "init", said)
@@ -158,7 +158,7 @@ def test_resources_are_imported_by_what_identifies_them(address: str, said: str,
     ("said", "kind", "words"),
     [
         ("Error: api error ExpiredToken: The security token", CredentialsError, "have expired"),
-        ("Error: No valid credential sources found", CredentialsError, "no AWS credentials"),
+        ("Error: No valid credential sources found", CredentialsError, "no valid AWS credentials"),
         ("Error: dial tcp 127.0.0.1:1: connect: connection refused", AwsError, "be reached"),
         ("Error: deleting S3 Bucket: BucketNotEmpty", TerraformError, "destroy --force"),
         ("Error: Backend configuration changed", TerraformError, "init -migrate-state"),

@@ -120,7 +120,7 @@ def test_ctrl_c_ends_following(standing: Folder, good: str) -> None:
     assert (code, "Traceback" in rest) == (130, False), rest
     code, rest = standing.interrupt("run left", "start", "--wait", "--name", "left")
     assert (code, "Traceback" in rest) == (130, False), rest
-    assert "run left goes on in AWS: python pipeline.py show --run left" in rest
+    assert "run left continues in AWS: python pipeline.py show --run left" in rest
 
 
 def test_logs_of_another_time_are_none(standing: Folder, good: str) -> None:
@@ -148,12 +148,12 @@ def test_what_is_not_there_is_told(standing: Folder, good: str) -> None:
         (["show", "--run", "nobody"], "has no run 'nobody'", 2),
         (["result", "--run", "nobody"], "has no run 'nobody'", 2),
         (["logs", "--run", "nobody"], "has no run 'nobody'", 2),
-        (["logs", "--step", "nobody"], "there is no step 'nobody'", 2),
-        (["logs", "--start", "soon"], "'soon' is no time", 2),
-        (["start", "--name", "good"], "there has been a run 'good' already", 1),
-        (["start", "--name", "a b"], "'a b' is no name for a run", 2),
-        (["start", "--limit", "many"], "'many' is no int", 2),
-        (["redrive", "--run", good], "cannot go on: it has succeeded", 1),
+        (["logs", "--step", "nobody"], "got 'nobody'", 2),
+        (["logs", "--start", "soon"], "must be an ISO 8601 time or a duration, got 'soon'", 2),
+        (["start", "--name", "good"], "a run 'good' exists already", 1),
+        (["start", "--name", "a b"], "must be a valid name of a run, got 'a b'", 2),
+        (["start", "--limit", "many"], "must be of type int, got 'many'", 2),
+        (["redrive", "--run", good], "cannot be redriven: it has succeeded", 1),
     ):
         done = standing.run(*args)
         assert message in done.stderr, args

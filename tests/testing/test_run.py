@@ -218,7 +218,7 @@ def test_options_of_local_runs_are_refused(tmp_path: Path, option: tuple[str, ..
     """An option that an execution would ignore is wrong use."""
     done = _command(tmp_path, "--local-aws", *option)
     assert done.returncode == 2
-    assert f"{option[0]} is for runs without --local-aws" in done.stderr
+    assert f"{option[0]} cannot be combined with --local-aws" in done.stderr
 
 
 @step

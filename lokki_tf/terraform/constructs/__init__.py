@@ -1,4 +1,4 @@
-"""The parts of a pipeline as constructs: one module for each, a construct and a stack of all.
+"""Constructs of a pipeline's parts, one module for each; the construct and the stack of all parts.
 
 The library runs in Node, which starts when ``constructs`` is imported. So this package prepares
 it before any of its modules is imported.

@@ -1,4 +1,4 @@
-"""Jobs of AWS Batch: where they run, and a definition a step."""
+"""Jobs of AWS Batch: compute environments, queues, and one definition for each step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .construct import PipelineConstruct
 
-MOST_VCPUS = 256  # that all jobs of a platform have together
+MOST_VCPUS = 256  # shared by all jobs of a platform
 _KINDS = {"fargate": "FARGATE", "fargate_spot": "FARGATE_SPOT", "ec2": "EC2"}
 
 
@@ -26,7 +26,7 @@ class Jobs:
     """The jobs of a pipeline: queues, and definitions by step name.
 
     Args:
-        pipeline: Where they stand.
+        pipeline: The construct that contains them.
     """
 
     def __init__(self, pipeline: PipelineConstruct) -> None:
@@ -52,7 +52,7 @@ class Jobs:
         )
 
     def _queue(self, job: Job) -> str:
-        """The ARN of the queue that a job goes to."""
+        """Return the ARN of a job's queue."""
         given, platform = job.step.options.job_queue, job.step.options.platform
         if given and given.startswith("arn:"):
             return escaped(given)
@@ -68,7 +68,7 @@ class Jobs:
         return str(found.arn)
 
     def _own(self, platform: str) -> str:
-        """A queue, and the compute environment behind it."""
+        """Add a queue with its compute environment."""
         pipeline, network = self._pipeline, self._subnets()
         more: dict[str, Any] = {}
         if platform == "ec2":
@@ -81,7 +81,7 @@ class Jobs:
         environment = aws.batch_compute_environment.BatchComputeEnvironment(
             pipeline,
             pipeline.resource_id(f"compute_{platform}"),
-            # Without a name, for its argument differs between the majors of the provider.
+            # Without a name, since its argument differs between major versions of the provider.
             type="MANAGED",
             compute_resources=aws.batch_compute_environment.BatchComputeEnvironmentComputeResources(
                 type=_KINDS[platform],
@@ -91,7 +91,7 @@ class Jobs:
                 **more,
             ),
             tags=pipeline.tags(),
-            # Another one is made before the queue lets go of the first.
+            # A replacement is created before the queue is detached from the old one.
             lifecycle={"create_before_destroy": True},
         )
         queue = aws.batch_job_queue.BatchJobQueue(
@@ -110,16 +110,16 @@ class Jobs:
         return str(queue.arn)
 
     def _instance_types(self) -> list[str]:
-        """Families of instances that can run the pipeline's image, with a GPU if a job has one."""
+        """Return instance families for the pipeline's image, with a GPU if a job needs one."""
         jobs = [job.step.options for job in self._pipeline.plan.jobs]
         if any(job.gpu for job in jobs):
             return ["g4dn", "g5"]
-        # What Batch calls optimal are families of x86.
+        # The families that Batch calls "optimal" are x86.
         is_arm = any(job.architecture == "arm64" for job in jobs)
         return ["m7g", "c7g", "r7g"] if is_arm else ["optimal"]
 
     def _subnets(self) -> dict[str, Any]:
-        """Subnets, the VPC's that is given or the default one's, and a group: out, never in."""
+        """Return subnets of the given or default VPC, and a security group for outbound traffic."""
         if self._network is not None:
             return self._network
         pipeline = self._pipeline
@@ -158,7 +158,7 @@ class Jobs:
         return self._network
 
     def _instances(self) -> str:
-        """The profile of EC2 instances, on which ECS's agent runs."""
+        """Return the instance profile of EC2 instances, on which ECS's agent runs."""
         pipeline = self._pipeline
         role = pipeline.role("instances", iam.trust("ec2.amazonaws.com"), pipeline.tags())
         aws.iam_role_policy_attachment.IamRolePolicyAttachment(
@@ -208,7 +208,7 @@ class Jobs:
         )
 
     def _role(self, job: Job, tags: dict[str, str]) -> str:
-        """The ARN of the role by which the step itself acts."""
+        """Return the ARN of the step's own role."""
         pipeline, step = self._pipeline, job.step
         statements = pipeline.permissions.of_job(job)
         role = acting(
@@ -226,7 +226,7 @@ class Jobs:
         return role.arn
 
     def _executes(self) -> aws.iam_role.IamRole:
-        """The role of those who start containers: they pull the image, and write logs."""
+        """Return the role for starting containers, which may pull the image and write logs."""
         pipeline = self._pipeline
         trusted = pipeline.permissions.trust("ecs-tasks.amazonaws.com")
         return pipeline.role("jobs", trusted, pipeline.tags())

@@ -1,4 +1,4 @@
-"""The pipeline's bucket: code, literals, and what is too large to travel inline."""
+"""The pipeline's bucket: code, literals, and results that are too large to be inline."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ BUCKET_PARTS = (
     "bucket_public_access",
     "bucket_versioning",
 )
-"""Ids of what belongs to the bucket."""
+"""Ids of the bucket's own resources."""
 OLD_VERSION_DAYS = 30
 
 
 def given_bucket(scope: Construct, name: str) -> aws.data_aws_s3_bucket.DataAwsS3Bucket:
-    """A bucket that exists already, and that others may use too.
+    """Return an existing bucket, which other pipelines may share.
 
     Args:
-        scope: Where it is looked up.
+        scope: The construct that contains the data source.
         name: Its name.
     """
     return aws.data_aws_s3_bucket.DataAwsS3Bucket(scope, "bucket", bucket=name)
@@ -30,13 +30,13 @@ def given_bucket(scope: Construct, name: str) -> aws.data_aws_s3_bucket.DataAwsS
 def artifact_bucket(
     scope: Construct, name: str, tags: dict[str, str], key: str | None = None, *, run_data_days: int
 ) -> aws.s3_bucket.S3Bucket:
-    """A private, encrypted, versioned bucket whose run data expires.
+    """Return a new private, encrypted, versioned bucket whose run data expires.
 
     Args:
         scope: The construct that contains it.
         name: Its name.
         tags: Its tags.
-        key: ARN of the KMS key that encrypts; AWS's own for S3 unless given.
+        key: ARN of the KMS key for encryption; AWS's own key for S3 by default.
         run_data_days: Days after which the data of runs expires.
     """
     bucket = aws.s3_bucket.S3Bucket(scope, "bucket", bucket=name, tags=tags)

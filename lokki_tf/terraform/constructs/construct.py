@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class PipelineConstruct(Construct):
     """A pipeline inside a stack: functions, roles, bucket, state machine, schedule.
 
-    The stack must have an AWS provider. What it makes can be wired further:
-    ``state_machine``, ``functions`` and ``roles`` (by step name; of those made here),
+    The stack must have an AWS provider. Its resources can be used by other constructs:
+    ``state_machine``, ``functions`` and ``roles`` (by step name; only roles that it creates),
     ``bucket``.
 
     Args:
@@ -52,14 +52,14 @@ class PipelineConstruct(Construct):
         template_file: A Lambda template instead of the default one.
         vpc_id: A VPC for the functions.
         subnet_filter: Chooses the VPC's subnets.
-        outbound_cidr: Where functions in a VPC may connect to.
-        layer_builder: Makes the layers of declared packages; otherwise one that keeps to the
-            locks that an earlier synth left in the stack's folder.
-        config: Settings, as of ``lokki.toml``; the defaults unless given.
+        outbound_cidr: Addresses to which functions in a VPC may connect.
+        layer_builder: Makes the layers of declared packages; by default with the locks of earlier
+            synths, in the stack's folder.
+        config: Settings, as in ``lokki.toml``; by default the default settings.
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
-        MissingToolError: If declared packages cannot be reached; the same.
+        MissingToolError: If declared packages cannot be downloaded; nothing is written then.
     """
 
     @ends_at_caller
@@ -89,7 +89,7 @@ class PipelineConstruct(Construct):
         image = Image.of(plan, self.config, builder)
         super().__init__(scope, id)
         self.plan = plan
-        # What the pipeline itself has; a step of such a name gets another id.
+        # Ids of the pipeline itself; a step with such a name gets another id.
         self._ids = {"Default", "bucket", *BUCKET_PARTS}
         self._tags = {key: escaped(text) for key, text in plan.definition.tags.items()}
         self._files = f"${{path.module}}/{folder}/" if folder else "${path.module}/"
@@ -121,14 +121,14 @@ class PipelineConstruct(Construct):
         write_stack_files(stack_folder / TERRAFORM, place, plan, machine_text, layers, more)
 
     def tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Tags of a resource: the pipeline's name and stage, its tags, and the resource's own."""
+        """Return a resource's tags: the pipeline's name, stage and tags, and the resource's own."""
         extra = {key: escaped(text) for key, text in (own or {}).items()}
-        # Policies find the pipeline's functions and jobs by these, so a step has no others.
+        # Policies select the pipeline's functions and jobs by these tags: steps cannot change them.
         fixed = {key: text for key, text in self._tags.items() if key in (PIPELINE_TAG, STAGE_TAG)}
         return {**self._tags, **extra, **fixed}
 
     def resource_id(self, name: str) -> str:
-        """An id that no other resource of the pipeline has, and that Terraform accepts.
+        """Return an id that is unique in the pipeline and that Terraform accepts.
 
         Source: Terraform's language, "Identifiers": the first character is a letter or
         an underscore.
@@ -140,11 +140,11 @@ class PipelineConstruct(Construct):
         return name
 
     def variable(self, name: str, description: str) -> str:
-        """What Terraform puts in place of a variable, which the stack declares once.
+        """Return the reference to a Terraform variable, which the stack declares once.
 
         Args:
             name: The variable's name.
-            description: What it is for.
+            description: Its purpose.
         """
         stack = core.TerraformStack.of(self)
         known = stack.node.try_find_child(f"variable_{name}")
@@ -156,11 +156,11 @@ class PipelineConstruct(Construct):
         return str(cast("core.TerraformVariable", known).string_value)
 
     def file(self, path: str) -> str:
-        """A file in the pipeline's folder, as Terraform finds it."""
+        """Return the path of a file in the pipeline's folder, as a Terraform expression."""
         return f"{self._files}{path}"
 
     def key(self, path: str) -> str:
-        """A key of the bucket that belongs to this pipeline."""
+        """Return a key of the bucket, with this pipeline's prefix."""
         return f"{self.prefix}{path}"
 
     def upload(
@@ -171,13 +171,13 @@ class PipelineConstruct(Construct):
         content: str,
         own: Mapping[str, str] | None = None,
     ) -> aws.s3_object.S3Object:
-        """An object in the bucket, with the contents of a file of the pipeline's folder.
+        """Add an object to the bucket, with the contents of a file in the pipeline's folder.
 
         Args:
             name: Its id.
             key: Its key, without the pipeline's prefix.
             path: Path of the file.
-            content: Hash of the contents; it is uploaded again when this changes.
+            content: Hash of the contents; the object is uploaded again when it changes.
             own: Its own tags.
         """
         return aws.s3_object.S3Object(
@@ -191,7 +191,7 @@ class PipelineConstruct(Construct):
         )
 
     def object_tags(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Tags of an object in S3, which takes ten and no more; those of the bucket tell the rest.
+        """Return tags of an S3 object, at most ten; the bucket has all of them.
 
         Source: Amazon S3 User Guide, "Categorizing your storage using tags".
         """
@@ -200,13 +200,13 @@ class PipelineConstruct(Construct):
     def role(
         self, name: str, trusted: str, tags: dict[str, str], *, of: str = "."
     ) -> aws.iam_role.IamRole:
-        """A role that one AWS service may take.
+        """Add a role that one AWS service may assume.
 
         Args:
-            name: Its id; also names it, behind the pipeline's name.
+            name: Its id, and the end of its name after the pipeline's.
             trusted: Its trust policy.
             tags: Its tags.
-            of: What joins the names, as of :meth:`Permissions.role_name`.
+            of: The separator of the names, as for :meth:`Permissions.role_name`.
         """
         return aws.iam_role.IamRole(
             self,
@@ -220,7 +220,7 @@ class PipelineConstruct(Construct):
     def log_group(
         self, name: str, log_group: str, tags: dict[str, str]
     ) -> aws.cloudwatch_log_group.CloudwatchLogGroup:
-        """A log group with retention."""
+        """Add a log group with retention."""
         return aws.cloudwatch_log_group.CloudwatchLogGroup(
             self,
             self.resource_id(name),
@@ -231,7 +231,7 @@ class PipelineConstruct(Construct):
         )
 
     def _read_account(self) -> None:
-        # Data sources, so that one output serves every account and region.
+        # Data sources, so that the same output is valid in every account and region.
         partition = aws.data_aws_partition.DataAwsPartition(self, self.resource_id("partition"))
         self.account = Account(
             aws.data_aws_caller_identity.DataAwsCallerIdentity(

@@ -1,4 +1,4 @@
-"""Lambda functions, each with a role of its own."""
+"""Lambda functions, each with its own role."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def add_function(
     pipeline: PipelineConstruct, function: Function
 ) -> aws.lambda_function.LambdaFunction:
-    """A function with its code, log group, role and policies.
+    """Add a function with its code, log group, role and policies.
 
     Args:
-        pipeline: Where they stand.
-        function: What it is.
+        pipeline: The pipeline's construct.
+        function: The function's plan.
     """
     step, options = function.step, function.step.options
     tags = pipeline.tags({"lokki:step": step.name, **options.tags})
@@ -65,14 +65,14 @@ def add_function(
 
 
 def _code(pipeline: PipelineConstruct, function: Function) -> dict[str, Any]:
-    """Where the code comes from: a zip in the bucket, or the pipeline's image."""
+    """Return the arguments for the code: a zip in the bucket, or the pipeline's image."""
     step = function.step
     if step.in_image:
         context = pipeline.image_context
         return {
             "package_type": "Image",
             "image_uri": pipeline.image,
-            # Where the tag is the user's, it stays while the image changes.
+            # A tag that the user chose stays the same when the image changes.
             "source_code_hash": context.content_tag if context and context.given_tag else None,
             "image_config": {"command": [folder_of(step)]},
         }
@@ -94,19 +94,19 @@ def _code(pipeline: PipelineConstruct, function: Function) -> dict[str, Any]:
 
 
 def _layers_of(pipeline: PipelineConstruct, function: Function) -> list[str]:
-    """ARNs; what stands in a later layer hides the same in an earlier one."""
+    """Return the ARNs of the layers; files of a later layer hide those of an earlier one."""
     declared = [pipeline.layers[function.packages]] if function.packages else []
     given = (_layer(pipeline, text) for text in function.step.options.layers)
     return [*(layer.arn for layer in declared), *given]
 
 
 def _layer(pipeline: PipelineConstruct, text: str) -> str:
-    """An ARN, or the variable that ``${var.NAME}`` stands for."""
+    """Return an ARN, or the reference to the variable in ``${var.NAME}``."""
     match = VARIABLE.fullmatch(text)
     return pipeline.variable(match[1], "ARN of a Lambda layer") if match else text
 
 
 def _description(function: Function) -> str:
-    """At most 256 characters, as Lambda takes."""
+    """Return a description of at most 256 characters, Lambda's limit."""
     text = function.step.options.description or function.step.function.__doc__ or ""
     return text.strip().partition("\n")[0].strip()[:256]

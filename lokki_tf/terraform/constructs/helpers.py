@@ -1,4 +1,4 @@
-"""Functions of lokki_tf's own: for errors of jobs, and for failure notices with their rule."""
+"""Helper functions: for errors of jobs, and for failure notices with their rule."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .construct import PipelineConstruct
 
 _DEFAULTS = StepOptions()
-_KEPT_SECONDS = 14 * 24 * 3600  # the longest that SQS keeps a message
+_KEPT_SECONDS = 14 * 24 * 3600  # SQS's longest retention of a message
 
 
 def add_helper(
@@ -32,12 +32,12 @@ def add_helper(
     notified: str = "",
     queue: str = "",
 ) -> aws.lambda_function.LambdaFunction:
-    """A function with its code, log group, role and policy.
+    """Add a function with its code, log group, role and policy.
 
     Args:
         pipeline: The pipeline's construct.
         helper: The function.
-        variables: Its environment, beside the pipeline's store.
+        variables: Its environment, in addition to the pipeline's store.
         notified: Of notices: ARN of the topic, or of the step's function.
         queue: Of notices: ARN of the queue of those that could not be sent.
     """
@@ -75,12 +75,13 @@ def add_helper(
 
 
 def add_notices(pipeline: PipelineConstruct, helper: Helper) -> None:
-    """The rule that calls the function of notices when an execution has failed.
+    """Add the rule that calls the function of notices when an execution has failed.
 
-    What EventBridge cannot deliver, and notices that the function cannot send, go to a queue.
+    Events that EventBridge cannot deliver, and notices that the function cannot send, are sent to a
+    queue.
 
     Args:
-        pipeline: Holds the state machine.
+        pipeline: The construct with the state machine.
         helper: The function of notices.
     """
     definition = pipeline.plan.definition
@@ -95,7 +96,7 @@ def add_notices(pipeline: PipelineConstruct, helper: Helper) -> None:
         tags=pipeline.tags(),
     )
     queue_name, key = notices.queue_name(name), pipeline.permissions.key
-    queue_arn = pipeline.account.arn("sqs", queue_name)  # its policy names it
+    queue_arn = pipeline.account.arn("sqs", queue_name)  # its policy contains the queue's ARN
     queue = aws.sqs_queue.SqsQueue(
         pipeline,
         pipeline.resource_id("failures_queue"),
@@ -112,7 +113,7 @@ def add_notices(pipeline: PipelineConstruct, helper: Helper) -> None:
         pipeline,
         pipeline.resource_id("notices_failed"),
         function_name=function.function_name,
-        # The function itself repeats calls; a second run of it would repeat them again.
+        # The function retries its calls itself; another run of it would retry them again.
         maximum_retry_attempts=0,
         destination_config={"on_failure": {"destination": queue.arn}},
     )

@@ -1,4 +1,4 @@
-"""The container image of a pipeline, as its functions and jobs refer to it."""
+"""The container image of a pipeline, to which its functions and jobs refer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an image is built from, and where it is pushed.
+    """The build context of an image and its repository.
 
     Args:
-        context: What it is built from.
-        repository: The registry and the name, or the name alone in the account's own registry.
+        context: The build context.
+        repository: The registry and the name, or only the name, in the account's own registry.
     """
 
     context: ImageContext
@@ -34,7 +34,7 @@ class Image:
 
     @classmethod
     def of(cls, plan: Plan, config: Config, builder: LayerBuilder) -> Image | None:
-        """The image of a pipeline, or ``None`` if no step runs in one."""
+        """Return the image of a pipeline, or ``None`` if no step runs in one."""
         name = plan.definition.name
         context = make_image(name, plan.in_image, config, builder)
         if context is None:
@@ -43,22 +43,22 @@ class Image:
 
     @property
     def is_own(self) -> bool:
-        """Whether it is in the account's own registry, which no name says."""
+        """Whether it is in the account's own registry, so that the name has no registry part."""
         return "/" not in self.repository
 
     @property
     def files(self) -> Mapping[str, bytes]:
-        """What it is built from, by path in the stack's folder, and which image that is."""
+        """The build context's files, by path in the stack's folder, and the image's record."""
         uri = f"{self.repository}:{self.context.tag}"
         about = {"uri": uri, "app": f"{FOLDER}/{APP}", "entry": ENTRY}
         files = {f"{FOLDER}/{path}": data for path, data in self.context.files.items()}
         return {**files, "image.json": (json.dumps(about, indent=2) + "\n").encode()}
 
     def place(self, pipeline: PipelineConstruct) -> tuple[str, str | None]:
-        """The image's URI, and the ARN of its repository, if that is one of ECR.
+        """Return the image's URI, and the ARN of its repository if it is in ECR.
 
         Args:
-            pipeline: Knows the account.
+            pipeline: The pipeline's construct.
         """
         if not self.is_own:
             return f"{self.repository}:{self.context.tag}", _ecr_arn(self.repository, pipeline)
@@ -69,7 +69,7 @@ class Image:
 
 
 def _ecr_arn(repository: str, pipeline: PipelineConstruct) -> str | None:
-    """The ARN of a repository in ECR, from its URI."""
+    """Return the ARN of a repository in ECR, from its URI."""
     host, _, name = repository.partition("/")
     own = EcrHost.of(host)
     if own is None:

@@ -1,4 +1,4 @@
-"""Declared packages as Lambda layers, one a set."""
+"""Declared packages as Lambda layers, one for each set of packages."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def add_layers(
     pipeline: PipelineConstruct, layers: Iterable[Layer]
 ) -> dict[PackageSet, aws.lambda_layer_version.LambdaLayerVersion]:
-    """The layers as resources, and their zips in the pipeline's bucket.
+    """Add the layers, and their zips in the pipeline's bucket.
 
     A layer is replaced when its content's hash, which is in the key, changes. There is no
-    ``source_code_hash``: the same packages, zipped on another machine, are no new layer.
+    ``source_code_hash``: the same packages, zipped on another computer, must not make a new layer.
 
     Args:
-        pipeline: Where they stand.
-        layers: What they hold.
+        pipeline: The pipeline's construct.
+        layers: The layers' contents.
     """
     return {layer.packages: _add_layer(pipeline, layer) for layer in layers}
 
@@ -54,12 +54,12 @@ def _add_layer(
         s3_bucket=code.bucket,
         s3_key=code.key,
         skip_destroy=False,
-        # Functions leave the old one before it goes.
+        # The old layer is deleted after the functions use the new one.
         lifecycle=core.TerraformResourceLifecycle(create_before_destroy=True),
     )
 
 
 def _description(packages: PackageSet) -> str:
-    """At most 256 characters, as Lambda takes."""
+    """Return a description of at most 256 characters, Lambda's limit."""
     text = ", ".join(packages.asked)
     return escaped(text if len(text) <= 256 else f"{text[:255]}…")

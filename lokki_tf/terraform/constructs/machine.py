@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMachine:
-    """The state machine with its log group, role and policy.
+    """Add the state machine with its log group, role and policy.
 
     Args:
-        pipeline: Holds the functions.
+        pipeline: The construct with the functions.
     """
     name, settings = pipeline.plan.definition.name, pipeline.config.machine
     tags = pipeline.tags()
@@ -51,8 +51,8 @@ def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMa
     for function in pipeline.plan.functions:
         values[function.placeholder] = pipeline.functions[function.step.name].arn
     for job in pipeline.plan.jobs:
-        # Without a revision Batch takes the latest: an earlier one is deregistered by the next
-        # deployment, while executions run, and a redrive keeps the machine that it began with.
+        # Without a revision Batch uses the latest one. A deployment deregisters earlier revisions
+        # while executions run, and a redriven execution keeps its definition.
         values[job.placeholder] = pipeline.jobs.definitions[job.step.name].arn_prefix
         values[queue_placeholder(job.placeholder)] = pipeline.jobs.queues[job.step.name]
     return aws.sfn_state_machine.SfnStateMachine(
@@ -66,7 +66,7 @@ def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMa
         tracing_configuration={"enabled": settings.tracing},
         encryption_configuration=_encryption(pipeline.permissions.key),
         tags=tags,
-        # A machine whose role cannot deliver logs yet is refused.
+        # AWS refuses a state machine whose role cannot deliver logs yet.
         depends_on=[*role.policies, *pipeline.literals],
     )
 
@@ -74,7 +74,7 @@ def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMa
 def _logging(
     pipeline: PipelineConstruct, settings: MachineConfig, tags: dict[str, str]
 ) -> dict[str, Any]:
-    """Return what the state machine logs and where; there is no log group if it logs nothing."""
+    """Return the logging configuration and its log group; there is none without logging."""
     if settings.log_level == "OFF":
         return {"level": settings.log_level}
     name = f"/aws/vendedlogs/states/{pipeline.plan.definition.name}"
@@ -87,11 +87,11 @@ def _logging(
 
 
 def _encryption(key: str | None) -> dict[str, Any] | None:
-    """The key for the definition and the executions; AWS's own unless there is one."""
+    """Return the encryption of the definition and the executions; by default AWS's own key."""
     return {"type": "CUSTOMER_MANAGED_KMS_KEY", "kms_key_id": key} if key else None
 
 
 def _templatefile(path: str, values: Mapping[str, str]) -> str:
-    """An expression of Terraform's; CDKTF's own function would escape ``path.module``."""
+    """Return a Terraform expression; CDKTF's own function would escape ``path.module``."""
     listed = ", ".join(f'{name} = "{value}"' for name, value in values.items())
     return f'${{templatefile("{path}", {{{listed}}})}}'

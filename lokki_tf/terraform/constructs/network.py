@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def subnets_named(ids: Sequence[str]) -> list[aws.data_aws_subnets.DataAwsSubnetsFilter] | None:
-    """A filter for subnets by their ids, ``None`` if there are none."""
+    """Return a filter for subnets by their ids, ``None`` if there are no ids."""
     return (
         [aws.data_aws_subnets.DataAwsSubnetsFilter(name="subnet-id", values=list(ids))]
         if ids
@@ -24,7 +24,7 @@ def subnets_named(ids: Sequence[str]) -> list[aws.data_aws_subnets.DataAwsSubnet
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Where functions are placed.
+    """Return the network arguments of functions.
 
     Args:
         config: ``vpc_config`` of a function.
@@ -40,13 +40,13 @@ class Network:
         subnet_filter: Any,
         outbound_cidr: list[str] | None,
     ) -> Network | None:
-        """A security group that lets functions out, in the subnets that the filter finds.
+        """Return the VPC settings of functions: a security group for outbound traffic, and subnets.
 
         Args:
-            scope: Where the security group stands.
-            vpc_id: The VPC, or ``None`` for functions outside of any.
-            subnet_filter: Filters of ``aws_subnets``; the VPC's own subnets unless given.
-            outbound_cidr: Where functions may connect to; everywhere unless given.
+            scope: The construct that contains the security group.
+            vpc_id: The VPC, or ``None`` for functions without a VPC.
+            subnet_filter: Filters of ``aws_subnets``; by default all subnets of the VPC.
+            outbound_cidr: Addresses to which functions may connect; by default all.
         """
         if vpc_id is None:
             return None

@@ -1,4 +1,4 @@
-"""Where Terraform keeps its state, and which AWS it speaks to."""
+"""The backend of Terraform's state, and the AWS provider."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lokki_tf.terraform.cdk import TerraformStack, aws, core
 if TYPE_CHECKING:
     from lokki_tf.config import AwsConfig, Config
 
-# Those of the resources here, and those that a pipeline may be wired to.
+# The services of the resources here, and those with which a pipeline can be used.
 _SERVICES = (
     "batch", "ec2", "ecr", "events", "iam", "kms", "lambda_", "logs", "s3", "scheduler", "sfn",
     "sns", "sqs", "sts",
@@ -20,31 +20,30 @@ _LOCAL_REGION = "us-east-1"
 AWS_PROVIDER_VERSIONS = ">= 5.100.0, < 7.0.0"
 """The AWS provider's versions in which all arguments of the generated Terraform are valid."""
 VERSIONS_WITH_RUNTIME = {"python3.14": ">= 6.21.0, < 7.0.0"}
-"""Those that accept a runtime, where not all of the above do.
+"""The provider's versions that accept a runtime, if not all of the above do.
 
 Source: CHANGELOG of terraform-provider-aws, 6.21.0.
 """
 
 
 def add_backend(stack: TerraformStack, settings: Config) -> None:
-    """The state's place: a file beside the configuration, or a bucket.
+    """Add the backend: a file in the configuration's folder, or a bucket.
 
     Args:
-        stack: Of which it is the state.
-        settings: ``[terraform]``, and ``[aws]`` for the account of the bucket.
+        stack: The stack. settings: ``[terraform]``, and ``[aws]`` for the account of the bucket.
 
     Raises:
-        ConfigError: If a bucket is wanted and not named.
+        ConfigError: If the backend is a bucket without a name.
     """
     state, aws = settings.terraform, settings.aws
     if state.backend == "local":
-        # CDKTF's own default would write an absolute path of this machine.
+        # CDKTF's own default would write an absolute path.
         core.LocalBackend(stack, path="terraform.tfstate")
         return
     if not state.bucket:
         raise ConfigError(
             'backend = "s3" in [terraform] needs a bucket',
-            remedy='add bucket = "…", and key = "…" unless the stack\'s name will do',
+            remedy='add bucket = "…", and key = "…" unless the key is to be the stack\'s name',
         )
     core.S3Backend(
         stack,
@@ -54,7 +53,7 @@ def add_backend(stack: TerraformStack, settings: Config) -> None:
         encrypt=True,
         **_account_of(aws, state.region or aws.region),
     )
-    newer = _elsewhere(aws.endpoint) if aws.endpoint else {}  # than CDKTF's own class
+    newer = _elsewhere(aws.endpoint) if aws.endpoint else {}  # replaces CDKTF's own default
     if state.use_lockfile:
         newer["use_lockfile"] = True
     for name, value in newer.items():
@@ -62,7 +61,7 @@ def add_backend(stack: TerraformStack, settings: Config) -> None:
 
 
 def _elsewhere(endpoint: str) -> dict[str, Any]:
-    """The state in another AWS."""
+    """Return settings of the backend for another endpoint than Amazon's."""
     return {
         "endpoints": dict.fromkeys(("dynamodb", "iam", "s3", "sts"), endpoint),
         "use_path_style": True,
@@ -73,23 +72,24 @@ def _elsewhere(endpoint: str) -> dict[str, Any]:
 
 
 def _account_of(aws: AwsConfig, region: str | None) -> dict[str, Any]:
-    """By which keys, and in which region."""
+    """Return the provider's credentials and region."""
     if aws.endpoint and is_loopback(aws.endpoint):
-        # Whoever listens there knows no account of the user's, so no key of his goes there.
+        # The server at that endpoint does not check credentials, so the user's keys are not sent to
+        # it.
         keys = {"access_key": "local", "secret_key": "local"}
         return {**keys, "region": region or _LOCAL_REGION}
     return {"region": region, "profile": aws.profile}
 
 
 def add_provider(stack: TerraformStack, settings: AwsConfig) -> None:
-    """The AWS provider.
+    """Add the AWS provider.
 
     Args:
-        stack: Where it stands.
+        stack: The stack.
         settings: ``[aws]``.
 
     Raises:
-        ConfigError: If the region is none.
+        ConfigError: If the region does not exist.
     """
     region = settings.region
     if region is not None:

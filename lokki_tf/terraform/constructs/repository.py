@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 class ImageRepositoryStack(TerraformStack):
-    """A stack that holds the ECR repository of one pipeline's images.
+    """A stack with the ECR repository of one pipeline's images.
 
-    Apart from the pipeline's own stack, for an image must be there before the functions that
-    are made of it. Tags cannot be moved, pushed images are scanned, old ones expire, and
-    nobody but Lambda, for the pipeline's functions, is let in by its policy.
+    It is not part of the pipeline's stack, since the image must exist before the functions that use
+    it. Tags are immutable, pushed images are scanned, old ones expire, and the policy gives access
+    only to Lambda, for the pipeline's functions.
 
     Args:
         scope: The app.
-        id: The stack's name, and its folder's below ``stacks``.
+        id: The name of the stack, and of its folder in ``stacks``.
         pipeline: The pipeline's name in AWS.
-        region: AWS region; the environment's (``AWS_REGION``) unless given.
+        region: AWS region; by default the environment's (``AWS_REGION``).
         tags: The pipeline's tags.
-        config: Settings, as of ``lokki.toml``; the defaults unless given.
+        config: Settings, as in ``lokki.toml``; by default the default settings.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ImageRepositoryStack(TerraformStack):
 
 
 def _beside(config: Config) -> Config:
-    """Settings with another place for the state, for it must not be the pipeline's own."""
+    """Return the settings with another key of the state, which must differ from the pipeline's."""
     if not config.terraform.key:
         return config
     own = replace(config.terraform, key=f"{config.terraform.key}-images")
@@ -104,7 +104,7 @@ def _encryption(key: str | None) -> aws.ecr_repository.EcrRepositoryEncryptionCo
 
 
 def _keep(count: int) -> str:
-    """A lifecycle policy that leaves so many images, the newest."""
+    """Return a lifecycle policy that keeps this number of newest images."""
     rule = {
         "rulePriority": 1,
         "description": f"Keep the newest {count} images",

@@ -1,4 +1,4 @@
-"""By which right a service acts: a role that is made here, or one of the user's."""
+"""Roles of services: created here, or provided by the user."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """A role, and what must stand before it is used.
+    """A role and its dependencies.
 
     Args:
         arn: The role's ARN.
-        policies: Its policies, as far as they are made here.
-        made: The role, if it is made here.
+        policies: Its policies that are created here.
+        made: The role, if it is created here.
     """
 
     arn: str
@@ -38,16 +38,16 @@ def acting(
     given: str | None,
     of: str = ".",
 ) -> Acting:
-    """A role with policies; one of the user's is taken as it is.
+    """Return a role with policies, or the user's role unchanged.
 
     Args:
-        pipeline: Where it stands.
-        name: Of what it is.
+        pipeline: The pipeline's construct.
+        name: The name of its user, a step for example.
         trusted: Its trust policy.
-        documents: Its policies: what is needed, then the user's own.
+        documents: Its policies: the required ones, then the user's own.
         tags: Its tags.
-        given: ARN of a role of the user's.
-        of: As of :meth:`PipelineConstruct.role`.
+        given: ARN of the user's role.
+        of: As for :meth:`PipelineConstruct.role`.
     """
     if given is not None:
         return Acting(given)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def add_schedule(
     scope: PipelineConstruct, definition: Definition
 ) -> aws.scheduler_schedule.SchedulerSchedule:
-    """An EventBridge schedule in a group of its own, and the role by which it starts runs.
+    """Add an EventBridge schedule in its own group, and the role with which it starts runs.
 
     Args:
-        scope: Holds the state machine.
-        definition: With a schedule.
+        scope: The construct with the state machine.
+        definition: A pipeline with a schedule.
     """
     name = scope.permissions.schedule_name
     group = aws.scheduler_schedule_group.SchedulerScheduleGroup(
@@ -56,8 +56,8 @@ def add_schedule(
         state=settings.state,
         kms_key_arn=scope.permissions.key,
         flexible_time_window=window,
-        # Without an input of ours the scheduler sends a notification of its own: EventBridge
-        # Scheduler API Reference, "Target".
+        # Without an input, the scheduler sends its own notification: EventBridge Scheduler API
+        # Reference, "Target".
         target={"arn": scope.state_machine.arn, "role_arn": role.arn, "input": "{}"},
         depends_on=list(role.policies),
     )

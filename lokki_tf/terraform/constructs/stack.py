@@ -1,4 +1,4 @@
-"""A pipeline as a stack of its own."""
+"""A pipeline as its own stack."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 
 class PipelineStack(TerraformStack):
-    """A stack that holds one pipeline, with provider, backend and outputs.
+    """A stack with one pipeline, provider, backend and outputs.
 
-    The state stays beside the configuration (``terraform.tfstate``); add a backend
-    construct of CDKTF's for another place. ``pipeline`` is the construct inside.
+    The state is stored in the configuration's folder (``terraform.tfstate``); to store it
+    elsewhere, add a CDKTF backend construct. ``pipeline`` is the construct inside.
 
     Args:
         scope: The app.
-        id: The stack's name, and its folder's below ``stacks``.
+        id: The name of the stack, and of its folder in ``stacks``.
         pipeline: The pipeline.
-        region: AWS region; the environment's (``AWS_REGION``) unless given.
+        region: AWS region; by default the environment's (``AWS_REGION``).
         template_file: A Lambda template instead of the default one.
         vpc_id: A VPC for the functions.
         subnet_filter: Chooses the VPC's subnets.
-        outbound_cidr: Where functions in a VPC may connect to.
-        layer_builder: Makes the layers of declared packages; otherwise one that keeps to the
-            locks that an earlier synth left in the stack's folder.
-        config: Settings, as of ``lokki.toml``; the defaults unless given.
+        outbound_cidr: Addresses to which functions in a VPC may connect.
+        layer_builder: Makes the layers of declared packages; by default with the locks of earlier
+            synths, in the stack's folder.
+        config: Settings, as in ``lokki.toml``; by default the default settings.
 
     Raises:
         DefinitionError: If the pipeline has errors; nothing is written then.
@@ -64,7 +64,7 @@ class PipelineStack(TerraformStack):
         vpc = config.aws.vpc
         self.pipeline = PipelineConstruct(
             self,
-            "Default",  # a name that CDKTF leaves out of those of the resources inside
+            "Default",  # CDKTF omits this id from the names of the resources inside
             pipeline,
             template_file=template_file,
             vpc_id=vpc_id or vpc.id,
@@ -93,7 +93,7 @@ class PipelineStack(TerraformStack):
             "role_arns": ("Roles, by step", self.pipeline.role_arns),
         }
         for name, (description, value) in values.items():
-            # An id beside the resources', and the plain name in Terraform.
+            # An id that differs from the resources' ids; the name in Terraform is unchanged.
             output = core.TerraformOutput(
                 self, f"output-{name}", value=value, description=description
             )
@@ -101,14 +101,14 @@ class PipelineStack(TerraformStack):
 
 
 StepInLine = PipelineStack
-"""The name under which step-in-line's users know :class:`PipelineStack`."""
+"""The name of :class:`PipelineStack` in step-in-line."""
 
 
 @ends_at_caller
 def rename_tf_output(path: Path | str) -> None:
-    """Puts a stack's Terraform, and what it refers to, into the current folder.
+    """Copy a stack's Terraform, and the files to which it refers, into the current folder.
 
-    HCL keeps its ``.tf``; JSON gets the ``.tf.json`` that Terraform reads.
+    HCL files keep the suffix ``.tf``; JSON files get ``.tf.json``, which Terraform reads.
 
     Args:
         path: The stack's folder, ``Path(app.outdir, "stacks", name)``.
