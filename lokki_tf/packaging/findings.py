@@ -8,9 +8,9 @@ from lokki_tf.errors import CaptureError, DefinitionError, LimitError, Place, Te
 from lokki_tf.model import Finding
 
 NO_SOURCE = "capture-source"
-_AS_ARGUMENT = "hand it to the step as an argument, or make it inside the function"
+_AS_ARGUMENT = "pass it to the step as an argument, or make it inside the function"
 _READ = (
-    "step {step!r} uses {name!r}, {what} that comes from {how} on this machine, "
+    "step {step!r} uses {name!r}, {what} that comes from {how} on this computer, "
     "which Lambda does not have"
 )
 _ERRORS: dict[str, type[DefinitionError]] = {"template": TemplateError, "too_large": LimitError}
@@ -24,42 +24,42 @@ _TABLE = {
     "no_source_timed": (
         f"error {NO_SOURCE}",
         "step {step!r} needs the source of {what}",
-        "take %%time out of its cell: it keeps no source",
+        "remove %%time from its cell: such cells have no source",
     ),
     "source_changed": (
         f"error {NO_SOURCE}",
         "step {step!r}: the source of {what} changed since it was imported",
-        "start Python again, or run the cell again, and synthesise then",
+        "restart Python, or run the cell again, then repeat the command",
     ),
     # --- names and values ---
     "house": (
         "error capture-pipeline",
-        "step {step!r} uses {name!r}, {what}: it exists only where the pipeline is built",
-        "hand the step what it needs as an argument; lokki_tf itself stays out of step code",
+        "step {step!r} uses {name!r}, {what}: it exists only while the pipeline is built",
+        "pass the values that the step needs as arguments; step code cannot use lokki_tf itself",
     ),
     "stuck": (
         "error capture-live",
-        "step {step!r} uses {name!r}, {what}, which cannot travel to Lambda",
+        "step {step!r} uses {name!r}, {what}, which cannot be serialized for Lambda",
         "open it inside the function, where each Lambda makes its own",
     ),
     "read": (
         "error capture-file",
         _READ,
-        "hand it to the step as an argument",
+        "pass it to the step as an argument",
     ),
     "read_file": (
         "error capture-file",
         _READ,
-        "let the file travel with the step, @step(include=[…]), or read it in a step of its own",
+        "deploy the file with the step, @step(include=[…]), or read it in another step",
     ),
     "secret": (
         "error capture-secret",
-        "step {step!r} uses {name!r}, which comes from {how}: a secret must not stand in code",
-        "keep it in Secrets Manager or the Parameter Store and read it inside the function",
+        "step {step!r} uses {name!r}, which comes from {how}: secrets must not be in code",
+        "store it in Secrets Manager or Parameter Store and read it inside the function",
     ),
     "unmade": (
         "error capture-dynamic",
-        "step {step!r} uses {name!r}, {what} that is set by no statement of its module",
+        "step {step!r} uses {name!r}, {what} that no statement of its module sets",
         f"assign it at the top of the module, or {_AS_ARGUMENT}",
     ),
     "guarded": (
@@ -70,14 +70,14 @@ _TABLE = {
     ),
     "stale": (
         "warning capture-changed",
-        "step {step!r} uses {name!r}, {what} that something has changed since its statement at "
-        "the top of its module: in Lambda it is what that statement says",
-        f"write the whole value where it is assigned, or {_AS_ARGUMENT}",
+        "step {step!r} uses {name!r}, {what} that was changed after its statement at the top of "
+        "its module: in Lambda it has the value of that statement",
+        f"assign the final value there, or {_AS_ARGUMENT}",
     ),
     "notebook": (
         "error capture-notebook",
-        "step {step!r} uses {name!r}, which only the notebook has",
-        "keep it out of step code: print, or return what is to be shown; give values names",
+        "step {step!r} uses {name!r}, which exists only in notebooks",
+        "do not use it in step code: print or return what is to be shown; name values",
     ),
     "undefined": (
         "warning capture-undefined",
@@ -86,49 +86,48 @@ _TABLE = {
     ),
     "by_name": (
         "warning capture-by-name",
-        "step {step!r} reaches for names by globals(), eval() or exec(), so what it uses "
-        "cannot be seen",
-        "refer to functions and constants by their names; only what is referred to travels",
+        "step {step!r} uses globals(), eval() or exec(), so the names that it needs are unknown",
+        "use functions and constants by their names; only such names are deployed",
     ),
     "new_in_each": (
         "warning capture-differs",
-        "step {step!r} uses {name!r}, which {call} gives another value in each Lambda",
-        "make it in one step and hand its result to the others",
+        "step {step!r} uses {name!r}, to which {call} gives a different value in each Lambda",
+        "make it in one step and pass its result to the others",
     ),
     # --- files ---
     "own_path": (
         "warning capture-file",
-        "step {step!r} uses __file__, but no files stand beside its code in Lambda",
+        "step {step!r} uses __file__, but in Lambda no files are next to its code",
         "name those that it reads: @step(include=[…])",
     ),
     "reads_here": (
         "warning capture-file",
-        "the code of step {step!r} reads {path!r}, which Lambda does not have as it is here",
-        "if it is deployed with the step, name it: @step(include=[…]); if a step has written it, "
-        "return its contents from that step",
+        "the code of step {step!r} reads {path!r}, which Lambda does not have with the same content",
+        "if it is deployed with the step, name it: @step(include=[…]); if a step writes it, "
+        "return its content from that step",
     ),
     "reads_unseen": (
         "warning import-reads",
-        "a module that step {step!r} imports reads a file at import, by {call}(…), and which "
-        "file cannot be seen",
+        "a module that step {step!r} imports reads a file at import, by {call}(…), whose path "
+        "is unknown",
         "name it: @step(include=[…])",
     ),
     "reads_outside": (
         "error import-reads",
         "a module that step {step!r} imports reads {path} at import, which is not deployed",
-        "move the file beside the code, or name the files of a folder: @step(include=[…])",
+        "move the file to the code's folder, or name the files of a folder: @step(include=[…])",
     ),
     "reads_machine": (
         "warning import-reads",
         "the module {module!r}, which step {step!r} imports, reads {what} at import, which is "
-        "something else in Lambda",
-        f"read it inside a function that only this machine runs, or {_AS_ARGUMENT}",
+        "different in Lambda",
+        f"read it inside a function that runs only locally, or {_AS_ARGUMENT}",
     ),
     "include_empty": (
         "error include",
         "include= of step {step!r} names the folder {pattern!r}, which contains no data",
-        "what is hidden, and what synth, Terraform and other tools write, is left out, and "
-        "code is included by being imported: remove it, or name a file itself",
+        "hidden files and output of synth, Terraform and other tools are not included, and code "
+        "is included by imports: remove the entry, or name a single file",
     ),
     "include_nothing": (
         "error include",
@@ -137,46 +136,45 @@ _TABLE = {
     ),
     "include_link": (
         "error include",
-        "include= of step {step!r} matches {path!r}, a symbolic link that leads to {target}, "
-        "outside {root}",
-        "put a copy in the place of the link, or write a pattern that does not match it",
+        "include= of step {step!r} matches {path!r}, a symbolic link to {target}, outside {root}",
+        "replace the link by a copy, or write a pattern that does not match it",
     ),
     "include_outside": (
         "error include",
-        "include= of step {step!r} names {pattern!r}, which the zip has no place for",
-        "files travel from the folder that the step's imports start from, and from below it: put "
-        "them there, and name them from {folder}",
+        "include= of step {step!r} names {pattern!r}, for which the zip has no path",
+        "files must be in the folder where the step's imports start, or below it: move them "
+        "there, with names relative to {folder}",
     ),
     "include_taken": (
         "error include",
-        "include= of step {step!r} brings {path!r}, where the zip has the step's own code",
-        "leave it out: code that the step imports travels by itself",
+        "include= of step {step!r} includes {path!r}, where the zip has the step's own code",
+        "remove it: code that the step imports is included automatically",
     ),
     "include_unreadable": (
         "error include",
         "include= of step {step!r} names a file that cannot be read: {error.filename}: "
         "{error.strerror}",
-        "give yourself the right to read it, or leave it out",
+        "make it readable, or remove it",
     ),
     "too_large": (
         "error include",
-        "step {step!r} has {size} of code and files, unzipped, and Lambda takes {most}; the "
+        "step {step!r} has {size} of code and files, unzipped; Lambda allows {most}; the "
         "largest are {largest}",
         "put large files into a bucket and read them there",
     ),
     # --- modules and packages ---
     "hides_module": (
         "error module-name",
-        "step {step!r} brings the module {module!r}, whose file would hide another module "
-        "of that name in Lambda",
+        "step {step!r} includes the module {module!r}, whose file would hide another module "
+        "with this name in Lambda",
         "rename the file",
     ),
     "two_copies": (
         "warning module-twice",
         "the module {module!r} of step {step!r} ran as a script here and is imported under its "
-        "own name as well: here these are two modules with classes and variables of their own, "
-        "in Lambda it is one",
-        "move what both need into a module of its own",
+        "own name too: locally these are two modules with separate classes and variables, in "
+        "Lambda it is one",
+        "move the code that both need into another module",
     ),
     "no_module": (
         "error modules",
@@ -186,13 +184,13 @@ _TABLE = {
     ),
     "computed_import": (
         "warning import-computed",
-        "the code of step {step!r} imports modules by {call}, and which ones cannot be seen: "
-        "modules that nothing else imports are missing in Lambda",
+        "the code of step {step!r} imports unknown modules by {call}: modules that no other "
+        "code imports are missing in Lambda",
         'name the modules or packages that it may import: @step(modules=["plugins"])',
     ),
     "subclass_missing": (
         "warning subclass-missing",
-        "the code of step {step!r} looks for subclasses, and the class {name!r} is not deployed",
+        "the code of step {step!r} uses subclasses of a class, and {name!r} is not deployed",
         "define it at the top of a module that the step imports, or name the module: "
         "@step(modules=[…])",
     ),
@@ -204,19 +202,19 @@ _TABLE = {
     "left_out_package": (
         "warning code-left-out",
         "step {step!r} is deployed without the statement {statement!r}, because {why}",
-        "declare what it needs, @step(requirements=[{package!r}]) for example, or "
-        "move it into the module of the steps that need it",
+        "declare its packages, @step(requirements=[{package!r}]) for example, or move it into "
+        "the module of the steps that need it",
     ),
     "package": (
         "error package-missing",
         "step {step!r} imports {package!r}, which Lambda does not have",
-        "declare it: @step(requirements=[{distribution!r}]), or a layer that holds it, "
+        "declare it: @step(requirements=[{distribution!r}]), or a layer that contains it, "
         "@step(layers=[…]), or an image with it installed",
     ),
     "package_optional": (
         "warning package-missing",
-        "step {step!r} goes without {package!r} in Lambda, which does not have it",
-        "to have it there, declare it: @step(requirements=[{distribution!r}])",
+        "step {step!r} runs without {package!r} in Lambda, which does not have it",
+        "to use it there, declare it: @step(requirements=[{distribution!r}])",
     ),
     "package_of_values": (
         "warning package-missing",
@@ -232,8 +230,8 @@ _TABLE = {
     # --- the environment ---
     "variable_unset": (
         "warning variable-unset",
-        "the code of step {step!r} reads the environment variable {name!r}, which nothing sets "
-        "in AWS",
+        "the code of step {step!r} reads the environment variable {name!r}, which is not set in "
+        "AWS",
         'set it: @step(env_variables={{{name!r}: "…"}}), or env in [lambda] of lokki.toml',
     ),
     "variables_computed": (
@@ -246,23 +244,23 @@ _TABLE = {
     "variable_early": (
         "warning variable-early",
         "the code of step {step!r} reads the environment variable {name!r} when it is imported: "
-        "here that is before the run, which sets it",
-        "read it inside the step, or set it where you run the pipeline: {name}={value!r}",
+        "locally that is before the run sets it",
+        "read it inside the step, or set it in the environment of local runs: {name}={value!r}",
     ),
     "basic_config": (
         "warning logging-config",
         "the code of step {step!r} calls logging.basicConfig, which does nothing in Lambda: "
-        "there the root logger has a handler already, and its level stays WARNING",
+        "its root logger already has a handler, and the level remains WARNING",
         "write logging.basicConfig(…, force=True), or logging.getLogger().setLevel(…)",
     ),
     "connects": (
         "warning import-connects",
-        "a module that step {step!r} imports calls {call} at import, so each new Lambda does",
+        "a module that step {step!r} imports calls {call} at import, in each new Lambda",
         "call it inside a function",
     ),
     "template": ("error template", "{what}", "{remedy}"),
 }
-"""By kind: severity and rule, message, remedy."""
+"""Severity and rule, message, and remedy, by kind."""
 
 
 def finding(kind: str, step: str, place: Place | None, **parts: Any) -> Finding:
@@ -272,7 +270,7 @@ def finding(kind: str, step: str, place: Place | None, **parts: Any) -> Finding:
         kind: A key of the table.
         step: The step's name.
         place: The source location.
-        parts: What the texts of this kind name.
+        parts: Values for the placeholders of this kind's texts.
     """
     if kind == "no_source" and place is not None and place.file == "<timed exec>":
         kind = "no_source_timed"
@@ -289,5 +287,5 @@ def finding(kind: str, step: str, place: Place | None, **parts: Any) -> Finding:
 
 
 def megabytes(size: int) -> str:
-    """A number of bytes, for people."""
+    """Return a number of bytes as text, ``250 MB`` for example."""
     return f"{size / 1_048_576:.0f} MB"

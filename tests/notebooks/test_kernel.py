@@ -291,7 +291,7 @@ def test_magics_are_no_obstacle_or_are_told(notebook: Notebook) -> None:
     assert notebook.run("Pipeline('w', steps=[words()]).check()").text == "no findings"
     notebook.run("%%time\n@step\ndef timed():\n    return 1\n")
     shown = notebook.run("Pipeline('t', steps=[timed()]).check()")
-    assert "take %%time out of its cell" in shown.text
+    assert "remove %%time from its cell" in shown.text
 
 
 def test_main_says_what_to_write_in_a_notebook(notebook: Notebook) -> None:

@@ -176,7 +176,7 @@ CASES = [
         def plot(xs):
             import heavylib.plot
         """,
-        ["package-missing:2 goes without 'heavylib'"],
+        ["package-missing:2 runs without 'heavylib'"],
     ),
     (
         "a package that a function imports which the step reaches",

@@ -92,7 +92,7 @@ CASES = [
             "error capture-file:17 step 'f' uses 'BIG', a list that comes from exists(…) on",
             "error capture-file:17 step 'f' uses 'TABLE', a dict that comes from open(…) on",
             "error capture-file:17 step 'f' uses 'settings', a configparser.ConfigParser that",
-            "warning capture-file:5 step 'f' uses __file__, but no files stand beside its code",
+            "warning capture-file:5 step 'f' uses __file__, but in Lambda no files are next",
         ],
     ),
     (
@@ -131,7 +131,9 @@ CASES = [
         def f():
             return table
         """,
-        ["error capture-dynamic:6 step 'f' uses 'table', an object that is set by no statement"],
+        [
+            "error capture-dynamic:6 step 'f' uses 'table', an object that no statement of its"
+        ],
     ),
     (
         "a global that only the script itself sets",
@@ -166,7 +168,7 @@ CASES = [
             return globals()[name], __file__
         """,
         [
-            "warning capture-by-name:4 step 'f' reaches for names by globals()",
+            "warning capture-by-name:4 step 'f' uses globals(), eval()",
             "warning capture-file:4 step 'f' uses __file__",
         ],
     ),
@@ -185,8 +187,8 @@ CASES = [
             return RUN, NOW, later
         """,
         [
-            "warning capture-differs:11 step 'f' uses 'NOW', which datetime.now() gives another",
-            "warning capture-differs:11 step 'f' uses 'RUN', which uuid.uuid4() gives another",
+            "warning capture-differs:11 step 'f' uses 'NOW', to which datetime.now() gives a",
+            "warning capture-differs:11 step 'f' uses 'RUN', to which uuid.uuid4() gives a",
         ],
     ),
     (
@@ -220,7 +222,7 @@ CASES = [
         # file: tabnanny.py
         K = 1
         """,
-        ["error module-name:4 step 'f' brings the module 'tabnanny', whose file would hide"],
+        ["error module-name:4 step 'f' includes the module 'tabnanny', whose file would hide"],
     ),
     (
         "a module of the user's without source",
@@ -270,7 +272,7 @@ def test_a_finding_tells_where_and_what_to_do(bench):
     """A finding becomes an error that names the user's file and line, and a remedy."""
     [finding] = bench.cut("rows = (n for n in [])\n@step\ndef f():\n    return rows\n").findings
     assert str(finding) == (
-        "step 'f' uses 'rows', a generator, which cannot travel to Lambda\n"
+        "step 'f' uses 'rows', a generator, which cannot be serialized for Lambda\n"
         f"  at {finding.place.file}:5\n"
         "  open it inside the function, where each Lambda makes its own"
     )

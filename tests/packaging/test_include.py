@@ -339,7 +339,7 @@ def test_a_link_out_of_the_folder_is_an_error(bench, tmp_path, pattern, is_folde
     else:
         [finding] = made.findings
         assert finding.severity == "error"
-        assert f"'data/out', a symbolic link that leads to {target}, outside" in finding.message
+        assert f"'data/out', a symbolic link to {target}, outside" in finding.message
         assert "put a copy" in finding.remedy
     assert b"secret" not in b"".join(made.files.values())
 
@@ -432,7 +432,7 @@ def test_absolute_paths_start_at_the_root(bench):
     """
     assert packed(bench, text).data == {"data/a.txt"}
     [finding] = packed(bench, ONE.replace("data", "~/data", 1)).findings
-    assert "names '~/data', which the zip has no place for" in finding.message
+    assert "names '~/data', for which the zip has no path" in finding.message
 
 
 FAULTS = [
@@ -440,11 +440,11 @@ FAULTS = [
     ("data/*.csv", "names 'data/*.csv', and there is no such file in "),
     ("data/x.txt/y", "names 'data/x.txt/y', and there is no such file in "),
     ("only_code", "names the folder 'only_code', which contains no data"),
-    ("../outside.txt", "names '../outside.txt', which the zip has no place for"),
-    ("data/../../outside.txt", "names 'data/../../outside.txt', which the zip has no place for"),
-    ("/etc/hostname", "names '/etc/hostname', which the zip has no place for"),
-    ("lambda_function.py", "brings the module 'lambda_function', whose file would hide"),
-    ("json.py", "brings the module 'json', whose file would hide another module"),
+    ("../outside.txt", "names '../outside.txt', for which the zip has no path"),
+    ("data/../../outside.txt", "names 'data/../../outside.txt', for which the zip has no path"),
+    ("/etc/hostname", "names '/etc/hostname', for which the zip has no path"),
+    ("lambda_function.py", "includes the module 'lambda_function', whose file would hide"),
+    ("json.py", "includes the module 'json', whose file would hide another module"),
 ]
 
 
@@ -485,7 +485,7 @@ def test_more_than_lambda_takes_is_an_error(bench):
 
     made = packed(bench, ONE, sparse)
     [finding] = made.findings
-    assert "has 300 MB of code and files, unzipped, and Lambda takes 250 MB" in finding.message
+    assert "has 300 MB of code and files, unzipped; Lambda allows 250 MB" in finding.message
     assert "the largest are data/large.bin 300 MB" in finding.message
     assert not made.data
 
@@ -522,7 +522,7 @@ def test_a_read_value_says_that_the_file_may_travel(bench):
     """
     args, table = sorted(packed(bench, text).findings, key=lambda one: one.message)
     assert "include=[…]" in table.remedy
-    assert args.remedy == "hand it to the step as an argument"
+    assert args.remedy == "pass it to the step as an argument"
 
 
 def test_files_of_classes_follow_their_instances(bench):

@@ -90,7 +90,7 @@ def test_results_of_cells_are_no_names(cells, name):
     names.setdefault(name, "something")
     [finding] = cut(names["f"].step).findings
     assert finding.rule == "capture-notebook"
-    assert f"uses '{name}', which only the notebook has" in finding.message
+    assert f"uses '{name}', which exists only in notebooks" in finding.message
 
 
 def test_what_a_notebook_puts_before_builtins(cells, answer, monkeypatch):
