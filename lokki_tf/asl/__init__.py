@@ -1,4 +1,4 @@
-"""From a graph to Amazon States Language."""
+"""Compilation of a graph to Amazon States Language."""
 
 from .jobs import JOB_ERRORS_PLACEHOLDER, queue_placeholder
 from .machine import Machine, compile_machine

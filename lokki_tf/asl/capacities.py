@@ -1,4 +1,4 @@
-"""Where results stand side by side, and how much room there is."""
+"""States that contain several results, and the bytes that they have for them."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from .sizes import Capacity, parameter_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_RESULT_OVERHEAD = 2_048  # what lambda:invoke puts around the payload: status, headers
+_RESULT_OVERHEAD = 2_048  # lambda:invoke's additions to the payload: status, headers
 _MARGIN = 1_024  # names, braces and commas that Step Functions may write differently
-_ITEM_OVERHEAD = 400  # index, place and run of an item
-_CAUSE_BYTES = 34_000  # an error and its cause, which stand beside an item when its job fails
+_ITEM_OVERHEAD = 400  # index, item path and run of an item
+_CAUSE_BYTES = 34_000  # an error and its cause, which are added to an item when its job fails
 ROOM = quotas.STATE_BYTES - _MARGIN
-BATCH_BYTES = ROOM // 2  # of a batch's items; AWS makes batches smaller to keep to it
+BATCH_BYTES = ROOM // 2  # bytes of a batch's items; AWS makes batches smaller to stay below it
 
 
 def item_of(name: str) -> str:
-    """What an item of a map is called among the results that share a place."""
+    """Return the name of a map's item among the results that share a state."""
     return f"item of {name}"
 
 
 def capacities(root: Scope, payloads: Payloads) -> tuple[list[Capacity], int]:
-    """All places that bound the sizes of results, and the bound of the flow's parameters.
+    """Return the states that limit the sizes of results, and the limit of the parameters.
 
     Args:
-        root: The machine's scope.
-        payloads: Of its tasks and maps.
+        root: The state machine's scope.
+        payloads: Payloads of its tasks and maps.
 
     Returns:
-        The places, with room for the results beside the parameters; and the most bytes that an
-        execution's input may have, as compact JSON.
+        The capacities, with room for the results in addition to the parameters; and the most bytes
+        that an execution's input may have, as compact JSON.
     """
     found = list(_capacities(root, payloads))
     most = parameter_bytes(found)
@@ -77,7 +77,7 @@ def _of_task(
     own = payloads.home[name]
     for reference in references_in(payload):
         if batch > 1 and reference.is_item and reference.home == own:
-            continue  # the batch's items are counted as a whole
+            continue  # the items of a batch have one limit together
         taken[_name_of(reference, maps)] += batch if reference.home == own else 1
     given = name in payloads.given
     yield Capacity(f"the input of {name!r}", ROOM - skeleton, taken, given)
@@ -86,7 +86,7 @@ def _of_task(
 
 
 def _of_map(one: Map, payloads: Payloads, maps: Mapping[str, Map]) -> Iterator[Capacity]:
-    """What one execution of the body is given."""
+    """Add the input of one execution of the body."""
     taken = Counter(_name_of(reference, maps) for reference in payloads.captured[one.name])
     taken[_name_of(Reference(one.name, True, one.name), maps)] += 1
     room = (BATCH_BYTES if one.options.batch_size > 1 else ROOM) - _ITEM_OVERHEAD
@@ -99,7 +99,7 @@ def _of_map(one: Map, payloads: Payloads, maps: Mapping[str, Map]) -> Iterator[C
 
 
 def _name_of(reference: Reference, maps: Mapping[str, Map]) -> str:
-    """A map within the execution has one room for its items and its results."""
+    """Add the capacity of an inline map: its items and its results share it."""
     if not reference.is_item:
         return reference.name
     inline = maps[reference.name].options.mode == "inline"
@@ -107,7 +107,7 @@ def _name_of(reference: Reference, maps: Mapping[str, Map]) -> str:
 
 
 def _layouts(name: str, maps: Mapping[str, Map]) -> Counter[str]:
-    """Arrays for maps within the execution that a node's result carries."""
+    """Return the arrays for inline maps in a node's result."""
     return Counter(
         one.name
         for one in maps.values()
@@ -125,7 +125,7 @@ def _together(what: str, results: Iterable[str], batch: int) -> Capacity:
 
 
 def title(fork: Fork) -> str:
-    """A Parallel state is named after the first nodes of its branches."""
+    """Return the title of a Parallel state: the first nodes of its branches."""
     firsts = [_first(branch) for branch in fork.branches]
     if len(firsts) == 2:
         return " and ".join(firsts)

@@ -1,13 +1,11 @@
-"""How many events executions may have: Step Functions ends one that would have more than 25,000.
+"""Limits of executions' events: Step Functions ends an execution with more than 25,000.
 
-Counted are the events of a compiled definition on the longest way through it, with all retries
-that steps ask for and without those of AWS's own passing errors. What depends on the number of
-items is left to the step that makes them: its layout has the events that its items may need
-together, and those of one item.
+The events on the longest path through a compiled definition are counted, with all retries of steps
+and without those of transient errors of AWS. The step that makes the items of a map checks their
+number: its layout contains the events for all items together, and those of one item.
 
-The counts are those of recorded histories: a task has five events, three more with each retry,
-and one more where something is waited for; an item of a map within the execution has two, with
-those of its states.
+The counts are those of recorded histories: a task has five events, three more with each retry, and
+one more if the task waits; an item of an inline map has two, and those of its states.
 """
 
 from __future__ import annotations
@@ -39,13 +37,13 @@ def add_inline_events(
     layouts: Mapping[str, dict[str, Any]],
     place: Place | None,
 ) -> None:
-    """Add to layouts how many events the items of maps within the execution may have.
+    """Add to layouts the number of events that the items of inline maps may have.
 
     Args:
         machine: A compiled graph, with ``StartAt`` and ``States``.
-        producers: From each inline map to the node that gives its items.
-        layouts: Of these nodes; ``events``, ``each`` and ``inner`` are added.
-        place: Where the pipeline is, for the error.
+        producers: From each inline map to the node that makes its items.
+        layouts: Layouts of these nodes; ``events``, ``each`` and ``inner`` are added.
+        place: Source location of the pipeline, for the error.
 
     Raises:
         LimitError: If an execution could have too many events with any items.
@@ -59,16 +57,16 @@ def refuse_long_walks(machine: Mapping[str, Any], routes: Routes, place: Place |
     Args:
         machine: A compiled routed pipeline.
         routes: Its steps, with the limit.
-        place: Where the pipeline is, for the error.
+        place: Source location of the pipeline, for the error.
 
     Raises:
-        LimitError: With the greatest limit that has room.
+        LimitError: If the limit is too high; the message contains the highest possible one.
     """
     states = machine["States"]
     ways = {name: _after(states, name) for name, state in states.items() if _is_step(state)}
     reached = _to_steps(states, machine["StartAt"])
     for taken in range(1, routes.limit + 1):
-        # A step that leads on may fail instead.
+        # A step with a next step may fail instead.
         last = {name: ways[name].get(None, _of_state(states[name])) for name in reached if name}
         longest = max((reached[name] + last[name] for name in last), default=0)
         if longest > quotas.HISTORY_EVENTS - _STARTED_AND_ENDED:
@@ -87,7 +85,7 @@ def refuse_long_walks(machine: Mapping[str, Any], routes: Routes, place: Place |
 
 
 class _Sharing:
-    """Shares an execution's events out among the maps within it."""
+    """Divides an execution's events among its inline maps."""
 
     def __init__(
         self,
@@ -100,7 +98,7 @@ class _Sharing:
         self.place = place
 
     def of_execution(self, scope: Mapping[str, Any], what: str) -> None:
-        """The scope is a whole execution: the machine's, or of an item of a Distributed Map."""
+        """Divide the events of a whole execution: the state machine's or a map item's."""
         left = quotas.HISTORY_EVENTS - _STARTED_AND_ENDED - _events(scope)
         groups = self._groups(scope)
         share = left // max(1, len(groups))
@@ -116,7 +114,7 @@ class _Sharing:
             )
 
     def _groups(self, scope: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-        """Bodies of the scope's inline maps by the node that gives their items."""
+        """Return bodies of the scope's inline maps by the node that makes their items."""
         found: dict[str, list[Mapping[str, Any]]] = {}
         for name, body in _loops(scope):
             if name in self.producers:
@@ -134,7 +132,7 @@ class _Sharing:
 
 
 def _loops(scope: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Maps of a scope and its branches, each with its body."""
+    """Yield maps of a scope and its branches, each with its body."""
     for name, state in scope["States"].items():
         if state["Type"] == "Map":
             yield name, state["ItemProcessor"]
@@ -143,7 +141,7 @@ def _loops(scope: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _events(scope: Mapping[str, Any]) -> int:
-    """Events on the longest way through a scope without loops, items of its maps left out."""
+    """Return the events on the longest path through an acyclic scope, without items of maps."""
     states = scope["States"]
     known: dict[str, int] = {}
     waiting = [scope["StartAt"]]
@@ -160,14 +158,14 @@ def _events(scope: Mapping[str, Any]) -> int:
 
 
 def _to_steps(states: Mapping[str, Any], name: str) -> dict[str | None, int]:
-    """Most events from entering a state until a step is entered; ``None`` is the end."""
+    """Return the most events from entering a state until a step is entered; ``None`` is the end."""
     if _is_step(states[name]):
         return {name: 0}
     return _after(states, name)
 
 
 def _after(states: Mapping[str, Any], name: str) -> dict[str | None, int]:
-    """The same with a state's own events, and those of states between steps."""
+    """Return the same with a state's own events, and those of states between steps."""
     own, following = _of_state(states[name]), _following(states[name])
     found: dict[str | None, int] = {} if following else {None: own}
     for one in following:
@@ -183,14 +181,14 @@ def _is_step(state: Mapping[str, Any]) -> bool:
 
 def _following(state: Mapping[str, Any]) -> list[str]:
     if raises_job_error(state):
-        return []  # only a redrive leads on from there
+        return []  # only a redrive continues from there
     rules = (*state.get("Choices", ()), *state.get("Catch", ()))
     direct = [state[key] for key in ("Next", "Default") if key in state]
     return [*direct, *(rule["Next"] for rule in rules)]
 
 
 def _of_state(state: Mapping[str, Any]) -> int:
-    """A state's own events: entered and exited, and what is between."""
+    """Return a state's own events: entered, exited, and those between."""
     kind = state["Type"]
     if kind == "Task":
         waits = str(state["Resource"]).endswith((".sync", ".sync:2", ".waitForTaskToken"))
@@ -203,7 +201,7 @@ def _of_state(state: Mapping[str, Any]) -> int:
 
 
 def _retries(state: Mapping[str, Any]) -> int:
-    """How often a step asks to be tried again."""
+    """Return how often a step is retried."""
     retries = 0
     for rule in state.get("Retry", ()):
         if not all(name.startswith(_OF_SERVICES) for name in rule["ErrorEquals"]):

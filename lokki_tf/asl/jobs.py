@@ -1,14 +1,15 @@
 """Steps that run as jobs of AWS Batch.
 
-A state before a job writes the job's event into the bucket, for a container takes 8,192 characters
-of overrides. The job writes its answer beside it, with the job's id in the name: a job may be
-started twice, and only one of them is waited for. The job's parameters contain the place, and Batch
-returns them with the id, so that the result of the job's state is a reference. An error is written
-there too. A Task after the job raises that error, so that the execution fails with the step's own;
-after a redrive the same Task leads back to the job (:mod:`lokki_tf.runtime.job_errors`).
+A state before a job writes the job's event into the bucket, since a container accepts 8,192
+characters of overrides. The job writes its answer next to it, with the job's id in the name: a job
+may be started twice, and the execution waits for only one of them. The job's parameters contain the
+URI, and Batch returns them with the id, so that the result of the job's state is a reference. An
+error is written there too. A Task after the job raises that error, so that the execution fails with
+the step's own error; after a redrive the same Task returns to the job
+(:mod:`lokki_tf.runtime.job_errors`).
 
-Where the step has a condition, a Lambda function evaluates it first, and a Choice leads to these
-states or past them. The function returns the result of a job that is skipped.
+If the step has a condition, a Lambda function evaluates it first, and a Choice continues with these
+states or skips them. The function returns the result of a skipped job.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
 
     from .scopes import Scope
 
-_ENDING = 30  # seconds for a job to begin, and to report that its time is over
+_ENDING = 30  # seconds for a job to start, and to report its timeout
 _REPORTED = (1, 2)  # exit codes of entry.py for errors and wrong use
 _MOST_ATTEMPTS = 10
-INLINE = 1_000_000  # bytes of a result that is part of the answer
-# Errors of the Batch service itself and of the way there, which pass. It takes 50 jobs a second
-# (AWS Batch User Guide, "Service quotas"), and what is above that waits for its turn.
+INLINE = 1_000_000  # bytes of a result inside the answer
+# Transient errors of the Batch service and of the network. It accepts 50 jobs a second (AWS Batch
+# User Guide, "Service quotas"); others are submitted again later.
 _PASSING = [
     "Batch.ServerException",
     "Batch.SdkClientException",
@@ -54,7 +55,7 @@ _TRANSIENT = {
     "JitterStrategy": "FULL",
 }
 JOB_ERRORS_PLACEHOLDER = "lokki_job_errors_arn"
-"""The name of the template's variable for the function that raises jobs' errors."""
+"""The template's placeholder for the function that raises jobs' errors."""
 _TRANSIENT_STORE = {
     "ErrorEquals": ["S3.SdkClientException", "S3.S3Exception"],
     "IntervalSeconds": 1,
@@ -65,7 +66,7 @@ _TRANSIENT_STORE = {
 
 
 def queue_placeholder(placeholder: str) -> str:
-    """The name of the template's variable for a job's queue."""
+    """Return the template's placeholder for a job's queue."""
     return f"{placeholder.removesuffix('_arn')}_queue"
 
 
@@ -78,18 +79,18 @@ def job_states(
     placeholder: str,
     sent: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The state that writes a job's event, and the one that submits the job and waits for it.
+    """Return the state that writes a job's event, and the one that submits the job and waits.
 
     Args:
         pipeline: The pipeline's name.
         step: The name of the step that runs.
-        node: What runs it.
+        node: The node that runs it.
         scope: The node's scope; ``None`` in a routed pipeline.
-        retry: How it is tried again.
-        placeholder: The template's variable for the job definition's ARN.
-        sent: The event, with paths; ``seconds`` is how long a try may take.
+        retry: The step's retries.
+        placeholder: The template's placeholder for the job definition's ARN.
+        sent: The event, with paths; ``seconds`` is the time limit of an attempt.
     """
-    # Batch's names begin with a letter or a digit (AWS Batch API Reference, "SubmitJob").
+    # Names in Batch begin with a letter or a digit (AWS Batch API Reference, "SubmitJob").
     name = f"{identifier(pipeline)}-{identifier(node)}".lstrip("_-") or "job"
     store, prefix = f"${{{STORE_VARIABLE}}}/", f"${{{PREFIX_VARIABLE}}}"
     writing = {
@@ -127,7 +128,7 @@ def job_states(
 
 
 def job_result(*, mapped: bool) -> dict[str, Any]:
-    """The envelope of a job's result, from what its state returns.
+    """Return the envelope of a job's result, from the output of its state.
 
     Args:
         mapped: Whether a map runs over its items.
@@ -140,16 +141,16 @@ def job_result(*, mapped: bool) -> dict[str, Any]:
 
 
 def _left(parameter: str, suffix: str) -> str:
-    """Where a job has left something; Batch returns the job's parameters with its id."""
+    """Return the URI of an object that a job has written; Batch returns its parameters and id."""
     return f"States.Format('{{}}.{{}}.{suffix}', $.Parameters.{parameter}, $.JobId)"
 
 
 def asked_variables(nodes: Iterable[Node], root: Scope) -> dict[str, str]:
-    """The variables that say whether jobs with a condition run, by node.
+    """Return the variables that contain whether jobs with a condition run, by node.
 
     Args:
         nodes: All nodes.
-        root: The machine's scope, whose variables have other names.
+        root: The state machine's scope, whose variables have other names.
     """
     taken = {name for scope in root.walk() for name in scope.variables.values()}
     asked: dict[str, str] = {}
@@ -164,13 +165,13 @@ def asked_variables(nodes: Iterable[Node], root: Scope) -> dict[str, str]:
 def asking(
     sent: dict[str, Any], placeholder: str, variable: str, result: str | None, node: Node
 ) -> dict[str, Any]:
-    """The state that asks in Lambda whether a job is to be submitted.
+    """Return the state that evaluates a job's condition in Lambda.
 
     Args:
         sent: The job's event, with paths.
-        placeholder: The template's variable for the function's ARN.
-        variable: Gets the answer.
-        result: Gets the result of a job that is skipped, if anything reads it.
+        placeholder: The template's placeholder for the function's ARN.
+        variable: The variable for the answer.
+        result: The variable for the result of a skipped job, if any state reads it.
         node: The job's node.
     """
     return {
@@ -191,7 +192,7 @@ def asking(
 
 
 def again(retry: RetryConfig) -> dict[str, Any]:
-    """How a job tries again itself: Step Functions sees of its error that there was one."""
+    """Return the job's own retries: Step Functions receives no details of its error."""
     if not retry.retries or retries_everything(retry):
         return {}
     return {
@@ -206,11 +207,11 @@ def again(retry: RetryConfig) -> dict[str, Any]:
 
 
 def _after_death(retry: RetryConfig) -> dict[str, Any]:
-    """Batch's own attempts, where only listed errors are retried, by the job itself.
+    """Return Batch's attempts, for jobs that retry only listed errors and do so themselves.
 
-    A job that reports an error ends with one of these codes. What ends in another way was killed,
-    or its host is gone, and Batch tries it again.
-    Sources: AWS Batch API Reference, "RetryStrategy" and "EvaluateOnExit".
+    A job that reports an error ends with one of these codes. With another code it was killed, or
+    its host failed, and Batch retries it. Sources: AWS Batch API Reference, "RetryStrategy" and
+    "EvaluateOnExit".
     """
     if not again(retry):
         return {}
@@ -220,7 +221,7 @@ def _after_death(retry: RetryConfig) -> dict[str, Any]:
 
 
 def _longest(seconds: float, retry: RetryConfig) -> int:
-    """Seconds after which Batch ends a job that could not end itself, all of its tries included."""
+    """Return the seconds, for all attempts, after which Batch ends a job that does not end."""
     tries, waits = 1, 0.0
     if again(retry):
         tries, waits = retry.retries + 1, sum(retry.delays())
@@ -235,21 +236,21 @@ def _retriers(retry: RetryConfig) -> list[dict[str, Any]]:
 def raising(
     name: str, step: str, node: str, scope: Scope | None, taken: set[str]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The state that raises a failed job's error, and the catchers that lead there.
+    """Return the state that raises a failed job's error, and the catchers that lead to it.
 
-    The error that Batch reports is passed on: it is raised where there was no job, or none that
-    wrote an error. A catcher assigns the number of redrives, by which the state recognizes one.
+    The error that Batch reports is passed to it: it is raised if no job started or the job wrote no
+    error. A catcher assigns the number of redrives, by which the state recognizes a redrive.
 
     Args:
         name: The name of the job's state.
         step: The name of the job's step.
         node: The job's node.
         scope: The node's scope; ``None`` in a routed pipeline.
-        taken: Names of states; that of the new one is added.
+        taken: Names of states; the new state's name is added.
     """
     title = unique(f"{shortened(name, 60)}: error", taken, STATE_NAME_LENGTH)
     taken.add(title)
-    # A name of its own: inner scopes may not assign a variable of the scopes around them.
+    # A unique name: inner scopes may not assign a variable of an outer scope.
     redrives = f"lokki_redrives_{digest(name)}"
     state = {
         "Type": "Task",
@@ -279,16 +280,16 @@ def raising(
 
 
 def raises_job_error(state: Mapping[str, Any]) -> bool:
-    """Whether a state is one of :func:`raising`.
+    """Return whether a state was made by :func:`raising`.
 
     Args:
-        state: Of a compiled definition.
+        state: A state of a compiled definition.
     """
     return bool(state.get("Parameters", {}).get("FunctionName") == f"${{{JOB_ERRORS_PLACEHOLDER}}}")
 
 
 def reading() -> tuple[dict[str, Any], dict[str, Any]]:
-    """What selects the answer of a job's state, and the state that reads it, as ``$.told``."""
+    """Return the selector of a job's answer, and the state that reads it as ``$.told``."""
     return {"ResultSelector": {"answer.$": _left("Key", ANSWER)}}, {
         "Type": "Task",
         "Resource": Template("arn:${partition}:states:::aws-sdk:s3:getObject"),
@@ -302,10 +303,10 @@ def reading() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def refuse_inline(one: Map, job: str) -> OptionError:
-    """The error about a map within the execution whose data a job would have to carry."""
+    """Return the error for an inline map whose data a job would have to read or write."""
     return OptionError(
-        f"map {one.name!r} has mode='inline', so its data stands in the state, and "
-        f"{job!r}, a job of Batch, reads and writes the bucket",
+        f"map {one.name!r} has mode='inline', so its data is in the state, but {job!r}, a job "
+        "of Batch, reads and writes the bucket",
         place=one.place,
-        remedy="leave mode= out, and the items go through the bucket",
+        remedy="remove mode=, so that the items are in the bucket",
     )

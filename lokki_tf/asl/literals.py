@@ -1,4 +1,4 @@
-"""Literals in a state machine: in the definition where they fit, else in the bucket."""
+"""Literals of a state machine: in the definition if they fit, else in the bucket."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from lokki_tf.model import Node
     from lokki_tf.runtime.envelope import Envelope
 
-INLINE_BYTES = 4_096  # what is longer would make the definition hard to read, and it has a limit
-# Of the template: s3://bucket/prefix, and its parts.
+INLINE_BYTES = 4_096  # longer ones would make the definition hard to read, and its size is limited
+# Placeholders of the template: s3://bucket/prefix, and its parts.
 STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE = "store", "bucket", "prefix"
 
 
 @dataclass(slots=True)
 class Literals:
-    """Collects what must stand in the bucket before a run.
+    """Collects objects that must be in the bucket before a run.
 
     Args:
         objects: From key below the pipeline's prefix to bytes.
@@ -36,11 +36,11 @@ class Literals:
     of_main: set[str] = field(default_factory=set)
 
     def envelope(self, value: Any, node: Node) -> Envelope:
-        """The envelope that brings the value to the node as it is.
+        """Return the envelope of a literal.
 
         Args:
-            value: Any value that JSON or pickle can take.
-            node: Whose argument it is, for the error.
+            value: Any value that JSON or pickle can represent.
+            node: The node with the argument, for the error.
 
         Raises:
             SerializationError: If the value cannot be pickled.
@@ -64,7 +64,7 @@ class Literals:
 
 
 def _has_path_key(value: Any) -> bool:
-    """Whether Step Functions would take a key of the value for a path."""
+    """Return whether Step Functions would interpret a key of the value as a path."""
     if '.$"' not in json.dumps(value):
         return False
     waiting = [value]
@@ -80,12 +80,12 @@ def _has_path_key(value: Any) -> bool:
 
 
 def literal_pickle(value: Any, node: str, place: Place | None) -> bytes:
-    """The value as a pickle that is the same in every run.
+    """Return the value as a pickle that is the same in every run.
 
     Args:
         value: A literal argument.
-        node: Whose argument it is, for the error.
-        place: Where it was written, for the error.
+        node: The node with the argument, for the error.
+        place: Its source location, for the error.
 
     Raises:
         SerializationError: If the value cannot be pickled.
@@ -94,7 +94,8 @@ def literal_pickle(value: Any, node: str, place: Place | None) -> bytes:
         return steady_pickle(value, pickled)
     except Exception as error:
         raise SerializationError(
-            f"{node!r} is given a {type(value).__name__} that cannot travel: {error}",
+            f"{node!r} has an argument of type {type(value).__name__} that cannot be "
+            f"serialized: {error}",
             place=place,
-            remedy="hand over plain data, and make the object inside a step",
+            remedy="pass plain data, and create the object inside a step",
         ) from error

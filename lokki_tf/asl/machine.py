@@ -1,10 +1,10 @@
-"""From a graph to a state machine.
+"""Compilation of a graph to a state machine.
 
-The stages: :mod:`.structure` nests the graph into series and parallels, :mod:`.scopes`
-places variables and exports, :mod:`.payloads` says what each task is sent,
-:mod:`.capacities` and :mod:`.sizes` share out the bytes, and this module writes the states.
-A result is assigned to a variable where its state ends; a scope's last state builds the
-scope's output, so no state is there only to pass something on.
+The stages: :mod:`.structure` nests the graph into series and parallels, :mod:`.scopes` places
+variables and exports, :mod:`.payloads` makes the input of each task, :mod:`.capacities` and
+:mod:`.sizes` divide the bytes, and this module writes the states. The state that makes a result
+assigns it to a variable. A scope's last state builds the scope's output, so no state exists only to
+forward values.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Machine:
     """A compiled state machine.
 
     Args:
-        definition: Amazon States Language; strings of the type ``Template`` are to be filled.
+        definition: Amazon States Language; strings of the type ``Template`` contain placeholders.
         functions: From each step to the name of its placeholder, without ``${}``.
         objects: What must be in the bucket, by key below the pipeline's prefix.
         limits: The longest inline JSON of each node's result, in bytes.
@@ -61,7 +61,7 @@ class Machine:
         labels: Labels of the Distributed Maps.
         nested_maps: Whether one of them is inside another.
         most_parameters: Most bytes of an execution's input, as compact JSON.
-        inline: How much there is for maps within the execution, by the nodes that give the items.
+        inline: Layouts for inline maps, by the nodes that make the items.
     """
 
     definition: dict[str, Any]
@@ -75,14 +75,14 @@ class Machine:
     inline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def text(self, values: Mapping[str, str]) -> str:
-        """The definition as a template for Terraform's ``templatefile``.
+        """Return the definition as a template for Terraform's ``templatefile``.
 
         Args:
-            values: What Terraform will write in place of each placeholder; for those that it does
-                not write yet, a text of the greatest length.
+            values: The value of each placeholder; if it is not known yet, a text of the greatest
+                length.
 
         Raises:
-            LimitError: If it is longer than Step Functions accepts.
+            LimitError: If the definition is longer than Step Functions accepts.
         """
         text = render(self.definition)
         if filled_bytes(text, values) > quotas.DEFINITION_BYTES:
@@ -90,7 +90,7 @@ class Machine:
         size = filled_bytes(text, values)
         if size > quotas.DEFINITION_BYTES:
             raise LimitError(
-                f"the state machine's definition has {size:,} bytes, and Step Functions takes "
+                f"the state machine's definition has {size:,} bytes; Step Functions allows "
                 f"{quotas.DEFINITION_BYTES:,}",
                 remedy="write steps that repeat as a map, or split the pipeline",
             )
@@ -98,15 +98,15 @@ class Machine:
 
 
 def compile_machine(definition: Definition, main: str = "__main__") -> Machine:
-    """The state machine of a pipeline.
+    """Compile a pipeline to a state machine.
 
     Args:
         definition: The pipeline.
-        main: The name under which the zips hold what is the module ``__main__`` here.
+        main: The name that the module ``__main__`` has in the zips.
 
     Raises:
-        LimitError: If results cannot fit where they meet.
-        SerializationError: If a literal cannot travel.
+        LimitError: If the results that one state needs exceed its size limit.
+        SerializationError: If a literal cannot be serialized.
     """
     return _Compiler(definition, main).machine()
 
@@ -124,7 +124,7 @@ class _Compiler:
     layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    variables: dict[str, str] = field(default_factory=dict)  # of conditional jobs
+    variables: dict[str, str] = field(default_factory=dict)  # functions of conditional jobs
     payloads: Payloads = field(init=False)
     most_parameters: int = field(init=False)
 
@@ -137,7 +137,7 @@ class _Compiler:
             routes = self.source.routes
             states, most = route_states(self.source, self.functions, self.main)
             refuse_long_walks(states, routes, self.source.place)
-            steps = frozenset(routes.steps)  # any may be handed a state of any size
+            steps = frozenset(routes.steps)  # each may receive a state of any size
             definition = {**comment, **states}
             return Machine(definition, self.functions, {}, {}, steps, most_parameters=most)
         graph = self.source.graph
@@ -174,7 +174,7 @@ class _Compiler:
         )
 
     def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
-        """How the results of nodes are laid out for the maps that run over them."""
+        """Return the layouts of results for the maps that run over them."""
         layouts: dict[str, dict[str, Any]] = {}
         within = [one.body.terminals for one in maps if one.options.mode == "inline"]
         ends = {name for terminals in within for name in terminals}
@@ -199,7 +199,7 @@ class _Compiler:
         for name, layout in layouts.items():
             if name not in taken:
                 layout["alone"] = True
-            # Beside the value, the envelope says where the items are.
+            # The envelope contains the value, and the location of the items.
             self.limits[name] = max(0, self.limits[name] - REFERENCE_BYTES)
         return layouts
 
@@ -245,12 +245,12 @@ class _Compiler:
     def _condition(
         self, name: str, entry: str, following: str, writing: dict[str, Any]
     ) -> dict[str, Any]:
-        """The states that decide whether a job is submitted, and the one that writes its event.
+        """Add the states that decide whether a job is submitted, and the one that writes its event.
 
         Args:
-            name: Of the job's state.
-            entry: Of the first of these states.
-            following: Of the state after the job.
+            name: Name of the job's state.
+            entry: Name of the first of these states.
+            following: Name of the state after the job.
             writing: The state that writes the event.
         """
         choice, event = self._own_name(f"Whether {name} runs"), self._own_name(f"Event of {name}")
@@ -262,20 +262,20 @@ class _Compiler:
         }
 
     def _entry(self, name: str, part: str | Fork | Loop) -> str:
-        """The first state of a part: before a job, its condition is asked, its event written."""
+        """Return the first state of a part: before a job, the condition's or the event's state."""
         if part not in self.payloads.jobs:
             return name
         what = "Condition" if part in self.variables else "Event"
         return self._own_name(f"{what} of {name}")
 
     def _own_name(self, wanted: str) -> str:
-        """A name that no other state has."""
+        """Return a name that no other state has."""
         name = unique(wanted, self.names, quotas.STATE_NAME_LENGTH)
         self.names.add(name)
         return name
 
     def _answering(self, name: str, state: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """A state that gives the scope's output, for a job or in place of one that is skipped."""
+        """Return a state that makes the scope's output, for a job or instead of a skipped one."""
         following = self._own_name(f"Answer of {name}")
         del state["End"]
         state["Next"] = following
@@ -343,7 +343,7 @@ class _Compiler:
         }
 
     def _inline(self, node: Node, scope: Scope) -> dict[str, Any]:
-        """The result's limit; for results of a map within the execution, a share of its room."""
+        """Return the result's limit; in inline maps, a share of the map's capacity."""
         one = scope.map
         if one and one.options.mode == "inline" and node.name in one.body.terminals:
             return {"inline.$": "$.room", "bounded": True}
@@ -361,7 +361,7 @@ class _Compiler:
         return map_state(one, scope, self.payloads, label, body)
 
     def _kept(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
-        """What later states of the scope read."""
+        """Return the assignments that later states of the scope read."""
         kept: dict[str, Any] = {}
         for name, result in self._results(part).items():
             if name in scope.variables:
@@ -369,7 +369,7 @@ class _Compiler:
         return {"Assign": kept} if kept else {}
 
     def _output(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
-        """The scope's last state makes the scope's output."""
+        """Return the scope's output, which its last state makes."""
         if not scope.exports:
             return {"ResultPath": None, "OutputPath": None}
         own = self._results(part)
@@ -379,7 +379,7 @@ class _Compiler:
         return {"ResultSelector": selected}
 
     def _results(self, part: str | Fork | Loop) -> dict[str, Any]:
-        """The place of each envelope in the result of a state: a path, or an object of paths."""
+        """Return the position of each envelope in a state's result: a path, or paths by name."""
         if isinstance(part, Fork):
             return dict(part.paths)
         if isinstance(part, str):
@@ -391,20 +391,20 @@ class _Compiler:
 
 
 def _condition_of(node: Node) -> Step:
-    """The Lambda step of a job's condition."""
+    """Return the Lambda step of a job's condition."""
     assert node.step.condition is not None
     return node.step.condition
 
 
 def _is_referred(node: Node | Map) -> bool:
-    """Whether a result is always a reference: a job's, or that of a Distributed Map."""
+    """Return whether a result is always a reference: a job's, or that of a Distributed Map."""
     if isinstance(node, Map):
         return node.options.mode == "distributed"
     return node.step.is_job
 
 
 def _producer(one: Map) -> str:
-    """The node whose result a map runs over."""
+    """Return the node with the result over which a map runs."""
     assert isinstance(one.items, Output)
     return one.items.node
 

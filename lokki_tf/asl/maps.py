@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def map_state(
     one: Map, scope: Scope, payloads: Payloads, label: str | None, body: dict[str, Any]
 ) -> dict[str, Any]:
-    """A Map state, without what its scope does with its result.
+    """Return a Map state, without its scope's use of its result.
 
     Args:
         one: The map.
-        scope: Where the state stands.
-        payloads: Says what the map closes over.
-        label: Of a Distributed Map; ``None`` for an inline one.
-        body: The states of its body, with where they start.
+        scope: The scope of the state.
+        payloads: Contains the outer values that the map's body needs.
+        label: Label of a Distributed Map; ``None`` for an inline one.
+        body: ``StartAt`` and ``States`` of its body.
     """
     assert isinstance(one.items, Output)
     producer = one.items.node
@@ -82,7 +82,7 @@ def _results_prefix(one: Map, scope: Scope) -> Template:
 
 
 def _item_selector(one: Map, scope: Scope, payloads: Payloads, source: str) -> dict[str, Any]:
-    """What each execution of the body is given."""
+    """Return the input of each execution of the body."""
     around = scope.map
     item = {"item.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
     if around is None:

@@ -1,9 +1,8 @@
-"""What each task is sent, and what each map hands to its items.
+"""Inputs of tasks, and of the items of maps.
 
-Inside a map's body nothing of outside can be read: a Distributed Map's children are
-executions of their own. So everything that a body takes from outside is passed in: literals and
-flow parameters are in the body's own tasks, results and items of outer maps go through the
-map's ``ItemSelector`` as ``$.arguments``.
+A map's body cannot read outer variables: a Distributed Map's children are separate executions. So
+all outer values are passed to it: literals and flow parameters are in the body's own tasks, results
+and items of outer maps are passed by the map's ``ItemSelector`` as ``$.arguments``.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A result, or a map's item, that a payload takes.
+    """A result, or a map's item, that a payload contains.
 
     Args:
         name: The node's, or the map's.
         is_item: Whether it is the map's item.
-        home: The map in whose body it is made, or is the item; ``None`` outside of all.
+        home: The map in whose body it is made, or whose item it is; ``None`` outside of maps.
     """
 
     name: str
@@ -50,22 +49,22 @@ class Reference:
 
     @property
     def key(self) -> str:
-        """Its name among a map's arguments."""
+        """The name in a map's arguments."""
         return identifier(f"item_of_{self.name}" if self.is_item else self.name)
 
 
 @dataclass(slots=True, eq=False)
 class Payloads:
-    """Payloads of tasks, with references in the places of variables.
+    """Payloads of tasks, with references instead of variables.
 
     Args:
         definition: The pipeline.
-        main: The name under which the zips hold what is the module ``__main__`` here.
-        literals: Collects what must be in the bucket.
+        main: The name that the module ``__main__`` has in the zips.
+        literals: Collects objects for the bucket.
         of_tasks: From each node to its payload.
-        captured: From each map to what its body takes from outside, in order.
-        given: Nodes that are handed the execution's input, and the maps around them.
-        home: From each node to the map in whose body it is, ``None`` outside of all.
+        captured: From each map to the outer values that its body needs, in order.
+        given: Nodes that receive the execution's input, and the maps around them.
+        home: From each node to the map in whose body it is, ``None`` outside of maps.
         jobs: Nodes that run as jobs of Batch.
     """
 
@@ -92,7 +91,7 @@ class Payloads:
                     self.jobs.add(node.name)
                 self.of_tasks[node.name] = self._payload(node, around)
                 if not around and not node.predecessors:
-                    self.given.add(node.name)  # it refuses unknown names of the input
+                    self.given.add(node.name)  # it raises errors for unknown names of the input
 
     def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
         store = Template(f"${{{STORE_VARIABLE}}}")
@@ -115,13 +114,13 @@ class Payloads:
         return payload
 
     def _envelope(self, binding: Binding, node: Node, around: tuple[Map, ...]) -> Any:
-        """The envelope of an argument; inside maps, ``around`` holds them, innermost last."""
+        """Return the envelope of an argument; ``around`` are the maps around it, innermost last."""
         return self._resolved(binding, node, around, around)
 
     def _resolved(
         self, binding: Binding, node: Node, level: tuple[Map, ...], around: tuple[Map, ...]
     ) -> Any:
-        """``level`` is where the binding was written, ``around`` where the node is."""
+        """Return a reference; ``level`` is the binding's nesting, ``around`` the node's."""
         if isinstance(binding, Literal):
             return self.literals.envelope(binding.value, node)
         if isinstance(binding, Group):
@@ -160,14 +159,14 @@ class Payloads:
 
 
 def known_names(definition: Definition) -> dict[str, Any]:
-    """What an execution's input may hold, by which the runtime refuses all else."""
+    """Return the allowed names of an execution's input, which the runtime checks."""
     names = [one.name for one in definition.parameters]
     known = {"names": names} if names else {}
     return {**known, "signature": signature(definition.parameters, definition.name)}
 
 
 def references_in(payload: Any) -> Iterator[Reference]:
-    """The references in a payload, repeats included."""
+    """Yield the references in a payload, repeats included."""
     if isinstance(payload, Reference):
         yield payload
     elif isinstance(payload, Mapping):
@@ -176,11 +175,11 @@ def references_in(payload: Any) -> Iterator[Reference]:
 
 
 def with_paths(payload: Any, path: Callable[[Reference], Any]) -> Any:
-    """The payload with each reference replaced.
+    """Return the payload with each reference replaced.
 
     Args:
-        payload: With references.
-        path: Gives a path for the value of a key, or an object in its place.
+        payload: A payload with references.
+        path: Returns a path for the value of a key, or an object instead.
     """
     if not isinstance(payload, dict):
         return payload
@@ -195,7 +194,7 @@ def with_paths(payload: Any, path: Callable[[Reference], Any]) -> Any:
 
 
 def has_stored_literal(payload: Any) -> bool:
-    """Whether a literal of the payload is in the bucket."""
+    """Return whether a literal of the payload is in the bucket."""
     if not isinstance(payload, dict):
         return False
     return isinstance(payload.get("ref"), Template) or any(

@@ -1,4 +1,4 @@
-"""What Step Functions allows, and AWS Batch of the jobs that it starts.
+"""Quotas of Step Functions, and of AWS Batch for jobs that it starts.
 
 Sources: AWS Step Functions Developer Guide, "Service quotas" and "Passing data between
 states with variables"; AWS Batch API Reference, ``SubmitJob`` and ``RegisterJobDefinition``.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 STATE_BYTES = 262_144  # input or output of a state, a task or an execution, UTF-8
 ALL_VARIABLES_BYTES = 10 * 1024 * 1024  # all variables of an execution
-HISTORY_EVENTS = 25_000  # of an execution, how it ends included
+HISTORY_EVENTS = 25_000  # of an execution, its end included
 DEFINITION_BYTES = 1_048_576  # a state machine's definition
 STATE_NAME_LENGTH = 80
 VARIABLE_NAME_LENGTH = 80

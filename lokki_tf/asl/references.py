@@ -1,4 +1,4 @@
-"""How a scope reads a result or an item, wherever that was made."""
+"""Paths and URIs by which a scope reads a result or an item of any scope."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from .scopes import Scope
 
 
-_NAME_LENGTH = 40  # of a node in the names of a job's objects, so that references are short
+_NAME_LENGTH = 40  # characters of a node's name in names of a job's objects
 
 
 def reference_bytes(node: Node, pipeline: str) -> int:
-    """The longest reference to the result of a node in no map, as JSON.
+    """Return the longest reference, as JSON, to the result of a node outside of maps.
 
     Args:
         node: The node.
-        pipeline: The pipeline's name, which its keys begin with in a bucket of the user's.
+        pipeline: The pipeline's name, the prefix of its keys in the user's own bucket.
     """
     around = len('{"ref": "s3:////runs///"}') + BUCKET_NAME_LENGTH + EXECUTION_NAME_LENGTH
     name = len(f".{PICKLE}") + DIGEST_LENGTH
@@ -36,11 +36,11 @@ def reference_bytes(node: Node, pipeline: str) -> int:
 
 
 def path(reference: Reference, scope: Scope) -> Any:
-    """The path of a result or an item; for the items of a batch, an object with one.
+    """Return the path of a result or an item; for the items of a batch, an object with a path.
 
     Args:
-        reference: What is read.
-        scope: Where.
+        reference: The result or item.
+        scope: The scope of the reader.
     """
     around = scope.map
     if reference.home != (around.name if around else None):
@@ -55,14 +55,14 @@ def path(reference: Reference, scope: Scope) -> Any:
 
 
 def located(start: str, step: str, node: str, scope: Scope | None, suffix: str = "") -> Template:
-    """Where something of a node's stands, as an expression.
+    """Return the URI of a node's object, as an expression.
 
     Args:
-        start: What stands before ``runs/``.
-        step: The name of the step, which is the folder of all that it writes.
-        node: Whose it is.
+        start: The text before ``runs/``.
+        step: The name of the step, which is the folder of its objects.
+        node: The node.
         scope: The node's scope; ``None`` in a routed pipeline.
-        suffix: What stands behind the node's name.
+        suffix: The text after the node's name.
     """
     around, node = scope.map if scope else None, shortened(node, _NAME_LENGTH)
     folder = f"{start}runs/{step}"
@@ -75,5 +75,5 @@ def located(start: str, step: str, node: str, scope: Scope | None, suffix: str =
 
 
 def shared(one: Map) -> str:
-    """Where an execution of a map's body finds what all of them are given."""
+    """Return the path of the common input in an execution of a map's body."""
     return "$.BatchInput" if one.options.batch_size > 1 else "$"

@@ -1,4 +1,4 @@
-"""From a retry configuration to the retriers of a state."""
+"""Compilation of a retry configuration to the retriers of a state."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ TRANSIENT = {
     "BackoffRate": 2.0,
     "JitterStrategy": "FULL",
 }
-# Nothing has run yet where a call is one too many (an account has 1,000 at once, a map up to
-# 10,000 items): it waits until there is room, for about half an hour.
+# A call above the concurrency limit (1,000 in an account, while a map has up to 10,000 items) has
+# not run: it is retried for about half an hour.
 THROTTLED = {
     "ErrorEquals": ["Lambda.TooManyRequestsException"],
     "IntervalSeconds": 1,
@@ -35,13 +35,13 @@ THROTTLED = {
 
 
 TIMEOUTS = ["Sandbox.Timedout", "States.Timeout"]
-"""What ends a call that its own timer could not end, in compiled code for example.
+"""Errors of a call that its own timer could not end, in compiled code for example.
 
 Source: Step Functions Developer Guide, "Handling errors": Lambda's timeouts are reported as
 ``Sandbox.Timedout``, those of a state as ``States.Timeout``.
 """
 DEATHS = ["Lambda.Unknown", "Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Failure"]
-"""What ends a call with its process, so that no error of the step's own is reported.
+"""Errors of a call whose process ended, so that no error of the step itself is reported.
 
 Sources: Step Functions Developer Guide, "Handle transient Lambda service exceptions" (the first);
 awslabs/amazon-s3-find-and-forget, pull request 283, and awslabs/aws-deployment-framework, issue 758
@@ -51,7 +51,7 @@ aws/aws-lambda-runtime-interface-emulator, ``fatalerror`` (the last).
 
 
 def retriers(retry: RetryConfig) -> list[dict[str, Any]]:
-    """A state's ``Retry``: the Lambda service's passing errors, then the step's own.
+    """Return a state's ``Retry``: for transient errors of Lambda, then for the step's own errors.
 
     Args:
         retry: The step's configuration.
@@ -61,7 +61,7 @@ def retriers(retry: RetryConfig) -> list[dict[str, Any]]:
 
 
 def own_retrier(retry: RetryConfig) -> dict[str, Any] | None:
-    """The retrier that a step asks for, if it asks for one."""
+    """Return the retrier of a step's configuration, if it has one."""
     if retry.retries == 0:
         return None
     first, longest = _whole(retry.delay), retry.max_delay
@@ -72,7 +72,7 @@ def own_retrier(retry: RetryConfig) -> dict[str, Any] | None:
         "BackoffRate": float(retry.backoff),
     }
     if longest is not None:
-        # MaxDelaySeconds must exceed IntervalSeconds; where it does not, delays are all alike.
+        # MaxDelaySeconds must exceed IntervalSeconds; otherwise all delays are equal.
         if _whole(longest) > first:
             fields["MaxDelaySeconds"] = _whole(longest)
         else:
@@ -83,7 +83,7 @@ def own_retrier(retry: RetryConfig) -> dict[str, Any] | None:
 
 
 def error_names(retry: RetryConfig) -> list[str]:
-    """The names that Lambda gives to the errors; subclasses arrive under these as well.
+    """Return the names that Lambda gives to the errors; subclasses are reported under these too.
 
     A step with retries may run again, so the end of its process is always among them.
     """
@@ -96,21 +96,21 @@ def error_names(retry: RetryConfig) -> list[str]:
 
 
 def retries_everything(retry: RetryConfig) -> bool:
-    """Whether every error that a step can raise is retried."""
+    """Return whether every error that a step can raise is retried."""
     return any(error in (Exception, BaseException) for error in retry.exceptions)
 
 
 def full_name(error: type[BaseException], main: str) -> str:
-    """Module and name of an error as the zips know it.
+    """Return module and name of an error in the zips.
 
     Args:
         error: Its class.
-        main: The name under which the zips hold what is the module ``__main__`` here.
+        main: The name that the module ``__main__`` has in the zips.
     """
     module = main if error.__module__ == "__main__" else error.__module__
     return f"{module}.{error.__qualname__}"
 
 
 def _whole(seconds: float) -> int:
-    """Step Functions counts whole seconds, from 1."""
+    """Return whole seconds of at least 1, as Step Functions requires."""
     return max(1, ceil(seconds))

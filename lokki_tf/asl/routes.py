@@ -1,7 +1,7 @@
-"""From routes to a state machine: a Task a step, and a Choice where it may lead to several.
+"""Compilation of routes: a Task for each step, and a Choice if it has several next steps.
 
-The state travels as the output of each Task. The first step of a run takes the execution's
-input; if something leads back to it, it has a second Task state, which takes the state.
+The state is the output of each Task. The first step of a run receives the execution's input; if a
+step leads back to it, it has a second Task state, which receives the state.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition, Route, Routes, Step
 
 INLINE_BYTES = 16_384
-"""Of a state that stands in the history itself; what is over goes to the bucket."""
+"""Bytes of a state in the history; larger values are in the bucket."""
 END = "The end"
 _PAYLOAD_BYTES = 16_384
-"""Of a payload without the state and the input: names of the next steps and of errors."""
+"""Bytes of a payload without the state and the input: names of the next steps and of errors."""
 
 
 def route_states(
     definition: Definition, functions: Mapping[Step, str], main: str
 ) -> tuple[dict[str, Any], int]:
-    """The states of a routed pipeline, with where they start, and the bound of its input.
+    """Return the states of a routed pipeline, with the first one, and the limit of its input.
 
     Args:
         definition: The pipeline.
         functions: From each step to the name of its placeholder, without ``${}``.
-        main: The name under which the zips hold what is the module ``__main__`` here.
+        main: The name that the module ``__main__`` has in the zips.
 
     Returns:
         ``StartAt`` and ``States``; and the most bytes that an execution's input may have, as
@@ -61,7 +61,7 @@ class _Compiler:
         self.taken = {route.step.name for route in routes.routes}
         self.again = self._name(f"{routes.start} again")
         self.end = self._name(END)
-        self.entries = {  # of a job, the state that writes its event
+        self.entries = {  # for a job, the state that writes its event
             name: self._name(f"Event of {name}") if routes.by_name[step].step.is_job else name
             for name, step in self._visits()
         }
@@ -82,12 +82,12 @@ class _Compiler:
 
     @property
     def most_input(self) -> int:
-        """Most bytes of an execution's input: what the payloads that have it leave for it."""
+        """Return the most bytes of an execution's input that fit into all payloads with it."""
         asked = any(route.takes_input for route in self.routes.routes)
         return quotas.STATE_BYTES - _PAYLOAD_BYTES - LARGEST * asked
 
     def _visits(self) -> list[tuple[str, str]]:
-        """The states of steps, each with the step's name."""
+        """Yield the states of steps, each with the step's name."""
         names = [(route.step.name, route.step.name) for route in self.routes.routes]
         return [*names, (self.again, self.routes.start)] if self._has_start else names
 
@@ -96,15 +96,15 @@ class _Compiler:
         return self.routes.start in self.routes.by_name
 
     def _reached(self) -> list[Route]:
-        """The steps that the first one leads to, itself included."""
+        """Return the steps that can be reached from the first one, itself included."""
         seen = [self.routes.start]
         for name in seen:
-            known = self.routes.by_name.get(name)  # a check tells of those that are not there
+            known = self.routes.by_name.get(name)  # a check reports missing ones
             seen += [one for one in (known.targets if known else ()) if one not in seen]
         return [self.routes.by_name[name] for name in seen if name in self.routes.by_name]
 
     def _add(self, states: dict[str, Any], route: Route, name: str, *, first: bool) -> None:
-        """A step's Task, and the Choice behind it where there is something to choose."""
+        """Add a step's Task, and a Choice after it if it has several next steps."""
         following = [self._state_of(target) for target in route.targets]
         task, result = self._task(route, first=first), "$.Payload"
         if route.step.is_job:
@@ -134,7 +134,7 @@ class _Compiler:
         }
 
     def _answer(self, states: dict[str, Any], route: Route, name: str) -> dict[str, Any]:
-        """The state that reads where a job leads; what a job itself returns cannot say."""
+        """Return the state that reads a job's next step, which Batch does not return."""
         node, title = route.step.name, self._name(f"Answer of {name}")
         added, catch = raising(name, node, node, None, self.taken)
         selecting, found = reading()

@@ -1,8 +1,8 @@
-"""Who assigns which variable, and what each branch hands to the scope around it.
+"""Assignment of variables to scopes, and the outputs of branches.
 
-A scope is the sequence of states of the machine itself or of one branch. An inner scope
-reads variables of the outer ones and cannot assign them; what it leaves behind, it must
-put into its output. No two scopes that enclose each other may assign the same name.
+A scope is the sequence of states of the state machine itself or of one branch. An inner scope can
+read variables of outer scopes but not assign them; values for outer scopes must be in its output. A
+scope may not assign a name that an enclosing scope assigns.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _RESERVED = {"states"}  # Step Functions' own
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """The states of the machine, of one branch of a Parallel state, or of a map's body.
+    """The states of the state machine, of one branch of a Parallel state, or of a map's body.
 
     Args:
-        parts: What runs one after another.
-        outer: The scope around, ``None`` for the machine's own.
-        of: The map whose body this is, if it is one's outermost scope.
-        inside: Names of all nodes here and in branches; of a map's body, just the map's.
+        parts: The parts that run one after another.
+        outer: The enclosing scope, ``None`` for the state machine's own.
+        of: The map, if this is the outermost scope of its body.
+        inside: Names of all nodes here and in branches; of a map's body, only the map's.
         variables: From the nodes whose results are assigned here to the variables.
-        exports: Nodes inside whose results are needed outside, in the graph's order, each
-            with the key under which the scope's output holds its envelope.
+        exports: Inner nodes whose results are needed outside, in the graph's order, each with the
+            key of its envelope in the scope's output.
     """
 
     parts: tuple[str | Fork | Loop, ...] = ()
@@ -42,12 +42,12 @@ class Scope:
     exports: dict[str, str] = field(default_factory=dict)
 
     def variable(self, node: str) -> str:
-        """The variable that holds a node's result, here or in a scope around."""
+        """Return the variable with a node's result, here or in an enclosing scope."""
         scope: Scope | None = self
         while scope is not None:
             if node in scope.variables:
                 return scope.variables[node]
-            scope = None if scope.of else scope.outer  # a map's body sees nothing of outside
+            scope = None if scope.of else scope.outer  # a map's body cannot read outer variables
         raise KeyError(node)
 
     @property
@@ -59,7 +59,7 @@ class Scope:
         return scope.of if scope else None
 
     def walk(self) -> Iterator[Scope]:
-        """This scope and all inner ones, outer ones first."""
+        """Yield this scope and all inner ones, outer ones first."""
         waiting = [self]
         while waiting:
             scope = waiting.pop()
@@ -69,10 +69,10 @@ class Scope:
 
 @dataclass(slots=True, eq=False)
 class Fork:
-    """A Parallel state: a scope a branch.
+    """A Parallel state, with a scope for each branch.
 
     Args:
-        branches: In the order of the branches.
+        branches: The scopes, in the order of the branches.
         inside: Names of all nodes in them.
     """
 
@@ -81,7 +81,7 @@ class Fork:
 
     @property
     def paths(self) -> dict[str, str]:
-        """Where the Parallel state's result holds the envelope of each node handed out."""
+        """Return the position in the Parallel state's result of each exported node's envelope."""
         return {
             name: f"$[{index}].{key}"
             for index, branch in enumerate(self.branches)
@@ -94,7 +94,7 @@ class Loop:
     """A Map state.
 
     Args:
-        map: What it runs.
+        map: The map.
         body: The scope of its states.
     """
 
@@ -109,10 +109,10 @@ def _inner(part: str | Fork | Loop) -> tuple[Scope, ...]:
 
 
 def scopes(graph: Graph) -> Scope:
-    """The machine's scope, with all inner ones, and all variables placed.
+    """Return the state machine's scope, with all inner scopes and variables.
 
     Args:
-        graph: Who needs what.
+        graph: The graph.
     """
     graphs = list(_graphs(graph))
     consumers: dict[str, set[str]] = {node.name: set() for one in graphs for node in one.nodes}
@@ -124,7 +124,7 @@ def scopes(graph: Graph) -> Scope:
                 consumers[name].add(node.name)
     keys = _keys(graphs)
     root = _nested(graph, None, None)
-    # Either the job or its condition gives the result, which a state after both hands on.
+    # Either the job or its condition makes the result, which a state after both returns.
     conditional = {n.name for n in graph.walk() if n.step.is_job and n.when is not None}
     for scope in root.walk():
         scope.exports = {
@@ -144,7 +144,7 @@ def _export_key(scope: Scope, name: str, key: str) -> str:
 
 
 def _graphs(graph: Graph) -> Iterator[Graph]:
-    """The graph and those of all maps in it."""
+    """Yield the graph and those of all maps in it."""
     yield graph
     for node in graph.nodes:
         if isinstance(node, Map):
@@ -152,7 +152,7 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
 
 
 def _nested(graph: Graph, outer: Scope | None, of: Map | None) -> Scope:
-    """The scope of a whole graph: the machine's own, or a map's body."""
+    """Return the scope of a whole graph: the state machine's own, or a map's body."""
     seconds = {
         node.name: node.step.options.expected_seconds
         for node in graph.nodes
@@ -184,7 +184,7 @@ def _scope(graph: Graph, block: Block, outer: Scope | None) -> Scope:
 
 
 def _keys(graphs: list[Graph]) -> dict[str, str]:
-    """A name for each node that may stand in a path."""
+    """Return a name for each node that is valid in a path."""
     keys: dict[str, str] = {}
     taken = set(_RESERVED)
     for graph in graphs:
@@ -195,7 +195,7 @@ def _keys(graphs: list[Graph]) -> dict[str, str]:
 
 
 def handed_out(part: str | Fork | Loop) -> tuple[frozenset[str], tuple[str, ...]]:
-    """All nodes of a part, and those of them whose envelopes its state's result holds."""
+    """Return all nodes of a part, and those whose envelopes are in its state's result."""
     if isinstance(part, Fork):
         return part.inside, tuple(part.paths)
     name = part.map.name if isinstance(part, Loop) else part

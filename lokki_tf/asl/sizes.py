@@ -1,10 +1,10 @@
-"""How large a result may be to travel inline, so that no state can ever overflow.
+"""The largest inline size of each result with which no state can exceed its limit.
 
-Every place where results meet has a capacity: a step's input, a branch's output, what a
-Parallel state assigns, the execution's output, all variables together. Each result gets
-the largest share with which every such place holds in the worst case, the same for all
-results that compete (max-min fairness): shares rise together until a place is full, what
-is in that place stays, the rest rises on.
+Every state that contains several results has a capacity: a step's input, a branch's output, what a
+Parallel state assigns, the execution's output, all variables together. Each result gets the largest
+share with which no capacity is exceeded in the worst case, equal for all results that compete
+(max-min fairness): all shares grow together until a capacity is used up; the shares in it are then
+fixed, and the others continue to grow.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Capacity:
     """A state, or part of one, that contains several results.
 
     Args:
-        what: For the error, ``the input of 'train'`` for example.
+        what: A text for the error, ``the input of 'train'`` for example.
         size: Bytes for the results.
-        results: How often it contains each, by node name.
+        results: How often it contains each result, by node name.
         takes_parameters: Whether the execution's input, with the flow's parameters, is added.
     """
 
@@ -47,13 +47,13 @@ class Capacity:
 
 
 def parameter_bytes(places: Iterable[Capacity]) -> int:
-    """The most bytes that an execution's input may have where steps look up parameters.
+    """Return the most bytes of an execution's input from which steps read parameters.
 
-    That is half of each place that has them, but leaves room for references to all results there
-    as long as it is more than :data:`LEAST_PARAMETERS`.
+    That is half of each capacity that contains it, or less to leave room for references to all
+    results there, but at least :data:`LEAST_PARAMETERS`.
 
     Args:
-        places: All capacities that bind.
+        places: All capacities.
     """
     rooms = (
         max(LEAST_PARAMETERS, min(one.size // 2, one.size - one.results.total() * REFERENCE_BYTES))
@@ -68,15 +68,15 @@ def inline_limits(
     results: Iterable[str],
     references: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, int]:
-    """The longest inline JSON, in bytes, of each result.
+    """Return the longest inline JSON, in bytes, of each result.
 
     Args:
-        places: All capacities that bind.
+        places: All capacities.
         results: All nodes' names.
-        references: The longest references of nodes in bytes, where they are known.
+        references: The longest references of nodes in bytes, if they are known.
 
     Raises:
-        LimitError: If a place cannot even hold references.
+        LimitError: If a capacity is too small for references.
     """
     shares = _shares(places, results, references)
     return {name: int(share) - ENVELOPE_BYTES for name, share in shares.items()}
@@ -94,9 +94,9 @@ def _shares(
         longest = max((references.get(one, REFERENCE_BYTES) for one in place.results), default=0)
         if count * longest > place.size:
             raise LimitError(
-                f"{place.what} takes {count} results, and Step Functions has room there for "
-                f"{max(0, place.size // longest)}",
-                remedy="combine some in steps between, or write the many as a map",
+                f"{place.what} contains {count} results; Step Functions allows "
+                f"{max(0, place.size // longest)} there",
+                remedy="combine some in intermediate steps, or use a map",
             )
         room.append(place.size)
         rising.append(count)
@@ -108,7 +108,7 @@ def _shares(
     while fullest:
         share, index = heapq.heappop(fullest)
         if level.get(index) != share:
-            continue  # an entry from before the place changed
+            continue  # an entry that was made before the capacity changed
         for name in places[index].results:
             if name in shares:
                 continue

@@ -11,17 +11,17 @@ _FILLED = re.compile(r"\$\$\{|%%\{|\$\{(?P<name>\w+)\}")
 
 
 class Template(str):
-    """A string with ``${name}`` in it that Terraform is to fill; other strings are as they are."""
+    """A string with a placeholder ``${name}`` of Terraform; other strings are literal."""
 
     __slots__ = ()
 
 
 def render(definition: Mapping[str, Any], *, compact: bool = False) -> str:
-    """The definition as JSON, with all but templates escaped against Terraform.
+    """Return the definition as JSON, escaped for Terraform except templates.
 
     Args:
         definition: Amazon States Language.
-        compact: Without spaces and line ends, where every byte counts.
+        compact: Whether spaces and line ends are left out, to save bytes.
     """
     safe = _walked(definition, escaped)
     if compact:
@@ -30,11 +30,11 @@ def render(definition: Mapping[str, Any], *, compact: bool = False) -> str:
 
 
 def filled(definition: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-    """The definition as Terraform would fill it.
+    """Return the definition with values instead of placeholders, as Terraform would render it.
 
     Args:
-        definition: With templates.
-        values: From the templates' names to what stands there.
+        definition: A definition with templates.
+        values: From the templates' names to their values.
     """
 
     def fill(text: str) -> str:
@@ -49,22 +49,22 @@ def filled(definition: Mapping[str, Any], values: Mapping[str, str]) -> dict[str
 
 
 def filled_bytes(text: str, values: Mapping[str, str]) -> int:
-    """The size of a rendered definition once Terraform has filled it.
+    """Return the size of a definition after Terraform has replaced the placeholders.
 
     Args:
-        text: From :func:`render`.
+        text: The result of :func:`render`.
         values: From the templates' names to their texts.
     """
 
     def filled_in(match: re.Match[str]) -> str:
-        # An escape of Terraform's loses its first character.
+        # Terraform removes the first character of an escape.
         return values[match["name"]] if match["name"] else match[0][1:]
 
     return len(_FILLED.sub(filled_in, text).encode())
 
 
 def escaped(text: str) -> str:
-    """A string that Terraform takes as it is; templates and CDKTF's tokens stay what they are."""
+    """Return a string escaped for Terraform; templates and CDKTF's tokens are unchanged."""
     if isinstance(text, Template):
         return str(text)
     return re.sub(r"\$\{(?!TfToken\[)|%\{", lambda match: match[0][0] + match[0], text)

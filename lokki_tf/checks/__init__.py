@@ -1,7 +1,7 @@
-"""Checks: one rule a file. A rule looks at a definition and gives findings.
+"""Checks, one module for each rule. A rule reads a definition and returns findings.
 
-:data:`RULES` are cheap and look at a pipeline as soon as it is written; what needs the
-compiled machine or the cut source is found where those are made.
+:data:`RULES` are fast and run when a pipeline is made. Rules that need the compiled state machine
+or the steps' code run where those are made.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def check_definition(definition: Definition) -> list[Finding]:
-    """What all rules find, in the order of the rules."""
+    """Return the findings of all rules, in the order of the rules."""
     return [finding for rule in RULES for finding in rule(definition)]
 
 

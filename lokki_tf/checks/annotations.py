@@ -1,8 +1,8 @@
-"""Annotations that contradict each other: of what a step gives, and of what takes it.
+"""Contradictions between annotations of a value's source and of its receiver.
 
-Source: PEP 484. Only what surely contradicts is told, and as a warning: Python itself never
-asks for what an annotation promises. In routed pipelines nothing is compared: a state has no
-annotations, and a run's parameters have the first step's own.
+Source: PEP 484. Only certain contradictions are reported, as warnings, since Python does not
+enforce annotations. Routed pipelines are not checked: the state has no annotations, and a run's
+parameters have those of the first step.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """Each argument's source beside the parameter that takes it."""
-    from .hints import contradictions, without_items  # what needs no graph needs none of it
+    """Compare the source of each argument with the parameter that receives it."""
+    from .hints import contradictions, without_items  # only graphs need this import
 
-    told = set[Any]()
+    reported = set[Any]()
     for one in contradictions(definition):
-        # Calls in a loop say the same at one line again and again.
+        # Calls in a loop repeat the same contradiction at one line.
         again = (one.source.key, one.node.step, one.taken.name, one.node.place)
-        if again not in told:
-            told.add(again)
+        if again not in reported:
+            reported.add(again)
             yield _finding(one)
     yield from map(_finding, without_items(definition))
 
@@ -39,7 +39,7 @@ def _finding(one: Contradiction | NoItems) -> Finding:
         "annotations",
         one.message,
         one.node.place,
-        "correct the annotation, or hand over what fits it"
+        "correct the annotation, or pass a value that fits it"
         if given
         else "correct one of the two annotations, or convert in a step",
         severity="warning",

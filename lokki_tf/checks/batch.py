@@ -1,7 +1,7 @@
-"""Steps that run as jobs of AWS Batch, and options that only these, or only Lambda, have.
+"""Options of steps that run as jobs of AWS Batch, and options that only Batch or Lambda supports.
 
-Source: AWS Batch User Guide, "Job definition parameters": Fargate's pairs of processors and
-memory, timeouts of at least 60 seconds, graphics processors on EC2 alone.
+Source: AWS Batch User Guide, "Job definition parameters": Fargate's pairs of processors and memory,
+timeouts of at least 60 seconds, graphics processors only on EC2.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 SHORTEST_TIMEOUT = 60
 _INSTEAD = {
-    "memory_size": "memory_mb= says how much memory a job has",
-    "ephemeral_storage": "leave it out: a job has 20 GB",
+    "memory_size": "memory_mb= is the memory of a job",
+    "ephemeral_storage": "remove it: a job has 20 GB",
     "layers": "requirements= are installed into the image",
-    "package": "leave it out: a job always runs in an image",
+    "package": "remove it: a job always runs in an image",
 }
 # Megabytes from, to and by, for each number of processors.
 _FARGATE = {
@@ -36,7 +36,7 @@ _FARGATE = {
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """Each step's kind of work and what that takes, as far as its author has written it."""
+    """Check each step's kind of work and the options that it supports."""
     for step in definition.steps:
         if step.is_job:
             yield from _job(step)
@@ -45,8 +45,8 @@ def check(definition: Definition) -> Iterator[Finding]:
         else:
             for name in OF_JOBS:
                 if name in step.options.given:
-                    message = f"step {step.name!r} has {name}=, which only a job of Batch has"
-                    yield _finding(step, message, 'write job_type="batch" as well')
+                    message = f"step {step.name!r} has {name}=, which only jobs of Batch support"
+                    yield _finding(step, message, 'write job_type="batch" too')
     yield from _batches(definition.graph)
 
 
@@ -54,33 +54,33 @@ def _job(step: Step) -> Iterator[Finding]:
     options = step.options
     for name in OF_LAMBDA:
         if name in options.given:
-            message = f"step {step.name!r} is a job of Batch and has {name}=, which Lambda takes"
+            message = f"step {step.name!r} is a job and has {name}=, which only Lambda supports"
             yield _finding(step, message, _INSTEAD[name])
     if "timeout_seconds" in options.given and options.timeout_seconds < SHORTEST_TIMEOUT:
         message = (
-            f"step {step.name!r} has timeout_seconds={options.timeout_seconds!r}, and Batch "
-            f"takes at least {SHORTEST_TIMEOUT}"
+            f"step {step.name!r} has timeout_seconds={options.timeout_seconds!r}; Batch "
+            f"requires at least {SHORTEST_TIMEOUT}"
         )
         yield _finding(step, message, f"write timeout_seconds={SHORTEST_TIMEOUT}")
     if options.gpu and options.platform != "ec2":
-        message = f"step {step.name!r} has gpu={options.gpu!r}, and Fargate has none"
+        message = f"step {step.name!r} has gpu={options.gpu!r}, which Fargate does not support"
         yield _finding(step, message, 'write platform="ec2"')
     if options.gpu and options.architecture == "arm64":
         message = f"step {step.name!r} has gpu={options.gpu!r} and architecture='arm64'"
-        yield _finding(step, message, "leave architecture= out: instances with a GPU are x86")
+        yield _finding(step, message, "remove architecture=: instances with a GPU are x86")
     if not isinstance(options.gpu, int) or options.gpu < 0:
         yield _finding(step, f"step {step.name!r} has gpu={options.gpu!r}", "write a whole number")
 
 
 def check_sizes(definition: Definition) -> Iterator[Finding]:
-    """Processors and memory of jobs, once the settings have filled in what no step says."""
+    """Check processors and memory of jobs, after the settings have been applied."""
     for step in definition.steps:
         if step.is_job:
             yield from _size(step)
 
 
 def _size(step: Step) -> Iterator[Finding]:
-    """Processors and memory, of which Fargate takes only some pairs."""
+    """Check processors and memory: Fargate accepts only some pairs."""
     vcpu, memory = step.options.vcpu, step.options.memory_mb
     numbers = all(
         isinstance(one, int | float) and not isinstance(one, bool) for one in (vcpu, memory)
@@ -90,24 +90,24 @@ def _size(step: Step) -> Iterator[Finding]:
         yield _finding(step, message, "write numbers above 0, memory in whole megabytes")
     elif step.options.platform == "ec2":
         if vcpu != int(vcpu):
-            message = f"step {step.name!r} has vcpu={vcpu!r}, and EC2 takes whole ones"
+            message = f"step {step.name!r} has vcpu={vcpu!r}; EC2 requires a whole number"
             yield _finding(step, message, "write a whole number, or a platform of Fargate")
     elif vcpu not in _FARGATE:
-        message = f"step {step.name!r} has vcpu={vcpu!r}, which Fargate does not have"
+        message = f"step {step.name!r} has vcpu={vcpu!r}, which Fargate does not offer"
         yield _finding(step, message, f"write one of {', '.join(map(str, _FARGATE))}")
     else:
         first, last, by = _FARGATE[vcpu]
         if memory not in range(first, last + 1, by):
             message = (
-                f"step {step.name!r} has memory_mb={memory!r} with vcpu={vcpu!r}, and Fargate "
-                f"takes {first:,} to {last:,} in steps of {by:,} there"
+                f"step {step.name!r} has memory_mb={memory!r} with vcpu={vcpu!r}; Fargate then "
+                f"requires {first:,} to {last:,} in steps of {by:,}"
             )
             nearest = min(range(first, last + 1, by), key=lambda size: abs(size - memory))
             yield _finding(step, message, f"write memory_mb={nearest}, or another vcpu=")
 
 
 def _batches(graph: Graph) -> Iterator[Finding]:
-    """Maps whose items come in batches: a job takes one item."""
+    """Check that maps over jobs have no batches: a job receives one item."""
     for one in graph.nodes:
         if not isinstance(one, Map):
             continue
@@ -115,8 +115,8 @@ def _batches(graph: Graph) -> Iterator[Finding]:
         jobs = [node for node in one.body.nodes if not isinstance(node, Map) and node.step.is_job]
         if one.options.batch_size > 1 and jobs:
             message = f"batch_size={one.options.batch_size} with step {jobs[0].step.name!r}"
-            message += ", a job of Batch, which takes one item"
-            yield Finding("batch", message, one.place, "leave batch_size out", error=OptionError)
+            message += ", a job of Batch, which receives one item"
+            yield Finding("batch", message, one.place, "remove batch_size", error=OptionError)
 
 
 def _finding(step: Step, message: str, remedy: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Numbers that Lambda bounds.
+"""Limits of Lambda.
 
 Source: AWS Lambda Developer Guide, "Lambda quotas": memory 128 to 10,240 MB, timeout 1 to
 900 s, ephemeral storage 512 to 10,240 MB, 5 layers, 4 kB of environment variables.
@@ -35,7 +35,7 @@ _RESERVED = re.compile(
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """Each step's memory, time, storage, layers and environment."""
+    """Check each step's memory, time, storage, layers and environment."""
     for step in definition.steps:
         if step.is_job:
             continue
@@ -50,7 +50,7 @@ def _ranges(step: Step) -> Iterator[Finding]:
         if type(value) is not int or not low <= value <= high:
             yield _finding(
                 step,
-                f"step {step.name!r} has {option}={value!r}, and Lambda takes {low:,} to "
+                f"step {step.name!r} has {option}={value!r}; Lambda requires {low:,} to "
                 f"{high:,} {unit}",
                 f"write {option}= a whole number in that range",
             )
@@ -58,7 +58,7 @@ def _ranges(step: Step) -> Iterator[Finding]:
     if expected is not None and (not isinstance(expected, int | float) or expected <= 0):
         yield _finding(
             step,
-            f"step {step.name!r} has expected_seconds={expected!r}, which is no duration",
+            f"step {step.name!r} has expected_seconds={expected!r}, which must be a duration",
             "write the seconds that a call usually takes, more than 0",
         )
 
@@ -70,24 +70,24 @@ def _layers(step: Step) -> Iterator[Finding]:
         more = " and one of its requirements" if of_requirements else ""
         yield _finding(
             step,
-            f"step {step.name!r} has {len(layers)} layers{more}, and Lambda takes {MOST_LAYERS}",
-            "put packages together into fewer layers",
+            f"step {step.name!r} has {len(layers)} layers{more}; Lambda allows {MOST_LAYERS}",
+            "combine packages in fewer layers",
         )
     for layer in layers:
-        # A reference of Terraform is known only when it is applied.
+        # The value of a Terraform reference is known only when it is applied.
         match = _LAYER.fullmatch(layer)
         if match is None and "${" not in layer:
             yield _finding(
                 step,
-                f"step {step.name!r} has the layer {layer!r}, which is no layer's ARN",
-                "an ARN looks so: arn:aws:lambda:us-east-1:123456789012:layer:name:1",
+                f"step {step.name!r} has the layer {layer!r}, which must be a layer's ARN",
+                "write an ARN such as arn:aws:lambda:us-east-1:123456789012:layer:name:1",
             )
         elif match is not None and match[1] is None:
             yield Finding(
                 "lambda-limits",
                 f"step {step.name!r} has the layer {layer!r}, whose version is missing",
                 step.place,
-                "AWS refuses it without a version; add one at the end, :1 for example",
+                "add a version at the end, :1 for example, which AWS requires",
                 severity="warning",
             )
 
@@ -96,19 +96,19 @@ def _environment(step: Step) -> Iterator[Finding]:
     variables = step.options.env_variables
     for name in variables:
         if not _VARIABLE.fullmatch(name) or _RESERVED.fullmatch(name):
-            reason = "is Lambda's own" if _RESERVED.fullmatch(name) else "is no name for one"
+            reason = "Lambda reserves" if _RESERVED.fullmatch(name) else "is not a valid name"
             yield _finding(
                 step,
                 f"step {step.name!r} sets the environment variable {name!r}, which {reason}",
                 "use letters, digits and _, a letter first",
             )
     size = sum(len(name.encode()) + len(text.encode()) for name, text in variables.items())
-    if size > ENVIRONMENT_BYTES - 512:  # the rest is for what the handler is told
+    if size > ENVIRONMENT_BYTES - 512:  # the rest is for the handler's own variables
         yield _finding(
             step,
-            f"step {step.name!r} has {size:,} bytes of environment variables, and Lambda takes "
-            f"{ENVIRONMENT_BYTES:,} in all",
-            "keep large settings in a file, in S3 or in Parameter Store",
+            f"step {step.name!r} has {size:,} bytes of environment variables; Lambda allows "
+            f"{ENVIRONMENT_BYTES:,} in total",
+            "store large settings in a file, in S3 or in Parameter Store",
         )
 
 

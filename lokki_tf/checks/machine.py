@@ -1,8 +1,7 @@
-"""Variables of a compiled machine: each is assigned before it is read, in a scope that may.
+"""Validation of a compiled state machine: assignment of variables, transitions, parameters.
 
-No validator of AWS's or others' finds a variable that is never assigned; an execution
-does, by failing. Source of the rules: Step Functions Developer Guide, "Passing data
-between states with variables".
+Other validators do not find a variable that is never assigned: the execution fails instead. Source
+of the rules: Step Functions Developer Guide, "Passing data between states with variables".
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _VARIABLE = re.compile(r"(?<![\w$])\$([A-Za-z_]\w*)")
-# What each service takes of what we write; a word that it does not know fails at run time alone.
+# The parameters of each service that lokki_tf uses; unknown ones fail only at run time.
 _PARAMETERS = {
     "lambda:invoke": {
         "FunctionName",
@@ -41,7 +40,7 @@ _PARAMETERS = {
 
 
 def check_machine(machine: Mapping[str, Any]) -> list[Finding]:
-    """Undefined or forbidden variables, states that lead nowhere, unknown parameters.
+    """Return findings: undefined or forbidden variables, wrong transitions, unknown parameters.
 
     Args:
         machine: A definition in JSONPath.
@@ -55,13 +54,13 @@ def _scope(
     outer: frozenset[str],
     seen: dict[str, None],
 ) -> Iterator[Finding]:
-    """One ``States`` object: walks it in order of running.
+    """Checks one ``States`` object in the order of execution.
 
     Args:
-        scope: With ``StartAt`` and ``States``.
+        scope: An object with ``StartAt`` and ``States``.
         readable: Variables that are assigned when the scope begins.
         outer: Variables that outer scopes assign anywhere.
-        seen: Names of all states met so far, in the whole machine.
+        seen: Names of all states visited so far, in the whole state machine.
     """
     states = scope["States"]
     assigned_here = {
@@ -71,24 +70,24 @@ def _scope(
         for key in rule.get("Assign", {})
     }
     for name in sorted(assigned_here & outer):
-        yield _finding(f"variable ${name} is assigned in a branch and in a scope around it")
+        yield _finding(f"variable ${name} is assigned in a branch and in an enclosing scope")
     reached = _reached(scope, readable)
     for title, readable in reached.items():
         if title not in states:
-            yield _finding(f"state {title!r} is not there")
+            yield _finding(f"state {title!r} does not exist")
             continue
         state = states[title]
         if title in seen:
             yield _finding(f"two states are named {title!r}")
         seen[title] = None
         for variable in sorted(set(_read(state)) - readable):
-            yield _finding(f"state {title!r} reads ${variable}, which nothing before it assigns")
+            yield _finding(f"state {title!r} reads ${variable}, which no earlier state assigns")
         yield from _unknown_parameters(title, state)
         for branch in state.get("Branches", []):
             yield from _scope(branch, readable, outer | assigned_here, seen)
         if "ItemProcessor" in state:
             inner = state["ItemProcessor"]
-            # Children of a Distributed Map are executions of their own.
+            # Children of a Distributed Map are separate executions.
             inline = inner.get("ProcessorConfig", {}).get("Mode") != "DISTRIBUTED"
             visible = readable if inline else frozenset()
             yield from _scope(inner, visible, outer | assigned_here, seen)
@@ -97,14 +96,14 @@ def _scope(
 
 
 def _reached(scope: Mapping[str, Any], readable: frozenset[str]) -> dict[str, frozenset[str]]:
-    """The states that can be reached, each with the variables assigned on every way there."""
+    """Return the reachable states, each with the variables that every path to it assigns."""
     found = {scope["StartAt"]: readable}
     waiting = [scope["StartAt"]]
     while waiting:
         title = waiting.pop()
         state = scope["States"].get(title, {})
         for following, rule in _following(state):
-            # A state that fails assigns nothing but what its catcher says.
+            # A state that fails assigns only its catcher's variables.
             assigned = found[title] | {_bare(key) for key in rule.get("Assign", {})}
             known = found.get(following)
             both = assigned if known is None else known & assigned
@@ -115,7 +114,7 @@ def _reached(scope: Mapping[str, Any], readable: frozenset[str]) -> dict[str, fr
 
 
 def _following(state: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The states that may come after one, each with what assigns variables on the way."""
+    """Yield the states that may follow one, each with the objects that assign variables."""
     for key in ("Next", "Default"):
         if key in state:
             yield state[key], state
@@ -124,7 +123,7 @@ def _following(state: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
 
 
 def _read(state: Mapping[str, Any]) -> Iterator[str]:
-    """Variables that a state itself reads, not its branches."""
+    """Return variables that a state itself reads, without its branches."""
     inner = ("Branches", "ItemProcessor")
     waiting: list[Any] = [{key: value for key, value in state.items() if key not in inner}]
     while waiting:
@@ -145,7 +144,7 @@ def _unknown_parameters(title: str, state: Mapping[str, Any]) -> Iterator[Findin
         if resource.endswith(service):
             for key in state.get("Parameters", {}):
                 if _bare(key) not in known:
-                    yield _finding(f"state {title!r} gives {service} the unknown {key!r}")
+                    yield _finding(f"state {title!r} passes {service} an unknown {key!r}")
 
 
 def _bare(key: str) -> str:
@@ -153,4 +152,4 @@ def _bare(key: str) -> str:
 
 
 def _finding(message: str) -> Finding:
-    return Finding("machine", message, remedy="this is a fault of lokki_tf; please report it")
+    return Finding("machine", message, remedy="this is an error in lokki_tf; please report it")

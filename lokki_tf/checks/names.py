@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 LONGEST = 80
 UNWRITABLE = "__proto__"
-"""A key that CDKTF, which is JavaScript, cannot write: it means an object's prototype."""
+"""A key that CDKTF cannot write: in JavaScript it is an object's prototype."""
 _ALLOWED = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """The pipeline's and the steps' names."""
+    """Check the pipeline's and the steps' names."""
     yield from _name("pipeline", definition.name, definition.place)
     if definition.parameters:
         yield from _reserved(definition)
@@ -35,34 +35,34 @@ def check(definition: Definition) -> Iterator[Finding]:
         other = seen.setdefault(str(step.name).lower(), step)
         if other is step:
             continue
-        problem = f"steps {other.name!r} and {step.name!r} differ in case alone, which IAM ignores"
-        if other.name == step.name:  # steps of one pipeline have different names, but for this one
+        problem = f"steps {other.name!r} and {step.name!r} differ only in case, which IAM ignores"
+        if other.name == step.name:  # steps of a pipeline have different names except this case
             problem = (
                 f"step {step.name!r} has the name of the function that decides whether a job runs"
             )
-        remedy = "give one a name of its own"
+        remedy = "give it another name"
         yield Finding("name", problem, other.place, remedy, error=NamingError)
 
 
 def _reserved(definition: Definition) -> Iterator[Finding]:
-    """A parameter under the name that triggers use in the execution's input."""
-    from lokki_tf.runtime.parameters import RESERVED  # not at the top: it imports json
+    """Report a parameter with the name that triggers use in the execution's input."""
+    from lokki_tf.runtime.parameters import RESERVED  # imported here, since it imports json
 
     if any(one.name == RESERVED for one in definition.parameters):
-        problem = f"a parameter is called {RESERVED!r}, which is reserved for triggers"
+        problem = f"a parameter has the name {RESERVED!r}, which is reserved for triggers"
         yield Finding("name", problem, definition.place, "rename it", error=NamingError)
 
 
 def _name(what: str, name: object, place: Place | None) -> Iterator[Finding]:
     if not isinstance(name, str) or not name:
-        problem = f"a {what}'s name is a string that is not empty, and this one is {name!r}"
+        problem = f"a {what}'s name must be a string that is not empty, got {name!r}"
     elif not _ALLOWED.fullmatch(name):
         bad = "".join(dict.fromkeys(re.sub(r"[A-Za-z0-9_-]", "", name, flags=re.ASCII)))
         problem = f"{what} name {name!r} has characters that AWS refuses: {bad!r}"
     elif len(name) > LONGEST:
-        problem = f"{what} name {name!r} has {len(name)} characters, and AWS takes {LONGEST}"
+        problem = f"{what} name {name!r} has {len(name)} characters; AWS allows {LONGEST}"
     elif name == UNWRITABLE and what == "step":
-        problem = f"no step can be called {name!r}, which CDKTF cannot write as a key"
+        problem = f"a step cannot have the name {name!r}, which CDKTF cannot write as a key"
     else:
         return
     remedy = "use letters A to Z, digits, - and _"

@@ -1,9 +1,9 @@
-"""IAM policies that a step brings.
+"""IAM policies of steps.
 
-Source: IAM User Guide, "IAM JSON policy elements": a document is a JSON object with
-``Version`` and ``Statement``; an inline policy has at most 10,240 characters a role. "IAM JSON
-policy elements: Condition operators": ``StringEquals`` and its relatives compare ``*`` and ``?``
-literally, ``StringLike`` and all ``Arn`` operators take them as wildcards.
+Source: IAM User Guide, "IAM JSON policy elements": a document is a JSON object with ``Version`` and
+``Statement``; a role's inline policies have at most 10,240 characters. "IAM JSON policy elements:
+Condition operators": ``StringEquals`` and its relatives compare ``*`` and ``?`` literally,
+``StringLike`` and all ``Arn`` operators use them as wildcards.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ESCAPED = re.compile(r"\$\{[*?$]\}")  # IAM's way to write the characters thems
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """Each step's policy documents."""
+    """Check each step's policy documents."""
     for step in definition.steps:
         for text in step.options.policies:
             problem = _problem(text)
@@ -57,9 +57,9 @@ def _problem(text: str) -> str | None:
     try:
         document = json.loads(text)
     except ValueError as error:
-        return f"is no JSON ({error})"
+        return f"is not valid JSON ({error})"
     if not isinstance(document, dict) or "Statement" not in document:
-        return "is no policy document, it has no Statement"
+        return "must have a Statement"
     statements = document["Statement"]
     for statement in statements if isinstance(statements, list) else [statements]:
         if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
@@ -72,7 +72,7 @@ def _problem(text: str) -> str | None:
 
 
 def patterns_compared_literally(value: Any) -> Iterator[str]:
-    """Wildcards under operators that compare exactly, in all policies inside a value.
+    """Yield wildcards in operators that compare exactly, in all policies inside a value.
 
     Args:
         value: A policy document, or JSON of any kind that contains documents, as objects or as

@@ -1,7 +1,7 @@
-"""Requirements of which a layer can be made.
+"""Requirements from which a layer can be made.
 
-Source: PEP 508 for the lines. Nothing is built here, since Lambda's platform is not this one; so
-what a line refers to must be a wheel, on the web or in a file with its hash.
+Source: PEP 508 for the lines. Packages are not built, since Lambda's platform differs from the
+local one. So a line must refer to a wheel, by a URL or in a file with its hash.
 """
 
 from __future__ import annotations
@@ -28,13 +28,11 @@ _EXACT = re.compile(r"===?\s*[^*,\s)]+\s*\)?(,|\s|$)")
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """Each set's lines, and whether they leave versions open."""
+    """Check each set's lines, and whether they pin versions."""
     for packages, steps in package_sets(definition.steps).items():
         matches = {line: _match(line) for line in packages.requirements}
         for line, match in matches.items():
-            problem = (
-                "is no requirement of PEP 508" if match is None else _no_wheel(match["url"], steps)
-            )
+            problem = "is not valid (PEP 508)" if match is None else _no_wheel(match["url"], steps)
             if problem:
                 yield _finding(steps[0], line, problem)
         loose = [match["name"] for match in matches.values() if match and not _is_exact(match)]
@@ -62,7 +60,7 @@ def _no_wheel(url: str | None, steps: Sequence[Step]) -> str:
         return ""
     if not _WHEEL_FILE.fullmatch(url):
         return "does not refer to a wheel"
-    return "is a file, which an image is built without" if any(s.in_image for s in steps) else ""
+    return "is a file, which builds of images cannot read" if any(s.in_image for s in steps) else ""
 
 
 def _is_exact(match: re.Match[str]) -> bool:
@@ -74,8 +72,8 @@ def _finding(step: Step, line: str, problem: str) -> Finding:
         "requirements",
         f"step {step.name!r} has the requirement {_HASHES.sub('', line)!r}, which {problem}",
         step.place,
-        "name a package, such as 'polars==1.2.3'; modules beside the script travel without a "
-        "word, and what has no wheel can stand in a layer of yours, layers=[…]",
+        "name a package, such as 'polars==1.2.3'; modules next to the script are included "
+        "automatically, and packages without a wheel can be in your own layer, layers=[…]",
         error=OptionError,
     )
 
@@ -84,7 +82,8 @@ def _open(step: Step, packages: PackageSet, loose: list[str]) -> Finding:
     names = ", ".join(loose[:5]) + (f" and {len(loose) - 5} more" if len(loose) > 5 else "")
     return Finding(
         "requirements-open",
-        f"step {step.name!r} leaves the version of {names} open: another machine may get another",
+        f"step {step.name!r} does not pin the version of {names}: another computer may install "
+        f"another version",
         step.place,
         "write exact versions, such as 'polars==1.2.3', or requirements= a file that has them: "
         f"uv.lock, or layers/{packages.key}/requirements.lock of the stack, which synth writes",

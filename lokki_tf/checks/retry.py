@@ -1,7 +1,8 @@
-"""Retries that Step Functions can do.
+"""Limits of retries in Step Functions.
 
 Source: Amazon States Language, "Retrying after error": ``MaxAttempts`` at most 99,999,999,
-``MaxDelaySeconds`` less than 31,622,400; errors are known by the bare name of their class.
+``MaxDelaySeconds`` less than 31,622,400; errors are identified by the name of their class without
+its module.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LONGEST_DELAY = 31_622_399
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """Each node's retry configuration."""
+    """Check each node's retry configuration."""
     uses = [(node.step, node.retry, node.place) for node in definition.graph.walk()]
     if definition.routes is not None:
         uses += [(one, one.options.retry, one.place) for one in definition.routes.steps]
@@ -34,8 +35,8 @@ def check(definition: Definition) -> Iterator[Finding]:
             if value > most:
                 yield Finding(
                     "retry",
-                    f"step {step.name!r} has RetryConfig({name}={value!r}), and Step "
-                    f"Functions takes at most {most:,}",
+                    f"step {step.name!r} has RetryConfig({name}={value!r}); Step Functions "
+                    f"allows at most {most:,}",
                     place,
                     "write a smaller number",
                     error=OptionError,

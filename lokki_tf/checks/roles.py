@@ -20,13 +20,13 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """The role of each step that has one of the user's."""
+    """Check the role of each step with the user's own role."""
     for step in definition.steps:
         role = step.options.role
         if role is not None and not _ROLE.fullmatch(role):
             yield Finding(
                 "role",
-                f"step {step.name!r} has role={role!r}, which is no ARN of a role",
+                f"step {step.name!r} has role={role!r}, which must be the ARN of a role",
                 step.place,
                 'write role="arn:aws:iam::123456789012:role/runs-steps"',
                 error=OptionError,

@@ -28,7 +28,7 @@ ARCHITECTURES = ("x86_64", "arm64")
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """Each step's runtime and architecture."""
+    """Check each step's runtime and architecture."""
     for step in definition.steps:
         for option, value, known in (
             ("python_runtime", step.options.python_runtime, RUNTIMES),
@@ -50,6 +50,6 @@ def check(definition: Definition) -> Iterator[Finding]:
                 f"deprecated on {since}: it receives no security patches any more "
                 '(AWS Lambda Developer Guide, "Lambda runtimes")',
                 step.place,
-                f"choose a newer runtime, {RUNTIMES[-1]} at best",
+                f"choose a newer runtime, preferably {RUNTIMES[-1]}",
                 severity="warning",
             )

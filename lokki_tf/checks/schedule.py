@@ -36,7 +36,7 @@ _REMEDY = (
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """The pipeline's schedule, and what the runs that it starts would lack."""
+    """Check the pipeline's schedule, and the parameters of the runs that it starts."""
     if definition.schedule is None:
         return
     lacking = [one.name for one in definition.parameters if one.default is REQUIRED]
@@ -46,7 +46,7 @@ def check(definition: Definition) -> Iterator[Finding]:
             f"schedule {definition.schedule!r} starts runs without parameters, and "
             f"{', '.join(map(repr, lacking))} must have a value",
             definition.place,
-            f"give a default: {lacking[0]}=…, or leave schedule= out",
+            f"give a default: {lacking[0]}=…, or remove schedule=",
             error=ScheduleError,
         )
     problem = problem_with(definition.schedule)
@@ -61,38 +61,38 @@ def check(definition: Definition) -> Iterator[Finding]:
 
 
 def problem_with(schedule: object) -> str | None:
-    """What is wrong with a schedule expression, or ``None``."""
+    """Return the error in a schedule expression, or ``None``."""
     if not isinstance(schedule, str):
-        return "is no string"
+        return "must be a string"
     match = re.fullmatch(r"(rate|cron|at)\((.*)\)", schedule)
     if match is None:
-        return "is neither rate(…), cron(…) nor at(…)"
+        return "must be rate(…), cron(…) or at(…)"
     return {"rate": _rate, "cron": _cron, "at": _at}[match[1]](match[2])
 
 
 def _rate(inside: str) -> str | None:
     match = re.fullmatch(r"(\d+) (minute|hour|day)(s?)", inside)
     if match is None:
-        return "is no rate: a number and minutes, hours or days"
+        return "must have a number and minutes, hours or days"
     if int(match[1]) == 0:
-        return "is no rate: the number is at least 1"
+        return "must have a number of at least 1"
     return None
 
 
 def _at(inside: str) -> str | None:
     if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", inside):
-        return "is no time: yyyy-mm-ddThh:mm:ss, without a zone"
+        return "must have a time yyyy-mm-ddThh:mm:ss, without a time zone"
     try:
         datetime.fromisoformat(inside)
     except ValueError as error:
-        return f"is no time: {error}"
+        return f"must have a valid time: {error}"
     return None
 
 
 def _cron(inside: str) -> str | None:
     parts = inside.split()
     if len(parts) != len(_FIELDS):
-        return f"has {len(parts)} fields, and a cron schedule has six"
+        return f"has {len(parts)} fields; a cron schedule must have six"
     for text, (name, low, high, words) in zip(parts, _FIELDS, strict=True):
         if not _fits(text, name, low, high, words):
             return f"has {text!r} for the {name}"

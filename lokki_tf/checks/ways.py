@@ -1,4 +1,4 @@
-"""Routed pipelines: what each step is handed on every way into it, and where ways lead."""
+"""Checks of routed pipelines: the arguments of each step on all paths, and the transitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """All ways from the first step on."""
+    """Check all paths from the first step."""
     if definition.routes is None:
         return
     for finding in check_routes(definition.routes):

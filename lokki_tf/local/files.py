@@ -75,7 +75,7 @@ class FileWatch:
         if writes:
             self._writers.setdefault(path, step)
             if not step.is_job and not _is_temporary(path):
-                self._warn(step, path, f"writes {path}: Lambda has nothing to write to but /tmp")
+                self._warn(step, path, f"writes {path}: in Lambda only /tmp can be written")
         elif self._writers.get(path, step) is not step:
             other = f"which step {self._writers[path].name!r} has written"
             self._warn(step, path, f"reads {path}, {other}: in AWS each step has files of its own")

@@ -35,7 +35,7 @@ _TABLE = {
     "house": (
         "error capture-pipeline",
         "step {step!r} uses {name!r}, {what}: it exists only while the pipeline is built",
-        "pass the values that the step needs as arguments; step code cannot use lokki_tf itself",
+        "pass the value to the step as an argument; step code cannot use lokki_tf itself",
     ),
     "stuck": (
         "error capture-live",

@@ -158,7 +158,7 @@ def test_a_lone_result_may_fill_a_state() -> None:
 def test_more_results_than_references_fit_are_refused() -> None:
     """A step that takes 1,000 results is an error that tells the way out."""
     calls = [count([number]) for number in range(1_000)]
-    with pytest.raises(LimitError, match=r"takes 1000 results.*\n.*map"):
+    with pytest.raises(LimitError, match=r"contains 1000 results.*\n.*map"):
         compile_machine(Pipeline("p", steps=[clean(calls)]).definition)
 
 
@@ -170,7 +170,7 @@ def test_as_many_ends_as_their_references_leave_room_for_are_taken() -> None:
     longest = {name: max(reference, limit) for name, limit in machine.limits.items()}
     assert sum(len(f'"{name}":,') + size for name, size in longest.items()) < quotas.STATE_BYTES
     assert min(machine.limits.values()) > 200
-    with pytest.raises(LimitError, match="'load and 999 more' takes 1000 results"):
+    with pytest.raises(LimitError, match="'load and 999 more' contains 1000 results"):
         compile_machine(Pipeline("p", steps=[load("d") for _ in range(1_000)]).definition)
 
 

@@ -181,18 +181,18 @@ TAKES_TEXTS = "parameter 'texts' of step 'texts' takes list[str]"
         (lambda: text([text("a")]),
          "parameter 'text' of step 'text' is given a list, and takes str"),
         (lambda: texts([text("a"), number()]),
-         f"step 'number' returns int, which stands in a list, and {TAKES_TEXTS}"),
+         f"step 'number' returns int, which is in a list, and {TAKES_TEXTS}"),
         (lambda: texts([text("a"), 5]),
          "parameter 'texts' of step 'texts' is given a list with 5, an int, and takes list[str]"),
         (lambda: texts([[text("a")]]),
          "parameter 'texts' of step 'texts' is given a list with a list, and takes list[str]"),
         (lambda: mixed((flag(), number())),
-         "step 'number' returns int, which stands in a tuple, and parameter 'pair' of step 'mixed' "
+         "step 'number' returns int, which is in a tuple, and parameter 'pair' of step 'mixed' "
          "takes tuple[int, str]"),
         (lambda: mixed((1, "a"), 2, text("a")),
          "step 'text' returns str, and parameter '*more' of step 'mixed' takes int"),
         (lambda: mixed((1, "a"), table={"a": number()}),
-         "step 'number' returns int, which stands in a dict, and parameter 'table' of step 'mixed' "
+         "step 'number' returns int, which is in a dict, and parameter 'table' of step 'mixed' "
          "takes dict[str, str]"),
         (lambda: mixed((1, "a"), other=number()),
          "step 'number' returns int, and parameter '**others' of step 'mixed' takes str"),
@@ -201,7 +201,7 @@ TAKES_TEXTS = "parameter 'texts' of step 'texts' takes list[str]"
         (lambda: either(number()),
          f"{RETURNS_INT} 'value' of step 'either' takes list[int] | str | dict[str, list[int]]"),
         (lambda: either({"a": number()}),
-         "step 'number' returns int, which stands in a dict, and parameter 'value' of step "
+         "step 'number' returns int, which is in a dict, and parameter 'value' of step "
          "'either' takes list[int] | str | dict[str, list[int]]"),
         (lambda: numbers().map(item),
          "an item of what step 'numbers' returns is int, and parameter 'value' of step 'item' "

@@ -528,7 +528,7 @@ def test_versions_that_differ_from_the_declared_are_warnings() -> None:
     here = version("pytest")
     (found,) = findings(zoned, requirements=["pytest==1.2.3"])
     assert found.rule == "version-differs"
-    assert f"declares pytest==1.2.3, and {here} is installed here" in found.message
+    assert f"declares pytest==1.2.3, and {here} is installed locally" in found.message
     equal = [f"pytest=={here}", f"pytest=={here}.0", "pytest>=1", "no-such-package==1"]
     for line in equal:
         assert findings(zoned, requirements=[line]) == []

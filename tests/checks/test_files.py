@@ -302,6 +302,6 @@ def test_strict_runs_warn_of_writes_outside_tmp(
     """A step that writes elsewhere is a warning, once a path; one that writes to /tmp is not."""
     monkeypatch.setattr("lokki_tf.local.files._is_temporary", lambda path: "lokki-" in path)
     pipeline = Pipeline("p", steps=[step(writes_home)(str(tmp_path)), step(hidden)(1)])
-    with pytest.warns(RuntimeWarning, match=r"writes .*x.txt: Lambda has nothing to write") as seen:
+    with pytest.warns(RuntimeWarning, match=r"writes .*x.txt: in Lambda only /tmp") as seen:
         pipeline.local_run(strict=True)
     assert len(seen) == 1

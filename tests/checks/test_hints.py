@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from lokki_tf.checks.hints import annotations_of, contradicts
 from lokki_tf.checks.hints.functions import Annotations
 from lokki_tf.checks.hints.shapes import element_hint, member_hints
-from lokki_tf.checks.hints.text import told, value_told
+from lokki_tf.checks.hints.text import hint_text, value_text
 
 T = typing.TypeVar("T")
 UserId = typing.NewType("UserId", int)
@@ -153,13 +153,13 @@ CONTRADICTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("promised", "wanted"), FITS, ids=told)
+@pytest.mark.parametrize(("promised", "wanted"), FITS, ids=hint_text)
 def test_what_may_fit_does_not_contradict(promised: Any, wanted: Any) -> None:
     """Annotations that one value may fit both do not contradict each other."""
     assert not contradicts(promised, wanted)
 
 
-@pytest.mark.parametrize(("promised", "wanted"), CONTRADICTS, ids=told)
+@pytest.mark.parametrize(("promised", "wanted"), CONTRADICTS, ids=hint_text)
 def test_what_cannot_fit_contradicts(promised: Any, wanted: Any) -> None:
     """Classes without anything in common contradict, in brackets and out of them."""
     assert contradicts(promised, wanted)
@@ -172,7 +172,7 @@ def test_what_cannot_fit_contradicts(promised: Any, wanted: Any) -> None:
         (list, abc.Sequence, False), (list, Rows, False), (int, float, False), (Base, Mixin, True),
         (types.NoneType, int, True), (types.NoneType, int | None, False), (type, type[int], False),
     ],
-    ids=lambda value: told(value)[:40],
+    ids=lambda value: hint_text(value)[:40],
 )  # fmt: skip
 def test_a_value_that_is_known_is_no_subclass(kind: type, wanted: Any, wrong: bool) -> None:
     """Of a given value its class is known, so a parameter may not hope for a subclass."""
@@ -228,8 +228,8 @@ hints = st.recursive(
 def test_no_annotation_raises(promised: Any, wanted: Any, exact: bool) -> None:
     """Any object as an annotation can be compared and formatted without an error."""
     assert contradicts(promised, wanted, exact=exact) in (True, False)
-    assert isinstance(told(promised), str)
-    assert isinstance(told(wanted, full=True), str)
+    assert isinstance(hint_text(promised), str)
+    assert isinstance(hint_text(wanted, full=True), str)
     element_hint(promised)
     assert isinstance(member_hints(promised, tuple, 1), tuple)
 
@@ -257,7 +257,7 @@ def test_no_function_raises(one: Any, other: Any) -> None:
         (typing.Sequence[Base], Base), (collections.deque[int], int),
         (abc.ItemsView[str, int], Any),
     ],
-    ids=lambda value: told(value)[:40],
+    ids=lambda value: hint_text(value)[:40],
 )  # fmt: skip
 def test_an_item_is_what_the_brackets_say(hint: Any, item: Any) -> None:
     """The item of a container is known where its annotation says it."""
@@ -276,11 +276,11 @@ def test_an_item_is_what_the_brackets_say(hint: Any, item: Any) -> None:
         (list[tuple[tuple[str, ...], ...]] | dict[str, tuple[str, ...]] | set[tuple[str, int]],
          "list[tuple[tuple[str, ...], ...]] | dict[str, tuple[str, ...]] | set[tuple[str,…"),
     ],
-    ids=lambda value: told(value)[:40],
+    ids=lambda value: hint_text(value)[:40],
 )  # fmt: skip
 def test_annotations_are_told_shortly(hint: Any, text: str) -> None:
     """An annotation reads as its author wrote it, without modules."""
-    assert told(hint) == text
+    assert hint_text(hint) == text
 
 
 @pytest.mark.parametrize(
@@ -295,10 +295,10 @@ def test_annotations_are_told_shortly(hint: Any, text: str) -> None:
 )  # fmt: skip
 def test_values_are_told_shortly(value: Any, text: str) -> None:
     """A value is shown with its class; a long or unusual one by its class only."""
-    assert value_told(value) == text
+    assert value_text(value) == text
 
 
 def test_a_value_that_cannot_be_written_is_told_by_its_class() -> None:
     """An integer with too many digits or a failing repr does not cause an error."""
-    assert value_told(10**5000).endswith("an int")
-    assert value_told([Mute()]).endswith("a list")
+    assert value_text(10**5000).endswith("an int")
+    assert value_text([Mute()]).endswith("a list")

@@ -76,16 +76,16 @@ def test_a_deprecated_runtime_is_a_warning(runtime: str, date: str) -> None:
         ({"python_runtime": "python2.7"}, "python2.7"),
         ({"python_runtime": "3.12"}, "python3.12"),
         ({"architecture": "x86"}, "x86_64, arm64"),
-        ({"policies": ["{"]}, "no JSON"),
-        ({"policies": ["{}"]}, "no Statement"),
+        ({"policies": ["{"]}, "is not valid JSON"),
+        ({"policies": ["{}"]}, "must have a Statement"),
         ({"policies": ['{"Statement": [{"Effect": "Maybe"}]}']}, "Allow or Deny"),
         ({"policies": ['{"Statement": [{"Effect": "Deny"}]}']}, "without Action"),
-        ({"layers": ["numpy"]}, "no layer's ARN"),
+        ({"layers": ["numpy"]}, "must be a layer's ARN"),
         ({"layers": ["arn:aws:lambda:us-east-2:123456789012:layer:a:1"] * 6}, "6 layers"),
-        ({"env_variables": {"AWS_REGION": "x"}}, "Lambda's own"),
-        ({"env_variables": {"1A": "x"}}, "no name for one"),
+        ({"env_variables": {"AWS_REGION": "x"}}, "Lambda reserves"),
+        ({"env_variables": {"1A": "x"}}, "is not a valid name"),
         ({"env_variables": {"A": "x" * 4096}}, "environment variables"),
-        ({"expected_seconds": -1}, "no duration"),
+        ({"expected_seconds": -1}, "must be a duration"),
         ({"retry": RetryConfig(retries=10**9)}, "99,999,999"),
     ],
     ids=lambda value: str(value)[:40],
@@ -130,7 +130,7 @@ def test_steps_that_differ_in_case_alone_are_refused() -> None:
     @lokki_tf.step(name="load")
     def second() -> None: ...
 
-    with pytest.raises(NamingError, match="differ in case alone"):
+    with pytest.raises(NamingError, match="differ only in case"):
         Pipeline("p", steps=[first(), second()])
 
 
@@ -283,10 +283,10 @@ def job(**options: Any) -> Pipeline:
         ({"vcpu": 16}, "memory_mb=2048 with vcpu=16"),
         ({"memory_mb": 100}, "memory_mb=100 with vcpu=1"),
         ({"memory_mb": 2049}, "memory_mb=2049 with vcpu=1"),
-        ({"vcpu": 3}, "vcpu=3, which Fargate does not have"),
+        ({"vcpu": 3}, "vcpu=3, which Fargate does not offer"),
         ({"vcpu": "2"}, "vcpu='2'"),
         ({"memory_mb": 0}, "memory_mb=0"),
-        ({"vcpu": 0.5, "platform": "ec2"}, "EC2 takes whole ones"),
+        ({"vcpu": 0.5, "platform": "ec2"}, "EC2 requires a whole number"),
     ],
     ids=str,
 )
@@ -318,9 +318,9 @@ def test_settings_complete_the_size_of_a_job() -> None:
         ({"t\u200b": "v"}, r"with '\\u200b'"),
         ({"": "v"}, "1 to 128"),
         ({"k" * 129: "v"}, "1 to 128"),
-        ({"k": "v" * 257}, "AWS takes 256"),
-        ({"aws:k": "v"}, "not aws: first"),
-        ({"AWS:k": "v"}, "not aws: first"),
+        ({"k": "v" * 257}, "AWS allows 256"),
+        ({"aws:k": "v"}, "not begin with aws:"),
+        ({"AWS:k": "v"}, "not begin with aws:"),
         ({"k": "aws:v"}, "begins with aws:"),
         ({"Team": "a", "team": "b"}, "'Team' and 'team'"),
         ({"Lokki:Step": "a"}, "'Lokki:Step' and 'lokki:step'"),
@@ -361,5 +361,5 @@ def test_a_step_is_not_called_proto() -> None:
     @step(name="__proto__")
     def work() -> None: ...
 
-    with pytest.raises(NamingError, match="no step can be called '__proto__'"):
+    with pytest.raises(NamingError, match="a step cannot have the name '__proto__'"):
         Pipeline("p", steps=[work()])

@@ -107,7 +107,7 @@ CASES = [
         def f():
             return PASSWORD
         """,
-        ["error capture-secret:9 step 'f' uses 'PASSWORD', which comes from getpass(…): a secret"],
+        ["error capture-secret:9 step 'f' uses 'PASSWORD', which comes from getpass(…): secrets "],
     ),
     (
         "a default value that only a run will give",
@@ -131,9 +131,7 @@ CASES = [
         def f():
             return table
         """,
-        [
-            "error capture-dynamic:6 step 'f' uses 'table', an object that no statement of its"
-        ],
+        ["error capture-dynamic:6 step 'f' uses 'table', an object that no statement of its"],
     ),
     (
         "a global that only the script itself sets",

@@ -340,7 +340,7 @@ def test_a_link_out_of_the_folder_is_an_error(bench, tmp_path, pattern, is_folde
         [finding] = made.findings
         assert finding.severity == "error"
         assert f"'data/out', a symbolic link to {target}, outside" in finding.message
-        assert "put a copy" in finding.remedy
+        assert "replace the link" in finding.remedy
     assert b"secret" not in b"".join(made.files.values())
 
 

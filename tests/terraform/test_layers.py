@@ -256,7 +256,7 @@ def test_the_command_says_what_it_waits_for(layer_cache: Path, tmp_path: Path) -
     out = ("--output", str(tmp_path / "out"))
     first = run("synth", *out)
     assert "resolving 1 requirement for python3.13 x86_64 …" in first
-    assert "warning [requirements-open] step 'load' leaves the version of six open" in first
+    assert "warning [requirements-open] step 'load' does not pin the version of six" in first
     assert "command: 1 function, 1 layer, one state machine" in first
     assert "resolving" not in run("synth", *out)
     assert "resolving" in run("synth", *out, "--upgrade")

@@ -16,7 +16,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """Blocks that run at the same time; what follows waits for all of them."""
+    """Blocks that run at the same time; the next block waits for all of them."""
 
     branches: tuple[Block, ...]
 
@@ -52,8 +52,8 @@ def makespan(block: Block, seconds: Mapping[str, float]) -> float:
         block: The block.
         seconds: The duration of each node; a missing node takes one second.
     """
-    # Blocks can be nested deeper than Python recurses: a block goes on the stack once to open
-    # it, and a second time, below its children, to combine what they have left in `done`.
+    # Blocks can be nested deeper than Python recurses: a block goes on the stack once to open it,
+    # and a second time, below its children, to combine their results in `done`.
     done: list[float] = []
     stack: list[tuple[Block, bool]] = [(block, False)]
     while stack:

@@ -1,8 +1,8 @@
-"""Checks of steps' own code: what runs here and gives something else in AWS.
+"""Checks of steps' own code that behaves differently in AWS.
 
-``reading`` finds the names that a step's code uses, ``differences`` has a rule for each that
-depends on this machine or process, ``files`` follows literal paths, ``shared`` finds state that
-steps share, ``runtimes`` compares versions, and ``decorators`` looks above ``@step``.
+``reading`` finds the names that a step's code uses, ``differences`` has rules for names that depend
+on the computer or the process, ``files`` follows literal paths, ``shared`` finds state that steps
+share, ``runtimes`` compares versions, and ``decorators`` checks decorators above ``@step``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_code(definition: Definition) -> list[Finding]:
-    """Return what all rules find in the code of a pipeline's steps, in the order of the steps.
+    """Return the findings of all rules in the code of a pipeline's steps, in their order.
 
     Args:
         definition: A pipeline with its settings applied.

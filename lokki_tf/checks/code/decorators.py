@@ -1,6 +1,7 @@
-"""Decorators above ``@step``: they wrap the step, and not the function that runs.
+"""Decorators above ``@step``: they wrap the step instead of the function that runs.
 
-The wrapper is then called while the pipeline is built. The step runs without it, here and in AWS.
+The wrapper is then called while the pipeline is built. The step runs without it, locally and in
+AWS.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def check(step: Step, code: Code) -> Iterator[Finding]:
-    """Report the decorators above the one that makes the step."""
+    """Report decorators above the one that makes the step."""
     own = [number for number, one in enumerate(code.decorators) if _makes_a_step(*one)]
     bound = step.function.__globals__.get(step.function.__name__)
     is_step = getattr(bound, "__lokki_step__", False) and getattr(bound, "step", None) is step
     if not own or is_step or bound is step.function:
-        return  # a decorator that gives back what it is given has had its effect
+        return  # a decorator that returns its argument has already had its effect
     for text, _ in code.decorators[: own[0]]:
         makes = code.decorators[own[0]][0]
         yield Finding(
@@ -37,7 +38,7 @@ def check(step: Step, code: Code) -> Iterator[Finding]:
 
 
 def _makes_a_step(text: str, value: object) -> bool:
-    if value is None:  # a name of the function around, which the step's function does not see
+    if value is None:  # a name of the enclosing function, which the step's function cannot read
         return text.partition("(")[0].rpartition(".")[2] in ("step", "task", "fn")
     module = getattr(value, "__module__", None) or ""
     return module.partition(".")[0] == "lokki_tf"

@@ -1,8 +1,8 @@
-"""What depends on this machine or on this process, and is something else in AWS.
+"""Code that depends on the computer or the process, and behaves differently in AWS.
 
 Sources: AWS Lambda Developer Guide, "Defined runtime environment variables" (``TZ`` is UTC,
 ``LANG`` is en_US.UTF-8, code is in ``/var/task``) and "Understanding the Lambda execution
-environment lifecycle" (what still runs is frozen when a call ends); AWS Compute Blog, "Parallel
+environment lifecycle" (running work is frozen when a call ends); AWS Compute Blog, "Parallel
 Processing in Python with AWS Lambda" (no ``/dev/shm``); Python's documentation of ``signal``
 ("Signals and threads"), ``locale`` and ``object.__hash__``.
 """
@@ -28,11 +28,11 @@ class Rule(NamedTuple):
 
     Args:
         id: The rule's id.
-        names: Full names that it is about; ``module.*`` for all of a module.
-        says: What differs; a sentence's second half.
-        remedy: What to do about it.
-        applies: Whether a use differs; every one if not given.
-        in_jobs: Whether it holds for jobs of AWS Batch as well.
+        names: Full names to which it applies; ``module.*`` for all names of a module.
+        says: The difference, as the second half of a sentence.
+        remedy: How to avoid it.
+        applies: Returns whether a use differs; by default every use does.
+        in_jobs: Whether it also applies to jobs of AWS Batch.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Rule(NamedTuple):
 
 
 def check(step: Step, code: Code) -> Iterator[Finding]:
-    """Report each name of a step's code that a rule is about, once a rule and name."""
+    """Report each name of a step's code to which a rule applies, once for each rule and name."""
     seen: set[tuple[str, str]] = set()
     for use in code.uses:
         of_module = f"{use.name.partition('.')[0]}.*"
@@ -66,14 +66,14 @@ def check(step: Step, code: Code) -> Iterator[Finding]:
 
 
 def _has_no_zone(step: Step, code: Code, use: Use) -> bool:
-    """Whether a call takes the zone of the machine: no argument names another."""
+    """Return whether a call uses the computer's time zone: no argument names one."""
     if "TZ" in step.options.env_variables:
         return False
     return _takes_local_zone(step, code, use)
 
 
 def _has_own_zone(step: Step, code: Code, use: Use) -> bool:
-    """Whether a call takes the zone that the step sets, which threads cannot have."""
+    """Return whether a call uses the time zone of the step's TZ, which threads cannot have."""
     zone = step.options.env_variables.get("TZ")
     return zone not in (None, os.environ.get("TZ")) and _takes_local_zone(step, code, use)
 
@@ -113,7 +113,7 @@ def _is_called(step: Step, code: Code, use: Use) -> bool:
 
 
 def _is_undeclared(step: Step, code: Code, use: Use) -> bool:
-    """Whether a call may find a package that is not declared and not Python's own."""
+    """Return whether a call may find a package that is neither declared nor Python's own."""
     first = use.call.args[0] if use.call is not None and use.call.args else None
     if not isinstance(first, ast.Constant):
         return use.call is not None
@@ -123,7 +123,7 @@ def _is_undeclared(step: Step, code: Code, use: Use) -> bool:
 
 
 def _is_of_machine(step: Step, code: Code, use: Use) -> bool:
-    """Whether a call runs a program of the machine, and none that comes with the step."""
+    """Return whether a call runs an installed program, not one that is deployed with the step."""
     if use.call is None or step.in_image:
         return False
     first = use.call.args[0] if use.call.args else None
@@ -136,7 +136,7 @@ def _is_of_machine(step: Step, code: Code, use: Use) -> bool:
 
 
 _WAITS = {f"asyncio.{one}" for one in ("gather", "wait", "wait_for", "as_completed", "TaskGroup")}
-_AS_ARGUMENT = "hand the value to the step as an argument"
+_AS_ARGUMENT = "pass the value to the step as an argument"
 
 _LOCAL_TIMES = frozenset((
     *("datetime.datetime.now", "datetime.datetime.today", "datetime.date.today"),
@@ -149,7 +149,7 @@ _ALL = (
     Rule(
         "time-zone",
         _LOCAL_TIMES,
-        "without a time zone it takes that of the machine, which is UTC in AWS",
+        "without a time zone it uses the computer's, which is UTC in AWS",
         'name the zone: datetime.now(UTC) or datetime.now(ZoneInfo("Europe/Berlin")); or set TZ in '
         "env_variables=",
         _has_no_zone,
@@ -157,9 +157,9 @@ _ALL = (
     Rule(
         "time-zone",
         _LOCAL_TIMES,
-        "the step's TZ is in effect in AWS and with executor='process'; in other local runs steps "
-        "share a process, which keeps the zone of the machine",
-        'name the zone: datetime.now(ZoneInfo("Europe/Berlin")); or set TZ where you run the '
+        "the step's TZ is in effect in AWS and with executor='process'; in other local runs "
+        "steps share a process, which keeps the computer's time zone",
+        'name the zone: datetime.now(ZoneInfo("Europe/Berlin")); or set TZ when you run the '
         "pipeline too",
         _has_own_zone,
     ),
@@ -167,20 +167,21 @@ _ALL = (
         "locale",
         frozenset(("locale.setlocale",)),
         "Lambda has few locales, and a local run sets it for all steps, which share a process",
-        "format with a package such as babel, which brings its locales",
+        "format with a package that contains its locales, babel for example",
         _sets_locale,
     ),
     Rule(
         "locale",
         frozenset(("locale.getlocale", "locale.getdefaultlocale", "locale.localeconv")),
-        "the locale is that of the machine, and en_US.UTF-8 in Lambda",
+        "the locale is the computer's, and en_US.UTF-8 in Lambda",
         _AS_ARGUMENT,
     ),
     Rule(
         "machine",
         frozenset(("os.getcwd", "os.getcwdb", "pathlib.Path.cwd")),
-        "the working directory is another in AWS, /var/task in Lambda",
-        "name files from the code, Path(__file__).parent, and deploy them: @step(include=[…])",
+        "the working directory is different in AWS, /var/task in Lambda",
+        "use paths relative to the code, Path(__file__).parent, and deploy the files: "
+        "@step(include=[…])",
     ),
     Rule(
         "machine",
@@ -190,13 +191,13 @@ _ALL = (
             *("os.getegid", "os.getgroups", "pathlib.Path.owner", "pathlib.Path.group"),
             *("pwd.getpwuid", "pwd.getpwnam", "pwd.getpwall", "grp.getgrgid", "grp.getgrnam"),
         )),
-        "the user and the home directory are others in AWS",
+        "the user and the home directory are different in AWS",
         _AS_ARGUMENT,
     ),
     Rule(
         "machine",
         frozenset((".owner",)),
-        "files have another owner in AWS",
+        "files have a different owner in AWS",
         _AS_ARGUMENT,
         _is_of_path,
     ),
@@ -204,13 +205,13 @@ _ALL = (
         "machine",
         frozenset(("tkinter.*", "curses.*", "turtle.*", "readline.*")),
         "AWS has neither a display nor a terminal",
-        "show it outside of the pipeline, from the step's result",
+        "show the step's result outside of the pipeline",
     ),
     Rule(
         "exit",
         frozenset(("os._exit", "os.abort")),
-        "it ends the process at once: here the whole run and its script, in AWS this call, which "
-        "fails with Runtime.ExitError",
+        "it ends the process at once: locally the whole run and its script, in AWS only this "
+        "call, which fails with Runtime.ExitError",
         "raise an error, which can be caught and retried",
     ),
     Rule(
@@ -219,19 +220,19 @@ _ALL = (
             *("socket.gethostname", "socket.getfqdn", "platform.node", "os.uname"),
             *("uuid.getnode", "os.cpu_count", "multiprocessing.cpu_count"),
         )),
-        "it describes the machine, which is another for each call in AWS",
+        "it describes the computer, which can be different for each call in AWS",
         _AS_ARGUMENT,
     ),
     Rule(
         "machine",
         frozenset(("sys.argv", "sys.orig_argv")),
-        "these are the arguments of this script; in AWS there is no command line",
+        "these are the arguments of this script, which do not exist in AWS",
         "give the pipeline a parameter",
     ),
     Rule(
         "machine",
         frozenset(("sys.stdin", "builtins.input")),
-        "in AWS there is no terminal: reading raises EOFError",
+        "without a terminal, as in AWS, reading raises EOFError",
         "give the pipeline a parameter",
     ),
     Rule(
@@ -250,16 +251,16 @@ _ALL = (
             *("warnings.simplefilter", "warnings.filterwarnings", "csv.field_size_limit"),
             "mimetypes.add_type",
         )),
-        "it holds for the whole process, which is that of all steps in a local run and of this "
-        "step alone in AWS",
-        "avoid it, or do it in each step that depends on it",
+        "it changes the whole process, which all steps of a local run share and which runs only "
+        "this step in AWS",
+        "avoid it, or call it in each step that depends on it",
     ),
     Rule(
         "signals",
         frozenset(("signal.signal", "signal.alarm", "signal.setitimer", "signal.set_wakeup_fd")),
-        "a local run calls steps in threads, in which Python refuses it; Lambda calls them in the "
+        "a local run calls steps in threads, where Python refuses it; Lambda calls them in the "
         "main thread",
-        'bound the duration with @step(timeout_seconds=…); executor="process" has main threads',
+        'limit the duration with @step(timeout_seconds=…); executor="process" has main threads',
     ),
     Rule(
         "left-running",
@@ -267,7 +268,7 @@ _ALL = (
             *("threading.Thread", "threading.Timer", "threading.start_new_thread"),
             "concurrent.futures.ThreadPoolExecutor",
         )),
-        "nothing waits for it, and Lambda freezes what still runs when the step returns",
+        "no code waits for it, and Lambda freezes the process when the step returns",
         "wait for it before the step returns: join() or shutdown(), or a with statement",
         _is_not_waited_for,
         in_jobs=False,
@@ -275,15 +276,16 @@ _ALL = (
     Rule(
         "left-running",
         frozenset(("asyncio.create_task", "asyncio.ensure_future", ".create_task")),
-        "nothing waits for it: what it has not done when the step returns is cancelled",
+        "no code waits for it, and it is cancelled when the step returns",
         "await it before the step returns, or use asyncio.TaskGroup or asyncio.gather",
         _is_task_left,
     ),
     Rule(
         "left-running",
         frozenset(("atexit.register", "os.fork", "os.spawnl", "os.spawnv", "weakref.finalize")),
-        "Lambda freezes the process when the step returns, and ends it without running this",
-        "do it before the step returns, in try … finally for example",
+        "Lambda freezes the process when the step returns, and ends it without running exit "
+        "handlers",
+        "run the code before the step returns, in try … finally for example",
         in_jobs=False,
     ),
     Rule(
@@ -311,7 +313,7 @@ _ALL = (
             *("os.system", "os.popen", "os.execv", "os.execvp", "os.posix_spawn"),
             *("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "shutil.which"),
         )),
-        "it runs a program of this machine, which Lambda may not have",
+        "it runs an installed program, which Lambda may not have",
         "deploy the program with the step, @step(include=[…]), and call it by its path; or run the "
         'step in an image that has it: @step(package="image")',
         _is_of_machine,
@@ -322,15 +324,15 @@ _ALL = (
             *("importlib.util.find_spec", "importlib.metadata.entry_points"),
             *("importlib.metadata.distributions", "pkgutil.iter_modules", "pkgutil.walk_packages"),
         )),
-        "it looks for packages that are installed, of which Lambda has only the declared ones",
-        "declare the packages that it has to find: @step(requirements=[…])",
+        "it searches installed packages, and Lambda has only declared ones",
+        "declare the packages that it must find: @step(requirements=[…])",
         _is_undeclared,
     ),
     Rule(
         "hash",
         frozenset(("builtins.hash",)),
-        "the hash of text and bytes is another in each process: equal in all steps of a local run, "
-        "and different in AWS",
+        "the hash of text and bytes differs between processes: it is the same in all steps of a "
+        "local run, and different in AWS",
         "use zlib.crc32 or hashlib on the encoded text",
         _is_called,
     ),

@@ -1,7 +1,8 @@
 """Files that steps write and read by literal paths.
 
-Here all steps share the files of one machine. In AWS each has its own, and in Lambda only ``/tmp``
-can be written (AWS Lambda Developer Guide, "Lambda quotas" and "Configure ephemeral storage").
+Locally all steps share the computer's files. In AWS each step has its own, and in Lambda only
+``/tmp`` can be written (AWS Lambda Developer Guide, "Lambda quotas" and "Configure ephemeral
+storage").
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
     from .reading import Code, Use
 
-_TMP = "/tmp"  # what Lambda lets a function write
+_TMP = "/tmp"  # the folder in which a function may write
 _OPENERS = frozenset(f"{module}.open" for module in ("io", "gzip", "bz2", "lzma", "codecs"))
 _OPEN = _OPENERS | {"builtins.open", "tarfile.open", "zipfile.ZipFile"}
 # Databases: one call opens them for reading and for writing.
 _BOTH = {"sqlite3.connect", "shelve.open", "dbm.open"}
-# Methods of paths, and methods and functions that take one.
+# Methods of paths, and methods and functions that have a path as argument.
 _WRITES_ITSELF = {
     *(".write_text", ".write_bytes", ".touch", ".mkdir", ".unlink", ".rmdir"),
 }
@@ -61,7 +62,7 @@ _READERS = ("read_", "scan_")  # of pandas and polars
 
 
 def arguments(definition: Definition) -> dict[Step, dict[str, Any]]:
-    """The texts and paths that steps receive, by parameter, where all nodes of a step agree.
+    """Return the texts and paths that steps receive, by parameter, if all nodes of a step agree.
 
     Args:
         definition: A pipeline.
@@ -84,13 +85,13 @@ def arguments(definition: Definition) -> dict[Step, dict[str, Any]]:
 
 
 def _bound(node: Node, names: list[str]) -> dict[str, Any]:
-    """The literals that a node gives its step; ``None`` for what only a run shows."""
+    """Return the literals that a node passes to its step; ``None`` for other values."""
     bindings = [*zip(names, node.args, strict=False), *node.kwargs]
     return {name: one.value if isinstance(one, Literal) else None for name, one in bindings}
 
 
 def check(step: Step, code: Code) -> Iterator[Finding]:
-    """Report what a function of Lambda writes outside ``/tmp``, once a path."""
+    """Report each path outside ``/tmp`` to which a Lambda function writes."""
     if step.is_job:
         return
     seen: set[str] = set()
@@ -101,17 +102,16 @@ def check(step: Step, code: Code) -> Iterator[Finding]:
         seen.add(path)
         yield Finding(
             "write",
-            f"the code of step {step.name!r} writes {path!r}: Lambda has nothing to write to but "
-            "/tmp",
+            f"the code of step {step.name!r} writes {path!r}: in Lambda only /tmp can be written",
             use.place,
-            "return the value, or write to /tmp what this call alone needs; "
-            "results go to the next step, large ones through the bucket",
+            "return the value, or use /tmp for files that only this call needs; results are "
+            "passed to the next step, large ones through the bucket",
             severity="warning",
         )
 
 
 def check_shared(codes: Mapping[Step, Code]) -> Iterator[Finding]:
-    """Report paths that one step writes and another one, which does not, reads."""
+    """Report paths that one step writes and another step only reads."""
     written = {step: {_absolute(path) for path, _ in _written(one)} for step, one in codes.items()}
     for step, code in codes.items():
         seen: set[str] = set()
@@ -119,7 +119,7 @@ def check_shared(codes: Mapping[Step, Code]) -> Iterator[Finding]:
             full = _absolute(path)
             writers = [other.name for other, paths in written.items() if full in paths]
             own = full in written[step]
-            if use.name in _BOTH:  # who opens it first is not known; it is not the last step here
+            if use.name in _BOTH:  # the first writer is unknown, but is not the last step
                 writers = writers[: writers.index(step.name)] if own else writers
                 own = False
             if full in seen or own or not writers:
@@ -128,7 +128,7 @@ def check_shared(codes: Mapping[Step, Code]) -> Iterator[Finding]:
             yield Finding(
                 "shared-file",
                 f"the code of step {step.name!r} reads {path!r}, which step {writers[0]!r} writes: "
-                "in AWS each step has files of its own",
+                "in AWS each step has its own files",
                 use.place,
                 f"return the content from {writers[0]!r} and take it as an argument, or use S3",
                 severity="warning",
@@ -142,7 +142,7 @@ def _written(code: Code) -> Iterator[tuple[str, Use]]:
 def _paths(
     code: Code, kind: Callable[[Use, ast.Call], ast.expr | None]
 ) -> Iterator[tuple[str, Use]]:
-    """The literal paths of calls of a kind, each with its use."""
+    """Yield the literal paths of calls of a kind, each with its use."""
     for use in code.uses:
         node = kind(use, use.call) if use.call is not None else None
         path = _literal(node, use, set()) if node is not None else None
@@ -151,7 +151,7 @@ def _paths(
 
 
 def _writes(use: Use, call: ast.Call) -> ast.expr | None:
-    """The expression of the path that a call writes."""
+    """Return the expression of the path that a call writes."""
     if use.name in _OPEN or use.name == ".open":
         return _opened(use, call) if set(_mode(use, call)) & set("wax+") else None
     if use.name in (".rename", ".replace") and len(call.args) == 1:
@@ -165,7 +165,7 @@ def _writes(use: Use, call: ast.Call) -> ast.expr | None:
 
 
 def _read(use: Use, call: ast.Call) -> ast.expr | None:
-    """The expression of the path that a call reads."""
+    """Return the expression of the path that a call reads."""
     if use.name in _OPEN or use.name == ".open":
         return None if set(_mode(use, call)) & set("wax") else _opened(use, call)
     if use.name in _READS_ITSELF:
@@ -198,7 +198,7 @@ def _receiver(call: ast.Call) -> ast.expr | None:
 
 
 def _literal(node: Any, use: Use, seen: set[str]) -> str | None:
-    """The path that an expression gives, or ``None`` if only running it shows that."""
+    """Return the path that is an expression's value, or ``None`` if it is unknown."""
     if isinstance(node, str | PurePath):
         return str(node)
     if isinstance(node, ast.Constant):
@@ -223,10 +223,10 @@ def _literal(node: Any, use: Use, seen: set[str]) -> str | None:
 
 
 def _of_call(call: ast.Call, use: Use, seen: set[str]) -> str | None:
-    """The path that a call gives."""
+    """Return the path that a call returns, or ``None`` if it is unknown."""
     name, function = _called(call), call.func
     if name == "gettempdir":
-        return _TMP  # what it is in AWS
+        return _TMP  # its value in AWS
     found = [_literal(one, use, seen) for one in call.args]
     known = [one for one in found if one is not None]
     if len(known) < len(found):
@@ -240,7 +240,7 @@ def _of_call(call: ast.Call, use: Use, seen: set[str]) -> str | None:
     inner = _literal(function.value, use, seen)
     try:
         return None if inner is None else str(_OF_PATHS[name](PurePath(inner), *known))
-    except (TypeError, ValueError):  # of a path that cannot have one
+    except (TypeError, ValueError):  # with_suffix raises it for some paths
         return None
 
 
@@ -256,7 +256,7 @@ def _absolute(path: str) -> str:
 
 
 def _is_in_tmp(path: str, use: Use) -> bool:
-    """Whether a path is in /tmp in AWS too: one beside the code is elsewhere there."""
+    """Return whether a path is in /tmp in AWS too: paths relative to the code differ there."""
     code = os.path.dirname(os.path.abspath(use.place.file))
     is_code = path.startswith(f"{code}/") and code != _TMP
     return path == _TMP or (path.startswith(f"{_TMP}/") and not is_code)

@@ -1,4 +1,4 @@
-"""The names that a step's code uses: its function's, and those of the user's that it calls."""
+"""The names that a step's code uses, in its function and the user's functions that it calls."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Use:
     Args:
         name: Its full name, ``os.getcwd``; ``.join`` for an attribute of an unknown value.
         place: Where it is written.
-        function: The name of the function around it.
+        function: The name of the enclosing function.
         call: The call, if it is called.
         in_with: Whether the call is what a ``with`` statement enters.
-        value: Returns the value of a name there: of a global one, or the expression that a local
-            one is assigned once; ``None`` if it is unknown.
+        value: Returns the value of a global name, or the only expression assigned to a local one;
+            ``None`` if it is unknown.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What belongs to a step.
+    """The code of a step.
 
     Args:
-        decorators: Of the step's function, from the top: the text of each, and its object.
+        decorators: Decorators of the step's function, from the top: text and object of each.
         uses: The names in its functions.
         sources: The source of each function that can be read, with its source location.
         functions: Those functions.
@@ -74,7 +74,7 @@ class Code:
 
 
 def code_of(function: Callable[..., Any], given: Mapping[str, Any] | None = None) -> Code:
-    """Read the code that a step's function consists of.
+    """Read the code of a step's function.
 
     Functions whose source cannot be read are left out; packaging reports them.
 
@@ -127,7 +127,7 @@ def _text(function: FunctionType, node: Function) -> str:
 
 
 def _locals(node: Function) -> dict[str, str]:
-    """From names that the function binds to the full names of what it imports, else empty."""
+    """Return the names that the function binds: to full names of imports, else to empty texts."""
     bound: dict[str, str] = {}
     for one in ast.walk(node):
         if isinstance(one, ast.arg):
@@ -154,8 +154,8 @@ class Reader:
     Args:
         function: The function.
         node: Its definition.
-        bound: What :func:`_locals` gives.
-        reached: Functions of the user's that it may call.
+        bound: The result of :func:`_locals`.
+        reached: The user's functions that it may call.
         given: Values of its parameters, as far as they are known.
     """
 
@@ -173,7 +173,7 @@ class Reader:
 
     @property
     def nodes(self) -> list[ast.AST]:
-        """All nodes of its body."""
+        """The nodes of its body."""
         return [one for statement in self.node.body for one in ast.walk(statement)]
 
     def uses(self) -> Iterator[Use]:
@@ -199,7 +199,7 @@ class Reader:
                 yield Use(name, self.place(one), self.node.name, call, in_with, assigned)
 
     def values(self, nodes: list[ast.AST]) -> Callable[[str], Any]:
-        """Return what names stand for: local ones assigned once an expression, others a value."""
+        """Return values of names: the expression of a local one assigned once, else the object."""
         stored = [one.id for one in nodes if isinstance(one, ast.Name) and not _is_load(one)]
         once = {
             one.targets[0].id: one.value
@@ -221,7 +221,7 @@ class Reader:
         try:
             name, value = self._resolved(node)
             self._reach(value)
-        except Exception:  # a proxy, for example, may refuse to be looked at
+        except Exception:  # attributes of a proxy, for example, may raise errors
             return "", None
         return name, value
 
@@ -230,7 +230,7 @@ class Reader:
             return self._named(node.id)
         if isinstance(node, ast.Attribute):
             name, value = self._resolved(node.value)
-            if isinstance(value, ModuleType):  # whose own __getattr__ may import something
+            if isinstance(value, ModuleType):  # the module's own __getattr__ may import a module
                 return f"{name}.{node.attr}", vars(value).get(node.attr)
             if isinstance(value, type):
                 return f"{name}.{node.attr}", getattr(value, node.attr, None)
@@ -256,7 +256,7 @@ class Reader:
         return (f"builtins.{name}", None) if hasattr(builtins, name) else ("", None)
 
     def _reach(self, value: Any) -> None:
-        """Notes the functions of the user's that a value stands for."""
+        """Record the user's functions that a value is or contains."""
         if getattr(value, "__lokki_step__", False):
             self.reached.append(value.step.function)
         elif isinstance(value, FunctionType) and of_user(value):
@@ -273,7 +273,7 @@ def _is_load(node: ast.Name) -> bool:
 
 
 def _loaded(name: str) -> Any:
-    """What a full name stands for, if its module is loaded."""
+    """Return the object of a full name, if its module is loaded."""
     module, rest = name, list[str]()
     while module and module not in sys.modules:
         module, _, last = module.rpartition(".")
@@ -287,7 +287,7 @@ def _loaded(name: str) -> Any:
 def _full_name(value: Any) -> str:
     if isinstance(value, ModuleType):
         return value.__name__
-    # A bound method that a module offers as a function, random.seed for example, has no module.
+    # A bound method that is a module's function, random.seed for example, has no ``__module__``.
     module = getattr(value, "__module__", None) or getattr(type(value), "__module__", "")
     qualified = getattr(value, "__qualname__", "")
     if not isinstance(module, str) or not isinstance(qualified, str) or not qualified:

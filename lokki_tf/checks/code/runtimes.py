@@ -1,4 +1,4 @@
-"""Versions: of Python and of packages, here and in AWS.
+"""Versions of Python and of packages, locally and in AWS.
 
 Source: "What's New in Python", sections "Removed" of 3.12 and 3.13 and "New Modules" of 3.11 and
 3.14; PEP 594.
@@ -44,7 +44,7 @@ _ADDED = {"tomllib": 11, "annotationlib": 14, "compression": 14}
 
 
 def check(step: Step, code: Code) -> Iterator[Finding]:
-    """Compare what a step needs here with what it gets in AWS."""
+    """Compare the versions that a step uses locally with those in AWS."""
     runtime = step.options.python_runtime
     minor = int(runtime.rpartition(".")[2]) if runtime.rpartition(".")[2].isdecimal() else 0
     yield from _modules(step, code, minor)
@@ -81,11 +81,12 @@ def _asks(step: Step, code: Code) -> Iterator[Finding]:
         if use.name in _ASKS:
             yield Finding(
                 "python-version",
-                f"the code of step {step.name!r} asks for Python's version ({use.name}): "
+                f"the code of step {step.name!r} reads Python's version ({use.name}): "
                 f"python_runtime is {step.options.python_runtime!r}, and this is "
                 f"Python {sys.version_info.major}.{sys.version_info.minor}",
                 use.place,
-                "run it here with the Python of python_runtime, or choose another runtime",
+                "run it locally with the Python version of python_runtime, or choose another "
+                "runtime",
                 severity="warning",
             )
 
@@ -114,7 +115,7 @@ def _versions(step: Step) -> Iterator[Finding]:
         if wanted and _plain(here) != _plain(wanted):
             yield Finding(
                 "version-differs",
-                f"step {step.name!r} declares {name}=={wanted}, and {here} is installed here: "
+                f"step {step.name!r} declares {name}=={wanted}, and {here} is installed locally: "
                 "local runs use another version than AWS",
                 step.place,
                 f"pip install {name}=={wanted}, or declare {name}=={here}",
@@ -123,7 +124,7 @@ def _versions(step: Step) -> Iterator[Finding]:
 
 
 def _plain(version: str) -> str:
-    """A version without its local part and zeros at its end, which do not count (PEP 440)."""
+    """Return a version without its local part and trailing zeros, which PEP 440 ignores."""
     parts = version.lower().partition("+")[0].split(".")
     while parts and parts[-1] == "0":
         parts.pop()

@@ -1,7 +1,7 @@
 """State of the process that one step writes and another reads.
 
-Here all steps share a process: the globals of its modules, attributes of classes, modules and
-objects, what ``functools.cache`` keeps, and the environment. In AWS each step has its own.
+Locally all steps share a process: the globals of its modules, attributes of classes, modules and
+objects, results in ``functools.cache``, and the environment. In AWS each step has its own process.
 A helper that both steps call and that keeps a client or a cache is not reported: each Lambda fills
 its own.
 """
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 _CONTAINERS = (list, dict, set, bytearray, deque)
 Key = tuple[int | str, str]
-"""The identity of what holds a value, and the value's name there; a container has no name."""
+"""The identity of a value's owner, and the value's name there; empty for a container itself."""
 _Function = tuple[int, int]
-"""The identities of a function's code and of the object that it is a method of."""
+"""The identities of a function's code and of the object to which the method is bound."""
 
 
 class _State(NamedTuple):
-    """What an expression stands for: how it is written, its keys, its value here."""
+    """The meaning of an expression: its text, its keys, its local value."""
 
     label: str
     keys: tuple[Key, ...] = ()
@@ -53,7 +53,7 @@ class _Write(NamedTuple):
 
 
 class _Accesses:
-    """What the functions of a step write and read.
+    """The state that the functions of a step write and read.
 
     Args:
         code: The step's code.
@@ -63,17 +63,17 @@ class _Accesses:
         self.writes: list[_Write] = []
         self.reads: set[Key] = set()
         self.assigned: set[Key] = set()
-        """What it gives a value that does not depend on the one before."""
+        """State that it sets without reading the previous value."""
         self.functions: set[_Function] = set()
         for reader in code.functions:
             self.enter(reader, _owner(reader.function))
 
     def enter(self, reader: Reader, own: Any) -> None:
-        """Note what a function does.
+        """Record a function's reads and writes.
 
         Args:
             reader: The function.
-            own: What its first parameter stands for: an object or a class.
+            own: The value of its first parameter: an object or a class.
         """
         function = id(reader.function.__code__), id(own)
         if function not in self.functions:
@@ -82,7 +82,7 @@ class _Accesses:
 
 
 class _Walk:
-    """One function's writes and reads."""
+    """Finds the writes and reads of one function."""
 
     def __init__(self, found: _Accesses, reader: Reader, function: _Function, own: Any) -> None:
         self.found, self.reader, self.function = found, reader, function
@@ -91,12 +91,12 @@ class _Walk:
         arguments = reader.node.args
         first = [*arguments.posonlyargs, *arguments.args][:1]
         self.own = {one.arg: own for one in first if own is not None}
-        # Of a method only its class is known where no object is: what it assigns is the object's.
+        # If a method's object is unknown, only its class is known; assignments are the object's.
         kind = inspect.getattr_static(own, reader.node.name, None) if own is not None else None
         self.is_other = isinstance(own, type) and not isinstance(kind, classmethod)
 
     def run(self) -> None:
-        written: set[int] = set()  # expressions that are written only
+        written: set[int] = set()  # expressions that are only written
         loose = {id(one.value) for one in self.nodes if isinstance(one, ast.Expr)}
         for node in self.nodes:
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -122,7 +122,7 @@ class _Walk:
         self.environment()
 
     def target(self, node: ast.expr) -> None:
-        """Note an assignment or a deletion."""
+        """Record an assignment or a deletion."""
         if isinstance(node, ast.Subscript):
             self.write(self.state(node.value), node, inside=True)
             return
@@ -131,7 +131,7 @@ class _Walk:
             self.write(self.state(node), node)
 
     def changed(self, node: ast.Call) -> ast.expr | None:
-        """Note a call that changes an object, and return the expression of that."""
+        """Record a call that changes an object, and return the object's expression."""
         name, _ = self.reader.resolve(node.func)
         if name in ("builtins.setattr", "builtins.delattr") and len(node.args) > 1:
             text = node.args[1]
@@ -166,7 +166,7 @@ class _Walk:
                     self.found.enter(reader, owner)
 
     def environment(self) -> None:
-        """Note the variables that it sets and reads."""
+        """Record the environment variables that it sets and reads."""
         module = module_of(self.reader.function)
         if module is None:
             return
@@ -181,10 +181,10 @@ class _Walk:
     # --- expressions ----------------------------------------------------------------
 
     def state(self, node: Any, seen: frozenset[str] = frozenset()) -> _State:
-        """What an expression stands for, as far as steps share it."""
+        """Return the meaning of an expression, if steps share it."""
         try:
             return self._state(node, seen)
-        except Exception:  # a proxy, for example, may refuse to be looked at
+        except Exception:  # attributes of a proxy, for example, may raise errors
             return _State("")
 
     def _state(self, node: Any, seen: frozenset[str]) -> _State:
@@ -233,20 +233,20 @@ class _Walk:
 
 
 def _kept(holder: Any, name: str, value: Any) -> tuple[tuple[Key, ...], Any]:
-    """The keys of a value: the name that holds it, and for a container the container itself."""
+    """Return the keys of a value: its owner and name, and for a container the container itself."""
     keys: tuple[Key, ...] = ((id(holder), name),)
     return (*keys, (id(value), "")) if isinstance(value, _CONTAINERS) else keys, value
 
 
 def _is_shared(value: Any) -> bool:
-    """Whether a value is an object of a class of the user's."""
+    """Return whether a value is an object of one of the user's classes."""
     if isinstance(value, type | FunctionType | ModuleType) or not hasattr(value, "__dict__"):
         return False
     return of_user(type(value)) and not is_house(value) and not is_step(value)
 
 
 def _owner(function: FunctionType) -> Any:
-    """The class of a method."""
+    """Return the class of a method."""
     value: Any = None
     names: Mapping[str, Any] = function.__globals__
     for part in function.__qualname__.split(".")[:-1]:
@@ -266,7 +266,7 @@ def _is_load(node: Any) -> bool:
 
 
 def check(codes: Mapping[Step, Code]) -> Iterator[Finding]:
-    """Report what one step writes and another reads, once a state and reader.
+    """Report state that one step writes and another reads, once for each state and reader.
 
     Args:
         codes: The code of each step.
@@ -286,8 +286,8 @@ def check(codes: Mapping[Step, Code]) -> Iterator[Finding]:
                 yield Finding(
                     "shared-state",
                     f"step {step.name!r} writes {write.label!r} and step {reader.name!r} reads it, "
-                    "but in AWS each step has a process of its own: the reader does not see what "
-                    "is written",
+                    "but in AWS each step has its own process: the reader does not receive the "
+                    "new value",
                     write.place,
                     "return the value from one step and pass it to the other",
                     severity="warning",

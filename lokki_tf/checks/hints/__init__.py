@@ -1,8 +1,8 @@
-"""Annotations of steps, and which of them cannot go together.
+"""Annotations of steps, and contradictions between them.
 
-``functions`` reads them, ``shapes`` says which classes a value may have, ``fitting`` compares
-two of them, ``sources`` finds where an argument comes from, ``uses`` looks at every argument of
-a graph. Each rather has no opinion than a wrong one, and none raises, whatever is annotated.
+``functions`` reads them, ``shapes`` lists the classes that a value may have, ``fitting`` compares
+two of them, ``sources`` finds where an argument comes from, ``uses`` checks every argument of a
+graph. If a contradiction is not certain, none is reported. No annotation makes them raise an error.
 """
 
 from .fitting import contradicts

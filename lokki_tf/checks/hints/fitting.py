@@ -1,8 +1,8 @@
-"""Whether two annotations surely contradict each other.
+"""Comparison of two annotations: whether they certainly contradict each other.
 
-Source: PEP 483 and PEP 484, whose number tower is kept: an ``int`` may stand for a ``float``.
-Unlike a type checker this says nothing of a value whose class may turn out to fit: ``object``
-or a base class promises less than a subclass, and may still bring one.
+Source: PEP 483 and PEP 484, including the numeric tower: an ``int`` is accepted as a ``float``.
+Unlike a type checker, this accepts values that may have a fitting class: a value annotated as
+``object`` or a base class may be of a subclass.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _USUAL = (str, bytes, int, float, tuple, list, dict, set, frozenset, types.NoneT
 
 
 def contradicts(promised: Any, wanted: Any, *, exact: bool = False) -> bool:
-    """Whether no value with the one annotation can be right for the other.
+    """Return whether no value with one annotation can fit the other.
 
     Args:
         promised: The annotation of a value's source.
-        wanted: The annotation of what takes the value.
-        exact: Whether ``promised`` is the very class of a value that is known.
+        wanted: The annotation of the parameter that receives the value.
+        exact: Whether ``promised`` is the exact class of a known value.
     """
     try:
         return _contradict(promised, wanted, exact, deep=True)
@@ -46,7 +46,7 @@ def _fits(given: Shape, taken: Shape, exact: bool, deep: bool) -> bool:
 
 
 def _args_fit(given: Shape, taken: Shape) -> bool:
-    """Whether what stands in brackets goes together, one level deep."""
+    """Return whether the arguments in brackets fit, one level deep."""
     if any(map(unpacks, (*given.args, *taken.args))):
         return True
     if given.kind is tuple and taken.kind is tuple and not variadic(given) and not variadic(taken):
@@ -63,16 +63,16 @@ def _args_fit(given: Shape, taken: Shape) -> bool:
 
 
 def _all_fit(given: tuple[Any, ...], taken: tuple[Any, ...]) -> bool:
-    # A Counter has no second argument; then there is nothing to compare the other's with.
+    # A Counter has no second argument, so the other's is not compared.
     pairs = zip(given, taken, strict=False)
     return not any(_contradict(one, other, False, deep=False) for one, other in pairs)
 
 
 def _related(given: type, taken: type, exact: bool) -> bool:
-    """Whether a value of one class may be right where the other is wanted."""
+    """Return whether a value of one class may fit where the other class is expected."""
     if issubclass(given, taken) or (not exact and issubclass(taken, given)):
         return True
-    # A notebook's cell that runs again makes another class of the same name.
+    # A notebook's cell that runs again makes a new class with the same name.
     if (given.__module__, given.__qualname__) == (taken.__module__, taken.__qualname__):
         return True
     if _of_numbers(given, taken) or (taken is bytes and given in (bytearray, memoryview)):
@@ -85,7 +85,7 @@ def _of_numbers(given: type, taken: type) -> bool:
         lower = (int,) if taken is float else (int, float)
         if issubclass(given, lower):
             return True
-    numbers = sys.modules.get("numbers")  # who has numbers of other makes has loaded it
+    numbers = sys.modules.get("numbers")  # other number classes require it
     if numbers is None or (_builtin(given) and _builtin(taken)):
         return False
     return issubclass(given, numbers.Complex) and issubclass(taken, numbers.Complex)
@@ -96,7 +96,7 @@ def _builtin(kind: type) -> bool:
 
 
 def _meet(one: type, other: type) -> bool:
-    """Whether a class is known that is both, as a tuple is hashable and a sequence."""
+    """Return whether any class is a subclass of both, as tuple is of Hashable and Sequence."""
     if any(issubclass(usual, one) and issubclass(usual, other) for usual in _USUAL):
         return True
     return any(issubclass(below, other) for below in _subclasses(one))

@@ -1,4 +1,4 @@
-"""What a function's annotations say of its result and of its parameters."""
+"""A function's annotations of its result and its parameters."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NO_DEFAULT = object()
 
 
 class Taken(NamedTuple):
-    """A parameter that takes an argument.
+    """A parameter that receives an argument.
 
     Args:
-        name: As the signature has it, stars included.
-        hint: Its annotation; ``Any`` if there is no opinion.
-        default: Its default, or something that no argument is.
+        name: Its name in the signature, stars included.
+        hint: Its annotation; ``Any`` if it is unknown.
+        default: Its default, or a value that is no argument's.
     """
 
     name: str
@@ -32,14 +32,14 @@ class Taken(NamedTuple):
 
 
 class Annotations(NamedTuple):
-    """What a function says of its result and its parameters.
+    """A function's annotations.
 
     Args:
-        returned: What a step gets of the function, by its annotation; ``Any`` if unknown.
+        returned: The annotation of the step's result; ``Any`` if unknown.
         named: Its parameters by name.
-        positional: Those of them that take arguments by position, in order.
-        more: Takes further arguments by position.
-        more_named: Takes further arguments by name.
+        positional: Its positional parameters, in order.
+        more: Its ``*args`` parameter.
+        more_named: Its ``**kwargs`` parameter.
     """
 
     returned: Any = Any
@@ -50,11 +50,11 @@ class Annotations(NamedTuple):
 
     @property
     def speaks(self) -> bool:
-        """Whether there is an opinion about any of its parameters."""
+        """Whether the annotation of any parameter is known."""
         return bool(self.named or self.more or self.more_named)
 
     def at(self, where: int | str) -> Taken | None:
-        """The parameter that takes an argument, by position or by name."""
+        """Return the parameter that receives an argument, by position or by name."""
         if isinstance(where, str):
             return self.named.get(where, self.more_named)
         if where < len(self.positional):
@@ -66,19 +66,19 @@ _NOTHING = Annotations()
 
 
 def annotations_of(function: Callable[..., Any]) -> Annotations:
-    """What a function says; nothing if a name in it is not there, or if it is wrapped.
+    """Return a function's annotations; empty if they cannot be evaluated or it is wrapped.
 
     Args:
-        function: A step's.
+        function: A step's function.
     """
     try:
         code = function.__code__
-        # A decorator may change what goes in and what comes out, and bears the old annotations.
+        # A decorator may change parameters and result, and keeps the old annotations.
         if hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
             return _NOTHING
         hints = typing.get_type_hints(function) if function.__annotations__ else {}
         return _read(function, code, hints)
-    except Exception:  # an annotation is code of the user's
+    except Exception:  # an annotation is the user's code
         return _NOTHING
 
 
@@ -111,7 +111,7 @@ def _taken(name: str, hints: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
 
 
 def _arriving(hint: Any, generates: bool) -> Any:
-    """What the next step gets: generators arrive as lists, and coroutines are awaited."""
+    """Return the annotation of the step's result: a generator's list, a coroutine's value."""
     kinds = [shape.kind for shape in shapes_of(hint)]
     if generates:
         gives = kinds and all(issubclass(one, abc.Iterable | abc.AsyncIterable) for one in kinds)
@@ -121,14 +121,14 @@ def _arriving(hint: Any, generates: bool) -> Any:
     if any(one in (abc.Iterator, *_DRAINED) for one in kinds):
         if len(kinds) > 1:
             return Any
-        # An iterator stays one unless it is a generator, which nobody knows here.
+        # Whether an iterator is a generator is unknown here.
         arrives = abc.Iterable if kinds[0] is abc.Iterator else list
         return _containing(arrives, element_hint(hint))
     return hint
 
 
 def list_of(hint: Any) -> Any:
-    """The annotation of a list of what has this annotation."""
+    """Return the annotation of a list of such values."""
     return _containing(list, hint)
 
 

@@ -1,4 +1,4 @@
-"""An annotation as the classes that a value of it may have."""
+"""The classes that a value with an annotation may have."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from abc import ABCMeta
 from collections import abc
 from typing import Any, NamedTuple
 
-# What these say of a value, their first argument says.
+# The first argument of these is the value's annotation.
 _AROUND = (typing.Annotated, typing.Final, typing.ClassVar, typing.Required, typing.NotRequired)
 _SILENT = (object, Any, typing.Generic, abc.Callable)
 _WITH_ITEMS = (abc.Iterable, abc.Container, abc.AsyncIterable)
 _STANDARD = ("builtins", "collections", "collections.abc")
-# What gives items without an argument that says which.
+# Classes with items whose annotation is not an argument.
 _PLAIN_ITEMS: dict[type, type] = {
     str: str, bytes: int, bytearray: int, memoryview: int, range: int,
 }  # fmt: skip
 
 
 class Shape(NamedTuple):
-    """A class that a value may have, with what stands in brackets behind it."""
+    """A class that a value may have, with its arguments in brackets."""
 
     kind: type
     args: tuple[Any, ...] = ()
 
 
 def shapes_of(hint: Any) -> tuple[Shape, ...]:
-    """The classes of a value, each of them possible; none where there is no opinion.
+    """Return the possible classes of a value; empty if they are unknown.
 
     Args:
-        hint: An annotation, resolved as far as it can be.
+        hint: An annotation, resolved if possible.
     """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Union or origin is types.UnionType:
@@ -44,7 +44,7 @@ def shapes_of(hint: Any) -> tuple[Shape, ...]:
         return (Shape(types.NoneType),)
     if isinstance(hint, typing.NewType):
         return shapes_of(hint.__supertype__)
-    if type(hint).__name__ == "TypeAliasType":  # of typing from 3.12 on, or of an extension
+    if type(hint).__name__ == "TypeAliasType":  # from typing since 3.12, or from typing_extensions
         return shapes_of(hint.__value__)
     if getattr(hint, "__unpacked__", False):
         return ()
@@ -56,20 +56,20 @@ def shapes_of(hint: Any) -> tuple[Shape, ...]:
 def _of_class(kind: Any, args: tuple[Any, ...]) -> tuple[Shape, ...]:
     if not isinstance(kind, type) or any(kind is one for one in _SILENT):
         return ()
-    # A protocol asks for methods, and a class under Any may have every one.
+    # A protocol requires methods, and a subclass of Any may have any method.
     if getattr(kind, "_is_protocol", False) or any(one is Any for one in kind.__mro__):
         return ()
     return (Shape(kind, args),) if _inherits(kind) else ()
 
 
 def _inherits(kind: type) -> bool:
-    """Whether inheritance decides what its instances are; classes of shapes of arrays ask."""
+    """Return whether only inheritance determines its instances, without own instance checks."""
     own = type(kind)
     return own.__instancecheck__ is type.__instancecheck__ or issubclass(own, ABCMeta)
 
 
 def elements(shape: Shape) -> tuple[Any, ...]:
-    """Annotations of what a container's brackets say that it gives; none if they do not."""
+    """Return the annotations of a container's items; empty if they are unknown."""
     kind, args = shape
     if kind is tuple:
         return () if any(map(unpacks, args)) else tuple(one for one in args if one is not ...)
@@ -78,7 +78,7 @@ def elements(shape: Shape) -> tuple[Any, ...]:
 
 
 def element_hint(hint: Any) -> Any:
-    """The annotation of an item of what has this annotation; ``Any`` if nobody knows."""
+    """Return the annotation of an item of such a value; ``Any`` if it is unknown."""
     try:
         found: list[Any] = []
         for shape in shapes_of(hint):
@@ -89,17 +89,17 @@ def element_hint(hint: Any) -> Any:
                     return Any
                 found += some
         return typing.Union[tuple(found)] if found else Any  # noqa: UP007 # of a list's members
-    except Exception:  # an annotation may be any object, with any faults
+    except Exception:  # an annotation may be any object and raise any error
         return Any
 
 
 def member_hints(hint: Any, kind: type, position: int | None) -> tuple[Any, ...]:
-    """What a parameter may take for a member of a container; nothing if nobody knows.
+    """Return annotations that a parameter accepts for a container's member; empty if unknown.
 
     Args:
         hint: The parameter's annotation.
         kind: The container's class.
-        position: Of a tuple's member, else ``None``; of a dict, members are its values.
+        position: Index of a tuple's member, else ``None``; members of a dict are its values.
     """
     try:
         found: list[Any] = []
@@ -122,20 +122,20 @@ def _of_member(shape: Shape, position: int | None) -> tuple[Any, ...]:
 
 
 def _values(shape: Shape) -> tuple[Any, ...]:
-    # Of a Mapping; an Iterable of keys says nothing of values.
+    # For a Mapping; an Iterable of keys does not determine the values.
     return shape.args[1:2] if is_mapping(shape.kind) else ()
 
 
 def is_mapping(kind: type) -> bool:
-    """Whether its brackets hold keys and values."""
+    """Return whether its arguments are keys and values."""
     return kind.__module__ in _STANDARD and issubclass(kind, abc.Mapping)
 
 
 def variadic(shape: Shape) -> bool:
-    """Whether a tuple may have any length."""
+    """Return whether a tuple may have any length."""
     return len(shape.args) == 2 and shape.args[1] is ...
 
 
 def unpacks(hint: Any) -> bool:
-    """Whether it stands for several annotations, as ``*tuple[int, …]`` does."""
+    """Return whether it represents several annotations, as ``*tuple[int, …]`` does."""
     return bool(getattr(hint, "__unpacked__", False)) or typing.get_origin(hint) is typing.Unpack

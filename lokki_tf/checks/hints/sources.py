@@ -1,4 +1,4 @@
-"""Where arguments come from, and what is known of their classes."""
+"""The sources of arguments, and the known facts about their classes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CONTAINERS: dict[str, type] = {
 
 
 class Source(NamedTuple):
-    """Where an argument comes from.
+    """The source of an argument.
 
     Args:
-        key: Equal for sources of which the same is known.
-        says: How a sentence on it begins: ``step 'load' returns``; empty for what is given.
-        what: It as an object: ``what step 'load' returns``.
-        hint: Its annotation; ``Any`` if nobody knows.
-        given: What stands in the pipeline itself, whose class is known for sure.
+        key: Equal for sources with the same facts.
+        says: The beginning of a sentence about it: ``step 'load' returns``; empty for literals.
+        what: A noun phrase for it: ``what step 'load' returns``.
+        hint: Its annotation; ``Any`` if it is unknown.
+        given: The literal in the pipeline, whose class is known.
     """
 
     key: Hashable
@@ -49,7 +49,7 @@ class Reader:
         self._read: dict[Step, Annotations] = {}
 
     def of(self, step: Step) -> Annotations:
-        """What a step's function says."""
+        """Return the annotations of a step's function."""
         found = self._read.get(step)
         if found is None:
             found = self._read[step] = annotations_of(step.function)
@@ -57,12 +57,12 @@ class Reader:
 
 
 class Scope:
-    """What bindings stand for in one graph: the pipeline's, or that of a map's body.
+    """The sources of bindings in one graph: the pipeline's, or a map's body.
 
     Args:
         reader: Reads functions.
         graph: The graph.
-        parameters: What comes from outside, by name.
+        parameters: The sources of its parameters, by name.
         item: The item, in a map's body.
     """
 
@@ -80,7 +80,7 @@ class Scope:
         self._results: dict[str, Source] = {}
 
     def inside(self, one: Map) -> Scope:
-        """The scope of a map's body, where what the map hands in is what it is out here."""
+        """Return the scope of a map's body, to which the map passes sources of this scope."""
         handed_in = {name: self.source(binding) for name, binding in one.arguments}
         items, item = self.source(one.items), UNKNOWN
         if items.says:
@@ -89,7 +89,7 @@ class Scope:
         return Scope(self.reader, one.body, handed_in, item)
 
     def source(self, binding: Binding) -> Source:
-        """Where an argument comes from."""
+        """Return the source of an argument."""
         if isinstance(binding, Output):
             found = self._results.get(binding.node)
             if found is None:
@@ -116,20 +116,20 @@ class Scope:
 
 
 def _given(binding: Literal | Group, kind: type, honest: bool) -> Source:
-    # The class itself would be a key as well, unless its own class forbids it.
+    # The class itself could be the key too, unless its metaclass forbids it.
     return Source(("given", id(kind), honest), "", "", kind if honest else Any, binding)
 
 
 def _honest(value: Any) -> bool:
-    """Whether a value does not give itself out for another class, as mocks and proxies do."""
+    """Return whether a value reports its real class, unlike mocks and proxies."""
     try:
         return value.__class__ is type(value)
-    except Exception:  # a proxy of what is not there
+    except Exception:  # a proxy without an object
         return False
 
 
 def outermost(definition: Definition) -> Scope:
-    """The scope of a pipeline's own graph, with the parameters of its flow."""
+    """Return the scope of a pipeline's own graph, with the parameters of its flow."""
     parameters = {}
     for one in definition.parameters:
         text = f"parameter {one.name!r} of the flow"

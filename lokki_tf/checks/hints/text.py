@@ -1,4 +1,4 @@
-"""Annotations and values in a few words."""
+"""Short texts of annotations and values."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 _LONGEST = 80
 _PLAIN = (int, float, complex, bool, str, bytes, list, tuple, set, frozenset, dict)
 _VOWELS = tuple("aeiouAEIOU")
-# Modules and functions in front of a name, but nothing inside quotes.
+# Modules and functions before a name, but not inside quotes.
 _AROUND = re.compile(r"""('[^']*'|"[^"]*")|(?:[^\W\d]\w*\.|<locals>\.)+""")
 
 
-def told(hint: Any, *, full: bool = False) -> str:
-    """An annotation as its author wrote it, or nearly so.
+def hint_text(hint: Any, *, full: bool = False) -> str:
+    """Return an annotation approximately as its author wrote it.
 
     Args:
         hint: The annotation.
-        full: With the modules of its names.
+        full: Whether names include their modules.
     """
     try:
         text = _written(hint)
         text = text if full else _AROUND.sub(lambda match: match[1] or "", text)
-    except Exception:  # of the object that stands there
+    except Exception:  # from the object's representation
         return "something else"
     text = text.replace("NoneType", "None")
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
@@ -35,17 +35,17 @@ def _written(hint: Any) -> str:
     return around + hint.__qualname__
 
 
-def value_told(value: Any) -> str:
-    """A value with its class; of one whose representation may be long, the class alone."""
+def value_text(value: Any) -> str:
+    """Return a value with its class; only the class if the representation may be long."""
     if value is None:
         return "None"
     name = type(value).__name__
     kind = f"{'an' if name.startswith(_VOWELS) else 'a'} {name}"
     if not any(type(value) is plain for plain in _PLAIN):
         return kind
-    from reprlib import repr as short  # contradictions are few
+    from reprlib import repr as short  # imported here, since contradictions are rare
 
     try:
         return f"{short(value)}, {kind}"
-    except Exception:  # of a member's; and a whole number may be too long to be written
+    except Exception:  # a member's error, or an int with too many digits to be written
         return kind

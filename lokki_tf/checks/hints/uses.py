@@ -1,4 +1,4 @@
-"""Every argument of a graph beside the parameter that takes it."""
+"""Comparison of every argument of a graph with the parameter that receives it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lokki_tf.model import Group, Literal, Map
 from .fitting import contradicts
 from .shapes import member_hints
 from .sources import CONTAINERS, Scope, Source, outermost
-from .text import told, value_told
+from .text import hint_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 class Contradiction(NamedTuple):
-    """An argument that cannot be right for its parameter.
+    """An argument that cannot fit its parameter.
 
     Args:
-        source: Where it comes from.
-        node: Takes it.
+        source: Its source.
+        node: The node that receives it.
         taken: Its parameter.
-        container: What it stands in, ``list`` for example; empty if it is handed over alone.
+        container: The container that it is in, ``list`` for example; empty if it is passed
+            directly.
     """
 
     source: Source
@@ -40,21 +41,21 @@ class Contradiction(NamedTuple):
         """The contradiction in one sentence."""
         source, name, container = self.source, self.taken.name, self.container
         parameter = f"parameter {name!r} of step {self.node.step.name!r}"
-        said, takes = told(source.hint), told(self.taken.hint)
-        if source.given is None and said == takes:  # two classes of one name
-            said, takes = told(source.hint, full=True), told(self.taken.hint, full=True)
+        said, takes = hint_text(source.hint), hint_text(self.taken.hint)
+        if source.given is None and said == takes:  # two classes with the same name
+            said, takes = hint_text(source.hint, full=True), hint_text(self.taken.hint, full=True)
         if source.given is None:
-            within = f", which stands in a {container}," if container else ","
+            within = f", which is in a {container}," if container else ","
             return f"{source.says} {said}{within} and {parameter} takes {takes}"
         within = f"a {container} with " if container else ""
         return f"{parameter} is given {within}{_given(source.given)}, and takes {takes}"
 
 
 class NoItems(NamedTuple):
-    """What a map runs over, and what cannot have items.
+    """A value without items that a map runs over.
 
     Args:
-        source: Where it comes from.
+        source: Its source.
         node: The map.
     """
 
@@ -64,16 +65,16 @@ class NoItems(NamedTuple):
     @property
     def message(self) -> str:
         """The contradiction in one sentence."""
-        said = f"{self.source.says} {told(self.source.hint)}"
+        said = f"{self.source.says} {hint_text(self.source.hint)}"
         return f"{said}, and map {self.node.name!r} runs for each item of a list"
 
 
 def _given(binding: Literal | Group) -> str:
-    return f"a {binding.kind}" if isinstance(binding, Group) else value_told(binding.value)
+    return f"a {binding.kind}" if isinstance(binding, Group) else value_text(binding.value)
 
 
 def contradictions(definition: Definition) -> Iterator[Contradiction]:
-    """All arguments that cannot be right, in the order of the nodes.
+    """Return all arguments that cannot fit, in the order of the nodes.
 
     Args:
         definition: A pipeline with a graph.
@@ -91,7 +92,7 @@ def contradictions(definition: Definition) -> Iterator[Contradiction]:
 
 
 def without_items(definition: Definition) -> Iterator[NoItems]:
-    """All maps over what cannot have items.
+    """Return all maps over values that cannot have items.
 
     Args:
         definition: A pipeline with a graph.
@@ -121,10 +122,10 @@ class _Place(NamedTuple):
     """A parameter of a node.
 
     Args:
-        scope: Where the node stands.
+        scope: The node's scope.
         node: The node.
         taken: The parameter.
-        known: What has come of comparing a kind of source with a parameter.
+        known: Results of earlier comparisons of sources and parameters.
     """
 
     scope: Scope
@@ -133,11 +134,11 @@ class _Place(NamedTuple):
     known: dict[Hashable, bool]
 
     def refuses(self, source: Source, *member: Any) -> bool:
-        """Whether what comes from a source cannot be right here.
+        """Return whether no value of a source can fit the parameter.
 
         Args:
             source: The source.
-            member: If it stands in a container, its kind, and the position in a tuple.
+            member: If it is in a container: the container's class, and the index in a tuple.
         """
         if source.hint is Any:
             return False
@@ -153,7 +154,7 @@ class _Place(NamedTuple):
 
 
 def _of_argument(place: _Place, binding: Binding) -> Iterator[Contradiction]:
-    # A condition brings defaults along, which nobody has handed over.
+    # A condition adds defaults, which the user has not passed.
     if isinstance(binding, Literal) and binding.value is place.taken.default:
         return
     source = place.scope.source(binding)

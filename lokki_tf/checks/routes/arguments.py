@@ -40,7 +40,7 @@ def missing_arguments(passing: Passing) -> Iterator[Finding]:
 
 
 def unexpected_arguments(passing: Passing) -> Iterator[Finding]:
-    """Check that a step without ``**kwargs`` receives only arguments that it has parameters for."""
+    """Check that a step without ``**kwargs`` receives no argument without a parameter."""
     for route in passing.reached:
         for before, transition, names in passing.unexpected(route):
             listed = ", ".join(map(repr, names))

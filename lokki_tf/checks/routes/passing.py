@@ -44,7 +44,7 @@ class _Way(NamedTuple):
 
 
 class Passing:
-    """The names that each step receives.
+    """The names of arguments that each step receives.
 
     The first step receives its required arguments; other names that a run receives are unknown.
 
