@@ -102,7 +102,7 @@ _TABLE = {
     ),
     "reads_here": (
         "warning capture-file",
-        "the code of step {step!r} reads {path!r}, which Lambda does not have with the same content",
+        "the code of step {step!r} reads {path!r}, which is missing or different in Lambda",
         "if it is deployed with the step, name it: @step(include=[…]); if a step writes it, "
         "return its content from that step",
     ),

@@ -108,7 +108,7 @@ CASES = [
             return sorted((Path(__file__).parent / "data").iterdir())
         # file: data/a.txt
         """,
-        ["capture-file:5 /data', which Lambda does not have as it is here"],
+        ["capture-file:5 /data', which is missing or different in Lambda"],
     ),
     (
         "a package whose presence decides",

@@ -128,7 +128,7 @@ def test_awaited_values_travel_as_literals(cells, answer):
     cells("@step\ndef f():\n    return GOT\n@step\ndef g():\n    return ODD\n")
     assert answer(names, "f") == "[1]"
     [finding] = cut(names["g"].step).findings
-    assert "uses 'ODD', a list that comes from await on this machine" in finding.message
+    assert "uses 'ODD', a list that comes from await on this computer" in finding.message
 
 
 def test_enums_of_cells_travel(cells, answer):
