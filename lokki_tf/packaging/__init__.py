@@ -1,9 +1,10 @@
-"""From a function to its zip: the function's source, and the modules, files and packages it needs.
+"""The zip of a step: its function's source, and the modules, files and packages that it needs.
 
 Four packages, each of which imports only those before it: :mod:`.dependencies`, :mod:`.extract`,
 :mod:`.bundle` and :mod:`.image`; :mod:`lokki_tf.source` reads the user's source for them.
 :func:`package_steps` makes the zip of each step, :class:`LayerBuilder` layers of the packages that
-steps declare, and :func:`image_context` what a container image of a whole pipeline is built from.
+steps declare, and :func:`image_context` the build context of a container image for a whole
+pipeline.
 """
 
 from .bundle.explain import Explanation, explain

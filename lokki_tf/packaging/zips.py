@@ -1,7 +1,7 @@
 """Zips with fixed times, modes and order, and the hash of their contents.
 
-zlib compresses differently from machine to machine, so the bytes of a zip differ as well.
-Terraform therefore decides by :func:`content_hash` whether code or a layer has changed.
+zlib's output differs between computers, so the bytes of a zip differ too. Terraform therefore
+compares :func:`content_hash` to detect changes of code and layers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REGULAR_FILE = 0o100000
 
 @dataclass(frozen=True, eq=False)
 class Zipped:
-    """What is deployed as a zip.
+    """Files that are deployed as a zip.
 
     Args:
         files: The files of the zip, by path.
@@ -35,19 +35,19 @@ class Zipped:
 
     @cached_property
     def zip(self) -> bytes:
-        """The zip. Its contents are the same on any machine, its compressed bytes may differ."""
+        """The zip. Its contents are the same on any computer, its compressed bytes may differ."""
         buffer = io.BytesIO()
         write_zip(self.files, buffer)
         return buffer.getvalue()
 
     @cached_property
     def content_hash(self) -> str:
-        """The hash of the zip's contents, by which Terraform notices a change."""
+        """The hash of the zip's contents, with which Terraform detects changes."""
         return content_hash(self.files)
 
 
 def content_hash(files: Files) -> str:
-    """Return a hexadecimal SHA-256 of paths, modes and contents, the same on any machine."""
+    """Return a hexadecimal SHA-256 of paths, modes and contents, the same on any computer."""
     whole = hashlib.sha256()
     for name, data in _read(files):
         whole.update(f"{_mode(data):o} {hashlib.sha256(data).hexdigest()} {name}\n".encode())

@@ -56,7 +56,7 @@ if __name__ == "__main__":
 TOLD = {
     "capture-live": (10, "'load' uses 'connection', an open SQLite connection", "open it inside"),
     "package-missing": (15, "'clean' imports 'hypothesis'", "requirements=['hypothesis']"),
-    "include": (20, "'price' names 'prices.json', and there is no such file", "name a file"),
+    "include": (20, "'price' names 'prices.json', which does not exist in", "name a file"),
     "modules": (25, "'joined' names 'nowhere', which is not a module", "as they are imported"),
     "capture-pipeline": (35, "'report' uses 'rows', a lokki_tf", "as an argument"),
 }

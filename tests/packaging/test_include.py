@@ -436,9 +436,9 @@ def test_absolute_paths_start_at_the_root(bench):
 
 
 FAULTS = [
-    ("nothing.txt", "names 'nothing.txt', and there is no such file in "),
-    ("data/*.csv", "names 'data/*.csv', and there is no such file in "),
-    ("data/x.txt/y", "names 'data/x.txt/y', and there is no such file in "),
+    ("nothing.txt", "names 'nothing.txt', which does not exist in "),
+    ("data/*.csv", "names 'data/*.csv', which does not exist in "),
+    ("data/x.txt/y", "names 'data/x.txt/y', which does not exist in "),
     ("only_code", "names the folder 'only_code', which contains no data"),
     ("../outside.txt", "names '../outside.txt', for which the zip has no path"),
     ("data/../../outside.txt", "names 'data/../../outside.txt', for which the zip has no path"),

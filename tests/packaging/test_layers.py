@@ -336,10 +336,10 @@ def test_a_function_counts_with_its_layer() -> None:
 @pytest.mark.parametrize(
     ("lines", "says", "remedy"),
     [
-        (["six==99"], "there is no version of six==99", "versions that suit each other"),
+        (["six==99"], "there is no version of six==99", "compatible versions"),
         (["six>1.16", "six<1.16"], "you require six<1.16 and six>1.16", "suit each other"),
         (["no-such-package-of-anybody"], "was not found in the package registry", "change"),
-        (["docopt"], "docopt have no usable wheels", "nothing is built here"),
+        (["docopt"], "docopt have no usable wheels", "packages are not built"),
         (["pywin32==306"], "no wheels with a matching", "x86_64-manylinux_2_34"),
     ],
     ids=["no version", "conflict", "unknown", "source alone", "other platform"],
@@ -404,7 +404,7 @@ def test_without_uv_the_error_says_what_to_install(
         built("six", uv=str(tmp_path / "none"), cache=tmp_path / "cache")
     monkeypatch.setitem(sys.modules, "uv", None)  # importing it fails
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingToolError, match=r"there is no uv\n.*pip install 'lokki-tf"):
+    with pytest.raises(MissingToolError, match=r"uv is missing\n.*pip install 'lokki-tf"):
         built("six", cache=tmp_path / "cache")
     fake = FakeUv(tmp_path)
     assert built("fake", cache=tmp_path / "cache").zip.exists()

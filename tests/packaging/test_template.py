@@ -56,12 +56,12 @@ def test_the_default_template_is_found():
         (
             'a = 1\n"{{PUT_FUNCTION_HERE}}"\n"{{PUT_FUNCTION_NAME_HERE}}"(\n\nclass',
             3,
-            "filled, is no Python: '(' was never closed",
+            "filled, is not valid Python: '(' was never closed",
         ),
         (
             'def (: "{{PUT_FUNCTION_NAME_HERE}}"\n"{{PUT_FUNCTION_HERE}}"\n',
             1,
-            "filled, is no Python: invalid syntax",
+            "filled, is not valid Python: invalid syntax",
         ),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_template_that_is_no_python_where_annotations_are_postponed(bench):
     template = Template(f"{STEP_IN_LINE}\nclass\n", "mine.py")
     [finding] = package(bench.cut(text), template=template).findings
     assert (str(finding.place), finding.error) == ("mine.py:10", TemplateError)
-    assert "filled, is no Python: invalid syntax" in finding.message
+    assert "filled, is not valid Python: invalid syntax" in finding.message
 
 
 def test_a_template_that_is_not_there():

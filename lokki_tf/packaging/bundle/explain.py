@@ -20,12 +20,12 @@ _FORMS = {
     "module": "its function and what it needs are in a file of their module's name",
     "whole": "its module is deployed whole",
 }
-_GROUPS = {RUNTIME: "lokki_tf's runtime", STUB.rstrip("/"): "stands for lokki_tf"}
+_GROUPS = {RUNTIME: "lokki_tf's runtime", STUB.rstrip("/"): "replaces lokki_tf"}
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a zip: its path there, its bytes, and why it is there."""
+    """A file of a zip: its path, its size in bytes, and why it is included."""
 
     path: str
     size: int
@@ -34,15 +34,15 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is deployed of a step, and why.
+    """The deployed files of a step, and why they are included.
 
     Args:
         step: The step's name.
-        form: How the code of its own module is deployed, and why so.
+        form: How the code of its own module is deployed, and why.
         files: The files of its zip; lokki_tf's runtime is one of them.
-        packages: Imports of packages, and what provides each in Lambda.
+        packages: Imports of packages, and the source of each in Lambda.
         unreached: Imports in functions that the step does not reach.
-        variables: Environment variables that it reads, and what sets each in AWS.
+        variables: Environment variables that it reads, and where each is set in AWS.
         left_out: Statements that are not deployed, and why.
         fingerprint: Hashes of the code, the declared packages and the environment.
         zipped: Bytes of the zip.
@@ -76,13 +76,13 @@ class Explanation:
 
 
 def explain(cut: Cut, *, template: Template | None = None, routed: bool = False) -> Explanation:
-    """Explain what is deployed of a step."""
+    """Explain what is deployed for a step."""
     step, seen, template = cut.step, cut.observations, template or default_template()
     made = package(cut, template=template, routed=routed)
     form = cut.layout(own_names(template)).form
     setters = dict.fromkeys(step.options.env_variables, "set by env_variables= or the settings")
     read = {one.fact.what for one in seen.of("variable")} if seen else set()
-    variables = ((one, setters.get(one, "set by nothing that is declared")) for one in sorted(read))
+    variables = ((one, setters.get(one, "not set in AWS")) for one in sorted(read))
     unreached = [
         f"{one.module}: {_short(one.place)}, in {fact.function}"
         for one, fact, code in cut.carrier.imports
@@ -110,7 +110,7 @@ def _reason(cut: Cut, form: str) -> str:
         return f", since {_short(by.place(fact))}, imports it"
     if form == "whole":
         given = cut.step.options.code == "module"
-        made = 'it has code="module"' if given else "the step is made by code that is run"
+        made = 'it has code="module"' if given else "running code makes the step"
         return f", since {made}"
     own = [piece for piece in cut.pieces if piece.module.name == root.module.name]
     classes = sorted({name for piece in own if piece.is_class for name in piece.binds})
@@ -156,7 +156,7 @@ def _provider(step: Step, one: Import) -> str:
 
 
 def _short(place: Place) -> str:
-    """A place for people, with a path from the working directory where it is below it."""
+    """Return a source location, with a path relative to the working directory if it is below it."""
     path = Path(place.file)
     here = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else place.file
     return f"{here}, line {place.line}"

@@ -27,12 +27,12 @@ HANDLER_NAME = f"{HANDLER}.lambda_handler"
 
 
 class Fingerprint(NamedTuple):
-    """Hashes of all that decides what a deployed step does, the same on any machine.
+    """Hashes of everything that determines a deployed step, the same on any computer.
 
     Args:
-        code: Of its code and data files, without lokki_tf's runtime.
-        packages: Of the requirements and layers that it declares.
-        environment: Of its environment variables, runtime and architecture.
+        code: Hash of its code and data files, without lokki_tf's runtime.
+        packages: Hash of its declared requirements and layers.
+        environment: Hash of its environment variables, runtime and architecture.
     """
 
     code: str
@@ -42,12 +42,12 @@ class Fingerprint(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Package(Zipped):
-    """What Lambda gets of a step.
+    """The content of a step's zip.
 
     Args:
         step: The step.
-        findings: What the user should know.
-        data: Which of the files are the user's data, and no code.
+        findings: Findings about the code.
+        data: Paths of the user's data files, which are not code.
     """
 
     step: Step
@@ -56,7 +56,7 @@ class Package(Zipped):
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """The hashes by which synth shows what has changed."""
+        """The hashes with which synth detects changes."""
         options = self.step.options
         own = {k: v for k, v in self.files.items() if not k.startswith((f"{RUNTIME}/", STUB))}
         environment = (f"{name}={text}" for name, text in sorted(options.env_variables.items()))
@@ -72,14 +72,14 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
 
     Args:
         cut: The step's function.
-        template: What is around the function; lokki_tf's own unless given.
-        routed: Whether the step returns which step comes next.
+        template: The code around the function; by default lokki_tf's own.
+        routed: Whether the step returns its next step.
     """
     step, template = cut.step, template or default_template()
     layout = cut.layout(own_names(template))
     text, found = fill(template, layout)
     broken = any(one.severity == "error" for one in cut.findings)
-    if found and template == default_template():  # not the template, but the code is wrong
+    if found and template == default_template():  # the error is in the code, not in the template
         what = f"its function, but the code that is cut is not valid Python: {found[0].message}"
         found = [] if broken else [finding("no_source", step.name, step.place, what=what)]
     runtime = runtime_files(condition=step.when is not None, routed=routed, job=step.is_job)
@@ -93,10 +93,10 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
 
 
 def state_key(cut: Cut, made: Package, digest: Callable[[Any], str | None]) -> str | None:
-    """Return a hash of all that can change a step's result here, but its arguments.
+    """Return a hash of everything that can change a step's local result except its arguments.
 
-    That is the fingerprint, the installed versions of the packages that the code imports, the
-    environment variables that it reads, and what the values of its modules are by now.
+    It contains the fingerprint, the installed versions of imported packages, the environment
+    variables that the code reads, and the present values of its modules.
 
     Args:
         cut: The step's function.

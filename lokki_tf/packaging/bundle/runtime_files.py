@@ -1,4 +1,4 @@
-"""lokki_tf's own files in a zip: the runtime, and the package that stands for ``lokki_tf``.
+"""lokki_tf's own files in a zip: the runtime, and the package that replaces ``lokki_tf``.
 
 The runtime is ``lokki_tf/runtime``, as the package ``lokki_runtime``. Docstrings and comments
 are left out, since every cold start would load them.
@@ -21,7 +21,7 @@ from ..zips import Zipped
 _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
 _OF_ROUTES = {"routes.py", "routed.py"}
 _OF_HELPERS = {"failures.py", "job_errors.py", "notices.py"}
-"""Files of functions of lokki_tf's own."""
+"""Files of helper functions."""
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
 _STATE = ("local/state.py", "local/database.py", "local/strict.py", "tracebacks.py")
 
@@ -29,12 +29,11 @@ _STATE = ("local/state.py", "local/database.py", "local/strict.py", "tracebacks.
 def runtime_files(
     *, condition: bool = False, routed: bool = False, job: bool = False
 ) -> Mapping[str, bytes]:
-    """The files of the runtime that a step needs, by their paths in a zip.
+    """Return the files of the runtime that a step needs, by their paths in a zip.
 
     Args:
         condition: Whether the step has a condition.
-        routed: Whether it returns which step comes next.
-        job: Whether it runs as a job of Batch.
+        routed: Whether it returns its next step. job: Whether it runs as a job of Batch.
     """
     left = _OF_HELPERS | (set() if condition else {"conditions.py"})
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
@@ -43,7 +42,7 @@ def runtime_files(
 
 @cache
 def all_files() -> Mapping[str, bytes]:
-    """All files of the runtime, by their paths in a zip."""
+    """Return all files of the runtime, by their paths in a zip."""
     folder = files("lokki_tf") / "runtime"
     names = sorted(one.name for one in folder.iterdir() if one.name.endswith(".py"))
     texts = {name: bare((folder / name).read_text(encoding="utf-8")) for name in names}
@@ -63,9 +62,9 @@ def helper_package(module: str) -> Zipped:
 
 @cache
 def stub_files(*, state_manager: bool = False) -> Mapping[str, bytes]:
-    """The package ``lokki_tf`` of a zip, with which the user's modules can be imported there.
+    """Return the package ``lokki_tf`` of a zip, with which the user's modules can be imported.
 
-    It needs the files of the runtime beside it.
+    It needs the runtime's files in the same zip.
     """
     wanted = _STUB | ({f"lokki_tf/{path}": path for path in _STATE} if state_manager else {})
     found = {}
@@ -80,7 +79,7 @@ def stub_files(*, state_manager: bool = False) -> Mapping[str, bytes]:
 
 
 def bare(source: str) -> str:
-    """Python source without docstrings and comments."""
+    """Return Python source without docstrings and comments."""
     lines = source.splitlines(keepends=True)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:

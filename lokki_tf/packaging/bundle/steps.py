@@ -1,4 +1,4 @@
-"""All steps of a graph, each with the classes whose instances may reach it."""
+"""All steps of a graph, each with the classes of instances that it may receive."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def package_steps(
     """Pack every step of a pipeline.
 
     Args:
-        definition: The pipeline; which steps' results, and which literals, may arrive where
-            decides about classes.
+        definition: The pipeline, whose bindings determine which classes each step needs.
         template_file: A Lambda template instead of the default one.
 
     Raises:
@@ -49,21 +48,21 @@ def package_steps(
 def state_keys(
     definition: Definition, digest: Callable[[Any], str | None]
 ) -> dict[Step, str | None]:
-    """A hash of all that can change each step's result here, but its arguments.
+    """Return a hash of everything that can change each step's local result except its arguments.
 
     Args:
         definition: The pipeline.
         digest: Returns a value's digest, the same in every process; ``None`` if it has none.
 
     Returns:
-        ``None`` for a step of which not all can be read.
+        ``None`` for a step whose code cannot be read completely.
     """
     cuts = cut_steps(definition)
     return {step: state_key(one, package(one), digest) for step, one in cuts.items()}
 
 
 def cut_steps(definition: Definition) -> dict[Step, Cut]:
-    """The cut of each step, with what unpickling the values that arrive needs."""
+    """Return the cut of each step, with the code for unpickling the values that it receives."""
     cuts = {step: cut(step) for step in definition.steps}
     for step, arriving in _arriving(definition, cuts).items():
         for made in arriving:
@@ -73,7 +72,7 @@ def cut_steps(definition: Definition) -> dict[Step, Cut]:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """What unpickling some values needs.
+    """Code that unpickling some values requires.
 
     Args:
         classes: Classes of modules that are cut, by module and name.
@@ -90,12 +89,12 @@ Makers = dict[Made, None]
 
 
 def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, Makers]:
-    """For each step, what makes values that, or parts of which, may reach one of its nodes."""
+    """Return, for each step, the sources of values that any of its nodes may receive."""
     made: dict[Step, Makers] = {}
     for step, one in cuts.items():
         known = Made(one.classes, one.defining, one.data if one.classes else None)
         made[step] = {known: None} if one.classes or one.defining else {}
-    if definition.routes is not None:  # the state brings each step what any other has made
+    if definition.routes is not None:  # each step receives the state, with values of any other step
         return {
             step: {one: None for other in made if other is not step for one in made[other]}
             for step in made
@@ -109,7 +108,7 @@ def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, Maker
 def _follow(
     graph: Graph, entering: Makers, made: dict[Step, Makers], arriving: dict[Step, Makers]
 ) -> Makers:
-    """Makers of the graph's results; ``entering`` are those of what comes from around it."""
+    """Return the sources of the graph's results; ``entering`` are those of its inputs."""
     makers: dict[str, Makers] = {}
     for node in graph.nodes:
         found = _of_values([value for one in node.bindings for value in _literals(one)])
@@ -128,7 +127,7 @@ def _follow(
 
 
 def _of_values(values: Iterable[Any]) -> Makers:
-    """What unpickling values of the pipeline itself needs."""
+    """Return the code for unpickling literals of the pipeline."""
     classes: set[tuple[Module, str]] = set()
     modules: set[str] = set()
     for kind in (kind for one in values if json_text(one) is None for kind in _classes_in(one)):
@@ -151,7 +150,7 @@ def _literals(binding: Binding) -> Iterator[Any]:
 
 
 def _classes_in(value: Any) -> list[type | FunctionType]:
-    """What a pickle of the value refers to, as far as the user wrote it."""
+    """Yield the user's classes and functions to which a pickle of the value refers."""
     found: list[type | FunctionType] = []
 
     class Noting(pickle.Unpickler):
@@ -163,13 +162,13 @@ def _classes_in(value: Any) -> list[type | FunctionType]:
 
     try:
         Noting(io.BytesIO(pickled(value))).load()
-    except Exception:  # the compiler reports what cannot be pickled, with line and remedy
+    except Exception:  # the compiler reports values that cannot be pickled, with line and remedy
         return []
     return found
 
 
 def main_module() -> str:
-    """The name under which the zips hold what is the module ``__main__`` here."""
+    """Return the name that the module ``__main__`` has in the zips."""
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
     return true_name(vars(main), file) if file else NOTEBOOK

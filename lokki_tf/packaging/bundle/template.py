@@ -1,7 +1,7 @@
 """Templates: the code around a step's function in its Lambda.
 
-``"{{PUT_FUNCTION_HERE}}"``, a string on a line of its own, is replaced by the function and all
-that it needs; ``"{{PUT_FUNCTION_NAME_HERE}}"`` by the expression that gives the function.
+``"{{PUT_FUNCTION_HERE}}"``, a string on its own line, is replaced by the function and all code that
+it needs; ``"{{PUT_FUNCTION_NAME_HERE}}"`` by the expression for the function.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _NAME = re.compile(r"""(["'])\{\{PUT_FUNCTION_NAME_HERE\}\}\1""")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template's text, and the file that it comes from, for messages."""
+    """A template's text, and its file, for messages."""
 
     text: str
     file: str
 
 
 def read_template(path: str) -> Template:
-    """A template of the user's.
+    """Return the user's template.
 
     Raises:
         TemplateError: If it cannot be read.
@@ -55,29 +55,29 @@ def read_template(path: str) -> Template:
 
 @cache
 def default_template() -> Template:
-    """The template that comes with lokki_tf."""
+    """Return lokki_tf's own template."""
     return Template(shipped("handler.py"), f"{_FOLDER}/handler.py")
 
 
 def shipped(name: str) -> str:
-    """The text of a template that comes with lokki_tf.
+    """Return the text of one of lokki_tf's own templates.
 
     Raises:
-        TemplateError: If it is not there.
+        TemplateError: If it does not exist.
     """
     package, path = files("lokki_tf"), f"{_FOLDER}/{name}"
-    # In a wheel the template is in the package, in a checkout beside it.
+    # In a wheel the template is in the package, in a checkout next to it.
     places: list[Traversable] = [package / path]
     if isinstance(package, Path):
         places.append(package.parent / path)
     for place in places:
         if place.is_file():
             return place.read_text(encoding="utf-8")
-    raise TemplateError(f"the template {path} is not there", remedy="install lokki-tf again")
+    raise TemplateError(f"the template {path} does not exist", remedy="install lokki-tf again")
 
 
 def fill(template: Template, layout: Layout) -> tuple[str, list[Finding]]:
-    """The template with a step's function in it, and what is wrong with that."""
+    """Return the template with a step's function, and findings about it."""
 
     def wrong(what: str, line: int, remedy: str) -> tuple[str, list[Finding]]:
         what, place = f"the template {template.file}{what}", Place(template.file, line)
@@ -87,7 +87,7 @@ def fill(template: Template, layout: Layout) -> tuple[str, list[Finding]]:
     first = template.text[: place.start()].count("\n") + 1 if place else 1
     if place is None or place.group(1):
         what = "is indented" if place else "is not in it"
-        remedy = f'write "{FUNCTION}", with its quotes, on a line of its own at the left margin'
+        remedy = f'write "{FUNCTION}", with its quotes, on its own line at the left margin'
         return wrong(f" cannot be filled: {FUNCTION} {what}", first, remedy)
     if _NAME.search(template.text) is None:
         remedy = f'call the function as "{NAME}"(…), with the quotes'
@@ -98,7 +98,7 @@ def fill(template: Template, layout: Layout) -> tuple[str, list[Finding]]:
     text = _NAME.sub(lambda _: layout.name, template.text)
     text = _FUNCTION.sub(lambda _: source, text, count=1).rstrip("\n") + "\n"
     try:
-        # Only compiled, never run: the template may need what is in Lambda alone.
+        # Only compiled, never run: the template may need modules that only Lambda has.
         compile(text, template.file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
@@ -106,13 +106,13 @@ def fill(template: Template, layout: Layout) -> tuple[str, list[Finding]]:
             added = text.rstrip("\n").count("\n") - template.text.rstrip("\n").count("\n")
             line = max(first, line - added)
         remedy = "correct the template; it must be a Python file with its placeholders"
-        return text, wrong(f", filled, is no Python: {error.args[0]}", line, remedy)[1]
+        return text, wrong(f", filled, is not valid Python: {error.args[0]}", line, remedy)[1]
     return _postponed(text) if layout.postponed else text, []
 
 
 @cache
 def own_names(template: Template) -> frozenset[str]:
-    """The names that a template uses itself, in its functions as well."""
+    """Return the names that a template uses itself, also in its functions."""
     try:
         tree = ast.parse(template.text)
     except SyntaxError:
@@ -124,7 +124,7 @@ def own_names(template: Template) -> frozenset[str]:
 
 
 def _postponed(text: str) -> str:
-    """The text with annotations postponed: the import must be before all others."""
+    """Return the text with postponed annotations: their import must be the first statement."""
     lines = [line for line in text.splitlines(keepends=True) if line != POSTPONED]
     body = ast.parse("".join(lines)).body
     first = body[0] if body else None

@@ -1,8 +1,8 @@
-"""Layers and resolutions that were made before, in a folder of the user's.
+"""A cache of layers and resolutions, in a folder of the user.
 
-Each is written beside its place and renamed, so several processes can write at the same time: the
-first one to finish wins, and the others use what is there. A layer is made again if its zip, by its
-hash, is not the one that was written.
+Each is written under a temporary name and renamed, so several processes can write at the same time:
+the first one wins, and the others use its files. A layer is made again if the hash of its zip has
+changed.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _ZIP, _ABOUT = "layer.zip", "layer.json"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """A hash of a layer's content, and bytes by distribution, unzipped, the largest first."""
+    """The hash of a layer's content, and unzipped bytes by distribution, the largest first."""
 
     content: str
     sizes: dict[str, int]
 
 
 def cache_folder() -> Path:
-    """``LOKKI_CACHE_DIR``, else ``lokki_tf`` in the user's folder for caches."""
+    """Return ``LOKKI_CACHE_DIR``, else ``lokki_tf`` in the user's folder for caches."""
     own = os.environ.get("LOKKI_CACHE_DIR")
     if own:
         return Path(own).absolute()
@@ -40,7 +40,7 @@ def cache_folder() -> Path:
 
 
 class LayerCache:
-    """The cache in a folder, which is made when it is first needed."""
+    """The cache in a folder, which is created at the first use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,12 +49,12 @@ class LayerCache:
         return self.folder / "resolutions" / f"{key}.lock"
 
     def resolution(self, key: str) -> str | None:
-        """The resolution that was kept under a key, if there is one."""
+        """Return the resolution that is stored under a key, if there is one."""
         file = self._resolution(key)
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
     def keep_resolution(self, key: str, lock: str) -> None:
-        """Keep a resolution, in place of an older one."""
+        """Store a resolution, replacing an older one."""
         file = self._resolution(key)
         with self._beside(file) as scratch:
             written = scratch / file.name
@@ -62,7 +62,7 @@ class LayerCache:
             os.replace(written, file)
 
     def layer(self, key: str, make: Callable[[Path, Path], About]) -> tuple[Path, About]:
-        """A layer's zip and what is known of it, made if it is not there."""
+        """Return a layer's zip and its metadata; make them if they do not exist."""
         place = self.folder / "layers" / key
         about = _read(place)
         if about is not None:
@@ -97,12 +97,12 @@ class LayerCache:
         except OSError as error:
             raise OutputError(
                 f"the cache of layers, {self.folder}, cannot be written: {error.strerror or error}",
-                remedy="set LOKKI_CACHE_DIR to a folder that you may write into",
+                remedy="set LOKKI_CACHE_DIR to a folder in which you may write",
             ) from error
 
 
 def _read(place: Path) -> About | None:
-    """What is known of a layer that is there, complete and as it was written."""
+    """Return the metadata of a layer that exists, complete and unchanged."""
     try:
         found = json.loads((place / _ABOUT).read_text(encoding="utf-8"))
         sha256 = found.pop("sha256")

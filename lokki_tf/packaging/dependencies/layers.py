@@ -1,8 +1,8 @@
-"""Declared packages as layers: resolved and installed by uv, cut to what Lambda needs, zipped.
+"""Declared packages as layers: resolved and installed by uv, reduced for Lambda, and zipped.
 
-A resolution, once made, is kept as a lock of exact versions and hashes: in the stack's folder,
-beside the layer, and in the cache. A set that has one keeps its versions, whatever appears in
-the registry, until it is resolved again on purpose.
+A resolution is stored as a lock of exact versions and hashes: in the stack's folder, next to the
+layer, and in the cache. A set with a lock keeps its versions, regardless of new ones in the
+registry, until it is resolved again on purpose.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 LOCK_FILE = "requirements.lock"
 # Source: AWS Lambda Developer Guide, "Lambda quotas": 250 MB for a function with its layers,
-# unzipped. The 50 MB for a zip hold only for one that is not uploaded through S3.
+# unzipped. The limit of 50 MB for a zip does not apply to uploads through S3.
 MOST_BYTES = 262_144_000
 _FORMAT = 1
-"""To be raised when other files of the same packages go into a layer."""
+"""Version of the layers' file selection: to be raised when it changes."""
 _RECORDS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 
 
@@ -41,10 +41,10 @@ class Layer:
     """Packages, ready for Lambda.
 
     Args:
-        packages: The set that was declared.
+        packages: The declared set.
         lock: Exact versions, with hashes.
         zip: The zip's path.
-        content: A hash of what is in it.
+        content: The hash of its content.
         sizes: Bytes by distribution, unzipped, the largest first.
     """
 
@@ -57,14 +57,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayerBuilder:
-    """Builds layers, from what is there already where it can.
+    """Builds layers, or returns cached ones.
 
     Args:
-        locks: A stack's folder, whose locks are kept to.
-        upgrade: Resolve again, and ignore all locks.
-        on_packages: Called with a set before uv is.
-        cache: Folder for what is made.
-        uv: Path of uv; looked for unless given.
+        locks: A stack's folder, whose locks are used.
+        upgrade: Whether sets are resolved again, without locks.
+        on_packages: Called with a set before uv runs.
+        cache: Folder of the cache.
+        uv: Path of uv; searched by default.
     """
 
     locks: Path | None = None
@@ -74,7 +74,7 @@ class LayerBuilder:
     uv: str | None = None
 
     def build(self, packages: PackageSet, step: Step) -> Layer:
-        """The layer of a set; raises what :meth:`lock` does, and ``LimitError`` if it is too large.
+        """Return the layer of a set; raise as :meth:`lock`, and ``LimitError`` if it is too large.
 
         Args:
             packages: The set.
@@ -91,7 +91,7 @@ class LayerBuilder:
             write_zip(files, to)
             return about
 
-        # What makes a layer what it is; comments of the lock do not.
+        # Everything that determines a layer's content, which excludes comments of the lock.
         lines = [line for line in lock.splitlines() if line.strip() and not line.startswith("#")]
         text = json.dumps([_FORMAT, packages.runtime, platform(packages), lines])
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -99,18 +99,18 @@ class LayerBuilder:
         return Layer(packages, lock, zip_file, about.content, about.sizes)
 
     def lock(self, packages: PackageSet, step: Step, file: str = "", who: str = "") -> str:
-        """Exact versions of a set: the stack's, else the cache's, else new ones.
+        """Return exact versions of a set: the stack's, else the cache's, else new ones.
 
         Args:
             packages: The set.
             step: A step that declares it, for errors.
-            file: Where an earlier lock may be in the stack's folder, if not beside the layer; one
-                of another set is ignored.
-            who: Who declares it, for errors, where that is not the step alone.
+            file: Path of an earlier lock in the stack's folder, if not next to the layer; a lock of
+                another set is ignored.
+            who: Who declares it, for errors, if not only the step.
 
         Raises:
-            OptionError: If there are no such packages for Lambda.
-            MissingToolError: If there is no uv, or it cannot reach the registry.
+            OptionError: If the packages do not exist for Lambda.
+            MissingToolError: If uv is missing, or cannot reach the registry.
             OutputError: If the cache cannot be written.
         """
         return self._locked(packages, step, lambda: self._uv(packages, step, who), file)
@@ -143,26 +143,26 @@ class LayerBuilder:
 
 
 def layer_path(packages: PackageSet, file: str) -> str:
-    """The path of a file of a set's layer in a stack's folder."""
+    """Return the path of a file of a set's layer in a stack's folder."""
     return f"layers/{packages.key}/{file}"
 
 
 def check_size(step: Step, code: int, packages: Mapping[str, int]) -> None:
-    """Refuse what Lambda would not unpack.
+    """Raise an error if Lambda would refuse the size.
 
     Raises:
-        LimitError: If it is too much together.
+        LimitError: If code and packages exceed the limit.
     """
     whole = code + sum(packages.values())
     if whole <= MOST_BYTES:
         return
     largest = ", ".join(f"{name} {megabytes(size)}" for name, size in [*packages.items()][:5])
     raise LimitError(
-        f"step {step.name!r} has {megabytes(whole)} of code and packages, unzipped, and Lambda "
-        f"takes {megabytes(MOST_BYTES)}; the largest are {largest}",
+        f"step {step.name!r} has {megabytes(whole)} of code and packages, unzipped; Lambda "
+        f"allows {megabytes(MOST_BYTES)}; the largest are {largest}",
         place=step.place,
-        remedy="declare fewer packages or smaller ones, give steps that need different ones "
-        "requirements of their own, or use an image",
+        remedy="declare fewer or smaller packages, give steps that need different ones separate "
+        "requirements, or use an image",
     )
 
 
@@ -172,8 +172,8 @@ def check_size(step: Step, code: int, packages: Mapping[str, int]) -> None:
 def layer_files(folder: Path) -> dict[str, Path]:
     """Return the files of a layer, by path in its zip, sorted.
 
-    What depends on this machine is left out: compiled code, records with hashes, and scripts that
-    contain the path of this machine's Python.
+    Files that depend on this computer are left out: compiled code, records with hashes, and scripts
+    that contain the path of the local Python.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     inside = ((path, path.relative_to(folder)) for path in paths)
@@ -194,7 +194,7 @@ def _is_kept(path: Path, inside: Path) -> bool:
 
 
 def _sizes(folder: Path, files: Mapping[str, Path]) -> dict[str, int]:
-    """Bytes by distribution, the largest first."""
+    """Return bytes by distribution, the largest first."""
     owners: dict[str, str] = {}
     for record in sorted(folder.glob("*.dist-info/RECORD")):
         distribution = record.parent.name.removesuffix(".dist-info").replace("-", " ")

@@ -1,4 +1,4 @@
-"""Packages of others that a step imports, against what it declares."""
+"""Comparison of the third-party packages that a step imports with those that it declares."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OF_EXTRA = re.compile(r"extra\s*==\s*[\"']([^\"']+)")
 class Import:
     """An import of a package that is neither Python's nor the user's.
 
-    ``optional`` is whether the code goes on without it.
+    ``optional`` is whether the code also runs without it.
     """
 
     package: str
@@ -50,11 +50,11 @@ class Import:
 def missing_packages(
     step: Step, imports: Iterable[Import], *, of_values: bool = False
 ) -> list[Finding]:
-    """Findings for imports that neither requirements nor layers of a step cover.
+    """Yield findings for imports that neither requirements nor layers of a step provide.
 
     ``of_values`` is whether only values from other steps need them.
     """
-    if step.options.layers:  # what is in a layer cannot be seen from here
+    if step.options.layers:  # the content of a layer is unknown here
         return []
     found: dict[tuple[str, bool], Finding] = {}
     for one in (one for one in imports if not is_available(step, one)):
@@ -68,28 +68,28 @@ def missing_packages(
 
 
 def is_available(step: Step, one: Import) -> bool:
-    """Whether the requirements of a step bring a package."""
+    """Return whether the requirements of a step provide a package."""
     providers = {normal(name) for name in (*distributions(one.package), one.package)}
     return bool(providers & _brought(step.options.requirements))
 
 
 def has_distribution(step: Step, name: str) -> bool:
-    """Whether a step's requirements bring a distribution, or may: a layer of the user's."""
+    """Return whether a step's requirements provide a distribution, or its own layers may."""
     wanted = normal(name)
     own = wanted in ("boto3", "botocore")
     return own or bool(step.options.layers) or wanted in _brought(step.options.requirements)
 
 
 def distributions(package: str) -> list[str]:
-    """The distributions that may bring a package, the likeliest first."""
+    """Return the distributions that may provide a package, the most likely first."""
     names = [*sorted(_installed().get(package, ())), _ELSEWHERE.get(package, package)]
-    # Of several that are installed, the usual one: opencv-python-headless for cv2.
+    # If several are installed, the usual one: opencv-python-headless for cv2.
     names.sort(key=lambda name: normal(name) != _ELSEWHERE.get(package, normal(name)))
     return list({normal(name): name for name in reversed(names)}.values())[::-1]
 
 
 def installed_version(package: str) -> str:
-    """The versions of the distributions that bring a package here."""
+    """Return the versions of the distributions that provide a package locally."""
     names = sorted(set(_installed().get(package, ())))
     return ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
@@ -100,16 +100,16 @@ def _installed() -> Mapping[str, list[str]]:
 
 
 def provided(step: Step) -> frozenset[str]:
-    """The distributions that a step can import in Lambda, with all that they depend on."""
+    """Return the distributions that a step can import in Lambda, with all their dependencies."""
     lambdas = (distributions(package)[0] for package in sorted(IN_LAMBDA))
     return _brought((*step.options.requirements, *lambdas))
 
 
 @cache
 def _brought(requirements: tuple[str, ...]) -> frozenset[str]:
-    """The distributions that requirements bring, extras and all that they depend on included.
+    """Return the distributions of requirements, with extras and all dependencies.
 
-    What a distribution depends on is known as far as it is installed here.
+    The dependencies of a distribution are known only if it is installed locally.
     """
     found: set[tuple[str, frozenset[str]]] = set()
     waiting = list(requirements)
@@ -118,7 +118,7 @@ def _brought(requirements: tuple[str, ...]) -> frozenset[str]:
         match = _EXTRAS.match(line)
         extras = frozenset(map(normal, match[1].split(","))) if match else frozenset()
         one = requirement_name(line), extras
-        if one in found or not one[0]:  # a URL or path names none
+        if one in found or not one[0]:  # a URL or path contains no name
             continue
         found.add(one)
         with suppress(metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""uv, run to resolve and install for Lambda's platform, and its errors as those of lokki_tf."""
+"""uv: it resolves and installs for Lambda's platform, and its errors become those of lokki_tf."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import PackageSet, Step
 
-_INSTALL = "pip install 'lokki-tf[terraform]' brings one along"
+_INSTALL = "pip install 'lokki-tf[terraform]' includes it"
 _MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
-# Source: AWS Lambda Developer Guide, "Lambda runtimes": Amazon Linux 2 (glibc 2.26) up to
-# Python 3.11, Amazon Linux 2023 (glibc 2.34) from 3.12. Of the platforms that uv knows, these
-# are the newest that run there.
+# Source: AWS Lambda Developer Guide, "Lambda runtimes": Amazon Linux 2 (glibc 2.26) up to Python
+# 3.11, Amazon Linux 2023 (glibc 2.34) from 3.12. Of uv's platforms, these are the newest that run
+# there.
 _ON_AMAZON_LINUX_2 = ("python3.9", "python3.10", "python3.11")
 _REMEDIES: dict[str, tuple[type[LokkiError], str]] = {
     "[Hh]ash mismatch": (
         OptionError,
-        "the registry's file is not the one that was locked: find out why before you give the "
-        "lock up with synth --upgrade",
+        "the registry's file differs from the locked one: find out why before you replace the "
+        "lock with synth --upgrade",
     ),
     "network was disabled|[Ff]ailed to (fetch|download)|error sending request": (
         MissingToolError,
-        "packages come from PyPI, or from where uv's settings say (UV_INDEX for example; it reads "
-        "none of pip's): see that it can be reached",
+        "packages come from PyPI, or from the index in uv's settings (UV_INDEX for example; "
+        "pip's settings are ignored): check that it can be reached",
     ),
     "usable wheels|wheels with a matching|wheels? for the current platform|[Bb]uilding source": (
         OptionError,
-        "nothing is built here, so Lambda needs a wheel for {platform}, or a pure one: choose a "
-        "version or a runtime that has one, build one and name the index where you put it in "
-        "UV_INDEX, or bring a layer of yours, layers=[…]",
+        "packages are not built, so a wheel for {platform} or a pure one is required: choose a "
+        "version or a runtime that has one, build one and set UV_INDEX to its index, or use "
+        "your own layer, layers=[…]",
     ),
     "": (
         OptionError,
-        "change the requirements so that there are versions that suit each other; where a lock of "
-        "an earlier synth is to blame, synth --upgrade makes a new one",
+        "change the requirements to compatible versions; if a lock of an earlier synth is the "
+        "cause, synth --upgrade makes a new one",
     ),
 }
-"""For what uv may say: an error, and what to do. The last is for all else."""
+"""Patterns of uv's output, each with an error and a remedy. The last one matches any output."""
 _DECIDING = re.compile(
     "UV_.*(INDEX|FIND_LINKS|CONSTRAINT|OVERRIDE|EXCLUDE|RESOLUTION|PRERELEASE|CONFIG|TORCH)"
 )
@@ -60,13 +60,13 @@ _MARKS = re.compile(r"^[\s×│╰├─▶]*(error:|cause:|Caused by:)?\s*")
 
 
 def platform(packages: PackageSet) -> str:
-    """The platform for which a set is resolved, as uv calls it."""
+    """Return uv's name of the platform for which a set is resolved."""
     libc = "manylinux2014" if packages.runtime in _ON_AMAZON_LINUX_2 else "manylinux_2_34"
     return f"{_MACHINES[packages.architecture]}-{libc}"
 
 
 def find_uv() -> str:
-    """The uv that was installed beside lokki_tf, else the one on PATH, else an error."""
+    """Return the uv that is installed with lokki_tf, else the one on PATH, else raise an error."""
     try:
         from uv import find_uv_bin
 
@@ -75,23 +75,23 @@ def find_uv() -> str:
         found = shutil.which("uv")
     if found is None:
         raise MissingToolError(
-            "steps declare requirements, which uv resolves, and there is no uv", remedy=_INSTALL
+            "steps declare requirements, which uv resolves, but uv is missing", remedy=_INSTALL
         )
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Uv:
-    """uv at work for one set of packages.
+    """Runs uv for one set of packages.
 
-    Its methods raise ``OptionError`` if there are no such packages for Lambda, and
+    Its methods raise ``OptionError`` if the packages do not exist for Lambda, and
     ``MissingToolError`` if uv fails otherwise, without network for example.
 
     Args:
         executable: Path of uv.
         packages: The set.
         step: A step that declares it, for errors; uv reads its settings from the step's folder.
-        who: Who declares it, for errors, where that is not the step alone.
+        who: Who declares it, for errors, if not only the step.
     """
 
     executable: str
@@ -100,14 +100,14 @@ class Uv:
     who: str = ""
 
     def resolve(self) -> str:
-        """Exact versions of all that the set needs, with hashes, as lines of requirements."""
+        """Return exact versions of the set and its dependencies, with hashes, as requirements."""
         lines = "".join(f"{line}\n" for line in self.packages.requirements)
         options = ("--generate-hashes", "--no-header", "--no-annotate", "-")
         found = self._run("compile", *options, standard_input=lines)
         return _with_given_hashes(found, self.packages.requirements)
 
     def install(self, lock: str, folder: Path) -> None:
-        """Put the packages of a resolution into an empty folder."""
+        """Install the packages of a resolution into an empty folder."""
         options = ("--target", str(folder), "--no-deps", "--no-compile-bytecode", "-r", "-")
         self._run("install", *options, standard_input=lock)
 
@@ -149,9 +149,9 @@ class Uv:
 
 
 def _with_given_hashes(lock: str, requirements: Sequence[str]) -> str:
-    """The lock with the hashes that requirements give, which uv ignores as it resolves.
+    """Return the lock with the hashes in requirements, which uv ignores when it resolves.
 
-    Installing then refuses a file of the same name and version from elsewhere.
+    The installation then refuses a file of the same name and version from elsewhere.
     """
     given: dict[str, set[str]] = {}
     for line in requirements:
@@ -166,7 +166,7 @@ def _with_given_hashes(lock: str, requirements: Sequence[str]) -> str:
 
 
 def settings_key(step: Step) -> str:
-    """A hash of those settings of uv that may change what a step's set is resolved to."""
+    """Return a hash of the settings of uv that may change the resolution of a step's set."""
     folder = _folder(step)
     files = (file for each in (folder, *folder.parents) if (file := _settings_in(each)))
     variables = sorted(each for each in os.environ.items() if _DECIDING.match(each[0]))
@@ -184,13 +184,13 @@ def _settings_in(folder: Path) -> str:
 
 
 def _folder(step: Step) -> Path:
-    """Where uv looks for settings, upwards to the first file: the folder of the step's file."""
+    """Return the folder from which uv searches settings upwards: that of the step's file."""
     file = Path(step.place.file)
     return file.absolute().parent if file.is_file() else Path.cwd()
 
 
 def _decisive(text: str) -> str:
-    """What uv says, without what it adds for the screen and its hints, in one line."""
+    """Return uv's error in one line, without layout and hints."""
     said = text.strip().partition("\nhint:")[0].partition("\n\n")[0]
     parts: list[str] = []
     for line in said.splitlines():

@@ -1,8 +1,8 @@
-"""Values that no statement at the top of a module makes, or whose statements cannot run again.
+"""Values that no statement at the top of a module makes, or whose statements must not run again.
 
 Literals are inlined. A function or class is used under the name that its module has for it, or
-imported from the module that defines it; a function that is made inside another one is moved to
-the top. Where nothing of that is possible, there is a finding.
+imported from the module that defines it; a function that is made inside another one is moved to the
+top. If none of these is possible, a finding is recorded.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def capture(
     making: Sequence[Statement] = (),
     why: Obstacle | None = None,
 ) -> None:
-    """Carry the value of a name that no statement makes, or in place of its statements."""
+    """Carry the value of a name that no statement makes, or instead of its statements."""
     module, place = by.module, Place(by.file, use.line, name)
     value, own = module.live.get(name, MISSING), getattr(builtins, name, MISSING)
     replaced = value is MISSING or getattr(value, "__wrapped__", None) is own
     if not making and own is not MISSING and replaced and not _of_notebook(own):
-        return  # a builtin, or what a notebook has in its place
+        return  # a builtin, or a notebook's replacement
     why, guarded = why or carrier.judge.value(name, value), module.guarded(name)
     text = literal(value) if why is None or (making and why.kind != "secret") else None
     function = value if isinstance(value, types.FunctionType) else None
@@ -70,12 +70,12 @@ def capture(
 
 
 def _of_notebook(value: Any) -> bool:
-    """Whether a value is a part of IPython: ``display``, ``get_ipython``, ``exit``."""
+    """Return whether a value is a part of IPython: ``display``, ``get_ipython``, ``exit``."""
     return home(value).partition(".")[0] in ("IPython", "ipykernel")
 
 
 def refuse(carrier: Carrier, why: Obstacle, name: str, what: str, place: Place) -> None:
-    """Record what keeps a value from being deployed."""
+    """Record why a value cannot be deployed."""
     what = why.what if why.name == name else what
     if why.name not in (name, ""):
         what = f"{what} that comes from {why.name!r}, {why.what}"
@@ -148,7 +148,7 @@ def carry_as(carrier: Carrier, by: Piece, name: str, value: Any) -> bool:
         [own] = piece.binds
         others = (one for one in carrier.uses if own in one.binds and one != piece)
         if own != name and (module.binds(own) or next(others, None)):
-            return False  # something else has the function's own name
+            return False  # another object has the function's own name
         if own != name:
             alias = by.constant(name, own, module.end + 1)
             carrier.link(by, alias)
@@ -163,11 +163,11 @@ def moved(
 ) -> Piece | None:
     """Carry a function that is made inside another one, as a piece at the top of its module.
 
-    What it uses of the function around it is carried too: literals as constants above it,
+    Values of the enclosing function that it uses are carried too: literals as constants above it,
     functions and classes of the module by their names.
 
     Returns:
-        The piece, or ``None`` if only running the code around the function makes it.
+        The piece, or ``None`` if only running the enclosing code can make the function.
     """
     found = defined(function)
     if found is None:
@@ -187,7 +187,7 @@ def moved(
     defaults = _defaults(module, function, node.args, code)
     known = ((one, value, module.live.get(one, value)) for one, value in outer.items())
     if defaults is None or any(live is not value and not is_step(live) for _, value, live in known):
-        return None  # the module means something else by a name
+        return None  # a name has another meaning in the module
     name = getattr(node, "name", name)
     known_names = {*module.live, *vars(builtins)}
     local = [one for one in code.annotation if one not in known_names and not module.binds(one)]
@@ -224,7 +224,7 @@ def _is_in(node: ast.FunctionDef, statement: Statement, source: Source) -> bool:
 def _defaults(
     module: Module, function: types.FunctionType, args: ast.arguments, code: Code
 ) -> dict[ast.expr, str] | None:
-    """Default values as literals, where their expressions mean something else at the top."""
+    """Return default values as literals, if their expressions have another meaning at the top."""
     written: dict[ast.expr, str] = {}
     for expression, value in _default_values(args, function):
         used = index(expression).used()
@@ -257,7 +257,7 @@ def _text(
     decorators: frozenset[ast.expr],
     defaults: Mapping[ast.expr, str],
 ) -> str:
-    """The function at the left margin, without its decorators."""
+    """Return the function at the left margin, without its decorators."""
     edits = [(*source.span(default), text) for default, text in defaults.items()]
     if isinstance(node, ast.Lambda):
         text = source.edited(*source.span(node), edits)

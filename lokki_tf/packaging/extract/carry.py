@@ -1,8 +1,8 @@
-"""What a function uses, and what that uses: from one step through the modules that are cut.
+"""All code that a step uses, directly or not, in the modules that are cut.
 
-A :class:`Carrier` starts at one piece of source and follows the names in it to the pieces that
-make them. Modules that are cut are the step's own, the packages around it, and those that only
-define classes of values that arrive. All others are included whole (:mod:`.whole`).
+A :class:`Carrier` starts at one piece of source and follows the names in it to the pieces that make
+them. These modules are cut: the step's own, the packages around it, and those that only define
+classes of received values. All others are included whole (:mod:`.whole`).
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _READ_FROM_STRINGS = {"typing", "dataclasses", "typing_extensions"}
 
 
 class Carrier(Inclusion):
-    """Gathers what one step needs.
+    """Collects the code that one step needs.
 
     Args:
         step: The step's name, for messages.
-        brings_files: Whether it brings data files along.
+        brings_files: Whether data files are deployed with it.
 
-    What is gathered, beside findings and whole modules: ``uses``, the graph of pieces; ``placed``,
-    names that show where code is, with the piece; ``made``, by module and name, the only statement
-    that makes it, and where it is used.
+    It collects, in addition to findings and whole modules: ``uses``, the graph of pieces;
+    ``placed``, names that show where code is, with the piece; ``made``, by module and name, the
+    only statement that makes it, and where it is used.
     """
 
     def __init__(self, step: str, *, brings_files: bool = False) -> None:
@@ -105,7 +105,7 @@ class Carrier(Inclusion):
         for name, use in code.eager.items():
             self.need(piece, name, at, use)
         for name, use in code.lazy.items():
-            # What the function itself binds as a global may have no other maker.
+            # A global that only the function itself binds has no other statement.
             if name not in code.rebinds or module.binds(name):
                 self.need(piece, name, before, use)
         for name in piece.evaluated:
@@ -124,7 +124,7 @@ class Carrier(Inclusion):
             self.find("by_name", Place(piece.file, code.dynamic))
 
     def bring(self, fact: Fact, piece: Piece) -> None:
-        """Include what an import of a piece needs."""
+        """Include the modules that an import of a piece needs."""
         name = next((one for one in fact.names or ("",) if not in_stub(one)), None)
         if origin(fact.what) == "house" and name is not None:
             name, what = name or fact.what, "a part of lokki_tf"
@@ -133,12 +133,12 @@ class Carrier(Inclusion):
             self.bring_fact(fact, Importer(piece.file, piece.code))
 
     def need(self, by: Piece, name: str, before: int, use: Use) -> None:
-        """Find what makes a name of a module, and follow it.
+        """Find the statements that make a name of a module, and follow them.
 
         Args:
             by: Where the name is used.
             name: The name.
-            before: Position in the module: what is behind it has not run yet.
+            before: Position in the module; later statements have not run yet.
             use: How it is used.
         """
         module = by.module
@@ -174,7 +174,7 @@ class Carrier(Inclusion):
         value = module.live.get(name)
         for statement in _taken(making, use.chains):
             if self.judge.statement(statement):
-                continue  # it only mentions the pipeline
+                continue  # the statement only mentions the pipeline
             self.link(by, self.carry(statement, before))
             if statement.differs and name in statement.binds:
                 self.find("new_in_each", place, name=name, call=statement.differs)
@@ -188,12 +188,12 @@ class Carrier(Inclusion):
     # --- records --------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """What is gathered so far, for :meth:`restore`."""
+        """Return what was collected so far, for :meth:`restore`."""
         found = {k: copy.copy(v) for k, v in vars(self).items() if k not in ("step", "judge")}
         return {**found, "uses": {piece: set(used) for piece, used in self.uses.items()}}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Forget what was gathered since :meth:`state` was called."""
+        """Discard what was collected since :meth:`state` was called."""
         vars(self).update(state)
 
     def link(self, by: Piece, piece: Piece) -> None:
@@ -202,7 +202,7 @@ class Carrier(Inclusion):
         self.uses.setdefault(by, set()).add(piece)
 
     def reachable(self, start: Iterable[Piece]) -> set[Piece]:
-        """The pieces that some pieces need, themselves included."""
+        """Return the pieces that some pieces need, themselves included."""
         found: set[Piece] = set()
         waiting = list(start)
         while waiting:
@@ -214,7 +214,7 @@ class Carrier(Inclusion):
 
 
 def outside(module: Module) -> Piece:
-    """Where a module's names are used by code of others."""
+    """Return the uses of a module's names by code of other modules."""
     return Piece(module, module.sources[0], (-2,))
 
 
@@ -239,7 +239,7 @@ def _names_guarded(module: Module, code: Code) -> bool:
 
 
 def _evaluated(module: Module, code: Code, reads: bool, is_class: bool) -> list[str]:
-    """The names in annotations that must be there when the code runs."""
+    """Return the names in annotations that must be defined when the code runs."""
     found = []
     for name in code.annotation:
         value = module.live.get(name, MISSING)
@@ -252,7 +252,7 @@ def _evaluated(module: Module, code: Code, reads: bool, is_class: bool) -> list[
 
 
 def _reads_annotations(statement: Statement, skip: frozenset[ast.expr]) -> bool:
-    """Whether something that is not Python's own may evaluate postponed annotations."""
+    """Return whether code other than Python's own may evaluate postponed annotations."""
     node, live = statement.node, statement.module.live
     if not isinstance(node, Definition):
         return False
@@ -266,7 +266,7 @@ def _reads_annotations(statement: Statement, skip: frozenset[ast.expr]) -> bool:
 
 
 def _taken(making: list[Statement], chains: set[Chain]) -> list[Statement]:
-    """Of ``import a.b`` and ``import a.c``, those whose module is used."""
+    """Return those of ``import a.b`` and ``import a.c`` whose module is used."""
 
     def is_used(one: Statement) -> bool:
         path = one.whole_module.split(".")[1:]

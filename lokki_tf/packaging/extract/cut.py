@@ -1,16 +1,16 @@
-"""A step's function and all that it needs, as the files of a zip.
+"""A step's function and all code that it needs, as the files of a zip.
 
 The stages of :func:`cut`: find the function's definition (:mod:`.root`); follow the names in it
-(:mod:`.carry`), and imports (:mod:`.whole`); keep statements that act by being run
-(:mod:`.kept`); observe what the code does (:mod:`.differences`). Then :meth:`Cut.layout` decides
+(:mod:`.carry`), and imports (:mod:`.whole`); keep statements that act by being run (:mod:`.kept`);
+find differences in Lambda (:mod:`.differences`). Then :meth:`Cut.layout` decides
 which file each piece is in:
 
 - *inline*: the function and what it needs are in ``lambda_function.py``;
-- *module*: they are in a file of their module's name, which ``lambda_function.py`` imports. So
-  it is where code defines classes, whose instances are pickled under their module's name, reads
-  its own file or name, or uses a name that the template uses;
-- *whole*: the module is included as it is. So it is where another module imports it, so that
-  there is one module object and one class of a name, or with ``code="module"``.
+- *module*: they are in a file of their module's name, which ``lambda_function.py`` imports. This
+    form is used if code defines classes, whose instances are pickled under their module's name,
+    reads its own file or name, or uses a name that the template uses;
+- *whole*: the module is included unchanged. This form is used if another module imports it, so that
+    it is one module object with one class of each name, or with ``code="module"``.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ Form = OneOf["inline", "module", "whole"]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a cut's code is in a zip.
+    """The files of a cut in a zip.
 
     Args:
-        source: What replaces ``"{{PUT_FUNCTION_HERE}}"``.
-        name: What replaces ``"{{PUT_FUNCTION_NAME_HERE}}"``.
+        source: The text for ``"{{PUT_FUNCTION_HERE}}"``.
+        name: The text for ``"{{PUT_FUNCTION_NAME_HERE}}"``.
         postponed: Whether the file begins with ``from __future__ import annotations``.
         files: The files of modules, by path.
         form: The form of the step's own module.
@@ -65,11 +65,11 @@ class Cut:
 
     Args:
         step: The step.
-        carrier: What it needs.
-        root: Its function, ``None`` if it cannot be found: findings say why.
-        pieces: The parts of modules that are cut that it needs.
-        observations: What the code does.
-        imports: Imports of packages that neither Python nor Lambda brings.
+        carrier: The code that it needs.
+        root: Its function, ``None`` if it cannot be found, with a finding.
+        pieces: The parts that it needs of modules that are cut.
+        observations: Facts about the code.
+        imports: Imports of packages that neither Python nor Lambda provides.
         data: Data files, by their paths in the zip.
     """
 
@@ -99,7 +99,7 @@ class Cut:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the user should know."""
+        """The findings about the code."""
         return tuple(self.carrier.findings)
 
     # --- values of other steps ------------------------------------------------------
@@ -110,7 +110,7 @@ class Cut:
         modules: Iterable[str],
         data: Mapping[str, Path] | None = None,
     ) -> None:
-        """Add what unpickling values of other steps needs.
+        """Add the code that unpickling values of other steps requires.
 
         Args:
             classes: Classes of modules that are cut, by module and name.
@@ -120,7 +120,7 @@ class Cut:
         if self.root is None:
             return
         carrier, own = self.carrier, self.root.module.name
-        if data:  # what the classes read at import is there
+        if data:  # files that the classes' modules read at import are included
             carrier.judge.brings_files = True
         for name in modules:
             known = len(carrier.imports)
@@ -142,7 +142,7 @@ class Cut:
             self.data.setdefault(path, file)
 
     def _missing(self, known: int) -> bool:
-        """Report packages that values need and Lambda lacks; return whether there are any."""
+        """Report packages that values need and Lambda lacks; return whether any were found."""
         own = {one.package for one in self.imports}
         new = self.carrier.imports[known:]
         others = [one for one, fact, _ in new if not fact.function and one.package not in own]
@@ -181,7 +181,7 @@ class Cut:
     def _imported(
         self, root: Root, files: Mapping[str, bytes], form: Form, reserved: Collection[str]
     ) -> Layout:
-        """The function is imported from its module."""
+        """Return the layout in which the function is imported from its module."""
         name, dot, attribute = (root.name or identifier(self.step.name)).partition(".")
         bound = name
         while bound in reserved:
@@ -189,16 +189,16 @@ class Cut:
         alias = name if bound == name else f"{name} as {bound}"
         head = "".join(f"import {one} as lokki_submodule\n" for one in self.carrier.submodules)
         source = f"{head}from {root.module.name} import {alias}\n"
-        if form == "whole":  # first, as here: modules that import it back depend on the order
+        if form == "whole":  # first, as locally: modules that import it back depend on the order
             source = f"from {root.module.name} import {alias}\n{head}"
-        if not root.name:  # no name of the module leads to the step
+        if not root.name:  # no name of the module refers to the step
             source = f"{head}import {root.module.name} as lokki_module\n"
             source += "from lokki_tf import step_named as lokki_step\n\n"
             source += f"{bound} = lokki_step({self.step.name!r})\n"
         return Layout(source, bound + dot + attribute, False, files, form)
 
     def _files(self, own: str) -> Iterator[tuple[str, bytes]]:
-        """The files of all modules but those of the step's own that is cut."""
+        """Return the files of all modules except the step's own if it is cut."""
         carrier = self.carrier
         for one in carrier.whole.values():
             yield one.module.path, one.text
@@ -212,13 +212,13 @@ class Cut:
                 yield module.path, file_text(pieces).encode()
 
     def data_files(self) -> tuple[dict[str, Path], list[Finding]]:
-        """Data files by their paths in the zip, and what is wrong with them."""
+        """Return data files by their paths in the zip, and findings about them."""
         whole = [one.module for one in self.carrier.whole.values()]
         read, found = files_read(self.step, self.observations, whole, self.data)
         return {**read, **self.data}, found
 
     def metadata(self) -> dict[str, bytes]:
-        """The metadata of the user's own distributions that the code reads."""
+        """Return the metadata of the user's own distributions that the code reads."""
         read = self.observations.of("distribution") if self.observations else ()
         found = (own_metadata(one.fact.what) for one in read if one.fact.what)
         return {one[0]: one[1].encode() for one in found if one is not None}
@@ -237,14 +237,14 @@ def cut(step: Step) -> Cut:
     if root is None:
         return Cut(step, carrier)
     data = _declared(carrier, step, root)
-    if not step.is_condition:  # its module acts where the job runs
+    if not step.is_condition:  # its module's statements act where the job runs
         keep_acting(carrier, step, root)
     note_stale(carrier)
     return _observed(step, carrier, root, data)
 
 
 def _declared(carrier: Carrier, step: Step, root: Root) -> dict[str, Path]:
-    """Include what the step declares; return the data files."""
+    """Include the modules and files that the step declares; return the data files."""
     if step.options.code == "module":
         carrier.include(root.module.name, step.place)
     for name in step.options.modules:
@@ -264,7 +264,7 @@ def _declared(carrier: Carrier, step: Step, root: Root) -> dict[str, Path]:
 
 
 def _observed(step: Step, carrier: Carrier, root: Root, data: dict[str, Path]) -> Cut:
-    """The cut, with findings about all that its code does."""
+    """Return the cut, with all findings about its code."""
     own = root.module.name
     others = {piece for piece in carrier.uses if piece.module.name != own and piece.text}
     pieces = carrier.reachable([root.piece]) | others
@@ -272,7 +272,7 @@ def _observed(step: Step, carrier: Carrier, root: Root, data: dict[str, Path]) -
     imports = {one for one, fact, code in carrier.imports if seen.is_reached(fact, code)}
     ordered = sorted(imports, key=lambda one: (one.package, str(one.place), one.module))
     modules = {*carrier.whole, *(p.removesuffix(".py") for p in data if p.endswith(".py"))}
-    for name in sorted(modules):  # whose files would hide Python's, Lambda's or the runtime's
+    for name in sorted(modules):  # these would hide Python's, Lambda's or the runtime's
         if name in sys.stdlib_module_names or name in {HANDLER, RUNTIME, *IN_LAMBDA}:
             carrier.find("hides_module", step.place, module=name)
     if carrier.back is not None and root.module.live.get("__name__") == "__main__":

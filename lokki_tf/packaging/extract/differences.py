@@ -1,4 +1,4 @@
-"""What included code does at import, or in the step, that may be different in Lambda."""
+"""Behaviour of included code, at import or in the step, that may be different in Lambda."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from .include import home
 from .pieces import Piece
 from .root import Root
 
-# Source: AWS Lambda Developer Guide, "Working with Lambda environment variables", "Defined
-# runtime environment variables"; PATH and HOME are of the sandbox.
+# Source: AWS Lambda Developer Guide, "Working with Lambda environment variables", "Defined runtime
+# environment variables"; PATH and HOME are set by the sandbox.
 _OF_LAMBDA = {
     *("_HANDLER", "_X_AMZN_TRACE_ID", "TZ", "LANG", "PATH", "LD_LIBRARY_PATH", "PYTHONPATH"),
     *("LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "HOME", "PWD"),
@@ -36,7 +36,7 @@ _OF_LAMBDA = {
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A fact that counts, its module, and whether that is included whole."""
+    """A relevant fact, its module, and whether the module is included whole."""
 
     fact: Fact
     module: Module
@@ -49,7 +49,7 @@ class Observed:
 
 
 class Observations:
-    """The facts of all code of one step, as far as the step or an import reaches them."""
+    """The facts of all code of one step that the step or an import can reach."""
 
     def __init__(self, carrier: Carrier, root: Root, pieces: set[Piece]) -> None:
         whole = carrier.whole
@@ -79,20 +79,20 @@ class Observations:
         return {name for code, function in pairs for name in code.mentions.get(function, ())}
 
     def functions(self, code: Code) -> set[str]:
-        """The functions of some code that are reached, ``""`` for what runs at import."""
+        """Return the reached functions of some code, ``""`` for code that runs at import."""
         return {"", *self._reached.get(id(code), ())}
 
     def is_reached(self, fact: Fact, code: Code) -> bool:
-        """Whether a fact is of code that runs at import or that the step reaches."""
+        """Return whether a fact is of code that runs at import or that the step reaches."""
         return fact.function in self.functions(code)
 
     def of(self, kind: str) -> Iterator[Observed]:
-        """The facts of a kind."""
+        """Yield the facts of a kind."""
         return (one for one in self.facts if one.fact.kind == kind)
 
 
 def differences(step: Step, seen: Observations) -> Iterator[Finding]:
-    """Findings for code that depends on what Lambda does not have."""
+    """Yield findings for code whose requirements Lambda does not have."""
     declared = _declares_modules(step)
     known = {*step.options.env_variables, *_OF_LAMBDA, *(one.fact.what for one in seen.of("sets"))}
     given = step.options.env_variables
@@ -113,7 +113,7 @@ def differences(step: Step, seen: Observations) -> Iterator[Finding]:
                 yield finding("by_name", step.name, place)
             case "distribution":
                 if not what or not (own_metadata(what) or has_distribution(step, what)):
-                    text = f"of {what!r}" if what else "of distributions that cannot be seen"
+                    text = f"of {what!r}" if what else "of unknown distributions"
                     yield finding("distribution", step.name, place, what=text, name=what or "name")
             case "basic-config":
                 yield finding("basic_config", step.name, place)
@@ -136,7 +136,7 @@ def _declares_modules(step: Step) -> bool:
 
 
 def _missing_subclasses(seen: Observations) -> Iterable[str]:
-    """Subclasses of classes that are deployed, which are not deployed themselves."""
+    """Yield findings for subclasses of deployed classes that are not deployed themselves."""
     names = {name for piece in seen.pieces for name in piece.binds}
     deployed: dict[str | None, bool] = {}  # by name, whether whole
     kinds: dict[type, None] = {}
@@ -155,7 +155,7 @@ def _missing_subclasses(seen: Observations) -> Iterable[str]:
 def _values(
     step: Step, seen: Observations, statement: Statement, functions: set[str], stored: set[str]
 ) -> Iterator[Finding]:
-    """Values that a statement of a whole module makes, and that are others in Lambda."""
+    """Yield findings for values of whole modules that are different in Lambda."""
     module = statement.module
     place = Place(module.label, statement.node.lineno)
     obstacle = seen.carrier.judge.statement(statement)
@@ -178,7 +178,7 @@ def _values(
 
 
 def _is_reached(statement: Statement, functions: set[str]) -> bool:
-    """Whether a function, or a method of a class, that a statement defines is reached."""
+    """Return whether a function, or a method of a class, that a statement defines is reached."""
     name = getattr(statement.node, "name", "")
     return any(one == name or one.startswith(f"{name}.") for one in functions)
 
@@ -187,7 +187,7 @@ def _is_reached(statement: Statement, functions: set[str]) -> bool:
 
 
 def steady(carrier: Carrier) -> Iterator[tuple[Module, str]]:
-    """The names of cut modules that one assignment makes, and that no deployed code changes."""
+    """Yield the names of cut modules that one assignment makes and no deployed code changes."""
     writes: dict[str, set[str]] = {}
     for piece in carrier.uses:
         for one in piece.binds if carrier.is_cut(piece.module.name) else ():
@@ -201,17 +201,17 @@ def steady(carrier: Carrier) -> Iterator[tuple[Module, str]]:
 
 
 def note_stale(carrier: Carrier) -> None:
-    """Report values of cut modules that are not any more what their statements make of them."""
+    """Yield findings for values of cut modules that were changed after their assignment."""
     for module, name in steady(carrier):
         statement, place = carrier.made[module.name, name]
         value = module.live.get(name, MISSING)
-        # What deployed statements change too, is as it is here.
+        # A value that deployed statements change too is the same in Lambda.
         if not {module.name, id(value)} & carrier.changed and _differs(statement.node, value):
             carrier.find("stale", place, name=name, what=described(value))
 
 
 def _differs(node: ast.AST, value: object) -> bool:
-    """Whether an assignment of a literal makes another value than this one."""
+    """Return whether an assignment of a literal makes a value other than this one."""
     if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None or value is MISSING:
         return False
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -220,7 +220,7 @@ def _differs(node: ast.AST, value: object) -> bool:
     try:
         written = ast.literal_eval(node.value)
         return type(written) is not type(value) or written != value
-    except Exception:  # no literal, or values that do not compare
+    except Exception:  # not a literal, or values that cannot be compared
         return False
 
 
@@ -228,10 +228,10 @@ def _differs(node: ast.AST, value: object) -> bool:
 
 
 def own_metadata(name: str) -> tuple[str, str] | None:
-    """The metadata of an installed distribution of the user's: an editable install.
+    """Return the metadata of an installed distribution of the user: an editable install.
 
     Returns:
-        The path of its file in a zip, and its text; ``None`` if it is no such distribution.
+        The path of its file in a zip, and its text; ``None`` for other distributions.
     """
     try:
         found = metadata.distribution(name)
@@ -250,16 +250,16 @@ def own_metadata(name: str) -> tuple[str, str] | None:
 def files_read(
     step: Step, seen: Observations | None, whole: Collection[Module], named: Collection[str]
 ) -> tuple[dict[str, Path], list[Finding]]:
-    """Files that code reads by literal paths: at import, and those beside it in functions too.
+    """Return files that code reads by literal paths: at import, and in functions if next to it.
 
     Args:
         step: The step.
-        seen: What its code does.
-        whole: Modules that are included whole, those that only values need among them.
+        seen: Facts about its code.
+        whole: Modules that are included whole, including those that only values need.
         named: The paths in the zip of the data files that the step itself names.
 
     Returns:
-        Where each is here, by its path in the zip, and what is wrong.
+        The local path of each, by its path in the zip, and findings.
     """
     files: dict[str, Path] = {}
     found: list[Finding] = []
@@ -277,7 +277,7 @@ def files_read(
         here = Path(os.path.normpath(Path.cwd() / path))
         inside = _inside(here, path, module)
         if not here.exists() or (inside is None and path.startswith(("/dev/", "/proc/", "/tmp/"))):
-            continue  # code that goes on without it does so in Lambda as well
+            continue  # code that accepts its absence does so in Lambda too
         listed = inside is not None and here.is_dir() and (inside != "." or "glob" in fact.what)
         if listed and any(one.startswith(f"{inside}/".removeprefix("./")) for one in present):
             continue
@@ -292,6 +292,6 @@ def files_read(
 
 
 def _inside(here: Path, path: str, module: Module) -> str | None:
-    """The path in the zip of a file, ``None`` if it is outside of what a zip holds."""
+    """Return a file's path in the zip, ``None`` if it is outside the folder of the zip."""
     root = home(module)[2] if os.path.isabs(path) else Path.cwd()
     return here.relative_to(root).as_posix() if here.is_relative_to(root) else None

@@ -1,8 +1,8 @@
-"""Code at the top of a module that acts by being run, though no name leads to it.
+"""Code at the top of a module that has effects when it runs, without a name that refers to it.
 
-Calls, assignments to attributes and items, registrations by decorators and subclasses, and
-imports of modules that do such things. What acts only on objects that the module made for itself
-is followed by their names instead (:mod:`.carry`).
+Calls, assignments to attributes and items, registrations by decorators and subclasses, and imports
+of modules that do such things. Effects on objects that only the module uses are found by following
+names instead (:mod:`.carry`).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _SETTERS = {
     *("random.seed", "logging.setLoggerClass", "logging.setLogRecordFactory", "codecs.register"),
     *("threading.stack_size", "gc.set_threshold", "sys.setswitchinterval", "os.putenv"),
 }
-"""Functions of Python's that set something and return what is often assigned to a name."""
+"""Python's functions that change state and return a value that is often assigned to a name."""
 
 
 def may_act(module: Module) -> tuple[Statement, ...]:
-    """The statements of a module that may act, regardless of what is deployed beside it."""
+    """Return the statements of a module that may act, regardless of other deployed modules."""
     if may_act not in module.cache:
         module.cache[may_act] = tuple(
             one
@@ -54,7 +54,7 @@ def may_act(module: Module) -> tuple[Statement, ...]:
 
 
 def acting_in(name: str, deployed: Deployed) -> Iterator[Statement]:
-    """The acting statements that importing one of the user's modules runs."""
+    """Return the acting statements that run when one of the user's modules is imported."""
     found: dict[str, Module] = {}
     _imports(name, found, lambda one: deployed(one, ""), parents=True)
     for statement in (one for module in found.values() for one in module.statements):
@@ -63,7 +63,7 @@ def acting_in(name: str, deployed: Deployed) -> Iterator[Statement]:
 
 
 def brings(name: str, wanted: Collection[str]) -> bool:
-    """Whether importing one of the user's modules imports one of some others, at any depth."""
+    """Return whether importing one of the user's modules imports any of others, at any depth."""
     found: dict[str, Module] = {}
     _imports(name, found)
     return not found.keys().isdisjoint(wanted)
@@ -75,7 +75,7 @@ def _imports(
     stop: Callable[[str], bool] = lambda _: False,
     parents: bool = False,
 ) -> None:
-    """Find the modules of the user's that importing one of them imports, up to some."""
+    """Return the user's modules that importing one of them imports, without following some."""
     module = user_module(name) if origin(name) == "user" and not stop(name) else None
     if module is None or name in found:
         return
@@ -87,7 +87,7 @@ def _imports(
 
 
 def imported_by(statement: Statement) -> Iterator[str]:
-    """The names of what a statement may import as modules when it runs."""
+    """Return the names of modules that a statement may import when it runs."""
     for fact in statement.code().of("import"):
         if not fact.function:
             yield fact.what
@@ -97,11 +97,11 @@ def imported_by(statement: Statement) -> Iterator[str]:
 
 
 def acts(statement: Statement, deployed: Deployed) -> bool:
-    """Whether running a statement changes more than its module's own names.
+    """Return whether running a statement changes more than its module's own names.
 
     Args:
         statement: The statement; imports are for :func:`acting_in`.
-        deployed: Returns whether a class is deployed: its subclasses may be found from it.
+        deployed: Returns whether a class is deployed: it can list its subclasses.
     """
     if statement.alias is not None:
         return False
@@ -114,7 +114,7 @@ def acts(statement: Statement, deployed: Deployed) -> bool:
 
 
 def _changes(module: Module, one: Mention) -> bool:
-    """Whether a use of a name when a statement runs may change what is outside of the module."""
+    """Return whether using a name when a statement runs may change state outside of the module."""
     name, chain, how, last = one.name, one.chain, one.how, (one.chain or ("",))[-1]
     if how == "()":  # a call whose value is not used
         known = name in module.context.aliases or module.binds(name)
@@ -129,7 +129,7 @@ def _changes(module: Module, one: Mention) -> bool:
 
 
 def _own(module: Module, name: str) -> bool:
-    """Whether a name is bound to an object that only this module's own names lead to."""
+    """Return whether a name is bound to an object to which only this module's names refer."""
     if name in module.context.aliases:
         return False
     if name in ("globals", "locals") or name in module.definitions:
@@ -138,7 +138,7 @@ def _own(module: Module, name: str) -> bool:
     if is_house(value) and not is_step(value):
         return True
     if isinstance(made, ast.Name | ast.Attribute | ast.Subscript):
-        return False  # another name of an object that may be anyone's
+        return False  # another name of an object that may be shared
     if isinstance(made, ast.Call):
         called = full_name(made.func, module.context.aliases)
         if called.partition(".")[0] in _SHARED or origin(called.rpartition(".")[0]) == "user":
@@ -147,7 +147,7 @@ def _own(module: Module, name: str) -> bool:
 
 
 def writes(module: Module, name: str, chain: Chain, depth: int = 1) -> bool:
-    """Whether calling a function of the user's changes what is outside of it."""
+    """Return whether calling one of the user's functions changes state outside of it."""
     if chain[-1:] == ("register",) and callable(module.live.get(name)):
         return True  # a function of functools.singledispatch, or an abstract class
     found = _definition(module, name, chain)
@@ -162,7 +162,7 @@ def writes(module: Module, name: str, chain: Chain, depth: int = 1) -> bool:
 
 
 def _definition(module: Module, name: str, chain: Chain) -> tuple[Module, str] | None:
-    """The module that defines a function or class which a name leads to, and its name there."""
+    """Return the module that defines a name's function or class, and the name there."""
     if not chain and name in module.definitions:
         return module, name
     value: Any = of_chain(module.live.get(name), chain)
@@ -175,7 +175,7 @@ def _definition(module: Module, name: str, chain: Chain) -> tuple[Module, str] |
 
 
 def _registers(module: Module, decorator: ast.expr) -> bool:
-    """Whether a decorator may register what it decorates."""
+    """Return whether a decorator may register the decorated object."""
     is_call = isinstance(decorator, ast.Call)
     call = decorator.func if isinstance(decorator, ast.Call) else decorator
     root = root_of(call)
@@ -196,7 +196,7 @@ def _registers(module: Module, decorator: ast.expr) -> bool:
 
 
 def _is_subclass(module: Module, node: ast.ClassDef, deployed: Deployed) -> bool:
-    """Whether the class is one that a deployed class may find among its subclasses."""
+    """Return whether a deployed class may find the class among its subclasses."""
     made = module.live.get(node.name)
     if not isinstance(made, type):
         names = (full_name(base, module.context.aliases) for base in node.bases)

@@ -1,13 +1,13 @@
-"""The data files that a step names by ``include=``, and their places in its zip.
+"""The data files that a step names by ``include=``, and their paths in its zip.
 
-A zip is the folder that the step's imports start from, cut down to what the step uses: the
-script's own folder, the one that contains a package, a notebook's working directory. Data files
-are named from the folder of the step's file, and keep their place beside it.
+A zip is the folder where the step's imports start, reduced to the files that the step uses: the
+script's own folder, the one that contains a package, a notebook's working directory. Data files are
+named from the folder of the step's file, and keep their relative paths.
 
 A wildcard matches files; a folder is named itself and is included whole. As in a shell, neither
-includes what is hidden. Neither includes what tools write: Terraform's folders and states, what
-synth wrote, virtual environments and caches. Code is included by being imported: a file of
-Python's is data only where the pattern ends in ``.py``.
+includes hidden files. Neither includes the output of tools: Terraform's folders and states, output
+of synth, virtual environments and caches. Code is included by imports: a Python file is data only
+if the pattern ends in ``.py``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from ..findings import finding, megabytes
 _OF_PYTHON = (".py", ".pyc", ".pyo")
 _STATE = ".tfstate"
 _OF_TOOLS = ("__pycache__", "node_modules", ".terraform", ".lokki")
-# What virtual environments, caches (bford.info/cachedir) and folders that synth wrote contain.
+# Files in virtual environments, caches (bford.info/cachedir) and output folders of synth.
 _MARKS = ("pyvenv.cfg", "CACHEDIR.TAG", "cdk.tf.json", "stacks/*/cdk.tf.json")
 
 
 def included(step: Step, module: Module) -> tuple[dict[str, Path], list[Finding]]:
-    """Return what a step's ``include=`` names: files by path in the zip, and what is wrong."""
+    """Return the files of a step's ``include=`` by path in the zip, and findings."""
     folder, inside, root = home(module)
     files: dict[str, Path] = {}
     found: list[Finding] = []
@@ -58,7 +58,7 @@ def included(step: Step, module: Module) -> tuple[dict[str, Path], list[Finding]
         if not matched and not search.links_out:
             named = folder / pattern
             exists = "which is neither a file nor a folder"
-            why = exists if named.exists() else f"and there is no such file in {folder}"
+            why = exists if named.exists() else f"which does not exist in {folder}"
             wrong("include_empty" if named.is_dir() else "include_nothing", pattern, why=why)
         for path in matched:
             files[normpath(join(inside, path))] = Path(os.path.normpath(folder / path))
@@ -78,9 +78,9 @@ class _Search:
     """The search for the files of one pattern.
 
     Args:
-        folder: Where the pattern starts.
-        root: The folder that the step's imports start from; links must not lead out of it.
-        pattern: A path without ``..`` but at its beginning.
+        folder: The folder to which the pattern is relative.
+        root: The folder where the step's imports start; links must not lead out of it.
+        pattern: A path with ``..`` only at its beginning.
     """
 
     def __init__(self, folder: Path, root: Path, pattern: str) -> None:
@@ -88,9 +88,9 @@ class _Search:
         self.links_out: dict[str, str] = {}
 
     def matched(self) -> Iterator[str]:
-        """Yield paths from the folder, perhaps more than once."""
+        """Yield paths relative to the folder, some perhaps repeatedly."""
         named, parts = self.folder / self.pattern, self.pattern.split("/")
-        if named.is_file():  # before it is a pattern: its name may contain brackets
+        if named.is_file():  # first as a literal name, which may contain brackets
             if self._is_inside(self.pattern):
                 yield self.pattern
         elif named.is_dir():
@@ -114,7 +114,7 @@ class _Search:
                 yield from self._below(path, rest, around)
 
     def _names(self, at: str, part: str) -> list[str]:
-        """The entries of a folder that match a part of the pattern, as a shell matches."""
+        """Yield the entries of a folder that match a part of the pattern, as in a shell."""
         folder = self.folder / at
         if not has_magic(part):
             return [part] if os.path.lexists(folder / part) else []
@@ -135,7 +135,7 @@ class _Search:
         return path.is_file() and _STATE not in path.name and not code
 
     def _is_inside(self, path: str) -> bool:
-        """Whether a path leads nowhere out of the root; where it does is noted."""
+        """Return whether a path does not lead out of the root; record links that do."""
         target = os.path.realpath(self.folder / path)
         if Path(target).is_relative_to(self.root):
             return True
@@ -151,7 +151,7 @@ def _is_of_tools(folder: Path) -> bool:
 def contents(
     step: Step, files: Mapping[str, Path], taken: Mapping[str, bytes]
 ) -> tuple[dict[str, bytes], list[Finding]]:
-    """Data files as bytes, and what is wrong with them."""
+    """Return data files as bytes, and findings about them."""
     about = step.name, step.place
     found = [finding("include_taken", *about, path=path) for path in files if path in taken]
     try:

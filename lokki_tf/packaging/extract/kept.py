@@ -1,7 +1,7 @@
-"""Which acting statements of the modules that are cut are kept, and which are left out.
+"""Selection of the acting statements of cut modules that are kept.
 
-A statement is kept when what it needs is there in Lambda. What is left out and may change a
-result is a warning.
+A statement is kept if Lambda has everything that it needs. A statement that is left out and may
+change a result is a warning.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CONFIGURES = ("set_", "use", "style", "register", "option", "config", "filterwa
 
 
 def keep_acting(carrier: Carrier, step: Step, root: Root) -> None:
-    """Carry the acting statements of the step's module and of the packages around it."""
+    """Carry the acting statements of the step's module and of its enclosing packages."""
     keeper = _Keeper(carrier, step, root)
     while keeper.round():
         carrier.run()
@@ -38,7 +38,7 @@ class _Keeper:
         self.used = {one.package for one in self._eager_imports()}
 
     def round(self) -> bool:
-        """Decide about the statements that act now; return whether there were any."""
+        """Decide about the statements that act now; return whether any were found."""
         found = False
         for module in (*self.carrier.packages, self.root.module):
             for statement in may_act(module) if self.carrier.is_cut(module.name) else ():
@@ -51,7 +51,7 @@ class _Keeper:
         return found
 
     def _acting(self, statement: Statement) -> Iterator[Statement]:
-        """The statement if it acts, or those that it runs by importing their modules.
+        """Yield the statement if it acts, or those that it runs by importing their modules.
 
         An import of a module that is deployed in any case decides the order of imports.
         """
@@ -72,7 +72,7 @@ class _Keeper:
         return not name or any(name in piece.binds for piece in pieces)
 
     def _decide(self, module: Module, statement: Statement) -> None:
-        """Keep a statement, or leave it out with a warning if it may matter."""
+        """Keep a statement, or leave it out, with a warning if it may change a result."""
         carrier, root = self.carrier, self.root
         obstacle = carrier.judge.statement(statement)
         if obstacle is not None:
@@ -103,7 +103,7 @@ class _Keeper:
         return sum(one.severity == "error" for one in self.carrier.findings)
 
     def _eager_imports(self) -> list[Import]:
-        """The packages of others that the code imports whenever it is imported itself."""
+        """Return the third-party packages that the code imports when it is imported."""
         imports = self.carrier.imports
         return [one for one, fact, _ in imports if not fact.function and not fact.optional]
 
@@ -118,7 +118,7 @@ class _Keeper:
 
 
 def _configures(statement: Statement, packages: set[str]) -> bool:
-    """Whether a statement only changes packages that the step goes without."""
+    """Return whether a statement only changes packages that the step does not need."""
     aliases, node = statement.module.context.aliases, statement.node
 
     def of_packages(one: ast.expr) -> bool:

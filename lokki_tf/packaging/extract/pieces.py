@@ -1,7 +1,7 @@
-"""Pieces: the parts of the user's source that are deployed, and files that are made of them.
+"""Pieces: the parts of the user's source that are deployed, and files made from them.
 
-A piece is text and an order. Files of a zip are sets of pieces, so two cuts that need parts
-of one module are merged by a union; the text is put together last.
+A piece is text and an order. Files of a zip are sets of pieces, so two cuts that need parts of one
+module are merged by a union; the text is joined last.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Piece:
         order: Its place in the module.
         text: Source, ended by a newline.
         binds: The names that it binds.
-        kind: How it is set apart from its neighbours.
-        head: For an import, what is before the names: ``from x import``.
+        kind: How it is separated from its neighbours.
+        head: For an import, the text before the names: ``from x import``.
         names: For an import, how many names the statement has in the user's file.
         original: For an import, the statement as the user wrote it.
-        is_class: Whether it makes a class, so that instances know its module.
+        is_class: Whether it makes a class, whose instances are pickled with its module.
         postponed: Whether its annotations are not evaluated.
-        code: What it does.
-        evaluated: The names in annotations that must be there when it runs.
+        code: Facts about its code.
+        evaluated: The names in annotations that must be defined when it runs.
     """
 
     module: Module
@@ -59,11 +59,11 @@ class Piece:
 
     @property
     def file(self) -> str:
-        """Its file, as the user knows it."""
+        """The path of the user's file."""
         return cell_label(self.source.filename, self.module.live)
 
     def constant(self, name: str, text: str, at: int) -> Piece:
-        """A piece beside it that binds a name to an expression: a literal, or another name."""
+        """Return a piece that binds a name to an expression: a literal, or another name."""
         return Piece(self.module, self.source, (at,), f"{name} = {text}\n", (name,))
 
     def imported(self, source: str, attribute: str, bound: str) -> Piece:
@@ -76,7 +76,7 @@ class Piece:
 
 
 def made_absolute(module: Module, source: Source, node: ast.AST) -> Iterator[Edit]:
-    """Edits that make relative imports absolute: code may be in another file of the zip."""
+    """Return edits that make relative imports absolute: the code may be in another file."""
     for one in ast.walk(node):
         if isinstance(one, ast.ImportFrom) and one.level:
             start, end = source.span(one)
@@ -88,7 +88,7 @@ def made_absolute(module: Module, source: Source, node: ast.AST) -> Iterator[Edi
 def statement_piece(
     statement: Statement, skip: frozenset[ast.expr], is_class: bool, postponed: bool
 ) -> Piece:
-    """A statement as it is in its file, without some decorators."""
+    """Return a statement as it is in its file, without some decorators."""
     module, source, node = statement.module, statement.source, statement.node
     edits = [*made_absolute(module, source, node), *source.without(skip)]
     text = source.edited(*source.reach(node), edits).rstrip() + "\n"
@@ -118,7 +118,7 @@ def statement_piece(
 
 
 def file_text(pieces: Iterable[Piece]) -> str:
-    """The text of a module, cut down to some pieces of it."""
+    """Return the text of a module, reduced to some of its pieces."""
     chosen = list(pieces)
     text = source_text(chosen)
     if any(piece.postponed for piece in chosen):
@@ -127,7 +127,7 @@ def file_text(pieces: Iterable[Piece]) -> str:
 
 
 def source_text(pieces: Iterable[Piece]) -> str:
-    """The pieces in the order of their module, set apart as style guides do."""
+    """Return the pieces in the order of their module, separated as in style guides."""
     ordered = sorted(set(pieces), key=lambda piece: (piece.order, piece.text))
     parts = []
     before: Piece | None = None

@@ -1,4 +1,4 @@
-"""Whether a statement can run again in Lambda and give what it gave here."""
+"""Portability of statements: whether they can run in Lambda with the same result."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from lokki_tf.source.values import (
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a value cannot be made again elsewhere.
+    """Why a value cannot be made again in Lambda.
 
     Args:
-        kind: It belongs to the pipeline, is bound to this process, was read of this machine,
-            or typed in unseen.
-        what: What the value is, or how it was read.
-        name: The name that the obstacle was met at.
+        kind: Whether it belongs to the pipeline, is bound to this process, was read on this
+            computer, or is a secret that was typed in.
+        what: A description of the value, or of how it was read.
+        name: The name with the obstacle.
     """
 
     kind: OneOf["house", "stuck", "read", "secret"]
@@ -46,10 +46,10 @@ class Obstacle:
 
 
 class Judge:
-    """Looks for obstacles, each statement once a cut.
+    """Finds obstacles, each statement once in a cut.
 
     Args:
-        brings_files: Whether the step brings files along, which its code reads there again.
+        brings_files: Whether files are deployed with the step, which its code can read in Lambda.
     """
 
     def __init__(self, brings_files: bool = False) -> None:
@@ -58,7 +58,7 @@ class Judge:
         self._left_behind: dict[Statement, frozenset[ast.expr]] = {}
 
     def left_behind(self, statement: Statement) -> frozenset[ast.expr]:
-        """The decorators of a statement that are lokki_tf's own, or built on it."""
+        """Return the decorators of a statement that are lokki_tf's own, or use it."""
         if statement not in self._left_behind:
             found = (one for one in statement.decorators if self._is_houses(statement, one))
             self._left_behind[statement] = frozenset(found)
@@ -76,7 +76,7 @@ class Judge:
         return is_house(value) or (why is not None and why.kind == "house")
 
     def value(self, name: str, value: Any) -> Obstacle | None:
-        """What keeps a value from being deployed by itself, however it was made."""
+        """Return why a value cannot be deployed, however it was made."""
         if is_step(value) or value is MISSING:
             return None
         if is_house(value):
@@ -85,7 +85,7 @@ class Judge:
         return Obstacle("stuck", what, name) if what else None
 
     def statements(self, name: str, making: list[Statement]) -> Obstacle | None:
-        """What keeps the statements that make a name from running again."""
+        """Return why the statements that make a name cannot run again."""
         for statement in making:
             obstacle = self.statement(statement)
             # A call that merely mentions the pipeline, log.info(pipe), makes no name.
@@ -94,16 +94,16 @@ class Judge:
         return None
 
     def statement(self, statement: Statement) -> Obstacle | None:
-        """What keeps a statement from running again."""
+        """Return why a statement cannot run again."""
         if statement not in self._known:
-            self._known[statement] = None  # while it is looked at: names may go in a circle
+            self._known[statement] = None  # during the analysis: names may form a cycle
             obstacle = None if statement.alias else self._statement(statement)
             if obstacle and not self._reads_again(statement, obstacle):
                 self._known[statement] = obstacle
         return self._known[statement]
 
     def _reads_again(self, statement: Statement, obstacle: Obstacle) -> bool:
-        """Whether it can read a file there, and must since what it made here is no literal."""
+        """Return whether it can read a file there, and must, since its value is not a literal."""
         if not self.brings_files or obstacle.kind != "read" or not is_file(obstacle.what):
             return False
         code = statement.code(self.left_behind(statement))
@@ -137,7 +137,7 @@ class Judge:
         return None
 
     def _name(self, module: Module, name: str, before: int) -> Obstacle | None:
-        """What keeps the value that a name has at a position from being deployed."""
+        """Return why the value of a name at a position cannot be deployed."""
         value = module.live.get(name, MISSING)
         if is_step(value) or is_runtime(value):
             return None
@@ -147,7 +147,7 @@ class Judge:
         return None if inlined else obstacle
 
     def _called(self, function: Any) -> Obstacle | None:
-        """What a call of one of the user's functions would meet."""
+        """Return the obstacle in a call of one of the user's functions."""
         if isinstance(function, type):
             makers = (vars(function).get(name) for name in ("__init__", "__post_init__"))
             found = (self._called(one) for one in makers if isinstance(one, types.FunctionType))
@@ -183,7 +183,7 @@ class Judge:
 
 
 def plain(function: Any) -> types.FunctionType | None:
-    """The plain function behind a function, a cached or a partial one, or ``None``."""
+    """Return the plain function of a function, a cached or a partial one, or ``None``."""
     function = function.func if isinstance(function, functools.partial) else function
     if isinstance(function, types.FunctionType | functools._lru_cache_wrapper):
         function = inspect.unwrap(function)

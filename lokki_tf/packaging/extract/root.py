@@ -1,8 +1,8 @@
-"""Where a step's function is defined, and in which form it is deployed.
+"""The definition of a step's function, and the form in which it is deployed.
 
 A function that a statement at the top of its module defines is cut, and so is one that is made
-inside another if what it uses of that is simple (:func:`.captured.moved`). Any other is made again
-in Lambda: its module is included whole, and the step is taken from there.
+inside another function if it uses only simple values of it (:func:`.captured.moved`). Any other is
+made again in Lambda: its module is included whole and makes the step.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Root:
     """A step's function.
 
     Args:
-        module: The module that it is taken from.
-        piece: Its piece; one without text where the module is included whole.
-        name: The expression that gives the function, ``""`` if only its step's name does.
+        module: Its module.
+        piece: Its piece; without text if the module is included whole.
+        name: The expression for the function, ``""`` if it is found only by its step's name.
     """
 
     module: Module
@@ -46,7 +46,7 @@ class Root:
 
 
 def root_of(carrier: Carrier, step: Step) -> Root | None:
-    """Find a step's function, or record a finding that says why it cannot be found."""
+    """Find a step's function, or record why it cannot be found."""
     functions = list(_behind(step.function))
     for function in functions:
         statement = _definition(carrier, functions[0], function)
@@ -83,7 +83,7 @@ def root_of(carrier: Carrier, step: Step) -> Root | None:
 
 
 def _behind(value: Any) -> Iterator[types.FunctionType]:
-    """A function, those that it wraps, and those that it may have been made around."""
+    """Yield a function, those that it wraps, and those that are in its closure."""
     waiting, seen = [value], set()
     while waiting:
         current = waiting.pop(0)
@@ -104,7 +104,7 @@ def _behind(value: Any) -> Iterator[types.FunctionType]:
 def _definition(
     carrier: Carrier, first: types.FunctionType, function: types.FunctionType
 ) -> Statement | None:
-    """The statement at the top of a module that defines a function which became a step.
+    """Return the statement at the top of a module that defines a step's function.
 
     It has a decorator of lokki_tf, or it is the step's function itself, or its module has the
     step's function under that name.
@@ -122,7 +122,7 @@ def _definition(
 def _defined(
     carrier: Carrier, step: Step, statement: Statement, function: types.FunctionType
 ) -> Root | None:
-    """A function that a statement defines, with the condition of its step."""
+    """Return the root for a function that a statement defines, with its step's condition."""
     module, name = carrier.start(statement.module), function.__code__.co_name
     if step.is_condition:
         root = Root(module, _without_function(carrier, module, name), name)
@@ -136,7 +136,7 @@ def _defined(
 
 
 def _without_function(carrier: Carrier, module: Module, name: str) -> Piece:
-    """A definition that has the condition, in place of the function, which is called elsewhere."""
+    """Return a definition with the condition, instead of the function, which is a job's."""
     text = f"def {name}(): ...\n"
     piece = Piece(module, module.sources[0], (module.end,), text, (name,), "definition")
     carrier.uses[piece] = set()
@@ -144,7 +144,7 @@ def _without_function(carrier: Carrier, module: Module, name: str) -> Piece:
 
 
 def _skipped(carrier: Carrier, statement: Statement) -> frozenset[ast.expr]:
-    """The decorators that made it a step, and those above, which saw only the step."""
+    """Return the decorators that made it a step, and those above, which received only the step."""
     houses = carrier.judge.left_behind(statement)
     above = [n for n, decorator in enumerate(statement.decorators) if decorator in houses]
     return houses | frozenset(statement.decorators[: above[0]] if above else ())
@@ -153,7 +153,7 @@ def _skipped(carrier: Carrier, statement: Statement) -> frozenset[ast.expr]:
 def _carry_mentioned(
     carrier: Carrier, root: Piece, statement: Statement, skip: frozenset[ast.expr]
 ) -> None:
-    """Carry classes that only annotations mention: such values may arrive."""
+    """Carry classes that only annotations mention: the step may receive their instances."""
     module, code = statement.module, statement.code(skip)
     by = outside(module)
     for name, use in (*code.annotation.items(), *code.quoted.items()):
@@ -167,7 +167,7 @@ def _carry_mentioned(
 def _carry_condition(
     carrier: Carrier, step: Step, root: Root, statement: Statement | None = None
 ) -> bool:
-    """Carry a condition: the expression of a decorator, or a function; return whether it can be."""
+    """Carry a condition, a decorator's expression or a function; return whether it is possible."""
     module, name = root.module, f"{root.name}_when"
     calls = (one for one in statement.decorators if isinstance(one, ast.Call)) if statement else ()
     given = (key.value for call in calls for key in call.keywords if key.arg == "when")
@@ -185,7 +185,7 @@ def _carry_condition(
 
 
 def _moved(carrier: Carrier, step: Step, function: types.FunctionType) -> Root | None:
-    """A function that is made inside another one, with its condition."""
+    """Return the root for a function that is made inside another one, with its condition."""
     module = module_of(function)
     if module is None:
         return None
@@ -211,7 +211,7 @@ def _moved(carrier: Carrier, step: Step, function: types.FunctionType) -> Root |
 
 
 def _maker(step: Step, functions: list[types.FunctionType]) -> tuple[Module, str] | None:
-    """The module that has a step, and the name under which it has it, else ``""``."""
+    """Return the module with a step, and the step's name there, else ``""``."""
     found = [module_of(function) for function in functions if of_user(function)]
     own = [module for module in found if module is not None]
     names = (name for name in list(sys.modules) if name != "__main__" and is_users(name))
@@ -225,7 +225,7 @@ def _maker(step: Step, functions: list[types.FunctionType]) -> tuple[Module, str
 
 
 def _refuse_pipeline(carrier: Carrier, step: Step, function: types.FunctionType) -> None:
-    """Record a finding where the function uses lokki_tf or the pipeline, which are inert there."""
+    """Record a finding if the function uses lokki_tf or the pipeline, which are inert in Lambda."""
     module, found = module_of(function) if of_user(function) else None, defined(function)
     nodes = module and module.definition_at(function.__code__)
     if module is not None and not (nodes and nodes[1]):

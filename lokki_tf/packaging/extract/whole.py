@@ -1,4 +1,4 @@
-"""The modules of the user's in a zip, and what importing them needs.
+"""The user's modules in a zip, and the modules that importing them requires.
 
 Everything that code imports is followed: conditional imports, imports inside functions, parent
 packages. The step's own module and the packages around it are cut; of these, the names that others
@@ -25,11 +25,11 @@ from ..findings import finding
 
 OF_MODULES = {"__doc__", "__loader__", "__builtins__", "__debug__", "__annotations__"}
 OF_PLACE = {"__file__", "__name__", "__package__", "__spec__", "__path__", "__dict__", "__class__"}
-"""Names that each module has, and those that show where it is."""
+"""Names that each module has, and those that contain its location."""
 
 
 class Importer(NamedTuple):
-    """Code that imports something, and its file for messages."""
+    """Code with imports, and its file for messages."""
 
     file: str
     code: Code
@@ -40,7 +40,7 @@ class Importer(NamedTuple):
 
 
 class WholeModule(NamedTuple):
-    """A module that is included whole, and where it is imported."""
+    """A module that is included whole, and the source location of its import."""
 
     module: Module
     cause: Place | None
@@ -54,11 +54,12 @@ class WholeModule(NamedTuple):
 
 
 class Inclusion:
-    """The modules of one zip, and what they import of others.
+    """The modules of one zip, and their imports of third-party packages.
 
-    ``whole`` has the modules that are included whole, by name, ``imports`` the imports of packages
-    of others, ``lokki`` those of lokki_tf, ``submodules`` what the handler imports since code uses
-    it as attributes, and ``wanted`` the names that are imported from modules that are cut.
+    ``whole`` has the modules that are included whole, by name, ``imports`` the imports of
+    third-party packages, ``lokki`` those of lokki_tf, ``submodules`` modules that the handler
+    imports since code uses them as attributes, and ``wanted`` the names that are imported from
+    modules that are cut.
     """
 
     def __init__(self, step: str) -> None:
@@ -73,7 +74,7 @@ class Inclusion:
         self.back: tuple[Fact, Importer] | None = None
         self._included: list[WholeModule] = []
         self._cut: dict[str, Module | None] = {}
-        """By name; ``None`` until it is looked for, or where there is no file."""
+        """Modules by name; ``None`` for a name without a file."""
 
     def find(self, kind: str, place: Place | None, **parts: Any) -> None:
         """Record a finding, once."""
@@ -82,7 +83,7 @@ class Inclusion:
     # --- modules that are cut -------------------------------------------------------
 
     def start(self, module: Module) -> Module:
-        """Make a module the step's own: it is cut, and so are the packages around it."""
+        """Make a module the step's own: it and the packages around it are cut."""
         module = self.adopt(module)
         self.own = module.name
         parents = module.name.split(".")[:-1]
@@ -98,20 +99,20 @@ class Inclusion:
         return known
 
     def cut_module(self, name: str) -> Module | None:
-        """The module of a name that is cut, ``None`` if it has no source: a folder, say."""
+        """Return the module of a name that is cut, ``None`` if it has no source, as a folder."""
         if self._cut[name] is None:
             self._cut[name] = user_module(name)
         return self._cut[name]
 
     @property
     def packages(self) -> list[Module]:
-        """The packages around the step's own module that have a file, outermost first."""
+        """Return the packages around the step's own module that have a file, outermost first."""
         parents = (name for name in self._cut if self.own.startswith(f"{name}."))
         found = (self.cut_module(name) for name in sorted(parents) if self.is_cut(name))
         return [module for module in found if module is not None and module.sources]
 
     def is_cut(self, name: str) -> bool:
-        """Whether a module is cut, and not included whole."""
+        """Return whether a module is cut, not included whole."""
         return name in self._cut and name not in self.whole
 
     def _from_cut(self, fact: Fact, by: Importer) -> None:
@@ -126,14 +127,14 @@ class Inclusion:
         for name in fact.names:
             if name and is_submodule(module.name, name) and not module.binds(name):
                 continue
-            # By import_module, or a star, which names are used cannot be seen.
+            # With import_module, or a star, the used names are unknown.
             if name in ("", "*") or (module.dynamic and not name.startswith("__")):
                 self.include(module.name, place)
             elif name not in (*OF_MODULES, *OF_PLACE):
                 self.wanted.setdefault((module, name), fact.line)
 
     def include_own(self, place: Place) -> None:
-        """Include the step's own module whole: what is needed of it cannot be cut."""
+        """Include the step's own module whole: the required parts cannot be cut."""
         module = self.cut_module(self.own)
         if module is not None and os.path.isfile(module.sources[0].filename):
             self.include(self.own, place)
@@ -143,7 +144,7 @@ class Inclusion:
     # --- modules that are included whole --------------------------------------------
 
     def bring_fact(self, fact: Fact, by: Importer) -> None:
-        """Include what an import needs."""
+        """Include the modules that an import needs."""
         where = origin(fact.what)
         if where == "house":
             self.lokki.append(fact)
@@ -164,7 +165,7 @@ class Inclusion:
             elif name in self.whole or find_spec(name) is not None:
                 self.include(name, by.place(fact))
             else:
-                return  # the path of an attribute, or a module that is not here either
+                return  # the path of an attribute, or a module that is missing locally too
         for name in (name for name in fact.names if name):
             found = _listed(fact.what) if name == "*" else [name]
             for one in (one for one in found if is_submodule(fact.what, one)):
@@ -183,7 +184,7 @@ class Inclusion:
         """Include a module, and all modules below it if it is a package.
 
         Returns:
-            Whether there is such a module of the user's.
+            Whether the user has such a module.
         """
         if origin(name) != "user" or find_spec(name) is None:
             return False
@@ -192,7 +193,7 @@ class Inclusion:
         return True
 
     def _run_imports(self) -> bool:
-        """Follow the imports of included modules; return whether there were any."""
+        """Follow the imports of included modules; return whether any were found."""
         found = bool(self._included)
         while self._included:
             module = self._included.pop().module
@@ -200,13 +201,13 @@ class Inclusion:
             for fact in module.code.of("import"):
                 self.bring_fact(fact, by)
             self.followed.append(by)
-        if not found:  # attributes are looked at once all imports are known
+        if not found:  # attributes are checked after all imports are known
             for by in self.followed:
                 self._follow_attributes(by)
         return found or bool(self._included)
 
     def _follow_attributes(self, by: Importer) -> None:
-        """Include submodules that code uses as attributes and others have imported here."""
+        """Include submodules that code uses as attributes and that other code imported locally."""
         for dotted, line in by.code.dotted.items():
             parts = dotted.split(".")
             if origin(parts[0]) != "user":
@@ -228,7 +229,7 @@ class Inclusion:
 
 
 def is_submodule(package: str, name: str) -> bool:
-    """Whether an attribute of a package is a module below it."""
+    """Return whether an attribute of a package is a module below it."""
     dotted = f"{package}.{name}"
     known = imported(package)
     value = vars(known).get(name) if known is not None else None
@@ -238,7 +239,7 @@ def is_submodule(package: str, name: str) -> bool:
 
 
 def _listed(package: str) -> Iterator[str]:
-    """The names that a package's ``__all__`` lists."""
+    """Return the names that a package's ``__all__`` lists."""
     module = user_module(package)
     value = module.context.constants.get("__all__") if module is not None else None
     for node in getattr(value, "elts", ()):
@@ -247,7 +248,7 @@ def _listed(package: str) -> Iterator[str]:
 
 
 def _below(package: str) -> Iterator[str]:
-    """All modules below a package, found without importing them."""
+    """Return all modules below a package, found without importing them."""
     spec = find_spec(package)
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
     for found in pkgutil.iter_modules(folders, f"{package}."):

@@ -1,8 +1,8 @@
-"""What a pipeline's container image is built from: one image for all of its steps.
+"""The build context of a pipeline's container image: one image for all of its steps.
 
-Each step has a folder with what its zip would hold; the container's command, a step's name,
-chooses among them. The files are the same wherever and whenever they are made, and their hash
-is the image's tag: an image is new when its content is.
+Each step has a folder with the files of its zip; the container's command, a step's name, selects
+it. The files are the same on every computer and at any time, and their hash is the image's tag: a
+new tag means new content.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _TAG_LENGTH = 16
 
 @dataclass(frozen=True, eq=False)
 class ImageContext:
-    """What an image is built from.
+    """The build context of an image.
 
     Args:
-        name: The pipeline's.
-        files: By path: ``Dockerfile``, ``app/entry.py``, ``app/<step>/…`` and, where steps
-            declare packages, ``app/requirements.lock``; ``base.lock`` if the base image's digest
-            is known.
-        base_image: What the Dockerfile gets as ``BASE_IMAGE``.
+        name: The pipeline's name.
+        files: Contents by path: ``Dockerfile``, ``app/entry.py``, ``app/<step>/…`` and, if steps
+            declare packages, ``app/requirements.lock``; ``base.lock`` if the base image's digest is
+            known.
+        base_image: The Dockerfile's argument ``BASE_IMAGE``.
         architecture: ``x86_64`` or ``arm64``.
         given_tag: The user's tag, instead of the content's hash.
     """
@@ -59,7 +59,7 @@ class ImageContext:
 
     @property
     def platform(self) -> str:
-        """The platform, as container engines call it."""
+        """The name of the platform for container engines."""
         return _PLATFORMS[self.architecture]
 
     @property
@@ -69,7 +69,7 @@ class ImageContext:
 
     @cached_property
     def content_tag(self) -> str:
-        """Sixteen characters of a hash of the content, the same on every machine."""
+        """Sixteen characters of a hash of the content, the same on every computer."""
         found = hashlib.sha256(f"{self.base_image}\0{self.platform}\0".encode())
         for path, data in sorted(self.files.items()):
             found.update(f"{path}\0{len(data)}\0".encode())
@@ -87,23 +87,23 @@ def image_context(
     builder: LayerBuilder | None = None,
     base_digest: Callable[[str], str] | None = None,
 ) -> ImageContext:
-    """What a pipeline's image is built from.
+    """Return the build context of a pipeline's image.
 
     Args:
         name: The pipeline's name.
         packages: The steps that run in it, with their code.
-        base_image: The image to begin with; Lambda's own for the steps' Python unless given.
+        base_image: The base image; by default Lambda's own for the steps' Python.
         dockerfile: Path of a Dockerfile instead of the default one.
         tag: A tag instead of the content's hash.
-        builder: Resolves what steps declare, and knows the stack's folder with its locks.
+        builder: Resolves declared packages, with the locks in the stack's folder.
         base_digest: Returns the present digest of the base image; without it, the one in the
             stack's folder is used, if there is one.
 
     Raises:
         OptionError: If the steps cannot share an image: they require different Pythons or
-            processors, or packages that do not suit each other.
+            processors, or incompatible packages.
         ConfigError: If the Dockerfile cannot be read, or the tag is not valid.
-        MissingToolError: If packages are declared and cannot be reached.
+        MissingToolError: If declared packages cannot be downloaded.
     """
     runtime, architecture = _target(packages)
     builder = builder or LayerBuilder()
@@ -124,9 +124,9 @@ def image_context(
 
 
 def _pinned(base: str, digest_of: Callable[[str], str]) -> tuple[str, bytes]:
-    """A base image with its digest instead of its tag, and the lock that has both.
+    """Return a base image with its digest instead of its tag, and the lock that has both.
 
-    Not all engines take an image with both. Without a digest, the image is as given and the lock
+    Not all engines accept an image with both. Without a digest, the image is unchanged and the lock
     is empty.
     """
     digest = "" if "@" in base else digest_of(base)
@@ -138,7 +138,7 @@ def _pinned(base: str, digest_of: Callable[[str], str]) -> tuple[str, bytes]:
 
 
 def _kept_digest(base: str, folder: Path | None) -> str:
-    """The digest of a base image in a stack's folder; empty if it has none, or of another one."""
+    """Return the digest of a base image in a stack's folder; empty if it has no digest of it."""
     kept = (folder or Path()) / FOLDER / BASE_LOCK
     if folder is None or not kept.is_file():
         return ""
@@ -147,7 +147,7 @@ def _kept_digest(base: str, folder: Path | None) -> str:
 
 
 def _target(steps: Iterable[Step]) -> tuple[str, str]:
-    """The Python and the processor that all steps of an image share."""
+    """Return the Python and the processor that all steps of an image share."""
     found: dict[tuple[str, str], Step] = {}
     for step in steps:
         found.setdefault((step.options.python_runtime, step.options.architecture), step)
@@ -155,7 +155,7 @@ def _target(steps: Iterable[Step]) -> tuple[str, str]:
         raise OptionError("an image needs a step that runs in it")
     if len(found) > 1:
         wanted = "; ".join(
-            f"step {step.name!r} wants {runtime} on {architecture}"
+            f"step {step.name!r} requires {runtime} on {architecture}"
             for (runtime, architecture), step in found.items()
         )
         raise OptionError(
@@ -167,7 +167,7 @@ def _target(steps: Iterable[Step]) -> tuple[str, str]:
 
 
 def _lock(steps: Iterable[Step], builder: LayerBuilder) -> str | None:
-    """Exact versions of all that the steps declare."""
+    """Return exact versions of all packages that the steps declare."""
     sets = package_sets(steps)
     declaring = [step for each in sets.values() for step in each]
     if not declaring:
@@ -193,6 +193,6 @@ def _read(path: str | Path) -> bytes:
     except OSError as error:
         raise ConfigError(
             f"the Dockerfile {path} cannot be read: {error.strerror or error}",
-            remedy="give dockerfile in [image] the path of yours, from the working folder, or "
-            "leave it out for the default one",
+            remedy="set dockerfile in [image] to the path of your own, relative to the working "
+            "folder, or remove it for the default one",
         ) from error
