@@ -119,7 +119,7 @@ CASES = [
         def f():
             return FAST
         """,
-        ["package-missing:3 goes without 'heavylib'"],
+        ["package-missing:3 runs without 'heavylib'"],
     ),
     (
         "metadata of a distribution that Lambda does not have",
