@@ -1,7 +1,7 @@
-"""The end of a call that takes longer than it may, as an error that Step Functions can catch.
+"""Time limits of calls, as errors that Step Functions can catch.
 
-Lambda and Batch end a process without a word of Python. A little earlier, a timer raises in the
-main thread what becomes a ``TimeoutError`` of the step.
+Lambda and Batch end a process without an exception in Python. A little earlier, a timer raises an
+error in the main thread, which is reported as a ``TimeoutError`` of the step.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class OutOfTime(BaseException):
-    """The call is over. No ``except Exception`` of the step's keeps it alive."""
+    """The call's time is over. No ``except Exception`` of the step catches it."""
 
 
 def seconds_left(context: Any) -> float | None:
-    """Seconds until a call must have ended so that its error can still be reported.
+    """Return the seconds within which a call must end so that its error can still be reported.
 
     Args:
         context: Lambda's context; templates may leave it out.
@@ -33,17 +33,17 @@ def seconds_left(context: Any) -> float | None:
 
 @contextmanager
 def deadline(seconds: float | None) -> Iterator[None]:
-    """Raise :class:`OutOfTime` inside when the time is over.
+    """Raise :class:`OutOfTime` in the context when the time is over.
 
     Args:
-        seconds: How long it may take; ``None`` for any time.
+        seconds: The time limit; ``None`` for no limit.
     """
-    import signal  # not at the top: handlers of whole modules need none
+    import signal  # imported here, since many handlers need no limit
     import threading
 
     timed = hasattr(signal, "setitimer")
     if not timed or not seconds or threading.current_thread() is not threading.main_thread():
-        yield  # where there are no timers, what ends the process has the last word
+        yield  # without timers, only Lambda or Batch ends the process
         return
 
     def end(*_: Any) -> None:

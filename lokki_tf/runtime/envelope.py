@@ -159,7 +159,7 @@ def unpack(
 
 
 def holds(envelope: Envelope, kinds: tuple[str, ...]) -> bool:
-    """Return whether an envelope, or one inside it, is of one of some kinds."""
+    """Return whether an envelope, or an inner one, has one of some kinds."""
     if "make" in envelope:
         return any(holds(item, kinds) for item in envelope["items"].values())
     return any(kind in envelope for kind in kinds)

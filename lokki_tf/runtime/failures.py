@@ -1,4 +1,4 @@
-"""What has failed in an execution, and the notice of it.
+"""The failed step of an execution, and the notice of the failure.
 
 The function that sends notices, :mod:`.notices`, finds the step in the execution's history;
 the commands that show runs read histories in the same way.
@@ -34,30 +34,30 @@ _REPORTED = re.compile(r"(?P<own>\w+), reported as (?P<name>[\w.<>]+): (?P<messa
 
 
 def own_error(error: str | None, cause: str | None) -> tuple[str | None, str | None]:
-    """Error and cause under the error's own name.
+    """Return error and cause under the error's own name.
 
-    Where a step retries a base class, :mod:`.handler` reports an error under that one's name.
+    If a step retries a base class, :mod:`.handler` reports the error under the base class's name.
 
     Args:
-        error: Its name as Step Functions has it.
-        cause: Its cause: if it is a step's, JSON as Lambda writes it.
+        error: Step Functions' name of the error.
+        cause: Its cause: for a step's error, Lambda's JSON.
     """
     try:
-        told = json.loads(cause or "")
-        match = _REPORTED.fullmatch(told["errorMessage"])
+        fields = json.loads(cause or "")
+        match = _REPORTED.fullmatch(fields["errorMessage"])
     except (ValueError, KeyError, TypeError):
         return error, cause
     if match is None or match["name"] != error:
         return error, cause
-    told |= {"errorType": match["own"], "errorMessage": match["message"]}
-    return match["own"], json.dumps(told)
+    fields |= {"errorType": match["own"], "errorMessage": match["message"]}
+    return match["own"], json.dumps(fields)
 
 
 def notice_of(detail: Event, pipeline: str, history: Iterable[Event]) -> dict[str, Any]:
-    """The notice of an execution that did not succeed.
+    """Return the notice of an execution that did not succeed.
 
     Args:
-        detail: Of EventBridge's event.
+        detail: ``detail`` of EventBridge's event.
         pipeline: The pipeline's name.
         history: The execution's events, the latest first.
     """
@@ -79,10 +79,10 @@ def notice_of(detail: Event, pipeline: str, history: Iterable[Event]) -> dict[st
 
 
 def fitted(notice: dict[str, Any]) -> dict[str, Any]:
-    """The notice, with ``None`` for an input that is too large for EventBridge or for SNS.
+    """Return the notice, with ``None`` for an input that is too large for EventBridge or SNS.
 
     Args:
-        notice: As :func:`notice_of` describes it.
+        notice: The result of :func:`notice_of`.
     """
     text = json.dumps(notice["input"], ensure_ascii=False, default=str)
     escaped = len(json.dumps(text, ensure_ascii=False).encode())
@@ -92,10 +92,10 @@ def fitted(notice: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Events:
-    """Events of a history by their ids, read as far back as they are needed.
+    """Events of a history by their ids, read on demand from the end.
 
     Args:
-        history: The latest first.
+        history: The events, the latest first.
     """
 
     def __init__(self, history: Iterable[Event]) -> None:
@@ -103,10 +103,10 @@ class _Events:
         self._known: dict[int, Event] = {}
 
     def failed_state(self, error: str | None) -> str | None:
-        """The step that has failed with an error; else the state in which the execution ended.
+        """Return the step that failed with an error; else the state in which the execution ended.
 
         Args:
-            error: The execution's.
+            error: The execution's error.
         """
         end = next(iter(self), None)
         if error is not None:
@@ -117,7 +117,7 @@ class _Events:
         return name or self._open_state()
 
     def get(self, number: int) -> Event | None:
-        """The event with an id."""
+        """Return the event with an id."""
         while number and number not in self._known and self._read() is not None:
             pass
         return self._known.get(number)
@@ -134,7 +134,7 @@ class _Events:
         return event
 
     def _open_state(self) -> str | None:
-        """The state that was entered last and not left."""
+        """Return the state that was entered last and not exited."""
         left: list[str] = []
         for event in self:
             name = str(details_of(event).get("name"))
@@ -148,29 +148,29 @@ class _Events:
 
 
 def details_of(event: Event) -> Event:
-    """What an event of a history contains in addition to its kind and time.
+    """Return the details of an event: its fields other than kind and time.
 
     Args:
-        event: As ``GetExecutionHistory`` returns it.
+        event: An event of ``GetExecutionHistory``.
     """
     return next((value for key, value in event.items() if key.endswith("EventDetails")), {})
 
 
 def node_of(payload: Mapping[str, Any]) -> str | None:
-    """The node that a Lambda function runs.
+    """Return the node that a Lambda function runs.
 
     Args:
-        payload: What the function is sent.
+        payload: The function's input.
     """
     node = payload.get("node")
     return None if node is None else str(node)
 
 
 def payload_of(details: Event) -> Mapping[str, Any]:
-    """What a task sends to a Lambda function; empty if it does not call one with an object.
+    """Return the payload of a task for a Lambda function; empty if it is not an object.
 
     Args:
-        details: Of the event that scheduled the task.
+        details: Details of the event that scheduled the task.
     """
     try:
         payload = json.loads(details.get("parameters") or details.get("input") or "{}")["Payload"]
@@ -182,10 +182,10 @@ def payload_of(details: Event) -> Mapping[str, Any]:
 def entered(
     get: Callable[[int], Event | None], event: Event | None, all_events: Iterable[Event]
 ) -> tuple[str | None, str | None]:
-    """The step in which an event happened, and the map run that it belongs to, if any.
+    """Return the step in which an event happened, and its map run, if any.
 
-    What a redrive takes up is not entered again: then a task contains what it runs, and a map
-    run began where it was started.
+    A redrive does not enter states again: then a task's payload contains its node, and the event
+    that started the map run precedes it.
 
     Args:
         get: Returns the event with an id.

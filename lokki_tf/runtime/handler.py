@@ -1,4 +1,4 @@
-"""One call of a step: arguments in, function called, result out.
+"""One call of a step: read the arguments, call the function, return the result.
 
 The state machine sends::
 
@@ -11,9 +11,9 @@ The state machine sends::
 and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inline`` are required:
 
 - ``format``: the version of this format, :data:`.envelope.FORMAT`; events of earlier versions have
-  none. An execution keeps the definition that it began with, so newer code reads older events;
-- ``inline``: the longest JSON, in bytes, that may be in the envelope; ``bounded``, where a
-  reference may not be longer either;
+  none. An execution keeps its definition, so newer code reads older events;
+- ``inline``: the longest JSON, in bytes, that may be in the envelope; ``bounded``, if a reference
+    must not be longer either;
 - ``retry``: full names of the exceptions that the state machine retries;
 - ``main``: the zip's name of the module that was ``__main__`` when the pipeline was
   written;

@@ -44,11 +44,11 @@ def handle(event: dict[str, Any], context: Any = None) -> None:
     if event["now"] != event["redrives"]:
         return
     batch = event["batch"]
-    told = _left(event) if batch["Error"] == FAILED else None
-    if told is None:
-        told = {"errorType": batch["Error"], "errorMessage": batch.get("Cause", "")}
-    kind: type[Exception] = type(told["errorType"], (Exception,), {})
-    raise traced(kind(told["errorMessage"]), told.get("stackTrace", ()))
+    report = _left(event) if batch["Error"] == FAILED else None
+    if report is None:
+        report = {"errorType": batch["Error"], "errorMessage": batch.get("Cause", "")}
+    kind: type[Exception] = type(report["errorType"], (Exception,), {})
+    raise traced(kind(report["errorMessage"]), report.get("stackTrace", ()))
 
 
 def _left(event: dict[str, Any]) -> dict[str, Any] | None:
@@ -60,15 +60,15 @@ def _left(event: dict[str, Any]) -> dict[str, Any] | None:
         if uri is None:
             uri = f"{event['at']}.{json.loads(event['batch']['Cause'])['JobId']}.error.json"
     except (ValueError, KeyError, TypeError):
-        return None  # Batch has not taken the job
+        return None  # Batch has not accepted the job
     try:
-        told: dict[str, Any] = json.loads(store.read(uri))
+        report: dict[str, Any] = json.loads(store.read(uri))
     except ClientError as error:
         # S3 returns 403 for a missing object to a role that may not list the bucket.
         if error.response["Error"]["Code"] not in _ABSENT:
             raise
         return None
-    return told
+    return report
 
 
 def traced(error: Exception, frames: Iterable[str]) -> Exception:

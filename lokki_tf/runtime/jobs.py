@@ -8,9 +8,10 @@ if only some errors are retried::
 
 and ``seconds``, the time limit of each attempt.
 
-The result, an envelope, is written beside the event, to ``<node>.<job's id>.answer.json``, an error
-to ``<node>.<job's id>.error.json``. While the job runs, the latter says that the job ended without
-an error, which is then true if it was killed. Events of earlier versions expect no id there.
+The result, an envelope, is written next to the event, to ``<node>.<job's id>.answer.json``, an
+error to ``<node>.<job's id>.error.json``. While the job runs, the latter says that the job ended
+without an error, which is then true if it was killed. Events of earlier versions expect no id
+there.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ _WITH_IDS = 2  # the first format with ids in the names
 LONGEST, LONGEST_TRACE = 4_000, 8_000
 DIED = {
     "errorType": "Batch.JobDied",
-    "errorMessage": "the job ended without a word: it was killed, had no memory left, or took "
-    "longer than its timeout_seconds",
+    "errorMessage": "the job ended without reporting an error: it was killed, ran out of memory, "
+    "or exceeded its timeout_seconds",
 }
 
 
@@ -103,10 +104,10 @@ class Job:
             errorMessage: Its text.
             stackTrace: One string per frame; if they are too long, the outermost are left out.
         """
-        told: dict[str, Any] = {"errorType": errorType, "errorMessage": errorMessage[:LONGEST]}
+        report: dict[str, Any] = {"errorType": errorType, "errorMessage": errorMessage[:LONGEST]}
         if stackTrace:
-            told["stackTrace"] = _innermost(stackTrace)
-        store.write(f"{self._at}.error.json", json.dumps(told).encode())
+            report["stackTrace"] = _innermost(stackTrace)
+        store.write(f"{self._at}.error.json", json.dumps(report).encode())
 
 
 def _innermost(frames: Sequence[str]) -> list[str]:

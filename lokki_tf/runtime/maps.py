@@ -37,8 +37,7 @@ def items_of(value: Any, node: str) -> list[Any]:
         return list(value)
     except TypeError:
         raise TypeError(
-            f"the result of {node!r} is mapped, so it must be a list, and it is a "
-            f"{type(value).__name__}"
+            f"the result of {node!r} is mapped, so it must be a list, got {type(value).__name__}"
         ) from None
 
 
@@ -62,17 +61,17 @@ def in_state(
     node: str,
     packed: Callable[[list[Any], int], list[Envelope]],
 ) -> dict[str, Any]:
-    """The array for a map within the execution, and what each item may need.
+    """Return the array for an inline map, and the limits of each item.
 
     Args:
         items: The items.
-        layout: How much there is for all: ``room``, in bytes, for the array, and again for the
-            results; ``within``, where these are a result of an outer map's item themselves;
-            ``events`` of the execution's history, of which an item needs ``each``. Where the
-            items contain maps of this kind, ``inner`` is their number; ``least`` is what an
-            item's result needs, where that is known.
-        node: Whose result it is, for the error.
-        packed: Gives the envelopes of items whose JSON may have so many bytes.
+        layout: The limits for all items: ``room``, in bytes, for the array, and the same for the
+            results; ``within``, if these are part of the result of an outer map's item; ``events``
+            of the execution's history, of which an item needs ``each``. If the items contain inline
+            maps, ``inner`` is their number; ``least`` is the size of an item's result, if it is
+            known.
+        node: The node with the result, for the error.
+        packed: Returns the envelopes of items for a largest size of their JSON.
 
     Raises:
         ValueError: If there are more items than fit.
@@ -85,13 +84,13 @@ def in_state(
     if size > _room(layout) or given["Room"] < layout.get("least", 0):
         raise ValueError(
             f"{len(items):,} items of {node!r} do not fit into one state, as mode='inline' "
-            "requires; leave mode= out, and the items go through the bucket"
+            f"requires; remove mode=, so that the items are in the bucket"
         )
     return {"Array": envelopes, **given}
 
 
 def of_each(layout: Mapping[str, Any], count: int) -> dict[str, int]:
-    """What each of so many items of a map within the execution may need.
+    """Return the limits of each of a number of items of an inline map.
 
     Args:
         layout: As for :func:`in_state`.
@@ -117,18 +116,18 @@ def _refuse_too_many(count: int, most: int, node: str) -> None:
         raise ValueError(
             f"{count:,} items of {node!r} do not fit into one execution, as mode='inline' "
             f"requires: with their retries {most:,} have room among the 25,000 events at which "
-            "Step Functions ends an execution; leave mode= out, and each item is an execution of "
-            "its own"
+            "Step Functions ends an execution; remove mode=, so that each item is a separate "
+            "execution"
         )
 
 
 def refuse_long_reference(uri: str, share: int, node: str) -> None:
-    """Refuses a result of an item that has no room in the state, not even its reference.
+    """Raise an error if not even the reference to an item's result fits into the state.
 
     Args:
         uri: Where the result is stored.
         share: Bytes that the item's result may have.
-        node: Whose result it is, for the error.
+        node: The node with the result, for the error.
 
     Raises:
         ValueError: If the reference is longer.
@@ -136,8 +135,8 @@ def refuse_long_reference(uri: str, share: int, node: str) -> None:
     if len(uri) > share:
         raise ValueError(
             f"the result of {node!r} does not fit into one state with those of the other items, "
-            f"as mode='inline' requires: each has {share:,} bytes; leave mode= out, and the "
-            "results go through the bucket"
+            f"as mode='inline' requires: each has {share:,} bytes; remove mode=, so that the "
+            f"results are in the bucket"
         )
 
 

@@ -47,10 +47,10 @@ class NoticeFailed(Exception):
 
 
 def handle(event: Event, context: Any = None) -> str:
-    """Sends the notice of an execution that did not succeed, unless it was sent.
+    """Send the notice of an execution that did not succeed, unless it was sent.
 
     Args:
-        event: EventBridge's.
+        event: EventBridge's event.
         context: Lambda's context.
 
     Returns:
@@ -75,7 +75,7 @@ def handle(event: Event, context: Any = None) -> str:
 
 
 def _history(execution: str, region: str) -> Iterator[Event]:
-    """The events of an execution, the latest first."""
+    """Yield the events of an execution, the latest first."""
     pages = _client("stepfunctions", region).get_paginator("get_execution_history")
     limits = {"PageSize": _PAGE}
     for page in pages.paginate(executionArn=execution, reverseOrder=True, PaginationConfig=limits):
@@ -83,7 +83,7 @@ def _history(execution: str, region: str) -> Iterator[Event]:
 
 
 def _is_first(uri: str, notice: bytes) -> bool:
-    """Writes a notice unless it exists; returns whether it was written."""
+    """Write a notice unless it exists; return whether it was written."""
     from botocore.exceptions import ClientError
 
     bucket, key = split(uri)
@@ -120,11 +120,11 @@ def _call(
         )
         if "FunctionError" not in answer:
             return
-        told = json.loads(answer["Payload"].read())
-        name = str(told.get("errorType"))
+        error = json.loads(answer["Payload"].read())
+        name = str(error.get("errorType"))
         wait = next(left, None) if "States.ALL" in errors or name in errors else None
         if wait is None:
-            raise NoticeFailed(f"step {step['node']!r}: {name}: {told.get('errorMessage')}")
+            raise NoticeFailed(f"step {step['node']!r}: {name}: {error.get('errorMessage')}")
         time.sleep(wait)
 
 

@@ -31,7 +31,7 @@ def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
             ``most`` bytes.
 
     Raises:
-        TypeError: If the input, or its reserved part, is no object.
+        TypeError: If the input, or its reserved part, is not an object.
         ValueError: If it is too large, or has an unknown name.
     """
     signature = flow["signature"]
@@ -46,16 +46,16 @@ def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
 
 
 def without_reserved(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of an input, without what is reserved for triggers."""
+    """Return the parameters of an input, without the part that is reserved for triggers."""
     return {name: value for name, value in given.items() if name != RESERVED}
 
 
 def refuse_large(given: Any, most: int | None) -> None:
-    """Refuses parameters for which a state would have no room beside what it has already.
+    """Raise an error if the parameters are too large for a state.
 
     Args:
         given: The execution's input.
-        most: Bytes that it may have; ``None`` in events of older state machines.
+        most: The most bytes that it may have; ``None`` in events of older state machines.
 
     Raises:
         ValueError: If it has more.
@@ -63,14 +63,14 @@ def refuse_large(given: Any, most: int | None) -> None:
     size = 0 if most is None else json_bytes(given)
     if most is not None and size > most:
         raise ValueError(
-            f"the parameters have {size:,} bytes, and this pipeline takes {most:,}: a state of "
-            "Step Functions has 262,144 for them and for results; put large data into S3 and pass "
-            "its URI, or let a step load it"
+            f"the parameters have {size:,} bytes; this pipeline allows {most:,}: a state of "
+            f"Step Functions has 262,144 for parameters and results; store large data in S3 and "
+            f"pass its URI, or load it in a step"
         )
 
 
 def json_bytes(value: Any) -> int:
-    """The size of a value as Step Functions counts it: compact JSON in UTF-8."""
+    """Return the size of a value as Step Functions counts it: compact JSON in UTF-8."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode("utf-8", "surrogatepass"))
 
@@ -95,7 +95,7 @@ def filled(envelope: Envelope, given: Mapping[str, Any] | None) -> Envelope:
 
 
 def own(value: Any) -> Any:
-    """A copy of a value from JSON, for one argument that a step may change."""
+    """Return a copy of a value from JSON, for one argument that a step may change."""
     return json.loads(json.dumps(value)) if isinstance(value, (list, dict)) else value
 
 

@@ -1,4 +1,4 @@
-"""Names of variables and objects by which functions, jobs and state machines find their data."""
+"""Names of variables and objects with which functions, jobs and state machines find their data."""
 
 from __future__ import annotations
 

@@ -6,13 +6,13 @@ In addition to the fields in :mod:`.handler`, the event contains::
                "ends": true, "limit": 25, "asks": true, "most": 245760},
      "state": {"each": {"choice": envelope, …}}, "taken": 2, "input": {…}}
 
-``state`` and ``taken``, the number of steps before this one, are left out for the first step of
-a run, whose state is ``input``, the execution's own. It gets::
+``state`` and ``taken``, the number of steps before this one, are left out for the first step of a
+run, whose state is ``input``, the execution's own. The result is::
 
     {"next": "drink", "state": {…}, "taken": 3}
 
-or, where the pipeline ends, ``{"next": null, "result": {"<step>": envelope}}``. A state whose
-envelopes are too many for a state machine's state is ``{"all": {"ref": …}}``.
+or, if the pipeline ends, ``{"next": null, "result": {"<step>": envelope}}``. A state with too many
+envelopes for a state machine's state is ``{"all": {"ref": …}}``.
 """
 
 from __future__ import annotations

@@ -35,14 +35,14 @@ class ReturnUpdates:
     def __init__(self, next_fn: str | None, /, *remove: str, **replace: Any) -> None:
         if next_fn is not None and (not isinstance(next_fn, str) or not next_fn):
             raise TypeError(
-                f"ReturnUpdates({next_fn!r}): first comes the name of the next step, a string, "
-                "or None"
+                f"ReturnUpdates({next_fn!r}): the first argument must be the name of the next "
+                f"step (a string) or None"
             )
         for name in remove:
             if not isinstance(name, str):
                 raise TypeError(
-                    f"ReturnUpdates({next_fn!r}, {name!r}): what is taken out is named by "
-                    'strings, "*" for all; what is put in is written name=value'
+                    f"ReturnUpdates({next_fn!r}, {name!r}): names to remove must be "
+                    'strings, "*" for all; write name=value to add values'
                 )
         self.next_fn = next_fn
         self.remove = remove
@@ -130,8 +130,8 @@ def moved(
         return default_next, {}
     if not isinstance(returned, dict):
         raise TypeError(
-            f"step {step!r} returned {_short(returned)}, and a step returns ReturnUpdates(…), "
-            "ConditionalReturns(…) or a dict"
+            f"step {step!r} returned {_short(returned)}; a step must return ReturnUpdates(…), "
+            f"ConditionalReturns(…) or a dict"
         )
     return _of_dict(returned, next_key, default_next, step)
 
@@ -142,14 +142,14 @@ def _of_dict(
     named = returned.get(next_key)
     if named is not None and (not isinstance(named, str) or not named):
         raise TypeError(
-            f"step {step!r} returned {_short(named)} under {next_key!r}, where the next step's "
-            "name stands, a string"
+            f"step {step!r} returned {_short(named)} under {next_key!r}, which must be the next "
+            f"step's name, a string"
         )
     for name in returned:
         if not isinstance(name, str):
             raise TypeError(
-                f"step {step!r} returned a dict with the key {_short(name)}, and its keys are "
-                "names of arguments, strings"
+                f"step {step!r} returned a dict with the key {_short(name)}; keys must be names "
+                f"of arguments, strings"
             )
     state = {name: value for name, value in returned.items() if name != next_key}
     return named or default_next, state
@@ -158,8 +158,8 @@ def _of_dict(
 def too_many(limit: int, step: str) -> str:
     """Return the message for a run that has reached its limit of steps."""
     return (
-        f"the run has taken {limit} steps and would go on with {step!r}: a loop that does not "
-        "end, or the limit is too low (max_steps=)"
+        f"the run has taken {limit} steps and would continue with {step!r}: a loop does not "
+        f"end, or the limit is too low (max_steps=)"
     )
 
 
@@ -175,7 +175,8 @@ def refuse_stranger(step: str, following: str | None, targets: list[str], ends: 
         raise ValueError(f"step {step!r} names no next step, and does not end the pipeline")
     if following not in targets:
         raise ValueError(
-            f"step {step!r} leads to {following!r}, and its source only to {', '.join(targets)}"
+            f"step {step!r} leads to {following!r}, but according to its source only to "
+            f"{', '.join(targets)}"
         )
 
 

@@ -1,10 +1,10 @@
 """Access of a step to the pipeline's bucket.
 
-Two variables of a function's environment say where its objects are: ``LOKKI_STORE`` is the
-pipeline's part of a bucket, ``s3://bucket/prefix``, and ``LOKKI_STEP`` the step's name. Nothing
-outside of the store is read. A step writes below ``runs/<step>/`` alone: values and items under
-the SHA-256 of their bytes. So a reference says what it refers to, a reader verifies it, and a
-second delivery of an event cannot replace what another step has read.
+Two variables of a function's environment locate its objects: ``LOKKI_STORE`` is the pipeline's part
+of a bucket, ``s3://bucket/prefix``, and ``LOKKI_STEP`` the step's name. Nothing outside of the
+store is read. A step writes only below ``runs/<step>/``: values and items under the SHA-256 of
+their bytes. So a reference contains the hash of its object, a reader verifies it, and a second
+delivery of an event cannot replace what another step has read.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read(uri: str) -> bytes:
         uri: ``s3://bucket/key``.
 
     Raises:
-        UntrustedReferenceError: As :func:`refuse_outside` and :func:`verified` say.
+        UntrustedReferenceError: As for :func:`refuse_outside` and :func:`verified`.
     """
     if STORE in os.environ:
         refuse_outside(uri, os.environ[STORE])
@@ -72,7 +72,7 @@ def read(uri: str) -> bytes:
 
 
 def refuse_outside(uri: str, root: str) -> None:
-    """Refuse a reference to anything but run data and literals of one pipeline.
+    """Raise an error for a reference to anything but run data and literals of one pipeline.
 
     Args:
         uri: ``s3://bucket/key``.

@@ -326,7 +326,7 @@ def test_a_failed_job_is_redriven(deployment: Deployment, make: Any) -> None:
 
 
 def test_a_job_that_is_killed_fails_the_execution(deployment: Deployment) -> None:
-    """Where the process ends without a word, the execution's cause says so."""
+    """If the process ends without reporting an error, the execution's cause says so."""
 
     @step(job_type="batch")
     def dies() -> None:
@@ -336,7 +336,7 @@ def test_a_job_that_is_killed_fails_the_execution(deployment: Deployment) -> Non
 
     execution = deployment.execute(Pipeline("dies", steps=[dies()]))
     assert (execution.status, execution.error) == ("FAILED", "Batch.JobDied")
-    assert "ended without a word" in execution.cause
+    assert "ended without reporting an error" in execution.cause
 
 
 def test_a_job_that_takes_too_long_fails_alike(

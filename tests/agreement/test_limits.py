@@ -244,7 +244,7 @@ def test_parameters_of_any_size_agree(deployment: Deployment, pipeline: Any, siz
     """Parameters beside results have room, or are refused here and there; 64 kB in batches."""
     given = {"more": "é" * (size // 2)}
     if pipeline is batched and size > 65_000:
-        with pytest.raises(BindingError, match=r"have 100,011 bytes, and this .* 6") as here:
+        with pytest.raises(BindingError, match=r"have 100,011 bytes; this .* 6") as here:
             pipeline.local_run(given)
         with pytest.raises(BindingError) as there:
             deployment.aws.run(pipeline, given)
@@ -261,7 +261,7 @@ def test_parameters_of_any_size_agree(deployment: Deployment, pipeline: Any, siz
 def test_parameters_beyond_a_state_are_refused() -> None:
     """In every style; where no step takes them together with others, nearly all of a state fits."""
     for pipeline, name in ((meeting, "more"), (routed(), "more"), (mapped, "more")):
-        with pytest.raises(BindingError, match=r"have 260,011 bytes, and this pipeline takes"):
+        with pytest.raises(BindingError, match=r"have 260,011 bytes; this pipeline allows"):
             pipeline.local_run({name: "x" * 260_000})
 
 

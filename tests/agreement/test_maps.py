@@ -116,7 +116,7 @@ def test_what_is_no_list_fails_here_and_there(deployment: Deployment) -> None:
         pipeline.local_run()
     execution = deployment.execute(pipeline)
     assert execution.status == "FAILED"
-    assert "must be a list, and it is a int" in execution.cause
+    assert "must be a list, got int" in execution.cause
 
 
 class Passing(Exception): ...
