@@ -32,7 +32,7 @@ _TABLE = {
         "restart Python, or run the cell again, then repeat the command",
     ),
     # --- names and values ---
-    "house": (
+    "lokki": (
         "error capture-pipeline",
         "step {step!r} uses {name!r}, {what}: it exists only while the pipeline is built",
         "pass the value to the step as an argument; step code cannot use lokki_tf itself",

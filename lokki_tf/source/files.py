@@ -59,7 +59,7 @@ class Source:
         return any(alias.name == "annotations" for one in future for alias in one.names)
 
     @cached_property
-    def from_house(self) -> frozenset[str]:
+    def from_lokki(self) -> frozenset[str]:
         """Names that imports from lokki_tf bind in the file, including those in functions."""
         return frozenset(
             (alias.asname or alias.name).partition(".")[0]

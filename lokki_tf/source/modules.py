@@ -29,7 +29,7 @@ from .index import index
 from .machine_reads import new_each_time
 from .names import Code, Context, absolute_name, aliases_of, full_name, root_of
 from .origins import find_spec, imported, of_user
-from .values import MISSING, is_house, is_step
+from .values import MISSING, is_lokki, is_step
 
 NOTEBOOK, HANDLER, RUNTIME = "notebook", "lambda_function", "lokki_runtime"
 PURE = {"debug", "info", "warning", "error", "critical", "exception", "log", "show", "head"}
@@ -283,7 +283,7 @@ class Module:
         hows = statement.code().changes.get(name, {"registered"})
         hows = hows | {"registered"} if name in self._drawn_from(statement) else hows
         value = self.live.get(name)
-        if "@" in hows and (is_step(value) or not is_house(value)):
+        if "@" in hows and (is_step(value) or not is_lokki(value)):
             return True
         if hows & {"=.", "[]", "del", "+=", "registered", "next", "setattr", "delattr"}:
             return True
@@ -367,7 +367,7 @@ class Module:
                 found.update(*(self._changed_by(call) for call in _calls_in(statement.node)))
                 for name in statement.code().eager:
                     value = self.live.get(name)
-                    if isinstance(value, Iterator) and not is_house(value):
+                    if isinstance(value, Iterator) and not is_lokki(value):
                         found.add(name)
             self.cache[key] = found
         drawn: set[str] = self.cache[key]

@@ -14,7 +14,7 @@ from typing import Literal as OneOf
 
 from .values import home
 
-Origin = OneOf["python", "lambda", "user", "house", "third-party"]
+Origin = OneOf["python", "lambda", "user", "lokki", "third-party"]
 
 IN_LAMBDA = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six"}
 """The packages that Lambda's Python runtimes contain."""
@@ -82,7 +82,7 @@ def _origin_of(name: str, file: str | None) -> Origin:
     """The origin of a module with a name and a file."""
     top = name.partition(".")[0]
     if top == "lokki_tf":
-        return "house"
+        return "lokki"
     if file is not None and _is_users(file):
         return "user"
     if top in sys.stdlib_module_names:

@@ -78,10 +78,10 @@ def is_step(value: Any) -> bool:
     return getattr(type(value), "__lokki_step__", False) is True
 
 
-def is_house(value: Any) -> bool:
+def is_lokki(value: Any) -> bool:
     """Whether a value belongs to lokki_tf, except to its runtime, which each zip contains."""
     if isinstance(value, functools.partial):
-        return is_house(value.func)
+        return is_lokki(value.func)
     name = home(value)
     return _within(name, _HOUSE) and not _within(name, _RUNTIME)
 

@@ -21,7 +21,7 @@ from lokki_tf.source.index import index
 from lokki_tf.source.modules import module_of
 from lokki_tf.source.names import CHANGING
 from lokki_tf.source.origins import is_users, of_user
-from lokki_tf.source.values import is_house, is_step
+from lokki_tf.source.values import is_lokki, is_step
 
 from .reading import Reader, reader_of
 
@@ -242,7 +242,7 @@ def _is_shared(value: Any) -> bool:
     """Return whether a value is an object of one of the user's classes."""
     if isinstance(value, type | FunctionType | ModuleType) or not hasattr(value, "__dict__"):
         return False
-    return of_user(type(value)) and not is_house(value) and not is_step(value)
+    return of_user(type(value)) and not is_lokki(value) and not is_step(value)
 
 
 def _owner(function: FunctionType) -> Any:

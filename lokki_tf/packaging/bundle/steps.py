@@ -132,7 +132,7 @@ def _of_values(values: Iterable[Any]) -> Makers:
     modules: set[str] = set()
     for kind in (kind for one in values if json_text(one) is None for kind in _classes_in(one)):
         module = module_of_class(kind) if isinstance(kind, type) else module_of(kind)
-        if module is not None and any(source.from_house for source in module.sources):
+        if module is not None and any(source.from_lokki for source in module.sources):
             classes.add((module, kind.__qualname__.partition(".")[0]))
         elif module is not None and module.sources:
             modules.add(module.name)

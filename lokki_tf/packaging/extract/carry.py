@@ -126,9 +126,9 @@ class Carrier(Inclusion):
     def bring(self, fact: Fact, piece: Piece) -> None:
         """Include the modules that an import of a piece needs."""
         name = next((one for one in fact.names or ("",) if not in_stub(one)), None)
-        if origin(fact.what) == "house" and name is not None:
+        if origin(fact.what) == "lokki" and name is not None:
             name, what = name or fact.what, "a part of lokki_tf"
-            self.find("house", Place(piece.file, fact.line), name=name, what=what)
+            self.find("lokki", Place(piece.file, fact.line), name=name, what=what)
         else:
             self.bring_fact(fact, Importer(piece.file, piece.code))
 

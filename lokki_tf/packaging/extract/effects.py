@@ -16,7 +16,7 @@ from typing import Any
 from lokki_tf.source.modules import Module, Statement, is_pure, user_module
 from lokki_tf.source.names import CHANGING, Chain, Mention, full_name, root_of
 from lokki_tf.source.origins import find_spec, of_user, origin
-from lokki_tf.source.values import MISSING, home, is_house, is_step, of_chain
+from lokki_tf.source.values import MISSING, home, is_lokki, is_step, of_chain
 
 from .portability import plain
 
@@ -135,7 +135,7 @@ def _own(module: Module, name: str) -> bool:
     if name in ("globals", "locals") or name in module.definitions:
         return True
     value, made = module.live.get(name, MISSING), module.context.constants.get(name)
-    if is_house(value) and not is_step(value):
+    if is_lokki(value) and not is_step(value):
         return True
     if isinstance(made, ast.Name | ast.Attribute | ast.Subscript):
         return False  # another name of an object that may be shared
@@ -185,7 +185,7 @@ def _registers(module: Module, decorator: ast.expr) -> bool:
     value = module.live.get(name, MISSING)
     if value is MISSING and name not in module.context.aliases:
         value = getattr(builtins, name, MISSING)
-    if value is not MISSING and (is_house(value) or is_step(value)):
+    if value is not MISSING and (is_lokki(value) or is_step(value)):
         return is_step(value) and bool(chain)  # @f.register of a single-dispatch step
     top = full_name(call, module.context.aliases).partition(".")[0]
     if top in _PURE_DECORATORS or name in ("property", "staticmethod", "classmethod"):

@@ -20,7 +20,7 @@ from lokki_tf.source.values import (
     described,
     home,
     in_stub,
-    is_house,
+    is_lokki,
     is_runtime,
     is_step,
     literal,
@@ -40,7 +40,7 @@ class Obstacle:
         name: The name with the obstacle.
     """
 
-    kind: OneOf["house", "stuck", "read", "secret"]
+    kind: OneOf["lokki", "stuck", "read", "secret"]
     what: str
     name: str = ""
 
@@ -60,27 +60,27 @@ class Judge:
     def left_behind(self, statement: Statement) -> frozenset[ast.expr]:
         """Return the decorators of a statement that are lokki_tf's own, or use it."""
         if statement not in self._left_behind:
-            found = (one for one in statement.decorators if self._is_houses(statement, one))
+            found = (one for one in statement.decorators if self._is_lokkis(statement, one))
             self._left_behind[statement] = frozenset(found)
         return self._left_behind[statement]
 
-    def _is_houses(self, statement: Statement, decorator: ast.expr) -> bool:
+    def _is_lokkis(self, statement: Statement, decorator: ast.expr) -> bool:
         name, chain = root_of(decorator) or ("", ())
         value = statement.module.live.get(name, MISSING)
-        if value is MISSING or name in statement.source.from_house:
-            return name in statement.source.from_house
+        if value is MISSING or name in statement.source.from_lokki:
+            return name in statement.source.from_lokki
         if is_step(value) and chain:
             return False  # @f.register of a single-dispatch function that is a step
         value = of_chain(value, chain) if isinstance(value, types.ModuleType) else value
         why = self._called(value)
-        return is_house(value) or (why is not None and why.kind == "house")
+        return is_lokki(value) or (why is not None and why.kind == "lokki")
 
     def value(self, name: str, value: Any) -> Obstacle | None:
         """Return why a value cannot be deployed, however it was made."""
         if is_step(value) or value is MISSING:
             return None
-        if is_house(value):
-            return Obstacle("house", _role(value), name)
+        if is_lokki(value):
+            return Obstacle("lokki", _role(value), name)
         what = stuck(value)
         return Obstacle("stuck", what, name) if what else None
 
@@ -89,7 +89,7 @@ class Judge:
         for statement in making:
             obstacle = self.statement(statement)
             # A call that merely mentions the pipeline, log.info(pipe), makes no name.
-            if obstacle and (name in statement.binds or obstacle.kind != "house"):
+            if obstacle and (name in statement.binds or obstacle.kind != "lokki"):
                 return obstacle
         return None
 
@@ -121,11 +121,11 @@ class Judge:
             return _read(code.reads_eager)
         for name, hows in code.changes.items():
             if is_step(live.get(name)) and hows != {"@"}:
-                return Obstacle("house", "a step of the pipeline", name)
+                return Obstacle("lokki", "a step of the pipeline", name)
         for name, chains in code.calls.items():
             for called in (of_chain(live.get(name), chain) for chain in chains):
                 if is_step(called):
-                    return Obstacle("house", "a step of the pipeline", name)
+                    return Obstacle("lokki", "a step of the pipeline", name)
                 obstacle = self._called(called)
                 if obstacle:
                     return obstacle
@@ -168,14 +168,14 @@ class Judge:
         code, outer = found.code, {**function.__globals__, **closure(function)}
         for fact in code.of("import"):
             name = next((one for one in fact.names or ("",) if not in_stub(one)), None)
-            if origin(fact.what) == "house" and name is not None:
-                return Obstacle("house", "a part of lokki_tf", name)
+            if origin(fact.what) == "lokki" and name is not None:
+                return Obstacle("lokki", "a part of lokki_tf", name)
         used = [
             of_chain(outer.get(name), one) for name in code.lazy for one in code.lazy[name].chains
         ]
         for value in used:
-            if is_house(value) and not is_step(value):
-                return Obstacle("house", _role(value), home(value))
+            if is_lokki(value) and not is_step(value):
+                return Obstacle("lokki", _role(value), home(value))
         if code.reads_lazy:
             return _read(code.reads_lazy)
         called = (self._called(value) for value in used if not isinstance(value, type))

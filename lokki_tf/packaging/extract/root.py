@@ -23,7 +23,7 @@ from lokki_tf.source.index import index
 from lokki_tf.source.modules import Module, Statement, defined, module_of, user_module
 from lokki_tf.source.names import Use
 from lokki_tf.source.origins import is_users, of_user
-from lokki_tf.source.values import closure, described, is_house, is_step, of_chain
+from lokki_tf.source.values import closure, described, is_lokki, is_step, of_chain
 
 from .captured import carry_as, moved, refuse
 from .carry import Carrier, outside
@@ -145,9 +145,9 @@ def _without_function(carrier: Carrier, module: Module, name: str) -> Piece:
 
 def _skipped(carrier: Carrier, statement: Statement) -> frozenset[ast.expr]:
     """Return the decorators that made it a step, and those above, which received only the step."""
-    houses = carrier.judge.left_behind(statement)
-    above = [n for n, decorator in enumerate(statement.decorators) if decorator in houses]
-    return houses | frozenset(statement.decorators[: above[0]] if above else ())
+    own = carrier.judge.left_behind(statement)
+    above = [n for n, decorator in enumerate(statement.decorators) if decorator in own]
+    return own | frozenset(statement.decorators[: above[0]] if above else ())
 
 
 def _carry_mentioned(
@@ -235,6 +235,6 @@ def _refuse_pipeline(carrier: Carrier, step: Step, function: types.FunctionType)
         outer = closure(function)
         for name, use in index(found.node).lazy.items():
             value = outer.get(name, module.live.get(name))
-            if is_house(value) and not is_step(value):
+            if is_lokki(value) and not is_step(value):
                 place = Place(module.label, use.line, name)
-                carrier.find("house", place, name=name, what=described(value))
+                carrier.find("lokki", place, name=name, what=described(value))

@@ -146,7 +146,7 @@ class Inclusion:
     def bring_fact(self, fact: Fact, by: Importer) -> None:
         """Include the modules that an import needs."""
         where = origin(fact.what)
-        if where == "house":
+        if where == "lokki":
             self.lokki.append(fact)
         elif where == "user":
             self._bring(fact, by)
