@@ -96,9 +96,7 @@ def test_a_plan_of_what_is_not_there_any_more_is_not_applied(
             with pytest.raises(TerraformError, match="written again since the plan") as caught:
                 plan.apply()
         with (
-            pytest.raises(
-                TerraformError, match=r"code\.zip is not the file that synth wrote"
-            ),
+            pytest.raises(TerraformError, match=r"code\.zip is not the file that synth wrote"),
             planned(Program.find(stack)),
         ):
             pass
