@@ -209,7 +209,7 @@ def test_steps_of_two_pythons_or_processors_cannot_share_an_image(other: dict[st
     with pytest.raises(OptionError) as caught:
         context(step("load"), step("score", **other))
     message = str(caught.value)
-    assert "step 'load' wants python3.13 on x86_64; step 'score' wants" in message
+    assert "step 'load' requires python3.13 on x86_64; step 'score' requires" in message
     assert next(iter(other.values())) in message
     assert "score.py:1" in message
 

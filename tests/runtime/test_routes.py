@@ -58,7 +58,7 @@ def test_a_next_step_is_a_name(next_fn: Any) -> None:
 
 def test_removed_names_are_strings() -> None:
     """A removed name that is not a string is an error with a remedy."""
-    with pytest.raises(TypeError, match="written name=value"):
+    with pytest.raises(TypeError, match="write name=value"):
         ReturnUpdates("a", {"beans": 1})  # type: ignore[arg-type]
 
 
