@@ -32,6 +32,7 @@ _PARAMETERS = {
         "JobDefinition",
         "ContainerOverrides",
         "Parameters",
+        "RetryStrategy",
         "Timeout",
     },
     "aws-sdk:s3:putObject": {"Bucket", "Key", "Body"},

@@ -100,6 +100,20 @@ def test_no_state_only_fails(pipeline: Pipeline, chain: Any, topic: bool) -> Non
         assert '"Fail"' not in json.dumps(machine)
 
 
+def test_batch_tries_a_job_again_that_was_killed() -> None:
+    """A job that retries listed errors itself has Batch's attempts, and the machine is sound."""
+
+    @step(job_type="batch", retry=RetryConfig(retries=2, exceptions=(KeyError,)))
+    def train() -> int:
+        return 1
+
+    machine = compile_machine(Pipeline("p", steps=[train()]).definition).definition
+    assert check_machine(machine) == []
+    given = machine["States"]["train"]["Parameters"]["RetryStrategy"]
+    assert given["Attempts"] == 3
+    assert {one["Action"] for one in given["EvaluateOnExit"]} == {"EXIT"}
+
+
 def test_the_output_names_terminal_nodes() -> None:
     """The execution's output is an object from each terminal node's name to its envelope."""
     machine = compile_machine(Pipeline("p", steps=[put_together(a=1)]).definition).definition
