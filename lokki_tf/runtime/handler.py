@@ -176,7 +176,7 @@ def _keep(event: dict[str, Any], form: str, data: bytes) -> str:
     from . import store  # imported here like maps: a small plain result never needs it
 
     if form == ITEMS and "at" in event:  # where the state machine expects them
-        return store.write(f"{event['at']}.{form}", data)
+        return store.write(f"{event['at']}{form}", data)
     return store.keep(store.folder_of(event), form, data)
 
 

@@ -66,7 +66,9 @@ class Job:
         self._at = uri.removesuffix(EVENT_SUFFIX)
         if event.get("format", 0) >= _WITH_IDS:
             self._at += f".{environment['AWS_BATCH_JOB_ID']}"
-            event["at"] = self._at
+            event["at"] = f"{self._at}."
+        else:
+            event["at"] = f"{self._at}/"
         self.fail(**DIED)
 
     def perform(self, handler: Callable[[dict[str, Any], Any], Any]) -> None:

@@ -95,6 +95,11 @@ def write_objects(arns: Sequence[str]) -> Statement:
     return _allow("Write", ["s3:PutObject"], arns)
 
 
+def write_earlier_answers(arns: Sequence[str]) -> Statement:
+    """Allow a job to write its answer where definitions of earlier versions expect it."""
+    return _allow("WriteEarlier", ["s3:PutObject"], arns)
+
+
 def start_containers(repository_arn: str) -> list[Statement]:
     """Allow to start containers from the pipeline's image; the token's action has no resource.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import shortened
-from lokki_tf.runtime.places import NOTICES
+from lokki_tf.runtime.places import ANSWER, ITEMS, NOTICES
 
 from . import iam, kms
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
@@ -30,6 +30,9 @@ ROLE_NAME_LENGTH = 64
 MOST_ARNS = 24
 """Most ARNs in a statement: an ARN has up to 130 characters, and the inline policies of a role have
 10,240 in total (IAM User Guide, "IAM and STS quotas")."""
+
+_MOST_EARLIER = 8
+"""Most nodes of a job for which executions of earlier definitions go on: each has three ARNs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,25 @@ class Permissions:
     def of_job(self, job: Job) -> list[Statement]:
         """Allow a job to read its event and the event's objects, and to write its answer.
 
+        Definitions of versions that wrote answers next to the event, without the step's folder,
+        find them there when an execution goes on after an upgrade.
+
         Args:
             job: The job.
         """
-        statements = [self._write(job.step.name), iam.read_objects(self._readable)]
-        return [*statements, *self._object_key(reads=True)]
+        walk = self.plan.definition.graph.walk()
+        nodes = [node.name for node in walk if node.step is job.step] or [job.step.name]
+        earlier = [
+            self._objects(f"runs/*/{node}{end}")
+            for node in nodes[:_MOST_EARLIER]
+            for end in (f".{ANSWER}", ".error.json", f"/{ITEMS}")
+        ]
+        return [
+            self._write(job.step.name),
+            iam.write_earlier_answers(earlier),
+            iam.read_objects(self._readable),
+            *self._object_key(reads=True),
+        ]
 
     def of_containers(self, log_groups: Sequence[str], repository: str | None) -> list[Statement]:
         """Allow to pull the image and to write the jobs' logs, for starting containers.

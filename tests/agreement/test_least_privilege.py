@@ -31,6 +31,12 @@ UNUSED = {
         "AWS documents SubmitJob's resource with and without a revision; the local AWS has it as "
         "the request names it"
     ),
+    **{
+        ("step", "WriteEarlier", "s3:PutObject", f"runs/*/NODE{end}"): (
+            "only executions that began before an upgrade use it: tests/terraform/test_upgrades.py"
+        )
+        for end in (".answer.json", ".error.json", "/items.json")
+    },
 }
 """Rights that no run uses, by kind of role, statement, action and resource, with the reason."""
 
@@ -357,7 +363,7 @@ def test_no_statement_can_be_taken_out(
                 (needed if ended_otherwise or denied else survived).add(one)
             _put(iam, role, statements)
     print(f"{mutated} statements taken out, {len(needed)} kinds of them")
-    assert survived - needed == set()
+    assert survived - needed == {one[:2] for one in UNUSED if one[1] == "WriteEarlier"}
 
 
 def test_no_statement_of_a_resources_policy_can_be_taken_out(
@@ -394,5 +400,6 @@ def _general(resource: str, pipeline: str) -> str:
     short = resource.split(":", 5)[-1] if resource.startswith("arn:") else resource
     short = re.sub(rf"^{pipeline}-123456789012-us-east-1/?", "", short)
     short = re.sub(r"^runs/\w+/\*$", "runs/S/*", short)
+    short = re.sub(r"^runs/\*/[\w-]+", "runs/*/NODE", short)
     short = re.sub(rf"\b{pipeline}(-[a-z_]+)?", "P", short)
     return re.sub(r"P/[A-Za-z0-9_-]+", "P/L", short)

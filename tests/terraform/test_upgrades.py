@@ -180,3 +180,27 @@ def deployed(aws: LocalAws, pipeline: Any, execution: str) -> tuple[Deployed, ru
     machine = execution.replace(":execution:", ":stateMachine:").rpartition(":")[0]
     found = Deployed(stack, machine, {}, Aws(config))
     return found, runs.describe(found, execution)
+
+
+def test_a_job_of_an_earlier_definition_answers_where_that_expects_it(
+    account: LocalAws, tmp_path: Path
+) -> None:
+    """An execution that began before an upgrade submits the new job, whose role may answer it."""
+    pipeline = written.jobs({})
+    account.reset()
+    new = account.run(pipeline, {}, name="new")
+    assert new.succeeded, new.cause
+    text = (written.previous_stack("jobs", tmp_path) / "statemachine.json").read_text()
+    bucket = "upgraded-jobs-123456789012-us-east-1"
+    values = {"store": f"s3://{bucket}", "bucket": bucket, "prefix": "", "partition": "aws"}
+    for name in ("load", "report"):
+        found = account.client("lambda").get_function(FunctionName=f"upgraded-jobs-{name}")
+        values[f"{name}_arn"] = found["Configuration"]["FunctionArn"]
+    (job,) = account.client("batch").describe_job_definitions()["jobDefinitions"]
+    (queue,) = account.client("batch").describe_job_queues()["jobQueues"]
+    values |= {"train_arn": job["jobDefinitionArn"], "train_queue": queue["jobQueueArn"]}
+    for variable, value in values.items():
+        text = text.replace(f"${{{variable}}}", value)
+    old = account.execute(account.create_state_machine("earlier", json.loads(text)), {})
+    assert old.succeeded, old.cause
+    assert account.values(old) == account.values(new) == {"report": "model 6"}
