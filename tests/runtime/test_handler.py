@@ -270,6 +270,31 @@ def test_each_try_of_a_job_has_its_time(
     assert json.loads(stored[f"s3://b/runs/slow/r/{answer}"]) == {"value": 2}
 
 
+@pytest.mark.parametrize(
+    ("form", "array"),
+    [({"format": FORMAT}, "split.7-8.items.json"), ({}, "split/items.json")],
+    ids=["this version", "earlier"],
+)
+def test_the_items_of_a_job_are_where_its_state_machine_expects_them(
+    monkeypatch: pytest.MonkeyPatch, form: dict[str, int], array: str
+) -> None:
+    """The array of items is named by the job's id, or has the name of earlier versions."""
+    stored: dict[str, bytes] = {}
+    event = {"node": "split", "run": "r", "store": "s3://b", "inline": 100, **form}
+    event["items"] = {"inline": 100}
+    stored["s3://b/runs/r/split.event.json"] = json.dumps(event).encode()
+
+    def write(uri: str, data: bytes) -> str:
+        stored[uri] = data
+        return uri
+
+    monkeypatch.setattr(store, "read", stored.__getitem__)
+    monkeypatch.setattr(store, "write", write)
+    job = Job({"LOKKI_EVENT": "s3://b/runs/r/split.event.json", "AWS_BATCH_JOB_ID": "7-8"})
+    job.perform(lambda event, context: run(lambda: [1, 2], event, context))
+    assert json.loads(stored[f"s3://b/runs/r/{array}"]) == [{"value": 1}, {"value": 2}]
+
+
 def test_a_job_that_was_submitted_twice_replaces_nothing(
     bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
