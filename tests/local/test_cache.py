@@ -130,7 +130,8 @@ def test_items_of_a_map_are_found_one_by_one(mode: str) -> None:
     over("a", "b", "b")
     by = [0, {1, 2, 3}, ("tuple",)]
     assert over("c", "a", "b", "b").result == ([[one, by] for one in ("c", "a", "b", "b")],)
-    assert [one[1] for one in CALLS if one[0] == "worked"] == ["a", "b", "b", "c"]
+    ran = [one[1] for one in CALLS if one[0] == "worked"]
+    assert (sorted(ran[:3]), ran[3:]) == (["a", "b", "b"], ["c"])  # in threads, in any order
 
 
 def test_a_failed_run_continues() -> None:

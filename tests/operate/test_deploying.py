@@ -140,7 +140,7 @@ def test_a_bucket_with_data_is_not_destroyed_unasked(squares: Folder) -> None:
     assert json.loads(started.stdout)["total"]["sum"] == 5, started.stderr
     done = squares.run("destroy", "--auto-approve")
     assert done.returncode == 2
-    assert re.search(r"holds \d+ objects of runs", done.stderr)
+    assert re.search(r"contains \d+ objects of runs", done.stderr)
     assert "destroy --stack-name other --stage prod --force" in done.stderr
     assert squares.run("start", "--wait").returncode == 0
 
