@@ -833,8 +833,10 @@ CASES = [
         "classes that a configuration of logging names, in a constant",
         """
         import logging.config
-        logging.config.dictConfig({"version": 1, "handlers": {"own": {"class": "handlers.Own"}}})
-        CONF = {"version": 1, "handlers": {"more": {"class": "more.More"}},
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False,
+                                   "handlers": {"own": {"class": "handlers.Own"}}})
+        CONF = {"version": 1, "disable_existing_loggers": False,
+                "handlers": {"more": {"class": "more.More"}},
                 "loggers": {"app": {"handlers": ["more"]}}}
         logging.config.dictConfig(CONF)
         @step
