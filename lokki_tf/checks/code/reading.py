@@ -9,6 +9,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -147,7 +148,7 @@ def _locals(node: Function) -> dict[str, str]:
     return bound
 
 
-@dataclass(slots=True)
+@dataclass
 class Reader:
     """Resolves the names in one function.
 
@@ -171,7 +172,7 @@ class Reader:
         file = cell_label(self.function.__code__.co_filename, names)
         return Place(file, getattr(node, "lineno", 1), self.function.__name__)
 
-    @property
+    @cached_property
     def nodes(self) -> list[ast.AST]:
         """The nodes of its body."""
         return [one for statement in self.node.body for one in ast.walk(statement)]
@@ -186,7 +187,6 @@ class Reader:
             if isinstance(one, ast.With | ast.AsyncWith)
             for item in one.items
         }
-        assigned = self.values(nodes)
         for one in nodes:
             if not isinstance(one, ast.Name | ast.Attribute) or isinstance(one.ctx, ast.Store):
                 continue
@@ -196,14 +196,15 @@ class Reader:
                 name = f".{one.attr}"
             if name:
                 in_with = id(call) in entered
-                yield Use(name, self.place(one), self.node.name, call, in_with, assigned)
+                yield Use(name, self.place(one), self.node.name, call, in_with, self.value_of)
 
-    def values(self, nodes: list[ast.AST]) -> Callable[[str], Any]:
-        """Return values of names: the expression of a local one assigned once, else the object."""
-        stored = [one.id for one in nodes if isinstance(one, ast.Name) and not _is_load(one)]
+    @cached_property
+    def value_of(self) -> Callable[[str], Any]:
+        """Returns values of names: the expression of a local one assigned once, else the object."""
+        stored = [one.id for one in self.nodes if isinstance(one, ast.Name) and not is_load(one)]
         once = {
             one.targets[0].id: one.value
-            for one in nodes
+            for one in self.nodes
             if isinstance(one, ast.Assign)
             and isinstance(one.targets[0], ast.Name)
             and stored.count(one.targets[0].id) == 1
@@ -268,7 +269,8 @@ class Reader:
                     self.reached.append(function)
 
 
-def _is_load(node: ast.Name) -> bool:
+def is_load(node: ast.Name | ast.Attribute | ast.Subscript) -> bool:
+    """Return whether an expression is read, and neither assigned nor deleted."""
     return isinstance(node.ctx, ast.Load)
 
 

@@ -23,7 +23,7 @@ from lokki_tf.source.names import CHANGING
 from lokki_tf.source.origins import is_users, of_user
 from lokki_tf.source.values import is_lokki, is_step
 
-from .reading import Reader, reader_of
+from .reading import Reader, is_load, reader_of
 
 if TYPE_CHECKING:
     from lokki_tf.model import Step
@@ -87,7 +87,6 @@ class _Walk:
     def __init__(self, found: _Accesses, reader: Reader, function: _Function, own: Any) -> None:
         self.found, self.reader, self.function = found, reader, function
         self.nodes = reader.nodes
-        self.local = reader.values(self.nodes)
         arguments = reader.node.args
         first = [*arguments.posonlyargs, *arguments.args][:1]
         self.own = {one.arg: own for one in first if own is not None}
@@ -116,7 +115,7 @@ class _Walk:
         for target in (one.target for one in self.nodes if isinstance(one, ast.AugAssign)):
             self.found.reads.update(self.state(target).keys)
         for node in self.nodes:
-            loads = isinstance(node, ast.Call) or (_is_place(node) and _is_load(node))
+            loads = isinstance(node, ast.Call) or (_is_place(node) and is_load(node))
             if loads and id(node) not in written:
                 self.read(node)
         self.environment()
@@ -208,7 +207,7 @@ class _Walk:
             own = self.own[name]
             return _State(getattr(own, "__name__", type(own).__name__), (), own)
         if name in self.reader.bound:
-            given = self.local(name)
+            given = self.reader.value_of(name)
             again = isinstance(given, ast.expr) and name not in seen
             if again:
                 return self._state(given, seen | {name})
@@ -259,10 +258,6 @@ def _owner(function: FunctionType) -> Any:
 
 def _is_place(node: ast.AST) -> TypeGuard[ast.Name | ast.Attribute | ast.Subscript]:
     return isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
-
-
-def _is_load(node: Any) -> bool:
-    return isinstance(node.ctx, ast.Load)
 
 
 def check(codes: Mapping[Step, Code]) -> Iterator[Finding]:
