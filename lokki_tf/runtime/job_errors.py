@@ -19,6 +19,7 @@ import linecache
 import re
 
 from . import store
+from .places import ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _left(event: dict[str, Any]) -> dict[str, Any] | None:
     try:
         uri = event.get("error")
         if uri is None:
-            uri = f"{event['at']}.{json.loads(event['batch']['Cause'])['JobId']}.error.json"
+            uri = f"{event['at']}.{json.loads(event['batch']['Cause'])['JobId']}.{ERROR}"
     except (ValueError, KeyError, TypeError):
         return None  # Batch has not accepted the job
     try:

@@ -22,7 +22,7 @@ from itertools import islice
 
 from . import store
 from .deadline import deadline
-from .places import ANSWER, EVENT, EVENT_SUFFIX
+from .places import ANSWER, ERROR, EVENT, EVENT_SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Job:
         report: dict[str, Any] = {"errorType": errorType, "errorMessage": errorMessage[:LONGEST]}
         if stackTrace:
             report["stackTrace"] = _innermost(stackTrace)
-        store.write(f"{self._at}.error.json", json.dumps(report).encode())
+        store.write(f"{self._at}.{ERROR}", json.dumps(report).encode())
 
 
 def _innermost(frames: Sequence[str]) -> list[str]:

@@ -9,4 +9,5 @@ EVENT = "LOKKI_EVENT"
 NOTICES, MAPS = "-notices", "-maps"
 DIGEST_LENGTH = 64  # of SHA-256 in hexadecimal digits, the name of most objects
 # Endings of a job's objects, and of the array of a result's items.
-EVENT_SUFFIX, ANSWER, ITEMS = ".event.json", "answer.json", "items.json"
+EVENT_SUFFIX, ANSWER, ERROR = ".event.json", "answer.json", "error.json"
+ITEMS = "items.json"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import shortened
-from lokki_tf.runtime.places import ANSWER, ITEMS, NOTICES
+from lokki_tf.runtime.places import ANSWER, ERROR, ITEMS, NOTICES
 
 from . import iam, kms
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
@@ -97,7 +97,7 @@ class Permissions:
         earlier = [
             self._objects(f"runs/*/{node}{end}")
             for node in nodes[:_MOST_EARLIER]
-            for end in (f".{ANSWER}", ".error.json", f"/{ITEMS}")
+            for end in (f".{ANSWER}", f".{ERROR}", f"/{ITEMS}")
         ]
         return [
             self._write(job.step.name),
