@@ -110,6 +110,8 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
 
+        imported: set[str] | None = set() if imports else None
+
         def attempt() -> dict[str, Any] | None:
             """Plan and apply; return ``None`` if another plan must be made."""
             with _shown_plan(pipe, stack, image_tag, verbose) as (plans, place, image):
@@ -124,11 +126,11 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
                 if waits:
                     wait_for(lambda: _affected(main), _tell_waiting)
                 for plan in before:
-                    if _applied(plan, imports) is None:
+                    if _applied(plan, imported) is None:
                         return None
                 if image is not None:
                     _publish(stack, image)
-                return main.program.outputs() if main.is_empty else _applied(main, imports)
+                return main.program.outputs() if main.is_empty else _applied(main, imported)
 
         while (outputs := attempt()) is None:
             pass
@@ -242,12 +244,13 @@ def _shown_plan(
         yield plans, place, made.image
 
 
-def _applied(plan: Planned, imports: bool) -> dict[str, Any] | None:
+def _applied(plan: Planned, imported: set[str] | None) -> dict[str, Any] | None:
     """Apply a plan and return the outputs; ``None`` if resources were imported instead.
 
     Args:
         plan: The plan.
-        imports: Whether resources that exist are imported.
+        imported: Addresses of resources that were imported, to which those that exist are added;
+            ``None`` if none may be imported.
 
     Raises:
         TerraformError: If Terraform fails, with its text.
@@ -255,9 +258,11 @@ def _applied(plan: Planned, imports: bool) -> dict[str, Any] | None:
     try:
         return plan.apply()
     except ResourceExistsError as error:
-        if not imports:
+        # One that exists after it was imported would be imported without end.
+        if imported is None or any(address in imported for address, _ in error.existing):
             raise
         for address, id_ in error.existing:
+            imported.add(address)
             click.echo(f"{plan.program.stack.name}: importing {address} ({id_}) …", err=True)
             plan.program.take_over(address, id_)
         return None

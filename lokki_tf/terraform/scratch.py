@@ -25,9 +25,11 @@ def scratch_folder() -> Iterator[Path]:
     from filelock import FileLock
 
     _remove_unused(Path(tempfile.gettempdir()))
-    outer = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    new = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+    outer = new.with_name(new.name[1:])  # under this name, it may be removed unless it is locked
     try:
-        with FileLock(outer / _LOCK):
+        with FileLock(new / _LOCK):
+            new.rename(outer)
             inner = outer / "made"
             inner.mkdir(mode=0o700)
             yield inner

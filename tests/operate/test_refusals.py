@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from lokki_tf import terraform_cli
+from lokki_tf.cli.deploying import _applied
 from lokki_tf.config import Config
 from lokki_tf.errors import (
     AwsError,
@@ -171,3 +174,23 @@ def test_what_terraform_complains_of(said: str, kind: type[Exception], words: st
     assert isinstance(error, kind)
     assert words in str(error)
     assert "│" not in str(error)
+
+
+def test_a_resource_is_imported_once() -> None:
+    """If it is said to exist although it was imported, the deployment fails and does not go on."""
+    error = ResourceExistsError("exists", existing=(("aws_iam_role.load", "daily-load"),))
+    taken: list[str] = []
+
+    def apply() -> None:
+        raise error
+
+    program = SimpleNamespace(
+        stack=SimpleNamespace(name="daily"), take_over=lambda *names: taken.extend(names)
+    )
+    plan: Any = SimpleNamespace(apply=apply, program=program)
+    imported: set[str] = set()
+    assert _applied(plan, imported) is None
+    for known in (imported, None):
+        with pytest.raises(ResourceExistsError):
+            _applied(plan, known)
+    assert taken == ["aws_iam_role.load", "daily-load"]
