@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from deployment import empty
 
 from lokki_tf.testing import LocalAws
 from lokki_tf.testing.images.registry import folders_in
+from lokki_tf.testing.terraform import SLOW
 
 _Build = Callable[[LocalAws, Path], "Path | tuple[Path, dict[str, Any]]"]
 BUILDERS: dict[str, _Build] = {}
-SLOW = "aws_s3_bucket_lifecycle_configuration"  # the provider waits 55 seconds for each
 
 
 def stack(build: _Build) -> _Build:
@@ -64,7 +64,8 @@ class Applied:
             folder = Path(shutil.move(written, self.root / name))
             for image in folders_in(folder):
                 self.aws.register_image(image.uri, image.app, image.entry)
-            main["terraform"] = _as_module(folder / "cdk.tf.json")
+            (provider,) = as_module(folder, without=SLOW)
+            assert set(provider) <= {"region"}  # all are in the account's region here
             main["module"][name] = {"source": f"./{name}", **variables}
             main["output"][name] = {"value": f"${{module.{name}}}"}
         self._apply(main)
@@ -96,13 +97,21 @@ class Applied:
         self.aws.destroy(self.root)
 
 
-def _as_module(file: Path) -> dict[str, Any]:
-    """Take out what only a root configuration has, and return the versions that it requires."""
+def as_module(folder: Path, without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Make a stack's folder a module, which may have no provider and no backend of its own.
+
+    Args:
+        folder: The folder.
+        without: Types of resources to leave out.
+
+    Returns:
+        The configurations of its AWS provider.
+    """
+    file = folder / "cdk.tf.json"
     written = json.loads(file.read_text())
+    providers: list[dict[str, Any]] = written.pop("provider")["aws"]
     del written["terraform"]["backend"]
-    (provider,) = written.pop("provider")["aws"]
-    assert set(provider) <= {"region"}  # all are in the account's region here
-    written["resource"].pop(SLOW, None)
+    for kind in without:
+        written["resource"].pop(kind, None)
     file.write_text(json.dumps(written))
-    required: dict[str, Any] = written["terraform"]
-    return required
+    return providers

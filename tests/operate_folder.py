@@ -8,15 +8,17 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lokki_tf.testing import LocalAws
+from lokki_tf.testing.terraform import SLOW
 
 ROOT = Path(__file__).parents[1]
 # The provider waits 55 seconds for these, even on a local AWS.
-NO_LIFECYCLE = {"aws_s3_bucket_lifecycle_configuration": {"bucket_lifecycle": {"count": 0}}}
+NO_LIFECYCLE = {"resource": {kind: {"bucket_lifecycle": {"count": 0}} for kind in SLOW}}
 SQUARES = """
 from pathlib import Path
 from lokki_tf import flow, main, step
@@ -59,8 +61,8 @@ class Folder:
         options: Options of every command.
     """
 
-    interrupted: subprocess.CompletedProcess[str]
-    """What its first deployment printed, which was interrupted."""
+    interrupted: tuple[int, str, str]
+    """What :meth:`interrupt` returned of its first deployment."""
     deployment: subprocess.CompletedProcess[str]
     """What its deployment printed."""
 
@@ -75,7 +77,7 @@ class Folder:
         """The folder of a stack's Terraform, which leaves out what takes a minute."""
         folder = self.path / "terraform-out" / "stacks" / name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "test_override.tf.json").write_text(json.dumps({"resource": NO_LIFECYCLE}))
+        (folder / "test_override.tf.json").write_text(json.dumps(NO_LIFECYCLE))
         return folder
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -102,18 +104,29 @@ class Folder:
             **{"stdin": subprocess.DEVNULL, **options},
         )
 
-    def interrupt(self, when: str, *args: str) -> tuple[int, str]:
-        """A command that gets Ctrl-C after a line; its exit code, and what it says from then on.
+    def interrupt(
+        self,
+        when: str,
+        *args: str,
+        stdin: int = subprocess.DEVNULL,
+        ready: Callable[[], None] = lambda: None,
+    ) -> tuple[int, str, str]:
+        """A command that gets Ctrl-C after a line.
 
         Args:
             when: A part of the line.
             args: The command.
+            stdin: A file descriptor.
+            ready: Returns when Ctrl-C may be sent.
+
+        Returns:
+            The exit code, and what the command prints until then and from then on.
         """
         process = subprocess.Popen(
             self.command(*args),
             cwd=self.path,
             env=self.environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -122,57 +135,37 @@ class Folder:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stdout is not None
-        seen = next(line for line in process.stdout if when in line)
-        assert seen
-        os.killpg(process.pid, signal.SIGINT)
-        rest, _ = process.communicate(timeout=60)
-        return process.returncode, rest
-
-    def interrupt_deployment(
-        self, when: str, ready: Callable[[], None]
-    ) -> subprocess.CompletedProcess[str]:
-        """Deploy, answer yes, and send Ctrl-C after a line.
-
-        Args:
-            when: A part of the line.
-            ready: Returns when it may be sent.
-        """
-        ours, theirs = pty.openpty()
-        os.write(ours, b"y\n")
-        command = self.command("deploy")
-        process = subprocess.Popen(
-            command,
-            cwd=self.path,
-            env=self.environment(),
-            stdin=theirs,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
+        before = []
+        for line in process.stdout:
+            before.append(line)
             if when in line:
                 break
+        assert when in before[-1]
         ready()
-        process.send_signal(signal.SIGINT)
-        stdout, rest = process.communicate(timeout=120)
-        os.close(ours)
-        os.close(theirs)
-        stderr = "".join(said) + rest
-        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+        os.killpg(process.pid, signal.SIGINT)
+        rest, _ = process.communicate(timeout=120)
+        return process.returncode, "".join(before), rest
 
     def answer(self, text: str, *args: str) -> subprocess.CompletedProcess[str]:
         """A command at a terminal, whose question is answered."""
-        ours, theirs = pty.openpty()
-        try:
-            os.write(ours, f"{text}\n".encode())
-            return self.run(*args, stdin=theirs)
-        finally:
-            os.close(ours)
-            os.close(theirs)
+        with terminal(text) as stdin:
+            return self.run(*args, stdin=stdin)
+
+
+@contextmanager
+def terminal(text: str) -> Iterator[int]:
+    """Yield a terminal's file descriptor, at which a line is typed.
+
+    Args:
+        text: The line.
+    """
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{text}\n".encode())
+        yield theirs
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def settings_for(aws: LocalAws) -> str:

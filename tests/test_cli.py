@@ -32,12 +32,13 @@ if __name__ == "__main__":
 """
 
 
-def command(tmp_path: Path, source: str, *args: str) -> subprocess.CompletedProcess[str]:
-    script = tmp_path / "pipeline.py"
-    script.write_text(source)
+def command(
+    tmp_path: Path, source: str, *args: str, script: str = "pipeline.py"
+) -> subprocess.CompletedProcess[str]:
+    (tmp_path / script).write_text(source)
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
-        [sys.executable, str(script), *args],
+        [sys.executable, str(tmp_path / script), *args],
         cwd=tmp_path,
         env={**buffered, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -295,15 +296,7 @@ def test_commands_that_are_suggested_can_be_typed(
 
 def test_the_help_that_wrong_use_suggests_can_be_typed(tmp_path: Path) -> None:
     """An unknown option names the command for help, with the script quoted as a shell requires."""
-    (tmp_path / "pipe line.py").write_text(GOOD)
-    done = subprocess.run(
-        [sys.executable, "pipe line.py", "run", "--fast"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command(tmp_path, GOOD, "run", "--fast", script="pipe line.py")
     assert done.returncode == 2
     lines = done.stderr.splitlines()
     assert lines[0].startswith("Usage: python 'pipe line.py' run ")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from operate_folder import SQUARES, Folder, settings_for
+from operate_folder import SQUARES, Folder, settings_for, terminal
 
 from lokki_tf.testing import LocalAws
 
@@ -21,9 +21,13 @@ def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Fo
     folder.stack("other-prod")
     # The function is there and the provider waits for it to become active. Earlier, a request that
     # the provider gives up may be carried out without Terraform's knowledge.
-    folder.interrupted = folder.interrupt_deployment(
-        "lambda_function.load: Creating...", lambda: wait_for_function(local_aws, "other-prod-load")
-    )
+    with terminal("y") as stdin:
+        folder.interrupted = folder.interrupt(
+            "lambda_function.load: Creating...",
+            "deploy",
+            stdin=stdin,
+            ready=lambda: wait_for_function(local_aws, "other-prod-load"),
+        )
     local_aws.client("stepfunctions").create_state_machine(
         name="other-prod",
         roleArn=local_aws.admin_role,

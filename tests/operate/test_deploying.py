@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 def test_an_interrupted_deployment_goes_on(squares: Folder) -> None:
     """The plan is shown in words and the question asked; Ctrl-C ends what Terraform has begun."""
-    done = squares.interrupted
-    assert done.returncode == 130, done.stderr
-    assert "+ state machine other-prod" in done.stderr
-    assert "+ 4 Lambda functions: other-prod-archive, other-prod-load" in done.stderr
-    assert "Apply this to account 123456789012 in us-east-1? [y/N]" in done.stderr
-    assert "terraform apply was interrupted" in done.stderr
-    assert "run the same command again" in done.stderr
+    code, before, rest = squares.interrupted
+    assert code == 130, rest
+    assert "+ state machine other-prod" in before
+    assert "+ 4 Lambda functions: other-prod-archive, other-prod-load" in before
+    assert "Apply this to account 123456789012 in us-east-1? [y/N]" in before
+    assert "terraform apply was interrupted" in rest
+    assert "run the same command again" in rest
 
 
 def test_deploy_says_what_exists(squares: Folder) -> None:

@@ -246,6 +246,22 @@ if __name__ == "__main__":
 """
 
 
+def checked(
+    tmp_path: Path, text: str, *options: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """The end of ``check --import`` in a script."""
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    return subprocess.run(
+        [sys.executable, str(script), "check", "--import", *options],
+        cwd=tmp_path,
+        env={**os.environ, **variables, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("argument", "code", "expected"),
     [
@@ -255,16 +271,7 @@ if __name__ == "__main__":
 )
 def test_the_command(tmp_path: Path, argument: str, code: int, expected: list[str]) -> None:
     """The table has a line for each step, and the exit code is 1 if one fails."""
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(argument=argument))
-    done = subprocess.run(
-        [sys.executable, str(script), "check", "--import"],
-        cwd=tmp_path,
-        env={**os.environ, "HOME": "/home", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = checked(tmp_path, SCRIPT.format(argument=argument), HOME="/home")
     assert done.returncode == code, done.stderr
     summary, heading, *_ = done.stdout.splitlines()
     assert summary.startswith("p: 0 errors")
@@ -275,17 +282,8 @@ def test_the_command(tmp_path: Path, argument: str, code: int, expected: list[st
 
 def test_nothing_is_imported_of_a_pipeline_with_errors(tmp_path: Path) -> None:
     """Errors come first: the command says so and exits with 1."""
-    script = tmp_path / "script.py"
     text = SCRIPT.format(argument='"text"').replace("import os\n", "import os, pydantic\n")
-    script.write_text(text.replace("return HOME", "return pydantic.VERSION"))
-    done = subprocess.run(
-        [sys.executable, str(script), "check", "--import"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = checked(tmp_path, text.replace("return HOME", "return pydantic.VERSION"))
     assert done.returncode == 1
     assert "nothing is imported until the errors are corrected" in done.stderr
     assert "ms" not in done.stdout
@@ -293,15 +291,6 @@ def test_nothing_is_imported_of_a_pipeline_with_errors(tmp_path: Path) -> None:
 
 def test_explain_and_import_exclude_each_other(tmp_path: Path) -> None:
     """``--explain`` shows one step's files and imports nothing, so both are wrong use."""
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(argument='"text"'))
-    done = subprocess.run(
-        [sys.executable, str(script), "check", "--import", "--explain", "use"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = checked(tmp_path, SCRIPT.format(argument='"text"'), "--explain", "use")
     assert done.returncode == 2
     assert "--explain cannot be combined with --import" in done.stderr

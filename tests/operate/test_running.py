@@ -116,9 +116,9 @@ def test_logs_are_followed_to_the_end_of_a_run(standing: Folder, good: str) -> N
 
 def test_ctrl_c_ends_following(standing: Folder, good: str) -> None:
     """Ctrl-C ends what watches AWS with exit code 130 and no traceback; a run goes on there."""
-    code, rest = standing.interrupt("printed by load", "logs", "--tail")
+    code, _, rest = standing.interrupt("printed by load", "logs", "--tail")
     assert (code, "Traceback" in rest) == (130, False), rest
-    code, rest = standing.interrupt("run left", "start", "--wait", "--name", "left")
+    code, _, rest = standing.interrupt("run left", "start", "--wait", "--name", "left")
     assert (code, "Traceback" in rest) == (130, False), rest
     assert "run left continues in AWS: python pipeline.py show --run left" in rest
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from applied import Applied, stack
+from operate_folder import NO_LIFECYCLE
 
 from lokki_tf import Pipeline, step
 from lokki_tf.checks.policies import patterns_compared_literally
@@ -102,13 +103,6 @@ def terraform(folder: Path, *arguments: str, environment: Mapping[str, str] | No
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def without_lifecycle(folder: Path) -> None:
-    """Leaves out resources that the provider always waits a minute for."""
-    kind = "aws_s3_bucket_lifecycle_configuration"
-    override = {"resource": {kind: {"bucket_lifecycle": {"count": 0}}}}
-    (folder / "without_lifecycle_override.tf.json").write_text(json.dumps(override))
 
 
 def test_a_key_encrypts_all_that_can_be_encrypted(tmp_path: Path) -> None:
@@ -220,7 +214,7 @@ def test_plain_terraform_needs_no_credentials_and_keeps_its_state_in_a_bucket(
         "stated",
     )
     assert str(tmp_path) not in (made.folder / "cdk.tf.json").read_text()
-    without_lifecycle(made.folder)
+    (made.folder / "test_override.tf.json").write_text(json.dumps(NO_LIFECYCLE))
     terraform(made.folder, "init", "-input=false")
     terraform(made.folder, "apply", "-auto-approve", "-input=false", "-parallelism=30")
     outputs = json.loads(terraform(made.folder, "output", "-json"))

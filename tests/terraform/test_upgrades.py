@@ -125,7 +125,7 @@ def put_previous(aws: LocalAws, name: str, folder: Path) -> str:
     stack = f"upgraded-{name}"
     text = (written.previous_stack(name, folder) / "statemachine.json").read_text()
     bucket = f"{stack}-123456789012-us-east-1"
-    values = {"store": f"s3://{bucket}", "bucket": bucket, "prefix": "", "partition": "aws"}
+    values = stored_in(bucket)
     for code in (folder / name / "lambdas").glob("*/code.zip"):
         step = code.parent.name
         function = resources(folder / name)["aws_lambda_function"][step]
@@ -135,9 +135,19 @@ def put_previous(aws: LocalAws, name: str, folder: Path) -> str:
             function["handler"],
             environment=function.get("environment", {}).get("variables"),
         )
+    return aws.create_state_machine(stack, filled(text, values))
+
+
+def stored_in(bucket: str) -> dict[str, str]:
+    """The values of a template's variables for a bucket."""
+    return {"store": f"s3://{bucket}", "bucket": bucket, "prefix": "", "partition": "aws"}
+
+
+def filled(text: str, values: dict[str, str]) -> Any:
+    """The definition of a template with the values of its variables."""
     for variable, value in values.items():
         text = text.replace(f"${{{variable}}}", value)
-    return aws.create_state_machine(stack, json.loads(text))
+    return json.loads(text)
 
 
 @pytest.mark.parametrize("name", ["steps", "maps", "routed"])
@@ -192,15 +202,13 @@ def test_a_job_of_an_earlier_definition_answers_where_that_expects_it(
     assert new.succeeded, new.cause
     text = (written.previous_stack("jobs", tmp_path) / "statemachine.json").read_text()
     bucket = "upgraded-jobs-123456789012-us-east-1"
-    values = {"store": f"s3://{bucket}", "bucket": bucket, "prefix": "", "partition": "aws"}
+    values = stored_in(bucket)
     for name in ("load", "report"):
         found = account.client("lambda").get_function(FunctionName=f"upgraded-jobs-{name}")
         values[f"{name}_arn"] = found["Configuration"]["FunctionArn"]
     (job,) = account.client("batch").describe_job_definitions()["jobDefinitions"]
     (queue,) = account.client("batch").describe_job_queues()["jobQueues"]
     values |= {"train_arn": job["jobDefinitionArn"], "train_queue": queue["jobQueueArn"]}
-    for variable, value in values.items():
-        text = text.replace(f"${{{variable}}}", value)
-    old = account.execute(account.create_state_machine("earlier", json.loads(text)), {})
+    old = account.execute(account.create_state_machine("earlier", filled(text, values)), {})
     assert old.succeeded, old.cause
     assert account.values(old) == account.values(new) == {"report": "model 6"}
