@@ -8,15 +8,15 @@ from lokki_tf.errors import BindingError
 from lokki_tf.model import Group, Literal
 
 from .nesting import is_pipeline, refuse_pipeline
-from .placeholders import Placeholder
+from .placeholders import Placeholder, spec_of
+from .specs import CallSpec, ChainSpec, ItemSpec, MapSpec, ParameterSpec, close_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lokki_tf.errors import Place
 
-Argument = Literal | Group | Placeholder
-"""An argument while a graph is written: it contains placeholders instead of bindings."""
+    from .specs import Argument, ValueSpec
 
 _CONTAINERS: dict[type, Any] = {
     list: "list",
@@ -28,22 +28,23 @@ _CONTAINERS: dict[type, Any] = {
 
 
 _WALKED = (list, tuple, set, frozenset, dict)
+_SPECS = (CallSpec, MapSpec, ItemSpec, ParameterSpec)
 
 
 def argument(value: Any, place: Place) -> Argument:
-    """Convert a value to an argument: a placeholder, a container of some, or a literal.
+    """Convert a value to an argument: a spec, a group that contains some, or a literal.
 
     Args:
-        value: The value passed by the user.
+        value: The value passed by the user, which may contain placeholders, or a spec.
         place: Source location, for the error.
 
     Raises:
         BindingError: If it is a step that was not called, or contains a placeholder that cannot be
             replaced there.
     """
-    if isinstance(value, Placeholder):
-        placeholder: Placeholder = closed(value)
-        return placeholder
+    value = closed(value, place)
+    if isinstance(value, _SPECS):
+        return value
     refuse_pipeline(value, place)
     if getattr(value, "__lokki_step__", False):
         raise BindingError(
@@ -64,10 +65,20 @@ def argument(value: Any, place: Place) -> Argument:
         ) from None
 
 
-def closed(value: Any) -> Any:
-    """Return the map's result for a chain that ends in an open map."""
-    close = getattr(value, "_closed", None) if isinstance(value, Placeholder) else None
-    return close() if close is not None else value
+def closed(value: Any, place: Place) -> Any:
+    """Return the spec of a placeholder, with all maps of a chain closed; other values unchanged.
+
+    Args:
+        value: Any value.
+        place: Source location of what closes the maps, for the error.
+
+    Raises:
+        BindingError: If a map of the chain has been closed in another way.
+    """
+    if not isinstance(value, Placeholder):
+        return value
+    spec = spec_of(value)
+    return close_all(spec, place) if isinstance(spec, ChainSpec) else spec
 
 
 def _holds_placeholder(value: Any, place: Place) -> bool:
@@ -103,7 +114,7 @@ def _group(value: Any, place: Place) -> Group:
     members = list(value.values() if kind == "dict" else value)
     if kind in ("set", "frozenset"):
         members.sort(key=_steady)
-    # The members contain placeholders until the builder replaces them by bindings.
+    # The members contain specs until the builder replaces them by bindings.
     bindings: Any = tuple(argument(member, place) for member in members)
     return Group(kind, bindings, tuple(value) if kind == "dict" else ())
 
@@ -111,16 +122,16 @@ def _group(value: Any, place: Place) -> Group:
 def _steady(member: Any) -> tuple[int, str]:
     """Return a sort key that is the same in every run, unlike the order of a set."""
     if isinstance(member, Placeholder):
-        return member._created, ""
+        return spec_of(member).order, ""
     return -1, f"{type(member).__name__} {member!r}"
 
 
-def placeholders_in(one: Argument) -> Iterator[Placeholder]:
-    """Yield the placeholders inside an argument, in order, with repeats."""
+def specs_in(one: Argument) -> Iterator[ValueSpec]:
+    """Yield the specs inside an argument, in order, with repeats."""
     waiting: list[Any] = [one]
     while waiting:
         current = waiting.pop()
-        if isinstance(current, Placeholder):
-            yield current
-        elif isinstance(current, Group):
+        if isinstance(current, Group):
             waiting.extend(reversed(current.members))
+        elif not isinstance(current, Literal):
+            yield current

@@ -14,8 +14,9 @@ from lokki_tf.model import REQUIRED, FlowParameter, signature
 from lokki_tf.model.signatures import signature_of
 
 from .nesting import REMEDY, refuse_pipeline
-from .placeholders import FlowArgument, Placeholder
+from .placeholders import FlowArgument, Placeholder, spec_of
 from .places import calling_place, place_of
+from .specs import ParameterSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ class Building:
 
     def argument(self, name: str) -> FlowArgument:
         """Return the placeholder of a parameter."""
-        return FlowArgument(name, self.place)
+        return FlowArgument(ParameterSpec(name, self.place))
 
     def require(self, name: str, annotation: Any) -> FlowArgument:
         """Add a parameter that a first step requires from the execution's input."""
@@ -169,7 +170,7 @@ def checked(
         refuse_pipeline(value, calling_place())
         if isinstance(value, Placeholder):
             raise BindingError(
-                f"{kind} {name!r} requires values, but {key}= is {value._what()}",
+                f"{kind} {name!r} requires values, but {key}= is {spec_of(value).what}",
                 place=calling_place(),
                 remedy=REMEDY,
             )

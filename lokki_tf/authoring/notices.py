@@ -11,7 +11,7 @@ from lokki_tf.model.signatures import signature_of
 
 from .nesting import refuse_pipeline
 from .same import is_same
-from .step import Stepped
+from .stepped import Stepped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,7 +16,8 @@ from lokki_tf.errors import BindingError, CycleError
 from lokki_tf.model import Finding, raise_errors, topological_order
 from lokki_tf.model.cells import is_cell
 
-from .calls import Call
+from .binding import bound_call
+from .specs import CallSpec
 from .tasks import Task, hidden, wrapped_task
 
 AnyTask = Task[..., Any]
@@ -75,7 +76,7 @@ def current(task: AnyTask) -> AnyTask:
     return now if isinstance(now, Task) else task
 
 
-def drawn_calls(before: Mapping[AnyTask, Sequence[AnyTask]]) -> list[Call]:
+def drawn_calls(before: Mapping[AnyTask, Sequence[AnyTask]]) -> list[CallSpec]:
     """Return a call of each task, with the results of its predecessors by position.
 
     Args:
@@ -93,22 +94,26 @@ def drawn_calls(before: Mapping[AnyTask, Sequence[AnyTask]]) -> list[Call]:
         remedy = "remove one of the arrows between them; a graph must not have cycles"
         raise CycleError(error.message, place=first.step.place, remedy=remedy) from None
     found: list[Finding] = []
-    calls: dict[AnyTask, Call] = {}
+    calls: dict[AnyTask, CallSpec] = {}
     for task in (by_name[name] for name in order):
         found += _misfits(task, before[task])
     raise_errors(found)
     for task in (by_name[name] for name in order):
         args, kwargs = _by_position(task, before[task])
-        calls[task] = task._called(
+        call = bound_call(
+            task.step,
+            task.signature,
             tuple(calls[one] for one in args),
             {name: calls[one] for name, one in kwargs.items()},
             task.step.place,
-            None,
-        ).after(*(calls[one] for one in before[task] if one not in {*args, *kwargs.values()}))
+        )
+        taken = {*args, *kwargs.values()}
+        call.after += [calls[one] for one in before[task] if one not in taken]
+        calls[task] = call
     return list(calls.values())
 
 
-def built_calls(stages: Stages) -> list[Call]:
+def built_calls(stages: Stages) -> list[CallSpec]:
     """Return a call of each task, with the results that its parameters name.
 
     Args:
@@ -118,19 +123,19 @@ def built_calls(stages: Stages) -> list[Call]:
         BindingError: If a task is used twice, or a parameter names no earlier task.
     """
     _by_name([task for stage in stages for task in stage])
-    calls: dict[str, Call] = {}
+    calls: dict[str, CallSpec] = {}
     found: list[Finding] = []
-    previous: list[Call] = []
+    previous: list[CallSpec] = []
     for stage in stages:
-        made: dict[str, Call] = {}
+        made: dict[str, CallSpec] = {}
         for task in stage:
-            named = {name: calls[name] for name in task._signature.parameters if name in calls}
+            named = {name: calls[name] for name in task.signature.parameters if name in calls}
             lacking = _lacking(task, named)
             found += [_nameless(task, name, calls) for name in lacking]
             if not lacking:
-                call = task._called((), named, task.step.place, None)
-                taken = {id(one) for one in named.values()}
-                made[task.name] = call.after(*(one for one in previous if id(one) not in taken))
+                call = bound_call(task.step, task.signature, (), named, task.step.place)
+                call.after += [one for one in previous if one not in named.values()]
+                made[task.name] = call
         calls |= made
         previous = list(made.values())
     raise_errors(found)
@@ -162,7 +167,7 @@ def _by_position(
     task: AnyTask, before: Sequence[AnyTask]
 ) -> tuple[list[AnyTask], dict[str, AnyTask]]:
     """Return results by position, up to the number of positional parameters, and others by name."""
-    parameters = task._signature.parameters.values()
+    parameters = task.signature.parameters.values()
     if any(one.kind is one.VAR_POSITIONAL for one in parameters):
         return list(before), {}
     places = sum(one.kind in _POSITIONAL for one in parameters)
@@ -173,7 +178,7 @@ def _by_position(
 def _misfits(task: AnyTask, before: Sequence[AnyTask]) -> list[Finding]:
     """Return what is wrong with the arrows to a task; one without parameters only waits."""
     args, kwargs = _by_position(task, before)
-    parameters = task._signature.parameters
+    parameters = task.signature.parameters
     left = [one.name for one in before[len(args) :] if one.name not in kwargs]
     if left and parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return [
@@ -181,7 +186,7 @@ def _misfits(task: AnyTask, before: Sequence[AnyTask]) -> list[Finding]:
                 task,
                 f"{_count(len(before), 'task')} lead to task {task.name!r} "
                 f"({_listed(before)}), and it takes "
-                f"{_count(len(parameters), 'argument')}: {task._signature}",
+                f"{_count(len(parameters), 'argument')}: {task.signature}",
                 f"give it a parameter for {left[0]!r} as well, or draw no arrow from there",
             )
         ]
@@ -203,14 +208,14 @@ def _lacking(task: AnyTask, filled: Iterable[str]) -> list[str]:
     known = set(filled)
     return [
         name
-        for name, one in task._signature.parameters.items()
+        for name, one in task.signature.parameters.items()
         if one.default is one.empty
         and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
         and name not in known
     ]
 
 
-def _nameless(task: AnyTask, name: str, calls: Mapping[str, Call]) -> Finding:
+def _nameless(task: AnyTask, name: str, calls: Mapping[str, CallSpec]) -> Finding:
     from difflib import get_close_matches
 
     near = get_close_matches(name, calls, 1)

@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from lokki_tf.errors import PlaceholderAttributeError, PlaceholderError
 from lokki_tf.tracebacks import ends_at_caller
 
-if TYPE_CHECKING:
-    from lokki_tf.errors import Place
+from .specs import CallSpec, ChainSpec, ParameterSpec
 
-_creation = itertools.count()
+S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec)
 
 
 @ends_at_caller
-class Placeholder:
-    """A value of a later run. It can be passed to steps, and raises when it is computed with."""
+class Placeholder(Generic[S]):
+    """A value of a later run. It can be passed to steps, and raises when it is computed with.
 
-    _place: Place
+    It has no public attributes of its own, since its attributes are those of the later value. What
+    it represents is returned by :func:`spec_of`.
+    """
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._created = next(_creation)
+    __slots__ = ("_spec",)
+    _spec: S
 
-    def _what(self) -> str:
-        """Return what it represents, for the beginning of a sentence."""
-        raise NotImplementedError
+    def __init__(self, spec: S) -> None:
+        self._spec = spec
 
     def _refuse(self, *_: Any) -> NoReturn:
+        spec = spec_of(self)
         raise PlaceholderError(
-            f"{self._what()} exists only when the pipeline runs",
-            place=self._place,
+            f"{spec.what} exists only when the pipeline runs",
+            place=spec.place,
             remedy="do this in a step: pass it to a @step function and compute there",
         )
 
     def __getattr__(self, name: str) -> Any:
         # An AttributeError, so that hasattr() works, and notebooks can look for optional methods.
+        spec = spec_of(self)
         raise PlaceholderAttributeError(
-            f"{self._what()} exists only when the pipeline runs, "
+            f"{spec.what} exists only when the pipeline runs, "
             f"so .{name} must be read inside a step",
-            place=self._place,
+            place=spec.place,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -54,28 +54,21 @@ class Placeholder:
     __and__ = __or__ = __xor__ = __invert__ = __enter__ = __exit__ = __await__ = _refuse
 
 
-@ends_at_caller
-class FlowArgument(Placeholder):
-    """A parameter of a flow, while the flow is built.
+def spec_of(placeholder: Placeholder[S]) -> S:
+    """Return what a placeholder represents.
 
     Args:
-        name: Name of the parameter.
-        place: Source location of the flow.
+        placeholder: The result of a call, a chain with open maps, or a parameter of a flow.
     """
+    # Without __getattr__, which a copy that has no spec yet would call again and again.
+    return cast("S", object.__getattribute__(placeholder, "_spec"))
 
-    def __init__(self, name: str, place: Place) -> None:
-        super().__init__(place)
-        self._name = name
 
-    def _what(self) -> str:
-        return f"the flow parameter {self._name!r}"
+@ends_at_caller
+class FlowArgument(Placeholder[ParameterSpec]):
+    """A parameter of a flow, while the flow is built."""
+
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<flow parameter {self._name!r}>"
-
-
-class ItemArgument(Placeholder):
-    """The item of a map, while the map's body is built."""
-
-    def _what(self) -> str:
-        return "the item of a map"
+        return f"<flow parameter {spec_of(self).name!r}>"

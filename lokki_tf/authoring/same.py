@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Step
 
-    from .calls import Call
+    from .specs import CallSpec
 
 _PLAIN = {bool, int, float, str, bytes, type(None)}
 
 
-def one_a_name(calls: Iterable[Call]) -> dict[Step, Step]:
+def one_a_name(calls: Iterable[CallSpec]) -> dict[Step, Step]:
     """Map each called step to the one that is used for it.
 
     Args:
@@ -28,28 +28,28 @@ def one_a_name(calls: Iterable[Call]) -> dict[Step, Step]:
     Raises:
         NamingError: If two different steps share a name.
     """
-    first: dict[str, Call] = {}
+    first: dict[str, CallSpec] = {}
     found: dict[Step, Step] = {}
     for call in calls:
-        step = call._step
+        step = call.step
         other = first.setdefault(step.name, call)
         if step in found:
             continue
-        if other._step is not step and not is_same(other._step, step):
+        if other.step is not step and not is_same(other.step, step):
             raise NamingError(
                 f"two different steps are named {step.name!r}: "
-                f"one at {other._step.place}, one at {step.place}",
+                f"one at {other.step.place}, one at {step.place}",
                 place=step.place,
                 remedy=_remedy(other, call),
             )
-        found[step] = other._step
+        found[step] = other.step
     return found
 
 
-def _remedy(*calls: Call) -> str:
+def _remedy(*calls: CallSpec) -> str:
     for call in calls:
-        if _is_replaced(call._step):
-            return f"run the cell of {call._place} again: the step that it calls was replaced"
+        if _is_replaced(call.step):
+            return f"run the cell of {call.place} again: the step that it calls was replaced"
     return 'give one a name of its own: @step(name="…")'
 
 

@@ -2,157 +2,29 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import sys
 from collections.abc import Callable
-from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
-from weakref import WeakSet
 
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Step
-from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
+from .binding import bound_call
 from .calls import Call
-from .conditions import checked_condition, condition_of
-from .flows import current_flow
-from .options import retry_config, step_options
-from .placeholders import FlowArgument, Placeholder
+from .conditions import checked_condition
+from .options import step_options
 from .places import calling_place, place_of
+from .stepped import Stepped, inside_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
 
-    from lokki_tf.errors import Place
     from lokki_tf.model import RetryConfig
-
-    from .calls import MapCall
-    from .flows import Building
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-_STEP_CODE: WeakSet[CodeType] = WeakSet()
-"""The code objects of all steps, which identify a running step."""
-_IMPORTLIB = "<frozen importlib._bootstrap>"
-
-
-def inside_step() -> bool:
-    """Return whether the caller runs inside a step; a call of a step is then a plain call.
-
-    A module that a step imports defines its own steps and pipelines, so its statements do not count
-    as inside. A task of asyncio counts, although its frames do not include the step's.
-    """
-    runtime = sys.modules.get("lokki_tf.runtime.call")
-    driven = runtime._driven.__code__ if runtime is not None else None
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code in _STEP_CODE or frame.f_code is driven:
-            return True
-        if frame.f_code.co_filename == _IMPORTLIB:
-            return False
-        frame = frame.f_back
-    return False
-
-
-@ends_at_caller
-class Stepped:
-    """A function as a step, whose calls become nodes.
-
-    Args:
-        step: The step.
-    """
-
-    __lokki_step__ = True
-    __name__: str
-
-    def __init__(self, step: Step) -> None:
-        functools.update_wrapper(cast("Any", self), step.function)
-        self.step = step
-        # Not the code of a decorator's wrapper, which other functions share.
-        code = getattr(inspect.unwrap(step.function), "__code__", None)
-        if code is not None:
-            _STEP_CODE.add(code)
-
-    def _called(
-        self,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        place: Place,
-        home: MapCall | None,
-    ) -> Call:
-        kwargs, retry = dict(kwargs), self.step.options.retry
-        parameters = self._signature.parameters
-        if "retry" in kwargs and "retry" not in parameters:
-            retry = retry_config(kwargs.pop("retry"), place)
-        flow = current_flow()
-        if flow is not None:
-            kwargs |= self._from_flow(flow, args, kwargs)
-        try:
-            bound = self._signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise BindingError(
-                f"step {self.step.name!r} cannot be called with these arguments: {error}",
-                place=place,
-                remedy=f"its signature is {self.__name__}{self._signature}",
-            ) from None
-        function: Any = self.step.function
-        if hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
-            # Its own parameters may differ from those that its signature shows.
-            by_position, by_name = args, kwargs
-        else:
-            by_position, by_name = _split(bound)
-        condition, by_name = condition_of(self.step, self._signature, by_position, by_name)
-        return Call(self.step, by_position, by_name, retry, place, home, condition)
-
-    def _from_flow(
-        self, flow: Building, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Return the arguments that the step receives from the enclosing flow automatically.
-
-        A step with ``**kwargs`` receives all parameters. A required argument of a first step that
-        the flow does not pass becomes a parameter of the execution.
-        """
-        parameters = self._signature.parameters
-        found: dict[str, Any] = {}
-        if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-            found = {
-                name: flow.argument(name)
-                for name in flow.parameters
-                if name not in kwargs and name not in parameters
-            }
-        given = (*args, *kwargs.values())
-        if any(isinstance(one, Placeholder) and not isinstance(one, FlowArgument) for one in given):
-            return found
-        try:
-            bound = self._signature.bind_partial(*args, **kwargs).arguments
-        except TypeError:
-            return found  # reported where it is finally bound
-        for name, one in parameters.items():
-            named = one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-            if named and one.default is one.empty and name not in bound:
-                found[name] = flow.require(name, one.annotation)
-        return found
-
-    @functools.cached_property
-    def _signature(self) -> inspect.Signature:
-        return signature_of(self.step.function)
-
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        if instance is None:
-            return self
-        raise BindingError(
-            f"step {self.step.name!r} is a method, whose instance cannot be sent to Lambda",
-            place=self.step.place,
-            remedy="make it a function of the module, and pass what it needs as arguments",
-        )
-
-    def __repr__(self) -> str:
-        return f"<step {self.step.name!r} at {self.step.place}>"
 
 
 @ends_at_caller
@@ -176,30 +48,8 @@ class StepFunction(Stepped, Generic[P, R]):
         if inside_step():
             # As in Lambda, where the name refers to the plain function.
             return cast("R", self.step.function(*args, **kwargs))
-        return cast("R", self._called(args, kwargs, calling_place(), None))
-
-
-def _split(bound: inspect.BoundArguments) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return arguments by position only where required, else by name: events are easier to read."""
-    by_name = dict(bound.arguments)
-    by_position: list[Any] = []
-    kinds = {name: param.kind for name, param in bound.signature.parameters.items()}
-    spread = any(
-        kind is inspect.Parameter.VAR_POSITIONAL and by_name.get(name)
-        for name, kind in kinds.items()
-    )
-    for name, kind in kinds.items():
-        if name not in by_name:
-            continue
-        if kind is inspect.Parameter.POSITIONAL_ONLY or (
-            spread and kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-        ):
-            by_position.append(by_name.pop(name))
-        elif kind is inspect.Parameter.VAR_POSITIONAL:
-            by_position.extend(by_name.pop(name))
-        elif kind is inspect.Parameter.VAR_KEYWORD:
-            by_name.update(by_name.pop(name))
-    return tuple(by_position), by_name
+        call = bound_call(self.step, self.signature, args, kwargs, calling_place())
+        return cast("R", Call(call))
 
 
 @overload

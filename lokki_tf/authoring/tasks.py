@@ -13,7 +13,8 @@ from lokki_tf.tracebacks import ends_at_caller
 
 from .nesting import refuse_pipeline
 from .places import calling_place, place_of
-from .step import Stepped, inside_step, make_step
+from .step import make_step
+from .stepped import Stepped, inside_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable

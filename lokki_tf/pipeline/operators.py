@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.authoring import Task, build_graph, notice_of
+from lokki_tf.authoring import Task, notice_of
+from lokki_tf.authoring.builder import graph_of
 from lokki_tf.authoring.nesting import refuse_pipeline
 from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
 from lokki_tf.authoring.places import calling_frame, calling_place
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from lokki_tf.authoring import OnFailure
-    from lokki_tf.authoring.calls import Call
+    from lokki_tf.authoring.specs import CallSpec
     from lokki_tf.local import Event
     from lokki_tf.local.state import StateManager
 
@@ -62,13 +63,13 @@ class _OfTasks(Pipeline):
         """Return the inputs of the graph; equal inputs give equal graphs."""
         raise NotImplementedError  # an abstract base class would slow down every isinstance()
 
-    def _calls(self, drawing: Any) -> list[Call]:
+    def _calls(self, drawing: Any) -> list[CallSpec]:
         raise NotImplementedError  # as above
 
     def _written(self) -> Definition:
         drawing, notified = self._drawing(), self._notified()
         if self._built is None or self._built[0] != (drawing, notified):
-            graph = build_graph(self._calls(drawing))
+            graph = graph_of(self._calls(drawing))
             notice = notice_of(notified, graph.steps, self._options["place"])
             options = {**self._options, "on_failure": notice}
             self._built = (drawing, notified), Definition(graph=graph, **options)
@@ -191,7 +192,7 @@ class DAG(_OfTasks):
             )
         return found
 
-    def _calls(self, drawing: Any) -> list[Call]:
+    def _calls(self, drawing: Any) -> list[CallSpec]:
         return drawn_calls(drawing)
 
 
@@ -285,7 +286,7 @@ class Flow(_OfTasks):
             )
         return list(self._stages)
 
-    def _calls(self, drawing: Any) -> list[Call]:
+    def _calls(self, drawing: Any) -> list[CallSpec]:
         return built_calls(drawing)
 
 

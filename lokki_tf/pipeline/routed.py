@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.authoring import kind_of, notice_of
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.authoring.routes import Registry
-from lokki_tf.authoring.step import Stepped
+from lokki_tf.authoring.stepped import Stepped
 from lokki_tf.checks.routes import as_warnings, check_routes
 from lokki_tf.errors import BindingError
 from lokki_tf.model import REQUIRED, Definition, FlowParameter, Graph, Step

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lokki_tf import Pipeline, RetryConfig, flow, step
+from lokki_tf.authoring.placeholders import spec_of
 from lokki_tf.errors import BindingError, OptionError, PlaceholderError
 from lokki_tf.model import REQUIRED, Item, Map, Output, Parameter
 
@@ -228,7 +229,7 @@ def test_links_that_make_no_sense_are_refused() -> None:
     @flow
     def leaks():
         chain = numbers().map(double)
-        leaked.append(chain._tail)
+        leaked.append(spec_of(chain).tail)
         return chain.agg(total).next(add, more=leaked[-1])
 
     with pytest.raises(BindingError, match="from inside a map"):

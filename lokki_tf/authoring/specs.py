@@ -1,0 +1,178 @@
+"""What a placeholder represents, as plain data.
+
+The builder of graphs reads nothing else, so a graph can be built from specs that are made by hand:
+``graph_of([CallSpec(step, place)])``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import BindingError
+from lokki_tf.model import Group, Literal, MapOptions
+from lokki_tf.model.steps import NO_RETRY
+
+if TYPE_CHECKING:
+    from lokki_tf.errors import Place
+    from lokki_tf.model import Condition, RetryConfig, Step
+
+_orders = itertools.count()
+
+
+@dataclass(eq=False, slots=True)
+class CallSpec:
+    """A call of a step, which becomes a node of the graph.
+
+    Args:
+        step: The step.
+        place: Source location of the call.
+        args: Arguments by position.
+        kwargs: Arguments by name.
+        retry: How failures of this call are retried.
+        body: The map whose body contains the call, if any.
+        condition: The arguments that the step's ``when=`` receives, if it has one.
+        after: Calls and maps that must end first, though their results are not used.
+        order: Its position among all specs, by time of creation.
+    """
+
+    step: Step
+    place: Place
+    args: tuple[Argument, ...] = ()
+    kwargs: dict[str, Argument] = field(default_factory=dict)
+    retry: RetryConfig = NO_RETRY
+    body: MapSpec | None = None
+    condition: Condition | None = None
+    after: list[NodeSpec] = field(default_factory=list)
+    order: int = field(default_factory=_orders.__next__)
+
+    @property
+    def what(self) -> str:
+        """The beginning of a sentence about its result."""
+        return f"the result of step {self.step.name!r}"
+
+
+@dataclass(eq=False, slots=True)
+class ItemSpec:
+    """The item of a map, an argument of calls in the map's body.
+
+    Args:
+        place: Source location of the map.
+        order: Its position among all specs, by time of creation.
+    """
+
+    place: Place
+    order: int = field(default_factory=_orders.__next__)
+
+
+@dataclass(eq=False, slots=True)
+class MapSpec:
+    """A map, which becomes a node whose body is a graph.
+
+    Args:
+        source: The call whose result contains the items.
+        place: Source location of the map.
+        options: Its options.
+        body: The outer map whose body contains this one, if any.
+        end: The call or map whose result is that of an item; ``None`` while the map is open.
+        after: Calls and maps that must end first, though their results are not used.
+        order: Its position among all specs, by time of creation.
+        item: Represents the item in the arguments of calls whose ``body`` is this map.
+    """
+
+    source: CallSpec
+    place: Place
+    options: MapOptions = field(default_factory=MapOptions)
+    body: MapSpec | None = None
+    end: NodeSpec | None = None
+    after: list[NodeSpec] = field(default_factory=list)
+    order: int = field(default_factory=_orders.__next__)
+    item: ItemSpec = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.item = ItemSpec(self.place)
+
+
+@dataclass(eq=False, slots=True)
+class ParameterSpec:
+    """A parameter of a flow.
+
+    Args:
+        name: Name of the parameter.
+        place: Source location of the flow.
+        order: Its position among all specs, by time of creation.
+    """
+
+    name: str
+    place: Place
+    order: int = field(default_factory=_orders.__next__)
+
+    @property
+    def what(self) -> str:
+        """The beginning of a sentence about its value."""
+        return f"the flow parameter {self.name!r}"
+
+
+@dataclass(eq=False, slots=True)
+class ChainSpec:
+    """A chain with open maps: its next call runs for each item of the innermost map.
+
+    Args:
+        maps: The open maps, innermost last.
+        tail: The last call of the innermost map's body.
+        order: Its position among all specs, by time of creation.
+    """
+
+    maps: tuple[MapSpec, ...]
+    tail: NodeSpec
+    order: int = field(default_factory=_orders.__next__)
+
+    @property
+    def place(self) -> Place:
+        """Source location of the innermost map."""
+        return self.maps[-1].place
+
+    @property
+    def what(self) -> str:
+        """The beginning of a sentence about its result."""
+        return "the result of a map"
+
+
+NodeSpec = CallSpec | MapSpec
+"""What becomes a node of the graph."""
+ValueSpec = NodeSpec | ItemSpec | ParameterSpec
+"""What a binding refers to."""
+Argument = Literal | Group | ValueSpec
+"""An argument while a graph is written; members of its groups are arguments as well."""
+
+
+def close_innermost(chain: ChainSpec, place: Place) -> MapSpec:
+    """End the body of the innermost map of a chain with the chain's last call.
+
+    Args:
+        chain: The chain.
+        place: Source location of what closes the map.
+
+    Returns:
+        The map.
+
+    Raises:
+        BindingError: If its body ends with another call already.
+    """
+    innermost = chain.maps[-1]
+    if innermost.end not in (None, chain.tail):
+        raise BindingError(
+            f"the map at {innermost.place} is continued twice, in two ways",
+            place=place,
+            remedy="write the map twice, or continue from its .agg(…)",
+        )
+    innermost.end = chain.tail
+    return innermost
+
+
+def close_all(chain: ChainSpec, place: Place) -> MapSpec:
+    """Close all maps of a chain, as :func:`close_innermost` does, and return the outermost."""
+    while len(chain.maps) > 1:
+        chain = ChainSpec(chain.maps[:-1], close_innermost(chain, place))
+    return close_innermost(chain, place)
