@@ -28,10 +28,10 @@ def inside_step() -> bool:
     as inside. A task of asyncio counts, although its frames do not include the step's.
     """
     runtime = sys.modules.get("lokki_tf.runtime.call")
-    driven = runtime._driven.__code__ if runtime is not None else None
+    drive = runtime.drive.__code__ if runtime is not None else None
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        if frame.f_code in _STEP_CODE or frame.f_code is driven:
+        if frame.f_code in _STEP_CODE or frame.f_code is drive:
             return True
         if frame.f_code.co_filename == _IMPORTLIB:
             return False

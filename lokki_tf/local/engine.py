@@ -178,6 +178,7 @@ def _drive_executor(work: Work, executor: Executor, max_workers: int | None) -> 
     from .processes import forget_cancelled
 
     # Calls that the executor would only queue stay here: they must not begin after a failure.
+    # An executor has no public name for the number of its workers.
     workers = max_workers or getattr(executor, "_max_workers", None)
     most = max(len(work.journal.root.plan.nodes), MOST_CALLS)
     try:

@@ -62,7 +62,7 @@ class Functions(Registry):
 
     def _written(self) -> Definition:
         # Read again if a function was registered since.
-        registered = dict(self._registered)
+        registered = dict(self.registered)
         if self._read is None or self._read[0] != registered:
             routes = self.routes
             options = dict(self._options)
@@ -206,7 +206,7 @@ class MicroFunctions(Functions, Pipeline):
         """
         given = {"max_steps": functions.max_steps, "name": functions._options["name"], **options}
         made = cls(functions.beginner, **given)
-        made._registered = dict(functions._registered)
+        made.registered = dict(functions.registered)
         return made
 
     def changed(
@@ -219,8 +219,8 @@ class MicroFunctions(Functions, Pipeline):
             max_steps: Largest number of steps in one run, instead of the current limit.
         """
         made = copy.deepcopy(self)
-        made._registered = {
-            name: (change(step), ways) for name, (step, ways) in self._registered.items()
+        made.registered = {
+            name: (change(step), ways) for name, (step, ways) in self.registered.items()
         }
         told = self._options["on_failure"]
         made._options["on_failure"] = change(told) if isinstance(told, Step) else told

@@ -26,7 +26,7 @@ def call(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str,
     if isinstance(result, GeneratorType):
         return list(result)
     if isinstance(result, (CoroutineType, AsyncGeneratorType)):
-        return _driven(result)
+        return drive(result)
     return result
 
 
@@ -37,7 +37,8 @@ def unwrapped(function: Any) -> Any:
     return function
 
 
-def _driven(result: Any) -> Any:
+def drive(result: Any) -> Any:
+    """Run a coroutine, or an async generator, to its end in an event loop of its own."""
     import asyncio
 
     if isinstance(result, AsyncGeneratorType):

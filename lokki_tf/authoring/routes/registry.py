@@ -44,7 +44,8 @@ class Registry:
         )
         self.beginner = beginner
         self.max_steps = max_steps
-        self._registered: dict[str, tuple[Step, Ways]] = {}
+        self.registered: dict[str, tuple[Step, Ways]] = {}
+        """The steps by name, each with the ways on from it that ``fn`` declares."""
 
     def fn(
         self,
@@ -77,7 +78,7 @@ class Registry:
         def register(function: F) -> F:
             step = make_step(function, None, all_options)
             ways = Ways(step.name, default_next, next_key, terminates)
-            self._registered[step.name] = step, ways
+            self.registered[step.name] = step, ways
             return function
 
         return register
@@ -91,7 +92,7 @@ class Registry:
         """
         found: list[Route] = []
         errors: list[RouteError] = []
-        for step, ways in self._registered.values():
+        for step, ways in self.registered.values():
             route, wrong = route_of(step, ways)
             found += [route] if route is not None else []
             errors += wrong
@@ -106,7 +107,7 @@ class Registry:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a registry of the same functions, to which more can be added independently."""
         other = copy.copy(self)
-        other._registered = dict(self._registered)
+        other.registered = dict(self.registered)
         return other
 
 

@@ -52,7 +52,7 @@ _REAL = {
 }
 _IMPORTLIB = "<frozen importlib._bootstrap>"
 _NAMED: dict[str, Any] = {}
-_CALLS: set[CodeType] = {_runtime.call.__code__, _runtime._driven.__code__}
+_CALLS: set[CodeType] = {_runtime.call.__code__, _runtime.drive.__code__}
 
 
 class _InertType(ABCMeta):

@@ -301,7 +301,7 @@ def _check_message_key(access: Access, principal: Principal, arn: str) -> None:
 
 def _operation(response: Any) -> str:
     """Return the AWS name of a request's operation, which moto has in lower case for some."""
-    name = str(response._get_action())
+    name = str(response._get_action())  # moto has no public name for it
     if not name.islower():
         return name
     return _operations(response.boto3_service_name).get(name, name)
@@ -323,7 +323,7 @@ def _parameters(response: Any) -> dict[str, Any]:
             body = json.loads(response.body)
             found = body if isinstance(body, dict) else {}
         except ValueError:
-            found = dict(response._get_params())
+            found = dict(response._get_params())  # moto has no public name for them
     return {**found, **(response.uri_match or {})}
 
 
@@ -350,6 +350,7 @@ def _check_storage(
 ) -> None:
     if principal is _OPERATOR and (bucket is None or not _bucket_policy(bucket)):
         return
+    # Of S3 this is the name of the permission; moto has no public name for it.
     action, headers = f"s3:{response._get_action()}", response.headers
     arn = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket or '*'}"
     if action == "s3:HeadBucket":

@@ -46,6 +46,7 @@ def run_functions(account: Account) -> None:
         return _respond(account, self)
 
     account.invoke = partial(invoke, account)
+    # The method in which moto starts a container; it has no public one to replace.
     setattr(LambdaFunction, "_invoke_lambda", invoke_lambda)  # noqa: B010
     setattr(LambdaResponse, "invoke", respond)  # noqa: B010
 

@@ -23,6 +23,7 @@ def accept_foreign_layers() -> None:
     from moto.awslambda.exceptions import InvalidParameterValueException
     from moto.awslambda.models import LambdaFunction
 
+    # moto calls this method for each list of layers, and has no public one to replace.
     original = LambdaFunction._get_layers_data
 
     def get_layers_data(self: Any, layers_versions_arns: list[str]) -> list[dict[str, Any]]:

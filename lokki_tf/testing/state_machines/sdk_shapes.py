@@ -34,6 +34,7 @@ def call(client: Any, action: str, arguments: Json) -> Json:
     operation = model.operation_model(name)
     request = to_request(arguments, operation.input_shape, action)
     try:
+        # The public methods of a client have other names; this one takes the operation's.
         answer = client._make_api_call(name, request)
     except ClientError as error:
         raise _refused(model.service_id, error) from None
