@@ -210,3 +210,31 @@ def late(folder: str, slow: int) -> int:
     if number <= slow:
         time.sleep(3)
     return number
+
+
+class Early(Refused):
+    """A subclass of an error that another retrier lists."""
+
+
+class Late(TimeoutError):
+    """A user's own subclass of the error of a time limit."""
+
+
+ERRORS = (Refused, Early, Late, ValueError, ConnectionError, OSError, SystemExit)
+
+
+def scripted(folder: str, script: list[str], value: Any = None) -> Any:
+    """Raise the errors of a script, one an attempt, and then return the value.
+
+    Args:
+        folder: Contains a file for each attempt.
+        script: Names of classes of :data:`ERRORS`.
+        value: What is returned.
+    """
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    number = len(list(path.iterdir()))
+    (path / str(number)).touch()
+    if number < len(script):
+        raise next(one for one in ERRORS if one.__name__ == script[number])("on purpose")
+    return value

@@ -16,8 +16,11 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from lokki_tf import DAG, Flow, Pipeline, RetryConfig, step, task
+from lokki_tf.authoring.options import retriers as made_retriers
+from lokki_tf.errors import OptionError, Place
 from lokki_tf.pipeline import FlowPipeline
 
+PLACE = Place("strategies.py", 1)
 _AWKWARD = st.sampled_from(
     [
         "echo", "pair", "listing", "$", "$.Payload", "$$.Execution.Name", "{% $x %}", "${store}",
@@ -138,6 +141,27 @@ def with_limits(draw: st.DrawFn) -> tuple[Any, int, bool]:
     retry = RetryConfig(retries=retries, delay=0, exceptions=exceptions)
     tries = 1 + retries * any(issubclass(TimeoutError, one) for one in exceptions)
     return step(timeout_seconds=1, retry=retry)(library.late), slow, slow >= tries
+
+
+_LISTED = [
+    *((one,) for one in library.ERRORS),
+    *((library.Early, ValueError), (library.Late, OSError), ("States.TaskFailed",)),
+    *((Exception,), ("States.ALL",), ("States.Timeout", "Lambda.Unknown")),
+]
+
+
+@st.composite
+def retriers(draw: st.DrawFn, most: int = 3) -> list[RetryConfig]:
+    """Retriers of which each may apply: errors, names of AWS, and numbers of retries."""
+    found: list[RetryConfig] = []
+    for listed in draw(st.lists(st.sampled_from(_LISTED), min_size=1, max_size=most)):
+        more = RetryConfig(draw(st.integers(0, 2)), delay=0, exceptions=listed)
+        try:
+            made_retriers([*found, more], PLACE)
+        except OptionError:
+            continue  # those before it include all its errors
+        found.append(more)
+    return found
 
 
 _json_scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(max_size=5))

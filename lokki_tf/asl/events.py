@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
 
-from . import quotas
+from . import jobs, quotas, retries
 from .jobs import raises_job_error
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _STARTED_AND_ENDED = 2
 _OF_MAPS = {"INLINE": 4, "DISTRIBUTED": 6}
 _OF_PARALLEL = 4
 _OF_ITEM = 2
-_OF_SERVICES = ("Lambda.", "S3.", "Batch.", "SNS.")  # retriers of AWS's own errors
+_OF_SERVICES = retries.BUILT_IN | jobs.BUILT_IN
 _STEPS = ("lambda:invoke", "batch:submitJob.sync")
 
 
@@ -202,11 +202,10 @@ def _of_state(state: Mapping[str, Any]) -> int:
 
 def _retries(state: Mapping[str, Any]) -> int:
     """Return how often a step is retried."""
-    retries = 0
-    for rule in state.get("Retry", ()):
-        if not all(name.startswith(_OF_SERVICES) for name in rule["ErrorEquals"]):
-            retries += int(rule["MaxAttempts"])
-    return retries
+    rules = (
+        one for one in state.get("Retry", ()) if not _OF_SERVICES.issuperset(one["ErrorEquals"])
+    )
+    return sum(int(one["MaxAttempts"]) for one in rules)
 
 
 def _has_retries(machine: Mapping[str, Any]) -> bool:

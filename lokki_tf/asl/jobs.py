@@ -19,18 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model.names import digest, identifier, shortened, unique
+from lokki_tf.model.retries import TASK_FAILED, lists_all, of_death
 from lokki_tf.runtime.places import ANSWER, EVENT, EVENT_SUFFIX, ITEMS
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .quotas import JOB_NAME_LENGTH, STATE_NAME_LENGTH, VARIABLE_NAME_LENGTH
 from .references import located
-from .retries import THROTTLED, TRANSIENT, own_retrier, retriers, retries_everything
+from .retries import THROTTLED, TRANSIENT, Rules
 from .text import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lokki_tf.model import Map, Node, RetryConfig
+    from lokki_tf.model import Map, Node
 
     from .scopes import Scope
 
@@ -56,13 +57,17 @@ _TRANSIENT = {
 }
 JOB_ERRORS_PLACEHOLDER = "lokki_job_errors_arn"
 """The template's placeholder for the function that raises jobs' errors."""
+_OF_STORE = ["S3.SdkClientException", "S3.S3Exception"]
 _TRANSIENT_STORE = {
-    "ErrorEquals": ["S3.SdkClientException", "S3.S3Exception"],
+    "ErrorEquals": _OF_STORE,
     "IntervalSeconds": 1,
     "MaxAttempts": 6,
     "BackoffRate": 2.0,
     "JitterStrategy": "FULL",
 }
+
+BUILT_IN = frozenset((*_PASSING, *_OF_STORE))
+"""Errors of Batch and of the bucket that the states of a job retry."""
 
 
 def queue_placeholder(placeholder: str) -> str:
@@ -75,7 +80,7 @@ def job_states(
     step: str,
     node: str,
     scope: Scope | None,
-    retry: RetryConfig,
+    rules: Rules,
     placeholder: str,
     sent: dict[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -86,7 +91,7 @@ def job_states(
         step: The name of the step that runs.
         node: The node that runs it.
         scope: The node's scope; ``None`` in a routed pipeline.
-        retry: The step's retries.
+        rules: The step's retriers.
         placeholder: The template's placeholder for the job definition's ARN.
         sent: The event, with paths; ``seconds`` is the time limit of an attempt.
     """
@@ -99,7 +104,7 @@ def job_states(
         "Parameters": {
             "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
             "Key.$": located(prefix, step, node, scope, EVENT_SUFFIX),
-            "Body": {"inline": INLINE, **sent, **again(retry)},
+            "Body": {"inline": INLINE, **sent, **again(rules)},
         },
         "Retry": [_TRANSIENT_STORE],
         "ResultPath": None,
@@ -107,11 +112,11 @@ def job_states(
     running = {
         "Resource": Template("arn:${partition}:states:::batch:submitJob.sync"),
         "Parameters": {
-            **_after_death(retry),
+            **_after_death(rules),
             "JobName": shortened(name, JOB_NAME_LENGTH),
             "JobQueue": Template(f"${{{queue_placeholder(placeholder)}}}"),
             "JobDefinition": Template(f"${{{placeholder}}}"),
-            "Timeout": {"AttemptDurationSeconds": _longest(sent["seconds"], retry)},
+            "Timeout": {"AttemptDurationSeconds": _longest(sent["seconds"], rules)},
             "Parameters": {
                 "At.$": located(store, step, node, scope),
                 "Key.$": located(prefix, step, node, scope),
@@ -122,7 +127,7 @@ def job_states(
                 ]
             },
         },
-        "Retry": _retriers(retry),
+        "Retry": _retriers(rules),
     }
     return writing, running
 
@@ -163,7 +168,12 @@ def asked_variables(nodes: Iterable[Node], root: Scope) -> dict[str, str]:
 
 
 def asking(
-    sent: dict[str, Any], placeholder: str, variable: str, result: str | None, node: Node
+    sent: dict[str, Any],
+    placeholder: str,
+    variable: str,
+    result: str | None,
+    node: Node,
+    rules: Rules,
 ) -> dict[str, Any]:
     """Return the state that evaluates a job's condition in Lambda.
 
@@ -173,6 +183,7 @@ def asking(
         variable: The variable for the answer.
         result: The variable for the result of a skipped job, if any state reads it.
         node: The job's node.
+        rules: Its retriers.
     """
     return {
         "Type": "Task",
@@ -182,7 +193,7 @@ def asking(
             "FunctionName": Template(f"${{{placeholder}}}"),
             "Payload": {"inline": INLINE, **sent, "asks": True},
         },
-        "Retry": retriers(node.retry),
+        "Retry": rules.retriers(),
         "Assign": {
             f"{variable}.$": "$.Payload.met",
             **({f"{result}.$": "$.Payload.result"} if result else {}),
@@ -191,46 +202,44 @@ def asking(
     }
 
 
-def again(retry: RetryConfig) -> dict[str, Any]:
+def again(rules: Rules) -> dict[str, Any]:
     """Return the job's own retries: Step Functions receives no details of its error."""
-    if not retry.retries or retries_everything(retry):
+    if not rules.retry or _is_without_details(rules):
         return {}
-    return {
-        "again": {
-            "retries": retry.retries,
-            "delay": retry.delay,
-            "backoff": retry.backoff,
-            "max_delay": retry.max_delay,
-            "jitter": retry.jitter,
-        }
-    }
+    return {"again": rules.again()}
 
 
-def _after_death(retry: RetryConfig) -> dict[str, Any]:
+def _is_without_details(rules: Rules) -> bool:
+    """Return whether Step Functions can retry a job: one retrier includes every error."""
+    return len(rules.retry) == 1 and lists_all(rules.retry[0].exceptions)
+
+
+def _after_death(rules: Rules) -> dict[str, Any]:
     """Return Batch's attempts, for jobs that retry only listed errors and do so themselves.
 
     A job that reports an error ends with one of these codes. With another code it was killed, or
     its host failed, and Batch retries it. Sources: AWS Batch API Reference, "RetryStrategy" and
     "EvaluateOnExit".
     """
-    if not again(retry):
+    retrier = of_death(rules.retry)
+    if retrier is None or not again(rules):
         return {}
     final = [{"OnExitCode": str(code), "Action": "EXIT"} for code in _REPORTED]
-    attempts = min(retry.retries + 1, _MOST_ATTEMPTS)
+    attempts = min(retrier.retries + 1, _MOST_ATTEMPTS)
     return {"RetryStrategy": {"Attempts": attempts, "EvaluateOnExit": final}}
 
 
-def _longest(seconds: float, retry: RetryConfig) -> int:
+def _longest(seconds: float, rules: Rules) -> int:
     """Return the seconds, for all attempts, after which Batch ends a job that does not end."""
-    tries, waits = 1, 0.0
-    if again(retry):
-        tries, waits = retry.retries + 1, sum(retry.delays())
+    repeated = rules.retry if again(rules) else ()
+    tries = 1 + sum(one.retries for one in repeated)
+    waits = sum(sum(one.delays()) for one in repeated)
     return ceil(seconds * tries + waits) + _ENDING
 
 
-def _retriers(retry: RetryConfig) -> list[dict[str, Any]]:
-    own = own_retrier(retry) if retries_everything(retry) else None
-    return [_TRANSIENT, *([{**own, "ErrorEquals": ["States.TaskFailed"]}] if own else [])]
+def _retriers(rules: Rules) -> list[dict[str, Any]]:
+    own = rules.own_retriers() if _is_without_details(rules) else []
+    return [*rules.built_in(_TRANSIENT), *({**one, "ErrorEquals": [TASK_FAILED]} for one in own)]
 
 
 def raising(
@@ -271,7 +280,7 @@ def raising(
         "Next": name,
     }
     catcher = {
-        "ErrorEquals": ["States.TaskFailed"],
+        "ErrorEquals": [TASK_FAILED],
         "ResultPath": "$.batch",
         "Assign": {f"{redrives}.$": "$$.Execution.RedriveCount"},
         "Next": title,

@@ -31,7 +31,7 @@ from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
 from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
 from .references import path, reference_bytes, shared
-from .retries import retriers
+from .retries import Rules
 from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
@@ -319,17 +319,17 @@ class _Compiler:
             sent["items"] = self.layouts[node.name]
         description = node.step.options.description or _first_line(node.step.function.__doc__)
         state = {"Type": "Task", **({"Comment": description} if description else {})}
-        placeholder = self.functions[node.step]
+        placeholder, rules = self.functions[node.step], Rules(node.retry, self.main)
         if node.step.is_job:
             if node.when is not None:
                 asker = self.functions[_condition_of(node)]
                 variable, result = self.variables[node.name], scope.variables.get(node.name)
-                self.conditions[node.name] = asking(sent, asker, variable, result, node)
+                self.conditions[node.name] = asking(sent, asker, variable, result, node, rules)
                 sent = {key: value for key, value in sent.items() if key != "when"}
             sent["seconds"] = node.step.options.timeout_seconds
             name, step = node.name, node.step.name
             self.events[name], running = job_states(
-                self.source.name, step, name, scope, node.retry, placeholder, sent
+                self.source.name, step, name, scope, rules, placeholder, sent
             )
             return {**state, **running}
         return {
@@ -339,7 +339,7 @@ class _Compiler:
                 "FunctionName": Template(f"${{{placeholder}}}"),
                 "Payload": {**sent, **self._inline(node, scope)},
             },
-            "Retry": retriers(node.retry),
+            "Retry": rules.retriers(),
         }
 
     def _inline(self, node: Node, scope: Scope) -> dict[str, Any]:

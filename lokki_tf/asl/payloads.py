@@ -26,7 +26,7 @@ from lokki_tf.model.names import identifier
 from lokki_tf.runtime.envelope import FORMAT
 
 from .literals import STORE_VARIABLE, Literals
-from .retries import full_name, retries_everything
+from .retries import Rules
 from .text import Template
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ class Payloads:
     def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
         store = Template(f"${{{STORE_VARIABLE}}}")
         payload: dict[str, Any] = {"format": FORMAT, "node": node.name, "store": store}
-        if node.retry.retries and not retries_everything(node.retry):
-            payload["retry"] = [full_name(error, self.main) for error in node.retry.exceptions]
+        reported = Rules(node.retry, self.main).reported()
+        if reported:
+            payload["retry"] = reported
         if node.args:
             payload["args"] = {
                 str(index): self._envelope(binding, node, around)

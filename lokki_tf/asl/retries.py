@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.model.retries import ALL, DEATHS, TIMEOUTS, listed_classes, lists_all, of_death
+from lokki_tf.runtime.call import TIMEOUT
+
 if TYPE_CHECKING:
     from lokki_tf.model import RetryConfig
+    from lokki_tf.model.retries import ErrorType
 
 # Errors of the Lambda service itself, which AWS asks callers to retry
 # (Step Functions Developer Guide, "Handle transient Lambda service exceptions").
-TRANSIENT = {
+TRANSIENT: dict[str, Any] = {
     "ErrorEquals": [
         "Lambda.ClientExecutionTimeoutException",
         "Lambda.ServiceException",
@@ -24,7 +29,7 @@ TRANSIENT = {
 }
 # A call above the concurrency limit (1,000 in an account, while a map has up to 10,000 items) has
 # not run: it is retried for about half an hour.
-THROTTLED = {
+THROTTLED: dict[str, Any] = {
     "ErrorEquals": ["Lambda.TooManyRequestsException"],
     "IntervalSeconds": 1,
     "MaxAttempts": 60,
@@ -34,42 +39,117 @@ THROTTLED = {
 }
 
 
-TIMEOUTS = ["Sandbox.Timedout", "States.Timeout"]
-"""Errors of a call that its own timer could not end, in compiled code for example.
-
-Source: Step Functions Developer Guide, "Handling errors": Lambda's timeouts are reported as
-``Sandbox.Timedout``, those of a state as ``States.Timeout``.
-"""
-DEATHS = ["Lambda.Unknown", "Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Failure"]
-"""Errors of a call whose process ended, so that no error of the step itself is reported.
-
-Sources: Step Functions Developer Guide, "Handle transient Lambda service exceptions" (the first);
-awslabs/amazon-s3-find-and-forget, pull request 283, and awslabs/aws-deployment-framework, issue 758
-(the second and third, for a function that is killed or has no memory left);
-aws/aws-lambda-runtime-interface-emulator, ``fatalerror`` (the last).
-"""
+BUILT_IN = frozenset(str(name) for one in (TRANSIENT, THROTTLED) for name in one["ErrorEquals"])
+"""Errors of the Lambda service that every state retries."""
 
 
-def retriers(retry: RetryConfig) -> list[dict[str, Any]]:
-    """Return a state's ``Retry``: for transient errors of Lambda, then for the step's own errors.
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The retriers of a node, and the names of errors.
+
+    A retrier names every listed class that is a subclass of one of its own, since the runtime
+    reports an error under the most specific listed class.
 
     Args:
-        retry: The step's configuration.
+        retry: The retriers, in their order.
+        main: The name that the module ``__main__`` has in the zips.
     """
-    own = own_retrier(retry)
-    return [TRANSIENT, THROTTLED, *([own] if own else [])]
+
+    retry: tuple[RetryConfig, ...]
+    main: str
+
+    @property
+    def classes(self) -> tuple[type[BaseException], ...]:
+        """The listed classes."""
+        return listed_classes(self._lists)
+
+    @property
+    def _lists(self) -> list[tuple[ErrorType, ...]]:
+        return [one.exceptions for one in self.retry]
+
+    def reported(self) -> list[str]:
+        """Return the full names of errors that the runtime reports under their listed names."""
+        late = any(set(TIMEOUTS).intersection(listed) for listed in self._lists)
+        return [*map(self._full_name, self.classes), *([TIMEOUT] if late else [])]
+
+    def retriers(self) -> list[dict[str, Any]]:
+        """Return a state's ``Retry``: for transient errors of Lambda, then for the step's own."""
+        return [*self.built_in(TRANSIENT, THROTTLED), *self.own_retriers()]
+
+    def built_in(self, *added: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return retriers of AWS's own errors, without those for which the step has its own.
+
+        Args:
+            added: The retriers of AWS's errors.
+        """
+        own = {error for listed in self._lists for error in listed}
+        left = (
+            {**one, "ErrorEquals": [name for name in one["ErrorEquals"] if name not in own]}
+            for one in added
+        )
+        return [one for one in left if one["ErrorEquals"]]
+
+    def own_retriers(self) -> list[dict[str, Any]]:
+        """Return the retriers of the step's configuration."""
+        return [_retrier(one, self.names(one)) for one in self.retry]
+
+    def again(self) -> list[dict[str, Any]]:
+        """Return the retriers as the runtime uses them where Step Functions cannot."""
+        return [
+            {
+                "errors": self.names(one),
+                "retries": one.retries,
+                "delay": one.delay,
+                "backoff": one.backoff,
+                "max_delay": one.max_delay,
+                "jitter": one.jitter,
+            }
+            for one in self.retry
+        ]
+
+    def names(self, one: RetryConfig) -> list[str]:
+        """Return the names of the errors that a retrier retries.
+
+        Args:
+            one: One of the retriers.
+        """
+        names = self._names(one.exceptions)
+        if one is of_death(self.retry) and ALL not in names:
+            names += DEATHS
+        return list(dict.fromkeys(names))
+
+    def _names(self, listed: tuple[ErrorType, ...]) -> list[str]:
+        if lists_all(listed):
+            return [ALL]
+        names: list[str] = []
+        for error in listed:
+            if isinstance(error, str):
+                names += next((group for group in (TIMEOUTS, DEATHS) if error in group), (error,))
+            else:
+                below = (one for one in self.classes if issubclass(one, error))
+                names += map(self._name, dict.fromkeys((error, *below)))
+        classes = (error for error in listed if isinstance(error, type))
+        if any(issubclass(TimeoutError, error) for error in classes):
+            names += TIMEOUTS
+        return names
+
+    def _name(self, error: type[BaseException]) -> str:
+        """Return the name under which a listed class is reported."""
+        alike = [one for one in self.classes if one.__name__ == error.__name__]
+        return error.__name__ if len(alike) == 1 else self._full_name(error)
+
+    def _full_name(self, error: type[BaseException]) -> str:
+        module = self.main if error.__module__ == "__main__" else error.__module__
+        return f"{module}.{error.__qualname__}"
 
 
-def own_retrier(retry: RetryConfig) -> dict[str, Any] | None:
-    """Return the retrier of a step's configuration, if it has one."""
-    if retry.retries == 0:
-        return None
-    first, longest = _whole(retry.delay), retry.max_delay
+def _retrier(one: RetryConfig, names: list[str]) -> dict[str, Any]:
+    first, longest = _whole(one.delay), one.max_delay
     fields: dict[str, Any] = {
-        "ErrorEquals": error_names(retry),
+        "ErrorEquals": names,
         "IntervalSeconds": first if longest is None else min(first, _whole(longest)),
-        "MaxAttempts": retry.retries,
-        "BackoffRate": float(retry.backoff),
+        "MaxAttempts": one.retries,
+        "BackoffRate": float(one.backoff),
     }
     if longest is not None:
         # MaxDelaySeconds must exceed IntervalSeconds; otherwise all delays are equal.
@@ -77,38 +157,9 @@ def own_retrier(retry: RetryConfig) -> dict[str, Any] | None:
             fields["MaxDelaySeconds"] = _whole(longest)
         else:
             fields["BackoffRate"] = 1.0
-    if retry.jitter:
+    if one.jitter:
         fields["JitterStrategy"] = "FULL"
     return fields
-
-
-def error_names(retry: RetryConfig) -> list[str]:
-    """Return the names that Lambda gives to the errors; subclasses are reported under these too.
-
-    A step with retries may run again, so the end of its process is always among them.
-    """
-    if retries_everything(retry):
-        return ["States.ALL"]
-    names = [error.__name__ for error in retry.exceptions]
-    if any(issubclass(TimeoutError, error) for error in retry.exceptions):
-        names += TIMEOUTS
-    return list(dict.fromkeys([*names, *DEATHS]))
-
-
-def retries_everything(retry: RetryConfig) -> bool:
-    """Return whether every error that a step can raise is retried."""
-    return any(error in (Exception, BaseException) for error in retry.exceptions)
-
-
-def full_name(error: type[BaseException], main: str) -> str:
-    """Return module and name of an error in the zips.
-
-    Args:
-        error: Its class.
-        main: The name that the module ``__main__`` has in the zips.
-    """
-    module = main if error.__module__ == "__main__" else error.__module__
-    return f"{module}.{error.__qualname__}"
 
 
 def _whole(seconds: float) -> int:

@@ -16,7 +16,7 @@ from . import quotas
 from .jobs import job_states, raising, reading
 from .literals import STORE_VARIABLE
 from .payloads import known_names
-from .retries import full_name, retriers, retries_everything
+from .retries import Rules
 from .text import Template
 
 if TYPE_CHECKING:
@@ -161,18 +161,21 @@ class _Compiler:
                 "FunctionName": Template(f"${{{self.functions[step]}}}"),
                 "Payload": self._payload(route, first=first),
             },
-            "Retry": retriers(step.options.retry),
+            "Retry": self._rules(step).retriers(),
         }
 
     def _job(self, route: Route, *, first: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         step, sent = route.step, self._payload(route, first=first)
         sent["seconds"] = step.options.timeout_seconds
-        retry, placeholder = step.options.retry, self.functions[step]
+        rules, placeholder = self._rules(step), self.functions[step]
         name = step.name
-        return job_states(self.definition.name, name, name, None, retry, placeholder, sent)
+        return job_states(self.definition.name, name, name, None, rules, placeholder, sent)
+
+    def _rules(self, step: Step) -> Rules:
+        return Rules(step.options.retry, self.main)
 
     def _payload(self, route: Route, *, first: bool) -> dict[str, Any]:
-        step, retry = route.step, route.step.options.retry
+        step = route.step
         payload: dict[str, Any] = {
             "format": FORMAT,
             "run.$": "$$.Execution.Name",
@@ -188,8 +191,9 @@ class _Compiler:
                 **({"asks": True} if route.takes_input else {}),
             },
         }
-        if retry.retries and not retries_everything(retry):
-            payload["retry"] = [full_name(error, self.main) for error in retry.exceptions]
+        reported = self._rules(step).reported()
+        if reported:
+            payload["retry"] = reported
         if first or route.takes_input:
             payload["input.$"] = "$$.Execution.Input"
         if first and not route.takes_more:

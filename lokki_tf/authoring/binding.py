@@ -10,7 +10,7 @@ from lokki_tf.errors import BindingError
 from .arguments import argument
 from .conditions import condition_of
 from .flows import current_flow
-from .options import retry_config
+from .options import retriers
 from .placeholders import FlowArgument, Placeholder
 from .specs import CallSpec, ItemSpec, MapSpec
 
@@ -48,7 +48,7 @@ def bound_call(
     """
     kwargs, retry = dict(kwargs), step.options.retry
     if "retry" in kwargs and "retry" not in signature.parameters:
-        retry = retry_config(kwargs.pop("retry"), place)
+        retry = retriers(kwargs.pop("retry"), place)
     flow = current_flow()
     if flow is not None:
         kwargs |= _from_flow(flow, signature, args, kwargs)

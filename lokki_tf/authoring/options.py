@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import OF_JOBS, OF_LAMBDA, RetryConfig, StepOptions
+from lokki_tf.model.retries import TASK_FAILED, lists_all
 
 from .requirements import requirements_in, requirements_of
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
+    from lokki_tf.model.retries import ErrorType
 
 _LISTS = ("layers", "requirements", "policies", "modules")
 _MAPPINGS = ("env_variables", "tags")
@@ -64,7 +66,7 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
     if count is not None:
         values["retry"] = {"retries": count}
     if "retry" in values:
-        values["retry"] = retry_config(values["retry"], place)
+        values["retry"] = retriers(values["retry"], place)
     for name, allowed in _CHOICES.items():
         values |= _choice(name, allowed, values, place)
     if isinstance(values.get("requirements"), str | PathLike):
@@ -101,12 +103,53 @@ def _choice(
     return {name: value}
 
 
-def retry_config(given: Any, place: Place) -> RetryConfig:
-    """Return a retry configuration from itself, a dict of its arguments, or a number of retries.
+def retriers(given: Any, place: Place) -> tuple[RetryConfig, ...]:
+    """Return retriers, without those at the end that never retry.
+
+    Args:
+        given: A retry configuration, a dict of its arguments, a number of retries, or a list of
+            these.
+        place: Source location.
 
     Raises:
-        OptionError: If it is something else, or has unknown or invalid arguments.
+        OptionError: If it is something else, has unknown or invalid arguments, or contains a
+            retrier that can never apply.
     """
+    many = given if isinstance(given, list | tuple) else [given]
+    found = [_retry_config(one, place) for one in many]
+    if not found:
+        raise OptionError(
+            f"retry={given!r} is an empty list",
+            place=place,
+            remedy="omit retry= for a step that is not retried",
+        )
+    for number, one in enumerate(found[1:], 2):
+        if all(_is_covered(error, found[: number - 1]) for error in one.exceptions):
+            raise OptionError(
+                f"retry=[…]: number {number} is never used, since those before it include all its "
+                "errors, and the first that includes an error decides",
+                place=place,
+                remedy="write the special errors first, and every error (Exception) last",
+            )
+    while found and not found[-1].retries:
+        found.pop()
+    return tuple(found)
+
+
+def _is_covered(error: ErrorType, earlier: Iterable[RetryConfig]) -> bool:
+    """Return whether earlier retriers include an error."""
+    for one in earlier:
+        if lists_all(one.exceptions) or error in one.exceptions:
+            return True
+        if isinstance(error, type) and (
+            TASK_FAILED in one.exceptions
+            or issubclass(error, tuple(k for k in one.exceptions if isinstance(k, type)))
+        ):
+            return True
+    return False
+
+
+def _retry_config(given: Any, place: Place) -> RetryConfig:
     if isinstance(given, RetryConfig):
         return given
     try:
@@ -124,7 +167,7 @@ def retry_config(given: Any, place: Place) -> RetryConfig:
             remedy=f"it takes {known}",
         ) from None
     raise OptionError(
-        f"retry must be a RetryConfig, got {given!r}",
+        f"retry must be a RetryConfig, or a list of them, got {given!r}",
         place=place,
         remedy="for example retry=RetryConfig(retries=3, delay=1.0, backoff=2.0)",
     )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Group, Literal, MapOptions
-from lokki_tf.model.steps import NO_RETRY
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
@@ -30,7 +29,7 @@ class CallSpec:
         place: Source location of the call.
         args: Arguments by position.
         kwargs: Arguments by name.
-        retry: How failures of this call are retried.
+        retry: Retriers: how failures of this call are retried.
         body: The map whose body contains the call, if any.
         condition: The arguments that the step's ``when=`` receives, if it has one.
         after: Calls and maps that must end first, though their results are not used.
@@ -41,7 +40,7 @@ class CallSpec:
     place: Place
     args: tuple[Argument, ...] = ()
     kwargs: dict[str, Argument] = field(default_factory=dict)
-    retry: RetryConfig = NO_RETRY
+    retry: tuple[RetryConfig, ...] = ()
     body: MapSpec | None = None
     condition: Condition | None = None
     after: list[NodeSpec] = field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Step
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Retry: TypeAlias = "RetryConfig | Mapping[str, Any] | int"
+"""A retrier: itself, a dict of its arguments, or a number of retries."""
 
 
 @ends_at_caller
@@ -74,7 +76,7 @@ def step(
     policies: Sequence[str] | None = None,
     role: str | None = None,
     retry_count: int | None = None,
-    retry: RetryConfig | Mapping[str, Any] | int | None = None,
+    retry: Retry | Sequence[Retry] | None = None,
     env_variables: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
     expected_seconds: float | None = None,

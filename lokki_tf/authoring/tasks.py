@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from lokki_tf.errors import BindingError, OptionError
-from lokki_tf.model import RetryConfig
+from lokki_tf.model.retries import Attempts
 from lokki_tf.tracebacks import ends_at_caller
 
 from .nesting import refuse_pipeline
@@ -18,6 +18,8 @@ from .stepped import Stepped, inside_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lokki_tf.model import RetryConfig
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,16 +93,19 @@ class Task(Stepped, Generic[P, R]):
         """
         function = self.step.function
         retry = self.step.options.retry
-        if not retry.retries or inside_step():  # as in Lambda, where it is the plain function
+        if not retry or inside_step():  # as in Lambda, where it is the plain function
             return cast("R", function(*args, **kwargs))
         if inspect.iscoroutinefunction(function):
             return cast("R", _awaited(function, retry, args, kwargs))
-        for seconds in retry.waits():
+        left = Attempts(retry)
+        while True:
             try:
                 return cast("R", function(*args, **kwargs))
-            except retry.exceptions:
-                time.sleep(seconds)
-        return cast("R", function(*args, **kwargs))
+            except (Exception, SystemExit) as error:
+                seconds = left.wait(error)
+                if seconds is None:
+                    raise
+            time.sleep(seconds)
 
     def __rshift__(self, other: Any) -> Any:
         """Make a task, or each of a list of tasks, come after this one."""
@@ -115,15 +120,20 @@ class Task(Stepped, Generic[P, R]):
         return f"<task {self.name!r} at {self.step.place}>"
 
 
-async def _awaited(function: Callable[..., Any], retry: RetryConfig, args: Any, kwargs: Any) -> Any:
+async def _awaited(
+    function: Callable[..., Any], retry: tuple[RetryConfig, ...], args: Any, kwargs: Any
+) -> Any:
     import asyncio  # programs with async tasks have imported it
 
-    for seconds in retry.waits():
+    left = Attempts(retry)
+    while True:
         try:
             return await function(*args, **kwargs)
-        except retry.exceptions:
-            await asyncio.sleep(seconds)
-    return await function(*args, **kwargs)
+        except (Exception, SystemExit) as error:
+            seconds = left.wait(error)
+            if seconds is None:
+                raise
+        await asyncio.sleep(seconds)
 
 
 @ends_at_caller

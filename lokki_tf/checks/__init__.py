@@ -39,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     roles.check,
     requirements.check,
     retry.check,
+    retry.check_classes,
     schedule.check,
     tags.check,
     ways.check,

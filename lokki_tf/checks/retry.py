@@ -1,4 +1,4 @@
-"""Limits of retries in Step Functions.
+"""Limits of retries in Step Functions, and errors that two retriers list.
 
 Source: Amazon States Language, "Retrying after error": ``MaxAttempts`` at most 99,999,999,
 ``MaxDelaySeconds`` less than 31,622,400; errors are identified by the name of their class without
@@ -7,25 +7,30 @@ its module.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, TypeAlias
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding
+from lokki_tf.model.retries import full_name, listed_classes, lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lokki_tf.model import Definition
+    from lokki_tf.model.retries import ErrorType
 
+Kind: TypeAlias = "type[BaseException]"
 MOST_ATTEMPTS = 99_999_999
 LONGEST_DELAY = 31_622_399
 
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Check each node's retry configuration."""
-    uses = [(node.step, node.retry, node.place) for node in definition.graph.walk()]
+    uses = [(n.step, one, n.place) for n in definition.graph.walk() for one in n.retry]
     if definition.routes is not None:
-        uses += [(one, one.options.retry, one.place) for one in definition.routes.steps]
+        steps = definition.routes.steps
+        uses += [(step, one, step.place) for step in steps for one in step.options.retry]
     for step, retry, place in uses:
         for name, value, most in (
             ("retries", retry.retries, MOST_ATTEMPTS),
@@ -41,3 +46,43 @@ def check(definition: Definition) -> Iterator[Finding]:
                     "write a smaller number",
                     error=OptionError,
                 )
+
+
+def check_classes(definition: Definition) -> Iterator[Finding]:
+    """Warn of classes of the user's that are under two listed ones, of which only one applies."""
+    uses = [(node.step, node.retry, node.place) for node in definition.graph.walk()]
+    if definition.routes is not None:
+        uses += [(one, one.options.retry, one.place) for one in definition.routes.steps]
+    for step, retry, place in dict.fromkeys(uses):
+        for kind, used, other in _ambiguous([one.exceptions for one in retry]):
+            yield Finding(
+                "error-class",
+                f"{full_name(kind)} is a subclass of {used.__name__} and of {other.__name__}, "
+                f"which step {step.name!r} lists in different places; it counts as "
+                f"{used.__name__} only, the first of its bases",
+                place,
+                f"list {kind.__name__} itself where it belongs",
+                severity="warning",
+            )
+
+
+def _ambiguous(every: list[tuple[ErrorType, ...]]) -> Iterator[tuple[Kind, Kind, Kind]]:
+    """Yield classes that a list would include which does not include the class they count as."""
+    listed = listed_classes(every)
+    waiting, seen = list(listed), set(listed)
+    while waiting and len(every) > 1:
+        for kind in type.__subclasses__(waiting.pop()):
+            if kind in seen:
+                continue
+            seen.add(kind)
+            waiting.append(kind)
+            used = next(base for base in kind.__mro__ if base in listed)
+            for one in every:
+                above = next((k for k in listed_classes([one]) if issubclass(kind, k)), None)
+                if above and not lists(one, used) and not _is_of_python(kind):
+                    yield kind, used, above
+                    break
+
+
+def _is_of_python(kind: Kind) -> bool:
+    return kind.__module__.partition(".")[0] in sys.stdlib_module_names

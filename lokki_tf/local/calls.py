@@ -40,6 +40,15 @@ def overdue() -> TimeoutError:
     return TimeoutError(OVERDUE)
 
 
+def is_overdue(error: BaseException) -> bool:
+    """Return whether an error is that of :func:`overdue`, also from another process."""
+    if type(error) is not TimeoutError:
+        return False
+    from lokki_tf.runtime.call import OVERDUE
+
+    return error.args == (OVERDUE,)
+
+
 def loop_is_running() -> bool:
     """Return whether an event loop runs in this thread, as in a notebook; no other can then."""
     import sys

@@ -132,12 +132,17 @@ class Frame:
         return 0.0 if began is None else now - began
 
     def retry_after(
-        self, index: int, config: RetryConfig, error: BaseException, *, died: bool = False
+        self,
+        index: int,
+        retry: tuple[RetryConfig, ...],
+        error: BaseException,
+        *,
+        died: bool = False,
     ) -> float | None:
         """Return the seconds before a node's next attempt, or ``None`` if there is none."""
         if self._retries is None:
             self._retries = Retries(self.plan.settings.wait_scale)
-        return self._retries.delay(index, config, error, died=died)
+        return self._retries.delay(index, retry, error, died=died)
 
     def skip_to(self, index: int) -> None:
         """Record that all nodes before this one, in a chain of nodes, have ended."""

@@ -220,7 +220,7 @@ class Journal:
             index: The node's index.
             error: The error of the attempt.
             seconds: Duration of the attempt, if it was measured elsewhere.
-            died: Whether its process ended, which is retried whichever errors are listed.
+            died: Whether its process ended, so that the error is not the step's.
 
         Returns:
             Seconds until the next attempt, or ``None`` if this was the last.

@@ -15,8 +15,9 @@ from time import perf_counter
 from typing import Any, NamedTuple
 from typing import Literal as OneOf
 
+from lokki_tf.model.retries import full_name
+
 from .calls import call
-from .retry import full_name
 from .settings import Around
 from .strict import described
 

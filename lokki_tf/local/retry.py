@@ -6,9 +6,12 @@ worker. So this module only computes the delay, and the scheduler keeps the node
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from lokki_tf.model import RetryConfig
+from lokki_tf.model.retries import TIMEOUTS, Attempts
+
+from .calls import is_overdue
 
 
 class Retries:
@@ -22,38 +25,31 @@ class Retries:
 
     def __init__(self, scale: float = 1.0) -> None:
         self._scale = scale
-        self._left: dict[int, Iterator[float]] = {}
+        self._left: dict[int, Attempts] = {}
 
     def delay(
-        self, index: int, config: RetryConfig, error: BaseException, *, died: bool = False
+        self,
+        index: int,
+        retry: Sequence[RetryConfig],
+        error: BaseException,
+        *,
+        died: bool = False,
     ) -> float | None:
         """Return the seconds before the next attempt, or ``None`` if there is none.
 
         Args:
             index: The node's index.
-            config: Its retries.
+            retry: Its retriers.
             error: The error of the attempt.
-            died: Whether its process ended, which is retried whichever errors are listed.
+            died: Whether its process ended, so that the error is not the step's.
         """
-        if not config.retries or not (died or is_listed(error, config.exceptions)):
+        if not retry:
             return None
-        delay = next(self._left.setdefault(index, config.waits()), None)
+        left = self._left.setdefault(index, Attempts(retry))
+        delay = left.wait(None) if died else left.wait(error, names_of(error))
         return None if delay is None else delay * self._scale
 
 
-def is_listed(error: BaseException, exceptions: tuple[type[BaseException], ...]) -> bool:
-    """Return whether an error is of one of these classes or a subclass of one.
-
-    An error that could not be pickled in another process was replaced by an object with the full
-    names of its classes.
-    """
-    if isinstance(error, exceptions):
-        return True
-    names = getattr(error, "__lokki_classes__", ())
-    return any(full_name(listed) in names for listed in exceptions)
-
-
-def full_name(kind: type) -> str:
-    """Return module and name of a class, the same in a script and in its worker processes."""
-    module = "__main__" if kind.__module__ == "__mp_main__" else kind.__module__
-    return f"{module}.{kind.__qualname__}"
+def names_of(error: BaseException) -> tuple[str, ...]:
+    """Return the names that AWS has for what an error of a call means."""
+    return TIMEOUTS if is_overdue(error) else ()

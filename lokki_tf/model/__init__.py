@@ -21,8 +21,9 @@ from .graph import (
 from .names import shortened
 from .outcomes import Outcome, Status
 from .requirements import PackageSet, package_sets
+from .retries import RetryConfig
 from .routes import ORIGINAL_INPUT, Route, Routes, Test, Transition
-from .steps import OF_JOBS, OF_LAMBDA, RetryConfig, Step, StepOptions
+from .steps import OF_JOBS, OF_LAMBDA, Step, StepOptions
 
 __all__ = [
     "OF_JOBS",

@@ -12,8 +12,9 @@ from typing import Literal as OneOf
 from lokki_tf.errors import CycleError, Place
 
 from .bindings import Binding, outputs_in
+from .retries import RetryConfig
 from .routes import Routes
-from .steps import RetryConfig, Step
+from .steps import Step
 
 
 class Dependent:
@@ -70,7 +71,7 @@ class Node(Dependent):
         args: Arguments by position: positional-only ones and ``*args``.
         kwargs: Arguments by name.
         after: Names of nodes that must have ended before, without those whose results it uses.
-        retry: How failures are retried.
+        retry: Retriers: how failures are retried.
         place: Source location of this use.
         when: The arguments of the step's condition; ``None`` if it has none. If the condition is
             false the node is skipped, and nodes that use its result receive ``None``.
@@ -81,7 +82,7 @@ class Node(Dependent):
     args: tuple[Binding, ...]
     kwargs: tuple[tuple[str, Binding], ...]
     after: tuple[str, ...]
-    retry: RetryConfig
+    retry: tuple[RetryConfig, ...]
     place: Place
     when: Condition | None = None
 

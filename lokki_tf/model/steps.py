@@ -2,87 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from lokki_tf.errors import OptionError, Place
-from lokki_tf.tracebacks import ends_at_caller
+from lokki_tf.errors import Place
 
 from .names import shortened
+from .retries import RetryConfig
 
 # Options that only jobs in Batch have, and those that only Lambda functions have.
 OF_JOBS = ("vcpu", "memory_mb", "gpu", "platform", "job_queue")
 OF_LAMBDA = ("memory_size", "ephemeral_storage", "layers", "package")
 
 
-@ends_at_caller
-@dataclass(frozen=True, slots=True)
-class RetryConfig:
-    """When, and after which errors, a failed step is retried.
-
-    Args:
-        retries: Number of retries after the first attempt; 0 means that a failure is final.
-        delay: Seconds before the first retry. Step Functions waits whole seconds, at least one, so
-            it rounds up there.
-        backoff: Factor of the delay after each retry, at least 1.
-        max_delay: Longest delay in seconds, or ``None`` for no limit.
-        exceptions: Only these errors, and subclasses of them, are retried.
-        jitter: Choose each delay at random between 0 and its value.
-
-    Raises:
-        OptionError: If a number is out of its range.
-    """
-
-    retries: int = 0
-    delay: float = 1.0
-    backoff: float = 2.0
-    max_delay: float | None = None
-    exceptions: tuple[type[BaseException], ...] = (Exception,)
-    jitter: bool = False
-
-    def __post_init__(self) -> None:
-        given: Any = self.exceptions
-        listed = (given,) if isinstance(given, type) else tuple(given)
-        object.__setattr__(self, "exceptions", listed)
-        for name, low in (("retries", 0), ("delay", 0), ("backoff", 1), ("max_delay", 0)):
-            value = getattr(self, name)
-            if name == "max_delay" and value is None:
-                continue
-            if not isinstance(value, int | float) or isinstance(value, bool) or value < low:
-                raise OptionError(
-                    f"RetryConfig({name}={value!r}): {name} must be a number of at least {low}"
-                )
-        if not isinstance(self.retries, int):
-            raise OptionError(
-                f"RetryConfig(retries={self.retries!r}): retries must be a whole number"
-            )
-        if not self.exceptions or not all(
-            isinstance(error, type) and issubclass(error, BaseException)
-            for error in self.exceptions
-        ):
-            raise OptionError(
-                f"RetryConfig(exceptions={self.exceptions!r}): exceptions must be classes",
-                remedy="for example RetryConfig(retries=3, exceptions=(ConnectionError,))",
-            )
-
-    def delays(self) -> Iterator[float]:
-        """Yield the delay in seconds before each retry, without jitter."""
-        delay = float(self.delay)
-        for _ in range(self.retries):
-            yield delay if self.max_delay is None else min(delay, self.max_delay)
-            delay *= self.backoff
-
-    def waits(self) -> Iterator[float]:
-        """Yield the delay in seconds before each retry, at random if there is jitter."""
-        from random import random  # few runs retry, and the import costs milliseconds
-
-        for delay in self.delays():
-            yield delay * random() if self.jitter else delay
-
-
-NO_RETRY = RetryConfig()
 _NAME_LENGTH = 80
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 
@@ -110,7 +44,7 @@ class StepOptions:
         env_variables: Environment variables.
         tags: Tags of the step's resources.
         expected_seconds: Typical duration of a call, for the layout of the graph.
-        retry: How failures are retried.
+        retry: Retriers: how failures are retried.
         job_type: ``lambda``, or ``batch`` for a job of AWS Batch.
         package: ``zip`` or ``image``, of a Lambda function; that of the settings by default.
         vcpu: Number of virtual CPUs of a job; Fargate allows 0.25 and 0.5 as well.
@@ -137,7 +71,7 @@ class StepOptions:
     env_variables: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     expected_seconds: float | None = None
-    retry: RetryConfig = NO_RETRY
+    retry: tuple[RetryConfig, ...] = ()
     job_type: str = "lambda"
     package: str = "zip"
     vcpu: float = 1

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lokki_tf.asl import Machine
     from lokki_tf.errors import Place
     from lokki_tf.local.bounds import Inline
-    from lokki_tf.model import Definition, Graph
+    from lokki_tf.model import Definition, Graph, RetryConfig
 
 # More events than any step has, with a job's states and a Choice, and than each of its retries.
 _EVENTS_OF_STEP, _EVENTS_OF_RETRY = 40, 4
@@ -36,16 +36,20 @@ def inline_limits(definition: Definition) -> Inline:
     routes = definition.routes
     if routes is None:
         near = _has_inline_maps(definition.graph)
-        retries = [node.retry.retries for node in definition.graph.walk()]
+        retries = [_retries(node.retry) for node in definition.graph.walk()]
     else:
         near = False
-        most_retries = max((one.options.retry.retries for one in routes.steps), default=0)
+        most_retries = max((_retries(one.options.retry) for one in routes.steps), default=0)
         retries = [most_retries] * routes.limit
     most = sum(_EVENTS_OF_STEP + _EVENTS_OF_RETRY * number for number in retries)
     if not near and most < quotas.HISTORY_EVENTS:
         return {}
     machine = _compiled(definition)
     return {} if machine is None else machine.inline
+
+
+def _retries(retry: tuple[RetryConfig, ...]) -> int:
+    return sum(one.retries for one in retry)
 
 
 def refuse_large(definition: Definition, given: Mapping[str, Any], place: Place | None) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # the import takes milliseconds at a cold start, and only typ
 
 OVERDUE = "the call took longer than timeout_seconds"
 """The text of the ``TimeoutError`` that ends a call, here and in AWS."""
+TIMEOUT, REPORTED_TIMEOUT = "States.Timeout", "Sandbox.Timedout"
+"""The name by which a retrier lists a step's time limit, and the one under which it is reported."""
 
 
 def call(function: Callable[..., Any], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -14,7 +14,8 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
   none. An execution keeps its definition, so newer code reads older events;
 - ``inline``: the longest JSON, in bytes, that may be in the envelope; ``bounded``, if a reference
     must not be longer either;
-- ``retry``: full names of the exceptions that the state machine retries;
+- ``retry``: full names of the exceptions that the state machine retries, and ``States.Timeout`` if
+  it retries the step's time limit under that name;
 - ``main``: the zip's name of the module that was ``__main__`` when the pipeline was
   written;
 - ``given``: the execution's input, where flow parameters are looked up, and ``flow``: their
@@ -36,7 +37,7 @@ from __future__ import annotations
 
 from functools import cache, partial
 
-from .call import OVERDUE, call
+from .call import OVERDUE, REPORTED_TIMEOUT, TIMEOUT, call
 from .deadline import OutOfTime, deadline, seconds_left
 from .envelope import FORMAT, holds, pack, references, unpack
 from .log import OWN, StepLog
@@ -45,7 +46,7 @@ from .places import ITEMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .envelope import Envelope
@@ -97,7 +98,10 @@ def _logged(
             result = _one(function, event, shared, batch)
         except OutOfTime as late:
             error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
-            raise _as_listed(error, event.get("retry")) from None
+            listed = event.get("retry", ())
+            if TIMEOUT in listed:
+                raise _renamed(error, REPORTED_TIMEOUT) from None
+            raise _as_listed(error, listed) from None
         except SystemExit as end:
             # Lambda would end the process with Runtime.ExitError; a run here reports this name.
             raise _named(end, "SystemExit", str(end)) from end.__cause__
@@ -219,25 +223,22 @@ def _arguments(
     return values[:count], dict(zip(event.get("kwargs", {}), values[count:]))
 
 
-def _as_listed(error: Exception, listed: list[str] | None) -> Exception:
+def _as_listed(error: Exception, listed: Sequence[str] | None) -> Exception:
     """Rename an error so that the state machine's retrier selects it correctly.
 
     Lambda reports an error by the bare name of its class, and Step Functions compares names. So a
     subclass of a listed exception is reported under the name of the most specific listed one, and
-    an unlisted class with the same bare name under its full name. The message contains the original
-    name, which :func:`.failures.own_error` restores.
+    a class under its full name if another one that is listed has the same bare name. The message
+    contains the original name, which :func:`.failures.own_error` restores.
     """
     if not listed:
         return error
-    kind = type(error)
+    kind, names = type(error), [name.rpartition(".")[2] for name in listed]
     match = next((base for base in kind.__mro__ if _full_name(base) in listed), None)
-    if match is kind:
-        return error
-    if match is not None:
-        return _renamed(error, match.__name__)
-    if kind.__name__ in {name.rpartition(".")[2] for name in listed}:
-        return _renamed(error, _full_name(kind))
-    return error
+    shown = match or kind
+    if names.count(shown.__name__) > (match is not None):
+        return _renamed(error, _full_name(shown))
+    return error if shown is kind else _renamed(error, shown.__name__)
 
 
 def _full_name(kind: type) -> str:

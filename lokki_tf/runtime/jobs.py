@@ -1,12 +1,14 @@
 """A step as a job of AWS Batch: the event is in an environment variable, the result in the bucket.
 
 The variable ``LOKKI_EVENT`` is the URI of the event, which the state machine has written. It has
-the fields described in :mod:`.handler`, and ``again``: how often and when the job itself retries,
-if only some errors are retried::
+the fields described in :mod:`.handler`, and ``again``: the retriers of the job itself, if only some
+errors are retried::
 
-    {"retries": 3, "delay": 1.0, "backoff": 2.0, "max_delay": null, "jitter": false}
+    [{"errors": ["OSError", …], "retries": 3, "delay": 1.0, "backoff": 2.0, "max_delay": null,
+      "jitter": false}]
 
-and ``seconds``, the time limit of each attempt.
+(one without ``errors`` in events of earlier versions), and ``seconds``, the time limit of each
+attempt.
 
 The result, an envelope, is written next to the event, to ``<node>.<job's id>.answer.json``, an
 error to ``<node>.<job's id>.error.json``. While the job runs, the latter says that the job ended
@@ -18,7 +20,6 @@ from __future__ import annotations
 
 import json
 import time
-from itertools import islice
 
 from . import store
 from .deadline import deadline
@@ -26,10 +27,12 @@ from .places import ANSWER, ERROR, EVENT, EVENT_SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
 ATTEMPT = "AWS_BATCH_JOB_ATTEMPT"
+DIED_IN_LAMBDA = "Lambda.Unknown"
+"""The name that retriers have for the end of a process."""
 _WITH_IDS = 2  # the first format with ids in the names
 # Characters of a message and of a traceback's JSON: a Cause has 32,768, where one of a message may
 # be written as six.
@@ -58,9 +61,14 @@ class Job:
                 f"the variable {EVENT} is {uri!r}, and not the URI of the job's event"
             )
         event = json.loads(store.read(uri))
+        again = event.pop("again", [])
+        if isinstance(again, dict):
+            listed = [one.rpartition(".")[2] for one in event.get("retry", ())]
+            again = [{**again, "errors": [*listed, DIED_IN_LAMBDA]}]
+        self._left = Retries(again)
         # Each earlier attempt of Batch's, which only a process that died has, was one retry.
-        tried = int(environment.get(ATTEMPT, 1)) - 1
-        self._left = islice(waits(event.pop("again", {})), tried, None)
+        for _ in range(int(environment.get(ATTEMPT, 1)) - 1):
+            self._left.wait(DIED_IN_LAMBDA)
         self._seconds = event.pop("seconds", None)
         self._event = event
         self._at = uri.removesuffix(EVENT_SUFFIX)
@@ -85,7 +93,8 @@ class Job:
                 with deadline(self._seconds):
                     answer = handler(self._event, None)
             except Exception as error:
-                wait = next(self._left, None) if _is_listed(error, self._event) else None
+                # The handler has given it the listed name.
+                wait = self._left.wait(type(error).__name__)
                 if wait is None:
                     raise
                 time.sleep(wait)
@@ -123,17 +132,33 @@ def _innermost(frames: Sequence[str]) -> list[str]:
     return kept[::-1]
 
 
-def _is_listed(error: BaseException, event: dict[str, Any]) -> bool:
-    """Return whether an error is to be retried; the handler has given it the listed name."""
-    names = {one.rpartition(".")[2] for one in event.get("retry", ())}
-    return type(error).__name__ in names
+class Retries:
+    """The remaining retries of a step: each retrier has its own count.
+
+    Args:
+        again: The retriers, as described at the top of this module.
+    """
+
+    def __init__(self, again: Iterable[dict[str, Any]]) -> None:
+        self._left = [(one["errors"], waits(one)) for one in again]
+
+    def wait(self, name: str) -> float | None:
+        """Return the seconds before the next attempt; ``None`` if there is none.
+
+        Args:
+            name: The name of the error.
+        """
+        for errors, left in self._left:
+            if {name, "States.ALL", "States.TaskFailed"}.intersection(errors):
+                return next(left, None)
+        return None
 
 
 def waits(again: dict[str, Any]) -> Iterator[float]:
     """Yield the seconds to wait before each retry.
 
     Args:
-        again: As described at the top of this module.
+        again: One retrier, as described at the top of this module.
     """
     delay = float(again.get("delay", 0.0))
     for _ in range(again.get("retries", 0)):

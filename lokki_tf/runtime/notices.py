@@ -9,8 +9,7 @@ topic or calls a step. Variables of its environment:
 - ``LOKKI_STORE``: ``s3://bucket/prefix`` of the pipeline;
 - ``LOKKI_NOTIFY``: ARN of the topic, or of the step's function;
 - ``LOKKI_NOTIFIED_STEP``: of a step, as JSON: its ``node``, the full names of the errors that it
-  retries (``retry``), their names in Lambda's answer (``errors``), and how often and when
-  (``again``, see :mod:`.jobs`).
+  retries (``retry``), and its retriers (``again``, see :mod:`.jobs`).
 
 EventBridge delivers an event at least once. A notice is therefore written into the bucket before
 it is sent, under the execution's name and its number of redrives; one that is there already is
@@ -25,7 +24,7 @@ import time
 
 from .envelope import FORMAT
 from .failures import NOTIFIED_STEP, NOTIFY, PIPELINE, notice_of
-from .jobs import waits
+from .jobs import Retries
 from .places import NOTICES, STORE
 from .store import client as store_client
 from .store import split
@@ -113,7 +112,7 @@ def _call(
     if step["retry"]:
         event["retry"] = step["retry"]
     payload = json.dumps({**event, "args": {"0": {"value": notice}}})
-    left, errors = waits(step["again"]), step["errors"]
+    left = Retries(step["again"])
     while True:
         answer = _client("lambda", function.split(":")[3]).invoke(
             FunctionName=function, Payload=payload
@@ -122,7 +121,7 @@ def _call(
             return
         error = json.loads(answer["Payload"].read())
         name = str(error.get("errorType"))
-        wait = next(left, None) if "States.ALL" in errors or name in errors else None
+        wait = left.wait(name)
         if wait is None:
             raise NoticeFailed(f"step {step['node']!r}: {name}: {error.get('errorMessage')}")
         time.sleep(wait)

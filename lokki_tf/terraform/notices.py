@@ -8,10 +8,9 @@ the map's label, which the exact ARN does not match.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.asl.retries import error_names, full_name, retries_everything
+from lokki_tf.asl.retries import Rules
 from lokki_tf.model import Step, shortened
 from lokki_tf.packaging import main_module
 from lokki_tf.runtime import failures
@@ -80,13 +79,5 @@ def variables(definition: Definition, notified: str) -> dict[str, str]:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    retry = step.options.retry
-    again = asdict(retry)
-    del again["exceptions"]
-    listed = retry.retries and not retries_everything(retry)
-    return {
-        "node": step.name,
-        "retry": [full_name(error, main_module()) for error in retry.exceptions] if listed else [],
-        "errors": error_names(retry),
-        "again": again,
-    }
+    rules = Rules(step.options.retry, main_module())
+    return {"node": step.name, "retry": rules.reported(), "again": rules.again()}

@@ -244,7 +244,7 @@ def test_only_functions_can_be_steps() -> None:
 def test_retry_is_short_to_write() -> None:
     """A number, a dict and retry_count are short for RetryConfig."""
     for options in ({"retry": 2}, {"retry": {"retries": 2}}, {"retry_count": 2}):
-        assert step(**options)(lambda: None).step.options.retry == RetryConfig(retries=2)
+        assert step(**options)(lambda: None).step.options.retry == (RetryConfig(retries=2),)
 
 
 def test_ten_thousand_calls_in_a_chain_make_a_graph() -> None:

@@ -94,7 +94,7 @@ def test_properties_become_options() -> None:
     assert dict(found.tags) == {"team": "data"}
     document = {"Version": "2012-10-17", "Statement": [statement]}
     assert [json.loads(one) for one in found.policies] == [document, document]
-    assert found.retry == RetryConfig(retries=2)
+    assert found.retry == (RetryConfig(retries=2),)
     assert {"layers", "memory_size", "tags"} <= found.given
     assert dict(options(template_props={"Tags": {"a": "b"}}).tags) == {"a": "b"}
 

@@ -40,7 +40,7 @@ def node(name, function, *args, after=(), retry=None, step=None, **kwargs):
         args=tuple(binding(value) for value in args),
         kwargs=tuple((key, binding(value)) for key, value in kwargs.items()),
         after=tuple(after),
-        retry=retry or RetryConfig(),
+        retry=(retry,) if isinstance(retry, RetryConfig) else tuple(retry or ()),
         place=PLACE,
     )
 

@@ -9,8 +9,9 @@ import pytest
 
 from lokki_tf.errors import StepFailed
 from lokki_tf.local import run
-from lokki_tf.local.retry import Retries, is_listed
+from lokki_tf.local.retry import Retries
 from lokki_tf.model import RetryConfig
+from lokki_tf.model.retries import reported_as
 
 EXECUTORS = ["thread", "sequential", "own", "bounded"]
 
@@ -150,20 +151,21 @@ def test_a_failure_ends_the_wait_of_others(build):
     assert "attempt 1" in caught.value.__notes__[0]
 
 
-def test_system_exit_is_retried_only_if_listed(build):
-    """SystemExit is not an Exception, so it must be listed to be retried."""
-    listed = RetryConfig(retries=1, delay=0, exceptions=(SystemExit,))
-    assert run(build.pipeline(build.node("a", flaky(1, SystemExit), retry=listed))).result == 2
-    default = RetryConfig(retries=1, delay=0)
+@pytest.mark.parametrize("listed", [SystemExit, Exception, "States.ALL", "States.TaskFailed"])
+def test_a_retrier_of_every_error_includes_system_exit(build, listed):
+    """As in AWS, a retrier of ``Exception`` retries every error, ``SystemExit`` too."""
+    retry = RetryConfig(retries=1, delay=0, exceptions=(listed,))
+    assert run(build.pipeline(build.node("a", flaky(1, SystemExit), retry=retry))).result == 2
+    other = RetryConfig(retries=1, delay=0, exceptions=(OSError,))
     with pytest.raises(StepFailed):
-        run(build.pipeline(build.node("a", flaky(1, SystemExit), retry=default)))
+        run(build.pipeline(build.node("a", flaky(1, SystemExit), retry=other)))
 
 
 def test_delays_grow_to_their_bound():
     """Each delay is the previous one times backoff, up to max_delay."""
     retries = Retries()
     config = RetryConfig(retries=4, delay=1, backoff=3, max_delay=5)
-    delays = [retries.delay(0, config, ValueError()) for _ in range(5)]
+    delays = [retries.delay(0, (config,), ValueError()) for _ in range(5)]
     assert delays == [1, 3, 5, 5, None]
 
 
@@ -171,7 +173,7 @@ def test_jitter_stays_below_the_delay():
     """With jitter each delay is between 0 and the delay without jitter."""
     retries = Retries()
     config = RetryConfig(retries=100, delay=2, backoff=1, jitter=True)
-    delays = [retries.delay(0, config, ValueError()) for _ in range(100)]
+    delays = [retries.delay(0, (config,), ValueError()) for _ in range(100)]
     assert all(0 <= delay <= 2 for delay in delays)
     assert len(set(delays)) > 1
 
@@ -180,5 +182,5 @@ def test_a_replaced_error_counts_as_the_original():
     """The replacement of an error that could not be pickled is recognised by its classes."""
     error = RuntimeError()
     error.__lokki_classes__ = ("builtins.OSError", "builtins.Exception")
-    assert is_listed(error, (OSError,))
-    assert not is_listed(error, (KeyError,))
+    assert reported_as(error, [(KeyError,), (OSError,)]) is OSError
+    assert reported_as(error, [(KeyError,)]) is None

@@ -23,7 +23,7 @@ class step:
     def __init__(self, function):
         functools.update_wrapper(self, function)
 
-def node(name, decorated, *args, retry=RetryConfig(), after=()):
+def node(name, decorated, *args, retry=(), after=()):
     place = Place(__file__, 1)
     args = tuple(arg if isinstance(arg, Output | Item) else Literal(arg) for arg in args)
     it = Step(name, decorated.__wrapped__, StepOptions(), place)
@@ -80,7 +80,7 @@ if __name__ == "__main__":
     executor = {executor}
     print(run(pipeline(node("a", double, 2), node("b", double, Output("a"))), executor=executor))
     try:
-        run(pipeline(node("c", fail, retry=RetryConfig(1, 0, exceptions=(Wrong,)))),
+        run(pipeline(node("c", fail, retry=(RetryConfig(1, 0, exceptions=(Wrong,)),))),
             executor=executor)
     except StepFailed as error:
         print(error.attempts, type(error.__cause__) is Wrong)
@@ -150,7 +150,7 @@ def on_event(event):
 
 if __name__ == "__main__":
     retry = RetryConfig(retries=3, delay=600)
-    run(pipeline(node("a", flaky, retry=retry)), executor={executor}, on_event=on_event)
+    run(pipeline(node("a", flaky, retry=(retry,))), executor={executor}, on_event=on_event)
 """
 
 

@@ -124,7 +124,7 @@ def test_retries_are_those_of_the_example(monkeypatch: pytest.MonkeyPatch) -> No
     robust.attempts.clear()
     assert robust.robust_task() == "done"
     assert len(robust.attempts) == 3
-    assert robust.robust_task.step.options.retry == RetryConfig(3, 2.0, 2.0, jitter=True)
+    assert robust.robust_task.step.options.retry == (RetryConfig(3, 2.0, 2.0, jitter=True),)
     machine = robust.dag.generate_step_functions()
     states = machine["States"]["robust_task and flaky_api_call"]["Branches"]
     retriers = [branch["States"][branch["StartAt"]]["Retry"][-1] for branch in states]
