@@ -30,7 +30,6 @@ from lokki_tf.model import (
     MapOptions,
     Node,
     Output,
-    RetryConfig,
     Step,
     StepOptions,
     generations,
@@ -43,7 +42,7 @@ def node(name: str, function: Callable[..., Any], *args: Any) -> Node:
     """A node; strings are names of nodes."""
     bindings = tuple(_bound(arg) for arg in args)
     step = Step(name, function, StepOptions(), PLACE)
-    return Node(name, step, bindings, (), (), RetryConfig(), PLACE)
+    return Node(name, step, bindings, (), (), (), PLACE)
 
 
 def _bound(arg: Any) -> Any:

@@ -16,11 +16,11 @@ from strategies import chains, pipelines
 from lokki_tf import Pipeline, RetryConfig, step
 from lokki_tf.asl import compile_machine, filled, quotas
 from lokki_tf.asl.references import reference_bytes
-from lokki_tf.asl.retries import DEATHS
 from lokki_tf.asl.text import filled_bytes, render
 from lokki_tf.checks import check_machine
 from lokki_tf.config import Config
 from lokki_tf.errors import LimitError
+from lokki_tf.model.retries import DEATHS
 from lokki_tf.terraform.template_values import longest_values
 
 
@@ -276,3 +276,36 @@ def test_retries_have_the_numbers_of_the_configuration() -> None:
     }
     sent = machine["States"]["clean"]["Parameters"]["Payload"]
     assert json.dumps(sent["retry"]) == '["builtins.ConnectionError"]'
+
+
+class Declined(ConnectionError): ...
+
+
+@step(
+    retry=[
+        RetryConfig(retries=0, exceptions=(Declined,)),
+        RetryConfig(retries=2, delay=60, exceptions=("States.Timeout", "Lambda.ServiceException")),
+        RetryConfig(retries=5, exceptions=(ConnectionError, "Runtime.OutOfMemory")),
+        RetryConfig(retries=1),
+    ]
+)
+def charge(order: int) -> int:
+    return order
+
+
+def test_each_retrier_is_one_of_the_state() -> None:
+    """Retriers keep their order; a base class names its listed subclasses; names are AWS's."""
+    state = compile_machine(Pipeline("p", steps=[charge(1)]).definition).definition["States"]
+    retry = [(one["ErrorEquals"], one["MaxAttempts"]) for one in state["charge"]["Retry"]]
+    assert "Lambda.ServiceException" not in retry[0][0]
+    assert retry[2:] == [
+        (["Declined"], 0),
+        (["Sandbox.Timedout", "States.Timeout", "Lambda.ServiceException"], 2),
+        (["ConnectionError", "Declined", *DEATHS], 5),
+        (["States.ALL"], 1),
+    ]
+    assert state["charge"]["Parameters"]["Payload"]["retry"] == [
+        f"{__name__}.Declined",
+        "builtins.ConnectionError",
+        "States.Timeout",
+    ]

@@ -217,6 +217,19 @@ def test_a_step_has_its_functions_metadata() -> None:
         ({"retry": 1, "retry_count": 2}, "both given"),
         ({"retry": "often"}, "must be a RetryConfig"),
         ({"retry": {"tries": 1}}, "does not have"),
+        ({"retry": []}, "is an empty list"),
+        ({"retry": [1, 2]}, "number 2 is never used"),
+        (
+            {"retry": [{"exceptions": OSError}, {"exceptions": ConnectionError}]},
+            "number 2 is never",
+        ),
+        ({"retry": [{"exceptions": "States.TaskFailed"}, {"exceptions": KeyError}]}, "never used"),
+        ({"retry": {"exceptions": "States.Timout"}}, "no error named 'States.Timout'"),
+        ({"retry": {"exceptions": "ValueError"}}, "no error named 'ValueError'"),
+        ({"retry": {"exceptions": "States.Runtime"}}, "neither retry nor catch"),
+        ({"retry": {"exceptions": ()}}, "exceptions must be classes"),
+        ({"retry": {"exceptions": (OSError, 3)}}, "exceptions must be classes"),
+        ({"retry": {"exceptions": int}}, "exceptions must be classes"),
         ({"retry_count": -1}, "retries must be a number of at least 0"),
         ({"layers": "arn"}, "must be a list"),
         ({"policies": [1]}, "must contain strings"),
@@ -245,6 +258,17 @@ def test_retry_is_short_to_write() -> None:
     """A number, a dict and retry_count are short for RetryConfig."""
     for options in ({"retry": 2}, {"retry": {"retries": 2}}, {"retry_count": 2}):
         assert step(**options)(lambda: None).step.options.retry == (RetryConfig(retries=2),)
+
+
+def test_retriers_that_never_retry_are_left_out_at_the_end() -> None:
+    """One that never retries matters only before others, which it excludes from its errors."""
+    never = RetryConfig(exceptions=(KeyError,))
+    twice = RetryConfig(retries=2)
+    assert step(retry=[never, twice])(lambda: None).step.options.retry == (never, twice)
+    assert step(retry=[RetryConfig(1, exceptions=(OSError,)), never])(
+        lambda: None
+    ).step.options.retry == (RetryConfig(1, exceptions=(OSError,)),)
+    assert step(retry=0)(lambda: None).step.options.retry == ()
 
 
 def test_ten_thousand_calls_in_a_chain_make_a_graph() -> None:

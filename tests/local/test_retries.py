@@ -184,3 +184,41 @@ def test_a_replaced_error_counts_as_the_original():
     error.__lokki_classes__ = ("builtins.OSError", "builtins.Exception")
     assert reported_as(error, [(KeyError,), (OSError,)]) is OSError
     assert reported_as(error, [(KeyError,)]) is None
+
+
+class Both(KeyError, ConnectionError):
+    """An error that two retriers include."""
+
+
+def test_the_first_retrier_that_lists_an_error_decides(build, options):
+    """Each retrier has its own count; once it is used up, later ones are not tried."""
+    errors = iter([OSError, KeyError, OSError, OSError])
+
+    def fails():
+        raise next(errors)
+
+    retry = [
+        RetryConfig(retries=2, delay=0, exceptions=(OSError,)),
+        RetryConfig(retries=5, delay=0),
+    ]
+    with pytest.raises(StepFailed) as caught:
+        run(build.pipeline(build.node("a", fails, retry=retry)), **options)
+    assert caught.value.attempts == 4
+
+
+def test_an_error_counts_as_its_first_listed_base(build):
+    """An error under two listed classes counts as the one that Python finds first."""
+    retry = [
+        RetryConfig(retries=1, delay=0, exceptions=(OSError,)),
+        RetryConfig(retries=4, delay=0, exceptions=(KeyError,)),
+    ]
+    assert run(build.pipeline(build.node("a", flaky(4, Both), retry=retry))).result == 5
+
+
+@pytest.mark.parametrize("name", ["Lambda.Unknown", "Batch.ServerException", "States.Timeout"])
+def test_names_of_what_did_not_happen_do_not_match(build, name):
+    """An error of the step is not what AWS reports for other failures."""
+    retry = RetryConfig(retries=2, delay=0, exceptions=(name,))
+    with pytest.raises(StepFailed) as caught:
+        run(build.pipeline(build.node("a", flaky(1, TimeoutError), retry=retry)))
+    assert caught.value.attempts == 1
