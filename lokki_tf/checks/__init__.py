@@ -1,7 +1,7 @@
 """Checks, one module for each rule. A rule reads a definition and returns findings.
 
 :data:`RULES` are fast and run when a pipeline is made. Rules that need the compiled state machine
-or the steps' code run where those are made.
+or the steps' code (:mod:`.code`) run in ``check`` and ``synth``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from . import (
     tags,
     ways,
 )
-from .annotations import check as check_annotations
 from .machine import check_machine
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ RULES: tuple[Rule, ...] = (
     schedule.check,
     tags.check,
     ways.check,
-    check_annotations,
 )
 
 

@@ -297,6 +297,8 @@ def _write(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> Synthesiz
     if image_tag:
         config = replace(config, lambda_=replace(config.lambda_, image_tag=image_tag))
     made = pipeline.synth(config=config, on_packages=fetching)
+    for finding in made.findings:
+        click.echo(rendered(finding), err=True)
     tell_permissions(made)
     return made
 

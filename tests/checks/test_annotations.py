@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import cProfile
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from counting import calls_of
 
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, flow, step, task
+from lokki_tf.checks import code
 from lokki_tf.checks.annotations import check
 from lokki_tf.errors import Place
 from lokki_tf.model import (
@@ -135,9 +136,13 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 def changed() -> int: ...
 
 
+def findings_of(pipeline: Pipeline) -> list[Finding]:
+    return list(check(pipeline.definition))
+
+
 def messages(*calls: Any) -> list[str]:
     """What is warned of in a pipeline that ends with these calls."""
-    found = Pipeline("p", steps=list(calls)).early_findings()
+    found = findings_of(Pipeline("p", steps=list(calls)))
     assert all((one.rule, one.severity) == ("annotations", "warning") for one in found)
     assert all(one.place is not None and one.remedy for one in found)
     return [one.message for one in found]
@@ -217,7 +222,7 @@ TAKES_TEXTS = "parameter 'texts' of step 'texts' takes list[str]"
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_a_contradiction_is_told(call: Callable[[], Any], message: str) -> None:
+def test_a_contradiction_is_a_warning(call: Callable[[], Any], message: str) -> None:
     """A warning names the types of source and parameter if no value fits both."""
     assert message in messages(call())
 
@@ -235,12 +240,12 @@ def test_a_contradiction_is_told(call: Callable[[], Any], message: str) -> None:
         lambda: defaulted("a"), lambda: defaulted(),
     ],
 )  # fmt: skip
-def test_what_may_be_right_is_not_told(call: Callable[[], Any]) -> None:
+def test_what_may_be_right_is_accepted(call: Callable[[], Any]) -> None:
     """Types that fit, are missing or cannot be resolved cause no warning."""
     assert messages(call()) == []
 
 
-def test_a_chain_is_told_of() -> None:
+def test_a_chain_is_checked() -> None:
     """Types of items, of links inside a map and of outer values are compared."""
     chain = numbers().map(text).next(length).next(optional, row=flag()).agg(texts)
     assert messages(chain) == [
@@ -252,7 +257,7 @@ def test_a_chain_is_told_of() -> None:
     ]
 
 
-def test_nested_maps_are_told_of() -> None:
+def test_nested_maps_are_checked() -> None:
     """The item of an inner map, an outer one's item in it, and a list of lists are known."""
 
     @step
@@ -262,7 +267,7 @@ def test_nested_maps_are_told_of() -> None:
     def nested(limit: str = "a"):
         return lines().map(numbered).map(both, limit=limit).agg(text).agg(texts)
 
-    found = [one.message for one in nested.early_findings()]
+    found = [one.message for one in findings_of(nested)]
     assert found == [
         "an item of what step 'lines' returns is str, and parameter 'line' of step 'numbered' "
         "takes bytes",
@@ -274,20 +279,20 @@ def test_nested_maps_are_told_of() -> None:
     ]
 
 
-def test_parameters_of_a_flow_are_told_of() -> None:
+def test_parameters_of_a_flow_are_checked() -> None:
     """A run's parameter has the type of its annotation or default, and None says nothing."""
 
     @flow
     def daily(limit: int, day: str = None, rows=1.5, other=None):  # noqa: RUF013
         return [text(limit), text(day), text(rows), text(other)]
 
-    assert [one.message for one in daily.early_findings()] == [
+    assert [one.message for one in findings_of(daily)] == [
         "parameter 'limit' of the flow is int, and parameter 'text' of step 'text' takes str",
         "parameter 'rows' of the flow is float, and parameter 'text' of step 'text' takes str",
     ]
 
 
-def test_tasks_are_told_of() -> None:
+def test_tasks_are_checked() -> None:
     """Arrows hand results on by position, a Flow by name, and both are looked at."""
 
     @task
@@ -301,25 +306,25 @@ def test_tasks_are_told_of() -> None:
 
     extract >> clean >> load
     extract >> load
-    told = [
+    expected = [
         "step 'extract' returns list[int], and parameter 'extract' of step 'clean' takes str",
         "step 'clean' returns None, and parameter 'clean' of step 'load' takes dict",
     ]
-    drawn = [one.message for one in DAG("d", tasks=[load]).early_findings()]
+    drawn = [one.message for one in findings_of(DAG("d", tasks=[load]))]
     assert drawn == [
-        *told,
+        *expected,
         "step 'extract' returns list[int], and parameter '*rest' of step 'load' takes str",
     ]
-    built = Flow("f").add(extract).add(clean).add(load).early_findings()
-    assert [one.message for one in built] == told
+    built = findings_of(Flow("f").add(extract).add(clean).add(load))
+    assert [one.message for one in built] == expected
 
 
-def test_the_place_is_where_the_use_is_written_and_is_told_once() -> None:
+def test_the_source_location_is_that_of_the_use_and_is_reported_once() -> None:
     """Calls in a loop have one warning, those at another line one of their own."""
     calls = [text(number) for number in range(3)]
     calls += [texts([number(), 1, 2, number()]), text("a")]
     calls.append(text(9))
-    found = Pipeline("p", steps=calls).early_findings()
+    found = findings_of(Pipeline("p", steps=calls))
     first = found[0].place
     assert first is not None
     assert first.file == __file__
@@ -352,10 +357,10 @@ def test_a_function_of_a_notebook_is_read_in_its_own_names() -> None:
     ]
     other = step(text.step.function)
     two = Pipeline("p", steps=[names["load"](), takes_row(names["load"]().map(other))])
-    assert len(two.early_findings()) == 2
+    assert len(findings_of(two)) == 2
 
 
-def test_two_classes_of_one_name_are_told_apart() -> None:
+def test_two_classes_of_one_name_are_shown_with_their_modules() -> None:
     """If both annotations have the same name, the message adds their modules."""
     names: dict[str, Any] = {"step": step, "__name__": "elsewhere"}
     exec("class Row: ...\n@step\ndef load() -> Row: ...", names)
@@ -434,10 +439,25 @@ def test_graphs_by_hand_do_not_raise() -> None:
 
 
 def test_a_thousand_nodes_take_a_few_calls_each() -> None:
-    """Functions are read once, and each pair of a source and a parameter is looked at once."""
+    """Functions are read once, and the work grows with the number of arguments."""
     calls = [text(text(number())) for _ in range(400)] + [texts([number()] * 200)]
     definition = Pipeline("p", steps=calls).definition
-    profile = cProfile.Profile()
-    assert len(profile.runcall(lambda: list(check(definition)))) == 2
-    calls_made = sum(entry.callcount for entry in profile.getstats())
-    assert calls_made < 60_000  # each node again for each other one would be millions
+    assert len(list(check(definition))) == 2
+    made = calls_of(lambda: list(check(definition)))
+    assert made < 150_000  # each node again for each other one would be millions
+
+
+def test_only_check_and_synth_compare_annotations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making a pipeline and running it locally read no annotations; check does."""
+    compared: list[Definition] = []
+    monkeypatch.setattr(code, "check_annotations", lambda one: compared.append(one) or [])
+
+    @step
+    def ready() -> str:
+        return "a"
+
+    pipe = Pipeline("p", steps=[ready()])
+    assert pipe.local_run().result == "a"
+    assert compared == []
+    pipe.check()
+    assert compared == [pipe.definition]

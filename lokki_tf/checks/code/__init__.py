@@ -1,14 +1,16 @@
-"""Checks of steps' own code that behaves differently in AWS.
+"""Checks of steps' own code: what behaves differently in AWS, and annotations.
 
 ``reading`` finds the names that a step's code uses, ``differences`` has rules for names that depend
 on the computer or the process, ``files`` follows literal paths, ``shared`` finds state that steps
-share, ``runtimes`` compares versions, and ``decorators`` checks decorators above ``@step``.
+share, ``runtimes`` compares versions, ``decorators`` checks decorators above ``@step``, and
+:mod:`lokki_tf.checks.annotations` compares annotations.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..annotations import check as check_annotations
 from . import decorators, differences, files, runtimes, shared
 from .reading import code_of
 
@@ -32,7 +34,8 @@ def check_code(definition: Definition) -> list[Finding]:
     for step, code in codes.items():
         for rule in (decorators.check, differences.check, runtimes.check, files.check):
             found |= dict.fromkeys(rule(step, code))
-    return [*found, *files.check_shared(codes), *shared.check(codes)]
+    found |= dict.fromkeys([*files.check_shared(codes), *shared.check(codes)])
+    return [*found, *check_annotations(definition)]
 
 
 __all__ = ["check_code"]

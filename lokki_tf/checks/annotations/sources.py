@@ -1,4 +1,4 @@
-"""The sources of arguments, and the known facts about their classes."""
+"""Where arguments come from, and the annotations of these sources."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter
 
-from .functions import annotations_of, list_of
-from .shapes import element_hint
+from .functions import annotations_of
+from .hints import item_hint, list_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Mapping
 
     from lokki_tf.model import Binding, Definition, Graph, Node, Step
 
@@ -25,21 +25,19 @@ class Source(NamedTuple):
     """The source of an argument.
 
     Args:
-        key: Equal for sources with the same facts.
         says: The beginning of a sentence about it: ``step 'load' returns``; empty for literals.
         what: A noun phrase for it: ``what step 'load' returns``.
         hint: Its annotation; ``Any`` if it is unknown.
         given: The literal in the pipeline, whose class is known.
     """
 
-    key: Hashable
-    says: str
-    what: str
-    hint: Any
+    says: str = ""
+    what: str = ""
+    hint: Any = Any
     given: Literal | Group | None = None
 
 
-UNKNOWN = Source(None, "", "", Any)
+_UNKNOWN = Source()
 
 
 class Reader:
@@ -71,61 +69,51 @@ class Scope:
         reader: Reader,
         graph: Graph,
         parameters: Mapping[str, Source],
-        item: Source = UNKNOWN,
+        item: Source = _UNKNOWN,
     ) -> None:
         self.graph = graph
         self.reader = reader
         self._parameters = parameters
         self._item = item
-        self._results: dict[str, Source] = {}
 
     def inside(self, one: Map) -> Scope:
         """Return the scope of a map's body, to which the map passes sources of this scope."""
         handed_in = {name: self.source(binding) for name, binding in one.arguments}
-        items, item = self.source(one.items), UNKNOWN
+        items, item = self.source(one.items), _UNKNOWN
         if items.says:
             what = f"an item of {items.what}"
-            item = Source(("item", items.key), f"{what} is", what, element_hint(items.hint))
+            item = Source(f"{what} is", what, item_hint(items.hint))
         return Scope(self.reader, one.body, handed_in, item)
 
     def source(self, binding: Binding) -> Source:
         """Return the source of an argument."""
         if isinstance(binding, Output):
-            found = self._results.get(binding.node)
-            if found is None:
-                found = self._result(self.graph.by_name.get(binding.node))
-                self._results[binding.node] = found
-            return found
+            return self._result(self.graph.by_name.get(binding.node))
         if isinstance(binding, Literal):
-            return _given(binding, type(binding.value), _honest(binding.value))
+            return Source(hint=_class_of(binding.value), given=binding)
         if isinstance(binding, Group):
-            return _given(binding, CONTAINERS[binding.kind], True)
+            return Source(hint=CONTAINERS[binding.kind], given=binding)
         if isinstance(binding, Parameter):
-            return self._parameters.get(binding.name, UNKNOWN)
-        return self._item if isinstance(binding, Item) else UNKNOWN
+            return self._parameters.get(binding.name, _UNKNOWN)
+        return self._item if isinstance(binding, Item) else _UNKNOWN
 
     def _result(self, node: Node | Map | None) -> Source:
         if node is None:
-            return UNKNOWN
+            return _UNKNOWN
         if isinstance(node, Map):
             last = self._result(node.body.by_name[node.body.terminals[-1]])
-            text, hint, key = f"map {node.name!r}", list_of(last.hint), node.name
-            return Source((key, last.key), f"{text} returns", f"what {text} returns", hint)
-        text, hint = f"step {node.step.name!r}", self.reader.of(node.step).returned
-        return Source(node.step, f"{text} returns", f"what {text} returns", hint)
+            text, hint = f"map {node.name!r}", list_of(last.hint)
+        else:
+            text, hint = f"step {node.step.name!r}", self.reader.of(node.step).returned
+        return Source(f"{text} returns", f"what {text} returns", hint)
 
 
-def _given(binding: Literal | Group, kind: type, honest: bool) -> Source:
-    # The class itself could be the key too, unless its metaclass forbids it.
-    return Source(("given", id(kind), honest), "", "", kind if honest else Any, binding)
-
-
-def _honest(value: Any) -> bool:
-    """Return whether a value reports its real class, unlike mocks and proxies."""
+def _class_of(value: Any) -> Any:
+    """Return a value's class; ``Any`` for mocks and proxies, which report another one."""
     try:
-        return value.__class__ is type(value)
+        return type(value) if value.__class__ is type(value) else Any
     except Exception:  # a proxy without an object
-        return False
+        return Any
 
 
 def outermost(definition: Definition) -> Scope:
@@ -133,5 +121,5 @@ def outermost(definition: Definition) -> Scope:
     parameters = {}
     for one in definition.parameters:
         text = f"parameter {one.name!r} of the flow"
-        parameters[one.name] = Source(("parameter", one.name), f"{text} is", text, one.kind)
+        parameters[one.name] = Source(f"{text} is", text, one.kind)
     return Scope(Reader(), definition.graph, parameters)
