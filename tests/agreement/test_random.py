@@ -19,6 +19,7 @@ from strategies import (
     with_limits,
     with_variables,
 )
+from thorough import TIMES
 
 from lokki_tf import Pipeline
 from lokki_tf.errors import LoopError, StepFailed
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from deployment import Deployment
 
-EXAMPLES = 300
+EXAMPLES = 150 * TIMES
 
 
 @given(pipeline=pipelines())
