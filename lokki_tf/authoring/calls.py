@@ -9,11 +9,13 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
+from lokki_tf.model import MapOptions
+from lokki_tf.model import options as declared
 from lokki_tf.tracebacks import ends_at_caller
 
 from .binding import bound_call
-from .map_options import MAP_OPTIONS, map_options
 from .nesting import refuse_pipeline
+from .options import map_options
 from .placeholders import Placeholder, spec_of
 from .places import calling_place
 from .specs import CallSpec, ChainSpec, MapSpec, ValueSpec, close_innermost
@@ -172,7 +174,7 @@ def open_map(source: CallSpec, step: Any, options: dict[str, Any]) -> ChainSpec:
         BindingError: If something is not a step, or arguments do not fit.
     """
     place = calling_place()
-    own = {name: options[name] for name in MAP_OPTIONS if name in options}
+    own = {name: options[name] for name in declared(MapOptions) if name in options}
     kwargs = {name: value for name, value in options.items() if name not in own}
     one = MapSpec(source, place, map_options(own, place), source.body)
     first, *rest = step if isinstance(step, list | tuple) and step else [step]

@@ -1,16 +1,15 @@
-"""Options of a step, from the arguments of ``@step``."""
+"""Options of steps, maps and pipelines, from the arguments that users give."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from os import PathLike, fspath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import OF_JOBS, OF_LAMBDA, RetryConfig, StepOptions
+from lokki_tf.model import MapOptions, Option, PipelineOptions, RetryConfig, StepOptions, options
 from lokki_tf.model.retries import TASK_FAILED, lists_all
 
 from .requirements import requirements_in, requirements_of
@@ -19,44 +18,27 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.model.retries import ErrorType
 
-_LISTS = ("layers", "requirements", "policies", "modules")
-_MAPPINGS = ("env_variables", "tags")
-_CHOICES = {
-    "job_type": ("lambda", "batch"),
-    "package": ("zip", "image"),
-    "code": ("cut", "module"),
-    "platform": ("fargate", "fargate_spot", "ec2"),
-}
+_SHORT = "retry_count"
+"""Short for ``retry=RetryConfig(retries=…)``."""
 
 
 def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
-    """Return options in the types of the model; ``None`` means the default.
+    """Return options of a step in the types of the model; ``None`` means the default.
 
     Args:
         given: Arguments of ``@step`` by name.
         place: Source location of the step.
 
     Raises:
-        OptionError: If one has the wrong type, both ``retry`` and ``retry_count`` are given, or the
-            file of the requirements cannot be read.
+        OptionError: If one is unknown or has the wrong type, both ``retry`` and ``retry_count`` are
+            given, or the file of the requirements cannot be read.
     """
-    known = {*(field.name for field in fields(StepOptions)), "retry_count"} - {"given"}
-    for name in given:
-        if name not in known:
-            others = OF_LAMBDA if given.get("job_type") == "batch" else OF_JOBS
-            near = get_close_matches(name, known.difference(others), 1)
-            raise OptionError(
-                f"@step has no option {name!r}",
-                place=place,
-                remedy=f"did you mean {near[0]!r}?"
-                if near
-                else f"it has {', '.join(sorted(known))}",
-            )
+    known = {**options(StepOptions), _SHORT: None}
+    other = "Lambda" if given.get("job_type") == "batch" else "Batch"
+    likely = [name for name, one in known.items() if one is None or one.only != other]
+    _refuse_unknown("@step", given, known, likely, place)
     values = {name: value for name, value in given.items() if value is not None}
-    for name in ("description", "role"):
-        if not isinstance(values.get(name, ""), str):
-            raise OptionError(f"{name} must be a string, got {values[name]!r}", place=place)
-    count = values.pop("retry_count", None)
+    count = values.pop(_SHORT, None)
     if count is not None and "retry" in values:
         raise OptionError(
             "retry= and retry_count= are both given",
@@ -65,42 +47,105 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
         )
     if count is not None:
         values["retry"] = {"retries": count}
-    if "retry" in values:
-        values["retry"] = retriers(values["retry"], place)
-    for name, allowed in _CHOICES.items():
-        values |= _choice(name, allowed, values, place)
-    if isinstance(values.get("requirements"), str | PathLike):
-        values["requirements"] = requirements_in(values["requirements"], place)
-    if "include" in values:
-        values["include"] = _paths("include", values["include"], place)
-    for name in _LISTS:
-        if name in values:
-            values[name] = _texts(name, values[name], place)
-    if not isinstance(given.get("requirements"), str | PathLike) and "requirements" in values:
-        values["requirements"] = requirements_of(values["requirements"], place)
-    for name in _MAPPINGS:
-        if name in values:
-            values[name] = texts_by_name(name, values[name], place)
+    values = {name: _read(StepOptions, name, value, place) for name, value in values.items()}
     # An empty policy grants nothing, so it is not attached.
     if "policies" in values:
         values["policies"] = tuple(text for text in values["policies"] if text.strip())
     return StepOptions(**values, given=frozenset(values))
 
 
-def _choice(
-    name: str, allowed: tuple[str, ...], values: Mapping[str, Any], place: Place
-) -> dict[str, str]:
+def map_options(given: Mapping[str, Any], place: Place) -> MapOptions:
+    """Return the options of a map.
+
+    Args:
+        given: Options by name.
+        place: Source location of the map.
+
+    Raises:
+        OptionError: If one is invalid, or if two cannot be combined.
+    """
+    for name, value in given.items():
+        rule = options(MapOptions)[name].refused_by(value)
+        if rule is not None:
+            raise OptionError(f"{name} must be {rule.expected}, got {value!r}", place=place)
+    made = MapOptions(**given)
+    tolerated = (made.tolerated_failure_percentage, made.tolerated_failure_count)
+    has_tolerated = any(value is not None for value in tolerated)
+    if made.batch_size > 1 and has_tolerated:
+        raise OptionError(
+            "batch_size and tolerated failures cannot be combined: an item that fails takes its "
+            "batch with it",
+            place=place,
+            remedy="leave one out, or let the step catch its errors and return what went wrong",
+        )
+    if made.mode == "inline" and (made.batch_size > 1 or has_tolerated):
+        raise OptionError(
+            'mode="inline" supports neither batch_size nor tolerated failures',
+            place=place,
+            remedy="omit mode=: a Distributed Map supports them",
+        )
+    return made
+
+
+def pipeline_options(given: Mapping[str, Any], what: str, place: Place) -> dict[str, Any]:
+    """Return options of a pipeline by name, in the types of the model, without the default ones.
+
+    Args:
+        given: Options by name. ``on_failure`` is returned unchanged, because
+            :func:`notice_of` needs the pipeline's steps.
+        what: What the pipeline is, for error messages.
+        place: Source location of the pipeline.
+
+    Raises:
+        OptionError: If one is unknown or has the wrong type.
+    """
+    known = options(PipelineOptions)
+    _refuse_unknown(what, given, known, known, place)
+    return {
+        name: _read(PipelineOptions, name, value, place)
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def _refuse_unknown(
+    what: str, given: Iterable[str], known: Collection[str], likely: Iterable[str], place: Place
+) -> None:
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, likely, 1)
+            raise OptionError(
+                f"{what} has no option {name!r}",
+                place=place,
+                remedy=f"did you mean {near[0]!r}?"
+                if near
+                else f"it has {', '.join(sorted(known))}",
+            )
+
+
+def _read(kind: Any, name: str, value: Any, place: Place) -> Any:
+    """Return the value of an option in the type of the model."""
+    declared = options(kind)[name]
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(value, place)
+    rule = declared.rule()
+    if rule is not None and rule.choices:
+        return _choice(declared, rule.choices, value, place)
+    reader = _READERS.get(declared.type)
+    return value if reader is None else reader(name, value, place)
+
+
+def _choice(declared: Option, allowed: tuple[str, ...], given: Any, place: Place) -> str:
     """Return one of a few words, given in any case."""
-    if name not in values:
-        return {}
-    value = values[name].lower() if isinstance(values[name], str) else values[name]
+    value = given.lower() if isinstance(given, str) else given
     if value not in allowed:
         raise OptionError(
-            f"{name} must be one of {', '.join(allowed)}, got {values[name]!r}",
+            f"{declared.name} must be one of {', '.join(allowed)}, got {given!r}",
             place=place,
-            remedy=f'write {name}="{allowed[0]}", for example',
+            remedy=f'write {declared.name}="{allowed[0]}", for example',
         )
-    return {name: value}
+    return str(value)
 
 
 def retriers(given: Any, place: Place) -> tuple[RetryConfig, ...]:
@@ -160,7 +205,7 @@ def _retry_config(given: Any, place: Place) -> RetryConfig:
     except OptionError as error:
         raise OptionError(error.message, place=place, remedy=error.remedy) from None
     except TypeError:
-        known = ", ".join(field.name for field in fields(RetryConfig))
+        known = ", ".join(options(RetryConfig))
         raise OptionError(
             f"retry={given!r} has arguments that RetryConfig does not have",
             place=place,
@@ -171,6 +216,12 @@ def _retry_config(given: Any, place: Place) -> RetryConfig:
         place=place,
         remedy="for example retry=RetryConfig(retries=3, delay=1.0, backoff=2.0)",
     )
+
+
+def _text(name: str, value: Any, place: Place) -> str:
+    if not isinstance(value, str):
+        raise OptionError(f"{name} must be a string, got {value!r}", place=place)
+    return value
 
 
 def _texts(name: str, value: Any, place: Place) -> tuple[str, ...]:
@@ -187,25 +238,26 @@ def _texts(name: str, value: Any, place: Place) -> tuple[str, ...]:
     return texts
 
 
-def _paths(name: str, value: Any, place: Place) -> tuple[str, ...]:
+def _requirements(value: Any, place: Place) -> tuple[str, ...]:
+    if isinstance(value, str | PathLike):
+        return requirements_in(value, place)
+    return requirements_of(_texts("requirements", value, place), place)
+
+
+def _paths(value: Any, place: Place) -> tuple[str, ...]:
     if isinstance(value, Iterable) and not isinstance(value, str | PathLike):
         value = [fspath(one) if isinstance(one, PathLike) else one for one in value]
-    texts = _texts(name, value, place)
+    texts = _texts("include", value, place)
     if not all(texts):
         raise OptionError(
-            f"{name} contains an empty string",
+            "include contains an empty string",
             place=place,
             remedy='name a file or a folder; "." is the whole folder of the step\'s file',
         )
     return texts
 
 
-def texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
-    """Return a dict of strings, unchanged.
-
-    Raises:
-        OptionError: If it is something else.
-    """
+def _texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
     if not isinstance(value, Mapping) or not all(
         isinstance(key, str) and isinstance(text, str) for key, text in value.items()
     ):
@@ -215,3 +267,16 @@ def texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
             remedy=f'for example {name}={{"KEY": "value"}}; numbers as strings',
         )
     return MappingProxyType(dict(value))
+
+
+_SPECIAL: Mapping[str, Callable[[Any, Place], Any]] = {
+    "include": _paths,
+    "requirements": _requirements,
+    "retry": retriers,
+}
+_READERS: Mapping[str, Callable[[str, Any, Place], Any]] = {
+    "tuple[str, ...]": _texts,
+    "Mapping[str, str]": _texts_by_name,
+    "str | None": _text,
+}
+"""How values are read, by the type of the option in the model."""

@@ -1,7 +1,7 @@
 """Options of steps that run as jobs of AWS Batch, and options that only Batch or Lambda supports.
 
 Source: AWS Batch User Guide, "Job definition parameters": Fargate's pairs of processors and memory,
-timeouts of at least 60 seconds, graphics processors only on EC2.
+graphics processors only on EC2.
 """
 
 from __future__ import annotations
@@ -9,20 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import OF_JOBS, OF_LAMBDA, Finding, Map
+from lokki_tf.model import Finding, Map, StepOptions, options
+from lokki_tf.model.options import BATCH, LAMBDA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lokki_tf.model import Definition, Graph, Step
 
-SHORTEST_TIMEOUT = 60
-_INSTEAD = {
-    "memory_size": "memory_mb= is the memory of a job",
-    "ephemeral_storage": "remove it: a job has 20 GB",
-    "layers": "requirements= are installed into the image",
-    "package": "remove it: a job always runs in an image",
-}
 # Megabytes from, to and by, for each number of processors.
 _FARGATE = {
     0.25: (512, 2_048, 512),
@@ -43,33 +37,30 @@ def check(definition: Definition) -> Iterator[Finding]:
             if {"vcpu", "memory_mb"} <= step.options.given:
                 yield from _size(step)
         else:
-            for name in OF_JOBS:
-                if name in step.options.given:
+            for name, declared in options(StepOptions).items():
+                if declared.only == BATCH and name in step.options.given:
                     message = f"step {step.name!r} has {name}=, which only jobs of Batch support"
                     yield _finding(step, message, 'write job_type="batch" too')
     yield from _batches(definition.graph)
 
 
 def _job(step: Step) -> Iterator[Finding]:
-    options = step.options
-    for name in OF_LAMBDA:
-        if name in options.given:
+    own = step.options
+    for name in sorted(own.given):
+        declared, value = options(StepOptions)[name], getattr(own, name)
+        rule = declared.refused_by(value, BATCH)
+        if declared.only == LAMBDA:
             message = f"step {step.name!r} is a job and has {name}=, which only Lambda supports"
-            yield _finding(step, message, _INSTEAD[name])
-    if "timeout_seconds" in options.given and options.timeout_seconds < SHORTEST_TIMEOUT:
-        message = (
-            f"step {step.name!r} has timeout_seconds={options.timeout_seconds!r}; Batch "
-            f"requires at least {SHORTEST_TIMEOUT}"
-        )
-        yield _finding(step, message, f"write timeout_seconds={SHORTEST_TIMEOUT}")
-    if options.gpu and options.platform != "ec2":
-        message = f"step {step.name!r} has gpu={options.gpu!r}, which Fargate does not support"
+            yield _finding(step, message, declared.instead)
+        elif rule is not None:
+            message = f"step {step.name!r} has {name}={value!r}; Batch requires {rule.expected}"
+            yield _finding(step, message, f"write {name}={rule.low}")
+    if own.gpu and own.platform != "ec2":
+        message = f"step {step.name!r} has gpu={own.gpu!r}, which Fargate does not support"
         yield _finding(step, message, 'write platform="ec2"')
-    if options.gpu and options.architecture == "arm64":
-        message = f"step {step.name!r} has gpu={options.gpu!r} and architecture='arm64'"
+    if own.gpu and own.architecture == "arm64":
+        message = f"step {step.name!r} has gpu={own.gpu!r} and architecture='arm64'"
         yield _finding(step, message, "remove architecture=: instances with a GPU are x86")
-    if not isinstance(options.gpu, int) or options.gpu < 0:
-        yield _finding(step, f"step {step.name!r} has gpu={options.gpu!r}", "write a whole number")
 
 
 def check_sizes(definition: Definition) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Limits of Lambda.
 
-Source: AWS Lambda Developer Guide, "Lambda quotas": memory 128 to 10,240 MB, timeout 1 to
-900 s, ephemeral storage 512 to 10,240 MB, 5 layers, 4 kB of environment variables.
+Source: AWS Lambda Developer Guide, "Lambda quotas": 5 layers, 4 kB of environment variables. The
+limits of single numbers are declared with the options, in :mod:`lokki_tf.model.options`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Finding
+from lokki_tf.model import Finding, StepOptions, options
+from lokki_tf.model.options import LAMBDA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lokki_tf.model import Definition, Step
 
-RANGES = {
-    "memory_size": (128, 10_240, "MB"),
-    "timeout_seconds": (1, 900, "seconds"),
-    "ephemeral_storage": (512, 10_240, "MB"),
-}
 MOST_LAYERS = 5
 ENVIRONMENT_BYTES = 4_096
 _LAYER = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:\d{12}:layer:[A-Za-z0-9_-]+(:\d+)?")
@@ -45,14 +41,15 @@ def check(definition: Definition) -> Iterator[Finding]:
 
 
 def _ranges(step: Step) -> Iterator[Finding]:
-    for option, (low, high, unit) in RANGES.items():
-        value = getattr(step.options, option)
-        if type(value) is not int or not low <= value <= high:
+    for name, declared in options(StepOptions).items():
+        value = getattr(step.options, name)
+        rule = declared.refused_by(value, LAMBDA)
+        if rule is not None and not rule.choices:  # those have a check of their own
             yield _finding(
                 step,
-                f"step {step.name!r} has {option}={value!r}; Lambda requires {low:,} to "
-                f"{high:,} {unit}",
-                f"write {option}= a whole number in that range",
+                f"step {step.name!r} has {name}={value!r}; Lambda requires {rule.expected} "
+                f"{declared.unit}",
+                f"write {name}= a whole number in that range",
             )
     expected = step.options.expected_seconds
     if expected is not None and (not isinstance(expected, int | float) or expected <= 0):

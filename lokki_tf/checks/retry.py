@@ -1,8 +1,8 @@
 """Limits of retries in Step Functions, and errors that two retriers list.
 
-Source: Amazon States Language, "Retrying after error": ``MaxAttempts`` at most 99,999,999,
-``MaxDelaySeconds`` less than 31,622,400; errors are identified by the name of their class without
-its module.
+Source: Amazon States Language, "Retrying after error". The limits are declared with the options, in
+:class:`lokki_tf.model.RetryConfig`. Errors are identified by the name of their class without its
+module.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import sys
 from typing import TYPE_CHECKING, TypeAlias
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Finding
+from lokki_tf.model import Finding, RetryConfig, options
+from lokki_tf.model.options import STEP_FUNCTIONS
 from lokki_tf.model.retries import full_name, listed_classes, lists
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from lokki_tf.model.retries import ErrorType
 
 Kind: TypeAlias = "type[BaseException]"
-MOST_ATTEMPTS = 99_999_999
-LONGEST_DELAY = 31_622_399
 
 
 def check(definition: Definition) -> Iterator[Finding]:
@@ -32,16 +31,14 @@ def check(definition: Definition) -> Iterator[Finding]:
         steps = definition.routes.steps
         uses += [(step, one, step.place) for step in steps for one in step.options.retry]
     for step, retry, place in uses:
-        for name, value, most in (
-            ("retries", retry.retries, MOST_ATTEMPTS),
-            ("delay", retry.delay, LONGEST_DELAY),
-            ("max_delay", retry.max_delay or 0, LONGEST_DELAY),
-        ):
-            if value > most:
+        for name, declared in options(RetryConfig).items():
+            value = getattr(retry, name)
+            rule = declared.refused_by(value, STEP_FUNCTIONS)
+            if rule is not None:
                 yield Finding(
                     "retry",
                     f"step {step.name!r} has RetryConfig({name}={value!r}); Step Functions "
-                    f"allows at most {most:,}",
+                    f"allows at most {rule.high:,}",
                     place,
                     "write a smaller number",
                     error=OptionError,

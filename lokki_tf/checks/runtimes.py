@@ -10,36 +10,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Finding
+from lokki_tf.model import Finding, StepOptions, options
+from lokki_tf.model.options import LAMBDA, RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lokki_tf.model import Definition
 
-RUNTIMES = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
 DEPRECATED = {"python3.9": "15 December 2025", "python3.10": "31 October 2026"}
 """The dates on which AWS deprecated runtimes that can still be created.
 
 Source: the guide above, "Deprecated runtimes"; for 3.10 also the notice of AWS Health "Lambda end
 of support for Python 3.10".
 """
-ARCHITECTURES = ("x86_64", "arm64")
 
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Check each step's runtime and architecture."""
     for step in definition.steps:
-        for option, value, known in (
-            ("python_runtime", step.options.python_runtime, RUNTIMES),
-            ("architecture", step.options.architecture, ARCHITECTURES),
-        ):
-            if value not in known:
+        for name in ("python_runtime", "architecture"):
+            value = getattr(step.options, name)
+            rule = options(StepOptions)[name].refused_by(value, LAMBDA)
+            if rule is not None:
                 yield Finding(
                     "lambda-runtime",
-                    f"step {step.name!r} has {option}={value!r}, which Lambda does not offer",
+                    f"step {step.name!r} has {name}={value!r}, which Lambda does not offer",
                     step.place,
-                    f"choose one of {', '.join(known)}",
+                    f"choose {rule.expected}",
                     error=OptionError,
                 )
         since = DEPRECATED.get(step.options.python_runtime)

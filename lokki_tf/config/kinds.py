@@ -10,8 +10,9 @@ from math import inf
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from .rules import Rule, rule_of
-from .settings import Config
+from lokki_tf.model import options
+
+from .settings import NO_SETTINGS, Config
 
 T = TypeVar("T")
 KeyPath = tuple[str, ...]
@@ -57,14 +58,8 @@ _STRINGS = Mapping[str, str]
 def fields(kind: Any) -> Mapping[str, Any]:
     """Return the fields of a dataclass by their names in TOML, with their types."""
     hints = get_type_hints(kind)
-    own = [one.name for one in dataclass_fields(kind) if not one.metadata.get("no_field")]
+    own = [one.name for one in dataclass_fields(kind) if one.name not in NO_SETTINGS]
     return {name.rstrip("_"): hints[name] for name in own}
-
-
-@cache
-def _rules(kind: Any) -> Mapping[str, Rule]:
-    found = {one.name.rstrip("_"): rule_of(one.metadata) for one in dataclass_fields(kind)}
-    return {name: rule for name, rule in found.items() if rule is not None}
 
 
 def check(table: Mapping[str, Any], kind: Any, path: KeyPath = ()) -> None:
@@ -91,7 +86,7 @@ def check(table: Mapping[str, Any], kind: Any, path: KeyPath = ()) -> None:
                 _leaf(member, str, (*here, key))
         else:
             _leaf(value, hint, here)
-            rule = _rules(kind).get(name)
+            rule = options(kind)[name].rule()
             # An empty string unsets an optional setting, so there is no value to validate.
             if rule and not (value == "" and hint is not known[name]) and not rule.fits(value):
                 raise _misfit(here, value, rule.expected, rule.remedy(value))

@@ -1,16 +1,12 @@
-"""Rules for the values of settings, declared in the metadata of their fields."""
+"""Rules for the values of settings."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
 
 from lokki_tf.errors import ConfigError
+from lokki_tf.model.options import Rule
 
-_KEY = "rule"
 ROLE = r"role/[\w+=,.@/-]+"
 # Source: botocore's partitions.json, of 1.44: the last of each area and direction.
 _LAST_REGIONS = (
@@ -30,38 +26,7 @@ _NEW = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """The values that a field allows.
-
-    Args:
-        expected: Description of allowed values, for the error message.
-        fits: Returns a true value if a value of the field's type is allowed.
-        remedy: Returns what to write instead of another value, if that is known.
-    """
-
-    expected: str
-    fits: Callable[[Any], object]
-    remedy: Callable[[Any], str | None] = lambda value: None
-
-
-def rule_of(metadata: Mapping[str, Any]) -> Rule | None:
-    """Return the rule in a field's metadata, if any."""
-    return metadata.get(_KEY)
-
-
-def whole(low: int, high: int) -> Mapping[str, Rule]:
-    """Allow whole numbers from ``low`` to ``high``."""
-    return _rule(f"a whole number from {low} to {high}", lambda value: low <= value <= high)
-
-
-def one_of(numbers: Iterable[int]) -> Mapping[str, Rule]:
-    """Allow some whole numbers alone."""
-    allowed = tuple(numbers)
-    return _rule(f"one of {', '.join(map(str, allowed))}", allowed.__contains__)
-
-
-def arn(service: str, resource: str, example: str) -> Mapping[str, Rule]:
+def arn(service: str, resource: str, example: str) -> Rule:
     """Allow the ARN of a resource.
 
     Args:
@@ -74,25 +39,24 @@ def arn(service: str, resource: str, example: str) -> Mapping[str, Rule]:
     )
     place = "" if service == "iam" else "eu-west-1"
     shown = f"an ARN such as 'arn:aws:{service}:{place}:123456789012:{example}'"
-    return _rule(shown, pattern.fullmatch)
+    return Rule(shown, pattern.fullmatch)
 
 
-def url() -> Mapping[str, Rule]:
+def url() -> Rule:
     """Allow the URL of a server."""
     pattern = re.compile(r"https?://[\w.\[\]:-]+/?", re.ASCII)
-    return _rule("a URL such as 'http://localhost:4566'", pattern.fullmatch)
+    return Rule("a URL such as 'http://localhost:4566'", pattern.fullmatch)
 
 
-def runtime() -> Mapping[str, Rule]:
+def runtime() -> Rule:
     """Allow names of Python runtimes; whether Lambda supports one is checked for each step."""
     pattern = re.compile(r"python3\.\d{1,2}", re.ASCII)
-    return _rule("a runtime such as 'python3.13'", pattern.fullmatch)
+    return Rule("a runtime such as 'python3.13'", pattern.fullmatch)
 
 
-def region() -> Mapping[str, Rule]:
+def region() -> Rule:
     """Allow names of AWS regions."""
-    rule = Rule("an AWS region such as 'eu-west-1'", _is_region, _region_meant)
-    return MappingProxyType({_KEY: rule})
+    return Rule("an AWS region such as 'eu-west-1'", _is_region, _region_meant)
 
 
 def _is_region(name: str) -> bool:
@@ -125,9 +89,9 @@ def refuse_region(name: str, source: str = "") -> None:
         raise ConfigError(f"{source}{name!r} is not an AWS region", remedy=remedy)
 
 
-def zone() -> Mapping[str, Rule]:
+def zone() -> Rule:
     """Allow names of time zones; any name where this computer has no time zone data."""
-    return _rule("a time zone such as 'Europe/Helsinki'", _is_zone)
+    return Rule("a time zone such as 'Europe/Helsinki'", _is_zone)
 
 
 def is_loopback(url: str) -> bool:
@@ -146,10 +110,6 @@ def is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _rule(expected: str, fits: Callable[[Any], object]) -> Mapping[str, Rule]:
-    return MappingProxyType({_KEY: Rule(expected, fits)})
 
 
 def _is_zone(value: str) -> bool:

@@ -7,209 +7,204 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Literal as OneOf
+
+from lokki_tf.model import StepOptions
+from lokki_tf.model.options import (
+    BATCH,
+    EMPTY,
+    LAMBDA,
+    SECONDS,
+    number,
+    one_of,
+    option,
+    same_as,
+    whole,
+)
 
 from . import rules
 
-_EMPTY: Mapping[str, str] = MappingProxyType({})
-NO_FIELD: Mapping[str, bool] = MappingProxyType({"no_field": True})
-"""Marks a field that no file can set."""
+NO_SETTINGS = ("stage",)
+"""Fields that no file can set."""
 _POLICY = rules.arn("iam", r"policy/[\w+=,.@/-]+", "policy/boundary")
 _ROLE = rules.arn("iam", rules.ROLE, "role/runs-steps")
 # An alias is not accepted: IAM policies name keys by the ARN of the key.
 _KEY = rules.arn("kms", r"key/[\w-]+", "key/1234abcd-12ab-34cd-56ef-1234567890ab")
-
-# Source: Amazon CloudWatch Logs API Reference, "PutRetentionPolicy".
 _RETENTION = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
               2922, 3288, 3653)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class VpcConfig:
-    """``[aws.vpc]``: the network of the functions.
+    """``[aws.vpc]``: the network of the functions."""
 
-    Args:
-        id: Id of the VPC; functions run outside of any VPC by default.
-        subnets: Ids of subnets; all subnets of the VPC by default.
-        outbound_cidr: Address ranges that functions may connect to; all by default.
-    """
-
-    id: str | None = None
-    subnets: tuple[str, ...] = ()
-    outbound_cidr: tuple[str, ...] = ()
+    id: str | None = option(None, "Id of the VPC; functions run outside of any VPC by default")
+    subnets: tuple[str, ...] = option((), "Ids of subnets; all subnets of the VPC by default")
+    outbound_cidr: tuple[str, ...] = option(
+        (), "Address ranges that functions may connect to; all by default"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class AwsConfig:
-    """``[aws]``: the account, and its existing resources.
+    """``[aws]``: the account, and its existing resources."""
 
-    Args:
-        artifact_bucket: An existing S3 bucket for code and large results; a new one by default.
-        artifact_bucket_kms_key: ARN of the customer managed KMS key that encrypts that bucket;
-            ``kms_key`` by default.
-        image_repository: Where images are pushed: a registry with or without a prefix such as
-            ``123456789012.dkr.ecr.eu-west-1.amazonaws.com/team``, or ``local``. By default a
-            separate stack creates a repository in ECR.
-        endpoint: URL of another implementation of AWS, ``http://localhost:4566`` for example.
-        region: AWS region; by default that of the environment.
-        profile: Profile in the AWS configuration files.
-        permissions_boundary: ARN of the permissions boundary of every role.
-        kms_key: ARN of the KMS key for encryption; AWS's own keys by default.
-        log_retention_days: Days for which CloudWatch keeps logs, in the numbers that it allows.
-        run_data_days: Days after which the data of runs expires in the pipeline's own bucket; Step
-            Functions itself deletes a finished execution after 90 days.
-        tags: Tags of every resource.
-        vpc: The network of the functions.
-    """
-
-    artifact_bucket: str | None = None
-    artifact_bucket_kms_key: str | None = field(default=None, metadata=_KEY)
-    image_repository: str | None = None
-    endpoint: str | None = field(default=None, metadata=rules.url())
-    region: str | None = field(default=None, metadata=rules.region())
-    profile: str | None = None
-    permissions_boundary: str | None = field(default=None, metadata=_POLICY)
-    kms_key: str | None = field(default=None, metadata=_KEY)
-    log_retention_days: int = field(default=365, metadata=rules.one_of(_RETENTION))
-    run_data_days: int = field(default=90, metadata=rules.whole(1, 36_500))
-    tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    artifact_bucket: str | None = option(
+        None, "An existing S3 bucket for code and large results; a new one by default"
+    )
+    artifact_bucket_kms_key: str | None = option(
+        None,
+        "ARN of the customer managed KMS key that encrypts that bucket; `kms_key` by default",
+        _KEY,
+    )
+    image_repository: str | None = option(
+        None,
+        "Where images are pushed: a registry with or without a prefix such as "
+        "`123456789012.dkr.ecr.eu-west-1.amazonaws.com/team`, or `local`; by default a separate "
+        "stack creates a repository in ECR",
+    )
+    endpoint: str | None = option(
+        None,
+        "URL of another implementation of AWS, `http://localhost:4566` for example",
+        rules.url(),
+    )
+    region: str | None = option(
+        None, "AWS region; by default that of the environment", rules.region()
+    )
+    profile: str | None = option(None, "Profile in the AWS configuration files")
+    permissions_boundary: str | None = option(
+        None, "ARN of the permissions boundary of every role", _POLICY
+    )
+    kms_key: str | None = option(
+        None, "ARN of the KMS key for encryption; AWS's own keys by default", _KEY
+    )
+    log_retention_days: int = option(
+        365,
+        "Time for which CloudWatch keeps logs, in the numbers that it allows",
+        one_of(*_RETENTION),
+        unit="days",
+        source='Amazon CloudWatch Logs API Reference, "PutRetentionPolicy"',
+    )
+    run_data_days: int = option(
+        90,
+        "Time after which the data of runs expires in the pipeline's own bucket; Step Functions "
+        "itself deletes a finished execution after 90 days",
+        whole(1, 36_500),
+        unit="days",
+    )
+    tags: Mapping[str, str] = option(EMPTY, "Tags of every resource")
     vpc: VpcConfig = field(default_factory=VpcConfig)
 
 
 @dataclass(frozen=True, slots=True)
 class LambdaConfig:
-    """``[lambda]``: defaults for steps.
+    """``[lambda]``: defaults for steps."""
 
-    Args:
-        package_type: ``zip`` or ``image``.
-        timeout: Longest duration of a call, in seconds.
-        memory: Memory in MiB.
-        image_tag: Tag of the image; by default the hash of its content.
-        env: Environment variables, a table of strings.
-        runtime: Name of the Lambda runtime.
-        architecture: ``x86_64`` or ``arm64``.
-        role: ARN of the role of every function; by default one role per step is created.
-    """
-
-    package_type: OneOf["zip", "image"] = "zip"
-    timeout: int = field(default=900, metadata=rules.whole(1, 900))
-    memory: int = field(default=512, metadata=rules.whole(128, 10_240))
-    image_tag: str | None = None
-    env: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    runtime: str = field(default="python3.13", metadata=rules.runtime())
-    architecture: OneOf["x86_64", "arm64"] = "x86_64"
-    role: str | None = field(default=None, metadata=_ROLE)
+    package_type: OneOf["zip", "image"] = same_as(StepOptions, "package")
+    timeout: int = same_as(StepOptions, "timeout_seconds", LAMBDA, doc="Longest duration of a call")
+    memory: int = same_as(StepOptions, "memory_size", LAMBDA)
+    image_tag: str | None = option(
+        None, "Tag of the container image; by default the hash of its content"
+    )
+    env: Mapping[str, str] = option(EMPTY, "Environment variables of all steps")
+    # Whether Lambda supports a runtime is checked for each step.
+    runtime: str = same_as(StepOptions, "python_runtime", rules=(rules.runtime(),))
+    architecture: OneOf["x86_64", "arm64"] = same_as(StepOptions, "architecture", LAMBDA)
+    role: str | None = option(
+        None, "ARN of the role of every function; by default one role per step is created", _ROLE
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """``[image]``: how a pipeline's container image is built.
+    """``[image]``: how a pipeline's container image is built."""
 
-    Args:
-        base: The base image; by default Lambda's own for the steps' Python.
-        dockerfile: Path of a custom Dockerfile.
-        keep: Number of images that a repository created in ECR keeps.
-    """
-
-    base: str | None = None
-    dockerfile: str | None = None
-    keep: int = field(default=50, metadata=rules.whole(1, 100_000))
+    base: str | None = option(None, "The base image; by default Lambda's own for the steps' Python")
+    dockerfile: str | None = option(None, "Path of a custom Dockerfile")
+    keep: int = option(
+        50, "Number of images that a repository created in ECR keeps", whole(1, 100_000)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class BatchConfig:
-    """``[batch]``: defaults for steps that run as AWS Batch jobs.
+    """``[batch]``: defaults for steps that run as AWS Batch jobs."""
 
-    Args:
-        job_queue: Name or ARN of the queue.
-        job_definition_name: Prefix of the names of job definitions; by default the pipeline's name.
-        vcpu: Number of virtual CPUs; Fargate allows 0.25 and 0.5 as well.
-        memory_mb: Memory in MiB.
-        timeout_seconds: Longest duration of a job, in seconds.
-        platform: ``FARGATE``, ``FARGATE_SPOT`` or ``EC2``.
-    """
-
-    job_queue: str | None = None
-    job_definition_name: str | None = None
-    vcpu: float = 1
-    memory_mb: int = 2048
-    timeout_seconds: int = 3600
-    platform: OneOf["FARGATE", "FARGATE_SPOT", "EC2"] = "FARGATE"
+    job_queue: str | None = same_as(StepOptions, "job_queue")
+    job_definition_name: str | None = option(
+        None, "Prefix of the names of job definitions; by default the pipeline's name"
+    )
+    vcpu: float = same_as(StepOptions, "vcpu")
+    memory_mb: int = same_as(StepOptions, "memory_mb")
+    timeout_seconds: int = same_as(
+        StepOptions, "timeout_seconds", BATCH, default=3600, doc="Longest duration of an attempt"
+    )
+    platform: OneOf["FARGATE", "FARGATE_SPOT", "EC2"] = option("FARGATE", "Where jobs run")
 
 
 @dataclass(frozen=True, slots=True)
 class LoggingConfig:
-    """``[logging]``: the output of local runs.
+    """``[logging]``: the output of local runs."""
 
-    Args:
-        level: The lowest level that is shown.
-        format: ``human``, or ``json`` for one object per line.
-        progress_interval: Seconds between two lines about the progress of a map.
-        show_timestamps: Whether human lines begin with the time.
-    """
-
-    level: OneOf["DEBUG", "INFO", "SYSTEM", "SUCCESS", "WARNING", "ERROR"] = "INFO"
-    format: OneOf["human", "json"] = "human"
-    progress_interval: float = 10.0
-    show_timestamps: bool = True
+    level: OneOf["DEBUG", "INFO", "SYSTEM", "SUCCESS", "WARNING", "ERROR"] = option(
+        "INFO", "The lowest level that is logged"
+    )
+    format: OneOf["human", "json"] = option("human", "`json` is one object per line")
+    progress_interval: float = option(
+        10.0, "Time between two lines about the progress of a map", number(), unit=SECONDS
+    )
+    show_timestamps: bool = option(True, "Whether human lines begin with the time")
 
 
 @dataclass(frozen=True, slots=True)
 class TerraformConfig:
-    """``[terraform]``: where Terraform stores its state.
+    """``[terraform]``: where Terraform stores its state."""
 
-    Args:
-        backend: ``local``, beside the stack, or ``s3``.
-        bucket: Bucket of the state.
-        key: Key of the state in the bucket.
-        region: Region of the bucket.
-        dynamodb_table: Name of the table that locks the state.
-        use_lockfile: Whether a file in the bucket locks the state (Terraform 1.10).
-    """
-
-    backend: OneOf["local", "s3"] = "local"
-    bucket: str | None = None
-    key: str | None = None
-    region: str | None = field(default=None, metadata=rules.region())
-    dynamodb_table: str | None = None
-    use_lockfile: bool = False
+    backend: OneOf["local", "s3"] = option("local", "`local`, beside the stack, or `s3`")
+    bucket: str | None = option(None, "Bucket of the state")
+    key: str | None = option(
+        None, "Key of the state in the bucket; `<pipeline>/terraform.tfstate` by default"
+    )
+    region: str | None = option(
+        None, "Region of the bucket; by default that of `[aws]`", rules.region()
+    )
+    dynamodb_table: str | None = option(None, "Name of the table that locks the state")
+    use_lockfile: bool = option(
+        False, "Whether a file in the bucket locks the state (Terraform 1.10)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """``[schedule]``: settings of EventBridge schedules.
+    """``[schedule]``: settings of EventBridge schedules."""
 
-    Args:
-        timezone: Time zone of ``cron(…)`` and ``at(…)``, ``Europe/Helsinki`` for example.
-        flexible_window_minutes: Minutes by which AWS may start later; 0 for on time.
-        state: ``ENABLED`` or ``DISABLED``.
-        role: ARN of the role that starts executions; one is created by default.
-    """
-
-    timezone: str = field(default="UTC", metadata=rules.zone())
-    flexible_window_minutes: int = field(default=0, metadata=rules.whole(0, 1440))
-    state: OneOf["ENABLED", "DISABLED"] = "ENABLED"
-    role: str | None = field(default=None, metadata=_ROLE)
+    timezone: str = option(
+        "UTC", "Time zone of `cron(…)` and `at(…)`, `Europe/Helsinki` for example", rules.zone()
+    )
+    flexible_window_minutes: int = option(
+        0, "Time by which AWS may start later; 0 for on time", whole(0, 1440), unit="minutes"
+    )
+    state: OneOf["ENABLED", "DISABLED"] = option("ENABLED", "Whether the schedule starts runs")
+    role: str | None = option(
+        None, "ARN of the role that starts executions; one is created by default", _ROLE
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class MachineConfig:
-    """``[machine]``: the state machine.
+    """``[machine]``: the state machine."""
 
-    Args:
-        role: ARN of its role; one is created by default.
-        log_level: The events that it logs: ``ALL``, ``ERROR`` or, without a log group, ``OFF``.
-        include_execution_data: Whether its log has the inputs and outputs of states.
-        tracing: Whether X-Ray traces it.
-        type: ``STANDARD``, which maps and long steps require, and which runs no step twice.
-    """
-
-    role: str | None = field(default=None, metadata=_ROLE)
-    log_level: OneOf["ALL", "ERROR", "OFF"] = "ALL"
-    include_execution_data: bool = True
-    tracing: bool = True
-    type: OneOf["STANDARD"] = "STANDARD"
+    role: str | None = option(None, "ARN of its role; one is created by default", _ROLE)
+    log_level: OneOf["ALL", "ERROR", "OFF"] = option(
+        "ALL", "The events that it logs; with `OFF` it has no log group"
+    )
+    include_execution_data: bool = option(
+        True, "Whether its log has the inputs and outputs of states"
+    )
+    tracing: bool = option(True, "Whether X-Ray traces it")
+    type: OneOf["STANDARD"] = option(
+        "STANDARD", "`STANDARD`, which maps and long steps require, and which runs no step twice"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,19 +212,12 @@ class Config:
     """All settings. The field ``lambda_`` is ``lambda`` in files, which is a Python keyword.
 
     Args:
-        build_dir: Output folder of ``synth``, relative to the working folder.
-        aws: ``[aws]``.
-        lambda_: ``[lambda]``.
-        image: ``[image]``.
-        batch: ``[batch]``.
-        logging: ``[logging]``.
-        terraform: ``[terraform]``.
-        schedule: ``[schedule]``.
-        machine: ``[machine]``.
         stage: Name of the stage whose settings are included; not a field of a file.
     """
 
-    build_dir: str = "terraform-out"
+    build_dir: str = option(
+        "terraform-out", "Output folder of `synth`, relative to the working folder"
+    )
     aws: AwsConfig = field(default_factory=AwsConfig)
     lambda_: LambdaConfig = field(default_factory=LambdaConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
@@ -238,7 +226,7 @@ class Config:
     terraform: TerraformConfig = field(default_factory=TerraformConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
-    stage: str | None = field(default=None, metadata=NO_FIELD)
+    stage: str | None = None
 
     def name_of(self, pipeline: str) -> str:
         """Return a pipeline's name in AWS and below ``stacks``, which includes the stage, if any.

@@ -12,22 +12,20 @@ from .graph import (
     FlowParameter,
     Graph,
     Map,
-    MapOptions,
     Node,
     generations,
     signature,
     topological_order,
 )
 from .names import shortened
+from .options import MapOptions, Option, PipelineOptions, StepOptions, options
 from .outcomes import Outcome, Status
 from .requirements import PackageSet, package_sets
 from .retries import RetryConfig
 from .routes import ORIGINAL_INPUT, Route, Routes, Test, Transition
-from .steps import OF_JOBS, OF_LAMBDA, Step, StepOptions
+from .steps import Step
 
 __all__ = [
-    "OF_JOBS",
-    "OF_LAMBDA",
     "ORIGINAL_INPUT",
     "REQUIRED",
     "Binding",
@@ -42,10 +40,12 @@ __all__ = [
     "Map",
     "MapOptions",
     "Node",
+    "Option",
     "Outcome",
     "Output",
     "PackageSet",
     "Parameter",
+    "PipelineOptions",
     "RetryConfig",
     "Route",
     "Routes",
@@ -58,6 +58,7 @@ __all__ = [
     "findings_of",
     "generations",
     "leaves",
+    "options",
     "outputs_in",
     "package_sets",
     "raise_errors",

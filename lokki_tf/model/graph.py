@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
-from typing import Literal as OneOf
 
 from lokki_tf.errors import CycleError, Place
 
 from .bindings import Binding, outputs_in
+from .options import MapOptions
 from .retries import RetryConfig
 from .routes import Routes
 from .steps import Step
@@ -90,28 +90,6 @@ class Node(Dependent):
     def bindings(self) -> tuple[Binding, ...]:
         """All arguments, by position and then by name."""
         return (*self.args, *(binding for _, binding in self.kwargs))
-
-
-@dataclass(frozen=True, slots=True)
-class MapOptions:
-    """Options of a map.
-
-    Args:
-        mode: ``distributed``: each item, or batch, is an execution of its own, with items and
-            results in the bucket; ``inline``: within the execution, for small lists.
-        concurrency_limit: Largest number of items, or batches, at once; ``None`` for no limit.
-        tolerated_failure_percentage: Share of items, 0 to 100 in whole numbers (AWS's language
-            service allows no others), that may fail without failing the map. Failed items are left
-            out of its result.
-        tolerated_failure_count: Number of items that may fail in the same way.
-        batch_size: Number of items that one call of a step receives.
-    """
-
-    mode: OneOf["distributed", "inline"] = "distributed"
-    concurrency_limit: int | None = None
-    tolerated_failure_percentage: int | None = None
-    tolerated_failure_count: int | None = None
-    batch_size: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

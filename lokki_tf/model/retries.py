@@ -9,6 +9,9 @@ from typing import Any
 from lokki_tf.errors import OptionError
 from lokki_tf.tracebacks import ends_at_caller
 
+from .options import SECONDS, STEP_FUNCTIONS, number, option, options, whole
+
+_SOURCE = 'Amazon States Language, "Retrying after error"'
 ErrorType = type[BaseException] | str
 """An error that a retrier or catcher lists: a class, or AWS's name of an error."""
 ALL, TASK_FAILED = "States.ALL", "States.TaskFailed"
@@ -45,10 +48,10 @@ class RetryConfig:
 
     Args:
         retries: Number of retries after the first attempt; 0 means that a failure is final.
-        delay: Seconds before the first retry. Step Functions waits whole seconds, at least one, so
-            it rounds up there.
-        backoff: Factor of the delay after each retry, at least 1.
-        max_delay: Longest delay in seconds, or ``None`` for no limit.
+        delay: Time before the first retry, in seconds; Step Functions waits whole seconds, at least
+            one, so it rounds up there.
+        backoff: Factor of the delay after each retry.
+        max_delay: Longest delay, in seconds; no limit by default.
         exceptions: Only these errors are retried: classes, which include their subclasses, and
             AWS's names of errors, such as ``"States.Timeout"``.
         jitter: Choose each delay at random between 0 and its value.
@@ -57,26 +60,45 @@ class RetryConfig:
         OptionError: If a number is out of its range, or something else than an error is listed.
     """
 
-    retries: int = 0
-    delay: float = 1.0
-    backoff: float = 2.0
-    max_delay: float | None = None
-    exceptions: tuple[ErrorType, ...] = (Exception,)
-    jitter: bool = False
+    retries: int = option(
+        0,
+        "Number of retries after the first attempt; 0 means that a failure is final",
+        whole(0),
+        whole(0, 99_999_999, service=STEP_FUNCTIONS),
+        source=_SOURCE,
+    )
+    delay: float = option(
+        1.0,
+        "Time before the first retry; Step Functions waits whole seconds, at least one, so it "
+        "rounds up there",
+        number(),
+        number(0, 31_622_399, service=STEP_FUNCTIONS),
+        unit=SECONDS,
+        source=_SOURCE,
+    )
+    backoff: float = option(2.0, "Factor of the delay after each retry", number(1))
+    max_delay: float | None = option(
+        None,
+        "Longest delay; no limit by default",
+        number(),
+        number(0, 31_622_399, service=STEP_FUNCTIONS),
+        unit=SECONDS,
+        source=_SOURCE,
+    )
+    exceptions: tuple[ErrorType, ...] = option(
+        (Exception,),
+        "Only these errors are retried: classes, which include their subclasses, and AWS's names "
+        'of errors, such as `"States.Timeout"`',
+    )
+    jitter: bool = option(False, "Choose each delay at random between 0 and its value")
 
     def __post_init__(self) -> None:
-        for name, low in (("retries", 0), ("delay", 0), ("backoff", 1), ("max_delay", 0)):
-            value = getattr(self, name)
-            if name == "max_delay" and value is None:
-                continue
-            if not isinstance(value, int | float) or isinstance(value, bool) or value < low:
+        for name, declared in options(RetryConfig).items():
+            rule = declared.refused_by(getattr(self, name))
+            if rule is not None:
                 raise OptionError(
-                    f"RetryConfig({name}={value!r}): {name} must be a number of at least {low}"
+                    f"RetryConfig({name}={getattr(self, name)!r}): {name} must be {rule.expected}"
                 )
-        if not isinstance(self.retries, int):
-            raise OptionError(
-                f"RetryConfig(retries={self.retries!r}): retries must be a whole number"
-            )
         given: Any = self.exceptions
         problem = f"RetryConfig(exceptions={given!r}): exceptions must be classes"
         remedy = "for example RetryConfig(retries=3, exceptions=(ConnectionError,))"

@@ -1,85 +1,17 @@
-"""A step: a function and its options."""
+"""A step: a function with its options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from lokki_tf.errors import Place
 
 from .names import shortened
-from .retries import RetryConfig
-
-# Options that only jobs in Batch have, and those that only Lambda functions have.
-OF_JOBS = ("vcpu", "memory_mb", "gpu", "platform", "job_queue")
-OF_LAMBDA = ("memory_size", "ephemeral_storage", "layers", "package")
-
+from .options import StepOptions
 
 _NAME_LENGTH = 80
-_EMPTY: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class StepOptions:
-    """Options of a step.
-
-    Args:
-        description: Shown in the console; the function's docstring by default.
-        layers: ARNs of Lambda layers.
-        requirements: Packages from PyPI that the step imports.
-        include: Data files that the step reads: paths, folders and patterns such as ``data/*.csv``,
-            relative to the folder of the step's file; patterns that end in ``.py`` name modules.
-        modules: The user's modules and packages that the step's code imports dynamically, by their
-            names in imports: ``plugins``.
-        code: ``cut`` deploys only what the step needs of its own module, ``module`` all of it.
-        python_runtime: Name of the Lambda runtime.
-        memory_size: Memory in MiB.
-        timeout_seconds: Longest duration of one call, in seconds.
-        ephemeral_storage: Size of ``/tmp`` in MiB.
-        architecture: ``x86_64`` or ``arm64``.
-        policies: IAM policy documents, as JSON, that are attached to the step's role.
-        role: ARN of an existing role, used instead of a new one.
-        env_variables: Environment variables.
-        tags: Tags of the step's resources.
-        expected_seconds: Typical duration of a call, for the layout of the graph.
-        retry: Retriers: how failures are retried.
-        job_type: ``lambda``, or ``batch`` for a job of AWS Batch.
-        package: ``zip`` or ``image``, of a Lambda function; that of the settings by default.
-        vcpu: Number of virtual CPUs of a job; Fargate allows 0.25 and 0.5 as well.
-        memory_mb: Memory of a job in MiB.
-        gpu: Number of GPUs of a job; only on ``ec2``.
-        platform: Where a job runs: ``fargate``, ``fargate_spot`` or ``ec2``.
-        job_queue: Name or ARN of an existing queue.
-        given: Names of the options that the step's author set.
-    """
-
-    description: str | None = None
-    layers: tuple[str, ...] = ()
-    requirements: tuple[str, ...] = ()
-    include: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-    code: str = "cut"
-    python_runtime: str = "python3.13"
-    memory_size: int = 512
-    timeout_seconds: int = 900
-    ephemeral_storage: int = 512
-    architecture: str = "x86_64"
-    policies: tuple[str, ...] = ()
-    role: str | None = None
-    env_variables: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    tags: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    expected_seconds: float | None = None
-    retry: tuple[RetryConfig, ...] = ()
-    job_type: str = "lambda"
-    package: str = "zip"
-    vcpu: float = 1
-    memory_mb: int = 2048
-    gpu: int = 0
-    platform: str = "fargate"
-    job_queue: str | None = None
-    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

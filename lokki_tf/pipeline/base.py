@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from lokki_tf.authoring import build_graph, checked, notice_of
-from lokki_tf.authoring.options import texts_by_name
+from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
 from lokki_tf.errors import BindingError, DefinitionError, LokkiError, OptionError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from os import PathLike
 
-    from lokki_tf.authoring import OnFailure
+    from lokki_tf.authoring.keywords import UnscheduledKeywords
     from lokki_tf.config import Config
     from lokki_tf.drawing import Findings
     from lokki_tf.errors import Place
@@ -50,11 +50,12 @@ class Pipeline:
     Args:
         name: Name of the state machine, and prefix of its functions' names.
         steps: Calls of steps; the calls that they depend on are included.
-        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
+        schedule: When it starts: ``rate(1 hour)``, ``cron(0 9 * * ? *)`` (six fields) or
+            ``at(2030-01-31T09:00:00)``.
         description: Description of the pipeline.
         tags: Tags of every resource.
-        on_failure: Notified when it fails: a step, which is called with a dict, or the ARN of an
-            SNS topic.
+        on_failure: Notified when it fails: a step or task, which is called with a dict, or the ARN
+            of an SNS topic.
 
     Raises:
         DefinitionError: If something about the pipeline is wrong; see :mod:`lokki_tf.errors` for
@@ -75,21 +76,12 @@ class Pipeline:
         name: str = "pipeline",
         steps: Sequence[Any] | None = None,
         schedule: str | None = None,
-        *,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        on_failure: OnFailure = None,
+        **options: Unpack[UnscheduledKeywords],
     ) -> None:
         graph = build_graph(steps if steps is not None else ())
         place = calling_place()
-        self._made = Definition(
-            name,
-            graph,
-            schedule,
-            *described(description, tags, place),
-            place,
-            on_failure=notice_of(on_failure, graph.steps, place),
-        )
+        given = pipeline_options({"schedule": schedule, **options}, "Pipeline", place)
+        self._made = definition_of(given, graph, name=name, place=place)
         _ = self.definition  # errors are raised where the pipeline is written
 
     @property
@@ -577,6 +569,22 @@ class _Renamed(Pipeline):
         return self._last_seen[1]
 
 
+def definition_of(
+    given: Mapping[str, Any], graph: Graph, *, place: Place, **more: Any
+) -> Definition:
+    """Make the definition of a pipeline.
+
+    Args:
+        given: Options of the pipeline, from ``pipeline_options``.
+        graph: Its nodes.
+        place: Its source location.
+        more: Further fields of the definition.
+    """
+    steps = more["routes"].steps if "routes" in more else graph.steps
+    notice = notice_of(given.get("on_failure"), steps, place)
+    return Definition(graph=graph, place=place, **{**given, **more, "on_failure": notice})
+
+
 @contextmanager
 def _noted(findings: list[Finding]) -> Iterator[None]:
     """Append a finding for the error that ends the ``with`` statement."""
@@ -608,10 +616,3 @@ def _with_environment(
 
 def _outcomes(run: Run | None) -> Mapping[str, Outcome] | None:
     return None if run is None else run.outcomes
-
-
-def described(description: Any, tags: Any, place: Place) -> tuple[str | None, Mapping[str, str]]:
-    """Return description and tags, if they are a string and a dict of strings."""
-    if description is not None and not isinstance(description, str):
-        raise OptionError(f"description must be a string, got {description!r}", place=place)
-    return description, texts_by_name("tags", {} if tags is None else tags, place)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from lokki_tf.authoring import build_flow, build_graph, notice_of
+from lokki_tf.authoring import build_flow, build_graph
 from lokki_tf.authoring.builder import NOT_CALLS
 from lokki_tf.authoring.flows import current_flow
 from lokki_tf.authoring.nesting import REMEDY
+from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place, place_of
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Definition, Graph, signature
+from lokki_tf.model import signature
 from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
-from .base import Pipeline, described
+from .base import Pipeline, definition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lokki_tf.authoring import OnFailure
+    from lokki_tf.authoring.keywords import PipelineKeywords
+    from lokki_tf.model import Definition, Graph
 
 
 @ends_at_caller
@@ -34,12 +36,9 @@ class FlowPipeline(Pipeline):
     Args:
         function: Returns the end of a chain, or several.
         name: Name of the state machine; by default the function's name, with hyphens.
-        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: Description of the pipeline; by default the function's docstring.
-        tags: Tags of every resource.
-        on_failure: Notified when it fails: a step, which is called with a dict, or the ARN of an
-            SNS topic.
         given: Values that replace the parameters' defaults.
+        options: As for :class:`Pipeline`; the description is by default the first line of the
+            function's docstring.
     """
 
     _kind = "flow"
@@ -49,11 +48,8 @@ class FlowPipeline(Pipeline):
         function: Callable[..., Any],
         *,
         name: str | None = None,
-        schedule: str | None = None,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        on_failure: OnFailure = None,
         given: Mapping[str, Any] | None = None,
+        **options: Unpack[PipelineKeywords],
     ) -> None:
         if not inspect.isfunction(function):
             raise BindingError(
@@ -64,21 +60,17 @@ class FlowPipeline(Pipeline):
         functools.update_wrapper(self, function)
         self._function = function
         first_line = (function.__doc__ or "").strip().partition("\n")[0]
-        description, tags = described(description or first_line or None, tags, calling_place())
-        self._options: dict[str, Any] = {
-            "name": name or function.__name__.replace("_", "-"),
-            "schedule": schedule,
-            "description": description,
-            "tags": tags,
-            "on_failure": on_failure,
-        }
+        self._name = name or function.__name__.replace("_", "-")
+        self._options = pipeline_options(options, "flow", calling_place())
+        if not self._options.get("description") and first_line:
+            self._options["description"] = first_line
         self._given = dict(given or {})
         self._built: tuple[tuple[Any, ...], Definition] | None = None
 
     @property
     def name(self) -> str:
         """The pipeline's name."""
-        return str(self._options["name"])
+        return self._name
 
     def _written(self) -> Definition:
         # A notebook cell that runs again assigns a new step to the same name.
@@ -88,9 +80,9 @@ class FlowPipeline(Pipeline):
         if self._built is None or self._built[0] != seen:
             ends, parameters = build_flow(self._function, self._given)
             graph, place = self._graph(ends), place_of(self._function)
-            notified = notice_of(self._options["on_failure"], graph.steps, place)
-            options = {**self._options, "on_failure": notified}
-            made = Definition(graph=graph, place=place, parameters=parameters, **options)
+            made = definition_of(
+                self._options, graph, name=self._name, place=place, parameters=parameters
+            )
             self._built = (seen, made)
         return self._built[1]
 
@@ -131,7 +123,7 @@ class FlowPipeline(Pipeline):
                 remedy=f"its signature is {signature(self.definition.parameters, self.name)}",
             ) from None
         given = {**self._given, **bound.arguments}
-        flow = FlowPipeline(self._function, **self._options, given=given)
+        flow = FlowPipeline(self._function, name=self._name, given=given, **self._options)
         _ = flow.definition  # errors are raised here
         return flow
 
@@ -141,22 +133,16 @@ def flow(
     function: Callable[..., Any] | None = None,
     /,
     *,
-    schedule: str | None = None,
     name: str | None = None,
-    description: str | None = None,
-    tags: Mapping[str, str] | None = None,
-    on_failure: OnFailure = None,
+    **options: Unpack[PipelineKeywords],
 ) -> Any:
     """Make a pipeline from a function that returns a chain.
 
     Args:
         function: The function, if the decorator has no arguments.
-        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
         name: Name of the state machine; by default the function's name, with hyphens.
-        description: Description of the pipeline; by default the function's docstring.
-        tags: Tags of every resource.
-        on_failure: Notified when it fails: a step, which is called with a dict, or the ARN of an
-            SNS topic.
+        options: As for :class:`Pipeline`: ``schedule``, ``description``, by default the first line
+            of the function's docstring, ``tags`` and ``on_failure``.
 
     Returns:
         A :class:`FlowPipeline`, or a decorator that makes one.
@@ -164,13 +150,6 @@ def flow(
 
     @ends_at_caller
     def decorate(function: Callable[..., Any]) -> FlowPipeline:
-        return FlowPipeline(
-            function,
-            name=name,
-            schedule=schedule,
-            description=description,
-            tags=tags,
-            on_failure=on_failure,
-        )
+        return FlowPipeline(function, name=name, **options)
 
     return decorate if function is None else decorate(function)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from lokki_tf.authoring import Task, notice_of
+from lokki_tf.authoring import Task
 from lokki_tf.authoring.builder import graph_of
 from lokki_tf.authoring.nesting import refuse_pipeline
 from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
+from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_frame, calling_place
 from lokki_tf.authoring.tasks import arrows_drawn, hidden, wrapped_task
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Definition
 from lokki_tf.model.texts import Text
 from lokki_tf.tracebacks import ends_at_caller
 
-from .base import Pipeline, described
+from .base import Pipeline, definition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
     from os import PathLike
 
-    from lokki_tf.authoring import OnFailure
+    from lokki_tf.authoring.keywords import PipelineKeywords
     from lokki_tf.authoring.specs import CallSpec
     from lokki_tf.local import Event
     from lokki_tf.local.state import StateManager
+    from lokki_tf.model import Definition
 
     AnyTask = Task[..., Any]
 
@@ -40,23 +41,11 @@ class _OfTasks(Pipeline):
         self,
         name: str,
         max_workers: int | None,
-        *,
-        schedule: str | None,
-        description: str | None,
-        tags: Mapping[str, str] | None,
-        on_failure: OnFailure,
+        **options: Unpack[PipelineKeywords],
     ) -> None:
         self.max_workers = max_workers
-        place = calling_place()
-        description, tags = described(description, tags, place)
-        self._options: dict[str, Any] = {
-            "name": name,
-            "schedule": schedule,
-            "description": description,
-            "tags": tags,
-            "place": place,
-            "on_failure": on_failure,
-        }
+        self._name, self._place = name, calling_place()
+        self._options = pipeline_options(options, self._KIND, self._place)
         self._built: tuple[Any, Definition] | None = None
 
     def _drawing(self) -> Any:
@@ -70,20 +59,20 @@ class _OfTasks(Pipeline):
         drawing, notified = self._drawing(), self._notified()
         if self._built is None or self._built[0] != (drawing, notified):
             graph = graph_of(self._calls(drawing))
-            notice = notice_of(notified, graph.steps, self._options["place"])
-            options = {**self._options, "on_failure": notice}
-            self._built = (drawing, notified), Definition(graph=graph, **options)
+            options = {**self._options, "on_failure": notified}
+            made = definition_of(options, graph, name=self._name, place=self._place)
+            self._built = (drawing, notified), made
         return self._built[1]
 
     def _notified(self) -> Any:
         """Return the ``on_failure`` task, or the one that has replaced it if its cell ran again."""
-        notified = self._options["on_failure"]
+        notified = self._options.get("on_failure")
         return current(notified) if isinstance(notified, Task) else notified
 
     @property
     def name(self) -> str:
         """The pipeline's name."""
-        return str(self._options["name"])
+        return self._name
 
     def run(
         self,
@@ -139,11 +128,7 @@ class DAG(_OfTasks):
         name: Name of the state machine, and prefix of its functions' names.
         max_workers: Largest number of tasks that run at once.
         tasks: These tasks and their predecessors, instead of the variables.
-        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: Description of the pipeline.
-        tags: Tags of every resource.
-        on_failure: Notified when it fails: a task or step, which is called with a dict, or the ARN
-            of an SNS topic.
+        options: As for :class:`Pipeline`.
     """
 
     _KIND = "DAG"
@@ -154,19 +139,9 @@ class DAG(_OfTasks):
         max_workers: int | None = None,
         *,
         tasks: Iterable[AnyTask] | None = None,
-        schedule: str | None = None,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        on_failure: OnFailure = None,
+        **options: Unpack[PipelineKeywords],
     ) -> None:
-        super().__init__(
-            name,
-            max_workers,
-            schedule=schedule,
-            description=description,
-            tags=tags,
-            on_failure=on_failure,
-        )
+        super().__init__(name, max_workers, **options)
         self._walked: tuple[Any, dict[AnyTask, list[AnyTask]]] | None = None
         self._chosen = None if tasks is None else [_checked(one, "tasks=") for one in tasks]
         frame = calling_frame()
@@ -187,7 +162,7 @@ class DAG(_OfTasks):
         if not found:
             raise BindingError(
                 f"DAG {self.name!r} has no tasks",
-                place=self._options["place"],
+                place=self._place,
                 remedy="put @task on functions of this module, or hand tasks over: tasks=[…]",
             )
         return found
@@ -203,11 +178,7 @@ class Flow(_OfTasks):
     Args:
         name: Name of the state machine, and prefix of its functions' names.
         max_workers: Largest number of tasks that run at once.
-        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: Description of the pipeline.
-        tags: Tags of every resource.
-        on_failure: Notified when it fails: a task or step, which is called with a dict, or the ARN
-            of an SNS topic.
+        options: As for :class:`Pipeline`.
     """
 
     _KIND = "Flow"
@@ -216,20 +187,9 @@ class Flow(_OfTasks):
         self,
         name: str = "flow",
         max_workers: int | None = None,
-        *,
-        schedule: str | None = None,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        on_failure: OnFailure = None,
+        **options: Unpack[PipelineKeywords],
     ) -> None:
-        super().__init__(
-            name,
-            max_workers,
-            schedule=schedule,
-            description=description,
-            tags=tags,
-            on_failure=on_failure,
-        )
+        super().__init__(name, max_workers, **options)
         self._stages: list[tuple[AnyTask, ...]] = []
 
     def add(self, task: AnyTask) -> Flow:
@@ -281,7 +241,7 @@ class Flow(_OfTasks):
         if not self._stages:
             raise BindingError(
                 f"Flow {self.name!r} has no tasks",
-                place=self._options["place"],
+                place=self._place,
                 remedy="put some there: Flow(…).add(extract).add(load)",
             )
         return list(self._stages)

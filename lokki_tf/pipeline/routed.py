@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from lokki_tf.authoring import kind_of, notice_of
+from lokki_tf.authoring import kind_of
+from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.authoring.routes import Registry
 from lokki_tf.authoring.stepped import Stepped
 from lokki_tf.checks.routes import as_warnings, check_routes
 from lokki_tf.errors import BindingError
-from lokki_tf.model import REQUIRED, Definition, FlowParameter, Graph, Step
+from lokki_tf.model import REQUIRED, FlowParameter, Graph, Step
 from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
-from .base import Pipeline, described
+from .base import Pipeline, definition_of
 from .limits import inline_limits
 from .notices import notified
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import IO
 
-    from lokki_tf.authoring import OnFailure
-    from lokki_tf.model import Finding, Routes
+    from lokki_tf.authoring.keywords import PipelineKeywords
+    from lokki_tf.model import Definition, Finding, Routes
 
 
 @ends_at_caller
@@ -42,13 +43,14 @@ class Functions(Registry):
 
     def __init__(self, beginner: str, *, max_steps: int = 25, name: str = "pipeline") -> None:
         super().__init__(beginner, max_steps=max_steps)
-        self._options: dict[str, Any] = {"name": name, "place": calling_place()}
+        self._name, self._place = name, calling_place()
+        self._options: dict[str, Any] = {}
         self._read: tuple[Any, Definition] | None = None
 
     @property
     def name(self) -> str:
         """The pipeline's name."""
-        return str(self._options["name"])
+        return self._name
 
     @property
     def definition(self) -> Definition:
@@ -65,14 +67,13 @@ class Functions(Registry):
         registered = dict(self.registered)
         if self._read is None or self._read[0] != registered:
             routes = self.routes
-            options = dict(self._options)
-            given = options.pop("on_failure", None)
-            made = Definition(
-                graph=Graph(()),
+            made = definition_of(
+                self._options,
+                Graph(()),
+                name=self._name,
+                place=self._place,
                 parameters=_parameters(routes),
                 routes=routes,
-                on_failure=notice_of(given, routes.steps, options["place"]),
-                **options,
             )
             self._read = registered, made
         return self._read[1]
@@ -168,11 +169,7 @@ class MicroFunctions(Functions, Pipeline):
         beginner: Name of the first function, which may be registered later.
         max_steps: Largest number of steps in one run, loops included.
         name: Name of the state machine, and prefix of its functions' names.
-        schedule: ``rate(…)``, ``cron(…)`` or ``at(…)``, or ``None``.
-        description: Description of the pipeline.
-        tags: Tags of every resource.
-        on_failure: Notified when it fails: a step, which is called with a dict, or the ARN of an
-            SNS topic.
+        options: As for :class:`Pipeline`.
     """
 
     def __init__(
@@ -181,20 +178,13 @@ class MicroFunctions(Functions, Pipeline):
         *,
         max_steps: int = 25,
         name: str = "pipeline",
-        schedule: str | None = None,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        on_failure: OnFailure = None,
+        **options: Unpack[PipelineKeywords],
     ) -> None:
         super().__init__(beginner, max_steps=max_steps, name=name)
-        description, tags = described(description, tags, calling_place())
-        told = on_failure.step if isinstance(on_failure, Stepped) else on_failure
-        self._options |= {
-            "schedule": schedule,
-            "description": description,
-            "tags": tags,
-            "on_failure": told,
-        }
+        self._options = pipeline_options(options, "MicroFunctions", self._place)
+        notified = self._options.get("on_failure")
+        if isinstance(notified, Stepped):
+            self._options["on_failure"] = notified.step
 
     @classmethod
     def from_functions(cls, functions: Functions, /, **options: Any) -> MicroFunctions:
@@ -204,7 +194,7 @@ class MicroFunctions(Functions, Pipeline):
             functions: The functions.
             options: Further arguments of :class:`MicroFunctions`.
         """
-        given = {"max_steps": functions.max_steps, "name": functions._options["name"], **options}
+        given = {"max_steps": functions.max_steps, "name": functions._name, **options}
         made = cls(functions.beginner, **given)
         made.registered = dict(functions.registered)
         return made
@@ -222,8 +212,9 @@ class MicroFunctions(Functions, Pipeline):
         made.registered = {
             name: (change(step), ways) for name, (step, ways) in self.registered.items()
         }
-        told = self._options["on_failure"]
-        made._options["on_failure"] = change(told) if isinstance(told, Step) else told
+        notified = self._options.get("on_failure")
+        if isinstance(notified, Step):
+            made._options = {**self._options, "on_failure": change(notified)}
         made.max_steps = max_steps or self.max_steps
         made._read = None
         return made
@@ -249,7 +240,7 @@ class MicroFunctions(Functions, Pipeline):
         if step is None:
             raise BindingError(
                 f"the event is for {event.get('node')!r}, which does not exist",
-                place=self._options["place"],
+                place=self._place,
                 remedy=f"there are {', '.join(self._routes.by_name)}",
             )
         return run(step.step.function, event, context)

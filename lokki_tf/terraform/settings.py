@@ -10,33 +10,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.config import STAGE_VARIABLE
-from lokki_tf.model import Graph, Map, Step
+from lokki_tf.model import Graph, Map, Step, StepOptions, options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Definition, Node, StepOptions
+    from lokki_tf.model import Definition, Node
 
 PIPELINE_TAG, STAGE_TAG = "lokki:pipeline", "lokki:stage"
-# From keys of ``[lambda]`` to options of a step.
-_STEP_OPTIONS = {
-    "timeout": "timeout_seconds",
-    "memory": "memory_size",
-    "runtime": "python_runtime",
-    "architecture": "architecture",
-    "package_type": "package",
-    "role": "role",
-}
 _OF_IMAGES = ("python_runtime", "architecture")
-# The same for ``[batch]``.
-_JOB_OPTIONS = {
-    "timeout_seconds": "timeout_seconds",
-    "vcpu": "vcpu",
-    "memory_mb": "memory_mb",
-    "platform": "platform",
-    "job_queue": "job_queue",
-}
 
 
 def options_in_effect(definition: Definition, config: Config) -> dict[Step, StepOptions]:
@@ -78,25 +61,27 @@ def with_settings(definition: Definition, config: Config) -> Definition:
 
 
 def _with_defaults(step: Step, config: Config) -> Step:
-    settings, options = config.lambda_, step.options
-    given = options.given
-    changed = _from(settings, _STEP_OPTIONS, given)
+    settings, own = config.lambda_, step.options
+    changed = _from(settings, "lambda", own.given)
     if step.is_job:
         # Jobs share the image of functions, and so its architecture; they have their own sizes.
         changed = {name: changed[name] for name in _OF_IMAGES if name in changed}
-        changed |= _from(config.batch, _JOB_OPTIONS, given)
-        changed["platform"] = changed.get("platform", options.platform).lower()
+        changed |= _from(config.batch, "batch", own.given)
+        changed["platform"] = changed.get("platform", own.platform).lower()
     stage = {STAGE_VARIABLE: config.stage} if config.stage else {}
-    variables = MappingProxyType({**stage, **settings.env, **options.env_variables})
-    settled = replace(options, **changed, env_variables=variables)
+    variables = MappingProxyType({**stage, **settings.env, **own.env_variables})
+    settled = replace(own, **changed | {"env_variables": variables})
     condition = None if step.condition is None else _with_defaults(step.condition, config)
     return replace(step, options=settled, condition=condition)
 
 
-def _from(settings: Any, names: Mapping[str, str], given: Iterable[str]) -> dict[str, Any]:
+def _from(settings: Any, table: str, given: Collection[str]) -> dict[str, Any]:
     """Return options that a step does not set, from a table of the settings."""
     return {
-        option: getattr(settings, name) for name, option in names.items() if option not in given
+        name: getattr(settings, key)
+        for name, declared in options(StepOptions).items()
+        for at, _, key in [setting.partition(".") for setting in declared.settings]
+        if at == table and name not in given
     }
 
 

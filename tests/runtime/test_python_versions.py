@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lokki_tf.checks.runtimes import RUNTIMES
+from lokki_tf.model.options import RUNTIMES
 from lokki_tf.packaging.bundle.runtime_files import all_files, stub_files
 
 OLDEST = RUNTIMES[0].removeprefix("python")

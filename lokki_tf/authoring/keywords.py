@@ -1,0 +1,78 @@
+"""The types of keyword arguments, for type checkers; a test compares them with the options.
+
+An option is added here and to its dataclass in :mod:`lokki_tf.model.options`. ``None`` means the
+default everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Literal as OneOf
+
+from lokki_tf.model import RetryConfig
+
+if TYPE_CHECKING:
+    from .notices import OnFailure
+
+Retry = RetryConfig | Mapping[str, Any] | int
+
+
+class StepKeywords(TypedDict, total=False):
+    """What every style accepts for a step."""
+
+    description: str | None
+    layers: Sequence[str] | None
+    requirements: Sequence[str] | str | PathLike[str] | None
+    include: Sequence[str | PathLike[str]] | None
+    modules: Sequence[str] | None
+    code: OneOf["cut", "module"] | None
+    python_runtime: str | None
+    memory_size: int | None
+    timeout_seconds: int | None
+    ephemeral_storage: int | None
+    architecture: OneOf["x86_64", "arm64"] | None
+    policies: Sequence[str] | None
+    role: str | None
+    env_variables: Mapping[str, str] | None
+    tags: Mapping[str, str] | None
+    expected_seconds: float | None
+    retry: Retry | None
+    retry_count: int | None
+    job_type: OneOf["lambda", "batch"] | None
+    package: OneOf["zip", "image"] | None
+    vcpu: float | None
+    memory_mb: int | None
+    gpu: int | None
+    platform: OneOf["fargate", "fargate_spot", "ec2"] | None
+    job_queue: str | None
+
+
+class NamedStepKeywords(StepKeywords, total=False):
+    """What ``@step`` and ``@task`` accept in addition."""
+
+    name: str | None
+    when: Callable[..., Any] | None
+
+
+class TaskKeywords(NamedStepKeywords, total=False):
+    """What ``@task`` accepts in addition."""
+
+    retries: int
+    delay: float
+    backoff: float
+
+
+class UnscheduledKeywords(TypedDict, total=False):
+    """What every style accepts for a pipeline, without the schedule."""
+
+    description: str | None
+    tags: Mapping[str, str] | None
+    on_failure: OnFailure
+
+
+class PipelineKeywords(UnscheduledKeywords, total=False):
+    """What every style accepts for a pipeline."""
+
+    schedule: str | None

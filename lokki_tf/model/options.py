@@ -1,0 +1,387 @@
+"""The options of steps, maps and pipelines: each with its default, documentation and limits.
+
+An option is declared once, as a field of a dataclass made by :func:`option`. Authoring, settings,
+checks and ``docs/reference.md`` read the declarations with :func:`options`. What users may pass for
+each option is in ``lokki_tf.authoring.keywords``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from typing import Literal as OneOf
+
+if TYPE_CHECKING:
+    from .retries import RetryConfig
+    from .steps import Step
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
+LAMBDA, BATCH, STEP_FUNCTIONS = "Lambda", "Batch", "Step Functions"
+MEBIBYTES, SECONDS = "MiB", "seconds"
+_LAMBDA_QUOTAS = 'AWS Lambda Developer Guide, "Lambda quotas"'
+_RUNTIMES = 'AWS Lambda Developer Guide, "Lambda runtimes"'
+_JOBS = 'AWS Batch User Guide, "Job definition parameters"'
+_MAPS = 'AWS Step Functions Developer Guide, "Map state"'
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The values that an option allows.
+
+    Args:
+        expected: Description of allowed values, for error messages.
+        fits: Returns a true value if a value is allowed.
+        remedy: Returns what to write instead of another value, if that is known.
+        service: The AWS service that requires it; empty if lokki_tf itself does.
+        low: The smallest allowed number, if there is one.
+        high: The largest allowed number, if there is one.
+        choices: The allowed values, if they are few.
+    """
+
+    expected: str
+    fits: Callable[[Any], object]
+    remedy: Callable[[Any], str | None] = lambda value: None
+    service: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] = ()
+
+
+def number(
+    low: float = 0, high: float | None = None, *, whole: bool = False, service: str = ""
+) -> Rule:
+    """Allow numbers from ``low`` to ``high``, both included; ``None`` for no limit.
+
+    Args:
+        low: The smallest number.
+        high: The largest number.
+        whole: Whether it must be an ``int``.
+        service: The AWS service that requires it.
+    """
+    limits = f"of at least {low:,}" if high is None else f"from {low:,} to {high:,}"
+    kind = int if whole else int | float
+
+    def fits(value: Any) -> bool:
+        within = isinstance(value, kind) and not isinstance(value, bool) and value >= low
+        return within and (high is None or value <= high)
+
+    shown = f"a {'whole ' if whole else ''}number {limits}"
+    return Rule(shown, fits, service=service, low=low, high=high)
+
+
+def whole(low: int, high: int | None = None, *, service: str = "") -> Rule:
+    """Allow whole numbers from ``low`` to ``high``, as :func:`number` does."""
+    return number(low, high, whole=True, service=service)
+
+
+def one_of(*choices: Any, service: str = "") -> Rule:
+    """Allow some values alone."""
+    listed = ", ".join(map(str, choices))
+    return Rule(f"one of {listed}", choices.__contains__, service=service, choices=choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option or a setting.
+
+    Args:
+        name: Its name where it is written.
+        type: The annotation of its value in the model.
+        default: Its value if it is not given.
+        doc: One line of documentation, without a period.
+        rules: Allowed values, at most one rule for each service.
+        unit: Unit of a number.
+        source: Publication that states the limits.
+        only: The service whose work it is for: ``Lambda`` or ``Batch``; empty for both.
+        instead: What to do about it in a step of the other service.
+        settings: Names of the settings that replace the default, ``lambda.memory`` for example.
+    """
+
+    name: str
+    type: str
+    default: Any
+    doc: str
+    rules: tuple[Rule, ...] = ()
+    unit: str = ""
+    source: str = ""
+    only: str = ""
+    instead: str = ""
+    settings: tuple[str, ...] = ()
+
+    def refused_by(self, value: Any, service: str = "") -> Rule | None:
+        """Return the rule that a value breaks, if any; ``None`` is allowed if it is the default.
+
+        Args:
+            value: A value of the option.
+            service: The service whose rule applies; by default lokki_tf's own.
+        """
+        rule = self.rule(service)
+        unset = value is None and self.default is None
+        return None if rule is None or unset or rule.fits(value) else rule
+
+    def rule(self, service: str = "") -> Rule | None:
+        """Return the rule of a service, or lokki_tf's own."""
+        return next((one for one in self.rules if one.service == service), None)
+
+
+_KEY = "option"
+
+
+def option(default: Any, doc: str, *rules: Rule, **more: Any) -> Any:
+    """Declare an option as a field of a dataclass.
+
+    Args:
+        default: Its default.
+        doc: One line of documentation, without a period.
+        rules: Its rules.
+        more: Further fields of :class:`Option`.
+    """
+    return _field(Option("", "", default, doc, rules, **more))
+
+
+def _field(declared: Option) -> Any:
+    metadata = {_KEY: declared}
+    if declared.default is EMPTY:
+        return field(default_factory=lambda: EMPTY, metadata=metadata)
+    return field(default=declared.default, metadata=metadata)
+
+
+def same_as(kind: Any, name: str, service: str = "", **changes: Any) -> Any:
+    """Declare a setting that replaces the default of an option.
+
+    Args:
+        kind: The class with the option.
+        name: The option's name.
+        service: The service whose rule applies to the setting.
+        changes: Fields of :class:`Option` that differ.
+    """
+    like = options(kind)[name]
+    rules = tuple(replace(one, service="") for one in like.rules if one.service == service)
+    same = {"default": like.default, "doc": like.doc, "unit": like.unit, "source": like.source}
+    return _field(Option(**{"name": "", "type": "", "rules": rules, **same, **changes}))
+
+
+@cache
+def options(kind: Any) -> Mapping[str, Option]:
+    """Return the options that a dataclass declares, by name.
+
+    Args:
+        kind: The dataclass.
+    """
+    found = {}
+    for one in fields(kind):
+        declared = one.metadata.get(_KEY)
+        if declared is not None:
+            name = one.name.rstrip("_")  # a name that is a keyword of Python has a final _
+            found[name] = replace(declared, name=name, type=one.type)
+    return MappingProxyType(found)
+
+
+RUNTIMES = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """Options of a step, in the types of the model.
+
+    Args:
+        given: Names of the options that the step's author set. The other fields are documented
+            where they are declared.
+    """
+
+    description: str | None = option(
+        None, "Shown in the console; the first line of the function's docstring by default"
+    )
+    layers: tuple[str, ...] = option(
+        (),
+        "ARNs of Lambda layers, at most 5",
+        only=LAMBDA,
+        instead="requirements= are installed into the image",
+        source=_LAMBDA_QUOTAS,
+    )
+    requirements: tuple[str, ...] = option(
+        (),
+        "Packages from PyPI that the step imports: a list, or the path of a `requirements.txt`, "
+        "`pyproject.toml` or `uv.lock`, relative to the step's file",
+    )
+    include: tuple[str, ...] = option(
+        (),
+        "Data files that the step reads: paths, folders and patterns such as `data/*.csv`, "
+        "relative to the folder of the step's file; patterns that end in `.py` name modules",
+    )
+    modules: tuple[str, ...] = option(
+        (), "Your modules and packages that the step's code imports by computed names"
+    )
+    code: str = option(
+        "cut",
+        "`cut` deploys only what the step needs of its own module, `module` all of it",
+        one_of("cut", "module"),
+    )
+    python_runtime: str = option(
+        "python3.13",
+        "Name of the Lambda runtime",
+        one_of(*RUNTIMES, service=LAMBDA),
+        source=_RUNTIMES,
+        settings=("lambda.runtime",),
+    )
+    memory_size: int = option(
+        512,
+        "Memory of the function",
+        whole(128, 10_240, service=LAMBDA),
+        unit=MEBIBYTES,
+        only=LAMBDA,
+        instead="memory_mb= is the memory of a job",
+        source=_LAMBDA_QUOTAS,
+        settings=("lambda.memory",),
+    )
+    timeout_seconds: int = option(
+        900,
+        "Longest duration of a call, or of an attempt of a job; what takes longer raises "
+        "`TimeoutError`",
+        whole(1, 900, service=LAMBDA),
+        whole(60, service=BATCH),
+        unit=SECONDS,
+        source=f"{_LAMBDA_QUOTAS}; {_JOBS}",
+        settings=("lambda.timeout", "batch.timeout_seconds"),
+    )
+    ephemeral_storage: int = option(
+        512,
+        "Size of `/tmp`",
+        whole(512, 10_240, service=LAMBDA),
+        unit=MEBIBYTES,
+        only=LAMBDA,
+        instead="remove it: a job has 20 GB",
+        source=_LAMBDA_QUOTAS,
+    )
+    architecture: str = option(
+        "x86_64",
+        "Architecture of the processor",
+        one_of("x86_64", "arm64", service=LAMBDA),
+        source=_RUNTIMES,
+        settings=("lambda.architecture",),
+    )
+    policies: tuple[str, ...] = option(
+        (), "IAM policy documents, as JSON, that are attached to the step's role"
+    )
+    role: str | None = option(
+        None, "ARN of an existing role, used instead of a new one", settings=("lambda.role",)
+    )
+    env_variables: Mapping[str, str] = option(
+        EMPTY,
+        "Environment variables; in local runs they are set for the step as well",
+        settings=("lambda.env",),
+    )
+    tags: Mapping[str, str] = option(EMPTY, "Tags of the step's resources")
+    expected_seconds: float | None = option(
+        None, "Typical duration of a call, for the layout of the graph; above 0", unit=SECONDS
+    )
+    retry: tuple[RetryConfig, ...] = option(
+        (),
+        "How failures are retried: a `RetryConfig`, a dict of its arguments, a number of retries, "
+        "or a list of these; also at a call or a link, for that use alone",
+    )
+    job_type: str = option(
+        "lambda",
+        "`lambda`, or `batch` for a job of AWS Batch",
+        one_of("lambda", "batch"),
+    )
+    package: str = option(
+        "zip",
+        "How a Lambda function is deployed: `zip`, or `image` for the pipeline's container image",
+        one_of("zip", "image"),
+        only=LAMBDA,
+        instead="remove it: a job always runs in an image",
+        settings=("lambda.package_type",),
+    )
+    vcpu: float = option(
+        1,
+        "Number of virtual CPUs of a job; Fargate offers 0.25, 0.5, 1, 2, 4, 8 and 16",
+        only=BATCH,
+        source=_JOBS,
+        settings=("batch.vcpu",),
+    )
+    memory_mb: int = option(
+        2048,
+        "Memory of a job; Fargate allows certain pairs with `vcpu`, which `check` verifies",
+        unit=MEBIBYTES,
+        only=BATCH,
+        source=_JOBS,
+        settings=("batch.memory_mb",),
+    )
+    gpu: int = option(
+        0,
+        'Number of GPUs of a job; requires `platform="ec2"`',
+        whole(0, service=BATCH),
+        only=BATCH,
+        source=_JOBS,
+    )
+    platform: str = option(
+        "fargate",
+        "Where a job runs",
+        one_of("fargate", "fargate_spot", "ec2"),
+        only=BATCH,
+        settings=("batch.platform",),
+    )
+    job_queue: str | None = option(
+        None,
+        "Name or ARN of an existing queue; the stack creates one for each platform by default",
+        only=BATCH,
+        settings=("batch.job_queue",),
+    )
+    given: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """Options of a map. The fields are documented where they are declared."""
+
+    mode: OneOf["distributed", "inline"] = option(
+        "distributed",
+        "`distributed`: each item, or batch, is an execution of its own, with items and results in "
+        "the bucket; `inline`: within the execution, for small lists: at most about 3,500 items, "
+        "because Step Functions ends an execution after 25,000 events",
+        one_of("distributed", "inline"),
+        source=_MAPS,
+    )
+    concurrency_limit: int | None = option(
+        None, "Largest number of items, or batches, at once; no limit by default", whole(1)
+    )
+    tolerated_failure_percentage: int | None = option(
+        None,
+        "Share of items that may fail without failing the map; they are left out of its result. "
+        "AWS's language service allows whole numbers only",
+        whole(0, 100),
+        unit="%",
+        source=_MAPS,
+    )
+    tolerated_failure_count: int | None = option(
+        None, "Number of items that may fail in the same way", whole(0)
+    )
+    batch_size: int = option(
+        1,
+        "Number of items that one call of a step receives; cannot be combined with tolerated "
+        "failures, because an item that fails would fail its batch",
+        whole(1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """Options that pipelines of all styles have, in the types of the model."""
+
+    schedule: str | None = option(
+        None,
+        "When it starts: `rate(1 hour)`, `cron(0 9 * * ? *)` (six fields) or "
+        "`at(2030-01-31T09:00:00)`",
+        source='Amazon EventBridge Scheduler User Guide, "Schedule types"',
+    )
+    description: str | None = option(None, "Description of the pipeline")
+    tags: Mapping[str, str] = option(EMPTY, "Tags of every resource")
+    on_failure: Step | str | None = option(
+        None,
+        "Notified when it fails: a step or task, which is called with a dict, or the ARN of an SNS "
+        "topic",
+    )
