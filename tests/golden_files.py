@@ -13,15 +13,18 @@ import pytest
 FOLDER = Path(__file__).parent / "golden"
 
 
-def agrees_with_golden(request: pytest.FixtureRequest, name: str, text: str) -> None:
+def agrees_with_golden(
+    request: pytest.FixtureRequest, name: str, text: str, folder: Path = FOLDER
+) -> None:
     """Fails, showing the difference, where the text is not the golden file's.
 
     Args:
         request: The test's.
         name: The file's.
         text: What was generated.
+        folder: Where the file is.
     """
-    file = FOLDER / name
+    file = folder / name
     if os.environ.get("LOKKI_GOLDEN") == "write":
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)

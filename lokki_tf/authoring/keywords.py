@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 from typing import Literal as OneOf
 
-from lokki_tf.model import RetryConfig
-
 if TYPE_CHECKING:
+    from lokki_tf.model import RetryConfig
+
     from .notices import OnFailure
 
-Retry = RetryConfig | Mapping[str, Any] | int
+
+Retry: TypeAlias = "RetryConfig | Mapping[str, Any] | int"
+"""A retrier: itself, a dict of its arguments, or a number of retries."""
 
 
 class StepKeywords(TypedDict, total=False):
@@ -38,7 +40,7 @@ class StepKeywords(TypedDict, total=False):
     env_variables: Mapping[str, str] | None
     tags: Mapping[str, str] | None
     expected_seconds: float | None
-    retry: Retry | None
+    retry: Retry | Sequence[Retry] | None
     retry_count: int | None
     job_type: OneOf["lambda", "batch"] | None
     package: OneOf["zip", "image"] | None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from os import PathLike, fspath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import MapOptions, Option, PipelineOptions, RetryConfig, StepOptions, options
@@ -18,8 +18,18 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.model.retries import ErrorType
 
+T = TypeVar("T", bound=Callable[..., Any])
+
 _SHORT = "retry_count"
 """Short for ``retry=RetryConfig(retries=…)``."""
+
+
+def documents_options(public: T) -> T:
+    """Add the options of a step to the docstring of what accepts them."""
+    if public.__doc__:  # Python removes docstrings if it is run with -OO
+        lines = [f"        {name}: {one.doc}." for name, one in options(StepOptions).items()]
+        public.__doc__ = "\n".join([public.__doc__.rstrip(), "", "    Options:", *lines, "    "])
+    return public
 
 
 def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
@@ -273,6 +283,7 @@ _SPECIAL: Mapping[str, Callable[[Any, Place], Any]] = {
     "include": _paths,
     "requirements": _requirements,
     "retry": retriers,
+    "schedule": lambda value, place: value,  # checked with all errors of the pipeline
 }
 _READERS: Mapping[str, Callable[[str, Any, Place], Any]] = {
     "tuple[str, ...]": _texts,

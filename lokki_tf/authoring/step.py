@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
 
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Step
@@ -13,20 +13,17 @@ from lokki_tf.tracebacks import ends_at_caller
 from .binding import bound_call
 from .calls import Call
 from .conditions import checked_condition
-from .options import step_options
+from .options import documents_options, step_options
 from .places import calling_place, place_of
 from .stepped import Stepped, inside_step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from os import PathLike
+    from collections.abc import Mapping
 
-    from lokki_tf.model import RetryConfig
+    from .keywords import NamedStepKeywords
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Retry: TypeAlias = "RetryConfig | Mapping[str, Any] | int"
-"""A retrier: itself, a dict of its arguments, or a number of retries."""
 
 
 @ends_at_caller
@@ -60,35 +57,9 @@ def step(function: Callable[P, R], /) -> StepFunction[P, R]: ...
 def step(
     function: None = None,
     /,
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    layers: Sequence[str] | None = None,
-    requirements: Sequence[str] | str | PathLike[str] | None = None,
-    include: Sequence[str | PathLike[str]] | None = None,
-    modules: Sequence[str] | None = None,
-    code: str | None = None,
-    python_runtime: str | None = None,
-    memory_size: int | None = None,
-    timeout_seconds: int | None = None,
-    ephemeral_storage: int | None = None,
-    architecture: str | None = None,
-    policies: Sequence[str] | None = None,
-    role: str | None = None,
-    retry_count: int | None = None,
-    retry: Retry | Sequence[Retry] | None = None,
-    env_variables: Mapping[str, str] | None = None,
-    tags: Mapping[str, str] | None = None,
-    expected_seconds: float | None = None,
-    job_type: str | None = None,
-    package: str | None = None,
-    vcpu: float | None = None,
-    memory_mb: int | None = None,
-    gpu: int | None = None,
-    platform: str | None = None,
-    job_queue: str | None = None,
-    when: Callable[..., Any] | None = None,
+    **options: Unpack[NamedStepKeywords],
 ) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
+@documents_options
 @ends_at_caller
 def step(
     function: Callable[P, R] | None = None,
@@ -106,9 +77,8 @@ def step(
         when: Returns whether the step runs, from as many of its first arguments as it has
             parameters, or from those with its parameters' names. If it is false the step is
             skipped, and steps that use its result receive ``None``.
-        options: As in :class:`lokki_tf.model.StepOptions`. ``retry_count`` is short for
-            ``retry=RetryConfig(retries=…)``. ``requirements`` may be a path, relative to the step's
-            file, of a ``requirements.txt``, ``pyproject.toml`` or ``uv.lock``.
+        options: See below. ``retry_count`` is short for ``retry=RetryConfig(retries=…)``. Types,
+            defaults and limits are in ``docs/reference.md``.
 
     Returns:
         A :class:`StepFunction`, or a decorator that makes one.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 import time
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
 
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model.retries import Attempts
 from lokki_tf.tracebacks import ends_at_caller
 
 from .nesting import refuse_pipeline
+from .options import documents_options
 from .places import calling_place, place_of
 from .step import make_step
 from .stepped import Stepped, inside_step
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lokki_tf.model import RetryConfig
+
+    from .keywords import StepKeywords, TaskKeywords
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +36,7 @@ def arrows_drawn() -> int:
     return _drawn
 
 
+@documents_options
 @ends_at_caller
 class Task(Stepped, Generic[P, R]):
     """A function as a task: calling it runs it, ``>>`` sets the order of tasks.
@@ -45,7 +49,7 @@ class Task(Stepped, Generic[P, R]):
         when: Returns whether the task runs, from as many of its first arguments as it has
             parameters, or from those with its parameters' names.
         name: Name of the task; by default the function's name.
-        options: Options of :func:`lokki_tf.step`.
+        options: See below; those of :func:`lokki_tf.step`.
 
     Raises:
         OptionError: If an option has the wrong type.
@@ -61,7 +65,7 @@ class Task(Stepped, Generic[P, R]):
         backoff: float = 2.0,
         when: Callable[..., Any] | None = None,
         name: str | None = None,
-        **options: Any,
+        **options: Unpack[StepKeywords],
     ) -> None:
         if "retry" not in options and "retry_count" not in options:
             options["retry"] = {
@@ -209,14 +213,9 @@ def task(function: Callable[P, R], /) -> Task[P, R]: ...
 def task(
     function: None = None,
     /,
-    *,
-    retries: int = 0,
-    delay: float = 1.0,
-    backoff: float = 2.0,
-    when: Callable[..., Any] | None = None,
-    name: str | None = None,
-    **options: Any,
+    **options: Unpack[TaskKeywords],
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+@documents_options
 @ends_at_caller
 def task(
     function: Callable[P, R] | None = None, /, **options: Any
@@ -226,7 +225,7 @@ def task(
     Args:
         function: The function, if the decorator has no arguments.
         options: As in :class:`Task`: ``retries``, ``delay``, ``backoff``, ``when``, ``name``, and
-            those of :func:`lokki_tf.step`.
+            those below, of :func:`lokki_tf.step`.
 
     Returns:
         A :class:`Task`, or a decorator that makes one.

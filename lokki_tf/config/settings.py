@@ -13,7 +13,9 @@ from lokki_tf.model import StepOptions
 from lokki_tf.model.options import (
     BATCH,
     EMPTY,
+    JOBS,
     LAMBDA,
+    LAMBDA_QUOTAS,
     SECONDS,
     number,
     one_of,
@@ -101,7 +103,13 @@ class LambdaConfig:
     """``[lambda]``: defaults for steps."""
 
     package_type: OneOf["zip", "image"] = same_as(StepOptions, "package")
-    timeout: int = same_as(StepOptions, "timeout_seconds", LAMBDA, doc="Longest duration of a call")
+    timeout: int = same_as(
+        StepOptions,
+        "timeout_seconds",
+        LAMBDA,
+        doc="Longest duration of a call",
+        source=LAMBDA_QUOTAS,
+    )
     memory: int = same_as(StepOptions, "memory_size", LAMBDA)
     image_tag: str | None = option(
         None, "Tag of the container image; by default the hash of its content"
@@ -137,7 +145,12 @@ class BatchConfig:
     vcpu: float = same_as(StepOptions, "vcpu")
     memory_mb: int = same_as(StepOptions, "memory_mb")
     timeout_seconds: int = same_as(
-        StepOptions, "timeout_seconds", BATCH, default=3600, doc="Longest duration of an attempt"
+        StepOptions,
+        "timeout_seconds",
+        BATCH,
+        default=3600,
+        doc="Longest duration of an attempt",
+        source=JOBS,
     )
     platform: OneOf["FARGATE", "FARGATE_SPOT", "EC2"] = option("FARGATE", "Where jobs run")
 

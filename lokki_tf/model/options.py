@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 EMPTY: Mapping[str, str] = MappingProxyType({})
 LAMBDA, BATCH, STEP_FUNCTIONS = "Lambda", "Batch", "Step Functions"
 MEBIBYTES, SECONDS = "MiB", "seconds"
-_LAMBDA_QUOTAS = 'AWS Lambda Developer Guide, "Lambda quotas"'
+LAMBDA_QUOTAS = 'AWS Lambda Developer Guide, "Lambda quotas"'
 _RUNTIMES = 'AWS Lambda Developer Guide, "Lambda runtimes"'
-_JOBS = 'AWS Batch User Guide, "Job definition parameters"'
+JOBS = 'AWS Batch User Guide, "Job definition parameters"'
 _MAPS = 'AWS Step Functions Developer Guide, "Map state"'
 
 
@@ -200,7 +200,7 @@ class StepOptions:
         "ARNs of Lambda layers, at most 5",
         only=LAMBDA,
         instead="requirements= are installed into the image",
-        source=_LAMBDA_QUOTAS,
+        source=LAMBDA_QUOTAS,
     )
     requirements: tuple[str, ...] = option(
         (),
@@ -234,7 +234,7 @@ class StepOptions:
         unit=MEBIBYTES,
         only=LAMBDA,
         instead="memory_mb= is the memory of a job",
-        source=_LAMBDA_QUOTAS,
+        source=LAMBDA_QUOTAS,
         settings=("lambda.memory",),
     )
     timeout_seconds: int = option(
@@ -244,7 +244,7 @@ class StepOptions:
         whole(1, 900, service=LAMBDA),
         whole(60, service=BATCH),
         unit=SECONDS,
-        source=f"{_LAMBDA_QUOTAS}; {_JOBS}",
+        source=f"{LAMBDA_QUOTAS}; {JOBS}",
         settings=("lambda.timeout", "batch.timeout_seconds"),
     )
     ephemeral_storage: int = option(
@@ -254,7 +254,7 @@ class StepOptions:
         unit=MEBIBYTES,
         only=LAMBDA,
         instead="remove it: a job has 20 GB",
-        source=_LAMBDA_QUOTAS,
+        source=LAMBDA_QUOTAS,
     )
     architecture: str = option(
         "x86_64",
@@ -300,7 +300,7 @@ class StepOptions:
         1,
         "Number of virtual CPUs of a job; Fargate offers 0.25, 0.5, 1, 2, 4, 8 and 16",
         only=BATCH,
-        source=_JOBS,
+        source=JOBS,
         settings=("batch.vcpu",),
     )
     memory_mb: int = option(
@@ -308,7 +308,7 @@ class StepOptions:
         "Memory of a job; Fargate allows certain pairs with `vcpu`, which `check` verifies",
         unit=MEBIBYTES,
         only=BATCH,
-        source=_JOBS,
+        source=JOBS,
         settings=("batch.memory_mb",),
     )
     gpu: int = option(
@@ -316,7 +316,7 @@ class StepOptions:
         'Number of GPUs of a job; requires `platform="ec2"`',
         whole(0, service=BATCH),
         only=BATCH,
-        source=_JOBS,
+        source=JOBS,
     )
     platform: str = option(
         "fargate",

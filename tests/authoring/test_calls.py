@@ -230,7 +230,7 @@ def test_a_step_has_its_functions_metadata() -> None:
         ({"retry": {"exceptions": ()}}, "exceptions must be classes"),
         ({"retry": {"exceptions": (OSError, 3)}}, "exceptions must be classes"),
         ({"retry": {"exceptions": int}}, "exceptions must be classes"),
-        ({"retry_count": -1}, "retries must be a number of at least 0"),
+        ({"retry_count": -1}, "retries must be a whole number of at least 0"),
         ({"layers": "arn"}, "must be a list"),
         ({"policies": [1]}, "must contain strings"),
         ({"env_variables": {"A": 1}}, "must be a dict of strings"),

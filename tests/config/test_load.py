@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +13,7 @@ import pytest
 from lokki_tf.config import ENVIRONMENT, Config, LambdaConfig, LoggingConfig, load_config
 from lokki_tf.config.load import deep_merge
 from lokki_tf.errors import ConfigError, DefinitionError
-from lokki_tf.model import StepOptions
 
-ROOT = Path(__file__).parents[2]
 README = """
 build_dir = "lokki-build"
 
@@ -314,39 +311,6 @@ def test_settings_are_frozen(folders: Folders) -> None:
 def test_errors_are_of_the_definition() -> None:
     """Code that catches errors in a pipeline's definition catches those of settings, too."""
     assert issubclass(ConfigError, DefinitionError)
-
-
-def tables(kind: Any, name: str = "") -> list[tuple[str, Any]]:
-    found = [(name, kind)]
-    for field, hint in get_type_hints(kind).items():
-        if dataclasses.is_dataclass(hint):
-            found += tables(hint, f"{name}.{field}".strip(".").rstrip("_"))
-    return found
-
-
-@pytest.mark.parametrize(("name", "kind"), tables(Config))
-def test_every_field_is_documented(name: str, kind: Any) -> None:
-    """Each field is in its class's docstring and in the README's table."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for field in dataclasses.fields(kind):
-        assert f"\n    {field.name}: " in inspect.cleandoc(kind.__doc__ or "")
-        if not dataclasses.is_dataclass(get_type_hints(kind)[field.name]):
-            assert f"`{field.name}`" in readme, f"{name}.{field.name}"
-
-
-@pytest.mark.parametrize("variable", ENVIRONMENT)
-def test_every_variable_is_documented(variable: str) -> None:
-    """Each environment variable is in the README."""
-    assert f"`{variable}`" in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_defaults_are_those_of_steps() -> None:
-    """Default settings and default step options are equal."""
-    of_steps, settings = StepOptions(), LambdaConfig()
-    assert settings.timeout == of_steps.timeout_seconds
-    assert settings.memory == of_steps.memory_size
-    assert settings.runtime == of_steps.python_runtime
-    assert settings.architecture == of_steps.architecture
 
 
 def test_levels_are_those_of_the_logs() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from lokki_tf.errors import OptionError, Place, RouteError
 from lokki_tf.model import Finding, Route, Routes, Step, raise_errors
@@ -15,6 +15,9 @@ from ..step import make_step
 from .properties import options_of
 from .returns import Ways
 from .route import route_of
+
+if TYPE_CHECKING:
+    from ..keywords import StepKeywords
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,7 +56,7 @@ class Registry:
         next_key: str = "$next",
         terminates: bool = False,
         template_props: Mapping[str, Any] | None = None,
-        **options: Any,
+        **options: Unpack[StepKeywords],
     ) -> Callable[[F], F]:
         """Register a function as a step; it replaces a step of the same name.
 
@@ -62,7 +65,7 @@ class Registry:
             next_key: The key of a returned dict that names the next step.
             terminates: Whether the pipeline may end with the step.
             template_props: Options of the step, as properties of CloudFormation.
-            options: Options of the step, as in ``@step``.
+            options: Options of the step, as for :func:`lokki_tf.step`.
 
         Returns:
             A decorator, which returns the function unchanged.

@@ -1,0 +1,146 @@
+"""The text of ``docs/reference.md``, from the declarations of options and settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, get_type_hints
+
+from lokki_tf.authoring import keywords
+from lokki_tf.config import ENVIRONMENT, STAGE_VARIABLE, Config
+from lokki_tf.model import (
+    MapOptions,
+    Option,
+    PipelineOptions,
+    RetryConfig,
+    StepOptions,
+    options,
+)
+
+ESCAPED = r"\|"
+HEAD = """\
+# Options and settings
+
+Generated from the declarations in `lokki_tf/model/options.py` and `lokki_tf/config/settings.py`;
+`LOKKI_GOLDEN=write pytest tests/test_reference.py` writes it again.
+"""
+
+
+def reference() -> str:
+    """Return the text of the page."""
+    parts = [HEAD, *_steps(), *_pipelines(), *_settings()]
+    return "\n".join(parts) + "\n"
+
+
+def arguments(kind: Any) -> dict[str, str]:
+    """Return the annotations of a class of keywords, without ``| None``, which means the default.
+
+    Args:
+        kind: The class; its own keywords are before the inherited ones.
+    """
+    bases = [one for one in getattr(kind, "__orig_bases__", ()) if hasattr(one, "__total__")]
+    inherited = {name: text for base in bases for name, text in arguments(base).items()}
+    every = {name: one.__forward_arg__ for name, one in kind.__annotations__.items()}
+    own = {name: _user_type(text) for name, text in every.items() if name not in inherited}
+    return own | inherited
+
+
+def _user_type(annotation: str) -> str:
+    return annotation.removesuffix(" | None").replace("OneOf[", "Literal[").replace("'", '"')
+
+
+def _steps() -> Iterator[str]:
+    types = _code(arguments(keywords.NamedStepKeywords))
+    yield "## Steps\n"
+    yield "Options of `@step`, `@task` and `@pipe.fn`. A `name` of the step, by default the"
+    yield "function's, and a condition `when` are accepted by `@step` and `@task`; `retry_count=3`"
+    yield "is short for `retry=RetryConfig(retries=3)`. `None` means the default.\n"
+    own = options(StepOptions)
+    both = {name: one for name, one in own.items() if not one.only}
+    yield from _table(both, types)
+    for service, title in (("Lambda", "Lambda functions"), ("Batch", 'jobs (`job_type="batch"`)')):
+        yield f"\n### Only for {title}\n"
+        yield from _table({name: one for name, one in own.items() if one.only == service}, types)
+    yield "\n### `RetryConfig`\n"
+    yield "`@task(retries=…, delay=…, backoff=…)` is short for"
+    yield "`retry=RetryConfig(…, jitter=True)`.\n"
+    yield from _table(options(RetryConfig), _model_types(RetryConfig))
+    yield "\n### `.map`\n"
+    yield "Options of `.map(step, …)`, beside further arguments of the step.\n"
+    yield from _table(options(MapOptions), _model_types(MapOptions))
+
+
+def _pipelines() -> Iterator[str]:
+    yield "\n## Pipelines\n"
+    yield "Options of `Pipeline`, `@flow`, `DAG`, `Flow` and `MicroFunctions`.\n"
+    yield from _table(options(PipelineOptions), _code(arguments(keywords.PipelineKeywords)))
+
+
+def _settings() -> Iterator[str]:
+    variables = {path: name for name, path in ENVIRONMENT.items()}
+    yield "\n## Settings\n"
+    yield "Fields of `lokki.toml`, and the environment variables that set them. Options of a step"
+    yield f"override `[lambda]` and `[batch]`. `{STAGE_VARIABLE}` selects the stage."
+    for path, kind in _tables(Config):
+        title = f"`[{'.'.join(path)}]`" if path else "Above the first table"
+        yield f"\n### {title}\n"
+        types = {
+            name: f"{text}; `{variables[*path, name]}`" if (*path, name) in variables else text
+            for name, text in _model_types(kind).items()
+        }
+        yield from _table(options(kind), types)
+
+
+def _tables(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, kind
+    hints = get_type_hints(kind)
+    for one in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[one.name]):
+            yield from _tables(hints[one.name], (*path, one.name.rstrip("_")))
+
+
+def _model_types(kind: Any) -> dict[str, str]:
+    return _code({name: _user_type(one.type) for name, one in options(kind).items()})
+
+
+def _code(types: Mapping[str, str]) -> dict[str, str]:
+    special = {
+        "OnFailure": "a step, a task or `str`",
+        "Mapping[str, str]": "a dict of strings",
+        "Retry | Sequence[Retry]": "see meaning",
+        "tuple[ErrorType, ...]": "classes, names",
+    }
+    return {name: special.get(text, f"`{text}`") for name, text in types.items()}
+
+
+def _table(declared: Mapping[str, Option], types: Mapping[str, str]) -> Iterator[str]:
+    yield "| name | type | default | meaning | allowed |"
+    yield "|---|---|---|---|---|"
+    for name, one in declared.items():
+        cells = (f"`{name}`", types[name], _default(one), _meaning(one), _allowed(one, types[name]))
+        yield f"| {' | '.join(cell.replace('|', ESCAPED) for cell in cells)} |"
+
+
+def _default(one: Option) -> str:
+    value = one.default
+    if value is None or (not isinstance(value, int | float | str) and not value):
+        return ""
+    if isinstance(value, tuple):
+        return f"`({value[0].__name__},)`"
+    text = f"`{value!r}`".replace("'", '"')
+    return f"{text} {one.unit}" if one.unit else text
+
+
+def _meaning(one: Option) -> str:
+    text = f"{one.doc}, in {one.unit}" if one.unit and one.default is None else one.doc
+    if not one.settings:
+        return text
+    return f"{text}; default from {' or '.join(f'`{name}`' for name in one.settings)}"
+
+
+def _allowed(one: Option, type_: str) -> str:
+    shown = [rule for rule in one.rules if not (rule.choices and "Literal" in type_)]
+    text = "; ".join(
+        rule.expected + (f" ({rule.service})" if rule.service else "") for rule in shown
+    )
+    return ". ".join(filter(None, (text, one.source and f"Source: {one.source}")))
