@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lokki_tf.config import STAGE_VARIABLE, stage_in_environment
+from lokki_tf.config import STAGE_VARIABLE, AwsConfig, stage_in_environment
 from lokki_tf.errors import LokkiError
+from lokki_tf.model import options
 from lokki_tf.runtime.envelope import json_text
 
 if TYPE_CHECKING:
@@ -48,6 +49,24 @@ def output_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any
         envvar="CDKTF_OUTDIR",
         help=text,
     )
+
+
+def setting_option(
+    flag: str, kind: type[Any], name: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds an option with the documentation of the setting it overrides.
+
+    Args:
+        flag: The option.
+        kind: The class with the setting.
+        name: The setting's name.
+    """
+    text = options(kind)[name].doc.partition(";")[0]
+    return click.option(flag, help=f"{text}; by default that of the settings.")
+
+
+region_option = setting_option("--region", AwsConfig, "region")
+"""Add ``--region`` to a command."""
 
 
 def stage_option(command: Callable[..., Any]) -> Callable[..., Any]:

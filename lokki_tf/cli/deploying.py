@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lokki_tf.config import LambdaConfig
 from lokki_tf.errors import NotDeployedError, ResourceExistsError, UnconfirmedError
 
-from .common import count, given_options, rendered, typed, write
+from .common import count, given_options, rendered, setting_option, typed, write
 from .images import told_of
 from .stacks import options_of_stack, stack_of, under
 from .synthesis import fetching, tell_permissions
@@ -54,7 +55,7 @@ _IMPORT = click.option(
     is_flag=True,
     help="Import existing resources that Terraform's state does not contain, then plan again.",
 )
-_TAG = click.option("--image-tag", help="Tag of container images; by default that of the settings.")
+_TAG = setting_option("--image-tag", LambdaConfig, "image_tag")
 
 
 def plan_command(pipeline: Pipeline) -> click.Command:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import output_option, settings, stage_option, template_option
+from lokki_tf.config import LambdaConfig
+
+from .common import (
+    output_option,
+    region_option,
+    setting_option,
+    settings,
+    stage_option,
+    template_option,
+)
 from .synthesis import fetching
 
 if TYPE_CHECKING:
@@ -25,9 +34,9 @@ def images_command(pipeline: Pipeline) -> click.Command:
         is_flag=True,
         help="Use the base tag's present image, and store its digest for synth.",
     )
-    @click.option("--tag", help="The image's tag; by default the hash of its content.")
+    @setting_option("--tag", LambdaConfig, "image_tag")
     @output_option("The output folder of synth, whose locks are used.")
-    @click.option("--region", help="AWS region; by default the environment's.")
+    @region_option
     @stage_option
     @template_option
     def images(

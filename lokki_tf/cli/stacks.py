@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import given_options, settings, stage_option, typed
+from .common import given_options, region_option, settings, stage_option, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,7 @@ def options_of_stack(command: Callable[..., Any]) -> Callable[..., Any]:
     named = click.option(
         "--stack-name", help="Name of the stack and its resources; by default the pipeline's."
     )
-    placed = click.option("--region", help="AWS region; by default that of the settings.")
-    return placed(named(stage_option(command)))
+    return region_option(named(stage_option(command)))
 
 
 def stack_of(pipeline: Pipeline, region: str | None) -> Stack:

@@ -12,6 +12,7 @@ from .common import (
     given_options,
     output_option,
     quoted,
+    region_option,
     rendered,
     settings,
     stage_option,
@@ -32,7 +33,7 @@ def synth_command(pipeline: Pipeline) -> click.Command:
 
     @click.command("synth")
     @output_option("The output folder; by default build_dir of lokki.toml, or terraform-out.")
-    @click.option("--region", help="AWS region; by default the environment's.")
+    @region_option
     @template_option
     @click.option(
         "--upgrade", is_flag=True, help="Look for newer versions of packages that steps declare."
