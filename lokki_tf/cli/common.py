@@ -52,7 +52,7 @@ def output_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 def setting_option(
-    flag: str, kind: type[Any], name: str
+    flag: str, kind: Any, name: str
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that adds an option with the documentation of the setting it overrides.
 
