@@ -107,8 +107,8 @@ def _code(types: Mapping[str, str]) -> dict[str, str]:
     special = {
         "OnFailure": "a step, a task or `str`",
         "Mapping[str, str]": "a dict of strings",
-        "Retry | Sequence[Retry]": "see meaning",
-        "tuple[ErrorType, ...]": "classes, names",
+        "Retry | Sequence[Retry]": "one of these or a list",
+        "tuple[ErrorType, ...]": "an error or several",
     }
     return {name: special.get(text, f"`{text}`") for name, text in types.items()}
 
