@@ -120,7 +120,7 @@ def with_variables(aws: LocalAws, folder: Path) -> tuple[Path, dict[str, Any]]:
         LayerName="more", Content={"ZipFile": _zip()}
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(orchwipy_tea.pipe._options, "name", "tea")  # another stack has its own
+        patch.setattr(orchwipy_tea.pipe, "_name", "tea")  # another stack has its own
         made = build_terraform(
             plant=orchwipy_tea.pipe,
             layers=["AllOfThem"],
