@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .pipeline.templates import build_terraform as build_terraform
     from .reporting import LogLevel as LogLevel
     from .reporting import configure_logging as configure_logging
+    from .runtime.context import run_context as run_context
     from .runtime.routes import ConditionalReturns as ConditionalReturns
     from .runtime.routes import ReturnUpdates as ReturnUpdates
     from .terraform import PipelineConstruct as PipelineConstruct
@@ -61,6 +62,7 @@ _LAZY = {
     "configure_logging": "reporting",
     "main": "cli",
     "rename_tf_output": "terraform",
+    "run_context": "runtime.context",
 }
 
 # Constructs can be imported too, but not by *: they take most of a second.
@@ -83,6 +85,7 @@ __all__ = [
     "configure_logging",
     "flow",
     "main",
+    "run_context",
     "step",
     "task",
 ]

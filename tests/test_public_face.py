@@ -28,6 +28,7 @@ PUBLIC = {
     "configure_logging",
     "flow",
     "main",
+    "run_context",
     "step",
     "task",
 }

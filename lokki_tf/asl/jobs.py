@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import OptionError
 from lokki_tf.model.names import digest, identifier, shortened, unique
 from lokki_tf.model.retries import TASK_FAILED, lists_all, of_death
-from lokki_tf.runtime.places import ANSWER, EVENT, EVENT_SUFFIX, ITEMS
+from lokki_tf.runtime.places import ANSWER, EVENT, EVENT_SUFFIX, ITEMS, SUBMITTED
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .quotas import JOB_NAME_LENGTH, STATE_NAME_LENGTH, VARIABLE_NAME_LENGTH
@@ -68,6 +68,9 @@ _TRANSIENT_STORE = {
 
 BUILT_IN = frozenset((*_PASSING, *_OF_STORE))
 """Errors of Batch and of the bucket that the states of a job retry."""
+
+
+_SUBMITTED = {"Name": SUBMITTED, "Value.$": "States.Format('{}', $$.State.RetryCount)"}
 
 
 def queue_placeholder(placeholder: str) -> str:
@@ -123,7 +126,8 @@ def job_states(
             },
             "ContainerOverrides": {
                 "Environment": [
-                    {"Name": EVENT, "Value.$": located(store, step, node, scope, EVENT_SUFFIX)}
+                    {"Name": EVENT, "Value.$": located(store, step, node, scope, EVENT_SUFFIX)},
+                    *([_SUBMITTED] if "context" in sent else []),
                 ]
             },
         },

@@ -15,7 +15,7 @@ from lokki_tf.runtime.envelope import JSON, PICKLE, compress, json_text, pickled
 from .text import Template
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Node
+    from lokki_tf.model import Node, Step
     from lokki_tf.runtime.envelope import Envelope
 
 INLINE_BYTES = 4_096  # longer ones would make the definition hard to read, and its size is limited
@@ -35,12 +35,12 @@ class Literals:
     objects: dict[str, bytes] = field(default_factory=dict)
     of_main: set[str] = field(default_factory=set)
 
-    def envelope(self, value: Any, node: Node) -> Envelope:
+    def envelope(self, value: Any, node: Node | Step) -> Envelope:
         """Return the envelope of a literal.
 
         Args:
             value: Any value that JSON or pickle can represent.
-            node: The node with the argument, for the error.
+            node: The node, or step, with the argument, for the error.
 
         Raises:
             SerializationError: If the value cannot be pickled.

@@ -38,7 +38,7 @@ from .sizes import REFERENCE_BYTES, inline_limits
 from .text import Template, filled_bytes, render
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from lokki_tf.model import Definition, Step
 
@@ -97,24 +97,28 @@ class Machine:
         return text
 
 
-def compile_machine(definition: Definition, main: str = "__main__") -> Machine:
+def compile_machine(
+    definition: Definition, main: str = "__main__", context: Collection[Step] = ()
+) -> Machine:
     """Compile a pipeline to a state machine.
 
     Args:
         definition: The pipeline.
         main: The name that the module ``__main__`` has in the zips.
+        context: Steps whose code names ``run_context``; only these receive what it returns.
 
     Raises:
         LimitError: If the results that one state needs exceed its size limit.
         SerializationError: If a literal cannot be serialized.
     """
-    return _Compiler(definition, main).machine()
+    return _Compiler(definition, main, context).machine()
 
 
 @dataclass(slots=True, eq=False)
 class _Compiler:
     source: Definition
     main: str
+    context: Collection[Step]
     names: set[str] = field(default_factory=set)
     labels: list[str] = field(default_factory=list)
     nested_maps: bool = False
@@ -135,14 +139,16 @@ class _Compiler:
         comment = {"Comment": self.source.description} if self.source.description else {}
         if self.source.routes is not None:
             routes = self.source.routes
-            states, most = route_states(self.source, self.functions, self.main)
+            states, most, objects = route_states(
+                self.source, self.functions, self.main, self.context
+            )
             refuse_long_walks(states, routes, self.source.place)
             steps = frozenset(routes.steps)  # each may receive a state of any size
             definition = {**comment, **states}
-            return Machine(definition, self.functions, {}, {}, steps, most_parameters=most)
+            return Machine(definition, self.functions, objects, {}, steps, most_parameters=most)
         graph = self.source.graph
         root = scopes(graph)
-        self.payloads = Payloads(self.source, self.main)
+        self.payloads = Payloads(self.source, self.main, self.context)
         self.nodes = {node.name: node for node in graph.walk()}
         self.variables = asked_variables(self.nodes.values(), root)
         maps = [scope.of for scope in root.walk() if scope.of]

@@ -95,6 +95,9 @@ def _item_selector(one: Map, scope: Scope, payloads: Payloads, source: str) -> d
     if one.name in payloads.given:
         given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
         common["given.$"] = given
+    if one.name in payloads.started:
+        started = "$$.Execution.StartTime" if around is None else f"{shared(around)}.started"
+        common["started.$"] = started
     captured = {reference.key: reference for reference in payloads.captured[one.name]}
     if captured:
         common["arguments"] = with_paths(captured, lambda reference: path(reference, scope))

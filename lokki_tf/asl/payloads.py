@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import (
-    REQUIRED,
     Definition,
     Group,
     Item,
@@ -25,12 +24,16 @@ from lokki_tf.model import (
 from lokki_tf.model.names import identifier
 from lokki_tf.runtime.envelope import FORMAT
 
+from .contexts import context_fields, parameter_envelope
 from .literals import STORE_VARIABLE, Literals
+from .references import shared
 from .retries import Rules
 from .text import Template
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Binding, Graph
+    from collections.abc import Collection
+
+    from lokki_tf.model import Binding, Graph, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +63,24 @@ class Payloads:
     Args:
         definition: The pipeline.
         main: The name that the module ``__main__`` has in the zips.
+        context: Steps whose code names ``run_context``.
         literals: Collects objects for the bucket.
         of_tasks: From each node to its payload.
         captured: From each map to the outer values that its body needs, in order.
         given: Nodes that receive the execution's input, and the maps around them.
+        started: Maps whose items receive the time when the execution began.
         home: From each node to the map in whose body it is, ``None`` outside of maps.
         jobs: Nodes that run as jobs of Batch.
     """
 
     definition: Definition
     main: str
+    context: Collection[Step] = ()
     literals: Literals = field(default_factory=Literals)
     of_tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     captured: dict[str, dict[Reference, None]] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
+    started: set[str] = field(default_factory=set)
     home: dict[str, str | None] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
 
@@ -110,9 +117,20 @@ class Payloads:
             }
         if node.when is not None:
             payload["when"] = node.when.taken
+        if node.step in self.context or node.step.condition in self.context:
+            payload["context"] = self._context(node, around)
         if node.name in self.literals.of_main:
             payload["main"] = self.main
         return payload
+
+    def _context(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
+        maps = [one.name for one in around]
+        self.given.update((node.name, *maps))
+        self.started.update(maps)
+        # The items of a Distributed Map are executions of their own.
+        started = {"started": f"{shared(around[-1])}.started"} if around else {}
+        is_job = node.step.is_job
+        return context_fields(self.definition, self.literals, node, is_job=is_job, **started)
 
     def _envelope(self, binding: Binding, node: Node, around: tuple[Map, ...]) -> Any:
         """Return the envelope of an argument; ``around`` are the maps around it, innermost last."""
@@ -138,7 +156,8 @@ class Payloads:
                 outside = dict(level[-1].arguments)[binding.name]
                 return self._resolved(outside, node, level[:-1], around)
             self.given.update((node.name, *(one.name for one in around)))
-            return self._parameter(binding.name, node)
+            (one,) = (one for one in self.definition.parameters if one.name == binding.name)
+            return parameter_envelope(one, self.literals, node)
         home = level[-1].name if level else None
         if isinstance(binding, Item):
             assert home is not None
@@ -148,15 +167,6 @@ class Payloads:
         for outer in around[len(level) :]:
             self.captured[outer.name][reference] = None
         return reference
-
-    def _parameter(self, name: str, node: Node) -> dict[str, Any]:
-        (parameter,) = (one for one in self.definition.parameters if one.name == name)
-        envelope: dict[str, Any] = {"parameter": name}
-        if isinstance(parameter.kind, type):
-            envelope["kind"] = parameter.kind.__name__
-        if parameter.default is not REQUIRED:
-            envelope["default"] = self.literals.envelope(parameter.default, node)
-        return envelope
 
 
 def known_names(definition: Definition) -> dict[str, Any]:

@@ -13,14 +13,15 @@ from lokki_tf.runtime.envelope import FORMAT
 from lokki_tf.runtime.routes import LARGEST
 
 from . import quotas
+from .contexts import context_fields
 from .jobs import job_states, raising, reading
-from .literals import STORE_VARIABLE
+from .literals import STORE_VARIABLE, Literals
 from .payloads import known_names
 from .retries import Rules
 from .text import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from lokki_tf.model import Definition, Route, Routes, Step
 
@@ -32,32 +33,43 @@ _PAYLOAD_BYTES = 16_384
 
 
 def route_states(
-    definition: Definition, functions: Mapping[Step, str], main: str
-) -> tuple[dict[str, Any], int]:
+    definition: Definition,
+    functions: Mapping[Step, str],
+    main: str,
+    context: Collection[Step] = (),
+) -> tuple[dict[str, Any], int, Mapping[str, bytes]]:
     """Return the states of a routed pipeline, with the first one, and the limit of its input.
 
     Args:
         definition: The pipeline.
         functions: From each step to the name of its placeholder, without ``${}``.
         main: The name that the module ``__main__`` has in the zips.
+        context: Steps whose code names ``run_context``.
 
     Returns:
-        ``StartAt`` and ``States``; and the most bytes that an execution's input may have, as
-        compact JSON.
+        ``StartAt`` and ``States``; the most bytes that an execution's input may have, as compact
+        JSON; and what must be in the bucket, by key below the pipeline's prefix.
     """
     assert definition.routes is not None
-    compiler = _Compiler(definition, definition.routes, functions, main)
-    return compiler.states(), compiler.most_input
+    compiler = _Compiler(definition, definition.routes, functions, main, context)
+    return compiler.states(), compiler.most_input, compiler.literals.objects
 
 
 class _Compiler:
     def __init__(
-        self, definition: Definition, routes: Routes, functions: Mapping[Step, str], main: str
+        self,
+        definition: Definition,
+        routes: Routes,
+        functions: Mapping[Step, str],
+        main: str,
+        context: Collection[Step],
     ) -> None:
         self.definition = definition
         self.routes = routes
         self.functions = functions
         self.main = main
+        self.context = context
+        self.literals = Literals()
         self.taken = {route.step.name for route in routes.routes}
         self.again = self._name(f"{routes.start} again")
         self.end = self._name(END)
@@ -83,8 +95,11 @@ class _Compiler:
     @property
     def most_input(self) -> int:
         """Return the most bytes of an execution's input that fit into all payloads with it."""
-        asked = any(route.takes_input for route in self.routes.routes)
+        asked = any(map(self._takes_input, self.routes.routes))
         return quotas.STATE_BYTES - _PAYLOAD_BYTES - LARGEST * asked
+
+    def _takes_input(self, route: Route) -> bool:
+        return route.takes_input or route.step in self.context
 
     def _visits(self) -> list[tuple[str, str]]:
         """Yield the states of steps, each with the step's name."""
@@ -194,7 +209,12 @@ class _Compiler:
         reported = self._rules(step).reported()
         if reported:
             payload["retry"] = reported
-        if first or route.takes_input:
+        if step in self.context:
+            fields = context_fields(self.definition, self.literals, step, is_job=step.is_job)
+            payload["context"] = fields
+        if step.name in self.literals.of_main:
+            payload["main"] = self.main
+        if first or self._takes_input(route):
             payload["input.$"] = "$$.Execution.Input"
         if first and not route.takes_more:
             payload["flow"] = known_names(self.definition)

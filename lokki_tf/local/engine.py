@@ -30,6 +30,7 @@ from .calls import loop_is_running
 from .events import Event
 from .failures import attach
 from .frames import Frame
+from .identity import Identity
 from .journal import Journal
 from .parameters import parameter_values
 from .plan import Plan
@@ -88,6 +89,7 @@ def run(
         KeyboardInterrupt: On Ctrl-C, immediately; it has ``run`` too.
     """
     _check(executor, max_workers)
+    settings = settings or Settings()
     wire = Wire() if strict else None
     values = parameter_values(definition, parameters or {}, wire)
     # Worker processes have copies anyway.
@@ -97,7 +99,9 @@ def run(
     journal.open()
     try:
         bounds = Bounds(inline, definition.name) if inline else None
-        _drive(Work(journal, wire, cache, bounds, _watch(strict)), executor, max_workers)
+        identity = Identity(definition.name, settings, values, wire)
+        work = Work(journal, identity, wire, cache, bounds, _watch(strict))
+        _drive(work, executor, max_workers)
     except BaseException as error:
         journal.close(error)
         attach(error, run=journal.run())

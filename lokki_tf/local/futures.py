@@ -125,7 +125,8 @@ class Futures:
             else:
                 plan = call.frame.plan
                 function, around = plan.functions[call.index], plan.around.get(call.index)
-                jobs.append(Job(function, args, kwargs, around, inherited=self._inherited))
+                context = self._work.identity.sent(call.frame, call.index)
+                jobs.append(Job(function, args, kwargs, around, context, inherited=self._inherited))
                 sent.append(call)
         if not sent:
             return

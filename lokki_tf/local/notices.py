@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LokkiError, LoopError
 from lokki_tf.model import Map, Step
+from lokki_tf.runtime.context import CURRENT
 from lokki_tf.runtime.failures import fitted
 
 from .calls import call
 from .failures import raised
+from .identity import Identity
 from .retry import Retries
 from .strict import described
 
@@ -45,9 +47,11 @@ def notify(
         return
     retries = Retries(settings.wait_scale)
     around = settings.around(settings.of(step))
+    identity, attempt = Identity(definition.name, settings, given), 1
     try:
         notice = _notice(error, definition, given)
         while True:
+            token = CURRENT.set((identity.of, step.name, attempt))
             try:
                 if around is None:
                     call(step.function, (notice,), {})
@@ -59,6 +63,9 @@ def notify(
                 if delay is None:
                     raise
                 sleep(delay)
+                attempt += 1
+            finally:
+                CURRENT.reset(token)
     except Exception as another:
         error.add_note(f"the on_failure step {step.name!r} failed as well: {described(another)}")
 

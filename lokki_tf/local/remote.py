@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 from typing import Literal as OneOf
 
 from lokki_tf.model.retries import full_name
+from lokki_tf.runtime.context import CURRENT
 
 from .calls import call
+from .identity import Sent
 from .settings import Around
 from .strict import described
 
@@ -56,10 +58,11 @@ class Job:
         args: Arguments by position.
         kwargs: Arguments by name.
         around: What the call has around it.
+        context: What ``run_context()`` returns.
         inherited: Whether workers have inherited the function with their memory.
     """
 
-    __slots__ = ("_args", "_around", "_function", "_inherited", "_kwargs")
+    __slots__ = ("_args", "_around", "_context", "_function", "_inherited", "_kwargs")
 
     def __init__(
         self,
@@ -67,17 +70,19 @@ class Job:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         around: Around | None = None,
+        context: Sent | None = None,
         *,
         inherited: bool = False,
     ) -> None:
         self._around = around
+        self._context = context
         self._function = function
         self._args = args
         self._kwargs = kwargs
         self._inherited = inherited
 
     def __call__(self) -> Outcome:
-        return _perform(self._function, self._args, self._kwargs, self._around)
+        return _perform(self._function, self._args, self._kwargs, self._around, self._context)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Parcel, self._packed()
@@ -89,12 +94,12 @@ class Job:
         except Exception as error:
             return Parcel(("refused", described(error)), b"")
 
-    def _packed(self) -> tuple[Reference, bytes, Around | None]:
+    def _packed(self) -> tuple[Reference, bytes, Around | None, Sent | None]:
         function = self._function
         where: Reference = ("inherited", id(function))
         if not self._inherited:
             where = reference(function)
-        return where, _pickled((self._args, self._kwargs)), self._around
+        return where, _pickled((self._args, self._kwargs)), self._around, self._context
 
 
 class Batch:
@@ -130,10 +135,17 @@ class Parcel:
     worker, and with it the pool.
     """
 
-    __slots__ = ("_arguments", "_around", "_where")
+    __slots__ = ("_arguments", "_around", "_context", "_where")
 
-    def __init__(self, where: Reference, arguments: bytes, around: Around | None = None) -> None:
+    def __init__(
+        self,
+        where: Reference,
+        arguments: bytes,
+        around: Around | None = None,
+        context: Sent | None = None,
+    ) -> None:
         self._where = where
+        self._context = context
         self._arguments = arguments
         self._around = around
 
@@ -143,10 +155,10 @@ class Parcel:
             args, kwargs = pickle.loads(self._arguments)
         except Exception as error:
             return Outcome("stuck", (ARGUMENTS, described(error)))
-        return _packed(_perform(function, args, kwargs, self._around, alone=True))
+        return _packed(_perform(function, args, kwargs, self._around, self._context, alone=True))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Parcel, (self._where, self._arguments, self._around)
+        return Parcel, (self._where, self._arguments, self._around, self._context)
 
 
 def _perform(
@@ -154,10 +166,12 @@ def _perform(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     around: Around | None,
+    context: Sent | None,
     *,
     alone: bool = False,
 ) -> Outcome:
     began = perf_counter()
+    token = CURRENT.set(None if context is None else (context.made,))
     try:
         if around is None:
             value = call(function, args, kwargs)
@@ -165,6 +179,8 @@ def _perform(
             value = around.call(function, args, kwargs, alone=alone)
     except BaseException as error:  # SystemExit too: it must not end a pool's worker
         return Outcome("raised", error, perf_counter() - began)
+    finally:
+        CURRENT.reset(token)
     return Outcome("returned", value, perf_counter() - began)
 
 

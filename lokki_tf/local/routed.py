@@ -14,8 +14,9 @@ from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, LoopError, RouteError
-from lokki_tf.model import ORIGINAL_INPUT, Definition, Graph, Node
+from lokki_tf.model import ORIGINAL_INPUT, REQUIRED, Definition, Graph, Node
 from lokki_tf.model.names import unique
+from lokki_tf.runtime.context import CURRENT
 from lokki_tf.runtime.routes import moved, refuse_stranger, too_many
 
 from .calls import call, overdue
@@ -24,6 +25,7 @@ from .events import Event, EventKind, Listener
 from .failures import attach, failed_as
 from .files import FileWatch
 from .frames import clock
+from .identity import Identity
 from .result import NOTHING, Run
 from .retry import Retries
 from .settings import Settings
@@ -31,6 +33,7 @@ from .strict import Wire, described
 
 if TYPE_CHECKING:
     from lokki_tf.model import Route, Routes
+    from lokki_tf.runtime.context import RunContext
 
     from .cache import Cache
 
@@ -168,7 +171,11 @@ class _Walk:
             self.tell("step_started", index)
             began = clock()
             try:
-                following, after = self._call(route, state)
+                token = CURRENT.set((self._context, route, index))
+                try:
+                    following, after = self._call(route, state)
+                finally:
+                    CURRENT.reset(token)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -204,6 +211,18 @@ class _Walk:
         following, after = moved(returned, state, route.next_key, route.default_next, step.name)
         refuse_stranger(step.name, following, list(route.targets), route.ends)
         return following, self._sent(after)
+
+    def _context(self, route: Route, index: int) -> RunContext:
+        declared = {one.name: one.default for one in self.definition.parameters}
+        given = {
+            name: value
+            for name, value in {**declared, **self.given}.items()
+            if value is not REQUIRED
+        }
+        if self.wire is not None:
+            given = {name: self.wire.freeze(value) for name, value in given.items()}
+        identity = Identity(self.definition.name, self.settings, given, self.wire)
+        return identity.of(route.step.name, self.attempts.get(index, 1))
 
     def _failed(
         self, route: Route, index: int, error: BaseException, began: float, retries: Retries

@@ -6,16 +6,26 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from time import time
+from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Step, StepOptions
 
 from .calls import call, in_thread
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 Function = Callable[..., Any]
 LONGEST = 900
 """Seconds that Lambda gives a call at most, and a step that says nothing else."""
+
+
+def new_id() -> str:
+    """Return an id for a run, in the form of the names that AWS gives executions."""
+    text = os.urandom(16).hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +35,20 @@ class Settings:
     Args:
         options: Options in effect by step, where they are not those that its author wrote.
         wait_scale: What waits before retries are multiplied by.
+        name: The pipeline's name in AWS; empty for the one that its author wrote.
+        stage: The stage, if any.
+        scheduled_at: The time for which a schedule would have started the run.
+        run_id: The run's id.
+        started: When it began, as ``time.time()`` counts.
     """
 
     options: Mapping[Step, StepOptions] = field(default_factory=dict)
     wait_scale: float = 1.0
+    name: str = ""
+    stage: str | None = None
+    scheduled_at: datetime | None = None
+    run_id: str = field(default_factory=new_id)
+    started: float = field(default_factory=time)
 
     def __post_init__(self) -> None:
         scale: Any = self.wait_scale

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import SerializationError
 from lokki_tf.model import Map, Node, Output
+from lokki_tf.runtime.context import CURRENT
 
 from .bind import Arguments
 from .calls import UNFINISHED, call, finished
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .bounds import Bounds
     from .cache import Cache
     from .files import FileWatch
+    from .identity import Identity
 
 Stuck = tuple[Frame, int, float]
 """An item that is to be retried: its frame, the index of the node, the delay in seconds."""
@@ -31,6 +33,7 @@ class Work:
 
     Args:
         journal: Records what happens.
+        identity: The identity of the run, for ``run_context()``.
         wire: Serializes values, or ``None``.
         cache: Results of earlier runs, or ``None``.
         bounds: What maps within the execution leave in AWS, or ``None``.
@@ -40,12 +43,14 @@ class Work:
     def __init__(
         self,
         journal: Journal,
+        identity: Identity,
         wire: Wire | None,
         cache: Cache | None = None,
         bounds: Bounds | None = None,
         files: FileWatch | None = None,
     ) -> None:
         self.journal = journal
+        self.identity = identity
         self.cache = cache
         self.bounds = bounds
         self.files = files
@@ -71,6 +76,7 @@ class Work:
         if self.cache is not None and self.recall(frame, index):
             return None
         journal.begin(frame, index)
+        token = CURRENT.set((self.identity.of_node, frame, index))
         try:
             gather = plan.careful if frame.kept else plan.gather
             args, kwargs = gather[index](frame.values)
@@ -91,6 +97,8 @@ class Work:
             raise
         except BaseException as error:  # SystemExit too: it ends the step, not the run
             return journal.failed(frame, index, error)
+        finally:
+            CURRENT.reset(token)
         if self.cache is not None and not journal.is_overdue(frame, index):
             self.cache.keep(frame, index, value)
         return journal.done(frame, index, value)
@@ -118,7 +126,13 @@ class Work:
     ) -> bool:
         """Return whether a node's condition is true, if it has one."""
         condition = frame.plan.conditions.get(index)
-        return condition is None or condition(args, kwargs)
+        if condition is None:
+            return True
+        token = CURRENT.set((self.identity.of_node, frame, index))
+        try:
+            return condition(args, kwargs)
+        finally:
+            CURRENT.reset(token)
 
     def recall(self, frame: Frame, index: int) -> bool:
         """Use a node's result from an earlier run, if the cache has it."""

@@ -10,7 +10,7 @@ pipeline.
 from .bundle.explain import Explanation, explain
 from .bundle.package import HANDLER_FILE, HANDLER_NAME, Package, package
 from .bundle.runtime_files import helper_package
-from .bundle.steps import cut_steps, main_module, package_steps, state_keys
+from .bundle.steps import context_steps, cut_steps, main_module, package_steps, state_keys
 from .bundle.template import Template, default_template, read_template
 from .dependencies.layers import LOCK_FILE, Layer, LayerBuilder, check_size, layer_path
 from .dependencies.third_party import Import
@@ -32,6 +32,7 @@ __all__ = [
     "Template",
     "Zipped",
     "check_size",
+    "context_steps",
     "cut",
     "cut_steps",
     "default_template",

@@ -179,12 +179,13 @@ class Pipeline:
         if definition.routes is not None:
             _refuse_parallel(executor, max_workers)
         self.check_parameters(given)
+        reserved = given
         if given:
             from lokki_tf.runtime.parameters import without_reserved
 
             given = without_reserved(given)
-        settings = self._settings(definition, wait_scale, config, stage)
-        with self._cache(state, settings) as cache:
+        settings = self._settings(definition, wait_scale, config, stage, reserved)
+        with self._cache(state, settings, given) as cache:
             return self._noted(
                 definition,
                 given,
@@ -217,30 +218,52 @@ class Pipeline:
         return ran
 
     def _settings(
-        self, definition: Definition, wait_scale: float, config: Config | None, stage: str | None
+        self,
+        definition: Definition,
+        wait_scale: float,
+        config: Config | None,
+        stage: str | None,
+        given: Mapping[str, Any],
     ) -> Settings:
         """What holds for the steps of a run here."""
         from lokki_tf.config import load_config
         from lokki_tf.local import Settings
+        from lokki_tf.runtime.event_context import scheduled
         from lokki_tf.terraform.settings import options_in_effect
 
         config = config or load_config(stage=stage)
-        return Settings(options_in_effect(definition, config), wait_scale)
+        return Settings(
+            options_in_effect(definition, config),
+            wait_scale,
+            name=config.name_of(definition.name),
+            stage=config.stage,
+            scheduled_at=scheduled(given),
+        )
 
     @contextmanager
     def _cache(
-        self, state: StateManager | str | PathLike[str] | None, settings: Settings
+        self,
+        state: StateManager | str | PathLike[str] | None,
+        settings: Settings,
+        given: Mapping[str, Any],
     ) -> Iterator[Cache | None]:
         if state is None:
             yield None
             return
         from lokki_tf.local.cache import Cache, value_digest
         from lokki_tf.local.state import StateManager
-        from lokki_tf.packaging import state_keys
+        from lokki_tf.packaging import context_steps, package_steps, state_keys
 
+        definition = self.definition
+        asks = context_steps(package_steps(definition))  # run_context() has the parameters
         codes = {
-            step: _with_environment(code, settings.options[step].env_variables, value_digest)
-            for step, code in state_keys(self.definition, value_digest).items()
+            step: _with_environment(
+                code,
+                settings.options[step].env_variables,
+                given if step in asks else {},
+                value_digest,
+            )
+            for step, code in state_keys(definition, value_digest).items()
         }
         for step, code in codes.items():
             if code is None:
@@ -284,9 +307,10 @@ class Pipeline:
             SerializationError: If a literal cannot be serialized.
         """
         from lokki_tf.asl import compile_machine, filled
-        from lokki_tf.packaging import main_module
+        from lokki_tf.packaging import context_steps, main_module, package_steps
 
-        machine = compile_machine(self.definition, main_module())
+        context = context_steps(package_steps(self.definition))
+        machine = compile_machine(self.definition, main_module(), context)
         return filled(machine.definition, {"partition": "aws", "prefix": ""})
 
     def check(
@@ -308,7 +332,7 @@ class Pipeline:
         from lokki_tf.checks.code import check_code
         from lokki_tf.config import Config
         from lokki_tf.drawing import Findings
-        from lokki_tf.packaging import main_module, package_steps
+        from lokki_tf.packaging import context_steps, main_module, package_steps
         from lokki_tf.terraform.settings import with_settings
         from lokki_tf.terraform.template_values import longest_values
 
@@ -317,18 +341,18 @@ class Pipeline:
         except DefinitionError as error:
             return Findings(findings_of(error))
         findings = Findings(self.early_findings())
-        settled = definition
+        settled, packages = definition, dict[Any, Any]()
         with _noted(findings):
             settled = definition if config is None else with_settings(definition, config)
-            for package in package_steps(settled, template_file).values():
-                findings += package.findings
+            packages = package_steps(settled, template_file)
+            findings += [one for package in packages.values() for one in package.findings]
         findings += check_code(settled)
         if any(finding.rule in _NO_MACHINE for finding in findings):
             return findings
         with _noted(findings):
             found = [*check_definition(settled), *check_sizes(settled)]
             findings += [one for one in found if one not in findings]
-            machine = compile_machine(settled, main_module())
+            machine = compile_machine(settled, main_module(), context_steps(packages))
             findings += check_machine(machine.definition)
             if not any(finding.rule == "name" for finding in findings):  # ARNs contain names
                 values = longest_values(settled, machine.functions, config or Config())
@@ -606,12 +630,16 @@ def _refuse_parallel(executor: Any, max_workers: Any) -> None:
 
 
 def _with_environment(
-    code: str | None, variables: Mapping[str, str], digest: Callable[[Any], str | None]
+    code: str | None,
+    variables: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    digest: Callable[[Any], str | None],
 ) -> str | None:
-    """The key of a step's code, and of its environment variables if it has any."""
-    if code is None or not variables:
-        return code
-    return digest([code, dict(sorted(variables.items()))])
+    """The key of a step's code, and of its variables and the parameters that it may read."""
+    for read in (variables, parameters):
+        if code is not None and read:
+            code = digest([code, dict(sorted(read.items()))])
+    return code
 
 
 def _outcomes(run: Run | None) -> Mapping[str, Outcome] | None:

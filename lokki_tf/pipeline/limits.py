@@ -87,8 +87,9 @@ def _has_inline_maps(graph: Graph) -> bool:
 def _compiled(definition: Definition) -> Machine | None:
     """Return the state machine; ``None`` where literals cannot be serialized."""
     from lokki_tf.asl import compile_machine
+    from lokki_tf.packaging import context_steps, package_steps
 
     try:
-        return compile_machine(definition)
+        return compile_machine(definition, context=context_steps(package_steps(definition)))
     except SerializationError:
         return None

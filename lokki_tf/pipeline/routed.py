@@ -112,7 +112,13 @@ class Functions(Registry):
 
         definition, data = self.definition, dict(data)
         scale = 1.0 if self._takes(step, "wait_scale") else data.pop("wait_scale", 1.0)
-        settings = Settings(options_in_effect(definition, load_config()), scale)
+        config = load_config()
+        settings = Settings(
+            options_in_effect(definition, config),
+            scale,
+            name=config.name_of(definition.name),
+            stage=config.stage,
+        )
         listener = combined_listener(None)
         with notified(definition, data, settings):
             return run_routes(

@@ -232,6 +232,10 @@ def _generic(part: Any) -> Any:
 def _unpickled(data: bytes, modules: Mapping[str, str] | None) -> Any:
     import pickle
 
+    if b"lokki_tf.runtime." in data:
+        from .aliases import make_known
+
+        make_known()
     if modules is None:
         return pickle.loads(data)
     import io

@@ -6,7 +6,7 @@ The state machine sends::
      "node": "score", "run": "<execution's name>", "store": "s3://bucket", "inline": 20000,
      "args": {"0": envelope, …}, "kwargs": {"rows": envelope, …},
      "retry": ["builtins.OSError", …], "main": "pipeline", "given": {…}, "place": "…",
-     "items": {…}, "when": {…}}
+     "items": {…}, "when": {…}, "context": {…}}
 
 and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inline`` are required:
 
@@ -29,6 +29,9 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
 - ``asks``: only the condition is called, since a job is submitted only if it is true; the result is
   ``{"met": true, "result": null}``, or ``false`` with the envelope of the job's result;
 - ``at``: of a job, the beginning of the names of its own objects, see :mod:`.jobs`;
+- ``context``: what :func:`.context.run_context` returns in addition to the fields above: the
+  pipeline's name, ``started``, the ``attempt`` from 0, and envelopes of ``parameters``; in events
+  of steps whose code contains that name;
 - ``route``: of a routed pipeline, described in :mod:`.routed`;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
 """
@@ -95,7 +98,12 @@ def _logged(
     log.start()
     try:
         try:
-            result = _one(function, event, shared, batch)
+            called = partial(_one, function, event, shared, batch)
+            if "context" in event:
+                from .event_context import in_context
+
+                called = partial(in_context, called, event, place)
+            result = called()
         except OutOfTime as late:
             error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
             listed = event.get("retry", ())

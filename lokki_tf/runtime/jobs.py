@@ -23,7 +23,7 @@ import time
 
 from . import store
 from .deadline import deadline
-from .places import ANSWER, ERROR, EVENT, EVENT_SUFFIX
+from .places import ANSWER, ERROR, EVENT, EVENT_SUFFIX, SUBMITTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class Job:
             again = [{**again, "errors": [*listed, DIED_IN_LAMBDA]}]
         self._left = Retries(again)
         # Each earlier attempt of Batch's, which only a process that died has, was one retry.
-        for _ in range(int(environment.get(ATTEMPT, 1)) - 1):
+        tried = int(environment.get(ATTEMPT, 1)) - 1
+        for _ in range(tried):
             self._left.wait(DIED_IN_LAMBDA)
         self._seconds = event.pop("seconds", None)
         self._event = event
@@ -77,6 +78,8 @@ class Job:
             event["at"] = f"{self._at}."
         else:
             event["at"] = f"{self._at}/"
+        if "context" in event:
+            event["context"]["attempt"] = int(environment.get(SUBMITTED, 0)) + tried
         self.fail(**DIED)
 
     def perform(self, handler: Callable[[dict[str, Any], Any], Any]) -> None:
@@ -98,6 +101,8 @@ class Job:
                 if wait is None:
                     raise
                 time.sleep(wait)
+                if "context" in self._event:
+                    self._event["context"]["attempt"] += 1
             else:
                 store.write(f"{self._at}.{ANSWER}", json.dumps(answer).encode())
                 return

@@ -11,6 +11,8 @@ import os
 import sys
 from time import gmtime, perf_counter, strftime, time
 
+from .places import STEP
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -38,6 +40,10 @@ class StepLog:
         self._lowest = LEVELS.get(str(named).upper(), LEVELS["INFO"])
         request = getattr(context, "aws_request_id", None)
         about = {"run": event.get("run"), "node": event["node"], "place": place, "request": request}
+        step = os.environ.get(STEP)
+        about |= {"step": step} if step != event["node"] else {}
+        if "context" in event:
+            about["attempt"] = event["context"]["attempt"] + 1
         self._asks = "asks" in event
         self._about = {name: value for name, value in about.items() if value is not None}
         self._began = perf_counter()

@@ -69,7 +69,8 @@ def handle(event: Event, context: Any = None) -> str:
     if to.split(":")[2] == "sns":
         _publish(to, notice)
     else:
-        _call(to, json.loads(os.environ[NOTIFIED_STEP]), notice, detail["name"], store)
+        step = json.loads(os.environ[NOTIFIED_STEP])
+        _call(to, step, notice, detail["name"], store, detail.get("startDate", 0))
     return "sent"
 
 
@@ -105,15 +106,25 @@ def _publish(topic: str, notice: Mapping[str, Any]) -> None:
 
 
 def _call(
-    function: str, step: Mapping[str, Any], notice: dict[str, Any], run: str, store: str
+    function: str,
+    step: Mapping[str, Any],
+    notice: dict[str, Any],
+    run: str,
+    store: str,
+    started: int,
 ) -> None:
     event = {"format": FORMAT, "run": run, "node": step["node"], "store": store}
     event["inline"] = INLINE_BYTES
     if step["retry"]:
         event["retry"] = step["retry"]
-    payload = json.dumps({**event, "args": {"0": {"value": notice}}})
+    event["args"] = {"0": {"value": notice}}
+    began = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(started / 1000))}Z"
+    own = {"pipeline": notice["pipeline"], "started": began, "attempt": 0}
+    if step.get("context"):
+        event |= {"context": own, "given": notice["input"]}
     left = Retries(step["again"])
     while True:
+        payload = json.dumps(event)
         answer = _client("lambda", function.split(":")[3]).invoke(
             FunctionName=function, Payload=payload
         )
@@ -125,6 +136,7 @@ def _call(
         if wait is None:
             raise NoticeFailed(f"step {step['node']!r}: {name}: {error.get('errorMessage')}")
         time.sleep(wait)
+        own["attempt"] += 1
 
 
 def _client(service: str, region: str) -> Any:

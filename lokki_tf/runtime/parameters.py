@@ -20,6 +20,8 @@ KINDS = {
 
 RESERVED = "lokki"
 """The name in an execution's input that triggers use, and no parameter has."""
+SCHEDULED = "scheduled_at"
+"""The name in that part of the time for which a schedule has started the execution (RFC 3339)."""
 
 
 def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:

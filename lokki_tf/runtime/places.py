@@ -4,7 +4,9 @@ from __future__ import annotations
 
 # Variables of a function's or container's environment.
 STORE, STEP = "LOKKI_STORE", "LOKKI_STEP"
+STAGE = "LOKKI_STAGE"  # as lokki_tf.config names it
 EVENT = "LOKKI_EVENT"
+SUBMITTED = "LOKKI_SUBMITTED"  # how often the job was submitted before, if its code may ask
 # The folder of notices, and that of maps' results; no step's name begins with a hyphen.
 NOTICES, MAPS = "-notices", "-maps"
 DIGEST_LENGTH = 64  # of SHA-256 in hexadecimal digits, the name of most objects

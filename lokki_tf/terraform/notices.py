@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
     from .account import Account
+    from .plan import Plan
 
 RULE_NAME_LENGTH, QUEUE_NAME_LENGTH = 64, 80
 FAILED = ["FAILED", "TIMED_OUT", "ABORTED"]
@@ -65,19 +66,21 @@ def event_pattern(machine: str) -> str:
     )
 
 
-def variables(definition: Definition, notified: str) -> dict[str, str]:
+def variables(plan: Plan, notified: str) -> dict[str, str]:
     """Return the environment of the function that sends notices.
 
     Args:
-        definition: The pipeline, with ``on_failure=``.
+        plan: The stack plan of a pipeline with ``on_failure=``.
         notified: ARN of the topic, or of the step's function.
     """
+    definition = plan.definition
     found = {failures.PIPELINE: definition.name, failures.NOTIFY: notified}
     if isinstance(definition.on_failure, Step):
-        found[failures.NOTIFIED_STEP] = json.dumps(_step(definition.on_failure))
+        found[failures.NOTIFIED_STEP] = json.dumps(_step(definition.on_failure, plan))
     return found
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, plan: Plan) -> dict[str, Any]:
     rules = Rules(step.options.retry, main_module())
-    return {"node": step.name, "retry": rules.reported(), "again": rules.again()}
+    asks = {"context": True} if step in plan.asking else {}
+    return {"node": step.name, "retry": rules.reported(), "again": rules.again(), **asks}

@@ -13,7 +13,7 @@ from lokki_tf.checks.code import check_code
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import package_sets, raise_errors, shortened
 from lokki_tf.model.names import identifier
-from lokki_tf.packaging import helper_package, main_module, package_steps
+from lokki_tf.packaging import context_steps, helper_package, main_module, package_steps
 from lokki_tf.runtime.places import STEP, STORE
 
 from .settings import with_settings
@@ -111,6 +111,7 @@ class Plan:
         jobs: One for each step that runs in Batch.
         jobs_named: A pattern of the names of all job definitions, with a wildcard.
         helpers: Helper functions: for failure notices, and for errors of jobs.
+        asking: Steps whose code names ``run_context``.
     """
 
     definition: Definition
@@ -120,6 +121,7 @@ class Plan:
     jobs: tuple[Job, ...] = ()
     jobs_named: str = ""
     helpers: tuple[Helper, ...] = ()
+    asking: frozenset[Step] = frozenset()
 
     @property
     def parts(self) -> tuple[Function | Job, ...]:
@@ -215,8 +217,9 @@ def make_plan(
         SerializationError: If a literal cannot be serialized.
         TemplateError: If the template cannot be filled.
     """
-    machine = compile_machine(definition, main_module())
     packages = package_steps(definition, template_file)
+    asking = context_steps(packages)
+    machine = compile_machine(definition, main_module(), asking)
     declared = {
         step: one
         for one, steps in package_sets(s for s in definition.steps if not s.in_image).items()
@@ -248,7 +251,7 @@ def make_plan(
     findings = [finding for one in packages.values() for finding in one.findings]
     findings += check_code(definition)
     found, helpers = tuple(findings), _helpers(definition)
-    return Plan(definition, machine, functions, found, jobs, _jobs_named(first), helpers)
+    return Plan(definition, machine, functions, found, jobs, _jobs_named(first), helpers, asking)
 
 
 def _helpers(definition: Definition) -> tuple[Helper, ...]:

@@ -142,7 +142,7 @@ def _helper(
     found, defaults = {STORE: store}, StepOptions()
     if helper.kind == "notices":
         notified = notices.notified_arn(plan.definition, account)
-        found |= notices.variables(plan.definition, notified)
+        found |= notices.variables(plan, notified)
     return FunctionResource(
         helper.name,
         helper.package.zip,

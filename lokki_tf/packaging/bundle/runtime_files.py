@@ -20,6 +20,7 @@ from ..zips import Zipped
 
 _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
 _OF_ROUTES = {"routes.py", "routed.py"}
+_OF_CONTEXTS = {"aliases.py", "context.py", "event_context.py"}
 _OF_HELPERS = {"failures.py", "job_errors.py", "notices.py"}
 """Files of helper functions."""
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
@@ -35,9 +36,19 @@ def runtime_files(
         condition: Whether the step has a condition.
         routed: Whether it returns its next step. job: Whether it runs as a job of Batch.
     """
-    left = _OF_HELPERS | (set() if condition else {"conditions.py"})
+    left = _OF_HELPERS | _OF_CONTEXTS | (set() if condition else {"conditions.py"})
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
     return {path: data for path, data in all_files().items() if path.split("/")[1] not in left}
+
+
+def context_files(*, asks: bool) -> Mapping[str, bytes]:
+    """Return further files of a pipeline that uses ``run_context``, by their paths in a zip.
+
+    Args:
+        asks: Whether the step itself may call it; others may receive its result.
+    """
+    names = _OF_CONTEXTS - (set() if asks else {"event_context.py"})
+    return {path: all_files()[path] for path in (f"{RUNTIME}/{name}" for name in sorted(names))}
 
 
 @cache

@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, leaves
 from lokki_tf.runtime.envelope import json_text, pickled
-from lokki_tf.source.modules import NOTEBOOK, Module, module_of, module_of_class, true_name
+from lokki_tf.source.modules import NOTEBOOK, RUNTIME, Module, module_of, module_of_class, true_name
 from lokki_tf.source.origins import of_user
 
 from ..extract.cut import Cut, cut
-from .package import Package, package, state_key
+from .package import STUB, Package, package, state_key
+from .runtime_files import context_files
 from .template import read_template
 
 if TYPE_CHECKING:
@@ -39,10 +40,35 @@ def package_steps(
     """
     template = read_template(str(template_file)) if template_file is not None else None
     routed = definition.routes is not None
-    return {
+    packages = {
         step: package(one, template=template, routed=routed)
         for step, one in cut_steps(definition).items()
     }
+    asking = context_steps(packages)
+    if not asking:
+        return packages
+    return {
+        step: replace(one, files={**one.files, **context_files(asks=step in asking)})
+        for step, one in packages.items()
+    }
+
+
+def context_steps(packages: Mapping[Step, Package]) -> frozenset[Step]:
+    """Return the steps whose deployed code contains the name ``run_context``.
+
+    Args:
+        packages: The package of each step.
+    """
+    return frozenset(step for step, one in packages.items() if _names_context(one))
+
+
+def _names_context(made: Package) -> bool:
+    own = (RUNTIME, STUB)
+    return any(
+        b"run_context" in data
+        for path, data in made.files.items()
+        if path.endswith(".py") and not path.startswith(own)
+    )
 
 
 def state_keys(

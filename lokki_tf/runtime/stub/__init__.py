@@ -37,6 +37,7 @@ __all__ = [  # most are created by __getattr__
     "configure_logging",
     "flow",
     "main",
+    "run_context",
     "step",
     "task",
 ]
@@ -45,6 +46,7 @@ __all__ = [  # most are created by __getattr__
 _REAL = {
     "ConditionalReturns": "lokki_runtime.routes",
     "ReturnUpdates": "lokki_runtime.routes",
+    "run_context": "lokki_runtime.context",
     "LokkiError": "lokki_tf.errors",
     "MissingArgument": "lokki_tf.errors",
     "StepFailed": "lokki_tf.errors",

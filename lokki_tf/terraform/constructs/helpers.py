@@ -107,7 +107,7 @@ def add_notices(pipeline: PipelineConstruct, helper: Helper) -> None:
         policy=iam.queue_for(rule.arn, queue_arn),
         tags=pipeline.tags(),
     )
-    variables = notices.variables(definition, notified)
+    variables = notices.variables(pipeline.plan, notified)
     function = add_helper(pipeline, helper, variables=variables, notified=notified, queue=queue.arn)
     aws.lambda_function_event_invoke_config.LambdaFunctionEventInvokeConfig(
         pipeline,

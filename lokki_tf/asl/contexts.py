@@ -1,0 +1,55 @@
+"""What steps receive from the execution's context object, for ``run_context()``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.model import REQUIRED
+
+if TYPE_CHECKING:
+    from lokki_tf.model import Definition, FlowParameter, Node, Step
+
+    from .literals import Literals
+
+
+def context_fields(
+    definition: Definition,
+    literals: Literals,
+    of: Node | Step,
+    *,
+    is_job: bool,
+    started: str = "$$.Execution.StartTime",
+) -> dict[str, Any]:
+    """Return the event's ``context``.
+
+    Args:
+        definition: The pipeline.
+        literals: Collects the defaults of parameters.
+        of: The node, or a routed pipeline's step.
+        is_job: Whether it is a job: another state writes its event, and its container has the
+            number of the attempt.
+        started: Path of the time when the execution began.
+    """
+    parameters = {one.name: parameter_envelope(one, literals, of) for one in definition.parameters}
+    return {
+        "pipeline": definition.name,
+        "started.$": started,
+        **({"attempt": 0} if is_job else {"attempt.$": "$$.State.RetryCount"}),
+        **({"parameters": parameters} if parameters else {}),
+    }
+
+
+def parameter_envelope(one: FlowParameter, literals: Literals, of: Node | Step) -> dict[str, Any]:
+    """Return a parameter's envelope, which the runtime replaces by the value in the input.
+
+    Args:
+        one: The parameter.
+        literals: Collects its default.
+        of: The node, or a routed pipeline's step, that takes it.
+    """
+    envelope: dict[str, Any] = {"parameter": one.name}
+    if isinstance(one.kind, type):
+        envelope["kind"] = one.kind.__name__
+    if one.default is not REQUIRED:
+        envelope["default"] = literals.envelope(one.default, of)
+    return envelope

@@ -1,0 +1,104 @@
+"""What ``run_context()`` returns in AWS, from the event of a call."""
+
+from __future__ import annotations
+
+import os
+
+from .context import CURRENT, RunContext
+from .envelope import references, unpack
+from .parameters import RESERVED, SCHEDULED, filled, own, without_reserved
+from .places import STAGE, STEP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from typing import Any
+
+
+def in_context(call: Callable[[], Any], event: dict[str, Any], place: str | None) -> Any:
+    """Call a function inside which ``run_context()`` returns the context of an event.
+
+    Args:
+        call: The function.
+        event: As described in :mod:`.handler`, with ``context``.
+        place: Inside a map, the item's folder.
+    """
+    token = CURRENT.set((of_event, event, place))
+    try:
+        return call()
+    finally:
+        CURRENT.reset(token)
+
+
+def of_event(event: dict[str, Any], place: str | None) -> RunContext:
+    """Make the context of a call in AWS.
+
+    Args:
+        event: As described in :mod:`.handler`, with ``context``.
+        place: Inside a map, the item's folder.
+    """
+    own, given = event["context"], event.get("given", event.get("input")) or {}
+    return RunContext(
+        run_id=event["run"],
+        pipeline=own["pipeline"],
+        stage=os.environ.get(STAGE),
+        step=os.environ.get(STEP) or event["node"],
+        attempt=own["attempt"] + 1,
+        started_at=moment(own["started"]),
+        scheduled_at=scheduled(given),
+        parameters=_parameters(event, given),
+        item_index=item_index(place),
+        task_token=own.get("token"),
+    )
+
+
+def item_index(place: str | None) -> int | tuple[int, ...] | None:
+    """Return the indices in an item's folder, ``outer/3/inner/5``.
+
+    Args:
+        place: The folder; ``None`` outside of maps.
+    """
+    if place is None:
+        return None
+    indices = tuple(map(int, place.split("/")[1::2]))
+    return indices[0] if len(indices) == 1 else indices
+
+
+def moment(text: str) -> datetime:
+    """Return the time of an RFC 3339 text in UTC.
+
+    Args:
+        text: With ``Z`` or an offset.
+    """
+    from datetime import datetime, timezone
+
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)  # noqa: UP017  # Python 3.9
+
+
+def scheduled(given: Any) -> datetime | None:
+    """Return the time for which a schedule has started a run, from the run's input.
+
+    Args:
+        given: The input.
+    """
+    text = given.get(RESERVED, {}).get(SCHEDULED) if isinstance(given, dict) else None
+    return None if text is None else moment(text)
+
+
+def _parameters(event: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    declared = {
+        name: filled(one, given)
+        for name, one in event["context"].get("parameters", {}).items()
+        if name in given or "default" in one
+    }
+    uris = [uri for one in declared.values() for uri in references(one)]
+    objects: dict[str, bytes] = {}
+    if uris:
+        from . import store
+
+        objects = store.read_all(uris)
+    modules = {"__main__": event["main"]} if "main" in event else None
+    values = {name: unpack(one, objects.__getitem__, modules) for name, one in declared.items()}
+    others = without_reserved(given).items()
+    return {**values, **{name: own(value) for name, value in others if name not in values}}
