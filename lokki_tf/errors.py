@@ -166,9 +166,11 @@ class StepFailed(LokkiError):
     the failed items of a map.
 
     Args:
+        message: What is wrong, in one sentence.
         node: Name of the node in the graph.
         step: Name of the step.
         attempts: Number of attempts.
+        place: Source location of the node.
     """
 
     run: Any = None

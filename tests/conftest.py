@@ -70,25 +70,29 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each worker whole modules, whose fixtures are then made once, as without workers.
 
-    (xdist's own groups are lost on pytest 9, which keeps a test's id elsewhere.)
+    ``--dist loadfile`` would do that for single modules. Those in ``_APPLIED`` share one apply of
+    Terraform, which each worker would repeat. (xdist's own groups are lost on pytest 9, which keeps
+    a test's id elsewhere.)
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class Rooms(LoadScopeScheduling):
+    class Groups(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return _room(nodeid)
+            return _group(nodeid)
 
     config.option.loadscopereorder = False  # the slowest first, and not the longest
-    return Rooms(config, log)
+    return Groups(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what Terraform waits longest in."""
     marked(items)
-    apart = [one for one in items if "applied" in _fixtures(one) and _room(one.nodeid) != "applied"]
+    apart = [
+        one for one in items if "applied" in _fixtures(one) and _group(one.nodeid) != "applied"
+    ]
     assert not apart, f"not in _APPLIED: {apart}"
-    turns = {room: turn for turn, room in enumerate(_SLOWEST)}
-    items.sort(key=lambda item: turns.get(_room(item.nodeid), len(turns)))
+    turns = {group: turn for turn, group in enumerate(_SLOWEST)}
+    items.sort(key=lambda item: turns.get(_group(item.nodeid), len(turns)))
 
 
 def _fixtures(item: pytest.Item) -> Collection[str]:
@@ -96,8 +100,8 @@ def _fixtures(item: pytest.Item) -> Collection[str]:
     return names
 
 
-def _room(nodeid: str) -> str:
-    """Of a test's id, its module; those that share an account or an engine's images are a room."""
+def _group(nodeid: str) -> str:
+    """Return a test's module, or the group of modules that share an account or images."""
     module = nodeid.partition("::")[0]
     if module in _APPLIED:
         return "applied"

@@ -51,7 +51,7 @@ class _Requirement:
 
     Args:
         name: As written, ``""`` for a bare path or URL.
-        extras: Normalized.
+        extras: The normalized names in brackets.
         url: What is written after ``@``, or the bare path or URL.
         versions: The version specifiers.
         marker: When it holds.

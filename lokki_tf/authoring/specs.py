@@ -77,7 +77,6 @@ class MapSpec:
         end: The call or map whose result is that of an item; ``None`` while the map is open.
         after: Calls and maps that must end first, though their results are not used.
         order: Its position among all specs, by time of creation.
-        item: Represents the item in the arguments of calls whose ``body`` is this map.
     """
 
     source: CallSpec
@@ -88,6 +87,7 @@ class MapSpec:
     after: list[NodeSpec] = field(default_factory=list)
     order: int = field(default_factory=_orders.__next__)
     item: ItemSpec = field(init=False)
+    """Represents the item in the arguments of calls whose ``body`` is this map."""
 
     def __post_init__(self) -> None:
         self.item = ItemSpec(self.place)

@@ -131,7 +131,7 @@ class Resources:
         functions: Lambda functions.
         queues: Platforms of the job queues that the pipeline creates, by name.
         jobs: Job definitions.
-        roles: Roles.
+        roles: Roles of the functions, jobs and the state machine.
         role: ARN of the state machine's role.
         log_level: What the state machine logs: ``ALL``, ``ERROR`` or ``OFF``.
         log_data: Whether that log has the inputs and outputs of states.

@@ -66,7 +66,7 @@ def client(config: Config, service: str, region: str | None = None) -> Any:
     """Return a boto3 client according to the settings.
 
     Args:
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         service: boto3's name of the service.
         region: Instead of the settings' region.
 
@@ -80,7 +80,7 @@ def local_credentials(config: Config) -> Mapping[str, str]:
     """Return environment variables for Terraform: dummy keys for a local AWS, if the user has none.
 
     Args:
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
     """
     if not is_local(config) or any(os.environ.get(name) for name in _DUMMY):
         return {}
@@ -120,7 +120,7 @@ class Aws:
     """AWS for the commands. Clients are made at their first use.
 
     Args:
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         region: Instead of the settings' region.
     """
 

@@ -31,7 +31,7 @@ class Planned:
     """A Terraform plan that can be applied.
 
     Args:
-        program: Terraform.
+        program: The program, Terraform or OpenTofu.
         file: The plan.
         changes: Its changes of resources.
         is_empty: Whether it changes neither resources nor outputs.

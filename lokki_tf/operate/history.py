@@ -43,20 +43,21 @@ class Tracker:
         definition: The pipeline, under the stack's name.
         counts: Returns the item counts of a Distributed Map's run.
         read_object: Returns the bytes of an object: the answer of a job whose step has a condition.
-        open: Visits that have not ended.
-        items: Item counts of each map, by name.
     """
 
     definition: Definition
     counts: Callable[[str], ItemCounts]
     read_object: Callable[[str], bytes]
-    open: list[Visit] = field(default_factory=list)
-    items: dict[str, ItemCounts] = field(default_factory=dict)
-    _stalled: list[Visit] = field(default_factory=list)
-    last: int = 0
-    ended: bool = False
-    _of: dict[int, Visit] = field(default_factory=dict)
-    _began: float = 0.0
+    open: list[Visit] = field(default_factory=list, init=False)
+    """Visits that have not ended."""
+    items: dict[str, ItemCounts] = field(default_factory=dict, init=False)
+    """Item counts of each map, by name."""
+    last: int = field(default=0, init=False)
+    """Id of the last event that was read."""
+    ended: bool = field(default=False, init=False)
+    _stalled: list[Visit] = field(default_factory=list, init=False)
+    _of: dict[int, Visit] = field(default_factory=dict, init=False)
+    _began: float = field(default=0.0, init=False)
 
     def read(self, event: Mapping[str, Any]) -> Iterable[Event]:
         """Return the events of a run that follow from an event of its execution.

@@ -38,7 +38,7 @@ def publish_image(
     """Build a stack's image and push it, unless it exists.
 
     Args:
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         context: The image's build context; its repository must exist.
         on_progress: Receives the engine's progress.
         region: Instead of the settings' region.

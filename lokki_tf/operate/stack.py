@@ -33,7 +33,7 @@ class Stack:
 
     Args:
         definition: The pipeline, under the stack's name.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         folder: The folder with its Terraform.
         script: The command that the user types, for remedies: ``python pipeline.py``.
         options: Those that name the stack: ``--stage prod``.
@@ -59,7 +59,7 @@ class Stack:
 
         Args:
             definition: The pipeline, under the stack's name.
-            config: Settings.
+            config: Settings, as in ``lokki.toml``.
             region: Instead of the settings' region.
             script: The command that the user types.
             options: Those that name the stack.

@@ -1,4 +1,9 @@
-"""Redirect what steps print to the space above a live display, line by line."""
+"""Redirect what steps print to the space above a live display, line by line.
+
+rich's own redirection (``Live(redirect_stdout=True)``) is not used: it mixes the lines of threads
+that print at once, prints incomplete lines when they are flushed, and leaves handlers of
+:mod:`logging` and forked processes with streams of the display. Source: rich, ``file_proxy.py``.
+"""
 
 from __future__ import annotations
 

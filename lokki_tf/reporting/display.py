@@ -190,7 +190,7 @@ class ProgressDisplay:
                 get_renderable=self.picture,
                 transient=True,
                 auto_refresh=False,
-                redirect_stdout=False,  # rich would interpret markup in what steps print
+                redirect_stdout=False,  # see :mod:`.above`
                 redirect_stderr=False,
             )
             self._redirection = Redirection(self._print)

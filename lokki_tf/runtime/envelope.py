@@ -112,11 +112,6 @@ def thaw(form: str, data: bytes, modules: Mapping[str, str] | None = None) -> An
     return json.loads(plain) if form == JSON else _unpickled(plain, modules)
 
 
-def travel(value: Any) -> Any:
-    """Return the value as the next step would receive it."""
-    return thaw(*freeze(value))
-
-
 def pack(value: Any, inline: int, write: Callable[[str, bytes], str]) -> Envelope:
     """Return the envelope of a step's result.
 

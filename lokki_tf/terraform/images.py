@@ -32,7 +32,7 @@ def make_image(
     Args:
         name: The pipeline's name in AWS.
         packages: All steps, after their settings, with their code.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         builder: Resolves the packages that steps declare, with the locks in the stack's folder.
         tag: Instead of the settings' tag.
         base_digest: Returns the present digest of the base image, instead of the one that is kept.
@@ -71,7 +71,7 @@ def image_of(
 
     Args:
         definition: The pipeline.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         outdir: The output folder, whose locks are used.
         early: Returns the findings about the pipeline itself.
         template_file: A Lambda template instead of the default one.

@@ -90,7 +90,8 @@ def for_queue(key: str, account: Account, queue: str) -> Statement:
 
     Args:
         key: The key's ARN.
-        account: The account and region. queue: The queue's ARN.
+        account: The account and region.
+        queue: The queue's ARN.
     """
     service = f"sqs.{account.region}.{account.domain}"
     return _allow_messages("QueueKey", key, service, "aws:sqs:arn", queue)
@@ -101,7 +102,8 @@ def for_topic(key: str, account: Account, topic: str) -> Statement:
 
     Args:
         key: The key's ARN.
-        account: The account and region. topic: The topic's ARN.
+        account: The account and region.
+        topic: The topic's ARN.
     """
     service = f"sns.{topic.split(':')[3]}.{account.domain}"
     return _allow_messages("TopicKey", key, service, "aws:sns:topicArn", topic)

@@ -303,7 +303,7 @@ def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) ->
 
     Args:
         plan: The pipeline.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         account: The account and region.
         bucket: ARN of its bucket.
     """

@@ -174,7 +174,7 @@ def checked_plan(
 
     Args:
         pipeline: The pipeline.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         template_file: A Lambda template instead of the default one.
 
     Raises:

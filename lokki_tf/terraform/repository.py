@@ -33,7 +33,7 @@ def synth_repository(
     Args:
         pipeline: The pipeline's name in AWS.
         outdir: The output folder.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         region: AWS region; by default that of the settings or the environment.
         tags: The pipeline's tags.
 

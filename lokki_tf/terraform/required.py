@@ -35,7 +35,7 @@ def required_policies(plan: Plan, config: Config, *, in_vpc: bool = False) -> di
 
     Args:
         plan: The pipeline, under its settings.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         in_vpc: Whether functions are in a VPC.
     """
     files: dict[str, bytes] = {}
@@ -52,7 +52,7 @@ def required_documents(
 
     Args:
         plan: The pipeline, under its settings.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         in_vpc: Whether functions are in a VPC.
         account: The account and region; by default the role's account and the settings' region.
     """

@@ -64,7 +64,7 @@ def resources_of(
 
     Args:
         pipeline: The pipeline.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         account: The account and region.
         builder: Makes the layers of declared packages.
         variables: Values of the Terraform variables that layers refer to.

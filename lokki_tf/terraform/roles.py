@@ -53,7 +53,7 @@ def roles_of(plan: Plan, config: Config, account: Account, bucket: str, image: s
 
     Args:
         plan: The pipeline, under its settings.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         account: The account and region.
         bucket: ARN of the pipeline's bucket.
         image: URI of the pipeline's image; empty without an image.
@@ -112,7 +112,7 @@ class _Made:
 
     Args:
         permissions: The statements for the pipeline's roles.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
     """
 
     def __init__(self, permissions: Permissions, config: Config) -> None:

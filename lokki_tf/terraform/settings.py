@@ -27,7 +27,7 @@ def options_in_effect(definition: Definition, config: Config) -> dict[Step, Step
 
     Args:
         definition: The pipeline without settings.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
     """
     return {step: _with_defaults(step, config).options for step in definition.steps}
 
@@ -37,7 +37,7 @@ def with_settings(definition: Definition, config: Config) -> Definition:
 
     Args:
         definition: The pipeline without settings.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
     """
     steps = {
         step: _with_defaults(step, config) for step in definition.steps if not step.is_condition

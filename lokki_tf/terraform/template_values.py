@@ -29,7 +29,7 @@ def template_values(
     Args:
         definition: The pipeline, under its settings.
         functions: From each step to the name of its placeholder.
-        config: Settings.
+        config: Settings, as in ``lokki.toml``.
         account: The account and region.
     """
     name = definition.name

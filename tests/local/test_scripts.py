@@ -155,7 +155,10 @@ if __name__ == "__main__":
 
 
 def interrupted(command, lines, *, group):
-    """Send Ctrl-C after a number of printed lines; return the output and the duration."""
+    """Send Ctrl-C after a number of printed lines; return the output and the process.
+
+    A program that does not end within 30 s fails the test.
+    """
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -168,13 +171,12 @@ def interrupted(command, lines, *, group):
     try:
         printed = [process.stdout.readline() for _ in range(lines)]
         time.sleep(0.02)  # between the print and the sleep
-        began = time.perf_counter()
         if group:  # a terminal sends it to every process
             os.killpg(process.pid, signal.SIGINT)
         else:
             process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=30)
-        return "".join(printed) + rest, errors, process, time.perf_counter() - began
+        return "".join(printed) + rest, errors, process
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -185,8 +187,7 @@ def interrupted(command, lines, *, group):
 def test_ctrl_c_ends_a_run_at_once(script, executor, group):
     """While steps sleep in threads or processes, Ctrl-C ends the program, and nothing begins."""
     command = script(SLEEPERS.replace("{executor}", executor))
-    printed, errors, process, seconds = interrupted(command, 2, group=group)
-    assert seconds < 30
+    printed, errors, process = interrupted(command, 2, group=group)
     assert process.returncode == -signal.SIGINT
     assert "began" not in printed
     assert errors.rstrip().endswith("KeyboardInterrupt")
@@ -210,8 +211,7 @@ def assert_session_is_empty(group):
 def test_ctrl_c_ends_the_wait_for_a_retry(script, executor):
     """Ctrl-C also ends a run that only waits for a retry."""
     command = script(WAITING.replace("{executor}", executor))
-    _, errors, process, seconds = interrupted(command, 1, group=True)
-    assert seconds < 30
+    _, errors, process = interrupted(command, 1, group=True)
     assert process.returncode == -signal.SIGINT
     assert errors.count("Traceback") == 1
 
@@ -236,8 +236,7 @@ if __name__ == "__main__":
 def test_ctrl_c_ends_maps_at_once(script, executor, workers, group):
     """Ctrl-C does not count as a failure of an item, and the other items do not start."""
     text = ITEMS.replace("{executor}", executor).replace("{workers}", str(workers))
-    printed, errors, process, seconds = interrupted(script(text), workers, group=group)
-    assert seconds < 30
+    printed, errors, process = interrupted(script(text), workers, group=group)
     assert process.returncode == -signal.SIGINT
     assert printed.count("ready") == workers
     assert errors.rstrip().endswith("KeyboardInterrupt")
@@ -259,7 +258,7 @@ def test_ctrl_c_ends_a_map_of_quick_items(script):
         except KeyboardInterrupt as interrupt:
             print(interrupt.run.status, interrupt.run.duration < 3)
     """)
-    printed, errors, _, _ = interrupted(command, 1, group=False)
+    printed, errors, _ = interrupted(command, 1, group=False)
     assert printed.splitlines()[1:] == ["{'each': 'interrupted'} True"], errors
 
 
@@ -284,15 +283,14 @@ def test_ctrl_c_reaches_steps_that_compute(script):
                 thread.join(20)
         print(threading.active_count(), "thread")
     """)
-    printed, errors, _, _ = interrupted(command, 3, group=False)
+    printed, errors, _ = interrupted(command, 3, group=False)
     assert printed.splitlines()[3:] == ["interrupted", "1 thread"], errors
 
 
 def test_a_program_ends_with_threads_that_sleep(script):
     """After Ctrl-C the program ends without waiting for steps."""
     command = script(SLEEPERS.replace("{executor}", '"thread"') + "\n")
-    _, _, _, seconds = interrupted(command, 2, group=False)
-    assert seconds < 30
+    interrupted(command, 2, group=False)
 
 
 def test_the_import_is_light():

@@ -121,11 +121,9 @@ def test_errors(invoke: Invoke, source: str, kind: str, message: str) -> None:
 def test_timeout(invoke: Invoke, local_aws: LocalAws) -> None:
     """A function that takes too long is killed and reported; the next event finds a new worker."""
     source = (
-        "import time\ndef handler(e, c):\n  print('begun')\n  time.sleep(99 if e is None else 0)"
+        "import time\ndef handler(e, c):\n  print('begun')\n  time.sleep(9999 if e is None else 0)"
     )
-    begun = time.monotonic()
-    found = invoke(source, timeout=1)
-    assert time.monotonic() - begun < 60
+    found = invoke(source, timeout=1)  # a test that waited for it would fail after 600 s
     assert found["value"]["errorType"] == "Sandbox.Timedout"
     assert "Task timed out after 1.00 seconds" in found["value"]["errorMessage"]
     assert "begun" in local_aws.logs(found["name"])

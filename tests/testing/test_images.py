@@ -142,9 +142,7 @@ def test_errors(invoke: Invoke, command: str, event: str, kind: str, message: st
 
 def test_timeout(invoke: Invoke, account: LocalAws) -> None:
     """A program that exceeds the time limit is killed; the next event starts a new one."""
-    begun = time.monotonic()
-    found = invoke("a", "sleep", Timeout=1)
-    assert time.monotonic() - begun < 30
+    found = invoke("a", "sleep", Timeout=1)  # a test that waited for it would fail after 600 s
     assert found["value"]["errorType"] == "Sandbox.Timedout"
     assert call(account, found["name"], "b")["value"]["count"] == 1
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.frame import CancelScope
 
 Interpret = Callable[..., Execution]
 Output = Callable[[Execution], Any]
@@ -37,6 +39,21 @@ def test_data_flow(interpret: Interpret, output: Output) -> None:
         machine(A=state), {"in": {"number": 4}}, double=lambda event: {"value": event["n"] * 2}
     )
     assert output(run) == 8
+
+
+def test_no_state_waits(interpret: Interpret, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state without a wait or a retry waits for no clock."""
+    waits: list[float] = []
+    monkeypatch.setattr(CancelScope, "wait", lambda scope, seconds: waits.append(seconds))
+    monkeypatch.setattr(time, "sleep", waits.append)
+    names = [f"S{n}" for n in range(50)]
+    chain = [
+        task("echo", {"n": 1}, ResultPath=None, **({"Next": following} if following else {}))
+        for following in [*names[1:], None]
+    ]
+    definition = machine(**dict(zip(names, chain, strict=True)))
+    assert interpret(definition, echo=lambda event: event).status == "SUCCEEDED"
+    assert waits == []
 
 
 def test_lambda_invoke(interpret: Interpret, output: Output, task: Task) -> None:

@@ -178,20 +178,6 @@ def test_unknown_machine(local_aws: LocalAws) -> None:
         local_aws.execute("ghost")
 
 
-def test_overhead(local_aws: LocalAws, task: Task) -> None:
-    """No state waits for a clock: 50 of them, with calls, take less than half a second each."""
-    names = [f"S{n}" for n in range(50)]
-    chain = [
-        task("echo", {"n": 1}, ResultPath=None, **({"Next": following} if following else {}))
-        for following in [*names[1:], None]
-    ]
-    local_aws.create_state_machine("chain", machine(**dict(zip(names, chain, strict=True))))
-    local_aws.execute("chain")
-    begun = time.monotonic()
-    assert local_aws.execute("chain").succeeded
-    assert time.monotonic() - begun < 50 * 0.5
-
-
 def test_environment(local_aws: LocalAws) -> None:
     """A program with these environment variables uses the account without other changes."""
     local_aws.client("s3").create_bucket(Bucket="seen-by-a-program")

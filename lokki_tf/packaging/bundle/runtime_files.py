@@ -34,7 +34,8 @@ def runtime_files(
 
     Args:
         condition: Whether the step has a condition.
-        routed: Whether it returns its next step. job: Whether it runs as a job of Batch.
+        routed: Whether it returns its next step.
+        job: Whether it runs as a job of Batch.
     """
     left = _OF_HELPERS | _OF_CONTEXTS | (set() if condition else {"conditions.py"})
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})

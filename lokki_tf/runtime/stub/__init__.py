@@ -254,6 +254,7 @@ class Step(Inert):
         function: The plain function.
         when: The step's condition.
         name: The step's name; the function's unless given.
+        options: The other options of ``@step``, which have no effect here.
     """
 
     __lokki_step__ = True

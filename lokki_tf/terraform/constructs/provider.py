@@ -30,7 +30,8 @@ def add_backend(stack: TerraformStack, settings: Config) -> None:
     """Add the backend: a file in the configuration's folder, or a bucket.
 
     Args:
-        stack: The stack. settings: ``[terraform]``, and ``[aws]`` for the account of the bucket.
+        stack: The stack.
+        settings: ``[terraform]``, and ``[aws]`` for the account of the bucket.
 
     Raises:
         ConfigError: If the backend is a bucket without a name.
@@ -86,7 +87,7 @@ def add_provider(stack: TerraformStack, settings: AwsConfig) -> None:
 
     Args:
         stack: The stack.
-        settings: ``[aws]``.
+        settings: Table ``[aws]`` of ``lokki.toml``.
 
     Raises:
         ConfigError: If the region does not exist.

@@ -44,12 +44,12 @@ class Job:
 
     order: Order
     context: BatchContext
-    status: str = SUBMITTED
-    status_reason: str | None = None
-    created: int = field(default_factory=now)
-    started: int | None = None
-    stopped: int | None = None
-    attempts: list[Attempt] = field(default_factory=list)
+    status: str = field(default=SUBMITTED, init=False)
+    status_reason: str | None = field(default=None, init=False)
+    created: int = field(default_factory=now, init=False)
+    started: int | None = field(default=None, init=False)
+    stopped: int | None = field(default=None, init=False)
+    attempts: list[Attempt] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.done = Event()

@@ -42,7 +42,6 @@ class Execution:
         settings: the account and the time scales.
         outer: for a child of a Distributed Map, the cancel scope of the Map state.
         map_run_arn: for a child of a Distributed Map, the ARN of its Map Run.
-        map_runs: the Map Runs that this execution has started.
     """
 
     arn: str
@@ -55,15 +54,15 @@ class Execution:
     settings: Settings
     outer: CancelScope | None = None
     map_run_arn: str | None = None
-    status: str = RUNNING
-    output_text: str | None = None
-    error: str | None = None
-    cause: str | None = None
-    start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
-    stop_date: datetime | None = None
-    map_runs: list[MapRun] = field(default_factory=list)
-    redrive_count: int = 0
-    redrive_date: datetime | None = None
+    status: str = field(default=RUNNING, init=False)
+    output_text: str | None = field(default=None, init=False)
+    error: str | None = field(default=None, init=False)
+    cause: str | None = field(default=None, init=False)
+    start_date: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
+    stop_date: datetime | None = field(default=None, init=False)
+    map_runs: list[MapRun] = field(default_factory=list, init=False)
+    redrive_count: int = field(default=0, init=False)
+    redrive_date: datetime | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.history = History()

@@ -191,9 +191,9 @@ class StateRun:
     input: Json
     text: str
     frame: Frame
-    retry_count: int = 0
-    task_token: str | None = None
-    entered: str = field(default_factory=now)
+    retry_count: int = field(default=0, init=False)
+    task_token: str | None = field(default=None, init=False)
+    entered: str = field(default_factory=now, init=False)
 
     def view(self, value: Json) -> View:
         """Return the data for the state's expressions, with ``$`` referring to the value."""

@@ -44,10 +44,6 @@ class MapRun:
         state_machine_arn: the state machine ARN of the children, which ends in ``/`` and the label.
         concurrency: the number of children that may run at a time; 0 for no limit.
         tolerance: how many items may fail.
-        children: the child executions, one for each item or batch.
-        weights: the number of items of each child.
-        begun: the positions of the children that have started.
-        redrives: how often the Map Run was redriven.
     """
 
     arn: str
@@ -55,14 +51,18 @@ class MapRun:
     state_machine_arn: str
     concurrency: int
     tolerance: Tolerance
-    status: str = RUNNING
-    children: list[Execution] = field(default_factory=list)
-    weights: list[int] = field(default_factory=list)
-    begun: set[int] = field(default_factory=set)
-    start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
-    stop_date: datetime | None = None
-    results_written: bool = False
-    redrives: int = 0
+    status: str = field(default=RUNNING, init=False)
+    children: list[Execution] = field(default_factory=list, init=False)
+    """The child executions, one for each item or batch."""
+    weights: list[int] = field(default_factory=list, init=False)
+    """The number of items of each child."""
+    begun: set[int] = field(default_factory=set, init=False)
+    """The positions of the children that have started."""
+    start_date: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
+    stop_date: datetime | None = field(default=None, init=False)
+    results_written: bool = field(default=False, init=False)
+    redrives: int = field(default=0, init=False)
+    """How often the Map Run was redriven."""
 
     def end(self, status: str) -> None:
         """Record the end of the Map Run with its status."""
