@@ -37,9 +37,9 @@ class Account:
     """The state of the account beyond moto's: processes, sessions of roles, callbacks.
 
     Args:
-        endpoint: the server's URL.
-        settings: the server's settings.
-        directory: the account's roles and policies.
+        endpoint: The server's URL.
+        settings: The server's settings.
+        directory: The account's roles and policies.
     """
 
     def __init__(self, endpoint: str, settings: ServerSettings, directory: Directory) -> None:
@@ -62,8 +62,8 @@ class Account:
         """Return the account's services in a region, with the permissions of a role.
 
         Args:
-            name: the region's name.
-            role: the ARN of the role; None for all permissions.
+            name: The region's name.
+            role: The ARN of the role; None for all permissions.
         """
         with self._lock:
             key = (name, role)
@@ -77,8 +77,8 @@ class Account:
         """Return environment variables with the credentials of a role.
 
         Args:
-            role: the ARN of the role; None for empty credentials.
-            session: the name of the role's session.
+            role: The ARN of the role; None for empty credentials.
+            session: The name of the role's session.
         """
         if not self.access.enforced:
             return {}
@@ -98,9 +98,9 @@ class Account:
         """Return the settings of a state machine's executions.
 
         Args:
-            region: the region's name.
-            role: the ARN of the state machine's role.
-            key: the ARN of the KMS key that encrypts the executions, or None.
+            region: The region's name.
+            role: The ARN of the state machine's role.
+            key: The ARN of the KMS key that encrypts the executions, or None.
         """
         more = {} if self.execution_ended is None else {"ended": self.execution_ended}
         return Settings(
@@ -138,9 +138,9 @@ class Region:
     """The services of one region; implements ``state_machines.services.Services``.
 
     Args:
-        account: the account.
-        name: the region's name.
-        session: the role's session that requests are made with; None for all permissions.
+        account: The account.
+        name: The region's name.
+        session: The role's session that requests are made with; None for all permissions.
     """
 
     def __init__(self, account: Account, name: str, session: Session | None) -> None:
@@ -161,7 +161,7 @@ class Region:
         """Invoke a function without HTTP.
 
         Raises:
-            ServiceError: if Lambda responds with an error.
+            ServiceError: If Lambda responds with an error.
         """
         arn = function
         if not function.startswith("arn:"):
@@ -180,7 +180,7 @@ class Region:
         """Check a permission that Step Functions needs without making a visible API request.
 
         Raises:
-            ServiceError: if the role's policies do not allow the action.
+            ServiceError: If the role's policies do not allow the action.
         """
         if self._session is None:
             return

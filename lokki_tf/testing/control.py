@@ -31,8 +31,8 @@ class Control:
     """A WSGI application that answers private requests and passes all others to moto.
 
     Args:
-        account: the account.
-        moto: the WSGI application for all other requests.
+        account: The account.
+        moto: The WSGI application for all other requests.
     """
 
     def __init__(self, account: Account, moto: Wsgi) -> None:

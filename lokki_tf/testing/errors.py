@@ -20,6 +20,6 @@ class ExecutionNotFinished(LocalAwsError):
 def missing_packages(error: ImportError) -> MissingToolError:
     """Return the error for a required package that is not installed."""
     return MissingToolError(
-        f"The local AWS requires the package {error.name!r}, which is not installed.",
-        remedy="Install it with: pip install 'lokki-tf[testing]'",
+        f"the local AWS requires the package {error.name!r}, which is not installed",
+        remedy="pip install 'lokki-tf[testing]'",
     )

@@ -14,14 +14,14 @@ class Execution:
     """An execution of a state machine that has ended.
 
     Args:
-        arn: the execution's ARN.
-        name: the execution's name.
+        arn: The execution's ARN.
+        name: The execution's name.
         status: ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT`` or ``ABORTED``.
-        output: the parsed output; None unless the execution succeeded.
-        error: the error name, if the execution failed.
-        cause: the description of the error, if the execution failed.
-        history: the events, in the format of ``GetExecutionHistory``.
-        duration: the duration in seconds.
+        output: The parsed output; None unless the execution succeeded.
+        error: The error name, if the execution failed.
+        cause: The description of the error, if the execution failed.
+        history: The events, in the format of ``GetExecutionHistory``.
+        duration: The duration in seconds.
     """
 
     arn: str

@@ -33,16 +33,16 @@ class LocalAws:
     Use it as a context manager. The server ends with the context.
 
     Args:
-        region: the region that clients and Terraform use.
-        retry_delay_scale: the factor for delays before retries; 0 for no delays.
-        wait_scale: the factor for the delays of ``Wait`` states.
-        workers: the largest number of Lambda processes at a time, and that of Batch jobs.
-        containers: whether images run in containers if a Docker API is available. Otherwise they
+        region: The region that clients and Terraform use.
+        retry_delay_scale: The factor for delays before retries; 0 for no delays.
+        wait_scale: The factor for the delays of ``Wait`` states.
+        workers: The largest number of Lambda processes at a time, and that of Batch jobs.
+        containers: Whether images run in containers if a Docker API is available. Otherwise they
             run as processes from the folders that they were built from.
-        enforce_iam: whether functions, jobs, state machines and schedules can do only what the
+        enforce_iam: Whether functions, jobs, state machines and schedules can do only what the
             policies of their roles allow. Tests and Terraform use the account's own keys, which
             have all permissions.
-        skip: types of Terraform resources that ``deploy`` does not create; by default the lifecycle
+        skip: Types of Terraform resources that ``deploy`` does not create; by default the lifecycle
             rules of buckets, for which the AWS provider always waits 55 seconds.
     """
 
@@ -130,18 +130,18 @@ class LocalAws:
         created.
 
         Args:
-            pipeline: the pipeline.
-            parameters: the values of its parameters, by name.
-            variables: the values of the Terraform variables that layers refer to.
-            stage: the stage of ``lokki.toml``; by default that in ``LOKKI_STAGE``.
-            name: the execution's name.
-            timeout: the longest time to wait, in seconds.
+            pipeline: The pipeline.
+            parameters: The values of its parameters, by name.
+            variables: The values of the Terraform variables that layers refer to.
+            stage: The stage of ``lokki.toml``; by default that in ``LOKKI_STAGE``.
+            name: The execution's name.
+            timeout: The longest time to wait, in seconds.
 
         Raises:
-            BindingError: if a parameter is missing, unknown or of the wrong type.
-            DefinitionError: if the pipeline has errors.
-            ExecutionNotFinished: if the execution still runs after ``timeout``.
-            LocalAwsError: if ``deploy`` has created a state machine with the same name.
+            BindingError: If a parameter is missing, unknown or of the wrong type.
+            DefinitionError: If the pipeline has errors.
+            ExecutionNotFinished: If the execution still runs after ``timeout``.
+            LocalAwsError: If ``deploy`` has created a state machine with the same name.
         """
         pipeline.check_parameters(dict(parameters or {}))
         machine = self.register(pipeline, variables, stage=stage)
@@ -157,16 +157,16 @@ class LocalAws:
         """Register a pipeline without Terraform, as ``run`` does, but do not execute it.
 
         Args:
-            pipeline: the pipeline.
-            variables: the values of the Terraform variables that layers refer to.
-            stage: the stage of ``lokki.toml``; by default that in ``LOKKI_STAGE``.
+            pipeline: The pipeline.
+            variables: The values of the Terraform variables that layers refer to.
+            stage: The stage of ``lokki.toml``; by default that in ``LOKKI_STAGE``.
 
         Returns:
             The ARN of the state machine.
 
         Raises:
-            DefinitionError: if the pipeline has errors.
-            LocalAwsError: if ``deploy`` has created a state machine with the same name.
+            DefinitionError: If the pipeline has errors.
+            LocalAwsError: If ``deploy`` has created a state machine with the same name.
         """
         resources = pipeline.resources(ACCOUNT_ID, self.region, variables=variables, stage=stage)
         return self._registrar.register(resources)
@@ -180,16 +180,16 @@ class LocalAws:
         images in the folder's ``image.json`` are registered.
 
         Args:
-            folder: the folder with the configuration.
-            variables: the values of the configuration's variables.
+            folder: The folder with the configuration.
+            variables: The values of the configuration's variables.
 
         Returns:
             The values of the outputs, by name.
 
         Raises:
-            LocalAwsError: if the folder's ``image.json`` is not valid.
-            TerraformFailed: if Terraform fails, with its output.
-            MissingToolError: if Terraform is not installed or too old, or its AWS provider
+            LocalAwsError: If the folder's ``image.json`` is not valid.
+            TerraformFailed: If Terraform fails, with its output.
+            MissingToolError: If Terraform is not installed or too old, or its AWS provider
                 cannot be obtained.
         """
         for image in folders_in(Path(folder)):
@@ -204,11 +204,11 @@ class LocalAws:
 
         Args:
             uri: ``repository:tag``; the part before the repository is ignored.
-            folder: the files in the image's working directory.
-            entry: the Python file in the folder that the image starts.
+            folder: The files in the image's working directory.
+            entry: The Python file in the folder that the image starts.
 
         Raises:
-            LocalAwsError: if the folder does not contain ``entry``.
+            LocalAwsError: If the folder does not contain ``entry``.
         """
         image = ImageFolder(uri, Path(folder).resolve(), entry)
         request = {"uri": image.uri, "app": str(image.app), "entry": image.entry}
@@ -218,7 +218,7 @@ class LocalAws:
         """Return whether ``terraform plan`` in a deployed folder shows no changes.
 
         Raises:
-            TerraformFailed: if Terraform fails, with its output.
+            TerraformFailed: If Terraform fails, with its output.
         """
         return self._terraform(folder).plan_is_empty(variables)
 
@@ -226,7 +226,7 @@ class LocalAws:
         """Run ``terraform destroy`` in a folder.
 
         Raises:
-            TerraformFailed: if Terraform fails, with its output.
+            TerraformFailed: If Terraform fails, with its output.
         """
         self._terraform(folder).destroy(variables)
 
@@ -241,14 +241,14 @@ class LocalAws:
         """Execute a state machine and wait for its end.
 
         Args:
-            machine: the state machine's ARN or name.
-            input: the input, any JSON value; an empty object if None.
-            name: the execution's name.
-            timeout: the longest time to wait, in seconds.
+            machine: The state machine's ARN or name.
+            input: The input, any JSON value; an empty object if None.
+            name: The execution's name.
+            timeout: The longest time to wait, in seconds.
 
         Raises:
-            ExecutionNotFinished: if the execution still runs after ``timeout``.
-            LocalAwsError: if the state machine does not exist, or an execution with the same name
+            ExecutionNotFinished: If the execution still runs after ``timeout``.
+            LocalAwsError: If the state machine does not exist, or an execution with the same name
                 exists.
         """
         request = {
@@ -262,8 +262,8 @@ class LocalAws:
         execution = Execution.of(self._running.ask("execute", request, timeout + 30))
         if execution.status == "RUNNING":
             raise ExecutionNotFinished(
-                f"The execution {execution.arn} was still running after {timeout:g} s.",
-                remedy="Pass a longer timeout, or read its history with get_execution_history().",
+                f"the execution {execution.arn} was still running after {timeout:g} s",
+                remedy="pass a longer timeout=, or read its history with get_execution_history()",
             )
         return execution
 
@@ -273,19 +273,19 @@ class LocalAws:
         As in a local run, a skipped step has no entry.
 
         Args:
-            execution: an execution of a pipeline's state machine.
+            execution: An execution of a pipeline's state machine.
 
         Raises:
-            LocalAwsError: if the execution did not succeed.
+            LocalAwsError: If the execution did not succeed.
         """
         from lokki_tf.operate.results import values
         from lokki_tf.runtime.store import split
 
         if not execution.succeeded:
             raise LocalAwsError(
-                f"The execution {execution.name} has no results, its status is "
-                f"{execution.status}: {execution.error}: {execution.cause}",
-                remedy="Read execution.history and the logs() of the step's function.",
+                f"the execution {execution.name!r} has no results: it is {execution.status}, "
+                f"{execution.error}: {execution.cause}",
+                remedy="read execution.history and the logs() of the step's function",
             )
 
         def read(uri: str) -> bytes:
@@ -299,8 +299,8 @@ class LocalAws:
         """Create a state machine without Terraform, or update an existing one.
 
         Args:
-            name: the state machine's name.
-            definition: the definition in the Amazon States Language.
+            name: The state machine's name.
+            definition: The definition in the Amazon States Language.
 
         Returns:
             The state machine's ARN.
@@ -329,14 +329,14 @@ class LocalAws:
         """Create a Lambda function without Terraform, or replace an existing one.
 
         Args:
-            name: the function's name.
-            zip_bytes: the zip with its code.
-            handler: the handler as ``module.function``.
-            environment: the function's environment variables.
-            layers: the ARNs of its layers.
-            timeout: the time limit in seconds.
-            memory_size: the memory in MB.
-            runtime: the runtime in Lambda. The local AWS runs all functions with the Python that
+            name: The function's name.
+            zip_bytes: The zip with its code.
+            handler: The handler as ``module.function``.
+            environment: The function's environment variables.
+            layers: The ARNs of its layers.
+            timeout: The time limit in seconds.
+            memory_size: The memory in MB.
+            runtime: The runtime in Lambda. The local AWS runs all functions with the Python that
                 runs the tests.
 
         Returns:
@@ -362,7 +362,7 @@ class LocalAws:
         """Return the lines of a function's log, including those that Lambda adds.
 
         Args:
-            function: the function's name or ARN.
+            function: The function's name or ARN.
         """
         name = function.split(":")[6] if function.startswith("arn:") else function
         logs = self.client("logs")
@@ -377,15 +377,15 @@ class LocalAws:
         """Start the state machine of a schedule now, with the permissions of the schedule's role.
 
         Args:
-            name: the schedule's name.
-            group: the name of the schedule group; by default that of the schedule, as in the
+            name: The schedule's name.
+            group: The name of the schedule group; by default that of the schedule, as in the
                 folders that ``deploy`` applies.
 
         Returns:
             The ARN of the execution.
 
         Raises:
-            LocalAwsError: if the schedule does not exist, its target is not a state machine, or its
+            LocalAwsError: If the schedule does not exist, its target is not a state machine, or its
                 role does not allow it to start the state machine.
         """
         request = {"name": name, "group": name if group is None else group}
@@ -413,7 +413,7 @@ class LocalAws:
     def _running(self) -> ServerProcess:
         if self._server is None:
             raise LocalAwsError(
-                "The local AWS is not running.", remedy="Use it as `with LocalAws() as aws:`."
+                "the local AWS is not running", remedy="write `with LocalAws() as aws:`"
             )
         return self._server
 

@@ -46,10 +46,10 @@ class Registrar:
     """Registers resources, except those that have not changed since the last registration.
 
     Args:
-        client: returns a boto3 client for a service.
-        register_image: registers an image; the arguments are its URI, the folder of its files and
+        client: Returns a boto3 client for a service.
+        register_image: Registers an image; the arguments are its URI, the folder of its files and
             the file to start.
-        scratch: returns the folder for the files of images.
+        scratch: Returns the folder for the files of images.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Registrar:
             The ARN of the state machine.
 
         Raises:
-            LocalAwsError: if Terraform has deployed a state machine with the same name.
+            LocalAwsError: If Terraform has deployed a state machine with the same name.
         """
         with self._lock:
             self._require_own(resources.name)
@@ -134,8 +134,8 @@ class Registrar:
         pages = states.get_paginator("list_state_machines").paginate()
         if any(one["name"] == name for page in pages for one in page["stateMachines"]):
             raise LocalAwsError(
-                f"The account already has a state machine {name!r} that run() did not register.",
-                remedy="Call destroy() with its folder or reset() first, or use a new LocalAws().",
+                f"the account already has a state machine {name!r} that run() did not register",
+                remedy="call destroy() with its folder or reset() first, or use a new LocalAws()",
             )
 
     def _put_role(self, path: str, role: RoleResource) -> str:

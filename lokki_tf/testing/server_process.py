@@ -30,11 +30,11 @@ class ServerProcess:
     """A running server process.
 
     Args:
-        settings: the server's settings.
+        settings: The server's settings.
 
     Raises:
-        MissingToolError: if moto is not installed, or its version is not supported.
-        LocalAwsError: if the server does not start.
+        MissingToolError: If moto is not installed, or its version is not supported.
+        LocalAwsError: If the server does not start.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -62,18 +62,20 @@ class ServerProcess:
             self._process.wait()
             raise
         if not self.endpoint_url:
-            raise LocalAwsError("The server of the local AWS did not start. See its output above.")
+            raise LocalAwsError(
+                "the server of the local AWS did not start", remedy="see its output above"
+            )
 
     def ask(self, action: str, request: dict[str, Any], timeout: float = 60.0) -> Any:
         """Send a request to a private endpoint of the server.
 
         Args:
-            action: the endpoint's name, such as ``execute``.
-            request: the JSON body.
-            timeout: the longest time to wait for the response, in seconds.
+            action: The endpoint's name, such as ``execute``.
+            request: The JSON body.
+            timeout: The longest time to wait for the response, in seconds.
 
         Raises:
-            LocalAwsError: if the server responds with an error.
+            LocalAwsError: If the server responds with an error.
         """
         address = urlsplit(self.endpoint_url)
         connection = http.client.HTTPConnection(
@@ -107,7 +109,6 @@ def _require_moto() -> None:
     if not oldest <= tuple(map(int, installed.split(".")[:2])) < first_untried:
         bounds = [".".join(map(str, bound)) for bound in MOTO]
         raise MissingToolError(
-            f"The local AWS requires moto from {bounds[0]} to before {bounds[1]}, but moto "
-            f"{installed} is installed.",
-            remedy="Install it with: pip install 'lokki-tf[testing]'",
+            f"moto must be at least {bounds[0]} and before {bounds[1]}, got {installed}",
+            remedy="pip install 'lokki-tf[testing]'",
         )

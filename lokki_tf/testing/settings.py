@@ -17,13 +17,13 @@ class ServerSettings:
     """The settings of the server.
 
     Args:
-        region: the region that clients use.
-        retry_delay_scale: the factor for delays before retries.
-        wait_scale: the factor for the delays of ``Wait`` states.
-        workers: the largest number of Lambda processes at a time, and that of Batch jobs.
-        containers: whether images run in containers if a Docker API is available.
-        enforce_iam: whether roles can do only what their policies allow.
-        token: the secret that requests to the private endpoints must contain.
+        region: The region that clients use.
+        retry_delay_scale: The factor for delays before retries.
+        wait_scale: The factor for the delays of ``Wait`` states.
+        workers: The largest number of Lambda processes at a time, and that of Batch jobs.
+        containers: Whether images run in containers if a Docker API is available.
+        enforce_iam: Whether roles can do only what their policies allow.
+        token: The secret that requests to the private endpoints must contain.
     """
 
     region: str = "us-east-1"
@@ -39,8 +39,8 @@ def client_environment(endpoint: str, region: str) -> dict[str, str]:
     """Return the environment variables that make boto3, the AWS CLI and Terraform use a server.
 
     Args:
-        endpoint: the server's URL.
-        region: the region's name.
+        endpoint: The server's URL.
+        region: The region's name.
     """
     return {
         "AWS_ENDPOINT_URL": endpoint,
@@ -61,10 +61,10 @@ def new_client(
     """Return a boto3 client for a local AWS.
 
     Args:
-        service: the service's name in boto3.
-        endpoint: the server's URL.
-        region: the region's name.
-        credentials: environment variables of a role's session; None for the account's own keys.
+        service: The service's name in boto3.
+        endpoint: The server's URL.
+        region: The region's name.
+        credentials: Environment variables of a role's session; None for the account's own keys.
     """
     import boto3
     from botocore.config import Config

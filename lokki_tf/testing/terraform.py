@@ -43,13 +43,13 @@ class Terraform:
     """Terraform in the folder of a configuration.
 
     Args:
-        folder: the folder with the configuration.
-        scratch: the folder for state and plugins.
-        environment: the environment variables for the local AWS.
-        skip: types of resources in ``*.tf.json`` that are not created.
+        folder: The folder with the configuration.
+        scratch: The folder for state and plugins.
+        environment: The environment variables for the local AWS.
+        skip: Types of resources in ``*.tf.json`` that are not created.
 
     Raises:
-        MissingToolError: if Terraform is missing or too old, or its provider is not available.
+        MissingToolError: If Terraform is missing or too old, or its provider is not available.
     """
 
     def __init__(
@@ -116,8 +116,8 @@ class Terraform:
         mirror, remedy = self._source.mirror, None
         if command == "init" and mirror is not None:
             remedy = (
-                f"Terraform uses the provider mirror {mirror}, which has hashicorp/aws "
-                f"{', '.join(self._source.versions)}. Set {MIRROR_VARIABLE} to another mirror."
+                f"set {MIRROR_VARIABLE} to another mirror of providers: {mirror} has hashicorp/aws "
+                f"{', '.join(self._source.versions)}"
             )
         return TerraformFailed(
             f"`terraform {command}` in {self._folder} failed:\n{said}", remedy=remedy

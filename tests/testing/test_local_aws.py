@@ -268,7 +268,7 @@ def test_a_version_of_moto_that_was_not_tried(
 ) -> None:
     """A moto outside the range is an error that names it and the range."""
     monkeypatch.setattr("importlib.metadata.version", lambda name: version)
-    with pytest.raises(MissingToolError, match=rf"5\.2 to before 5\.3, but moto {version}"):
+    with pytest.raises(MissingToolError, match=rf"at least 5\.2 and before 5\.3, got {version}"):
         LocalAws().__enter__()
 
 

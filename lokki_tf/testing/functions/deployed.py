@@ -11,10 +11,10 @@ class Image:
     """The container image of a function.
 
     Args:
-        uri: the image's URI.
-        command: replaces the image's ``CMD``.
-        entry_point: replaces the image's ``ENTRYPOINT``.
-        working_directory: replaces the image's ``WORKDIR``.
+        uri: The image's URI.
+        command: Replaces the image's ``CMD``.
+        entry_point: Replaces the image's ``ENTRYPOINT``.
+        working_directory: Replaces the image's ``WORKDIR``.
     """
 
     uri: str
@@ -28,20 +28,20 @@ class Function:
     """A deployed function.
 
     Args:
-        name: the function's name.
-        arn: the ARN that was invoked.
+        name: The function's name.
+        arn: The ARN that was invoked.
         version: ``$LATEST`` or a number.
-        handler: the handler as ``module.function``; empty for an image.
-        runtime: the runtime, such as ``python3.12``; empty for an image.
-        timeout: the time limit in seconds.
-        memory: the memory in MB.
-        environment: the function's environment variables.
-        code: the function's zip; empty for an image.
-        layers: the zips of its layers. Files of later layers replace those of earlier ones.
-        log_group: the log group of its log.
-        image: the container image, if the function has one.
-        role: the ARN of its role.
-        credentials: environment variables with the role's credentials; empty for the account's
+        handler: The handler as ``module.function``; empty for an image.
+        runtime: The runtime, such as ``python3.12``; empty for an image.
+        timeout: The time limit in seconds.
+        memory: The memory in MB.
+        environment: The function's environment variables.
+        code: The function's zip; empty for an image.
+        layers: The zips of its layers. Files of later layers replace those of earlier ones.
+        log_group: The log group of its log.
+        image: The container image, if the function has one.
+        role: The ARN of its role.
+        credentials: Environment variables with the role's credentials; empty for the account's
             own keys.
     """
 
@@ -66,10 +66,10 @@ class Outcome:
     """The outcome of an invocation.
 
     Args:
-        payload: the JSON of the result or of the error.
+        payload: The JSON of the result or of the error.
         error: ``Unhandled`` if the function failed, otherwise None.
-        log: the lines for the function's log.
-        request_id: the id of the invocation.
+        log: The lines for the function's log.
+        request_id: The id of the invocation.
     """
 
     payload: bytes

@@ -16,9 +16,9 @@ class Pool:
     """Worker processes, each borrowed for one event at a time.
 
     Args:
-        sdk: the folder with the packages of Lambda's runtime.
-        launcher: starts the programs of images.
-        most: the largest number of processes at a time.
+        sdk: The folder with the packages of Lambda's runtime.
+        launcher: Starts the programs of images.
+        most: The largest number of processes at a time.
     """
 
     def __init__(self, sdk: Path, launcher: Launcher, most: int = 64) -> None:
@@ -35,7 +35,7 @@ class Pool:
         The call waits while the largest number of processes is busy.
 
         Raises:
-            CannotStart: if the program of an image cannot be started.
+            CannotStart: If the program of an image cannot be started.
         """
         with self._free:
             while True:

@@ -45,10 +45,10 @@ class Runner:
     """Invokes functions.
 
     Args:
-        environment: the environment variables of all functions: region, credentials, endpoint.
-        sink: writes the log of an invocation.
-        launcher: starts the programs of images.
-        most: the largest number of worker processes at a time.
+        environment: The environment variables of all functions: region, credentials, endpoint.
+        sink: Writes the log of an invocation.
+        launcher: Starts the programs of images.
+        most: The largest number of worker processes at a time.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Runner:
         """Invoke a function with an event and wait for the outcome.
 
         Raises:
-            CannotStart: if the function's image is not available.
+            CannotStart: If the function's image is not available.
         """
         call = _Call(function, event)
         worker, new = self._pool.borrow(self._program(function) or self._recipe(function))

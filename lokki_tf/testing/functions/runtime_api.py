@@ -25,8 +25,8 @@ class Said:
     """A result or an error that a program has posted.
 
     Args:
-        failed: whether the program has posted an error.
-        body: the JSON of the result or of the error.
+        failed: Whether the program has posted an error.
+        body: The JSON of the result or of the error.
     """
 
     failed: bool
@@ -60,8 +60,8 @@ class RuntimeApi:
         """Make an event available to the program.
 
         Args:
-            header: a dict with ``request_id``, ``arn`` and ``deadline`` (in seconds since 1970).
-            body: the event's JSON.
+            header: A dict with ``request_id``, ``arn`` and ``deadline`` (in seconds since 1970).
+            body: The event's JSON.
         """
         with self._changed:
             self._current, self._said = header["request_id"], None

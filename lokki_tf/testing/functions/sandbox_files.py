@@ -42,8 +42,8 @@ def enter(own: str, code: Iterable[str]) -> None:
     """Map ``/tmp`` to a function's folder from now on.
 
     Args:
-        own: the folder, created if necessary. Paths in its parent folder are not mapped.
-        code: the folders of the function's code, which become read-only.
+        own: The folder, created if necessary. Paths in its parent folder are not mapped.
+        code: The folders of the function's code, which become read-only.
     """
     os.makedirs(own, exist_ok=True)
     _Folders.code = tuple(code)
@@ -113,7 +113,7 @@ def _path(path: Any, *, writes: bool) -> Any:
     """Return the real path for a path that a function uses.
 
     Raises:
-        OSError: if the function writes to a read-only folder.
+        OSError: If the function writes to a read-only folder.
     """
     if not isinstance(path, str | bytes | os.PathLike):
         return path  # a file descriptor, or a value for which the original function raises an error

@@ -25,11 +25,11 @@ class Sandbox:
     """The running program of an image, with the same methods as ``Worker``.
 
     Args:
-        launcher: starts the program.
-        recipe: the program.
+        launcher: Starts the program.
+        recipe: The program.
 
     Raises:
-        CannotStart: if the program cannot be started.
+        CannotStart: If the program cannot be started.
     """
 
     def __init__(self, launcher: Launcher, recipe: Program) -> None:
@@ -55,8 +55,8 @@ class Sandbox:
         """Wait until the program requests its first event.
 
         Raises:
-            WorkerDied: if the program ended.
-            TookTooLong: if the timeout was exceeded.
+            WorkerDied: If the program ended.
+            TookTooLong: If the timeout was exceeded.
         """
         deadline = time.monotonic() + timeout
         while not self._api.asked(_POLL_SECONDS):
@@ -69,8 +69,8 @@ class Sandbox:
         """Let the program handle one event.
 
         Raises:
-            WorkerDied: if the program ended.
-            TookTooLong: if the timeout was exceeded.
+            WorkerDied: If the program ended.
+            TookTooLong: If the timeout was exceeded.
         """
         deadline = time.monotonic() + timeout
         self._api.offer(header, event)

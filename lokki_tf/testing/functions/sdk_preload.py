@@ -25,7 +25,7 @@ def preload(folder: str) -> None:
     """Load the SDK from a folder and remove it from ``sys.modules``.
 
     Args:
-        folder: the folder with the SDK's packages.
+        folder: The folder with the SDK's packages.
     """
     before = set(sys.modules)
     sys.path.append(folder)
@@ -61,7 +61,7 @@ def offer(own_folders: Sequence[str]) -> None:
     """Let this process import the loaded SDK, unless the function's code contains a part of it.
 
     Args:
-        own_folders: the folders of the function's code and layers.
+        own_folders: The folders of the function's code and layers.
     """
     files = [name for folder in own_folders if os.path.isdir(folder) for name in os.listdir(folder)]
     own = {name.partition(".")[0] for name in files}

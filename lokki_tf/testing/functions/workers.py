@@ -30,8 +30,8 @@ class WorkerDied(Exception):
     """The process ended before it answered.
 
     Args:
-        status: the exit status; negative for a signal.
-        log: the output of the process.
+        status: The exit status; negative for a signal.
+        log: The output of the process.
     """
 
     def __init__(self, status: int, log: str) -> None:
@@ -44,7 +44,7 @@ class TookTooLong(Exception):
     """The worker did not answer in time and was killed.
 
     Args:
-        log: the output of the process.
+        log: The output of the process.
     """
 
     def __init__(self, log: str) -> None:
@@ -57,12 +57,12 @@ class Recipe:
     """The code and settings of a worker. Functions with equal recipes share workers.
 
     Args:
-        handler: the handler as ``module.function``.
-        code: the folder of the unpacked zip.
-        path: the entries of ``sys.path`` before the standard library.
-        environment: the environment variables of the process.
-        ascii: whether the runtime writes JSON in ASCII only.
-        memory: the function's memory in MB.
+        handler: The handler as ``module.function``.
+        code: The folder of the unpacked zip.
+        path: The entries of ``sys.path`` before the standard library.
+        environment: The environment variables of the process.
+        ascii: Whether the runtime writes JSON in ASCII only.
+        memory: The function's memory in MB.
     """
 
     handler: str
@@ -78,9 +78,9 @@ class Answer:
     """A worker's answer to one message.
 
     Args:
-        failed: whether the body is the JSON of an error.
-        body: the JSON of the result or of the error.
-        log: the output of the worker since the message before.
+        failed: Whether the body is the JSON of an error.
+        body: The JSON of the result or of the error.
+        log: The output of the worker since the message before.
     """
 
     failed: bool
@@ -92,7 +92,7 @@ class ForkServer:
     """The process that forks workers.
 
     Args:
-        sdk: the folder with the packages of Lambda's runtime.
+        sdk: The folder with the packages of Lambda's runtime.
     """
 
     def __init__(self, sdk: Path) -> None:
@@ -112,8 +112,8 @@ class ForkServer:
         """Start a worker and return its process id.
 
         Args:
-            control: the worker's end of the socket for messages.
-            log: the file descriptor of the worker's stdout and stderr.
+            control: The worker's end of the socket for messages.
+            log: The file descriptor of the worker's stdout and stderr.
         """
         with self._lock:
             socket.send_fds(self._channel, [b"fork".ljust(64)], [control.fileno(), log])
@@ -155,8 +155,8 @@ class Worker:
         """Load the function's module.
 
         Raises:
-            WorkerDied: if the process ended.
-            TookTooLong: if the timeout was exceeded.
+            WorkerDied: If the process ended.
+            TookTooLong: If the timeout was exceeded.
         """
         setup = {
             "handler": self.recipe.handler,
@@ -172,8 +172,8 @@ class Worker:
         """Let the function handle one event.
 
         Raises:
-            WorkerDied: if the process ended.
-            TookTooLong: if the timeout was exceeded.
+            WorkerDied: If the process ended.
+            TookTooLong: If the timeout was exceeded.
         """
         self._send(header, event)
         return self._answer(timeout, mark=header["mark"])

@@ -35,11 +35,11 @@ class Role:
     """A role of the account.
 
     Args:
-        arn: the role's ARN.
-        policies: its inline and attached policies.
-        trust: its trust policy.
-        boundary: its permissions boundary.
-        tags: its tags.
+        arn: The role's ARN.
+        policies: Its inline and attached policies.
+        trust: Its trust policy.
+        boundary: Its permissions boundary.
+        tags: Its tags.
     """
 
     arn: str
@@ -70,10 +70,10 @@ class Session:
     """Credentials of a role.
 
     Args:
-        principal: the role and the session.
-        access_key: the access key.
-        secret_key: the secret key.
-        token: the session token.
+        principal: The role and the session.
+        access_key: The access key.
+        secret_key: The secret key.
+        token: The session token.
     """
 
     principal: Principal
@@ -95,8 +95,8 @@ class AccessDenied(Exception):
     """A request was denied.
 
     Args:
-        message: the message of AWS, with the missing statement.
-        decision: the decision.
+        message: The message of AWS, with the missing statement.
+        decision: The decision.
     """
 
     def __init__(self, message: str, decision: Decision) -> None:
@@ -109,9 +109,9 @@ class Access:
     """Decides on requests and records the decisions.
 
     Args:
-        directory: the account's roles and policies.
-        region: the region of requests that do not name one.
-        enforced: whether requests can be denied; if not, decisions are not recorded.
+        directory: The account's roles and policies.
+        region: The region of requests that do not name one.
+        enforced: Whether requests can be denied; if not, decisions are not recorded.
     """
 
     def __init__(self, directory: Directory, region: str, *, enforced: bool = True) -> None:
@@ -128,8 +128,8 @@ class Access:
         """Return credentials of a role; the same for calls with equal arguments.
 
         Args:
-            role: the ARN of the role.
-            name: the name of the session.
+            role: The ARN of the role.
+            name: The name of the session.
         """
         with self._lock:
             key = (role, name)
@@ -155,14 +155,14 @@ class Access:
         """Decide on a request and record the decision.
 
         Args:
-            principal: the principal that makes the request.
-            action: the action, such as ``s3:GetObject``.
-            resource: the resource as in ``policies.Request``.
-            context: values of condition keys, in addition to those that every request has.
-            by_resource_alone: as in ``policies.evaluate``.
+            principal: The principal that makes the request.
+            action: The action, such as ``s3:GetObject``.
+            resource: The resource as in ``policies.Request``.
+            context: Values of condition keys, in addition to those that every request has.
+            by_resource_alone: As in ``policies.evaluate``.
 
         Raises:
-            AccessDenied: if the request is denied.
+            AccessDenied: If the request is denied.
         """
         if self.enforced:
             self._record(*self._evaluated(principal, action, resource, context, by_resource_alone))
@@ -206,12 +206,12 @@ class Access:
         """Decide whether a service may assume a role, and record the decision.
 
         Args:
-            role: the ARN of the role.
-            service: the service principal, such as ``lambda.amazonaws.com``.
-            context: values of condition keys, such as ``aws:SourceArn``.
+            role: The ARN of the role.
+            service: The service principal, such as ``lambda.amazonaws.com``.
+            context: Values of condition keys, such as ``aws:SourceArn``.
 
         Raises:
-            AccessDenied: if the role's trust policy does not allow it.
+            AccessDenied: If the role's trust policy does not allow it.
         """
         if not self.enforced:
             return
@@ -232,13 +232,13 @@ class Access:
         """Decide on a request that a service makes without a role, by the resource's policy.
 
         Args:
-            service: the service principal, such as ``events.amazonaws.com``.
-            action: the action, such as ``lambda:InvokeFunction``.
-            resource: the ARN of the resource.
-            context: values of condition keys, such as ``aws:SourceArn``.
+            service: The service principal, such as ``events.amazonaws.com``.
+            action: The action, such as ``lambda:InvokeFunction``.
+            resource: The ARN of the resource.
+            context: Values of condition keys, such as ``aws:SourceArn``.
 
         Raises:
-            AccessDenied: if the resource's policy does not allow it.
+            AccessDenied: If the resource's policy does not allow it.
         """
         if not self.enforced:
             return

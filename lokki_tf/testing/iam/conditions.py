@@ -128,11 +128,11 @@ def holds(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
     """Return whether all conditions of a statement hold.
 
     Args:
-        condition: by operator and condition key, one value or a list.
-        context: the request's condition keys.
+        condition: By operator and condition key, one value or a list.
+        context: The request's condition keys.
 
     Raises:
-        UnknownOperatorError: if an operator does not exist in IAM.
+        UnknownOperatorError: If an operator does not exist in IAM.
     """
     return all(
         _holds(operator, key, texts(values), context)

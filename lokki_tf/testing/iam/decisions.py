@@ -10,13 +10,13 @@ class Decision:
     """A decision on a request of a role or of an AWS service.
 
     Args:
-        principal: the ARN of the role, or the service principal if a service makes the request.
-        action: the action, such as ``s3:GetObject``.
-        resource: the ARN of the resource; ``*`` for actions without resources; ``None`` if the
+        principal: The ARN of the role, or the service principal if a service makes the request.
+        action: The action, such as ``s3:GetObject``.
+        resource: The ARN of the resource; ``*`` for actions without resources; ``None`` if the
             local AWS cannot derive the resource from the request.
-        allowed: whether the request was allowed.
-        statements: the statements that decided, as ``policy.Sid`` or ``policy.position``.
-        message: the reason of a denial, with the missing statement; empty if allowed.
+        allowed: Whether the request was allowed.
+        statements: The statements that decided, as ``policy.Sid`` or ``policy.position``.
+        message: The reason of a denial, with the missing statement; empty if allowed.
     """
 
     principal: str
@@ -32,11 +32,11 @@ class Right:
     """A permission: a pair of action and resource that a statement of a role's policy allows.
 
     Args:
-        role: the ARN of the role.
-        policy: the name of the policy.
-        statement: the statement's ``Sid``, or its position in the policy, from 0.
-        action: the action in the statement, such as ``s3:Get*``.
-        resource: the resource in the statement.
+        role: The ARN of the role.
+        policy: The name of the policy.
+        statement: The statement's ``Sid``, or its position in the policy, from 0.
+        action: The action in the statement, such as ``s3:Get*``.
+        resource: The resource in the statement.
     """
 
     role: str

@@ -25,8 +25,8 @@ class Policy:
     """A policy document with its name and type.
 
     Args:
-        name: the policy's name, such as ``lokki``.
-        text: the document as JSON.
+        name: The policy's name, such as ``lokki``.
+        text: The document as JSON.
         kind: ``identity``, ``boundary`` or ``resource``.
     """
 
@@ -45,9 +45,9 @@ class Principal:
     """The principal that makes a request: a session of a role, or an AWS service.
 
     Args:
-        role: the ARN of the role; empty for a service.
-        session: the ARN of the role's session; empty for a service.
-        service: the service principal, such as ``lambda.amazonaws.com``; empty for a role.
+        role: The ARN of the role; empty for a service.
+        session: The ARN of the role's session; empty for a service.
+        service: The service principal, such as ``lambda.amazonaws.com``; empty for a role.
     """
 
     role: str = ""
@@ -65,12 +65,12 @@ class Request:
     """A request for one action on one resource.
 
     Args:
-        principal: the principal that makes the request.
-        action: the action, such as ``s3:GetObject``.
-        resource: the resource's ARN; ``*`` for actions without resources; ``None`` if the local AWS
+        principal: The principal that makes the request.
+        action: The action, such as ``s3:GetObject``.
+        resource: The resource's ARN; ``*`` for actions without resources; ``None`` if the local AWS
             cannot derive the resource from the request. Then the resources of statements are not
             compared.
-        context: the condition keys in lower case, with their values.
+        context: The condition keys in lower case, with their values.
     """
 
     principal: Principal
@@ -84,8 +84,8 @@ class Match:
     """A statement that applies to a request.
 
     Args:
-        policy: the policy that contains the statement.
-        position: the statement's position in the policy, from 0.
+        policy: The policy that contains the statement.
+        position: The statement's position in the policy, from 0.
     """
 
     policy: Policy
@@ -102,10 +102,10 @@ class Verdict:
     """The result of evaluating policies for a request.
 
     Args:
-        allowed: whether the request is allowed.
-        matches: the statements that decide.
-        reason: the reason of a denial in the wording of AWS; empty if the request is allowed.
-        unfulfilled: the statements that would allow the request if their conditions held.
+        allowed: Whether the request is allowed.
+        matches: The statements that decide.
+        reason: The reason of a denial in the wording of AWS; empty if the request is allowed.
+        unfulfilled: The statements that would allow the request if their conditions held.
     """
 
     allowed: bool
@@ -131,11 +131,11 @@ def evaluate(
     """Decide on a request within one account.
 
     Args:
-        request: the request.
-        identity: the policies of the role.
-        boundary: the permissions boundary of the role.
-        resource: the policy of the resource.
-        by_resource_alone: whether the resource's policy must allow the request or delegate the
+        request: The request.
+        identity: The policies of the role.
+        boundary: The permissions boundary of the role.
+        resource: The policy of the resource.
+        by_resource_alone: Whether the resource's policy must allow the request or delegate the
             decision to the account's policies, as for KMS keys and trust policies.
     """
     identity = tuple(identity)
@@ -169,9 +169,9 @@ def applies(statement: Statement, request: Request, *, conditions: bool = True) 
     """Return whether a statement applies to a request.
 
     Args:
-        statement: the statement.
-        request: the request.
-        conditions: whether the statement's conditions must hold.
+        statement: The statement.
+        request: The request.
+        conditions: Whether the statement's conditions must hold.
     """
     return (
         _names_action(statement, request.action)

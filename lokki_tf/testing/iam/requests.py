@@ -48,9 +48,9 @@ class ArnScope:
     """The region and account of a request, for the ARNs of its resources.
 
     Args:
-        region: the region's name.
-        account: the account's number.
-        partition: the partition, ``aws`` in most regions.
+        region: The region's name.
+        account: The account's number.
+        partition: The partition, ``aws`` in most regions.
     """
 
     region: str
@@ -68,10 +68,10 @@ def needed(service: str, operation: str, given: Parameters, scope: ArnScope) -> 
     """Return the actions and resources that IAM checks for a request to a service except S3.
 
     Args:
-        service: the service's name in the request's signature.
-        operation: the operation, such as ``SubmitJob``.
-        given: the parameters, by their names in the API.
-        scope: the region and account of the request.
+        service: The service's name in the request's signature.
+        operation: The operation, such as ``SubmitJob``.
+        given: The parameters, by their names in the API.
+        scope: The region and account of the request.
     """
     prefix = _PREFIXES.get(service, service)
     action = f"{prefix}:{operation}"
@@ -106,8 +106,8 @@ def _simple(service: str, kinds: Mapping[str, str]) -> Callable[..., Iterator[st
     """Return a function that finds the resource in the first of some parameters.
 
     Args:
-        service: the service.
-        kinds: by parameter, the format of the last part of the resource's ARN.
+        service: The service.
+        kinds: By parameter, the format of the last part of the resource's ARN.
     """
 
     def find(operation: str, given: Parameters, scope: ArnScope) -> Iterator[str]:

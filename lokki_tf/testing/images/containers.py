@@ -19,7 +19,7 @@ class Containers:
     """Starts containers through the Docker API that the environment variables configure.
 
     Args:
-        owner: the value of the containers' label.
+        owner: The value of the containers' label.
     """
 
     def __init__(self, owner: str) -> None:
@@ -49,7 +49,7 @@ class Containers:
         """Pull an image from its registry.
 
         Raises:
-            CannotStart: if the image cannot be pulled.
+            CannotStart: If the image cannot be pulled.
         """
         from docker.errors import APIError, DockerException
 
@@ -65,7 +65,7 @@ class Containers:
         """Start a program.
 
         Raises:
-            CannotStart: if the Docker API responds with an error.
+            CannotStart: If the Docker API responds with an error.
         """
         from docker.errors import APIError
 
@@ -111,8 +111,8 @@ class Container:
     """A program that runs in a container.
 
     Args:
-        container: the container object of the Docker SDK.
-        lines: receives the program's output.
+        container: The container object of the Docker SDK.
+        lines: Receives the program's output.
     """
 
     def __init__(self, container: Any, lines: Lines) -> None:

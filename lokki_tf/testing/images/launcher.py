@@ -18,8 +18,8 @@ class Launcher:
     the image's folder is registered, a container after pulling the image.
 
     Args:
-        owner: the value of the containers' label.
-        containers: whether to use a Docker API.
+        owner: The value of the containers' label.
+        containers: Whether to use a Docker API.
     """
 
     def __init__(self, owner: str, *, containers: bool = True) -> None:
@@ -33,11 +33,11 @@ class Launcher:
         """Start a program.
 
         Args:
-            program: the program.
-            lines: receives the program's output.
+            program: The program.
+            lines: Receives the program's output.
 
         Raises:
-            CannotStart: if the image is not available or the program does not start.
+            CannotStart: If the image is not available or the program does not start.
         """
         running = self._start(program, lines)
         with self._lock:
@@ -45,7 +45,7 @@ class Launcher:
             closed = self._closed
         if closed:
             running.stop(grace=0)
-            raise CannotStart("The local AWS was closed")
+            raise CannotStart("the local AWS was closed")
         return running
 
     def forget(self, running: Running) -> None:

@@ -32,12 +32,12 @@ class Process:
     """A program that runs as a process, with all its children in one group.
 
     Args:
-        program: the program.
-        folder: the folder that the image was built from.
-        lines: receives the program's output.
+        program: The program.
+        folder: The folder that the image was built from.
+        lines: Receives the program's output.
 
     Raises:
-        CannotStart: if the operating system cannot start the process.
+        CannotStart: If the operating system cannot start the process.
     """
 
     def __init__(self, program: Program, folder: ImageFolder, lines: Lines) -> None:

@@ -20,11 +20,11 @@ class Program:
     """A program to start from an image.
 
     Args:
-        image: the image's URI.
-        command: replaces the image's ``CMD``; None to keep it.
-        environment: environment variables in addition to those of the image.
-        entry_point: replaces the image's ``ENTRYPOINT``; None to keep it.
-        working_directory: replaces the image's ``WORKDIR``; None to keep it.
+        image: The image's URI.
+        command: Replaces the image's ``CMD``; None to keep it.
+        environment: Environment variables in addition to those of the image.
+        entry_point: Replaces the image's ``ENTRYPOINT``; None to keep it.
+        working_directory: Replaces the image's ``WORKDIR``; None to keep it.
     """
 
     image: str
@@ -51,7 +51,7 @@ class CannotStart(Exception):
     """A program cannot be started.
 
     Args:
-        reason: the error of AWS, such as ``CannotPullContainerError: …``.
+        reason: The error of AWS, such as ``CannotPullContainerError: …``.
     """
 
     def __init__(self, reason: str) -> None:

@@ -24,8 +24,8 @@ class ImageFolder:
 
     Args:
         uri: ``repository:tag``; the part before the repository is ignored.
-        app: the folder with the files of the image's working directory.
-        entry: the Python file in ``app`` that the image starts.
+        app: The folder with the files of the image's working directory.
+        entry: The Python file in ``app`` that the image starts.
     """
 
     uri: str
@@ -35,9 +35,9 @@ class ImageFolder:
     def __post_init__(self) -> None:
         if not (self.app / self.entry).is_file():
             raise LocalAwsError(
-                f"The folder {self.app} of the image {self.uri} does not contain {self.entry}.",
-                remedy="Name the folder that is copied into the image, and the script in it that "
-                "the image starts.",
+                f"the folder {self.app} of the image {self.uri} does not contain {self.entry}",
+                remedy="name the folder that is copied into the image, and the script in it that "
+                "the image starts",
             )
 
 
@@ -63,7 +63,7 @@ def folders_in(folder: Path) -> Iterator[ImageFolder]:
     """Yield the images in the ``image.json`` of a folder, if the file exists.
 
     Raises:
-        LocalAwsError: if the file is not valid.
+        LocalAwsError: If the file is not valid.
     """
     path = folder / FILE
     if not path.is_file():
@@ -75,8 +75,8 @@ def folders_in(folder: Path) -> Iterator[ImageFolder]:
             yield ImageFolder(image["uri"], app, image.get("entry", "entry.py"))
     except (KeyError, TypeError, ValueError) as error:
         raise LocalAwsError(
-            f"{path} must describe images, but reading it failed: {error!r}.",
-            remedy='Write {"uri": "repository:tag", "app": "image/app", "entry": "entry.py"}.',
+            f"{path} must describe images, but reading it failed: {error!r}",
+            remedy='write {"uri": "repository:tag", "app": "image/app", "entry": "entry.py"}',
         ) from None
 
 

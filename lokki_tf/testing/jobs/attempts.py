@@ -19,14 +19,14 @@ class Attempt:
     """One attempt of a job.
 
     Args:
-        number: the number of the attempt, from 1.
-        stream: the log stream of the program's output.
-        task_arn: the ARN of the ECS task.
-        started: the time when the program started, in milliseconds since 1970.
-        stopped: the time when the program ended.
-        exit_code: the exit code of the program.
-        status_reason: the reason why the attempt ended.
-        reason: details about an error of the container.
+        number: The number of the attempt, from 1.
+        stream: The log stream of the program's output.
+        task_arn: The ARN of the ECS task.
+        started: The time when the program started, in milliseconds since 1970.
+        stopped: The time when the program ended.
+        exit_code: The exit code of the program.
+        status_reason: The reason why the attempt ended.
+        reason: Details about an error of the container.
     """
 
     number: int

@@ -21,7 +21,7 @@ class LogSink(Protocol):
         """Create a log stream.
 
         Raises:
-            CannotStart: if the log group does not exist.
+            CannotStart: If the log group does not exist.
         """
 
     def write(self, group: str, stream: str, lines: Sequence[str]) -> None:
@@ -33,12 +33,12 @@ class BatchContext:
     """What all jobs of a region share.
 
     Args:
-        launcher: starts the jobs' programs.
-        logs: stores the jobs' output.
-        environment: the environment variables of the account.
-        slots: limits the number of jobs that run at a time.
-        find: returns a job by its id.
-        take_roles: assumes the roles of a job for an attempt with a log stream, and returns
+        launcher: Starts the jobs' programs.
+        logs: Stores the jobs' output.
+        environment: The environment variables of the account.
+        slots: Limits the number of jobs that run at a time.
+        find: Returns a job by its id.
+        take_roles: Assumes the roles of a job for an attempt with a log stream, and returns
             environment variables with credentials. It raises CannotStart if this is not allowed.
     """
 

@@ -38,8 +38,8 @@ class Job:
     """A job that was submitted.
 
     Args:
-        order: the job's definition and parameters.
-        context: what all jobs of the region share.
+        order: The job's definition and parameters.
+        context: What all jobs of the region share.
     """
 
     order: Order

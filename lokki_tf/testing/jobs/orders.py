@@ -18,14 +18,14 @@ class Definition:
     """A revision of a job definition, with the field names of ``DescribeJobDefinitions``.
 
     Args:
-        name: the name of the job definition.
-        arn: the ARN with the revision.
-        container: the container properties.
-        parameters: the values for placeholders such as ``Ref::name`` in the command.
-        timeout: a dict with ``attemptDurationSeconds``.
-        retry: a dict with ``attempts`` and ``evaluateOnExit``.
+        name: The name of the job definition.
+        arn: The ARN with the revision.
+        container: The container properties.
+        parameters: The values for placeholders such as ``Ref::name`` in the command.
+        timeout: A dict with ``attemptDurationSeconds``.
+        retry: A dict with ``attempts`` and ``evaluateOnExit``.
         platforms: ``FARGATE`` or ``EC2``.
-        propagate_tags: whether the ECS task of a job gets the job's tags.
+        propagate_tags: Whether the ECS task of a job gets the job's tags.
     """
 
     name: str
@@ -43,19 +43,19 @@ class Order:
     """A job definition with the parameters of ``SubmitJob``.
 
     Args:
-        id: the job's id.
-        arn: the job's ARN.
-        name: the job's name.
-        queue_arn: the queue's ARN.
-        environment_name: the name of the compute environment.
-        definition: the job definition.
-        overrides: replaces container properties of the definition.
-        parameters: replaces parameters of the definition.
-        timeout: replaces the timeout of the definition.
-        retry: replaces the retry strategy of the definition.
-        tags: the job's tags.
-        propagate_tags: replaces the value of the definition; None to keep it.
-        depends_on: the jobs that must succeed before this job starts.
+        id: The job's id.
+        arn: The job's ARN.
+        name: The job's name.
+        queue_arn: The queue's ARN.
+        environment_name: The name of the compute environment.
+        definition: The job definition.
+        overrides: Replaces container properties of the definition.
+        parameters: Replaces parameters of the definition.
+        timeout: Replaces the timeout of the definition.
+        retry: Replaces the retry strategy of the definition.
+        tags: The job's tags.
+        propagate_tags: Replaces the value of the definition; None to keep it.
+        depends_on: The jobs that must succeed before this job starts.
     """
 
     id: str
@@ -115,7 +115,7 @@ class Order:
         """Return the length of the JSON that Batch starts the container with.
 
         Args:
-            own: the environment variables that Batch adds.
+            own: The environment variables that Batch adds.
         """
         variables = {**self.variables, **own}.items()
         overrides = {

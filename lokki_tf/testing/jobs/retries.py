@@ -19,11 +19,11 @@ def is_retried(
     If no rule in ``evaluateOnExit`` matches, the attempt is repeated.
 
     Args:
-        strategy: a dict with ``attempts`` and ``evaluateOnExit``.
-        attempt: the number of the failed attempt, from 1.
-        status_reason: the reason why the attempt ended.
-        reason: details about an error of the container.
-        exit_code: the exit code of the program; None if it did not start.
+        strategy: A dict with ``attempts`` and ``evaluateOnExit``.
+        attempt: The number of the failed attempt, from 1.
+        status_reason: The reason why the attempt ended.
+        reason: Details about an error of the container.
+        exit_code: The exit code of the program; None if it did not start.
     """
     if attempt >= strategy["attempts"]:
         return False

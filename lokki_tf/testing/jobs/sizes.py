@@ -21,7 +21,7 @@ def check_fargate(container: Mapping[str, Any]) -> str | None:
     """Return an error message for container properties that are not valid on Fargate, or None.
 
     Args:
-        container: the ``containerProperties`` of ``RegisterJobDefinition``.
+        container: The ``containerProperties`` of ``RegisterJobDefinition``.
     """
     if not container.get("executionRoleArn"):
         return "EXECUTION_ROLE_ARN must be set for Fargate jobs"

@@ -76,7 +76,7 @@ class Batch(Resources):
         """Start a job.
 
         Raises:
-            ClientException: if the request is not valid.
+            ClientException: If the request is not valid.
         """
         _check(request)
         definition = self._definition(request["jobDefinition"])

@@ -24,15 +24,15 @@ def take_roles(account: Account, order: Order, stream: str) -> Mapping[str, str]
     role", also for the conditions in the trust policies.
 
     Args:
-        account: the account.
-        order: the job.
-        stream: the log stream of the attempt.
+        account: The account.
+        order: The job.
+        stream: The log stream of the attempt.
 
     Returns:
         Environment variables with the credentials of the job role.
 
     Raises:
-        CannotStart: if a role cannot be assumed, or the execution role lacks a permission.
+        CannotStart: If a role cannot be assumed, or the execution role lacks a permission.
     """
     if not account.access.enforced:
         return {}

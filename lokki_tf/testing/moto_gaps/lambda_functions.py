@@ -62,7 +62,7 @@ def invoke(
     """Invoke a function by name or ARN.
 
     Raises:
-        ServiceError: if Lambda responds with an error.
+        ServiceError: If Lambda responds with an error.
     """
     function, outcome = _invoke(account, region, name, payload, qualifier, kind)
     if outcome is None:
@@ -166,13 +166,13 @@ def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
     """Invoke a function asynchronously. If it fails, send a record to its destination.
 
     Args:
-        account: the account.
-        region: the function's region.
-        name: the function's name or ARN.
-        payload: the JSON of the event.
+        account: The account.
+        region: The function's region.
+        name: The function's name or ARN.
+        payload: The JSON of the event.
 
     Raises:
-        ServiceError: if the function does not exist.
+        ServiceError: If the function does not exist.
     """
     found = _find(region, name, None)
     try:
@@ -210,10 +210,10 @@ def send(account: Account, queue: str, text: str, role: str | None = None) -> No
     """Send a message to a queue of the account.
 
     Args:
-        account: the account.
-        queue: the queue's ARN.
-        text: the message.
-        role: the ARN of the role that sends the message; None for all permissions.
+        account: The account.
+        queue: The queue's ARN.
+        text: The message.
+        role: The ARN of the role that sends the message; None for all permissions.
     """
     region, name = queue.split(":")[3], queue.split(":")[5]
     operator = account.region(region, None).client("sqs")

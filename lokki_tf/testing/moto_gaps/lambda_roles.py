@@ -68,11 +68,11 @@ def take_role(account: Account, found: Any) -> None:
     """Assume a function's role, as Lambda does before it runs the function.
 
     Args:
-        account: the account.
-        found: moto's function.
+        account: The account.
+        found: Moto's function.
 
     Raises:
-        ServiceError: if Lambda cannot assume the role, or the role may not use the key that
+        ServiceError: If Lambda cannot assume the role, or the role may not use the key that
             encrypts the function's environment variables.
     """
     access = account.access

@@ -51,15 +51,15 @@ def run_schedule(account: Account, name: str, group: str) -> str:
     """Start the state machine of a schedule now, with the permissions of the schedule's role.
 
     Args:
-        account: the account.
-        name: the schedule's name.
-        group: the name of the schedule group.
+        account: The account.
+        name: The schedule's name.
+        group: The name of the schedule group.
 
     Returns:
         The ARN of the execution.
 
     Raises:
-        ScheduleNotRunError: if the schedule does not exist, its target is not a state machine, or
+        ScheduleNotRunError: If the schedule does not exist, its target is not a state machine, or
             its role lacks a permission.
     """
     from moto.scheduler.models import scheduler_backends

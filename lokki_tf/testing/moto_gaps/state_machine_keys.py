@@ -9,7 +9,7 @@ def key_of(state_machine: Any) -> str | None:
     """Return the ARN of the customer managed key of a state machine, or None.
 
     Args:
-        state_machine: moto's state machine.
+        state_machine: Moto's state machine.
     """
     found = (state_machine.encryptionConfiguration or {}).get("kmsKeyId")
     return None if found is None else str(found)

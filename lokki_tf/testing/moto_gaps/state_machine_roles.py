@@ -69,7 +69,7 @@ def check_role(account: Account, state_machine: Any) -> None:
     """Check the permissions of a role that are required to create or update a state machine.
 
     Raises:
-        AccessDeniedException: if Step Functions cannot assume the role, or the role lacks a
+        AccessDeniedException: If Step Functions cannot assume the role, or the role lacks a
             permission.
     """
     if not account.access.enforced:
@@ -102,8 +102,8 @@ def begin(account: Account, state_machine: Any) -> None:
     """Assume a state machine's role for an execution.
 
     Raises:
-        AccessDeniedException: if the role's trust policy does not allow it.
-        KmsAccessDeniedException: if the role may not use the state machine's KMS key.
+        AccessDeniedException: If the role's trust policy does not allow it.
+        KmsAccessDeniedException: If the role may not use the state machine's KMS key.
     """
     access = account.access
     if not access.enforced:

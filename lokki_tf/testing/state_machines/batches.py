@@ -18,8 +18,8 @@ class Batch:
     """The input of one child execution.
 
     Args:
-        input: the child's input.
-        items: the number of items in the input.
+        input: The child's input.
+        items: The number of items in the input.
     """
 
     input: Json
@@ -30,12 +30,12 @@ def batches_of(run: StateRun, value: Json, items: list[Json]) -> list[Batch]:
     """Return the inputs of the child executions: single items, or batches of items.
 
     Args:
-        run: the visit of the Map state.
-        value: the value that ``$`` refers to in the state's paths.
-        items: the items after ``ItemSelector``.
+        run: The visit of the Map state.
+        value: The value that ``$`` refers to in the state's paths.
+        items: The items after ``ItemSelector``.
 
     Raises:
-        StateFailure: if a single item exceeds ``MaxInputBytesPerBatch``.
+        StateFailure: If a single item exceeds ``MaxInputBytesPerBatch``.
     """
     batcher = run.state.get("ItemBatcher")
     if batcher is None:

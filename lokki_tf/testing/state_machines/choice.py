@@ -95,7 +95,7 @@ def run_choice(run: StateRun) -> Transition:
     """Run a Choice state: follow the first rule that matches, otherwise ``Default``.
 
     Raises:
-        StateFailure: if no rule matches and the state has no ``Default``, or a rule refers to a
+        StateFailure: If no rule matches and the state has no ``Default``, or a rule refers to a
             missing value.
     """
     value = effective_input(run)

@@ -23,7 +23,7 @@ def check(text: str) -> tuple[Finding, ...]:
     """Return the findings for a definition, none if it is valid.
 
     Args:
-        text: the JSON of the definition.
+        text: The JSON of the definition.
     """
     return tuple(_findings(text))
 

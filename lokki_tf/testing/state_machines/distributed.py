@@ -29,7 +29,7 @@ def attempt(run: StateRun, value: Json) -> Json:
     """Make one attempt at a Distributed Map state.
 
     Raises:
-        StateFailure: if items cannot be read, too many fail, or results cannot be written.
+        StateFailure: If items cannot be read, too many fail, or results cannot be written.
     """
     frame = run.frame
     map_run = frame.progress.map_run
@@ -90,7 +90,7 @@ def _authorize(run: StateRun, map_run: MapRun) -> None:
     executions.
 
     Raises:
-        StateFailure: if the role's policies do not allow an action.
+        StateFailure: If the role's policies do not allow an action.
     """
     execution, key = run.frame.execution, run.frame.settings.key
     authorize(run, "states:StartExecution", execution.state_machine_arn)

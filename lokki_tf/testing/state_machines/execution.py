@@ -32,16 +32,16 @@ class Execution:
     """An execution of a state machine.
 
     Args:
-        arn: the execution's ARN.
-        name: the execution's name.
-        state_machine_arn: the state machine's ARN.
-        state_machine_name: the state machine's name.
-        definition: the parsed definition to run.
-        input_text: the JSON of the input, unchanged from the request.
-        role_arn: the ARN of the state machine's role.
-        settings: the account and the time scales.
-        outer: for a child of a Distributed Map, the cancel scope of the Map state.
-        map_run_arn: for a child of a Distributed Map, the ARN of its Map Run.
+        arn: The execution's ARN.
+        name: The execution's name.
+        state_machine_arn: The state machine's ARN.
+        state_machine_name: The state machine's name.
+        definition: The parsed definition to run.
+        input_text: The JSON of the input, unchanged from the request.
+        role_arn: The ARN of the state machine's role.
+        settings: The account and the time scales.
+        outer: For a child of a Distributed Map, the cancel scope of the Map state.
+        map_run_arn: For a child of a Distributed Map, the ARN of its Map Run.
     """
 
     arn: str
@@ -138,8 +138,8 @@ class Execution:
         """Reset the outcome, so that the execution can run again.
 
         Args:
-            outer: for a child of a Distributed Map, the cancel scope of the Map state.
-            redriven: whether the execution has started before. A child may have been stopped
+            outer: For a child of a Distributed Map, the cancel scope of the Map state.
+            redriven: Whether the execution has started before. A child may have been stopped
                 before it started.
         """
         if redriven:
@@ -164,10 +164,10 @@ class Execution:
         """Return a child execution for an item of a Distributed Map, without starting it.
 
         Args:
-            map_run: the Map Run.
-            definition: the states to run.
-            value: the child's input.
-            cancel_scope: the cancel scope of the Map state.
+            map_run: The Map Run.
+            definition: The states to run.
+            value: The child's input.
+            cancel_scope: The cancel scope of the Map state.
         """
         name = str(uuid4())
         return Execution(

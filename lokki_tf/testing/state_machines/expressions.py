@@ -13,7 +13,7 @@ def parse_expression(text: str) -> Expression:
     """Parse a path or a call of an intrinsic function.
 
     Raises:
-        PathSyntaxError: if the text is neither.
+        PathSyntaxError: If the text is neither.
     """
     if text.startswith("$"):
         return parse_reference(text)

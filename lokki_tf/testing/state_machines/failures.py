@@ -12,9 +12,9 @@ class StateFailure(Exception):
     """A state failed with an error.
 
     Args:
-        error: the error name, which ``Retry`` and ``Catch`` compare with ``ErrorEquals``.
-        cause: a description of the error for humans.
-        terminal: whether ``Retry`` and ``Catch`` do not apply, so that the whole execution fails.
+        error: The error name, which ``Retry`` and ``Catch`` compare with ``ErrorEquals``.
+        cause: A description of the error for humans.
+        terminal: Whether ``Retry`` and ``Catch`` do not apply, so that the whole execution fails.
     """
 
     def __init__(self, error: str, cause: str, *, terminal: bool = False) -> None:
@@ -34,12 +34,12 @@ def guarded(call: Callable[..., Any], *arguments: Any) -> Any:
     Without this, a bug in the interpreter would end a thread that another thread waits for.
 
     Args:
-        call: the function.
-        arguments: its positional arguments.
+        call: The function.
+        arguments: Its positional arguments.
 
     Raises:
-        StateFailure: if the call fails.
-        Stopped: if the execution was stopped.
+        StateFailure: If the call fails.
+        Stopped: If the execution was stopped.
     """
     try:
         return call(*arguments)

@@ -14,9 +14,9 @@ class Finding:
     """An error in a state machine definition.
 
     Args:
-        code: the AWS code of the error, such as ``SCHEMA_VALIDATION_FAILED``.
-        message: a description of the error.
-        location: the path of the field in the definition, such as ``/States/Load/Next``.
+        code: The AWS code of the error, such as ``SCHEMA_VALIDATION_FAILED``.
+        message: A description of the error.
+        location: The path of the field in the definition, such as ``/States/Load/Next``.
     """
 
     code: str

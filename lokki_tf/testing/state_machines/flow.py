@@ -53,7 +53,7 @@ def run_fail(run: StateRun) -> Transition:
     """Run a Fail state.
 
     Raises:
-        StateFailure: always.
+        StateFailure: Always.
     """
     view = run.view(run.input)
     raise StateFailure(*(given(run.state, field, view, "") for field in ("Error", "Cause")))

@@ -30,7 +30,7 @@ class CancelScope:
     Running code calls ``check`` or ``wait``, which raise ``Stopped`` after ``revoke``.
 
     Args:
-        outer: the cancel scope that contains this one.
+        outer: The cancel scope that contains this one.
     """
 
     def __init__(self, outer: CancelScope | None = None) -> None:
@@ -70,7 +70,7 @@ class CancelScope:
         """Return if the scope has not been revoked.
 
         Raises:
-            Stopped: if the scope has been revoked.
+            Stopped: If the scope has been revoked.
         """
         if self._revoked.is_set():
             raise Stopped
@@ -79,7 +79,7 @@ class CancelScope:
         """Wait, at most until the scope is revoked.
 
         Raises:
-            Stopped: if the scope has been revoked.
+            Stopped: If the scope has been revoked.
         """
         if seconds > 0:
             self._revoked.wait(seconds)
@@ -94,15 +94,15 @@ class Frame:
     """One run of a scope of states: of the state machine, a branch or an iteration.
 
     Args:
-        settings: the account and the time scales.
-        history: the execution's events.
-        variables: the scope's variables.
-        context: the context object without the entry ``State``.
-        cancel_scope: the cancel scope.
-        execution: the execution that the frame belongs to.
-        walk: a function that runs the states of a scope in a frame.
-        progress: the state that the scope has reached, from which a redrive continues.
-        last_event: the id of the frame's latest event.
+        settings: The account and the time scales.
+        history: The execution's events.
+        variables: The scope's variables.
+        context: The context object without the entry ``State``.
+        cancel_scope: The cancel scope.
+        execution: The execution that the frame belongs to.
+        walk: A function that runs the states of a scope in a frame.
+        progress: The state that the scope has reached, from which a redrive continues.
+        last_event: The id of the frame's latest event.
     """
 
     settings: Settings
@@ -119,8 +119,8 @@ class Frame:
         """Return a frame for a branch or an iteration.
 
         Args:
-            progress: the progress of the branch or iteration.
-            context: additional entries of the context object.
+            progress: The progress of the branch or iteration.
+            context: Additional entries of the context object.
         """
         return Frame(
             self.settings,
@@ -143,8 +143,8 @@ class Frame:
         """Add an event to the history.
 
         Args:
-            kind: the event's type, such as ``TaskStateEntered``.
-            details: the fields of the event's details.
+            kind: The event's type, such as ``TaskStateEntered``.
+            details: The fields of the event's details.
         """
         self.last_event = self.history.add(kind, self.last_event, details)
 
@@ -155,13 +155,13 @@ def authorize(
     """Check a permission that Step Functions needs without making a visible API request.
 
     Args:
-        run: the visit of the state.
-        action: the IAM action.
-        resource: the ARN of the resource.
-        context: the condition keys of the request with their values.
+        run: The visit of the state.
+        action: The IAM action.
+        resource: The ARN of the resource.
+        context: The condition keys of the request with their values.
 
     Raises:
-        StateFailure: if the role's policies do not allow the action.
+        StateFailure: If the role's policies do not allow the action.
     """
     try:
         run.frame.settings.services.authorize(action, resource, context)
@@ -179,11 +179,11 @@ class StateRun:
     """One visit of a state: the time from its entry to its exit, with all retries.
 
     Args:
-        name: the state's name.
-        state: the state's definition.
-        input: the raw input.
-        text: the JSON of the raw input; after the visit, the JSON of the output.
-        frame: the frame that the state runs in.
+        name: The state's name.
+        state: The state's definition.
+        input: The raw input.
+        text: The JSON of the raw input; after the visit, the JSON of the output.
+        frame: The frame that the state runs in.
     """
 
     name: str

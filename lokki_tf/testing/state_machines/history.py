@@ -31,16 +31,16 @@ class History:
         """Append an event.
 
         Args:
-            kind: the event's type, such as ``TaskStateEntered``.
-            previous: the id of the event that led to this one.
-            details: the fields of the event's details.
-            is_last: whether the event records the end of the execution.
+            kind: The event's type, such as ``TaskStateEntered``.
+            previous: The id of the event that led to this one.
+            details: The fields of the event's details.
+            is_last: Whether the event records the end of the execution.
 
         Returns:
             The event's id.
 
         Raises:
-            StateFailure: if there is space for the last event only.
+            StateFailure: If there is space for the last event only.
         """
         event: dict[str, Json] = {
             "timestamp": datetime.now(UTC),

@@ -26,16 +26,16 @@ def run_states(scope: Mapping[str, Json], value: Json, frame: Frame) -> Json:
     """Run the states of a scope to the end, from ``StartAt`` or from the state to be redriven.
 
     Args:
-        scope: the object with the fields ``StartAt`` and ``States``.
-        value: the input of the first state.
-        frame: the frame of this run.
+        scope: The object with the fields ``StartAt`` and ``States``.
+        value: The input of the first state.
+        frame: The frame of this run.
 
     Returns:
         The output of the last state.
 
     Raises:
-        StateFailure: if a state fails and no ``Catch`` matches the error.
-        Stopped: if the execution or branch was stopped.
+        StateFailure: If a state fails and no ``Catch`` matches the error.
+        Stopped: If the execution or branch was stopped.
     """
     progress = frame.progress
     name: str | None = progress.state
@@ -63,8 +63,8 @@ def run_state(run: StateRun) -> Transition:
     Afterwards ``run.text`` is the JSON of the output.
 
     Raises:
-        StateFailure: if the state fails.
-        Stopped: if the execution or branch was stopped.
+        StateFailure: If the state fails.
+        Stopped: If the execution or branch was stopped.
     """
     frame, kind = run.frame, run.state["Type"]
     frame.cancel_scope.check()

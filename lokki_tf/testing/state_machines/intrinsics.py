@@ -45,7 +45,7 @@ def parse_call(text: str) -> Call:
     """Parse a text that consists of one call.
 
     Raises:
-        PathSyntaxError: if the text is not a call, or the function does not exist.
+        PathSyntaxError: If the text is not a call, or the function does not exist.
     """
     parser = _CallParser(text)
     call = parser.call()

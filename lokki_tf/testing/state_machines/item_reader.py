@@ -21,7 +21,7 @@ def read_items(run: StateRun, value: Json) -> list[Json]:
     """Return the items of a Distributed Map, from S3 or from the state's input.
 
     Raises:
-        StateFailure: if the items cannot be read or are not an array.
+        StateFailure: If the items cannot be read or are not an array.
     """
     reader = run.state.get("ItemReader")
     if reader is None:

@@ -26,7 +26,7 @@ def call_function(services: Services, arn: str, value: Json) -> Json:
         The value that the function returned.
 
     Raises:
-        StateFailure: if the function fails.
+        StateFailure: If the function fails.
     """
     return _payload(_invoke(services, arn, value))
 
@@ -38,7 +38,7 @@ def invoke(services: Services, arguments: Json) -> Json:
         The value that the function returned, as ``Payload``, and data about the HTTP response.
 
     Raises:
-        StateFailure: if the function fails.
+        StateFailure: If the function fails.
     """
     unknown = set(arguments) - _PARAMETERS
     if unknown:

@@ -26,12 +26,12 @@ def check_payload(text: str, state: str, *, catchable: bool = False) -> None:
     """Raise a failure if a payload exceeds the quota.
 
     Args:
-        text: the JSON of the payload.
-        state: the name of the state, for the failure's cause.
-        catchable: whether ``Catch`` applies to the failure, as it does for a task's result.
+        text: The JSON of the payload.
+        state: The name of the state, for the failure's cause.
+        catchable: Whether ``Catch`` applies to the failure, as it does for a task's result.
 
     Raises:
-        StateFailure: if the payload is too large.
+        StateFailure: If the payload is too large.
     """
     if size(text) > PAYLOAD_BYTES:
         raise StateFailure(

@@ -27,14 +27,14 @@ def number(run: StateRun, value: Json, field: str, default: float, holder: Json 
     """Return the number in a field, or at the path in the field whose name ends in ``Path``.
 
     Args:
-        run: the visit of the state.
-        value: the value that ``$`` refers to in the path.
-        field: the field's name without ``Path``.
-        default: the number if neither field exists.
-        holder: the object with the field; the state if None.
+        run: The visit of the state.
+        value: The value that ``$`` refers to in the path.
+        field: The field's name without ``Path``.
+        default: The number if neither field exists.
+        holder: The object with the field; the state if None.
 
     Raises:
-        StateFailure: if the value is not a number of at least 0.
+        StateFailure: If the value is not a number of at least 0.
     """
     holder = run.state if holder is None else holder
     found = given(holder, field, run.view(value), default)
@@ -48,7 +48,7 @@ def items_of(run: StateRun, value: Json) -> list[Json]:
     """Apply ``ItemsPath``.
 
     Raises:
-        StateFailure: if the value at the path is not an array.
+        StateFailure: If the value at the path is not an array.
     """
     items = select(run.state.get("ItemsPath", "$"), run.view(value), "ItemsPath")
     if isinstance(items, list):

@@ -20,8 +20,8 @@ class Tolerance:
     """How many items may fail before the Map Run fails.
 
     Args:
-        count: the largest number of failed items; negative if the state sets no number.
-        percentage: the largest percentage of failed items; negative if the state sets none.
+        count: The largest number of failed items; negative if the state sets no number.
+        percentage: The largest percentage of failed items; negative if the state sets none.
     """
 
     count: float
@@ -39,11 +39,11 @@ class MapRun:
     """One run of a Distributed Map.
 
     Args:
-        arn: the ARN of the Map Run.
-        execution_arn: the ARN of the execution that contains the Map state.
-        state_machine_arn: the state machine ARN of the children, which ends in ``/`` and the label.
-        concurrency: the number of children that may run at a time; 0 for no limit.
-        tolerance: how many items may fail.
+        arn: The ARN of the Map Run.
+        execution_arn: The ARN of the execution that contains the Map state.
+        state_machine_arn: The state machine ARN of the children, which ends in ``/`` and the label.
+        concurrency: The number of children that may run at a time; 0 for no limit.
+        tolerance: How many items may fail.
     """
 
     arn: str

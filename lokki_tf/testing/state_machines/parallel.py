@@ -42,17 +42,17 @@ def run_frames(
 
     Args:
         kind: ``Parallel`` or ``Map``, the prefix of the event's type.
-        frame: the frame that the state runs in.
-        inners: a frame for each branch or iteration.
-        work: a function that runs the inner frame at a position.
-        concurrency: the number of frames that run at a time.
+        frame: The frame that the state runs in.
+        inners: A frame for each branch or iteration.
+        work: A function that runs the inner frame at a position.
+        concurrency: The number of frames that run at a time.
 
     Returns:
         The results in the order of the frames.
 
     Raises:
-        StateFailure: the first failure.
-        Stopped: if the execution or branch was stopped.
+        StateFailure: The first failure.
+        Stopped: If the execution or branch was stopped.
     """
     try:
         results = run_together(work, [inner.cancel_scope for inner in inners], concurrency)
@@ -73,16 +73,16 @@ def run_together(
     """Call a function for each position in threads; the first failure stops the other calls.
 
     Args:
-        work: the function; its argument is the position.
-        cancel_scopes: the cancel scope of each call.
-        concurrency: the number of calls that run at a time.
+        work: The function; its argument is the position.
+        cancel_scopes: The cancel scope of each call.
+        concurrency: The number of calls that run at a time.
 
     Returns:
         The results in the order of the positions.
 
     Raises:
-        StateFailure: the first failure. Calls that still run are stopped, but not waited for.
-        Stopped: if the calls were stopped.
+        StateFailure: The first failure. Calls that still run are stopped, but not waited for.
+        Stopped: If the calls were stopped.
     """
     done: SimpleQueue[tuple[int, Json, Exception | None]] = SimpleQueue()
     waiting: SimpleQueue[int | None] = SimpleQueue()

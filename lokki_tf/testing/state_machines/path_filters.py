@@ -37,15 +37,15 @@ def parse_filter(text: str, begin: int, find: Find) -> tuple[Test, int]:
     """Parse the filter expression that begins at a position of a path.
 
     Args:
-        text: the whole path.
-        begin: the position after ``[?(``.
-        find: a function that evaluates the paths in the filter.
+        text: The whole path.
+        begin: The position after ``[?(``.
+        find: A function that evaluates the paths in the filter.
 
     Returns:
         The filter as a function of an item, and the position of its closing ``)``.
 
     Raises:
-        PathSyntaxError: if the text at the position is not a filter expression.
+        PathSyntaxError: If the text at the position is not a filter expression.
     """
     parser = _FilterParser(text, begin, find)
     return parser.either(), parser.at

@@ -15,9 +15,9 @@ def examine_path(text: Json, location: str, *, result: bool = False) -> Iterator
     """Yield findings for a path.
 
     Args:
-        text: the path.
-        location: the path of the field in the definition.
-        result: whether the field is a ``ResultPath``, which must name one position in the input.
+        text: The path.
+        location: The path of the field in the definition.
+        result: Whether the field is a ``ResultPath``, which must name one position in the input.
     """
     if not isinstance(text, str):
         yield Finding(SCHEMA, f"A path must be a string, got {text!r}", location)

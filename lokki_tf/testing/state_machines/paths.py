@@ -20,9 +20,9 @@ class Step:
     """One segment of a path, such as ``.name``, ``[0]`` or ``[*]``.
 
     Args:
-        select: a function that yields the values that the segment selects in a value.
-        definite: whether the segment selects at most one value.
-        key: the name or index of a definite segment.
+        select: A function that yields the values that the segment selects in a value.
+        definite: Whether the segment selects at most one value.
+        key: The name or index of a definite segment.
     """
 
     select: Callable[[Json], Iterator[Json]]
@@ -51,7 +51,7 @@ class Path:
         """Return the value of a definite path, or the list of all matches of an indefinite one.
 
         Raises:
-            PathNotFound: if the definite segments at the beginning of the path select no value.
+            PathNotFound: If the definite segments at the beginning of the path select no value.
         """
         found = [root]
         certain = True
@@ -68,11 +68,11 @@ def parse_path(text: str, begin: int = 1) -> Path:
     """Parse the segments of a path.
 
     Args:
-        text: the whole path.
-        begin: the position after the root, which is 1 for ``$``.
+        text: The whole path.
+        begin: The position after the root, which is 1 for ``$``.
 
     Raises:
-        PathSyntaxError: if the text is not a valid path.
+        PathSyntaxError: If the text is not a valid path.
     """
     return Path(text, tuple(_Parser(text, begin).steps()))
 

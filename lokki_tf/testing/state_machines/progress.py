@@ -21,16 +21,16 @@ class Progress:
     """The progress of one scope.
 
     Args:
-        state: the name of the current state; None before the first.
-        input: the current state's raw input.
-        text: the JSON of the raw input.
-        entered: whether the history contains the event that the state was entered.
-        variables: the scope's variables.
-        inner: the progress of the scopes inside the state.
-        map_run: the Map Run, if the state is a Distributed Map.
-        done: whether the scope has succeeded.
-        result: the scope's output, if it has succeeded.
-        redriven: the id of the event ``ExecutionRedriven``, until the state runs again.
+        state: The name of the current state; None before the first.
+        input: The current state's raw input.
+        text: The JSON of the raw input.
+        entered: Whether the history contains the event that the state was entered.
+        variables: The scope's variables.
+        inner: The progress of the scopes inside the state.
+        map_run: The Map Run, if the state is a Distributed Map.
+        done: Whether the scope has succeeded.
+        result: The scope's output, if it has succeeded.
+        redriven: The id of the event ``ExecutionRedriven``, until the state runs again.
     """
 
     state: str | None = None
@@ -71,7 +71,7 @@ class Progress:
         """Return a copy of the progress, from which the redriven scope continues.
 
         Args:
-            event: the id of the event ``ExecutionRedriven``.
+            event: The id of the event ``ExecutionRedriven``.
         """
         inner = [each.redrive(event) for each in self.inner]
         return replace(

@@ -23,7 +23,7 @@ class VariableSource(Protocol):
         """Return a variable's value.
 
         Raises:
-            UndefinedVariable: if no state has assigned it.
+            UndefinedVariable: If no state has assigned it.
         """
 
 
@@ -43,9 +43,9 @@ class Expression(Protocol):
         """Return the expression's value.
 
         Raises:
-            PathNotFound: if the data contains no value at a path.
-            UndefinedVariable: if the expression refers to a variable without a value.
-            IntrinsicFailure: if a function receives invalid arguments.
+            PathNotFound: If the data contains no value at a path.
+            UndefinedVariable: If the expression refers to a variable without a value.
+            IntrinsicFailure: If a function receives invalid arguments.
         """
 
 
@@ -76,7 +76,7 @@ def parse_reference(text: str) -> Reference:
     """Parse a path with the root ``$``, ``$$`` or ``$name``.
 
     Raises:
-        PathSyntaxError: if the text is not a valid path.
+        PathSyntaxError: If the text is not a valid path.
     """
     if text.startswith("$$"):
         return Reference(text, "$$", parse_path(text, 2))

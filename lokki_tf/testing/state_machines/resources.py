@@ -17,9 +17,9 @@ class Integration:
     """A parsed ``Resource``.
 
     Args:
-        service: the service, such as ``lambda``, ``batch`` or ``aws-sdk:s3``.
-        action: the action of the service, such as ``submitJob``.
-        pattern: the integration pattern: empty, ``.sync``, ``.sync:2`` or ``.waitForTaskToken``.
+        service: The service, such as ``lambda``, ``batch`` or ``aws-sdk:s3``.
+        action: The action of the service, such as ``submitJob``.
+        pattern: The integration pattern: empty, ``.sync``, ``.sync:2`` or ``.waitForTaskToken``.
     """
 
     service: str

@@ -31,7 +31,7 @@ def write_results(run: StateRun, value: Json, map_run: MapRun) -> Json:
         The state's result: the bucket and key of the manifest.
 
     Raises:
-        StateFailure: if an object cannot be written.
+        StateFailure: If an object cannot be written.
     """
     writer = run.state["ResultWriter"]
     destination = fill(writer.get("Parameters", {}), run.view(value))
@@ -67,7 +67,7 @@ def _authorize(run: StateRun, resource: str) -> None:
     section about ``ResultWriter``.
 
     Raises:
-        ServiceError: if the role's policies do not allow an action.
+        ServiceError: If the role's policies do not allow an action.
     """
     for action in ("PutObject", "GetObject", "ListMultipartUploadParts", "AbortMultipartUpload"):
         run.frame.settings.services.authorize(f"s3:{action}", resource)

@@ -39,7 +39,7 @@ class Retriers:
     """The retriers of one visit of a state. Each counts its attempts.
 
     Args:
-        rules: the state's field ``Retry``.
+        rules: The state's field ``Retry``.
     """
 
     def __init__(self, rules: Sequence[Mapping[str, Json]]) -> None:

@@ -14,15 +14,15 @@ def call(client: Any, action: str, arguments: Json) -> Json:
     """Make a request to a service.
 
     Args:
-        client: a boto3 client.
-        action: the name of the action in ASL, such as ``submitJob``.
-        arguments: the parameters with the names of ASL.
+        client: A boto3 client.
+        action: The name of the action in ASL, such as ``submitJob``.
+        arguments: The parameters with the names of ASL.
 
     Returns:
         The response with the names of ASL.
 
     Raises:
-        StateFailure: if the action or a parameter does not exist, or the service returns an error.
+        StateFailure: If the action or a parameter does not exist, or the service returns an error.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -65,12 +65,12 @@ def to_request(value: Json, shape: Any, field: str) -> Any:
     """Convert the parameters of a task to those of boto3.
 
     Args:
-        value: the parameters, or a part of them.
-        shape: the botocore shape of the value.
-        field: the name of the action or field that contains the value, for messages.
+        value: The parameters, or a part of them.
+        shape: The botocore shape of the value.
+        field: The name of the action or field that contains the value, for messages.
 
     Raises:
-        StateFailure: if a field does not exist.
+        StateFailure: If a field does not exist.
     """
     if shape is None:
         return {}

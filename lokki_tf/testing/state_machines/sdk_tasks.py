@@ -28,14 +28,14 @@ def call_service(
     """Run a task of a service integration.
 
     Args:
-        run: the visit of the state.
-        integration: the service and action to call.
-        arguments: the parameters of the request.
-        cancel_scope: the task's cancel scope. If revoked, the started job or execution is stopped.
+        run: The visit of the state.
+        integration: The service and action to call.
+        arguments: The parameters of the request.
+        cancel_scope: The task's cancel scope. If revoked, the started job or execution is stopped.
 
     Raises:
-        StateFailure: if the service returns an error, or the started job or execution fails.
-        Stopped: if the cancel scope was revoked.
+        StateFailure: If the service returns an error, or the started job or execution fails.
+        Stopped: If the cancel scope was revoked.
     """
     service = integration.service.removeprefix("aws-sdk:")
     service = _CLIENTS.get(service, service)
@@ -74,15 +74,15 @@ class _Wait:
     """How to wait for the job or execution that a request started.
 
     Args:
-        id: the field of the response with the id of the job or execution.
-        describe: the action that returns the status.
-        arguments: a function from the response to the parameters of ``describe``.
-        result: a function from the response of ``describe`` to the job or execution.
-        good: the statuses of success.
-        bad: the statuses of failure.
-        stop: the action that stops the job or execution.
-        stopping: a function from the response to the parameters of ``stop``.
-        request: a function that changes the parameters of the first request.
+        id: The field of the response with the id of the job or execution.
+        describe: The action that returns the status.
+        arguments: A function from the response to the parameters of ``describe``.
+        result: A function from the response of ``describe`` to the job or execution.
+        good: The statuses of success.
+        bad: The statuses of failure.
+        stop: The action that stops the job or execution.
+        stopping: A function from the response to the parameters of ``stop``.
+        request: A function that changes the parameters of the first request.
     """
 
     id: str

@@ -23,11 +23,11 @@ class Invocation:
     """The response of Lambda to an invocation.
 
     Args:
-        payload: the JSON that the function returned, or that of its error.
+        payload: The JSON that the function returned, or that of its error.
         error: ``Unhandled`` if the function failed, otherwise None.
-        version: the version of the function that ran.
-        request_id: the id of the invocation.
-        status: the HTTP status.
+        version: The version of the function that ran.
+        request_id: The id of the invocation.
+        status: The HTTP status.
     """
 
     payload: bytes
@@ -41,10 +41,10 @@ class ServiceError(Exception):
     """A service responded to a request with an error.
 
     Args:
-        code: the error code, such as ``ResourceNotFoundException``.
-        message: the error message of the service.
-        status: the HTTP status.
-        request_id: the id of the request.
+        code: The error code, such as ``ResourceNotFoundException``.
+        message: The error message of the service.
+        status: The HTTP status.
+        request_id: The id of the request.
     """
 
     def __init__(self, code: str, message: str, *, status: int = 400, request_id: str = "") -> None:
@@ -68,7 +68,7 @@ class Services(Protocol):
         """Invoke a Lambda function by name or ARN; ``kind`` is ``RequestResponse`` or ``Event``.
 
         Raises:
-            ServiceError: if Lambda responds with an error.
+            ServiceError: If Lambda responds with an error.
         """
 
     def authorize(
@@ -77,15 +77,15 @@ class Services(Protocol):
         """Check a permission that Step Functions needs without making a visible API request.
 
         Raises:
-            ServiceError: if the policies of the state machine's role do not allow the action.
+            ServiceError: If the policies of the state machine's role do not allow the action.
         """
 
     def ending(self, service: str, resource: str) -> Event | None:
         """Return an event that is set when a job or execution has ended.
 
         Args:
-            service: the service of the job or execution.
-            resource: the id of the job or the ARN of the execution.
+            service: The service of the job or execution.
+            resource: The id of the job or the ARN of the execution.
 
         Returns:
             The event, or None if the caller must poll the status.
@@ -100,11 +100,11 @@ class Callback:
     """A task that waits for ``SendTaskSuccess`` or ``SendTaskFailure`` with its token.
 
     Args:
-        token: the task token.
-        answered: set when the task has a result or a failure.
-        heard: set for each request with the token, including heartbeats.
-        output: the result.
-        failure: the error name and the cause of a failure.
+        token: The task token.
+        answered: Set when the task has a result or a failure.
+        heard: Set for each request with the token, including heartbeats.
+        output: The result.
+        failure: The error name and the cause of a failure.
     """
 
     token: str
@@ -137,8 +137,8 @@ class Callbacks:
         """Apply an answer or a heartbeat to the task that waits for a token.
 
         Args:
-            token: the task token.
-            change: a function that records the answer in the callback.
+            token: The task token.
+            change: A function that records the answer in the callback.
 
         Returns:
             Whether a task waits for the token.
@@ -157,13 +157,13 @@ class Settings:
     """The settings of an execution.
 
     Args:
-        services: the services of the account.
-        callbacks: the task tokens of the account.
-        retry_delay_scale: the factor for delays before retries.
-        wait_scale: the factor for the delays of ``Wait`` states.
-        ended: a function that is called with an execution that has ended, and an event that it
+        services: The services of the account.
+        callbacks: The task tokens of the account.
+        retry_delay_scale: The factor for delays before retries.
+        wait_scale: The factor for the delays of ``Wait`` states.
+        ended: A function that is called with an execution that has ended, and an event that it
             sets after the consequences of the end, such as EventBridge rules, have run.
-        key: the ARN of the customer managed KMS key that encrypts the execution.
+        key: The ARN of the customer managed KMS key that encrypts the execution.
     """
 
     services: Services

@@ -99,9 +99,9 @@ class _Events:
     """The history events of a task.
 
     Args:
-        prefix: the first part of the events' types, such as ``LambdaFunction``.
-        known: the details of all events of the task.
-        scheduled: a function from the parameters to the details of the first event.
+        prefix: The first part of the events' types, such as ``LambdaFunction``.
+        known: The details of all events of the task.
+        scheduled: A function from the parameters to the details of the first event.
     """
 
     prefix: str

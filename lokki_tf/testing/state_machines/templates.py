@@ -26,12 +26,12 @@ def evaluate(text: str, view: View, field: str) -> Json:
     """Return the value of one expression.
 
     Args:
-        text: a path or a call of an intrinsic function.
-        view: the data of the expression.
-        field: the name of the field with the expression, for the failure's cause.
+        text: A path or a call of an intrinsic function.
+        view: The data of the expression.
+        field: The name of the field with the expression, for the failure's cause.
 
     Raises:
-        StateFailure: if the expression has no value.
+        StateFailure: If the expression has no value.
     """
     try:
         return parse_expression(text).evaluate(view)
@@ -58,13 +58,13 @@ def given(holder: Mapping[str, Json], field: str, view: View, default: Json = No
     """Return the value of a field, or at the path in the field whose name ends in ``Path``.
 
     Args:
-        holder: the object with the field.
-        field: the field's name without ``Path``.
-        view: the data of the path.
-        default: the value if neither field exists.
+        holder: The object with the field.
+        field: The field's name without ``Path``.
+        view: The data of the path.
+        default: The value if neither field exists.
 
     Raises:
-        StateFailure: if the data contains no value at the path.
+        StateFailure: If the data contains no value at the path.
     """
     path = f"{field}Path"
     return evaluate(holder[path], view, path) if path in holder else holder.get(field, default)
@@ -74,7 +74,7 @@ def fill(template: Json, view: View) -> Json:
     """Return a payload template with all its expressions replaced by their values.
 
     Raises:
-        StateFailure: if an expression has no value.
+        StateFailure: If an expression has no value.
     """
     if isinstance(template, dict):
         return {
@@ -92,7 +92,7 @@ def select(path: str | None, view: View, field: str) -> Json:
     """Apply ``InputPath`` or ``OutputPath``: ``null`` gives an empty object.
 
     Raises:
-        StateFailure: if the data contains no value at the path.
+        StateFailure: If the data contains no value at the path.
     """
     if path == "$":
         return view.value

@@ -18,9 +18,9 @@ class Transition:
     """The result of a state that has succeeded or whose error was caught.
 
     Args:
-        output: the state's output.
-        following: the name of the next state, or None at the end of the scope.
-        assigned: the variables that ``Assign`` sets, with their values.
+        output: The state's output.
+        following: The name of the next state, or None at the end of the scope.
+        assigned: The variables that ``Assign`` sets, with their values.
     """
 
     output: Json

@@ -26,7 +26,7 @@ def load(text: str | bytes) -> Json:
     """Parse JSON strictly: ``NaN`` and ``Infinity`` are refused.
 
     Raises:
-        ValueError: if the text is not valid JSON.
+        ValueError: If the text is not valid JSON.
     """
     return json.loads(text, parse_constant=_refuse_constant)
 

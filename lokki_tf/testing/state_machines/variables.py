@@ -25,10 +25,10 @@ class Budget:
         """Add to the total size.
 
         Args:
-            by: the number of bytes; negative to release bytes.
+            by: The number of bytes; negative to release bytes.
 
         Raises:
-            StateFailure: if the total exceeds the quota.
+            StateFailure: If the total exceeds the quota.
         """
         with self._lock:
             if self._used + by > VARIABLES_BYTES:
@@ -44,8 +44,8 @@ class Variables:
     """The variables of one scope: of the state machine, a Parallel branch or a Map iteration.
 
     Args:
-        budget: the total size, shared by all scopes of an execution.
-        outer: the outer scope, whose variables can be read but not assigned.
+        budget: The total size, shared by all scopes of an execution.
+        outer: The outer scope, whose variables can be read but not assigned.
     """
 
     def __init__(self, budget: Budget, outer: Variables | None = None) -> None:
@@ -62,7 +62,7 @@ class Variables:
         """Return the value of a variable of this scope or of an outer one.
 
         Raises:
-            UndefinedVariable: if the variable has no value.
+            UndefinedVariable: If the variable has no value.
         """
         scope: Variables | None = self
         while scope is not None:
@@ -78,7 +78,7 @@ class Variables:
             The JSON of each variable, for the history.
 
         Raises:
-            StateFailure: if a size limit is exceeded.
+            StateFailure: If a size limit is exceeded.
         """
         texts = {name: dump(value) for name, value in values.items()}
         sizes = {name: size(text) for name, text in texts.items()}
@@ -99,7 +99,7 @@ class Variables:
         """Set the variables from before a redrive, without checking the size of each again.
 
         Raises:
-            StateFailure: if the total size exceeds the quota.
+            StateFailure: If the total size exceeds the quota.
         """
         sizes = {name: size(dump(value)) for name, value in values.items()}
         self._budget.change(sum(sizes.values()))

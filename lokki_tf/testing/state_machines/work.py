@@ -20,12 +20,12 @@ def run_work(run: StateRun, attempt: Attempt) -> Transition:
     """Run a state with the fields ``Retry`` and ``Catch``.
 
     Args:
-        run: the visit of the state.
-        attempt: a function that makes one attempt: it takes the effective input and returns the
+        run: The visit of the state.
+        attempt: A function that makes one attempt: it takes the effective input and returns the
             raw result.
 
     Raises:
-        StateFailure: if no retrier and no catcher matches the error.
+        StateFailure: If no retrier and no catcher matches the error.
     """
     retriers = Retriers(run.state.get("Retry", ()))
     while True:
@@ -43,7 +43,7 @@ def parameters(run: StateRun, value: Json) -> Json:
     """Apply ``Parameters`` and check the size of the result.
 
     Raises:
-        StateFailure: if the result exceeds the payload quota.
+        StateFailure: If the result exceeds the payload quota.
     """
     if "Parameters" not in run.state:
         return value
