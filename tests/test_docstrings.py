@@ -40,11 +40,20 @@ def taken(node: Documented) -> list[str]:
     return [one for one in names if one not in ("self", "cls") and not one.startswith("_")]
 
 
+def _more(node: Documented) -> str | None:
+    """Return the name of the ``**`` argument."""
+    if isinstance(node, ast.ClassDef):
+        return next(
+            (_more(one) for one in node.body if getattr(one, "name", "") == "__init__"), None
+        )
+    return node.args.kwarg.arg if node.args.kwarg else None
+
+
 def _fields(node: ast.ClassDef) -> Iterator[str]:
     for one in node.body:
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
-            text = ast.unparse(one)
-            if not one.target.id.startswith("_") and not re.search("ClassVar|init=False", text):
+            elsewhere = re.search(r"ClassVar|init=False|= \w*option\(", ast.unparse(one))
+            if not one.target.id.startswith("_") and not elsewhere:
                 yield one.target.id
 
 
@@ -56,12 +65,17 @@ def faults(source: str) -> Iterator[str]:
         found = described(ast.get_docstring(node) or "")
         if found is None:
             continue
-        names = taken(node)
+        names, by_name = taken(node), _more(node)
+        if by_name in names and found.keys() - names:  # their names are described, one by one
+            names = [*(found.keys() - names), *(name for name in names if name != by_name)]
         where = f"{node.name}, line {node.lineno}"
-        inherited = isinstance(node, ast.ClassDef) and node.bases
+        # Options are declared with their documentation: lokki_tf/model/options.py.
+        elsewhere = isinstance(node, ast.ClassDef) and (
+            node.bases or "option(" in ast.unparse(node)
+        )
         if missing := [name for name in names if name not in found]:
             yield f"{where}: {', '.join(missing)} is not described"
-        if not inherited and (unknown := [name for name in found if name not in names]):
+        if not elsewhere and (unknown := [name for name in found if name not in names]):
             yield f"{where}: {', '.join(unknown)} is described and not an argument"
         for name, text in found.items():
             if len(re.findall(r"\w+", text)) < 2 or text.rstrip()[-1] not in ".:;)`…":

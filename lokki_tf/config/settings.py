@@ -225,6 +225,14 @@ class Config:
     """All settings. The field ``lambda_`` is ``lambda`` in files, which is a Python keyword.
 
     Args:
+        aws: Table ``[aws]``.
+        lambda_: Table ``[lambda]``.
+        image: Table ``[image]``.
+        batch: Table ``[batch]``.
+        logging: Table ``[logging]``.
+        terraform: Table ``[terraform]``.
+        schedule: Table ``[schedule]``.
+        machine: Table ``[machine]``.
         stage: Name of the stage whose settings are included; not a field of a file.
     """
 
