@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .reporting import LogLevel as LogLevel
     from .reporting import configure_logging as configure_logging
     from .runtime.context import run_context as run_context
+    from .runtime.polls import NotReady as NotReady
     from .runtime.routes import ConditionalReturns as ConditionalReturns
     from .runtime.routes import ReturnUpdates as ReturnUpdates
     from .terraform import PipelineConstruct as PipelineConstruct
@@ -53,6 +54,7 @@ _LAZY = {
     "Functions": "pipeline.routed",
     "LogLevel": "reporting",
     "MicroFunctions": "pipeline.routed",
+    "NotReady": "runtime.polls",
     "PipelineConstruct": "terraform",
     "PipelineStack": "terraform",
     "ReturnUpdates": "runtime.routes",
@@ -75,6 +77,7 @@ __all__ = [
     "LokkiError",
     "MicroFunctions",
     "MissingArgument",
+    "NotReady",
     "Pipeline",
     "RetryConfig",
     "ReturnUpdates",

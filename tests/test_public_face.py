@@ -20,6 +20,7 @@ PUBLIC = {
     "Flow",
     "LogLevel",
     "LokkiError",
+    "NotReady",
     "Pipeline",
     "RetryConfig",
     "StateManager",

@@ -1,13 +1,16 @@
-"""What steps receive from the execution's context object, for ``run_context()``."""
+"""What steps receive from the execution's context object: for ``run_context()``, and polls."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import REQUIRED
+from lokki_tf.model.retries import Poll
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Definition, FlowParameter, Node, Step
+    from collections.abc import Iterable
+
+    from lokki_tf.model import Definition, FlowParameter, Node, RetryConfig, Step
 
     from .literals import Literals
 
@@ -37,6 +40,18 @@ def context_fields(
         **({"attempt": 0} if is_job else {"attempt.$": "$$.State.RetryCount"}),
         **({"parameters": parameters} if parameters else {}),
     }
+
+
+def poll_fields(retry: Iterable[RetryConfig]) -> dict[str, Any]:
+    """Return the event's ``poll``, if a step polls.
+
+    Args:
+        retry: The step's retriers.
+    """
+    poll = next((one for one in retry if isinstance(one, Poll)), None)
+    if poll is None:
+        return {}
+    return {"poll": {"timeout": poll.timeout, "entered.$": "$$.State.EnteredTime"}}
 
 
 def parameter_envelope(one: FlowParameter, literals: Literals, of: Node | Step) -> dict[str, Any]:

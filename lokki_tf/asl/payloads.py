@@ -24,7 +24,7 @@ from lokki_tf.model import (
 from lokki_tf.model.names import identifier
 from lokki_tf.runtime.envelope import FORMAT
 
-from .contexts import context_fields, parameter_envelope
+from .contexts import context_fields, parameter_envelope, poll_fields
 from .literals import STORE_VARIABLE, Literals
 from .references import shared
 from .retries import Rules
@@ -117,6 +117,7 @@ class Payloads:
             }
         if node.when is not None:
             payload["when"] = node.when.taken
+        payload |= poll_fields(node.retry)
         if node.step in self.context or node.step.condition in self.context:
             payload["context"] = self._context(node, around)
         if node.name in self.literals.of_main:

@@ -13,7 +13,7 @@ from lokki_tf.runtime.envelope import FORMAT
 from lokki_tf.runtime.routes import LARGEST
 
 from . import quotas
-from .contexts import context_fields
+from .contexts import context_fields, poll_fields
 from .jobs import job_states, raising, reading
 from .literals import STORE_VARIABLE, Literals
 from .payloads import known_names
@@ -209,6 +209,7 @@ class _Compiler:
         reported = self._rules(step).reported()
         if reported:
             payload["retry"] = reported
+        payload |= poll_fields(step.options.retry)
         if step in self.context:
             fields = context_fields(self.definition, self.literals, step, is_job=step.is_job)
             payload["context"] = fields

@@ -12,6 +12,7 @@ from .conditions import condition_of
 from .flows import current_flow
 from .options import retriers
 from .placeholders import FlowArgument, Placeholder
+from .polls import with_poll
 from .specs import CallSpec, ItemSpec, MapSpec
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def bound_call(
     """
     kwargs, retry = dict(kwargs), step.options.retry
     if "retry" in kwargs and "retry" not in signature.parameters:
-        retry = retriers(kwargs.pop("retry"), place)
+        retry = with_poll(step.options, retriers(kwargs.pop("retry"), place))
     flow = current_flow()
     if flow is not None:
         kwargs |= _from_flow(flow, signature, args, kwargs)

@@ -42,6 +42,9 @@ class StepKeywords(TypedDict, total=False):
     expected_seconds: float | None
     retry: Retry | Sequence[Retry] | None
     retry_count: int | None
+    poll: int | None
+    poll_timeout: int | None
+    poll_backoff: float | None
     job_type: OneOf["lambda", "batch"] | None
     package: OneOf["zip", "image"] | None
     vcpu: float | None

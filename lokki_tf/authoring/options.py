@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from os import PathLike, fspath
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from lokki_tf.errors import OptionError
 from lokki_tf.model import MapOptions, Option, PipelineOptions, RetryConfig, StepOptions, options
 from lokki_tf.model.retries import TASK_FAILED, lists_all
 
+from .polls import refuse_contradictions, with_poll
 from .requirements import requirements_in, requirements_of
 
 if TYPE_CHECKING:
@@ -61,7 +63,9 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
     # An empty policy grants nothing, so it is not attached.
     if "policies" in values:
         values["policies"] = tuple(text for text in values["policies"] if text.strip())
-    return StepOptions(**values, given=frozenset(values))
+    refuse_contradictions(values, place)
+    made = StepOptions(**values, given=frozenset(values))
+    return replace(made, retry=with_poll(made, made.retry))
 
 
 def map_options(given: Mapping[str, Any], place: Place) -> MapOptions:
@@ -142,6 +146,9 @@ def _read(kind: Any, name: str, value: Any, place: Place) -> Any:
     rule = declared.rule()
     if rule is not None and rule.choices:
         return _choice(declared, rule.choices, value, place)
+    if rule is not None and not rule.fits(value):
+        unit = f" {declared.unit}" if declared.unit else ""
+        raise OptionError(f"{name} must be {rule.expected}{unit}, got {value!r}", place=place)
     reader = _READERS.get(declared.type)
     return value if reader is None else reader(name, value, place)
 

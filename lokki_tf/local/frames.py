@@ -131,6 +131,19 @@ class Frame:
         began = self._again.get(index, self.starts[index])
         return 0.0 if began is None else now - began
 
+    def timely(self, index: int, error: BaseException) -> BaseException:
+        """Return the error of an attempt: ``TimeoutError`` if the step has polled long enough."""
+        node, began = self.plan.nodes[index], self.starts[index]
+        if isinstance(node, Map) or began is None:
+            return error
+        return self._tried.timely(index, node.retry, error, clock() - began)
+
+    @property
+    def _tried(self) -> Retries:
+        if self._retries is None:
+            self._retries = Retries(self.plan.settings.wait_scale)
+        return self._retries
+
     def retry_after(
         self,
         index: int,
@@ -140,9 +153,7 @@ class Frame:
         died: bool = False,
     ) -> float | None:
         """Return the seconds before a node's next attempt, or ``None`` if there is none."""
-        if self._retries is None:
-            self._retries = Retries(self.plan.settings.wait_scale)
-        return self._retries.delay(index, retry, error, died=died)
+        return self._tried.delay(index, retry, error, died=died)
 
     def skip_to(self, index: int) -> None:
         """Record that all nodes before this one, in a chain of nodes, have ended."""

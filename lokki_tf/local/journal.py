@@ -199,6 +199,7 @@ class Journal:
         Returns:
             Seconds until the next attempt, or ``None`` if this was the last.
         """
+        error = frame.timely(index, error)
         delay = self.retried(frame, index, error, seconds)
         if delay is None:
             self.give_up(frame, index, step_failed(frame, index, error), seconds)

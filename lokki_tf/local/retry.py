@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lokki_tf.model import RetryConfig
-from lokki_tf.model.retries import TIMEOUTS, Attempts
+from lokki_tf.model.retries import TIMEOUTS, Attempts, Poll
+from lokki_tf.runtime.polls import NotReady, late
 
 from .calls import is_overdue
 
@@ -21,11 +22,12 @@ class Retries:
         scale: What waits are multiplied by.
     """
 
-    __slots__ = ("_left", "_scale")
+    __slots__ = ("_left", "_saved", "_scale")
 
     def __init__(self, scale: float = 1.0) -> None:
         self._scale = scale
         self._left: dict[int, Attempts] = {}
+        self._saved: dict[int, float] = {}  # seconds of polls that the scale has left out
 
     def delay(
         self,
@@ -47,7 +49,27 @@ class Retries:
             return None
         left = self._left.setdefault(index, Attempts(retry))
         delay = left.wait(None) if died else left.wait(error, names_of(error))
-        return None if delay is None else delay * self._scale
+        if delay is None:
+            return None
+        self._saved[index] = self._saved.get(index, 0.0) + delay * (1 - self._scale)
+        return delay * self._scale
+
+    def timely(
+        self, index: int, retry: Sequence[RetryConfig], error: BaseException, seconds: float
+    ) -> BaseException:
+        """Return the error of an attempt: ``TimeoutError`` if the step has polled long enough.
+
+        Args:
+            index: The node's index.
+            retry: Its retriers.
+            error: The error that the step raised.
+            seconds: Time since the first attempt began.
+        """
+        poll = next((one for one in retry if isinstance(one, Poll)), None)
+        if poll is None or not isinstance(error, NotReady):
+            return error
+        waited = seconds + self._saved.get(index, 0.0)
+        return error if waited < poll.timeout else late(error, poll.timeout)
 
 
 def names_of(error: BaseException) -> tuple[str, ...]:

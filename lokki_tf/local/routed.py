@@ -228,7 +228,9 @@ class _Walk:
         self, route: Route, index: int, error: BaseException, began: float, retries: Retries
     ) -> None:
         """Wait for the next attempt, or end the run."""
-        attempts = self.attempts.setdefault(index, 1)
+        attempts, waited = self.attempts.setdefault(index, 1), clock() - self.origin
+        waited -= self.starts[index] or 0.0
+        error = retries.timely(index, route.step.options.retry, error, waited)
         delay = retries.delay(index, route.step.options.retry, error)
         self.errors[index] = error
         self.ends[index] = clock() - self.origin

@@ -73,6 +73,11 @@ def label(node: Node | Map) -> str:
     return f"node {node.name!r} (step {node.step.name!r})"
 
 
+def is_not_ready(error: BaseException | None) -> bool:
+    """Return whether an error, perhaps one that was read from a history, is ``NotReady``."""
+    return type(error).__name__ == "NotReady"
+
+
 def described(error: BaseException | str) -> str:
     """Return an error's class and text, even if its ``__str__`` raises."""
     if isinstance(error, str):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EMPTY: Mapping[str, str] = MappingProxyType({})
 LAMBDA, BATCH, STEP_FUNCTIONS = "Lambda", "Batch", "Step Functions"
 MEBIBYTES, SECONDS = "MiB", "seconds"
+YEAR = 31_536_000  # seconds; an execution ends after a year
 LAMBDA_QUOTAS = 'AWS Lambda Developer Guide, "Lambda quotas"'
 _RUNTIMES = 'AWS Lambda Developer Guide, "Lambda runtimes"'
 JOBS = 'AWS Batch User Guide, "Job definition parameters"'
@@ -282,6 +283,29 @@ class StepOptions:
         (),
         "How failures are retried: a `RetryConfig`, a dict of its arguments, a number of retries, "
         "or a list of these; also at a call or a link, for that use alone",
+    )
+    poll: int | None = option(
+        None,
+        "Seconds between attempts of a step that raises `NotReady`; while it waits nothing runs",
+        whole(1, YEAR),
+        unit=SECONDS,
+        only=LAMBDA,
+        instead="repeat inside the job, or poll in a step of Lambda",
+    )
+    poll_timeout: int = option(
+        3600,
+        "How long a step polls at most, attempts included; then it raises `TimeoutError`",
+        whole(1, YEAR),
+        unit=SECONDS,
+        only=LAMBDA,
+        instead="use timeout_seconds=",
+    )
+    poll_backoff: float = option(
+        1.0,
+        "Factor of the seconds between attempts after each attempt of a step that polls",
+        number(1),
+        only=LAMBDA,
+        instead="use retry=",
     )
     job_type: str = option(
         "lambda",

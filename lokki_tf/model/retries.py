@@ -119,6 +119,18 @@ class RetryConfig:
             yield delay * random() if self.jitter else delay
 
 
+@dataclass(frozen=True, slots=True)
+class Poll(RetryConfig):
+    """The retrier of a step that polls.
+
+    Args:
+        timeout: Seconds after which the step raises ``TimeoutError``; the number of retries is only
+            a bound.
+    """
+
+    timeout: int = 3600
+
+
 def listed_errors(given: Any, problem: str, remedy: str) -> tuple[ErrorType, ...]:
     """Return errors as a tuple.
 
@@ -228,7 +240,8 @@ def of_death(retry: Sequence[RetryConfig]) -> RetryConfig | None:
         retry: The step's retriers.
     """
     named = (one for one in retry if lists(one.exceptions, None, DEATHS))
-    return next(named, None) or next((one for one in retry if one.retries), None)
+    others = (one for one in retry if one.retries and not isinstance(one, Poll))
+    return next(named, None) or next(others, None)
 
 
 class Attempts:

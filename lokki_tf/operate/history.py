@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError
 from lokki_tf.local.events import Event, EventKind
+from lokki_tf.local.strict import is_not_ready
 from lokki_tf.model import Map, Node
 from lokki_tf.runtime.failures import details_of, node_of, payload_of
 
@@ -188,6 +189,9 @@ class Tracker:
                 events.append(self._event("step_started", visit, visit.began))
         elif kind.endswith(_FAILURES):
             visit.failure = remote_error(details), when
+            if is_not_ready(visit.failure[0]):  # a poll, which is always repeated
+                events.append(self._event("step_retried", visit, when, visit.failure[0]))
+                visit.failure = None
             if visit.asks:
                 events.append(self._event("step_started", visit, visit.began))
         return visit

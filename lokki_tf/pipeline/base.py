@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lokki_tf.terraform.synth import Synthesized
 
 
-_NO_MACHINE = {"no-start", "no-such-step", "retry"}
+_NO_MACHINE = {"no-start", "no-such-step", "poll", "retry"}
 """Rules of errors after which the pipeline cannot be compiled."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lokki_tf.local.strict import described
+from lokki_tf.local.strict import described, is_not_ready
 
 from .levels import LogLevel
 
@@ -104,6 +104,15 @@ _FAILED = {
     ),
 }
 
+_POLLED = Words(
+    LogLevel.INFO,
+    "step_poll",
+    "waiting",
+    "Step '{node}'{item} is not ready, attempt {attempt}: {message}",
+    "{node}{item} is not ready: {message}",
+)
+"""Texts for an attempt that raises ``NotReady`` and will be repeated."""
+
 Fields = dict[str, str | int | float]
 
 
@@ -133,6 +142,8 @@ def format_event(event: Event) -> FormattedEvent | None:
     words = _WORDS.get(event.kind)
     if event.error is not None:
         words = _FAILED.get(event.kind, words)
+    if event.kind == "step_retried" and is_not_ready(event.error):
+        words = _POLLED
     if words is None:
         return None
     error = None if event.error is None else described(event.error)
@@ -143,6 +154,7 @@ def format_event(event: Event) -> FormattedEvent | None:
         "items": f"{event.total:,} item{'s' * (event.total != 1)}" if event.total else "no items",
         "took": event.duration or 0.0,
         "attempt": event.attempt,
+        "message": event.error,
         "error": (error or "").replace("\r", "").replace("\n", "\n    "),
     }
     # Of a map's items only warnings and errors are shown.

@@ -6,6 +6,7 @@ import os
 
 from .context import CURRENT, RunContext
 from .envelope import references, unpack
+from .moments import moment
 from .parameters import RESERVED, SCHEDULED, filled, own, without_reserved
 from .places import STAGE, STEP
 
@@ -63,17 +64,6 @@ def item_index(place: str | None) -> int | tuple[int, ...] | None:
         return None
     indices = tuple(map(int, place.split("/")[1::2]))
     return indices[0] if len(indices) == 1 else indices
-
-
-def moment(text: str) -> datetime:
-    """Return the time of an RFC 3339 text in UTC.
-
-    Args:
-        text: With ``Z`` or an offset.
-    """
-    from datetime import datetime, timezone
-
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)  # noqa: UP017  # Python 3.9
 
 
 def scheduled(given: Any) -> datetime | None:

@@ -32,6 +32,7 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
 - ``context``: what :func:`.context.run_context` returns in addition to the fields above: the
   pipeline's name, ``started``, the ``attempt`` from 0, and envelopes of ``parameters``; in events
   of steps whose code contains that name;
+- ``poll``: of a step with ``poll=``, its ``timeout`` and when its state was ``entered``;
 - ``route``: of a routed pipeline, described in :mod:`.routed`;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
 """
@@ -140,7 +141,7 @@ def _one(
         if not skipped and not asks:
             value = call(function, args, kwargs)
     except Exception as error:
-        raise _as_listed(error, event.get("retry")) from error.__cause__
+        raise _reported(error, event) from error.__cause__
     if asks and not skipped:
         return {"met": True, "result": None}
     envelope = _packed(value, event, skipped)
@@ -156,7 +157,7 @@ def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
     try:
         return routed(function, event, partial(_keep, event))
     except Exception as error:
-        raise _as_listed(error, event.get("retry")) from error.__cause__
+        raise _reported(error, event) from error.__cause__
 
 
 def _packed(value: Any, event: dict[str, Any], skipped: bool) -> Envelope:
@@ -229,6 +230,15 @@ def _arguments(
     values = [unpack(one, objects.__getitem__, modules) for one in known]
     count = len(event.get("args", {}))
     return values[:count], dict(zip(event.get("kwargs", {}), values[count:]))
+
+
+def _reported(error: Exception, event: dict[str, Any]) -> Exception:
+    """Return a step's error as the state machine receives it."""
+    if "poll" in event:
+        from .polls import timely
+
+        error = timely(error, event["poll"])
+    return _as_listed(error, event.get("retry"))
 
 
 def _as_listed(error: Exception, listed: Sequence[str] | None) -> Exception:

@@ -82,7 +82,12 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
     if found and template == default_template():  # the error is in the code, not in the template
         what = f"its function, but the code that is cut is not valid Python: {found[0].message}"
         found = [] if broken else [finding("no_source", step.name, step.place, what=what)]
-    runtime = runtime_files(condition=step.when is not None, routed=routed, job=step.is_job)
+    runtime = runtime_files(
+        condition=step.when is not None,
+        routed=routed,
+        job=step.is_job,
+        polls=step.options.poll is not None,
+    )
     code = {HANDLER_FILE: text.encode(), **layout.files, **cut.metadata(), **runtime}
     lokki = cut.carrier.lokki
     if lokki:

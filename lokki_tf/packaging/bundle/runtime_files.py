@@ -20,7 +20,8 @@ from ..zips import Zipped
 
 _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
 _OF_ROUTES = {"routes.py", "routed.py"}
-_OF_CONTEXTS = {"aliases.py", "context.py", "event_context.py"}
+_OF_CONTEXTS = {"aliases.py", "context.py", "event_context.py", "moments.py"}
+_OF_POLLS = {"polls.py", "moments.py"}
 _OF_HELPERS = {"failures.py", "job_errors.py", "notices.py"}
 """Files of helper functions."""
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
@@ -28,7 +29,7 @@ _STATE = ("local/state.py", "local/database.py", "local/strict.py", "tracebacks.
 
 
 def runtime_files(
-    *, condition: bool = False, routed: bool = False, job: bool = False
+    *, condition: bool = False, routed: bool = False, job: bool = False, polls: bool = False
 ) -> Mapping[str, bytes]:
     """Return the files of the runtime that a step needs, by their paths in a zip.
 
@@ -36,9 +37,11 @@ def runtime_files(
         condition: Whether the step has a condition.
         routed: Whether it returns its next step.
         job: Whether it runs as a job of Batch.
+        polls: Whether it polls.
     """
-    left = _OF_HELPERS | _OF_CONTEXTS | (set() if condition else {"conditions.py"})
+    left = _OF_HELPERS | (set() if condition else {"conditions.py"})
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
+    left |= (_OF_CONTEXTS | _OF_POLLS) - (_OF_POLLS if polls else set())
     return {path: data for path, data in all_files().items() if path.split("/")[1] not in left}
 
 
@@ -85,9 +88,9 @@ def stub_files(*, state_manager: bool = False) -> Mapping[str, bytes]:
         # Python 3.9, which Lambda offers, has neither.
         text = text.replace(", slots=True)", ")").replace(", strict=True)", ")")
         found[path] = text.encode()
-    # A step that is not routed may import a module that returns ReturnUpdates.
-    routes = f"{RUNTIME}/routes.py"
-    return MappingProxyType({**found, routes: all_files()[routes]})
+    # A step may import a module that returns ReturnUpdates or raises NotReady.
+    more = (f"{RUNTIME}/{name}" for name in ("polls.py", "routes.py"))
+    return MappingProxyType({**found, **{path: all_files()[path] for path in more}})
 
 
 def bare(source: str) -> str:

@@ -27,6 +27,7 @@ __all__ = [  # most are created by __getattr__
     "LokkiError",
     "MicroFunctions",
     "MissingArgument",
+    "NotReady",
     "Pipeline",
     "RetryConfig",
     "ReturnUpdates",
@@ -46,6 +47,7 @@ __all__ = [  # most are created by __getattr__
 _REAL = {
     "ConditionalReturns": "lokki_runtime.routes",
     "ReturnUpdates": "lokki_runtime.routes",
+    "NotReady": "lokki_runtime.polls",
     "run_context": "lokki_runtime.context",
     "LokkiError": "lokki_tf.errors",
     "MissingArgument": "lokki_tf.errors",
