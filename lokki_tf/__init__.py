@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 try:
-    from .authoring import Task, step, task
+    from .authoring import Task, part, step, task
     from .errors import LokkiError, MissingArgument, StepFailed
     from .model import RetryConfig
     from .pipeline import DAG, Flow, Pipeline, flow
@@ -88,6 +88,7 @@ __all__ = [
     "configure_logging",
     "flow",
     "main",
+    "part",
     "run_context",
     "step",
     "task",

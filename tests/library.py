@@ -55,6 +55,12 @@ def numbered(value: Any) -> Any:
 
 
 @step
+def parted(value: Any) -> Any:
+    """A result with parts of all kinds."""
+    return {"a": value, "pair": (value, Box([value])), "rows": [value, 2]}
+
+
+@step
 def text(length: int) -> str:
     """A result of a chosen size, as JSON."""
     return "x" * length
@@ -190,8 +196,20 @@ def as_job(one: Any) -> Any:
 
 
 ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited)
-STEPS = (*ONE_ARGUMENT, pair, listing, keyed, text, accents)
-JOBS = tuple(map(as_job, (*ONE_ARGUMENT, pair, listing, keyed)))
+PARTS: dict[Any, Any] = {
+    parted: (
+        lambda out: out["a"],
+        lambda out: out["rows"],
+        lambda out: out["pair"][-1].content[0],
+        lambda out: out["pair"][1],
+    ),
+    pair: (lambda out: out[0], lambda out: out[-1]),
+    keyed: (lambda out: out["left"],),
+    boxed: (lambda out: out.content,),
+}
+"""Parts of what steps return, for any arguments."""
+STEPS = (*ONE_ARGUMENT, parted, pair, listing, keyed, text, accents)
+JOBS = tuple(map(as_job, (*ONE_ARGUMENT, parted, pair, listing, keyed)))
 ONE_ARGUMENT_JOBS = JOBS[: len(ONE_ARGUMENT)]
 
 

@@ -15,7 +15,8 @@ import library
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from lokki_tf import DAG, Flow, Pipeline, RetryConfig, step, task
+from lokki_tf import DAG, Flow, Pipeline, RetryConfig, part, step, task
+from lokki_tf.authoring import Chain
 from lokki_tf.authoring.options import retriers as made_retriers
 from lokki_tf.errors import OptionError, Place
 from lokki_tf.pipeline import FlowPipeline
@@ -76,13 +77,16 @@ def pipelines(
     With ``jobs``, some of the steps are jobs of Batch; ``numbered`` ones differ in their names.
     """
     calls: list[Any] = []
+    parts: list[Any] = []
 
     def argument() -> Any:
-        kind = draw(st.integers(0, 5))
+        kind = draw(st.integers(0, 6))
+        if parts and kind == 6:
+            return draw(st.sampled_from(parts))
         if calls and kind >= 2:
             return draw(st.sampled_from(calls))
         if calls and kind == 1:
-            inside = st.one_of(st.sampled_from(calls), values)
+            inside = st.one_of(st.sampled_from([*calls, *parts]), values)
             return draw(
                 st.one_of(
                     st.lists(inside, min_size=1, max_size=3),
@@ -111,6 +115,7 @@ def pipelines(
         if calls and draw(st.integers(0, 9)) == 0:
             call.after(draw(st.sampled_from(calls)))
         calls.append(call)
+        parts += [select(call) for select in library.PARTS.get(step, ())]
     ends = [*draw(st.lists(st.sampled_from(calls), min_size=1, max_size=3)), calls[-1]]
     return Pipeline(f"random-{next(_numbers)}" if numbered else "random", steps=ends)
 
@@ -205,8 +210,11 @@ def _written(draw: st.DrawFn, one: Any, two: Any, jobs: bool) -> list[Any]:
     items = [draw(st.one_of(values, values, values)) for _ in range(draw(st.integers(0, 4)))]
     if draw(st.integers(0, 4)) == 0:
         items.append("x" * draw(_sizes))
-    outside = library.echo(draw(values))
+    whole = library.parted(draw(values))
+    outside = draw(st.sampled_from([library.echo(draw(values)), *_parts_of(whole)]))
     source = library.listing(*items)
+    if draw(st.integers(0, 3)) == 0:
+        source = library.parted(library.listing(*items))["a"]
 
     def options() -> dict[str, Any]:
         chosen: dict[str, Any] = {}
@@ -249,7 +257,13 @@ def _written(draw: st.DrawFn, one: Any, two: Any, jobs: bool) -> list[Any]:
     ends: list[Any] = [chain]
     if draw(st.booleans()):
         ends.append(library.echo(source))
+    if isinstance(chain, Chain) and items and draw(st.booleans()):
+        ends.append(library.echo(chain[-1]))
     return ends
+
+
+def _parts_of(whole: Any) -> list[Any]:
+    return [select(whole) for select in library.PARTS[library.parted]]
 
 
 @st.composite
@@ -307,11 +321,19 @@ def drawn(draw: st.DrawFn, *, jobs: bool = False) -> DAG:
         options = {"job_type": "batch"} if jobs and draw(st.booleans()) else {}
         one = task(name=f"{'job' if options else 't'}{index}", when=when, **options)(function)
         if before:
-            before >> one
+            [draw(st.sampled_from((other, *_task_parts(other)))) for other in before] >> one
         if tasks and not takes and draw(st.booleans()) and function in library.SOURCES:
             draw(st.sampled_from(tasks)) >> one  # an order alone
         tasks.append(one)
     return DAG("drawn", tasks=tasks)
+
+
+def _task_parts(one: Any) -> list[Any]:
+    """Parts that the task's result has for any arguments."""
+    function = one.step.function
+    if function is library.tagged:
+        return [part(one, "content")[1][0]]
+    return [one[0]] if function in (library.only, library.couple) else []
 
 
 @st.composite

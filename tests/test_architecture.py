@@ -14,6 +14,7 @@ MODULES = [*sorted((ROOT / "lokki_tf").rglob("*.py")), ROOT / "pytest_lokki_tf.p
 FOREIGN = {
     "_replace": "a documented method of named tuples",
     "_asdict": "a documented method of named tuples",
+    "_fields": "a documented attribute of named tuples",
     # The standard library
     "_get_running_loop": "asyncio, which is looked up in sys.modules",
     "_USE_VFORK": "subprocess, whose documentation describes it; its stubs call it final",

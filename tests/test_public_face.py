@@ -29,6 +29,7 @@ PUBLIC = {
     "configure_logging",
     "flow",
     "main",
+    "part",
     "run_context",
     "step",
     "task",

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lokki_tf.model import Map, Output
+from lokki_tf.model import Map, Output, whole
 
 from . import quotas
 from .payloads import Payloads, Reference, references_in, with_paths
@@ -111,7 +111,7 @@ def _layouts(name: str, maps: Mapping[str, Map]) -> Counter[str]:
     return Counter(
         one.name
         for one in maps.values()
-        if one.items == Output(name) and one.options.mode == "inline"
+        if whole(one.items) == Output(name) and one.options.mode == "inline"
     )
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.model import Routes
 
+    from .references import Array
+
 _STARTED_AND_ENDED = 2
 _OF_MAPS = {"INLINE": 4, "DISTRIBUTED": 6}
 _OF_PARALLEL = 4
@@ -33,22 +35,22 @@ _STEPS = ("lambda:invoke", "batch:submitJob.sync")
 
 def add_inline_events(
     machine: Mapping[str, Any],
-    producers: Mapping[str, str],
-    layouts: Mapping[str, dict[str, Any]],
+    arrays: Mapping[str, Array],
+    layouts: Mapping[Array, dict[str, Any]],
     place: Place | None,
 ) -> None:
     """Add to layouts the number of events that the items of inline maps may have.
 
     Args:
         machine: A compiled graph, with ``StartAt`` and ``States``.
-        producers: From each inline map to the node that makes its items.
-        layouts: Layouts of these nodes; ``events``, ``each`` and ``inner`` are added.
+        arrays: From each inline map to the array of its items.
+        layouts: Layouts of these arrays; ``events``, ``each`` and ``inner`` are added.
         place: Source location of the pipeline, for the error.
 
     Raises:
         LimitError: If an execution could have too many events with any items.
     """
-    _Sharing(producers, layouts, place).of_execution(machine, "the pipeline")
+    _Sharing(arrays, layouts, place).of_execution(machine, "the pipeline")
 
 
 def refuse_long_walks(machine: Mapping[str, Any], routes: Routes, place: Place | None) -> None:
@@ -89,11 +91,11 @@ class _Sharing:
 
     def __init__(
         self,
-        producers: Mapping[str, str],
-        layouts: Mapping[str, dict[str, Any]],
+        arrays: Mapping[str, Array],
+        layouts: Mapping[Array, dict[str, Any]],
         place: Place | None,
     ) -> None:
-        self.producers = producers
+        self.arrays = arrays
         self.layouts = layouts
         self.place = place
 
@@ -102,9 +104,9 @@ class _Sharing:
         left = quotas.HISTORY_EVENTS - _STARTED_AND_ENDED - _events(scope)
         groups = self._groups(scope)
         share = left // max(1, len(groups))
-        for producer, loops in groups.items():
-            self._add(producer, loops, {"events": share})
-        least = max((self.layouts[producer]["each"] for producer in groups), default=0)
+        for array, loops in groups.items():
+            self._add(array, loops, {"events": share})
+        least = max((self.layouts[array]["each"] for array in groups), default=0)
         if left < 0 or share < least:
             raise LimitError(
                 f"an execution of {what} can have more than {quotas.HISTORY_EVENTS:,} events, at "
@@ -113,22 +115,22 @@ class _Sharing:
                 remedy="split the pipeline, write steps that repeat as a map, or retry less often",
             )
 
-    def _groups(self, scope: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-        """Return bodies of the scope's inline maps by the node that makes their items."""
-        found: dict[str, list[Mapping[str, Any]]] = {}
+    def _groups(self, scope: Mapping[str, Any]) -> dict[Array, list[Mapping[str, Any]]]:
+        """Return bodies of the scope's inline maps by the array of their items."""
+        found: dict[Array, list[Mapping[str, Any]]] = {}
         for name, body in _loops(scope):
-            if name in self.producers:
-                found.setdefault(self.producers[name], []).append(body)
+            if name in self.arrays:
+                found.setdefault(self.arrays[name], []).append(body)
             else:
                 self.of_execution(body, f"an item of {name!r}")
         return found
 
-    def _add(self, producer: str, bodies: list[Mapping[str, Any]], events: dict[str, Any]) -> None:
+    def _add(self, array: Array, bodies: list[Mapping[str, Any]], events: dict[str, Any]) -> None:
         each = sum(_OF_ITEM + _events(body) for body in bodies)
-        inner = {name: loops for body in bodies for name, loops in self._groups(body).items()}
-        self.layouts[producer].update(events, each=each, **({"inner": len(inner)} if inner else {}))
-        for name, loops in inner.items():
-            self._add(name, loops, {"events.$": "$.events"})
+        inner = {one: loops for body in bodies for one, loops in self._groups(body).items()}
+        self.layouts[array].update(events, each=each, **({"inner": len(inner)} if inner else {}))
+        for one, loops in inner.items():
+            self._add(one, loops, {"events.$": "$.events"})
 
 
 def _loops(scope: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

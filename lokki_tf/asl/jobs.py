@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import OptionError
 from lokki_tf.model.names import digest, identifier, shortened, unique
 from lokki_tf.model.retries import TASK_FAILED, lists_all, of_death
-from lokki_tf.runtime.places import ANSWER, EVENT, EVENT_SUFFIX, ITEMS, SUBMITTED
+from lokki_tf.runtime.places import ANSWER, EVENT, EVENT_SUFFIX, SUBMITTED
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .quotas import JOB_NAME_LENGTH, STATE_NAME_LENGTH, VARIABLE_NAME_LENGTH
@@ -136,17 +136,15 @@ def job_states(
     return writing, running
 
 
-def job_result(*, mapped: bool) -> dict[str, Any]:
+def job_result(arrays: Iterable[str]) -> dict[str, Any]:
     """Return the envelope of a job's result, from the output of its state.
 
     Args:
-        mapped: Whether a map runs over its items.
+        arrays: Keys of the arrays of items over which maps run.
     """
-    result: dict[str, Any] = {"at.$": _left("At", ANSWER)}
-    if mapped:
-        bucket = Template(f"${{{BUCKET_VARIABLE}}}")
-        result["items"] = {"Bucket": bucket, "Key.$": _left("Key", ITEMS)}
-    return result
+    bucket = Template(f"${{{BUCKET_VARIABLE}}}")
+    located = {key: {"Bucket": bucket, "Key.$": _left("Key", f"{key}.json")} for key in arrays}
+    return {"at.$": _left("At", ANSWER), **located}
 
 
 def _left(parameter: str, suffix: str) -> str:

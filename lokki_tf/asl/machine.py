@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
-from lokki_tf.model import Map, Node, Output
+from lokki_tf.model import Map, Node, Part
 from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
@@ -30,7 +30,7 @@ from .jobs import (
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
 from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
-from .references import path, reference_bytes, shared
+from .references import Array, arrays_of, path, reference_bytes, shared
 from .retries import Rules
 from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
@@ -61,7 +61,7 @@ class Machine:
         labels: Labels of the Distributed Maps.
         nested_maps: Whether one of them is inside another.
         most_parameters: Most bytes of an execution's input, as compact JSON.
-        inline: Layouts for inline maps, by the nodes that make the items.
+        inline: Layouts of the items of inline maps, by the maps' names.
     """
 
     definition: dict[str, Any]
@@ -125,7 +125,8 @@ class _Compiler:
     limits: dict[str, int] = field(default_factory=dict)
     functions: dict[Step, str] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
-    layouts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)  # by maps
+    layouts: dict[Array, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)  # functions of conditional jobs
@@ -156,16 +157,17 @@ class _Compiler:
         items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
         names = [*self.nodes, *(one.name for one in maps), *items]
         places, self.most_parameters = capacities(root, self.payloads)
-        producers = {one.name: _producer(one) for one in maps}
+        self.arrays = arrays_of(maps)
+        producers = {one.producer for one in self.arrays.values()}
         references = {
             one.name: reference_bytes(one, self.source.name)
             for one in graph.nodes
-            if isinstance(one, Node) and one.name not in producers.values()
+            if isinstance(one, Node) and one.name not in producers
         }
         self.limits = inline_limits(places, names, references)
         self.layouts = self._layouts(maps)
         states = self._states(root)
-        inline = {one.name: producers[one.name] for one in maps if one.options.mode == "inline"}
+        inline = {one.name: self.arrays[one.name] for one in maps if one.options.mode == "inline"}
         add_inline_events(states, inline, self.layouts, self.source.place)
         return Machine(
             {**comment, **states},
@@ -176,16 +178,18 @@ class _Compiler:
             tuple(self.labels),
             self.nested_maps,
             self.most_parameters,
-            {producer: self.layouts[producer] for producer in inline.values()},
+            {name: self.layouts[array] for name, array in inline.items()},
         )
 
-    def _layouts(self, maps: list[Map]) -> dict[str, dict[str, Any]]:
-        """Return the layouts of results for the maps that run over them."""
-        layouts: dict[str, dict[str, Any]] = {}
+    def _layouts(self, maps: list[Map]) -> dict[Array, dict[str, Any]]:
+        """Return the layouts of results for the maps that run over them or over parts of them."""
+        layouts: dict[Array, dict[str, Any]] = {}
         within = [one.body.terminals for one in maps if one.options.mode == "inline"]
         ends = {name for terminals in within for name in terminals}
         for one in maps:
-            layout = layouts.setdefault(_producer(one), {})
+            layout = layouts.setdefault(self.arrays[one.name], {})
+            if isinstance(one.items, Part):
+                layout["part"] = one.items.selection
             if one.options.mode == "inline":
                 layout["room"] = min(
                     layout.get("room", self.limits[one.name]), self.limits[one.name]
@@ -202,12 +206,17 @@ class _Compiler:
             for payload in self.payloads.of_tasks.values()
             for name in (reference.name for reference in references_in(payload))
         }
-        for name, layout in layouts.items():
-            if name not in taken:
+        for (producer, _), layout in layouts.items():
+            if producer not in taken:
                 layout["alone"] = True
             # The envelope contains the value, and the location of the items.
-            self.limits[name] = max(0, self.limits[name] - REFERENCE_BYTES)
+            self.limits[producer] = max(0, self.limits[producer] - REFERENCE_BYTES)
         return layouts
+
+    def _layouts_of(self, producer: str) -> dict[str, dict[str, Any]]:
+        """Return the layouts for the maps over a node's result, by the keys of their arrays."""
+        arrays = dict.fromkeys(one for one in self.arrays.values() if one.producer == producer)
+        return {one.key: self.layouts[one] for one in arrays}
 
     def _readers(self) -> frozenset[Step]:
         payloads = self.payloads.of_tasks
@@ -321,8 +330,11 @@ class _Compiler:
             given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
             sent["given.$"] = given
             sent["flow"] = {**known_names(self.source), "most": self.most_parameters}
-        if node.name in self.layouts:
-            sent["items"] = self.layouts[node.name]
+        layouts = self._layouts_of(node.name)
+        if "items" in layouts:
+            sent["items"] = layouts.pop("items")
+        if layouts:
+            sent["parts"] = layouts
         description = node.step.options.description or _first_line(node.step.function.__doc__)
         state = {"Type": "Task", **({"Comment": description} if description else {})}
         placeholder, rules = self.functions[node.step], Rules(node.retry, self.main)
@@ -364,7 +376,7 @@ class _Compiler:
         body = self._states(loop.body)
         if label is not None and len(self.labels) > before:
             self.nested_maps = True
-        return map_state(one, scope, self.payloads, label, body)
+        return map_state(one, self.arrays[one.name], scope, self.payloads, label, body)
 
     def _kept(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """Return the assignments that later states of the scope read."""
@@ -390,7 +402,7 @@ class _Compiler:
             return dict(part.paths)
         if isinstance(part, str):
             of_job = part in self.payloads.jobs
-            return {part: job_result(mapped=part in self.layouts) if of_job else "$.Payload"}
+            return {part: job_result(self._layouts_of(part)) if of_job else "$.Payload"}
         if part.map.options.mode == "inline":
             return {part.map.name: {"gathered.$": "$"}}
         return {part.map.name: {"map.$": "$.ResultWriterDetails"}}
@@ -407,12 +419,6 @@ def _is_referred(node: Node | Map) -> bool:
     if isinstance(node, Map):
         return node.options.mode == "distributed"
     return node.step.is_job
-
-
-def _producer(one: Map) -> str:
-    """Return the node with the result over which a map runs."""
-    assert isinstance(one.items, Output)
-    return one.items.node
 
 
 def _entry(key: str, result: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Map, Output
+from lokki_tf.model import Map
 from lokki_tf.runtime.places import MAPS
 
 from .capacities import BATCH_BYTES
@@ -16,24 +16,30 @@ from .text import Template
 
 if TYPE_CHECKING:
     from .payloads import Payloads
+    from .references import Array
     from .scopes import Scope
 
 
 def map_state(
-    one: Map, scope: Scope, payloads: Payloads, label: str | None, body: dict[str, Any]
+    one: Map,
+    array: Array,
+    scope: Scope,
+    payloads: Payloads,
+    label: str | None,
+    body: dict[str, Any],
 ) -> dict[str, Any]:
     """Return a Map state, without its scope's use of its result.
 
     Args:
         one: The map.
+        array: The array of its items.
         scope: The scope of the state.
         payloads: Contains the outer values that the map's body needs.
         label: Label of a Distributed Map; ``None`` for an inline one.
         body: ``StartAt`` and ``States`` of its body.
     """
-    assert isinstance(one.items, Output)
-    producer = one.items.node
-    source = f"${scope.variable(producer)}.items"
+    producer = array.producer
+    source = f"${scope.variable(producer)}.{array.key}"
     state: dict[str, Any] = {"Type": "Map"}
     if label is None:
         if producer in payloads.jobs:

@@ -19,6 +19,7 @@ from lokki_tf.model import (
     Map,
     Node,
     Parameter,
+    Part,
     signature,
 )
 from lokki_tf.model.names import identifier
@@ -71,6 +72,8 @@ class Payloads:
         started: Maps whose items receive the time when the execution began.
         home: From each node to the map in whose body it is, ``None`` outside of maps.
         jobs: Nodes that run as jobs of Batch.
+        _wholes: Of the present node, the values of which it receives parts, by source and nesting:
+            their keys and envelopes.
     """
 
     definition: Definition
@@ -83,6 +86,7 @@ class Payloads:
     started: set[str] = field(default_factory=set)
     home: dict[str, str | None] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
+    _wholes: dict[tuple[Binding, int], tuple[str, Any]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._graph(self.definition.graph, ())
@@ -103,6 +107,7 @@ class Payloads:
     def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
         store = Template(f"${{{STORE_VARIABLE}}}")
         payload: dict[str, Any] = {"format": FORMAT, "node": node.name, "store": store}
+        self._wholes = {}
         reported = Rules(node.retry, self.main).reported()
         if reported:
             payload["retry"] = reported
@@ -115,6 +120,8 @@ class Payloads:
             payload["kwargs"] = {
                 name: self._envelope(binding, node, around) for name, binding in node.kwargs
             }
+        if self._wholes:
+            payload["wholes"] = dict(self._wholes.values())
         if node.when is not None:
             payload["when"] = node.when.taken
         payload |= poll_fields(node.retry)
@@ -143,6 +150,12 @@ class Payloads:
         """Return a reference; ``level`` is the binding's nesting, ``around`` the node's."""
         if isinstance(binding, Literal):
             return self.literals.envelope(binding.value, node)
+        if isinstance(binding, Part):
+            source = binding.of, len(level)
+            if source not in self._wholes:
+                envelope = self._resolved(binding.of, node, level, around)
+                self._wholes[source] = str(len(self._wholes)), envelope
+            return {"part": binding.selection, "of": self._wholes[source][0]}
         if isinstance(binding, Group):
             made: dict[str, Any] = {"make": binding.kind}
             if binding.kind == "dict":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lokki_tf.model import shortened
+from lokki_tf.model import Output, Part, shortened, whole
 from lokki_tf.runtime.envelope import PICKLE
 from lokki_tf.runtime.places import ANSWER, DIGEST_LENGTH
 
@@ -12,6 +12,8 @@ from .quotas import BUCKET_NAME_LENGTH, EXECUTION_NAME_LENGTH, JOB_ID_LENGTH
 from .text import Template
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lokki_tf.model import Map, Node
 
     from .payloads import Reference
@@ -19,6 +21,38 @@ if TYPE_CHECKING:
 
 
 _NAME_LENGTH = 40  # characters of a node's name in names of a job's objects
+
+
+class Array(NamedTuple):
+    """The items over which maps run: those of a result, or of a part of it.
+
+    Args:
+        producer: The node with the result.
+        key: The key of the array in the envelope of the result.
+    """
+
+    producer: str
+    key: str = "items"
+
+
+def arrays_of(maps: Iterable[Map]) -> dict[str, Array]:
+    """Return the array over which each map runs, by the map's name.
+
+    Args:
+        maps: All maps of the pipeline.
+    """
+    found: dict[str, Array] = {}
+    paths: dict[str, list[Any]] = {}
+    for one in maps:
+        source = whole(one.items)
+        assert isinstance(source, Output)
+        known, key = paths.setdefault(source.node, []), "items"
+        if isinstance(one.items, Part):
+            if one.items.path not in known:
+                known.append(one.items.path)
+            key = f"items_{known.index(one.items.path)}"
+        found[one.name] = Array(source.node, key)
+    return found
 
 
 def reference_bytes(node: Node, pipeline: str) -> int:

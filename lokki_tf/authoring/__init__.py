@@ -1,8 +1,9 @@
 """The styles of writing a pipeline, and the one builder that makes a graph from each."""
 
 from .builder import build_graph
-from .calls import Call, Chain
-from .flows import build_flow, checked, kind_of, with_values
+from .building import kind_of
+from .calls import Call, Chain, part
+from .flows import build_flow, checked, with_values
 from .notices import OnFailure, notice_of
 from .step import StepFunction, step
 from .tasks import Task, task
@@ -18,6 +19,7 @@ __all__ = [
     "checked",
     "kind_of",
     "notice_of",
+    "part",
     "step",
     "task",
     "with_values",

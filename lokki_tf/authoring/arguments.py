@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
@@ -9,7 +10,7 @@ from lokki_tf.model import Group, Literal
 
 from .nesting import is_pipeline, refuse_pipeline
 from .placeholders import Placeholder, spec_of
-from .specs import CallSpec, ChainSpec, ItemSpec, MapSpec, ParameterSpec, close_all
+from .specs import CallSpec, ChainSpec, ItemSpec, MapSpec, ParameterSpec, PartSpec, close_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ _CONTAINERS: dict[type, Any] = {
 
 
 _WALKED = (list, tuple, set, frozenset, dict)
-_SPECS = (CallSpec, MapSpec, ItemSpec, ParameterSpec)
+_SPECS = (CallSpec, MapSpec, ItemSpec, ParameterSpec, PartSpec)
 
 
 def argument(value: Any, place: Place) -> Argument:
@@ -46,6 +47,7 @@ def argument(value: Any, place: Place) -> Argument:
     if isinstance(value, _SPECS):
         return value
     refuse_pipeline(value, place)
+    _refuse_method(value, place)
     if getattr(value, "__lokki_step__", False):
         raise BindingError(
             f"step {value.__name__!r} is passed without being called",
@@ -81,6 +83,22 @@ def closed(value: Any, place: Place) -> Any:
     return close_all(spec, place) if isinstance(spec, ChainSpec) else spec
 
 
+def _refuse_method(value: Any, place: Place) -> None:
+    """Raise an error for a method of a placeholder, where a field of that name is meant."""
+    if _is_method(value):
+        owner, name = value.__self__, value.__name__
+        raise BindingError(
+            f".{name} is a method of {spec_of(owner).what} here, and no value",
+            place=place,
+            remedy=f'for the field of that name, write part(…, "{name}"); '
+            f"to continue the chain, call it: .{name}(…)",
+        )
+
+
+def _is_method(value: Any) -> bool:
+    return isinstance(value, MethodType) and isinstance(value.__self__, Placeholder)
+
+
 def _holds_placeholder(value: Any, place: Place) -> bool:
     waiting, seen, found = [value], set(), False
     while waiting:
@@ -106,6 +124,8 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
 def _stands_for_result(value: Any) -> bool:
     if isinstance(value, Placeholder) or is_pipeline(value):
         return True
+    if _is_method(value):
+        return True
     return getattr(value, "__lokki_step__", False) is True
 
 
@@ -127,11 +147,13 @@ def _steady(member: Any) -> tuple[int, str]:
 
 
 def specs_in(one: Argument) -> Iterator[ValueSpec]:
-    """Yield the specs inside an argument, in order, with repeats."""
+    """Yield the specs inside an argument, in order, with repeats; of a part, the whole value."""
     waiting: list[Any] = [one]
     while waiting:
         current = waiting.pop()
         if isinstance(current, Group):
             waiting.extend(reversed(current.members))
+        elif isinstance(current, PartSpec):
+            yield current.of
         elif not isinstance(current, Literal):
             yield current

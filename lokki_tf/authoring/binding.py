@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import BindingError
 
 from .arguments import argument
+from .building import current_flow
 from .conditions import condition_of
-from .flows import current_flow
 from .options import retriers
-from .placeholders import FlowArgument, Placeholder
+from .placeholders import Placeholder, spec_of
 from .polls import with_poll
-from .specs import CallSpec, ItemSpec, MapSpec
+from .specs import CallSpec, ItemSpec, MapSpec, ParameterSpec, PartSpec, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.model import Step
 
-    from .flows import Building
+    from .building import Building
 
 
 def bound_call(
@@ -111,8 +111,9 @@ def _from_flow(
 def _is_result(value: Any) -> bool:
     """Return whether an argument is the result of a step or of a map, or a map's item."""
     if isinstance(value, Placeholder):
-        return not isinstance(value, FlowArgument)
-    return isinstance(value, CallSpec | MapSpec | ItemSpec)
+        spec = spec_of(value)
+        return not isinstance(whole_of(spec), ParameterSpec)
+    return isinstance(value, CallSpec | MapSpec | ItemSpec | PartSpec)
 
 
 def _split(bound: inspect.BoundArguments) -> tuple[tuple[Any, ...], dict[str, Any]]:

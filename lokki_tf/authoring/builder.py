@@ -16,6 +16,7 @@ from lokki_tf.model import (
     Node,
     Output,
     Parameter,
+    Part,
     topological_order,
 )
 
@@ -24,7 +25,17 @@ from .nesting import refuse_pipeline
 from .placeholders import Placeholder
 from .places import calling_place
 from .same import one_a_name
-from .specs import Argument, CallSpec, ItemSpec, MapSpec, NodeSpec, ParameterSpec, ValueSpec
+from .specs import (
+    Argument,
+    CallSpec,
+    ItemSpec,
+    MapSpec,
+    NodeSpec,
+    ParameterSpec,
+    PartSpec,
+    ValueSpec,
+    whole_of,
+)
 
 NOT_CALLS = "steps must contain calls of steps, got "
 """The beginning of the message for ends that are not calls."""
@@ -83,6 +94,12 @@ def _checked(ends: Iterable[Any]) -> list[NodeSpec]:
             )
         refuse_pipeline(end, calling_place())
         spec = closed(end, calling_place())
+        if isinstance(spec, PartSpec):
+            raise BindingError(
+                f"{NOT_CALLS}{spec.what}",
+                place=calling_place(),
+                remedy="end with the call itself: its whole result is an output of the pipeline",
+            )
         if not isinstance(spec, CallSpec | MapSpec):
             raise BindingError(
                 f"{NOT_CALLS}{end!r}",
@@ -96,7 +113,7 @@ def _checked(ends: Iterable[Any]) -> list[NodeSpec]:
 def _needs(made: NodeSpec) -> list[ValueSpec]:
     if isinstance(made, MapSpec):
         assert made.end is not None
-        return [made.source, made.end, *made.after]
+        return [whole_of(made.source), made.end, *made.after]
     arguments = [*made.args, *made.kwargs.values()]
     return [*(other for one in arguments for other in specs_in(one)), *made.after]
 
@@ -174,6 +191,11 @@ class _Builder:
             members: Any = argument.members
             bindings = tuple(self._binding(member, body) for member in members)
             return Group(argument.kind, bindings, argument.keys)
+        if isinstance(argument, PartSpec):
+            of: Any = self._binding(argument.of, body)
+            made = argument.of
+            skippable = isinstance(made, CallSpec) and made.condition is not None
+            return Part(of, argument.path, made.what, skippable)
         if isinstance(argument, ParameterSpec):
             return self._outer(argument, argument.name, body)
         if isinstance(argument, ItemSpec):

@@ -1,31 +1,85 @@
-"""Calls of steps, which represent their results, and chains of calls.
+"""Calls of steps, which represent their results, parts of results, and chains of calls.
 
-In ``fetch().map(process).next(clean).agg(total)`` each method adds a call.
+In ``fetch().map(process).next(clean).agg(total)`` each method adds a call. ``rows["day"]``,
+``pair[0]``, ``model.score`` and ``a, b = pair`` are parts, which are placeholders as well.
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from lokki_tf.errors import BindingError
-from lokki_tf.model import MapOptions
+from lokki_tf.errors import BindingError, PlaceholderAttributeError
+from lokki_tf.model import Attribute, MapOptions
 from lokki_tf.model import options as declared
 from lokki_tf.tracebacks import ends_at_caller
 
 from .binding import bound_call
 from .nesting import refuse_pipeline
 from .options import map_options
+from .parts import item_key, part_of, values_of
 from .placeholders import Placeholder, spec_of
 from .places import calling_place
-from .specs import CallSpec, ChainSpec, MapSpec, ValueSpec, close_innermost
+from .specs import (
+    CallSpec,
+    ChainSpec,
+    MapSpec,
+    ParameterSpec,
+    PartSpec,
+    ValueSpec,
+    close_innermost,
+    whole_of,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.errors import Place
+
     from .stepped import Stepped
 
 
+S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec, PartSpec)
+PART_OF_TASK = "__lokki_part__"
+"""The method of tasks that returns a part of their results."""
+
+
 @ends_at_caller
-class Call(Placeholder[CallSpec]):
+class Selectable(Placeholder[S], Generic[S]):
+    """A placeholder with parts: items, and attributes unless they are its own methods."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        spec = spec_of(self)
+        return ResultPart(part_of(spec, item_key(key, spec.what)))
+
+    def __getattr__(self, name: str) -> Any:
+        # Private names raise an AttributeError, so that hasattr() works, and notebooks can look
+        # for optional methods.
+        if name.startswith("_"):
+            spec = spec_of(self)
+            raise PlaceholderAttributeError(
+                f"{spec.what} exists only when the pipeline runs, and .{name} is private",
+                place=spec.place,
+                remedy=f'if it is a field of the result, write part(…, "{name}")',
+            )
+        return ResultPart(part_of(spec_of(self), Attribute(name)))
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the values of a tuple whose annotation fixes their number.
+
+        Raises:
+            PlaceholderError: If the number of values is unknown.
+        """
+        return iter([ResultPart(one) for one in values_of(spec_of(self))])
+
+    def __len__(self) -> int:  # which list() and step(*pair) read
+        return len(values_of(spec_of(self)))
+
+
+@ends_at_caller
+class Call(Selectable[CallSpec]):
     """A call of a step: a node of the graph, and a placeholder for its result.
 
     Pass it to other steps as an argument, alone or inside lists, tuples, sets and dicts, or
@@ -65,8 +119,7 @@ class Call(Placeholder[CallSpec]):
             step: Receives the result as its first argument.
             kwargs: Further arguments, and ``retry=``.
         """
-        spec = spec_of(self)
-        return Call(following(step, spec, kwargs, spec.body))
+        return called(step, spec_of(self), kwargs)
 
     def map(self, step: Any, **options: Any) -> Chain:
         """Call a step for each item of this result, in parallel.
@@ -79,30 +132,19 @@ class Call(Placeholder[CallSpec]):
                 ``tolerated_failure_count``, ``batch_size`` (number of items that a call of a step
                 receives).
         """
-        return Chain(open_map(spec_of(self), step, options))
+        return mapped(spec_of(self), step, options)
 
     def agg(self, step: Any, **kwargs: Any) -> Any:
         """Raise an error: ``agg`` closes a map, and none is open."""
-        raise BindingError(
-            "agg() closes a map, and none is open here",
-            place=spec_of(self).place,
-            remedy="write .map(step) before .agg(…), or .next(…) to run a step on a result",
-        )
+        raise no_map(spec_of(self).place)
 
     def __repr__(self) -> str:
         spec = spec_of(self)
         return f"<call of step {spec.step.name!r} at {spec.place}>"
 
-    def __getattr__(self, name: str) -> Any:
-        step = spec_of(self).step.function.__globals__.get(name)
-        if getattr(step, "__lokki_step__", False):
-            # lokki's syntax: fetch().process() calls the step of that name.
-            return lambda **kwargs: self.next(step, **kwargs)  # type: ignore[arg-type]  # just seen to be one
-        return super().__getattr__(name)
-
 
 @ends_at_caller
-class Chain(Placeholder[ChainSpec]):
+class Chain(Selectable[ChainSpec]):
     """A chain with open maps: the next call runs for each item of the innermost map."""
 
     __slots__ = ()
@@ -161,11 +203,112 @@ class Chain(Placeholder[ChainSpec]):
         return f"<chain with {maps} open map{'s' * (maps > 1)}>"
 
 
-def open_map(source: CallSpec, step: Any, options: dict[str, Any]) -> ChainSpec:
+@ends_at_caller
+class ResultPart(Selectable[PartSpec]):
+    """A part of the result of a call, of a map, or of a flow parameter."""
+
+    __slots__ = ()
+
+    def next(self, step: Any, **kwargs: Any) -> Call:
+        """Call a step with this part.
+
+        Args:
+            step: Receives the part as its first argument.
+            kwargs: Further arguments, and ``retry=``.
+        """
+        return called(step, spec_of(self), kwargs)
+
+    def map(self, step: Any, **options: Any) -> Chain:
+        """Call a step for each item of this part, in parallel.
+
+        Args:
+            step: As for :meth:`Call.map`.
+            options: The same.
+        """
+        return mapped(spec_of(self), step, options)
+
+    def agg(self, step: Any, **kwargs: Any) -> Any:
+        """Raise an error: ``agg`` closes a map, and none is open."""
+        raise no_map(spec_of(self).place)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the step with the name of the attribute, as lokki does: ``fetch().process()``."""
+        spec = spec_of(self)
+        key = spec.path[-1]
+        if isinstance(spec.of, CallSpec) and len(spec.path) == 1 and isinstance(key, Attribute):
+            step = spec.of.step.function.__globals__.get(key.name)
+            if getattr(step, "__lokki_step__", False) and not args:
+                return called(step, spec.of, kwargs)
+        return self._refuse()
+
+    def __repr__(self) -> str:
+        return f"<{spec_of(self).what}>"
+
+
+@ends_at_caller
+class FlowArgument(Selectable[ParameterSpec]):
+    """A parameter of a flow, while the flow is built."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<flow parameter {spec_of(self).name!r}>"
+
+
+@ends_at_caller
+def part(value: Any, name: str) -> Any:
+    """Return an attribute of a step's result, also one with the name of a chain's method.
+
+    ``part(out, "next")`` is the field ``next`` of the result, where ``out.next`` adds a step.
+
+    Args:
+        value: The result of a call, a task, or a part of one; inside a step, the value itself.
+        name: Name of the attribute.
+    """
+    if isinstance(value, Placeholder):
+        return ResultPart(part_of(spec_of(value), Attribute(name)))
+    of_task = getattr(type(value), PART_OF_TASK, None)
+    return getattr(value, name) if of_task is None else of_task(value, Attribute(name))
+
+
+def called(step: Any, value: CallSpec | PartSpec, kwargs: dict[str, Any]) -> Call:
+    """Return a call of a step with a result, or a part of one, in the same map's body.
+
+    Args:
+        step: The step.
+        value: Its first argument.
+        kwargs: Further arguments, and ``retry=``.
+    """
+    whole = whole_of(value)
+    body = whole.body if isinstance(whole, CallSpec | MapSpec) else None
+    return Call(following(step, value, kwargs, body))
+
+
+def mapped(source: CallSpec | PartSpec, step: Any, options: dict[str, Any]) -> Chain:
+    """Return a chain with a map over a result or a part of one, as :func:`open_map` opens it."""
+    if not isinstance(whole_of(source), CallSpec):
+        raise BindingError(
+            f"a map runs over the result of a step, or a part of it, and this is {source.what}",
+            place=calling_place(),
+            remedy="put a step between the two that returns the list",
+        )
+    return Chain(open_map(source, step, options))
+
+
+def no_map(place: Place) -> BindingError:
+    """Return the error for ``agg`` where no map is open."""
+    return BindingError(
+        "agg() closes a map, and none is open here",
+        place=place,
+        remedy="write .map(step) before .agg(…), or .next(…) to run a step on a result",
+    )
+
+
+def open_map(source: CallSpec | PartSpec, step: Any, options: dict[str, Any]) -> ChainSpec:
     """Open a map over the result of a call.
 
     Args:
-        source: Returns the items.
+        source: The items: the result of a call, or a part of it.
         step: The first step of the body, or several.
         options: Options of the map, and arguments of the (first) step.
 
@@ -176,7 +319,9 @@ def open_map(source: CallSpec, step: Any, options: dict[str, Any]) -> ChainSpec:
     place = calling_place()
     own = {name: options[name] for name in declared(MapOptions) if name in options}
     kwargs = {name: value for name, value in options.items() if name not in own}
-    one = MapSpec(source, place, map_options(own, place), source.body)
+    whole = whole_of(source)
+    assert isinstance(whole, CallSpec)
+    one = MapSpec(source, place, map_options(own, place), whole.body)
     first, *rest = step if isinstance(step, list | tuple) and step else [step]
     tail = following(first, one.item, kwargs, one)
     for other in rest:
@@ -185,7 +330,7 @@ def open_map(source: CallSpec, step: Any, options: dict[str, Any]) -> ChainSpec:
 
 
 def following(
-    step: Any, value: ValueSpec, kwargs: dict[str, Any], body: MapSpec | None
+    step: Any, value: ValueSpec | PartSpec, kwargs: dict[str, Any], body: MapSpec | None
 ) -> CallSpec:
     """Call a step with a value as its first argument.
 
@@ -217,6 +362,7 @@ def following(
         for name, parameter in signature.parameters.items()
     )
     call = bound_call(step.step, signature, (value,) if takes else (), kwargs, place, body)
-    if not takes and isinstance(value, CallSpec | MapSpec):
-        call.after.append(value)
+    whole = whole_of(value)
+    if not takes and isinstance(whole, CallSpec | MapSpec):
+        call.after.append(whole)
     return call

@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
-import types
 import typing
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
 from lokki_tf.model import REQUIRED, FlowParameter, signature
 from lokki_tf.model.signatures import signature_of
 
+from .building import Building, current, kind_of
+from .calls import FlowArgument
 from .nesting import REMEDY, refuse_pipeline
-from .placeholders import FlowArgument, Placeholder, spec_of
+from .placeholders import Placeholder, spec_of
 from .places import calling_place, place_of
-from .specs import ParameterSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from lokki_tf.errors import Place
-
-_KINDS = (int, float, str, bool, list, dict)
-
-
-@dataclass(slots=True)
-class Building:
-    """A flow while its function runs.
-
-    Args:
-        place: Source location of the flow.
-        parameters: Its own parameters, and those that its first steps require.
-    """
-
-    place: Place
-    parameters: dict[str, FlowParameter] = field(default_factory=dict)
-
-    def argument(self, name: str) -> FlowArgument:
-        """Return the placeholder of a parameter."""
-        return FlowArgument(ParameterSpec(name, self.place))
-
-    def require(self, name: str, annotation: Any) -> FlowArgument:
-        """Add a parameter that a first step requires from the execution's input."""
-        if name not in self.parameters:
-            self.parameters[name] = FlowParameter(
-                name, kind_of(annotation, inspect.Parameter.empty)
-            )
-        return self.argument(name)
-
-
-_current: ContextVar[Building | None] = ContextVar("lokki_tf flow", default=None)
-
-
-def current_flow() -> Building | None:
-    """Return the flow whose function is running, if any."""
-    return _current.get()
 
 
 def build_flow(
@@ -94,11 +54,13 @@ def build_flow(
                 remedy="let annotation and default agree",
             )
         building.parameters[name] = made
-    token = _current.set(building)
+    token = current.set(building)
     try:
-        result = function(**{name: building.argument(name) for name in own.parameters})
+        result = function(
+            **{name: FlowArgument(building.argument(name)) for name in own.parameters}
+        )
     finally:
-        _current.reset(token)
+        current.reset(token)
     if result is None:
         raise BindingError(
             f"flow {function.__name__!r} returns nothing",
@@ -115,17 +77,6 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return typing.get_type_hints(function)
     except Exception:  # an annotation with an undefined name only means that the type is unknown
         return {}
-
-
-def kind_of(annotation: Any, default: Any) -> Any:
-    """Return a parameter's type, from its annotation or else its default; ``Any`` allows all."""
-    if annotation is inspect.Parameter.empty:
-        annotation = Any if default in (None, inspect.Parameter.empty) else type(default)
-    origin = typing.get_origin(annotation) or annotation
-    if origin in (typing.Union, types.UnionType):
-        others = [one for one in typing.get_args(annotation) if one is not type(None)]
-        return kind_of(others[0], default) if len(others) == 1 else Any
-    return origin if origin in _KINDS else Any
 
 
 def with_values(

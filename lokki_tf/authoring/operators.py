@@ -17,10 +17,13 @@ from lokki_tf.model import Finding, raise_errors, topological_order
 from lokki_tf.model.cells import is_cell
 
 from .binding import bound_call
-from .specs import CallSpec
-from .tasks import Task, hidden, wrapped_task
+from .specs import CallSpec, PartSpec
+from .tasks import Task, TaskPart, hidden, task_of, wrapped_task
 
 AnyTask = Task[..., Any]
+Arriving = AnyTask | TaskPart
+"""The left side of an arrow."""
+Arrows = dict[AnyTask, list[Arriving]]
 Stages = Sequence[Sequence[AnyTask]]
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -35,8 +38,8 @@ def tasks_in(names: Mapping[str, Any]) -> list[AnyTask]:
     return list(found)
 
 
-def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> dict[AnyTask, list[AnyTask]]:
-    """Return tasks and all that arrows connect to them, each with its predecessors in order.
+def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> Arrows:
+    """Return tasks and all that arrows connect to them, each with what arrives there, in order.
 
     The arrows of a task that a cell has replaced belong to its replacement, unless that has some of
     its own.
@@ -45,7 +48,7 @@ def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> dict[AnyTask, list[AnyT
         tasks: Where to begin.
         onward: Whether to follow arrows forward as well, and not only back.
     """
-    found: dict[AnyTask, dict[AnyTask, int]] = {}
+    found: dict[AnyTask, dict[Arriving, int]] = {}
     waiting, seen = deque(tasks), set[AnyTask]()
     while waiting:
         one = waiting.popleft()
@@ -58,10 +61,11 @@ def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> dict[AnyTask, list[AnyT
             waiting.append(now_there)
         if now_there is one or not now_there.edges_in:
             for source, drawn in one.edges_in.items():
-                now = current(source)
-                if now is source or not now.edges_out:
-                    before[now] = max(drawn, before.get(now, 0))
-                    waiting.append(source)
+                now = current(task_of(source))
+                if now is task_of(source) or not now.edges_out:
+                    arriving = TaskPart(now, source.path) if isinstance(source, TaskPart) else now
+                    before[arriving] = max(drawn, before.get(arriving, 0))
+                    waiting.append(task_of(source))
         if onward:
             waiting.extend(one.edges_out)
     return {one: sorted(before, key=before.__getitem__) for one, before in found.items()}
@@ -76,11 +80,11 @@ def current(task: AnyTask) -> AnyTask:
     return now if isinstance(now, Task) else task
 
 
-def drawn_calls(before: Mapping[AnyTask, Sequence[AnyTask]]) -> list[CallSpec]:
+def drawn_calls(before: Mapping[AnyTask, Sequence[Arriving]]) -> list[CallSpec]:
     """Return a call of each task, with the results of its predecessors by position.
 
     Args:
-        before: The predecessors of each task, in the order of its arguments.
+        before: What arrows lead to each task, in the order of its arguments.
 
     Raises:
         BindingError: If two tasks share a name, or results and parameters do not match.
@@ -88,7 +92,8 @@ def drawn_calls(before: Mapping[AnyTask, Sequence[AnyTask]]) -> list[CallSpec]:
     """
     by_name = _by_name(before)
     try:
-        order = topological_order({task.name: [o.name for o in before[task]] for task in before})
+        predecessors = {task: [task_of(one).name for one in before[task]] for task in before}
+        order = topological_order({task.name: names for task, names in predecessors.items()})
     except CycleError as error:
         first = next(task for task in before if task.name in error.message)
         remedy = "remove one of the arrows between them; a graph must not have cycles"
@@ -103,14 +108,20 @@ def drawn_calls(before: Mapping[AnyTask, Sequence[AnyTask]]) -> list[CallSpec]:
         call = bound_call(
             task.step,
             task.signature,
-            tuple(calls[one] for one in args),
-            {name: calls[one] for name, one in kwargs.items()},
+            tuple(_arriving(one, calls) for one in args),
+            {name: _arriving(one, calls) for name, one in kwargs.items()},
             task.step.place,
         )
-        taken = {*args, *kwargs.values()}
-        call.after += [calls[one] for one in before[task] if one not in taken]
+        taken = {task_of(one) for one in (*args, *kwargs.values())}
+        waited_for = dict.fromkeys(map(task_of, before[task]))
+        call.after += [calls[one] for one in waited_for if one not in taken]
         calls[task] = call
     return list(calls.values())
+
+
+def _arriving(one: Arriving, calls: Mapping[AnyTask, CallSpec]) -> CallSpec | PartSpec:
+    call = calls[task_of(one)]
+    return PartSpec(call, one.path, call.place) if isinstance(one, TaskPart) else call
 
 
 def built_calls(stages: Stages) -> list[CallSpec]:
@@ -164,8 +175,8 @@ def _by_name(tasks: Iterable[AnyTask]) -> dict[str, AnyTask]:
 
 
 def _by_position(
-    task: AnyTask, before: Sequence[AnyTask]
-) -> tuple[list[AnyTask], dict[str, AnyTask]]:
+    task: AnyTask, before: Sequence[Arriving]
+) -> tuple[list[Arriving], dict[str, Arriving]]:
     """Return results by position, up to the number of positional parameters, and others by name."""
     parameters = task.signature.parameters.values()
     if any(one.kind is one.VAR_POSITIONAL for one in parameters):
@@ -175,7 +186,7 @@ def _by_position(
     return list(before[:places]), {one.name: one for one in before[places:] if one.name in named}
 
 
-def _misfits(task: AnyTask, before: Sequence[AnyTask]) -> list[Finding]:
+def _misfits(task: AnyTask, before: Sequence[Arriving]) -> list[Finding]:
     """Return what is wrong with the arrows to a task; one without parameters only waits."""
     args, kwargs = _by_position(task, before)
     parameters = task.signature.parameters
@@ -231,7 +242,7 @@ def _finding(task: AnyTask, message: str, remedy: str) -> Finding:
     return Finding("arguments", message, task.step.place, remedy, error=BindingError)
 
 
-def _listed(tasks: Iterable[AnyTask]) -> str:
+def _listed(tasks: Iterable[Arriving]) -> str:
     return ", ".join(task.name for task in tasks)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
-from lokki_tf.errors import PlaceholderAttributeError, PlaceholderError
+from lokki_tf.errors import PlaceholderError
 from lokki_tf.tracebacks import ends_at_caller
 
-from .specs import CallSpec, ChainSpec, ParameterSpec
+from .specs import CallSpec, ChainSpec, ParameterSpec, PartSpec
 
-S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec)
+S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec, PartSpec)
 
 
 @ends_at_caller
@@ -26,7 +26,7 @@ class Placeholder(Generic[S]):
     def __init__(self, spec: S) -> None:
         self._spec = spec
 
-    def _refuse(self, *_: Any) -> NoReturn:
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         spec = spec_of(self)
         raise PlaceholderError(
             f"{spec.what} exists only when the pipeline runs",
@@ -34,20 +34,11 @@ class Placeholder(Generic[S]):
             remedy="do this in a step: pass it to a @step function and compute there",
         )
 
-    def __getattr__(self, name: str) -> Any:
-        # An AttributeError, so that hasattr() works, and notebooks can look for optional methods.
-        spec = spec_of(self)
-        raise PlaceholderAttributeError(
-            f"{spec.what} exists only when the pipeline runs, "
-            f"so .{name} must be read inside a step",
-            place=spec.place,
-        )
-
     def __eq__(self, other: object) -> bool:
         return other is self or self._refuse()
 
     __hash__ = object.__hash__
-    __str__ = __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __call__ = _refuse
+    __str__ = __bool__ = __contains__ = __call__ = _refuse
     __int__ = __float__ = __index__ = __format__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _refuse
     __rtruediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = __neg__ = __abs__ = _refuse
@@ -60,15 +51,5 @@ def spec_of(placeholder: Placeholder[S]) -> S:
     Args:
         placeholder: The result of a call, a chain with open maps, or a parameter of a flow.
     """
-    # Without __getattr__, which a copy that has no spec yet would call again and again.
+    # Without __getattr__ of Selectable, which a copy that has no spec yet would call for ever.
     return cast("S", object.__getattribute__(placeholder, "_spec"))
-
-
-@ends_at_caller
-class FlowArgument(Placeholder[ParameterSpec]):
-    """A parameter of a flow, while the flow is built."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"<flow parameter {spec_of(self).name!r}>"

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Group, Literal, MapOptions
+from lokki_tf.model import Group, Literal, MapOptions, path_text
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
-    from lokki_tf.model import Condition, RetryConfig, Step
+    from lokki_tf.model import Condition, Key, RetryConfig, Step
 
 _orders = itertools.count()
 
@@ -64,13 +64,18 @@ class ItemSpec:
     place: Place
     order: int = field(default_factory=_orders.__next__)
 
+    @property
+    def what(self) -> str:
+        """The beginning of a sentence about its value."""
+        return "the item of a map"
+
 
 @dataclass(eq=False, slots=True)
 class MapSpec:
     """A map, which becomes a node whose body is a graph.
 
     Args:
-        source: The call whose result contains the items.
+        source: The items: the result of a call, or a part of it.
         place: Source location of the map.
         options: Its options.
         body: The outer map whose body contains this one, if any.
@@ -79,7 +84,7 @@ class MapSpec:
         order: Its position among all specs, by time of creation.
     """
 
-    source: CallSpec
+    source: CallSpec | PartSpec
     place: Place
     options: MapOptions = field(default_factory=MapOptions)
     body: MapSpec | None = None
@@ -91,6 +96,11 @@ class MapSpec:
 
     def __post_init__(self) -> None:
         self.item = ItemSpec(self.place)
+
+    @property
+    def what(self) -> str:
+        """The beginning of a sentence about its result."""
+        return "the result of a map"
 
 
 @dataclass(eq=False, slots=True)
@@ -111,6 +121,28 @@ class ParameterSpec:
     def what(self) -> str:
         """The beginning of a sentence about its value."""
         return f"the flow parameter {self.name!r}"
+
+
+@dataclass(eq=False, slots=True)
+class PartSpec:
+    """A part of a value: an item or an attribute, at any depth.
+
+    Args:
+        of: The whole value.
+        path: What is selected of it, one after another.
+        place: Source location of the whole value.
+        order: Its position among all specs, by time of creation.
+    """
+
+    of: ValueSpec
+    path: tuple[Key, ...]
+    place: Place
+    order: int = field(default_factory=_orders.__next__)
+
+    @property
+    def what(self) -> str:
+        """The beginning of a sentence about its value."""
+        return f"part {path_text(self.path)} of {self.of.what}"
 
 
 @dataclass(eq=False, slots=True)
@@ -142,8 +174,13 @@ NodeSpec = CallSpec | MapSpec
 """What becomes a node of the graph."""
 ValueSpec = NodeSpec | ItemSpec | ParameterSpec
 """What a binding refers to."""
-Argument = Literal | Group | ValueSpec
+Argument = Literal | Group | ValueSpec | PartSpec
 """An argument while a graph is written; members of its groups are arguments as well."""
+
+
+def whole_of(spec: PartSpec | ValueSpec) -> ValueSpec:
+    """Return the whole value, for a part; other specs are returned unchanged."""
+    return spec.of if isinstance(spec, PartSpec) else spec
 
 
 def close_innermost(chain: ChainSpec, place: Place) -> MapSpec:

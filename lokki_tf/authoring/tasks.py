@@ -5,22 +5,26 @@ from __future__ import annotations
 import inspect
 import itertools
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
 
 from lokki_tf.errors import BindingError, OptionError
+from lokki_tf.model import path_text
+from lokki_tf.model.annotations import part_hint, returned
 from lokki_tf.model.retries import Attempts
 from lokki_tf.tracebacks import ends_at_caller
 
 from .nesting import refuse_pipeline
 from .options import documents_options
+from .parts import item_key, length_of
 from .places import calling_place, place_of
 from .step import make_step
 from .stepped import Stepped, inside_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from lokki_tf.model import RetryConfig
+    from lokki_tf.model import Key, RetryConfig
 
     from .keywords import StepKeywords, TaskKeywords
 
@@ -78,8 +82,8 @@ class Task(Stepped, Generic[P, R]):
                 remedy="keep one: retry=RetryConfig(…) includes all of these",
             )
         super().__init__(make_step(func, name, options, when))
-        self.edges_in: dict[Task[..., Any], int] = {}
-        """The tasks before it, each with the number of its arrow."""
+        self.edges_in: dict[Task[..., Any] | TaskPart, int] = {}
+        """The tasks before it, or parts of them, each with the number of its arrow."""
         self.edges_out: dict[Task[..., Any], int] = {}
 
     @property
@@ -115,6 +119,19 @@ class Task(Stepped, Generic[P, R]):
         """Make a task, or each of a list of tasks, come after this one."""
         return join([self], other)
 
+    def __getitem__(self, key: Any) -> TaskPart:
+        """Return an item of its result, for an arrow: ``load["rows"] >> clean``."""
+        return self.__lokki_part__(item_key(key, f"the result of task {self.name!r}"))
+
+    def __lokki_part__(self, key: Key) -> TaskPart:
+        return TaskPart(self, (key,))
+
+    def __iter__(self) -> Iterator[TaskPart]:
+        """Yield the values of its result, a tuple whose annotation fixes their number."""
+        what = f"the result of task {self.name!r}"
+        count = length_of(returned(self.step.function), what)
+        return iter([TaskPart(self, (index,)) for index in range(count)])
+
     def __rrshift__(self, other: Any) -> Task[P, R]:
         """Make this task come after each of a list of tasks."""
         join(other, self)
@@ -122,6 +139,42 @@ class Task(Stepped, Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<task {self.name!r} at {self.step.place}>"
+
+
+@ends_at_caller
+@dataclass(frozen=True)
+class TaskPart:
+    """A part of a task's result, for the left side of an arrow.
+
+    Args:
+        task: The task.
+        path: What is selected of its result, one after another.
+    """
+
+    task: Task[..., Any]
+    path: tuple[Key, ...]
+
+    @property
+    def name(self) -> str:
+        """The part as it is written."""
+        return f"{self.task.name}{path_text(self.path)}"
+
+    def __getitem__(self, key: Any) -> TaskPart:
+        """Return an item of the part."""
+        return self.__lokki_part__(item_key(key, f"part {self.name}"))
+
+    def __lokki_part__(self, key: Key) -> TaskPart:
+        return TaskPart(self.task, (*self.path, key))
+
+    def __iter__(self) -> Iterator[TaskPart]:
+        """Raise an error, or yield the values of a tuple whose annotation fixes their number."""
+        hint = part_hint(returned(self.task.step.function), self.path)
+        count = length_of(hint, f"part {self.name}")
+        return iter([self.__lokki_part__(index) for index in range(count)])
+
+    def __rshift__(self, other: Any) -> Any:
+        """Pass the part to a task, or to each of a list of tasks."""
+        return join([self], other)
 
 
 async def _awaited(
@@ -162,14 +215,19 @@ def join(before: Any, after: Any) -> Any:
         BindingError: If something is not a task.
     """
     global _drawn
-    sources, targets = _tasks(before), _tasks(after)
+    sources, targets = _tasks(before, parts=True), _tasks(after)
     for target in targets:
         for source in sources:
             # An arrow that is added again moves to the end: the latest version of a cell counts.
             target.edges_in.pop(source, None)
             _drawn = next(_drawing)
-            target.edges_in[source] = source.edges_out[target] = _drawn
+            target.edges_in[source] = task_of(source).edges_out[target] = _drawn
     return after if isinstance(after, Task) else TaskList(targets)
+
+
+def task_of(source: Task[..., Any] | TaskPart) -> Task[..., Any]:
+    """Return the task at the left side of an arrow."""
+    return source.task if isinstance(source, TaskPart) else source
 
 
 def wrapped_task(value: Any) -> Task[..., Any] | None:
@@ -189,14 +247,15 @@ def hidden(inner: Task[..., Any]) -> BindingError:
     )
 
 
-def _tasks(side: Any) -> list[Task[..., Any]]:
+def _tasks(side: Any, *, parts: bool = False) -> list[Any]:
+    """Return the tasks at one side of an arrow; with ``parts``, parts of tasks are accepted."""
     members = list(side) if isinstance(side, list | tuple) else [side]
     for one in members:
         refuse_pipeline(one, calling_place())
         inner = wrapped_task(one)
         if inner is not None:
             raise hidden(inner)
-        if not isinstance(one, Task):
+        if not isinstance(one, Task) and not (parts and isinstance(one, TaskPart)):
             raise BindingError(
                 f">> requires tasks or lists of tasks, got {one!r}",
                 place=calling_place(),

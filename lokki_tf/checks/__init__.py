@@ -13,6 +13,7 @@ from . import (
     batch,
     lambda_limits,
     names,
+    parts,
     policies,
     polls,
     requirements,
@@ -44,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     schedule.check,
     tags.check,
     ways.check,
+    parts.check,
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Binding, Group, Item, Literal, Map, Node, Output, Parameter
+from lokki_tf.model import Binding, Group, Item, Literal, Map, Node, Output, Parameter, Part
 
 from .copies import Copies
 from .strict import Wire, cannot_travel, label
@@ -98,6 +98,8 @@ class Binder:
         """Return an index into the list, or a function where an index is not enough."""
         if isinstance(binding, Group):
             return self._group(binding)
+        if isinstance(binding, Part):
+            return self._part(binding)
         if isinstance(binding, Literal):
             wire = self._wire
             self.literals.append(binding.value if wire is None else wire.freeze(binding.value))
@@ -121,6 +123,12 @@ class Binder:
         if wire is None:
             return lambda values: values[place]
         return lambda values: wire.thaw(values[place])
+
+    def _part(self, part: Part) -> Getter:
+        from lokki_tf.runtime.parts import selected  # imported here: the runtime imports json
+
+        get, selection = self._getter(self._place(part.of)), part.selection
+        return lambda values: selected(get(values), selection)
 
     def _group(self, group: Group) -> Getter:
         places = [self._place(member) for member in group.members]

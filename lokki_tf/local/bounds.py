@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
-from lokki_tf.model import Map, Output
+from lokki_tf.model import Map, Node, Output, whole
 
 from .frames import Frame, MapRun
 
@@ -19,7 +19,7 @@ _RUN = "00000000-0000-0000-0000-000000000000"
 _DIGEST = "0" * 64
 
 Inline = Mapping[str, Mapping[str, Any]]
-"""From nodes to what maps over their results leave, as the compiler computes it."""
+"""From inline maps to the layouts of their items, as the compiler computes them."""
 
 
 class Bounds:
@@ -46,13 +46,19 @@ class Bounds:
             ValueError: As the step raises in AWS.
         """
         from lokki_tf.runtime import maps
+        from lokki_tf.runtime.parts import selected
 
         node, owner = frame.plan.nodes[index], frame.owner
         step = node.name if isinstance(node, Map) else node.step.name
         reference = f"{self._runs}/{step}/{_RUN}/{_DIGEST}.json.gz"
-        if node.name in self._inline and isinstance(value, Collection):
-            layout = self._layout(frame, node.name)
-            maps.in_state(list(value), layout, node.name, partial(_packed, reference=reference))
+        for one in (frame.plan.nodes[after] for after in frame.plan.successors[index]):
+            if one.name not in self._inline or not _is_over(one, node.name):
+                continue
+            layout = self._layout(frame, one.name)
+            items = selected(value, layout["part"]) if "part" in layout else value
+            if isinstance(items, Collection):
+                packed = partial(_packed, reference=reference)
+                maps.in_state(list(items), layout, node.name, packed)
         if owner is not None and owner.node.options.mode == "inline" and index == frame.plan.last:
             share = maps.of_each(self._layout_of(owner), owner.total)["Room"]
             (envelope,) = _packed([value], share, reference)
@@ -61,14 +67,13 @@ class Bounds:
 
     def _layout_of(self, run: MapRun) -> dict[str, Any]:
         """How much there is for a map's items."""
-        assert isinstance(run.node.items, Output)
-        return self._layout(run.frame, run.node.items.node)
+        return self._layout(run.frame, run.node.name)
 
-    def _layout(self, frame: Frame, producer: str) -> dict[str, Any]:
-        """How much there is for the items of a producer, where an outer map leaves it."""
+    def _layout(self, frame: Frame, name: str) -> dict[str, Any]:
+        """How much there is for the items of a map in a frame, which an outer map limits."""
         from lokki_tf.runtime import maps
 
-        layout, owner = dict(self._inline[producer]), frame.owner
+        layout, owner = dict(self._inline[name]), frame.owner
         if owner is not None and layout.keys() & {"within.$", "events.$"}:
             given = maps.of_each(self._layout_of(owner), owner.total)
             if "within.$" in layout:
@@ -76,6 +81,10 @@ class Bounds:
             if "events.$" in layout:
                 layout["events"] = given["Events"]
         return layout
+
+
+def _is_over(one: Node | Map, producer: str) -> bool:
+    return isinstance(one, Map) and whole(one.items) == Output(producer)
 
 
 def _packed(items: list[Any], share: int, reference: str) -> list[dict[str, Any]]:

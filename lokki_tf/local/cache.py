@@ -17,9 +17,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Binding, Group, Item, Literal, Map, Node, Output, Parameter, Step
+from lokki_tf.model import (
+    Binding,
+    Group,
+    Item,
+    Literal,
+    Map,
+    Node,
+    Output,
+    Parameter,
+    Part,
+    Step,
+)
 from lokki_tf.model.steady import steady_pickle
 from lokki_tf.runtime.envelope import freeze, json_text, pickled, thaw
+from lokki_tf.runtime.parts import selected
 
 from .state import digest_of
 from .strict import described, label
@@ -194,11 +206,25 @@ class Cache:
             if len(known) <= len(parts):
                 return None
             return _digest(binding.kind.encode(), "".join(known).encode())
+        if isinstance(binding, Part):
+            return self._part(binding, frame)
         if isinstance(binding, Output):
             return self._at(frame, self._position(frame.plan)[binding.node])
         if isinstance(binding, Item):
             return self._at(frame, frame.plan.item)
         return self._parameter(binding, frame)
+
+    def _part(self, part: Part, frame: Frame) -> str | None:
+        """Return a digest of the part itself: a step runs again only if that has changed."""
+        if isinstance(part.of, Output):
+            index = self._position(frame.plan)[part.of.node]
+        else:
+            plan = frame.plan
+            index = plan.item if isinstance(part.of, Item) else plan.parameter(part.of.name)
+        try:
+            return value_digest(selected(frame.plan.thawed(frame.values[index]), part.selection))
+        except Exception:  # it does not exist, which the step itself reports
+            return None
 
     def _parameter(self, binding: Parameter, frame: Frame) -> str | None:
         run = frame.owner

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import SerializationError
-from lokki_tf.model import Map, Node, Output
+from lokki_tf.model import Map, Node, Output, whole
 from lokki_tf.runtime.context import CURRENT
 
 from .bind import Arguments
@@ -240,9 +240,12 @@ class Work:
 
 def _of_skipped(frame: Frame, node: Node | Map) -> bool:
     """Return whether a map runs over the result of a skipped node, so that it has no items."""
-    if frame.skipped is None or not isinstance(node, Map) or not isinstance(node.items, Output):
+    if frame.skipped is None or not isinstance(node, Map):
         return False
-    return node.items.node in {frame.plan.nodes[index].name for index in frame.skipped}
+    source = whole(node.items)
+    return isinstance(source, Output) and source.node in {
+        frame.plan.nodes[index].name for index in frame.skipped
+    }
 
 
 def _listed(node: Node | Map, given: Any) -> Items:

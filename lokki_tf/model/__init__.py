@@ -3,7 +3,22 @@
 Every authoring style builds a :class:`Definition`, which is all that every back-end reads.
 """
 
-from .bindings import Binding, Group, Item, Literal, Output, Parameter, leaves, outputs_in
+from .bindings import (
+    Attribute,
+    Binding,
+    Group,
+    Item,
+    Key,
+    Literal,
+    Output,
+    Parameter,
+    Part,
+    leaves,
+    outputs_in,
+    parts_in,
+    path_text,
+    whole,
+)
 from .findings import Finding, Severity, findings_of, raise_errors
 from .graph import (
     REQUIRED,
@@ -28,6 +43,7 @@ from .steps import Step
 __all__ = [
     "ORIGINAL_INPUT",
     "REQUIRED",
+    "Attribute",
     "Binding",
     "Condition",
     "Definition",
@@ -36,6 +52,7 @@ __all__ = [
     "Graph",
     "Group",
     "Item",
+    "Key",
     "Literal",
     "Map",
     "MapOptions",
@@ -45,6 +62,7 @@ __all__ = [
     "Output",
     "PackageSet",
     "Parameter",
+    "Part",
     "PipelineOptions",
     "RetryConfig",
     "Route",
@@ -61,8 +79,11 @@ __all__ = [
     "options",
     "outputs_in",
     "package_sets",
+    "parts_in",
+    "path_text",
     "raise_errors",
     "shortened",
     "signature",
     "topological_order",
+    "whole",
 ]

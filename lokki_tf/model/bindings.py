@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from typing import Literal as OneOf
@@ -49,17 +49,85 @@ class Group:
     keys: tuple[Any, ...] = ()
 
 
-Binding = Literal | Output | Parameter | Item | Group
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute in the path of a part.
+
+    Args:
+        name: Its name.
+    """
+
+    name: str
 
 
-def leaves(binding: Binding) -> Iterator[Literal | Output | Parameter | Item]:
-    """Yield the innermost bindings of a binding, in order."""
+Key = str | int | Attribute
+"""One selection in the path of a part: a key of a dict, an index, or an attribute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a value, which the step that receives it selects.
+
+    Args:
+        of: The source of the whole value.
+        path: What is selected, one after another: ``("rows", 0)`` for ``value["rows"][0]``.
+        owner: The whole value in messages: ``the result of step 'load'``.
+        skippable: Whether the whole is ``None`` if its step is skipped; the part is ``None`` then.
+    """
+
+    of: Output | Parameter | Item
+    path: tuple[Key, ...]
+    owner: str
+    skippable: bool = False
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """The selection as JSON, which :mod:`lokki_tf.runtime.parts` carries out."""
+        path = [{"attribute": k.name} if isinstance(k, Attribute) else k for k in self.path]
+        skippable = {"skippable": True} if self.skippable else {}
+        return {"path": path, "what": self.what, **skippable}
+
+    @property
+    def what(self) -> str:
+        """The part in messages."""
+        return f"part {path_text(self.path)} of {self.owner}"
+
+
+Leaf = Literal | Output | Parameter | Item
+Binding = Leaf | Part | Group
+
+
+def path_text(path: Iterable[Key]) -> str:
+    """Return a path as it is written in Python: ``['rows'][0].total``."""
+    return "".join(f".{key.name}" if isinstance(key, Attribute) else f"[{key!r}]" for key in path)
+
+
+def whole(binding: Binding) -> Binding:
+    """Return the source of the whole value, for a part; other bindings are returned unchanged."""
+    return binding.of if isinstance(binding, Part) else binding
+
+
+def leaves(binding: Binding) -> Iterator[Leaf]:
+    """Yield the innermost bindings of a binding, in order; of a part, the source of the whole."""
     waiting = [binding]
     while waiting:
         current = waiting.pop()
         if isinstance(current, Group):
             waiting.extend(reversed(current.members))
+        elif isinstance(current, Part):
+            yield current.of
         else:
+            yield current
+
+
+def parts_in(binding: Binding) -> Iterator[Part]:
+    """Yield the parts in a binding, in order."""
+    waiting = [binding]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Group):
+            waiting.extend(reversed(current.members))
+        elif isinstance(current, Part):
             yield current
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from lokki_tf.authoring import build_flow, build_graph
 from lokki_tf.authoring.builder import NOT_CALLS
-from lokki_tf.authoring.flows import current_flow
+from lokki_tf.authoring.building import current_flow
 from lokki_tf.authoring.nesting import REMEDY
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place, place_of

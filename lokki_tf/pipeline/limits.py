@@ -23,7 +23,7 @@ _EVENTS_OF_STEP, _EVENTS_OF_RETRY = 40, 4
 
 
 def inline_limits(definition: Definition) -> Inline:
-    """What maps within the execution leave for items, by the nodes that give these.
+    """Return the layouts of the items of inline maps, by the maps' names.
 
     Args:
         definition: The pipeline.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from lokki_tf.authoring.keywords import PipelineKeywords
+    from lokki_tf.authoring.operators import Arrows
     from lokki_tf.authoring.specs import CallSpec
     from lokki_tf.local import Event
     from lokki_tf.local.state import StateManager
@@ -142,13 +143,13 @@ class DAG(_OfTasks):
         **options: Unpack[PipelineKeywords],
     ) -> None:
         super().__init__(name, max_workers, **options)
-        self._walked: tuple[Any, dict[AnyTask, list[AnyTask]]] | None = None
+        self._walked: tuple[Any, Arrows] | None = None
         self._chosen = None if tasks is None else [_checked(one, "tasks=") for one in tasks]
         frame = calling_frame()
         local = frame.f_locals if frame.f_locals is not frame.f_globals else {}
         self._names = dict(local) if tasks_in(local) else frame.f_globals
 
-    def _drawing(self) -> dict[AnyTask, list[AnyTask]]:
+    def _drawing(self) -> Arrows:
         chosen = self._chosen
         notified = self._notified()  # a variable, but not a task of the DAG
         if chosen is None:

@@ -6,7 +6,8 @@ An envelope is a JSON object with one key that says how to read it:
 - ``{"ref": "s3://…"}``: an object in the pipeline's bucket, gzipped JSON or pickle;
 - ``{"pickle": "…"}``: a pickle in base64, for literals in the state machine definition;
 - ``{"at": "s3://…"}``: the envelope that a job of Batch has written into the bucket;
-- ``{"make": "list", "items": {"0": envelope, …}}``: a list, tuple, (frozen) set or dict.
+- ``{"make": "list", "items": {"0": envelope, …}}``: a list, tuple, (frozen) set or dict;
+- ``{"part": selection, "of": "0"}``: a part of another value of the event, see :mod:`.parts`.
 
 Additionally, ``"skipped": true`` means that the step's condition was false; the value is then
 ``None``. A value is never written without an envelope, so it cannot be mistaken for a reference.
@@ -133,6 +134,7 @@ def unpack(
     envelope: Envelope,
     read: Callable[[str], bytes],
     modules: Mapping[str, str] | None = None,
+    wholes: Mapping[str, Any] | None = None,
 ) -> Any:
     """Return the value of an envelope.
 
@@ -140,6 +142,7 @@ def unpack(
         envelope: As described at the top of this module.
         read: Returns the bytes of a URI.
         modules: As for :func:`thaw`.
+        wholes: The values of which parts are selected, by their keys.
     """
     if "value" in envelope:
         return envelope["value"]
@@ -150,7 +153,11 @@ def unpack(
         from base64 import b64decode
 
         return _unpickled(b64decode(envelope["pickle"]), modules)
-    return _made(envelope, read, modules)
+    if "part" in envelope and wholes is not None:
+        from .parts import selected
+
+        return selected(wholes[envelope["of"]], envelope["part"])
+    return _made(envelope, lambda one: unpack(one, read, modules, wholes))
 
 
 def holds(envelope: Envelope, kinds: tuple[str, ...]) -> bool:
@@ -169,14 +176,12 @@ def references(envelope: Envelope) -> list[str]:
     return []
 
 
-def _made(
-    envelope: Envelope, read: Callable[[str], bytes], modules: Mapping[str, str] | None
-) -> Any:
+def _made(envelope: Envelope, unpacked: Callable[[Envelope], Any]) -> Any:
     items = envelope["items"]
-    members = [unpack(items[str(index)], read, modules) for index in range(len(items))]
+    members = [unpacked(items[str(index)]) for index in range(len(items))]
     kind = envelope["make"]
     if kind == "dict":
-        keys = unpack(envelope["keys"], read, modules)
+        keys = unpacked(envelope["keys"])
         return dict(zip(keys, members))
     return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[kind](members)
 

@@ -4,7 +4,7 @@ The state machine sends::
 
     {"format": 1,
      "node": "score", "run": "<execution's name>", "store": "s3://bucket", "inline": 20000,
-     "args": {"0": envelope, …}, "kwargs": {"rows": envelope, …},
+     "args": {"0": envelope, …}, "kwargs": {"rows": envelope, …}, "wholes": {"0": envelope, …},
      "retry": ["builtins.OSError", …], "main": "pipeline", "given": {…}, "place": "…",
      "items": {…}, "when": {…}, "context": {…}}
 
@@ -20,11 +20,13 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
   written;
 - ``given``: the execution's input, where flow parameters are looked up, and ``flow``: their
   names and the flow's signature;
+- ``wholes``: values of which arguments are parts, see :mod:`.parts`;
 - ``place``: inside a map, the item's own folder; a list for a batch of items, whose envelopes
   ``{"batch": [envelope, …]}`` are in the same order;
 - ``items``: how the result is to be laid out for a map, ``{"inline": bytes}`` an item for the
   bucket, ``{"room": bytes, "events": number, …}`` for a map within the execution, see
-  :func:`.maps.in_state`; ``"alone"`` if no other node takes the result;
+  :func:`.maps.in_state`; ``"alone"`` if no other node takes the result; ``parts``: the same for
+  maps over parts of the result, by the key for their items, each with its ``"part"``;
 - ``when``: which arguments the step's condition takes, ``{"args": [0], "kwargs": {"n": "rows"}}``;
 - ``asks``: only the condition is called, since a job is submitted only if it is true; the result is
   ``{"met": true, "result": null}``, or ``false`` with the envelope of the job's result;
@@ -43,10 +45,9 @@ from functools import cache, partial
 
 from .call import OVERDUE, REPORTED_TIMEOUT, TIMEOUT, call
 from .deadline import OutOfTime, deadline, seconds_left
-from .envelope import FORMAT, holds, pack, references, unpack
+from .envelope import FORMAT, JSON, PICKLE, holds, pack, references, unpack
 from .log import OWN, StepLog
 from .parameters import filled, of_item, refuse_strangers
-from .places import ITEMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,9 +132,9 @@ def _one(
     if "route" in event:
         return _routed(function, event)
     asks = event.get("asks", False)
-    args, kwargs = _arguments(event, shared(), batch)
-    skipped, value = False, None
+    skipped, value, known = False, None, shared()
     try:
+        args, kwargs = _arguments(event, known, batch)
         if "when" in event:
             from .conditions import WHEN, is_met
 
@@ -161,19 +162,31 @@ def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
 
 
 def _packed(value: Any, event: dict[str, Any], skipped: bool) -> Envelope:
-    layout, keep = event.get("items"), partial(_keep, event)
-    if layout is None:
-        return _stored(value, event)
+    whole = {"items": event["items"]} if "items" in event else {}
+    layouts = {**whole, **event.get("parts", {})}
+    items = {key: _items(key, value, one, event, skipped) for key, one in layouts.items()}
+    alone = any(layout.get("alone") for layout in layouts.values())
+    return {**({} if alone else _stored(value, event)), **items}
+
+
+def _items(
+    key: str, value: Any, layout: dict[str, Any], event: dict[str, Any], skipped: bool
+) -> dict[str, Any]:
+    """Return the items of a result, or of a part of it, for a map."""
     from . import maps
 
-    members = [] if skipped else maps.items_of(value, event["node"])
+    node, keep, members = event["node"], partial(_keep, event), []
+    if not skipped and "part" in layout:
+        from .parts import selected
+
+        part = layout["part"]
+        members = maps.items_of(selected(value, part), part["what"])
+    elif not skipped:
+        members = maps.items_of(value, f"the result of {node!r}")
     if "room" in layout:
         packed = partial(maps.packed_items, write=keep)
-        items = maps.in_state(members, layout, event["node"], packed)
-    else:
-        items = maps.in_bucket(members, layout["inline"], keep)
-    own = {} if layout.get("alone") else _stored(value, event)
-    return {**own, "items": items}
+        return maps.in_state(members, layout, node, packed)
+    return maps.in_bucket(members, layout["inline"], keep, f"{key}.json")
 
 
 def _stored(value: Any, event: dict[str, Any]) -> Envelope:
@@ -188,7 +201,7 @@ def _stored(value: Any, event: dict[str, Any]) -> Envelope:
 def _keep(event: dict[str, Any], form: str, data: bytes) -> str:
     from . import store  # imported here like maps: a small plain result never needs it
 
-    if form == ITEMS and "at" in event:  # where the state machine expects them
+    if form not in (JSON, PICKLE) and "at" in event:  # where the state machine expects items
         return store.write(f"{event['at']}{form}", data)
     return store.keep(store.folder_of(event), form, data)
 
@@ -199,7 +212,8 @@ def _shared(event: dict[str, Any]) -> Shared:
     envelopes = [by_position[str(index)] for index in range(len(by_position))]
     if "flow" in event:
         refuse_strangers(given, event["flow"])
-    known = [filled(one, given) for one in (*envelopes, *event.get("kwargs", {}).values())]
+    named = [*event.get("kwargs", {}).values(), *event.get("wholes", {}).values()]
+    known = [filled(one, given) for one in (*envelopes, *named)]
     if not any(holds(one, ("map", "gathered", "ref", "at")) for one in known):
         return known, {}
     from . import maps, store
@@ -227,8 +241,10 @@ def _arguments(
 
             objects = {**objects, **store.read_all(own)}
     modules = {"__main__": event["main"]} if "main" in event else None
-    values = [unpack(one, objects.__getitem__, modules) for one in known]
-    count = len(event.get("args", {}))
+    read = partial(unpack, read=objects.__getitem__, modules=modules)
+    count, ends = len(event.get("args", {})), len(known) - len(event.get("wholes", {}))
+    wholes = {key: read(one) for key, one in zip(event.get("wholes", {}), known[ends:])}
+    values = [read(one, wholes=wholes) for one in known[:ends]]
     return values[:count], dict(zip(event.get("kwargs", {}), values[count:]))
 
 

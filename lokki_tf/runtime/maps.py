@@ -23,12 +23,12 @@ _ENVELOPE = 24  # an envelope's own characters: {"result":{"value":}} and a comm
 _GATHERED = 24  # {"result":{"gathered":[]}}
 
 
-def items_of(value: Any, node: str) -> list[Any]:
-    """Return the items of a result that is mapped.
+def items_of(value: Any, what: str) -> list[Any]:
+    """Return the items of a value that is mapped.
 
     Args:
-        value: The result.
-        node: The node with the result, for the error.
+        value: The value.
+        what: The value, for the error.
 
     Raises:
         TypeError: If it is not iterable.
@@ -37,20 +37,23 @@ def items_of(value: Any, node: str) -> list[Any]:
         return list(value)
     except TypeError:
         raise TypeError(
-            f"the result of {node!r} is mapped, so it must be a list, got {type(value).__name__}"
+            f"{what} is mapped, so it must be a list, got {type(value).__name__}"
         ) from None
 
 
-def in_bucket(items: list[Any], inline: int, write: Callable[[str, bytes], str]) -> dict[str, Any]:
+def in_bucket(
+    items: list[Any], inline: int, write: Callable[[str, bytes], str], form: str = ITEMS
+) -> dict[str, Any]:
     """Write the array that the map reads; return its location.
 
     Args:
         items: The items.
         inline: Longest JSON of an item that is in the array itself.
         write: As of :func:`.envelope.pack`, for the array and for longer items.
+        form: The ending of the array's name.
     """
     envelopes = packed_items(items, inline, write)
-    uri = write(ITEMS, json.dumps(envelopes).encode())
+    uri = write(form, json.dumps(envelopes).encode())
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return {"Bucket": bucket, "Key": key}
 

@@ -10,7 +10,8 @@ import pytest
 from lokki_tf import RetryConfig, step
 from lokki_tf.authoring.binding import bound_call
 from lokki_tf.authoring.builder import graph_of
-from lokki_tf.authoring.placeholders import FlowArgument, Placeholder, spec_of
+from lokki_tf.authoring.calls import FlowArgument
+from lokki_tf.authoring.placeholders import Placeholder, spec_of
 from lokki_tf.authoring.specs import CallSpec, ChainSpec, MapSpec, ParameterSpec, close_all
 from lokki_tf.errors import BindingError, CycleError, Place, PlaceholderError
 from lokki_tf.model import Condition, Group, Item, Literal, Map, MapOptions, Node, Output, Parameter

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter
+from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, Part
+from lokki_tf.model.annotations import Excluded, part_hint
 
 from .functions import annotations_of
 from .hints import item_hint, list_of
@@ -93,9 +94,19 @@ class Scope:
             return Source(hint=_class_of(binding.value), given=binding)
         if isinstance(binding, Group):
             return Source(hint=CONTAINERS[binding.kind], given=binding)
+        if isinstance(binding, Part):
+            return self._part(binding)
         if isinstance(binding, Parameter):
             return self._parameters.get(binding.name, _UNKNOWN)
         return self._item if isinstance(binding, Item) else _UNKNOWN
+
+    def _part(self, part: Part) -> Source:
+        of = self.source(part.of)
+        try:
+            hint = part_hint(of.hint, part.path)
+        except Excluded:  # reported by the rule for parts
+            hint = Any
+        return Source(f"{part.what} is", part.what, hint)
 
     def _result(self, node: Node | Map | None) -> Source:
         if node is None:

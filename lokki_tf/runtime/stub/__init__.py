@@ -38,6 +38,7 @@ __all__ = [  # most are created by __getattr__
     "configure_logging",
     "flow",
     "main",
+    "part",
     "run_context",
     "step",
     "task",
@@ -306,6 +307,11 @@ def _decorator(kind: Any) -> Any:
         return kind(function, **options)
 
     return decorate
+
+
+def part(value: Any, name: str) -> Any:
+    """Return an attribute of a value, as ``lokki_tf.part`` does inside a step."""
+    return getattr(value, name)
 
 
 def step_named(name: str) -> Any:
