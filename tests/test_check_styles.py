@@ -113,7 +113,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("source", "said"), CASES.values(), ids=CASES)
-def test_check_tells_of_everything_at_once(source: str, said: list[str], tmp_path: Path) -> None:
+def test_check_lists_everything_at_once(source: str, said: list[str], tmp_path: Path) -> None:
     """Each error is shown with its line and a remedy, and the exit code is 1."""
     script = tmp_path / "pipeline.py"
     script.write_text(HEAD + source)

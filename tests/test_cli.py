@@ -196,7 +196,7 @@ def test_cdktf_may_choose_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert manifest["stacks"]["daily"]["workingDirectory"] == "stacks/daily"
 
 
-def test_check_tells_errors_and_exits_1(tmp_path: Path) -> None:
+def test_check_lists_errors_and_exits_1(tmp_path: Path) -> None:
     """A step whose code cannot be deployed is an error of check, with line and remedy."""
     source = GOOD.replace("@step\ndef total", "log = open(__file__)\n@step\ndef total").replace(
         "sum(rows)", "log.read()"
@@ -367,7 +367,7 @@ def test_a_result_that_cannot_be_printed_costs_nothing(tmp_path: Path, result: s
     assert done.stdout.strip()
 
 
-def test_a_notice_that_fails_is_told_beside_the_error(tmp_path: Path) -> None:
+def test_a_notice_that_fails_is_reported_beside_the_error(tmp_path: Path) -> None:
     """The run's own error comes first, followed by that of the on_failure step."""
     source = GOOD.replace("return sum(rows)", "raise ValueError('first')").replace(
         "pipe = Pipeline(",

@@ -13,9 +13,9 @@ from lokki_tf.config import LambdaConfig
 from lokki_tf.errors import NotDeployedError, ResourceExistsError, UnconfirmedError
 
 from .common import count, given_options, rendered, setting_option, typed, write
-from .images import told_of
+from .images import outcome_text
 from .stacks import options_of_stack, stack_of, under
-from .synthesis import fetching, tell_permissions
+from .synthesis import fetching, print_permissions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,7 +125,7 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
                     while_ = "" if waits or not runs else f" while {_going(runs)}"
                     _agree(approved, f"Apply this to {place}{while_}?")
                 if waits:
-                    wait_for(lambda: _affected(main), _tell_waiting)
+                    wait_for(lambda: _affected(main), _print_waiting)
                 for plan in before:
                     if _applied(plan, imported) is None:
                         return None
@@ -135,7 +135,7 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
 
         while (outputs := attempt()) is None:
             pass
-        _tell_where(stack, outputs)
+        _print_where(stack, outputs)
 
     return deploy
 
@@ -288,7 +288,7 @@ def _publish(stack: Stack, image: ImageContext) -> None:
 
     with shown() as on_progress:
         made = publish_image(stack.config, image, on_progress)
-    click.echo(f"image {made.uri}: {told_of(made)}", err=True)
+    click.echo(f"image {made.uri}: {outcome_text(made)}", err=True)
 
 
 def _write(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> Synthesized:
@@ -300,7 +300,7 @@ def _write(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> Synthesiz
     made = pipeline.synth(config=config, on_packages=fetching)
     for finding in made.findings:
         click.echo(rendered(finding), err=True)
-    tell_permissions(made)
+    print_permissions(made)
     return made
 
 
@@ -336,14 +336,14 @@ def _agree(approved: bool, question: str) -> None:
 def _affected(plan: Planned) -> list[Affected]:
     """Return the running executions that a plan would change; none if nothing is deployed yet."""
     from lokki_tf.operate.affected import affected
-    from lokki_tf.operate.stack import told_by
+    from lokki_tf.operate.stack import deployed_from
 
     if not plan.changes:
         return []
     outputs = plan.program.outputs()
     if not outputs.get("state_machine_arn"):
         return []
-    deployed = told_by(plan.program.stack, outputs)
+    deployed = deployed_from(plan.program.stack, outputs)
     return affected(deployed.aws, deployed.arn, plan.changes)
 
 
@@ -361,7 +361,7 @@ def _show_runs(runs: Sequence[Affected], *, err: bool = True) -> None:
         click.echo(f"  and {len(runs) - _MOST_RUNS:,} more", err=err)
 
 
-def _tell_waiting(runs: Sequence[Affected]) -> None:
+def _print_waiting(runs: Sequence[Affected]) -> None:
     names = ", ".join(one.run.name for one in runs[:_MOST_RUNS])
     more = f" and {len(runs) - _MOST_RUNS:,} more" if len(runs) > _MOST_RUNS else ""
     click.echo(f"waiting for {names}{more} …", err=True)
@@ -381,10 +381,10 @@ def _require_no_failures(runs: Sequence[Affected], stack: Stack) -> None:
         )
 
 
-def _tell_where(stack: Stack, outputs: dict[str, Any]) -> None:
-    from lokki_tf.operate.stack import outputs_line, told_by
+def _print_where(stack: Stack, outputs: dict[str, Any]) -> None:
+    from lokki_tf.operate.stack import deployed_from, outputs_line
 
-    deployed = told_by(stack, outputs)
+    deployed = deployed_from(stack, outputs)
     numbers = {
         "function": len(deployed.functions),
         "job": sum(step.is_job for step in stack.definition.steps),

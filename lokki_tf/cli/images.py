@@ -65,7 +65,7 @@ def images_command(pipeline: Pipeline) -> click.Command:
         )
         with shown() as on_progress:
             made = publish_image(chosen, context, on_progress, region=region, pushing=not no_push)
-        click.echo(told_of(made), err=True)
+        click.echo(outcome_text(made), err=True)
         if pull and keep_base(Path(output or chosen.build_dir), context):
             click.echo(f"the base image is now {context.base_image}: run synth again", err=True)
         click.echo(made.uri)
@@ -73,7 +73,7 @@ def images_command(pipeline: Pipeline) -> click.Command:
     return images
 
 
-def told_of(made: Published) -> str:
+def outcome_text(made: Published) -> str:
     """Return what was done for an image."""
     if made.pushed:
         return "built and pushed"

@@ -74,8 +74,8 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         if wait:
             wait_for_result(deployed, run, as_json, quiet, allow_pickle=allow_pickle)
         else:
-            _tell_link(deployed, run)
-            _tell_name(run, as_json)
+            _print_link(deployed, run)
+            _print_name(run, as_json)
 
     with_parameters(start, parameters_of(pipeline))
     return start
@@ -134,17 +134,17 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         if wait:
             wait_for_result(deployed, found, as_json, quiet, known, allow_pickle=allow_pickle)
         else:
-            _tell_link(deployed, found)
-            _tell_name(found, as_json)
+            _print_link(deployed, found)
+            _print_name(found, as_json)
 
     return redrive
 
 
-def _tell_name(run: AwsRun, as_json: bool) -> None:
+def _print_name(run: AwsRun, as_json: bool) -> None:
     write(as_json_text({"run": run.name, "arn": run.arn}) if as_json else run.name)
 
 
-def _tell_link(deployed: Deployed, run: AwsRun) -> None:
+def _print_link(deployed: Deployed, run: AwsRun) -> None:
     link = deployed.link_of(run.arn)
     click.echo(f"run {run.name}" + (f"\n  {link}" if link else ""), err=True)
 
@@ -175,7 +175,7 @@ def wait_for_result(
     """
     try:
         if outlives:  # so that the name is printed before Ctrl-C can end the waiting
-            _tell_link(deployed, run)
+            _print_link(deployed, run)
         _follow(deployed, run, quiet, known)
     except KeyboardInterrupt:
         if outlives:

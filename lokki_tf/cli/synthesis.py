@@ -55,7 +55,7 @@ def synth_command(pipeline: Pipeline) -> click.Command:
         )
         for finding in made.findings:
             click.echo(rendered(finding), err=True)
-        tell_permissions(made)
+        print_permissions(made)
         if made.changes:
             listed = ", ".join(f"{step} ({what})" for step, what in made.changes.items())
             click.echo(f"changed since the last synth: {listed}", err=True)
@@ -86,7 +86,7 @@ def _next_commands(made: Synthesized) -> Iterator[str]:
     yield f"{terraform} init && {terraform} apply"
 
 
-def tell_permissions(made: Synthesized) -> None:
+def print_permissions(made: Synthesized) -> None:
     """Print which policies the user's own roles need."""
     for file in made.permissions:
         click.echo(f"your role {file.stem!r} needs the policy {quoted(file)}", err=True)

@@ -46,7 +46,7 @@ class FileWatch:
 
     def __init__(self) -> None:
         self._writers: dict[str, Step] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
         if _installed.acquire(blocking=False):  # once: a hook cannot be removed
             sys.addaudithook(_on_event)
 
@@ -81,8 +81,8 @@ class FileWatch:
             self._warn(step, path, f"reads {path}, {other}: in AWS each step has files of its own")
 
     def _warn(self, step: Step, path: str, says: str) -> None:
-        if (step.name, path) not in self._told:
-            self._told.add((step.name, path))
+        if (step.name, path) not in self._reported:
+            self._reported.add((step.name, path))
             text, place = f"step {step.name!r} {says}", step.place
             warnings.warn_explicit(text, RuntimeWarning, place.file, place.line or 1)
 

@@ -52,18 +52,18 @@ class Journal:
         # Before this, no call can have taken too long.
         self._suspect = self._origin + self.root.plan.shortest
         if self._listener is not None:
-            self._tell("run_started")
+            self._report("run_started")
 
     def begin(self, frame: Frame, index: int) -> None:
         """Record that an attempt begins."""
         frame.begin(index)
         if self._listener is not None:
-            self._tell("step_started", frame, index)
+            self._report("step_started", frame, index)
 
     def opened(self, run: MapRun) -> None:
         """Record that a map's items are known."""
         if self._listener is not None:
-            self._tell("map_started", run.frame, run.index, total=run.total)
+            self._report("map_started", run.frame, run.index, total=run.total)
 
     def done(
         self, frame: Frame, index: int, value: Any, seconds: float | None = None
@@ -101,7 +101,7 @@ class Journal:
         if frame.errors:
             frame.errors.pop(index, None)
         if self._listener is not None:
-            self._tell("step_finished", frame, index, duration=frame.took(index))
+            self._report("step_finished", frame, index, duration=frame.took(index))
         return None
 
     def _guarded(self, frame: Frame, value: Any) -> Any:
@@ -143,7 +143,7 @@ class Journal:
         frame.skip(index)
         self._place(frame, index, None)
         if self._listener is not None:
-            self._tell("step_skipped", frame, index, duration=frame.took(index))
+            self._report("step_skipped", frame, index, duration=frame.took(index))
 
     def cached(self, frame: Frame, index: int, value: Any, *, skipped: bool) -> None:
         """Record that a node's result, or that it was skipped, is known from an earlier run.
@@ -161,7 +161,7 @@ class Journal:
         if frame is self.root:
             self._cached.add(index)
         if self._listener is not None:
-            self._tell("step_cached", frame, index, duration=0.0)
+            self._report("step_cached", frame, index, duration=0.0)
 
     def _place(self, frame: Frame, index: int, value: Any) -> None:
         """Store a value that needs no check."""
@@ -184,12 +184,12 @@ class Journal:
         frame.values[index] = self._guarded(frame, results) if guarding else results
         if self._wire is not None and frame is self.root:
             self._outputs[index] = self._wire.thaw(results)
-        self._tell_end(run)
+        self._report_end(run)
 
     def map_failed(self, run: MapRun) -> None:
         """Record that all items of a failed map have ended."""
         run.frame.end(run.index, clock())
-        self._tell_end(run, run.frame.errors.get(run.index))
+        self._report_end(run, run.frame.errors.get(run.index))
 
     def failed(
         self, frame: Frame, index: int, error: BaseException, seconds: float | None = None
@@ -237,7 +237,7 @@ class Journal:
         frame.end(index, clock(), seconds)
         frame.errors[index] = error
         if self._listener is not None:
-            self._tell("step_retried", frame, index, duration=frame.took(index), error=error)
+            self._report("step_retried", frame, index, duration=frame.took(index), error=error)
         return delay
 
     def give_up(
@@ -261,7 +261,7 @@ class Journal:
         frame.end(index, clock(), seconds)
         self._stop(frame, index, error, is_fatal)
         if self._listener is not None:
-            self._tell_failure(frame, index, raised(error))
+            self._report_failure(frame, index, raised(error))
 
     def _stop(self, frame: Frame, index: int, error: LokkiError, is_fatal: bool) -> None:
         """Stop all that fails with a node: its item, the map if too many have failed, and so on."""
@@ -291,7 +291,7 @@ class Journal:
         self.root.stopped = True
         self._duration = clock() - self._origin
         if self._listener is not None:
-            self._tell("run_finished", duration=self._duration, error=error)
+            self._report("run_finished", duration=self._duration, error=error)
 
     def failure(self) -> LokkiError | None:
         """Return the error of the node that failed first, with notes about the others."""
@@ -327,22 +327,22 @@ class Journal:
             duration=self._duration,
         )
 
-    def _tell_failure(self, frame: Frame, index: int, error: BaseException) -> None:
+    def _report_failure(self, frame: Frame, index: int, error: BaseException) -> None:
         took = frame.took(index)
         if index in frame.plan.bodies:  # its items are not known yet
-            self._tell("map_started", frame, index, total=0)
-            self._tell("map_finished", frame, index, duration=took, error=error, total=0)
+            self._report("map_started", frame, index, total=0)
+            self._report("map_finished", frame, index, duration=took, error=error, total=0)
         else:
-            self._tell("step_failed", frame, index, duration=took, error=error)
+            self._report("step_failed", frame, index, duration=took, error=error)
 
-    def _tell_end(self, run: MapRun, error: BaseException | None = None) -> None:
+    def _report_end(self, run: MapRun, error: BaseException | None = None) -> None:
         if self._listener is not None:
             took = run.frame.took(run.index)
-            self._tell(
+            self._report(
                 "map_finished", run.frame, run.index, duration=took, error=error, total=run.total
             )
 
-    def _tell(
+    def _report(
         self,
         kind: EventKind,
         frame: Frame | None = None,

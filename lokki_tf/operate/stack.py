@@ -158,11 +158,11 @@ def find(stack: Stack) -> Deployed:
     outputs = _outputs(stack)
     arn = outputs.get("state_machine_arn") or ""
     if arn and (not wanted or arn.split(":")[3] == wanted):
-        return told_by(stack, outputs)
+        return deployed_from(stack, outputs)
     return _by_name(stack)
 
 
-def told_by(stack: Stack, outputs: Mapping[str, Any]) -> Deployed:
+def deployed_from(stack: Stack, outputs: Mapping[str, Any]) -> Deployed:
     """Return a deployed pipeline from Terraform's outputs.
 
     Args:

@@ -146,7 +146,7 @@ def run_here(pipeline: Any, given: dict[str, Any]) -> tuple[LokkiError, dict[str
     ],
     ids=["step", "branch", "inline map", "route", "job", "loop"],
 )
-def test_the_same_is_told_here_and_there(
+def test_local_runs_and_executions_send_the_same_notice(
     deployment: Deployment, make: Any, given: dict[str, Any], state: str, error: str
 ) -> None:
     """Step, error, message and input are the same; the execution still fails as it would."""
@@ -197,7 +197,7 @@ def test_an_error_keeps_its_name_where_a_base_is_retried(
         assert json.loads(told["cause"])["errorMessage"] == "no"
 
 
-def test_a_failed_map_is_told_of_as_aws_calls_it(deployment: Deployment) -> None:
+def test_a_failed_map_has_the_error_name_of_aws(deployment: Deployment) -> None:
     """A Distributed Map fails by its threshold; a local run reports the item's own error."""
     _, here = run_here(mapped, {"count": 5})
     assert (here["step"], here["error"], here["input"]) == (
@@ -211,7 +211,7 @@ def test_a_failed_map_is_told_of_as_aws_calls_it(deployment: Deployment) -> None
     assert there["error"] == execution.error == "States.ExceedToleratedFailureThreshold"
 
 
-def test_settings_reach_the_step_that_is_told(tmp_path: Path) -> None:
+def test_settings_reach_the_notified_step(tmp_path: Path) -> None:
     """What [lambda] gives a step it gives that one too, in a graph and in routes."""
     (tmp_path / "lokki.toml").write_text("[lambda]\nmemory = 2048\n")
     config = load_config(tmp_path, environ={})
@@ -221,7 +221,7 @@ def test_settings_reach_the_step_that_is_told(tmp_path: Path) -> None:
         assert written["aws_lambda_function"]["tell"]["memory_size"] == 2048
 
 
-def test_nobody_is_told_of_success(deployment: Deployment) -> None:
+def test_no_notice_is_sent_for_a_success(deployment: Deployment) -> None:
     """A run that succeeds gives what it gives without a notice, here and there."""
     with_notice = Pipeline("well", steps=[together(numbers())], on_failure=told_here)
     TOLD.clear()
@@ -308,7 +308,7 @@ def test_every_style_takes_a_notice() -> None:
         stumbling().run()
 
 
-def test_a_step_may_be_told_and_be_part_of_the_pipeline(deployment: Deployment) -> None:
+def test_a_notified_step_may_be_part_of_the_pipeline(deployment: Deployment) -> None:
     """The same step twice is one function, which the state machine calls and the notice as well."""
 
     @step
@@ -415,13 +415,13 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"
         (numbers(), "neither a step nor the ARN"),
     ],
 )
-def test_what_cannot_be_told_is_refused(given: Any, says: str) -> None:
+def test_what_cannot_be_notified_is_refused(given: Any, says: str) -> None:
     """Neither step nor topic: an error where the pipeline is written."""
     with pytest.raises(LokkiError, match=rf"{says}(.|\n)*test_notices.py:\d+(.|\n)*on_failure="):
         Pipeline("refused", steps=[numbers()], on_failure=given)
 
 
-def test_steps_that_cannot_be_told_are_refused() -> None:
+def test_steps_that_cannot_be_notified_are_refused() -> None:
     """Without an argument, with a condition, or under another step's name, with the step's line."""
 
     @step

@@ -93,7 +93,7 @@ def test_a_cell_that_ran_twice_makes_one_step() -> None:
         (DEFINITION.replace("@step", "@step(memory_size=1024)"), "run the cell of <cell 2>:1"),
     ],
 )
-def test_a_step_that_was_replaced_is_told(changed: str, remedy: str) -> None:
+def test_a_step_that_was_replaced_is_reported(changed: str, remedy: str) -> None:
     """A pipeline of old and new calls is an error with the cell that must run again."""
     from lokki_tf.errors import NamingError
 

@@ -190,7 +190,7 @@ def test_schedules_that_aws_refuses_are_refused(schedule: Any) -> None:
         pipeline(schedule=schedule)
 
 
-def test_several_errors_are_told_at_once() -> None:
+def test_several_errors_are_reported_at_once() -> None:
     """A pipeline with three faults has an error that lists three."""
     with pytest.raises(DefinitionError, match="3 errors in the pipeline") as caught:
         pipeline("a b", "daily", memory_size=1)

@@ -221,7 +221,7 @@ def test_a_cell_that_runs_again_replaces_its_step(notebook: Notebook) -> None:
     assert notebook.run(run).text == "(30, 90)"
 
 
-def test_a_call_of_a_replaced_step_is_told(notebook: Notebook) -> None:
+def test_a_call_of_a_replaced_step_is_an_error(notebook: Notebook) -> None:
     """A pipeline that would hold both is refused, and the error names the cell to run again."""
     notebook.run("@step\ndef once(x):\n    return x\n")
     notebook.run("earlier = once(1)")
@@ -284,7 +284,7 @@ def test_processes_run_steps_of_cells(notebook: Notebook, strict: bool) -> None:
     assert shown.text == f"(True, {RESULT})"
 
 
-def test_magics_are_no_obstacle_or_are_told(notebook: Notebook) -> None:
+def test_magics_are_accepted_or_reported(notebook: Notebook) -> None:
     """Cells with magics do not affect others; a step in a %%time cell is reported."""
     notebook.run("%matplotlib --list\nlisted = !echo one two\nWORDS = list(listed)")
     notebook.run("@step\ndef words():\n    return WORDS\n")

@@ -112,7 +112,7 @@ def test_terraform_itself_runs_in_the_folder(squares: Folder) -> None:
     assert squares.run("terraform", "nonsense").returncode == 1
 
 
-def test_who_holds_the_lock_is_told(squares: Folder) -> None:
+def test_the_holder_of_the_lock_is_reported(squares: Folder) -> None:
     """While another Terraform is at it, nothing is done, and the message names it."""
     stack = squares.stack("other-prod")
     held = {

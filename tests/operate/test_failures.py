@@ -55,7 +55,7 @@ def failed_run(deployment: Deployment, pipeline: Pipeline) -> tuple[Deployed, ru
     return deployed, runs.describe(deployed, execution.arn.rpartition(":")[2])
 
 
-def test_the_step_is_blamed_and_not_who_tells_of_it(deployment: Deployment) -> None:
+def test_the_step_is_reported_and_not_the_code_that_reports_it(deployment: Deployment) -> None:
     """Where the notice fails as well, the error is still the step's."""
     pipeline = Pipeline("blame", steps=[broken(3)], on_failure=tell)
     deployed, run = failed_run(deployment, pipeline)

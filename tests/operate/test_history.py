@@ -86,7 +86,7 @@ def kinds(events: list[Event], *names: str) -> Counter[Any]:
     return Counter((one.node, one.kind) for one in events if one.node in names)
 
 
-def test_a_run_is_told_as_here(deployment: Deployment) -> None:
+def test_an_execution_has_the_events_of_a_local_run(deployment: Deployment) -> None:
     """The same events, in an order that a run here might have."""
     values = numbers(3)
     pipeline = Pipeline("told", steps=[both(many(values), values)])
@@ -99,7 +99,7 @@ def test_a_run_is_told_as_here(deployment: Deployment) -> None:
     assert all(one.pipeline == "told" for one in there)
 
 
-def test_attempts_are_told_one_by_one(deployment: Deployment) -> None:
+def test_attempts_are_reported_one_by_one(deployment: Deployment) -> None:
     """Failures before a retry are shown as retried, the last one as a failure."""
     pipeline = Pipeline("shaky", steps=[shaky(2)])
     events = told(deployment, pipeline)
@@ -117,7 +117,7 @@ def test_attempts_are_told_one_by_one(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("pipeline", [inline, distributed], ids=["inline", "distributed"])
-def test_items_of_maps_are_told(deployment: Deployment, pipeline: Any) -> None:
+def test_items_of_maps_are_reported(deployment: Deployment, pipeline: Any) -> None:
     """A map tells how many items it has, and each that ends."""
     events = told(deployment, pipeline)
     started = [one for one in events if one.kind == "map_started"]
@@ -129,7 +129,7 @@ def test_items_of_maps_are_told(deployment: Deployment, pipeline: Any) -> None:
 
 
 @pytest.mark.parametrize("pipeline", [inline, distributed], ids=["inline", "distributed"])
-def test_a_map_that_fails_is_told(deployment: Deployment, pipeline: Any) -> None:
+def test_a_map_that_fails_is_reported(deployment: Deployment, pipeline: Any) -> None:
     """An item that fails ends its map, with an error, and the run."""
     events = told(deployment, pipeline, {"count": 3})
     (finished,) = [one for one in events if one.kind == "map_finished"]
@@ -138,7 +138,7 @@ def test_a_map_that_fails_is_told(deployment: Deployment, pipeline: Any) -> None
     assert events[-1].error is not None
 
 
-def test_a_routed_pipeline_is_told_by_its_steps(deployment: Deployment) -> None:
+def test_a_routed_pipeline_is_reported_by_its_steps(deployment: Deployment) -> None:
     """Steps have their own names, whatever their states are called."""
     given = {"greeting": "Hi there", "choice": "c"}
     here: list[Event] = []
@@ -155,7 +155,7 @@ def heavy(values: list[int]) -> int:
 
 
 @pytest.mark.parametrize("count", [3, 4], ids=["done", "failed"])
-def test_jobs_are_told_as_steps(deployment: Deployment, count: int) -> None:
+def test_jobs_are_reported_as_steps(deployment: Deployment, count: int) -> None:
     """A job is shown as one step although it has several states, with its own error."""
     pipeline = Pipeline("jobs", steps=[heavy(numbers(count))])
     here: list[Event] = []
@@ -175,7 +175,7 @@ def rare(values: list[int]) -> int:
 
 
 @pytest.mark.parametrize("count", [3, 4], ids=["skipped", "done"])
-def test_a_skipped_job_is_told_as_skipped(deployment: Deployment, count: int) -> None:
+def test_a_skipped_job_is_reported_as_skipped(deployment: Deployment, count: int) -> None:
     """Whether a job's condition was false is read from the job's answer."""
     pipeline = Pipeline("rare", steps=[rare(numbers(count))])
     here: list[Event] = []
@@ -199,7 +199,7 @@ def odd_fails(number: int) -> int:
 
 
 @pytest.mark.parametrize("on_failure", [None, listen], ids=["plain", "with a notice"])
-def test_a_map_that_has_failed_is_told_once(deployment: Deployment, on_failure: Any) -> None:
+def test_a_map_that_has_failed_is_reported_once(deployment: Deployment, on_failure: Any) -> None:
     """Its failure has the execution's own words, and a notice does not make it a success."""
 
     @flow(on_failure=on_failure)

@@ -80,7 +80,7 @@ LOCKED = """
 """
 
 
-def test_a_lock_is_told_with_its_holder() -> None:
+def test_a_lock_is_reported_with_its_holder() -> None:
     """Who holds the lock, since when, and how to break it."""
     error = complaint(STACK, "plan", LOCKED)
     assert isinstance(error, StateLockedError)

@@ -142,7 +142,7 @@ def test_a_failed_run_goes_on(standing: Folder, failed: object) -> None:
     assert (told["status"], told["redrives"]) == ("SUCCEEDED", 1)
 
 
-def test_what_is_not_there_is_told(standing: Folder, good: str) -> None:
+def test_what_is_missing_is_reported(standing: Folder, good: str) -> None:
     """An unknown run or step, a name that is taken or none, and a wrong parameter."""
     for args, message, code in (
         (["show", "--run", "nobody"], "has no run 'nobody'", 2),

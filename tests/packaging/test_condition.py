@@ -96,7 +96,7 @@ def test_a_condition_travels(bench, text, main):
     ],
     ids=["an open file"],
 )
-def test_what_keeps_a_condition_here_is_told(bench, text, rule):
+def test_what_keeps_a_condition_from_being_deployed_is_reported(bench, text, rule):
     """A value in a condition that cannot be serialized is a finding, as in the step itself."""
     one = bench.cut(text)
     assert [finding.rule for finding in one.findings] == [rule]

@@ -271,7 +271,7 @@ def test_a_job_that_fails_says_so_thrice(
     assert "Traceback" in said
 
 
-def test_a_job_tells_of_the_innermost_frames(app: Path, aws: LocalAws) -> None:
+def test_a_job_reports_the_innermost_frames(app: Path, aws: LocalAws) -> None:
     """A deep traceback is cut where it begins, so that all of the error fits into a Cause."""
     code, said = job(app, aws, "score", put_event(aws, "deep", deep="ü" * 3000))
     assert code == 1, said

@@ -266,7 +266,7 @@ def test_it_is_found(bench, claim, text, expected):
     assert len(found) == len(expected), found
 
 
-def test_a_finding_tells_where_and_what_to_do(bench):
+def test_a_finding_has_a_source_location_and_a_remedy(bench):
     """A finding becomes an error that names the user's file and line, and a remedy."""
     [finding] = bench.cut("rows = (n for n in [])\n@step\ndef f():\n    return rows\n").findings
     assert str(finding) == (
@@ -278,7 +278,7 @@ def test_a_finding_tells_where_and_what_to_do(bench):
     assert finding.place.name == "rows"
 
 
-def test_a_file_that_was_edited_is_told_from_what_runs(bench):
+def test_an_edited_file_is_distinguished_from_what_runs(bench):
     """A function is not cut out of a file that changed after it was imported."""
     folder = bench.write("@step\ndef f():\n    return 1\n")
     with bench.loaded(folder) as names:

@@ -57,7 +57,7 @@ def warned(function: Any) -> list[str]:
     return sorted(one.message.split("'")[3] for one in found if one.rule == "capture-changed")
 
 
-def test_what_others_have_changed_is_told(outside) -> None:
+def test_what_others_have_changed_is_a_warning(outside) -> None:
     """A value that was set, filled or registered by code that stays here is a warning."""
     conf = outside
     conf.TABLE.update(b=2)

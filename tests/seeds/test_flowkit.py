@@ -177,7 +177,7 @@ def _forget_logging() -> None:
     logger.propagate = True
 
 
-def test_a_dag_tells_its_structure() -> None:
+def test_a_dag_shows_its_structure() -> None:
     """visualize() lists each task with those before and after it."""
     assert fan.dag.visualize().startswith("DAG: fan\n" + "=" * 40 + "\n\nTask: fetch_data\n")
     assert "Task: aggregate\n  Upstream: fetch_data, process_a, process_b, process_c" in (

@@ -64,7 +64,7 @@ def test_the_readmes_example_runs_and_is_checked(
     assert "Put 3 beans" in capsys.readouterr().out
 
 
-def test_the_missing_argument_is_told_word_for_word() -> None:
+def test_the_missing_argument_is_reported_word_for_word() -> None:
     """Exactly the README's warning, and nothing else."""
     # In a Python of its own: pytest gathers warnings before they are written.
     script = (

@@ -224,7 +224,7 @@ def test_a_step_s_role_is_an_arn() -> None:
         Pipeline("refused", steps=[work()])
 
 
-def test_the_state_machine_logs_and_traces_as_it_is_told(tmp_path: Path) -> None:
+def test_the_state_machine_logs_and_traces_as_configured(tmp_path: Path) -> None:
     """ERROR logs errors; OFF has no log group and no right to deliver logs; tracing goes."""
     found = resources(synthesized(tmp_path, '[machine]\nlog_level = "ERROR"\n'))
     logging = found["aws_sfn_state_machine"]["state_machine"]["logging_configuration"]
