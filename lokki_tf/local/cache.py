@@ -38,7 +38,7 @@ from .strict import described, label
 
 if TYPE_CHECKING:
     from .frames import Frame, MapRun
-    from .plan import Plan
+    from .plan import RunPlan
     from .state import StateManager
 
 
@@ -243,7 +243,7 @@ class Cache:
             digests[index] = value_digest(frame.plan.thawed(frame.values[index]))
         return digests[index]
 
-    def _position(self, plan: Plan) -> dict[str, int]:
+    def _position(self, plan: RunPlan) -> dict[str, int]:
         found = self._positions.get(id(plan))
         if found is None:
             found = {node.name: index for index, node in enumerate(plan.nodes)}

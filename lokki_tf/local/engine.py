@@ -33,7 +33,7 @@ from .frames import Frame
 from .identity import Identity
 from .journal import Journal
 from .parameters import parameter_values
-from .plan import Plan
+from .plan import RunPlan
 from .result import Run
 from .sequence import in_order
 from .settings import Settings
@@ -94,7 +94,7 @@ def run(
     values = parameter_values(definition, parameters or {}, wire)
     # Worker processes have copies anyway.
     copying = wire is None and executor != "process"
-    plan = Plan(definition.graph, values, wire=wire, settings=settings, copying=copying)
+    plan = RunPlan(definition.graph, values, wire=wire, settings=settings, copying=copying)
     journal = Journal(definition, Frame(plan, plan.values(values)), on_event, wire)
     journal.open()
     try:

@@ -11,7 +11,7 @@ from lokki_tf.errors import LokkiError
 from lokki_tf.model import Map, RetryConfig
 
 from .copies import Kept, guarded, plain
-from .plan import Plan
+from .plan import RunPlan
 from .result import NOTHING, ItemKey
 from .retry import Retries
 
@@ -28,7 +28,7 @@ class Frame:
 
     Args:
         plan: The plan of the graph.
-        values: The values, in the order of :class:`Plan`.
+        values: The values, in the order of :class:`RunPlan`.
         owner: The map, for an item.
         item: The item's index.
     """
@@ -53,7 +53,7 @@ class Frame:
     )
 
     def __init__(
-        self, plan: Plan, values: list[Any], owner: MapRun | None = None, item: int | None = None
+        self, plan: RunPlan, values: list[Any], owner: MapRun | None = None, item: int | None = None
     ) -> None:
         self.plan = plan
         self.values = values

@@ -20,7 +20,7 @@ Condition = Callable[[Sequence[Any], Mapping[str, Any]], bool]
 """Returns whether a node runs, from its arguments by position and by name."""
 
 
-class Plan:
+class RunPlan:
     """Data of a graph that is the same in every evaluation.
 
     Nodes are represented by their indices in the graph. The values of an evaluation are in one
@@ -69,14 +69,14 @@ class Plan:
         self._in_map = in_map
         self.functions: list[Any] = []
         """The functions of nodes; ``None`` for a map."""
-        self.bodies: dict[int, Plan] = {}
+        self.bodies: dict[int, RunPlan] = {}
         """The bodies of maps, by their indices."""
         self.conditions: dict[int, Condition] = {}
         """The conditions of nodes, by their indices."""
         for index, node in enumerate(nodes):
             if isinstance(node, Map):
                 names = (name for name, _ in node.arguments)
-                self.bodies[index] = Plan(
+                self.bodies[index] = RunPlan(
                     node.body, names, in_map=True, wire=wire, settings=settings, copying=copying
                 )
                 self.functions.append(None)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import PackageSet
     from lokki_tf.packaging import Layer
 
-    from .plan import Plan
+    from .plan import StackPlan
 
 MACHINE = "statemachine.json"
 LAYER = "layer.zip"
@@ -32,7 +32,7 @@ FOLDERS = ("lambdas", "helpers", "layers", "literals", "permissions", "image", "
 
 
 def stack_files(
-    plan: Plan, machine_text: str, layers: Iterable[Layer] = ()
+    plan: StackPlan, machine_text: str, layers: Iterable[Layer] = ()
 ) -> dict[str, bytes | Path]:
     """Return all files of a pipeline, by path in the stack's folder.
 
@@ -57,7 +57,7 @@ def stack_files(
     return files
 
 
-def _fingerprints(plan: Plan, locks: Mapping[PackageSet, str]) -> bytes:
+def _fingerprints(plan: StackPlan, locks: Mapping[PackageSet, str]) -> bytes:
     """Return hashes by step, as JSON: the next synth compares them to list changes."""
     found = {}
     layers = {one.step: one.packages for one in plan.functions if one.packages is not None}
@@ -100,7 +100,7 @@ def changed_steps(before: bytes | None, after: bytes) -> dict[str, str]:
 def write_stack_files(
     terraform: Path,
     folder: Path,
-    plan: Plan,
+    plan: StackPlan,
     machine_text: str,
     layers: Iterable[Layer] = (),
     more: Mapping[str, bytes] | None = None,

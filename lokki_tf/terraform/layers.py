@@ -9,10 +9,10 @@ from lokki_tf.packaging import check_size
 if TYPE_CHECKING:
     from lokki_tf.packaging import Layer, LayerBuilder
 
-    from .plan import Plan
+    from .plan import StackPlan
 
 
-def build_layers(plan: Plan, builder: LayerBuilder) -> list[Layer]:
+def build_layers(plan: StackPlan, builder: LayerBuilder) -> list[Layer]:
     """Return the layers of a pipeline, if each function with its layer is within Lambda's limit.
 
     Args:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
     from .account import Account
-    from .plan import Plan
+    from .plan import StackPlan
 
 RULE_NAME_LENGTH, QUEUE_NAME_LENGTH = 64, 80
 FAILED = ["FAILED", "TIMED_OUT", "ABORTED"]
@@ -66,7 +66,7 @@ def event_pattern(machine: str) -> str:
     )
 
 
-def variables(plan: Plan, notified: str) -> dict[str, str]:
+def variables(plan: StackPlan, notified: str) -> dict[str, str]:
     """Return the environment of the function that sends notices.
 
     Args:
@@ -80,7 +80,7 @@ def variables(plan: Plan, notified: str) -> dict[str, str]:
     return found
 
 
-def _step(step: Step, plan: Plan) -> dict[str, Any]:
+def _step(step: Step, plan: StackPlan) -> dict[str, Any]:
     rules = Rules(step.options.retry, main_module())
     asks = {"context": True} if step in plan.asking else {}
     return {"node": step.name, "retry": rules.reported(), "again": rules.again(), **asks}

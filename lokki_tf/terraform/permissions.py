@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .account import Account
     from .iam import Statement
-    from .plan import Function, Job, Plan
+    from .plan import Function, Job, StackPlan
 
 SCHEDULE_NAME_LENGTH = 64
 ROLE_NAME_LENGTH = 64
@@ -51,7 +51,7 @@ class Permissions:
         machine_traces: Whether X-Ray traces it.
     """
 
-    plan: Plan
+    plan: StackPlan
     account: Account
     bucket: str
     prefix: str = ""
@@ -298,7 +298,7 @@ class Permissions:
         return [kms.for_objects(self.bucket_key, self.account, arns, reads=reads, writes=writes)]
 
 
-def permissions_of(plan: Plan, config: Config, account: Account, bucket: str) -> Permissions:
+def permissions_of(plan: StackPlan, config: Config, account: Account, bucket: str) -> Permissions:
     """Return the permissions of a pipeline's roles.
 
     Args:

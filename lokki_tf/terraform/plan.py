@@ -100,7 +100,7 @@ class Helper:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StackPlan:
     """The stack plan of a pipeline.
 
     Args:
@@ -169,7 +169,7 @@ class HasDefinition(Protocol):
 
 def checked_plan(
     pipeline: HasDefinition, config: Config, template_file: str | Path | None = None
-) -> Plan:
+) -> StackPlan:
     """Return the plan of a pipeline under its settings, if it has no errors.
 
     Args:
@@ -201,7 +201,7 @@ def make_plan(
     definition: Definition,
     template_file: str | Path | None = None,
     job_definition_name: str | None = None,
-) -> Plan:
+) -> StackPlan:
     """Compile the state machine and package every step; declared packages are not resolved yet.
 
     Args:
@@ -251,7 +251,9 @@ def make_plan(
     findings = [finding for one in packages.values() for finding in one.findings]
     findings += check_code(definition)
     found, helpers = tuple(findings), _helpers(definition)
-    return Plan(definition, machine, functions, found, jobs, _jobs_named(first), helpers, asking)
+    return StackPlan(
+        definition, machine, functions, found, jobs, _jobs_named(first), helpers, asking
+    )
 
 
 def _helpers(definition: Definition) -> tuple[Helper, ...]:

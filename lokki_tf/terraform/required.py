@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from .iam import Statement
     from .permissions import Permissions
-    from .plan import Helper, Plan
+    from .plan import Helper, StackPlan
 
 REGION = "REGION"
 FOLDER = "permissions"
 
 
-def required_policies(plan: Plan, config: Config, *, in_vpc: bool = False) -> dict[str, bytes]:
+def required_policies(plan: StackPlan, config: Config, *, in_vpc: bool = False) -> dict[str, bytes]:
     """Return policies for the roles that settings and steps name, as files of the stack's folder.
 
     Args:
@@ -46,7 +46,7 @@ def required_policies(plan: Plan, config: Config, *, in_vpc: bool = False) -> di
 
 
 def required_documents(
-    plan: Plan, config: Config, *, in_vpc: bool, account: Account | None = None
+    plan: StackPlan, config: Config, *, in_vpc: bool, account: Account | None = None
 ) -> dict[str, dict[str, Any]]:
     """Return policy documents that the roles of settings and steps need, by the roles' ARNs.
 
@@ -66,7 +66,7 @@ def required_documents(
 
 
 def _wanted(
-    plan: Plan, config: Config, in_vpc: bool, account: Account | None
+    plan: StackPlan, config: Config, in_vpc: bool, account: Account | None
 ) -> Iterator[tuple[str, Statement]]:
     """Yield each of the user's roles with each statement that it needs."""
     for function in plan.functions:
@@ -99,7 +99,7 @@ def _wanted(
 
 
 def _of_helper(
-    plan: Plan, config: Config, role: str, helper: Helper, account: Account | None
+    plan: StackPlan, config: Config, role: str, helper: Helper, account: Account | None
 ) -> list[Statement]:
     permissions = _permissions(plan, config, role, account)
     return helper_statements(permissions, helper)
@@ -125,7 +125,9 @@ def _own(step: Step) -> Iterator[Statement]:
         yield from own if isinstance(own, list) else [own]
 
 
-def _permissions(plan: Plan, config: Config, role: str, account: Account | None) -> Permissions:
+def _permissions(
+    plan: StackPlan, config: Config, role: str, account: Account | None
+) -> Permissions:
     if account is None:
         _, partition, _, _, number, _ = role.split(":", 5)
         domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from lokki_tf.packaging import ImageContext, LayerBuilder
 
     from .account import Account
-    from .plan import Function, HasDefinition, Helper, Job, Plan
+    from .plan import Function, HasDefinition, Helper, Job, StackPlan
 
 VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
 """A Terraform variable instead of a layer's ARN."""
@@ -137,7 +137,7 @@ def resources_of(
 
 
 def _helper(
-    helper: Helper, plan: Plan, account: Account, store: str, role: str
+    helper: Helper, plan: StackPlan, account: Account, store: str, role: str
 ) -> FunctionResource:
     found, defaults = {STORE: store}, StepOptions()
     if helper.kind == "notices":
@@ -160,7 +160,7 @@ def _helper(
     )
 
 
-def _notices(plan: Plan, account: Account) -> NoticeResource | None:
+def _notices(plan: StackPlan, account: Account) -> NoticeResource | None:
     name = plan.definition.name
     pattern = notices.event_pattern(account.arn("states", f"stateMachine:{name}"))
     rule, queue = notices.rule_name(name), notices.queue_name(name)
@@ -183,7 +183,7 @@ def _subnets(config: Config) -> tuple[str, ...]:
 
 def _function(
     function: Function,
-    plan: Plan,
+    plan: StackPlan,
     variables: Mapping[str, str],
     role: str,
     subnets: tuple[str, ...],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .account import Account
     from .permissions import Permissions
-    from .plan import Plan
+    from .plan import StackPlan
 
 _ECR = re.compile(r"\d{12}\.dkr\.ecr\.[\w-]+\.[^/]+/(?P<name>[^:@]+)")
 _GIVEN_TRUST = ("lambda", "states", "ecs-tasks", "scheduler")
@@ -46,7 +46,7 @@ class Roles:
     of_containers: str
 
 
-def roles_of(plan: Plan, config: Config, account: Account, bucket: str, image: str) -> Roles:
+def roles_of(plan: StackPlan, config: Config, account: Account, bucket: str, image: str) -> Roles:
     """Return the roles of a pipeline.
 
     Roles that settings or steps name are included too, with the policies that they need.

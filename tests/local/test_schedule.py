@@ -3,7 +3,7 @@
 import pytest
 
 from lokki_tf.local.frames import Frame, MapRun
-from lokki_tf.local.plan import Plan
+from lokki_tf.local.plan import RunPlan
 from lokki_tf.local.schedule import LONGEST_WAIT, Schedule, Timers
 from lokki_tf.local.tasks import Call, Closing, Opening, Sweep
 from lokki_tf.model import Graph
@@ -11,7 +11,7 @@ from lokki_tf.model import Graph
 
 def started(*nodes, **options):
     """Return a schedule of a graph, and the graph's frame."""
-    plan = Plan(Graph(nodes))
+    plan = RunPlan(Graph(nodes))
     root = Frame(plan, plan.values({}))
     return Schedule(root, **options), root
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.config import Config
     from lokki_tf.packaging import LayerBuilder
-    from lokki_tf.terraform.plan import Plan
+    from lokki_tf.terraform.plan import StackPlan
 
     from .construct import PipelineConstruct
 
@@ -33,7 +33,7 @@ class Image:
     repository: str
 
     @classmethod
-    def of(cls, plan: Plan, config: Config, builder: LayerBuilder) -> Image | None:
+    def of(cls, plan: StackPlan, config: Config, builder: LayerBuilder) -> Image | None:
         """Return the image of a pipeline, or ``None`` if no step runs in one."""
         name = plan.definition.name
         context = make_image(name, plan.in_image, config, builder)
