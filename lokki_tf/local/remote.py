@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
     trace: str | None = None
 
 
-class Job:
+class Call:
     """A call, for any executor.
 
     Args:
@@ -108,28 +108,28 @@ class Batch:
     It returns their outcomes up to the first failure, which may have ended the run.
 
     Args:
-        jobs: The calls.
+        calls: The calls.
     """
 
-    __slots__ = ("_jobs",)
+    __slots__ = ("_calls",)
 
-    def __init__(self, jobs: Sequence[Job | Parcel]) -> None:
-        self._jobs = jobs
+    def __init__(self, calls: Sequence[Call | Parcel]) -> None:
+        self._calls = calls
 
     def __call__(self) -> list[Outcome]:
         outcomes = []
-        for job in self._jobs:
-            outcomes.append(job())
+        for call in self._calls:
+            outcomes.append(call())
             if outcomes[-1].kind != "returned":
                 break
         return outcomes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Batch, ([job.parcel() if isinstance(job, Job) else job for job in self._jobs],)
+        return Batch, ([call.parcel() if isinstance(call, Call) else call for call in self._calls],)
 
 
 class Parcel:
-    """A :class:`Job` in another process.
+    """A :class:`Call` in another process.
 
     It is unpickled when it is called: an error while a pool's worker receives a call would end the
     worker, and with it the pool.
