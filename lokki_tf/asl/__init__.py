@@ -1,7 +1,13 @@
 """Compilation of a graph to Amazon States Language."""
 
 from .jobs import JOB_ERRORS_PLACEHOLDER, queue_placeholder
-from .machine import Machine, compile_machine
+from .machine import StateMachine, compile_state_machine
 from .text import filled
 
-__all__ = ["JOB_ERRORS_PLACEHOLDER", "Machine", "compile_machine", "filled", "queue_placeholder"]
+__all__ = [
+    "JOB_ERRORS_PLACEHOLDER",
+    "StateMachine",
+    "compile_state_machine",
+    "filled",
+    "queue_placeholder",
+]

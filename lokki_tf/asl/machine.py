@@ -49,7 +49,7 @@ LABEL_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class StateMachine:
     """A compiled state machine.
 
     Args:
@@ -97,9 +97,9 @@ class Machine:
         return text
 
 
-def compile_machine(
+def compile_state_machine(
     definition: Definition, main: str = "__main__", context: Collection[Step] = ()
-) -> Machine:
+) -> StateMachine:
     """Compile a pipeline to a state machine.
 
     Args:
@@ -133,7 +133,7 @@ class _Compiler:
     payloads: Payloads = field(init=False)
     most_parameters: int = field(init=False)
 
-    def machine(self) -> Machine:
+    def machine(self) -> StateMachine:
         for step in self.source.steps:
             taken = {*_TEMPLATE_NAMES, *self.functions.values()}
             self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
@@ -146,7 +146,9 @@ class _Compiler:
             refuse_long_walks(states, routes, self.source.place)
             steps = frozenset(routes.steps)  # each may receive a state of any size
             definition = {**comment, **states}
-            return Machine(definition, self.functions, objects, {}, steps, most_parameters=most)
+            return StateMachine(
+                definition, self.functions, objects, {}, steps, most_parameters=most
+            )
         graph = self.source.graph
         root = scopes(graph)
         self.payloads = Payloads(self.source, self.main, self.context)
@@ -169,7 +171,7 @@ class _Compiler:
         states = self._states(root)
         inline = {one.name: self.arrays[one.name] for one in maps if one.options.mode == "inline"}
         add_inline_events(states, inline, self.layouts, self.source.place)
-        return Machine(
+        return StateMachine(
             {**comment, **states},
             self.functions,
             self.payloads.literals.objects,

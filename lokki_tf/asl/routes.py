@@ -79,7 +79,7 @@ class _Compiler:
         }
 
     def states(self) -> dict[str, Any]:
-        reached = self._reached()
+        reached = self._reachable_routes()
         states: dict[str, Any] = {}
         for route in self.routes.routes:
             if route.step.name == self.routes.start:
@@ -110,7 +110,7 @@ class _Compiler:
     def _has_start(self) -> bool:
         return self.routes.start in self.routes.by_name
 
-    def _reached(self) -> list[Route]:
+    def _reachable_routes(self) -> list[Route]:
         """Return the steps that can be reached from the first one, itself included."""
         seen = [self.routes.start]
         for name in seen:

@@ -24,7 +24,7 @@ from . import (
     tags,
     ways,
 )
-from .machine import check_machine
+from .machine import check_state_machine
 
 if TYPE_CHECKING:
     from lokki_tf.model import Definition, Finding
@@ -54,4 +54,4 @@ def check_definition(definition: Definition) -> list[Finding]:
     return [finding for rule in RULES for finding in rule(definition)]
 
 
-__all__ = ["RULES", "check_definition", "check_machine"]
+__all__ = ["RULES", "check_definition", "check_state_machine"]

@@ -40,7 +40,7 @@ _PARAMETERS = {
 }
 
 
-def check_machine(machine: Mapping[str, Any]) -> list[Finding]:
+def check_state_machine(machine: Mapping[str, Any]) -> list[Finding]:
     """Return findings: undefined or forbidden variables, wrong transitions, unknown parameters.
 
     Args:
@@ -72,7 +72,7 @@ def _scope(
     }
     for name in sorted(assigned_here & outer):
         yield _finding(f"variable ${name} is assigned in a branch and in an enclosing scope")
-    reached = _reached(scope, readable)
+    reached = _reachable_states(scope, readable)
     for title, readable in reached.items():
         if title not in states:
             yield _finding(f"state {title!r} does not exist")
@@ -96,7 +96,9 @@ def _scope(
         yield _finding(f"state {name!r} is never reached")
 
 
-def _reached(scope: Mapping[str, Any], readable: frozenset[str]) -> dict[str, frozenset[str]]:
+def _reachable_states(
+    scope: Mapping[str, Any], readable: frozenset[str]
+) -> dict[str, frozenset[str]]:
     """Return the reachable states, each with the variables that every path to it assigns."""
     found = {scope["StartAt"]: readable}
     waiting = [scope["StartAt"]]

@@ -306,11 +306,11 @@ class Pipeline:
             LimitError: If results do not fit into the state that uses them.
             SerializationError: If a literal cannot be serialized.
         """
-        from lokki_tf.asl import compile_machine, filled
+        from lokki_tf.asl import compile_state_machine, filled
         from lokki_tf.packaging import context_steps, main_module, package_steps
 
         context = context_steps(package_steps(self.definition))
-        machine = compile_machine(self.definition, main_module(), context)
+        machine = compile_state_machine(self.definition, main_module(), context)
         return filled(machine.definition, {"partition": "aws", "prefix": ""})
 
     def check(
@@ -326,8 +326,8 @@ class Pipeline:
             Errors and warnings; empty if there are none. The list is printed as text, and shown as
                 a table in a notebook.
         """
-        from lokki_tf.asl import compile_machine
-        from lokki_tf.checks import check_machine
+        from lokki_tf.asl import compile_state_machine
+        from lokki_tf.checks import check_state_machine
         from lokki_tf.checks.batch import check_sizes
         from lokki_tf.checks.code import check_code
         from lokki_tf.config import Config
@@ -352,8 +352,8 @@ class Pipeline:
         with _noted(findings):
             found = [*check_definition(settled), *check_sizes(settled)]
             findings += [one for one in found if one not in findings]
-            machine = compile_machine(settled, main_module(), context_steps(packages))
-            findings += check_machine(machine.definition)
+            machine = compile_state_machine(settled, main_module(), context_steps(packages))
+            findings += check_state_machine(machine.definition)
             if not any(finding.rule == "name" for finding in findings):  # ARNs contain names
                 values = longest_values(settled, machine.functions, config or Config())
                 _ = machine.text(values)

@@ -13,7 +13,7 @@ from lokki_tf.model import Map
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lokki_tf.asl import Machine
+    from lokki_tf.asl import StateMachine
     from lokki_tf.errors import Place
     from lokki_tf.local.bounds import Inline
     from lokki_tf.model import Definition, Graph, RetryConfig
@@ -84,12 +84,12 @@ def _has_inline_maps(graph: Graph) -> bool:
     return any(one.options.mode == "inline" or _has_inline_maps(one.body) for one in maps)
 
 
-def _compiled(definition: Definition) -> Machine | None:
+def _compiled(definition: Definition) -> StateMachine | None:
     """Return the state machine; ``None`` where literals cannot be serialized."""
-    from lokki_tf.asl import compile_machine
+    from lokki_tf.asl import compile_state_machine
     from lokki_tf.packaging import context_steps, package_steps
 
     try:
-        return compile_machine(definition, context=context_steps(package_steps(definition)))
+        return compile_state_machine(definition, context=context_steps(package_steps(definition)))
     except SerializationError:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, compile_machine
+from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, compile_state_machine
 from lokki_tf.asl.quotas import JOB_NAME_LENGTH
 from lokki_tf.checks import check_definition
 from lokki_tf.checks.batch import check_sizes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from lokki_tf.asl import Machine
+    from lokki_tf.asl import StateMachine
     from lokki_tf.config import Config
     from lokki_tf.model import Definition, Finding, PackageSet, Step
     from lokki_tf.packaging import Package, Zipped
@@ -115,7 +115,7 @@ class StackPlan:
     """
 
     definition: Definition
-    machine: Machine
+    machine: StateMachine
     functions: tuple[Function, ...]
     findings: tuple[Finding, ...]
     jobs: tuple[Job, ...] = ()
@@ -219,7 +219,7 @@ def make_plan(
     """
     packages = package_steps(definition, template_file)
     asking = context_steps(packages)
-    machine = compile_machine(definition, main_module(), asking)
+    machine = compile_state_machine(definition, main_module(), asking)
     declared = {
         step: one
         for one, steps in package_sets(s for s in definition.steps if not s.in_image).items()

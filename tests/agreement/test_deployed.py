@@ -53,7 +53,7 @@ def test_large_results_arrive(deployment: Deployment) -> None:
 
 def test_everything_at_the_limit_at_once(deployment: Deployment) -> None:
     """Where every result has just its inline limit, no state overflows."""
-    from lokki_tf.asl import compile_machine
+    from lokki_tf.asl import compile_state_machine
 
     def build(sizes: dict[str, int]) -> Pipeline:
         calls: list[Any] = []
@@ -63,7 +63,7 @@ def test_everything_at_the_limit_at_once(deployment: Deployment) -> None:
         ends = [listing(*calls[:3]), listing(*calls[2:6]), keyed(calls[6], right=calls)]
         return Pipeline("limits", steps=[*ends, *calls[7:]])
 
-    limits = compile_machine(build({}).definition).limits
+    limits = compile_state_machine(build({}).definition).limits
     for over in (0, 1):
         pipeline = build({name: limit - 2 + over for name, limit in limits.items()})
         assert same(deployment.run(pipeline), pipeline.local_run().result)

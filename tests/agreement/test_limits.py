@@ -9,7 +9,7 @@ import pytest
 from library import echo, listing, pair, text
 
 from lokki_tf import MicroFunctions, Pipeline, ReturnUpdates, flow, step
-from lokki_tf.asl import compile_machine, quotas
+from lokki_tf.asl import compile_state_machine, quotas
 from lokki_tf.errors import BindingError, LimitError, StepFailed
 
 if TYPE_CHECKING:
@@ -195,10 +195,10 @@ def test_steps_are_counted_as_they_happen(
     execution = deployment.execute(looping(9), {"left": 4})
     assert execution.succeeded
     monkeypatch.setattr(quotas, "HISTORY_EVENTS", len(execution.history))
-    compile_machine(looping(9).definition)
+    compile_state_machine(looping(9).definition)
     monkeypatch.setattr(quotas, "HISTORY_EVENTS", len(execution.history) - 1)
     with pytest.raises(LimitError, match="write max_steps=8 at most"):
-        compile_machine(looping(9).definition)
+        compile_state_machine(looping(9).definition)
 
 
 def test_more_events_than_any_execution_has_are_refused() -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from strategies import chains, pipelines
 
 from lokki_tf import Pipeline, RetryConfig, step
-from lokki_tf.asl import compile_machine, filled, quotas
+from lokki_tf.asl import compile_state_machine, filled, quotas
 from lokki_tf.asl.references import reference_bytes
 from lokki_tf.asl.text import filled_bytes, render
-from lokki_tf.checks import check_machine
+from lokki_tf.checks import check_state_machine
 from lokki_tf.config import Config
 from lokki_tf.errors import LimitError
 from lokki_tf.model.retries import DEATHS
@@ -58,7 +58,7 @@ def representative() -> Pipeline:
 
 def test_the_representative_machine_is_as_reviewed(request: pytest.FixtureRequest) -> None:
     """The machine of a pipeline with branches, retries and odd literals is the golden one."""
-    text = render(compile_machine(representative().definition).definition)
+    text = render(compile_state_machine(representative().definition).definition)
     agrees_with_golden(request, "representative.statemachine.json", text)
 
 
@@ -78,8 +78,8 @@ def states_of(machine: dict[str, Any]) -> dict[str, Any]:
 @settings(max_examples=150, deadline=None)
 def test_every_machine_is_sound(pipeline: Pipeline) -> None:
     """No undefined variable, no shared name, no unreached state, and no state that does nothing."""
-    machine = compile_machine(pipeline.definition)
-    assert check_machine(machine.definition) == []
+    machine = compile_state_machine(pipeline.definition)
+    assert check_state_machine(machine.definition) == []
     states = states_of(machine.definition)
     assert {s["Type"] for s in states.values()} <= {"Task", "Parallel"}
     assert {n for n, s in states.items() if s["Type"] == "Task"} == {
@@ -94,9 +94,9 @@ def test_no_state_only_fails(pipeline: Pipeline, chain: Any, topic: bool) -> Non
     """``on_failure=`` adds no state, and a failed job leads to no ``Fail``, so a redrive helps."""
     for one in (pipeline, chain[0]):
         given = "arn:aws:sns:us-east-1:123456789012:failures" if topic else load.step
-        machine = compile_machine(replace(one.definition, on_failure=given)).definition
-        assert check_machine(machine) == []
-        assert machine == compile_machine(one.definition).definition
+        machine = compile_state_machine(replace(one.definition, on_failure=given)).definition
+        assert check_state_machine(machine) == []
+        assert machine == compile_state_machine(one.definition).definition
         assert '"Fail"' not in json.dumps(machine)
 
 
@@ -107,8 +107,8 @@ def test_batch_tries_a_job_again_that_was_killed() -> None:
     def train() -> int:
         return 1
 
-    machine = compile_machine(Pipeline("p", steps=[train()]).definition).definition
-    assert check_machine(machine) == []
+    machine = compile_state_machine(Pipeline("p", steps=[train()]).definition).definition
+    assert check_state_machine(machine) == []
     given = machine["States"]["train"]["Parameters"]["RetryStrategy"]
     assert given["Attempts"] == 3
     assert {one["Action"] for one in given["EvaluateOnExit"]} == {"EXIT"}
@@ -116,7 +116,7 @@ def test_batch_tries_a_job_again_that_was_killed() -> None:
 
 def test_the_output_names_terminal_nodes() -> None:
     """The execution's output is an object from each terminal node's name to its envelope."""
-    machine = compile_machine(Pipeline("p", steps=[put_together(a=1)]).definition).definition
+    machine = compile_state_machine(Pipeline("p", steps=[put_together(a=1)]).definition).definition
     assert machine["States"]["put-together"]["ResultSelector"] == {"put-together.$": "$.Payload"}
 
 
@@ -133,7 +133,7 @@ def test_names_that_differ_in_a_hyphen_stay_apart() -> None:
 
     x, y = first(), second()
     pipeline = Pipeline("p", steps=[count([x, y]), count([y, x])])
-    assert check_machine(compile_machine(pipeline.definition).definition) == []
+    assert check_state_machine(compile_state_machine(pipeline.definition).definition) == []
 
 
 def test_a_step_named_states_does_not_take_the_reserved_variable() -> None:
@@ -143,13 +143,13 @@ def test_a_step_named_states_does_not_take_the_reserved_variable() -> None:
     def states() -> int:
         return 1
 
-    machine = compile_machine(Pipeline("p", steps=[count(states())]).definition).definition
+    machine = compile_state_machine(Pipeline("p", steps=[count(states())]).definition).definition
     assert "states.$" not in machine["States"]["states"]["Assign"]
 
 
 def test_large_literals_stand_in_the_bucket() -> None:
     """A literal beyond 4 kB is an object that the definition refers to."""
-    machine = compile_machine(Pipeline("p", steps=[count(["x" * 5_000])]).definition)
+    machine = compile_state_machine(Pipeline("p", steps=[count(["x" * 5_000])]).definition)
     assert len(machine.objects) == 1
     assert len(render(machine.definition)) < 2_000
 
@@ -157,7 +157,7 @@ def test_large_literals_stand_in_the_bucket() -> None:
 def test_twelve_results_of_60_kb_cannot_overflow_their_consumer() -> None:
     """Inline limits of results that meet add up to less than a state may hold."""
     calls = [count([number]) for number in range(12)]
-    machine = compile_machine(Pipeline("p", steps=[clean(calls)]).definition)
+    machine = compile_state_machine(Pipeline("p", steps=[clean(calls)]).definition)
     limits = [limit for name, limit in machine.limits.items() if name != "clean"]
     assert min(limits) > 20_000
     assert sum(limits) < quotas.STATE_BYTES
@@ -165,7 +165,7 @@ def test_twelve_results_of_60_kb_cannot_overflow_their_consumer() -> None:
 
 def test_a_lone_result_may_fill_a_state() -> None:
     """A result that meets no other has nearly all of a state's 256 KiB."""
-    machine = compile_machine(Pipeline("p", steps=[count(load("d"))]).definition)
+    machine = compile_state_machine(Pipeline("p", steps=[count(load("d"))]).definition)
     assert all(limit > 250_000 for limit in machine.limits.values())
 
 
@@ -173,19 +173,19 @@ def test_more_results_than_references_fit_are_refused() -> None:
     """A step that takes 1,000 results is an error that tells the way out."""
     calls = [count([number]) for number in range(1_000)]
     with pytest.raises(LimitError, match=r"contains 1000 results.*\n.*map"):
-        compile_machine(Pipeline("p", steps=[clean(calls)]).definition)
+        compile_state_machine(Pipeline("p", steps=[clean(calls)]).definition)
 
 
 def test_as_many_ends_as_their_references_leave_room_for_are_taken() -> None:
     """900 results are one output: references of the longest bucket and execution fit into it."""
-    machine = compile_machine(Pipeline("p", steps=[load("d") for _ in range(900)]).definition)
+    machine = compile_state_machine(Pipeline("p", steps=[load("d") for _ in range(900)]).definition)
     uri = f"s3://{'b' * 63}/p/runs/load/{'e' * 80}/{'0' * 64}.pickle.gz"
     reference = len(json.dumps({"ref": uri}))
     longest = {name: max(reference, limit) for name, limit in machine.limits.items()}
     assert sum(len(f'"{name}":,') + size for name, size in longest.items()) < quotas.STATE_BYTES
     assert min(machine.limits.values()) > 200
     with pytest.raises(LimitError, match="'load and 999 more' contains 1000 results"):
-        compile_machine(Pipeline("p", steps=[load("d") for _ in range(1_000)]).definition)
+        compile_state_machine(Pipeline("p", steps=[load("d") for _ in range(1_000)]).definition)
 
 
 def test_the_longest_reference_is_as_long_as_is_planned() -> None:
@@ -219,7 +219,7 @@ def test_the_definition_is_measured_as_terraform_writes_it(tmp_path: Path) -> No
     calls = [clean(load(f"day {number}"), bound="${x} %{y}") for number in range(450)]
     pipeline = Pipeline("p", steps=calls)
     assert not [one for one in pipeline.check() if one.severity == "error"]
-    machine, config = compile_machine(pipeline.definition), Config()
+    machine, config = compile_state_machine(pipeline.definition), Config()
     values = longest_values(pipeline.definition, machine.functions, config)
     text = machine.text(values)
     written = json.dumps(filled(machine.definition, values), indent=2, ensure_ascii=False) + "\n"
@@ -239,12 +239,12 @@ def test_compiling_is_the_same_in_every_process(tmp_path: Path) -> None:
 
     code = (
         "from lokki_tf import step, Pipeline\n"
-        "from lokki_tf.asl import compile_machine\n"
+        "from lokki_tf.asl import compile_state_machine\n"
         "from lokki_tf.authoring import places\n"
         "@step\ndef f(a, b=None): return a\n"
         "x, y = f({'p','q','r','s'}), f(frozenset('abcdef'))\n"
         "p = Pipeline('p', steps=[f({x, y, 'z', 'w'}, b={('k',): {'m','n'}})])\n"
-        "m = compile_machine(p.definition)\nprint(m.definition, m.objects)\n"
+        "m = compile_state_machine(p.definition)\nprint(m.definition, m.objects)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
@@ -263,7 +263,7 @@ def test_compiling_is_the_same_in_every_process(tmp_path: Path) -> None:
 
 def test_retries_have_the_numbers_of_the_configuration() -> None:
     """MaxAttempts equals retries; waits are whole seconds of at least 1."""
-    machine = compile_machine(Pipeline("p", steps=[clean(1)]).definition).definition
+    machine = compile_state_machine(Pipeline("p", steps=[clean(1)]).definition).definition
     transient, throttled, own = machine["States"]["clean"]["Retry"]
     assert "Lambda.ServiceException" in transient["ErrorEquals"]
     assert throttled["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
@@ -295,7 +295,7 @@ def charge(order: int) -> int:
 
 def test_each_retrier_is_one_of_the_state() -> None:
     """Retriers keep their order; a base class names its listed subclasses; names are AWS's."""
-    state = compile_machine(Pipeline("p", steps=[charge(1)]).definition).definition["States"]
+    state = compile_state_machine(Pipeline("p", steps=[charge(1)]).definition).definition["States"]
     retry = [(one["ErrorEquals"], one["MaxAttempts"]) for one in state["charge"]["Retry"]]
     assert "Lambda.ServiceException" not in retry[0][0]
     assert retry[2:] == [

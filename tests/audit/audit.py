@@ -135,9 +135,9 @@ def language_service(machine: Path) -> list[str]:
 
 def own_checks(machine: Path) -> list[str]:
     """What our own rules find: undefined variables, unknown parameters."""
-    from lokki_tf.checks import check_machine
+    from lokki_tf.checks import check_state_machine
 
-    return [finding.message for finding in check_machine(json.loads(machine.read_text()))]
+    return [finding.message for finding in check_state_machine(json.loads(machine.read_text()))]
 
 
 def own_policy_checks(folder: Path) -> list[str]:

@@ -111,12 +111,12 @@ class Made:
     data: Mapping[str, Path] | None = None
 
 
-Makers = dict[Made, None]
+Producers = dict[Made, None]
 
 
-def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, Makers]:
+def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, Producers]:
     """Return, for each step, the sources of values that any of its nodes may receive."""
-    made: dict[Step, Makers] = {}
+    made: dict[Step, Producers] = {}
     for step, one in cuts.items():
         known = Made(one.classes, one.defining, one.data if one.classes else None)
         made[step] = {known: None} if one.classes or one.defining else {}
@@ -125,17 +125,17 @@ def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, Maker
             step: {one: None for other in made if other is not step for one in made[other]}
             for step in made
         }
-    arriving: dict[Step, Makers] = {step: {} for step in cuts}
+    arriving: dict[Step, Producers] = {step: {} for step in cuts}
     entering = _of_values([one.default for one in definition.parameters])
     _follow(definition.graph, entering, made, arriving)
     return arriving
 
 
 def _follow(
-    graph: Graph, entering: Makers, made: dict[Step, Makers], arriving: dict[Step, Makers]
-) -> Makers:
+    graph: Graph, entering: Producers, made: dict[Step, Producers], arriving: dict[Step, Producers]
+) -> Producers:
     """Return the sources of the graph's results; ``entering`` are those of its inputs."""
-    makers: dict[str, Makers] = {}
+    makers: dict[str, Producers] = {}
     for node in graph.nodes:
         found = _of_values([value for one in node.bindings for value in _literals(one)])
         for leaf in (leaf for binding in node.bindings for leaf in leaves(binding)):
@@ -152,7 +152,7 @@ def _follow(
     return {one: None for name in graph.terminals for one in makers[name]}
 
 
-def _of_values(values: Iterable[Any]) -> Makers:
+def _of_values(values: Iterable[Any]) -> Producers:
     """Return the code for unpickling literals of the pipeline."""
     classes: set[tuple[Module, str]] = set()
     modules: set[str] = set()

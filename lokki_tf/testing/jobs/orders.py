@@ -14,7 +14,7 @@ _LISTS = ("environment", "mountPoints", "resourceRequirements", "ulimits", "volu
 
 
 @dataclass(frozen=True)
-class Definition:
+class JobDefinition:
     """A revision of a job definition, with the field names of ``DescribeJobDefinitions``.
 
     Args:
@@ -63,7 +63,7 @@ class Order:
     name: str
     queue_arn: str
     environment_name: str
-    definition: Definition
+    definition: JobDefinition
     overrides: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     timeout: Mapping[str, int] = field(default_factory=dict)
