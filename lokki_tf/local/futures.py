@@ -12,7 +12,7 @@ from lokki_tf.model import Node
 from .calls import overdue
 from .failures import step_failed
 from .frames import clock
-from .remote import ARGUMENTS, Batch, Call, Outcome, unpacked
+from .remote import ARGUMENTS, Batch, Outcome, RemoteCall, unpacked
 from .schedule import Schedule
 from .strict import cannot_travel
 from .tasks import Call
@@ -104,7 +104,7 @@ class Futures:
         return calls
 
     def _submit(self, calls: list[Call]) -> None:
-        calls, sent = [], []
+        remote_calls, sent = [], []
         for call in calls:
             if self._work.recall(call.frame, call.index):
                 self._schedule.ended(call.frame, call.index)
@@ -126,21 +126,21 @@ class Futures:
                 plan = call.frame.plan
                 function, around = plan.functions[call.index], plan.around.get(call.index)
                 context = self._work.identity.sent(call.frame, call.index)
-                calls.append(
-                    Call(function, args, kwargs, around, context, inherited=self._inherited)
+                remote_calls.append(
+                    RemoteCall(function, args, kwargs, around, context, inherited=self._inherited)
                 )
                 sent.append(call)
         if not sent:
             return
-        call = Batch(calls) if len(calls) > 1 else calls[0]
+        submitted = Batch(remote_calls) if len(remote_calls) > 1 else remote_calls[0]
         try:
             try:
-                future = self.executor.submit(call)
+                future = self.executor.submit(submitted)
             except BrokenExecutor:
                 if self._renew is None:
                     raise
                 self.executor = self._renew(self.executor)
-                future = self.executor.submit(call)
+                future = self.executor.submit(submitted)
         except BrokenExecutor as error:
             self._died(sent, error)
         except Exception as error:

@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
     trace: str | None = None
 
 
-class Call:
+class RemoteCall:
     """A call, for any executor.
 
     Args:
@@ -113,23 +113,25 @@ class Batch:
 
     __slots__ = ("_calls",)
 
-    def __init__(self, calls: Sequence[Call | Parcel]) -> None:
+    def __init__(self, calls: Sequence[RemoteCall | Parcel]) -> None:
         self._calls = calls
 
     def __call__(self) -> list[Outcome]:
         outcomes = []
-        for call in self._calls:
-            outcomes.append(call())
+        for one in self._calls:
+            outcomes.append(one())
             if outcomes[-1].kind != "returned":
                 break
         return outcomes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Batch, ([call.parcel() if isinstance(call, Call) else call for call in self._calls],)
+        return Batch, (
+            [one.parcel() if isinstance(one, RemoteCall) else one for one in self._calls],
+        )
 
 
 class Parcel:
-    """A :class:`Call` in another process.
+    """A :class:`RemoteCall` in another process.
 
     It is unpickled when it is called: an error while a pool's worker receives a call would end the
     worker, and with it the pool.

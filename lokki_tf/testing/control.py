@@ -75,7 +75,7 @@ class Control:
         from lokki_tf.testing.moto_gaps.state_machine_api import describe
 
         region = self._account.settings.region
-        arn = request["machine"]
+        arn = request["state_machine"]
         if arn.startswith("arn:"):
             region = arn.split(":")[3]
         else:

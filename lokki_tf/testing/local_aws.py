@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -144,8 +145,8 @@ class LocalAws:
             LocalAwsError: If ``deploy`` has created a state machine with the same name.
         """
         pipeline.check_parameters(dict(parameters or {}))
-        machine = self.register(pipeline, variables, stage=stage)
-        return self.execute(machine, parameters, name=name, timeout=timeout)
+        arn = self.register(pipeline, variables, stage=stage)
+        return self.execute(arn, parameters, name=name, timeout=timeout)
 
     def register(
         self,
@@ -232,27 +233,33 @@ class LocalAws:
 
     def execute(
         self,
-        machine: str,
+        state_machine: str = "",
         input: Any = None,  # noqa: A002
         *,
         name: str | None = None,
         timeout: float = 300.0,
+        machine: str | None = None,
     ) -> Execution:
         """Execute a state machine and wait for its end.
 
         Args:
-            machine: The state machine's ARN or name.
+            state_machine: The state machine's ARN or name.
             input: The input, any JSON value; an empty object if None.
             name: The execution's name.
             timeout: The longest time to wait, in seconds.
+            machine: The older name of ``state_machine``.
 
         Raises:
             ExecutionNotFinished: If the execution still runs after ``timeout``.
             LocalAwsError: If the state machine does not exist, or an execution with the same name
                 exists.
         """
+        if machine is not None:
+            message = "machine= of LocalAws.execute is deprecated: write state_machine="
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            state_machine = machine
         request = {
-            "machine": machine,
+            "state_machine": state_machine,
             "input": json.dumps(
                 {} if input is None else input, ensure_ascii=False, separators=(",", ":")
             ),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lokki_tf.testing.images.registry import ImageFolder, Registry
-from lokki_tf.testing.jobs.orders import Definition, Order
+from lokki_tf.testing.jobs.orders import JobDefinition, Order
 from lokki_tf.testing.jobs.retries import is_retried
 from lokki_tf.testing.jobs.sizes import check_fargate
 
@@ -57,7 +57,7 @@ def test_fargate_sizes(cpus: str, memory: str, valid: bool) -> None:
 
 def test_overrides() -> None:
     """What is submitted wins over the definition, variable by variable and size by size."""
-    definition = Definition(
+    definition = JobDefinition(
         name="step",
         arn="arn:aws:batch:us-east-1:123456789012:job-definition/step:1",
         container={

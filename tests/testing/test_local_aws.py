@@ -178,6 +178,14 @@ def test_unknown_machine(local_aws: LocalAws) -> None:
         local_aws.execute("ghost")
 
 
+def test_the_older_name_of_an_argument_is_deprecated(local_aws: LocalAws, task: Task) -> None:
+    """``machine=`` of execute works, with a warning that names ``state_machine=``."""
+    arn = local_aws.create_state_machine("older", machine(A=task("echo", {"n": 1})))
+    with pytest.warns(DeprecationWarning, match="write state_machine="):
+        assert local_aws.execute(machine=arn).succeeded
+    assert local_aws.execute(state_machine=arn).succeeded
+
+
 def test_environment(local_aws: LocalAws) -> None:
     """A program with these environment variables uses the account without other changes."""
     local_aws.client("s3").create_bucket(Bucket="seen-by-a-program")

@@ -21,7 +21,7 @@ from lokki_tf.testing.account import Account
 from lokki_tf.testing.images.programs import CannotStart
 from lokki_tf.testing.jobs.batch_context import BatchContext
 from lokki_tf.testing.jobs.job import Job
-from lokki_tf.testing.jobs.orders import LOG_GROUP, Definition, Order
+from lokki_tf.testing.jobs.orders import LOG_GROUP, JobDefinition, Order
 from lokki_tf.testing.moto_gaps.batch_resources import Resources
 from lokki_tf.testing.moto_gaps.job_roles import take_roles
 from lokki_tf.testing.settings import ACCOUNT_ID
@@ -148,14 +148,14 @@ class Batch(Resources):
         self._jobs.clear()
         super().reset()
 
-    def _definition(self, identifier: str) -> Definition:
+    def _definition(self, identifier: str) -> JobDefinition:
         found = self.get_job_definition(identifier)
         if found is None or found.status != "ACTIVE":
             raise ClientException(f"JobDefinition {identifier} not found or is not ACTIVE.")
         if found.container_properties is None:
             message = f"The local AWS runs only jobs with containerProperties, not {identifier}."
             raise ClientException(message)
-        return Definition(
+        return JobDefinition(
             name=found.name,
             arn=found.arn,
             container=found.container_properties,
