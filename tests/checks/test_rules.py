@@ -374,9 +374,11 @@ class Refused(ValueError, Slow): ...
 def test_a_class_under_two_listed_ones_is_a_warning() -> None:
     """It counts as the first listed one of its bases, unless it is listed itself."""
     retry = [{"retries": 1, "exceptions": (OSError,)}, {"retries": 2, "exceptions": (ValueError,)}]
-    (finding,) = pipeline(retry=retry).early_findings()
+    # Packages that other tests import may define such classes, too.
+    found = [one for one in pipeline(retry=retry).early_findings() if "Refused" in one.message]
+    (finding,) = found
     assert (finding.rule, finding.severity) == ("error-class", "warning")
     assert "test_rules.Refused is a subclass of ValueError and of OSError" in finding.message
     assert "counts as ValueError only" in finding.message
     retry[1]["exceptions"] = (ValueError, Refused)
-    assert pipeline(retry=retry).early_findings() == []
+    assert not any("Refused" in one.message for one in pipeline(retry=retry).early_findings())

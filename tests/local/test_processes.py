@@ -15,7 +15,7 @@ import pytest
 from lokki_tf.errors import SerializationError, StepFailed
 from lokki_tf.local import run
 from lokki_tf.local.processes import forget_cancelled
-from lokki_tf.local.remote import Job, Outcome, Parcel, reference, unpacked
+from lokki_tf.local.remote import Outcome, Parcel, RemoteCall, reference, unpacked
 from lokki_tf.model import RetryConfig
 
 METHODS = ["fork", "forkserver", "spawn"]
@@ -260,7 +260,7 @@ def test_a_call_that_cannot_be_unpickled_is_an_outcome():
 
 def test_a_job_returns_errors():
     """A call never raises, not even SystemExit, which would end a pool's worker."""
-    assert Job(sys.exit, (1,), {})().kind == "raised"
+    assert RemoteCall(sys.exit, (1,), {})().kind == "raised"
     parcel = Parcel(("named", "sys", "exit"), pickle.dumps(((1,), {})))
     outcome = unpacked(parcel())
     assert isinstance(outcome, Outcome)
