@@ -1,8 +1,9 @@
 """Assignment of variables to scopes, and the outputs of branches.
 
-A scope is the sequence of states of the state machine itself or of one branch. An inner scope can
-read variables of outer scopes but not assign them; values for outer scopes must be in its output. A
-scope may not assign a name that an enclosing scope assigns.
+A scope is the sequence of states of the state machine itself, of one branch of a Parallel state, or
+of a map's body. A branch can read variables of outer scopes but not assign them; a map's body reads
+none, since a Distributed Map runs it as another execution. Values for outer scopes must be in a
+scope's output. A scope may not assign a name that an enclosing scope assigns.
 """
 
 from __future__ import annotations
@@ -205,6 +206,7 @@ def handed_out(part: str | Fork | Loop) -> tuple[frozenset[str], tuple[str, ...]
 def _place_variables(
     scope: Scope, consumers: dict[str, set[str]], keys: dict[str, str], conditional: set[str]
 ) -> None:
+    """Choose variables for the results that a later state of the scope reads or puts out."""
     taken = set(_RESERVED)
     around = scope.outer
     while around is not None:

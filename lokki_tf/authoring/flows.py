@@ -1,4 +1,8 @@
-"""``@flow``: a function whose parameters are those of a run."""
+"""Flows: how a function under ``@flow`` is called, and which values its parameters accept.
+
+The function is called once, with a placeholder for each parameter of the run. The decorator itself
+is in :mod:`lokki_tf.pipeline.flows`.
+"""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def check(table: Mapping[str, Any], kind: Any, path: KeyPath = ()) -> None:
         path: The keys that lead to the table.
 
     Raises:
-        InvalidSetting: At the first unknown field, or value of another type.
+        InvalidSetting: At the first unknown field, or value that is not allowed.
     """
     known = fields(kind)
     for name, value in table.items():
@@ -93,7 +93,11 @@ def check(table: Mapping[str, Any], kind: Any, path: KeyPath = ()) -> None:
 
 
 def build(kind: type[T], table: Mapping[str, Any]) -> T:
-    """Convert a table that :func:`check` has accepted to the dataclass."""
+    """Convert a table that :func:`check` has accepted to the dataclass.
+
+    Fields that the table lacks have their defaults; an empty string in an optional field is
+    ``None``.
+    """
     hints = get_type_hints(kind)
     given = {name: name.rstrip("_") for name in hints if name.rstrip("_") in table}
     return kind(**{name: _made(hints[name], table[key]) for name, key in given.items()})

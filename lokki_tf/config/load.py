@@ -1,4 +1,4 @@
-"""Loading of settings: files and environment variables, merged."""
+"""Loading of settings: files and environment variables, merged, and checked together."""
 
 from __future__ import annotations
 

@@ -2,7 +2,11 @@
 
 The history contains events of states. A state that was entered is a :class:`.Visit` here. Each
 event has the id of the previous one, which leads to its visit and iteration of a map. Whether a
-failed task is retried is known only from later events.
+failed task is retried is known only from later events, so a failure is pending until then.
+
+A Distributed Map's items are executions of their own: the history does not contain them, and their
+number is requested separately. Tasks that run no step, such as one that evaluates a job's condition
+or raises a job's error, have visits of the kind ``ASIDE`` and cause no events of their own.
 """
 
 from __future__ import annotations
@@ -39,6 +43,9 @@ _ITEM_FAILED = {"error": "ItemFailed", "cause": "an item of the map failed (AWS 
 @dataclass(eq=False)
 class Tracker:
     """Converts events of an execution to events of a run.
+
+    Pass every event of the history to :meth:`read`, in order, and call :meth:`progress` between
+    requests of the history, for the items of Distributed Maps.
 
     Args:
         definition: The pipeline, under the stack's name.

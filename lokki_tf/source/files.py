@@ -1,6 +1,6 @@
 """Parse files and cells of notebooks, and find the text of their statements.
 
-Each file is parsed once and cached for all steps in it.
+Each file is parsed once for all steps in it, and again only if its text has changed.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Source:
         return line if first == 1 and isinstance(node, ast.Import | ast.ImportFrom) else first
 
     def edited(self, start: int, end: int, edits: Iterable[Edit]) -> str:
-        """A part of the text with edits applied."""
+        """A part of the text with edits applied; of edits that overlap, only the first."""
         text, at = [], start
         for first, last, instead in sorted(set(edits), key=lambda edit: (edit[0], -edit[1])):
             if first >= at and last <= end:

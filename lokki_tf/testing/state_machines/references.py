@@ -51,7 +51,13 @@ class Expression(Protocol):
 
 @dataclass(frozen=True)
 class Reference:
-    """A path with its root."""
+    """A path with its root.
+
+    Args:
+        text: The path as it is written.
+        root: ``$``, ``$$`` or ``$name``.
+        path: The path below the root.
+    """
 
     text: str
     root: str
