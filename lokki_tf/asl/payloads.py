@@ -72,8 +72,6 @@ class Payloads:
         started: Maps whose items receive the time when the execution began.
         home: From each node to the map in whose body it is, ``None`` outside of maps.
         jobs: Nodes that run as jobs of Batch.
-        _wholes: Of the present node, the values of which it receives parts, by source and nesting:
-            their keys and envelopes.
     """
 
     definition: Definition
@@ -87,6 +85,8 @@ class Payloads:
     home: dict[str, str | None] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
     _wholes: dict[tuple[Binding, int], tuple[str, Any]] = field(default_factory=dict, init=False)
+    """Of the present node, the values of which it receives parts, by source and nesting: their keys
+    and envelopes."""
 
     def __post_init__(self) -> None:
         self._graph(self.definition.graph, ())

@@ -44,7 +44,7 @@ class FunctionResource:
         runtime: Name of the runtime, such as ``python3.13``.
         architecture: ``x86_64`` or ``arm64``.
         timeout: Timeout in seconds.
-        memory: Memory in MiB.
+        memory_size: Memory in MiB.
         ephemeral_storage: Size of ``/tmp`` in MiB.
         environment: Its environment variables.
         role: ARN of its role.
@@ -59,7 +59,7 @@ class FunctionResource:
     runtime: str
     architecture: str
     timeout: int
-    memory: int
+    memory_size: int
     ephemeral_storage: int
     environment: Mapping[str, str]
     role: str

@@ -233,7 +233,7 @@ class Registrar:
             "TracingConfig": {"Mode": "Active"},
             "Architectures": [function.architecture],
             "Timeout": function.timeout,
-            "MemorySize": function.memory,
+            "MemorySize": function.memory_size,
             "EphemeralStorage": {"Size": function.ephemeral_storage},
             "Environment": {"Variables": dict(function.environment)},
             "Tags": dict(resources.tags),

@@ -116,7 +116,7 @@ class LambdaContext:
         self.function_name = call["name"]
         self.function_version = call["version"]
         self.invoked_function_arn = call["arn"]
-        self.memory_limit_in_mb = str(call["memory"])
+        self.memory_limit_in_mb = str(call["memory_size"])
         self.log_group_name = call["log_group"]
         self.log_stream_name = call["log_stream"]
         self.identity = None

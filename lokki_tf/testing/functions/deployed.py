@@ -34,7 +34,7 @@ class Function:
         handler: The handler as ``module.function``; empty for an image.
         runtime: The runtime, such as ``python3.12``; empty for an image.
         timeout: The time limit in seconds.
-        memory: The memory in MB.
+        memory_size: The memory in MB.
         environment: The function's environment variables.
         code: The function's zip; empty for an image.
         layers: The zips of its layers. Files of later layers replace those of earlier ones.
@@ -51,7 +51,7 @@ class Function:
     handler: str
     runtime: str
     timeout: float
-    memory: int
+    memory_size: int
     environment: Mapping[str, str]
     code: bytes
     layers: Sequence[bytes]
@@ -81,7 +81,7 @@ class Outcome:
 def image_variables(function: Function) -> dict[str, str]:
     """Return the environment variables that Lambda adds to those of an image."""
     return {
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": function.version,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
@@ -97,7 +97,7 @@ def zip_variables(function: Function) -> dict[str, str]:
     return {
         "_HANDLER": function.handler,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "LANG": "en_US.UTF-8",
         "PATH": "/usr/local/bin:/usr/bin:/bin",

@@ -130,7 +130,7 @@ class Runner:
         variables = {**self._environment, **own, **function.environment}
         environment = tuple(sorted(variables.items()))
         contents = (hash(function.code), tuple(hash(layer) for layer in function.layers))
-        key = (*contents, function.handler, function.runtime, function.memory, environment)
+        key = (*contents, function.handler, function.runtime, function.memory_size, environment)
         with self._lock:
             if key not in self._recipes:
                 self._recipes[key] = self._new_recipe(function, environment)
@@ -150,7 +150,7 @@ class Runner:
             path,
             environment + task_root,
             function.runtime in _ASCII_RUNTIMES,
-            function.memory,
+            function.memory_size,
         )
 
 
@@ -201,7 +201,7 @@ class _Call:
             "name": function.name,
             "version": function.version,
             "arn": function.arn,
-            "memory": function.memory,
+            "memory_size": function.memory_size,
             "log_group": function.log_group,
             "log_stream": self.stream,
             "deadline": time.time() + function.timeout,
@@ -246,7 +246,7 @@ class _Call:
         start = f"START RequestId: {self.request_id} Version: {self.function.version}"
         report = (
             f"REPORT RequestId: {self.request_id}\tDuration: {took:.2f} ms\t"
-            f"Billed Duration: {int(took) + 1} ms\tMemory Size: {self.function.memory} MB\t"
+            f"Billed Duration: {int(took) + 1} ms\tMemory Size: {self.function.memory_size} MB\t"
         )
         lines = [start, *log.splitlines(), f"END RequestId: {self.request_id}", report]
         return "\n".join(lines)

@@ -62,7 +62,7 @@ class Recipe:
         path: The entries of ``sys.path`` before the standard library.
         environment: The environment variables of the process.
         ascii: Whether the runtime writes JSON in ASCII only.
-        memory: The function's memory in MB.
+        memory_size: The function's memory in MB.
     """
 
     handler: str
@@ -70,7 +70,7 @@ class Recipe:
     path: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     ascii: bool
-    memory: int
+    memory_size: int
 
 
 @dataclass(frozen=True)

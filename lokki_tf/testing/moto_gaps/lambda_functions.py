@@ -133,7 +133,7 @@ def _function(account: Account, found: Any, arn: str) -> Function:
         handler=found.handler or "",
         runtime=found.run_time or "",
         timeout=float(found.timeout),
-        memory=int(found.memory_size),
+        memory_size=int(found.memory_size),
         environment=found.environment_vars,
         code=b"" if is_image else found.code_bytes,
         layers=_layers(found),
