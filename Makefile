@@ -29,11 +29,12 @@ demo: $(READY) ## run the flights here and on a local AWS, with and without Terr
 test: $(READY) ## run all tests; those that need Terraform or containers if available
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-lint: $(READY) ## linter, formatter, types, layers, wording
+lint: $(READY) ## linter, formatter, types (mypy; users' with basedpyright too), layers, wording
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/typecheck.py
 	$(BIN)/python tests/prose.py
 
 format: $(READY) ## format the code

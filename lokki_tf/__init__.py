@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 try:
-    from .authoring import Task, part, step, task
+    from .authoring import Task, chain, part, step, task
     from .errors import LokkiError, MissingArgument, StepFailed
     from .model import RetryConfig
     from .pipeline import DAG, Flow, Pipeline, flow
@@ -85,6 +85,7 @@ __all__ = [
     "StepFailed",
     "Task",
     "build_terraform",
+    "chain",
     "configure_logging",
     "flow",
     "main",

@@ -16,6 +16,7 @@ PUBLIC = {
     "MissingArgument",
     "ReturnUpdates",
     "build_terraform",
+    "chain",
     "DAG",
     "Flow",
     "LogLevel",

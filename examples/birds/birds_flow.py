@@ -23,7 +23,7 @@ def join_birds(birds: list[str]) -> str:
 
 
 @flow
-def birds_flow():
+def birds_flow() -> str:
     return get_birds().map(flap_bird).agg(join_birds)
 
 

@@ -4,6 +4,8 @@ Twelve months are counted side by side; what they found is put together into one
 text and as a picture.
 """
 
+from typing import Any
+
 from flights import airlines, flights_by_month
 
 from lokki_tf import Pipeline, main, step
@@ -13,7 +15,7 @@ BAR, ROW = 420, 26  # pixels
 
 
 @step(expected_seconds=2)
-def month_delays(flights: list[list]) -> dict[str, dict[str, int]]:
+def month_delays(flights: list[list[Any]]) -> dict[str, dict[str, int]]:
     """Flights, minutes of delay, late ones and cancelled ones of each airline in a month."""
     found: dict[str, dict[str, int]] = {}
     for carrier, departure, arrival in flights:
@@ -30,7 +32,9 @@ def month_delays(flights: list[list]) -> dict[str, dict[str, int]]:
 
 
 @step
-def by_airline(months: list[dict[str, dict[str, int]]], names: dict[str, str]) -> list[dict]:
+def by_airline(
+    months: list[dict[str, dict[str, int]]], names: dict[str, str]
+) -> list[dict[str, Any]]:
     """The months together: a row an airline, most delayed first."""
     total: dict[str, dict[str, int]] = {}
     for month in months:
@@ -50,7 +54,7 @@ def mean(sums: dict[str, int]) -> float:
 
 
 @step
-def report(rows: list[dict]) -> str:
+def report(rows: list[dict[str, Any]]) -> str:
     """The table as text."""
     flights = sum(row["flights"] for row in rows)
     lines = [
@@ -68,7 +72,7 @@ def report(rows: list[dict]) -> str:
 
 
 @step
-def picture(rows: list[dict]) -> str:
+def picture(rows: list[dict[str, Any]]) -> str:
     """The mean delays as bars, in SVG."""
     longest = max(abs(row["mean"]) for row in rows)
     bars = []

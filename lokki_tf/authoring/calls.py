@@ -7,7 +7,7 @@ In ``fetch().map(process).next(clean).agg(total)`` each method adds a call. ``ro
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lokki_tf.errors import BindingError, PlaceholderAttributeError
 from lokki_tf.model import Attribute, MapOptions
@@ -36,10 +36,13 @@ if TYPE_CHECKING:
 
     from lokki_tf.errors import Place
 
+    from .results import Closed, Links
     from .stepped import Stepped
 
 
 S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec, PartSpec)
+V = TypeVar("V")
+L = TypeVar("L")
 PART_OF_TASK = "__lokki_part__"
 """The method of tasks that returns a part of their results."""
 
@@ -112,29 +115,31 @@ class Call(Selectable[CallSpec]):
             spec.after.append(spec_of(call))
         return self
 
-    def next(self, step: Stepped, **kwargs: Any) -> Call:
+    def next(self, step: Stepped, *args: Any, **kwargs: Any) -> Call:
         """Call a step with this result.
 
         Args:
             step: Receives the result as its first argument.
+            args: Further arguments.
             kwargs: Further arguments, and ``retry=``.
         """
-        return called(step, spec_of(self), kwargs)
+        return called(step, spec_of(self), args, kwargs)
 
-    def map(self, step: Any, **options: Any) -> Chain:
+    def map(self, step: Any, *args: Any, **options: Any) -> Chain:
         """Call a step for each item of this result, in parallel.
 
         Args:
             step: Receives an item as its first argument; or a list of steps that run one after
                 another for each item.
+            args: Further arguments of the (first) step.
             options: Further arguments of the step, and of the map: ``concurrency_limit``, ``mode``
                 (``"inline"`` for small lists), ``tolerated_failure_percentage``,
                 ``tolerated_failure_count``, ``batch_size`` (number of items that a call of a step
                 receives).
         """
-        return mapped(spec_of(self), step, options)
+        return mapped(spec_of(self), step, args, options)
 
-    def agg(self, step: Any, **kwargs: Any) -> Any:
+    def agg(self, step: Any, *args: Any, **kwargs: Any) -> Any:
         """Raise an error: ``agg`` closes a map, and none is open."""
         raise no_map(spec_of(self).place)
 
@@ -149,21 +154,24 @@ class Chain(Selectable[ChainSpec]):
 
     __slots__ = ()
 
-    def next(self, step: Stepped, **kwargs: Any) -> Chain:
+    def next(self, step: Stepped, *args: Any, **kwargs: Any) -> Chain:
         """Call a step with the result of each item.
 
         Args:
             step: Receives the result as its first argument.
+            args: Further arguments.
             kwargs: Further arguments, and ``retry=``.
         """
         chain = spec_of(self)
-        return Chain(ChainSpec(chain.maps, following(step, chain.tail, kwargs, chain.maps[-1])))
+        tail = following(step, chain.tail, args, kwargs, chain.maps[-1])
+        return Chain(ChainSpec(chain.maps, tail))
 
-    def map(self, step: Any, **options: Any) -> Chain:
+    def map(self, step: Any, *args: Any, **options: Any) -> Chain:
         """Open a map inside this one, over the result of each item.
 
         Args:
             step: Receives an inner item as its first argument.
+            args: As for :meth:`Call.map`.
             options: As for :meth:`Call.map`.
         """
         chain = spec_of(self)
@@ -180,14 +188,15 @@ class Chain(Selectable[ChainSpec]):
                 place=calling_place(),
                 remedy="put a step between the two: .agg(step).map(…)",
             )
-        inner = open_map(chain.tail, step, options)
+        inner = open_map(chain.tail, step, args, options)
         return Chain(ChainSpec((*chain.maps, *inner.maps), inner.tail))
 
-    def agg(self, step: Stepped, **kwargs: Any) -> Any:
+    def agg(self, step: Stepped, *args: Any, **kwargs: Any) -> Any:
         """Close the innermost map and call a step with the list of its results.
 
         Args:
             step: Receives the list, in the order of the items, as its first argument.
+            args: Further arguments.
             kwargs: Further arguments, and ``retry=``.
 
         Returns:
@@ -195,7 +204,7 @@ class Chain(Selectable[ChainSpec]):
         """
         chain = spec_of(self)
         closed, outer = close_innermost(chain, calling_place()), chain.maps[:-1]
-        call = following(step, closed, kwargs, outer[-1] if outer else None)
+        call = following(step, closed, args, kwargs, outer[-1] if outer else None)
         return Chain(ChainSpec(outer, call)) if outer else Call(call)
 
     def __repr__(self) -> str:
@@ -209,25 +218,27 @@ class ResultPart(Selectable[PartSpec]):
 
     __slots__ = ()
 
-    def next(self, step: Any, **kwargs: Any) -> Call:
+    def next(self, step: Any, *args: Any, **kwargs: Any) -> Call:
         """Call a step with this part.
 
         Args:
             step: Receives the part as its first argument.
+            args: Further arguments.
             kwargs: Further arguments, and ``retry=``.
         """
-        return called(step, spec_of(self), kwargs)
+        return called(step, spec_of(self), args, kwargs)
 
-    def map(self, step: Any, **options: Any) -> Chain:
+    def map(self, step: Any, *args: Any, **options: Any) -> Chain:
         """Call a step for each item of this part, in parallel.
 
         Args:
             step: As for :meth:`Call.map`.
+            args: The same.
             options: The same.
         """
-        return mapped(spec_of(self), step, options)
+        return mapped(spec_of(self), step, args, options)
 
-    def agg(self, step: Any, **kwargs: Any) -> Any:
+    def agg(self, step: Any, *args: Any, **kwargs: Any) -> Any:
         """Raise an error: ``agg`` closes a map, and none is open."""
         raise no_map(spec_of(self).place)
 
@@ -238,7 +249,7 @@ class ResultPart(Selectable[PartSpec]):
         if isinstance(spec.of, CallSpec) and len(spec.path) == 1 and isinstance(key, Attribute):
             step = spec.of.step.function.__globals__.get(key.name)
             if getattr(step, "__lokki_step__", False) and not args:
-                return called(step, spec.of, kwargs)
+                return called(step, spec.of, args, kwargs)
         return self._refuse()
 
     def __repr__(self) -> str:
@@ -253,6 +264,37 @@ class FlowArgument(Selectable[ParameterSpec]):
 
     def __repr__(self) -> str:
         return f"<flow parameter {spec_of(self).name!r}>"
+
+
+@overload
+def chain(call: Links[V, L], /) -> Links[V, L]: ...  # type: ignore[overload-overlap]
+@overload
+def chain(call: V, /) -> Links[V, Closed]: ...
+@ends_at_caller
+def chain(call: Any, /) -> Any:
+    """Return a call of a step unchanged, for type checkers with the methods of chains.
+
+    To type checkers a call is the step's result, so that ``score(load())`` is checked. Calls that
+    return lists also have ``.map``, ``.next``, ``.agg`` and ``.after``. Those of other results do
+    not: ``chain(find(day)).next(load)``. What these methods return is accepted by any parameter,
+    and has them too. Items, further arguments and their names are checked, in calls and links
+    without options such as ``retry=`` and ``concurrency_limit=``.
+
+    Args:
+        call: A call of a step, a part of its result, or a chain.
+
+    Raises:
+        BindingError: If it is something else.
+    """
+    if not isinstance(call, Call | Chain | ResultPart):
+        place = calling_place()
+        refuse_pipeline(call, place)
+        raise BindingError(
+            f"chain() requires a call of a step, got {call!r}",
+            place=place,
+            remedy="call the step: chain(load()).map(…)",
+        )
+    return call
 
 
 @ends_at_caller
@@ -271,20 +313,25 @@ def part(value: Any, name: str) -> Any:
     return getattr(value, name) if of_task is None else of_task(value, Attribute(name))
 
 
-def called(step: Any, value: CallSpec | PartSpec, kwargs: dict[str, Any]) -> Call:
+def called(
+    step: Any, value: CallSpec | PartSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Call:
     """Return a call of a step with a result, or a part of one, in the same map's body.
 
     Args:
         step: The step.
         value: Its first argument.
+        args: Further arguments.
         kwargs: Further arguments, and ``retry=``.
     """
     whole = whole_of(value)
     body = whole.body if isinstance(whole, CallSpec | MapSpec) else None
-    return Call(following(step, value, kwargs, body))
+    return Call(following(step, value, args, kwargs, body))
 
 
-def mapped(source: CallSpec | PartSpec, step: Any, options: dict[str, Any]) -> Chain:
+def mapped(
+    source: CallSpec | PartSpec, step: Any, args: tuple[Any, ...], options: dict[str, Any]
+) -> Chain:
     """Return a chain with a map over a result or a part of one, as :func:`open_map` opens it."""
     if not isinstance(whole_of(source), CallSpec):
         raise BindingError(
@@ -292,7 +339,7 @@ def mapped(source: CallSpec | PartSpec, step: Any, options: dict[str, Any]) -> C
             place=calling_place(),
             remedy="put a step between the two that returns the list",
         )
-    return Chain(open_map(source, step, options))
+    return Chain(open_map(source, step, args, options))
 
 
 def no_map(place: Place) -> BindingError:
@@ -304,12 +351,15 @@ def no_map(place: Place) -> BindingError:
     )
 
 
-def open_map(source: CallSpec | PartSpec, step: Any, options: dict[str, Any]) -> ChainSpec:
+def open_map(
+    source: CallSpec | PartSpec, step: Any, args: tuple[Any, ...], options: dict[str, Any]
+) -> ChainSpec:
     """Open a map over the result of a call.
 
     Args:
         source: The items: the result of a call, or a part of it.
         step: The first step of the body, or several.
+        args: Arguments of the (first) step after the item.
         options: Options of the map, and arguments of the (first) step.
 
     Raises:
@@ -323,14 +373,18 @@ def open_map(source: CallSpec | PartSpec, step: Any, options: dict[str, Any]) ->
     assert isinstance(whole, CallSpec)
     one = MapSpec(source, place, map_options(own, place), whole.body)
     first, *rest = step if isinstance(step, list | tuple) and step else [step]
-    tail = following(first, one.item, kwargs, one)
+    tail = following(first, one.item, args, kwargs, one)
     for other in rest:
-        tail = following(other, tail, {}, one)
+        tail = following(other, tail, (), {}, one)
     return ChainSpec((one,), tail)
 
 
 def following(
-    step: Any, value: ValueSpec | PartSpec, kwargs: dict[str, Any], body: MapSpec | None
+    step: Any,
+    value: ValueSpec | PartSpec,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    body: MapSpec | None,
 ) -> CallSpec:
     """Call a step with a value as its first argument.
 
@@ -361,7 +415,7 @@ def following(
         parameter.kind in positional and name not in kwargs
         for name, parameter in signature.parameters.items()
     )
-    call = bound_call(step.step, signature, (value,) if takes else (), kwargs, place, body)
+    call = bound_call(step.step, signature, (value, *args) if takes else args, kwargs, place, body)
     whole = whole_of(value)
     if not takes and isinstance(whole, CallSpec | MapSpec):
         call.after.append(whole)

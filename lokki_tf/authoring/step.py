@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import Step
@@ -18,19 +18,43 @@ from .places import calling_place, place_of
 from .stepped import Stepped, inside_step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from .keywords import NamedStepKeywords
+    from .keywords import NamedStepKeywords, Retry
+    from .results import Closed, ListResult, OnlyAny, Result
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 @ends_at_caller
 class StepFunction(Stepped, Generic[P, R]):
     """A function as a step. Calling it returns a node and changes nothing."""
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    if TYPE_CHECKING:
+
+        def _returns(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    # What calls are to type checkers is described in lokki_tf.authoring.results. The first overload
+    # applies to steps that return Any, which would else count as a list.
+    @overload
+    def __call__(self: StepFunction[P, OnlyAny], /, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self: StepFunction[P, list[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> ListResult[T]: ...
+    @overload
+    def __call__(
+        self: StepFunction[P, None], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Result[None, Closed]: ...
+    @overload
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def __call__(
+        self, /, *args: Any, retry: Retry | Sequence[Retry], **kwargs: Any
+    ) -> Result[R, Closed]: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Return a node that runs the step with these arguments.
 
         Args:
@@ -38,37 +62,50 @@ class StepFunction(Stepped, Generic[P, R]):
             kwargs: The same, by name.
 
         Returns:
-            A :class:`Call`; to type checkers it is the function's return type, so that they check
-                arguments of later steps. Inside a running step, the function's own result.
+            A :class:`Call`; to type checkers it is the function's result, so that they check
+                arguments of later steps, see :func:`lokki_tf.chain`. Inside a running step, the
+                function's own result.
 
         Raises:
             BindingError: If an argument is missing, unknown or given twice.
         """
         if inside_step():
             # As in Lambda, where the name refers to the plain function.
-            return cast("R", self.step.function(*args, **kwargs))
-        call = bound_call(self.step, self.signature, args, kwargs, calling_place())
-        return cast("R", Call(call))
+            return self.step.function(*args, **kwargs)
+        return Call(bound_call(self.step, self.signature, args, kwargs, calling_place()))
 
 
+class StepDecorator(Protocol):
+    """``@step(…)``, as type checkers see it."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> StepFunction[P, R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Iterator[T] | AsyncIterator[T]], /
+    ) -> StepFunction[P, list[T]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> StepFunction[P, R]: ...
+
+
+@overload
+def step(function: Callable[P, Coroutine[Any, Any, R]], /) -> StepFunction[P, R]: ...
+@overload
+def step(function: Callable[P, Iterator[T] | AsyncIterator[T]], /) -> StepFunction[P, list[T]]: ...
 @overload
 def step(function: Callable[P, R], /) -> StepFunction[P, R]: ...
 @overload
-def step(
-    function: None = None,
-    /,
-    **options: Unpack[NamedStepKeywords],
-) -> Callable[[Callable[P, R]], StepFunction[P, R]]: ...
+def step(function: None = None, /, **options: Unpack[NamedStepKeywords]) -> StepDecorator: ...
 @documents_options
 @ends_at_caller
 def step(
-    function: Callable[P, R] | None = None,
+    function: Callable[..., Any] | None = None,
     /,
     *,
     name: str | None = None,
     when: Callable[..., Any] | None = None,
     **options: Any,
-) -> StepFunction[P, R] | Callable[[Callable[P, R]], StepFunction[P, R]]:
+) -> Any:
     """Make a function a step of pipelines.
 
     Args:
@@ -90,7 +127,7 @@ def step(
     place = calling_place()
 
     @ends_at_caller
-    def decorate(function: Callable[P, R]) -> StepFunction[P, R]:
+    def decorate(function: Callable[..., Any]) -> Any:
         return StepFunction(make_step(function, name, options, when))
 
     if function is None:

@@ -6,7 +6,18 @@ import inspect
 import itertools
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
 from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import path_text
@@ -30,6 +41,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+P2 = ParamSpec("P2")
+R2 = TypeVar("R2")
+# To type checkers, a list of different tasks is one of their common base class.
+Tasks: TypeAlias = "list[Any] | tuple[Stepped, ...]"
 
 _drawing = itertools.count(1)
 _drawn = 0
@@ -86,6 +101,10 @@ class Task(Stepped, Generic[P, R]):
         """The tasks before it, or parts of them, each with the number of its arrow."""
         self.edges_out: dict[Task[..., Any], int] = {}
 
+    if TYPE_CHECKING:
+
+        def _returns(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
     @property
     def name(self) -> str:
         """The task's name."""
@@ -115,6 +134,10 @@ class Task(Stepped, Generic[P, R]):
                     raise
             time.sleep(seconds)
 
+    @overload
+    def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
+    @overload
+    def __rshift__(self, other: Tasks) -> TaskList: ...
     def __rshift__(self, other: Any) -> Any:
         """Make a task, or each of a list of tasks, come after this one."""
         return join([self], other)
@@ -132,7 +155,7 @@ class Task(Stepped, Generic[P, R]):
         count = length_of(returned(self.step.function), what)
         return iter([TaskPart(self, (index,)) for index in range(count)])
 
-    def __rrshift__(self, other: Any) -> Task[P, R]:
+    def __rrshift__(self, other: Tasks) -> Task[P, R]:
         """Make this task come after each of a list of tasks."""
         join(other, self)
         return self
@@ -172,6 +195,10 @@ class TaskPart:
         count = length_of(hint, f"part {self.name}")
         return iter([self.__lokki_part__(index) for index in range(count)])
 
+    @overload
+    def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
+    @overload
+    def __rshift__(self, other: Tasks) -> TaskList: ...
     def __rshift__(self, other: Any) -> Any:
         """Pass the part to a task, or to each of a list of tasks."""
         return join([self], other)
@@ -194,9 +221,13 @@ async def _awaited(
 
 
 @ends_at_caller
-class TaskList(list[Any]):
+class TaskList(list[Stepped]):
     """Parallel tasks, so that ``>>`` continues from a list to a list."""
 
+    @overload
+    def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
+    @overload
+    def __rshift__(self, other: Tasks) -> TaskList: ...
     def __rshift__(self, other: Any) -> Any:
         return join(self, other)
 
@@ -266,6 +297,12 @@ def _tasks(side: Any, *, parts: bool = False) -> list[Any]:
     return members
 
 
+class TaskDecorator(Protocol):
+    """``@task(…)``, as type checkers see it."""
+
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
 @overload
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
@@ -273,12 +310,10 @@ def task(
     function: None = None,
     /,
     **options: Unpack[TaskKeywords],
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+) -> TaskDecorator: ...
 @documents_options
 @ends_at_caller
-def task(
-    function: Callable[P, R] | None = None, /, **options: Any
-) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
+def task(function: Callable[P, R] | None = None, /, **options: Any) -> Task[P, R] | TaskDecorator:
     """Make a function a task.
 
     Args:
@@ -291,7 +326,7 @@ def task(
     """
 
     @ends_at_caller
-    def decorate(function: Callable[P, R]) -> Task[P, R]:
+    def decorate(function: Callable[P2, R2], /) -> Task[P2, R2]:
         return Task(function, **options)
 
     if function is None:

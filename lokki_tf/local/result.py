@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Final, final, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, cast, final, overload
 
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import Definition, Outcome, Status, generations
 from lokki_tf.model.texts import Text
 from lokki_tf.tracebacks import ends_at_caller
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # type checkers have it
+
+    R_co = TypeVar("R_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    R_co = TypeVar("R_co", covariant=True)
 
 
 @final
@@ -44,7 +53,7 @@ class Outputs(dict[str, Any]):
 
 
 @ends_at_caller
-class Run(Sequence[Generation]):
+class Run(Sequence[Generation], Generic[R_co]):
     """The outcome of a run, complete or up to a failure.
 
     It behaves as a list of generations, each a list of ``(name, value)``. A generation depends only
@@ -102,7 +111,7 @@ class Run(Sequence[Generation]):
         )
 
     @property
-    def result(self) -> Any:
+    def result(self) -> R_co:
         """The last node's result; a dict by name if several nodes are last.
 
         A node that was skipped has none: it is not in the dict, and the result of a single one is
@@ -122,8 +131,8 @@ class Run(Sequence[Generation]):
                 remedy="see run.errors for failures, and run.outputs for the results",
             )
         if len(last) == 1:
-            return self.outputs.get(last[0])
-        return {name: self.outputs[name] for name in last if name in self.outputs}
+            return cast("R_co", self.outputs.get(last[0]))
+        return cast("R_co", {name: self.outputs[name] for name in last if name in self.outputs})
 
     @property
     def status(self) -> dict[str, Status]:

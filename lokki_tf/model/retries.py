@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.tracebacks import ends_at_caller
@@ -91,6 +91,18 @@ class RetryConfig:
         'of errors, such as `"States.Timeout"`',
     )
     jitter: bool = option(False, "Choose each delay at random between 0 and its value")
+
+    if TYPE_CHECKING:  # a single error is accepted too
+
+        def __init__(
+            self,
+            retries: int = ...,
+            delay: float = ...,
+            backoff: float = ...,
+            max_delay: float | None = ...,
+            exceptions: ErrorType | Iterable[ErrorType] = ...,
+            jitter: bool = ...,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         for name, declared in options(RetryConfig).items():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Unpack
 
 from lokki_tf.authoring import build_graph, checked, notice_of
 from lokki_tf.authoring.options import pipeline_options
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from os import PathLike
 
+    from typing_extensions import TypeVar  # type checkers have it
+
     from lokki_tf.authoring.keywords import UnscheduledKeywords
     from lokki_tf.config import Config
     from lokki_tf.drawing import Findings
@@ -38,13 +40,19 @@ if TYPE_CHECKING:
     from lokki_tf.packaging import Explanation, ImageContext
     from lokki_tf.terraform.synth import Synthesized
 
+    R_co = TypeVar("R_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    R_co = TypeVar("R_co", covariant=True)
+
 
 _NO_MACHINE = {"no-start", "no-such-step", "poll", "retry"}
 """Rules of errors after which the pipeline cannot be compiled."""
 
 
 @ends_at_caller
-class Pipeline:
+class Pipeline(Generic[R_co]):
     """Steps that depend on each other, as one unit that runs locally and in AWS.
 
     Args:
@@ -137,7 +145,7 @@ class Pipeline:
         wait_scale: float = 1.0,
         config: Config | None = None,
         stage: str | None = None,
-    ) -> Run:
+    ) -> Run[R_co]:
         """Run the pipeline locally, as parallel as its graph allows.
 
         Args:
@@ -197,7 +205,7 @@ class Pipeline:
                 cache=cache,
             )
 
-    def _noted(self, definition: Definition, given: dict[str, Any], **options: Any) -> Run:
+    def _noted(self, definition: Definition, given: dict[str, Any], **options: Any) -> Run[R_co]:
         """Run the graph, and store the nodes' outcomes for the picture."""
         from lokki_tf.local import run, run_routes
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from lokki_tf.authoring import build_flow, build_graph
 from lokki_tf.authoring.builder import NOT_CALLS
@@ -18,17 +27,21 @@ from lokki_tf.model import signature
 from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
-from .base import Pipeline, definition_of
+from .base import Pipeline, R_co, definition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lokki_tf.authoring.keywords import PipelineKeywords
+    from lokki_tf.authoring.results import Closed, Links, Open
     from lokki_tf.model import Definition, Graph
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @ends_at_caller
-class FlowPipeline(Pipeline):
+class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
     """A pipeline from a function under ``@flow``; the function's parameters are those of a run.
 
     Calling it returns the same pipeline with other defaults: ``daily(limit=5)``.
@@ -99,7 +112,7 @@ class FlowPipeline(Pipeline):
                 remedy="return the chain itself: return load().map(process).agg(total)",
             ) from None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> FlowPipeline:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> FlowPipeline[P, R_co]:
         """Return the same flow with other defaults for its parameters.
 
         Raises:
@@ -123,11 +136,40 @@ class FlowPipeline(Pipeline):
                 remedy=f"its signature is {signature(self.definition.parameters, self.name)}",
             ) from None
         given = {**self._given, **bound.arguments}
-        flow = FlowPipeline(self._function, name=self._name, given=given, **self._options)
+        flow: FlowPipeline[P, R_co] = FlowPipeline(
+            self._function, name=self._name, given=given, **self._options
+        )
         _ = flow.definition  # errors are raised here
         return flow
 
 
+class FlowDecorator(Protocol):
+    """``@flow(…)``, as type checkers see it."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Links[R, Open[Closed]]], /
+    ) -> FlowPipeline[P, list[R]]: ...
+    @overload
+    def __call__(self, function: Callable[P, Links[R, Closed]], /) -> FlowPipeline[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> FlowPipeline[P, R]: ...
+
+
+@overload
+def flow(function: Callable[P, Links[R, Open[Closed]]], /) -> FlowPipeline[P, list[R]]: ...
+@overload
+def flow(function: Callable[P, Links[R, Closed]], /) -> FlowPipeline[P, R]: ...
+@overload
+def flow(function: Callable[P, R], /) -> FlowPipeline[P, R]: ...
+@overload
+def flow(
+    function: None = None,
+    /,
+    *,
+    name: str | None = None,
+    **options: Unpack[PipelineKeywords],
+) -> FlowDecorator: ...
 @ends_at_caller
 def flow(
     function: Callable[..., Any] | None = None,
@@ -149,7 +191,7 @@ def flow(
     """
 
     @ends_at_caller
-    def decorate(function: Callable[..., Any]) -> FlowPipeline:
+    def decorate(function: Callable[..., Any]) -> Any:
         return FlowPipeline(function, name=name, **options)
 
     return decorate if function is None else decorate(function)

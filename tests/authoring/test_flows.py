@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lokki_tf import Pipeline, RetryConfig, flow, step
+from lokki_tf import Pipeline, RetryConfig, chain, flow, step
 from lokki_tf.authoring.placeholders import spec_of
 from lokki_tf.errors import BindingError, OptionError, PlaceholderError
 from lokki_tf.model import REQUIRED, Item, Map, Output, Parameter
@@ -303,3 +303,53 @@ def test_a_replaced_step_is_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setitem(globals(), "total", another)
     assert sees.local_run().result == -1
+
+
+def test_chain_changes_nothing() -> None:
+    """``chain(call)`` builds the graph, the state machine and the result of the call itself."""
+
+    @flow(name="chained")
+    def short(more: int = 5):
+        return numbers().map(add, more=more).next(double).agg(total, start=more)
+
+    @flow(name="chained")
+    def typed(more: int = 5):
+        return chain(numbers()).map(add, more=more).next(double).agg(total, start=more)
+
+    assert [node.name for node in typed.graph.nodes] == [node.name for node in short.graph.nodes]
+    assert typed.generate_step_functions() == short.generate_step_functions()
+    assert typed.local_run({"more": 2}).result == short.local_run({"more": 2}).result == 20
+
+
+def test_chain_of_a_chain_keeps_its_maps() -> None:
+    """A chain with an open map can be continued as before, and calls can be ordered."""
+
+    @flow
+    def chained():
+        return chain(chain(numbers()).map(split)).agg(total_of_lists)
+
+    assert chained.local_run().result == 3
+    first, second = numbers(), chain(split(3)).after(numbers(2))
+    assert Pipeline("p", steps=[first, second]).graph.by_name["split"].after
+
+
+@step
+def total_of_lists(items: list[list[int]]) -> int:
+    return sum(map(len, items))
+
+
+@pytest.mark.parametrize("wrong", [3, [1], numbers])
+def test_chain_requires_a_call(wrong: Any) -> None:
+    """Anything else than a call is an error with a remedy."""
+    with pytest.raises(BindingError, match=r"chain\(\) requires a call of a step, got"):
+        chain(wrong)
+
+
+def test_links_take_further_arguments_by_position() -> None:
+    """Arguments after the step are the step's further arguments."""
+
+    @flow
+    def chained(more: int = 5):
+        return numbers().map(add, more, concurrency_limit=2).next(add, 1).agg(total, more)
+
+    assert chained.local_run().result == sum(n + 6 for n in range(3)) + 5

@@ -35,6 +35,7 @@ __all__ = [  # most are created by __getattr__
     "StepFailed",
     "Task",
     "build_terraform",
+    "chain",
     "configure_logging",
     "flow",
     "main",

@@ -1,0 +1,92 @@
+"""Names that the README's fragments use and do not define."""
+
+from __future__ import annotations
+
+import json as json
+from pathlib import Path as Path
+
+from lokki_tf import Pipeline as Pipeline
+from lokki_tf import RetryConfig as RetryConfig
+from lokki_tf import flow, step
+from lokki_tf import part as part
+
+Delays = dict[str, dict[str, int]]
+
+
+class PaymentDeclined(Exception): ...
+
+
+class Row: ...
+
+
+class Model:
+    score = 1.0
+    next = "model.pkl"
+
+
+def post_to_chat(text: str) -> None: ...
+
+
+def describe(value: object) -> str:
+    return str(value)
+
+
+@step
+def fetch() -> dict[str, list[Row]]:
+    return {}
+
+
+@step
+def fit(rows: list[Row]) -> Model:
+    return Model()
+
+
+@step
+def publish(row: Row, score: float, file: str) -> str:
+    return file
+
+
+def flights_by_month() -> dict[int, list[str]]:
+    return {}
+
+
+def airlines() -> dict[str, str]:
+    return {}
+
+
+@step
+def month_delays(flights: list[str]) -> Delays:
+    return {}
+
+
+@step
+def by_airline(months: list[Delays], names: dict[str, str]) -> list[dict[str, object]]:
+    return []
+
+
+@step
+def report(table: list[dict[str, object]]) -> str:
+    return ""
+
+
+@step
+def picture(table: list[dict[str, object]]) -> bytes:
+    return b""
+
+
+@step
+def load(day: str) -> list[int]:
+    return []
+
+
+@step
+def score(rows: list[int]) -> float:
+    return 1.0
+
+
+@flow
+def prices(limit: int = 100) -> float:
+    return score(load("x"))
+
+
+pipe = Pipeline("daily", steps=[score(load("x"))])
