@@ -26,6 +26,7 @@ try:
     from .errors import LokkiError, MissingArgument, StepFailed
     from .model import RetryConfig
     from .pipeline import DAG, Flow, Pipeline, flow
+    from .version import __version__ as __version__
 except KeyboardInterrupt as interrupt:  # without the lines of the modules that were loading
     raise interrupt.with_traceback(None) from None
 
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from .terraform import PipelineStack as PipelineStack
     from .terraform import StepInLine as StepInLine
     from .terraform import rename_tf_output as rename_tf_output
-
-__version__ = "0.1.0"
 
 # Names whose modules are large, or need CDKTF, click, logging or hashlib, load when first used.
 _LAZY = {

@@ -6,8 +6,8 @@ import signal
 
 import click
 
-from lokki_tf import __version__
 from lokki_tf.errors import LokkiError
+from lokki_tf.version import __version__
 
 _SETTINGS = """
 # For the commands of a pipeline, write into lokki.toml beside it:

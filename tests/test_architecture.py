@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -123,3 +125,15 @@ def test_each_exception_is_used() -> None:
 def test_private_accesses_are_found(source: str, found: list[str]) -> None:
     """The rule covers attributes, ``getattr`` and imports, and allows a module's own names."""
     assert [text for _, _, text in found_in(ast.parse(source))] == found
+
+
+def test_no_modules_import_each_other() -> None:
+    """There is no import cycle, not even of imports inside functions or for type checkers only."""
+    graph = grimp.build_graph("lokki_tf", exclude_type_checking_imports=False, cache_dir=None)
+    imported = {one: graph.find_modules_directly_imported_by(one) for one in graph.modules}
+    cycle: list[str] = []
+    try:
+        TopologicalSorter(imported).prepare()
+    except CycleError as error:
+        cycle = error.args[1]
+    assert cycle == []

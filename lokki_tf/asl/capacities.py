@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lokki_tf.model import Map, Output, whole
 
 from . import quotas
-from .payloads import Payloads, Reference, references_in, with_paths
+from .payloads import Payloads, references_in, with_paths
+from .references import Reference
 from .scopes import Fork, Loop, Scope, handed_out
 from .sizes import Capacity, parameter_bytes
 

@@ -22,12 +22,11 @@ from lokki_tf.model import (
     Part,
     signature,
 )
-from lokki_tf.model.names import identifier
 from lokki_tf.runtime.envelope import FORMAT
 
 from .contexts import context_fields, parameter_envelope, poll_fields
 from .literals import STORE_VARIABLE, Literals
-from .references import shared
+from .references import Reference, shared
 from .retries import Rules
 from .text import Template
 
@@ -35,26 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from lokki_tf.model import Binding, Graph, Step
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A result, or a map's item, that a payload contains.
-
-    Args:
-        name: The node's, or the map's.
-        is_item: Whether it is the map's item.
-        home: The map in whose body it is made, or whose item it is; ``None`` outside of maps.
-    """
-
-    name: str
-    is_item: bool
-    home: str | None
-
-    @property
-    def key(self) -> str:
-        """The name in a map's arguments."""
-        return identifier(f"item_of_{self.name}" if self.is_item else self.name)
 
 
 @dataclass(slots=True, eq=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lokki_tf.model import Output, Part, shortened, whole
+from lokki_tf.model.names import identifier
 from lokki_tf.runtime.envelope import PICKLE
 from lokki_tf.runtime.places import ANSWER, DIGEST_LENGTH
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Map, Node
 
-    from .payloads import Reference
     from .scopes import Scope
 
 
@@ -53,6 +54,26 @@ def arrays_of(maps: Iterable[Map]) -> dict[str, Array]:
             key = f"items_{known.index(one.items.path)}"
         found[one.name] = Array(source.node, key)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A result, or a map's item, that a payload contains.
+
+    Args:
+        name: The node's, or the map's.
+        is_item: Whether it is the map's item.
+        home: The map in whose body it is made, or whose item it is; ``None`` outside of maps.
+    """
+
+    name: str
+    is_item: bool
+    home: str | None
+
+    @property
+    def key(self) -> str:
+        """The name in a map's arguments."""
+        return identifier(f"item_of_{self.name}" if self.is_item else self.name)
 
 
 def reference_bytes(node: Node, pipeline: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding, Map, StepOptions, options
-from lokki_tf.model.options import BATCH, LAMBDA
+from lokki_tf.model.declarations import BATCH, LAMBDA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding, StepOptions, options
-from lokki_tf.model.options import LAMBDA
+from lokki_tf.model.declarations import LAMBDA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding, RetryConfig, options
-from lokki_tf.model.options import STEP_FUNCTIONS
+from lokki_tf.model.declarations import STEP_FUNCTIONS
 from lokki_tf.model.retries import full_name, listed_classes, lists
 
 if TYPE_CHECKING:

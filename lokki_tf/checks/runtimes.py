@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding, StepOptions, options
-from lokki_tf.model.options import LAMBDA, RUNTIMES
+from lokki_tf.model.declarations import LAMBDA
+from lokki_tf.model.options import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lokki_tf import __version__
 from lokki_tf.authoring.places import calling_frame
 from lokki_tf.errors import (
     CredentialsError,
@@ -30,6 +29,7 @@ from lokki_tf.errors import (
 from lokki_tf.model.cells import is_cell
 from lokki_tf.pipeline import Pipeline
 from lokki_tf.tracebacks import ends_at_caller, print_error
+from lokki_tf.version import __version__
 
 from .common import FAILED, INTERRUPTED, OWN_PROCESS, WRONG_USE, count, is_typed, typed
 from .deploying import deploy_command, destroy_command, plan_command, terraform_command

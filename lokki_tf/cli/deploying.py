@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,8 +71,8 @@ def plan_command(pipeline: Pipeline) -> click.Command:
         """Show what deploy would change in AWS, without changing it."""
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
-        with _shown_plan(pipe, stack, image_tag, verbose, err=False) as (plans, _, _):
-            _show_runs(_affected(plans[-1]), err=False)
+        with _shown_plan(pipe, stack, image_tag, verbose, err=False) as shown:
+            _show_runs(_affected(shown.main), err=False)
 
     return plan
 
@@ -103,38 +103,19 @@ def deploy_command(pipeline: Pipeline) -> click.Command:
         Running executions that it would change are listed. The outputs are written to stdout as one
         line of JSON.
         """
-        from lokki_tf.operate.affected import wait_for
-
         if despite and (waits or not approved):
             raise click.UsageError("--despite-runs requires --auto-approve without --wait-for-runs")
         _require_terminal(approved, "deploy")
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
-
         imported: set[str] | None = set() if imports else None
-
-        def attempt() -> dict[str, Any] | None:
-            """Plan and apply; return ``None`` if another plan must be made."""
-            with _shown_plan(pipe, stack, image_tag, verbose) as (plans, place, image):
-                *before, main = plans
-                if any(not plan.is_empty for plan in plans):
-                    runs = _affected(main)
-                    _show_runs(runs)
-                    if approved and not waits and not despite:
-                        _require_no_failures(runs, stack)
-                    while_ = "" if waits or not runs else f" while {_going(runs)}"
-                    _agree(approved, f"Apply this to {place}{while_}?")
+        outputs: dict[str, Any] | None = None
+        while outputs is None:  # resources that were imported require another plan
+            with _shown_plan(pipe, stack, image_tag, verbose) as shown:
+                _confirm(shown, approved=approved, waits=waits, despite=despite)
                 if waits:
-                    wait_for(lambda: _affected(main), _print_waiting)
-                for plan in before:
-                    if _applied(plan, imported) is None:
-                        return None
-                if image is not None:
-                    _publish(stack, image)
-                return main.program.outputs() if main.is_empty else _applied(main, imported)
-
-        while (outputs := attempt()) is None:
-            pass
+                    _wait_for_runs(shown)
+                outputs = _apply(shown, imported)
         _print_where(stack, outputs)
 
     return deploy
@@ -215,16 +196,36 @@ def terraform_command(pipeline: Pipeline) -> click.Command:
     return terraform
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Plans that were shown to the user.
+
+    Args:
+        stack: The pipeline's stack.
+        plans: The plans in the order in which they are applied, the pipeline's own last.
+        place: The account and region as text.
+        image: The build context of the image, if the pipeline has one.
+    """
+
+    stack: Stack
+    plans: Sequence[Planned]
+    place: str
+    image: ImageContext | None
+
+    @property
+    def main(self) -> Planned:
+        """The plan of the pipeline's own stack."""
+        return self.plans[-1]
+
+
 @contextmanager
 def _shown_plan(
     pipeline: Pipeline, stack: Stack, image_tag: str | None, verbose: bool, *, err: bool = True
-) -> Iterator[tuple[list[Planned], str, ImageContext | None]]:
+) -> Iterator[Shown]:
     """Write a pipeline's Terraform, plan it, and show the plans.
 
-    Yields the plans in the order in which they are applied, the pipeline's own last, the account
-    and region as text, and the image's build context, if it has an image. Terraform and credentials
-    are checked first: without them nothing is written. ``err`` is whether the plan is written to
-    stderr.
+    Terraform and credentials are checked first: without them nothing is written. ``err`` is whether
+    the plan is written to stderr.
     """
     from lokki_tf.operate.deploying import planned
     from lokki_tf.operate.images import repository_of
@@ -242,7 +243,44 @@ def _shown_plan(
                 _show(stack, plans[0], place, verbose, err=err)
         plans.append(opened.enter_context(planned(program)))
         _show(stack, plans[-1], place, verbose, err=err)
-        yield plans, place, made.image
+        yield Shown(stack, plans, place, made.image)
+
+
+def _confirm(shown: Shown, *, approved: bool, waits: bool, despite: bool) -> None:
+    """List the running executions that the plans would change, and require a confirmation.
+
+    Raises:
+        UnconfirmedError: If it is refused, or an unattended deployment would make runs fail.
+    """
+    if all(plan.is_empty for plan in shown.plans):
+        return
+    runs = _affected(shown.main)
+    _show_runs(runs)
+    if approved and not waits and not despite:
+        _require_no_failures(runs, shown.stack)
+    while_ = "" if waits or not runs else f" while {_going(runs)}"
+    _agree(approved, f"Apply this to {shown.place}{while_}?")
+
+
+def _wait_for_runs(shown: Shown) -> None:
+    """Wait until no execution is running that the plan would change."""
+    from lokki_tf.operate.affected import wait_for
+
+    wait_for(lambda: _affected(shown.main), _print_waiting)
+
+
+def _apply(shown: Shown, imported: set[str] | None) -> dict[str, Any] | None:
+    """Apply the plans, push the image, and return the outputs; ``None`` if resources were imported.
+
+    ``imported`` is as for :func:`_applied`.
+    """
+    for plan in shown.plans[:-1]:
+        if _applied(plan, imported) is None:
+            return None
+    if shown.image is not None:
+        _publish(shown.stack, shown.image)
+    main = shown.main
+    return main.program.outputs() if main.is_empty else _applied(main, imported)
 
 
 def _applied(plan: Planned, imported: set[str] | None) -> dict[str, Any] | None:
@@ -336,7 +374,7 @@ def _agree(approved: bool, question: str) -> None:
 def _affected(plan: Planned) -> list[Affected]:
     """Return the running executions that a plan would change; none if nothing is deployed yet."""
     from lokki_tf.operate.affected import affected
-    from lokki_tf.operate.stack import deployed_from
+    from lokki_tf.operate.deployed import deployed_from
 
     if not plan.changes:
         return []
@@ -382,7 +420,7 @@ def _require_no_failures(runs: Sequence[Affected], stack: Stack) -> None:
 
 
 def _print_where(stack: Stack, outputs: dict[str, Any]) -> None:
-    from lokki_tf.operate.stack import deployed_from, outputs_line
+    from lokki_tf.operate.deployed import deployed_from, outputs_line
 
     deployed = deployed_from(stack, outputs)
     numbers = {

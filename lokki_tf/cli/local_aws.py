@@ -41,7 +41,8 @@ def run_on_local_aws(
     """
     from lokki_tf.operate import runs
     from lokki_tf.operate.clients import Aws
-    from lokki_tf.operate.stack import Deployed, Stack
+    from lokki_tf.operate.deployed import Deployed
+    from lokki_tf.operate.stack import Stack
     from lokki_tf.testing import LocalAws
 
     pipeline.check_parameters(parameters)

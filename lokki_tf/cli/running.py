@@ -15,8 +15,8 @@ from .parameters import taken, with_parameters
 from .stacks import deployed_of, options_of_stack
 
 if TYPE_CHECKING:
+    from lokki_tf.operate.deployed import Deployed
     from lokki_tf.operate.runs import AwsRun
-    from lokki_tf.operate.stack import Deployed
     from lokki_tf.pipeline import Pipeline
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -125,12 +125,12 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         quiet: bool,
     ) -> None:
         """Continue a failed run from the step that failed, with the code that is deployed now."""
-        from lokki_tf.operate import following, runs
+        from lokki_tf.operate import following, redriving, runs
 
         deployed = deployed_of(pipeline, region, stack_name)
         found = runs.describe(deployed, run)
         known = following.last_event(deployed, found.arn)
-        runs.redrive(deployed, found)
+        redriving.redrive(deployed, found)
         if wait:
             wait_for_result(deployed, found, as_json, quiet, known, allow_pickle=allow_pickle)
         else:

@@ -11,7 +11,8 @@ from .common import given_options, region_option, settings, stage_option, typed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lokki_tf.operate.stack import Deployed, Stack
+    from lokki_tf.operate.deployed import Deployed
+    from lokki_tf.operate.stack import Stack
     from lokki_tf.pipeline import Pipeline
 
 
@@ -55,7 +56,7 @@ def deployed_of(pipeline: Pipeline, region: str | None, name: str | None) -> Dep
     Raises:
         NotDeployedError: If it is not deployed.
     """
-    from lokki_tf.operate.stack import find
+    from lokki_tf.operate.deployed import find
 
     return find(stack_of(under(pipeline, name), region))
 

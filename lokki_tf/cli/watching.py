@@ -18,9 +18,9 @@ from .tables import runs_table, steps_table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lokki_tf.operate.deployed import Deployed
     from lokki_tf.operate.logs import LogLine, Reader, Wanted
     from lokki_tf.operate.runs import AwsRun
-    from lokki_tf.operate.stack import Deployed
     from lokki_tf.pipeline import Pipeline
 
 _HOUR = 3600.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lokki_tf.errors import ConfigError
-from lokki_tf.model.options import Rule
+from lokki_tf.model.declarations import Rule
 
 ROLE = r"role/[\w+=,.@/-]+"
 # Source: botocore's partitions.json, of 1.44: the last of each area and direction.

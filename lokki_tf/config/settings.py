@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal as OneOf
 
 from lokki_tf.model import StepOptions
-from lokki_tf.model.options import (
+from lokki_tf.model.declarations import (
     BATCH,
     EMPTY,
-    JOBS,
     LAMBDA,
-    LAMBDA_QUOTAS,
     SECONDS,
     number,
     one_of,
@@ -23,6 +21,7 @@ from lokki_tf.model.options import (
     same_as,
     whole,
 )
+from lokki_tf.model.options import JOBS, LAMBDA_QUOTAS
 
 from . import rules
 

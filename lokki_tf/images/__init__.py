@@ -12,8 +12,8 @@ from .display import shown
 from .engine import connect
 from .publish import Published, publish
 from .push import push
-from .registry import has_image
-from .repositories import Login, Repository, base_digest, find_repository
+from .registry import Login, has_image
+from .repositories import Repository, base_digest, find_repository
 
 __all__ = [
     "Context",

@@ -12,7 +12,7 @@ from .registry import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .repositories import Login
+    from .registry import Login
 
 
 def push(

@@ -13,14 +13,12 @@ import json
 import re
 import urllib.error
 import urllib.request
+from dataclasses import dataclass, field
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from lokki_tf.config import is_loopback as is_own_machine
-
-if TYPE_CHECKING:
-    from .repositories import Login
 
 _HUB = "registry-1.docker.io"
 _KINDS = ", ".join(
@@ -34,6 +32,23 @@ _KINDS = ", ".join(
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _TIMEOUT = 20
 _FOUND, _REFUSED, _NOT_FOUND = 200, 401, 404
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Credentials for a registry.
+
+    Args:
+        user: Name of the user.
+        password: Password or token.
+    """
+
+    user: str
+    password: str = field(repr=False)
+
+    def as_docker(self) -> dict[str, str]:
+        """Return the credentials in the form of Docker's SDK."""
+        return {"username": self.user, "password": self.password}
 
 
 def has_image(uri: str, login: Login | None = None) -> bool | None:

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.config.image_names import LOCAL, EcrHost, image_repository, repository_name
 from lokki_tf.errors import ImageError
 
-from .registry import digest_of, split
+from .registry import Login, digest_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lokki_tf.config import AwsConfig
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Credentials for a registry.
-
-    Args:
-        user: Name of the user.
-        password: Password or token.
-    """
-
-    user: str
-    password: str = field(repr=False)
-
-    def as_docker(self) -> dict[str, str]:
-        """Return the credentials in the form of Docker's SDK."""
-        return {"username": self.user, "password": self.password}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from html import escape
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .strict import described
 
 if TYPE_CHECKING:
-    from .result import Run
+    from collections.abc import Mapping
+
+    from lokki_tf.model import Definition
 
 MOST_ROWS = 200  # a longer table would be slow in a notebook
 COLUMNS = ("step", "status", "seconds", "result")
@@ -20,6 +22,33 @@ _COLOURS = {
     "done": "green", "cached": "blue", "skipped": "gray", "failed": "red",
     "interrupted": "darkorange", "not run": "gray",
 }  # fmt: skip
+
+
+class Tabular(Protocol):
+    """What a table shows of a run, see :class:`lokki_tf.local.Run`."""
+
+    definition: Definition
+    duration: float
+
+    @property
+    def status(self) -> Mapping[str, str]:
+        """The status of each node, by name."""
+
+    @property
+    def timings(self) -> Mapping[str, tuple[float, float]]:
+        """Start and end of each node, in seconds."""
+
+    @property
+    def errors(self) -> Mapping[str, BaseException]:
+        """The error of each node that failed, by name."""
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """The results of nodes that are done, by name."""
+
+    @property
+    def failed_items(self) -> Mapping[str, Mapping[Any, BaseException]]:
+        """The errors of failed items by index, for each map with failed items."""
 
 
 class Row(NamedTuple):
@@ -31,7 +60,7 @@ class Row(NamedTuple):
     result: str
 
 
-def as_text(run: Run) -> str:
+def as_text(run: Tabular) -> str:
     """Return the table as plain text."""
     rows = [Row(*COLUMNS), *rows_of(run)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
@@ -42,7 +71,7 @@ def as_text(run: Run) -> str:
     return "\n".join([summary(run), *lines, *_more(run)])
 
 
-def as_html(run: Run) -> str:
+def as_html(run: Tabular) -> str:
     """Return the table as HTML, all text escaped."""
     head = "".join(f"<th style='text-align:left'>{name}</th>" for name in COLUMNS)
     body = "".join(
@@ -59,7 +88,7 @@ def as_html(run: Run) -> str:
     )
 
 
-def as_rich(run: Run) -> Any:
+def as_rich(run: Tabular) -> Any:
     """Return the table for rich."""
     from rich.table import Table
     from rich.text import Text
@@ -74,14 +103,14 @@ def as_rich(run: Run) -> Any:
     return table
 
 
-def summary(run: Run) -> str:
+def summary(run: Tabular) -> str:
     """Return a summary of a run in one line."""
     counts = Counter(run.status.values())
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
     return f"{run.definition.name}: {told or 'no steps'} in {run.duration:.3f} s"
 
 
-def rows_of(run: Run) -> Iterator[Row]:
+def rows_of(run: Tabular) -> Iterator[Row]:
     """Yield the first nodes, and in any case the first that failed."""
     status, timings, errors, outputs = run.status, run.timings, run.errors, run.outputs
     left_out = run.failed_items
@@ -100,7 +129,7 @@ def rows_of(run: Run) -> Iterator[Row]:
         yield Row(name, status[name], seconds, result)
 
 
-def _more(run: Run) -> list[str]:
+def _more(run: Tabular) -> list[str]:
     hidden = len(run.definition.graph.nodes) - MOST_ROWS
     return [f"… and {hidden:,} more"] if hidden > 0 else []
 

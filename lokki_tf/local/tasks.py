@@ -7,13 +7,28 @@ A worker executes a task with ``carry_out``, and then passes its outcome to the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .frames import Frame, MapRun
 
 if TYPE_CHECKING:
-    from .schedule import Schedule
     from .work import Work
+
+
+class Settling(Protocol):
+    """What a task calls of the schedule to pass its outcome."""
+
+    def ended(self, frame: Frame, index: int) -> None:
+        """Record that a node has ended."""
+
+    def again(self, call: Call, delay: float) -> None:
+        """Repeat a call after some seconds."""
+
+    def opened(self, run: MapRun) -> None:
+        """Record that a map's items were read."""
+
+    def left(self, run: MapRun) -> None:
+        """Record that a worker no longer runs a map's items."""
 
 
 class Call:
@@ -38,7 +53,7 @@ class Call:
         """Call the function."""
         self.delay = work.attempt(self.frame, self.index)
 
-    def settle(self, schedule: Schedule) -> None:
+    def settle(self, schedule: Settling) -> None:
         """Pass the outcome to the schedule."""
         if self.delay is None:
             schedule.ended(self.frame, self.index)
@@ -65,7 +80,7 @@ class Opening:
         """Read the items."""
         self._opened = work.open(self.frame, self.index)
 
-    def settle(self, schedule: Schedule) -> None:
+    def settle(self, schedule: Settling) -> None:
         """Pass the outcome to the schedule."""
         if self._opened is None:
             schedule.ended(self.frame, self.index)
@@ -94,7 +109,7 @@ class Sweep:
         """Run items."""
         self._stuck = work.sweep(self._run, self._is_pressing)
 
-    def settle(self, schedule: Schedule) -> None:
+    def settle(self, schedule: Settling) -> None:
         """Pass the outcome to the schedule."""
         if self._stuck is None:
             schedule.left(self._run)
@@ -119,7 +134,7 @@ class Closing:
         """Combine the results."""
         work.close(self._run)
 
-    def settle(self, schedule: Schedule) -> None:
+    def settle(self, schedule: Settling) -> None:
         """Pass the outcome to the schedule."""
         schedule.ended(self._run.frame, self._run.index)
 

@@ -19,6 +19,7 @@ from .bindings import (
     path_text,
     whole,
 )
+from .declarations import Option
 from .findings import Finding, Severity, findings_of, raise_errors
 from .graph import (
     REQUIRED,
@@ -33,7 +34,7 @@ from .graph import (
     topological_order,
 )
 from .names import shortened
-from .options import MapOptions, Option, PipelineOptions, StepOptions, options
+from .options import MapOptions, PipelineOptions, StepOptions, options
 from .outcomes import Outcome, Status
 from .requirements import PackageSet, package_sets
 from .retries import RetryConfig

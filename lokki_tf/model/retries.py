@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import OptionError
 from lokki_tf.tracebacks import ends_at_caller
 
-from .options import SECONDS, STEP_FUNCTIONS, number, option, options, whole
+from .declarations import SECONDS, STEP_FUNCTIONS, number, option, options, whole
 
 _SOURCE = 'Amazon States Language, "Retrying after error"'
 ErrorType = type[BaseException] | str

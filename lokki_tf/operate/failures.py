@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition
 
+    from .deployed import Deployed
     from .runs import AwsRun
-    from .stack import Deployed
 
 _STATUS = {"TIMED_OUT": "timed out", "ABORTED": "was aborted", "RUNNING": "is still running"}
 

@@ -12,8 +12,8 @@ from .visits import ItemCounts
 if TYPE_CHECKING:
     from lokki_tf.local import Event
 
+    from .deployed import Deployed
     from .runs import AwsRun
-    from .stack import Deployed
 
 SHORTEST, LONGEST = 0.2, 2.0  # seconds between two calls; AWS allows a few a second
 _PAGE = 100

@@ -20,7 +20,7 @@ from lokki_tf.errors import AwsError, OptionError
 from .clients import is_local
 
 if TYPE_CHECKING:
-    from .stack import Deployed
+    from .deployed import Deployed
 
 POLL = 1.5  # seconds between two queries of --tail
 LATE = 10.0  # seconds by which CloudWatch may return a line late

@@ -18,8 +18,8 @@ from lokki_tf.runtime.store import UntrustedReferenceError, refuse_outside, veri
 if TYPE_CHECKING:
     from lokki_tf.runtime.envelope import Envelope
 
+    from .deployed import Deployed
     from .runs import AwsRun
-    from .stack import Deployed
 
 _AT_ONCE = 16  # objects that are read at the same time
 

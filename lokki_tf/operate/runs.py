@@ -14,30 +14,20 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import AwsError, OptionError, UnknownRunError
 from lokki_tf.runtime.failures import own_error
 
-from .failures import find_blame
 from .stack import not_deployed
 
 if TYPE_CHECKING:
-    from .stack import Deployed
+    from .deployed import Deployed
 
 RUNNING, SUCCEEDED, FAILED = "RUNNING", "SUCCEEDED", "FAILED"
 _NAME = re.compile(r"[A-Za-z0-9_.+!@()='-]{1,80}")
-_SERVICE = "stepfunctions"
+SERVICE = "stepfunctions"
 _LATE = 20  # attempts
 _AT_ONCE = 8  # runs that are described at the same time
+
+
 # AWS's reasons (Step Functions API Reference, "DescribeExecution", redriveStatusReason), with the
 # limits (the same, "RedriveExecution").
-_REASONS = {
-    "Execution redrivable period exceeded": "it ended more than 14 days ago, AWS's limit",
-    "Execution has exceeded the max execution time": "it began more than a year ago, AWS's limit",
-    "Execution history event limit exceeded": "its history has 24,999 events or more, and AWS "
-    "allows 25,000",
-    "State machine is in DELETING status": "its state machine is being deleted",
-    "Execution is RUNNING and cannot be redriven": "it is still running",
-    "Execution is SUCCEEDED and cannot be redriven": "it has succeeded",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class AwsRun:
     """An execution of a pipeline's state machine.
@@ -113,7 +103,7 @@ def start(deployed: Deployed, given: Mapping[str, Any], name: str | None = None)
     more = {} if name is None else {"name": name}
     try:
         answer = deployed.aws.call(
-            _SERVICE, "start_execution", stateMachineArn=deployed.arn, input=text, **more
+            SERVICE, "start_execution", stateMachineArn=deployed.arn, input=text, **more
         )
     except AwsError as error:
         if error.code == "ExecutionAlreadyExists":
@@ -147,7 +137,7 @@ def describe(deployed: Deployed, run: str | None) -> AwsRun:
         run = last[0].arn
     arn = run if run.startswith("arn:") else deployed.execution_prefix + run
     try:
-        answer = deployed.aws.call(_SERVICE, "describe_execution", executionArn=arn)
+        answer = deployed.aws.call(SERVICE, "describe_execution", executionArn=arn)
     except AwsError as error:
         if error.code in ("ExecutionDoesNotExist", "InvalidArn", "ValidationException"):
             raise UnknownRunError(
@@ -188,7 +178,7 @@ def recent(deployed: Deployed, most: int) -> list[AwsRun]:
     found: list[AwsRun] = []
     try:
         for page in deployed.aws.pages(
-            _SERVICE,
+            SERVICE,
             "list_executions",
             stateMachineArn=deployed.arn,
             PaginationConfig={"MaxItems": most, "PageSize": min(most, 1000)},
@@ -213,36 +203,6 @@ def with_errors(deployed: Deployed, found: Sequence[AwsRun]) -> list[AwsRun]:
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(described, found))
-
-
-def redrive(deployed: Deployed, run: AwsRun) -> None:
-    """Continue a failed run from the steps that failed.
-
-    Args:
-        deployed: The pipeline.
-        run: The run.
-
-    Raises:
-        AwsError: If AWS refuses, or the run would only fail again.
-    """
-    if run.status == FAILED and find_blame(deployed, run).is_final:
-        raise AwsError(
-            f"run {run.name} cannot be redriven: its state machine, deployed by an earlier version "
-            "of lokki_tf, ended in a state that only fails, which a redrive would repeat",
-            remedy=f"{deployed.stack.command('start')} begins anew",
-        )
-    try:
-        deployed.aws.call(_SERVICE, "redrive_execution", executionArn=run.arn)
-    except AwsError as error:
-        if error.code == "ExecutionNotRedrivable":
-            answer = deployed.aws.call(_SERVICE, "describe_execution", executionArn=run.arn)
-            reason = str(answer.get("redriveStatusReason") or "").rstrip(".")
-            raise AwsError(
-                f"run {run.name} cannot be redriven: {_REASONS.get(reason, reason or run.status)}",
-                code=error.code,
-                remedy=f"{deployed.stack.command('start')} begins anew",
-            ) from None
-        raise
 
 
 def _without_machine(deployed: Deployed, error: AwsError) -> AwsError:

@@ -13,8 +13,8 @@ from .following import history, tracker_of
 if TYPE_CHECKING:
     from lokki_tf.local import Event
 
+    from .deployed import Deployed
     from .runs import AwsRun
-    from .stack import Deployed
 
 _ENDED = {"step_finished": "done", "step_skipped": "skipped", "step_failed": "failed"}
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Unpack
@@ -13,16 +11,16 @@ from lokki_tf.authoring import build_graph, checked, notice_of
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
-from lokki_tf.errors import BindingError, DefinitionError, LokkiError, OptionError
+from lokki_tf.errors import DefinitionError, OptionError
 from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
 from lokki_tf.model.texts import Picture, Text
 from lokki_tf.tracebacks import ends_at_caller
 
-from .limits import inline_limits, refuse_large
-from .notices import notified
+from .limits import refuse_large
+from .local_runs import parameters_of_run, refuse_parallel, run_locally, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
     from os import PathLike
 
@@ -32,8 +30,7 @@ if TYPE_CHECKING:
     from lokki_tf.config import Config
     from lokki_tf.drawing import Findings
     from lokki_tf.errors import Place
-    from lokki_tf.local import Event, Run, Settings
-    from lokki_tf.local.cache import Cache
+    from lokki_tf.local import Event, Run
     from lokki_tf.local.state import StateManager
     from lokki_tf.model import Outcome, PackageSet
     from lokki_tf.model.resources import Resources
@@ -45,10 +42,6 @@ else:
     from typing import TypeVar
 
     R_co = TypeVar("R_co", covariant=True)
-
-
-_NO_MACHINE = {"no-start", "no-such-step", "poll", "retry"}
-"""Rules of errors after which the pipeline cannot be compiled."""
 
 
 @ends_at_caller
@@ -174,118 +167,36 @@ class Pipeline(Generic[R_co]):
             SerializationError: With ``strict``, if a value cannot be serialized.
             StateError: If the file cannot be used.
         """
-        from lokki_tf.reporting import combined_listener
-
-        definition = self.definition
-        if parameters is not None and not isinstance(parameters, Mapping):
-            raise BindingError(
-                f"parameters must be a dict by name, got {parameters!r}",
-                place=calling_place(),
-                remedy='write local_run({"name": value})',
-            )
-        given = dict(parameters or {})
+        definition, given = self.definition, parameters_of_run(parameters)
         if definition.routes is not None:
-            _refuse_parallel(executor, max_workers)
+            refuse_parallel(executor, max_workers)
         self.check_parameters(given)
-        reserved = given
+        settings = settings_of(definition, wait_scale, config, stage, given)
         if given:
             from lokki_tf.runtime.parameters import without_reserved
 
             given = without_reserved(given)
-        settings = self._settings(definition, wait_scale, config, stage, reserved)
-        with self._cache(state, settings, given) as cache:
-            return self._noted(
+        try:
+            ran = run_locally(
                 definition,
                 given,
-                settings=settings,
+                settings,
+                state,
+                on_event,
                 executor=executor,
                 max_workers=max_workers or self.max_workers,
                 strict=strict,
-                on_event=combined_listener(on_event, definition.graph),
-                cache=cache,
             )
-
-    def _noted(self, definition: Definition, given: dict[str, Any], **options: Any) -> Run[R_co]:
-        """Run the graph, and store the nodes' outcomes for the picture."""
-        from lokki_tf.local import run, run_routes
-
-        inline = inline_limits(definition)
-        if definition.routes is not None:
-            del options["executor"], options["max_workers"]
-        else:
-            options["inline"] = inline
-        try:
-            with notified(definition, given, options["settings"]):
-                ran = (run_routes if definition.routes else run)(definition, given, **options)
         except BaseException as error:
-            partial = getattr(error, "run", None)
-            if partial is not None:
-                self._last = definition, partial.outcomes
+            self._keep_outcomes(definition, getattr(error, "run", None))
             raise
-        self._last = definition, ran.outcomes
+        self._keep_outcomes(definition, ran)
         return ran
 
-    def _settings(
-        self,
-        definition: Definition,
-        wait_scale: float,
-        config: Config | None,
-        stage: str | None,
-        given: Mapping[str, Any],
-    ) -> Settings:
-        """What holds for the steps of a run here."""
-        from lokki_tf.config import load_config
-        from lokki_tf.local import Settings
-        from lokki_tf.runtime.event_context import scheduled
-        from lokki_tf.terraform.settings import options_in_effect
-
-        config = config or load_config(stage=stage)
-        return Settings(
-            options_in_effect(definition, config),
-            wait_scale,
-            name=config.name_of(definition.name),
-            stage=config.stage,
-            scheduled_at=scheduled(given),
-        )
-
-    @contextmanager
-    def _cache(
-        self,
-        state: StateManager | str | PathLike[str] | None,
-        settings: Settings,
-        given: Mapping[str, Any],
-    ) -> Iterator[Cache | None]:
-        if state is None:
-            yield None
-            return
-        from lokki_tf.local.cache import Cache, value_digest
-        from lokki_tf.local.state import StateManager
-        from lokki_tf.packaging import context_steps, package_steps, state_keys
-
-        definition = self.definition
-        asks = context_steps(package_steps(definition))  # run_context() has the parameters
-        codes = {
-            step: _with_environment(
-                code,
-                settings.options[step].env_variables,
-                given if step in asks else {},
-                value_digest,
-            )
-            for step, code in state_keys(definition, value_digest).items()
-        }
-        for step, code in codes.items():
-            if code is None:
-                warnings.warn(
-                    f"step {step.name!r} runs every time: not all of its code at {step.place} can "
-                    "be read or travel, as check says, so nobody knows when it changes",
-                    RuntimeWarning,
-                    stacklevel=5,
-                )
-        if isinstance(state, StateManager):
-            yield Cache(state, codes)
-            return
-        with StateManager(state) as own:
-            yield Cache(own, codes)
+    def _keep_outcomes(self, definition: Definition, run: Run | None) -> None:
+        """Keep the outcomes of the latest run, which the picture in a notebook shows."""
+        if run is not None:
+            self._last = definition, run.outcomes
 
     def check_parameters(self, given: Mapping[str, Any]) -> None:
         """Raise an error for unknown parameters, and for values of the wrong type or size.
@@ -334,38 +245,14 @@ class Pipeline(Generic[R_co]):
             Errors and warnings; empty if there are none. The list is printed as text, and shown as
                 a table in a notebook.
         """
-        from lokki_tf.asl import compile_state_machine
-        from lokki_tf.checks import check_state_machine
-        from lokki_tf.checks.batch import check_sizes
-        from lokki_tf.checks.code import check_code
-        from lokki_tf.config import Config
         from lokki_tf.drawing import Findings
-        from lokki_tf.packaging import context_steps, main_module, package_steps
-        from lokki_tf.terraform.settings import with_settings
-        from lokki_tf.terraform.template_values import longest_values
+        from lokki_tf.terraform.checking import all_findings
 
         try:
             definition = self._written()
         except DefinitionError as error:
             return Findings(findings_of(error))
-        findings = Findings(self.early_findings())
-        settled, packages = definition, dict[Any, Any]()
-        with _noted(findings):
-            settled = definition if config is None else with_settings(definition, config)
-            packages = package_steps(settled, template_file)
-            findings += [one for package in packages.values() for one in package.findings]
-        findings += check_code(settled)
-        if any(finding.rule in _NO_MACHINE for finding in findings):
-            return findings
-        with _noted(findings):
-            found = [*check_definition(settled), *check_sizes(settled)]
-            findings += [one for one in found if one not in findings]
-            machine = compile_state_machine(settled, main_module(), context_steps(packages))
-            findings += check_state_machine(machine.definition)
-            if not any(finding.rule == "name" for finding in findings):  # ARNs contain names
-                values = longest_values(settled, machine.functions, config or Config())
-                _ = machine.text(values)
-        return findings
+        return Findings(all_findings(definition, template_file, config))
 
     def explain(self, step: str, *, config: Config | None = None) -> Explanation:
         """Explain which files and packages are deployed of a step, and why each.
@@ -511,7 +398,6 @@ class Pipeline(Generic[R_co]):
                 self.definition,
                 settings,
                 Path(outdir or settings.build_dir),
-                early=self.early_findings,
                 template_file=template_file,
                 tag=tag,
                 on_packages=on_packages,
@@ -615,39 +501,6 @@ def definition_of(
     steps = more["routes"].steps if "routes" in more else graph.steps
     notice = notice_of(given.get("on_failure"), steps, place)
     return Definition(graph=graph, place=place, **{**given, **more, "on_failure": notice})
-
-
-@contextmanager
-def _noted(findings: list[Finding]) -> Iterator[None]:
-    """Append a finding for the error that ends the ``with`` statement."""
-    try:
-        yield
-    except LokkiError as error:
-        findings.append(Finding.of(error, "plan"))
-
-
-def _refuse_parallel(executor: Any, max_workers: Any) -> None:
-    """Raise an error for options of parallel runs, which a routed pipeline does not support."""
-    if executor not in (None, "thread", "sequential") or max_workers not in (None, 1):
-        raise OptionError(
-            "a routed pipeline runs one step after another, so executor= and max_workers= "
-            "change nothing",
-            place=calling_place(),
-            remedy="leave them out",
-        )
-
-
-def _with_environment(
-    code: str | None,
-    variables: Mapping[str, str],
-    parameters: Mapping[str, Any],
-    digest: Callable[[Any], str | None],
-) -> str | None:
-    """The key of a step's code, and of its variables and the parameters that it may read."""
-    for read in (variables, parameters):
-        if code is not None and read:
-            code = digest([code, dict(sorted(read.items()))])
-    return code
 
 
 def _outcomes(run: Run | None) -> Mapping[str, Outcome] | None:

@@ -19,6 +19,7 @@ from lokki_tf.tracebacks import ends_at_caller
 
 from .base import Pipeline, definition_of
 from .limits import inline_limits
+from .local_runs import settings_of
 from .notices import notified
 
 if TYPE_CHECKING:
@@ -105,20 +106,12 @@ class Functions(Registry):
         return self._run_from(step, data)
 
     def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
-        from lokki_tf.config import load_config
-        from lokki_tf.local import Settings, run_routes
+        from lokki_tf.local import run_routes
         from lokki_tf.reporting import combined_listener
-        from lokki_tf.terraform.settings import options_in_effect
 
         definition, data = self.definition, dict(data)
         scale = 1.0 if self._takes(step, "wait_scale") else data.pop("wait_scale", 1.0)
-        config = load_config()
-        settings = Settings(
-            options_in_effect(definition, config),
-            scale,
-            name=config.name_of(definition.name),
-            stage=config.stage,
-        )
+        settings = settings_of(definition, scale)
         listener = combined_listener(None)
         with notified(definition, data, settings):
             return run_routes(

@@ -8,8 +8,9 @@ when they are first used, so that a run without a listener does not pay for them
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
+
+from .logger import LOGGER, is_configured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from .lines import listener_for as listener_for
     from .log import configure_logging as configure_logging
     from .log import log_listener as log_listener
-
-LOGGER = "lokki_tf"
-"""The name of the logger for runs."""
 
 _LAZY = {
     "HumanFormatter": "formats",
@@ -53,21 +51,6 @@ __all__ = [
     "listener_for",
     "log_listener",
 ]
-
-
-def is_configured() -> bool:
-    """Return whether :func:`configure_logging` or the user has configured the logger.
-
-    The logger is configured if it has a level, or a handler that writes.
-    """
-    logging = sys.modules.get("logging")
-    if logging is None:
-        return False
-    logger = logging.root.manager.loggerDict.get(LOGGER)
-    return isinstance(logger, logging.Logger) and (
-        logger.level != logging.NOTSET
-        or any(type(handler) is not logging.NullHandler for handler in logger.handlers)
-    )
 
 
 def combined_listener(

@@ -9,9 +9,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lokki_tf.tracebacks import ends_at_caller
 
-from . import LOGGER
 from .formats import HumanFormatter, JsonFormatter
 from .levels import LogLevel, level_of
+from .logger import LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

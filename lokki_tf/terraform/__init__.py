@@ -1,7 +1,8 @@
 """Generation of a pipeline's Terraform with CDKTF.
 
-:mod:`.plan` describes the resources as data; :mod:`.constructs` makes CDKTF constructs from it,
-with the IAM documents of :mod:`.iam`; :mod:`.synth` writes a folder that can be moved and applied.
+:mod:`.plan` describes the resources as data; :mod:`.content` adds what must be downloaded;
+:mod:`.constructs` makes CDKTF constructs from it, with the IAM documents of :mod:`.iam`;
+:mod:`.synth` writes a folder that can be moved and applied.
 Only :mod:`.cdk` names the library, CDKTF or CDKTN. It starts Node (:mod:`.node`) and loads the
 provider's 2,100 modules on demand.
 """

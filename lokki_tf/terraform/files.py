@@ -97,31 +97,6 @@ def changed_steps(before: bytes | None, after: bytes) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def write_stack_files(
-    terraform: Path,
-    folder: Path,
-    plan: StackPlan,
-    machine_text: str,
-    layers: Iterable[Layer] = (),
-    more: Mapping[str, bytes] | None = None,
-) -> None:
-    """Write a pipeline's files and remove those of steps that no longer exist.
-
-    Args:
-        terraform: The stack's Terraform JSON, which CDKTF writes afterwards.
-        folder: The stack's folder, or one in it.
-        plan: The pipeline.
-        machine_text: The state machine's template.
-        layers: Layers of the packages that its steps declare.
-        more: Further files, by path.
-
-    Raises:
-        OutputError: If the folder cannot be written.
-    """
-    files = {**stack_files(plan, machine_text, layers), **(more or {})}
-    write_files(folder, files, owned=FOLDERS, terraform=terraform)
-
-
 def manifest(files: Mapping[str, Path]) -> bytes:
     """Return the SHA-256 of each file as JSON, with which ``deploy`` verifies the folder.
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lokki_tf.checks import check_definition
+from lokki_tf.config.image_names import EcrHost, image_repository
 from lokki_tf.errors import ConfigError
 from lokki_tf.model import raise_errors
 from lokki_tf.packaging import LayerBuilder, image_context, package_steps
+from lokki_tf.packaging.image.context import APP, ENTRY, FOLDER
 
 from .settings import with_settings
 
@@ -15,8 +20,59 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Definition, Finding, PackageSet, Step
+    from lokki_tf.model import Definition, PackageSet, Step
     from lokki_tf.packaging import ImageContext, Package
+
+    from .account import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The build context of an image and its repository.
+
+    Args:
+        context: The build context.
+        repository: The registry and the name, or only the name, in the account's own registry.
+    """
+
+    context: ImageContext
+    repository: str
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is in the account's own registry, so that the name has no registry part."""
+        return "/" not in self.repository
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """The build context's files, by path in the stack's folder, and the image's record."""
+        uri = f"{self.repository}:{self.context.tag}"
+        about = {"uri": uri, "app": f"{FOLDER}/{APP}", "entry": ENTRY}
+        files = {f"{FOLDER}/{path}": data for path, data in self.context.files.items()}
+        return {**files, "image.json": (json.dumps(about, indent=2) + "\n").encode()}
+
+    def uri(self, account: Account) -> str:
+        """Return the image's URI.
+
+        Args:
+            account: The pipeline's account and region.
+        """
+        registry = f"{account.number}.dkr.ecr.{account.region}.{account.domain}/"
+        return f"{registry if self.is_own else ''}{self.repository}:{self.context.tag}"
+
+    def repository_arn(self, account: Account) -> str | None:
+        """Return the ARN of the repository, if it is in ECR.
+
+        Args:
+            account: The pipeline's account and region.
+        """
+        if self.is_own:
+            return account.arn("ecr", f"repository/{self.repository}")
+        host, _, name = self.repository.partition("/")
+        own = EcrHost.of(host)
+        if own is None:
+            return None
+        return f"arn:{account.partition}:ecr:{own.region}:{own.account}:repository/{name}"
 
 
 def make_image(
@@ -26,8 +82,8 @@ def make_image(
     builder: LayerBuilder,
     tag: str | None = None,
     base_digest: Callable[[str], str] | None = None,
-) -> ImageContext | None:
-    """Return the build context of a pipeline's image; ``None`` if no step runs in one.
+) -> Image | None:
+    """Return a pipeline's image; ``None`` if no step runs in one.
 
     Args:
         name: The pipeline's name in AWS.
@@ -45,7 +101,7 @@ def make_image(
     chosen = {step: one for step, one in packages.items() if step.in_image}
     if not chosen:
         return None
-    return image_context(
+    context = image_context(
         name,
         chosen,
         base_image=config.image.base,
@@ -54,6 +110,7 @@ def make_image(
         builder=builder,
         base_digest=base_digest,
     )
+    return Image(context, image_repository(config.aws.image_repository, name))
 
 
 def image_of(
@@ -61,7 +118,6 @@ def image_of(
     config: Config,
     outdir: Path,
     *,
-    early: Callable[[], list[Finding]] = list,
     template_file: str | Path | None = None,
     tag: str | None = None,
     on_packages: Callable[[PackageSet], None] | None = None,
@@ -73,7 +129,6 @@ def image_of(
         definition: The pipeline.
         config: Settings, as in ``lokki.toml``.
         outdir: The output folder, whose locks are used.
-        early: Returns the findings about the pipeline itself.
         template_file: A Lambda template instead of the default one.
         tag: Instead of the settings' tag.
         on_packages: Called with each set of packages before it is downloaded.
@@ -86,7 +141,8 @@ def image_of(
     """
     settled = with_settings(definition, config)
     packages = package_steps(settled, template_file)
-    raise_errors([*early(), *(found for one in packages.values() for found in one.findings)])
+    found = [finding for one in packages.values() for finding in one.findings]
+    raise_errors([*check_definition(definition), *found])
     folder = outdir.absolute() / "stacks" / settled.name
     builder = LayerBuilder(locks=folder, on_packages=on_packages)
     made = make_image(settled.name, packages, config, builder, tag, base_digest)
@@ -95,4 +151,4 @@ def image_of(
             f"no step of {settled.name!r} runs in a container image",
             remedy='write package_type = "image" under [lambda] in lokki.toml',
         )
-    return made
+    return made.context

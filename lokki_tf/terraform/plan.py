@@ -7,23 +7,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, compile_state_machine
 from lokki_tf.asl.quotas import JOB_NAME_LENGTH
-from lokki_tf.checks import check_definition
-from lokki_tf.checks.batch import check_sizes
 from lokki_tf.checks.code import check_code
-from lokki_tf.errors import LokkiError
-from lokki_tf.model import package_sets, raise_errors, shortened
+from lokki_tf.model import package_sets, shortened
 from lokki_tf.model.names import identifier
 from lokki_tf.packaging import context_steps, helper_package, main_module, package_steps
 from lokki_tf.runtime.places import STEP, STORE
-
-from .settings import with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from lokki_tf.asl import StateMachine
-    from lokki_tf.config import Config
     from lokki_tf.model import Definition, Finding, PackageSet, Step
     from lokki_tf.packaging import Package, Zipped
 
@@ -157,44 +151,10 @@ class StackPlan:
 
 
 class HasDefinition(Protocol):
-    """The attributes of a pipeline that planning requires."""
+    """What is required of a pipeline: its definition."""
 
     @property
     def definition(self) -> Definition: ...
-
-    def early_findings(self) -> list[Finding]: ...
-
-    def check(self, template_file: str | Path | None = None) -> list[Finding]: ...
-
-
-def checked_plan(
-    pipeline: HasDefinition, config: Config, template_file: str | Path | None = None
-) -> StackPlan:
-    """Return the plan of a pipeline under its settings, if it has no errors.
-
-    Args:
-        pipeline: The pipeline.
-        config: Settings, as in ``lokki.toml``.
-        template_file: A Lambda template instead of the default one.
-
-    Raises:
-        DefinitionError: If the pipeline has errors; it lists all of them.
-    """
-    try:
-        plan = make_plan(
-            with_settings(pipeline.definition, config),
-            template_file,
-            config.batch.job_definition_name,
-        )
-    except LokkiError:
-        # The error that ended the planning may not be the only one.
-        faults = [one for one in pipeline.check(template_file) if one.severity == "error"]
-        raise_errors(faults if len(faults) > 1 else [])
-        raise
-    settled = [*check_definition(plan.definition), *check_sizes(plan.definition)]
-    early = pipeline.early_findings()
-    raise_errors([*early, *(one for one in settled if one not in early), *plan.findings])
-    return plan
 
 
 def make_plan(

@@ -10,7 +10,6 @@ import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.asl import filled
-from lokki_tf.config.image_names import image_repository
 from lokki_tf.errors import OptionError
 from lokki_tf.model import StepOptions
 from lokki_tf.model.resources import (
@@ -24,13 +23,13 @@ from lokki_tf.packaging.image.context import APP, ENTRY
 from lokki_tf.runtime.places import STORE
 
 from . import iam, notices
+from .checking import checked_plan
 from .containers import container_properties
 from .images import make_image
 from .layers import build_layers
 from .permissions import prefix_of
 from .plan import (
     JOB_LOG_GROUP,
-    checked_plan,
     folder_of,
     layer_name,
     queue_name,
@@ -74,13 +73,13 @@ def resources_of(
         OptionError: If a variable has no value.
         MissingToolError: If declared packages cannot be downloaded.
     """
-    plan = checked_plan(pipeline, config)
+    plan = checked_plan(pipeline.definition, config)
     name = plan.definition.name
     layers = build_layers(plan, builder)
     bucket = config.aws.artifact_bucket or account.bucket_name(name)
     prefix = prefix_of(name, config)
-    context = make_image(name, plan.in_image, config, builder)
-    image = "" if context is None else _image_uri(context, name, config, account)
+    made = make_image(name, plan.in_image, config, builder)
+    image = "" if made is None else made.uri(account)
     roles = roles_of(plan, config, account, f"arn:{account.partition}:s3:::{bucket}", image)
     subnets = _subnets(config)
     values = template_values(plan.definition, plan.machine.functions, config, account)
@@ -131,7 +130,7 @@ def resources_of(
         config.machine.tracing,
         config.aws.kms_key,
         config.aws.artifact_bucket_kms_key if config.aws.artifact_bucket else config.aws.kms_key,
-        None if context is None else ImageResource(image, _app(context), ENTRY),
+        None if made is None else ImageResource(image, _app(made.context), ENTRY),
         _notices(plan, account),
     )
 
@@ -237,14 +236,6 @@ def _job(
         public_address=True,
     )
     return JobResource(job.name, options.platform, container, options.timeout_seconds)
-
-
-def _image_uri(context: ImageContext, name: str, config: Config, account: Account) -> str:
-    repository = image_repository(config.aws.image_repository, name)
-    if "/" not in repository:
-        host = f"{account.number}.dkr.ecr.{account.region}.{account.domain}"
-        repository = f"{host}/{repository}"
-    return f"{repository}:{context.tag}"
 
 
 def _app(context: ImageContext) -> dict[str, bytes]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Finding, PackageSet
     from lokki_tf.packaging import ImageContext
 
+    from .content import Content
     from .plan import HasDefinition
 
 
@@ -93,61 +94,85 @@ def synth(
             downloaded.
         OutputError: If the folder cannot be written.
     """
-    from .constructs.stack import PipelineStack
-
     outdir = outdir.absolute()
     _require_writable(outdir)
     config = config or Config()
     name = config.name_of(pipeline.definition.name)
-    folder = Path("stacks", name)
+    folder = outdir / "stacks" / name
+    builder = LayerBuilder(locks=folder, upgrade=upgrade, on_packages=on_packages)
     # Written elsewhere first, so that a failed synth leaves the folder unchanged.
     with scratch_folder() as scratch:
-        app = new_app(scratch)
-        builder = LayerBuilder(locks=outdir / folder, upgrade=upgrade, on_packages=on_packages)
-        stack = PipelineStack(
-            app,
-            construct_id(name),
-            pipeline,
-            region=region,
-            layer_builder=builder,
-            config=config,
-            **options,
+        content = _stack_in(
+            scratch, name, pipeline, region=region, layer_builder=builder, config=config, **options
         )
-        app.synth()
-        made: dict[str, Path] = {
-            _renamed(path.relative_to(scratch), name): path
-            for path in sorted(scratch.rglob("*"))
-            if path.is_file() and path.name != LOCK
-        }
-        known = outdir / folder / STEPS
-        before = known.read_bytes() if known.is_file() else None
-        own = {
-            str(Path(path).relative_to(folder)): data
-            for path, data in made.items()
-            if Path(path).is_relative_to(folder)
-        }
-        write_files(
-            outdir,
-            {**made, str(folder / MANIFEST): manifest(own)},
-            owned=tuple(str(folder / name) for name in FOLDERS),
-            terraform=outdir / folder / TERRAFORM,
-        )
-    made_pipeline = stack.pipeline
-    images = None
-    if made_pipeline.image_context is not None:
-        tags = made_pipeline.plan.definition.tags
-        images = synth_repository(name, outdir, config=config, region=region, tags=tags)
-    return Synthesized(
-        outdir / folder,
-        len(stack.functions),
-        len(made_pipeline.plan.layers),
-        len(made_pipeline.plan.jobs),
-        images,
-        made_pipeline.image_context,
-        tuple(sorted((outdir / folder / PERMISSIONS).glob("*.json"))),
-        changed_steps(before, known.read_bytes()),
-        made_pipeline.plan.findings,
+        before = _steps_in(folder)
+        _replace_output(outdir, name, scratch)
+    images = _images_stack(content, outdir, region)
+    return _summary(content, folder, before, images)
+
+
+def _stack_in(scratch: Path, name: str, pipeline: HasDefinition, **options: Any) -> Content:
+    """Write a stack's Terraform and files into a scratch folder, and return the stack's content."""
+    from .constructs.stack import PipelineStack
+
+    app = new_app(scratch)
+    stack = PipelineStack(app, construct_id(name), pipeline, **options)
+    app.synth()
+    return stack.pipeline.content
+
+
+def _replace_output(outdir: Path, name: str, scratch: Path) -> None:
+    """Replace the stack's files in the output folder by those in a scratch folder."""
+    folder = Path("stacks", name)
+    made: dict[str, Path] = {
+        _renamed(path.relative_to(scratch), name): path
+        for path in sorted(scratch.rglob("*"))
+        if path.is_file() and path.name != LOCK
+    }
+    own = {
+        str(Path(path).relative_to(folder)): data
+        for path, data in made.items()
+        if Path(path).is_relative_to(folder)
+    }
+    write_files(
+        outdir,
+        {**made, str(folder / MANIFEST): manifest(own)},
+        owned=tuple(str(folder / name) for name in FOLDERS),
+        terraform=outdir / folder / TERRAFORM,
     )
+
+
+def _images_stack(content: Content, outdir: Path, region: str | None) -> Path | None:
+    """Write the stack with the repository of the pipeline's images, if it has any."""
+    if content.image is None:
+        return None
+    definition = content.plan.definition
+    return synth_repository(
+        definition.name, outdir, config=content.config, region=region, tags=definition.tags
+    )
+
+
+def _summary(
+    content: Content, folder: Path, before: bytes | None, images: Path | None
+) -> Synthesized:
+    plan = content.plan
+    return Synthesized(
+        folder,
+        len(plan.functions),
+        len(plan.layers),
+        len(plan.jobs),
+        images,
+        content.image.context if content.image else None,
+        tuple(sorted((folder / PERMISSIONS).glob("*.json"))),
+        changed_steps(before, (folder / STEPS).read_bytes()),
+        plan.findings,
+    )
+
+
+def _steps_in(folder: Path) -> bytes | None:
+    """Return the record of the steps of the last synth, if there was one."""
+    known = folder / STEPS
+    return known.read_bytes() if known.is_file() else None
 
 
 def _renamed(path: Path, name: str) -> str:

@@ -16,13 +16,13 @@ from lokki_tf.testing.settings import (
     client_environment,
     new_client,
 )
-from lokki_tf.testing.state_machines.execution import Execution
-from lokki_tf.testing.state_machines.services import Callbacks, Invocation, ServiceError, Settings
+from lokki_tf.testing.state_machines.record import ExecutionRecord, Settings
+from lokki_tf.testing.state_machines.services import Callbacks, Invocation, ServiceError
 
 Invoke = Callable[[str, str, bytes, str | None, str], Invocation]
 """Invokes a function. The arguments: region, function, payload, qualifier, invocation type."""
 
-ExecutionEnded = Callable[[Execution, Event], None]
+ExecutionEnded = Callable[[ExecutionRecord, Event], None]
 """Handles the end of an execution and then sets the event."""
 
 Ending = Callable[[str, str], Event | None]

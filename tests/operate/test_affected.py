@@ -147,7 +147,7 @@ def deploy(local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         @contextmanager
         def shown(*_: Any, **__: Any) -> Iterator[Any]:
-            yield [plan], "account 123456789012 in us-east-1", None
+            yield deploying.Shown(stack, [plan], "account 123456789012 in us-east-1", None)
 
         monkeypatch.setattr(deploying, "_shown_plan", shown)
         monkeypatch.setattr(deploying, "_require_terminal", lambda *_: None)

@@ -10,10 +10,11 @@ import pytest
 from lokki_tf import Pipeline, flow, step
 from lokki_tf.config import AwsConfig, Config
 from lokki_tf.errors import AwsError
-from lokki_tf.operate import runs
+from lokki_tf.operate import redriving, runs
 from lokki_tf.operate.clients import Aws
+from lokki_tf.operate.deployed import Deployed
 from lokki_tf.operate.failures import failure, find_blame
-from lokki_tf.operate.stack import Deployed, Stack
+from lokki_tf.operate.stack import Stack
 
 if TYPE_CHECKING:
     from deployment import Deployment
@@ -86,7 +87,7 @@ def test_what_failed_goes_on(deployment: Deployment, pipeline: Pipeline, where: 
         assert found.where.startswith(where)
         assert not found.is_final
         assert "redrive --run" in str(failure(deployed, run).remedy)
-        runs.redrive(deployed, run)
+        redriving.redrive(deployed, run)
         run = runs.ended(deployed, run)
         assert run.status == runs.FAILED
 
@@ -115,4 +116,4 @@ def test_a_refused_redrive_names_the_limit(
 
     monkeypatch.setattr(deployed.aws, "call", call)
     with pytest.raises(AwsError, match=says):
-        runs.redrive(deployed, run)
+        redriving.redrive(deployed, run)

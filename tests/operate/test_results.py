@@ -13,8 +13,9 @@ import pytest
 from lokki_tf import Pipeline, step
 from lokki_tf.config import AwsConfig, Config
 from lokki_tf.errors import SerializationError
+from lokki_tf.operate.deployed import Deployed
 from lokki_tf.operate.results import NotLoaded, result, values
-from lokki_tf.operate.stack import Deployed, Stack
+from lokki_tf.operate.stack import Stack
 from lokki_tf.runtime.envelope import freeze
 from lokki_tf.runtime.store import digest
 

@@ -27,7 +27,7 @@ from lokki_tf.packaging import (
     Package,
     image_context,
 )
-from lokki_tf.terraform.constructs.image import Image
+from lokki_tf.terraform.images import Image
 
 CODE: Mapping[str, bytes] = {"lambda_function.py": b"def lambda_handler(event, context): ...\n"}
 

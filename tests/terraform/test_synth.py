@@ -13,6 +13,7 @@ import subprocess
 import sys
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,7 @@ from golden_files import agrees_with_golden
 from thorough import TIMES
 
 from lokki_tf import LokkiError, Pipeline, step
-from lokki_tf.errors import OutputError
+from lokki_tf.errors import DefinitionError, OutputError
 from lokki_tf.terraform import cdk
 from lokki_tf.terraform.files import write_files
 
@@ -307,6 +308,29 @@ def test_a_pipeline_stands_inside_another_stack(tmp_path: Path) -> None:
         assert set(construct.functions) == set(construct.roles) == {"load", "score"}
     machines = json.loads((folder / "cdk.tf.json").read_text())["resource"]["aws_sfn_state_machine"]
     assert sorted(machine["name"] for machine in machines.values()) == ["first", "second"]
+
+
+def test_a_construct_reads_only_the_definition_of_a_pipeline(tmp_path: Path) -> None:
+    """Any object with a definition can be a stack's pipeline; nothing else of it is used."""
+    from lokki_tf.terraform import PipelineStack
+
+    app = cdk.new_app(tmp_path)
+    stack = PipelineStack(app, "data", SimpleNamespace(definition=pipeline("data").definition))
+    assert stack.pipeline.content.plan.definition.name == "data"
+    assert set(stack.functions) == {"load", "score"}
+
+
+def test_an_error_in_the_plan_leaves_no_construct_and_no_file(tmp_path: Path) -> None:
+    """Planning and resolving come before the first construct and the first file."""
+    from lokki_tf.terraform import PipelineConstruct
+
+    stack = cdk.core.TerraformStack(cdk.new_app(tmp_path), "mine")
+    (tmp_path / "template.py").write_text("no placeholder")
+    before = len(stack.node.children)
+    with pytest.raises(DefinitionError, match="cannot be filled"):
+        PipelineConstruct(stack, "one", pipeline(), template_file=tmp_path / "template.py")
+    assert len(stack.node.children) == before
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["template.py"]
 
 
 OF_JAVASCRIPT = [

@@ -13,9 +13,10 @@ import pytest
 
 from lokki_tf.config import AwsConfig, Config
 from lokki_tf.errors import AwsError
-from lokki_tf.operate import runs
+from lokki_tf.operate import redriving, runs
 from lokki_tf.operate.clients import Aws
-from lokki_tf.operate.stack import Deployed, Stack
+from lokki_tf.operate.deployed import Deployed
+from lokki_tf.operate.stack import Stack
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def test_runs_of_earlier_definitions_use_the_new_code(
             account.create_function(function.name, function.code, "lambda_function.lambda_handler")
     if name != "maps":
         with pytest.raises(AwsError, match="an earlier version of lokki_tf"):
-            runs.redrive(*deployed(account, pipeline, before.arn))
+            redriving.redrive(*deployed(account, pipeline, before.arn))
     account.client("stepfunctions").redrive_execution(executionArn=before.arn)
     found = ended(account, before.arn)
     if name == "maps":

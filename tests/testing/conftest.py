@@ -12,7 +12,8 @@ import pytest
 
 from lokki_tf.testing.state_machines.definition import check
 from lokki_tf.testing.state_machines.execution import Execution
-from lokki_tf.testing.state_machines.services import Callbacks, Invocation, ServiceError, Settings
+from lokki_tf.testing.state_machines.record import Settings
+from lokki_tf.testing.state_machines.services import Callbacks, Invocation, ServiceError
 from pytest_lokki_tf import local_aws  # noqa: F401
 
 Functions = Mapping[str, Callable[[Any], Any]]

@@ -13,7 +13,7 @@ import re
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from lokki_tf.errors import Place
 from lokki_tf.source.files import Definition, Source
@@ -23,18 +23,16 @@ from lokki_tf.source.modules import Module, Statement, defined
 from lokki_tf.source.names import Code, Fact, Use
 from lokki_tf.source.values import MISSING, closure, described, home, is_step, literal, stuck
 
+from .collected import Collected
 from .pieces import Piece, made_absolute
 from .portability import Obstacle
-
-if TYPE_CHECKING:
-    from .carry import Carrier
 
 _NOTEBOOKS_OWN = re.compile(r"_{1,3}|In|Out|_i{1,3}|_i?\d+|_[iods]h|get_ipython")
 """Names of IPython's history: the last results, all inputs."""
 
 
 def capture(
-    carrier: Carrier,
+    carrier: Collected,
     by: Piece,
     name: str,
     use: Use,
@@ -74,7 +72,7 @@ def _of_notebook(value: Any) -> bool:
     return home(value).partition(".")[0] in ("IPython", "ipykernel")
 
 
-def refuse(carrier: Carrier, why: Obstacle, name: str, what: str, place: Place) -> None:
+def refuse(carrier: Collected, why: Obstacle, name: str, what: str, place: Place) -> None:
     """Record why a value cannot be deployed."""
     what = why.what if why.name == name else what
     if why.name not in (name, ""):
@@ -86,14 +84,14 @@ def refuse(carrier: Carrier, why: Obstacle, name: str, what: str, place: Place) 
 # --- values under another name ----------------------------------------------------------------
 
 
-def same(carrier: Carrier, by: Piece, name: str, value: Any, use: Use) -> bool:
+def same(carrier: Collected, by: Piece, name: str, value: Any, use: Use) -> bool:
     """Carry a value under another name of its module, or import it; return whether it can be."""
     known = _known_as(carrier, by, name, value, under_another=True)
     return known or _import_value(carrier, by, name, value, use.line)
 
 
 def _known_as(
-    carrier: Carrier, by: Piece, name: str, value: Any, under_another: bool = False
+    carrier: Collected, by: Piece, name: str, value: Any, under_another: bool = False
 ) -> bool:
     """Carry a value that the module has under a name too; return whether it has."""
     module, live = by.module, by.module.live
@@ -113,7 +111,7 @@ def _known_as(
     return True
 
 
-def _import_value(carrier: Carrier, by: Piece, name: str, value: Any, line: int) -> bool:
+def _import_value(carrier: Collected, by: Piece, name: str, value: Any, line: int) -> bool:
     """Import a value from the module where it is defined, if that module has it."""
     source, own_name = home(value), getattr(value, "__name__", "")
     if isinstance(value, types.ModuleType):
@@ -132,7 +130,7 @@ def _import_value(carrier: Carrier, by: Piece, name: str, value: Any, line: int)
 # --- functions that are made inside others --------------------------------------------------
 
 
-def carry_as(carrier: Carrier, by: Piece, name: str, value: Any) -> bool:
+def carry_as(carrier: Collected, by: Piece, name: str, value: Any) -> bool:
     """Carry a function, class or module under a name; return whether it can be."""
     module = by.module
     if stuck(value):
@@ -159,7 +157,7 @@ def carry_as(carrier: Carrier, by: Piece, name: str, value: Any) -> bool:
 
 
 def moved(
-    carrier: Carrier, module: Module, function: types.FunctionType, name: str
+    carrier: Collected, module: Module, function: types.FunctionType, name: str
 ) -> Piece | None:
     """Carry a function that is made inside another one, as a piece at the top of its module.
 

@@ -8,12 +8,8 @@ classes of received values. All others are included whole (:mod:`.whole`).
 from __future__ import annotations
 
 import ast
-import copy
 import types
-from collections import deque
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from lokki_tf.errors import Place
 from lokki_tf.source.files import Definition
@@ -21,39 +17,20 @@ from lokki_tf.source.modules import Module, Statement
 from lokki_tf.source.names import Chain, Code, Fact, Use, root_of
 from lokki_tf.source.origins import origin
 from lokki_tf.source.paths import path_of
-from lokki_tf.source.values import MISSING, home, in_stub, is_runtime, is_step
+from lokki_tf.source.values import MISSING, home, is_runtime, is_step
 
 from .captured import capture, same
+from .collected import Collected, outside
 from .pieces import Piece, statement_piece
-from .portability import Judge
-from .whole import OF_MODULES, OF_PLACE, Importer, Inclusion
+from .whole import OF_MODULES, OF_PLACE, Importer
 
 _PLAIN_MAKERS = {"dataclasses", "functools", "contextlib", "abc", "enum", "typing", "builtins"}
 _PLAIN_MAKERS |= {"collections", "types", "typing_extensions"}
 _READ_FROM_STRINGS = {"typing", "dataclasses", "typing_extensions"}
 
 
-class Carrier(Inclusion):
-    """Collects the code that one step needs.
-
-    Args:
-        step: The step's name, for messages.
-        brings_files: Whether data files are deployed with it.
-
-    It collects, in addition to findings and whole modules: ``uses``, the graph of pieces;
-    ``placed``, names that show where code is, with the piece; ``made``, by module and name, the
-    only statement that makes it, and where it is used.
-    """
-
-    def __init__(self, step: str, *, brings_files: bool = False) -> None:
-        super().__init__(step)
-        self.judge = Judge(brings_files)
-        self.uses: dict[Piece, set[Piece]] = {}
-        self.placed: dict[Piece, str] = {}
-        self.made: dict[tuple[str, str], tuple[Statement, Place]] = {}
-        self.changed: set[str | int] = set()
-        self._waiting: deque[tuple[Piece, int, int]] = deque()
-        self._seen: set[tuple[Piece, int] | tuple[Module, str]] = set()
+class Carrier(Collected):
+    """Follows the names in pieces of source to the pieces that make them."""
 
     def run(self) -> None:
         """Follow names and imports until nothing new is found."""
@@ -89,17 +66,6 @@ class Carrier(Inclusion):
             piece = module.cache[key] = replace(statement_piece(*key), evaluated=evaluated)
         return self.follow(piece, statement.at, before)
 
-    def follow(self, piece: Piece, at: int, before: int) -> Piece:
-        """Follow the names of a piece, if that was not done before.
-
-        It runs itself at the position ``at``, and its functions are called at ``before``.
-        """
-        self.uses.setdefault(piece, set())
-        if (piece, before) not in self._seen:
-            self._seen.add((piece, before))
-            self._waiting.append((piece, at, before))
-        return piece
-
     def _follow(self, piece: Piece, at: int, before: int) -> None:
         code, module = piece.code, piece.module
         for name, use in code.eager.items():
@@ -122,15 +88,6 @@ class Carrier(Inclusion):
             self.find("own_path", Place(piece.file, uses["__file__"].line))
         if code.dynamic:
             self.find("by_name", Place(piece.file, code.dynamic))
-
-    def bring(self, fact: Fact, piece: Piece) -> None:
-        """Include the modules that an import of a piece needs."""
-        name = next((one for one in fact.names or ("",) if not in_stub(one)), None)
-        if origin(fact.what) == "lokki" and name is not None:
-            name, what = name or fact.what, "a part of lokki_tf"
-            self.find("lokki", Place(piece.file, fact.line), name=name, what=what)
-        else:
-            self.bring_fact(fact, Importer(piece.file, piece.code))
 
     def need(self, by: Piece, name: str, before: int, use: Use) -> None:
         """Find the statements that make a name of a module, and follow them.
@@ -184,38 +141,6 @@ class Carrier(Inclusion):
             self.changed.add(value.__name__)
         elif len(making) > 1 or isinstance(making[0].node, ast.AugAssign):
             self.changed.add(id(value))  # under this name or another module's
-
-    # --- records --------------------------------------------------------------------
-
-    def state(self) -> dict[str, Any]:
-        """Return what was collected so far, for :meth:`restore`."""
-        found = {k: copy.copy(v) for k, v in vars(self).items() if k not in ("step", "judge")}
-        return {**found, "uses": {piece: set(used) for piece, used in self.uses.items()}}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Discard what was collected since :meth:`state` was called."""
-        vars(self).update(state)
-
-    def link(self, by: Piece, piece: Piece) -> None:
-        """Record that a piece needs another one."""
-        self.uses.setdefault(piece, set())
-        self.uses.setdefault(by, set()).add(piece)
-
-    def reachable(self, start: Iterable[Piece]) -> set[Piece]:
-        """Return the pieces that some pieces need, themselves included."""
-        found: set[Piece] = set()
-        waiting = list(start)
-        while waiting:
-            piece = waiting.pop()
-            if piece not in found:
-                found.add(piece)
-                waiting.extend(self.uses[piece])
-        return found
-
-
-def outside(module: Module) -> Piece:
-    """Return the uses of a module's names by code of other modules."""
-    return Piece(module, module.sources[0], (-2,))
 
 
 def _defines(statement: Statement) -> bool:

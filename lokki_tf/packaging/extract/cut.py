@@ -30,7 +30,8 @@ from lokki_tf.source.names import Use
 from lokki_tf.source.origins import IN_LAMBDA
 
 from ..dependencies.third_party import Import, missing_packages
-from .carry import Carrier, outside
+from .carry import Carrier
+from .collected import outside
 from .differences import Observations, differences, files_read, note_stale, own_metadata
 from .include import included
 from .kept import keep_acting

@@ -26,7 +26,8 @@ from lokki_tf.source.origins import is_users, of_user
 from lokki_tf.source.values import closure, described, is_lokki, is_step, of_chain
 
 from .captured import carry_as, moved, refuse
-from .carry import Carrier, outside
+from .carry import Carrier
+from .collected import outside
 from .pieces import Piece
 
 

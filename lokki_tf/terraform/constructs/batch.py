@@ -11,44 +11,49 @@ from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.containers import container_properties
 from lokki_tf.terraform.plan import JOB_LOG_GROUP, queue_name
 
-from .roles import acting
+from .roles import Acting, acting
 
 if TYPE_CHECKING:
+    from lokki_tf.terraform.images import Image
     from lokki_tf.terraform.plan import Job
 
-    from .construct import PipelineConstruct
+    from .base import Base
 
 MOST_VCPUS = 256  # shared by all jobs of a platform
 _KINDS = {"fargate": "FARGATE", "fargate_spot": "FARGATE_SPOT", "ec2": "EC2"}
 
 
 class Jobs:
-    """The jobs of a pipeline: queues, and definitions by step name.
+    """The jobs of a pipeline: queues, definitions and roles by step name.
 
     Args:
-        pipeline: The construct that contains them.
+        base: What all resources share.
+        image: The pipeline's image, in which they run.
     """
 
-    def __init__(self, pipeline: PipelineConstruct) -> None:
+    def __init__(self, base: Base, image: Image | None) -> None:
         self.definitions: dict[str, aws.batch_job_definition.BatchJobDefinition] = {}
         self.queues: dict[str, str] = {}
-        self._pipeline = pipeline
+        self.roles: dict[str, Acting] = {}
+        self._base = base
         self._by_platform: dict[str, str] = {}
         self._network: dict[str, Any] | None = None
         self._log_groups: list[str] = []
-        if not pipeline.plan.jobs:
+        if not base.plan.jobs:
             return
+        assert image is not None
+        self._image = image
         self._execution = self._executes()
-        for job in pipeline.plan.jobs:
+        for job in base.plan.jobs:
             self.queues[job.step.name] = self._queue(job)
             self.definitions[job.step.name] = self._definition(job)
-        repository = pipeline.image_repository_arn
+        repository = image.repository_arn(base.account)
         aws.iam_role_policy.IamRolePolicy(
-            pipeline,
-            pipeline.resource_id("jobs_policy"),
+            base.scope,
+            base.scope.resource_id("jobs_policy"),
             name="lokki",
             role=self._execution.id,
-            policy=iam.document(pipeline.permissions.of_containers(self._log_groups, repository)),
+            policy=iam.document(base.permissions.of_containers(self._log_groups, repository)),
         )
 
     def _queue(self, job: Job) -> str:
@@ -63,13 +68,13 @@ class Jobs:
 
     def _given(self, name: str) -> str:
         found = aws.data_aws_batch_job_queue.DataAwsBatchJobQueue(
-            self._pipeline, self._pipeline.resource_id(f"queue_{name}"), name=escaped(name)
+            self._base.scope, self._base.scope.resource_id(f"queue_{name}"), name=escaped(name)
         )
         return str(found.arn)
 
     def _own(self, platform: str) -> str:
         """Add a queue with its compute environment."""
-        pipeline, network = self._pipeline, self._subnets()
+        base, network = self._base, self._subnets()
         more: dict[str, Any] = {}
         if platform == "ec2":
             more = {
@@ -79,8 +84,8 @@ class Jobs:
                 "allocation_strategy": "BEST_FIT_PROGRESSIVE",
             }
         environment = aws.batch_compute_environment.BatchComputeEnvironment(
-            pipeline,
-            pipeline.resource_id(f"compute_{platform}"),
+            base.scope,
+            base.scope.resource_id(f"compute_{platform}"),
             # Without a name, since its argument differs between major versions of the provider.
             type="MANAGED",
             compute_resources=aws.batch_compute_environment.BatchComputeEnvironmentComputeResources(
@@ -90,14 +95,14 @@ class Jobs:
                 security_group_ids=[network["group"]],
                 **more,
             ),
-            tags=pipeline.tags(),
+            tags=base.scope.tags(),
             # A replacement is created before the queue is detached from the old one.
             lifecycle={"create_before_destroy": True},
         )
         queue = aws.batch_job_queue.BatchJobQueue(
-            pipeline,
-            pipeline.resource_id(f"queue_{platform}"),
-            name=queue_name(pipeline.plan.definition.name, platform),
+            base.scope,
+            base.scope.resource_id(f"queue_{platform}"),
+            name=queue_name(base.plan.definition.name, platform),
             state="ENABLED",
             priority=1,
             compute_environment_order=[
@@ -105,13 +110,13 @@ class Jobs:
                     compute_environment=environment.arn, order=1
                 )
             ],
-            tags=pipeline.tags(),
+            tags=base.scope.tags(),
         )
         return str(queue.arn)
 
     def _instance_types(self) -> list[str]:
         """Return instance families for the pipeline's image, with a GPU if a job needs one."""
-        jobs = [job.step.options for job in self._pipeline.plan.jobs]
+        jobs = [job.step.options for job in self._base.plan.jobs]
         if any(job.gpu for job in jobs):
             return ["g4dn", "g5"]
         # The families that Batch calls "optimal" are x86.
@@ -122,25 +127,25 @@ class Jobs:
         """Return subnets of the given or default VPC, and a security group for outbound traffic."""
         if self._network is not None:
             return self._network
-        pipeline = self._pipeline
-        if pipeline.network:
-            config = pipeline.network.config
+        base = self._base
+        if base.network:
+            config = base.network.config
             self._network = {
                 "subnets": config["subnet_ids"],
                 "group": config["security_group_ids"][0],
             }
             return self._network
         vpc = aws.data_aws_vpc.DataAwsVpc(
-            pipeline, pipeline.resource_id("default_vpc"), default=True
+            base.scope, base.scope.resource_id("default_vpc"), default=True
         )
         subnets = aws.data_aws_subnets.DataAwsSubnets(
-            pipeline,
-            pipeline.resource_id("default_subnets"),
+            base.scope,
+            base.scope.resource_id("default_subnets"),
             filter=[aws.data_aws_subnets.DataAwsSubnetsFilter(name="vpc-id", values=[vpc.id])],
         )
         group = aws.security_group.SecurityGroup(
-            pipeline,
-            pipeline.resource_id("jobs_security_group"),
+            base.scope,
+            base.scope.resource_id("jobs_security_group"),
             description="Batch jobs of a pipeline: out, never in",
             vpc_id=vpc.id,
             egress=[
@@ -152,50 +157,50 @@ class Jobs:
                     cidr_blocks=["0.0.0.0/0"],
                 )
             ],
-            tags=pipeline.tags(),
+            tags=base.scope.tags(),
         )
         self._network = {"subnets": subnets.ids, "group": group.id}
         return self._network
 
     def _instances(self) -> str:
         """Return the instance profile of EC2 instances, on which ECS's agent runs."""
-        pipeline = self._pipeline
-        role = pipeline.role("instances", iam.trust("ec2.amazonaws.com"), pipeline.tags())
+        base = self._base
+        role = base.role("instances", iam.trust("ec2.amazonaws.com"), base.scope.tags())
         aws.iam_role_policy_attachment.IamRolePolicyAttachment(
-            pipeline,
-            pipeline.resource_id("instances_policy"),
+            base.scope,
+            base.scope.resource_id("instances_policy"),
             role=role.name,
-            policy_arn=f"arn:{pipeline.account.partition}:iam::aws:policy/service-role/"
+            policy_arn=f"arn:{base.account.partition}:iam::aws:policy/service-role/"
             "AmazonEC2ContainerServiceforEC2Role",
         )
         profile = aws.iam_instance_profile.IamInstanceProfile(
-            pipeline,
-            pipeline.resource_id("instance_profile"),
+            base.scope,
+            base.scope.resource_id("instance_profile"),
             name=role.name,
             role=role.name,
-            tags=pipeline.tags(),
+            tags=base.scope.tags(),
         )
         return str(profile.arn)
 
     def _definition(self, job: Job) -> aws.batch_job_definition.BatchJobDefinition:
-        pipeline, step, options = self._pipeline, job.step, job.step.options
-        tags = pipeline.tags({"lokki:step": step.name, **options.tags})
-        logs = pipeline.log_group(f"{step.name}_logs", f"{JOB_LOG_GROUP}{job.name}", tags)
+        base, step, options = self._base, job.step, job.step.options
+        tags = base.scope.tags({"lokki:step": step.name, **options.tags})
+        logs = base.log_group(f"{step.name}_logs", f"{JOB_LOG_GROUP}{job.name}", tags)
         role = self._role(job, tags)
         self._log_groups.append(logs.arn)
         properties = container_properties(
             job,
-            image=pipeline.image,
+            image=self._image.uri(base.account),
             role=role,
             execution_role=self._execution.arn,
-            region=pipeline.account.region,
-            store=pipeline.store,
+            region=base.account.region,
+            store=base.store,
             log_group=logs.name,
-            public_address=not pipeline.network,
+            public_address=not base.network,
         )
         return aws.batch_job_definition.BatchJobDefinition(
-            pipeline,
-            pipeline.resource_id(f"{step.name}_job"),
+            base.scope,
+            base.scope.resource_id(f"{step.name}_job"),
             name=job.name,
             type="container",
             platform_capabilities=["EC2" if options.platform == "ec2" else "FARGATE"],
@@ -209,24 +214,22 @@ class Jobs:
 
     def _role(self, job: Job, tags: dict[str, str]) -> str:
         """Return the ARN of the step's own role."""
-        pipeline, step = self._pipeline, job.step
-        statements = pipeline.permissions.of_job(job)
+        base, step = self._base, job.step
+        statements = base.permissions.of_job(job)
         role = acting(
-            pipeline,
+            base,
             step.name,
-            pipeline.permissions.trust("ecs-tasks.amazonaws.com"),
+            base.permissions.trust("ecs-tasks.amazonaws.com"),
             [iam.document(statements), *map(escaped, step.options.policies)],
             tags,
             given=step.options.role,
             of="-",
         )
-        if role.made:
-            pipeline.roles[step.name] = role.made
-        pipeline.role_arns[step.name] = role.arn
+        self.roles[step.name] = role
         return role.arn
 
     def _executes(self) -> aws.iam_role.IamRole:
         """Return the role for starting containers, which may pull the image and write logs."""
-        pipeline = self._pipeline
-        trusted = pipeline.permissions.trust("ecs-tasks.amazonaws.com")
-        return pipeline.role("jobs", trusted, pipeline.tags())
+        base = self._base
+        trusted = base.permissions.trust("ecs-tasks.amazonaws.com")
+        return base.role("jobs", trusted, base.scope.tags())

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.asl.text import escaped
+from lokki_tf.model import PackageSet
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP, folder_of, variables_of
 from lokki_tf.terraform.resources import VARIABLE
 
-from .roles import acting
+from .roles import Acting, acting
 
 if TYPE_CHECKING:
+    from lokki_tf.terraform.images import Image
     from lokki_tf.terraform.plan import Function
 
-    from .construct import PipelineConstruct
+    from .base import Base
 
 
-def add_function(
-    pipeline: PipelineConstruct, function: Function
-) -> aws.lambda_function.LambdaFunction:
-    """Add a function with its code, log group, role and policies.
+Functions = dict[str, tuple[aws.lambda_function.LambdaFunction, Acting]]
+"""Functions with their roles, by step."""
+Layers = Mapping[PackageSet, aws.lambda_layer_version.LambdaLayerVersion]
+
+
+def add_functions(base: Base, layers: Layers, image: Image | None) -> Functions:
+    """Add a function for each step that runs in Lambda: with code, log group, role and policies.
 
     Args:
-        pipeline: The pipeline's construct.
-        function: The function's plan.
+        base: What all resources share.
+        layers: The layers of declared packages.
+        image: The image of the functions that run in one.
     """
+    return {one.step.name: _add_function(base, one, layers, image) for one in base.plan.functions}
+
+
+def _add_function(
+    base: Base, function: Function, layers: Layers, image: Image | None
+) -> tuple[aws.lambda_function.LambdaFunction, Acting]:
     step, options = function.step, function.step.options
-    tags = pipeline.tags({"lokki:step": step.name, **options.tags})
-    logs = pipeline.log_group(f"{step.name}_logs", f"{LOG_GROUP}{function.name}", tags)
-    statements = pipeline.permissions.of_step(function, logs.arn, in_vpc=bool(pipeline.network))
+    tags = base.scope.tags({"lokki:step": step.name, **options.tags})
+    logs = base.log_group(f"{step.name}_logs", f"{LOG_GROUP}{function.name}", tags)
+    statements = base.permissions.of_step(function, logs.arn, in_vpc=bool(base.network))
     role = acting(
-        pipeline,
+        base,
         step.name,
         iam.trust("lambda.amazonaws.com"),
         [iam.document(statements), *(escaped(text) for text in options.policies)],
@@ -40,43 +53,42 @@ def add_function(
         given=options.role,
         of="-",
     )
-    if role.made:
-        pipeline.roles[step.name] = role.made
-    pipeline.role_arns[step.name] = role.arn
-    variables = variables_of(step, pipeline.store)
-    return aws.lambda_function.LambdaFunction(
-        pipeline,
-        pipeline.resource_id(step.name),
+    variables = variables_of(step, base.store)
+    made = aws.lambda_function.LambdaFunction(
+        base.scope,
+        base.scope.resource_id(step.name),
         function_name=function.name,
         description=escaped(_description(function)) or None,
         role=role.arn,
-        **_code(pipeline, function),
+        **_code(base, function, layers, image),
         architectures=[options.architecture],
         memory_size=options.memory_size,
         timeout=options.timeout_seconds,
         ephemeral_storage={"size": options.ephemeral_storage},
         environment={"variables": {name: escaped(text) for name, text in variables.items()}},
-        kms_key_arn=pipeline.permissions.key,
+        kms_key_arn=base.permissions.key,
         tracing_config={"mode": "Active"},
-        vpc_config=pipeline.network.config if pipeline.network else None,
+        vpc_config=base.network.config if base.network else None,
         tags=tags,
         depends_on=[logs, *role.policies],
     )
+    return made, role
 
 
-def _code(pipeline: PipelineConstruct, function: Function) -> dict[str, Any]:
+def _code(base: Base, function: Function, layers: Layers, image: Image | None) -> dict[str, Any]:
     """Return the arguments for the code: a zip in the bucket, or the pipeline's image."""
     step = function.step
     if step.in_image:
-        context = pipeline.image_context
+        assert image is not None
+        context = image.context
         return {
             "package_type": "Image",
-            "image_uri": pipeline.image,
+            "image_uri": image.uri(base.account),
             # A tag that the user chose stays the same when the image changes.
-            "source_code_hash": context.content_tag if context and context.given_tag else None,
+            "source_code_hash": context.content_tag if context.given_tag else None,
             "image_config": {"command": [folder_of(step)]},
         }
-    code = pipeline.upload(
+    code = base.upload(
         f"{step.name}_code",
         f"code/{step.name}.zip",
         f"lambdas/{step.name}/code.zip",
@@ -89,21 +101,21 @@ def _code(pipeline: PipelineConstruct, function: Function) -> dict[str, Any]:
         "source_code_hash": function.package.content_hash,
         "handler": "lambda_function.lambda_handler",
         "runtime": step.options.python_runtime,
-        "layers": _layers_of(pipeline, function) or None,
+        "layers": _layers_of(base, function, layers) or None,
     }
 
 
-def _layers_of(pipeline: PipelineConstruct, function: Function) -> list[str]:
+def _layers_of(base: Base, function: Function, layers: Layers) -> list[str]:
     """Return the ARNs of the layers; files of a later layer hide those of an earlier one."""
-    declared = [pipeline.layers[function.packages]] if function.packages else []
-    given = (_layer(pipeline, text) for text in function.step.options.layers)
+    declared = [layers[function.packages]] if function.packages else []
+    given = (_layer(base, text) for text in function.step.options.layers)
     return [*(layer.arn for layer in declared), *given]
 
 
-def _layer(pipeline: PipelineConstruct, text: str) -> str:
+def _layer(base: Base, text: str) -> str:
     """Return an ARN, or the reference to the variable in ``${var.NAME}``."""
     match = VARIABLE.fullmatch(text)
-    return pipeline.variable(match[1], "ARN of a Lambda layer") if match else text
+    return base.scope.variable(match[1], "ARN of a Lambda layer") if match else text
 
 
 def _description(function: Function) -> str:

@@ -11,6 +11,7 @@ from lokki_tf.terraform import iam, notices
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP
 
+from .functions import Functions
 from .roles import acting
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 
     from lokki_tf.terraform.plan import Helper
 
-    from .construct import PipelineConstruct
+    from .base import Base
 
 _DEFAULTS = StepOptions()
 _KEPT_SECONDS = 14 * 24 * 3600  # SQS's longest retention of a message
 
 
 def add_helper(
-    pipeline: PipelineConstruct,
+    base: Base,
     helper: Helper,
     *,
     variables: Mapping[str, str] | None = None,
@@ -35,27 +36,27 @@ def add_helper(
     """Add a function with its code, log group, role and policy.
 
     Args:
-        pipeline: The pipeline's construct.
+        base: What all resources share.
         helper: The function.
         variables: Its environment, in addition to the pipeline's store.
         notified: Of notices: ARN of the topic, or of the step's function.
         queue: Of notices: ARN of the queue of those that could not be sent.
     """
-    kind, tags = helper.kind, pipeline.tags()
-    logs = pipeline.log_group(f"{kind}_logs", f"{LOG_GROUP}{helper.name}", tags)
+    kind, tags = helper.kind, base.scope.tags()
+    logs = base.log_group(f"{kind}_logs", f"{LOG_GROUP}{helper.name}", tags)
     role = acting(
-        pipeline,
+        base,
         kind,
         iam.trust("lambda.amazonaws.com"),
-        [iam.document(pipeline.permissions.of_helper(kind, logs.arn, notified, queue))],
+        [iam.document(base.permissions.of_helper(kind, logs.arn, notified, queue))],
         tags,
-        given=pipeline.config.lambda_.role,
+        given=base.config.lambda_.role,
     )
     file = f"{helper.folder}.zip"
-    code = pipeline.upload(f"{kind}_code", file, file, helper.package.content_hash)
+    code = base.upload(f"{kind}_code", file, file, helper.package.content_hash)
     return aws.lambda_function.LambdaFunction(
-        pipeline,
-        pipeline.resource_id(kind),
+        base.scope,
+        base.scope.resource_id(kind),
         function_name=helper.name,
         role=role.arn,
         s3_bucket=code.bucket,
@@ -66,68 +67,74 @@ def add_helper(
         architectures=[_DEFAULTS.architecture],
         memory_size=_DEFAULTS.memory_size,
         timeout=helper.timeout,
-        environment={"variables": {STORE: pipeline.store, **(variables or {})}},
-        kms_key_arn=pipeline.permissions.key,
+        environment={"variables": {STORE: base.store, **(variables or {})}},
+        kms_key_arn=base.permissions.key,
         tracing_config={"mode": "Active"},
         tags=tags,
         depends_on=[logs, *role.policies],
     )
 
 
-def add_notices(pipeline: PipelineConstruct, helper: Helper) -> None:
-    """Add the rule that calls the function of notices when an execution has failed.
+def add_notices(
+    base: Base, functions: Functions, machine: aws.sfn_state_machine.SfnStateMachine
+) -> None:
+    """Add the rule that calls the function of notices when an execution has failed, if any.
 
     Events that EventBridge cannot deliver, and notices that the function cannot send, are sent to a
     queue.
 
     Args:
-        pipeline: The construct with the state machine.
-        helper: The function of notices.
+        base: What all resources share.
+        functions: The functions of steps.
+        machine: The state machine.
     """
-    definition = pipeline.plan.definition
+    helper = next((one for one in base.plan.helpers if one.kind == "notices"), None)
+    if helper is None:
+        return
+    definition = base.plan.definition
     name, to = definition.name, definition.on_failure
-    notified = pipeline.functions[to.name].arn if isinstance(to, Step) else str(to)
+    notified = functions[to.name][0].arn if isinstance(to, Step) else str(to)
     rule = aws.cloudwatch_event_rule.CloudwatchEventRule(
-        pipeline,
-        pipeline.resource_id("failures_rule"),
+        base.scope,
+        base.scope.resource_id("failures_rule"),
         name=notices.rule_name(name),
         description=f"Executions of {name} that have failed",
-        event_pattern=notices.event_pattern(pipeline.state_machine.arn),
-        tags=pipeline.tags(),
+        event_pattern=notices.event_pattern(machine.arn),
+        tags=base.scope.tags(),
     )
-    queue_name, key = notices.queue_name(name), pipeline.permissions.key
-    queue_arn = pipeline.account.arn("sqs", queue_name)  # its policy contains the queue's ARN
+    queue_name, key = notices.queue_name(name), base.permissions.key
+    queue_arn = base.account.arn("sqs", queue_name)  # its policy contains the queue's ARN
     queue = aws.sqs_queue.SqsQueue(
-        pipeline,
-        pipeline.resource_id("failures_queue"),
+        base.scope,
+        base.scope.resource_id("failures_queue"),
         name=queue_name,
         message_retention_seconds=_KEPT_SECONDS,
         sqs_managed_sse_enabled=None if key else True,
         kms_master_key_id=key,
         policy=iam.queue_for(rule.arn, queue_arn),
-        tags=pipeline.tags(),
+        tags=base.scope.tags(),
     )
-    variables = notices.variables(pipeline.plan, notified)
-    function = add_helper(pipeline, helper, variables=variables, notified=notified, queue=queue.arn)
+    variables = notices.variables(base.plan, notified)
+    function = add_helper(base, helper, variables=variables, notified=notified, queue=queue.arn)
     aws.lambda_function_event_invoke_config.LambdaFunctionEventInvokeConfig(
-        pipeline,
-        pipeline.resource_id("notices_failed"),
+        base.scope,
+        base.scope.resource_id("notices_failed"),
         function_name=function.function_name,
         # The function retries its calls itself; another run of it would retry them again.
         maximum_retry_attempts=0,
         destination_config={"on_failure": {"destination": queue.arn}},
     )
     permission = aws.lambda_permission.LambdaPermission(
-        pipeline,
-        pipeline.resource_id("notices_permission"),
+        base.scope,
+        base.scope.resource_id("notices_permission"),
         action="lambda:InvokeFunction",
         function_name=function.function_name,
         principal="events.amazonaws.com",
         source_arn=rule.arn,
     )
     aws.cloudwatch_event_target.CloudwatchEventTarget(
-        pipeline,
-        pipeline.resource_id("failures_target"),
+        base.scope,
+        base.scope.resource_id("failures_target"),
         rule=rule.name,
         target_id="notices",
         arn=function.arn,

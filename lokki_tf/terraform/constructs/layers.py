@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from lokki_tf.model import PackageSet
     from lokki_tf.packaging import Layer
 
-    from .construct import PipelineConstruct
+    from .base import Base
 
 
 def add_layers(
-    pipeline: PipelineConstruct, layers: Iterable[Layer]
+    base: Base, layers: Iterable[Layer]
 ) -> dict[PackageSet, aws.lambda_layer_version.LambdaLayerVersion]:
     """Add the layers, and their zips in the pipeline's bucket.
 
@@ -28,26 +28,24 @@ def add_layers(
     ``source_code_hash``: the same packages, zipped on another computer, must not make a new layer.
 
     Args:
-        pipeline: The pipeline's construct.
+        base: What all resources share.
         layers: The layers' contents.
     """
-    return {layer.packages: _add_layer(pipeline, layer) for layer in layers}
+    return {layer.packages: _add_layer(base, layer) for layer in layers}
 
 
-def _add_layer(
-    pipeline: PipelineConstruct, layer: Layer
-) -> aws.lambda_layer_version.LambdaLayerVersion:
+def _add_layer(base: Base, layer: Layer) -> aws.lambda_layer_version.LambdaLayerVersion:
     packages = layer.packages
-    code = pipeline.upload(
+    code = base.upload(
         f"layer_{packages.key}_code",
         f"layers/{packages.key}-{layer.content[:32]}.zip",
         layer_path(packages, LAYER),
         layer.content,
     )
     return aws.lambda_layer_version.LambdaLayerVersion(
-        pipeline,
-        pipeline.resource_id(f"layer_{packages.key}"),
-        layer_name=layer_name(pipeline.plan.definition.name, packages),
+        base.scope,
+        base.scope.resource_id(f"layer_{packages.key}"),
+        layer_name=layer_name(base.plan.definition.name, packages),
         description=_description(packages),
         compatible_runtimes=[packages.runtime],
         compatible_architectures=[packages.architecture],

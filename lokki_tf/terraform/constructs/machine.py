@@ -9,6 +9,7 @@ from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.files import MACHINE
 
+from .functions import Functions
 from .helpers import add_helper
 from .roles import acting
 
@@ -17,68 +18,72 @@ if TYPE_CHECKING:
 
     from lokki_tf.config.settings import MachineConfig
 
-    from .construct import PipelineConstruct
+    from .base import Base
+    from .batch import Jobs
 
 
-def add_machine(pipeline: PipelineConstruct) -> aws.sfn_state_machine.SfnStateMachine:
+def add_machine(
+    base: Base, functions: Functions, jobs: Jobs, literals: list[aws.s3_object.S3Object]
+) -> aws.sfn_state_machine.SfnStateMachine:
     """Add the state machine with its log group, role and policy.
 
     Args:
-        pipeline: The construct with the functions.
+        base: What all resources share.
+        functions: The functions of steps.
+        jobs: The jobs.
+        literals: The objects with large literals.
     """
-    name, settings = pipeline.plan.definition.name, pipeline.config.machine
-    tags = pipeline.tags()
-    plan = pipeline.plan
+    name, settings = base.plan.definition.name, base.config.machine
+    tags = base.scope.tags()
+    plan = base.plan
     helpers = {
-        one.placeholder: add_helper(pipeline, one).arn for one in plan.helpers if one.placeholder
+        one.placeholder: add_helper(base, one).arn for one in plan.helpers if one.placeholder
     }
-    arns = [*(pipeline.functions[one.step.name].arn for one in plan.called), *helpers.values()]
+    arns = [*(functions[one.step.name][0].arn for one in plan.called), *helpers.values()]
     role = acting(
-        pipeline,
+        base,
         "state_machine",
-        pipeline.permissions.trust("states.amazonaws.com"),
-        [iam.document(pipeline.permissions.of_machine(arns))],
+        base.permissions.trust("states.amazonaws.com"),
+        [iam.document(base.permissions.of_machine(arns))],
         tags,
         given=settings.role,
     )
     values = {
-        "store": pipeline.store,
-        "bucket": pipeline.bucket.bucket,
-        "prefix": pipeline.prefix,
-        "partition": pipeline.account.partition,
+        "store": base.store,
+        "bucket": base.bucket.bucket,
+        "prefix": base.prefix,
+        "partition": base.account.partition,
         **helpers,
     }
-    for function in pipeline.plan.functions:
-        values[function.placeholder] = pipeline.functions[function.step.name].arn
-    for job in pipeline.plan.jobs:
+    for function in base.plan.functions:
+        values[function.placeholder] = functions[function.step.name][0].arn
+    for job in base.plan.jobs:
         # Without a revision Batch uses the latest one. A deployment deregisters earlier revisions
         # while executions run, and a redriven execution keeps its definition.
-        values[job.placeholder] = pipeline.jobs.definitions[job.step.name].arn_prefix
-        values[queue_placeholder(job.placeholder)] = pipeline.jobs.queues[job.step.name]
+        values[job.placeholder] = jobs.definitions[job.step.name].arn_prefix
+        values[queue_placeholder(job.placeholder)] = jobs.queues[job.step.name]
     return aws.sfn_state_machine.SfnStateMachine(
-        pipeline,
-        pipeline.resource_id("state_machine"),
+        base.scope,
+        base.scope.resource_id("state_machine"),
         name=name,
         type=settings.type,
-        definition=_templatefile(pipeline.file(MACHINE), values),
+        definition=_templatefile(base.scope.file(MACHINE), values),
         role_arn=role.arn,
-        logging_configuration=_logging(pipeline, settings, tags),
+        logging_configuration=_logging(base, settings, tags),
         tracing_configuration={"enabled": settings.tracing},
-        encryption_configuration=_encryption(pipeline.permissions.key),
+        encryption_configuration=_encryption(base.permissions.key),
         tags=tags,
         # AWS refuses a state machine whose role cannot deliver logs yet.
-        depends_on=[*role.policies, *pipeline.literals],
+        depends_on=[*role.policies, *literals],
     )
 
 
-def _logging(
-    pipeline: PipelineConstruct, settings: MachineConfig, tags: dict[str, str]
-) -> dict[str, Any]:
+def _logging(base: Base, settings: MachineConfig, tags: dict[str, str]) -> dict[str, Any]:
     """Return the logging configuration and its log group; there is none without logging."""
     if settings.log_level == "OFF":
         return {"level": settings.log_level}
-    name = f"/aws/vendedlogs/states/{pipeline.plan.definition.name}"
-    logs = pipeline.log_group("state_machine_logs", name, tags)
+    name = f"/aws/vendedlogs/states/{base.plan.definition.name}"
+    logs = base.log_group("state_machine_logs", name, tags)
     return {
         "include_execution_data": settings.include_execution_data,
         "level": settings.log_level,

@@ -10,7 +10,7 @@ from lokki_tf.terraform.cdk import aws
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .construct import PipelineConstruct
+    from .scope import PipelineScope
 
 
 def subnets_named(ids: Sequence[str]) -> list[aws.data_aws_subnets.DataAwsSubnetsFilter] | None:
@@ -23,8 +23,23 @@ def subnets_named(ids: Sequence[str]) -> list[aws.data_aws_subnets.DataAwsSubnet
 
 
 @dataclass(frozen=True, slots=True)
+class Vpc:
+    """A VPC for the functions.
+
+    Args:
+        id: Its id.
+        subnet_filter: Filters of ``aws_subnets``; by default all subnets of the VPC.
+        outbound_cidr: Addresses to which functions may connect; by default all.
+    """
+
+    id: str
+    subnet_filter: Any = None
+    outbound_cidr: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
-    """Return the network arguments of functions.
+    """The network arguments of functions.
 
     Args:
         config: ``vpc_config`` of a function.
@@ -33,25 +48,15 @@ class Network:
     config: dict[str, Any]
 
     @classmethod
-    def of(
-        cls,
-        scope: PipelineConstruct,
-        vpc_id: str | None,
-        subnet_filter: Any,
-        outbound_cidr: list[str] | None,
-    ) -> Network | None:
-        """Return the VPC settings of functions: a security group for outbound traffic, and subnets.
+    def of(cls, scope: PipelineScope, vpc: Vpc) -> Network:
+        """Add a security group for outbound traffic, and find the subnets.
 
         Args:
             scope: The construct that contains the security group.
-            vpc_id: The VPC, or ``None`` for functions without a VPC.
-            subnet_filter: Filters of ``aws_subnets``; by default all subnets of the VPC.
-            outbound_cidr: Addresses to which functions may connect; by default all.
+            vpc: The VPC.
         """
-        if vpc_id is None:
-            return None
-        chosen = subnet_filter or [
-            aws.data_aws_subnets.DataAwsSubnetsFilter(name="vpc-id", values=[vpc_id])
+        chosen = vpc.subnet_filter or [
+            aws.data_aws_subnets.DataAwsSubnetsFilter(name="vpc-id", values=[vpc.id])
         ]
         subnets = aws.data_aws_subnets.DataAwsSubnets(
             scope, scope.resource_id("subnets"), filter=chosen
@@ -60,14 +65,14 @@ class Network:
             scope,
             scope.resource_id("functions_security_group"),
             description="Lambda functions of a pipeline: out, never in",
-            vpc_id=vpc_id,
+            vpc_id=vpc.id,
             egress=[
                 aws.security_group.SecurityGroupEgress(
                     description="what the steps connect to",
                     from_port=0,
                     to_port=0,
                     protocol="-1",
-                    cidr_blocks=outbound_cidr or ["0.0.0.0/0"],
+                    cidr_blocks=vpc.outbound_cidr or ["0.0.0.0/0"],
                 )
             ],
             tags=scope.tags(),

@@ -10,7 +10,7 @@ from lokki_tf.terraform.cdk import aws
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .construct import PipelineConstruct
+    from .base import Base
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Acting:
 
 
 def acting(
-    pipeline: PipelineConstruct,
+    base: Base,
     name: str,
     trusted: str,
     documents: Sequence[str],
@@ -41,21 +41,21 @@ def acting(
     """Return a role with policies, or the user's role unchanged.
 
     Args:
-        pipeline: The pipeline's construct.
+        base: What all resources share.
         name: The name of its user, a step for example.
         trusted: Its trust policy.
         documents: Its policies: the required ones, then the user's own.
         tags: Its tags.
         given: ARN of the user's role.
-        of: As for :meth:`PipelineConstruct.role`.
+        of: As for :meth:`Base.role`.
     """
     if given is not None:
         return Acting(given)
-    role = pipeline.role(f"{name}_role", trusted, tags, of=of)
+    role = base.role(f"{name}_role", trusted, tags, of=of)
     policies = tuple(
         aws.iam_role_policy.IamRolePolicy(
-            pipeline,
-            pipeline.resource_id(f"{name}_policy"),
+            base.scope,
+            base.scope.resource_id(f"{name}_policy"),
             name="lokki" if number == 0 else f"own-{number}",
             role=role.id,
             policy=policy,

@@ -10,54 +10,53 @@ from lokki_tf.terraform.cdk import aws
 from .roles import acting
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Definition
-
-    from .construct import PipelineConstruct
+    from .base import Base
 
 
-def add_schedule(
-    scope: PipelineConstruct, definition: Definition
-) -> aws.scheduler_schedule.SchedulerSchedule:
-    """Add an EventBridge schedule in its own group, and the role with which it starts runs.
+def add_schedule(base: Base, machine: aws.sfn_state_machine.SfnStateMachine) -> None:
+    """Add an EventBridge schedule in its own group, and its role, if the pipeline has a schedule.
 
     Args:
-        scope: The construct with the state machine.
-        definition: A pipeline with a schedule.
+        base: What all resources share.
+        machine: The state machine.
     """
-    name = scope.permissions.schedule_name
+    definition = base.plan.definition
+    if not definition.schedule:
+        return
+    name = base.permissions.schedule_name
     group = aws.scheduler_schedule_group.SchedulerScheduleGroup(
-        scope, scope.resource_id("schedule_group"), name=name, tags=scope.tags()
+        base.scope, base.scope.resource_id("schedule_group"), name=name, tags=base.scope.tags()
     )
     trusted = iam.trust(
         "scheduler.amazonaws.com",
-        {"StringEquals": {"aws:SourceAccount": scope.account.number, "aws:SourceArn": group.arn}},
+        {"StringEquals": {"aws:SourceAccount": base.account.number, "aws:SourceArn": group.arn}},
     )
-    settings = scope.config.schedule
-    statements = scope.permissions.of_schedule(scope.state_machine.arn)
+    settings = base.config.schedule
+    statements = base.permissions.of_schedule(machine.arn)
     role = acting(
-        scope,
+        base,
         "schedule",
         trusted,
         [iam.document(statements)],
-        scope.tags(),
+        base.scope.tags(),
         given=settings.role,
     )
     window: dict[str, Any] = {"mode": "OFF"}
     if settings.flexible_window_minutes:
         minutes = settings.flexible_window_minutes
         window = {"mode": "FLEXIBLE", "maximum_window_in_minutes": minutes}
-    return aws.scheduler_schedule.SchedulerSchedule(
-        scope,
-        scope.resource_id("schedule"),
+    aws.scheduler_schedule.SchedulerSchedule(
+        base.scope,
+        base.scope.resource_id("schedule"),
         name=name,
         group_name=group.name,
-        schedule_expression=definition.schedule or "",
+        schedule_expression=definition.schedule,
         schedule_expression_timezone=settings.timezone,
         state=settings.state,
-        kms_key_arn=scope.permissions.key,
+        kms_key_arn=base.permissions.key,
         flexible_time_window=window,
         # Without an input, the scheduler sends its own notification: EventBridge Scheduler API
         # Reference, "Target".
-        target={"arn": scope.state_machine.arn, "role_arn": role.arn, "input": "{}"},
+        target={"arn": machine.arn, "role_arn": role.arn, "input": "{}"},
         depends_on=list(role.policies),
     )

@@ -73,7 +73,7 @@ class PipelineStack(TerraformStack):
             layer_builder=layer_builder,
             config=config,
         )
-        for step in self.pipeline.plan.definition.steps:
+        for step in self.pipeline.content.plan.definition.steps:
             if versions := VERSIONS_WITH_RUNTIME.get(step.options.python_runtime):
                 require_provider(self, versions)
         self.state_machine = self.pipeline.state_machine

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 from typing import TYPE_CHECKING, Protocol
 
 from lokki_tf.testing.images.launcher import Launcher
 
 if TYPE_CHECKING:
-    from lokki_tf.testing.jobs.job import Job
     from lokki_tf.testing.jobs.orders import Order
 
 
@@ -26,6 +25,13 @@ class LogSink(Protocol):
 
     def write(self, group: str, stream: str, lines: Sequence[str]) -> None:
         """Add lines to a log stream."""
+
+
+class Dependency(Protocol):
+    """What a job reads of another that it depends on."""
+
+    status: str
+    done: Event
 
 
 @dataclass(frozen=True)
@@ -46,5 +52,5 @@ class BatchContext:
     logs: LogSink
     environment: Mapping[str, str]
     slots: BoundedSemaphore
-    find: Callable[[str], Job | None]
+    find: Callable[[str], Dependency | None]
     take_roles: Callable[[Order, str], Mapping[str, str]]

@@ -17,7 +17,7 @@ from uuid import uuid4
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import AccessDenied
 from lokki_tf.testing.settings import ACCOUNT_ID
-from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.record import ExecutionRecord
 from lokki_tf.testing.state_machines.services import ServiceError
 from lokki_tf.testing.state_machines.values import dump
 
@@ -39,7 +39,7 @@ def deliver_events(account: Account) -> None:
         if len(functions) < len(self.targets):
             plain(self, original_event, transform_input)
 
-    def ended(execution: Execution, settled: Event) -> None:
+    def ended(execution: ExecutionRecord, settled: Event) -> None:
         event = status_event(execution)
         region = execution.arn.split(":")[3]
         calls = [] if execution.map_run_arn else [*_targets(region, event)]
@@ -96,7 +96,7 @@ def _call(
                 send(account, queue, json.dumps(event))
 
 
-def status_event(execution: Execution) -> dict[str, Any]:
+def status_event(execution: ExecutionRecord) -> dict[str, Any]:
     """Return the EventBridge event with the status of an execution."""
     given: str | None = execution.input_text
     if len(dump(given).encode()) > _INPUT_BYTES:

@@ -10,7 +10,7 @@ from moto.stepfunctions.models import stepfunctions_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from lokki_tf.testing.state_machines.definition import Finding, check
-from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.record import ExecutionRecord
 from lokki_tf.testing.state_machines.services import Callback
 from lokki_tf.testing.state_machines.values import Json, dump, load
 
@@ -184,7 +184,7 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         return EmptyResult()
 
 
-def describe(run: Execution) -> dict[str, Json]:
+def describe(run: ExecutionRecord) -> dict[str, Json]:
     """Return the response of ``DescribeExecution``."""
     found: dict[str, Json] = {
         "executionArn": run.arn,
@@ -208,14 +208,14 @@ def describe(run: Execution) -> dict[str, Json]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _redrivable(run: Execution) -> dict[str, str]:
+def _redrivable(run: ExecutionRecord) -> dict[str, str]:
     if reason := run.not_redrivable:
         return {"redriveStatus": "NOT_REDRIVABLE", "redriveStatusReason": reason}
     by_map = run.map_run_arn is not None
     return {"redriveStatus": "REDRIVABLE_BY_MAP_RUN" if by_map else "REDRIVABLE"}
 
 
-def _item(run: Execution) -> dict[str, Json]:
+def _item(run: ExecutionRecord) -> dict[str, Json]:
     keys = (
         "executionArn",
         "stateMachineArn",

@@ -16,6 +16,7 @@ from lokki_tf.testing.state_machines.item_reader import read_items
 from lokki_tf.testing.state_machines.map_fields import number, processor_of, selected
 from lokki_tf.testing.state_machines.map_run import MapRun, Tolerance
 from lokki_tf.testing.state_machines.parallel import run_together
+from lokki_tf.testing.state_machines.record import ExecutionRecord
 from lokki_tf.testing.state_machines.result_writer import record, write_results
 from lokki_tf.testing.state_machines.statuses import RUNNING, SUCCEEDED
 from lokki_tf.testing.state_machines.values import Json, load
@@ -56,7 +57,7 @@ def attempt(run: StateRun, value: Json) -> Json:
     return result
 
 
-def _map_run(run: StateRun, value: Json) -> MapRun:
+def _map_run(run: StateRun, value: Json) -> MapRun[ExecutionRecord]:
     label = run.state.get("Label") or uuid4().hex[:20]
     execution = run.frame.execution
     prefix = execution.state_machine_arn.replace(":stateMachine:", ":mapRun:")
@@ -71,7 +72,7 @@ def _map_run(run: StateRun, value: Json) -> MapRun:
     )
 
 
-def _started(run: StateRun, value: Json) -> MapRun:
+def _started(run: StateRun, value: Json) -> MapRun[ExecutionRecord]:
     frame = run.frame
     map_run = _map_run(run, value)
     _authorize(run, map_run)
@@ -82,7 +83,7 @@ def _started(run: StateRun, value: Json) -> MapRun:
     return map_run
 
 
-def _authorize(run: StateRun, map_run: MapRun) -> None:
+def _authorize(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
     """Check that the state machine's role allows the actions of a Map Run.
 
     Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states". The
@@ -101,7 +102,7 @@ def _authorize(run: StateRun, map_run: MapRun) -> None:
             authorize(run, action, key, context)
 
 
-def _redrive(run: StateRun, map_run: MapRun) -> None:
+def _redrive(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
     """Prepare the children that have not succeeded to run again in the same Map Run."""
     map_run.redrives += 1
     run.frame.progress.redriven = None
@@ -114,7 +115,7 @@ def _redrive(run: StateRun, map_run: MapRun) -> None:
             map_run.begun.discard(position)
 
 
-def _read(run: StateRun, value: Json, map_run: MapRun) -> None:
+def _read(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) -> None:
     items = read_items(run, value)
     chosen = [selected(run, value, index, item) for index, item in enumerate(items)]
     batches = batches_of(run, value, chosen)
@@ -126,7 +127,7 @@ def _read(run: StateRun, value: Json, map_run: MapRun) -> None:
     map_run.weights = [batch.items for batch in batches]
 
 
-def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
+def _run(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) -> Json:
     try:
         _run_children(run, map_run)
     except StateFailure:
@@ -141,7 +142,7 @@ def _run(run: StateRun, value: Json, map_run: MapRun) -> Json:
     return _results(map_run)
 
 
-def _run_children(run: StateRun, map_run: MapRun) -> None:
+def _run_children(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
     def work(position: int) -> None:
         child = map_run.children[position]
         if child.status == SUCCEEDED:  # it succeeded before the redrive
@@ -157,14 +158,14 @@ def _run_children(run: StateRun, map_run: MapRun) -> None:
     run_together(work, [child.cancel_scope for child in map_run.children], concurrency)
 
 
-def _abort(map_run: MapRun) -> None:
+def _abort(map_run: MapRun[ExecutionRecord]) -> None:
     for position, child in enumerate(map_run.children):
         if position in map_run.begun:
             child.stop()
         child.cancel_scope.revoke()
 
 
-def _results(map_run: MapRun) -> Json:
+def _results(map_run: MapRun[ExecutionRecord]) -> Json:
     """Return the outputs in the order of the items, with a record for each failed child."""
     return [
         record(child) if child.output_text is None else load(child.output_text)

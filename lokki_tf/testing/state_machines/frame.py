@@ -1,4 +1,4 @@
-"""The data of running states: a frame for each scope, a visit for each state, cancel scopes.
+"""The data of running states: a frame for each scope, a visit for each state.
 
 A *scope* is a ``States`` object: that of the state machine, of a Parallel branch or of a Map
 iteration. A *frame* is one run of a scope.
@@ -9,82 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event, Lock
-from typing import TYPE_CHECKING
 
-from lokki_tf.testing.state_machines.failures import StateFailure, Stopped
+from lokki_tf.testing.state_machines.cancel_scope import CancelScope
+from lokki_tf.testing.state_machines.failures import StateFailure
 from lokki_tf.testing.state_machines.history import History
 from lokki_tf.testing.state_machines.progress import Progress
+from lokki_tf.testing.state_machines.record import ExecutionRecord, Settings
 from lokki_tf.testing.state_machines.references import View
-from lokki_tf.testing.state_machines.services import ServiceError, Settings
+from lokki_tf.testing.state_machines.services import ServiceError
 from lokki_tf.testing.state_machines.values import Json, moment_text
 from lokki_tf.testing.state_machines.variables import Variables
-
-if TYPE_CHECKING:
-    from lokki_tf.testing.state_machines.execution import Execution
-
-
-class CancelScope:
-    """Stops an execution or a branch together with everything that runs inside it.
-
-    Running code calls ``check`` or ``wait``, which raise ``Stopped`` after ``revoke``.
-
-    Args:
-        outer: The cancel scope that contains this one.
-    """
-
-    def __init__(self, outer: CancelScope | None = None) -> None:
-        self._revoked = Event()
-        self._inner: set[CancelScope] = set()
-        self._lock = Lock()
-        self._outer = outer
-        if outer is not None:
-            outer._add(self)
-
-    def _add(self, inner: CancelScope) -> None:
-        with self._lock:
-            self._inner.add(inner)
-            revoked = self._revoked.is_set()
-        if revoked:
-            inner.revoke()
-
-    def inner(self) -> CancelScope:
-        """Return a cancel scope that is also revoked when this one is."""
-        return CancelScope(self)
-
-    def revoke(self) -> None:
-        """Stop everything that runs in this scope and in the scopes inside it."""
-        with self._lock:
-            self._revoked.set()
-            inner = list(self._inner)
-        for cancel_scope in inner:
-            cancel_scope.revoke()
-
-    def close(self) -> None:
-        """Remove this scope from its outer scope, because its branch has ended."""
-        if self._outer is not None:
-            with self._outer._lock:
-                self._outer._inner.discard(self)
-
-    def check(self) -> None:
-        """Return if the scope has not been revoked.
-
-        Raises:
-            Stopped: If the scope has been revoked.
-        """
-        if self._revoked.is_set():
-            raise Stopped
-
-    def wait(self, seconds: float) -> None:
-        """Wait, at most until the scope is revoked.
-
-        Raises:
-            Stopped: If the scope has been revoked.
-        """
-        if seconds > 0:
-            self._revoked.wait(seconds)
-        self.check()
-
 
 Walk = Callable[[Mapping[str, Json], Json, "Frame"], Json]
 
@@ -110,7 +44,7 @@ class Frame:
     variables: Variables
     context: Mapping[str, Json]
     cancel_scope: CancelScope
-    execution: Execution
+    execution: ExecutionRecord
     walk: Walk
     progress: Progress = field(default_factory=Progress)
     last_event: int = 0

@@ -10,6 +10,9 @@ from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.state_machines.limits import HISTORY_EVENTS
 from lokki_tf.testing.state_machines.values import Json
 
+DETAILS = {"truncated": False}
+"""The field that accompanies each input and output in the history."""
+
 FULL = f"The execution reached the maximum number of history events ({HISTORY_EVENTS})."
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from lokki_tf.testing.state_machines import choice, flow, maps, parallel, tasks
 from lokki_tf.testing.state_machines.frame import Frame, StateRun
+from lokki_tf.testing.state_machines.history import DETAILS
 from lokki_tf.testing.state_machines.limits import check_payload
-from lokki_tf.testing.state_machines.transition import DETAILS, Runner, Transition
+from lokki_tf.testing.state_machines.transition import Runner, Transition
 from lokki_tf.testing.state_machines.values import Json, dump
 
 _RUNNERS: dict[str, Runner] = {

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 from lokki_tf.testing.state_machines.statuses import PENDING, RUNNING
 from lokki_tf.testing.state_machines.values import Json
 
-if TYPE_CHECKING:
-    from lokki_tf.testing.state_machines.execution import Execution
+
+class HasStatus(Protocol):
+    """What a Map Run requires of its children."""
+
+    @property
+    def status(self) -> str:
+        """The status of the execution."""
+
+
+E = TypeVar("E", bound=HasStatus)
 
 _COUNTS = {"SUCCEEDED": "succeeded", "FAILED": "failed", "TIMED_OUT": "timedOut"}
 
@@ -35,7 +43,7 @@ class Tolerance:
 
 
 @dataclass
-class MapRun:
+class MapRun(Generic[E]):
     """One run of a Distributed Map.
 
     Args:
@@ -52,7 +60,7 @@ class MapRun:
     concurrency: int
     tolerance: Tolerance
     status: str = field(default=RUNNING, init=False)
-    children: list[Execution] = field(default_factory=list, init=False)
+    children: list[E] = field(default_factory=list, init=False)
     """The child executions, one for each item or batch."""
     weights: list[int] = field(default_factory=list, init=False)
     """The number of items of each child."""

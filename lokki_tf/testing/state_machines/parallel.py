@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
 from threading import Event, Thread
 
+from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.failures import StateFailure, Stopped, guarded
-from lokki_tf.testing.state_machines.frame import CancelScope, Frame, StateRun
+from lokki_tf.testing.state_machines.frame import Frame, StateRun
 from lokki_tf.testing.state_machines.transition import Transition
 from lokki_tf.testing.state_machines.values import Json
 from lokki_tf.testing.state_machines.work import parameters, run_work

@@ -8,12 +8,10 @@ runs the states again that were entered and not exited. States that have ended d
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
+from lokki_tf.testing.state_machines.map_run import MapRun
 from lokki_tf.testing.state_machines.values import Json
-
-if TYPE_CHECKING:
-    from lokki_tf.testing.state_machines.map_run import MapRun
 
 
 @dataclass
@@ -39,7 +37,7 @@ class Progress:
     entered: bool = False
     variables: dict[str, Json] = field(default_factory=dict)
     inner: list[Progress] = field(default_factory=list)
-    map_run: MapRun | None = None
+    map_run: MapRun[Any] | None = None
     done: bool = False
     result: Json = None
     redriven: int | None = None

@@ -17,14 +17,14 @@ from lokki_tf.testing.state_machines.templates import fill
 from lokki_tf.testing.state_machines.values import Json, dump, load, moment_text
 
 if TYPE_CHECKING:
-    from lokki_tf.testing.state_machines.execution import Execution
+    from lokki_tf.testing.state_machines.record import ExecutionRecord
 
 RESULTS_PER_FILE = 500
 FAILED = "States.ResultWriterFailed"
 _FILES = {"SUCCEEDED": "SUCCEEDED", "PENDING": "PENDING"}
 
 
-def write_results(run: StateRun, value: Json, map_run: MapRun) -> Json:
+def write_results(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) -> Json:
     """Write the results and a manifest that lists the files.
 
     Returns:
@@ -73,8 +73,10 @@ def _authorize(run: StateRun, resource: str) -> None:
         run.frame.settings.services.authorize(f"s3:{action}", resource)
 
 
-def _write_files(s3: Any, bucket: str, folder: str, map_run: MapRun, config: Json) -> Json:
-    groups: dict[str, list[Execution]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
+def _write_files(
+    s3: Any, bucket: str, folder: str, map_run: MapRun[ExecutionRecord], config: Json
+) -> Json:
+    groups: dict[str, list[ExecutionRecord]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
     for position, child in enumerate(map_run.children):
         groups[_FILES.get(map_run.status_of(position), "FAILED")].append(child)
     files: dict[str, list[Json]] = {}
@@ -89,12 +91,12 @@ def _write_files(s3: Any, bucket: str, folder: str, map_run: MapRun, config: Jso
     return files
 
 
-def _parts(children: Sequence[Execution]) -> Iterator[Sequence[Execution]]:
+def _parts(children: Sequence[ExecutionRecord]) -> Iterator[Sequence[ExecutionRecord]]:
     for begin in range(0, len(children), RESULTS_PER_FILE):
         yield children[begin : begin + RESULTS_PER_FILE]
 
 
-def _shown(name: str, child: Execution, config: Json) -> Json:
+def _shown(name: str, child: ExecutionRecord, config: Json) -> Json:
     if name == "PENDING":
         return pending_record(child)
     if name == "FAILED" or config.get("Transformation", "NONE") == "NONE":
@@ -112,7 +114,7 @@ def _body(shown: list[Json], config: Json) -> str:
     return dump(shown)
 
 
-def record(child: Execution) -> dict[str, Json]:
+def record(child: ExecutionRecord) -> dict[str, Json]:
     """Return the record of a child that has ended, as written to a result file."""
     found: dict[str, Json] = {
         **pending_record(child),
@@ -133,7 +135,7 @@ def record(child: Execution) -> dict[str, Json]:
     return {key: value for key, value in sorted(found.items()) if value is not None}
 
 
-def pending_record(child: Execution) -> dict[str, Json]:
+def pending_record(child: ExecutionRecord) -> dict[str, Json]:
     """Return the record of a child that has not started, as written to a result file."""
     return {
         "ExecutionArn": child.arn,

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure, Stopped
-from lokki_tf.testing.state_machines.frame import CancelScope, StateRun
+from lokki_tf.testing.state_machines.frame import StateRun
+from lokki_tf.testing.state_machines.history import DETAILS
 from lokki_tf.testing.state_machines.resources import Integration
 from lokki_tf.testing.state_machines.sdk_shapes import call
-from lokki_tf.testing.state_machines.transition import DETAILS
 from lokki_tf.testing.state_machines.values import Json, dump, load
 
 _POLL_SECONDS = (0.01, 0.02, 0.03, 0.05)

@@ -1,21 +1,14 @@
-"""The interface between the interpreter and the account: services, callbacks and settings."""
+"""The interface between the interpreter and the account: services and callbacks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 from lokki_tf.testing.state_machines.values import Json
-
-if TYPE_CHECKING:
-    from lokki_tf.testing.state_machines.execution import Execution
-
-
-def _ignored(execution: Execution, settled: Event) -> None:
-    settled.set()
 
 
 @dataclass(frozen=True)
@@ -150,25 +143,3 @@ class Callbacks:
         change(callback)
         callback.heard.set()
         return True
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of an execution.
-
-    Args:
-        services: The services of the account.
-        callbacks: The task tokens of the account.
-        retry_delay_scale: The factor for delays before retries.
-        wait_scale: The factor for the delays of ``Wait`` states.
-        ended: A function that is called with an execution that has ended, and an event that it
-            sets after the consequences of the end, such as EventBridge rules, have run.
-        key: The ARN of the customer managed KMS key that encrypts the execution.
-    """
-
-    services: Services
-    callbacks: Callbacks
-    retry_delay_scale: float = 1.0
-    wait_scale: float = 1.0
-    ended: Callable[[Execution, Event], None] = _ignored
-    key: str | None = None

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure, Stopped, guarded
-from lokki_tf.testing.state_machines.frame import CancelScope, StateRun
+from lokki_tf.testing.state_machines.frame import StateRun
+from lokki_tf.testing.state_machines.history import DETAILS
 from lokki_tf.testing.state_machines.lambda_tasks import call_function, invoke
 from lokki_tf.testing.state_machines.resources import Integration, parse_resource
 from lokki_tf.testing.state_machines.retries import HEARTBEAT_TIMEOUT, TIMEOUT
 from lokki_tf.testing.state_machines.sdk_tasks import call_service, submitted
 from lokki_tf.testing.state_machines.services import Callback
 from lokki_tf.testing.state_machines.templates import given
-from lokki_tf.testing.state_machines.transition import DETAILS, Transition
+from lokki_tf.testing.state_machines.transition import Transition
 from lokki_tf.testing.state_machines.values import Json, dump, is_integer
 from lokki_tf.testing.state_machines.work import parameters, run_work
 

@@ -9,9 +9,6 @@ from lokki_tf.testing.state_machines.failures import StateFailure
 from lokki_tf.testing.state_machines.frame import StateRun
 from lokki_tf.testing.state_machines.values import Json
 
-DETAILS = {"truncated": False}
-"""The field that accompanies each input and output in the history."""
-
 
 @dataclass(frozen=True)
 class Transition:

@@ -1,0 +1,54 @@
+"""Redrives: failed runs continue from the steps that failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import AwsError
+
+from .failures import find_blame
+from .runs import FAILED, SERVICE
+
+if TYPE_CHECKING:
+    from .deployed import Deployed
+    from .runs import AwsRun
+
+_REASONS = {
+    "Execution redrivable period exceeded": "it ended more than 14 days ago, AWS's limit",
+    "Execution has exceeded the max execution time": "it began more than a year ago, AWS's limit",
+    "Execution history event limit exceeded": "its history has 24,999 events or more, and AWS "
+    "allows 25,000",
+    "State machine is in DELETING status": "its state machine is being deleted",
+    "Execution is RUNNING and cannot be redriven": "it is still running",
+    "Execution is SUCCEEDED and cannot be redriven": "it has succeeded",
+}
+
+
+def redrive(deployed: Deployed, run: AwsRun) -> None:
+    """Continue a failed run from the steps that failed.
+
+    Args:
+        deployed: The pipeline.
+        run: The run.
+
+    Raises:
+        AwsError: If AWS refuses, or the run would only fail again.
+    """
+    if run.status == FAILED and find_blame(deployed, run).is_final:
+        raise AwsError(
+            f"run {run.name} cannot be redriven: its state machine, deployed by an earlier version "
+            "of lokki_tf, ended in a state that only fails, which a redrive would repeat",
+            remedy=f"{deployed.stack.command('start')} begins anew",
+        )
+    try:
+        deployed.aws.call(SERVICE, "redrive_execution", executionArn=run.arn)
+    except AwsError as error:
+        if error.code == "ExecutionNotRedrivable":
+            answer = deployed.aws.call(SERVICE, "describe_execution", executionArn=run.arn)
+            reason = str(answer.get("redriveStatusReason") or "").rstrip(".")
+            raise AwsError(
+                f"run {run.name} cannot be redriven: {_REASONS.get(reason, reason or run.status)}",
+                code=error.code,
+                remedy=f"{deployed.stack.command('start')} begins anew",
+            ) from None
+        raise

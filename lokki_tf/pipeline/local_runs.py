@@ -1,0 +1,185 @@
+"""Stages of a local run: its settings, stored results, limits and notices."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.authoring.places import calling_place
+from lokki_tf.errors import BindingError, OptionError
+
+from .limits import inline_limits
+from .notices import notified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
+    from os import PathLike
+
+    from lokki_tf.config import Config
+    from lokki_tf.local import Event, Run, Settings
+    from lokki_tf.local.cache import Cache
+    from lokki_tf.local.state import StateManager
+    from lokki_tf.model import Definition
+
+    State = StateManager | str | PathLike[str] | None
+
+
+def run_locally(
+    definition: Definition,
+    given: Mapping[str, Any],
+    settings: Settings,
+    state: State,
+    on_event: Callable[[Event], None] | None,
+    *,
+    executor: str | Executor | None,
+    max_workers: int | None,
+    strict: bool,
+) -> Run:
+    """Run a pipeline locally.
+
+    Args:
+        definition: The pipeline.
+        given: Parameters of the run, which are valid.
+        settings: What holds for the steps of the run.
+        state: Where results are stored, as for :meth:`Pipeline.local_run`.
+        on_event: As for :meth:`Pipeline.local_run`.
+        executor: As for :meth:`Pipeline.local_run`; not used by routed pipelines.
+        max_workers: As for :meth:`Pipeline.local_run`; not used by routed pipelines.
+        strict: As for :meth:`Pipeline.local_run`.
+    """
+    from lokki_tf.local import run, run_routes
+    from lokki_tf.reporting import combined_listener
+
+    with _cache(definition, given, state, settings) as cache:
+        listener = combined_listener(on_event, definition.graph)
+        inline = inline_limits(definition)
+        with notified(definition, given, settings):
+            if definition.routes is not None:
+                return run_routes(
+                    definition,
+                    given,
+                    settings=settings,
+                    strict=strict,
+                    on_event=listener,
+                    cache=cache,
+                )
+            return run(
+                definition,
+                given,
+                settings=settings,
+                executor=executor,
+                max_workers=max_workers,
+                strict=strict,
+                on_event=listener,
+                cache=cache,
+                inline=inline,
+            )
+
+
+def parameters_of_run(given: Any) -> dict[str, Any]:
+    """Return the parameters that a user passes to a run, if they are a dict.
+
+    Raises:
+        BindingError: If they are something else.
+    """
+    if given is not None and not isinstance(given, Mapping):
+        raise BindingError(
+            f"parameters must be a dict by name, got {given!r}",
+            place=calling_place(),
+            remedy='write local_run({"name": value})',
+        )
+    return dict(given or {})
+
+
+def settings_of(
+    definition: Definition,
+    wait_scale: float,
+    config: Config | None = None,
+    stage: str | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Return what holds for the steps of a local run.
+
+    Args:
+        definition: The pipeline.
+        wait_scale: Factor of delays and waits.
+        config: Settings; by default those of ``lokki.toml`` and the environment.
+        stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
+        given: The run's input, which may contain the time for which the run was scheduled.
+    """
+    from lokki_tf.config import load_config
+    from lokki_tf.local import Settings
+    from lokki_tf.runtime.event_context import scheduled
+    from lokki_tf.terraform.settings import options_in_effect
+
+    config = config or load_config(stage=stage)
+    return Settings(
+        options_in_effect(definition, config),
+        wait_scale,
+        name=config.name_of(definition.name),
+        stage=config.stage,
+        scheduled_at=scheduled(given or {}),
+    )
+
+
+def refuse_parallel(executor: Any, max_workers: Any) -> None:
+    """Raise an error for options of parallel runs, which a routed pipeline does not support."""
+    if executor not in (None, "thread", "sequential") or max_workers not in (None, 1):
+        raise OptionError(
+            "a routed pipeline runs one step after another, so executor= and max_workers= "
+            "change nothing",
+            place=calling_place(),
+            remedy="leave them out",
+        )
+
+
+@contextmanager
+def _cache(
+    definition: Definition, given: Mapping[str, Any], state: State, settings: Settings
+) -> Iterator[Cache | None]:
+    if state is None:
+        yield None
+        return
+    from lokki_tf.local.cache import Cache, value_digest
+    from lokki_tf.local.state import StateManager
+    from lokki_tf.packaging import context_steps, package_steps, state_keys
+
+    asks = context_steps(package_steps(definition))  # run_context() has the parameters
+    codes = {
+        step: _with_environment(
+            code,
+            settings.options[step].env_variables,
+            given if step in asks else {},
+            value_digest,
+        )
+        for step, code in state_keys(definition, value_digest).items()
+    }
+    for step, code in codes.items():
+        if code is None:
+            warnings.warn(
+                f"step {step.name!r} runs every time: not all of its code at {step.place} can "
+                "be read or travel, as check says, so nobody knows when it changes",
+                RuntimeWarning,
+                stacklevel=6,  # the caller of Pipeline.local_run
+            )
+    if isinstance(state, StateManager):
+        yield Cache(state, codes)
+        return
+    with StateManager(state) as own:
+        yield Cache(own, codes)
+
+
+def _with_environment(
+    code: str | None,
+    variables: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    digest: Callable[[Any], str | None],
+) -> str | None:
+    """Return the key of a step's code, and of its variables and the parameters that it may read."""
+    for read in (variables, parameters):
+        if code is not None and read:
+            code = digest([code, dict(sorted(read.items()))])
+    return code

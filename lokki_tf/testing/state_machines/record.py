@@ -1,0 +1,216 @@
+"""The record of an execution: its data, and how it is stopped, redriven and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Event, Lock, Thread
+from typing import Self
+from uuid import uuid4
+
+from lokki_tf.testing.state_machines.cancel_scope import CancelScope
+from lokki_tf.testing.state_machines.history import DETAILS, History
+from lokki_tf.testing.state_machines.map_run import MapRun
+from lokki_tf.testing.state_machines.progress import Progress
+from lokki_tf.testing.state_machines.services import Callbacks, Services
+from lokki_tf.testing.state_machines.statuses import ABORTED, FAILED, RUNNING, SUCCEEDED, TIMED_OUT
+from lokki_tf.testing.state_machines.values import Json, dump
+
+_REDRIVABLE_PERIOD = timedelta(days=14)
+_LONGEST_OPEN = timedelta(days=365)
+
+
+def _ignored(execution: ExecutionRecord, settled: Event) -> None:
+    settled.set()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of an execution.
+
+    Args:
+        services: The services of the account.
+        callbacks: The task tokens of the account.
+        retry_delay_scale: The factor for delays before retries.
+        wait_scale: The factor for the delays of ``Wait`` states.
+        ended: A function that is called with an execution that has ended, and an event that it
+            sets after the consequences of the end, such as EventBridge rules, have run.
+        key: The ARN of the customer managed KMS key that encrypts the execution.
+    """
+
+    services: Services
+    callbacks: Callbacks
+    retry_delay_scale: float = 1.0
+    wait_scale: float = 1.0
+    ended: Callable[[ExecutionRecord, Event], None] = _ignored
+    key: str | None = None
+
+
+@dataclass
+class ExecutionRecord:
+    """An execution of a state machine; a subclass runs its states.
+
+    Args:
+        arn: The execution's ARN.
+        name: The execution's name.
+        state_machine_arn: The state machine's ARN.
+        state_machine_name: The state machine's name.
+        definition: The parsed definition to run.
+        input_text: The JSON of the input, unchanged from the request.
+        role_arn: The ARN of the state machine's role.
+        settings: The account and the time scales.
+        outer: For a child of a Distributed Map, the cancel scope of the Map state.
+        map_run_arn: For a child of a Distributed Map, the ARN of its Map Run.
+    """
+
+    arn: str
+    name: str
+    state_machine_arn: str
+    state_machine_name: str
+    definition: Mapping[str, Json]
+    input_text: str
+    role_arn: str
+    settings: Settings
+    outer: CancelScope | None = None
+    map_run_arn: str | None = None
+    status: str = field(default=RUNNING, init=False)
+    output_text: str | None = field(default=None, init=False)
+    error: str | None = field(default=None, init=False)
+    cause: str | None = field(default=None, init=False)
+    start_date: datetime = field(default_factory=lambda: datetime.now(UTC), init=False)
+    stop_date: datetime | None = field(default=None, init=False)
+    map_runs: list[MapRun[Self]] = field(default_factory=list, init=False)
+    redrive_count: int = field(default=0, init=False)
+    redrive_date: datetime | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.history = History()
+        self.progress = Progress()
+        self.done = Event()
+        self.settled = Event()
+        self.cancel_scope = CancelScope(self.outer)
+        self._ending = Lock()
+        self.redriven = 0
+
+    def start(self) -> None:
+        """Run in a new thread."""
+        Thread(target=self.run, name=self.arn, daemon=True).start()
+
+    def run(self) -> None:
+        """Run to the end in the calling thread."""
+        raise NotImplementedError
+
+    def stop(self, error: str | None = None, cause: str | None = None) -> None:
+        """Stop the execution, as ``StopExecution`` does."""
+        self.end(ABORTED, error=error, cause=cause)
+        self.cancel_scope.revoke()
+
+    @property
+    def not_redrivable(self) -> str | None:
+        """Why the execution cannot be redriven, in the wording of AWS; None if it can.
+
+        Source: Step Functions API Reference, "RedriveExecution" for the conditions and
+        "DescribeExecution" for the wording.
+        """
+        if self.status in (RUNNING, SUCCEEDED):
+            return f"Execution is {self.status} and cannot be redriven"
+        now = datetime.now(UTC)
+        if self.history.is_full:
+            return "Execution history event limit exceeded"
+        if now - self.start_date > _LONGEST_OPEN:
+            return "Execution has exceeded the max execution time"
+        if self.stop_date is not None and now - self.stop_date > _REDRIVABLE_PERIOD:
+            return "Execution redrivable period exceeded"
+        return None
+
+    def redrive(self) -> None:
+        """Continue from the states that failed or were stopped, as ``RedriveExecution`` does."""
+        self.ready(self.outer, redriven=True)
+        self.start()
+
+    def ready(self, outer: CancelScope | None, *, redriven: bool) -> None:
+        """Reset the outcome, so that the execution can run again.
+
+        Args:
+            outer: For a child of a Distributed Map, the cancel scope of the Map state.
+            redriven: Whether the execution has started before. A child may have been stopped
+                before it started.
+        """
+        if redriven:
+            self.redrive_count += 1
+            self.redrive_date = datetime.now(UTC)
+            self.redriven = self.history.add(
+                "ExecutionRedriven", 0, {"redriveCount": self.redrive_count}
+            )
+            self.progress = self.progress.redrive(self.redriven)
+        self.outer, self.cancel_scope = outer, CancelScope(outer)
+        self.done, self.settled = Event(), Event()
+        self.status, self.stop_date = RUNNING, None
+        self.output_text = self.error = self.cause = None
+
+    def child(
+        self,
+        map_run: MapRun[Self],
+        definition: Mapping[str, Json],
+        value: Json,
+        cancel_scope: CancelScope,
+    ) -> Self:
+        """Return a child execution for an item of a Distributed Map, without starting it.
+
+        Args:
+            map_run: The Map Run.
+            definition: The states to run.
+            value: The child's input.
+            cancel_scope: The cancel scope of the Map state.
+        """
+        name = str(uuid4())
+        return type(self)(
+            arn=f"{map_run.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}",
+            name=name,
+            state_machine_arn=map_run.state_machine_arn,
+            state_machine_name=map_run.state_machine_arn.rpartition(":")[2],
+            definition=definition,
+            input_text=dump(value),
+            role_arn=self.role_arn,
+            settings=self.settings,
+            outer=cancel_scope,
+            map_run_arn=map_run.arn,
+        )
+
+    def end(
+        self,
+        status: str,
+        previous: int = 0,
+        *,
+        attempt: int | None = None,
+        output_text: str | None = None,
+        error: str | None = None,
+        cause: str | None = None,
+    ) -> None:
+        with self._ending:
+            if self.status != RUNNING or attempt not in (None, self.redrive_count):
+                return  # a stopped thread may end only after a redrive has started
+            self.output_text, self.error, self.cause = output_text, error, cause
+            self.stop_date = datetime.now(UTC)
+            details = _ending_details(self)
+            self.history.add(_ENDINGS[status], previous, details, is_last=True)
+            self.status = status
+            done, settled = self.done, self.settled
+        done.set()
+        self.settings.ended(self, settled)
+
+
+_ENDINGS = {
+    SUCCEEDED: "ExecutionSucceeded",
+    FAILED: "ExecutionFailed",
+    TIMED_OUT: "ExecutionTimedOut",
+    ABORTED: "ExecutionAborted",
+}
+
+
+def _ending_details(execution: ExecutionRecord) -> dict[str, Json]:
+    if execution.output_text is not None:
+        return {"output": execution.output_text, "outputDetails": DETAILS}
+    found = {"error": execution.error, "cause": execution.cause}
+    return {key: value for key, value in found.items() if value is not None}
