@@ -391,6 +391,7 @@ def following(
     Args:
         step: The step.
         value: The value; a step without parameters only waits for it.
+        args: Further arguments by position.
         kwargs: Further arguments, and ``retry=``.
         body: The map whose body contains the call.
 
