@@ -4,6 +4,17 @@ These files are copied into each step's zip as the package ``lokki_runtime``. Th
 each other relatively, and nothing else of lokki_tf.
 """
 
-from .handler import run
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .handler import run
 
 __all__ = ["run"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the handler when it is used: a pipeline is defined without it."""
+    if name == "run":
+        from .handler import run
+
+        return run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
