@@ -31,6 +31,7 @@ except KeyboardInterrupt as interrupt:  # without the lines of the modules that 
     raise interrupt.with_traceback(None) from None
 
 if TYPE_CHECKING:
+    from .authoring.calls import wait as wait
     from .cli import main as main
     from .local.state import StateManager as StateManager
     from .pipeline.routed import Functions as Functions
@@ -64,6 +65,7 @@ _LAZY = {
     "main": "cli",
     "rename_tf_output": "terraform",
     "run_context": "runtime.context",
+    "wait": "authoring.calls",
 }
 
 # Constructs can be imported too, but not by *: they take most of a second.
@@ -92,6 +94,7 @@ __all__ = [
     "run_context",
     "step",
     "task",
+    "wait",
 ]
 
 

@@ -34,6 +34,7 @@ PUBLIC = {
     "run_context",
     "step",
     "task",
+    "wait",
 }
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lokki_tf.model import Map, Output, whole
+from lokki_tf.model import Map, Output, Wait, whole
 
 from . import quotas
 from .payloads import Payloads, references_in, with_paths
@@ -49,6 +49,16 @@ def capacities(root: Scope, payloads: Payloads) -> tuple[list[Capacity], int]:
 
 def _capacities(root: Scope, payloads: Payloads) -> list[Capacity]:
     maps = {scope.of.name: scope.of for scope in root.walk() if scope.of}
+    waits = {
+        one.name: one.value.node
+        for one in payloads.definition.graph.every()
+        if isinstance(one, Wait) and one.value is not None
+    }
+
+    def of_nodes(names: Iterable[str]) -> list[str]:
+        """Return the nodes that make the results; a wait's is that of another node."""
+        return [waits.get(name, name) for name in names]
+
     found: list[Capacity] = []
     stored: Counter[str] = Counter()
     for scope in root.walk():
@@ -57,13 +67,15 @@ def _capacities(root: Scope, payloads: Payloads) -> list[Capacity]:
             if isinstance(part, Loop):
                 found += _of_map(part.map, payloads, maps)
             elif not isinstance(part, Fork):
+                if part not in payloads.of_tasks:
+                    continue  # a wait
                 found += _of_task(part, payloads, maps, batch, _layouts(part, maps))
             else:
                 what = f"the output of the branches {title(part)!r}"
-                found.append(_together(what, part.paths, batch))
-        stored.update(list(scope.variables) * batch)
+                found.append(_together(what, of_nodes(part.paths), batch))
+        stored.update(of_nodes(scope.variables) * batch)
         what = "the pipeline's output" if scope.outer is None else "the output of a branch"
-        found.append(_together(what, scope.exports, batch))
+        found.append(_together(what, of_nodes(scope.exports), batch))
     total = quotas.ALL_VARIABLES_BYTES - _MARGIN
     return [*found, Capacity("the variables of an execution", total, stored)]
 

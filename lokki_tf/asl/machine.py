@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
-from lokki_tf.model import Map, Node, Part
+from lokki_tf.model import Literal, Map, Node, Part, Wait
 from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
@@ -30,17 +30,18 @@ from .jobs import (
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .maps import map_state
 from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
-from .references import Array, arrays_of, path, reference_bytes, shared
+from .references import Array, Reference, arrays_of, path, reference_bytes, shared
 from .retries import Rules
 from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
 from .text import Template, filled_bytes, render
+from .waits import INSTANT_BYTES, time_state, time_variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from lokki_tf.model import Definition, Step
+    from lokki_tf.model import AnyNode, Definition, Step
 
 _TEMPLATE_NAMES = {
     *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, JOB_ERRORS_PLACEHOLDER, "partition"),
@@ -125,11 +126,14 @@ class _Compiler:
     limits: dict[str, int] = field(default_factory=dict)
     functions: dict[Step, str] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
+    waits: dict[str, Wait] = field(default_factory=dict)
+    times: dict[str, str] = field(default_factory=dict)  # variables for times of waits
     arrays: dict[str, Array] = field(default_factory=dict)  # by maps
     layouts: dict[Array, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)  # functions of conditional jobs
+    instants: set[str] = field(default_factory=set)  # nodes until whose results others wait
     payloads: Payloads = field(init=False)
     most_parameters: int = field(init=False)
 
@@ -155,7 +159,9 @@ class _Compiler:
         self.nodes = {node.name: node for node in graph.walk()}
         self.variables = asked_variables(self.nodes.values(), root)
         maps = [scope.of for scope in root.walk() if scope.of]
-        self.names = {*self.nodes, *(one.name for one in maps)}
+        self.waits = {one.name: one for one in graph.every() if isinstance(one, Wait)}
+        self.times = time_variables(self.payloads.until, [*root.walk()], self.variables)
+        self.names = {*self.nodes, *self.waits, *(one.name for one in maps)}
         items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
         names = [*self.nodes, *(one.name for one in maps), *items]
         places, self.most_parameters = capacities(root, self.payloads)
@@ -186,7 +192,7 @@ class _Compiler:
     def _layouts(self, maps: list[Map]) -> dict[Array, dict[str, Any]]:
         """Return the layouts of results for the maps that run over them or over parts of them."""
         layouts: dict[Array, dict[str, Any]] = {}
-        within = [one.body.terminals for one in maps if one.options.mode == "inline"]
+        within = [one.body.results for one in maps if one.options.mode == "inline"]
         ends = {name for terminals in within for name in terminals}
         for one in maps:
             layout = layouts.setdefault(self.arrays[one.name], {})
@@ -213,6 +219,10 @@ class _Compiler:
                 layout["alone"] = True
             # The envelope contains the value, and the location of the items.
             self.limits[producer] = max(0, self.limits[producer] - REFERENCE_BYTES)
+        times = (one for one in self.payloads.until.values() if isinstance(one, Reference))
+        self.instants = {one.name for one in times}
+        for name in self.instants:
+            self.limits[name] = max(0, self.limits[name] - INSTANT_BYTES)
         return layouts
 
     def _layouts_of(self, producer: str) -> dict[str, dict[str, Any]]:
@@ -240,12 +250,17 @@ class _Compiler:
             last = index == len(titles) - 1
             state = self._state(part, scope)
             state |= self._kept(part, scope)
-            conditional = part in self.variables
-            answering = last and conditional
-            state |= self._output(part, scope) if last and not answering else {"ResultPath": None}
+            conditional, waits = part in self.variables, part in self.waits
+            answering = last and (conditional or (waits and bool(scope.exports)))
+            if last and not answering:
+                state |= self._output(part, scope)
+            elif not waits:
+                state |= {"ResultPath": None}
             states[name] = {**state, **({"End": True} if last else {"Next": entries[index + 1]})}
             if answering:
                 states |= self._answering(name, states[name], scope)
+            if entries[index] != name and waits:
+                states[entries[index]] = self._time(self.waits[name], scope)
             if part in self.payloads.jobs:
                 step = self.nodes[str(part)].step.name
                 added, catch = raising(name, step, str(part), scope, self.names)
@@ -280,6 +295,8 @@ class _Compiler:
 
     def _entry(self, name: str, part: str | Fork | Loop) -> str:
         """Return the first state of a part: before a job, the condition's or the event's state."""
+        if part in self.times:
+            return self._own_name(f"Time of {name}")
         if part not in self.payloads.jobs:
             return name
         what = "Condition" if part in self.variables else "Event"
@@ -317,7 +334,26 @@ class _Compiler:
             return {"Type": "Parallel", "Branches": branches}
         if isinstance(part, Loop):
             return self._map(part, scope)
+        if part in self.waits:
+            return self._wait(self.waits[part], scope)
         return self._task(self.nodes[part], scope)
+
+    def _wait(self, one: Wait, scope: Scope) -> dict[str, Any]:
+        if one.seconds is not None:
+            return {"Type": "Wait", "Seconds": one.seconds}
+        if isinstance(one.until, Literal):
+            return {"Type": "Wait", "Timestamp": one.until.value}
+        until = self.payloads.until[one.name]
+        if isinstance(until, Reference):
+            return {"Type": "Wait", "TimestampPath": f"{path(until, scope)}.instant"}
+        return {"Type": "Wait", "TimestampPath": f"${self.times[one.name]}"}
+
+    def _time(self, one: Wait, scope: Scope) -> dict[str, Any]:
+        """Return the state that assigns the parameter until which a wait waits."""
+        around, until = scope.map, self.payloads.until[one.name]
+        (parameter,) = (each for each in self.source.parameters if each.name == until.name)
+        given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
+        return time_state(parameter, f"{given}.{parameter.name}", self.times[one.name], one)
 
     def _task(self, node: Node, scope: Scope) -> dict[str, Any]:
         payload = self.payloads.of_tasks[node.name]
@@ -337,6 +373,8 @@ class _Compiler:
             sent["items"] = layouts.pop("items")
         if layouts:
             sent["parts"] = layouts
+        if node.name in self.instants:
+            sent["instant"] = True
         description = node.step.options.description or _first_line(node.step.function.__doc__)
         state = {"Type": "Task", **({"Comment": description} if description else {})}
         placeholder, rules = self.functions[node.step], Rules(node.retry, self.main)
@@ -365,7 +403,7 @@ class _Compiler:
     def _inline(self, node: Node, scope: Scope) -> dict[str, Any]:
         """Return the result's limit; in inline maps, a share of the map's capacity."""
         one = scope.map
-        if one and one.options.mode == "inline" and node.name in one.body.terminals:
+        if one and one.options.mode == "inline" and node.name in one.body.results:
             return {"inline.$": "$.room", "bounded": True}
         return {"inline": self.limits[node.name]}
 
@@ -383,7 +421,7 @@ class _Compiler:
     def _kept(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """Return the assignments that later states of the scope read."""
         kept: dict[str, Any] = {}
-        for name, result in self._results(part).items():
+        for name, result in self._results(part, scope).items():
             if name in scope.variables:
                 kept |= _entry(scope.variables[name], result)
         return {"Assign": kept} if kept else {}
@@ -391,17 +429,21 @@ class _Compiler:
     def _output(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """Return the scope's output, which its last state makes."""
         if not scope.exports:
-            return {"ResultPath": None, "OutputPath": None}
-        own = self._results(part)
+            unused = {} if part in self.waits else {"ResultPath": None}
+            return {**unused, "OutputPath": None}
+        own = self._results(part, scope)
         selected: dict[str, Any] = {}
         for name, key in scope.exports.items():
             selected |= _entry(key, own.get(name) or f"${scope.variables[name]}")
         return {"ResultSelector": selected}
 
-    def _results(self, part: str | Fork | Loop) -> dict[str, Any]:
+    def _results(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """Return the position of each envelope in a state's result: a path, or paths by name."""
         if isinstance(part, Fork):
             return dict(part.paths)
+        if isinstance(part, str) and part in self.waits:
+            value = self.waits[part].value
+            return {} if value is None else {part: f"${scope.variable(value.node)}"}
         if isinstance(part, str):
             of_job = part in self.payloads.jobs
             return {part: job_result(self._layouts_of(part)) if of_job else "$.Payload"}
@@ -416,11 +458,11 @@ def _condition_of(node: Node) -> Step:
     return node.step.condition
 
 
-def _is_referred(node: Node | Map) -> bool:
+def _is_referred(node: AnyNode) -> bool:
     """Return whether a result is always a reference: a job's, or that of a Distributed Map."""
     if isinstance(node, Map):
         return node.options.mode == "distributed"
-    return node.step.is_job
+    return isinstance(node, Node) and node.step.is_job
 
 
 def _entry(key: str, result: Any) -> dict[str, Any]:

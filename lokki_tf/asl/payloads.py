@@ -18,8 +18,10 @@ from lokki_tf.model import (
     Literal,
     Map,
     Node,
+    Output,
     Parameter,
     Part,
+    Wait,
     signature,
 )
 from lokki_tf.runtime.envelope import FORMAT
@@ -51,6 +53,7 @@ class Payloads:
         started: Maps whose items receive the time when the execution began.
         home: From each node to the map in whose body it is, ``None`` outside of maps.
         jobs: Nodes that run as jobs of Batch.
+        until: From each wait until a time that exists only later to that time.
     """
 
     definition: Definition
@@ -63,6 +66,7 @@ class Payloads:
     started: set[str] = field(default_factory=set)
     home: dict[str, str | None] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
+    until: dict[str, Reference | Parameter] = field(default_factory=dict)
     _wholes: dict[tuple[Binding, int], tuple[str, Any]] = field(default_factory=dict, init=False)
     """Of the present node, the values of which it receives parts, by source and nesting: their keys
     and envelopes."""
@@ -71,17 +75,44 @@ class Payloads:
         self._graph(self.definition.graph, ())
 
     def _graph(self, graph: Graph, around: tuple[Map, ...]) -> None:
+        begun = {one.name for one in graph.nodes if isinstance(one, Wait) and not one.inputs}
         for node in graph.nodes:
             if isinstance(node, Map):
                 self.captured[node.name] = {}
                 self._graph(node.body, (*around, node))
+            elif isinstance(node, Wait):
+                self._wait(node, around)
             else:
                 self.home[node.name] = around[-1].name if around else None
                 if node.step.is_job:
                     self.jobs.add(node.name)
                 self.of_tasks[node.name] = self._payload(node, around)
-                if not around and not node.predecessors:
+                if not around and begun.issuperset(node.predecessors):
                     self.given.add(node.name)  # it raises errors for unknown names of the input
+
+    def _wait(self, node: Wait, around: tuple[Map, ...]) -> None:
+        for binding in (node.value, node.until):
+            if binding is None or isinstance(binding, Literal):
+                continue
+            found = self._found(binding, around, around)
+            if isinstance(found, Parameter):
+                self.given.update(one.name for one in around)
+            if binding is node.until:
+                self.until[node.name] = found
+
+    def _found(
+        self, binding: Binding, level: tuple[Map, ...], around: tuple[Map, ...]
+    ) -> Reference | Parameter:
+        """Return the parameter or the result to which a binding refers."""
+        if isinstance(binding, Parameter):
+            if not level:
+                return binding
+            return self._found(dict(level[-1].arguments)[binding.name], level[:-1], around)
+        assert isinstance(binding, Output)
+        reference = Reference(binding.node, False, level[-1].name if level else None)
+        for outer in around[len(level) :]:
+            self.captured[outer.name][reference] = None
+        return reference
 
     def _payload(self, node: Node, around: tuple[Map, ...]) -> dict[str, Any]:
         store = Template(f"${{{STORE_VARIABLE}}}")

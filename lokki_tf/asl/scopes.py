@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lokki_tf.model import Graph, Map
+from lokki_tf.model import AnyNode, Graph, Map, Node, Wait
 from lokki_tf.model.names import identifier, unique
 from lokki_tf.runtime.maps import RESULT
 
@@ -118,15 +118,18 @@ def scopes(graph: Graph) -> Scope:
     graphs = list(_graphs(graph))
     consumers: dict[str, set[str]] = {node.name: set() for one in graphs for node in one.nodes}
     terminals: set[str] = set()
+    silent = {one.name for one in graph.every() if isinstance(one, Wait) and one.value is None}
     for one in graphs:
-        terminals.update(one.terminals)
+        terminals.update(name for name in one.terminals if name not in silent)
         for node in one.nodes:
             for name in node.inputs:
                 consumers[name].add(node.name)
     keys = _keys(graphs)
     root = _nested(graph, None, None)
-    # Either the job or its condition makes the result, which a state after both returns.
+    # Either the job or its condition makes the result, which a state after both returns. A Wait
+    # state makes none.
     conditional = {n.name for n in graph.walk() if n.step.is_job and n.when is not None}
+    conditional |= {one.name for one in graph.every() if isinstance(one, Wait)}
     for scope in root.walk():
         scope.exports = {
             name: _export_key(scope, name, key)
@@ -154,14 +157,18 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
 
 def _nested(graph: Graph, outer: Scope | None, of: Map | None) -> Scope:
     """Return the scope of a whole graph: the state machine's own, or a map's body."""
-    seconds = {
-        node.name: node.step.options.expected_seconds
-        for node in graph.nodes
-        if not isinstance(node, Map) and node.step.options.expected_seconds is not None
-    }
+    stated = ((node.name, _expected(node)) for node in graph.nodes)
+    seconds = {name: expected for name, expected in stated if expected is not None}
     scope = _scope(graph, nest(graph.predecessors, seconds), outer)
     scope.of = of
     return scope
+
+
+def _expected(node: AnyNode) -> float | None:
+    """Return the stated duration of a node in seconds, if it has one."""
+    if isinstance(node, Node):
+        return node.step.options.expected_seconds
+    return float(node.seconds) if isinstance(node, Wait) and node.seconds is not None else None
 
 
 def _scope(graph: Graph, block: Block, outer: Scope | None) -> Scope:

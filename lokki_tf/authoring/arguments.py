@@ -10,7 +10,17 @@ from lokki_tf.model import Group, Literal
 
 from .nesting import is_pipeline, refuse_pipeline
 from .placeholders import Placeholder, spec_of
-from .specs import CallSpec, ChainSpec, ItemSpec, MapSpec, ParameterSpec, PartSpec, close_all
+from .specs import (
+    CallSpec,
+    ChainSpec,
+    ItemSpec,
+    MapSpec,
+    ParameterSpec,
+    PartSpec,
+    WaitSpec,
+    close_all,
+    whole_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +39,7 @@ _CONTAINERS: dict[type, Any] = {
 
 
 _WALKED = (list, tuple, set, frozenset, dict)
-_SPECS = (CallSpec, MapSpec, ItemSpec, ParameterSpec, PartSpec)
+_SPECS = (CallSpec, MapSpec, WaitSpec, ItemSpec, ParameterSpec, PartSpec)
 
 
 def argument(value: Any, place: Place) -> Argument:
@@ -45,6 +55,13 @@ def argument(value: Any, place: Place) -> Argument:
     """
     value = closed(value, place)
     if isinstance(value, _SPECS):
+        whole = whole_of(value)
+        if isinstance(whole, WaitSpec) and whole.source is None:
+            raise BindingError(
+                "a wait has no result that a step could receive",
+                place=place,
+                remedy="set the order with after(), or write .wait(…) after a call",
+            )
         return value
     refuse_pipeline(value, place)
     _refuse_method(value, place)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lokki_tf.errors import BindingError, CycleError
 from lokki_tf.model import (
+    AnyNode,
     Binding,
     Graph,
     Group,
@@ -17,6 +18,8 @@ from lokki_tf.model import (
     Output,
     Parameter,
     Part,
+    Step,
+    Wait,
     topological_order,
 )
 
@@ -34,6 +37,7 @@ from .specs import (
     ParameterSpec,
     PartSpec,
     ValueSpec,
+    WaitSpec,
     whole_of,
 )
 
@@ -100,7 +104,7 @@ def _checked(ends: Iterable[Any]) -> list[NodeSpec]:
                 place=calling_place(),
                 remedy="end with the call itself: its whole result is an output of the pipeline",
             )
-        if not isinstance(spec, CallSpec | MapSpec):
+        if not isinstance(spec, CallSpec | MapSpec | WaitSpec):
             raise BindingError(
                 f"{NOT_CALLS}{end!r}",
                 place=calling_place(),
@@ -114,6 +118,10 @@ def _needs(made: NodeSpec) -> list[ValueSpec]:
     if isinstance(made, MapSpec):
         assert made.end is not None
         return [whole_of(made.source), made.end, *made.after]
+    if isinstance(made, WaitSpec):
+        given = (made.value, made.until)
+        specs = (one for one in given if one and not isinstance(one, Literal | Step))
+        return [*specs, *made.after]
     arguments = [*made.args, *made.kwargs.values()]
     return [*(other for one in arguments for other in specs_in(one)), *made.after]
 
@@ -133,11 +141,10 @@ class _Builder:
 
     def graph(self, body: MapSpec | None) -> Graph:
         """Return the graph of a map's body, or of everything outside of maps."""
-        nodes: dict[str, Node | Map] = {}
+        nodes: dict[str, AnyNode] = {}
         for one in self.made:
             if one.body is body:
-                name = self.names[one]
-                nodes[name] = self._map(one) if isinstance(one, MapSpec) else self._node(one)
+                nodes[self.names[one]] = self._made(one)
         try:
             order = topological_order({name: node.predecessors for name, node in nodes.items()})
         except CycleError as error:
@@ -145,14 +152,34 @@ class _Builder:
             raise CycleError(error.message, place=first.place, remedy=error.remedy) from None
         return Graph(tuple(nodes[name] for name in order))
 
+    def _made(self, one: NodeSpec) -> AnyNode:
+        if isinstance(one, MapSpec):
+            return self._map(one)
+        return self._wait(one) if isinstance(one, WaitSpec) else self._node(one)
+
+    def _wait(self, one: WaitSpec) -> Wait:
+        value = None if one.value is None else self._binding(one.value, one.body)
+        if isinstance(one.until, Step):
+            raise BindingError(
+                f"wait(until={one.until.name}) has a step that is not called",
+                place=one.place,
+                remedy=f"call it: wait(until={one.until.name}(…)); a task must be in the same DAG",
+            )
+        until = None if one.until is None else self._binding(one.until, one.body)
+        assert isinstance(value, Output | None)
+        assert isinstance(until, Literal | Parameter | Output | None)
+        after = self._after(one, (one.value,))
+        return Wait(self.names[one], one.place, one.seconds, until, value, after)
+
     def _node(self, call: CallSpec) -> Node:
         body = call.body
+        arguments = [*call.args, *call.kwargs.values()]
         return Node(
             name=self.names[call],
             step=self.steps[call.step],
             args=tuple(self._binding(one, body) for one in call.args),
             kwargs=tuple((name, self._binding(one, body)) for name, one in call.kwargs.items()),
-            after=self._after(call),
+            after=self._after(call, (spec for one in arguments for spec in specs_in(one))),
             retry=call.retry,
             place=call.place,
             when=call.condition,
@@ -169,11 +196,17 @@ class _Builder:
                 (name, self._binding(value, one.body)) for name, value in captured.items()
             ),
             options=one.options,
-            after=self._after(one),
+            after=self._after(one, (whole_of(one.source), *captured.values())),
             place=one.place,
         )
 
-    def _after(self, made: NodeSpec) -> tuple[str, ...]:
+    def _after(self, made: NodeSpec, given: Iterable[ValueSpec | None]) -> tuple[str, ...]:
+        """Return the nodes that a node follows.
+
+        Args:
+            made: The node.
+            given: The values that it takes; those of waits in its body are taken after the wait.
+        """
         for other in made.after:
             if other.body is not made.body:
                 raise BindingError(
@@ -181,7 +214,8 @@ class _Builder:
                     place=made.place,
                     remedy="let the map's .agg(…) step, or the step before the map, wait",
                 )
-        return tuple(dict.fromkeys(self.names[other] for other in made.after))
+        waits = (one for one in given if isinstance(one, WaitSpec) and one.body is made.body)
+        return tuple(dict.fromkeys(self.names[other] for other in (*made.after, *waits)))
 
     def _binding(self, argument: Argument, body: MapSpec | None) -> Binding:
         """Return the binding of an argument inside the body of ``body``."""
@@ -202,10 +236,11 @@ class _Builder:
             if body is not None and argument is body.item:
                 return Item()
             return self._outer(argument, f"item_{argument.order}", body)
-        assert isinstance(argument, CallSpec | MapSpec)
-        if argument.body is body:
-            return Output(self.names[argument])
-        return self._outer(argument, self.names[argument], body)
+        source = argument.source if isinstance(argument, WaitSpec) else argument
+        assert isinstance(source, CallSpec | MapSpec)
+        if source.body is body:
+            return Output(self.names[source])
+        return self._outer(argument, self.names[source], body)
 
     def _outer(self, value: ValueSpec, name: str, body: MapSpec | None) -> Binding:
         """Return a binding to a value outside of a map, which becomes an argument of the map."""
@@ -217,7 +252,8 @@ class _Builder:
                 place=value.place,
                 remedy="close the map with .agg(step), and use its result",
             )
-        self.captured[body][name] = value
+        if not isinstance(self.captured[body].get(name), WaitSpec):
+            self.captured[body][name] = value
         return Parameter(name)
 
 
@@ -225,7 +261,7 @@ def _reachable(ends: list[NodeSpec]) -> set[NodeSpec]:
     found, waiting = set(ends), list(ends)
     while waiting:
         for other in _needs(waiting.pop()):
-            if isinstance(other, CallSpec | MapSpec) and other not in found:
+            if isinstance(other, CallSpec | MapSpec | WaitSpec) and other not in found:
                 found.add(other)
                 waiting.append(other)
     return found
@@ -243,7 +279,10 @@ def _names(made: list[NodeSpec], steps: set[str]) -> dict[NodeSpec, str]:
     taken, count = set(steps), dict[str, int]()
     names: dict[NodeSpec, str] = {}
     for one in made:
-        base = one.step.name if isinstance(one, CallSpec) else f"{first[one]}_map"
+        if isinstance(one, WaitSpec):
+            base = "wait"
+        else:
+            base = one.step.name if isinstance(one, CallSpec) else f"{first[one]}_map"
         number = count.get(base, 0) + 1
         own = number == 1 and isinstance(one, CallSpec)
         name = base if number == 1 else f"{base}_{number}"

@@ -14,6 +14,8 @@ from lokki_tf.model import Attribute, MapOptions
 from lokki_tf.model import options as declared
 from lokki_tf.tracebacks import ends_at_caller
 
+from .arguments import argument
+from .arrows import Arrowed, join
 from .binding import bound_call
 from .nesting import refuse_pipeline
 from .options import map_options
@@ -27,12 +29,16 @@ from .specs import (
     ParameterSpec,
     PartSpec,
     ValueSpec,
+    WaitSpec,
     close_innermost,
     whole_of,
 )
+from .waits import wait_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
+    from typing import Self
 
     from lokki_tf.errors import Place
 
@@ -40,7 +46,8 @@ if TYPE_CHECKING:
     from .stepped import Stepped
 
 
-S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec, PartSpec)
+S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec, PartSpec, WaitSpec)
+F = TypeVar("F", CallSpec, WaitSpec)
 V = TypeVar("V")
 L = TypeVar("L")
 PART_OF_TASK = "__lokki_part__"
@@ -82,30 +89,26 @@ class Selectable(Placeholder[S], Generic[S]):
 
 
 @ends_at_caller
-class Call(Selectable[CallSpec]):
-    """A call of a step: a node of the graph, and a placeholder for its result.
-
-    Pass it to other steps as an argument, alone or inside lists, tuples, sets and dicts, or
-    continue with ``.next``, ``.map`` and ``.agg``.
-    """
+class Followed(Selectable[F], Generic[F]):
+    """What chains continue from, and what others follow: a call of a step, or a wait."""
 
     __slots__ = ()
 
-    def after(self, *calls: Any) -> Call:
-        """Make this call wait for others whose results it does not use.
+    def after(self, *calls: Any) -> Self:
+        """Make this wait for others whose results it does not use.
 
         Args:
-            calls: Calls of steps.
+            calls: Calls of steps, and waits.
 
         Returns:
-            The call itself.
+            The object itself.
 
         Raises:
             BindingError: If one is not a call of a step.
         """
         spec = spec_of(self)
         for call in calls:
-            if not isinstance(call, Call):
+            if not isinstance(call, Followed):
                 refuse_pipeline(call, spec.place)
                 raise BindingError(
                     f"after() requires calls of steps, got {call!r}",
@@ -143,9 +146,79 @@ class Call(Selectable[CallSpec]):
         """Raise an error: ``agg`` closes a map, and none is open."""
         raise no_map(spec_of(self).place)
 
+    def wait(self, **given: Any) -> Wait:
+        """Wait before what follows in the chain, which receives this result.
+
+        Args:
+            given: As for :func:`wait`.
+        """
+        spec = spec_of(self)
+        return Wait(wait_spec(given, calling_place(), spec, spec.body))
+
+
+@ends_at_caller
+class Call(Followed[CallSpec]):
+    """A call of a step: a node of the graph, and a placeholder for its result.
+
+    Pass it to other steps as an argument, alone or inside lists, tuples, sets and dicts, or
+    continue with ``.next``, ``.map``, ``.agg`` and ``.wait``.
+    """
+
+    __slots__ = ()
+
     def __repr__(self) -> str:
         spec = spec_of(self)
         return f"<call of step {spec.step.name!r} at {spec.place}>"
+
+
+@ends_at_caller
+class Wait(Arrowed, Followed[WaitSpec]):
+    """A wait: a node of the graph; after a call, a placeholder for the call's result as well."""
+
+    def __init__(self, spec: WaitSpec) -> None:
+        super().__init__(spec)
+        self.draw()
+
+    def __rshift__(self, other: Any) -> Any:
+        """Make a task, or each of a list of tasks, come after the wait."""
+        return join([self], other)
+
+    def __rrshift__(self, other: Any) -> Wait:
+        """Make the wait come after each of a list of tasks."""
+        join(other, self)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<wait at {spec_of(self).place}>"
+
+
+@ends_at_caller
+def wait(
+    *,
+    seconds: float | None = None,
+    minutes: float | None = None,
+    hours: float | None = None,
+    days: float | None = None,
+    until: datetime | Any = None,
+) -> Wait:
+    """Return a node that waits, for a time of whole seconds or until a time.
+
+    ``load(day).after(wait(minutes=5))`` begins later; ``wait(seconds=30).after(one)`` begins after
+    another node.
+
+    Args:
+        seconds: How long it waits.
+        minutes: The same in minutes.
+        hours: The same in hours.
+        days: The same in days; a year at most.
+        until: An aware datetime, a parameter of the flow, or the result of a step that returns an
+            aware datetime or its text in RFC 3339. A wait until a time that is past ends at once.
+
+    Raises:
+        OptionError: If it has not exactly one argument, or one that is invalid.
+    """
+    given = {"seconds": seconds, "minutes": minutes, "hours": hours, "days": days, "until": until}
+    return Wait(wait_spec(given, calling_place()))
 
 
 @ends_at_caller
@@ -166,6 +239,16 @@ class Chain(Selectable[ChainSpec]):
         tail = following(step, chain.tail, args, kwargs, chain.maps[-1])
         return Chain(ChainSpec(chain.maps, tail))
 
+    def wait(self, **given: Any) -> Chain:
+        """Wait before what follows for each item, which receives the item's result.
+
+        Args:
+            given: As for :func:`wait`.
+        """
+        chain = spec_of(self)
+        waits = wait_spec(given, calling_place(), chain.tail, chain.maps[-1])
+        return Chain(ChainSpec(chain.maps, waits))
+
     def map(self, step: Any, *args: Any, **options: Any) -> Chain:
         """Open a map inside this one, over the result of each item.
 
@@ -181,14 +264,15 @@ class Chain(Selectable[ChainSpec]):
                 place=calling_place(),
                 remedy=f"remove batch_size from the outer map, at {chain.place}",
             )
-        if not isinstance(chain.tail, CallSpec):
+        tail = chain.tail
+        if isinstance(tail, MapSpec) or not isinstance(_source(tail), CallSpec):
             raise BindingError(
                 "a map runs over the result of a step, and this is the result of a map, "
                 f"opened at {chain.place}",
                 place=calling_place(),
                 remedy="put a step between the two: .agg(step).map(…)",
             )
-        inner = open_map(chain.tail, step, args, options)
+        inner = open_map(tail, step, args, options)
         return Chain(ChainSpec((*chain.maps, *inner.maps), inner.tail))
 
     def agg(self, step: Stepped, *args: Any, **kwargs: Any) -> Any:
@@ -286,7 +370,7 @@ def chain(call: Any, /) -> Any:
     Raises:
         BindingError: If it is something else.
     """
-    if not isinstance(call, Call | Chain | ResultPart):
+    if not isinstance(call, Call | Wait | Chain | ResultPart):
         place = calling_place()
         refuse_pipeline(call, place)
         raise BindingError(
@@ -313,8 +397,13 @@ def part(value: Any, name: str) -> Any:
     return getattr(value, name) if of_task is None else of_task(value, Attribute(name))
 
 
+def _source(spec: ValueSpec) -> ValueSpec | None:
+    """Return the call or map whose result a wait has; other specs unchanged."""
+    return spec.source if isinstance(spec, WaitSpec) else spec
+
+
 def called(
-    step: Any, value: CallSpec | PartSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
+    step: Any, value: CallSpec | WaitSpec | PartSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Call:
     """Return a call of a step with a result, or a part of one, in the same map's body.
 
@@ -325,15 +414,19 @@ def called(
         kwargs: Further arguments, and ``retry=``.
     """
     whole = whole_of(value)
-    body = whole.body if isinstance(whole, CallSpec | MapSpec) else None
+    body = whole.body if isinstance(whole, CallSpec | MapSpec | WaitSpec) else None
     return Call(following(step, value, args, kwargs, body))
 
 
 def mapped(
-    source: CallSpec | PartSpec, step: Any, args: tuple[Any, ...], options: dict[str, Any]
+    source: CallSpec | WaitSpec | PartSpec,
+    step: Any,
+    args: tuple[Any, ...],
+    options: dict[str, Any],
 ) -> Chain:
     """Return a chain with a map over a result or a part of one, as :func:`open_map` opens it."""
-    if not isinstance(whole_of(source), CallSpec):
+    argument(source, calling_place())  # refuses a wait without a result
+    if not isinstance(_source(whole_of(source)), CallSpec):
         raise BindingError(
             f"a map runs over the result of a step, or a part of it, and this is {source.what}",
             place=calling_place(),
@@ -352,7 +445,10 @@ def no_map(place: Place) -> BindingError:
 
 
 def open_map(
-    source: CallSpec | PartSpec, step: Any, args: tuple[Any, ...], options: dict[str, Any]
+    source: CallSpec | WaitSpec | PartSpec,
+    step: Any,
+    args: tuple[Any, ...],
+    options: dict[str, Any],
 ) -> ChainSpec:
     """Open a map over the result of a call.
 
@@ -370,7 +466,7 @@ def open_map(
     own = {name: options[name] for name in declared(MapOptions) if name in options}
     kwargs = {name: value for name, value in options.items() if name not in own}
     whole = whole_of(source)
-    assert isinstance(whole, CallSpec)
+    assert isinstance(whole, CallSpec | WaitSpec)
     one = MapSpec(source, place, map_options(own, place), whole.body)
     first, *rest = step if isinstance(step, list | tuple) and step else [step]
     tail = following(first, one.item, args, kwargs, one)
@@ -418,6 +514,6 @@ def following(
     )
     call = bound_call(step.step, signature, (value, *args) if takes else args, kwargs, place, body)
     whole = whole_of(value)
-    if not takes and isinstance(whole, CallSpec | MapSpec):
+    if not takes and isinstance(whole, CallSpec | MapSpec | WaitSpec):
         call.after.append(whole)
     return call

@@ -12,19 +12,24 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lokki_tf.errors import BindingError, CycleError
+from lokki_tf.errors import BindingError, CycleError, Place
 from lokki_tf.model import Finding, raise_errors, topological_order
 from lokki_tf.model.cells import is_cell
 
+from .arrows import hidden, task_of, wrapped_task
 from .binding import bound_call
-from .specs import CallSpec, PartSpec
-from .tasks import Task, TaskPart, hidden, task_of, wrapped_task
+from .calls import Wait
+from .placeholders import spec_of
+from .specs import CallSpec, NodeSpec, PartSpec, WaitSpec
+from .tasks import Task, TaskPart
 
 AnyTask = Task[..., Any]
-Arriving = AnyTask | TaskPart
+Drawn = AnyTask | Wait
+"""What arrows lead to."""
+Arriving = Drawn | TaskPart
 """The left side of an arrow."""
-Arrows = dict[AnyTask, list[Arriving]]
-Stages = Sequence[Sequence[AnyTask]]
+Arrows = dict[Drawn, list[Arriving]]
+Stages = Sequence[Sequence[Drawn]]
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -38,7 +43,7 @@ def tasks_in(names: Mapping[str, Any]) -> list[AnyTask]:
     return list(found)
 
 
-def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> Arrows:
+def arrows(tasks: Iterable[Drawn], *, onward: bool) -> Arrows:
     """Return tasks and all that arrows connect to them, each with what arrives there, in order.
 
     The arrows of a task that a cell has replaced belong to its replacement, unless that has some of
@@ -48,8 +53,8 @@ def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> Arrows:
         tasks: Where to begin.
         onward: Whether to follow arrows forward as well, and not only back.
     """
-    found: dict[AnyTask, dict[Arriving, int]] = {}
-    waiting, seen = deque(tasks), set[AnyTask]()
+    found: dict[Drawn, dict[Arriving, int]] = {}
+    waiting, seen = deque(tasks), set[Drawn]()
     while waiting:
         one = waiting.popleft()
         if one in seen:
@@ -63,7 +68,11 @@ def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> Arrows:
             for source, drawn in one.edges_in.items():
                 now = current(task_of(source))
                 if now is task_of(source) or not now.edges_out:
-                    arriving = TaskPart(now, source.path) if isinstance(source, TaskPart) else now
+                    arriving = (
+                        TaskPart(now, source.path)
+                        if isinstance(source, TaskPart) and isinstance(now, Task)
+                        else now
+                    )
                     before[arriving] = max(drawn, before.get(arriving, 0))
                     waiting.append(task_of(source))
         if onward:
@@ -71,8 +80,10 @@ def arrows(tasks: Iterable[AnyTask], *, onward: bool) -> Arrows:
     return {one: sorted(before, key=before.__getitem__) for one, before in found.items()}
 
 
-def current(task: AnyTask) -> AnyTask:
+def current(task: Drawn) -> Drawn:
     """Return the task that a cell has put in place of this one, or this one itself."""
+    if isinstance(task, Wait):
+        return task
     function = task.step.function
     if not is_cell(function.__code__.co_filename) or "<locals>" in function.__qualname__:
         return task
@@ -80,8 +91,10 @@ def current(task: AnyTask) -> AnyTask:
     return now if isinstance(now, Task) else task
 
 
-def drawn_calls(before: Mapping[AnyTask, Sequence[Arriving]]) -> list[CallSpec]:
+def drawn_calls(before: Mapping[Drawn, Sequence[Arriving]]) -> list[NodeSpec]:
     """Return a call of each task, with the results of its predecessors by position.
+
+    A task after a wait receives the results of those before the wait.
 
     Args:
         before: What arrows lead to each task, in the order of its arguments.
@@ -92,19 +105,24 @@ def drawn_calls(before: Mapping[AnyTask, Sequence[Arriving]]) -> list[CallSpec]:
     """
     by_name = _by_name(before)
     try:
-        predecessors = {task: [task_of(one).name for one in before[task]] for task in before}
-        order = topological_order({task.name: names for task, names in predecessors.items()})
+        predecessors = {task: [_name(task_of(one)) for one in before[task]] for task in before}
+        order = topological_order({_name(task): names for task, names in predecessors.items()})
     except CycleError as error:
-        first = next(task for task in before if task.name in error.message)
+        first = next(task for task in before if _name(task) in error.message)
         remedy = "remove one of the arrows between them; a graph must not have cycles"
-        raise CycleError(error.message, place=first.step.place, remedy=remedy) from None
+        raise CycleError(error.message, place=_place(first), remedy=remedy) from None
     found: list[Finding] = []
-    calls: dict[AnyTask, CallSpec] = {}
+    calls: dict[Drawn, NodeSpec] = {}
     for task in (by_name[name] for name in order):
-        found += _misfits(task, before[task])
+        if isinstance(task, Task):
+            found += _misfits(task, _sources(task, before))
     raise_errors(found)
     for task in (by_name[name] for name in order):
-        args, kwargs = _by_position(task, before[task])
+        direct = [calls[one] for one in dict.fromkeys(map(task_of, before[task]))]
+        if isinstance(task, Wait):
+            calls[task] = _waiting(task, direct, calls)
+            continue
+        args, kwargs = _by_position(task, _sources(task, before))
         call = bound_call(
             task.step,
             task.signature,
@@ -112,19 +130,45 @@ def drawn_calls(before: Mapping[AnyTask, Sequence[Arriving]]) -> list[CallSpec]:
             {name: _arriving(one, calls) for name, one in kwargs.items()},
             task.step.place,
         )
-        taken = {task_of(one) for one in (*args, *kwargs.values())}
-        waited_for = dict.fromkeys(map(task_of, before[task]))
-        call.after += [calls[one] for one in waited_for if one not in taken]
+        taken = [calls[task_of(one)] for one in (*args, *kwargs.values())]
+        call.after += [one for one in direct if one not in taken]
         calls[task] = call
     return list(calls.values())
 
 
-def _arriving(one: Arriving, calls: Mapping[AnyTask, CallSpec]) -> CallSpec | PartSpec:
+def _sources(task: Drawn, before: Mapping[Drawn, Sequence[Arriving]]) -> list[Arriving]:
+    """Return what arrives at a task, for a wait what arrives there."""
+    found: dict[Arriving, None] = {}
+    for one in before[task]:
+        found |= dict.fromkeys(_sources(one, before) if isinstance(one, Wait) else (one,))
+    return list(found)
+
+
+def _arriving(one: Arriving, calls: Mapping[Drawn, NodeSpec]) -> NodeSpec | PartSpec:
     call = calls[task_of(one)]
     return PartSpec(call, one.path, call.place) if isinstance(one, TaskPart) else call
 
 
-def built_calls(stages: Stages) -> list[CallSpec]:
+def _waiting(one: Wait, direct: Sequence[NodeSpec], calls: Mapping[Drawn, NodeSpec]) -> WaitSpec:
+    """Return a wait after other nodes; after a single one, it has that one's result."""
+    spec = spec_of(one)
+    until = spec.until
+    for task, call in calls.items():
+        if isinstance(task, Task) and task.step is until and isinstance(call, CallSpec):
+            until = call
+    value = direct[0] if len(direct) == 1 else None
+    return WaitSpec(spec.place, spec.seconds, until, value, after=[*spec.after, *direct])
+
+
+def _name(one: Drawn) -> str:
+    return f"wait {spec_of(one).order}" if isinstance(one, Wait) else one.name
+
+
+def _place(one: Drawn) -> Place:
+    return spec_of(one).place if isinstance(one, Wait) else one.step.place
+
+
+def built_calls(stages: Stages) -> list[NodeSpec]:
     """Return a call of each task, with the results that its parameters name.
 
     Args:
@@ -133,45 +177,55 @@ def built_calls(stages: Stages) -> list[CallSpec]:
     Raises:
         BindingError: If a task is used twice, or a parameter names no earlier task.
     """
-    _by_name([task for stage in stages for task in stage])
+    members = [task for stage in stages for task in stage]
+    _refuse_repeats(members)
+    _by_name(members)
     calls: dict[str, CallSpec] = {}
+    every: dict[Drawn, NodeSpec] = {}
     found: list[Finding] = []
-    previous: list[CallSpec] = []
+    previous: list[NodeSpec] = []
     for stage in stages:
         made: dict[str, CallSpec] = {}
         for task in stage:
+            if isinstance(task, Wait):
+                every[task] = _waiting(task, previous, every)
+                continue
             named = {name: calls[name] for name in task.signature.parameters if name in calls}
             lacking = _lacking(task, named)
             found += [_nameless(task, name, calls) for name in lacking]
             if not lacking:
                 call = bound_call(task.step, task.signature, (), named, task.step.place)
                 call.after += [one for one in previous if one not in named.values()]
-                made[task.name] = call
+                made[task.name] = every[task] = call
         calls |= made
-        previous = list(made.values())
+        previous = [every[task] for task in stage if task in every]
     raise_errors(found)
-    return list(calls.values())
+    return list(every.values())
 
 
-def _by_name(tasks: Iterable[AnyTask]) -> dict[str, AnyTask]:
-    found: dict[str, AnyTask] = {}
+def _by_name(tasks: Iterable[Drawn]) -> dict[str, Drawn]:
+    found: dict[str, Drawn] = {}
     for task in tasks:
-        other = found.get(task.name)
-        if other is task:
+        other = found.setdefault(_name(task), task)
+        if other is not task:
             raise BindingError(
-                f"task {task.name!r} is used twice in the flow",
-                place=task.step.place,
-                remedy='to run it twice, make another task from its function: task(name="…")(…)',
-            )
-        if other is not None:
-            raise BindingError(
-                f"two tasks are named {task.name!r}: one at {other.step.place}, "
-                f"one at {task.step.place}",
-                place=task.step.place,
+                f"two tasks are named {_name(task)!r}: one at {_place(other)}, "
+                f"one at {_place(task)}",
+                place=_place(task),
                 remedy='give one a name of its own: @task(name="…")',
             )
-        found[task.name] = task
     return found
+
+
+def _refuse_repeats(tasks: Sequence[Drawn]) -> None:
+    repeated = [one for n, one in enumerate(tasks) if id(one) in map(id, tasks[:n])]
+    if repeated:
+        what = "a wait" if isinstance(repeated[0], Wait) else f"task {repeated[0].name!r}"
+        raise BindingError(
+            f"{what} is used twice in the flow",
+            place=_place(repeated[0]),
+            remedy='make another: task(name="…")(…) from the task\'s function, or wait(…)',
+        )
 
 
 def _by_position(

@@ -7,9 +7,9 @@ from typing import Any, Generic, NoReturn, TypeVar, cast
 from lokki_tf.errors import PlaceholderError
 from lokki_tf.tracebacks import ends_at_caller
 
-from .specs import CallSpec, ChainSpec, ParameterSpec, PartSpec
+from .specs import CallSpec, ChainSpec, ParameterSpec, PartSpec, WaitSpec
 
-S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec, PartSpec)
+S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec, PartSpec, WaitSpec)
 
 
 @ends_at_caller

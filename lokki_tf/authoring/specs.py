@@ -75,7 +75,7 @@ class MapSpec:
     """A map, which becomes a node whose body is a graph.
 
     Args:
-        source: The items: the result of a call, or a part of it.
+        source: The items: the result of a call, perhaps after a wait, or a part of it.
         place: Source location of the map.
         options: Its options.
         body: The outer map whose body contains this one, if any.
@@ -84,7 +84,7 @@ class MapSpec:
         order: Its position among all specs, by time of creation.
     """
 
-    source: CallSpec | PartSpec
+    source: CallSpec | WaitSpec | PartSpec
     place: Place
     options: MapOptions = field(default_factory=MapOptions)
     body: MapSpec | None = None
@@ -101,6 +101,43 @@ class MapSpec:
     def what(self) -> str:
         """The beginning of a sentence about its result."""
         return "the result of a map"
+
+
+@dataclass(eq=False, slots=True)
+class WaitSpec:
+    """A wait, which becomes a node of the graph.
+
+    Args:
+        place: Source location of the wait.
+        seconds: How long it waits; ``None`` if it waits until a time.
+        until: The time: a literal RFC 3339 text in UTC, a parameter, or the result of a call or,
+            between arrows, of a task.
+        value: The call or map whose result becomes that of the wait, or another such wait.
+        body: The map whose body contains it, if any.
+        after: Calls, maps and waits that must end first.
+        order: Its position among all specs, by time of creation.
+    """
+
+    place: Place
+    seconds: int | None = None
+    until: Literal | ParameterSpec | CallSpec | Step | None = None
+    value: NodeSpec | None = None
+    body: MapSpec | None = None
+    after: list[NodeSpec] = field(default_factory=list)
+    order: int = field(default_factory=_orders.__next__)
+
+    @property
+    def what(self) -> str:
+        """The beginning of a sentence about its result."""
+        return "the result of a wait" if self.source is None else self.source.what
+
+    @property
+    def source(self) -> CallSpec | MapSpec | None:
+        """The call or map whose result it has, if any."""
+        source = self.value
+        while isinstance(source, WaitSpec):
+            source = source.value
+        return source
 
 
 @dataclass(eq=False, slots=True)
@@ -170,7 +207,7 @@ class ChainSpec:
         return "the result of a map"
 
 
-NodeSpec = CallSpec | MapSpec
+NodeSpec = CallSpec | MapSpec | WaitSpec
 """What becomes a node of the graph."""
 ValueSpec = NodeSpec | ItemSpec | ParameterSpec
 """What a binding refers to."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import time
 from dataclasses import dataclass
 from typing import (
@@ -19,13 +18,13 @@ from typing import (
     overload,
 )
 
-from lokki_tf.errors import BindingError, OptionError
+from lokki_tf.errors import OptionError
 from lokki_tf.model import path_text
 from lokki_tf.model.annotations import part_hint, returned
 from lokki_tf.model.retries import Attempts
 from lokki_tf.tracebacks import ends_at_caller
 
-from .nesting import refuse_pipeline
+from .arrows import Arrowed, ArrowList, ArrowPart, join
 from .options import documents_options
 from .parts import item_key, length_of
 from .places import calling_place, place_of
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Key, RetryConfig
 
+    from .calls import Wait
     from .keywords import StepKeywords, TaskKeywords
 
 P = ParamSpec("P")
@@ -44,20 +44,12 @@ R = TypeVar("R")
 P2 = ParamSpec("P2")
 R2 = TypeVar("R2")
 # To type checkers, a list of different tasks is one of their common base class.
-Tasks: TypeAlias = "list[Any] | tuple[Stepped, ...]"
-
-_drawing = itertools.count(1)
-_drawn = 0
-
-
-def arrows_drawn() -> int:
-    """Return the number of arrows so far: while it is the same, no graph of tasks has changed."""
-    return _drawn
+Tasks: TypeAlias = "list[Any] | tuple[Stepped | Wait, ...]"
 
 
 @documents_options
 @ends_at_caller
-class Task(Stepped, Generic[P, R]):
+class Task(Arrowed, Stepped, Generic[P, R]):
     """A function as a task: calling it runs it, ``>>`` sets the order of tasks.
 
     Args:
@@ -97,9 +89,7 @@ class Task(Stepped, Generic[P, R]):
                 remedy="keep one: retry=RetryConfig(…) includes all of these",
             )
         super().__init__(make_step(func, name, options, when))
-        self.edges_in: dict[Task[..., Any] | TaskPart, int] = {}
-        """The tasks before it, or parts of them, each with the number of its arrow."""
-        self.edges_out: dict[Task[..., Any], int] = {}
+        self.draw()
 
     if TYPE_CHECKING:
 
@@ -137,10 +127,12 @@ class Task(Stepped, Generic[P, R]):
     @overload
     def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
     @overload
+    def __rshift__(self, other: Wait) -> Wait: ...
+    @overload
     def __rshift__(self, other: Tasks) -> TaskList: ...
     def __rshift__(self, other: Any) -> Any:
         """Make a task, or each of a list of tasks, come after this one."""
-        return join([self], other)
+        return join([self], other, TaskList)
 
     def __getitem__(self, key: Any) -> TaskPart:
         """Return an item of its result, for an arrow: ``load["rows"] >> clean``."""
@@ -166,7 +158,7 @@ class Task(Stepped, Generic[P, R]):
 
 @ends_at_caller
 @dataclass(frozen=True)
-class TaskPart:
+class TaskPart(ArrowPart):
     """A part of a task's result, for the left side of an arrow.
 
     Args:
@@ -198,10 +190,12 @@ class TaskPart:
     @overload
     def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
     @overload
+    def __rshift__(self, other: Wait) -> Wait: ...
+    @overload
     def __rshift__(self, other: Tasks) -> TaskList: ...
     def __rshift__(self, other: Any) -> Any:
         """Pass the part to a task, or to each of a list of tasks."""
-        return join([self], other)
+        return join([self], other, TaskList)
 
 
 async def _awaited(
@@ -221,80 +215,17 @@ async def _awaited(
 
 
 @ends_at_caller
-class TaskList(list[Stepped]):
+class TaskList(ArrowList):
     """Parallel tasks, so that ``>>`` continues from a list to a list."""
 
     @overload
     def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
     @overload
+    def __rshift__(self, other: Wait) -> Wait: ...
+    @overload
     def __rshift__(self, other: Tasks) -> TaskList: ...
     def __rshift__(self, other: Any) -> Any:
-        return join(self, other)
-
-
-def join(before: Any, after: Any) -> Any:
-    """Add an arrow from each task on the left to each on the right.
-
-    Args:
-        before: A task, or tasks in a list, tuple or set.
-        after: The same.
-
-    Returns:
-        The right side, so that the next ``>>`` continues from there.
-
-    Raises:
-        BindingError: If something is not a task.
-    """
-    global _drawn
-    sources, targets = _tasks(before, parts=True), _tasks(after)
-    for target in targets:
-        for source in sources:
-            # An arrow that is added again moves to the end: the latest version of a cell counts.
-            target.edges_in.pop(source, None)
-            _drawn = next(_drawing)
-            target.edges_in[source] = task_of(source).edges_out[target] = _drawn
-    return after if isinstance(after, Task) else TaskList(targets)
-
-
-def task_of(source: Task[..., Any] | TaskPart) -> Task[..., Any]:
-    """Return the task at the left side of an arrow."""
-    return source.task if isinstance(source, TaskPart) else source
-
-
-def wrapped_task(value: Any) -> Task[..., Any] | None:
-    """Return the task that a decorator has made a function around, if any."""
-    inner, depth = value, 0
-    while inner is not None and not isinstance(inner, Task):
-        inner, depth = getattr(inner, "__dict__", {}).get("__wrapped__"), depth + 1
-    return inner if depth else None
-
-
-def hidden(inner: Task[..., Any]) -> BindingError:
-    """Return the error for a task that :func:`wrapped_task` has found."""
-    return BindingError(
-        f"a decorator is above @task of {inner.step.name!r}: it makes a function of the task",
-        place=inner.step.place,
-        remedy="write that decorator below @task",
-    )
-
-
-def _tasks(side: Any, *, parts: bool = False) -> list[Any]:
-    """Return the tasks at one side of an arrow; with ``parts``, parts of tasks are accepted."""
-    members = list(side) if isinstance(side, list | tuple) else [side]
-    for one in members:
-        refuse_pipeline(one, calling_place())
-        inner = wrapped_task(one)
-        if inner is not None:
-            raise hidden(inner)
-        if not isinstance(one, Task) and not (parts and isinstance(one, TaskPart)):
-            raise BindingError(
-                f">> requires tasks or lists of tasks, got {one!r}",
-                place=calling_place(),
-                remedy="put @task on the function, and use it without calling it",
-            )
-    if not members:
-        raise BindingError(">> has an empty list on one side", place=calling_place())
-    return members
+        return join(self, other, TaskList)
 
 
 class TaskDecorator(Protocol):

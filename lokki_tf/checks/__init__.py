@@ -22,6 +22,7 @@ from . import (
     runtimes,
     schedule,
     tags,
+    waits,
     ways,
 )
 from .machine import check_state_machine
@@ -44,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     retry.check_classes,
     schedule.check,
     tags.check,
+    waits.check,
     ways.check,
     parts.check,
 )

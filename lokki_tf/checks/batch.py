@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Finding, Map, StepOptions, options
+from lokki_tf.model import Finding, Map, Node, StepOptions, options
 from lokki_tf.model.declarations import BATCH, LAMBDA
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _batches(graph: Graph) -> Iterator[Finding]:
         if not isinstance(one, Map):
             continue
         yield from _batches(one.body)
-        jobs = [node for node in one.body.nodes if not isinstance(node, Map) and node.step.is_job]
+        jobs = [node for node in one.body.nodes if isinstance(node, Node) and node.step.is_job]
         if one.options.batch_size > 1 and jobs:
             message = f"batch_size={one.options.batch_size} with step {jobs[0].step.name!r}"
             message += ", a job of Batch, which receives one item"

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from lokki_tf.model import Map, generations
+from lokki_tf.model import Map, Wait, generations
 
 from .characters import CHARACTER, columns
 from .layers import HEIGHT, PADDING, Item, Link, Point, arrange
 from .ways import downward
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Graph, Node
+    from lokki_tf.model import AnyNode, Graph
 
 TITLE = 24.0
 LINE = 15.0
@@ -98,7 +98,7 @@ def layout(graph: Graph, notes: Mapping[str, str] = MappingProxyType({})) -> Lay
     return Layout(arranged.width, arranged.height, boxes, edges)
 
 
-def _item(node: Node | Map, body: Layout | None, note: str | None) -> Item:
+def _item(node: AnyNode, body: Layout | None, note: str | None) -> Item:
     width = max(columns(_label(node)), columns(note or "")) * CHARACTER + 2 * PADDING
     if body is None:
         return Item(width, HEIGHT + _extra(note))
@@ -110,11 +110,13 @@ def _extra(note: str | None) -> float:
     return 0.0 if note is None else LINE
 
 
-def _label(node: Node | Map) -> str:
+def _label(node: AnyNode) -> str:
+    if isinstance(node, Wait):
+        return f"{node.name}: {node.label}"
     return f"{node.name}: for each item" if isinstance(node, Map) else node.name
 
 
-def _box(node: Node | Map, item: Item, body: Layout | None, note: str | None) -> Box:
+def _box(node: AnyNode, item: Item, body: Layout | None, note: str | None) -> Box:
     corner = Point(item.x - item.width / 2, item.y)
     inside = Point((item.width - body.width) / 2 if body else 0.0, TITLE + _extra(note))
     return Box(node.name, _label(node), corner, item.width, item.height, body, inside, note)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lokki_tf.model import Map
+from lokki_tf.model import Map, Wait
 
 from .characters import writable
 from .status import INK, LOOKS, format_outcome, outcome_of
@@ -13,7 +13,7 @@ from .status import INK, LOOKS, format_outcome, outcome_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lokki_tf.model import Definition, Graph, Node, Outcome
+    from lokki_tf.model import AnyNode, Definition, Graph, Outcome
 
 # Characters that Mermaid could read as Markdown, HTML or its own syntax; words may contain - . _
 _SPECIAL = re.compile(r"[^\w .-]|(?<![^\W_])[_.]|[_.](?![^\W_])|^[ -]")
@@ -46,15 +46,16 @@ def _dot_nodes(graph: Graph, outcomes: Mapping[str, Outcome] | None) -> Iterator
             yield from (f"  {one};" for one in _dot_style(outcome))
             yield "}"
         else:
-            yield f"{quoted(node.name)}{_dot_attributes(node.name, outcome)};"
+            label = f"{node.name}: {node.label}" if isinstance(node, Wait) else node.name
+            yield f"{quoted(node.name)}{_dot_attributes(node.name, label, outcome)};"
 
 
-def _dot_attributes(name: str, outcome: Outcome | None) -> str:
+def _dot_attributes(name: str, label: str, outcome: Outcome | None) -> str:
     """Return a node's attributes in brackets, or nothing if its name is its label."""
     # Graphviz replaces HTML entities in labels, and shows no name that begins with "%".
-    if outcome is None and "&" not in name and not name.startswith("%"):
+    if outcome is None and label == name and "&" not in name and not name.startswith("%"):
         return ""
-    return f" [{', '.join([f'label={_dot_label(name, outcome)}', *_dot_style(outcome)])}]"
+    return f" [{', '.join([f'label={_dot_label(label, outcome)}', *_dot_style(outcome)])}]"
 
 
 def _dot_label(label: str, outcome: Outcome | None) -> str:
@@ -86,6 +87,8 @@ def graph_to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | N
     """
     ids = {node.name: f"n{index}" for index, node in enumerate(definition.graph.walk())}
     ids |= {one.name: f"m{index}" for index, one in enumerate(_maps(definition.graph))}
+    waits = (one for one in definition.graph.every() if isinstance(one, Wait))
+    ids |= {one.name: f"w{index}" for index, one in enumerate(waits)}
     lines = ["flowchart TD"]
     lines += [f"  {line}" for line in _mermaid_nodes(definition.graph, ids, outcomes)]
     for before, after, carries in _edges(definition.graph):
@@ -118,9 +121,10 @@ def _mermaid_nodes(
             yield label
 
 
-def _mermaid_label(node: Node | Map, outcome: Outcome | None) -> str:
+def _mermaid_label(node: AnyNode, outcome: Outcome | None) -> str:
     name = _SPECIAL.sub(lambda found: f"#{ord(found[0])};", writable(node.name))
-    lines = [f"{name}: for each item" if isinstance(node, Map) else name]
+    waits = f"{name}: {writable(node.label)}" if isinstance(node, Wait) else name
+    lines = [f"{name}: for each item" if isinstance(node, Map) else waits]
     if outcome is not None:
         lines.append(format_outcome(outcome))
     # A second line would overlap the map's body. With <br/> instead of \n, Mermaid would interpret
@@ -155,14 +159,14 @@ def _edges(graph: Graph) -> Iterator[tuple[str, str, bool]]:
             yield from _edges(node.body)
 
 
-def _ends(node: Node | Map) -> list[str]:
+def _ends(node: AnyNode) -> list[str]:
     """Return the steps whose results are the node's result."""
     if not isinstance(node, Map):
         return [node.name]
     return [name for end in node.body.terminals for name in _ends(node.body.by_name[end])]
 
 
-def _beginnings(node: Node | Map) -> list[str]:
+def _beginnings(node: AnyNode) -> list[str]:
     """Return the steps that begin when the node begins."""
     if not isinstance(node, Map):
         return [node.name]

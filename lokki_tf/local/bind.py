@@ -10,7 +10,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Binding, Group, Item, Literal, Map, Node, Output, Parameter, Part
+from lokki_tf.model import (
+    AnyNode,
+    Binding,
+    Group,
+    Item,
+    Literal,
+    Map,
+    Output,
+    Parameter,
+    Part,
+    Wait,
+)
 
 from .copies import Copies
 from .strict import Wire, cannot_travel, label
@@ -44,7 +55,7 @@ class Binder:
 
     def __init__(
         self,
-        nodes: Sequence[Node | Map],
+        nodes: Sequence[AnyNode],
         parameters: Iterable[str] = (),
         *,
         in_map: bool = False,
@@ -60,10 +71,11 @@ class Binder:
         self.literals: list[Any] = []
         """The literals, which are at the end of the list."""
 
-    def gather(self, node: Node | Map) -> Gather:
+    def gather(self, node: AnyNode) -> Gather:
         """Return a function from the list to the node's arguments.
 
-        The arguments of a map are its items, by position, and the map's own arguments, by name.
+        The arguments of a map are its items, by position, and the map's own arguments, by name;
+        those of a wait are ``value`` and ``until``.
 
         Raises:
             BindingError: If a binding refers to something that does not exist.
@@ -72,6 +84,9 @@ class Binder:
         if isinstance(node, Map):
             args = [self._argument(node, "items", node.items)]
             named = node.arguments
+        elif isinstance(node, Wait):
+            both = (("value", node.value), ("until", node.until))
+            args, named = [], tuple((name, one) for name, one in both if one is not None)
         else:
             args = [self._argument(node, *numbered) for numbered in enumerate(node.args, 1)]
             named = node.kwargs
@@ -80,7 +95,7 @@ class Binder:
             return _flat(args, kwargs)
         return self._deep(args, kwargs)
 
-    def _argument(self, node: Node | Map, name: str | int, binding: Binding) -> Any:
+    def _argument(self, node: AnyNode, name: str | int, binding: Binding) -> Any:
         try:
             return self._place(binding)
         except _Unbound as error:

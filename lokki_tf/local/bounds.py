@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
-from lokki_tf.model import Map, Node, Output, whole
+from lokki_tf.model import AnyNode, Map, Node, Output, whole
 
 from .frames import Frame, MapRun
 
@@ -49,7 +49,7 @@ class Bounds:
         from lokki_tf.runtime.parts import selected
 
         node, owner = frame.plan.nodes[index], frame.owner
-        step = node.name if isinstance(node, Map) else node.step.name
+        step = node.step.name if isinstance(node, Node) else node.name
         reference = f"{self._runs}/{step}/{_RUN}/{_DIGEST}.json.gz"
         for one in (frame.plan.nodes[after] for after in frame.plan.successors[index]):
             if one.name not in self._inline or not _is_over(one, node.name):
@@ -59,7 +59,7 @@ class Bounds:
             if isinstance(items, Collection):
                 packed = partial(_packed, reference=reference)
                 maps.in_state(list(items), layout, node.name, packed)
-        if owner is not None and owner.node.options.mode == "inline" and index == frame.plan.last:
+        if owner is not None and owner.node.options.mode == "inline" and index == frame.plan.result:
             share = maps.of_each(self._layout_of(owner), owner.total)["Room"]
             (envelope,) = _packed([value], share, reference)
             if "ref" in envelope:
@@ -83,7 +83,7 @@ class Bounds:
         return layout
 
 
-def _is_over(one: Node | Map, producer: str) -> bool:
+def _is_over(one: AnyNode, producer: str) -> bool:
     return isinstance(one, Map) and whole(one.items) == Output(producer)
 
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import (
+    AnyNode,
     Binding,
     Group,
     Item,
     Literal,
-    Map,
     Node,
     Output,
     Parameter,
@@ -132,7 +132,7 @@ class Cache:
         return Known(value, kept.digest, kept.skipped)
 
     def store(
-        self, key: str | None, value: Any, node: Node | Map, *, skipped: bool = False
+        self, key: str | None, value: Any, node: AnyNode, *, skipped: bool = False
     ) -> str | None:
         """Store a value under a key; return its digest, or ``None`` if it cannot be stored."""
         if key is None:
@@ -277,7 +277,7 @@ class Cache:
         known: _MapRun = run.known
         return known
 
-    def _warn(self, node: Node | Map, what: str, error: Exception) -> None:
+    def _warn(self, node: AnyNode, what: str, error: Exception) -> None:
         if node.name not in self._warned:
             self._warned.add(node.name)
             warnings.warn_explicit(

@@ -15,6 +15,8 @@ EventKind = OneOf[
     "step_retried",
     "step_skipped",
     "step_cached",
+    "wait_started",
+    "wait_finished",
     "map_started",
     "map_finished",
     "run_finished",
@@ -31,9 +33,9 @@ class Event:
             counts as started when it is submitted. A map starts when its items are known, and
             finishes when all of them have. ``step_skipped`` replaces ``step_finished`` if a
             condition was false; ``step_cached`` has no ``step_started``, and means a result of an
-            earlier run.
+            earlier run. Waits of a pipeline start and finish as steps do.
         node: Name of the node, or ``None`` for the run itself.
-        step: Name of the step, or ``None`` for the run itself.
+        step: Name of the step, or ``None`` for the run itself, maps and waits.
         time: Time of the event, as ``time.time()`` counts.
         duration: Seconds that the attempt, or the run, took; ``None`` at its start.
         attempt: Number of the node's attempt, from 1.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from lokki_tf.errors import LokkiError, SerializationError, StepFailed
-from lokki_tf.model import Map, MapOptions
+from lokki_tf.model import MapOptions, Node
 
 from .frames import Failure, Frame, MapRun
 from .strict import described, label
@@ -25,7 +25,7 @@ def step_failed(frame: Frame, index: int, error: BaseException) -> StepFailed:
         error,
         f"{label(node)} failed{times}: {described(error)}",
         node=node.name,
-        step=node.name if isinstance(node, Map) else node.step.name,
+        step=node.step.name if isinstance(node, Node) else node.name,
         attempts=attempts,
         place=node.place,
     )

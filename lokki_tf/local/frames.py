@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from lokki_tf.errors import LokkiError
-from lokki_tf.model import Map, RetryConfig
+from lokki_tf.model import Map, Node, RetryConfig
 
 from .copies import Kept, guarded, plain
 from .plan import RunPlan
@@ -134,7 +134,7 @@ class Frame:
     def timely(self, index: int, error: BaseException) -> BaseException:
         """Return the error of an attempt: ``TimeoutError`` if the step has polled long enough."""
         node, began = self.plan.nodes[index], self.starts[index]
-        if isinstance(node, Map) or began is None:
+        if not isinstance(node, Node) or began is None:
             return error
         return self._tried.timely(index, node.retry, error, clock() - began)
 

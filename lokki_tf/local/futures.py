@@ -84,7 +84,7 @@ class Futures:
             task = self._schedule.pick()
             if task is None:
                 break
-            if isinstance(task, Call):
+            if isinstance(task, Call) and task.frame.plan.functions[task.index] is not None:
                 self._submit(self._batch(task))
             else:
                 task.carry_out(self._work)
@@ -193,8 +193,7 @@ class Futures:
             self._failed(call, overdue(), outcome.seconds)
         elif outcome.kind == "returned":
             try:
-                if self._work.bounds is not None:
-                    self._work.bounds.refuse(call.frame, call.index, outcome.payload)
+                self._work.refuse(call.frame, call.index, outcome.payload)
             except Exception as error:
                 self._failed(call, error, outcome.seconds)
                 return

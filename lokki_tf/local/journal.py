@@ -7,7 +7,7 @@ from time import time
 from typing import Any
 
 from lokki_tf.errors import LokkiError
-from lokki_tf.model import Definition, Map, Node
+from lokki_tf.model import Definition, Node
 
 from .calls import overdue
 from .copies import ATOMS, Kept, guarded, plain, warn_of_change
@@ -64,6 +64,27 @@ class Journal:
         """Record that a map's items are known."""
         if self._listener is not None:
             self._report("map_started", run.frame, run.index, total=run.total)
+
+    def wait_begun(self, frame: Frame, index: int) -> None:
+        """Record that a wait begins."""
+        frame.begin(index)
+        if self._listener is not None:
+            self._report("wait_started", frame, index)
+
+    def wait_done(self, frame: Frame, index: int, value: Any, *, skipped: bool) -> None:
+        """Record that a wait has ended.
+
+        Args:
+            frame: The frame of the wait.
+            index: Its index.
+            value: Its result, that of another node.
+            skipped: Whether that node was skipped.
+        """
+        if skipped:
+            frame.skip(index)
+        self._place(frame, index, value)
+        if self._listener is not None:
+            self._report("wait_finished", frame, index, duration=frame.took(index))
 
     def done(
         self, frame: Frame, index: int, value: Any, seconds: float | None = None
@@ -357,7 +378,7 @@ class Journal:
         event = Event(
             kind,
             node=None if node is None else node.name,
-            step=None if node is None or isinstance(node, Map) else node.step.name,
+            step=node.step.name if isinstance(node, Node) else None,
             time=time(),
             duration=duration,
             attempt=1 if frame is None else frame.attempts.get(index, 1),

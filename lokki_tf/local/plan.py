@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from functools import cached_property, partial
 from typing import Any
 
-from lokki_tf.model import Graph, Item, Map, Node
+from lokki_tf.model import AnyNode, Graph, Item, Map, Output, Wait
 from lokki_tf.model.bindings import leaves
 
 from .bind import Binder, Gather
@@ -68,7 +68,7 @@ class RunPlan:
             self._literals = [guarded(literal) for literal in binder.literals]
         self._in_map = in_map
         self.functions: list[Any] = []
-        """The functions of nodes; ``None`` for a map."""
+        """The functions of nodes; ``None`` for a map or a wait."""
         self.bodies: dict[int, RunPlan] = {}
         """The bodies of maps, by their indices."""
         self.conditions: dict[int, Condition] = {}
@@ -81,6 +81,8 @@ class RunPlan:
                 )
                 self.functions.append(None)
                 self.shortest = min(self.shortest, self.bodies[index].shortest)
+            elif isinstance(node, Wait):
+                self.functions.append(None)
             else:
                 self.functions.append(node.step.function)
                 step = node.step
@@ -94,6 +96,12 @@ class RunPlan:
                     asked = partial(_is_met, node.step.when, node.when.taken, around)
                     self.conditions[index] = asked
         self._link()
+        positions = {node.name: index for index, node in enumerate(nodes)}
+        times = (node.until for node in nodes if isinstance(node, Wait))
+        self.instants = {positions[one.node] for one in times if isinstance(one, Output)}
+        """The nodes until whose results others wait."""
+        self.result = positions[graph.results[-1]] if in_map else -1
+        """The node that makes the result of the body, in a map's body."""
         self.last = nodes.index(graph.by_name[graph.terminals[-1]]) if in_map else -1
         """The node whose result is that of the body, in a map's body."""
         self.guards: Sequence[Any] = [False] * len(nodes)
@@ -150,7 +158,7 @@ class RunPlan:
         return [*[NOTHING] * len(self.nodes), *given, *item, *self._literals]
 
 
-def _items_of(node: Node | Map) -> int:
+def _items_of(node: AnyNode) -> int:
     """How often a node takes the item."""
     return sum(isinstance(leaf, Item) for one in node.bindings for leaf in leaves(one))
 

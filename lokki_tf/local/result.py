@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, cast, final, overload
 
 from lokki_tf.errors import LokkiError
-from lokki_tf.model import Definition, Outcome, Status, generations
+from lokki_tf.model import AnyNode, Definition, Outcome, Status, Wait, generations
 from lokki_tf.model.texts import Text
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -50,6 +50,11 @@ class Outputs(dict[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)  # where it is serialized, it is a plain dict
+
+
+def _is_silent(node: AnyNode) -> bool:
+    """Return whether a node has no result: a wait that does not follow a call in a chain."""
+    return isinstance(node, Wait) and node.value is None
 
 
 @ends_at_caller
@@ -107,7 +112,7 @@ class Run(Sequence[Generation], Generic[R_co]):
         return Outputs(
             (node.name, value)
             for index, (node, value) in numbered
-            if value is not NOTHING and index not in self._skipped
+            if value is not NOTHING and index not in self._skipped and not _is_silent(node)
         )
 
     @property

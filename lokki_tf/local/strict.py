@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lokki_tf.errors import SerializationError
-from lokki_tf.model import Map, Node
+from lokki_tf.model import AnyNode, Map, Wait
 
 REMEDY = (
     "return plain data (numbers, text, lists, dicts, dataclasses, arrays, data frames); "
@@ -41,7 +41,7 @@ class Wire:
 
 
 def cannot_travel(
-    node: Node | Map,
+    node: AnyNode,
     what: str,
     error: BaseException | str,
     *,
@@ -64,10 +64,12 @@ def cannot_travel(
     )
 
 
-def label(node: Node | Map) -> str:
+def label(node: AnyNode) -> str:
     """Return a node's name for errors: that of its step, and its own if it differs."""
     if isinstance(node, Map):
         return f"map {node.name!r}"
+    if isinstance(node, Wait):
+        return f"wait {node.name!r}"
     if node.name == node.step.name:
         return f"step {node.step.name!r}"
     return f"node {node.name!r} (step {node.step.name!r})"

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import SerializationError
-from lokki_tf.model import Map, Node, Output, whole
+from lokki_tf.model import AnyNode, Map, Node, Output, Wait, whole
 from lokki_tf.runtime.context import CURRENT
+from lokki_tf.runtime.moments import instant, seconds_until
 
 from .bind import Arguments
 from .calls import UNFINISHED, call, finished
@@ -73,6 +74,8 @@ class Work:
             KeyboardInterrupt: If the function raised it: it ends the run, not the node.
         """
         journal, plan = self.journal, frame.plan
+        if plan.functions[index] is None:
+            return self.wait(frame, index)
         if self.cache is not None and self.recall(frame, index):
             return None
         journal.begin(frame, index)
@@ -91,8 +94,7 @@ class Work:
                 value = plan.functions[index](*args, **kwargs)
                 if type(value) in UNFINISHED:
                     value = finished(value)
-            if self.bounds is not None:
-                self.bounds.refuse(frame, index, value)
+            self.refuse(frame, index, value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: it ends the step, not the run
@@ -102,6 +104,50 @@ class Work:
         if self.cache is not None and not journal.is_overdue(frame, index):
             self.cache.keep(frame, index, value)
         return journal.done(frame, index, value)
+
+    def refuse(self, frame: Frame, index: int, value: Any) -> None:
+        """Refuse a result that a step's runtime would refuse in AWS.
+
+        Args:
+            frame: The frame of the node.
+            index: The node's index.
+            value: The result.
+
+        Raises:
+            Exception: As the runtime raises.
+        """
+        if self.bounds is not None:
+            self.bounds.refuse(frame, index, value)
+        if index in frame.plan.instants:
+            instant(value)
+
+    def wait(self, frame: Frame, index: int) -> float | None:
+        """Begin or end a wait.
+
+        Returns:
+            The seconds until it is to be called again; ``None`` if it has ended.
+        """
+        node = frame.plan.nodes[index]
+        assert isinstance(node, Wait)
+        skipped = frame.skipped or ()
+        names = {frame.plan.nodes[one].name for one in skipped}
+        try:
+            _, given = self.arguments(frame, index)
+            if frame.starts[index] is None:
+                self.journal.wait_begun(frame, index)
+                until = None if names.intersection(_times(node)) else given.get("until")
+                seconds: float = node.seconds or 0
+                if until is not None:
+                    seconds = seconds_until(instant(until))
+                delay = seconds * frame.plan.settings.wait_scale
+                if delay > 0:
+                    return delay
+        except Exception as error:
+            self.journal.give_up(frame, index, step_failed(frame, index, error))
+            return None
+        value = None if node.value is None else node.value.node
+        self.journal.wait_done(frame, index, given.get("value"), skipped=value in names)
+        return None
 
     def _watched(
         self,
@@ -230,7 +276,7 @@ class Work:
                 self.cache.map_done(run)
             self.journal.map_done(run, results)
 
-    def _sent(self, node: Node | Map, what: str, value: Any) -> Any:
+    def _sent(self, node: AnyNode, what: str, value: Any) -> Any:
         assert self._wire is not None
         try:
             return self._wire.freeze(value)
@@ -238,7 +284,12 @@ class Work:
             raise cannot_travel(node, what, error) from error
 
 
-def _of_skipped(frame: Frame, node: Node | Map) -> bool:
+def _times(node: Wait) -> set[str]:
+    """Return the name of the node until whose result a wait waits."""
+    return {node.until.node} if isinstance(node.until, Output) else set()
+
+
+def _of_skipped(frame: Frame, node: AnyNode) -> bool:
     """Return whether a map runs over the result of a skipped node, so that it has no items."""
     if frame.skipped is None or not isinstance(node, Map):
         return False
@@ -248,7 +299,7 @@ def _of_skipped(frame: Frame, node: Node | Map) -> bool:
     }
 
 
-def _listed(node: Node | Map, given: Any) -> Items:
+def _listed(node: AnyNode, given: Any) -> Items:
     """Return the items as a list that no other code can change."""
     if type(given) is tuple or type(given) is range:
         return given

@@ -23,12 +23,14 @@ from .declarations import Option
 from .findings import Finding, Severity, findings_of, raise_errors
 from .graph import (
     REQUIRED,
+    AnyNode,
     Condition,
     Definition,
     FlowParameter,
     Graph,
     Map,
     Node,
+    Wait,
     generations,
     signature,
     topological_order,
@@ -44,6 +46,7 @@ from .steps import Step
 __all__ = [
     "ORIGINAL_INPUT",
     "REQUIRED",
+    "AnyNode",
     "Attribute",
     "Binding",
     "Condition",
@@ -74,6 +77,7 @@ __all__ = [
     "StepOptions",
     "Test",
     "Transition",
+    "Wait",
     "findings_of",
     "generations",
     "leaves",

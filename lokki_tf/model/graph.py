@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lokki_tf.errors import CycleError, Place
 
-from .bindings import Binding, outputs_in
+from .bindings import Binding, Literal, Output, Parameter, outputs_in
 from .options import MapOptions
 from .retries import RetryConfig
 from .routes import Routes
@@ -122,6 +122,52 @@ class Map(Dependent):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Wait(Dependent):
+    """Waits before the nodes that follow it begin.
+
+    Args:
+        name: Unique in the whole pipeline.
+        place: Source location of this wait.
+        seconds: How long it waits; ``None`` if it waits until a time.
+        until: The time: a literal RFC 3339 text in UTC, a parameter, or a node's result.
+        value: The result that becomes that of the wait; ``None`` if it has none.
+        after: Names of nodes that must have ended before.
+    """
+
+    name: str
+    place: Place
+    seconds: int | None = None
+    until: Literal | Parameter | Output | None = None
+    value: Output | None = None
+    after: tuple[str, ...] = ()
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The value and the time, as far as it has them."""
+        return tuple(one for one in (self.value, self.until) if one is not None)
+
+    @property
+    def label(self) -> str:
+        """What it waits for, for people: ``30 s``."""
+        if self.seconds is not None:
+            return _duration(self.seconds)
+        if isinstance(self.until, Literal):
+            return f"until {self.until.value}"
+        of = self.until.name if isinstance(self.until, Parameter) else None
+        return f"until {of or getattr(self.until, 'node', '')}"
+
+
+def _duration(seconds: int) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+AnyNode = Node | Map | Wait
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """Nodes in an order in which they could run one after another.
 
@@ -129,8 +175,8 @@ class Graph:
         nodes: The nodes, each after all its predecessors.
     """
 
-    nodes: tuple[Node | Map, ...]
-    by_name: Mapping[str, Node | Map] = field(init=False, repr=False)
+    nodes: tuple[AnyNode, ...]
+    by_name: Mapping[str, AnyNode] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         by_name = MappingProxyType({node.name: node for node in self.nodes})
@@ -146,8 +192,15 @@ class Graph:
         for node in self.nodes:
             if isinstance(node, Map):
                 yield from node.body.walk()
-            else:
+            elif isinstance(node, Node):
                 yield node
+
+    def every(self) -> Iterator[AnyNode]:
+        """Yield all nodes, maps and waits, those inside maps included."""
+        for node in self.nodes:
+            yield node
+            if isinstance(node, Map):
+                yield from node.body.every()
 
     @property
     def predecessors(self) -> dict[str, tuple[str, ...]]:
@@ -159,6 +212,13 @@ class Graph:
         """Names of the nodes without successors: their results are the pipeline's outputs."""
         waited_for = {name for node in self.nodes for name in node.predecessors}
         return tuple(node.name for node in self.nodes if node.name not in waited_for)
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Names of the nodes whose results are the outputs; a wait's is that of another node."""
+        ends = (self.by_name[name] for name in self.terminals)
+        of = (one.value.node if isinstance(one, Wait) and one.value else one.name for one in ends)
+        return tuple(dict.fromkeys(of))
 
 
 class _Required:
@@ -284,10 +344,10 @@ def find_cycle(predecessors: Mapping[str, Collection[str]], among: Iterable[str]
     return [*reversed(circle), circle[-1]]
 
 
-def generations(nodes: Sequence[Node | Map]) -> list[list[Node | Map]]:
+def generations(nodes: Sequence[AnyNode]) -> list[list[AnyNode]]:
     """Group nodes by the longest path to them: each group depends only on earlier groups."""
     level: dict[str, int] = {}
-    grouped: list[list[Node | Map]] = []
+    grouped: list[list[AnyNode]] = []
     for node in nodes:
         level[node.name] = 1 + max((level[name] for name in node.predecessors), default=-1)
         if level[node.name] == len(grouped):

@@ -107,7 +107,7 @@ class Tracker:
         """Record an event, and return the visit to which the next events belong."""
         details = details_of(event)
         if kind.endswith("StateEntered"):
-            return self._entered(kind, details, when, before)
+            return self._entered(kind, details, when, before, events)
         if kind.endswith("StateExited"):
             return self._exited(up(before, name=details["name"]), when, events)
         if kind == "MapIterationStarted":
@@ -136,11 +136,18 @@ class Tracker:
     # States.
 
     def _entered(
-        self, kind: str, details: Mapping[str, Any], when: float, before: Visit | None
+        self,
+        kind: str,
+        details: Mapping[str, Any],
+        when: float,
+        before: Visit | None,
+        events: list[Event],
     ) -> Visit:
         item = before.item if before else None
         visit = Visit(kind.removesuffix("StateEntered"), details["name"], item, before, when)
         self.open.append(visit)
+        if visit.kind == "Wait":
+            events.append(self._event("wait_started", visit, when))
         return visit
 
     def _exited(self, visit: Visit | None, when: float, events: list[Event]) -> Visit | None:
@@ -157,6 +164,8 @@ class Tracker:
                 self._count(visit, when, events)
             if not visit.is_reported:  # a map whose failure was reported has no second event
                 events.append(self._event("map_finished", visit, when, total=visit.total or 0))
+        elif visit.kind == "Wait":
+            events.append(self._event("wait_finished", visit, when))
         elif visit.kind == "Task":
             done: EventKind = "step_skipped" if visit.skipped else "step_finished"
             events.append(self._event(done, visit, when))
@@ -354,7 +363,7 @@ class Tracker:
         item: int | None = None,
     ) -> Event:
         began = self._began if visit is None else visit.began
-        starts = kind in ("run_started", "step_started", "map_started")
+        starts = kind in ("run_started", "step_started", "map_started", "wait_started")
         return Event(
             kind,
             None if visit is None else visit.name,

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from .deployed import Deployed
     from .runs import AwsRun
 
-_ENDED = {"step_finished": "done", "step_skipped": "skipped", "step_failed": "failed"}
+_BEGUN = ("step_started", "map_started", "wait_started")
+_ENDED = {
+    "step_finished": "done",
+    "step_skipped": "skipped",
+    "step_failed": "failed",
+    "wait_finished": "done",
+}
 
 
 @dataclass(slots=True)
@@ -83,7 +89,7 @@ def step_states(deployed: Deployed, run: AwsRun) -> list[StepState]:
     tracker = tracker_of(deployed)
     events = [one for page in history(deployed, run.arn) for one in tracker.read(page)]
     states = {node.name: StepState(node.name) for node in deployed.stack.definition.graph.nodes}
-    inner = {node.name for node in deployed.stack.definition.graph.walk()} - set(states)
+    inner = {node.name for node in deployed.stack.definition.graph.every()} - set(states)
     _add_up(states, [one for one in events if one.node not in inner])
     for name, one in tracker.items.items():
         if name in states:
@@ -100,7 +106,7 @@ def _add_up(states: dict[str, StepState], events: Iterable[Event]) -> None:
         if event.node is None:
             continue
         state = states.setdefault(event.node, StepState(event.node))
-        if event.kind in ("step_started", "map_started"):
+        if event.kind in _BEGUN:
             state.begin(event.time)
         elif event.kind == "step_retried":
             state.retries += 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from lokki_tf.authoring import Task
+from lokki_tf.authoring.arrows import arrows_drawn, hidden, wrapped_task
 from lokki_tf.authoring.builder import graph_of
+from lokki_tf.authoring.calls import Wait
 from lokki_tf.authoring.nesting import refuse_pipeline
 from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_frame, calling_place
-from lokki_tf.authoring.tasks import arrows_drawn, hidden, wrapped_task
 from lokki_tf.errors import BindingError
 from lokki_tf.model.texts import Text
 from lokki_tf.tracebacks import ends_at_caller
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from lokki_tf.authoring.keywords import PipelineKeywords
-    from lokki_tf.authoring.operators import Arrows
-    from lokki_tf.authoring.specs import CallSpec
+    from lokki_tf.authoring.operators import Arrows, Drawn
+    from lokki_tf.authoring.specs import NodeSpec
     from lokki_tf.local import Event
     from lokki_tf.local.state import StateManager
     from lokki_tf.model import Definition
-
-    AnyTask = Task[..., Any]
 
 
 @ends_at_caller
@@ -53,7 +52,7 @@ class _OfTasks(Pipeline):
         """Return the inputs of the graph; equal inputs give equal graphs."""
         raise NotImplementedError  # an abstract base class would slow down every isinstance()
 
-    def _calls(self, drawing: Any) -> list[CallSpec]:
+    def _calls(self, drawing: Any) -> list[NodeSpec]:
         raise NotImplementedError  # as above
 
     def _written(self) -> Definition:
@@ -139,7 +138,7 @@ class DAG(_OfTasks):
         name: str = "workflow",
         max_workers: int | None = None,
         *,
-        tasks: Iterable[AnyTask] | None = None,
+        tasks: Iterable[Drawn] | None = None,
         **options: Unpack[PipelineKeywords],
     ) -> None:
         super().__init__(name, max_workers, **options)
@@ -153,7 +152,7 @@ class DAG(_OfTasks):
         chosen = self._chosen
         notified = self._notified()  # a variable, but not a task of the DAG
         if chosen is None:
-            tasks = [one for one in tasks_in(self._names) if one is not notified]
+            tasks: list[Drawn] = [one for one in tasks_in(self._names) if one is not notified]
         else:
             tasks = [current(one) for one in chosen]
         key = arrows_drawn(), tasks
@@ -168,7 +167,7 @@ class DAG(_OfTasks):
             )
         return found
 
-    def _calls(self, drawing: Any) -> list[CallSpec]:
+    def _calls(self, drawing: Any) -> list[NodeSpec]:
         return drawn_calls(drawing)
 
 
@@ -191,9 +190,9 @@ class Flow(_OfTasks):
         **options: Unpack[PipelineKeywords],
     ) -> None:
         super().__init__(name, max_workers, **options)
-        self._stages: list[tuple[AnyTask, ...]] = []
+        self._stages: list[tuple[Drawn, ...]] = []
 
-    def add(self, task: AnyTask) -> Flow:
+    def add(self, task: Drawn) -> Flow:
         """Add a task after all that were added last.
 
         Args:
@@ -205,7 +204,7 @@ class Flow(_OfTasks):
         self._stages.append((_checked(task, "add()"),))
         return self
 
-    def branch(self, *branch_tasks: AnyTask) -> Flow:
+    def branch(self, *branch_tasks: Drawn) -> Flow:
         """Add parallel tasks after all that were added last.
 
         Args:
@@ -221,7 +220,7 @@ class Flow(_OfTasks):
         self._stages.append(tuple(_checked(one, "branch()") for one in branch_tasks))
         return self
 
-    def merge(self, merge_task: AnyTask) -> Flow:
+    def merge(self, merge_task: Drawn) -> Flow:
         """Add a task after all branches.
 
         Args:
@@ -238,7 +237,7 @@ class Flow(_OfTasks):
             )
         return self.add(merge_task)
 
-    def _drawing(self) -> list[tuple[AnyTask, ...]]:
+    def _drawing(self) -> list[tuple[Drawn, ...]]:
         if not self._stages:
             raise BindingError(
                 f"Flow {self.name!r} has no tasks",
@@ -247,16 +246,16 @@ class Flow(_OfTasks):
             )
         return list(self._stages)
 
-    def _calls(self, drawing: Any) -> list[CallSpec]:
+    def _calls(self, drawing: Any) -> list[NodeSpec]:
         return built_calls(drawing)
 
 
-def _checked(task: Any, where: str) -> AnyTask:
+def _checked(task: Any, where: str) -> Drawn:
     refuse_pipeline(task, calling_place())
     inner = wrapped_task(task)
     if inner is not None:
         raise hidden(inner)
-    if not isinstance(task, Task):
+    if not isinstance(task, Task | Wait):
         raise BindingError(
             f"{where} takes tasks, and {task!r} is none",
             place=calling_place(),

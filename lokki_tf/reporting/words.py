@@ -75,6 +75,14 @@ _WORDS = {
         "Step '{node}'{item} taken from an earlier run (status=cached)",
         "{node}{item} taken from an earlier run",
     ),
+    "wait_started": Words(LogLevel.INFO, "wait_start", None, "Wait '{node}'{item} started"),
+    "wait_finished": Words(
+        LogLevel.INFO,
+        "wait_end",
+        "success",
+        "Wait '{node}'{item} ended after {took:.3f}s",
+        "{node}{item} ended after {took:.3f} s",
+    ),
     "map_started": Words(LogLevel.INFO, "map_start", None, "Map '{node}'{item} started: {items}"),
     "map_finished": Words(
         LogLevel.INFO,

@@ -34,6 +34,7 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
 - ``context``: what :func:`.context.run_context` returns in addition to the fields above: the
   pipeline's name, ``started``, the ``attempt`` from 0, and envelopes of ``parameters``; in events
   of steps whose code contains that name;
+- ``instant``: the result is a time until which a state waits; the envelope contains it as well;
 - ``poll``: of a step with ``poll=``, its ``timeout`` and when its state was ``entered``;
 - ``route``: of a routed pipeline, described in :mod:`.routed`;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
@@ -145,11 +146,20 @@ def _one(
         raise _reported(error, event) from error.__cause__
     if asks and not skipped:
         return {"met": True, "result": None}
-    envelope = _packed(value, event, skipped)
+    time = _instant(value, event, skipped=skipped)
+    envelope = {**_packed(value, event, skipped), **time}
     if not skipped:
         return envelope
     envelope = {**envelope, "skipped": True}
     return {"met": False, "skipped": True, "result": envelope} if asks else envelope
+
+
+def _instant(value: Any, event: dict[str, Any], *, skipped: bool) -> dict[str, str]:
+    if "instant" not in event:
+        return {}
+    from .moments import PAST, instant
+
+    return {"instant": PAST if skipped else instant(value)}
 
 
 def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:

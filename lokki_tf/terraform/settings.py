@@ -10,13 +10,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.config import STAGE_VARIABLE
-from lokki_tf.model import Graph, Map, Step, StepOptions, options
+from lokki_tf.model import AnyNode, Graph, Map, Step, StepOptions, Wait, options
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Definition, Node
+    from lokki_tf.model import Definition
 
 PIPELINE_TAG, STAGE_TAG = "lokki:pipeline", "lokki:stage"
 _OF_IMAGES = ("python_runtime", "architecture")
@@ -86,7 +86,9 @@ def _from(settings: Any, table: str, given: Collection[str]) -> dict[str, Any]:
 
 
 def _replaced(graph: Graph, steps: dict[Step, Step]) -> Graph:
-    def change(node: Node | Map) -> Node | Map:
+    def change(node: AnyNode) -> AnyNode:
+        if isinstance(node, Wait):
+            return node
         if isinstance(node, Map):
             return replace(node, body=_replaced(node.body, steps))
         return replace(node, step=steps[node.step])

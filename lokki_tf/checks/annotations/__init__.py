@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Finding, Group, Literal, Map
+from lokki_tf.model import Finding, Group, Literal, Map, Node
 
 from .functions import shown_name
 from .hints import contradicts, hint_text, member_hint, value_text
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from inspect import Parameter
 
-    from lokki_tf.model import Binding, Definition, Node
+    from lokki_tf.model import Binding, Definition
 
 
 def check(definition: Definition) -> Iterator[Finding]:
@@ -43,6 +43,7 @@ def _of_graph(scope: Scope) -> Iterator[tuple[Any, Finding]]:
         if isinstance(node, Map):
             yield from _of_items(scope, node)
             yield from _of_graph(scope.inside(node))
+        if not isinstance(node, Node):
             continue
         annotations = scope.reader.of(node.step)
         given: list[tuple[int | str, Binding]] = [*enumerate(node.args), *node.kwargs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, Part
+from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, Part, Wait
 from lokki_tf.model.annotations import Excluded, part_hint
 
 from .functions import annotations_of
@@ -13,7 +13,7 @@ from .hints import item_hint, list_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lokki_tf.model import Binding, Definition, Graph, Node, Step
+    from lokki_tf.model import AnyNode, Binding, Definition, Graph, Step
 
     from .functions import Annotations
 
@@ -108,11 +108,11 @@ class Scope:
             hint = Any
         return Source(f"{part.what} is", part.what, hint)
 
-    def _result(self, node: Node | Map | None) -> Source:
-        if node is None:
+    def _result(self, node: AnyNode | None) -> Source:
+        if node is None or isinstance(node, Wait):
             return _UNKNOWN
         if isinstance(node, Map):
-            last = self._result(node.body.by_name[node.body.terminals[-1]])
+            last = self._result(node.body.by_name[node.body.results[-1]])
             text, hint = f"map {node.name!r}", list_of(last.hint)
         else:
             text, hint = f"step {node.step.name!r}", self.reader.of(node.step).returned

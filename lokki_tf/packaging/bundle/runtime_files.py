@@ -55,6 +55,12 @@ def context_files(*, asks: bool) -> Mapping[str, bytes]:
     return {path: all_files()[path] for path in (f"{RUNTIME}/{name}" for name in sorted(names))}
 
 
+def moment_files() -> Mapping[str, bytes]:
+    """Return the further file of steps whose results are times until which a state waits."""
+    path = f"{RUNTIME}/moments.py"
+    return {path: all_files()[path]}
+
+
 @cache
 def all_files() -> Mapping[str, bytes]:
     """Return all files of the runtime, by their paths in a zip."""

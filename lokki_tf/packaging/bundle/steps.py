@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, leaves
+from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, Wait, leaves
 from lokki_tf.runtime.envelope import json_text, pickled
 from lokki_tf.source.modules import NOTEBOOK, RUNTIME, Module, module_of, module_of_class, true_name
 from lokki_tf.source.origins import of_user
 
 from ..extract.cut import Cut, cut
 from .package import STUB, Package, package, state_key
-from .runtime_files import context_files
+from .runtime_files import context_files, moment_files
 from .template import read_template
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ def package_steps(
         step: package(one, template=template, routed=routed)
         for step, one in cut_steps(definition).items()
     }
+    if _waits_for_times(definition):
+        packages = {
+            step: replace(one, files={**one.files, **moment_files()})
+            for step, one in packages.items()
+        }
     asking = context_steps(packages)
     if not asking:
         return packages
@@ -51,6 +56,12 @@ def package_steps(
         step: replace(one, files={**one.files, **context_files(asks=step in asking)})
         for step, one in packages.items()
     }
+
+
+def _waits_for_times(definition: Definition) -> bool:
+    """Return whether the pipeline waits until a time that exists only in a run."""
+    waits = (one for one in definition.graph.every() if isinstance(one, Wait))
+    return any(isinstance(one.until, Output | Parameter) for one in waits)
 
 
 def context_steps(packages: Mapping[Step, Package]) -> frozenset[Step]:
@@ -145,6 +156,8 @@ def _follow(
                 found |= entering
         if isinstance(node, Map):
             makers[node.name] = _follow(node.body, found, made, arriving)
+        elif isinstance(node, Wait):
+            makers[node.name] = found
         else:
             makers[node.name] = {**found, **made[node.step]}
             for step in filter(None, (node.step, node.step.condition)):

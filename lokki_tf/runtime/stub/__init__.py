@@ -43,6 +43,7 @@ __all__ = [  # most are created by __getattr__
     "run_context",
     "step",
     "task",
+    "wait",
 ]
 
 # The modules that contain the names that are not inert.
