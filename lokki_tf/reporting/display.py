@@ -37,8 +37,10 @@ MOST_ROWS = 10
 TICK = 0.125  # seconds between two updates
 SOON = 0.03  # seconds since the last update, after which text printed by a step causes a new one
 _STYLES = {LogLevel.ERROR: "red", LogLevel.WARNING: "yellow"}
-_BEGIN = frozenset({"step_started", "map_started"})
-_END = frozenset({"step_finished", "step_failed", "step_skipped", "step_cached", "map_finished"})
+_BEGIN = frozenset({"step_started", "map_started", "wait_started"})
+_END = frozenset(
+    {"step_finished", "step_failed", "step_skipped", "step_cached", "map_finished", "wait_finished"}
+)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lokki_tf.local import Event
     from lokki_tf.model import Graph
 
-_ENDS = frozenset({"step_finished", "step_skipped", "step_cached", "map_finished"})
+_ENDS = frozenset({"step_finished", "step_skipped", "step_cached", "map_finished", "wait_finished"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from golden_files import agrees_with_golden
 
 from lokki_tf import Pipeline, flow, step
-from lokki_tf.asl import compile_machine
+from lokki_tf.asl import compile_state_machine
 
 
 @step
@@ -58,10 +58,12 @@ def test_the_machine_with_parts_is_as_reviewed(request: pytest.FixtureRequest) -
 def test_parts_need_no_state_and_no_room() -> None:
     """A step that receives three parts has the state and the limits of one that receives all."""
     whole = load("mon")
-    plain = compile_machine(Pipeline("p", steps=[use(whole)]).definition)
-    parted = compile_machine(Pipeline("p", steps=[use(whole["a"], whole["b"], whole)]).definition)
+    plain = compile_state_machine(Pipeline("p", steps=[use(whole)]).definition)
+    parted = compile_state_machine(
+        Pipeline("p", steps=[use(whole["a"], whole["b"], whole)]).definition
+    )
     assert plain.definition["States"].keys() == parted.definition["States"].keys()
-    once = compile_machine(Pipeline("p", steps=[use(whole["a"], whole["b"])]).definition)
+    once = compile_state_machine(Pipeline("p", steps=[use(whole["a"], whole["b"])]).definition)
     assert abs(once.limits["load"] - plain.limits["load"]) < 600
 
 

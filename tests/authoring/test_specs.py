@@ -133,7 +133,7 @@ def test_a_placeholder_has_only_the_methods_of_chains() -> None:
     """The public attributes of a call's placeholder are left to the result that it represents."""
     placeholder: Any = load()
     public = {name for name in dir(placeholder) if not name.startswith("_")}
-    assert public == {"after", "agg", "map", "next"}
+    assert public == {"after", "agg", "map", "next", "wait"}
     assert not hasattr(placeholder, "__dict__")
 
 
