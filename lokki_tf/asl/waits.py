@@ -51,7 +51,7 @@ def time_state(parameter: FlowParameter, path: str, variable: str, wait: Wait) -
         wait: The wait.
 
     Raises:
-        OptionError: If the parameter's default is no time.
+        OptionError: If the parameter's default is not a time.
     """
     given = {f"{variable}.$": path}
     if parameter.default is REQUIRED:

@@ -18,7 +18,7 @@ def moment(text: str) -> datetime:
         text: With ``Z`` or an offset.
 
     Raises:
-        ValueError: If it is no such text, or has no offset.
+        ValueError: If it is another text, or has no offset.
     """
     from datetime import datetime, timezone
 

@@ -268,7 +268,7 @@ def test_wrong_times_of_results(aws: LocalAws) -> None:
 
 
 def test_wrong_times_of_parameters(aws: LocalAws) -> None:
-    """A parameter that is no time fails the run at the wait."""
+    """A parameter that is not a time fails the run at the wait."""
     for text in ("tomorrow", "2030-01-01T00:00:00"):
         with pytest.raises(StepFailed, match="wait 'wait' failed"):
             appointed.local_run({"when": text})
@@ -337,7 +337,7 @@ def test_wrong_waits(given: dict[str, Any], message: str) -> None:
 
 
 def test_misplaced_waits() -> None:
-    """A wait without a value cannot be an argument; a job's or map's result is no time."""
+    """Misplaced waits are errors: as arguments without a value, or until a job or a map."""
     with pytest.raises(BindingError, match="a wait has no result"):
         echo(wait(seconds=1))  # type: ignore[arg-type]  # what is tested
     with pytest.raises(BindingError, match="a wait has no result"):
