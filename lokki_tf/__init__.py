@@ -31,6 +31,7 @@ except KeyboardInterrupt as interrupt:  # without the lines of the modules that 
     raise interrupt.with_traceback(None) from None
 
 if TYPE_CHECKING:
+    from .authoring.calls import Parameter as Parameter
     from .authoring.calls import wait as wait
     from .cli import main as main
     from .local.state import StateManager as StateManager
@@ -54,6 +55,7 @@ _LAZY = {
     "Functions": "pipeline.routed",
     "LogLevel": "reporting",
     "MicroFunctions": "pipeline.routed",
+    "Parameter": "authoring.calls",
     "NotReady": "runtime.polls",
     "PipelineConstruct": "terraform",
     "PipelineStack": "terraform",
@@ -79,6 +81,7 @@ __all__ = [
     "MicroFunctions",
     "MissingArgument",
     "NotReady",
+    "Parameter",
     "Pipeline",
     "RetryConfig",
     "ReturnUpdates",

@@ -15,10 +15,11 @@ import library
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from lokki_tf import DAG, Flow, Pipeline, RetryConfig, part, step, task
+from lokki_tf import DAG, Flow, Parameter, Pipeline, RetryConfig, part, step, task
 from lokki_tf.authoring import Chain
 from lokki_tf.authoring.options import retriers as made_retriers
 from lokki_tf.errors import OptionError, Place
+from lokki_tf.model import REQUIRED
 from lokki_tf.pipeline import FlowPipeline
 
 PLACE = Place("strategies.py", 1)
@@ -70,23 +71,33 @@ _sizes = st.one_of(
 
 @st.composite
 def pipelines(
-    draw: st.DrawFn, most: int = 9, *, jobs: bool = False, numbered: bool = False
+    draw: st.DrawFn,
+    most: int = 9,
+    *,
+    jobs: bool = False,
+    numbered: bool = False,
+    required: bool = False,
 ) -> Pipeline:
     """Pipelines of up to ``most`` nodes: any graph, any literal, results of any size.
 
-    With ``jobs``, some of the steps are jobs of Batch; ``numbered`` ones differ in their names.
+    With ``jobs``, some of the steps are jobs of Batch; ``numbered`` ones differ in their names;
+    ``required`` ones may have a parameter without default.
     """
     calls: list[Any] = []
     parts: list[Any] = []
+    declared = [Parameter(name, default=draw(values)) for name in ("one", "two")]
+    parameters = [*declared, *([Parameter("required")] * required)]
 
     def argument() -> Any:
-        kind = draw(st.integers(0, 6))
+        kind = draw(st.integers(0, 7))
+        if kind == 7:
+            return draw(st.sampled_from(parameters))
         if parts and kind == 6:
             return draw(st.sampled_from(parts))
         if calls and kind >= 2:
             return draw(st.sampled_from(calls))
         if calls and kind == 1:
-            inside = st.one_of(st.sampled_from([*calls, *parts]), values)
+            inside = st.one_of(st.sampled_from([*calls, *parts, *parameters]), values)
             return draw(
                 st.one_of(
                     st.lists(inside, min_size=1, max_size=3),
@@ -170,6 +181,14 @@ def retriers(draw: st.DrawFn, most: int = 3) -> list[RetryConfig]:
 
 
 _json_scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(max_size=5))
+
+
+@st.composite
+def inputs(draw: st.DrawFn, pipeline: Pipeline) -> dict[str, Any]:
+    """Values of a pipeline's parameters: of all that are required, and of some others."""
+    declared = pipeline.definition.parameters
+    chosen = [one.name for one in declared if one.default is REQUIRED or draw(st.booleans())]
+    return {name: draw(_json_scalars) for name in chosen}
 
 
 @st.composite
@@ -304,17 +323,19 @@ _numbers = itertools.count()
 
 
 @st.composite
-def drawn(draw: st.DrawFn, *, jobs: bool = False) -> DAG:
+def drawn(draw: st.DrawFn, *, jobs: bool = False, required: bool = False) -> DAG:
     """Graphs of tasks that arrows join, with conditions.
 
-    With ``jobs``, some of the tasks are jobs of Batch.
+    With ``jobs``, some of the tasks are jobs of Batch; ``required`` ones may have parameters.
     """
     tasks: list[Any] = []
     for index in range(draw(st.integers(1, 8))):
         takes = draw(st.integers(0, min(3, len(tasks))))
         before = draw(st.permutations(tasks))[:takes]
         functions = {
-            0: library.SOURCES, 1: (library.only, library.couple), 2: (library.couple,)
+            0: (*library.SOURCES, *([library.only, library.couple] * required)),
+            1: (library.only, library.couple),
+            2: (library.couple,),
         }  # fmt: skip
         function = draw(st.sampled_from((*functions.get(takes, ()), library.gathered)))
         when = draw(st.sampled_from(library.CONDITIONS if takes else (None, None, library.never)))

@@ -22,6 +22,7 @@ PUBLIC = {
     "LogLevel",
     "LokkiError",
     "NotReady",
+    "Parameter",
     "Pipeline",
     "RetryConfig",
     "StateManager",

@@ -1,10 +1,10 @@
 """The styles of writing a pipeline, and the one builder that makes a graph from each."""
 
-from .builder import build_graph
-from .building import kind_of
+from .builder import built, ends_of
 from .calls import Call, Chain, chain, part
 from .flows import build_flow, checked, with_values
 from .notices import OnFailure, notice_of
+from .parameters import declarations, hints_of, kind_of
 from .step import StepFunction, step
 from .tasks import Task, task
 
@@ -15,9 +15,12 @@ __all__ = [
     "StepFunction",
     "Task",
     "build_flow",
-    "build_graph",
+    "built",
     "chain",
     "checked",
+    "declarations",
+    "ends_of",
+    "hints_of",
     "kind_of",
     "notice_of",
     "part",

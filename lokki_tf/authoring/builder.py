@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from lokki_tf.errors import BindingError, CycleError
 from lokki_tf.model import (
     AnyNode,
     Binding,
+    FlowParameter,
     Graph,
     Group,
     Item,
@@ -25,6 +26,7 @@ from lokki_tf.model import (
 
 from .arguments import closed, specs_in
 from .nesting import refuse_pipeline
+from .parameters import declarations
 from .placeholders import Placeholder
 from .places import calling_place
 from .same import one_a_name
@@ -45,41 +47,48 @@ NOT_CALLS = "steps must contain calls of steps, got "
 """The beginning of the message for ends that are not calls."""
 
 
-def build_graph(ends: Iterable[Any]) -> Graph:
-    """Return the graph of all calls that the given ones depend on, themselves included.
+class Built(NamedTuple):
+    """A graph, and the parameters of a run that its calls declare.
 
     Args:
-        ends: Placeholders: results of calls, and chains.
-
-    Returns:
-        Nodes in the order in which they were written, as far as dependencies allow.
-
-    Raises:
-        BindingError: If there are none, or one is not a call of a step.
-        NamingError: If two different functions share a step's name.
-        CycleError: If calls depend on each other.
+        graph: Nodes in the order in which they were written, as far as dependencies allow.
+        parameters: The declarations, each once.
     """
-    return graph_of(_checked(ends))
+
+    graph: Graph
+    parameters: tuple[FlowParameter, ...]
 
 
 def graph_of(ends: Iterable[NodeSpec]) -> Graph:
-    """Return the graph of calls and of all that they depend on.
+    """Return the graph of calls and of all that they depend on, as :func:`built` does."""
+    return built(ends).graph
+
+
+def built(ends: Iterable[NodeSpec]) -> Built:
+    """Return the graph of calls and of all that they depend on, and its parameters.
 
     Args:
         ends: Specs of the last calls.
 
-    Returns:
-        Nodes in the order in which they were written, as far as dependencies allow.
-
     Raises:
-        BindingError: If a result is used outside of the map that it is in.
+        BindingError: If a result is used outside of the map that it is in, or two declarations of
+            a parameter differ.
         NamingError: If two different functions share a step's name.
         CycleError: If calls depend on each other.
     """
-    return _Builder(list(ends)).graph(None)
+    builder = _Builder(list(ends))
+    return Built(builder.graph(None), declarations(builder.declared))
 
 
-def _checked(ends: Iterable[Any]) -> list[NodeSpec]:
+def ends_of(ends: Iterable[Any]) -> list[NodeSpec]:
+    """Return the specs of a pipeline's last calls.
+
+    Args:
+        ends: Placeholders: results of calls, and chains.
+
+    Raises:
+        BindingError: If there are none, or one is not a call of a step.
+    """
     alone = isinstance(ends, Placeholder) or not hasattr(ends, "__iter__")
     given: list[Any] = [ends] if alone else list(ends)
     if not given:
@@ -138,6 +147,7 @@ class _Builder:
         self.steps = one_a_name([one for one in self.made if isinstance(one, CallSpec)])
         self.names = _names(self.made, {step.name for step in self.steps})
         self.captured: dict[MapSpec, dict[str, ValueSpec]] = {}
+        self.declared: list[FlowParameter] = []
 
     def graph(self, body: MapSpec | None) -> Graph:
         """Return the graph of a map's body, or of everything outside of maps."""
@@ -227,10 +237,12 @@ class _Builder:
             return Group(argument.kind, bindings, argument.keys)
         if isinstance(argument, PartSpec):
             of: Any = self._binding(argument.of, body)
-            made = argument.of
+            made = argument.of.source if isinstance(argument.of, WaitSpec) else argument.of
             skippable = isinstance(made, CallSpec) and made.condition is not None
-            return Part(of, argument.path, made.what, skippable)
+            return Part(of, argument.path, argument.of.what, skippable)
         if isinstance(argument, ParameterSpec):
+            if argument.declared is not None:
+                self.declared.append(argument.declared)
             return self._outer(argument, argument.name, body)
         if isinstance(argument, ItemSpec):
             if body is not None and argument is body.item:

@@ -10,8 +10,8 @@ import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lokki_tf.errors import BindingError, PlaceholderAttributeError
-from lokki_tf.model import Attribute, MapOptions
-from lokki_tf.model import options as declared
+from lokki_tf.model import REQUIRED, Attribute, MapOptions
+from lokki_tf.model import options as model_options
 from lokki_tf.tracebacks import ends_at_caller
 
 from .arguments import argument
@@ -19,6 +19,7 @@ from .arrows import Arrowed, join
 from .binding import bound_call
 from .nesting import refuse_pipeline
 from .options import map_options
+from .parameters import declared
 from .parts import item_key, part_of, values_of
 from .placeholders import Placeholder, spec_of
 from .places import calling_place
@@ -342,12 +343,12 @@ class ResultPart(Selectable[PartSpec]):
 
 @ends_at_caller
 class FlowArgument(Selectable[ParameterSpec]):
-    """A parameter of a flow, while the flow is built."""
+    """A parameter of a run, while the pipeline is written."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<flow parameter {spec_of(self).name!r}>"
+        return f"<{spec_of(self).what.removeprefix('the ')}>"
 
 
 @overload
@@ -379,6 +380,32 @@ def chain(call: Any, /) -> Any:
             remedy="call the step: chain(load()).map(…)",
         )
     return call
+
+
+@overload
+def Parameter(name: str, kind: type[V], *, default: V = ...) -> V: ...
+@overload
+def Parameter(name: str, kind: Any = ..., *, default: Any = ...) -> Any: ...
+@ends_at_caller
+def Parameter(  # noqa: N802  # written like the other declarations
+    name: str, kind: Any = Any, *, default: Any = REQUIRED
+) -> Any:
+    """Return a parameter of a run, as an argument of any call: ``load(Parameter("day", str))``.
+
+    To type checkers it is a value of its type.
+
+    Args:
+        name: Its name in ``local_run({"day": …})``, in options of commands (``--day``), and in the
+            execution's input.
+        kind: ``int``, ``float``, ``str``, ``bool``, ``list`` or ``dict``; any JSON if omitted.
+        default: Its value if none is given; without it, each run must have one.
+
+    Raises:
+        NamingError: If the name is not an identifier.
+        OptionError: If the type is another one, or the default does not have it.
+    """
+    place = calling_place()
+    return FlowArgument(ParameterSpec(name, place, declared(name, kind, default, place)))
 
 
 @ends_at_caller
@@ -463,7 +490,7 @@ def open_map(
         BindingError: If something is not a step, or arguments do not fit.
     """
     place = calling_place()
-    own = {name: options[name] for name in declared(MapOptions) if name in options}
+    own = {name: options[name] for name in model_options(MapOptions) if name in options}
     kwargs = {name: value for name, value in options.items() if name not in own}
     whole = whole_of(source)
     assert isinstance(whole, CallSpec | WaitSpec)

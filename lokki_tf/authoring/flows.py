@@ -6,16 +6,17 @@ is in :mod:`lokki_tf.pipeline.flows`.
 
 from __future__ import annotations
 
-import typing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
 from lokki_tf.model import REQUIRED, FlowParameter, signature
 from lokki_tf.model.signatures import signature_of
 
-from .building import Building, current, kind_of
+from .building import Building, current
 from .calls import FlowArgument
 from .nesting import REMEDY, refuse_pipeline
+from .parameters import accepts, hints_of, kind_of
 from .placeholders import Placeholder, spec_of
 from .places import calling_place, place_of
 
@@ -23,24 +24,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def build_flow(
-    function: Callable[..., Any], given: Mapping[str, Any]
-) -> tuple[list[Any], tuple[FlowParameter, ...]]:
+def build_flow(function: Callable[..., Any]) -> tuple[list[Any], tuple[FlowParameter, ...]]:
     """Call a flow's function, which returns the end of the pipeline.
 
     Args:
         function: The flow's function.
-        given: Values that replace defaults.
 
     Returns:
-        The ends, and the parameters.
+        The ends, and the parameters that its signature and its first steps declare.
 
     Raises:
-        BindingError: If it returns no steps, or ``given`` does not fit its signature.
+        BindingError: If it returns no steps.
     """
     building = Building(place_of(function))
     own = signature_of(function)
-    hints = _hints(function)
+    hints = hints_of(function)
     for name, parameter in own.parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise BindingError(
@@ -50,8 +48,8 @@ def build_flow(
             )
         default = REQUIRED if parameter.default is parameter.empty else parameter.default
         kind = kind_of(hints.get(name, parameter.annotation), parameter.default)
-        made = FlowParameter(name, kind, default)
-        if default is not REQUIRED and not _is_of_kind(default, made):
+        made = FlowParameter(name, kind, default, building.place)
+        if default is not REQUIRED and not accepts(made, default):
             raise BindingError(
                 f"flow {function.__name__!r}: the default {name}={default!r} is no {kind.__name__}",
                 place=building.place,
@@ -71,16 +69,8 @@ def build_flow(
             place=building.place,
             remedy="return the chain: return load().map(process).agg(total)",
         )
-    parameters = with_values(tuple(building.parameters.values()), given, function.__name__)
     ends = list(result) if isinstance(result, list | tuple) else [result]
-    return ends, parameters
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function)
-    except Exception:  # an annotation with an undefined name only means that the type is unknown
-        return {}
+    return ends, tuple(building.parameters.values())
 
 
 def with_values(
@@ -97,9 +87,7 @@ def with_values(
         BindingError: If there is no such parameter, or a value has the wrong type.
     """
     checked(parameters, given, flow)
-    return tuple(
-        FlowParameter(one.name, one.kind, given.get(one.name, one.default)) for one in parameters
-    )
+    return tuple(replace(one, default=given.get(one.name, one.default)) for one in parameters)
 
 
 def checked(
@@ -135,19 +123,10 @@ def checked(
             problem = f"{RESERVED}={value!r} is reserved for triggers and must be a dict"
         elif key not in known:
             problem = f"{kind} {name!r} has no parameter {key!r}"
-        elif not _is_of_kind(value, known[key]):
+        elif not accepts(known[key], value):
             problem = f"{key} must be {known[key].kind.__name__}, got {value!r}"
         else:
             continue
         raise BindingError(
             problem, place=calling_place(), remedy=f"its signature is {signature(parameters, name)}"
         )
-
-
-def _is_of_kind(value: Any, parameter: FlowParameter) -> bool:
-    """Return whether a parameter accepts a value; ``None`` is accepted if it is the default."""
-    from lokki_tf.runtime.parameters import fits
-
-    if not isinstance(parameter.kind, type) or (value is None and parameter.default is None):
-        return True
-    return fits(value, parameter.kind.__name__)

@@ -13,14 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lokki_tf.errors import BindingError, CycleError, Place
-from lokki_tf.model import Finding, raise_errors, topological_order
+from lokki_tf.model import Finding, FlowParameter, raise_errors, topological_order
 from lokki_tf.model.cells import is_cell
 
 from .arrows import hidden, task_of, wrapped_task
 from .binding import bound_call
 from .calls import Wait
+from .parameters import hints_of, kind_of
 from .placeholders import spec_of
-from .specs import CallSpec, NodeSpec, PartSpec, WaitSpec
+from .specs import CallSpec, NodeSpec, ParameterSpec, PartSpec, WaitSpec
 from .tasks import Task, TaskPart
 
 AnyTask = Task[..., Any]
@@ -122,14 +123,14 @@ def drawn_calls(before: Mapping[Drawn, Sequence[Arriving]]) -> list[NodeSpec]:
         if isinstance(task, Wait):
             calls[task] = _waiting(task, direct, calls)
             continue
-        args, kwargs = _by_position(task, _sources(task, before))
-        call = bound_call(
-            task.step,
-            task.signature,
-            tuple(_arriving(one, calls) for one in args),
+        sources = _sources(task, before)
+        args, kwargs = _by_position(task, sources)
+        given: tuple[Any, Any] = (
+            [_arriving(one, calls) for one in args],
             {name: _arriving(one, calls) for name, one in kwargs.items()},
-            task.step.place,
         )
+        by_position, named = given if sources else _parameters(task)
+        call = bound_call(task.step, task.signature, tuple(by_position), named, task.step.place)
         taken = [calls[task_of(one)] for one in (*args, *kwargs.values())]
         call.after += [one for one in direct if one not in taken]
         calls[task] = call
@@ -190,17 +191,38 @@ def built_calls(stages: Stages) -> list[NodeSpec]:
             if isinstance(task, Wait):
                 every[task] = _waiting(task, previous, every)
                 continue
-            named = {name: calls[name] for name in task.signature.parameters if name in calls}
-            lacking = _lacking(task, named)
+            named: dict[str, Any] = {
+                name: calls[name] for name in task.signature.parameters if name in calls
+            }
+            args, more = ([], {}) if calls else _parameters(task)
+            lacking = _lacking(task, named) if calls else []
             found += [_nameless(task, name, calls) for name in lacking]
             if not lacking:
-                call = bound_call(task.step, task.signature, (), named, task.step.place)
+                call = bound_call(
+                    task.step, task.signature, tuple(args), {**named, **more}, task.step.place
+                )
                 call.after += [one for one in previous if one not in named.values()]
                 made[task.name] = every[task] = call
         calls |= made
         previous = [every[task] for task in stage if task in every]
     raise_errors(found)
     return list(every.values())
+
+
+def _parameters(task: AnyTask) -> tuple[list[ParameterSpec], dict[str, ParameterSpec]]:
+    """Return the required arguments of a first task, which become parameters of a run."""
+    by_position: list[ParameterSpec] = []
+    by_name: dict[str, ParameterSpec] = {}
+    hints, place = hints_of(task.step.function), task.step.place
+    for name in _lacking(task, ()):
+        one = task.signature.parameters[name]
+        made = FlowParameter(name, kind_of(hints.get(name, one.annotation), one.empty), place=place)
+        spec = ParameterSpec(name, place, made)
+        if one.kind is one.POSITIONAL_ONLY:
+            by_position.append(spec)
+        else:
+            by_name[name] = spec
+    return by_position, by_name
 
 
 def _by_name(tasks: Iterable[Drawn]) -> dict[str, Drawn]:
@@ -255,12 +277,14 @@ def _misfits(task: AnyTask, before: Sequence[Arriving]) -> list[Finding]:
                 f"give it a parameter for {left[0]!r} as well, or draw no arrow from there",
             )
         ]
+    if not before:
+        return []  # its required arguments are parameters of a run
     filled = {*kwargs, *list(parameters)[: len(args)]}
     return [
         _finding(
             task,
-            f"parameter {name!r} of task {task.name!r} gets nothing: "
-            + (f"before it are only {_listed(before)}" if before else "no task is before it"),
+            f"parameter {name!r} of task {task.name!r} gets nothing: before it are only "
+            f"{_listed(before)}",
             f"draw an arrow from the task whose result it is: … >> {task.name}, "
             "or give it a default",
         )

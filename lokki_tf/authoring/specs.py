@@ -15,7 +15,7 @@ from lokki_tf.model import Group, Literal, MapOptions, path_text
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
-    from lokki_tf.model import Condition, Key, RetryConfig, Step
+    from lokki_tf.model import Condition, FlowParameter, Key, RetryConfig, Step
 
 _orders = itertools.count()
 
@@ -142,22 +142,24 @@ class WaitSpec:
 
 @dataclass(eq=False, slots=True)
 class ParameterSpec:
-    """A parameter of a flow.
+    """A parameter of a run.
 
     Args:
         name: Name of the parameter.
-        place: Source location of the flow.
+        place: Source location of its declaration; of a flow's argument, that of the flow.
+        declared: Its declaration; ``None`` for an argument of a flow, which declares it.
         order: Its position among all specs, by time of creation.
     """
 
     name: str
     place: Place
+    declared: FlowParameter | None = None
     order: int = field(default_factory=_orders.__next__)
 
     @property
     def what(self) -> str:
         """The beginning of a sentence about its value."""
-        return f"the flow parameter {self.name!r}"
+        return f"the {'flow ' if self.declared is None else ''}parameter {self.name!r}"
 
 
 @dataclass(eq=False, slots=True)

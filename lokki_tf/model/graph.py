@@ -238,11 +238,13 @@ class FlowParameter:
         name: Its name.
         kind: The required type of a value; ``Any`` allows all.
         default: Its value if none is given, or ``REQUIRED``.
+        place: Source location of its declaration.
     """
 
     name: str
     kind: Any
     default: Any = REQUIRED
+    place: Place | None = None
 
 
 def signature(parameters: tuple[FlowParameter, ...], flow: str) -> str:

@@ -112,6 +112,11 @@ class Routes:
         object.__setattr__(self, "by_name", by_name)
 
     @property
+    def takes_more(self) -> bool:
+        """Whether a run accepts any parameters, as the first step does with ``**kwargs``."""
+        return self.start not in self.by_name or self.by_name[self.start].takes_more
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """The steps, each once."""
         return tuple(route.step for route in self.routes)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
-from lokki_tf.authoring import build_graph, checked, notice_of
+from lokki_tf.authoring import built, checked, ends_of, notice_of
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
@@ -79,10 +79,10 @@ class Pipeline(Generic[R_co]):
         schedule: str | None = None,
         **options: Unpack[UnscheduledKeywords],
     ) -> None:
-        graph = build_graph(steps if steps is not None else ())
+        graph, parameters = built(ends_of(steps if steps is not None else ()))
         place = calling_place()
         given = pipeline_options({"schedule": schedule, **options}, "Pipeline", place)
-        self._made = definition_of(given, graph, name=name, place=place)
+        self._made = definition_of(given, graph, name=name, place=place, parameters=parameters)
         _ = self.definition  # errors are raised where the pipeline is written
 
     @property
@@ -209,8 +209,13 @@ class Pipeline(Generic[R_co]):
             BindingError: With the flow's signature, or the limit of parameters.
         """
         definition = self.definition
-        if definition.routes is None:
-            checked(definition.parameters, given, definition.name, self._kind)
+        declared, routes = definition.parameters, definition.routes
+        if routes is None:
+            checked(declared, given, definition.name, self._kind)
+        elif not routes.takes_more:
+            known = {one.name for one in declared}
+            unknown = {name: value for name, value in given.items() if name not in known}
+            checked(declared, unknown, definition.name, self._kind)
         if given:
             refuse_large(definition, given, calling_place())
 

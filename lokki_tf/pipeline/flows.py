@@ -16,7 +16,7 @@ from typing import (
     overload,
 )
 
-from lokki_tf.authoring import build_flow, build_graph
+from lokki_tf.authoring import build_flow, built, declarations, ends_of, with_values
 from lokki_tf.authoring.builder import NOT_CALLS
 from lokki_tf.authoring.building import current_flow
 from lokki_tf.authoring.nesting import REMEDY
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from lokki_tf.authoring.keywords import PipelineKeywords
     from lokki_tf.authoring.results import Closed, Links, Open
-    from lokki_tf.model import Definition, Graph
+    from lokki_tf.authoring.specs import NodeSpec
+    from lokki_tf.model import Definition
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,17 +92,21 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
         seen: tuple[Any, ...] = (os.environ.get("LOKKI_STAGE"),)  # which the function may read
         seen += tuple(id(names.get(name)) for name in self._function.__code__.co_names)
         if self._built is None or self._built[0] != seen:
-            ends, parameters = build_flow(self._function, self._given)
-            graph, place = self._graph(ends), place_of(self._function)
+            ends, own = build_flow(self._function)
+            graph, declared = built(self._ends(ends))
+            parameters = with_values(
+                declarations([*own, *declared]), self._given, self._function.__name__
+            )
+            place = place_of(self._function)
             made = definition_of(
                 self._options, graph, name=self._name, place=place, parameters=parameters
             )
             self._built = (seen, made)
         return self._built[1]
 
-    def _graph(self, ends: list[Any]) -> Graph:
+    def _ends(self, ends: list[Any]) -> list[NodeSpec]:
         try:
-            return build_graph(ends)
+            return ends_of(ends)
         except BindingError as error:
             if not error.message.startswith(NOT_CALLS):
                 raise

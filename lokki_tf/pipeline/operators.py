@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Unpack
 
-from lokki_tf.authoring import Task
+from lokki_tf.authoring import Task, built
 from lokki_tf.authoring.arrows import arrows_drawn, hidden, wrapped_task
-from lokki_tf.authoring.builder import graph_of
 from lokki_tf.authoring.calls import Wait
 from lokki_tf.authoring.nesting import refuse_pipeline
 from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
@@ -19,7 +18,7 @@ from lokki_tf.tracebacks import ends_at_caller
 from .base import Pipeline, definition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Executor
     from os import PathLike
 
@@ -58,9 +57,11 @@ class _OfTasks(Pipeline):
     def _written(self) -> Definition:
         drawing, notified = self._drawing(), self._notified()
         if self._built is None or self._built[0] != (drawing, notified):
-            graph = graph_of(self._calls(drawing))
+            graph, parameters = built(self._calls(drawing))
             options = {**self._options, "on_failure": notified}
-            made = definition_of(options, graph, name=self._name, place=self._place)
+            made = definition_of(
+                options, graph, name=self._name, place=self._place, parameters=parameters
+            )
             self._built = (drawing, notified), made
         return self._built[1]
 
@@ -78,6 +79,7 @@ class _OfTasks(Pipeline):
         self,
         executor: str | Executor | None = "thread",
         *,
+        parameters: Mapping[str, Any] | None = None,
         strict: bool = False,
         on_event: Callable[[Event], None] | None = None,
         state: StateManager | str | PathLike[str] | None = None,
@@ -87,6 +89,7 @@ class _OfTasks(Pipeline):
 
         Args:
             executor: As for :meth:`local_run`.
+            parameters: Values of the parameters of its first tasks, by name.
             strict: As for :meth:`local_run`.
             on_event: As for :meth:`local_run`.
             state: As for :meth:`local_run`.
@@ -99,6 +102,7 @@ class _OfTasks(Pipeline):
             StepFailed: If a task raises; its error is the cause.
         """
         ran = self.local_run(
+            parameters,
             executor=executor,
             strict=strict,
             on_event=on_event,

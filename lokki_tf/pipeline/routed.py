@@ -6,7 +6,7 @@ import copy
 import warnings
 from typing import TYPE_CHECKING, Any, Unpack
 
-from lokki_tf.authoring import kind_of
+from lokki_tf.authoring import hints_of, kind_of
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.authoring.routes import Registry
@@ -254,10 +254,11 @@ def _parameters(routes: Routes) -> tuple[FlowParameter, ...]:
     if first is None:
         return ()
     parameters = signature_of(first.step.function).parameters
+    hints = hints_of(first.step.function)
     return tuple(
         FlowParameter(
             name,
-            kind_of(parameters[name].annotation, parameters[name].default),
+            kind_of(hints.get(name, parameters[name].annotation), parameters[name].default),
             REQUIRED if required else parameters[name].default,
         )
         for name, required in first.takes.items()

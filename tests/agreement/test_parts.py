@@ -184,3 +184,10 @@ def test_a_changed_part_alone_runs_its_step_again(tmp_path: Path) -> None:
     assert again.outputs["second"] == 3
     statuses = {name: one.status for name, one in again.outcomes.items()}
     assert statuses == {"load": "done", "first": "cached", "second": "done"}
+
+
+def test_a_part_after_a_wait_is_that_of_the_step(deployment: Deployment) -> None:
+    """A wait passes a result on, so its parts are the step's, also of a skipped one."""
+    steps = [add(one_and_more().wait(seconds=0)["x"]), add(skipped(1).wait(seconds=0)[1])]
+    found = agree(Pipeline("waited", steps=steps), deployment)
+    assert found == {"add": (1, None), "add_2": (None, None)}

@@ -13,6 +13,7 @@ from strategies import (
     chains,
     drawn,
     failing,
+    inputs,
     pipelines,
     routed,
     same,
@@ -32,17 +33,17 @@ if TYPE_CHECKING:
 EXAMPLES = 150 * TIMES
 
 
-@given(pipeline=pipelines())
+@given(pipeline=pipelines(required=True), data=st.data())
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_local_strict_and_interpreted_runs_agree(
-    pipeline: Pipeline, deployment: Deployment
+    pipeline: Pipeline, data: st.DataObject, deployment: Deployment
 ) -> None:
     """Any pipeline gives the same values, types included, here, strictly here and as ASL."""
-    agree(pipeline, {}, deployment)
+    agree(pipeline, data.draw(inputs(pipeline)), deployment)
 
 
 @given(drawn=chains())
@@ -56,15 +57,17 @@ def test_maps_agree(drawn: tuple[Pipeline, dict[str, Any]], deployment: Deployme
     agree(*drawn, deployment)
 
 
-@given(pipeline=st.one_of(drawn(), built()))
+@given(pipeline=st.one_of(drawn(required=True), built()), data=st.data())
 @settings(
     max_examples=EXAMPLES // 2,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_tasks_and_their_conditions_agree(pipeline: Pipeline, deployment: Deployment) -> None:
+def test_tasks_and_their_conditions_agree(
+    pipeline: Pipeline, data: st.DataObject, deployment: Deployment
+) -> None:
     """Arrows and built flows skip the same tasks, and give the same, here and there."""
-    agree(pipeline, {}, deployment)
+    agree(pipeline, data.draw(inputs(pipeline)), deployment)
 
 
 @given(made=failing())

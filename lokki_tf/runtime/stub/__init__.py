@@ -28,6 +28,7 @@ __all__ = [  # most are created by __getattr__
     "MicroFunctions",
     "MissingArgument",
     "NotReady",
+    "Parameter",
     "Pipeline",
     "RetryConfig",
     "ReturnUpdates",
