@@ -73,6 +73,7 @@ class _Compiler:
         self.taken = {route.step.name for route in routes.routes}
         self.again = self._name(f"{routes.start} again")
         self.end = self._name(END)
+        self.waits = {target: self._name(f"Wait before {target}") for target in self._waited()}
         self.entries = {  # for a job, the state that writes its event
             name: self._name(f"Event of {name}") if routes.by_name[step].step.is_job else name
             for name, step in self._visits()
@@ -88,6 +89,10 @@ class _Compiler:
                     self._add(states, route, self.again, first=False)
             elif route in reached:
                 self._add(states, route, route.step.name, first=False)
+        for target in dict.fromkeys(target for route in reached for target in route.waits):
+            following = self._state_of(target)
+            wait = {"Type": "Wait", "SecondsPath": "$.after", "Next": following}
+            states[self.waits[target]] = wait
         if any(state.get("Default") == self.end for state in states.values()):
             states[self.end] = {"Type": "Succeed", "OutputPath": "$.result"}
         return {"StartAt": self.entries[self.routes.start], "States": states}
@@ -100,6 +105,10 @@ class _Compiler:
 
     def _takes_input(self, route: Route) -> bool:
         return route.takes_input or route.step in self.context
+
+    def _waited(self) -> list[str]:
+        found = (target for route in self.routes.routes for target in route.waits)
+        return list(dict.fromkeys(found))
 
     def _visits(self) -> list[tuple[str, str]]:
         """Yield the states of steps, each with the step's name."""
@@ -120,7 +129,10 @@ class _Compiler:
 
     def _add(self, states: dict[str, Any], route: Route, name: str, *, first: bool) -> None:
         """Add a step's Task, and a Choice after it if it has several next steps."""
-        following = [self._state_of(target) for target in route.targets]
+        following = [
+            self.waits[target] if target in route.waits else self._state_of(target)
+            for target in route.targets
+        ]
         task, result = self._task(route, first=first), "$.Payload"
         if route.step.is_job:
             writing, running = self._job(route, first=first)
@@ -204,6 +216,7 @@ class _Compiler:
                 "ends": route.ends,
                 "limit": self.routes.limit,
                 **({"asks": True} if route.takes_input else {}),
+                **({"waits": True} if route.waits else {}),
             },
         }
         reported = self._rules(step).reported()

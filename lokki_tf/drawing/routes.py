@@ -9,6 +9,7 @@ import colorsys
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
 
@@ -23,19 +24,19 @@ _LONGEST = 60
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A step, or a test on which a step's next step depends.
+    """A step, a test on which a step's next step depends, or a wait before a step.
 
     Args:
         id: Unique in the picture; for a step, its name.
         label: Its text.
-        kind: ``step`` or ``test``.
+        kind: ``step``, ``test`` or ``wait``.
         colour: Colour of a test, ``#rrggbb``; tests of the same return statement share it.
         ends: Whether the pipeline may end with the step.
     """
 
     id: str
     label: str
-    kind: OneOf["step", "test"]
+    kind: OneOf["step", "test", "wait"]
     colour: str = ""
     ends: bool = False
 
@@ -80,18 +81,22 @@ def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
     tests = _tests(routes, names)
     ends = {name for name, route in routes.by_name.items() if route.ends}
     shapes = [Shape(name, name, "step", ends=name in ends) for name in names]
-    arrows = [
-        Arrow(route.step.name, one.target)
+    direct = [
+        (Arrow(route.step.name, one.target), one.wait_label)
         for route in routes.routes
         for one in route.transitions
         if one.test is None and one.target
     ]
+    taken = {*names, *(shape.id for _, shape, _ in tests)}
+    waits = _Waits(taken)
+    arrows = list(chain.from_iterable(waits.split(*one) for one in direct))
     arrows += [Arrow(step, shape.id) for step, shape, _ in tests]
-    arrows.sort(key=lambda arrow: order[arrow.before])
-    arrows += [arrow for _, _, onward in tests for arrow in onward]
+    arrows.sort(key=lambda arrow: order.get(arrow.before, len(order)))
+    arrows += [one for _, _, onward in tests for drawn in onward for one in waits.split(*drawn)]
     solid = {(arrow.before, arrow.after) for arrow in arrows if not arrow.dashed}
     drawn = (one for one in arrows if not one.dashed or (one.before, one.after) not in solid)
-    return Picture((*shapes, *(shape for _, shape, _ in tests)), tuple(dict.fromkeys(drawn)))
+    others = (*(shape for _, shape, _ in tests), *waits.shapes.values())
+    return Picture((*shapes, *others), tuple(dict.fromkeys(drawn)))
 
 
 def routes_to_dot(routes: Routes, top_node: str | None = None) -> str:
@@ -105,7 +110,8 @@ def routes_to_dot(routes: Routes, top_node: str | None = None) -> str:
     lines = ['digraph "" {']
     for shape in picture.shapes:
         style = f"shape=box,style=filled,color={quoted(shape.colour + _ALPHA)},"
-        style = f" [{style}label={quoted(shape.label)}]" if shape.kind == "test" else ""
+        style = style if shape.kind == "test" else "shape=box,style=rounded,"
+        style = f" [{style}label={quoted(shape.label)}]" if shape.kind != "step" else ""
         lines.append(f"  {quoted(shape.id)}{style};")
     for arrow in picture.arrows:
         style = " [style=dashed]" if arrow.dashed else ""
@@ -135,7 +141,29 @@ def routes_to_mermaid(routes: Routes) -> str:
     return "\n".join(lines) + "\n"
 
 
-_Drawn = tuple[str, Shape, list[Arrow]]
+class _Waits:
+    """The waits of a picture: each is a shape between two others."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self.shapes: dict[tuple[Arrow, str], Shape] = {}
+        self._taken = taken
+
+    def split(self, arrow: Arrow, label: str) -> tuple[Arrow, ...]:
+        """Return the arrows to a wait and from it, or the one arrow without a wait."""
+        if not label:
+            return (arrow,)
+        key = arrow, label
+        if key not in self.shapes:
+            number = len(self.shapes) + 1
+            while f"wait{number}" in self._taken:
+                number += 1
+            self._taken.add(f"wait{number}")
+            self.shapes[key] = Shape(f"wait{number}", f"wait: {_shortened(label)}", "wait")
+        wait = self.shapes[key].id
+        return Arrow(arrow.before, wait, arrow.dashed), Arrow(wait, arrow.after)
+
+
+_Drawn = tuple[str, Shape, list[tuple[Arrow, str]]]
 
 
 def _tests(routes: Routes, names: Sequence[str]) -> list[_Drawn]:
@@ -153,7 +181,11 @@ def _tests(routes: Routes, names: Sequence[str]) -> list[_Drawn]:
                 number += 1
             taken.add(f"cond{number}")
             shape = Shape(f"cond{number}", label, "test", colour)
-            arrows = [Arrow(shape.id, target, dashed) for target, dashed in onward]
+            arrows = [
+                (Arrow(shape.id, way.target, dashed), way.wait_label)
+                for way, dashed in onward
+                if way.target
+            ]
             drawn.append((route.step.name, shape, arrows))
     return drawn
 
@@ -172,15 +204,15 @@ def _groups(route: Route) -> list[_Group]:
 
 def _boxes(
     ways: Sequence[tuple[Test, Transition]],
-) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
-    """Yield each box of a test: its label and its arrows, as pairs of target and "is dashed"."""
+) -> Iterator[tuple[str, list[tuple[Transition, bool]]]]:
+    """Yield each box of a test: its label and its arrows, as transitions and "is dashed"."""
     tests = list(dict.fromkeys(test for test, _ in ways))
     valued = [test for test in tests if test.value is not None]
     for test in valued if len(valued) == 1 else tests:
         yield (
             _label(test),
             [
-                (way.target, other != test)
+                (way, other != test)
                 for other, way in ways
                 if way.target and (other == test or len(valued) == 1)
             ],
@@ -188,11 +220,20 @@ def _boxes(
 
 
 def _label(test: Test) -> str:
-    operand = " ".join(test.operand.split())
-    operand = operand if len(operand) <= _LONGEST else f"{operand[: _LONGEST - 1]}…"
+    operand = _shortened(test.operand)
     if test.value is True:
         return f"{operand} ?"
     return f"{operand} = {'*' if test.value is None else repr(test.value)} ?"
+
+
+def _shortened(text: str) -> str:
+    """Return an expression's source on one line, for labels.
+
+    Args:
+        text: The source.
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _colour(number: int, parts: int) -> str:

@@ -157,7 +157,7 @@ class Cache:
         parts = [self._codes.get(step), *(value_digest(value) for value in state.values())]
         if None in parts:
             return None
-        text = json.dumps([step.name, number, list(state), parts])
+        text = json.dumps([step.name, number, list(state), parts, "with its wait"])
         return f"{step.name}:{_digest(text.encode())}"
 
     def map_done(self, run: MapRun) -> None:

@@ -17,7 +17,7 @@ from lokki_tf.errors import BindingError, LoopError, RouteError
 from lokki_tf.model import ORIGINAL_INPUT, REQUIRED, Definition, Graph, Node
 from lokki_tf.model.names import unique
 from lokki_tf.runtime.context import CURRENT
-from lokki_tf.runtime.routes import moved, refuse_stranger, too_many
+from lokki_tf.runtime.routes import moved, refuse_stranger, seconds_before, too_many
 
 from .calls import call, overdue
 from .copies import copied
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .cache import Cache
 
 LONGEST_NAME = 80
+_Next = tuple[str | None, dict[str, Any], int]  # the next step, its state, the seconds before it
 
 
 def run_routes(
@@ -137,6 +138,7 @@ class _Walk:
     def go(self, routes: Routes, first: str) -> None:
         following: str | None = first
         state = self._sent(self.given)
+        seconds = 0
         while following is not None:
             route = routes.by_name.get(following)
             if route is None:
@@ -154,18 +156,28 @@ class _Walk:
                 )
                 attach(error, node=following)
                 raise error
-            following, state = self._visit(route, state)
+            self._wait(seconds, following)
+            following, state, seconds = self._visit(route, state)
 
-    def _visit(self, route: Route, state: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    def _wait(self, seconds: int, following: str) -> None:
+        if not seconds:
+            return
+        name = f"Wait before {following}"
+        began = clock()
+        self.tell("wait_started", name=name)
+        sleep(min(seconds * self.settings.wait_scale, threading.TIMEOUT_MAX))
+        self.tell("wait_finished", name=name, duration=clock() - began)
+
+    def _visit(self, route: Route, state: dict[str, Any]) -> _Next:
         index = self._arrive(route)
         key = self._key(route, index, state)
         known = None if self.cache is None else self.cache.find(key)
         if known is not None:
-            following, after = known.value
+            following, after, seconds = known.value
             self.cached.add(index)
             self._leave(index, after)
             self.tell("step_cached", index, duration=0.0)
-            return following, after
+            return following, after, seconds
         retries = Retries(self.settings.wait_scale)
         while True:
             self.tell("step_started", index)
@@ -173,7 +185,7 @@ class _Walk:
             try:
                 token = CURRENT.set((self._context, route, index))
                 try:
-                    following, after = self._call(route, state)
+                    following, after, seconds = self._call(route, state)
                 finally:
                     CURRENT.reset(token)
             except KeyboardInterrupt:
@@ -184,8 +196,8 @@ class _Walk:
             self._leave(index, after)
             self.tell("step_finished", index, duration=clock() - began)
             if self.cache is not None:
-                self.cache.store(key, (following, after), self.nodes[index])
-            return following, after
+                self.cache.store(key, (following, after, seconds), self.nodes[index])
+            return following, after, seconds
 
     def _key(self, route: Route, index: int, state: dict[str, Any]) -> str | None:
         if self.cache is None:
@@ -193,7 +205,7 @@ class _Walk:
         asked = {ORIGINAL_INPUT: self.given} if route.takes_input else {}
         return self.cache.visit(route.step, index, {**state, **asked})
 
-    def _call(self, route: Route, state: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    def _call(self, route: Route, state: dict[str, Any]) -> _Next:
         step = route.step
         state = {name: copied(value) for name, value in state.items()}  # for this attempt
         arguments = dict(state)
@@ -209,8 +221,9 @@ class _Walk:
         if clock() - began > self.settings.of(step).timeout_seconds:
             raise overdue()
         following, after = moved(returned, state, route.next_key, route.default_next, step.name)
-        refuse_stranger(step.name, following, list(route.targets), route.ends)
-        return following, self._sent(after)
+        seconds = seconds_before(returned)
+        refuse_stranger(step.name, following, list(route.targets), route.ends, seconds)
+        return following, self._sent(after), seconds
 
     def _context(self, route: Route, index: int) -> RunContext:
         declared = {one.name: one.default for one in self.definition.parameters}
@@ -298,6 +311,7 @@ class _Walk:
         kind: EventKind,
         index: int | None = None,
         *,
+        name: str | None = None,
         duration: float | None = None,
         error: BaseException | None = None,
     ) -> None:
@@ -307,7 +321,7 @@ class _Walk:
         node = None if index is None else self.nodes[index]
         event = Event(
             kind,
-            node=None if node is None else node.name,
+            node=name if node is None else node.name,
             step=None if node is None else node.step.name,
             time=time(),
             duration=duration,

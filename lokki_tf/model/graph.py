@@ -11,6 +11,7 @@ from typing import Any, Final
 from lokki_tf.errors import CycleError, Place
 
 from .bindings import Binding, Literal, Output, Parameter, outputs_in
+from .durations import duration
 from .options import MapOptions
 from .retries import RetryConfig
 from .routes import Routes
@@ -150,18 +151,11 @@ class Wait(Dependent):
     def label(self) -> str:
         """What it waits for, for people: ``30 s``."""
         if self.seconds is not None:
-            return _duration(self.seconds)
+            return duration(self.seconds)
         if isinstance(self.until, Literal):
             return f"until {self.until.value}"
         of = self.until.name if isinstance(self.until, Parameter) else None
         return f"until {of or getattr(self.until, 'node', '')}"
-
-
-def _duration(seconds: int) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 AnyNode = Node | Map | Wait

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from lokki_tf.errors import Place
 
+from .durations import duration
 from .steps import Step
 
 ORIGINAL_INPUT = "_original_input"
@@ -45,6 +46,7 @@ class Transition:
         clears: Whether the state is replaced by ``updates``.
         removes: Names that are removed from the state.
         updates: Names that are added to the state, or changed.
+        after: The seconds before the next step, as they are written; empty if it does not wait.
     """
 
     target: str | None
@@ -53,6 +55,12 @@ class Transition:
     clears: bool = False
     removes: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
+    after: str = ""
+
+    @property
+    def wait_label(self) -> str:
+        """The wait, for people: ``30 s``, or the expression that it is computed with."""
+        return duration(int(self.after)) if self.after.isdecimal() else self.after
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +92,12 @@ class Route:
     def targets(self) -> tuple[str, ...]:
         """Names of the possible next steps, each once."""
         found = (one.target for one in self.transitions if one.target is not None)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """Names of the possible next steps before which it may wait."""
+        found = (one.target for one in self.transitions if one.target is not None and one.after)
         return tuple(dict.fromkeys(found))
 
     @property

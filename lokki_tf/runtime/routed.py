@@ -3,7 +3,7 @@
 In addition to the fields in :mod:`.handler`, the event contains::
 
     {"route": {"next_key": "$next", "default": "drink", "targets": ["drink", "dip"],
-               "ends": true, "limit": 25, "asks": true, "most": 245760},
+               "ends": true, "limit": 25, "asks": true, "most": 245760, "waits": true},
      "state": {"each": {"choice": envelope, …}}, "taken": 2, "input": {…}}
 
 ``state`` and ``taken``, the number of steps before this one, are left out for the first step of a
@@ -11,8 +11,9 @@ run, whose state is ``input``, the execution's own. The result is::
 
     {"next": "drink", "state": {…}, "taken": 3}
 
-or, if the pipeline ends, ``{"next": null, "result": {"<step>": envelope}}``. A state with too many
-envelopes for a state machine's state is ``{"all": {"ref": …}}``.
+with ``"after": 30``, the seconds before the next step, if the event has ``waits``; or, if the
+pipeline ends, ``{"next": null, "result": {"<step>": envelope}}``. A state with too many envelopes
+for a state machine's state is ``{"all": {"ref": …}}``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import json
 from .call import call
 from .envelope import JSON, compress, freeze, json_text, references, thaw, unpack
 from .parameters import own, refuse_large, refuse_strangers, without_reserved
-from .routes import LARGEST, TooManySteps, moved, refuse_stranger, too_many
+from .routes import LARGEST, TooManySteps, moved, refuse_stranger, seconds_before, too_many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,13 +62,15 @@ def routed(
         given[ORIGINAL] = own(without_reserved(event["input"]))
     returned = call(function, (), given)
     following, state = moved(returned, values, route["next_key"], route["default"], step)
-    refuse_stranger(step, following, route["targets"], route["ends"])
+    seconds = seconds_before(returned)
+    refuse_stranger(step, following, route["targets"], route["ends"], seconds)
     if following is None:
         packed = _packed({step: state}, {}, {}, event["inline"], write)
         return {"next": None, "result": packed}
     kept = {name: one for name, one in envelopes.items() if state.get(name) is values[name]}
     each = _packed(state, kept, objects, event["inline"], write)
-    return {"next": following, "state": _whole(each, write), "taken": taken + 1}
+    result = {"next": following, "state": _whole(each, write), "taken": taken + 1}
+    return {**result, "after": seconds} if route.get("waits") else result
 
 
 def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:

@@ -15,6 +15,10 @@ LARGEST = 120_000
 size, below Step Functions' 262,144."""
 
 
+LONGEST_WAIT = 31_536_000
+"""Seconds of a year, after which an execution ends."""
+
+
 class TooManySteps(RuntimeError):
     """A run of a routed pipeline has reached its limit of steps."""
 
@@ -26,13 +30,17 @@ class ReturnUpdates:
         next_fn: Name of the next step; ``None`` means the step's ``default_next``, or the end of
             the pipeline.
         remove: Names that are removed from the state; ``"*"`` removes all.
+        after: Seconds before the next step begins.
         replace: Entries that are added to it afterwards.
 
     Raises:
-        TypeError: If a name is not a string.
+        TypeError: If a name is not a string, or ``after`` not a whole number.
+        ValueError: If ``after`` is negative or more than a year.
     """
 
-    def __init__(self, next_fn: str | None, /, *remove: str, **replace: Any) -> None:
+    def __init__(
+        self, next_fn: str | None, /, *remove: str, after: int = 0, **replace: Any
+    ) -> None:
         if next_fn is not None and (not isinstance(next_fn, str) or not next_fn):
             raise TypeError(
                 f"ReturnUpdates({next_fn!r}): the first argument must be the name of the next "
@@ -44,12 +52,24 @@ class ReturnUpdates:
                     f"ReturnUpdates({next_fn!r}, {name!r}): names to remove must be "
                     'strings, "*" for all; write name=value to add values'
                 )
+        if not isinstance(after, int) or isinstance(after, bool):
+            raise TypeError(
+                f"ReturnUpdates({next_fn!r}, after={after!r}): after= is the wait before the next "
+                f"step, in whole seconds"
+            )
+        if not 0 <= after <= LONGEST_WAIT:
+            raise ValueError(
+                f"ReturnUpdates({next_fn!r}, after={after!r}): a wait must have from 0 to "
+                f"{LONGEST_WAIT} seconds, a year"
+            )
         self.next_fn = next_fn
         self.remove = remove
+        self.after = after
         self.replace = replace
 
     def __repr__(self) -> str:
-        given = [repr(self.next_fn), *map(repr, self.remove), *_named(self.replace)]
+        after = {"after": self.after} if self.after else {}
+        given = [repr(self.next_fn), *map(repr, self.remove), *_named({**after, **self.replace})]
         return f"ReturnUpdates({', '.join(given)})"
 
 
@@ -136,6 +156,17 @@ def moved(
     return _of_dict(returned, next_key, default_next, step)
 
 
+def seconds_before(returned: Any) -> int:
+    """Return the seconds between a step and the next one.
+
+    Args:
+        returned: The return value of the step.
+    """
+    if isinstance(returned, ConditionalReturns):
+        returned = returned.evaluate()
+    return returned.after if isinstance(returned, ReturnUpdates) else 0
+
+
 def _of_dict(
     returned: dict[Any, Any], next_key: str, default_next: str | None, step: str
 ) -> tuple[str | None, dict[str, Any]]:
@@ -163,13 +194,24 @@ def too_many(limit: int, step: str) -> str:
     )
 
 
-def refuse_stranger(step: str, following: str | None, targets: list[str], ends: bool) -> None:
+def refuse_stranger(
+    step: str, following: str | None, targets: list[str], ends: bool, seconds: int = 0
+) -> None:
     """Raise an error for a next step that is not among the function's targets.
 
+    Args:
+        step: Name of the step.
+        following: Name of the next one; ``None`` if the pipeline ends.
+        targets: Names of the possible next steps.
+        ends: Whether the pipeline may end with it.
+        seconds: The wait before the next step.
+
     Raises:
-        ValueError: If it is not one of them.
+        ValueError: If it is not one of them, or if it waits for nothing.
     """
     if following is None:
+        if seconds:
+            raise ValueError(f"step {step!r} returns after={seconds} without a next step")
         if ends:
             return
         raise ValueError(f"step {step!r} names no next step, and does not end the pipeline")

@@ -9,6 +9,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lokki_tf.runtime.routes import LONGEST_WAIT
+
 from .scope import MISSING, Scope
 
 _LONGEST = 60
@@ -40,6 +42,7 @@ class Change:
         clears: Whether the state is replaced by ``updates``.
         removes: Names that are removed from the state.
         updates: Names that are added to the state, or changed.
+        after: The seconds before the next step, as they are written.
     """
 
     targets: tuple[str | None, ...]
@@ -47,6 +50,7 @@ class Change:
     clears: bool = False
     removes: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
+    after: str = ""
 
 
 def updates_in(call: ast.Call, scope: Scope) -> Change:
@@ -67,9 +71,10 @@ def updates_in(call: ast.Call, scope: Scope) -> Change:
         )
     targets = tuple(_targets(call.args[0], scope))
     removes = tuple(name for one in call.args[1:] for name in _removed(one, scope))
-    updates = [name for one in call.keywords for name, _ in _named(one, scope)]
+    updates = dict(pair for one in call.keywords for pair in _named(one, scope))
+    after = _after(updates.pop("after", None), scope)
     named = tuple(name for name in removes if name != "*")
-    return Change(targets, call.lineno, len(named) < len(removes), named, tuple(updates))
+    return Change(targets, call.lineno, len(named) < len(removes), named, tuple(updates), after)
 
 
 def dict_in(node: ast.Dict, next_key: str, scope: Scope) -> Change:
@@ -111,6 +116,26 @@ def _targets(node: ast.expr, scope: Scope) -> Iterator[str | None]:
                 "on data, return ConditionalReturns(…)",
             )
         yield text
+
+
+def _after(node: ast.expr | None, scope: Scope) -> str:
+    """Return the source of a wait's seconds, or the number if it is constant."""
+    if node is None:
+        return ""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        value = scope.value(node)
+    if value is MISSING:
+        return source(node)
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or not 0 <= value <= LONGEST_WAIT:
+        raise Unreadable(
+            f"waits after={source(node)}, which must be whole seconds from 0 to a year",
+            node.lineno,
+            "write a number of seconds; to pass a value of this name, return a dict",
+        )
+    return str(value) if value else ""
 
 
 def _removed(node: ast.expr, scope: Scope) -> Iterator[str]:

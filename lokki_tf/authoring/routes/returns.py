@@ -116,7 +116,11 @@ class _Reader:
             if target is None and not self.ways.terminates:
                 remedy = f"return it there, pass default_next= to the decorator, or {_OR_END}"
                 raise Unreadable("returns no next step", change.line, remedy)
-            yield Transition(target, place, test, change.clears, change.removes, change.updates)
+            if target is None and change.after:
+                remedy = "name the next step, or leave after= out"
+                raise Unreadable("waits without a next step", change.line, remedy)
+            changes = change.clears, change.removes, change.updates
+            yield Transition(target, place, test, *changes, change.after)
 
     def _conditional(self, call: ast.Call) -> Iterator[Transition]:
         if len(call.args) != 2 or any(isinstance(one, ast.Starred) for one in call.args):
