@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .reporting import LogLevel as LogLevel
     from .reporting import configure_logging as configure_logging
     from .runtime.context import run_context as run_context
+    from .runtime.failure import Failure as Failure
     from .runtime.polls import NotReady as NotReady
     from .runtime.routes import ConditionalReturns as ConditionalReturns
     from .runtime.routes import ReturnUpdates as ReturnUpdates
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 # Names whose modules are large, or need CDKTF, click, logging or hashlib, load when first used.
 _LAZY = {
     "ConditionalReturns": "runtime.routes",
+    "Failure": "runtime.failure",
     "Functions": "pipeline.routed",
     "LogLevel": "reporting",
     "MicroFunctions": "pipeline.routed",
@@ -74,6 +76,7 @@ _LAZY = {
 __all__ = [
     "DAG",
     "ConditionalReturns",
+    "Failure",
     "Flow",
     "Functions",
     "LogLevel",

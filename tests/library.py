@@ -256,3 +256,8 @@ def scripted(folder: str, script: list[str], value: Any = None) -> Any:
     if number < len(script):
         raise next(one for one in ERRORS if one.__name__ == script[number])("on purpose")
     return value
+
+
+def is_not_single(folder: str, script: list[str]) -> bool:
+    """A condition of :func:`scripted`."""
+    return len(script) != 1

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map, Output, Wait, whole
+from lokki_tf.model.retries import DEATHS, TIMEOUTS, lists_all
 
 from . import quotas
 from .payloads import Payloads, references_in, with_paths
@@ -18,10 +20,13 @@ from .sizes import Capacity, parameter_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lokki_tf.model.retries import ErrorType
+
 _RESULT_OVERHEAD = 2_048  # lambda:invoke's additions to the payload: status, headers
 _MARGIN = 1_024  # names, braces and commas that Step Functions may write differently
 _ITEM_OVERHEAD = 400  # index, item path and run of an item
-_CAUSE_BYTES = 34_000  # an error and its cause, which are added to an item when its job fails
+CAUSE_BYTES = 34_000  # an error and its cause, of at most 32,768 characters
+SHORT_CAUSE_BYTES = 10_000  # the same of an error that the runtime reports, see runtime.failure
 ROOM = quotas.STATE_BYTES - _MARGIN
 BATCH_BYTES = ROOM // 2  # bytes of a batch's items; AWS makes batches smaller to stay below it
 
@@ -42,9 +47,35 @@ def capacities(root: Scope, payloads: Payloads) -> tuple[list[Capacity], int]:
         The capacities, with room for the results in addition to the parameters; and the most bytes
         that an execution's input may have, as compact JSON.
     """
-    found = list(_capacities(root, payloads))
+    reserved = failure_bytes(payloads)
+    found = [_without_failures(one, reserved, payloads) for one in _capacities(root, payloads)]
     most = parameter_bytes(found)
     return [replace(one, size=one.size - most * one.takes_parameters) for one in found], most
+
+
+def failure_bytes(payloads: Payloads) -> dict[str, int]:
+    """Return the bytes of the failure that may be in place of each caught node's result.
+
+    Args:
+        payloads: Payloads of tasks and maps.
+    """
+    nodes = (node for node in payloads.definition.graph.walk() if node.catch)
+    return {node.name: _longest_failure(node.catch) for node in nodes}
+
+
+def _longest_failure(catch: tuple[ErrorType, ...]) -> int:
+    known = (*TIMEOUTS, *DEATHS)  # AWS's own texts about these are short
+    reported = all(isinstance(one, type) or one in known for one in catch)
+    return SHORT_CAUSE_BYTES if reported and not lists_all(catch) else CAUSE_BYTES
+
+
+def _without_failures(one: Capacity, reserved: Mapping[str, int], payloads: Payloads) -> Capacity:
+    """Return a capacity without the bytes for failures: one for a whole batch of items."""
+    size = one.size
+    for name, count in one.results.items():
+        if name in reserved:
+            size -= reserved[name] * ceil(count / payloads.batch_of(name))
+    return one if size == one.size else replace(one, size=size)
 
 
 def _capacities(root: Scope, payloads: Payloads) -> list[Capacity]:
@@ -104,7 +135,7 @@ def _of_map(one: Map, payloads: Payloads, maps: Mapping[str, Map]) -> Iterator[C
     taken[_name_of(Reference(one.name, True, one.name), maps)] += 1
     room = (BATCH_BYTES if one.options.batch_size > 1 else ROOM) - _ITEM_OVERHEAD
     if payloads.jobs & {node.name for node in one.body.nodes}:
-        room -= _CAUSE_BYTES
+        room -= CAUSE_BYTES
     given = one.name in payloads.given
     yield Capacity(f"the input of the items of {one.name!r}", room, taken, given)
     if one.options.mode == "inline":

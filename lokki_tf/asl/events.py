@@ -183,7 +183,8 @@ def _is_step(state: Mapping[str, Any]) -> bool:
 
 def _following(state: Mapping[str, Any]) -> list[str]:
     if raises_job_error(state):
-        return []  # only a redrive continues from there
+        # Only a redrive continues at the next state.
+        return [rule["Next"] for rule in state.get("Catch", ())]
     rules = (*state.get("Choices", ()), *state.get("Catch", ()))
     direct = [state[key] for key in ("Next", "Default") if key in state]
     return [*direct, *(rule["Next"] for rule in rules)]

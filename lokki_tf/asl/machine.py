@@ -17,7 +17,7 @@ from lokki_tf.model import Literal, Map, Node, Part, Wait
 from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
-from .capacities import capacities, item_of, title
+from .capacities import capacities, failure_bytes, item_of, title
 from .events import add_inline_events, refuse_long_walks
 from .jobs import (
     JOB_ERRORS_PLACEHOLDER,
@@ -135,6 +135,7 @@ class _Compiler:
     variables: dict[str, str] = field(default_factory=dict)  # functions of conditional jobs
     instants: set[str] = field(default_factory=set)  # nodes until whose results others wait
     payloads: Payloads = field(init=False)
+    reserved: dict[str, int] = field(init=False)  # bytes of failures, by caught nodes
     most_parameters: int = field(init=False)
 
     def machine(self) -> StateMachine:
@@ -173,6 +174,9 @@ class _Compiler:
             if isinstance(one, Node) and one.name not in producers
         }
         self.limits = inline_limits(places, names, references)
+        self.reserved = failure_bytes(self.payloads)
+        for name, size in self.reserved.items():
+            self.limits[name] += size * (self.payloads.batch_of(name) == 1)
         self.layouts = self._layouts(maps)
         states = self._states(root)
         inline = {one.name: self.arrays[one.name] for one in maps if one.options.mode == "inline"}
@@ -204,8 +208,11 @@ class _Compiler:
                 )
                 if one.name in ends:
                     layout["within.$"] = "$.room"
-                if {node.name for node in one.body.nodes if _is_referred(node)} & ends:
-                    layout["least"] = REFERENCE_BYTES
+                last = [node for node in one.body.nodes if node.name in ends]
+                referred = [REFERENCE_BYTES for node in last if _is_referred(node)]
+                failed = [self.reserved[node.name] for node in last if node.name in self.reserved]
+                if referred or failed:
+                    layout["least"] = max(*referred, *failed, layout.get("least", 0))
             else:
                 limit = self.limits[item_of(one.name)]
                 layout["inline"] = max(0, min(layout.get("inline", limit), limit))
@@ -257,8 +264,10 @@ class _Compiler:
             elif not waits:
                 state |= {"ResultPath": None}
             states[name] = {**state, **({"End": True} if last else {"Next": entries[index + 1]})}
+            following = None if last else entries[index + 1]
             if answering:
-                states |= self._answering(name, states[name], scope)
+                following = self._own_name(f"Answer of {name}")
+                states |= self._answering(following, states[name], scope)
             if entries[index] != name and waits:
                 states[entries[index]] = self._time(self.waits[name], scope)
             if part in self.payloads.jobs:
@@ -272,6 +281,11 @@ class _Compiler:
                 else:
                     states[entries[index]] = writing
                 states |= added
+            if isinstance(part, str) and self.nodes[part].catch:
+                raised = [name]
+                if part in self.payloads.jobs:
+                    raised = [*added, *([entries[index]] if conditional else ())]
+                states |= self._catching(part, scope, following, [states[one] for one in raised])
         return {"StartAt": entries[0], "States": states}
 
     def _condition(
@@ -308,16 +322,52 @@ class _Compiler:
         self.names.add(name)
         return name
 
-    def _answering(self, name: str, state: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """Return a state that makes the scope's output, for a job or instead of a skipped one."""
-        following = self._own_name(f"Answer of {name}")
-        del state["End"]
-        state["Next"] = following
+    def _catching(
+        self, node: str, scope: Scope, following: str | None, raised: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Add a catcher to the states that raise a step's errors; return the state it requires.
+
+        Args:
+            node: The node.
+            scope: Its scope.
+            following: The state after it, which reads variables; ``None`` if there is none. A
+                state is then made that makes the scope's output.
+            raised: The states that raise its errors.
+        """
+        step = self.nodes[node].step.name
+        failed, variable = {"failed.$": "$", "step": step}, scope.variables.get(node)
+        catcher: dict[str, Any] = {"ErrorEquals": Rules.of(self.nodes[node], self.main).caught()}
+        added: dict[str, Any] = {}
+        if following is None:
+            following = self._own_name(f"Failure of {node}")
+            made = self._exported(scope, {node: failed})
+            added[following] = {"Type": "Pass", **made, "End": True}
+        else:
+            catcher["ResultPath"] = None
+            if variable is not None:
+                catcher["Assign"] = {variable: failed}
+        catcher["Next"] = following
+        for state in raised:
+            state["Catch"] = [*state.get("Catch", ()), catcher]
+        return added
+
+    def _exported(self, scope: Scope, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a Pass state that makes a scope's output.
+
+        Args:
+            scope: The scope.
+            own: Envelopes that are in no variable, by node.
+        """
         answers: dict[str, Any] = {}
         for node, key in scope.exports.items():
-            answers |= _entry(key, f"${scope.variables[node]}")
-        made = {"Parameters": answers} if answers else {"OutputPath": None}
-        return {following: {"Type": "Pass", **made, "End": True}}
+            answers |= _entry(key, own.get(node) or f"${scope.variables[node]}")
+        return {"Parameters": answers} if answers else {"OutputPath": None}
+
+    def _answering(self, following: str, state: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """Return a state that makes the scope's output, for a job or instead of a skipped one."""
+        del state["End"]
+        state["Next"] = following
+        return {following: {"Type": "Pass", **self._exported(scope, {}), "End": True}}
 
     def _state_name(self, part: str | Fork | Loop) -> str:
         if isinstance(part, Loop):
@@ -377,7 +427,7 @@ class _Compiler:
             sent["instant"] = True
         description = node.step.options.description or _first_line(node.step.function.__doc__)
         state = {"Type": "Task", **({"Comment": description} if description else {})}
-        placeholder, rules = self.functions[node.step], Rules(node.retry, self.main)
+        placeholder, rules = self.functions[node.step], Rules.of(node, self.main)
         if node.step.is_job:
             if node.when is not None:
                 asker = self.functions[_condition_of(node)]

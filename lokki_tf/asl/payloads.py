@@ -52,6 +52,7 @@ class Payloads:
         given: Nodes that receive the execution's input, and the maps around them.
         started: Maps whose items receive the time when the execution began.
         home: From each node to the map in whose body it is, ``None`` outside of maps.
+        batches: From each map to the number of items that a call receives.
         jobs: Nodes that run as jobs of Batch.
         until: From each wait until a time that exists only later to that time.
     """
@@ -65,6 +66,7 @@ class Payloads:
     given: set[str] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
     home: dict[str, str | None] = field(default_factory=dict)
+    batches: dict[str, int] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
     until: dict[str, Reference | Parameter] = field(default_factory=dict)
     _wholes: dict[tuple[Binding, int], tuple[str, Any]] = field(default_factory=dict, init=False)
@@ -74,11 +76,16 @@ class Payloads:
     def __post_init__(self) -> None:
         self._graph(self.definition.graph, ())
 
+    def batch_of(self, node: str) -> int:
+        """Return the number of items for which one call of a node runs."""
+        return self.batches.get(self.home[node] or "", 1)
+
     def _graph(self, graph: Graph, around: tuple[Map, ...]) -> None:
         begun = {one.name for one in graph.nodes if isinstance(one, Wait) and not one.inputs}
         for node in graph.nodes:
             if isinstance(node, Map):
                 self.captured[node.name] = {}
+                self.batches[node.name] = node.options.batch_size
                 self._graph(node.body, (*around, node))
             elif isinstance(node, Wait):
                 self._wait(node, around)
@@ -118,9 +125,21 @@ class Payloads:
         store = Template(f"${{{STORE_VARIABLE}}}")
         payload: dict[str, Any] = {"format": FORMAT, "node": node.name, "store": store}
         self._wholes = {}
-        reported = Rules(node.retry, self.main).reported()
+        reported = Rules.of(node, self.main).reported()
         if reported:
             payload["retry"] = reported
+        if node.catch:
+            payload["caught"] = True
+            if around and around[-1].options.batch_size > 1:
+                rules = Rules.of(node, self.main)
+                payload["catch"] = {
+                    "errors": rules.caught(),
+                    "again": [
+                        {"errors": rules.names(one), "retries": one.retries} for one in node.retry
+                    ],
+                    "attempt.$": "$$.State.RetryCount",
+                    "step": node.step.name,
+                }
         if node.args:
             payload["args"] = {
                 str(index): self._envelope(binding, node, around)

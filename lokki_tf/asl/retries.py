@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model.retries import ALL, DEATHS, TIMEOUTS, listed_classes, lists_all, of_death
 from lokki_tf.runtime.call import TIMEOUT
+from lokki_tf.runtime.jobs import DIED
 
 if TYPE_CHECKING:
-    from lokki_tf.model import RetryConfig
+    from lokki_tf.model import Node, RetryConfig
     from lokki_tf.model.retries import ErrorType
 
 # Errors of the Lambda service itself, which AWS asks callers to retry
@@ -45,18 +46,27 @@ BUILT_IN = frozenset(str(name) for one in (TRANSIENT, THROTTLED) for name in one
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The retriers of a node, and the names of errors.
+    """The retriers and the catcher of a node, and the names of errors.
 
-    A retrier names every listed class that is a subclass of one of its own, since the runtime
+    Each names every listed class that is a subclass of one of its own, since the runtime
     reports an error under the most specific listed class.
 
     Args:
         retry: The retriers, in their order.
         main: The name that the module ``__main__`` has in the zips.
+        catch: The errors that the node's catcher lists.
+        is_job: Whether it runs as a job of Batch.
     """
 
     retry: tuple[RetryConfig, ...]
     main: str
+    catch: tuple[ErrorType, ...] = ()
+    is_job: bool = False
+
+    @classmethod
+    def of(cls, node: Node, main: str) -> Rules:
+        """Return the rules of a node."""
+        return cls(node.retry, main, node.catch, node.step.is_job)
 
     @property
     def classes(self) -> tuple[type[BaseException], ...]:
@@ -65,7 +75,8 @@ class Rules:
 
     @property
     def _lists(self) -> list[tuple[ErrorType, ...]]:
-        return [one.exceptions for one in self.retry]
+        catch = [self.catch] if self.catch else []
+        return [*(one.exceptions for one in self.retry), *catch]
 
     def reported(self) -> list[str]:
         """Return the full names of errors that the runtime reports under their listed names."""
@@ -82,7 +93,7 @@ class Rules:
         Args:
             added: The retriers of AWS's errors.
         """
-        own = {error for listed in self._lists for error in listed}
+        own = {error for one in self.retry for error in one.exceptions}
         left = (
             {**one, "ErrorEquals": [name for name in one["ErrorEquals"] if name not in own]}
             for one in added
@@ -116,6 +127,13 @@ class Rules:
         names = self._names(one.exceptions)
         if one is of_death(self.retry) and ALL not in names:
             names += DEATHS
+        return list(dict.fromkeys(names))
+
+    def caught(self) -> list[str]:
+        """Return the names of the errors that the node's catcher lists."""
+        names = self._names(self.catch)
+        if self.is_job and set(DEATHS).intersection(names):
+            names.append(DIED["errorType"])
         return list(dict.fromkeys(names))
 
     def _names(self, listed: tuple[ErrorType, ...]) -> list[str]:

@@ -10,7 +10,7 @@ from lokki_tf.errors import BindingError
 from .arguments import argument
 from .building import current_flow
 from .conditions import condition_of
-from .options import retriers
+from .options import caught_errors, retriers
 from .placeholders import Placeholder, spec_of
 from .polls import with_poll
 from .specs import CallSpec, ItemSpec, MapSpec, ParameterSpec, PartSpec, WaitSpec, whole_of
@@ -38,18 +38,21 @@ def bound_call(
         step: The step.
         signature: Signature of its function.
         args: Arguments by position: values, placeholders or specs.
-        kwargs: The same, by name, and ``retry=``.
+        kwargs: The same, by name, and ``retry=`` and ``catch=``.
         place: Source location of the call.
         body: The map whose body contains the call.
 
     Raises:
         BindingError: If an argument is missing, unknown or given twice, or contains a placeholder
             that cannot be replaced there.
-        OptionError: If ``retry=`` is invalid.
+        OptionError: If ``retry=`` or ``catch=`` is invalid.
     """
     kwargs, retry = dict(kwargs), step.options.retry
     if "retry" in kwargs and "retry" not in signature.parameters:
         retry = with_poll(step.options, retriers(kwargs.pop("retry"), place))
+    catch = step.options.catch
+    if "catch" in kwargs and "catch" not in signature.parameters:
+        catch = caught_errors(kwargs.pop("catch"), place)
     flow = current_flow()
     if flow is not None:
         kwargs |= _from_flow(flow, signature, args, kwargs)
@@ -76,6 +79,7 @@ def bound_call(
         retry,
         body,
         condition,
+        catch=catch,
     )
 
 

@@ -191,6 +191,7 @@ class _Builder:
             kwargs=tuple((name, self._binding(one, body)) for name, one in call.kwargs.items()),
             after=self._after(call, (spec for one in arguments for spec in specs_in(one))),
             retry=call.retry,
+            catch=call.catch,
             place=call.place,
             when=call.condition,
         )

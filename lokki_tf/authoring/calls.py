@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from lokki_tf.errors import BindingError, PlaceholderAttributeError
+from lokki_tf.errors import BindingError, OptionError, PlaceholderAttributeError
 from lokki_tf.model import REQUIRED, Attribute, MapOptions
 from lokki_tf.model import options as model_options
 from lokki_tf.tracebacks import ends_at_caller
@@ -125,7 +125,7 @@ class Followed(Selectable[F], Generic[F]):
         Args:
             step: Receives the result as its first argument.
             args: Further arguments.
-            kwargs: Further arguments, and ``retry=``.
+            kwargs: Further arguments, and ``retry=`` and ``catch=``.
         """
         return called(step, spec_of(self), args, kwargs)
 
@@ -234,7 +234,7 @@ class Chain(Selectable[ChainSpec]):
         Args:
             step: Receives the result as its first argument.
             args: Further arguments.
-            kwargs: Further arguments, and ``retry=``.
+            kwargs: Further arguments, and ``retry=`` and ``catch=``.
         """
         chain = spec_of(self)
         tail = following(step, chain.tail, args, kwargs, chain.maps[-1])
@@ -282,7 +282,7 @@ class Chain(Selectable[ChainSpec]):
         Args:
             step: Receives the list, in the order of the items, as its first argument.
             args: Further arguments.
-            kwargs: Further arguments, and ``retry=``.
+            kwargs: Further arguments, and ``retry=`` and ``catch=``.
 
         Returns:
             A chain if another map is open, else a :class:`Call`.
@@ -494,8 +494,22 @@ def open_map(
     kwargs = {name: value for name, value in options.items() if name not in own}
     whole = whole_of(source)
     assert isinstance(whole, CallSpec | WaitSpec)
+    source_call = whole.source if isinstance(whole, WaitSpec) else whole
+    if isinstance(source_call, CallSpec) and source_call.catch:
+        raise BindingError(
+            f"the result of step {source_call.step.name!r} is mapped, but with catch= it may be a "
+            "Failure, which has no items",
+            place=place,
+            remedy="put a step between the two, which receives the Failure and returns a list",
+        )
     one = MapSpec(source, place, map_options(own, place), whole.body)
     first, *rest = step if isinstance(step, list | tuple) and step else [step]
+    if rest and "catch" in kwargs:
+        raise OptionError(
+            "catch= applies to one step, and this map runs several",
+            place=place,
+            remedy="set it on a step, @step(catch=…), or write .map(first).next(second, catch=…)",
+        )
     tail = following(first, one.item, args, kwargs, one)
     for other in rest:
         tail = following(other, tail, (), {}, one)
@@ -515,7 +529,7 @@ def following(
         step: The step.
         value: The value; a step without parameters only waits for it.
         args: Further arguments by position.
-        kwargs: Further arguments, and ``retry=``.
+        kwargs: Further arguments, and ``retry=`` and ``catch=``.
         body: The map whose body contains the call.
 
     Raises:

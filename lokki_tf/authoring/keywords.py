@@ -21,6 +21,10 @@ Retry: TypeAlias = "RetryConfig | Mapping[str, Any] | int"
 """A retrier: itself, a dict of its arguments, or a number of retries."""
 
 
+Catch: TypeAlias = type[BaseException] | str
+"""An error of ``catch=``: a class, or AWS's name of an error."""
+
+
 class StepKeywords(TypedDict, total=False):
     """What every style accepts for a step."""
 
@@ -45,6 +49,7 @@ class StepKeywords(TypedDict, total=False):
     poll: int | None
     poll_timeout: int | None
     poll_backoff: float | None
+    catch: Catch | Sequence[Catch] | bool | None
     job_type: OneOf["lambda", "batch"] | None
     package: OneOf["zip", "image"] | None
     vcpu: float | None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import MapOptions, Option, PipelineOptions, RetryConfig, StepOptions, options
-from lokki_tf.model.retries import TASK_FAILED, lists_all
+from lokki_tf.model.retries import ALL, TASK_FAILED, listed_errors, lists_all
 
 from .polls import refuse_contradictions, with_poll
 from .requirements import requirements_in, requirements_of
@@ -90,7 +90,7 @@ def map_options(given: Mapping[str, Any], place: Place) -> MapOptions:
             "batch_size and tolerated failures cannot be combined: an item that fails takes its "
             "batch with it",
             place=place,
-            remedy="leave one out, or let the step catch its errors and return what went wrong",
+            remedy="leave one out, or keep errors as values: catch=True",
         )
     if made.mode == "inline" and (made.batch_size > 1 or has_tolerated):
         raise OptionError(
@@ -198,6 +198,29 @@ def retriers(given: Any, place: Place) -> tuple[RetryConfig, ...]:
     return tuple(found)
 
 
+def caught_errors(given: Any, place: Place) -> tuple[ErrorType, ...]:
+    """Return the errors of ``catch=``.
+
+    Args:
+        given: A class, AWS's name of an error, several of them, ``True`` for every error, or
+            ``False`` or ``None`` for none.
+        place: Source location.
+
+    Raises:
+        OptionError: If it is something else.
+    """
+    if given is None or isinstance(given, bool):
+        return (ALL,) if given else ()
+    remedy = "for example catch=ValueError; True catches every error"
+    if isinstance(given, Mapping):
+        remedy = 'a dict of routes, {PaymentError: "refund"}, is for @pipe.fn(…) alone'
+        raise OptionError(f"catch={given!r}: catch must be errors", place=place, remedy=remedy)
+    try:
+        return listed_errors(given, f"catch={given!r}: catch must be classes of errors", remedy)
+    except OptionError as error:
+        raise OptionError(error.message, place=place, remedy=error.remedy) from None
+
+
 def _is_covered(error: ErrorType, earlier: Iterable[RetryConfig]) -> bool:
     """Return whether earlier retriers include an error."""
     for one in earlier:
@@ -290,6 +313,7 @@ _SPECIAL: Mapping[str, Callable[[Any, Place], Any]] = {
     "include": _paths,
     "requirements": _requirements,
     "retry": retriers,
+    "catch": caught_errors,
     "schedule": lambda value, place: value,  # checked with all errors of the pipeline
 }
 _READERS: Mapping[str, Callable[[str, Any, Place], Any]] = {

@@ -16,6 +16,7 @@ from lokki_tf.model import Group, Literal, MapOptions, path_text
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.model import Condition, FlowParameter, Key, RetryConfig, Step
+    from lokki_tf.model.retries import ErrorType
 
 _orders = itertools.count()
 
@@ -33,6 +34,7 @@ class CallSpec:
         body: The map whose body contains the call, if any.
         condition: The arguments that the step's ``when=`` receives, if it has one.
         after: Calls and maps that must end first, though their results are not used.
+        catch: Errors that make a ``Failure`` the result.
         order: Its position among all specs, by time of creation.
     """
 
@@ -44,6 +46,7 @@ class CallSpec:
     body: MapSpec | None = None
     condition: Condition | None = None
     after: list[NodeSpec] = field(default_factory=list)
+    catch: tuple[ErrorType, ...] = ()
     order: int = field(default_factory=_orders.__next__)
 
     @property

@@ -23,7 +23,7 @@ _STYLES = {
     "SUCCEEDED": "green", "RUNNING": "cyan", "FAILED": "red", "TIMED_OUT": "red",
     "ABORTED": "yellow", "PENDING_REDRIVE": "cyan",
     "done": "green", "running": "cyan", "failed": "red", "aborted": "yellow",
-    "skipped": "dim", "not run": "dim",
+    "skipped": "dim", "not run": "dim", "failed, caught": "yellow",
     "ok": "green", "not checked": "yellow", "connects": "yellow",
 }  # fmt: skip
 

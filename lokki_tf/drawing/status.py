@@ -35,6 +35,7 @@ LOOKS: Final[Mapping[Status, Look]] = MappingProxyType(
         "done": Look("#e2f4ec", "#17795b"),
         "cached": Look("#e3eefc", "#2f6fc4"),
         "skipped": Look("#e9ecf1", "#667184", dashed=True),
+        "failed, caught": Look("#fdf0d5", "#c0362c"),
         "failed": Look("#fde6e3", "#c0362c"),
         "interrupted": Look("#fdf0d5", "#a86400"),
         "not run": Look("#eff1f4", "#7a8596", dashed=True),

@@ -137,7 +137,7 @@ def _mermaid_classes(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     for status, look in LOOKS.items():
         members = [one for one, outcome in outcomes.items() if outcome.status == status]
         if members:
-            name = status.replace(" ", "")
+            name = re.sub(r"\W", "", status)
             dashes = ",stroke-dasharray:5 3" if look.dashed else ""
             yield f"classDef {name} fill:{look.fill},stroke:{look.line},color:{INK}{dashes}"
             yield f"class {','.join(members)} {name}"

@@ -12,6 +12,7 @@ EventKind = OneOf[
     "step_started",
     "step_finished",
     "step_failed",
+    "step_caught",
     "step_retried",
     "step_skipped",
     "step_cached",
@@ -30,10 +31,11 @@ class Event:
     Args:
         kind: The kind of event. ``step_retried`` replaces ``step_failed`` if another attempt
             follows, whose ``step_started`` comes after the wait. With a custom executor, a step
-            counts as started when it is submitted. A map starts when its items are known, and
-            finishes when all of them have. ``step_skipped`` replaces ``step_finished`` if a
-            condition was false; ``step_cached`` has no ``step_started``, and means a result of an
-            earlier run. Waits of a pipeline start and finish as steps do.
+            counts as started when it is submitted. ``step_caught`` replaces ``step_failed`` if the
+            error was caught, so that the result is a ``Failure``. A map starts when its items are
+            known, and finishes when all of them have. ``step_skipped`` replaces ``step_finished``
+            if a condition was false; ``step_cached`` has no ``step_started``, and means a result of
+            an earlier run. Waits of a pipeline start and finish as steps do.
         node: Name of the node, or ``None`` for the run itself.
         step: Name of the step, or ``None`` for the run itself, maps and waits.
         time: Time of the event, as ``time.time()`` counts.

@@ -9,11 +9,17 @@ from typing import Any
 
 from lokki_tf.errors import LokkiError, SerializationError, StepFailed
 from lokki_tf.model import MapOptions, Node
+from lokki_tf.model.retries import DEATHS
 
 from .frames import Failure, Frame, MapRun
 from .strict import described, label
 
 _FIELDS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+DEATH = (
+    "a worker process ended without an error: it had no memory left, compiled code crashed, or "
+    "a step called os._exit(); or a script that is imported again by its workers starts a run "
+    'outside of its `if __name__ == "__main__":`'
+)
 MOST_INDICES = 5  # number of items that a message lists
 
 
@@ -72,6 +78,41 @@ def _joined(failed: StepFailed, error: Exception) -> StepFailed:
     vars(made).update({**vars(error), **vars(failed)})
     result: StepFailed = made
     return result
+
+
+def failure_of(step: str, error: BaseException, *, died: bool = False) -> Any:
+    """Return the result of a step whose error was caught, as in AWS.
+
+    Args:
+        step: The name of the step.
+        error: The error.
+        died: Whether its process ended, so that the error is not the step's.
+    """
+    from lokki_tf.runtime.failure import Failure
+    from lokki_tf.runtime.failure import failure_of as made
+
+    if died:
+        return Failure(DEATHS[0], DEATH, step)
+    return made(error, step, traceback_of(error))
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an error in another process, as the cause of that error."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of a step's error as text, also of one from another process."""
+    import traceback
+
+    from lokki_tf.tracebacks import without_own
+
+    if isinstance(error.__cause__, RemoteTraceback):
+        return str(error.__cause__.args[0]).rstrip()
+    own = without_own(error.__traceback__)
+    return "".join(traceback.format_exception(type(error), error, own)).rstrip()
 
 
 def told(failure: Failure) -> LokkiError:

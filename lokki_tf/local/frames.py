@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from lokki_tf.errors import LokkiError
-from lokki_tf.model import Map, Node, RetryConfig
+from lokki_tf.model import Map, Node
 
 from .copies import Kept, guarded, plain
 from .plan import RunPlan
@@ -38,6 +38,7 @@ class Frame:
         "_retries",
         "active",
         "attempts",
+        "caught",
         "ends",
         "errors",
         "item",
@@ -73,6 +74,7 @@ class Frame:
         self.attempts: dict[int, int] = {}  # only nodes that failed once
         self.errors: dict[int, BaseException] = {}
         self.skipped: set[int] | None = None  # indices of skipped nodes, if any
+        self.caught: set[int] | None = None  # indices of nodes that have failed, if any is caught
         self.known: Any = None  # used by the cache
         self._again: dict[int, float] = {}  # start of the latest attempt after the first
         self._retries: Retries | None = None
@@ -147,13 +149,13 @@ class Frame:
     def retry_after(
         self,
         index: int,
-        retry: tuple[RetryConfig, ...],
+        node: Node,
         error: BaseException,
         *,
         died: bool = False,
     ) -> float | None:
         """Return the seconds before a node's next attempt, or ``None`` if there is none."""
-        return self._tried.delay(index, retry, error, died=died)
+        return self._tried.delay(index, node.retry, error, node.listed, died=died)
 
     def skip_to(self, index: int) -> None:
         """Record that all nodes before this one, in a chain of nodes, have ended."""

@@ -10,7 +10,7 @@ from typing import Any
 from lokki_tf.model import Node
 
 from .calls import overdue
-from .failures import step_failed
+from .failures import DEATH, step_failed
 from .frames import clock
 from .remote import ARGUMENTS, Batch, Outcome, RemoteCall, unpacked
 from .schedule import Schedule
@@ -21,11 +21,6 @@ from .work import Work
 REMEDY = (
     "executor='thread' accepts any value; for other processes define the "
     "function at the top level of a module, with arguments and results that can be pickled"
-)
-DEATH = (
-    "a worker process ended without an error: it had no memory left, compiled code crashed, or "
-    "a step called os._exit(); or a script that is imported again by its workers starts a run "
-    'outside of its `if __name__ == "__main__":`'
 )
 MOST_CALLS = 1024
 """Number of calls submitted at once if the executor does not say how many it runs."""
@@ -224,7 +219,9 @@ class Futures:
             call.delay = None
             if self._renew is not None:
                 call.delay = self._journal.retried(call.frame, call.index, error, died=True)
-            if call.delay is None:
+            if call.delay is None and not self._journal.caught(
+                call.frame, call.index, error, died=True
+            ):
                 failed = step_failed(call.frame, call.index, error)
                 failed.remedy = DEATH
                 self._journal.give_up(call.frame, call.index, failed, is_fatal=True)

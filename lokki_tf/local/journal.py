@@ -12,9 +12,10 @@ from lokki_tf.model import Definition, Node
 from .calls import overdue
 from .copies import ATOMS, Kept, guarded, plain, warn_of_change
 from .events import Event, EventKind, Listener
-from .failures import raised, step_failed, told
+from .failures import failure_of, raised, step_failed, told
 from .frames import Failure, Frame, MapRun, clock
 from .result import NOTHING, ItemKey, Run
+from .retry import is_caught
 from .strict import Wire, cannot_travel, described, label
 
 
@@ -110,7 +111,8 @@ class Journal:
             except Exception as error:
                 refused = cannot_travel(frame.plan.nodes[index], "the result", error)
                 refused.__cause__ = error
-                self.give_up(frame, index, refused)
+                if not self.caught(frame, index, error, seconds):
+                    self.give_up(frame, index, refused)
                 return None
             if frame is self.root:
                 self._outputs[index] = value
@@ -222,7 +224,7 @@ class Journal:
         """
         error = frame.timely(index, error)
         delay = self.retried(frame, index, error, seconds)
-        if delay is None:
+        if delay is None and not self.caught(frame, index, error, seconds):
             self.give_up(frame, index, step_failed(frame, index, error), seconds)
         return delay
 
@@ -252,7 +254,7 @@ class Journal:
         frame.attempts.setdefault(index, 1)
         delay = None
         if not frame.is_stopped():
-            delay = frame.retry_after(index, node.retry, error, died=died)
+            delay = frame.retry_after(index, node, error, died=died)
         if delay is None:
             return None
         frame.end(index, clock(), seconds)
@@ -260,6 +262,40 @@ class Journal:
         if self._listener is not None:
             self._report("step_retried", frame, index, duration=frame.took(index), error=error)
         return delay
+
+    def caught(
+        self,
+        frame: Frame,
+        index: int,
+        error: BaseException,
+        seconds: float | None = None,
+        *,
+        died: bool = False,
+    ) -> bool:
+        """Record that a node has failed finally, if its catcher lists the error.
+
+        Its result is then a failure.
+
+        Args:
+            frame: The frame of the node.
+            index: The node's index.
+            error: The error of the attempt.
+            seconds: Duration of the attempt, if it was measured elsewhere.
+            died: Whether its process ended, so that the error is not the step's.
+        """
+        node = frame.plan.nodes[index]
+        assert isinstance(node, Node)
+        if not node.catch or not is_caught(node, error, died=died):
+            return False
+        if frame.caught is None:
+            frame.caught = set()
+        frame.caught.add(index)
+        self._place(frame, index, failure_of(node.step.name, error, died=died))
+        frame.end(index, clock(), seconds)
+        frame.errors[index] = error
+        if self._listener is not None:
+            self._tell("step_caught", frame, index, duration=frame.took(index), error=error)
+        return True
 
     def give_up(
         self,
@@ -326,7 +362,7 @@ class Journal:
                 listed.add(index)
                 error.add_note(f"also failed: {told(other)}")
         for index, unlucky in list(self.root.errors.items()):
-            if index not in listed:
+            if index not in listed and index not in (self.root.caught or ()):
                 name = label(self.root.plan.nodes[index])
                 error.add_note(f"also failed, not tried again: {name}: {described(unlucky)}")
         return error
@@ -343,6 +379,7 @@ class Journal:
             attempts=dict(root.attempts),
             errors=dict(root.errors),
             skipped=frozenset(root.skipped or ()),
+            caught=frozenset(root.caught or ()),
             cached=frozenset(self._cached),
             failed_items={name: dict(items) for name, items in [*self._failed_items.items()]},
             duration=self._duration,

@@ -19,6 +19,7 @@ from lokki_tf.model.retries import full_name
 from lokki_tf.runtime.context import CURRENT
 
 from .calls import call
+from .failures import RemoteTraceback, traceback_of
 from .identity import Sent
 from .settings import Around
 from .strict import described
@@ -190,7 +191,7 @@ def _packed(outcome: Outcome) -> Outcome:
     """Pickle the outcome, so that receiving it cannot break the pool."""
     if outcome.kind == "raised":
         return outcome._replace(
-            payload=_packed_error(outcome.payload), trace=_traceback(outcome.payload)
+            payload=_packed_error(outcome.payload), trace=traceback_of(outcome.payload)
         )
     try:
         return outcome._replace(payload=_pickled(outcome.payload), trace="")
@@ -254,15 +255,6 @@ def _remade(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, A
     return error
 
 
-def _traceback(error: BaseException) -> str:
-    import traceback
-
-    from lokki_tf.tracebacks import without_own
-
-    own = without_own(error.__traceback__)
-    return "".join(traceback.format_exception(type(error), error, own))
-
-
 def unpacked(outcome: Outcome) -> Outcome:
     """Unpickle the payload of an outcome.
 
@@ -275,13 +267,6 @@ def unpacked(outcome: Outcome) -> Outcome:
     if outcome.kind == "raised":
         payload.__cause__ = RemoteTraceback(outcome.trace)
     return outcome._replace(payload=payload, trace=None)
-
-
-class RemoteTraceback(Exception):
-    """The traceback of an error in another process, as the cause of that error."""
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.args[0]}"""'
 
 
 class RemoteError(Exception):

@@ -35,7 +35,7 @@ ItemKey = int | tuple[int, ...]
 
 Generation = list[tuple[str, Any]]
 
-_ENDED = ("done", "cached", "skipped")
+_ENDED = ("done", "cached", "skipped", "failed, caught")
 
 
 class Outputs(dict[str, Any]):
@@ -72,6 +72,7 @@ class Run(Sequence[Generation], Generic[R_co]):
         attempts: Number of attempts of nodes, where it is not one.
         errors: Errors of failed nodes.
         skipped: Nodes whose condition was false.
+        caught: Nodes that have failed, with a failure as their result.
         cached: Nodes whose results are those of an earlier run.
         failed_items: Errors of failed items, by the map's name.
         duration: Duration of the run in seconds.
@@ -89,6 +90,7 @@ class Run(Sequence[Generation], Generic[R_co]):
         attempts: dict[int, int],
         errors: dict[int, BaseException],
         skipped: frozenset[int] = frozenset(),
+        caught: frozenset[int] = frozenset(),
         cached: frozenset[int] = frozenset(),
         failed_items: dict[str, dict[ItemKey, BaseException]],
         duration: float,
@@ -102,6 +104,7 @@ class Run(Sequence[Generation], Generic[R_co]):
         self._attempts = attempts
         self._errors = errors
         self._skipped = skipped
+        self._caught = caught
         self._cached = cached
         self._failed_items = failed_items
 
@@ -147,6 +150,8 @@ class Run(Sequence[Generation], Generic[R_co]):
     def _status(self, index: int) -> Status:
         if index in self._skipped:
             return "skipped"
+        if index in self._caught:
+            return "failed, caught"
         if self._values[index] is not NOTHING:
             return "cached" if index in self._cached else "done"
         if index in self._errors:
@@ -166,7 +171,7 @@ class Run(Sequence[Generation], Generic[R_co]):
 
     @property
     def errors(self) -> dict[str, BaseException]:
-        """The error of each node that failed, by name."""
+        """The error of each node that failed, by name, caught ones included."""
         return {self._nodes[index].name: error for index, error in self._errors.items()}
 
     @property

@@ -6,13 +6,17 @@ worker. So this module only computes the delay, and the scheduler keeps the node
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from lokki_tf.model import RetryConfig
-from lokki_tf.model.retries import TIMEOUTS, Attempts, Poll
+from lokki_tf.model import Node, RetryConfig
+from lokki_tf.model.retries import DEATHS, TIMEOUTS, Attempts, Poll, lists, reported_as
 from lokki_tf.runtime.polls import NotReady, late
 
 from .calls import is_overdue
+
+if TYPE_CHECKING:
+    from lokki_tf.model.retries import ErrorType
 
 
 class Retries:
@@ -34,6 +38,7 @@ class Retries:
         index: int,
         retry: Sequence[RetryConfig],
         error: BaseException,
+        every: Iterable[tuple[ErrorType, ...]] | None = None,
         *,
         died: bool = False,
     ) -> float | None:
@@ -43,11 +48,12 @@ class Retries:
             index: The node's index.
             retry: Its retriers.
             error: The error of the attempt.
+            every: The lists of the retriers and of the catcher, if there is one.
             died: Whether its process ended, so that the error is not the step's.
         """
         if not retry:
             return None
-        left = self._left.setdefault(index, Attempts(retry))
+        left = self._left.setdefault(index, Attempts(retry, every))
         delay = left.wait(None) if died else left.wait(error, names_of(error))
         if delay is None:
             return None
@@ -75,3 +81,16 @@ class Retries:
 def names_of(error: BaseException) -> tuple[str, ...]:
     """Return the names that AWS has for what an error of a call means."""
     return TIMEOUTS if is_overdue(error) else ()
+
+
+def is_caught(node: Node, error: BaseException, *, died: bool = False) -> bool:
+    """Return whether a node's catcher lists an error.
+
+    Args:
+        node: The node.
+        error: The error of its last attempt.
+        died: Whether its process ended, so that the error is not the step's.
+    """
+    if died:
+        return lists(node.catch, None, DEATHS)
+    return lists(node.catch, reported_as(error, node.listed), names_of(error))

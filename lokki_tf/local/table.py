@@ -20,6 +20,7 @@ MOST_ROWS = 200  # a longer table would be slow in a notebook
 COLUMNS = ("step", "status", "seconds", "result")
 _COLOURS = {
     "done": "green", "cached": "blue", "skipped": "gray", "failed": "red",
+    "failed, caught": "darkorange",
     "interrupted": "darkorange", "not run": "gray",
 }  # fmt: skip
 

@@ -306,7 +306,10 @@ def _listed(node: AnyNode, given: Any) -> Items:
     try:
         items = iter(given)
     except TypeError:
+        got = type(given).__qualname__
+        if got == "Failure":
+            got = f"a Failure: {given}"
         raise TypeError(
-            f"map {node.name!r} requires a list or another iterable, got {type(given).__qualname__}"
+            f"map {node.name!r} requires a list or another iterable, got {got}"
         ) from None
     return list(items)

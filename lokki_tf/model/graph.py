@@ -13,7 +13,7 @@ from lokki_tf.errors import CycleError, Place
 from .bindings import Binding, Literal, Output, Parameter, outputs_in
 from .durations import duration
 from .options import MapOptions
-from .retries import RetryConfig
+from .retries import ErrorType, RetryConfig
 from .routes import Routes
 from .steps import Step
 
@@ -76,6 +76,7 @@ class Node(Dependent):
         place: Source location of this use.
         when: The arguments of the step's condition; ``None`` if it has none. If the condition is
             false the node is skipped, and nodes that use its result receive ``None``.
+        catch: Errors that make a ``Failure`` the result, after the retries.
     """
 
     name: str
@@ -86,6 +87,12 @@ class Node(Dependent):
     retry: tuple[RetryConfig, ...]
     place: Place
     when: Condition | None = None
+    catch: tuple[ErrorType, ...] = ()
+
+    @property
+    def listed(self) -> tuple[tuple[ErrorType, ...], ...]:
+        """The errors that its retriers and its catcher list, each list by itself."""
+        return (*(one.exceptions for one in self.retry), *((self.catch,) if self.catch else ()))
 
     @property
     def bindings(self) -> tuple[Binding, ...]:

@@ -26,7 +26,7 @@ from .declarations import (
 from .declarations import options as options  # lokki_tf.model.options is the function
 
 if TYPE_CHECKING:
-    from .retries import RetryConfig
+    from .retries import ErrorType, RetryConfig
 
 YEAR = 31_536_000  # seconds; an execution ends after a year
 LAMBDA_QUOTAS = 'AWS Lambda Developer Guide, "Lambda quotas"'
@@ -160,6 +160,11 @@ class StepOptions:
         number(1),
         only=LAMBDA,
         instead="use retry=",
+    )
+    catch: tuple[ErrorType, ...] = option(
+        (),
+        "Errors that make a `Failure` the result, after the retries: classes, AWS's names of "
+        "errors, or `True` for every error; also at a call or a link, for that use alone",
     )
     job_type: str = option(
         "lambda",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
-Status = OneOf["done", "cached", "skipped", "failed", "interrupted", "not run"]
+Status = OneOf["done", "cached", "skipped", "failed, caught", "failed", "interrupted", "not run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class Outcome:
 
     Args:
         status: ``cached`` if the result is that of an earlier run, ``skipped`` if the node's
-            condition was false, ``interrupted`` if it began and did not end.
+            condition was false, ``failed, caught`` if its result is a ``Failure``, ``interrupted``
+            if it began and did not end.
         start: Its start, in seconds from the start of the run.
         end: Its end, in seconds from the start of the run.
         attempts: Number of attempts; 0 if it never began.

@@ -264,13 +264,16 @@ class Attempts:
 
     Args:
         retry: The step's retriers, in their order.
+        every: The lists of the retriers and of the catcher, if there is one.
     """
 
     __slots__ = ("_left", "_lists", "_retry")
 
-    def __init__(self, retry: Sequence[RetryConfig]) -> None:
+    def __init__(
+        self, retry: Sequence[RetryConfig], every: Iterable[tuple[ErrorType, ...]] | None = None
+    ) -> None:
         self._retry = retry
-        self._lists = [one.exceptions for one in retry]
+        self._lists = [one.exceptions for one in retry] if every is None else every
         self._left = [iter(one.waits()) for one in retry]
 
     def wait(self, error: BaseException | None, names: Sequence[str] = ()) -> float | None:

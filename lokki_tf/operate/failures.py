@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ExecutionFailed
-from lokki_tf.runtime.failures import FAILURES, details_of, entered, own_error
+from lokki_tf.runtime.failure import message_of, own_error, trace_of
+from lokki_tf.runtime.failures import FAILURES, details_of, entered
 
 from .following import history
-from .remote import message_of, trace_of
 from .tasks import is_aside
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError
@@ -154,8 +155,13 @@ class Tracker:
         if visit is None:
             return None
         if visit.kind == "Task" and visit.failure is not None:
+            if visit.name in self._catching and (visit.asks or not visit.is_job):
+                return self._caught(visit, events)
             visit.kind = CAUGHT  # the execution continues, to read the error or to send a notice
             return visit.outer
+        if visit.kind == ASIDE and visit.raised:
+            for job in [one for one in self._jobs_of(visit) if one.name in self._catching]:
+                self._caught(job, events)
         if visit in self.open:
             self.open.remove(visit)
         visit.failure = None
@@ -171,6 +177,23 @@ class Tracker:
             events.append(self._event(done, visit, when))
         return visit.outer
 
+    def _caught(self, visit: Visit, events: list[Event]) -> Visit | None:
+        """Report a failure that the state machine has caught."""
+        error, failed = visit.failure or (RemoteError(), visit.began)
+        events.append(self._event("step_caught", visit, failed, error))
+        self.open.remove(visit)
+        visit.failure = None
+        return visit.outer
+
+    @cached_property
+    def _catching(self) -> frozenset[str]:
+        """The nodes with a catcher."""
+        return frozenset(node.name for node in self.definition.graph.walk() if node.catch)
+
+    def _jobs_of(self, aside: Visit) -> list[Visit]:
+        """Return the failed jobs whose error a task may raise."""
+        return [one for one in self.open if one.kind == CAUGHT and one.outer is aside.outer]
+
     def _task(
         self,
         kind: str,
@@ -180,7 +203,7 @@ class Tracker:
         events: list[Event],
     ) -> Visit | None:
         if before is not None and before.kind == ASIDE:
-            self._found_out(before, details, when)
+            self._found_out(kind, before, details, when)
             return before
         visit = up(before, kind="Task")
         if kind.endswith("Scheduled"):
@@ -194,6 +217,7 @@ class Tracker:
             if visit is None:
                 return before
             visit.answer, visit.asks = answer_of(details), bool(payload.get("asks"))
+            visit.is_job = details.get("resourceType") == "batch"
             self._scheduled(visit, node, when, events)
         elif visit is None:
             return before
@@ -232,9 +256,10 @@ class Tracker:
         except (AwsError, ValueError):
             return False  # the object was deleted
 
-    def _found_out(self, aside: Visit, details: Mapping[str, Any], when: float) -> None:
+    def _found_out(self, kind: str, aside: Visit, details: Mapping[str, Any], when: float) -> None:
         """Record the error that a job has written, if the task has read it."""
-        caught = [one for one in self.open if one.kind == CAUGHT and one.outer is aside.outer]
+        caught = self._jobs_of(aside)
+        aside.raised = aside.job is not None and kind.endswith(_FAILURES)
         error = left_error(details)
         if caught and error:
             caught[-1].failure = remote_error(error), when

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from lokki_tf.runtime.failures import own_error
-
-_RUNTIME = "/lokki_runtime/"
+from lokki_tf.runtime.failure import message_of, own_error
 
 
 class RemoteError(Exception):
@@ -24,34 +21,3 @@ def remote_error(details: Mapping[str, Any]) -> BaseException:
     name, cause = own_error(details.get("error"), details.get("cause"))
     kind: type[RemoteError] = type(name or "States.Runtime", (RemoteError,), {})
     return kind(message_of(cause or ""))
-
-
-def message_of(cause: str) -> str:
-    """Return the message in an event's cause: JSON of Lambda or Batch, or plain text.
-
-    Args:
-        cause: AWS's cause.
-    """
-    try:
-        fields = json.loads(cause)
-        return str(fields["errorMessage"] if "errorMessage" in fields else fields["StatusReason"])
-    except (ValueError, KeyError, TypeError):
-        return cause
-
-
-def trace_of(cause: str) -> str:
-    """Return the traceback of the step's own code in Lambda's cause; empty if there is none.
-
-    Args:
-        cause: AWS's cause.
-    """
-    try:
-        fields = json.loads(cause)
-        lines = [str(line) for line in fields["stackTrace"]]
-        end = f"{fields['errorType']}: {fields['errorMessage']}"
-    except (ValueError, KeyError, TypeError):
-        return ""
-    # The lines of the runtime come before the step's own.
-    own = max((index for index, line in enumerate(lines) if _RUNTIME in line), default=-1) + 1
-    shown = "".join(lines[own:] or lines)
-    return f"Traceback (most recent call last):\n{shown}{end}" if shown else ""

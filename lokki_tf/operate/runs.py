@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import AwsError, OptionError, UnknownRunError
-from lokki_tf.runtime.failures import own_error
+from lokki_tf.runtime.failure import own_error
 
 from .stack import not_deployed
 

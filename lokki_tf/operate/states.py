@@ -22,6 +22,7 @@ _ENDED = {
     "step_skipped": "skipped",
     "step_failed": "failed",
     "wait_finished": "done",
+    "step_caught": "failed, caught",
 }
 
 
@@ -31,7 +32,8 @@ class StepState:
 
     Args:
         node: Its name in the graph.
-        status: ``done``, ``skipped``, ``failed``, ``running``, ``aborted`` or ``not run``.
+        status: ``done``, ``skipped``, ``failed, caught``, ``failed``, ``running``, ``aborted`` or
+            ``not run``.
         duration: Seconds that it ran, if it has ended, without the time between the end of a run
             and its redrive.
         retries: How often it was retried; redrives are not counted.

@@ -22,7 +22,9 @@ class Visit:
         skipped: Whether the step's condition was false.
         answer: URI of a job's answer.
         asks: Whether the task only decides whether a job runs.
+        is_job: Whether the task is a job of Batch.
         job: The job whose error a task raises.
+        raised: Whether that task has raised the error.
         map_run: ARN of a Distributed Map's run.
         total: How many items a map has.
         done: How many items have succeeded.
@@ -41,7 +43,9 @@ class Visit:
     skipped: bool = False
     answer: str | None = None
     asks: bool = False
+    is_job: bool = False
     job: str | None = None
+    raised: bool = False
     map_run: str | None = None
     total: int | None = None
     done: int = 0

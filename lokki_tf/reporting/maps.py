@@ -65,6 +65,8 @@ class MapCounts:
 
     def _ends_item(self, event: Event, name: str) -> bool:
         """Return whether an item has ended: its last node did, or the first of its nodes failed."""
+        if event.kind == "step_caught":
+            return event.node in self._last
         if event.kind == "step_failed" or (event.kind in _ENDS and event.error is not None):
             before = len(self._failed[name])
             self._failed[name].add(event.item or 0)

@@ -53,6 +53,13 @@ _WORDS = {
         "Step '{node}'{item} failed after {took:.3f}s: {error}",
         "{node}{item} failed in {took:.3f} s: {error}",
     ),
+    "step_caught": Words(
+        LogLevel.WARNING,
+        "step_caught",
+        "failed, caught",
+        "Step '{node}'{item} failed after {took:.3f}s, caught: {error}",
+        "{node}{item} failed in {took:.3f} s, caught: {error}",
+    ),
     "step_retried": Words(
         LogLevel.WARNING,
         "step_retry",

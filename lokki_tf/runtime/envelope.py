@@ -6,6 +6,8 @@ An envelope is a JSON object with one key that says how to read it:
 - ``{"ref": "s3://…"}``: an object in the pipeline's bucket, gzipped JSON or pickle;
 - ``{"pickle": "…"}``: a pickle in base64, for literals in the state machine definition;
 - ``{"at": "s3://…"}``: the envelope that a job of Batch has written into the bucket;
+- ``{"failed": {"Error": …, "Cause": …}, "step": "score"}``: the error of a step that was caught, as
+  the state machine has it; the value is a :class:`.failure.Failure`;
 - ``{"make": "list", "items": {"0": envelope, …}}``: a list, tuple, (frozen) set or dict;
 - ``{"part": selection, "of": "0"}``: a part of another value of the event, see :mod:`.parts`.
 
@@ -149,6 +151,10 @@ def unpack(
     if "ref" in envelope:
         uri = envelope["ref"]
         return thaw(PICKLE if uri.endswith(PICKLE) else JSON, read(uri), modules)
+    if "failed" in envelope:
+        from .failure import received
+
+        return received(envelope)
     if "pickle" in envelope:
         from base64 import b64decode
 
@@ -236,6 +242,8 @@ def _unpickled(data: bytes, modules: Mapping[str, str] | None) -> Any:
         from .aliases import make_known
 
         make_known()
+        if b"lokki_tf.runtime.failure" in data:
+            from . import failure  # noqa: F401  # so that its module is not loaded twice
     if modules is None:
         return pickle.loads(data)
     import io

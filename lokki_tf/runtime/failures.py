@@ -7,7 +7,8 @@ the commands that show runs read histories in the same way.
 from __future__ import annotations
 
 import json
-import re
+
+from .failure import own_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,29 +29,6 @@ FAILURES = (
     *("TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "MapRunFailed"),
     *("LambdaFunctionFailed", "LambdaFunctionTimedOut", "LambdaFunctionStartFailed"),
 )
-
-
-_REPORTED = re.compile(r"(?P<own>\w+), reported as (?P<name>[\w.<>]+): (?P<message>.*)", re.DOTALL)
-
-
-def own_error(error: str | None, cause: str | None) -> tuple[str | None, str | None]:
-    """Return error and cause under the error's own name.
-
-    If a step retries a base class, :mod:`.handler` reports the error under the base class's name.
-
-    Args:
-        error: Step Functions' name of the error.
-        cause: Its cause: for a step's error, Lambda's JSON.
-    """
-    try:
-        fields = json.loads(cause or "")
-        match = _REPORTED.fullmatch(fields["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return error, cause
-    if match is None or match["name"] != error:
-        return error, cause
-    fields |= {"errorType": match["own"], "errorMessage": match["message"]}
-    return match["own"], json.dumps(fields)
 
 
 def notice_of(detail: Event, pipeline: str, history: Iterable[Event]) -> dict[str, Any]:

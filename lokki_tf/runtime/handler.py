@@ -6,7 +6,7 @@ The state machine sends::
      "node": "score", "run": "<execution's name>", "store": "s3://bucket", "inline": 20000,
      "args": {"0": envelope, …}, "kwargs": {"rows": envelope, …}, "wholes": {"0": envelope, …},
      "retry": ["builtins.OSError", …], "main": "pipeline", "given": {…}, "place": "…",
-     "items": {…}, "when": {…}, "context": {…}}
+     "items": {…}, "when": {…}, "context": {…}, "caught": true, "catch": {…}}
 
 and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inline`` are required:
 
@@ -37,6 +37,11 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
 - ``instant``: the result is a time until which a state waits; the envelope contains it as well;
 - ``poll``: of a step with ``poll=``, its ``timeout`` and when its state was ``entered``;
 - ``route``: of a routed pipeline, described in :mod:`.routed`;
+- ``caught``: errors are reported with short messages and tracebacks, since the state machine keeps
+  them as values;
+- ``catch``: of a batch, the names of ``errors`` that make a :class:`.failure.Failure` of an item,
+  the batch's retriers, ``again`` (see :mod:`.jobs`), the number of its earlier attempts,
+  ``attempt``, and the name of the ``step``;
 - ``log_level``: the lowest level that :class:`.log.StepLog` writes.
 """
 
@@ -97,7 +102,7 @@ def _logged(
     shared: Callable[[], Shared],
     batch: int | None = None,
 ) -> Envelope:
-    log = StepLog(event, context, place)
+    log, late = StepLog(event, context, place), None
     log.start()
     try:
         try:
@@ -107,7 +112,8 @@ def _logged(
 
                 called = partial(in_context, called, event, place)
             result = called()
-        except OutOfTime as late:
+        except OutOfTime as raised:
+            late = raised
             error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
             listed = event.get("retry", ())
             if TIMEOUT in listed:
@@ -118,9 +124,36 @@ def _logged(
             raise _named(end, "SystemExit", str(end)) from end.__cause__
     except BaseException as error:
         log.fail(error)
-        raise
+        if "caught" not in event:
+            raise
+        from .failure import is_final, short_traceback
+
+        catch = event.get("catch")
+        if late is None and catch is not None and is_final(type(error).__name__, catch):
+            return _failed(error, event)
+        raise _short(error).with_traceback(short_traceback(error)) from error.__cause__
     log.end(result)
     return result
+
+
+def _failed(error: BaseException, event: dict[str, Any]) -> Envelope:
+    """Return the failure of an item whose batch continues."""
+    from .failure import failure_of
+
+    failure = failure_of(getattr(error, OWN, error), event["catch"]["step"])
+    return _packed(failure, event, skipped=False)
+
+
+def _short(error: BaseException) -> BaseException:
+    """Return an error whose text is short enough for a state, under the same name."""
+    from .failure import cut_text
+
+    whole = str(getattr(error, OWN, error))
+    short = cut_text(whole)
+    if short == whole:
+        return error
+    text = str(error)
+    return _named(error, type(error).__name__, text[: len(text) - len(whole)] + short)
 
 
 def _one(

@@ -36,8 +36,11 @@ def items_of(value: Any, what: str) -> list[Any]:
     try:
         return list(value)
     except TypeError:
+        got = type(value).__name__
+        if got == "Failure":
+            got = f"a Failure: {value}"
         raise TypeError(
-            f"{what} is mapped, so it must be a list, got {type(value).__name__}"
+            f"{what} is mapped, so it must be a list, got {got}"
         ) from None
 
 
@@ -208,7 +211,8 @@ def _results(
             given, output = json.loads(record["Input"]), json.loads(record["Output"])[RESULT]
             if "Items" in given:
                 indices = [one["index"] for one in given["Items"]]
-                found.extend(zip(indices, output["batch"]))
+                # A batch whose process ended has failed as a whole.
+                found.extend(zip(indices, output.get("batch") or [output] * len(indices)))
             else:
                 found.append((given["index"], output))
     return [envelope for _, envelope in sorted(found, key=lambda pair: pair[0])]

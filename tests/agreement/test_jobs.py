@@ -18,8 +18,8 @@ from strategies import chains, drawn, failing, pipelines, routed
 
 from lokki_tf import DAG, MicroFunctions, Pipeline, RetryConfig, flow, step, task
 from lokki_tf.errors import StepFailed
-from lokki_tf.operate.remote import trace_of
 from lokki_tf.packaging import cut, package
+from lokki_tf.runtime.failure import trace_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [  # most are created by __getattr__
     "DAG",
     "ConditionalReturns",
+    "Failure",
     "Flow",
     "Functions",
     "LogLevel",
@@ -50,6 +51,7 @@ __all__ = [  # most are created by __getattr__
 # The modules that contain the names that are not inert.
 _REAL = {
     "ConditionalReturns": "lokki_runtime.routes",
+    "Failure": "lokki_runtime.failure",
     "ReturnUpdates": "lokki_runtime.routes",
     "NotReady": "lokki_runtime.polls",
     "run_context": "lokki_runtime.context",
