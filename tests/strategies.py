@@ -386,7 +386,7 @@ pipe = MicroFunctions("s0", max_steps={limit})
 _FUNCTION = """
 
 @pipe.fn({options})
-def {name}(*, script, **state):
+def {name}(*, script, failure=None, **state):
     {body}
     return {returned}
 """
@@ -408,7 +408,7 @@ def routed(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Any, dict[str, Any]]
         text += _routed_step(draw, name, [*names, "end"], st.booleans() if jobs else st.just(False))
     text += "\n\n@pipe.fn(terminates=True)\ndef end(**state):\n    return ReturnUpdates(None)\n"
     given = {
-        "script": draw(st.lists(st.sampled_from("abcabcz"), min_size=1, max_size=9)),
+        "script": draw(st.lists(st.sampled_from("abcabcz012"), min_size=1, max_size=9)),
         "x0": draw(_small),
     }
     pipe = imported(text).pipe
@@ -427,6 +427,8 @@ def _routed_step(
             long = (f"'é' * {length // 6}", f"'x' * {length}", f"['y' * {length}]")
             value = draw(st.sampled_from((*_EXPRESSIONS, *long)))
             found.append(f"{variable}={value}")
+        if draw(st.booleans()):
+            found.append("seen=str(failure)")
         return ", ".join(found)
 
     def way(target: str | None = None) -> str:
@@ -446,14 +448,29 @@ def _routed_step(
             ways.append(f"true={way()}")
         returned = f"ConditionalReturns(script[0] if script else '', {', '.join(ways)})"
     changes = "[one.append(1) for one in state.values() if isinstance(one, list)]"
+    body, caught = draw(st.sampled_from(["pass", changes])), []
+    if draw(st.booleans()):
+        error = draw(st.sampled_from(["KeyError", "ValueError", "TimeoutError"]))
+        condition = f"script[0] == '{name[-1]}'" if draw(st.booleans()) else "not script"
+        body = f"if {condition}:\n        raise {error}(f'{{failure}} of {{script}}')"
+        errors = ["KeyError", "LookupError", "OSError", "(ValueError, KeyError)", "Exception"]
+        keys = draw(st.lists(st.sampled_from([*errors, '"States.Timeout"']), unique=True))
+        routes = ", ".join(f'{key}: "{draw(st.sampled_from(names))}"' for key in _reachable(keys))
+        caught = [f"catch={{{routes}}}"] * bool(routes)
     return _FUNCTION.format(
         name=name,
         options=", ".join(
-            [*(["terminates=True"] * terminates), *(['job_type="batch"'] * draw(jobs))]
+            [*(["terminates=True"] * terminates), *(['job_type="batch"'] * draw(jobs)), *caught]
         ),
-        body=draw(st.sampled_from(["pass", changes])),
+        body=body,
         returned=returned,
     )
+
+
+def _reachable(keys: list[str]) -> list[str]:
+    """Errors of which none is included in those before it."""
+    order = ["KeyError", "(ValueError, KeyError)", "LookupError", '"States.Timeout"', "OSError"]
+    return sorted(keys, key=[*order, "Exception"].index)
 
 
 _LETTERS = st.lists(st.sampled_from("abc"), unique=True, min_size=2)

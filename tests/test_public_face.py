@@ -11,6 +11,7 @@ import lokki_tf
 
 PUBLIC = {
     "ConditionalReturns",
+    "Failure",
     "Functions",
     "MicroFunctions",
     "MissingArgument",

@@ -42,7 +42,8 @@ def test_keywords_have_the_types_of_the_options(kind: Any, given: Any) -> None:
     """An option's keyword has the option's type, or one that authoring converts to it."""
     converted = {
         "tuple[str, ...]": "Sequence[str", "Mapping[str, str]": "Mapping[str, str]",
-        "tuple[RetryConfig, ...]": "Retry", "Any": "OnFailure",
+        "tuple[RetryConfig, ...]": "Retry", "tuple[ErrorType, ...]": "Catch",
+        "Any": "OnFailure",
     }  # fmt: skip
     types = arguments(given)
     for name, one in options(kind).items():

@@ -336,7 +336,8 @@ class _Compiler:
         """
         step = self.nodes[node].step.name
         failed, variable = {"failed.$": "$", "step": step}, scope.variables.get(node)
-        catcher: dict[str, Any] = {"ErrorEquals": Rules.of(self.nodes[node], self.main).caught()}
+        names = Rules.of(self.nodes[node], self.main).caught(self.nodes[node].catch)
+        catcher: dict[str, Any] = {"ErrorEquals": names}
         added: dict[str, Any] = {}
         if following is None:
             following = self._own_name(f"Failure of {node}")

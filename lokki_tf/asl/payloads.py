@@ -133,7 +133,7 @@ class Payloads:
             if around and around[-1].options.batch_size > 1:
                 rules = Rules.of(node, self.main)
                 payload["catch"] = {
-                    "errors": rules.caught(),
+                    "errors": rules.caught(node.catch),
                     "again": [
                         {"errors": rules.names(one), "retries": one.retries} for one in node.retry
                     ],

@@ -46,7 +46,7 @@ BUILT_IN = frozenset(str(name) for one in (TRANSIENT, THROTTLED) for name in one
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The retriers and the catcher of a node, and the names of errors.
+    """The retriers and the catchers of a node, and the names of errors.
 
     Each names every listed class that is a subclass of one of its own, since the runtime
     reports an error under the most specific listed class.
@@ -54,19 +54,19 @@ class Rules:
     Args:
         retry: The retriers, in their order.
         main: The name that the module ``__main__`` has in the zips.
-        catch: The errors that the node's catcher lists.
+        catches: The errors that each catcher lists.
         is_job: Whether it runs as a job of Batch.
     """
 
     retry: tuple[RetryConfig, ...]
     main: str
-    catch: tuple[ErrorType, ...] = ()
+    catches: tuple[tuple[ErrorType, ...], ...] = ()
     is_job: bool = False
 
     @classmethod
     def of(cls, node: Node, main: str) -> Rules:
         """Return the rules of a node."""
-        return cls(node.retry, main, node.catch, node.step.is_job)
+        return cls(node.retry, main, (node.catch,) if node.catch else (), node.step.is_job)
 
     @property
     def classes(self) -> tuple[type[BaseException], ...]:
@@ -75,8 +75,7 @@ class Rules:
 
     @property
     def _lists(self) -> list[tuple[ErrorType, ...]]:
-        catch = [self.catch] if self.catch else []
-        return [*(one.exceptions for one in self.retry), *catch]
+        return [*(one.exceptions for one in self.retry), *self.catches]
 
     def reported(self) -> list[str]:
         """Return the full names of errors that the runtime reports under their listed names."""
@@ -129,9 +128,13 @@ class Rules:
             names += DEATHS
         return list(dict.fromkeys(names))
 
-    def caught(self) -> list[str]:
-        """Return the names of the errors that the node's catcher lists."""
-        names = self._names(self.catch)
+    def caught(self, catch: tuple[ErrorType, ...]) -> list[str]:
+        """Return the names of the errors that a catcher lists.
+
+        Args:
+            catch: One of ``catches``.
+        """
+        names = self._names(catch)
         if self.is_job and set(DEATHS).intersection(names):
             names.append(DIED["errorType"])
         return list(dict.fromkeys(names))

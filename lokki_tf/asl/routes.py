@@ -1,18 +1,22 @@
 """Compilation of routes: a Task for each step, and a Choice if it has several next steps.
 
 The state is the output of each Task. The first step of a run receives the execution's input; if a
-step leads back to it, it has a second Task state, which receives the state.
+step leads back to it, it has a second Task state, which receives the state. A step to which errors
+of others lead has one more, which receives the failure as well.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.model import FAILURE
 from lokki_tf.model.names import unique
+from lokki_tf.model.retries import ALL, TASK_FAILED
 from lokki_tf.runtime.envelope import FORMAT
-from lokki_tf.runtime.routes import LARGEST
+from lokki_tf.runtime.routes import LARGEST, TooManySteps
 
 from . import quotas
+from .capacities import CAUSE_BYTES
 from .contexts import context_fields, poll_fields
 from .jobs import job_states, raising, reading
 from .literals import STORE_VARIABLE, Literals
@@ -74,6 +78,9 @@ class _Compiler:
         self.again = self._name(f"{routes.start} again")
         self.end = self._name(END)
         self.waits = {target: self._name(f"Wait before {target}") for target in self._waited()}
+        caught = dict.fromkeys(target for one in self._reached() for target, _ in one.catches)
+        self.limit = self._name("Too many steps")
+        self.failed = {name: self._name(f"{name} after a failure") for name in caught}
         self.entries = {  # for a job, the state that writes its event
             name: self._name(f"Event of {name}") if routes.by_name[step].step.is_job else name
             for name, step in self._visits()
@@ -87,8 +94,10 @@ class _Compiler:
                 self._add(states, route, route.step.name, first=True)
                 if any(self.routes.start in one.targets for one in reached):
                     self._add(states, route, self.again, first=False)
-            elif route in reached:
+            elif any(route.step.name in one.targets for one in reached):
                 self._add(states, route, route.step.name, first=False)
+            if route.step.name in self.failed and route in reached:
+                self._add(states, route, self.failed[route.step.name], first=False, failed=True)
         for target in dict.fromkeys(target for route in reached for target in route.waits):
             following = self._state_of(target)
             wait = {"Type": "Wait", "SecondsPath": "$.after", "Next": following}
@@ -101,7 +110,11 @@ class _Compiler:
     def most_input(self) -> int:
         """Return the most bytes of an execution's input that fit into all payloads with it."""
         asked = any(map(self._takes_input, self.routes.routes))
-        return quotas.STATE_BYTES - _PAYLOAD_BYTES - LARGEST * asked
+        first = self.routes.by_name.get(self.routes.start)
+        room = quotas.STATE_BYTES - _PAYLOAD_BYTES - CAUSE_BYTES * bool(self.failed)
+        # After a failure of the first step, the input itself is the state.
+        twice = asked and first is not None and first.catches
+        return min(room - LARGEST * asked, room // 2 if twice else room)
 
     def _takes_input(self, route: Route) -> bool:
         return route.takes_input or route.step in self.context
@@ -113,6 +126,9 @@ class _Compiler:
     def _visits(self) -> list[tuple[str, str]]:
         """Yield the states of steps, each with the step's name."""
         names = [(route.step.name, route.step.name) for route in self.routes.routes]
+        names += [
+            (state, step) for step, state in self.failed.items() if step in self.routes.by_name
+        ]
         return [*names, (self.again, self.routes.start)] if self._has_start else names
 
     @property
@@ -124,22 +140,32 @@ class _Compiler:
         seen = [self.routes.start]
         for name in seen:
             known = self.routes.by_name.get(name)  # a check reports missing ones
-            seen += [one for one in (known.targets if known else ()) if one not in seen]
+            seen += [one for one in (known.reaches if known else ()) if one not in seen]
         return [self.routes.by_name[name] for name in seen if name in self.routes.by_name]
 
-    def _add(self, states: dict[str, Any], route: Route, name: str, *, first: bool) -> None:
+    def _add(
+        self,
+        states: dict[str, Any],
+        route: Route,
+        name: str,
+        *,
+        first: bool,
+        failed: bool = False,
+    ) -> None:
         """Add a step's Task, and a Choice after it if it has several next steps."""
         following = [
             self.waits[target] if target in route.waits else self._state_of(target)
             for target in route.targets
         ]
-        task, result = self._task(route, first=first), "$.Payload"
+        payload = self._payload(route, first=first, failed=failed)
+        task, result = self._task(route, payload), "$.Payload"
         if route.step.is_job:
-            writing, running = self._job(route, first=first)
+            writing, running = self._job(route, payload)
             states |= {self.entries[name]: {**writing, "Next": name}, name: {**task, **running}}
-            task, result = self._answer(states, route, name), "$.told"
+            task, result = self._answer(states, route, name, first=first), "$.told"
         else:
             states[name] = task
+            task |= self._catch(states, route, name, first=first)
         if not following:
             task |= {"OutputPath": f"{result}.result", "End": True}
             return
@@ -160,12 +186,47 @@ class _Compiler:
             "Default": default,
         }
 
-    def _answer(self, states: dict[str, Any], route: Route, name: str) -> dict[str, Any]:
+    def _catch(
+        self, states: dict[str, Any], route: Route, name: str, *, first: bool
+    ) -> dict[str, Any]:
+        """Return the catchers of a step, each of which leads to a Pass state before the next step.
+
+        That state makes the input of the next step, and counts the step that has failed.
+        """
+        if not route.catches:
+            return {}
+        rules = self._rules(route)
+        catchers: list[dict[str, Any]] = []
+        caught = [(target, rules.caught(errors)) for target, errors in route.catches]
+        if any({ALL, TASK_FAILED}.intersection(names) for _, names in caught):
+            # The error of the run itself is not one of the step.
+            end = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
+            states[self.limit] = end
+            catchers.append({"ErrorEquals": [TooManySteps.__name__], "Next": self.limit})
+        for target, names in caught:
+            title = self._name(f"Failure of {name}: {target}")
+            failure = {"failed.$": "$" if first else "$.failed", "step": route.step.name}
+            given = {"state": {"given.$": "$$.Execution.Input"}, "taken": 1}
+            later = {"state.$": "$.state", "taken.$": "States.MathAdd($.taken, 1)"}
+            states[title] = {
+                "Type": "Pass",
+                "Parameters": {**(given if first else later), "failure": failure},
+                "Next": self.entries.get(self.failed[target], self.failed[target]),
+            }
+            place = {} if first else {"ResultPath": "$.failed"}
+            catchers.append({"ErrorEquals": names, **place, "Next": title})
+        return {"Catch": catchers}
+
+    def _answer(
+        self, states: dict[str, Any], route: Route, name: str, *, first: bool
+    ) -> dict[str, Any]:
         """Return the state that reads a job's next step, which Batch does not return."""
         node, title = route.step.name, self._name(f"Answer of {name}")
         added, catch = raising(name, node, node, None, self.taken)
         selecting, found = reading()
         states[name] |= {**selecting, "Catch": catch, "Next": title}
+        for state in added.values():
+            state |= self._catch(states, route, name, first=first)
         states |= added
         states[title] = found
         return found
@@ -174,7 +235,7 @@ class _Compiler:
         name = self.again if target == self.routes.start else target
         return self.entries.get(name, name)
 
-    def _task(self, route: Route, *, first: bool) -> dict[str, Any]:
+    def _task(self, route: Route, payload: dict[str, Any]) -> dict[str, Any]:
         step = route.step
         description = step.options.description or (step.function.__doc__ or "").strip()
         comment = description.partition("\n")[0].strip()
@@ -186,22 +247,23 @@ class _Compiler:
             "Resource": Template("arn:${partition}:states:::lambda:invoke"),
             "Parameters": {
                 "FunctionName": Template(f"${{{self.functions[step]}}}"),
-                "Payload": self._payload(route, first=first),
+                "Payload": payload,
             },
-            "Retry": self._rules(step).retriers(),
+            "Retry": self._rules(route).retriers(),
         }
 
-    def _job(self, route: Route, *, first: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        step, sent = route.step, self._payload(route, first=first)
+    def _job(self, route: Route, sent: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        step = route.step
         sent["seconds"] = step.options.timeout_seconds
-        rules, placeholder = self._rules(step), self.functions[step]
+        rules, placeholder = self._rules(route), self.functions[step]
         name = step.name
         return job_states(self.definition.name, name, name, None, rules, placeholder, sent)
 
-    def _rules(self, step: Step) -> Rules:
-        return Rules(step.options.retry, self.main)
+    def _rules(self, route: Route) -> Rules:
+        catches, step = tuple(errors for _, errors in route.catches), route.step
+        return Rules(step.options.retry, self.main, catches, step.is_job)
 
-    def _payload(self, route: Route, *, first: bool) -> dict[str, Any]:
+    def _payload(self, route: Route, *, first: bool, failed: bool) -> dict[str, Any]:
         step = route.step
         payload: dict[str, Any] = {
             "format": FORMAT,
@@ -219,10 +281,14 @@ class _Compiler:
                 **({"waits": True} if route.waits else {}),
             },
         }
-        reported = self._rules(step).reported()
+        reported = self._rules(route).reported()
         if reported:
             payload["retry"] = reported
         payload |= poll_fields(step.options.retry)
+        if route.catches:
+            payload["caught"] = True
+        if failed and FAILURE in route.takes:
+            payload["failure.$"] = "$.failure"
         if step in self.context:
             fields = context_fields(self.definition, self.literals, step, is_job=step.is_job)
             payload["context"] = fields

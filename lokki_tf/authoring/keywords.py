@@ -25,7 +25,7 @@ Catch: TypeAlias = type[BaseException] | str
 """An error of ``catch=``: a class, or AWS's name of an error."""
 
 
-class StepKeywords(TypedDict, total=False):
+class RouteKeywords(TypedDict, total=False):
     """What every style accepts for a step."""
 
     description: str | None
@@ -49,7 +49,6 @@ class StepKeywords(TypedDict, total=False):
     poll: int | None
     poll_timeout: int | None
     poll_backoff: float | None
-    catch: Catch | Sequence[Catch] | bool | None
     job_type: OneOf["lambda", "batch"] | None
     package: OneOf["zip", "image"] | None
     vcpu: float | None
@@ -57,6 +56,12 @@ class StepKeywords(TypedDict, total=False):
     gpu: int | None
     platform: OneOf["fargate", "fargate_spot", "ec2"] | None
     job_queue: str | None
+
+
+class StepKeywords(RouteKeywords, total=False):
+    """What every style accepts for a step but routes, whose errors lead to other steps."""
+
+    catch: Catch | Sequence[Catch] | bool | None
 
 
 class NamedStepKeywords(StepKeywords, total=False):

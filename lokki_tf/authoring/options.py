@@ -186,7 +186,8 @@ def retriers(given: Any, place: Place) -> tuple[RetryConfig, ...]:
             remedy="omit retry= for a step that is not retried",
         )
     for number, one in enumerate(found[1:], 2):
-        if all(_is_covered(error, found[: number - 1]) for error in one.exceptions):
+        earlier = [other.exceptions for other in found[: number - 1]]
+        if all(_is_covered(error, earlier) for error in one.exceptions):
             raise OptionError(
                 f"retry=[…]: number {number} is never used, since those before it include all its "
                 "errors, and the first that includes an error decides",
@@ -221,14 +222,54 @@ def caught_errors(given: Any, place: Place) -> tuple[ErrorType, ...]:
         raise OptionError(error.message, place=place, remedy=error.remedy) from None
 
 
-def _is_covered(error: ErrorType, earlier: Iterable[RetryConfig]) -> bool:
-    """Return whether earlier retriers include an error."""
-    for one in earlier:
-        if lists_all(one.exceptions) or error in one.exceptions:
+def caught_routes(given: Any, place: Place) -> tuple[tuple[tuple[ErrorType, ...], str], ...]:
+    """Return the errors of ``catch=`` of a routed step, each time with the next step after them.
+
+    Args:
+        given: Names of steps by errors, or ``None``.
+        place: Source location.
+
+    Raises:
+        OptionError: If it is something else, or contains a route that can never be taken.
+    """
+    if given is None:
+        return ()
+    remedy = 'for example catch={PaymentError: "refund", "States.Timeout": "refund"}'
+    if not isinstance(given, Mapping):
+        raise OptionError(
+            f"catch={given!r}: catch must be a dict of next steps by errors",
+            place=place,
+            remedy=remedy,
+        )
+    found: list[tuple[tuple[ErrorType, ...], str]] = []
+    for key, target in given.items():
+        errors = caught_errors(key, place)
+        if not errors or not isinstance(target, str) or not target:
+            raise OptionError(
+                f"catch={{{key!r}: {target!r}}}: the next step must be a function's name",
+                place=place,
+                remedy=remedy,
+            )
+        earlier = [one for one, _ in found]
+        if all(_is_covered(error, earlier) for error in errors):
+            raise OptionError(
+                f"catch={{…, {key!r}: {target!r}}} is never used, since those before it include "
+                "all its errors",
+                place=place,
+                remedy="write the special errors first, and every error (True) last",
+            )
+        found.append((errors, target))
+    return tuple(found)
+
+
+def _is_covered(error: ErrorType, earlier: Iterable[tuple[ErrorType, ...]]) -> bool:
+    """Return whether earlier lists of errors include an error."""
+    for listed in earlier:
+        if lists_all(listed) or error in listed:
             return True
         if isinstance(error, type) and (
-            TASK_FAILED in one.exceptions
-            or issubclass(error, tuple(k for k in one.exceptions if isinstance(k, type)))
+            TASK_FAILED in listed
+            or issubclass(error, tuple(one for one in listed if isinstance(one, type)))
         ):
             return True
     return False

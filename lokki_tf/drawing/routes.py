@@ -13,10 +13,12 @@ from itertools import chain
 from typing import TYPE_CHECKING
 from typing import Literal as OneOf
 
+from lokki_tf.model import Test
+
 from .text import quoted
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Route, Routes, Test, Transition
+    from lokki_tf.model import Route, Routes, Transition
 
 _SATURATION, _VALUE, _ALPHA = 0.3, 0.9, "7f"
 _LONGEST = 60
@@ -85,7 +87,7 @@ def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
         (Arrow(route.step.name, one.target), one.wait_label)
         for route in routes.routes
         for one in route.transitions
-        if one.test is None and one.target
+        if one.test is None and one.target and not one.errors
     ]
     taken = {*names, *(shape.id for _, shape, _ in tests)}
     waits = _Waits(taken)
@@ -197,9 +199,16 @@ def _groups(route: Route) -> list[_Group]:
     """Group the conditional transitions by the line and operand of their test."""
     found: dict[tuple[int, str], list[tuple[Test, Transition]]] = {}
     for one in route.transitions:
-        if one.test is not None:
-            found.setdefault((one.test.line, one.test.operand), []).append((one.test, one))
+        test = _of_errors(one) if one.errors else one.test
+        if test is not None:
+            found.setdefault((test.line, test.operand), []).append((test, one))
     return list(found.items())
+
+
+def _of_errors(one: Transition) -> Test:
+    """Return a test that stands for the errors after which a transition is taken."""
+    names = (error if isinstance(error, str) else error.__name__ for error in one.errors)
+    return Test(0, f"raises {', '.join(names)}", True)
 
 
 def _boxes(

@@ -14,20 +14,21 @@ from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, LoopError, RouteError
-from lokki_tf.model import ORIGINAL_INPUT, REQUIRED, Definition, Graph, Node
+from lokki_tf.model import FAILURE, ORIGINAL_INPUT, REQUIRED, Definition, Graph, Node
 from lokki_tf.model.names import unique
+from lokki_tf.model.retries import lists, reported_as
 from lokki_tf.runtime.context import CURRENT
 from lokki_tf.runtime.routes import moved, refuse_stranger, seconds_before, too_many
 
 from .calls import call, overdue
 from .copies import copied
 from .events import Event, EventKind, Listener
-from .failures import attach, failed_as
+from .failures import attach, failed_as, failure_of
 from .files import FileWatch
 from .frames import clock
 from .identity import Identity
 from .result import NOTHING, Run
-from .retry import Retries
+from .retry import Retries, names_of
 from .settings import Settings
 from .strict import Wire, described
 
@@ -127,6 +128,9 @@ class _Walk:
     attempts: dict[int, int] = field(default_factory=dict)
     errors: dict[int, BaseException] = field(default_factory=dict)
     cached: set[int] = field(default_factory=set)
+    caught: set[int] = field(default_factory=set)
+    failure: Any = None
+    """The failure that leads to the next step."""
     origin: float = field(default_factory=clock)
     listener: Listener | None = None
     files: FileWatch | None = None
@@ -170,7 +174,10 @@ class _Walk:
 
     def _visit(self, route: Route, state: dict[str, Any]) -> _Next:
         index = self._arrive(route)
-        key = self._key(route, index, state)
+        given = {} if self.failure is None else {FAILURE: self.failure}
+        self.failure = None
+        asked = given if FAILURE in route.takes else {}
+        key = self._key(route, index, {**state, **asked})
         known = None if self.cache is None else self.cache.find(key)
         if known is not None:
             following, after, seconds = known.value
@@ -185,14 +192,16 @@ class _Walk:
             try:
                 token = CURRENT.set((self._context, route, index))
                 try:
-                    following, after, seconds = self._call(route, state)
+                    following, after, seconds = self._call(route, state, asked)
                 finally:
                     CURRENT.reset(token)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                self._failed(route, index, error, began, retries)
-                continue
+                target = self._failed(route, index, error, began, retries)
+                if target is None:
+                    continue
+                return target, state, 0
             self._leave(index, after)
             self.tell("step_finished", index, duration=clock() - began)
             if self.cache is not None:
@@ -205,10 +214,10 @@ class _Walk:
         asked = {ORIGINAL_INPUT: self.given} if route.takes_input else {}
         return self.cache.visit(route.step, index, {**state, **asked})
 
-    def _call(self, route: Route, state: dict[str, Any]) -> _Next:
+    def _call(self, route: Route, state: dict[str, Any], asked: dict[str, Any]) -> _Next:
         step = route.step
         state = {name: copied(value) for name, value in state.items()}  # for this attempt
-        arguments = dict(state)
+        arguments = {**state, **asked}
         if route.takes_input:
             arguments[ORIGINAL_INPUT] = copied(self.given)
         around, began = self.settings.around(self.settings.of(step)), clock()
@@ -239,12 +248,12 @@ class _Walk:
 
     def _failed(
         self, route: Route, index: int, error: BaseException, began: float, retries: Retries
-    ) -> None:
-        """Wait for the next attempt, or end the run."""
+    ) -> str | None:
+        """Wait for the next attempt, return the next step after the error, or end the run."""
         attempts, waited = self.attempts.setdefault(index, 1), clock() - self.origin
         waited -= self.starts[index] or 0.0
         error = retries.timely(index, route.step.options.retry, error, waited)
-        delay = retries.delay(index, route.step.options.retry, error)
+        delay = retries.delay(index, route.step.options.retry, error, route.listed)
         self.errors[index] = error
         self.ends[index] = clock() - self.origin
         took = clock() - began
@@ -252,7 +261,14 @@ class _Walk:
             self.tell("step_retried", index, duration=took, error=error)
             self.attempts[index] += 1
             sleep(min(delay, threading.TIMEOUT_MAX))
-            return
+            return None
+        kind = reported_as(error, route.listed)
+        for target, errors in route.catches:
+            if lists(errors, kind, names_of(error)):
+                self.failure = self.values[index] = failure_of(route.step.name, error)
+                self.caught.add(index)
+                self.tell("step_caught", index, duration=took, error=error)
+                return target
         self.tell("step_failed", index, duration=took, error=error)
         times = f" after {attempts} attempts" if attempts > 1 else ""
         raise failed_as(
@@ -302,6 +318,7 @@ class _Walk:
             attempts=dict(self.attempts),
             errors=dict(self.errors),
             cached=frozenset(self.cached),
+            caught=frozenset(self.caught),
             failed_items={},
             duration=self.elapsed(),
         )

@@ -40,10 +40,11 @@ from .options import MapOptions, PipelineOptions, StepOptions, options
 from .outcomes import Outcome, Status
 from .requirements import PackageSet, package_sets
 from .retries import RetryConfig
-from .routes import ORIGINAL_INPUT, Route, Routes, Test, Transition
+from .routes import FAILURE, ORIGINAL_INPUT, Route, Routes, Test, Transition
 from .steps import Step
 
 __all__ = [
+    "FAILURE",
     "ORIGINAL_INPUT",
     "REQUIRED",
     "AnyNode",

@@ -292,6 +292,13 @@ class Definition:
     on_failure: Step | str | None = None
 
     @property
+    def catches(self) -> bool:
+        """Whether an error of a step can become a ``Failure``."""
+        if self.routes is not None:
+            return any(route.catches for route in self.routes.routes)
+        return any(node.catch for node in self.graph.walk())
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """The steps in use, each once; conditions of jobs, then that of ``on_failure``, last."""
         steps = self.graph.steps if self.routes is None else self.routes.steps

@@ -13,8 +13,12 @@ from types import MappingProxyType
 from lokki_tf.errors import Place
 
 from .durations import duration
+from .retries import ErrorType
 from .steps import Step
 
+FAILURE = "failure"
+"""The parameter with which a step receives the failure that leads to it; it is not part of the
+state."""
 ORIGINAL_INPUT = "_original_input"
 """The parameter with which a step receives the run's input; it is not part of the state."""
 
@@ -47,6 +51,7 @@ class Transition:
         removes: Names that are removed from the state.
         updates: Names that are added to the state, or changed.
         after: The seconds before the next step, as they are written; empty if it does not wait.
+        errors: The errors of the step after which it is taken; empty for a return statement.
     """
 
     target: str | None
@@ -56,6 +61,7 @@ class Transition:
     removes: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
     after: str = ""
+    errors: tuple[ErrorType, ...] = ()
 
     @property
     def wait_label(self) -> str:
@@ -90,8 +96,8 @@ class Route:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of the possible next steps, each once."""
-        found = (one.target for one in self.transitions if one.target is not None)
+        """Names of the next steps that it may return, each once."""
+        found = (one.target for one in self.transitions if one.target and not one.errors)
         return tuple(dict.fromkeys(found))
 
     @property
@@ -99,6 +105,23 @@ class Route:
         """Names of the possible next steps before which it may wait."""
         found = (one.target for one in self.transitions if one.target is not None and one.after)
         return tuple(dict.fromkeys(found))
+
+    @property
+    def catches(self) -> tuple[tuple[str, tuple[ErrorType, ...]], ...]:
+        """The next steps after errors, each with the errors, in the order in which they apply."""
+        caught = (one for one in self.transitions if one.errors)
+        return tuple((one.target, one.errors) for one in caught if one.target)
+
+    @property
+    def reaches(self) -> tuple[str, ...]:
+        """Names of all possible next steps, each once, those after errors last."""
+        return tuple(dict.fromkeys((*self.targets, *(target for target, _ in self.catches))))
+
+    @property
+    def listed(self) -> tuple[tuple[ErrorType, ...], ...]:
+        """The errors that its retriers and its routes list, each list by itself."""
+        retry = (one.exceptions for one in self.step.options.retry)
+        return (*retry, *(errors for _, errors in self.catches))
 
     @property
     def ends(self) -> bool:

@@ -188,7 +188,9 @@ class Tracker:
     @cached_property
     def _catching(self) -> frozenset[str]:
         """The nodes with a catcher."""
-        return frozenset(node.name for node in self.definition.graph.walk() if node.catch)
+        routes = self.definition.routes.routes if self.definition.routes else ()
+        caught = {route.step.name for route in routes if route.catches}
+        return frozenset(caught | {n.name for n in self.definition.graph.walk() if n.catch})
 
     def _jobs_of(self, aside: Visit) -> list[Visit]:
         """Return the failed jobs whose error a task may raise."""

@@ -36,8 +36,9 @@ def redrive(deployed: Deployed, run: AwsRun) -> None:
     """
     if run.status == FAILED and find_blame(deployed, run).is_final:
         raise AwsError(
-            f"run {run.name} cannot be redriven: its state machine, deployed by an earlier version "
-            "of lokki_tf, ended in a state that only fails, which a redrive would repeat",
+            f"run {run.name} cannot be redriven: it ended in a state that only fails, after too "
+            "many steps or in a state machine of an earlier version of lokki_tf, which a redrive "
+            "would repeat",
             remedy=f"{deployed.stack.command('start')} begins anew",
         )
     try:

@@ -82,5 +82,5 @@ def up(visit: Visit | None, *, kind: str | None = None, name: str | None = None)
 
 def _again(visit: Visit, name: str) -> bool:
     """Return whether a state runs a step under another name: a first step or a condition."""
-    names = (f"{visit.name} again", f"Condition of {visit.name}")
+    names = (f"{visit.name} again", f"{visit.name} after a", f"Condition of {visit.name}")
     return visit.kind in ("Task", "Aside") and name.startswith(names)

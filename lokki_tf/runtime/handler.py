@@ -197,9 +197,12 @@ def _instant(value: Any, event: dict[str, Any], *, skipped: bool) -> dict[str, s
 
 def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
     from .routed import routed
+    from .routes import TooManySteps
 
     try:
         return routed(function, event, partial(_keep, event))
+    except TooManySteps:
+        raise  # an error of the run, under its own name
     except Exception as error:
         raise _reported(error, event) from error.__cause__
 

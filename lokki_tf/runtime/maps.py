@@ -39,9 +39,7 @@ def items_of(value: Any, what: str) -> list[Any]:
         got = type(value).__name__
         if got == "Failure":
             got = f"a Failure: {value}"
-        raise TypeError(
-            f"{what} is mapped, so it must be a list, got {got}"
-        ) from None
+        raise TypeError(f"{what} is mapped, so it must be a list, got {got}") from None
 
 
 def in_bucket(

@@ -7,7 +7,9 @@ In addition to the fields in :mod:`.handler`, the event contains::
      "state": {"each": {"choice": envelope, …}}, "taken": 2, "input": {…}}
 
 ``state`` and ``taken``, the number of steps before this one, are left out for the first step of a
-run, whose state is ``input``, the execution's own. The result is::
+run, whose state is ``input``, the execution's own. After an error of the first step, the state is
+``{"given": {…}}``, that input. After any error, ``failure`` is its envelope, in the event of a step
+that takes it. The result is::
 
     {"next": "drink", "state": {…}, "taken": 3}
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     Envelopes = dict[str, Envelope]
 
 ORIGINAL = "_original_input"  # the parameter of a step that receives the execution's input
+FAILURE = "failure"  # the parameter of a step that receives the failure before it
 FRAME = len('"": {"value": }, ')  # the characters of an entry without its name and value
 
 
@@ -60,6 +63,10 @@ def routed(
     given = dict(values)
     if route.get("asks"):
         given[ORIGINAL] = own(without_reserved(event["input"]))
+    if "failure" in event:
+        from .failure import received
+
+        given[FAILURE] = received(event["failure"])
     returned = call(function, (), given)
     following, state = moved(returned, values, route["next_key"], route["default"], step)
     seconds = seconds_before(returned)
@@ -85,6 +92,8 @@ def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[
         if "flow" in event:
             refuse_strangers(given, event["flow"])
         return {}, {}, without_reserved(given)
+    if "given" in event["state"]:
+        return {}, {}, without_reserved(event["state"]["given"])
     envelopes: Envelopes = event["state"].get("each", {})
     if "all" in event["state"]:
         envelopes = thaw(JSON, store.read(event["state"]["all"]["ref"]))

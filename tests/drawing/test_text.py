@@ -181,7 +181,7 @@ def test_every_node_is_in_the_text_of_a_run(run: Any) -> None:
 
 def test_statuses_differ_in_more_than_colour() -> None:
     """No two statuses look alike, and those of nodes that did not run are dashed."""
-    assert len({(look.fill, look.line) for look in LOOKS.values()}) == len(LOOKS) == 6
+    assert len({(look.fill, look.line) for look in LOOKS.values()}) == len(LOOKS) == 7
     assert [status for status, look in LOOKS.items() if look.dashed] == ["skipped", "not run"]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from lokki_tf.errors import OptionError, Place, RouteError
-from lokki_tf.model import Finding, Route, Routes, Step, raise_errors
+from lokki_tf.model import FAILURE, Finding, Route, Routes, Step, raise_errors
 from lokki_tf.tracebacks import ends_at_caller
 
+from ..options import caught_routes
 from ..places import calling_place
 from ..step import make_step
 from .properties import options_of
@@ -17,7 +19,7 @@ from .returns import Ways
 from .route import route_of
 
 if TYPE_CHECKING:
-    from ..keywords import StepKeywords
+    from ..keywords import Catch, RouteKeywords
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,7 +58,8 @@ class Registry:
         next_key: str = "$next",
         terminates: bool = False,
         template_props: Mapping[str, Any] | None = None,
-        **options: Unpack[StepKeywords],
+        catch: Mapping[Catch | tuple[Catch, ...] | bool, str] | None = None,
+        **options: Unpack[RouteKeywords],
     ) -> Callable[[F], F]:
         """Register a function as a step; it replaces a step of the same name.
 
@@ -65,6 +68,9 @@ class Registry:
             next_key: The key of a returned dict that names the next step.
             terminates: Whether the pipeline may end with the step.
             template_props: Options of the step, as properties of CloudFormation.
+            catch: The next step after an error, by the error's class or AWS's name, or several of
+                these; ``True`` for every error. It receives the state that this step received, and
+                the ``Failure`` if it has a parameter ``failure``.
             options: Options of the step, as for :func:`lokki_tf.step`.
 
         Returns:
@@ -76,11 +82,12 @@ class Registry:
         place = calling_place()
         _refuse_unfit(default_next, next_key, terminates, place)
         all_options = options_of(template_props, options, place)
+        caught = caught_routes(catch, place)
 
         @ends_at_caller
         def register(function: F) -> F:
             step = make_step(function, None, all_options)
-            ways = Ways(step.name, default_next, next_key, terminates)
+            ways = Ways(step.name, default_next, next_key, terminates, caught)
             self.registered[step.name] = step, ways
             return function
 
@@ -105,13 +112,24 @@ class Registry:
                 for one in errors
             ]
         )
-        return Routes(self.beginner, tuple(found), self.max_steps)
+        takes = {route.step.name for route in found if FAILURE in route.takes}
+        caught = [_with_failures(route, takes) for route in found]
+        return Routes(self.beginner, tuple(caught), self.max_steps)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a registry of the same functions, to which more can be added independently."""
         other = copy.copy(self)
         other.registered = dict(self.registered)
         return other
+
+
+def _with_failures(route: Route, takes: set[str]) -> Route:
+    """Return a route whose transitions after errors pass the failure to the steps that take it."""
+    changed = tuple(
+        replace(one, updates=(FAILURE,)) if one.errors and one.target in takes else one
+        for one in route.transitions
+    )
+    return replace(route, transitions=changed)
 
 
 def _refuse(unfit: bool, problem: str, remedy: str, place: Place | None = None) -> None:

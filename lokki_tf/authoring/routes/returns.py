@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from lokki_tf.errors import Place, RouteError
 from lokki_tf.model import Test, Transition
@@ -13,6 +14,9 @@ from lokki_tf.runtime.routes import ConditionalReturns, ReturnUpdates
 from .falling import falls_through
 from .fields import Change, Unreadable, dict_in, dict_items, source, updates_in
 from .scope import MISSING, Scope
+
+if TYPE_CHECKING:
+    from lokki_tf.model.retries import ErrorType
 
 _FORMS = (
     "return ReturnUpdates(…), ConditionalReturns(…) or a dict literal, directly or as a "
@@ -30,12 +34,14 @@ class Ways:
         default_next: The next step if a return names none.
         next_key: The key of a returned dict that names the next step.
         terminates: Whether the pipeline may end with the step.
+        catches: Errors, each time with the next step after them.
     """
 
     step: str
     default_next: str | None
     next_key: str
     terminates: bool
+    catches: tuple[tuple[tuple[ErrorType, ...], str], ...] = ()
 
 
 def transitions_of(

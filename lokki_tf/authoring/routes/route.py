@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 from lokki_tf.errors import Place, RouteError
-from lokki_tf.model import Route, Step
+from lokki_tf.model import Route, Step, Transition
 from lokki_tf.model.sources import tree_of
 
 from .parameters import taken_by
@@ -36,9 +36,10 @@ def route_of(step: Step, ways: Ways) -> tuple[Route | None, list[RouteError]]:
     transitions, errors = transitions_of(scope, step.place, ways)
     if errors:
         return None, errors
+    caught = (Transition(target, step.place, errors=errors) for errors, target in ways.catches)
     route = Route(
         step,
-        transitions,
+        (*transitions, *caught),
         takes=taken.named,
         takes_more=taken.more,
         takes_input=taken.run_input,

@@ -22,6 +22,7 @@ _HEADER = "# lokki_tf's runtime; the commented source is lokki_tf/runtime.\n"
 _OF_ROUTES = {"routes.py", "routed.py"}
 _OF_CONTEXTS = {"aliases.py", "context.py", "event_context.py", "moments.py"}
 _OF_POLLS = {"polls.py", "moments.py"}
+_OF_FAILURES = {"aliases.py", "failure.py"}
 _OF_HELPERS = {"failures.py", "job_errors.py", "notices.py"}
 """Files of helper functions."""
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
@@ -39,7 +40,7 @@ def runtime_files(
         job: Whether it runs as a job of Batch.
         polls: Whether it polls.
     """
-    left = _OF_HELPERS | (set() if condition else {"conditions.py"})
+    left = _OF_HELPERS | _OF_FAILURES | (set() if condition else {"conditions.py"})
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
     left |= (_OF_CONTEXTS | _OF_POLLS) - (_OF_POLLS if polls else set())
     return {path: data for path, data in all_files().items() if path.split("/")[1] not in left}
@@ -51,7 +52,15 @@ def context_files(*, asks: bool) -> Mapping[str, bytes]:
     Args:
         asks: Whether the step itself may call it; others may receive its result.
     """
-    names = _OF_CONTEXTS - (set() if asks else {"event_context.py"})
+    return _named(_OF_CONTEXTS - (set() if asks else {"event_context.py"}))
+
+
+def failure_files() -> Mapping[str, bytes]:
+    """Return further files of a pipeline with ``catch=``, by their paths in a zip."""
+    return _named(_OF_FAILURES)
+
+
+def _named(names: set[str]) -> Mapping[str, bytes]:
     return {path: all_files()[path] for path in (f"{RUNTIME}/{name}" for name in sorted(names))}
 
 
@@ -96,7 +105,9 @@ def stub_files(*, state_manager: bool = False) -> Mapping[str, bytes]:
         found[path] = text.encode()
     # A step may import a module that returns ReturnUpdates or raises NotReady.
     more = (f"{RUNTIME}/{name}" for name in ("polls.py", "routes.py"))
-    return MappingProxyType({**found, **{path: all_files()[path] for path in more}})
+    return MappingProxyType(
+        {**found, **{path: all_files()[path] for path in more}, **failure_files()}
+    )
 
 
 def bare(source: str) -> str:

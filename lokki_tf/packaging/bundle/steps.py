@@ -16,7 +16,7 @@ from lokki_tf.source.origins import of_user
 
 from ..extract.cut import Cut, cut
 from .package import STUB, Package, package, state_key
-from .runtime_files import context_files, moment_files
+from .runtime_files import context_files, failure_files, moment_files
 from .template import read_template
 
 if TYPE_CHECKING:
@@ -44,16 +44,22 @@ def package_steps(
         step: package(one, template=template, routed=routed)
         for step, one in cut_steps(definition).items()
     }
+    asking, shared = context_steps(packages), dict[str, bytes]()
     if _waits_for_times(definition):
-        packages = {
-            step: replace(one, files={**one.files, **moment_files()})
-            for step, one in packages.items()
-        }
-    asking = context_steps(packages)
-    if not asking:
+        shared |= moment_files()
+    if definition.catches:
+        shared |= failure_files()
+    if not asking and not shared:
         return packages
     return {
-        step: replace(one, files={**one.files, **context_files(asks=step in asking)})
+        step: replace(
+            one,
+            files={
+                **one.files,
+                **shared,
+                **(context_files(asks=step in asking) if asking else {}),
+            },
+        )
         for step, one in packages.items()
     }
 
