@@ -20,6 +20,7 @@
     │   └── LimitError           more than an AWS quota allows
     ├── StepFailed               a step raised (its own error is the cause, and a base class
     │                            where Python allows it: ``except ValueError`` catches it too)
+    ├── RunTimeoutError          a run that exceeds the pipeline's time limit (a TimeoutError)
     ├── LoopError                a routed run that exceeds its limit of steps
     ├── SerializationError       a value that cannot be serialized between steps
     ├── StateError               a state file that cannot be used, or a value in it
@@ -212,6 +213,12 @@ class StepFailed(LokkiError):
 
 def _unpickled(message: str, node: str, step: str) -> StepFailed:
     return StepFailed(message, node=node, step=step)
+
+
+class RunTimeoutError(LokkiError, TimeoutError):
+    """A run exceeds ``timeout_seconds`` of its pipeline; ``run`` contains the results so far."""
+
+    run: Any = None
 
 
 class LoopError(LokkiError):

@@ -143,6 +143,8 @@ class _Compiler:
             taken = {*_TEMPLATE_NAMES, *self.functions.values()}
             self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
         comment = {"Comment": self.source.description} if self.source.description else {}
+        seconds = self.source.timeout_seconds
+        limit = {} if seconds is None else {"TimeoutSeconds": seconds}
         if self.source.routes is not None:
             routes = self.source.routes
             states, most, objects = route_states(
@@ -150,7 +152,7 @@ class _Compiler:
             )
             refuse_long_walks(states, routes, self.source.place)
             steps = frozenset(routes.steps)  # each may receive a state of any size
-            definition = {**comment, **states}
+            definition = {**comment, **limit, **states}
             return StateMachine(
                 definition, self.functions, objects, {}, steps, most_parameters=most
             )
@@ -182,7 +184,7 @@ class _Compiler:
         inline = {one.name: self.arrays[one.name] for one in maps if one.options.mode == "inline"}
         add_inline_events(states, inline, self.layouts, self.source.place)
         return StateMachine(
-            {**comment, **states},
+            {**comment, **limit, **states},
             self.functions,
             self.payloads.literals.objects,
             self.limits,

@@ -78,7 +78,9 @@ class _Compiler:
         self.again = self._name(f"{routes.start} again")
         self.end = self._name(END)
         self.waits = {target: self._name(f"Wait before {target}") for target in self._waited()}
-        caught = dict.fromkeys(target for one in self._reached() for target, _ in one.catches)
+        caught = dict.fromkeys(
+            target for one in self._reachable_routes() for target, _ in one.catches
+        )
         self.limit = self._name("Too many steps")
         self.failed = {name: self._name(f"{name} after a failure") for name in caught}
         self.entries = {  # for a job, the state that writes its event

@@ -84,6 +84,7 @@ class UnscheduledKeywords(TypedDict, total=False):
 
     description: str | None
     tags: Mapping[str, str] | None
+    timeout_seconds: int | None
     on_failure: OnFailure
 
 

@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.errors import RunTimeoutError
+
 if TYPE_CHECKING:
     import threading
+
+    from lokki_tf.model import Definition
 
 # Types of unfinished results. None of these classes can be subclassed, so comparing the type is
 # enough, and calls of plain functions cost nothing else.
@@ -57,13 +61,18 @@ def loop_is_running() -> bool:
     return asyncio is not None and asyncio._get_running_loop() is not None
 
 
-def in_thread(give: Callable[[], Any], limit: float | None = None) -> Any:
+def in_thread(
+    give: Callable[[], Any],
+    limit: float | None = None,
+    interruption: type[BaseException] = SystemExit,
+) -> Any:
     """Call the function in a new thread, and return or raise what it does.
 
     Args:
         give: The function.
         limit: Longest duration in seconds. The thread then ends at its next Python instruction;
             one that sleeps or waits for a network continues until then.
+        interruption: What is raised in the thread to end it.
 
     Raises:
         TimeoutError: If it took longer.
@@ -87,12 +96,41 @@ def in_thread(give: Callable[[], Any], limit: float | None = None) -> Any:
         if not outcome:
             raise overdue()
     except BaseException:
-        interrupt([thread], SystemExit)
+        interrupt([thread], interruption)
         raise
     value, error = outcome
     if error is not None:
         raise error
     return value
+
+
+def within_limit(
+    definition: Definition, give: Callable[[], Any], wake: Callable[[], None] = lambda: None
+) -> Any:
+    """Run a pipeline within its time limit, if it has one.
+
+    Args:
+        definition: The pipeline.
+        give: Runs it.
+        wake: Ends what waits outside of Python, such as for a worker process.
+
+    Raises:
+        RunTimeoutError: If it took longer.
+    """
+    seconds = definition.timeout_seconds
+    if seconds is None:
+        return give()
+    try:
+        return in_thread(give, seconds, KeyboardInterrupt)
+    except TimeoutError as error:
+        if not is_overdue(error):
+            raise
+    wake()
+    raise RunTimeoutError(
+        f"the run took longer than timeout_seconds={seconds} of pipeline {definition.name!r}",
+        place=definition.place,
+        remedy="increase the limit, or find the step that takes long: run.outcomes has the times",
+    )
 
 
 def interrupt(

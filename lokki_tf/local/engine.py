@@ -26,7 +26,7 @@ from lokki_tf.errors import OptionError
 from lokki_tf.model import Definition
 
 from .bounds import Bounds
-from .calls import loop_is_running
+from .calls import loop_is_running, within_limit
 from .events import Event
 from .failures import attach
 from .frames import Frame
@@ -84,6 +84,7 @@ def run(
         StepFailed: If a step raised; its cause is that error. All steps that had begun have ended,
             no other has begun, and ``error.run`` contains the results so far.
         BindingError: If a parameter has no value, or a value has no parameter.
+        RunTimeoutError: If the run took longer than the pipeline allows; also with ``error.run``.
         SerializationError: If a value cannot be serialized; also with ``error.run`` once steps ran.
         OptionError: If ``executor`` or ``max_workers`` is invalid.
         KeyboardInterrupt: On Ctrl-C, immediately; it has ``run`` too.
@@ -101,7 +102,7 @@ def run(
         bounds = Bounds(inline, definition.name) if inline else None
         identity = Identity(definition.name, settings, values, wire)
         work = Work(journal, identity, wire, cache, bounds, _watch(strict))
-        _drive(work, executor, max_workers)
+        within_limit(definition, lambda: _drive(work, executor, max_workers), work.wake)
     except BaseException as error:
         journal.close(error)
         attach(error, run=journal.run())

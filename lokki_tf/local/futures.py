@@ -56,7 +56,8 @@ class Futures:
         self._limit = limit
         self._inherited = inherited
         self._running: dict[Future[Any], list[Call]] = {}
-        self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._ended: SimpleQueue[Future[Any] | None] = SimpleQueue()
+        work.interrupts.append(lambda: self._ended.put(None))
 
     def run(self) -> None:
         """Run until all nodes have ended, or, after a failure, those that had begun.
@@ -150,6 +151,8 @@ class Futures:
             future = self._ended.get(timeout=self._timers.wait(clock()))
         except Empty:
             return
+        if future is None:  # the time of the run is over
+            raise KeyboardInterrupt
         self._settle(self._running.pop(future), future)
 
     def _settle(self, calls: list[Call], future: Future[Any]) -> None:

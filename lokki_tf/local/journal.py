@@ -294,7 +294,7 @@ class Journal:
         frame.end(index, clock(), seconds)
         frame.errors[index] = error
         if self._listener is not None:
-            self._tell("step_caught", frame, index, duration=frame.took(index), error=error)
+            self._report("step_caught", frame, index, duration=frame.took(index), error=error)
         return True
 
     def give_up(

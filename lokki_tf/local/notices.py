@@ -7,7 +7,7 @@ import traceback
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import LokkiError, LoopError
+from lokki_tf.errors import LokkiError, LoopError, RunTimeoutError
 from lokki_tf.model import Map, Step
 from lokki_tf.runtime.context import CURRENT
 from lokki_tf.runtime.failures import fitted
@@ -75,18 +75,22 @@ def _notice(error: LokkiError, definition: Definition, given: Mapping[str, Any])
     name = "TooManySteps" if isinstance(first, LoopError) else type(first).__name__
     node = getattr(error, "node", None) or _failed_node(error)
     # In the format in which Lambda reports an error.
-    cause = {
-        "errorMessage": str(first),
-        "errorType": name,
-        "stackTrace": traceback.format_tb(first.__traceback__),
-    }
+    cause = json.dumps(
+        {
+            "errorMessage": str(first),
+            "errorType": name,
+            "stackTrace": traceback.format_tb(first.__traceback__),
+        }
+    )
+    if isinstance(first, RunTimeoutError):
+        name, cause, node = "States.Timeout", "", _running_node(error)
     return fitted(
         {
             "pipeline": definition.name,
             "execution": HERE,
             "step": _outside_distributed_maps(definition.graph, node),
             "error": name,
-            "cause": json.dumps(cause),
+            "cause": cause,
             "input": dict(given),
             "redriveCount": 0,
         }
@@ -108,6 +112,13 @@ def _contains(graph: Graph, node: str | None) -> bool:
         one.name == node or (isinstance(one, Map) and _contains(one.body, node))
         for one in graph.nodes
     )
+
+
+def _running_node(error: BaseException) -> str | None:
+    """The node that began last and has not ended."""
+    outcomes = vars(error)["run"].outcomes.items()
+    running = {name: one.start for name, one in outcomes if one.status == "interrupted"}
+    return max(running, key=lambda name: running[name] or 0.0, default=None)
 
 
 def _failed_node(error: BaseException) -> str | None:

@@ -20,7 +20,7 @@ from lokki_tf.model.retries import lists, reported_as
 from lokki_tf.runtime.context import CURRENT
 from lokki_tf.runtime.routes import moved, refuse_stranger, seconds_before, too_many
 
-from .calls import call, overdue
+from .calls import call, overdue, within_limit
 from .copies import copied
 from .events import Event, EventKind, Listener
 from .failures import attach, failed_as, failure_of
@@ -68,6 +68,7 @@ def run_routes(
 
     Raises:
         StepFailed: If a step raised; ``error.run`` contains the results so far.
+        RunTimeoutError: If the run took longer than the pipeline allows.
         LoopError: If the run would exceed its limit of steps.
         BindingError: If the step to begin with does not exist.
     """
@@ -102,7 +103,7 @@ def run_routes(
     walk = _Walk(definition, dict(parameters), wire, on_event, cache, settings)
     walk.tell("run_started")
     try:
-        walk.go(routes, first)
+        within_limit(definition, lambda: walk.go(routes, first))
     except BaseException as error:
         walk.tell("run_finished", duration=walk.elapsed(), error=error)
         attach(error, run=walk.run())

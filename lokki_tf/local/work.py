@@ -55,9 +55,16 @@ class Work:
         self.cache = cache
         self.bounds = bounds
         self.files = files
+        self.interrupts: list[Callable[[], None]] = []
+        """Called when the run is to end at once: they end waits for other processes."""
         self.here = False
         """Whether calls stay in the thread that makes them, for debugging."""
         self._wire = wire
+
+    def wake(self) -> None:
+        """End waits for other processes, because the run is to end at once."""
+        for end in self.interrupts:
+            end()
 
     def arguments(self, frame: Frame, index: int) -> Arguments:
         """Return a node's arguments; its predecessors have ended."""

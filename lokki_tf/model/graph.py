@@ -279,6 +279,7 @@ class Definition:
         parameters: The parameters of a run.
         routes: The steps of a routed pipeline; its graph is empty.
         on_failure: Notified when an execution fails: a step, or the ARN of an SNS topic.
+        timeout_seconds: Longest duration of a run; ``None`` for no limit.
     """
 
     name: str
@@ -290,6 +291,7 @@ class Definition:
     parameters: tuple[FlowParameter, ...] = ()
     routes: Routes | None = None
     on_failure: Step | str | None = None
+    timeout_seconds: int | None = None
 
     @property
     def catches(self) -> bool:

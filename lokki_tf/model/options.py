@@ -263,6 +263,14 @@ class PipelineOptions:
     )
     description: str | None = option(None, "Description of the pipeline")
     tags: Mapping[str, str] = option(EMPTY, "Tags of every resource")
+    timeout_seconds: int | None = option(
+        None,
+        "Longest duration of a run; one that takes longer ends with `TimeoutError`, which steps "
+        "cannot catch; no limit by default, and one year in Step Functions",
+        whole(1, YEAR),
+        unit=SECONDS,
+        source='AWS Step Functions Developer Guide, "Service quotas"',
+    )
     # A Step, whose module imports this one, or an ARN.
     on_failure: Any = option(  # noqa: RUF009  # it makes a field
         None,

@@ -21,6 +21,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PIPELINES = {
     "birds/birds_flow.py": "birds_flow",
     "flights/pipeline.py": "pipe",
+    "orders/orders.py": "orders",
     "weather/weather.py": "weather",
 }
 
