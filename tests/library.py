@@ -261,3 +261,29 @@ def scripted(folder: str, script: list[str], value: Any = None) -> Any:
 def is_not_single(folder: str, script: list[str]) -> bool:
     """A condition of :func:`scripted`."""
     return len(script) != 1
+
+
+def is_not_empty(text: str) -> bool:
+    """A condition of :func:`raising`."""
+    return bool(text)
+
+
+def raising(text: str) -> Any:
+    raise ValueError(text)
+
+
+def raising_early(text: str) -> Any:
+    raise Early(text)
+
+
+def sleeping(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def ending(how: str) -> str:
+    """Return, sleep or end the process."""
+    if how == "late":
+        time.sleep(5)
+    if how == "dead":
+        os._exit(3)
+    return how

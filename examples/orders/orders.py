@@ -6,7 +6,7 @@ python orders.py run --country AQ                   # nobody ships there: refund
 python orders.py graph                              # all routes, those after errors too
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from lokki_tf import Failure, MicroFunctions, RetryConfig, ReturnUpdates, main
 
@@ -49,7 +49,7 @@ def reserve(
         _, _, stock = CATALOGUE[name]
         if count > stock:
             raise OutOfStock(f"{count} of {name}, {stock} left")
-    return ReturnUpdates("charge", reserved=sorted(items))
+    return ReturnUpdates("charge", items=items, card=card, country=country, reserved=sorted(items))
 
 
 @orders.fn(
@@ -79,7 +79,7 @@ def ship(items, country, reserved, paid):
 @orders.fn(terminates=True)
 def confirm(parcel, paid):
     """Tell the customer."""
-    return {"status": "shipped", "total": paid + parcel.postage, **asdict(parcel)}
+    return {"status": "shipped", "total": paid + parcel.postage, "parcel": parcel}
 
 
 @orders.fn()
@@ -98,7 +98,7 @@ def release(
 
 
 @orders.fn(terminates=True)
-def reject(items, card, country, failure: Failure):
+def reject(failure: Failure, **order):
     """End an order of which nothing was done."""
     return {"status": "rejected", "reason": failure.message}
 

@@ -36,10 +36,10 @@ def aws() -> Iterator[LocalAws]:
 @pytest.fixture
 def examples(monkeypatch: pytest.MonkeyPatch) -> list[Pipeline]:
     """The pipelines of the examples, loaded as scripts' neighbours would be."""
-    return [_loaded(EXAMPLES / file, name, monkeypatch) for file, name in PIPELINES.items()]
+    return [loaded(EXAMPLES / file, name, monkeypatch) for file, name in PIPELINES.items()]
 
 
-def _loaded(file: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+def loaded(file: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     monkeypatch.syspath_prepend(str(file.parent))
     spec = importlib.util.spec_from_file_location(f"example_{file.stem}", file)
     assert spec is not None
@@ -62,7 +62,7 @@ for file, name in PIPELINES.items():
 
     def example(aws: LocalAws, folder: Path, file: str = file, name: str = name) -> Path:
         with pytest.MonkeyPatch.context() as patch:
-            return _loaded(EXAMPLES / file, name, patch).synth(folder).folder
+            return loaded(EXAMPLES / file, name, patch).synth(folder).folder
 
     example.__name__ = name
     stack(example)
