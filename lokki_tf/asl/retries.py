@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model.retries import ALL, DEATHS, TIMEOUTS, listed_classes, lists_all, of_death
 from lokki_tf.runtime.call import TIMEOUT
-from lokki_tf.runtime.jobs import DIED
+from lokki_tf.runtime.places import JOB_DIED
 
 if TYPE_CHECKING:
     from lokki_tf.model import Node, RetryConfig
@@ -136,7 +136,7 @@ class Rules:
         """
         names = self._names(catch)
         if self.is_job and set(DEATHS).intersection(names):
-            names.append(DIED["errorType"])
+            names.append(JOB_DIED)
         return list(dict.fromkeys(names))
 
     def _names(self, listed: tuple[ErrorType, ...]) -> list[str]:

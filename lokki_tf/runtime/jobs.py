@@ -23,7 +23,7 @@ import time
 
 from . import store
 from .deadline import deadline
-from .places import ANSWER, ERROR, EVENT, EVENT_SUFFIX, SUBMITTED
+from .places import ANSWER, ERROR, EVENT, EVENT_SUFFIX, JOB_DIED, SUBMITTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _WITH_IDS = 2  # the first format with ids in the names
 # be written as six.
 LONGEST, LONGEST_TRACE = 4_000, 8_000
 DIED = {
-    "errorType": "Batch.JobDied",
+    "errorType": JOB_DIED,
     "errorMessage": "the job ended without reporting an error: it was killed, ran out of memory, "
     "or exceeded its timeout_seconds",
 }

@@ -13,3 +13,5 @@ DIGEST_LENGTH = 64  # of SHA-256 in hexadecimal digits, the name of most objects
 # Endings of a job's objects, and of the array of a result's items.
 EVENT_SUFFIX, ANSWER, ERROR = ".event.json", "answer.json", "error.json"
 ITEMS = "items.json"
+JOB_DIED = "Batch.JobDied"
+"""The error of a job that ended without reporting one."""
