@@ -6,8 +6,6 @@ python orders.py run --country AQ                   # nobody ships there: refund
 python orders.py graph                              # all routes, those after errors too
 """
 
-from dataclasses import dataclass
-
 from lokki_tf import Failure, MicroFunctions, RetryConfig, ReturnUpdates, main
 
 CATALOGUE = {"kettle": (3_900, 1.4, 5), "cup": (850, 0.3, 40), "tea": (1_200, 0.1, 12)}
@@ -26,13 +24,6 @@ class PaymentDeclined(Exception):
 
 class NoCarrier(LookupError):
     """No carrier ships to the country."""
-
-
-@dataclass
-class Parcel:
-    country: str
-    weight: float
-    postage: int
 
 
 orders = MicroFunctions("reserve", name="orders", max_steps=10, timeout_seconds=3600)
@@ -72,14 +63,14 @@ def ship(items, country, reserved, paid):
     if country not in ZONES:
         raise NoCarrier(country)
     weight = sum(CATALOGUE[name][1] * count for name, count in items.items())
-    parcel = Parcel(country, round(weight, 3), round(weight * ZONES[country]))
+    parcel = {"country": country, "weight": weight, "postage": round(weight * ZONES[country])}
     return ReturnUpdates("confirm", "*", parcel=parcel, paid=paid)
 
 
 @orders.fn(terminates=True)
 def confirm(parcel, paid):
     """Tell the customer."""
-    return {"status": "shipped", "total": paid + parcel.postage, "parcel": parcel}
+    return {"status": "shipped", "total": paid + parcel["postage"], "parcel": parcel}
 
 
 @orders.fn()

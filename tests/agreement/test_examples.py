@@ -80,6 +80,7 @@ _known: dict[str, dict[str, Any]] = {}
 def _results(example: Pipeline) -> dict[str, Any]:
     """The terminal outputs of a local run, which is made once."""
     if example.name not in _known:
-        outputs = example.local_run().outputs
-        _known[example.name] = {name: outputs[name] for name in example.graph.terminals}
+        run = example.local_run()
+        ends = run.definition.graph.terminals  # of steps with routes, those that were taken
+        _known[example.name] = {name: run.outputs[name] for name in ends}
     return _known[example.name]
