@@ -283,7 +283,7 @@ class _Compiler:
                 else:
                     states[entries[index]] = writing
                 states |= added
-            if isinstance(part, str) and self.nodes[part].catch:
+            if isinstance(part, str) and part in self.nodes and self.nodes[part].catch:
                 raised = [name]
                 if part in self.payloads.jobs:
                     raised = [*added, *([entries[index]] if conditional else ())]

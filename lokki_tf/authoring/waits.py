@@ -64,15 +64,28 @@ def _seconds(unit: str, amount: Any, place: Place) -> int:
     return int(seconds)
 
 
+def _refuse_caught(spec: CallSpec | ParameterSpec, place: Place) -> None:
+    if isinstance(spec, CallSpec) and spec.catch:
+        raise OptionError(
+            f"wait(until=…) requires a time, but with catch= the result of step "
+            f"{spec.step.name!r} may be a Failure",
+            place=place,
+            remedy="put a step between the two, which receives the Failure and returns a time",
+        )
+
+
 def _until(given: Any, place: Place) -> Literal | ParameterSpec | CallSpec | Step:
     if isinstance(given, Placeholder):
         spec = spec_of(given)
         if isinstance(spec, CallSpec | ParameterSpec):
+            _refuse_caught(spec, place)
             return spec
     elif isinstance(given, CallSpec):
+        _refuse_caught(given, place)
         return given
     elif getattr(given, "__lokki_step__", False):
         step: Step = given.step
+        _refuse_caught(CallSpec(step, place, catch=step.options.catch), place)
         return step
     elif isinstance(given, datetime):
         try:

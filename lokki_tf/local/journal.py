@@ -284,8 +284,7 @@ class Journal:
             died: Whether its process ended, so that the error is not the step's.
         """
         node = frame.plan.nodes[index]
-        assert isinstance(node, Node)
-        if not node.catch or not is_caught(node, error, died=died):
+        if not isinstance(node, Node) or not node.catch or not is_caught(node, error, died=died):
             return False
         if frame.caught is None:
             frame.caught = set()

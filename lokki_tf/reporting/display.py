@@ -39,8 +39,15 @@ SOON = 0.03  # seconds since the last update, after which text printed by a step
 _STYLES = {LogLevel.ERROR: "red", LogLevel.WARNING: "yellow"}
 _BEGIN = frozenset({"step_started", "map_started", "wait_started"})
 _END = frozenset(
-    {"step_finished", "step_failed", "step_caught", "step_skipped", "step_cached", "map_finished",
-     "wait_finished"}
+    {
+        "step_finished",
+        "step_failed",
+        "step_caught",
+        "step_skipped",
+        "step_cached",
+        "map_finished",
+        "wait_finished",
+    }
 )
 
 

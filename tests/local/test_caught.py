@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lokki_tf import DAG, Failure, Flow, Pipeline, flow, step, task
+from lokki_tf import DAG, Failure, Flow, Pipeline, flow, step, task, wait
 from lokki_tf.errors import BindingError, OptionError, StepFailed
 from lokki_tf.local import Event
 
@@ -179,3 +179,9 @@ def test_a_map_over_a_returned_failure_says_so() -> None:
 
     with pytest.raises(StepFailed, match="a Failure: step 'fails' failed: ValueError: 7 is bad"):
         Pipeline("p", steps=[returns().map(odd)]).local_run()
+
+
+def test_a_time_that_may_be_a_failure_is_refused() -> None:
+    """A wait until the result of a step with ``catch=`` names the step."""
+    with pytest.raises(OptionError, match="'fails' may be a Failure"):
+        wait(until=fails(1, catch=True))  # type: ignore[call-arg]
