@@ -71,6 +71,12 @@ def _refuse_unfit(step: Step) -> None:
             place=step.place,
             remedy="check the condition inside the step, and remove when=",
         )
+    if step.options.catch:
+        raise OptionError(
+            f"step {step.name!r} has catch=, but nothing receives its result",
+            place=step.place,
+            remedy="remove catch=: a notice that cannot be sent is put into the stack's queue",
+        )
     if step.is_job:
         raise OptionError(
             f"step {step.name!r} is a job of Batch, which may take minutes to start",

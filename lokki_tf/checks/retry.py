@@ -47,11 +47,11 @@ def check(definition: Definition) -> Iterator[Finding]:
 
 def check_classes(definition: Definition) -> Iterator[Finding]:
     """Warn of classes of the user's that are under two listed ones, of which only one applies."""
-    uses = [(node.step, node.retry, node.place) for node in definition.graph.walk()]
+    uses = [(node.step, node.listed, node.place) for node in definition.graph.walk()]
     if definition.routes is not None:
-        uses += [(one, one.options.retry, one.place) for one in definition.routes.steps]
-    for step, retry, place in dict.fromkeys(uses):
-        for kind, used, other in _ambiguous([one.exceptions for one in retry]):
+        uses += [(one.step, one.listed, one.step.place) for one in definition.routes.routes]
+    for step, listed, place in dict.fromkeys(uses):
+        for kind, used, other in _ambiguous(listed):
             yield Finding(
                 "error-class",
                 f"{full_name(kind)} is a subclass of {used.__name__} and of {other.__name__}, "
@@ -63,7 +63,7 @@ def check_classes(definition: Definition) -> Iterator[Finding]:
             )
 
 
-def _ambiguous(every: list[tuple[ErrorType, ...]]) -> Iterator[tuple[Kind, Kind, Kind]]:
+def _ambiguous(every: tuple[tuple[ErrorType, ...], ...]) -> Iterator[tuple[Kind, Kind, Kind]]:
     """Yield classes that a list would include which does not include the class they count as."""
     listed = listed_classes(every)
     waiting, seen = list(listed), set(listed)

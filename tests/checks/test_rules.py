@@ -382,3 +382,12 @@ def test_a_class_under_two_listed_ones_is_a_warning() -> None:
     assert "counts as ValueError only" in finding.message
     retry[1]["exceptions"] = (ValueError, Refused)
     assert not any("Refused" in one.message for one in pipeline(retry=retry).early_findings())
+
+
+def test_a_class_under_a_retrier_and_a_catcher_is_a_warning() -> None:
+    """Errors that are retried and caught as different classes count as the first of these."""
+    options = {"retry": {"retries": 1, "exceptions": (OSError,)}, "catch": ValueError}
+    found = pipeline(**options).early_findings()
+    assert any(one.rule == "error-class" and "Refused" in one.message for one in found)
+    found = pipeline(**options | {"catch": (ValueError, Refused)}).early_findings()
+    assert not any("Refused" in one.message for one in found)

@@ -185,3 +185,10 @@ def test_a_time_that_may_be_a_failure_is_refused() -> None:
     """A wait until the result of a step with ``catch=`` names the step."""
     with pytest.raises(OptionError, match="'fails' may be a Failure"):
         wait(until=fails(1, catch=True))  # type: ignore[call-arg]
+
+
+def test_a_notice_has_no_use_for_a_failure() -> None:
+    """The step of ``on_failure=`` cannot catch its errors, since nothing receives its result."""
+    sends = step(name="sends", catch=True)(shown.step.function)
+    with pytest.raises(OptionError, match="nothing receives its result"):
+        Pipeline("p", steps=[numbers()], on_failure=sends)
