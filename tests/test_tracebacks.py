@@ -86,7 +86,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "retry": lambda: RetryConfig(retries=-1),
     "call": lambda: total(),  # type: ignore[call-arg]
     "computation": lambda: load() + "",  # type: ignore[operator]
-    "attribute": lambda: load().rows,  # type: ignore[attr-defined]
+    "private attribute": lambda: load()._rows,  # type: ignore[attr-defined]
     "log level": lambda: configure_logging(level="x"),
     "no functions": lambda: MicroFunctions(beginner="x", name="empty").run(),
     "iteration": lambda: list(load()),

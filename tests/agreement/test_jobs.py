@@ -339,9 +339,7 @@ def test_a_job_that_is_killed_fails_the_execution(deployment: Deployment) -> Non
     assert "ended without reporting an error" in execution.cause
 
 
-def test_a_job_that_takes_too_long_fails_alike(
-    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_that_takes_too_long_fails_alike(deployment: Deployment) -> None:
     """A job ends itself when its time is over, and the execution fails as a run here does."""
 
     @step(job_type="batch")
@@ -350,8 +348,10 @@ def test_a_job_that_takes_too_long_fails_alike(
 
         threading.Event().wait(60)
 
-    (tmp_path / "lokki.toml").write_text("[batch]\ntimeout_seconds = 1\n")
-    monkeypatch.chdir(tmp_path)
+    # Options allow no less than Batch's 60 seconds.
+    own = endless.step.options
+    options = replace(own, timeout_seconds=1, given=own.given | {"timeout_seconds"})
+    object.__setattr__(endless.step, "options", options)
     pipeline = Pipeline("endless", steps=[endless()])
     execution = deployment.execute(pipeline)
     assert (execution.status, execution.error) == ("FAILED", "TimeoutError")

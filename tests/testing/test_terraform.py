@@ -145,7 +145,7 @@ def test_a_mirror_without_the_needed_version(
     monkeypatch.setenv("LOKKI_PROVIDER_MIRROR", str(tmp_path / "mirror"))
     with pytest.raises(TerraformFailed, match="no available releases match") as caught:
         account.deploy(tmp_path / "stack")
-    assert f"{tmp_path / 'mirror'}, which has hashicorp/aws 4.1.0" in str(caught.value.remedy)
+    assert f"{tmp_path / 'mirror'} has hashicorp/aws 4.1.0" in str(caught.value.remedy)
 
 
 def test_missing_terraform(
