@@ -342,22 +342,24 @@ def test_a_job_that_is_killed_fails_the_execution(deployment: Deployment) -> Non
 def test_a_job_that_takes_too_long_fails_alike(deployment: Deployment) -> None:
     """A job ends itself when its time is over, and the execution fails as a run here does."""
 
-    @step(job_type="batch")
     def endless() -> None:
         import threading
 
-        threading.Event().wait(60)
+        threading.Event().wait(90)
 
-    # Options allow no less than Batch's 60 seconds.
-    own = endless.step.options
-    options = replace(own, timeout_seconds=1, given=own.given | {"timeout_seconds"})
-    object.__setattr__(endless.step, "options", options)
-    pipeline = Pipeline("endless", steps=[endless()])
-    execution = deployment.execute(pipeline)
+    job = step(job_type="batch", timeout_seconds=60)(endless)
+    arn = deployment.aws.register(Pipeline("endless", steps=[job()]))
+    states = deployment.aws.client("stepfunctions")
+    definition = states.describe_state_machine(stateMachineArn=arn)["definition"]
+    assert '"seconds": 60' in definition
+    # Batch allows no less than 60 seconds; the job measures its own time.
+    shorter = definition.replace('"seconds": 60', '"seconds": 1')
+    states.update_state_machine(stateMachineArn=arn, definition=shorter)
+    execution = deployment.aws.execute(arn)
     assert (execution.status, execution.error) == ("FAILED", "TimeoutError")
     assert "the call took longer than timeout_seconds" in execution.cause
     with pytest.raises(TimeoutError, match="longer than timeout_seconds"):
-        pipeline.local_run()
+        Pipeline("endless", steps=[step(timeout_seconds=1)(endless)()]).local_run()
 
 
 def test_batch_has_time_for_all_tries_of_a_job(deployment: Deployment) -> None:
