@@ -93,16 +93,23 @@ class Folder:
     def run(
         self, *args: str, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """A command without a terminal, so that questions cannot be answered."""
-        return subprocess.run(
-            self.command(*args),
-            cwd=self.path,
-            env=self.environment(env),
-            capture_output=True,
-            text=True,
-            check=False,
-            **{"stdin": subprocess.DEVNULL, **options},
-        )
+        """A command without a terminal, so that questions cannot be answered.
+
+        What a command that does not end has printed is in the error.
+        """
+        try:
+            return subprocess.run(
+                self.command(*args),
+                cwd=self.path,
+                env=self.environment(env),
+                capture_output=True,
+                text=True,
+                check=False,
+                **{"stdin": subprocess.DEVNULL, "timeout": 450, **options},
+            )
+        except subprocess.TimeoutExpired as late:
+            printed = [bytes(text or b"").decode() for text in (late.stdout, late.stderr)]
+            raise AssertionError("\n".join([f"{late}", *printed])) from None
 
     def interrupt(
         self,

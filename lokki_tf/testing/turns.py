@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from io import BytesIO
 from threading import Lock
 from typing import Any
 
@@ -27,8 +27,18 @@ def in_turn(application: Wsgi) -> Wsgi:
     def wait(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
         service = scope["service"] if scope else ""
-        own = locks.setdefault(service, Lock()) if service in _SERVICES else nullcontext()
-        with own:
+        if service not in _SERVICES:
+            return application(environ, start_response)
+        _read_body(environ)
+        with locks.setdefault(service, Lock()):
             return application(environ, start_response)
 
     return wait
+
+
+def _read_body(environ: dict[str, Any]) -> None:
+    """Read a request completely: a client that stops sending must not block all others."""
+    length = environ.get("CONTENT_LENGTH")
+    if length or environ.get("wsgi.input_terminated"):
+        body = environ["wsgi.input"].read(*([int(length)] if length else []))
+        environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}

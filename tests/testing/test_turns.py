@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -37,3 +38,24 @@ def test_requests_to_a_service_take_turns(services: list[str], at_once: bool) ->
     with ThreadPoolExecutor() as pool:
         said = list(pool.map(lambda service: serve(signed(service), None), services))
     assert said == [[b"met"] if at_once else [b"alone"]] * 2
+
+
+def test_a_client_that_stops_sending_blocks_no_other() -> None:
+    """A turn begins when the whole request has arrived, with any length or with chunks."""
+    sent = threading.Event()
+
+    class Slow(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert sent.wait(20)
+            return super().read(size)
+
+    serve = in_turn(lambda environ, start_response: [environ["wsgi.input"].read()])
+    for framing in ({"CONTENT_LENGTH": "4"}, {"wsgi.input_terminated": True}):
+        sent.clear()
+        slow = {**signed("s3"), **framing, "wsgi.input": Slow(b"slow")}
+        other = {**signed("s3"), **framing, "wsgi.input": BytesIO(b"next")}
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(serve, slow, None)
+            assert serve(other, None) == [b"next"]
+            sent.set()
+            assert waiting.result() == [b"slow"]
