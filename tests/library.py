@@ -9,7 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from lokki_tf import step
+from lokki_tf import Parameter as RunParameter
+from lokki_tf import Pipeline, flow, step
 
 
 @dataclass
@@ -195,6 +196,17 @@ def as_job(one: Any) -> Any:
     return step(name=name, job_type="batch")(one.step.function)
 
 
+@flow(name="nested")
+def mapped(value: Any, other: Any = (1, 2)) -> Any:
+    """A sub-pipeline with a map and two uses of its parameters."""
+    return listing(value, other).map(echo).agg(pair, second=other)
+
+
+SUB_PIPELINES = (
+    mapped,
+    Pipeline("calls", steps=[pair(RunParameter("value"), boxed(RunParameter("value")))]),
+)
+"""Pipelines of one argument."""
 ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited)
 PARTS: dict[Any, Any] = {
     parted: (

@@ -108,6 +108,9 @@ def pipelines(
         return draw(values)
 
     for _ in range(draw(st.integers(1, most))):
+        if draw(st.integers(0, 9)) == 0:
+            calls.append(draw(st.sampled_from(library.SUB_PIPELINES))(value=argument()))
+            continue
         step = draw(st.sampled_from(library.STEPS))
         if jobs and step not in (library.text, library.accents) and draw(st.booleans()):
             job = next(one for one in library.JOBS if one.step.function is step.step.function)
@@ -248,6 +251,8 @@ def _written(draw: st.DrawFn, one: Any, two: Any, jobs: bool) -> list[Any]:
         return chosen
 
     def link() -> tuple[Any, dict[str, Any]]:
+        if not jobs and draw(st.integers(0, 5)) == 0:
+            return draw(st.sampled_from(library.SUB_PIPELINES)), {}
         if draw(st.integers(0, 2)) == 0:
             second = draw(st.one_of(values, st.sampled_from([outside, one, two])))
             return library.pair, {"second": second}

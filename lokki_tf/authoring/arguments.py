@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import BindingError
 from lokki_tf.model import Group, Literal
 
-from .nesting import is_pipeline, refuse_pipeline
+from .nesting import CALLED, is_pipeline, refuse_pipeline
 from .placeholders import Placeholder, spec_of
 from .specs import (
     CallSpec,
@@ -23,11 +23,11 @@ from .specs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lokki_tf.errors import Place
 
-    from .specs import Argument, ValueSpec
+    from .specs import Argument
 
 _CONTAINERS: dict[type, Any] = {
     list: "list",
@@ -53,7 +53,7 @@ def argument(value: Any, place: Place) -> Argument:
         BindingError: If it is a step that was not called, or contains a placeholder that cannot be
             replaced there.
     """
-    value = closed(value, place)
+    value = closed(called_pipeline(value), place)
     if isinstance(value, _SPECS):
         whole = whole_of(value)
         if isinstance(whole, WaitSpec) and whole.source is None:
@@ -82,6 +82,20 @@ def argument(value: Any, place: Place) -> Argument:
             place=place,
             remedy="pass a flatter value, and nest it inside a step",
         ) from None
+
+
+def called_pipeline(value: Any) -> Any:
+    """Return the placeholders of a called flow's results; other values unchanged."""
+    called = getattr(value, CALLED, None) if is_pipeline(value) else None
+    found = None if called is None else called()
+    return value if found is None else found
+
+
+def results_of(values: Iterable[Any]) -> Iterator[Any]:
+    """Yield values, with the results of called flows in their places."""
+    for value in values:
+        results = called_pipeline(value)
+        yield from results if is_pipeline(value) and isinstance(results, tuple) else (results,)
 
 
 def closed(value: Any, place: Place) -> Any:
@@ -161,16 +175,3 @@ def _steady(member: Any) -> tuple[int, str]:
     if isinstance(member, Placeholder):
         return spec_of(member).order, ""
     return -1, f"{type(member).__name__} {member!r}"
-
-
-def specs_in(one: Argument) -> Iterator[ValueSpec]:
-    """Yield the specs inside an argument, in order, with repeats; of a part, the whole value."""
-    waiting: list[Any] = [one]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, Group):
-            waiting.extend(reversed(current.members))
-        elif isinstance(current, PartSpec):
-            yield current.of
-        elif not isinstance(current, Literal):
-            yield current

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -21,17 +22,19 @@ from lokki_tf.model import (
     Part,
     Step,
     Wait,
+    shortened,
     topological_order,
 )
 
-from .arguments import closed, specs_in
-from .nesting import refuse_pipeline
+from .arguments import closed, results_of
+from .nesting import is_pipeline, refuse_pipeline
 from .parameters import declarations
 from .placeholders import Placeholder
 from .places import calling_place
 from .same import one_a_name
 from .specs import (
     Argument,
+    Box,
     CallSpec,
     ItemSpec,
     MapSpec,
@@ -40,9 +43,13 @@ from .specs import (
     PartSpec,
     ValueSpec,
     WaitSpec,
+    reachable,
+    specs_in,
     whole_of,
 )
 
+_LONGEST = 74
+"""Characters of a node's name without its number; a state's name has at most 80."""
 NOT_CALLS = "steps must contain calls of steps, got "
 """The beginning of the message for ends that are not calls."""
 
@@ -89,7 +96,7 @@ def ends_of(ends: Iterable[Any]) -> list[NodeSpec]:
     Raises:
         BindingError: If there are none, or one is not a call of a step.
     """
-    alone = isinstance(ends, Placeholder) or not hasattr(ends, "__iter__")
+    alone = isinstance(ends, Placeholder) or is_pipeline(ends) or not hasattr(ends, "__iter__")
     given: list[Any] = [ends] if alone else list(ends)
     if not given:
         raise BindingError(
@@ -98,7 +105,7 @@ def ends_of(ends: Iterable[Any]) -> list[NodeSpec]:
             remedy="pass the last calls: steps=[report(rows)]",
         )
     found: list[NodeSpec] = []
-    for end in given:
+    for end in results_of(given):
         if getattr(end, "__lokki_step__", False):
             raise BindingError(
                 f"{NOT_CALLS}step {end.__name__!r} itself",
@@ -123,18 +130,6 @@ def ends_of(ends: Iterable[Any]) -> list[NodeSpec]:
     return found
 
 
-def _needs(made: NodeSpec) -> list[ValueSpec]:
-    if isinstance(made, MapSpec):
-        assert made.end is not None
-        return [whole_of(made.source), made.end, *made.after]
-    if isinstance(made, WaitSpec):
-        given = (made.value, made.until)
-        specs = (one for one in given if one and not isinstance(one, Literal | Step))
-        return [*specs, *made.after]
-    arguments = [*made.args, *made.kwargs.values()]
-    return [*(other for one in arguments for other in specs_in(one)), *made.after]
-
-
 class _Builder:
     """Builds the graph and those of its maps.
 
@@ -143,9 +138,10 @@ class _Builder:
     """
 
     def __init__(self, ends: list[NodeSpec]) -> None:
-        self.made = sorted(_reachable(ends), key=lambda one: one.order)
+        self.made = sorted(reachable(ends), key=lambda one: one.order)
         self.steps = one_a_name([one for one in self.made if isinstance(one, CallSpec)])
         self.names = _names(self.made, {step.name for step in self.steps})
+        self.boxes = _boxes(self.made)
         self.captured: dict[MapSpec, dict[str, ValueSpec]] = {}
         self.declared: list[FlowParameter] = []
 
@@ -179,7 +175,13 @@ class _Builder:
         assert isinstance(value, Output | None)
         assert isinstance(until, Literal | Parameter | Output | None)
         after = self._after(one, (one.value,))
-        return Wait(self.names[one], one.place, one.seconds, until, value, after)
+        box = self._box(one)
+        return Wait(self.names[one], one.place, one.seconds, until, value, after, box)
+
+    def _box(self, one: NodeSpec) -> tuple[str, ...]:
+        """Return the sub-pipelines around a node, within the map that contains it."""
+        around = self.boxes[one.body.box] if one.body and one.body.box else ()
+        return () if one.box is None else self.boxes[one.box][len(around) :]
 
     def _node(self, call: CallSpec) -> Node:
         body = call.body
@@ -194,6 +196,7 @@ class _Builder:
             catch=call.catch,
             place=call.place,
             when=call.condition,
+            box=self._box(call),
         )
 
     def _map(self, one: MapSpec) -> Map:
@@ -209,6 +212,7 @@ class _Builder:
             options=one.options,
             after=self._after(one, (whole_of(one.source), *captured.values())),
             place=one.place,
+            box=self._box(one),
         )
 
     def _after(self, made: NodeSpec, given: Iterable[ValueSpec | None]) -> tuple[str, ...]:
@@ -270,32 +274,24 @@ class _Builder:
         return Parameter(name)
 
 
-def _reachable(ends: list[NodeSpec]) -> set[NodeSpec]:
-    found, waiting = set(ends), list(ends)
-    while waiting:
-        for other in _needs(waiting.pop()):
-            if isinstance(other, CallSpec | MapSpec | WaitSpec) and other not in found:
-                found.add(other)
-                waiting.append(other)
-    return found
-
-
 def _names(made: list[NodeSpec], steps: set[str]) -> dict[NodeSpec, str]:
     """Return a name for each node: the step's name, with a number after the first node.
 
-    A map has the name of the first step of its body.
+    A map has the name of the first step of its body. Names in a sub-pipeline begin with its name.
     """
     first: dict[MapSpec, str] = {}
     for one in made:
         if isinstance(one, CallSpec) and one.body is not None:
-            first.setdefault(one.body, one.step.name)
+            first.setdefault(one.body, _name_in(one.body, one))
     taken, count = set(steps), dict[str, int]()
+    boxes = _boxes(made)
     names: dict[NodeSpec, str] = {}
     for one in made:
-        if isinstance(one, WaitSpec):
-            base = "wait"
-        else:
-            base = one.step.name if isinstance(one, CallSpec) else f"{first[one]}_map"
+        base = "wait"
+        if not isinstance(one, WaitSpec):
+            base = _step_name(one) if isinstance(one, CallSpec) else f"{first[one]}_map"
+        if one.box is not None:
+            base = shortened(".".join((*boxes[one.box], base)), _LONGEST)
         number = count.get(base, 0) + 1
         own = number == 1 and isinstance(one, CallSpec)
         name = base if number == 1 else f"{base}_{number}"
@@ -306,3 +302,34 @@ def _names(made: list[NodeSpec], steps: set[str]) -> dict[NodeSpec, str]:
         taken.add(name)
         names[one] = name
     return names
+
+
+def _name_in(body: MapSpec, call: CallSpec) -> str:
+    """Return the name of a call's step, or of the sub-pipeline of the map's body that it is in."""
+    box = call.box
+    while box is not None and box.outer is not body.box:
+        box = box.outer
+    return _step_name(call) if box is None or call.box is body.box else box.name
+
+
+def _step_name(call: CallSpec) -> str:
+    return call.step.name if call.box is None else call.step.own_name
+
+
+def _boxes(made: Iterable[NodeSpec]) -> dict[Box, tuple[str, ...]]:
+    """Return the names of the sub-pipelines around each one, and its own, with a number if used."""
+    found: dict[Box, tuple[str, ...]] = {}
+    count = Counter[tuple[str, ...]]()
+
+    def named(box: Box) -> tuple[str, ...]:
+        if box not in found:
+            outer = named(box.outer) if box.outer is not None else ()
+            count[*outer, box.name] += 1
+            number = count[*outer, box.name]
+            found[box] = (*outer, box.name if number == 1 else f"{box.name}_{number}")
+        return found[box]
+
+    for one in made:
+        if one.box is not None:
+            named(one.box)
+    return found

@@ -14,10 +14,11 @@ from lokki_tf.model import REQUIRED, Attribute, MapOptions
 from lokki_tf.model import options as model_options
 from lokki_tf.tracebacks import ends_at_caller
 
-from .arguments import argument
+from .arguments import argument, results_of
 from .arrows import Arrowed, join
 from .binding import bound_call
-from .nesting import refuse_pipeline
+from .inlining import SubPipeline, inlined
+from .nesting import INCLUDED, is_pipeline, refuse_pipeline
 from .options import map_options
 from .parameters import declared
 from .parts import item_key, part_of, values_of
@@ -27,6 +28,7 @@ from .specs import (
     CallSpec,
     ChainSpec,
     MapSpec,
+    NodeSpec,
     ParameterSpec,
     PartSpec,
     ValueSpec,
@@ -37,7 +39,7 @@ from .specs import (
 from .waits import wait_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from typing import Self
 
@@ -108,7 +110,7 @@ class Followed(Selectable[F], Generic[F]):
             BindingError: If one is not a call of a step.
         """
         spec = spec_of(self)
-        for call in calls:
+        for call in results_of(calls):
             if not isinstance(call, Followed):
                 refuse_pipeline(call, spec.place)
                 raise BindingError(
@@ -116,7 +118,8 @@ class Followed(Selectable[F], Generic[F]):
                     place=spec.place,
                     remedy="call the step first: b = second(); b.after(first())",
                 )
-            spec.after.append(spec_of(call))
+            for one in _firsts(spec):
+                one.after.append(spec_of(call))
         return self
 
     def next(self, step: Stepped, *args: Any, **kwargs: Any) -> Call:
@@ -290,7 +293,7 @@ class Chain(Selectable[ChainSpec]):
         chain = spec_of(self)
         closed, outer = close_innermost(chain, calling_place()), chain.maps[:-1]
         call = following(step, closed, args, kwargs, outer[-1] if outer else None)
-        return Chain(ChainSpec(outer, call)) if outer else Call(call)
+        return Chain(ChainSpec(outer, call)) if outer else placeholders_of([call])
 
     def __repr__(self) -> str:
         maps = len(spec_of(self).maps)
@@ -424,6 +427,23 @@ def part(value: Any, name: str) -> Any:
     return getattr(value, name) if of_task is None else of_task(value, Attribute(name))
 
 
+def _firsts(spec: NodeSpec) -> list[NodeSpec]:
+    """Return what waits for others: a node, or the first nodes of a sub-pipeline that it ends."""
+    return [spec] if spec.box is None or not spec.box.firsts else spec.box.firsts
+
+
+def placeholders_of(ends: Sequence[NodeSpec]) -> Any:
+    """Return the placeholder of a node's result, or a tuple of those of several."""
+    made: list[Any] = []
+    for one in ends:
+        if isinstance(one, MapSpec):
+            assert one.end is not None
+            made.append(Chain(ChainSpec((one,), one.end)))
+        else:
+            made.append(Call(one) if isinstance(one, CallSpec) else Wait(one))
+    return made[0] if len(made) == 1 else tuple(made)
+
+
 def _source(spec: ValueSpec) -> ValueSpec | None:
     """Return the call or map whose result a wait has; other specs unchanged."""
     return spec.source if isinstance(spec, WaitSpec) else spec
@@ -442,7 +462,8 @@ def called(
     """
     whole = whole_of(value)
     body = whole.body if isinstance(whole, CallSpec | MapSpec | WaitSpec) else None
-    return Call(following(step, value, args, kwargs, body))
+    made: Call = placeholders_of([following(step, value, args, kwargs, body)])
+    return made  # a chain, where a pipeline ends with a map
 
 
 def mapped(
@@ -522,11 +543,11 @@ def following(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     body: MapSpec | None,
-) -> CallSpec:
-    """Call a step with a value as its first argument.
+) -> NodeSpec:
+    """Call a step, or a pipeline, with a value as its first argument.
 
     Args:
-        step: The step.
+        step: The step or pipeline.
         value: The value; a step without parameters only waits for it.
         args: Further arguments by position.
         kwargs: Further arguments, and ``retry=`` and ``catch=``.
@@ -536,6 +557,8 @@ def following(
         BindingError: If it is not a step, or the arguments do not fit.
     """
     place = calling_place()
+    if hasattr(type(step), INCLUDED) and is_pipeline(step):
+        return _with_pipeline(step, value, args, kwargs, place, body)
     refuse_pipeline(step, place)
     if not getattr(step, "__lokki_step__", False):
         raise BindingError(
@@ -558,3 +581,27 @@ def following(
     if not takes and isinstance(whole, CallSpec | MapSpec | WaitSpec):
         call.after.append(whole)
     return call
+
+
+def _with_pipeline(
+    pipeline: Any,
+    value: ValueSpec | PartSpec,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    place: Place,
+    body: MapSpec | None,
+) -> NodeSpec:
+    sub: SubPipeline = getattr(pipeline, INCLUDED)()
+    takes = any(one.name not in kwargs for one in sub.parameters)
+    ends = inlined(sub, (value, *args) if takes else args, kwargs, place, body)
+    if len(ends) > 1:
+        raise BindingError(
+            f"{sub.name!r} has {len(ends)} results, and a chain continues from one",
+            place=place,
+            remedy="call it, and continue from one of its results: one, other = monthly(day)",
+        )
+    whole = whole_of(value)
+    if not takes and isinstance(whole, CallSpec | MapSpec | WaitSpec):
+        for one in _firsts(ends[0]):
+            one.after.append(whole)
+    return ends[0]

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 MARK = "__lokki_pipeline__"
 """The attribute that identifies classes of pipelines here, which cannot import them."""
 REMEDY = (
-    "call its steps in a plain function that returns the last call, def part(rows): return "
-    "clean(load(rows)), and call that function wherever it is needed"
+    "in a pipeline of calls or a flow, call it to include its steps: report(monthly(day=day)), or "
+    "write .next(monthly) or .map(monthly)"
 )
+CALLED, INCLUDED = "__lokki_called__", "__lokki_included__"
+"""Methods of pipelines: the results of a called flow, and the pipeline's calls as data."""
 
 
 def is_pipeline(value: Any) -> bool:
@@ -34,7 +36,7 @@ def refuse_pipeline(value: Any, place: Place | None) -> None:
     """
     if is_pipeline(value):
         raise BindingError(
-            f"{value.name!r} is a pipeline, which cannot be part of another",
+            f"{value.name!r} is a pipeline, which cannot be used here without being called",
             place=place,
             remedy=REMEDY,
         )

@@ -8,17 +8,41 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Group, Literal, MapOptions, path_text
+from lokki_tf.model import Group, Literal, MapOptions, Step, path_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from lokki_tf.errors import Place
-    from lokki_tf.model import Condition, FlowParameter, Key, RetryConfig, Step
+    from lokki_tf.model import Condition, FlowParameter, Key, RetryConfig
     from lokki_tf.model.retries import ErrorType
 
 _orders = itertools.count()
+
+
+def next_order() -> int:
+    """Return the position of a spec that is made now among all specs."""
+    return next(_orders)
+
+
+@dataclass(eq=False, slots=True)
+class Box:
+    """A sub-pipeline: its nodes' names begin with its name.
+
+    Args:
+        name: The pipeline's name.
+        place: Source location of its call.
+        outer: The sub-pipeline that contains it, if any.
+        firsts: Its nodes that depend on no others of it.
+    """
+
+    name: str
+    place: Place
+    outer: Box | None = None
+    firsts: list[NodeSpec] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -36,6 +60,7 @@ class CallSpec:
         after: Calls and maps that must end first, though their results are not used.
         catch: Errors that make a ``Failure`` the result.
         order: Its position among all specs, by time of creation.
+        box: The sub-pipeline that contains it, if any.
     """
 
     step: Step
@@ -48,6 +73,7 @@ class CallSpec:
     after: list[NodeSpec] = field(default_factory=list)
     catch: tuple[ErrorType, ...] = ()
     order: int = field(default_factory=_orders.__next__)
+    box: Box | None = None
 
     @property
     def what(self) -> str:
@@ -85,6 +111,7 @@ class MapSpec:
         end: The call or map whose result is that of an item; ``None`` while the map is open.
         after: Calls and maps that must end first, though their results are not used.
         order: Its position among all specs, by time of creation.
+        box: The sub-pipeline that contains it, if any.
     """
 
     source: CallSpec | WaitSpec | PartSpec
@@ -94,6 +121,7 @@ class MapSpec:
     end: NodeSpec | None = None
     after: list[NodeSpec] = field(default_factory=list)
     order: int = field(default_factory=_orders.__next__)
+    box: Box | None = None
     item: ItemSpec = field(init=False)
     """Represents the item in the arguments of calls whose ``body`` is this map."""
 
@@ -119,6 +147,7 @@ class WaitSpec:
         body: The map whose body contains it, if any.
         after: Calls, maps and waits that must end first.
         order: Its position among all specs, by time of creation.
+        box: The sub-pipeline that contains it, if any.
     """
 
     place: Place
@@ -128,6 +157,7 @@ class WaitSpec:
     body: MapSpec | None = None
     after: list[NodeSpec] = field(default_factory=list)
     order: int = field(default_factory=_orders.__next__)
+    box: Box | None = None
 
     @property
     def what(self) -> str:
@@ -218,6 +248,44 @@ ValueSpec = NodeSpec | ItemSpec | ParameterSpec
 """What a binding refers to."""
 Argument = Literal | Group | ValueSpec | PartSpec
 """An argument while a graph is written; members of its groups are arguments as well."""
+
+
+def specs_in(one: Argument) -> Iterator[ValueSpec]:
+    """Yield the specs inside an argument, in order, with repeats; of a part, the whole value."""
+    waiting: list[Any] = [one]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Group):
+            waiting.extend(reversed(current.members))
+        elif isinstance(current, PartSpec):
+            yield current.of
+        elif not isinstance(current, Literal):
+            yield current
+
+
+def needs_of(made: NodeSpec) -> list[ValueSpec]:
+    """Return what a node depends on: results, items, parameters, and nodes that end before it."""
+    if isinstance(made, MapSpec):
+        assert made.end is not None
+        return [whole_of(made.source), made.end, *made.after]
+    if isinstance(made, WaitSpec):
+        given = (made.value, made.until)
+        specs = (one for one in given if one and not isinstance(one, Literal | Step))
+        return [*specs, *made.after]
+    arguments = [*made.args, *made.kwargs.values()]
+    return [*(other for one in arguments for other in specs_in(one)), *made.after]
+
+
+def reachable(ends: Iterable[NodeSpec]) -> set[NodeSpec]:
+    """Return nodes and all that they depend on."""
+    found = set(ends)
+    waiting = list(found)
+    while waiting:
+        for other in needs_of(waiting.pop()):
+            if isinstance(other, CallSpec | MapSpec | WaitSpec) and other not in found:
+                found.add(other)
+                waiting.append(other)
+    return found
 
 
 def whole_of(spec: PartSpec | ValueSpec) -> ValueSpec:

@@ -47,7 +47,7 @@ def wait_spec(
         raise OptionError(f"wait() has {what}, but takes one", place=place, remedy=_REMEDY)
     ((name, amount),) = chosen.items()
     if name == "until":
-        return WaitSpec(place, until=_until(amount, place), value=value, body=body)
+        return WaitSpec(place, until=time_of(amount, place), value=value, body=body)
     return WaitSpec(place, _seconds(name, amount, place), value=value, body=body)
 
 
@@ -74,7 +74,16 @@ def _refuse_caught(spec: CallSpec | ParameterSpec, place: Place) -> None:
         )
 
 
-def _until(given: Any, place: Place) -> Literal | ParameterSpec | CallSpec | Step:
+def time_of(given: Any, place: Place) -> Literal | ParameterSpec | CallSpec | Step:
+    """Return the time until which a wait waits.
+
+    Args:
+        given: An aware datetime, or a placeholder.
+        place: Source location.
+
+    Raises:
+        OptionError: If it is something else.
+    """
     if isinstance(given, Placeholder):
         spec = spec_of(given)
         if isinstance(spec, CallSpec | ParameterSpec):

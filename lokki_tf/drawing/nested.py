@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map, Wait, generations
 
+from .boxes import Moved, SubPipeline, grouped
 from .characters import CHARACTER, columns
 from .layers import HEIGHT, PADDING, Item, Link, Point, arrange
 from .ways import downward
 
 if TYPE_CHECKING:
-    from lokki_tf.model import AnyNode, Graph
+    from lokki_tf.model import Graph
 
 TITLE = 24.0
 LINE = 15.0
@@ -79,18 +80,19 @@ def layout(graph: Graph, notes: Mapping[str, str] = MappingProxyType({})) -> Lay
         graph: The graph.
         notes: A second line for boxes, by the names of the graph's own nodes.
     """
-    bodies = {node.name: layout(node.body) for node in graph.nodes if isinstance(node, Map)}
-    items = {
-        node.name: _item(node, bodies.get(node.name), notes.get(node.name)) for node in graph.nodes
-    }
-    levels = [[node.name for node in level] for level in generations(graph.nodes)]
-    joined = [(before, node.name) for node in graph.nodes for before in node.predecessors]
+    return _arranged(grouped(graph.nodes), notes)
+
+
+def _arranged(drawn: Sequence[Moved | SubPipeline], notes: Mapping[str, str]) -> Layout:
+    bodies = {one.name: body for one in drawn if (body := _body(one, notes)) is not None}
+    items = {one.name: _item(one, bodies.get(one.name), notes.get(one.name)) for one in drawn}
+    levels = [[one.name for one in level] for level in generations(drawn)]
+    joined = [(before, one.name) for one in drawn for before in one.predecessors]
     arranged = arrange(items, levels, [Link(*both, shared=both) for both in joined])
     boxes = tuple(
-        _box(node, items[node.name], bodies.get(node.name), notes.get(node.name))
-        for node in graph.nodes
+        _box(one, items[one.name], bodies.get(one.name), notes.get(one.name)) for one in drawn
     )
-    inputs = {node.name: frozenset(node.inputs) for node in graph.nodes}
+    inputs = {one.name: frozenset(one.inputs) for one in drawn}
     edges = tuple(
         Edge(before, after, downward(way), before in inputs[after])
         for (before, after), way in zip(joined, arranged.ways, strict=True)
@@ -98,7 +100,13 @@ def layout(graph: Graph, notes: Mapping[str, str] = MappingProxyType({})) -> Lay
     return Layout(arranged.width, arranged.height, boxes, edges)
 
 
-def _item(node: AnyNode, body: Layout | None, note: str | None) -> Item:
+def _body(one: Moved | SubPipeline, notes: Mapping[str, str]) -> Layout | None:
+    if isinstance(one, SubPipeline):
+        return _arranged(one.members, notes)
+    return layout(one.node.body) if isinstance(one.node, Map) else None
+
+
+def _item(node: Moved | SubPipeline, body: Layout | None, note: str | None) -> Item:
     width = max(columns(_label(node)), columns(note or "")) * CHARACTER + 2 * PADDING
     if body is None:
         return Item(width, HEIGHT + _extra(note))
@@ -110,13 +118,16 @@ def _extra(note: str | None) -> float:
     return 0.0 if note is None else LINE
 
 
-def _label(node: AnyNode) -> str:
+def _label(drawn: Moved | SubPipeline) -> str:
+    if isinstance(drawn, SubPipeline):
+        return drawn.title
+    node = drawn.node
     if isinstance(node, Wait):
         return f"{node.name}: {node.label}"
     return f"{node.name}: for each item" if isinstance(node, Map) else node.name
 
 
-def _box(node: AnyNode, item: Item, body: Layout | None, note: str | None) -> Box:
+def _box(node: Moved | SubPipeline, item: Item, body: Layout | None, note: str | None) -> Box:
     corner = Point(item.x - item.width / 2, item.y)
     inside = Point((item.width - body.width) / 2 if body else 0.0, TITLE + _extra(note))
     return Box(node.name, _label(node), corner, item.width, item.height, body, inside, note)

@@ -52,7 +52,8 @@ def _drawn(placed: Layout, corner: Point, outcomes: Mapping[str, Outcome]) -> It
             yield from _box(box, at, _styled(outcome))
             yield "</g>"
         if box.body is not None:
-            yield from _drawn(box.body, at + box.inside, _NONE)
+            # Nodes in a map have no outcomes, those of sub-pipelines have.
+            yield from _drawn(box.body, at + box.inside, outcomes)
     for edge in placed.edges:
         yield arrow([corner + point for point in edge.points], dashed=not edge.carries)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map, Wait
 
+from .boxes import Moved, SubPipeline, grouped
 from .characters import writable
 from .status import INK, LOOKS, format_outcome, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lokki_tf.model import AnyNode, Definition, Graph, Outcome
 
@@ -28,21 +30,34 @@ def graph_to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None 
             not run.
     """
     lines = [f"digraph {quoted(definition.name)} {{", "  rankdir=TB;"]
-    lines += [f"  {line}" for line in _dot_nodes(definition.graph, outcomes)]
+    drawn, numbers = grouped(definition.graph.nodes), itertools.count()
+    lines += [f"  {line}" for line in _dot_nodes(drawn, outcomes, numbers)]
     for before, after, carries in _edges(definition.graph):
         style = "" if carries else " [style=dashed]"
         lines.append(f"  {quoted(before)} -> {quoted(after)}{style};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _dot_nodes(graph: Graph, outcomes: Mapping[str, Outcome] | None) -> Iterator[str]:
-    for node in graph.nodes:
+def _dot_nodes(
+    drawn: Sequence[Moved | SubPipeline],
+    outcomes: Mapping[str, Outcome] | None,
+    numbers: Iterator[int],
+) -> Iterator[str]:
+    for one in drawn:
+        if isinstance(one, SubPipeline):
+            yield f"subgraph {quoted(f'cluster {next(numbers)}')} {{"
+            yield f"  label={_dot_label(one.title, None)};"
+            yield from (f"  {line}" for line in _dot_nodes(one.members, outcomes, numbers))
+            yield "}"
+            continue
+        node = one.node
         outcome = None if outcomes is None else outcome_of(node.name, outcomes)
         if isinstance(node, Map):
             yield f"subgraph {quoted(f'cluster_{node.name}')} {{"
             yield f"  label={_dot_label(_label(node), outcome)};"
             # Inner boxes would inherit these attributes if they came first.
-            yield from (f"  {line}" for line in _dot_nodes(node.body, None))
+            inner = _dot_nodes(grouped(node.body.nodes), None, numbers)
+            yield from (f"  {line}" for line in inner)
             yield from (f"  {one};" for one in _dot_style(outcome))
             yield "}"
         else:
@@ -90,7 +105,8 @@ def graph_to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | N
     waits = (one for one in definition.graph.every() if isinstance(one, Wait))
     ids |= {one.name: f"w{index}" for index, one in enumerate(waits)}
     lines = ["flowchart TD"]
-    lines += [f"  {line}" for line in _mermaid_nodes(definition.graph, ids, outcomes)]
+    drawn, numbers = grouped(definition.graph.nodes), itertools.count()
+    lines += [f"  {line}" for line in _mermaid_nodes(drawn, ids, outcomes, numbers)]
     for before, after, carries in _edges(definition.graph):
         lines.append(f"  {ids[before]} {'-->' if carries else '-.->'} {ids[after]}")
     if outcomes is not None:
@@ -108,21 +124,36 @@ def _maps(graph: Graph) -> Iterator[Map]:
 
 
 def _mermaid_nodes(
-    graph: Graph, ids: Mapping[str, str], outcomes: Mapping[str, Outcome] | None
+    drawn: Sequence[Moved | SubPipeline],
+    ids: Mapping[str, str],
+    outcomes: Mapping[str, Outcome] | None,
+    numbers: Iterator[int],
 ) -> Iterator[str]:
-    for node in graph.nodes:
+    for one in drawn:
+        if isinstance(one, SubPipeline):
+            yield f'subgraph b{next(numbers)}["{_mermaid_text(one.title)}"]'
+            inner = _mermaid_nodes(one.members, ids, outcomes, numbers)
+            yield from (f"  {line}" for line in inner)
+            yield "end"
+            continue
+        node = one.node
         outcome = None if outcomes is None else outcome_of(node.name, outcomes)
         label = f'{ids[node.name]}["{_mermaid_label(node, outcome)}"]'
         if isinstance(node, Map):
             yield f"subgraph {label}"
-            yield from (f"  {line}" for line in _mermaid_nodes(node.body, ids, None))
+            inner = _mermaid_nodes(grouped(node.body.nodes), ids, None, numbers)
+            yield from (f"  {line}" for line in inner)
             yield "end"
         else:
             yield label
 
 
+def _mermaid_text(name: str) -> str:
+    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", writable(name))
+
+
 def _mermaid_label(node: AnyNode, outcome: Outcome | None) -> str:
-    name = _SPECIAL.sub(lambda found: f"#{ord(found[0])};", writable(node.name))
+    name = _mermaid_text(node.name)
     waits = f"{name}: {writable(node.label)}" if isinstance(node, Wait) else name
     lines = [f"{name}: for each item" if isinstance(node, Map) else waits]
     if outcome is not None:

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from lokki_tf.errors import CycleError, Place
 
@@ -24,6 +24,7 @@ class Dependent:
     __slots__ = ()
     name: str
     after: tuple[str, ...]
+    box: tuple[str, ...]
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -77,6 +78,7 @@ class Node(Dependent):
         when: The arguments of the step's condition; ``None`` if it has none. If the condition is
             false the node is skipped, and nodes that use its result receive ``None``.
         catch: Errors that make a ``Failure`` the result, after the retries.
+        box: Names of the sub-pipelines that contain it, outermost first.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Node(Dependent):
     place: Place
     when: Condition | None = None
     catch: tuple[ErrorType, ...] = ()
+    box: tuple[str, ...] = ()
 
     @property
     def listed(self) -> tuple[tuple[ErrorType, ...], ...]:
@@ -113,6 +116,7 @@ class Map(Dependent):
         options: How it is run.
         after: Names of nodes that must have ended before, without those whose results it uses.
         place: Source location of this map.
+        box: Names of the sub-pipelines that contain it, outermost first.
     """
 
     name: str
@@ -122,6 +126,7 @@ class Map(Dependent):
     options: MapOptions
     after: tuple[str, ...]
     place: Place
+    box: tuple[str, ...] = ()
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -140,6 +145,7 @@ class Wait(Dependent):
         until: The time: a literal RFC 3339 text in UTC, a parameter, or a node's result.
         value: The result that becomes that of the wait; ``None`` if it has none.
         after: Names of nodes that must have ended before.
+        box: Names of the sub-pipelines that contain it, outermost first.
     """
 
     name: str
@@ -148,6 +154,7 @@ class Wait(Dependent):
     until: Literal | Parameter | Output | None = None
     value: Output | None = None
     after: tuple[str, ...] = ()
+    box: tuple[str, ...] = ()
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -356,10 +363,22 @@ def find_cycle(predecessors: Mapping[str, Collection[str]], among: Iterable[str]
     return [*reversed(circle), circle[-1]]
 
 
-def generations(nodes: Sequence[AnyNode]) -> list[list[AnyNode]]:
+class _Ordered(Protocol):
+    """What has a name, and names of what comes before it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def predecessors(self) -> tuple[str, ...]: ...
+
+
+N = TypeVar("N", bound=_Ordered)
+
+
+def generations(nodes: Sequence[N]) -> list[list[N]]:
     """Group nodes by the longest path to them: each group depends only on earlier groups."""
     level: dict[str, int] = {}
-    grouped: list[list[AnyNode]] = []
+    grouped: list[list[N]] = []
     for node in nodes:
         level[node.name] = 1 + max((level[name] for name in node.predecessors), default=-1)
         if level[node.name] == len(grouped):

@@ -26,6 +26,7 @@ class Step:
         when: Returns, for arguments of the step, whether it runs; ``None`` if it always does.
         is_condition: Whether only ``when`` is called, for the job of that function.
         condition: Of a job with ``when``, the step that decides in Lambda whether it is submitted.
+        written: Its name in the code that makes it, if a pipeline around it gave it another one.
     """
 
     name: str
@@ -35,6 +36,12 @@ class Step:
     when: Callable[..., Any] | None = None
     is_condition: bool = False
     condition: Step | None = None
+    written: str | None = None
+
+    @property
+    def own_name(self) -> str:
+        """Its name in the code that makes it."""
+        return self.written or self.name
 
     def __post_init__(self) -> None:
         if self.is_job and self.when is not None and self.condition is None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
 from lokki_tf.authoring import built, checked, ends_of, notice_of
+from lokki_tf.authoring.calls import placeholders_of
+from lokki_tf.authoring.inlining import SubPipeline, inlined
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
-from lokki_tf.errors import DefinitionError, OptionError
+from lokki_tf.errors import BindingError, DefinitionError, OptionError
 from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
 from lokki_tf.model.texts import Picture, Text
 from lokki_tf.tracebacks import ends_at_caller
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar  # type checkers have it
 
     from lokki_tf.authoring.keywords import UnscheduledKeywords
+    from lokki_tf.authoring.specs import NodeSpec
     from lokki_tf.config import Config
     from lokki_tf.drawing import Findings
     from lokki_tf.errors import Place
@@ -79,7 +82,8 @@ class Pipeline(Generic[R_co]):
         schedule: str | None = None,
         **options: Unpack[UnscheduledKeywords],
     ) -> None:
-        graph, parameters = built(ends_of(steps if steps is not None else ()))
+        self._ends = ends_of(steps if steps is not None else ())
+        graph, parameters = built(self._ends)
         place = calling_place()
         given = pipeline_options({"schedule": schedule, **options}, "Pipeline", place)
         self._made = definition_of(given, graph, name=name, place=place, parameters=parameters)
@@ -101,6 +105,37 @@ class Pipeline(Generic[R_co]):
     def _written(self) -> Definition:
         """Build the definition, without applying rules."""
         return self._made
+
+    def __call__(self, **arguments: Any) -> Any:
+        """Include the pipeline's steps in another pipeline.
+
+        Its nodes are those of the other pipeline then, with this one's name before theirs. The
+        schedule, the tags and ``on_failure`` are those of the other pipeline.
+
+        Args:
+            arguments: Values of its parameters: values, results of steps, or parameters.
+
+        Returns:
+            The result of its last step, as a step's call returns it; a tuple for several.
+
+        Raises:
+            BindingError: If a value is missing, unknown or of the wrong type.
+        """
+        return placeholders_of(inlined(self.__lokki_included__(), (), arguments, calling_place()))
+
+    def __lokki_included__(self) -> SubPipeline:
+        if self._written().routes is not None:
+            raise BindingError(
+                f"{self.name!r} is a pipeline whose steps return their next steps, and cannot be "
+                "part of another one",
+                place=calling_place(),
+                remedy="deploy it, and start it: start_pipeline(…)",
+            )
+        definition, ends = self.definition, self._last_calls()
+        return SubPipeline(definition.name, tuple(ends), definition.parameters, self._kind)
+
+    def _last_calls(self) -> list[NodeSpec]:
+        return self._ends
 
     @property
     def name(self) -> str:
@@ -490,6 +525,9 @@ class _Renamed(Pipeline):
         if self._last_seen is None or self._last_seen[0] is not found:
             self._last_seen = found, replace(found, name=self._name)
         return self._last_seen[1]
+
+    def _last_calls(self) -> list[NodeSpec]:
+        return self._original._last_calls()
 
 
 def definition_of(

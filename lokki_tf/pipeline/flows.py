@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+from contextvars import ContextVar
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -17,13 +18,15 @@ from typing import (
 )
 
 from lokki_tf.authoring import build_flow, built, declarations, ends_of, with_values
+from lokki_tf.authoring.arguments import argument
 from lokki_tf.authoring.builder import NOT_CALLS
 from lokki_tf.authoring.building import current_flow
-from lokki_tf.authoring.nesting import REMEDY
+from lokki_tf.authoring.calls import placeholders_of
+from lokki_tf.authoring.inlining import inlined
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place, place_of
-from lokki_tf.errors import BindingError
-from lokki_tf.model import signature
+from lokki_tf.errors import BindingError, CycleError
+from lokki_tf.model import Literal, signature
 from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from lokki_tf.authoring.specs import NodeSpec
     from lokki_tf.model import Definition
 
+_WRITTEN: ContextVar[tuple[Any, ...]] = ContextVar("functions of flows that run", default=())
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -56,6 +60,10 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
     """
 
     _kind = "flow"
+    _is_call = False
+    """Whether it is the result of a call of another flow."""
+    _results: Any = None
+    """The placeholders of a call's results."""
 
     def __init__(
         self,
@@ -79,7 +87,7 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
         if not self._options.get("description") and first_line:
             self._options["description"] = first_line
         self._given = dict(given or {})
-        self._built: tuple[tuple[Any, ...], Definition] | None = None
+        self._built: tuple[tuple[Any, ...], Definition, list[NodeSpec]] | None = None
 
     @property
     def name(self) -> str:
@@ -92,8 +100,15 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
         seen: tuple[Any, ...] = (os.environ.get("LOKKI_STAGE"),)  # which the function may read
         seen += tuple(id(names.get(name)) for name in self._function.__code__.co_names)
         if self._built is None or self._built[0] != seen:
-            ends, own = build_flow(self._function)
-            graph, declared = built(self._ends(ends))
+            around = _WRITTEN.get()
+            self._refuse_recursion(around)
+            token = _WRITTEN.set((*around, self._function))
+            try:
+                results, own = build_flow(self._function)
+            finally:
+                _WRITTEN.reset(token)
+            ends = self._checked_ends(results)
+            graph, declared = built(ends)
             parameters = with_values(
                 declarations([*own, *declared]), self._given, self._function.__name__
             )
@@ -101,10 +116,26 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
             made = definition_of(
                 self._options, graph, name=self._name, place=place, parameters=parameters
             )
-            self._built = (seen, made)
+            self._built = (seen, made, ends)
         return self._built[1]
 
-    def _ends(self, ends: list[Any]) -> list[NodeSpec]:
+    def _last_calls(self) -> list[NodeSpec]:
+        _ = self.definition
+        assert self._built is not None
+        return self._built[2]
+
+    def _refuse_recursion(self, around: tuple[Any, ...]) -> None:
+        """Refuse a flow that contains itself; ``around`` are the functions of flows that run."""
+        if self._function in around:
+            first = around.index(self._function)
+            names = [one.__name__ for one in (*around[first:], self._function)]
+            raise CycleError(
+                f"flows contain each other: {' → '.join(names)}",
+                place=calling_place(),
+                remedy="remove one of these calls; a graph must not have cycles",
+            )
+
+    def _checked_ends(self, ends: list[Any]) -> list[NodeSpec]:
         try:
             return ends_of(ends)
         except BindingError as error:
@@ -118,20 +149,22 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
             ) from None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> FlowPipeline[P, R_co]:
-        """Return the same flow with other defaults for its parameters.
+        """Include the flow's steps in another flow, or return it with other defaults.
+
+        Inside another flow, or with the results of steps or parameters as arguments, it returns
+        the flow's result, as a step's call does. Else it returns the same flow with other defaults
+        for its parameters; as an argument of a step it stands for its result.
 
         Raises:
-            BindingError: If one is unknown or of the wrong type, or a flow is being built.
+            BindingError: If an argument is unknown or of the wrong type.
+            CycleError: If flows contain each other.
         """
-        around = current_flow()
-        if around is not None:
-            outer = around.place.name.rpartition(".")[2]
-            raise BindingError(
-                f"flow {self._function.__name__!r} is called inside the flow {outer!r}, "
-                "and a pipeline cannot be part of another",
-                place=calling_place(),
-                remedy=REMEDY,
-            )
+        place = calling_place()
+        given_now = (argument(value, place) for value in (*args, *kwargs.values()))
+        if current_flow() is not None or not all(isinstance(one, Literal) for one in given_now):
+            sub = self.__lokki_included__()
+            included: Any = placeholders_of(inlined(sub, args, kwargs, place))
+            return included  # type: ignore[no-any-return]  # the flow's result
         try:
             bound = signature_of(self._function).bind_partial(*args, **kwargs)
         except TypeError as error:
@@ -145,7 +178,15 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
             self._function, name=self._name, given=given, **self._options
         )
         _ = flow.definition  # errors are raised here
+        flow._is_call = True
         return flow
+
+    def __lokki_called__(self) -> Any:
+        """Return the placeholders of a call's results; ``None`` if it is no call."""
+        if self._is_call and self._results is None:
+            place = calling_place()
+            self._results = placeholders_of(inlined(self.__lokki_included__(), (), {}, place))
+        return self._results
 
 
 class FlowDecorator(Protocol):

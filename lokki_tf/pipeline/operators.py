@@ -11,6 +11,7 @@ from lokki_tf.authoring.nesting import refuse_pipeline
 from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_frame, calling_place
+from lokki_tf.authoring.specs import needs_of
 from lokki_tf.errors import BindingError
 from lokki_tf.model.texts import Text
 from lokki_tf.tracebacks import ends_at_caller
@@ -64,6 +65,11 @@ class _OfTasks(Pipeline):
             )
             self._built = (drawing, notified), made
         return self._built[1]
+
+    def _last_calls(self) -> list[NodeSpec]:
+        calls = self._calls(self._drawing())
+        needed = {other for one in calls for other in needs_of(one)}
+        return [one for one in calls if one not in needed]
 
     def _notified(self) -> Any:
         """Return the ``on_failure`` task, or the one that has replaced it if its cell ran again."""

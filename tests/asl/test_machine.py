@@ -81,8 +81,8 @@ def test_every_machine_is_sound(pipeline: Pipeline) -> None:
     machine = compile_state_machine(pipeline.definition)
     assert check_state_machine(machine.definition) == []
     states = states_of(machine.definition)
-    assert {s["Type"] for s in states.values()} <= {"Task", "Parallel"}
-    assert {n for n, s in states.items() if s["Type"] == "Task"} == {
+    assert {s["Type"] for s in states.values()} <= {"Task", "Parallel", "Map"}
+    assert {n for n, s in states.items() if s["Type"] in ("Task", "Map")} == {
         node.name for node in pipeline.graph.nodes
     }
     assert all(len(name) <= quotas.STATE_NAME_LENGTH for name in states)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from golden_files import agrees_with_golden
 
-from lokki_tf import Pipeline, flow, step
+from lokki_tf import Parameter, Pipeline, flow, step
 from lokki_tf.asl import compile_state_machine
 
 
@@ -53,6 +53,31 @@ def test_the_machine_with_parts_is_as_reviewed(request: pytest.FixtureRequest) -
     """The machine of a pipeline with parts is the golden one."""
     text = json.dumps(parts().generate_step_functions(), indent=2, ensure_ascii=False)
     agrees_with_golden(request, "parts.statemachine.json", text + "\n")
+
+
+def test_the_machine_with_sub_pipelines_and_parameters_is_as_reviewed(
+    request: pytest.FixtureRequest,
+) -> None:
+    """The machine of a parent of two sub-pipelines, with a parameter, is the golden one."""
+
+    @flow
+    def monthly(day: str, bound: int = 2) -> Any:
+        return load(day)["rows"].map(clean, bound=bound)
+
+    weekly = Pipeline("weekly", steps=[clean(load(Parameter("day", str, default="mon")))])
+    day = Parameter("day", str)
+    parent = Pipeline("parent", steps=[use(monthly(day), weekly(day=day), weekly())])
+    text = json.dumps(parent.generate_step_functions(), indent=2, ensure_ascii=False)
+    agrees_with_golden(request, "sub-pipelines.statemachine.json", text + "\n")
+
+
+def test_sub_pipelines_need_no_state() -> None:
+    """An included pipeline has the states of its steps, and no others."""
+    rows = load("mon")
+    plain = compile_state_machine(Pipeline("p", steps=[use(clean(rows))]).definition).definition
+    sub = Pipeline("sub", steps=[clean(load(Parameter("day")))])
+    nested = compile_state_machine(Pipeline("p", steps=[use(sub(day="mon"))]).definition).definition
+    assert len(nested["States"]) == len(plain["States"])
 
 
 def test_parts_need_no_state_and_no_room() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, Part, Wait
 from lokki_tf.model.annotations import Excluded, part_hint
@@ -116,7 +116,18 @@ class Scope:
             text, hint = f"map {node.name!r}", list_of(last.hint)
         else:
             text, hint = f"step {node.step.name!r}", self.reader.of(node.step).returned
+            if node.catch and hint is not Any:
+                hint = _or_failure(hint)
         return Source(f"{text} returns", f"what {text} returns", hint)
+
+
+def _or_failure(hint: Any) -> Any:
+    from lokki_tf.runtime.failure import Failure  # only pipelines that catch errors need it
+
+    try:
+        return Union[hint, Failure]  # noqa: UP007  # an annotation may be any object
+    except TypeError:
+        return Any
 
 
 def _class_of(value: Any) -> Any:

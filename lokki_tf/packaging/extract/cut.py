@@ -195,7 +195,7 @@ class Cut:
         if not root.name:  # no name of the module refers to the step
             source = f"{head}import {root.module.name} as lokki_module\n"
             source += "from lokki_tf import step_named as lokki_step\n\n"
-            source += f"{bound} = lokki_step({self.step.name!r})\n"
+            source += f"{bound} = lokki_step({self.step.own_name!r})\n"
         return Layout(source, bound + dot + attribute, False, files, form)
 
     def _files(self, own: str) -> Iterator[tuple[str, bytes]]:

@@ -220,7 +220,7 @@ def _maker(step: Step, functions: list[types.FunctionType]) -> tuple[Module, str
         for name, value in list(module.live.items()):
             known = getattr(value, "step", None) if is_step(value) else None
             # Options that the settings resolve make another Step of the same function.
-            if known and (known.function, known.name) == (step.function, step.name):
+            if known and (known.function, known.name) == (step.function, step.own_name):
                 return module, name
     return (own[0], "") if own else None
 
