@@ -129,7 +129,7 @@ class Pipeline(Generic[R_co]):
                 f"{self.name!r} is a pipeline whose steps return their next steps, and cannot be "
                 "part of another one",
                 place=calling_place(),
-                remedy="deploy it, and start it: start_pipeline(…)",
+                remedy="include a pipeline of calls or tasks, or a flow",
             )
         definition, ends = self.definition, self._last_calls()
         return SubPipeline(definition.name, tuple(ends), definition.parameters, self._kind)

@@ -22,6 +22,9 @@ PIPELINES = {
     "birds/birds_flow.py": "birds_flow",
     "flights/pipeline.py": "pipe",
     "orders/orders.py": "orders",
+    "review/clusters.py": "clusters",
+    "review/daily.py": "daily",
+    "review/review.py": "review",
     "weather/weather.py": "weather",
 }
 
@@ -55,6 +58,19 @@ def test_examples_give_the_same_without_terraform(examples: list[Pipeline], aws:
     """`aws.run` gives what the local run gives."""
     for example in examples:
         assert aws.values(aws.run(example)) == _results(example)
+    aws.reset()
+
+
+def test_the_day_of_the_daily_report_is_a_parameter(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run for another day gives that day's report, here and there, alone and as a part."""
+    given = {"day": "2013-02-08"}
+    for file in ("daily", "review"):
+        example = loaded(EXAMPLES / "review" / f"{file}.py", file, monkeypatch)
+        (there,) = aws.values(aws.run(example, given)).values()
+        assert there == example.local_run(given).result
+        assert there.startswith("2013-02-08: ")
     aws.reset()
 
 

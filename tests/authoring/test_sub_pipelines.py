@@ -215,16 +215,15 @@ def test_recursion_is_an_error() -> None:
 
 
 def test_a_routed_pipeline_cannot_be_included() -> None:
-    """A pipeline of routes has no graph to include: the remedy is to start it."""
+    """A pipeline of routes has no graph to include."""
     pipe = MicroFunctions("start", name="routed")
 
     @pipe.fn(terminates=True)
     def start(**state: Any) -> Any:
         return {"$next": None}
 
-    with pytest.raises(BindingError, match="cannot be part of another") as caught:
+    with pytest.raises(BindingError, match="cannot be part of another"):
         pipe()
-    assert "deploy it" in str(caught.value)
 
 
 def test_a_sub_pipeline_waits_as_a_whole() -> None:
