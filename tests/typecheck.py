@@ -16,6 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TYPING = ROOT / "tests/typing"
+SIBLINGS = (ROOT / "examples/flights", ROOT / "examples/review")
+"""Folders of examples with several modules."""
 NAMES = "readme_names"
 """The module of ``tests/typing`` with names that fragments of the README use."""
 
@@ -60,7 +62,7 @@ def expected(files: list[Path]) -> set[Location]:
 
 def mypy(files: list[Path], blocks: Path) -> dict[Location, str]:
     """Return mypy's errors by file and line."""
-    folders = (blocks, TYPING, ROOT / "examples/flights")
+    folders = (blocks, TYPING, *SIBLINGS)
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", "--no-pretty",
          "--show-absolute-path", "--hide-error-context", *map(str, files)],
@@ -77,7 +79,7 @@ def basedpyright(files: list[Path], blocks: Path) -> dict[Location, str]:
     """Return basedpyright's errors by file and line."""
     config = {
         "include": [str(one) for one in files],
-        "extraPaths": [str(one) for one in (TYPING, ROOT, ROOT / "examples/flights")],
+        "extraPaths": [str(one) for one in (TYPING, ROOT, *SIBLINGS)],
         "typeCheckingMode": "standard", "pythonVersion": "3.11", "reportMissingModuleSource": False,
     }  # fmt: skip
     (blocks / "pyrightconfig.json").write_text(json.dumps(config), encoding="utf-8")
