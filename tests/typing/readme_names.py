@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json as json
+from datetime import UTC, datetime
 from pathlib import Path as Path
 
+from lokki_tf import Failure as Failure
+from lokki_tf import MicroFunctions, flow, step
 from lokki_tf import Pipeline as Pipeline
 from lokki_tf import RetryConfig as RetryConfig
-from lokki_tf import flow, step
+from lokki_tf import ReturnUpdates as ReturnUpdates
 from lokki_tf import part as part
 
 Delays = dict[str, dict[str, int]]
@@ -25,6 +28,14 @@ class Model:
 
 
 def post_to_chat(text: str) -> None: ...
+
+
+def history(customer: str) -> dict[str, float]:
+    return {}
+
+
+def pay(card: str, items: list[str]) -> int:
+    return 0
 
 
 def describe(value: object) -> str:
@@ -90,3 +101,29 @@ def prices(limit: int = 100) -> float:
 
 
 pipe = Pipeline("daily", steps=[score(load("x"))])
+
+
+orders = MicroFunctions("reserve", name="orders")
+
+
+@step
+def customers() -> list[str]:
+    return []
+
+
+@step
+def due(day: str) -> list[str]:
+    return []
+
+
+@step
+def deadline(invoices: list[str]) -> datetime:
+    return datetime(2030, 1, 31, 9, tzinfo=UTC)
+
+
+@step
+def remind(invoices: list[str]) -> None: ...
+
+
+@step
+def close(invoices: list[str]) -> None: ...
