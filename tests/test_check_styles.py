@@ -102,7 +102,7 @@ CASES = {
     "calls": (CALLS, ["128 to 10,240", "1 to 900", "rate(0 minutes)", "'log'"]),
     "chains": (FLOW, ["128 to 10,240", "1 to 900", "rate(0 minutes)", "'log'"]),
     "tasks": (TASKS, ["128 to 10,240", "1 to 900", "rate(0 minutes)", "'log'"]),
-    "arrows that do not fit": (MISFITS, ["'two' of task 'report'", "'none' of task 'more'"]),
+    "arrows that do not fit": (MISFITS, ["'two' of task 'report'"]),
     "names that do not fit": (BUILT, ["'laod' of task 'report'", "'what' of task 'more'"]),
     "routes": (
         ROUTES,

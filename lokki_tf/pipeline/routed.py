@@ -18,7 +18,7 @@ from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
 from .base import Pipeline, definition_of
-from .limits import inline_limits
+from .limits import inline_limits, refuse_large
 from .local_runs import settings_of
 from .notices import notified
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from lokki_tf.authoring.keywords import PipelineKeywords
     from lokki_tf.model import Definition, Finding, Routes
+
+SCALE = "wait_scale"
+"""The name of the option of ``run`` and ``run_from``, unless a function has such a parameter."""
 
 
 @ends_at_caller
@@ -110,7 +113,7 @@ class Functions(Registry):
         from lokki_tf.reporting import combined_listener
 
         definition, data = self.definition, dict(data)
-        scale = 1.0 if self._takes(step, "wait_scale") else data.pop("wait_scale", 1.0)
+        scale = 1.0 if self._takes(step, SCALE) else data.pop(SCALE, 1.0)
         settings = settings_of(definition, scale)
         listener = combined_listener(None)
         with notified(definition, data, settings):
@@ -219,7 +222,11 @@ class MicroFunctions(Functions, Pipeline):
         return made
 
     def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
-        self.check_parameters(data)
+        own = {name: data[name] for name in data if name != SCALE or self._takes(step, SCALE)}
+        if step is None:
+            self.check_parameters(own)
+        else:  # the parameters are those of the first function
+            refuse_large(self.definition, own, calling_place())
         inline_limits(self.definition)
         return super()._run_from(step, data)
 
