@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lokki_tf import Parameter as RunParameter
-from lokki_tf import Pipeline, flow, step
+from lokki_tf import Pipeline, flow, run_context, step
 
 
 @dataclass
@@ -23,6 +23,18 @@ class Box:
 class Colour(Enum):
     RED = "red"
     BLUE = "blue"
+
+
+@step
+def cleaned(*values: Any, **more: Any) -> None:
+    """A cleanup step that prints its arguments, and the run."""
+    print("CLEANED", run_context().run_id, repr((values, more)))
+
+
+@step(name="cleaned")
+def cleaned_state(script: Any, x0: Any, x1: Any = "none", x2: Any = "none") -> None:
+    """The same for a routed pipeline."""
+    print("CLEANED", run_context().run_id, repr((script, x0, x1, x2)))
 
 
 @step

@@ -1,5 +1,6 @@
 """Compilation of a graph to Amazon States Language."""
 
+from .cleanups import failed_title
 from .jobs import JOB_ERRORS_PLACEHOLDER, queue_placeholder
 from .machine import StateMachine, compile_state_machine
 from .text import filled
@@ -8,6 +9,7 @@ __all__ = [
     "JOB_ERRORS_PLACEHOLDER",
     "StateMachine",
     "compile_state_machine",
+    "failed_title",
     "filled",
     "queue_placeholder",
 ]

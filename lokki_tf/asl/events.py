@@ -177,8 +177,10 @@ def _after(states: Mapping[str, Any], name: str) -> dict[str | None, int]:
 
 
 def _is_step(state: Mapping[str, Any]) -> bool:
-    is_task = state["Type"] == "Task" and str(state["Resource"]).endswith(_STEPS)
-    return is_task and not raises_job_error(state)
+    """Return whether a state of a routed pipeline runs a step of it."""
+    if state["Type"] != "Task" or not str(state["Resource"]).endswith(_STEPS):
+        return False
+    return "JobName" in state["Parameters"] or "route" in state["Parameters"]["Payload"]
 
 
 def _following(state: Mapping[str, Any]) -> list[str]:

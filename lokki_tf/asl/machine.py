@@ -18,6 +18,7 @@ from lokki_tf.model.names import identifier, shortened, unique
 
 from . import quotas
 from .capacities import capacities, failure_bytes, item_of, title
+from .cleanups import NOTHING, CleanupStates, add_cleanup
 from .events import add_inline_events, refuse_long_walks
 from .jobs import (
     JOB_ERRORS_PLACEHOLDER,
@@ -63,6 +64,7 @@ class StateMachine:
         nested_maps: Whether one of them is inside another.
         most_parameters: Most bytes of an execution's input, as compact JSON.
         inline: Layouts of the items of inline maps, by the maps' names.
+        cleanup: The states that run the cleanup step, if there is one.
     """
 
     definition: dict[str, Any]
@@ -74,6 +76,7 @@ class StateMachine:
     nested_maps: bool = False
     most_parameters: int = quotas.STATE_BYTES
     inline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cleanup: CleanupStates | None = None
 
     def text(self, values: Mapping[str, str]) -> str:
         """Return the definition as a template for Terraform's ``templatefile``.
@@ -145,21 +148,23 @@ class _Compiler:
         comment = {"Comment": self.source.description} if self.source.description else {}
         seconds = self.source.timeout_seconds
         limit = {} if seconds is None else {"TimeoutSeconds": seconds}
+        cleanup, named = self.source.cleanup, None
         if self.source.routes is not None:
             routes = self.source.routes
-            states, most, objects = route_states(
+            states, most, objects, named = route_states(
                 self.source, self.functions, self.main, self.context
             )
             refuse_long_walks(states, routes, self.source.place)
-            steps = frozenset(routes.steps)  # each may receive a state of any size
+            # Each may receive a state of any size.
+            steps = frozenset([*routes.steps, *([cleanup.step] if cleanup else [])])
             definition = {**comment, **limit, **states}
             return StateMachine(
-                definition, self.functions, objects, {}, steps, most_parameters=most
+                definition, self.functions, objects, {}, steps, most_parameters=most, cleanup=named
             )
         graph = self.source.graph
-        root = scopes(graph)
+        root = scopes(graph, cleanup)
         self.payloads = Payloads(self.source, self.main, self.context)
-        self.nodes = {node.name: node for node in graph.walk()}
+        self.nodes = {node.name: node for node in self.source.whole.walk()}
         self.variables = asked_variables(self.nodes.values(), root)
         maps = [scope.of for scope in root.walk() if scope.of]
         self.waits = {one.name: one for one in graph.every() if isinstance(one, Wait)}
@@ -181,6 +186,10 @@ class _Compiler:
             self.limits[name] += size * (self.payloads.batch_of(name) == 1)
         self.layouts = self._layouts(maps)
         states = self._states(root)
+        if cleanup is not None:
+            named = CleanupStates.of(cleanup.name, self._own_name)
+            read = {root.variables[name]: NOTHING for name in cleanup.inputs}
+            add_cleanup(states, named, read)
         inline = {one.name: self.arrays[one.name] for one in maps if one.options.mode == "inline"}
         add_inline_events(states, inline, self.layouts, self.source.place)
         return StateMachine(
@@ -193,6 +202,7 @@ class _Compiler:
             self.nested_maps,
             self.most_parameters,
             {name: self.layouts[array] for name, array in inline.items()},
+            named,
         )
 
     def _layouts(self, maps: list[Map]) -> dict[Array, dict[str, Any]]:
@@ -420,7 +430,8 @@ class _Compiler:
         if node.name in self.payloads.given:
             given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
             sent["given.$"] = given
-            sent["flow"] = {**known_names(self.source), "most": self.most_parameters}
+            if node is not self.source.cleanup:  # the first steps refuse an input that is wrong
+                sent["flow"] = {**known_names(self.source), "most": self.most_parameters}
         layouts = self._layouts_of(node.name)
         if "items" in layouts:
             sent["items"] = layouts.pop("items")

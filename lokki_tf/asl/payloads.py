@@ -75,6 +75,10 @@ class Payloads:
 
     def __post_init__(self) -> None:
         self._graph(self.definition.graph, ())
+        cleanup = self.definition.cleanup
+        if cleanup is not None:
+            self.home[cleanup.name] = None
+            self.of_tasks[cleanup.name] = self._payload(cleanup, ())
 
     def batch_of(self, node: str) -> int:
         """Return the number of items for which one call of a node runs."""

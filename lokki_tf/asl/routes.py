@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.model import FAILURE
 from lokki_tf.model.names import unique
 from lokki_tf.model.retries import ALL, TASK_FAILED
+from lokki_tf.model.signatures import required_of
 from lokki_tf.runtime.envelope import FORMAT
 from lokki_tf.runtime.routes import LARGEST, TooManySteps
 
 from . import quotas
 from .capacities import CAUSE_BYTES
+from .cleanups import CleanupStates, add_cleanup
 from .contexts import context_fields, poll_fields
 from .jobs import job_states, raising, reading
 from .literals import STORE_VARIABLE, Literals
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 INLINE_BYTES = 16_384
 """Bytes of a state in the history; larger values are in the bucket."""
 END = "The end"
+_LAST = "lokki_last"
+"""The variable with the latest state, which the cleanup step reads."""
 _PAYLOAD_BYTES = 16_384
 """Bytes of a payload without the state and the input: names of the next steps and of errors."""
 
@@ -41,7 +45,7 @@ def route_states(
     functions: Mapping[Step, str],
     main: str,
     context: Collection[Step] = (),
-) -> tuple[dict[str, Any], int, Mapping[str, bytes]]:
+) -> tuple[dict[str, Any], int, Mapping[str, bytes], CleanupStates | None]:
     """Return the states of a routed pipeline, with the first one, and the limit of its input.
 
     Args:
@@ -52,11 +56,13 @@ def route_states(
 
     Returns:
         ``StartAt`` and ``States``; the most bytes that an execution's input may have, as compact
-        JSON; and what must be in the bucket, by key below the pipeline's prefix.
+        JSON; what must be in the bucket, by key below the pipeline's prefix; and the states that
+        run the cleanup step, if there is one.
     """
     assert definition.routes is not None
     compiler = _Compiler(definition, definition.routes, functions, main, context)
-    return compiler.states(), compiler.most_input, compiler.literals.objects
+    made = compiler.states()
+    return made, compiler.most_input, compiler.literals.objects, compiler.cleanup
 
 
 class _Compiler:
@@ -75,6 +81,10 @@ class _Compiler:
         self.context = context
         self.literals = Literals()
         self.taken = {route.step.name for route in routes.routes}
+        self.cleanup: CleanupStates | None = None
+        if definition.cleanup is not None:
+            self.taken.add(definition.cleanup.name)
+            self.cleanup = CleanupStates.of(definition.cleanup.name, self._name)
         self.again = self._name(f"{routes.start} again")
         self.end = self._name(END)
         self.waits = {target: self._name(f"Wait before {target}") for target in self._waited()}
@@ -105,17 +115,49 @@ class _Compiler:
             wait = {"Type": "Wait", "SecondsPath": "$.after", "Next": following}
             states[self.waits[target]] = wait
         if any(state.get("Default") == self.end for state in states.values()):
-            states[self.end] = {"Type": "Succeed", "OutputPath": "$.result"}
-        return {"StartAt": self.entries[self.routes.start], "States": states}
+            end = (
+                {"Type": "Succeed"} if self.cleanup is None else {"Type": "Pass", **self._ending()}
+            )
+            states[self.end] = {**end, "OutputPath": "$.result"}
+        machine = {"StartAt": self.entries[self.routes.start], "States": states}
+        if self.cleanup is not None:
+            states[self.cleanup.done] = self._clean_up()
+            none = {"state": {"given.$": "$$.Execution.Input"}}
+            add_cleanup(machine, self.cleanup, {_LAST: none})
+        return machine
+
+    def _ending(self) -> dict[str, Any]:
+        """Return what follows the last step."""
+        return {"End": True} if self.cleanup is None else {"Next": self.cleanup.done}
+
+    def _clean_up(self) -> dict[str, Any]:
+        """Return the state that runs the cleanup step; its output is its input."""
+        node = self.definition.cleanup
+        assert node is not None
+        rules, required = Rules.of(node, self.main), required_of(node.step.function)
+        cleanup = {"cleanup": {name: name in required for name, _ in node.kwargs}}
+        payload = {
+            **self._begun(node.step, rules, cleanup),
+            **self._context(node.step),
+            "last.$": f"${_LAST}",
+            "input.$": "$$.Execution.Input",
+        }
+        return {
+            "Type": "Task",
+            **self._comment(node.step),
+            **self._invocation(node.step, payload, rules),
+            "ResultPath": None,
+            "End": True,
+        }
 
     @property
     def most_input(self) -> int:
         """Return the most bytes of an execution's input that fit into all payloads with it."""
-        asked = any(map(self._takes_input, self.routes.routes))
+        asked = self.cleanup is not None or any(map(self._takes_input, self.routes.routes))
         first = self.routes.by_name.get(self.routes.start)
         room = quotas.STATE_BYTES - _PAYLOAD_BYTES - CAUSE_BYTES * bool(self.failed)
         # After a failure of the first step, the input itself is the state.
-        twice = asked and first is not None and first.catches
+        twice = self.cleanup is not None or (asked and first is not None and first.catches)
         return min(room - LARGEST * asked, room // 2 if twice else room)
 
     def _takes_input(self, route: Route) -> bool:
@@ -168,8 +210,11 @@ class _Compiler:
         else:
             states[name] = task
             task |= self._catch(states, route, name, first=first)
+        if self.cleanup is not None:
+            last = "States.StringToJson($.Body)" if route.step.is_job else result
+            task["Assign"] = {f"{_LAST}.$": last}
         if not following:
-            task |= {"OutputPath": f"{result}.result", "End": True}
+            task |= {"OutputPath": f"{result}.result", **self._ending()}
             return
         task["OutputPath"] = result
         if len(following) == 1 and not route.ends:
@@ -202,9 +247,11 @@ class _Compiler:
         caught = [(target, rules.caught(errors)) for target, errors in route.catches]
         if any({ALL, TASK_FAILED}.intersection(names) for _, names in caught):
             # The error of the run itself is not one of the step.
-            end = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
-            states[self.limit] = end
-            catchers.append({"ErrorEquals": [TooManySteps.__name__], "Next": self.limit})
+            end = self.limit if self.cleanup is None else self.cleanup.failed
+            catchers.append({"ErrorEquals": [TooManySteps.__name__], "Next": end})
+            if self.cleanup is None:
+                fail = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
+                states[self.limit] = fail
         for target, names in caught:
             title = self._name(f"Failure of {name}: {target}")
             failure = {"failed.$": "$" if first else "$.failed", "step": route.step.name}
@@ -239,19 +286,24 @@ class _Compiler:
 
     def _task(self, route: Route, payload: dict[str, Any]) -> dict[str, Any]:
         step = route.step
-        description = step.options.description or (step.function.__doc__ or "").strip()
-        comment = description.partition("\n")[0].strip()
-        state = {"Type": "Task", **({"Comment": comment} if comment else {})}
+        state = {"Type": "Task", **self._comment(step)}
         if step.is_job:
             return state
+        return {**state, **self._invocation(step, payload, self._rules(route))}
+
+    def _comment(self, step: Step) -> dict[str, Any]:
+        description = step.options.description or (step.function.__doc__ or "").strip()
+        comment = description.partition("\n")[0].strip()
+        return {"Comment": comment} if comment else {}
+
+    def _invocation(self, step: Step, payload: dict[str, Any], rules: Rules) -> dict[str, Any]:
         return {
-            **state,
             "Resource": Template("arn:${partition}:states:::lambda:invoke"),
             "Parameters": {
                 "FunctionName": Template(f"${{{self.functions[step]}}}"),
                 "Payload": payload,
             },
-            "Retry": self._rules(route).retriers(),
+            "Retry": rules.retriers(),
         }
 
     def _job(self, route: Route, sent: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -267,35 +319,22 @@ class _Compiler:
 
     def _payload(self, route: Route, *, first: bool, failed: bool) -> dict[str, Any]:
         step = route.step
-        payload: dict[str, Any] = {
-            "format": FORMAT,
-            "run.$": "$$.Execution.Name",
-            "node": step.name,
-            "store": Template(f"${{{STORE_VARIABLE}}}"),
-            "inline": INLINE_BYTES,
-            "route": {
-                "next_key": route.next_key,
-                "default": route.default_next,
-                "targets": list(route.targets),
-                "ends": route.ends,
-                "limit": self.routes.limit,
-                **({"asks": True} if route.takes_input else {}),
-                **({"waits": True} if route.waits else {}),
-            },
+        ways = {
+            "next_key": route.next_key,
+            "default": route.default_next,
+            "targets": list(route.targets),
+            "ends": route.ends,
+            "limit": self.routes.limit,
+            **({"asks": True} if route.takes_input else {}),
+            **({"waits": True} if route.waits else {}),
         }
-        reported = self._rules(route).reported()
-        if reported:
-            payload["retry"] = reported
+        payload = self._begun(step, self._rules(route), {"route": ways})
         payload |= poll_fields(step.options.retry)
         if route.catches:
             payload["caught"] = True
         if failed and FAILURE in route.takes:
             payload["failure.$"] = "$.failure"
-        if step in self.context:
-            fields = context_fields(self.definition, self.literals, step, is_job=step.is_job)
-            payload["context"] = fields
-        if step.name in self.literals.of_main:
-            payload["main"] = self.main
+        payload |= self._context(step)
         if first or self._takes_input(route):
             payload["input.$"] = "$$.Execution.Input"
         if first and not route.takes_more:
@@ -305,6 +344,28 @@ class _Compiler:
         else:
             payload |= {"state.$": "$.state", "taken.$": "$.taken"}
         return payload
+
+    def _begun(self, step: Step, rules: Rules, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields that the events of all steps have, and some of their own."""
+        reported = rules.reported()
+        return {
+            "format": FORMAT,
+            "run.$": "$$.Execution.Name",
+            "node": step.name,
+            "store": Template(f"${{{STORE_VARIABLE}}}"),
+            "inline": INLINE_BYTES,
+            **own,
+            **({"retry": reported} if reported else {}),
+        }
+
+    def _context(self, step: Step) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        if step in self.context:
+            is_job = step.is_job
+            fields["context"] = context_fields(self.definition, self.literals, step, is_job=is_job)
+        if step.name in self.literals.of_main:
+            fields["main"] = self.main
+        return fields
 
     def _name(self, wanted: str) -> str:
         name = unique(wanted, self.taken, quotas.STATE_NAME_LENGTH)

@@ -109,11 +109,12 @@ def _inner(part: str | Fork | Loop) -> tuple[Scope, ...]:
     return (part.body,) if isinstance(part, Loop) else ()
 
 
-def scopes(graph: Graph) -> Scope:
+def scopes(graph: Graph, cleanup: Node | None = None) -> Scope:
     """Return the state machine's scope, with all inner scopes and variables.
 
     Args:
         graph: The graph.
+        cleanup: A node that runs after the graph, as the last state of the outermost scope.
     """
     graphs = list(_graphs(graph))
     consumers: dict[str, set[str]] = {node.name: set() for one in graphs for node in one.nodes}
@@ -126,6 +127,12 @@ def scopes(graph: Graph) -> Scope:
                 consumers[name].add(node.name)
     keys = _keys(graphs)
     root = _nested(graph, None, None)
+    if cleanup is not None:
+        consumers[cleanup.name] = set()
+        for name in cleanup.inputs:
+            consumers[name].add(cleanup.name)
+        root.parts = (*root.parts, cleanup.name)
+        root.inside |= {cleanup.name}
     # Either the job or its condition makes the result, which a state after both returns. A Wait
     # state makes none.
     conditional = {n.name for n in graph.walk() if n.step.is_job and n.when is not None}
@@ -139,6 +146,15 @@ def scopes(graph: Graph) -> Scope:
     for scope in root.walk():
         _place_variables(scope, consumers, keys, conditional)
     return root
+
+
+def outermost_parts(graph: Graph) -> tuple[frozenset[str], ...]:
+    """Return the nodes of each state of the outermost scope, in the order of execution.
+
+    Args:
+        graph: The graph.
+    """
+    return tuple(handed_out(part)[0] for part in _nested(graph, None, None).parts)
 
 
 def _export_key(scope: Scope, name: str, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from .builder import built, ends_of
 from .calls import Call, Chain, chain, part
+from .cleanups import Cleanup, cleanup_of, routed_cleanup
 from .flows import build_flow, checked, with_values
 from .notices import OnFailure, notice_of
 from .parameters import declarations, hints_of, kind_of
@@ -11,6 +12,7 @@ from .tasks import Task, task
 __all__ = [
     "Call",
     "Chain",
+    "Cleanup",
     "OnFailure",
     "StepFunction",
     "Task",
@@ -18,12 +20,14 @@ __all__ = [
     "built",
     "chain",
     "checked",
+    "cleanup_of",
     "declarations",
     "ends_of",
     "hints_of",
     "kind_of",
     "notice_of",
     "part",
+    "routed_cleanup",
     "step",
     "task",
     "with_values",

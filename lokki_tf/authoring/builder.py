@@ -87,6 +87,30 @@ def built(ends: Iterable[NodeSpec]) -> Built:
     return Built(builder.graph(None), declarations(builder.declared))
 
 
+def called_last(ends: Iterable[NodeSpec], call: CallSpec) -> tuple[Node, list[FlowParameter]]:
+    """Return the node of a call that is not in the graph and uses its results.
+
+    Also returns the parameters that its arguments declare.
+
+    Args:
+        ends: Specs of the last calls of the graph.
+        call: The call, which is in no map.
+
+    Raises:
+        BindingError: If it uses a call that is not in the graph, or that is in a map.
+    """
+    builder = _Builder(list(ends))
+    for one in _needs(call):
+        if isinstance(one, CallSpec | MapSpec | WaitSpec) and one not in builder.names:
+            raise BindingError(
+                f"{one.what} is an argument of cleanup step {call.step.name!r}, but is not part "
+                "of the pipeline",
+                place=call.place,
+                remedy="add the call to steps=, or pass a result of the pipeline",
+            )
+    return builder.last(call), builder.declared
+
+
 def ends_of(ends: Iterable[Any]) -> list[NodeSpec]:
     """Return the specs of a pipeline's last calls.
 
@@ -182,6 +206,12 @@ class _Builder:
         """Return the sub-pipelines around a node, within the map that contains it."""
         around = self.boxes[one.body.box] if one.body and one.body.box else ()
         return () if one.box is None else self.boxes[one.box][len(around) :]
+
+    def last(self, call: CallSpec) -> Node:
+        """Return the node of a call that is not in the graph."""
+        self.steps.setdefault(call.step, call.step)
+        self.names[call] = call.step.name
+        return self._node(call)
 
     def _node(self, call: CallSpec) -> Node:
         body = call.body

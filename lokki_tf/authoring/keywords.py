@@ -14,6 +14,7 @@ from typing import Literal as OneOf
 if TYPE_CHECKING:
     from lokki_tf.model import RetryConfig
 
+    from .cleanups import Cleanup
     from .notices import OnFailure
 
 
@@ -86,6 +87,7 @@ class UnscheduledKeywords(TypedDict, total=False):
     tags: Mapping[str, str] | None
     timeout_seconds: int | None
     on_failure: OnFailure
+    cleanup: Cleanup
 
 
 class PipelineKeywords(UnscheduledKeywords, total=False):

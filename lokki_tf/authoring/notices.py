@@ -50,13 +50,28 @@ def notice_of(given: Any, steps: Iterable[Step], place: Place | None) -> Step | 
     if not isinstance(step, Step):
         message = f"on_failure={given!r} is neither a step nor the ARN of a topic"
         raise OptionError(message, place=place, remedy=_REMEDY)
-    _refuse_unfit(step)
+    refuse_unfit(step, "must run for every failure")
+    _refuse_signature(step)
+    return one_of_pipeline(step, steps, "on_failure")
+
+
+def one_of_pipeline(step: Step, steps: Iterable[Step], what: str) -> Step:
+    """Return a step of an option, or the same step as it is used in the graph.
+
+    Args:
+        step: The step.
+        steps: The steps of the pipeline.
+        what: The option.
+
+    Raises:
+        NamingError: If another step of the pipeline has its name.
+    """
     for other in steps:
         if other.name == step.name and other is not step:
             if is_same(other, step):
                 return other
             raise NamingError(
-                f"on_failure is a step named {step.name!r}, as another of the pipeline is, "
+                f"{what} is a step named {step.name!r}, as another of the pipeline is, "
                 f"at {other.place}",
                 place=step.place,
                 remedy='give one a name of its own: @step(name="…")',
@@ -64,10 +79,19 @@ def notice_of(given: Any, steps: Iterable[Step], place: Place | None) -> Step | 
     return step
 
 
-def _refuse_unfit(step: Step) -> None:
+def refuse_unfit(step: Step, why: str) -> None:
+    """Refuse a step that may not run at once.
+
+    Args:
+        step: The step.
+        why: When it must run, for the message.
+
+    Raises:
+        OptionError: If it has a condition, or is a job of Batch.
+    """
     if step.when is not None:
         raise OptionError(
-            f"step {step.name!r} has a condition, but must run for every failure",
+            f"step {step.name!r} has a condition, but {why}",
             place=step.place,
             remedy="check the condition inside the step, and remove when=",
         )
@@ -81,8 +105,11 @@ def _refuse_unfit(step: Step) -> None:
         raise OptionError(
             f"step {step.name!r} is a job of Batch, which may take minutes to start",
             place=step.place,
-            remedy="remove job_type=: failure notices are sent by Lambda functions",
+            remedy="remove job_type=: this step is called by a Lambda function",
         )
+
+
+def _refuse_signature(step: Step) -> None:
     signature = signature_of(step.function)
     try:
         signature.bind({})

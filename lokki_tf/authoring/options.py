@@ -105,8 +105,8 @@ def pipeline_options(given: Mapping[str, Any], what: str, place: Place) -> dict[
     """Return options of a pipeline by name, in the types of the model, without the default ones.
 
     Args:
-        given: Options by name. ``on_failure`` is returned unchanged, because
-            :func:`notice_of` needs the pipeline's steps.
+        given: Options by name. ``on_failure`` and ``cleanup`` are returned
+            unchanged, because :func:`notice_of` and :func:`cleanup_of` need the pipeline's steps.
         what: What the pipeline is, for error messages.
         place: Source location of the pipeline.
 

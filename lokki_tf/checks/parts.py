@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Compare each part with the annotation of the whole value."""
-    if _has_parts(definition.graph):
+    if _has_parts(definition.whole):
         from .annotations.sources import outermost  # only graphs with parts need this import
 
         yield from _excluded(outermost(definition))

@@ -26,7 +26,7 @@ Kind: TypeAlias = "type[BaseException]"
 
 def check(definition: Definition) -> Iterator[Finding]:
     """Check each node's retry configuration."""
-    uses = [(n.step, one, n.place) for n in definition.graph.walk() for one in n.retry]
+    uses = [(n.step, one, n.place) for n in definition.whole.walk() for one in n.retry]
     if definition.routes is not None:
         steps = definition.routes.steps
         uses += [(step, one, step.place) for step in steps for one in step.options.retry]
@@ -47,7 +47,7 @@ def check(definition: Definition) -> Iterator[Finding]:
 
 def check_classes(definition: Definition) -> Iterator[Finding]:
     """Warn of classes of the user's that are under two listed ones, of which only one applies."""
-    uses = [(node.step, node.listed, node.place) for node in definition.graph.walk()]
+    uses = [(node.step, node.listed, node.place) for node in definition.whole.walk()]
     if definition.routes is not None:
         uses += [(one.step, one.listed, one.step.place) for one in definition.routes.routes]
     for step, listed, place in dict.fromkeys(uses):

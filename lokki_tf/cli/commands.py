@@ -198,6 +198,6 @@ def command_line(pipeline: Pipeline) -> click.Group:
 
 def _size(pipeline: Pipeline) -> str:
     try:
-        return count(len(pipeline.definition.graph.nodes or pipeline.definition.steps), "step")
+        return count(len(pipeline.definition.whole.nodes or pipeline.definition.steps), "step")
     except LokkiError:
         return "steps"  # commands report the errors

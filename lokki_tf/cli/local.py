@@ -300,7 +300,7 @@ def _reports(
     if is_configured():
         return nullcontext()  # local_run writes the log itself
     return listener_for(
-        pipeline.graph if pipeline.graph.nodes else None,
+        pipeline.definition.whole if pipeline.graph.nodes else None,
         level=level,
         progress_interval=logging.progress_interval,
         live=live,

@@ -191,7 +191,7 @@ def _follow(deployed: Deployed, run: AwsRun, quiet: bool, known: int) -> None:
     from lokki_tf.operate.following import follow
     from lokki_tf.reporting import listener_for
 
-    settings, graph = deployed.stack.config.logging, deployed.stack.definition.graph
+    settings, graph = deployed.stack.config.logging, deployed.stack.definition.whole
     reports = (
         nullcontext()
         if quiet

@@ -38,7 +38,7 @@ def to_gantt(definition: Definition, outcomes: Mapping[str, Outcome], duration: 
         outcomes: The outcome of each node, by name; a missing node has not run.
         duration: Duration of the run in seconds.
     """
-    run = timeline(definition.graph, outcomes, duration)
+    run = timeline(definition.whole, outcomes, duration)
     title, took = clipped(definition.name, _LONGEST_TITLE), f"· {format_duration(duration)}"
     middle = _PAD + (columns(title) + 1) * CHARACTER * _TITLE
     frame = _framed(run, middle + columns(took) * CHARACTER * _TITLE)

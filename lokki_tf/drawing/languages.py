@@ -30,7 +30,7 @@ def to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None = None
     """
     if definition.routes is None:
         return graph_to_dot(definition, outcomes)
-    return routes_to_dot(definition.routes, definition.routes.start)
+    return routes_to_dot(definition.routes, definition.routes.start, definition.cleanup)
 
 
 def to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
@@ -42,7 +42,7 @@ def to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | None = 
     """
     if definition.routes is None:
         return graph_to_mermaid(definition, outcomes)
-    return routes_to_mermaid(definition.routes)
+    return routes_to_mermaid(definition.routes, definition.cleanup)
 
 
 def to_svg(definition: Definition, outcomes: Mapping[str, Outcome] | None = None) -> str:
@@ -54,4 +54,4 @@ def to_svg(definition: Definition, outcomes: Mapping[str, Outcome] | None = None
     """
     if definition.routes is None:
         return graph_to_svg(definition, outcomes)
-    return routes_to_svg(definition.routes, definition.name)
+    return routes_to_svg(definition.routes, definition.name, cleanup=definition.cleanup)

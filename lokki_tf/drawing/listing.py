@@ -18,7 +18,7 @@ def to_text(definition: Definition, kind: str = "Pipeline") -> str:
     """
     routes = definition.routes
     if routes is None:
-        upstream: Mapping[str, Sequence[str]] = definition.graph.predecessors
+        upstream: Mapping[str, Sequence[str]] = definition.whole.predecessors
         downstream, called = _turned(upstream), "task"
     else:
         downstream = {name: list(route.targets) for name, route in routes.by_name.items()}

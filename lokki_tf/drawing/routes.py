@@ -18,7 +18,7 @@ from lokki_tf.model import Test
 from .text import quoted
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Route, Routes, Transition
+    from lokki_tf.model import Node, Route, Routes, Transition
 
 _SATURATION, _VALUE, _ALPHA = 0.3, 0.9, "7f"
 _LONGEST = 60
@@ -66,7 +66,7 @@ class Picture:
     arrows: tuple[Arrow, ...]
 
 
-def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
+def picture_of(routes: Routes, top_node: str | None = None, cleanup: Node | None = None) -> Picture:
     """Return what is drawn for a routed pipeline.
 
     A test of one value is one shape, with a solid arrow for the value and a dashed arrow for the
@@ -75,6 +75,7 @@ def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
     Args:
         routes: The pipeline.
         top_node: The step that comes first.
+        cleanup: The cleanup step, to which a dashed arrow leads from each end.
     """
     targets = (one.target for route in routes.routes for one in route.transitions)
     names = list(dict.fromkeys([*routes.by_name, *(name for name in targets if name)]))
@@ -83,6 +84,8 @@ def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
     tests = _tests(routes, names)
     ends = {name for name, route in routes.by_name.items() if route.ends}
     shapes = [Shape(name, name, "step", ends=name in ends) for name in names]
+    last = [] if cleanup is None else [cleanup.name]
+    shapes += [Shape(name, name, "step") for name in last]
     direct = [
         (Arrow(route.step.name, one.target), one.wait_label)
         for route in routes.routes
@@ -93,6 +96,7 @@ def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
     waits = _Waits(taken)
     arrows = list(chain.from_iterable(waits.split(*one) for one in direct))
     arrows += [Arrow(step, shape.id) for step, shape, _ in tests]
+    arrows += [Arrow(end, name, dashed=True) for end in names if end in ends for name in last]
     arrows.sort(key=lambda arrow: order.get(arrow.before, len(order)))
     arrows += [one for _, _, onward in tests for drawn in onward for one in waits.split(*drawn)]
     solid = {(arrow.before, arrow.after) for arrow in arrows if not arrow.dashed}
@@ -101,14 +105,15 @@ def picture_of(routes: Routes, top_node: str | None = None) -> Picture:
     return Picture((*shapes, *others), tuple(dict.fromkeys(drawn)))
 
 
-def routes_to_dot(routes: Routes, top_node: str | None = None) -> str:
+def routes_to_dot(routes: Routes, top_node: str | None = None, cleanup: Node | None = None) -> str:
     """Write the pipeline in Graphviz's language.
 
     Args:
         routes: The pipeline.
         top_node: The step that comes first.
+        cleanup: The cleanup step.
     """
-    picture = picture_of(routes, top_node)
+    picture = picture_of(routes, top_node, cleanup)
     lines = ['digraph "" {']
     for shape in picture.shapes:
         style = f"shape=box,style=filled,color={quoted(shape.colour + _ALPHA)},"
@@ -121,13 +126,14 @@ def routes_to_dot(routes: Routes, top_node: str | None = None) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def routes_to_mermaid(routes: Routes) -> str:
+def routes_to_mermaid(routes: Routes, cleanup: Node | None = None) -> str:
     """Write the pipeline in Mermaid's language; a test is a diamond.
 
     Args:
         routes: The pipeline.
+        cleanup: The cleanup step.
     """
-    picture = picture_of(routes, routes.start)
+    picture = picture_of(routes, routes.start, cleanup)
     ids = {shape.id: f"n{number}" for number, shape in enumerate(picture.shapes)}
     lines = ["flowchart TD"]
     for shape in picture.shapes:

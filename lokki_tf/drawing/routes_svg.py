@@ -16,13 +16,15 @@ from .routes import picture_of
 from .routes_layout import SLANT, Placed, routes_layout
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Routes
+    from lokki_tf.model import Node, Routes
 
 _INNER = 'rx="4" fill="none" stroke="#4a6fa5"'
 _INSET = 3.0
 
 
-def routes_to_svg(routes: Routes, name: str, top_node: str | None = None) -> str:
+def routes_to_svg(
+    routes: Routes, name: str, top_node: str | None = None, cleanup: Node | None = None
+) -> str:
     """Draw the pipeline as SVG; dashed arrows are taken if a test fails.
 
     Steps with which the pipeline may end have a double outline. Arrows that close a loop leave and
@@ -32,8 +34,9 @@ def routes_to_svg(routes: Routes, name: str, top_node: str | None = None) -> str
         routes: The pipeline.
         name: Name of the pipeline.
         top_node: The step at the top; the first one by default.
+        cleanup: The cleanup step.
     """
-    placed = routes_layout(picture_of(routes, top_node or routes.start))
+    placed = routes_layout(picture_of(routes, top_node or routes.start, cleanup))
     margin = Point(MARGIN, MARGIN)
     content = [line for one in placed.shapes for line in _shape(one, margin + one.corner)]
     content += [

@@ -32,10 +32,10 @@ def graph_to_svg(definition: Definition, outcomes: Mapping[str, Outcome] | None 
         outcomes: The outcome of each node, by name, for the picture of a run; a missing node has
             not run.
     """
-    nodes = () if outcomes is None else definition.graph.nodes
+    nodes = () if outcomes is None else definition.whole.nodes
     known = {node.name: outcome_of(node.name, outcomes or _NONE) for node in nodes}
     placed = layout(
-        definition.graph, {name: format_outcome(outcome) for name, outcome in known.items()}
+        definition.whole, {name: format_outcome(outcome) for name, outcome in known.items()}
     )
     content = _drawn(placed, Point(MARGIN, MARGIN), known)
     return document(definition.name, placed.width, placed.height, content)

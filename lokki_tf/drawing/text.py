@@ -30,9 +30,9 @@ def graph_to_dot(definition: Definition, outcomes: Mapping[str, Outcome] | None 
             not run.
     """
     lines = [f"digraph {quoted(definition.name)} {{", "  rankdir=TB;"]
-    drawn, numbers = grouped(definition.graph.nodes), itertools.count()
+    drawn, numbers = grouped(definition.whole.nodes), itertools.count()
     lines += [f"  {line}" for line in _dot_nodes(drawn, outcomes, numbers)]
-    for before, after, carries in _edges(definition.graph):
+    for before, after, carries in _edges(definition.whole):
         style = "" if carries else " [style=dashed]"
         lines.append(f"  {quoted(before)} -> {quoted(after)}{style};")
     return "\n".join([*lines, "}"]) + "\n"
@@ -100,17 +100,17 @@ def graph_to_mermaid(definition: Definition, outcomes: Mapping[str, Outcome] | N
         definition: The pipeline.
         outcomes: As for :func:`graph_to_dot`.
     """
-    ids = {node.name: f"n{index}" for index, node in enumerate(definition.graph.walk())}
-    ids |= {one.name: f"m{index}" for index, one in enumerate(_maps(definition.graph))}
-    waits = (one for one in definition.graph.every() if isinstance(one, Wait))
+    ids = {node.name: f"n{index}" for index, node in enumerate(definition.whole.walk())}
+    ids |= {one.name: f"m{index}" for index, one in enumerate(_maps(definition.whole))}
+    waits = (one for one in definition.whole.every() if isinstance(one, Wait))
     ids |= {one.name: f"w{index}" for index, one in enumerate(waits)}
     lines = ["flowchart TD"]
-    drawn, numbers = grouped(definition.graph.nodes), itertools.count()
+    drawn, numbers = grouped(definition.whole.nodes), itertools.count()
     lines += [f"  {line}" for line in _mermaid_nodes(drawn, ids, outcomes, numbers)]
-    for before, after, carries in _edges(definition.graph):
+    for before, after, carries in _edges(definition.whole):
         lines.append(f"  {ids[before]} {'-->' if carries else '-.->'} {ids[after]}")
     if outcomes is not None:
-        nodes = definition.graph.nodes
+        nodes = definition.whole.nodes
         known = {ids[node.name]: outcome_of(node.name, outcomes) for node in nodes}
         lines += [f"  {line}" for line in _mermaid_classes(known)]
     return "\n".join(lines) + "\n"

@@ -20,10 +20,11 @@ earlier runs in ``state``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Definition
+from lokki_tf.model import Definition, Graph
 
 from .bounds import Bounds
 from .calls import loop_is_running, within_limit
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from .bounds import Inline
     from .cache import Cache
+    from .cleanup import Parts
     from .files import FileWatch
 
 
@@ -59,6 +61,7 @@ def run(
     on_event: Callable[[Event], None] | None = None,
     cache: Cache | None = None,
     inline: Inline | None = None,
+    parts: Parts = (),
     settings: Settings | None = None,
 ) -> Run:
     """Run a pipeline locally, as parallel as its graph allows.
@@ -75,6 +78,8 @@ def run(
         cache: Results of earlier runs to reuse; new ones are added.
         inline: Bytes that inline maps leave for items in AWS, by the nodes that return the items,
             as the compiler computes them.
+        parts: For a pipeline with a cleanup step, the nodes of each state of the state machine's
+            outermost scope, which run one after another.
         settings: Options in effect of the steps, and the scale of waits.
 
     Returns:
@@ -95,14 +100,27 @@ def run(
     values = parameter_values(definition, parameters or {}, wire)
     # Worker processes have copies anyway.
     copying = wire is None and executor != "process"
-    plan = RunPlan(definition.graph, values, wire=wire, settings=settings, copying=copying)
+    nodes, cleanup = definition.graph.nodes, definition.cleanup
+    plan = RunPlan(
+        definition.graph if cleanup is None else Graph((*nodes, cleanup)),
+        values,
+        wire=wire,
+        settings=settings,
+        copying=copying,
+        cleanup=cleanup is not None,
+        parts=parts,
+    )
     journal = Journal(definition, Frame(plan, plan.values(values)), on_event, wire)
     journal.open()
     try:
         bounds = Bounds(inline, definition.name) if inline else None
         identity = Identity(definition.name, settings, values, wire)
         work = Work(journal, identity, wire, cache, bounds, _watch(strict))
-        within_limit(definition, lambda: _drive(work, executor, max_workers), work.wake)
+        drive = partial(_drive, work, executor, max_workers)
+        if cleanup is None:
+            within_limit(definition, drive, work.wake)
+        else:
+            _within_limit_and_clean_up(work, wire, drive)
     except BaseException as error:
         journal.close(error)
         attach(error, run=journal.run())
@@ -114,6 +132,17 @@ def run(
         attach(failure, run=journal.run())
         raise failure
     return journal.run()
+
+
+def _within_limit_and_clean_up(work: Work, wire: Wire | None, drive: Callable[[], None]) -> None:
+    from .cleanup import Cleanup
+
+    cleanup = Cleanup(work, wire, drive)
+    try:
+        within_limit(work.journal.definition, cleanup, work.wake)
+    except BaseException:  # after the time limit, an interrupt or an error here
+        cleanup.after_interrupt()
+        raise
 
 
 def _watch(strict: bool) -> FileWatch | None:

@@ -157,6 +157,17 @@ class Frame:
         """Return the seconds before a node's next attempt, or ``None`` if there is none."""
         return self._tried.delay(index, node.retry, error, node.listed, died=died)
 
+    def take_over(self, other: Frame, index: int) -> None:
+        """Take the outcome of a node from another frame of the same plan.
+
+        Args:
+            other: The frame in which it has run.
+            index: The node's index.
+        """
+        self.starts[index], self.ends[index] = other.starts[index], other.ends[index]
+        self.attempts |= {one: other.attempts[one] for one in other.attempts if one == index}
+        self.errors |= {one: other.errors[one] for one in other.errors if one == index}
+
     def skip_to(self, index: int) -> None:
         """Record that all nodes before this one, in a chain of nodes, have ended."""
         for before in range(index):

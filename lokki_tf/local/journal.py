@@ -199,6 +199,16 @@ class Journal:
         if frame.errors:
             frame.errors.pop(index, None)
 
+    def take_over(self, frame: Frame, index: int) -> None:
+        """Take the outcome of a node from another frame of the graph.
+
+        Args:
+            frame: The frame in which it has run.
+            index: The node's index.
+        """
+        self.root.take_over(frame, index)
+        self._outputs[index] = frame.values[index]
+
     def map_done(self, run: MapRun, results: list[Any]) -> None:
         """Record a map's results, which a wire has already serialized one by one."""
         frame, index = run.frame, run.index

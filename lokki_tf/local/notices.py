@@ -72,29 +72,35 @@ def notify(
 
 def _notice(error: LokkiError, definition: Definition, given: Mapping[str, Any]) -> dict[str, Any]:
     first = raised(error)
-    name = "TooManySteps" if isinstance(first, LoopError) else type(first).__name__
     node = getattr(error, "node", None) or _failed_node(error)
-    # In the format in which Lambda reports an error.
-    cause = json.dumps(
-        {
-            "errorMessage": str(first),
-            "errorType": name,
-            "stackTrace": traceback.format_tb(first.__traceback__),
-        }
-    )
+    cleanup = definition.cleanup
+    own = None if cleanup is None else vars(error)["run"].errors.get(cleanup.name)
+    uncleaned = {} if own is None or own is first else {"cleanup": _described(own)}
+    told = _described(first)
     if isinstance(first, RunTimeoutError):
-        name, cause, node = "States.Timeout", "", _running_node(error)
+        told, node = {"error": "States.Timeout", "cause": ""}, _running_node(error)
     return fitted(
         {
             "pipeline": definition.name,
             "execution": HERE,
             "step": _outside_distributed_maps(definition.graph, node),
-            "error": name,
-            "cause": cause,
+            **told,
             "input": dict(given),
             "redriveCount": 0,
+            **uncleaned,
         }
     )
+
+
+def _described(error: BaseException) -> dict[str, str]:
+    """Return the name of an error, and its cause in the format in which Lambda reports it."""
+    name = "TooManySteps" if isinstance(error, LoopError) else type(error).__name__
+    cause = {
+        "errorMessage": str(error),
+        "errorType": name,
+        "stackTrace": traceback.format_tb(error.__traceback__),
+    }
+    return {"error": name, "cause": json.dumps(cause)}
 
 
 def _outside_distributed_maps(graph: Graph, node: str | None) -> str | None:

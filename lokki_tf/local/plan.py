@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any
 
 from lokki_tf.model import AnyNode, Graph, Item, Map, Output, Wait
@@ -33,6 +34,9 @@ class RunPlan:
         wire: Serializes values, or ``None``.
         settings: Options in effect of the steps, and the scale of waits.
         copying: Whether each step has a copy of its own of what it could change.
+        cleanup: Whether the last node runs after all others, which the engine starts.
+        parts: Groups of nodes that run one after another, as in AWS; by default only dependencies
+            delay a node.
 
     Raises:
         BindingError: If a binding refers to something that does not exist.
@@ -48,6 +52,8 @@ class RunPlan:
         wire: Wire | None = None,
         settings: Settings | None = None,
         copying: bool = False,
+        cleanup: bool = False,
+        parts: Sequence[Collection[str]] = (),
     ) -> None:
         self.copying = copying
         self.settings = settings = settings or Settings()
@@ -102,6 +108,16 @@ class RunPlan:
         """The nodes until whose results others wait."""
         self.result = positions[graph.results[-1]] if in_map else -1
         """The node that makes the result of the body, in a map's body."""
+        if cleanup:
+            self.missing[-1] += 1  # the schedule never starts it
+        self.order: Sequence[int] = range(len(nodes) - cleanup)
+        """The nodes in an order in which they can run one after another, without cleanup."""
+        self.releases = self.successors
+        """The nodes that wait for each node."""
+        self.parts = self._parted(parts) if parts else []
+        """The groups of nodes that run one after another."""
+        self.first = [index for index in self.order if not self.missing[index]]
+        """The nodes that wait for no other."""
         self.last = nodes.index(graph.by_name[graph.terminals[-1]]) if in_map else -1
         """The node whose result is that of the body, in a map's body."""
         self.guards: Sequence[Any] = [False] * len(nodes)
@@ -124,11 +140,26 @@ class RunPlan:
             self.missing.append(len(before))
             for name in before:
                 self.successors[position[name]].append(index)
-        self.first = [index for index, missing in enumerate(self.missing) if not missing]
-        """The nodes without predecessors."""
         follows = (after in self.successors[after - 1] for after in range(1, len(self.nodes)))
         self.is_straight = not self.bodies and all(follows)
         """Whether at most one step can run at any time."""
+
+    def _parted(self, parts: Sequence[Collection[str]]) -> list[list[int]]:
+        """Make each group of nodes wait for the one before, and return the groups."""
+        position = {node.name: index for index, node in enumerate(self.nodes)}
+        groups = [sorted(map(position.__getitem__, part)) for part in parts]
+        self.order = [index for group in groups for index in group]
+        self.releases = [list(after) for after in self.successors]
+        for before, after in pairwise(groups):
+            inner = {index for one in after for index in self.successors[one]}
+            first = [one for one in after if one not in inner]
+            for one in before:
+                if not set(before).intersection(self.successors[one]):
+                    added = [index for index in first if index not in self.successors[one]]
+                    self.releases[one] += added
+                    for index in added:
+                        self.missing[index] += 1
+        return groups
 
     @cached_property
     def careful(self) -> list[Gather]:

@@ -97,7 +97,7 @@ class Run(Sequence[Generation], Generic[R_co]):
     ) -> None:
         self.definition = definition
         self.duration = duration
-        self._nodes = definition.graph.nodes
+        self._nodes = definition.whole.nodes
         self._values = values
         self._starts = starts
         self._ends = ends
@@ -111,7 +111,8 @@ class Run(Sequence[Generation], Generic[R_co]):
     @cached_property
     def outputs(self) -> dict[str, Any]:
         """The results of nodes that are done, by name; skipped ones have none."""
-        numbered = enumerate(zip(self._nodes, self._values, strict=True))
+        # Without a cleanup step, whose result is not used.
+        numbered = enumerate(zip(self.definition.graph.nodes, self._values, strict=False))
         return Outputs(
             (node.name, value)
             for index, (node, value) in numbered
@@ -205,7 +206,7 @@ class Run(Sequence[Generation], Generic[R_co]):
         outputs = self.outputs
         return [
             [(node.name, outputs[node.name]) for node in generation if node.name in outputs]
-            for generation in generations(self._nodes)
+            for generation in generations(self.definition.graph.nodes)
         ]
 
     def __len__(self) -> int:

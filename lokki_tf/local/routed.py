@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import BindingError, LoopError, RouteError
-from lokki_tf.model import FAILURE, ORIGINAL_INPUT, REQUIRED, Definition, Graph, Node
+from lokki_tf.errors import BindingError, LoopError, RouteError, StepFailed
+from lokki_tf.model import FAILURE, ORIGINAL_INPUT, REQUIRED, Definition, Graph, Node, Route
 from lokki_tf.model.names import unique
 from lokki_tf.model.retries import lists, reported_as
+from lokki_tf.model.signatures import required_of
 from lokki_tf.runtime.context import CURRENT
 from lokki_tf.runtime.routes import moved, refuse_stranger, seconds_before, too_many
 
@@ -33,7 +34,7 @@ from .settings import Settings
 from .strict import Wire, described
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Route, Routes
+    from lokki_tf.model import Routes
     from lokki_tf.runtime.context import RunContext
 
     from .cache import Cache
@@ -103,7 +104,7 @@ def run_routes(
     walk = _Walk(definition, dict(parameters), wire, on_event, cache, settings)
     walk.tell("run_started")
     try:
-        within_limit(definition, lambda: walk.go(routes, first))
+        walk.run_within(routes, first)
     except BaseException as error:
         walk.tell("run_finished", duration=walk.elapsed(), error=error)
         attach(error, run=walk.run())
@@ -132,6 +133,10 @@ class _Walk:
     caught: set[int] = field(default_factory=set)
     failure: Any = None
     """The failure that leads to the next step."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """The latest state, for the cleanup step."""
+    last: Route | None = None
+    """The cleanup step, which is the last visit once it has begun."""
     origin: float = field(default_factory=clock)
     listener: Listener | None = None
     files: FileWatch | None = None
@@ -145,6 +150,7 @@ class _Walk:
         state = self._sent(self.given)
         seconds = 0
         while following is not None:
+            self.state = state
             route = routes.by_name.get(following)
             if route is None:
                 last = self.nodes[-1].step
@@ -163,6 +169,53 @@ class _Walk:
                 raise error
             self._wait(seconds, following)
             following, state, seconds = self._visit(route, state)
+        self.state = state
+
+    def run_within(self, routes: Routes, first: str) -> None:
+        """Visit the steps, and call the cleanup step, within the pipeline's time limit.
+
+        Args:
+            routes: The pipeline.
+            first: Name of the first step.
+        """
+
+        def limited() -> None:
+            try:
+                self.go(routes, first)
+            except Exception as error:
+                self._clean_up(error)
+                raise
+            self._clean_up(None)
+
+        try:
+            within_limit(self.definition, limited)
+        except BaseException as error:  # after the time limit, or an interrupt
+            if self.last is None:
+                self._clean_up(error, interrupted=True)
+            raise
+
+    def _clean_up(self, error: BaseException | None, *, interrupted: bool = False) -> None:
+        """Call the cleanup step, if there is one, with the latest state.
+
+        Args:
+            error: The error that ends the run; it gets a note if the cleanup step fails, too.
+            interrupted: Whether the run was interrupted: then the step receives the run's input
+                only, as after an execution that was aborted.
+        """
+        node = self.definition.cleanup
+        if node is None:
+            return
+        known = {**self.given, **({} if interrupted else self.state)}
+        required = required_of(node.step.function)
+        names = (name for name, _ in node.kwargs if name in known or name in required)
+        state = {name: known.get(name) for name in names}
+        self.last = Route(node.step, ())
+        try:
+            self._visit(self.last, state)
+        except StepFailed as own:
+            if error is None:
+                raise
+            error.add_note(f"also failed: {own}")
 
     def _wait(self, seconds: int, following: str) -> None:
         if not seconds:
@@ -210,7 +263,7 @@ class _Walk:
             return following, after, seconds
 
     def _key(self, route: Route, index: int, state: dict[str, Any]) -> str | None:
-        if self.cache is None:
+        if self.cache is None or route is self.last:
             return None
         asked = {ORIGINAL_INPUT: self.given} if route.takes_input else {}
         return self.cache.visit(route.step, index, {**state, **asked})
@@ -230,6 +283,8 @@ class _Walk:
         returned = watched() if around is None else around.call(watched, (), {})
         if clock() - began > self.settings.of(step).timeout_seconds:
             raise overdue()
+        if route is self.last:
+            return None, {}, 0
         following, after = moved(returned, state, route.next_key, route.default_next, step.name)
         seconds = seconds_before(returned)
         refuse_stranger(step.name, following, list(route.targets), route.ends, seconds)
@@ -310,9 +365,10 @@ class _Walk:
 
     def run(self) -> Run:
         """Return the run so far."""
-        graph = Graph(tuple(self.nodes))
+        nodes, last = tuple(self.nodes), None if self.last is None else self.nodes[-1]
+        graph = Graph(nodes if last is None else nodes[:-1])
         return Run(
-            replace(self.definition, graph=graph, routes=None),
+            replace(self.definition, graph=graph, routes=None, cleanup=last),
             values=list(self.values),
             starts=list(self.starts),
             ends=list(self.ends),

@@ -105,7 +105,7 @@ class Schedule:
         """Record that a node has ended; unless it failed, its successors may be ready."""
         if not frame.stopped:
             missing = frame.missing
-            for successor in frame.plan.successors[index]:
+            for successor in frame.plan.releases[index]:
                 missing[successor] -= 1
                 if not missing[successor]:
                     frame.active += 1

@@ -15,7 +15,7 @@ def in_order(work: Work, frame: Frame) -> None:
     It is recursive only for a map inside a map.
     """
     work.here = True
-    for index in range(len(frame.plan.nodes)):
+    for index in frame.plan.order:
         if frame.is_stopped():
             return
         if index in frame.plan.bodies:

@@ -131,7 +131,7 @@ def rows_of(run: Tabular) -> Iterator[Row]:
 
 
 def _more(run: Tabular) -> list[str]:
-    hidden = len(run.definition.graph.nodes) - MOST_ROWS
+    hidden = len(run.definition.whole.nodes) - MOST_ROWS
     return [f"… and {hidden:,} more"] if hidden > 0 else []
 
 

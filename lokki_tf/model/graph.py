@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -287,6 +287,9 @@ class Definition:
         routes: The steps of a routed pipeline; its graph is empty.
         on_failure: Notified when an execution fails: a step, or the ARN of an SNS topic.
         timeout_seconds: Longest duration of a run; ``None`` for no limit.
+        cleanup: The step that runs after all others, whatever happened. Its arguments are results,
+            ``None`` for those that do not exist, and parameters. In a routed pipeline they are
+            parameters by name, which are looked up in the state and then in the run's input.
     """
 
     name: str
@@ -299,6 +302,7 @@ class Definition:
     routes: Routes | None = None
     on_failure: Step | str | None = None
     timeout_seconds: int | None = None
+    cleanup: Node | None = None
 
     @property
     def catches(self) -> bool:
@@ -309,11 +313,20 @@ class Definition:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps in use, each once; conditions of jobs, then that of ``on_failure``, last."""
+        """The steps in use, each once; conditions of jobs, cleanup and ``on_failure`` last."""
         steps = self.graph.steps if self.routes is None else self.routes.steps
         conditions = (one.condition for one in self.graph.steps if one.condition is not None)
+        cleanup = () if self.cleanup is None else (self.cleanup.step,)
         told = (self.on_failure,) if isinstance(self.on_failure, Step) else ()
-        return tuple(dict.fromkeys((*steps, *conditions, *told)))
+        return tuple(dict.fromkeys((*steps, *conditions, *cleanup, *told)))
+
+    @property
+    def whole(self) -> Graph:
+        """The graph, with the cleanup step after all others; empty for a routed pipeline."""
+        if self.cleanup is None or self.routes is not None:
+            return self.graph
+        last = replace(self.cleanup, after=self.graph.terminals)
+        return Graph((*self.graph.nodes, last))
 
 
 def topological_order(predecessors: Mapping[str, Collection[str]]) -> list[str]:

@@ -277,3 +277,10 @@ class PipelineOptions:
         "Notified when it fails: a step or task, which is called with a dict, or the ARN of an SNS "
         "topic",
     )
+    # A Step, or a call of the authoring styles.
+    cleanup: Any = option(  # noqa: RUF009  # it makes a field
+        None,
+        "Runs once after all other steps, whatever happened: a step or task whose parameters are "
+        "named after results and parameters of the run, or a call, `release(lock, rows)`; results "
+        "that do not exist are `None`",
+    )

@@ -27,3 +27,16 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
 
         return inspect.signature(function, annotation_format=Format.FORWARDREF)  # noqa: TID251
     return inspect.signature(function)  # noqa: TID251
+
+
+def required_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the parameters without a default, except ``*args`` and ``**kwargs``.
+
+    Args:
+        function: The function.
+    """
+    return tuple(
+        name
+        for name, one in signature_of(function).parameters.items()
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    )

@@ -37,17 +37,17 @@ def failure(deployed: Deployed, run: AwsRun) -> ExecutionFailed:
             f"run {run.name} is still running and has no result yet",
             remedy=command(f"show {named}"),
         )
+    again = f"{command(f'logs {named}')}; once fixed: {command('start')}"
     redrive = f"{command(f'logs {named}')}; once fixed: {command(f'redrive {named}')}"
     if run.status in _STATUS:
         why = f": {run.error}: {run.cause}" if run.error else ""
-        return ExecutionFailed(f"run {run.name} {_STATUS[run.status]}{why}", remedy=redrive)
+        remedy = redrive if deployed.stack.definition.cleanup is None else again
+        return ExecutionFailed(f"run {run.name} {_STATUS[run.status]}{why}", remedy=remedy)
     found = find_blame(deployed, run)
     return ExecutionFailed(
         f"{found.where} failed in AWS: {found.error}: {message_of(found.cause)}",
         trace=trace_of(found.cause),
-        remedy=f"{command(f'logs {named}')}; once fixed: {command('start')}"
-        if found.is_final
-        else redrive,
+        remedy=again if found.is_final else redrive,
     )
 
 
@@ -59,8 +59,8 @@ class Blame:
         where: The step, for a message; in a map, with the first failed item.
         error: The error's name.
         cause: AWS's cause of the error.
-        is_final: Whether the state machine, one of an earlier version, has ended in a state that
-            only fails: a redrive would continue from that state and fail again (Step Functions
+        is_final: Whether the state machine has ended in a state that only fails, as after a
+            cleanup step: a redrive would continue from that state and fail again (Step Functions
             Developer Guide, "Redrive behavior of individual states").
     """
 
@@ -97,9 +97,13 @@ def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
 
 def _last_failure(by_id: Mapping[int, Any], source: Definition) -> tuple[str | None, str | None]:
     """Return the state in which an execution failed, and its map run if it is a Distributed Map."""
+    cleanup, cleaned = source.cleanup, False
     for failed in reversed(list(by_id.values())):
+        cleaned |= cleanup is not None and failed["type"] == "FailStateEntered"
         if failed["type"] in FAILURES:
             name, map_run = entered(by_id.get, failed, by_id.values())
+            if cleaned and cleanup is not None and name == cleanup.name:
+                continue  # another step had failed before
             if not is_aside(details_of(failed), name, source):
                 return name, map_run if failed["type"] == "MapRunFailed" else None
     return None, None

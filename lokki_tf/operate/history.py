@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.asl import failed_title
 from lokki_tf.errors import AwsError
 from lokki_tf.local.events import Event, EventKind
 from lokki_tf.local.strict import is_not_ready
@@ -65,6 +66,8 @@ class Tracker:
     """Id of the last event that was read."""
     ended: bool = field(default=False, init=False)
     _stalled: list[Visit] = field(default_factory=list, init=False)
+    _undecided: list[Visit] = field(default_factory=list, init=False)
+    """Failures that either a catcher of the step or that of the cleanup step has caught."""
     _of: dict[int, Visit] = field(default_factory=dict, init=False)
     _began: float = field(default=0.0, init=False)
 
@@ -145,6 +148,13 @@ class Tracker:
         events: list[Event],
     ) -> Visit:
         item = before.item if before else None
+        cleanup = self.definition.cleanup
+        if cleanup is not None and details["name"] == failed_title(cleanup.name):
+            self._report_failures(events, when)
+        else:
+            for one in self._undecided:
+                self._caught(one, events)
+        self._undecided.clear()
         visit = Visit(kind.removesuffix("StateEntered"), details["name"], item, before, when)
         self.open.append(visit)
         if visit.kind == "Wait":
@@ -156,12 +166,12 @@ class Tracker:
             return None
         if visit.kind == "Task" and visit.failure is not None:
             if visit.name in self._catching and (visit.asks or not visit.is_job):
-                return self._caught(visit, events)
+                return self._maybe_caught(visit, events)
             visit.kind = CAUGHT  # the execution continues, to read the error or to send a notice
             return visit.outer
         if visit.kind == ASIDE and visit.raised:
             for job in [one for one in self._jobs_of(visit) if one.name in self._catching]:
-                self._caught(job, events)
+                self._maybe_caught(job, events)
         if visit in self.open:
             self.open.remove(visit)
         visit.failure = None
@@ -175,6 +185,14 @@ class Tracker:
         elif visit.kind == "Task":
             done: EventKind = "step_skipped" if visit.skipped else "step_finished"
             events.append(self._event(done, visit, when))
+        return visit.outer
+
+    def _maybe_caught(self, visit: Visit, events: list[Event]) -> Visit | None:
+        """Report a failure that the step's own catcher has caught, or wait for the next state."""
+        outermost = visit.outer is None or visit.outer.kind == "Execution"
+        if self.definition.cleanup is None or not outermost:
+            return self._caught(visit, events)
+        self._undecided.append(visit)
         return visit.outer
 
     def _caught(self, visit: Visit, events: list[Event]) -> Visit | None:
@@ -360,10 +378,7 @@ class Tracker:
         """Report the failures inside a scope that has failed: they are not retried."""
         if kind not in _SCOPES_FAIL:
             return
-        for visit in [one for one in self.open if one.failure is not None]:
-            error, failed = visit.failure or (RemoteError(), when)
-            events.append(self._event("step_failed", visit, failed, error))
-            visit.failure = None
+        self._report_failures(events, when)
         around = up(before, kind="Map") if kind == "MapStateFailed" else None
         if around is not None:
             error = remote_error(around.map_error or details)
@@ -371,6 +386,12 @@ class Tracker:
             if around.map_run:
                 self._count(around, when, events)
             events.append(self._event("map_finished", around, when, error, total=around.total or 0))
+
+    def _report_failures(self, events: list[Event], when: float) -> None:
+        for visit in [one for one in self.open if one.failure is not None]:
+            error, failed = visit.failure or (RemoteError(), when)
+            events.append(self._event("step_failed", visit, failed, error))
+            visit.failure = None
 
     def _end(self, kind: str, details: Mapping[str, Any], when: float, events: list[Event]) -> None:
         self.ended = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lokki_tf.errors import AwsError
 
 from .failures import find_blame
-from .runs import FAILED, SERVICE
+from .runs import FAILED, SERVICE, SUCCEEDED
 
 if TYPE_CHECKING:
     from .deployed import Deployed
@@ -34,7 +34,16 @@ def redrive(deployed: Deployed, run: AwsRun) -> None:
     Raises:
         AwsError: If AWS refuses, or the run would only fail again.
     """
-    if run.status == FAILED and find_blame(deployed, run).is_final:
+    blame = find_blame(deployed, run) if run.status == FAILED else None
+    cleanup = deployed.stack.definition.cleanup
+    if cleanup is not None and not run.is_running and run.status != SUCCEEDED:
+        own = blame is not None and blame.where == f"step {cleanup.name!r}"
+        if not own or blame is None or blame.is_final:
+            raise AwsError(
+                f"run {run.name} cannot be redriven: its cleanup step {cleanup.name!r} has run",
+                remedy=f"{deployed.stack.command('start')} begins anew",
+            )
+    if blame is not None and blame.is_final:
         raise AwsError(
             f"run {run.name} cannot be redriven: it ended in a state that only fails, after too "
             "many steps or in a state machine of an earlier version of lokki_tf, which a redrive "

@@ -90,8 +90,8 @@ def step_states(deployed: Deployed, run: AwsRun) -> list[StepState]:
     """
     tracker = tracker_of(deployed)
     events = [one for page in history(deployed, run.arn) for one in tracker.read(page)]
-    states = {node.name: StepState(node.name) for node in deployed.stack.definition.graph.nodes}
-    inner = {node.name for node in deployed.stack.definition.graph.every()} - set(states)
+    states = {node.name: StepState(node.name) for node in deployed.stack.definition.whole.nodes}
+    inner = {node.name for node in deployed.stack.definition.whole.every()} - set(states)
     _add_up(states, [one for one in events if one.node not in inner])
     for name, one in tracker.items.items():
         if name in states:

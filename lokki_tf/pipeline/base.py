@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
-from lokki_tf.authoring import built, checked, ends_of, notice_of
+from lokki_tf.authoring import built, checked, cleanup_of, ends_of, notice_of, routed_cleanup
 from lokki_tf.authoring.calls import placeholders_of
 from lokki_tf.authoring.inlining import SubPipeline, inlined
 from lokki_tf.authoring.options import pipeline_options
@@ -22,7 +22,7 @@ from .limits import refuse_large
 from .local_runs import parameters_of_run, refuse_parallel, run_locally, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
     from os import PathLike
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
     from lokki_tf.local import Event, Run
     from lokki_tf.local.state import StateManager
-    from lokki_tf.model import Outcome, PackageSet
+    from lokki_tf.model import FlowParameter, Outcome, PackageSet, Routes
     from lokki_tf.model.resources import Resources
     from lokki_tf.packaging import Explanation, ImageContext
     from lokki_tf.terraform.synth import Synthesized
@@ -60,6 +60,9 @@ class Pipeline(Generic[R_co]):
         tags: Tags of every resource.
         on_failure: Notified when it fails: a step or task, which is called with a dict, or the ARN
             of an SNS topic.
+        cleanup: Runs once after all other steps, whatever happened: a step or task whose parameters
+            are named after results and parameters of the run, or a call, ``release(lock, rows)``.
+            Results that do not exist are ``None``.
 
     Raises:
         DefinitionError: If something about the pipeline is wrong; see :mod:`lokki_tf.errors` for
@@ -86,7 +89,9 @@ class Pipeline(Generic[R_co]):
         graph, parameters = built(self._ends)
         place = calling_place()
         given = pipeline_options({"schedule": schedule, **options}, "Pipeline", place)
-        self._made = definition_of(given, graph, name=name, place=place, parameters=parameters)
+        self._made = definition_of(
+            given, graph, name=name, place=place, parameters=parameters, ends=self._ends
+        )
         _ = self.definition  # errors are raised where the pipeline is written
 
     @property
@@ -531,7 +536,14 @@ class _Renamed(Pipeline):
 
 
 def definition_of(
-    given: Mapping[str, Any], graph: Graph, *, place: Place, **more: Any
+    given: Mapping[str, Any],
+    graph: Graph,
+    *,
+    place: Place,
+    ends: Iterable[NodeSpec] = (),
+    parameters: tuple[FlowParameter, ...] = (),
+    routes: Routes | None = None,
+    name: str,
 ) -> Definition:
     """Make the definition of a pipeline.
 
@@ -539,11 +551,29 @@ def definition_of(
         given: Options of the pipeline, from ``pipeline_options``.
         graph: Its nodes.
         place: Its source location.
-        more: Further fields of the definition.
+        ends: Specs of the last calls, to which the arguments of ``cleanup=`` refer.
+        parameters: The parameters of a run.
+        routes: The steps of a routed pipeline.
+        name: Its name.
     """
-    steps = more["routes"].steps if "routes" in more else graph.steps
-    notice = notice_of(given.get("on_failure"), steps, place)
-    return Definition(graph=graph, place=place, **{**given, **more, "on_failure": notice})
+    if routes is None:
+        cleanup, parameters = cleanup_of(given.get("cleanup"), graph, parameters, ends, place)
+    else:
+        cleanup = routed_cleanup(given.get("cleanup"), routes, place)
+    steps = [*(graph.steps if routes is None else routes.steps)]
+    steps += [] if cleanup is None else [cleanup.step]
+    return Definition(
+        name,
+        graph,
+        place=place,
+        parameters=parameters,
+        routes=routes,
+        **{
+            **given,
+            "on_failure": notice_of(given.get("on_failure"), steps, place),
+            "cleanup": cleanup,
+        },
+    )
 
 
 def _outcomes(run: Run | None) -> Mapping[str, Outcome] | None:

@@ -230,7 +230,8 @@ def flow(
         function: The function, if the decorator has no arguments.
         name: Name of the state machine; by default the function's name, with hyphens.
         options: As for :class:`Pipeline`: ``schedule``, ``description``, by default the first line
-            of the function's docstring, ``tags`` and ``on_failure``.
+            of the function's docstring, ``tags``, ``on_failure`` and
+            ``cleanup``.
 
     Returns:
         A :class:`FlowPipeline`, or a decorator that makes one.

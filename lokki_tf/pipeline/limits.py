@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lokki_tf.asl import StateMachine
     from lokki_tf.errors import Place
     from lokki_tf.local.bounds import Inline
+    from lokki_tf.local.cleanup import Parts
     from lokki_tf.model import Definition, Graph, RetryConfig
 
 # More events than any step has, with a job's states and a Choice, and than each of its retries.
@@ -36,7 +37,7 @@ def inline_limits(definition: Definition) -> Inline:
     routes = definition.routes
     if routes is None:
         near = _has_inline_maps(definition.graph)
-        retries = [_retries(node.retry) for node in definition.graph.walk()]
+        retries = [_retries(node.retry) for node in definition.whole.walk()]
     else:
         near = False
         most_retries = max((_retries(one.options.retry) for one in routes.steps), default=0)
@@ -46,6 +47,19 @@ def inline_limits(definition: Definition) -> Inline:
         return {}
     machine = _compiled(definition)
     return {} if machine is None else machine.inline
+
+
+def outermost_parts(definition: Definition) -> Parts:
+    """Return the nodes of each state of the outermost scope, for a pipeline with a cleanup step.
+
+    Args:
+        definition: The pipeline.
+    """
+    if definition.cleanup is None:
+        return ()
+    from lokki_tf.asl import scopes
+
+    return scopes.outermost_parts(definition.graph)
 
 
 def _retries(retry: tuple[RetryConfig, ...]) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.errors import BindingError, OptionError
 
-from .limits import inline_limits
+from .limits import inline_limits, outermost_parts
 from .notices import notified
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run_locally(
     from lokki_tf.reporting import combined_listener
 
     with _cache(definition, given, state, settings) as cache:
-        listener = combined_listener(on_event, definition.graph)
+        listener = combined_listener(on_event, definition.whole)
         inline = inline_limits(definition)
         with notified(definition, given, settings):
             if definition.routes is not None:
@@ -76,6 +76,7 @@ def run_locally(
                 on_event=listener,
                 cache=cache,
                 inline=inline,
+                parts=outermost_parts(definition),
             )
 
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition
 
 
+_SPECIAL = ("on_failure", "cleanup")
+"""Options that are tasks."""
+
+
 @ends_at_caller
 class _OfTasks(Pipeline):
     """A pipeline of tasks, which is built when it is first needed, and again after changes."""
@@ -56,14 +60,19 @@ class _OfTasks(Pipeline):
         raise NotImplementedError  # as above
 
     def _written(self) -> Definition:
-        drawing, notified = self._drawing(), self._notified()
-        if self._built is None or self._built[0] != (drawing, notified):
-            graph, parameters = built(self._calls(drawing))
-            options = {**self._options, "on_failure": notified}
+        drawing, special = self._drawing(), self._special()
+        if self._built is None or self._built[0] != (drawing, special):
+            calls = self._calls(drawing)
+            graph, parameters = built(calls)
             made = definition_of(
-                options, graph, name=self._name, place=self._place, parameters=parameters
+                {**self._options, **special},
+                graph,
+                name=self._name,
+                place=self._place,
+                parameters=parameters,
+                ends=calls,
             )
-            self._built = (drawing, notified), made
+            self._built = (drawing, special), made
         return self._built[1]
 
     def _last_calls(self) -> list[NodeSpec]:
@@ -71,10 +80,10 @@ class _OfTasks(Pipeline):
         needed = {other for one in calls for other in needs_of(one)}
         return [one for one in calls if one not in needed]
 
-    def _notified(self) -> Any:
-        """Return the ``on_failure`` task, or the one that has replaced it if its cell ran again."""
-        notified = self._options.get("on_failure")
-        return current(notified) if isinstance(notified, Task) else notified
+    def _special(self) -> dict[str, Any]:
+        """Return the tasks of options; those that have replaced them if their cell ran again."""
+        given = {name: self._options.get(name) for name in _SPECIAL}
+        return {name: current(one) if isinstance(one, Task) else one for name, one in given.items()}
 
     @property
     def name(self) -> str:
@@ -160,9 +169,9 @@ class DAG(_OfTasks):
 
     def _drawing(self) -> Arrows:
         chosen = self._chosen
-        notified = self._notified()  # a variable, but not a task of the DAG
         if chosen is None:
-            tasks: list[Drawn] = [one for one in tasks_in(self._names) if one is not notified]
+            special = list(map(id, self._special().values()))  # variables, but not in the DAG
+            tasks: list[Drawn] = [one for one in tasks_in(self._names) if id(one) not in special]
         else:
             tasks = [current(one) for one in chosen]
         key = arrows_drawn(), tasks

@@ -154,7 +154,7 @@ class Functions(Registry):
         """
         from lokki_tf.drawing import routes_to_dot
 
-        f.write(routes_to_dot(self._routes, top_node))
+        f.write(routes_to_dot(self._routes, top_node, self.definition.cleanup))
 
     @property
     def _routes(self) -> Routes:
@@ -184,9 +184,9 @@ class MicroFunctions(Functions, Pipeline):
     ) -> None:
         super().__init__(beginner, max_steps=max_steps, name=name)
         self._options = pipeline_options(options, "MicroFunctions", self._place)
-        notified = self._options.get("on_failure")
-        if isinstance(notified, Stepped):
-            self._options["on_failure"] = notified.step
+        for option, given in self._options.items():
+            if isinstance(given, Stepped):
+                self._options[option] = given.step
 
     @classmethod
     def from_functions(cls, functions: Functions, /, **options: Any) -> MicroFunctions:
@@ -214,9 +214,10 @@ class MicroFunctions(Functions, Pipeline):
         made.registered = {
             name: (change(step), ways) for name, (step, ways) in self.registered.items()
         }
-        notified = self._options.get("on_failure")
-        if isinstance(notified, Step):
-            made._options = {**self._options, "on_failure": change(notified)}
+        made._options = {
+            option: change(given) if isinstance(given, Step) else given
+            for option, given in self._options.items()
+        }
         made.max_steps = max_steps or self.max_steps
         made._read = None
         return made

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Variables of the function that sends notices.
 PIPELINE, NOTIFY = "LOKKI_PIPELINE", "LOKKI_NOTIFY"
-NOTIFIED_STEP = "LOKKI_NOTIFIED_STEP"
+NOTIFIED_STEP, CLEANUP = "LOKKI_NOTIFIED_STEP", "LOKKI_CLEANUP"
 # EventBridge's events leave out inputs whose escaped JSON is longer (Step Functions Developer
 # Guide, "EventBridge payloads"), and SNS takes messages of 256 KiB.
 INPUT_BYTES, NOTICE_BYTES = 248 * 1024, 256 * 1024
@@ -31,16 +31,18 @@ FAILURES = (
 )
 
 
-def notice_of(detail: Event, pipeline: str, history: Iterable[Event]) -> dict[str, Any]:
+def notice_of(
+    detail: Event, pipeline: str, events: Events, cleanup: str | None = None
+) -> dict[str, Any]:
     """Return the notice of an execution that did not succeed.
 
     Args:
         detail: ``detail`` of EventBridge's event.
         pipeline: The pipeline's name.
-        history: The execution's events, the latest first.
+        events: The execution's events.
+        cleanup: The node of the cleanup step, which may have failed after another step.
     """
-    events = _Events(history)
-    failed = events.failed_state(detail.get("error"))
+    failed = events.failed_state(detail.get("error"), cleanup)
     error, cause = own_error(detail.get("error"), detail.get("cause"))
     given = detail.get("input")
     return fitted(
@@ -69,7 +71,7 @@ def fitted(notice: dict[str, Any]) -> dict[str, Any]:
     return notice if fits else {**notice, "input": None}
 
 
-class _Events:
+class Events:
     """Events of a history by their ids, read on demand from the end.
 
     Args:
@@ -80,17 +82,22 @@ class _Events:
         self._coming = iter(history)
         self._known: dict[int, Event] = {}
 
-    def failed_state(self, error: str | None) -> str | None:
+    def failed_state(self, error: str | None, cleanup: str | None = None) -> str | None:
         """Return the step that failed with an error; else the state in which the execution ended.
 
         Args:
             error: The execution's error.
+            cleanup: The node of the cleanup step.
         """
         end = next(iter(self), None)
         if error is not None:
+            failed_before = False  # an error that the execution ends with after its cleanup
             for event in self:
+                failed_before |= event["type"] == "FailStateEntered"
                 if event["type"] in FAILURES and details_of(event).get("error") == error:
-                    return entered(self.get, event, self)[0]
+                    name = entered(self.get, event, self)[0]
+                    if name != cleanup or not failed_before:
+                        return name
         name = entered(self.get, end, self)[0] if end else None
         return name or self._open_state()
 

@@ -36,7 +36,7 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
   of steps whose code contains that name;
 - ``instant``: the result is a time until which a state waits; the envelope contains it as well;
 - ``poll``: of a step with ``poll=``, its ``timeout`` and when its state was ``entered``;
-- ``route``: of a routed pipeline, described in :mod:`.routed`;
+- ``route`` or ``cleanup``: of a routed pipeline, described in :mod:`.routed`;
 - ``caught``: errors are reported with short messages and tracebacks, since the state machine keeps
   them as values;
 - ``catch``: of a batch, the names of ``errors`` that make a :class:`.failure.Failure` of an item,
@@ -163,7 +163,7 @@ def _one(
     batch: int | None,
 ) -> Envelope:
     """Call the function once; ``batch`` is the index of its item in a batch."""
-    if "route" in event:
+    if "route" in event or "cleanup" in event:
         return _routed(function, event)
     asks = event.get("asks", False)
     skipped, value, known = False, None, shared()
@@ -196,10 +196,12 @@ def _instant(value: Any, event: dict[str, Any], *, skipped: bool) -> dict[str, s
 
 
 def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
-    from .routed import routed
+    from .routed import cleaned, routed
     from .routes import TooManySteps
 
     try:
+        if "cleanup" in event:
+            return cleaned(function, event)
         return routed(function, event, partial(_keep, event))
     except TooManySteps:
         raise  # an error of the run, under its own name

@@ -16,6 +16,14 @@ that takes it. The result is::
 with ``"after": 30``, the seconds before the next step, if the event has ``waits``; or, if the
 pipeline ends, ``{"next": null, "result": {"<step>": envelope}}``. A state with too many envelopes
 for a state machine's state is ``{"all": {"ref": …}}``.
+
+The event of a cleanup step contains instead the names of its parameters, each with whether it is
+required, the latest result of a step, and the execution's input::
+
+    {"cleanup": {"lock": true, "rows": false}, "last": {"state": {…}}, "input": {…}}
+
+Before the first result, ``last`` is ``{"state": {"given": <input>}}``. Arguments are looked up in
+the state and then in the input; required ones that are in neither are ``None``.
 """
 
 from __future__ import annotations
@@ -80,6 +88,32 @@ def routed(
     return {**result, "after": seconds} if route.get("waits") else result
 
 
+def cleaned(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
+    """Call a cleanup step with the latest state; its result is not used.
+
+    Args:
+        function: The step's function.
+        event: As described at the top of this module.
+
+    Raises:
+        Exception: The error of the function.
+    """
+    last, given = event["last"], event.get("input")
+    known = without_reserved(given) if isinstance(given, dict) else {}
+    if last.get("result"):
+        (ended,) = last["result"].values()
+        known.update(_unpacked({"": ended})[2][""])
+    elif "given" not in last.get("state", {"given": None}):
+        known.update(_state(last)[2])
+    arguments = {
+        name: known.get(name)
+        for name, required in event["cleanup"].items()
+        if required or name in known
+    }
+    call(function, (), arguments)
+    return {"value": None}
+
+
 def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
     """Return the state's envelopes, the objects that they refer to, and the values."""
     from . import store
@@ -97,6 +131,12 @@ def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[
     envelopes: Envelopes = event["state"].get("each", {})
     if "all" in event["state"]:
         envelopes = thaw(JSON, store.read(event["state"]["all"]["ref"]))
+    return _unpacked(envelopes)
+
+
+def _unpacked(envelopes: Envelopes) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
+    from . import store
+
     uris = [uri for one in envelopes.values() for uri in references(one)]
     objects = store.read_all(uris) if uris else {}
     values = {name: unpack(one, objects.__getitem__) for name, one in envelopes.items()}

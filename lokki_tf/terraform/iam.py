@@ -223,9 +223,17 @@ def exchange_objects(arns: Sequence[str]) -> Statement:
     return _allow("ItemsAndResults", actions, arns)
 
 
-def read_histories(executions: Sequence[str]) -> Statement:
-    """Allow the function of notices to read an execution's history, to find the failed step."""
-    return _allow("History", ["states:GetExecutionHistory"], executions)
+def read_histories(executions: Sequence[str], *, definitions: bool = False) -> Statement:
+    """Allow the function of notices to read an execution's history, to find the failed step.
+
+    Args:
+        executions: ARNs of the executions.
+        definitions: Whether it also reads the state machine's definition at the start of the
+            execution, for the event of the cleanup step.
+    """
+    actions = ["states:GetExecutionHistory"]
+    actions += ["states:DescribeStateMachineForExecution"] if definitions else []
+    return _allow("History", actions, executions)
 
 
 def send(queues: Sequence[str]) -> Statement:

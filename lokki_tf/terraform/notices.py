@@ -18,6 +18,8 @@ from lokki_tf.runtime import failures
 from .plan import function_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lokki_tf.model import Definition
 
     from .account import Account
@@ -38,17 +40,26 @@ def queue_name(pipeline: str) -> str:
     return shortened(f"{pipeline}-failures", QUEUE_NAME_LENGTH)
 
 
-def notified_arn(definition: Definition, account: Account) -> str:
-    """Return the ARN of the receiver: the topic, or the function of the step.
+def called_steps(definition: Definition) -> tuple[Step, ...]:
+    """Return the steps that the function of notices calls: of ``on_failure=`` and ``cleanup=``.
 
     Args:
-        definition: The pipeline, with ``on_failure=``.
-        account: The account and region.
+        definition: The pipeline.
     """
-    to = definition.on_failure
-    if isinstance(to, Step):
-        return account.arn("lambda", f"function:{function_name(definition.name, to.name)}")
-    return str(to)
+    notified, cleanup = definition.on_failure, definition.cleanup
+    steps = [notified] if isinstance(notified, Step) else []
+    return tuple(dict.fromkeys([*steps, *([cleanup.step] if cleanup else [])]))
+
+
+def called_arn(definition: Definition, account: Account, step: Step) -> str:
+    """Return the ARN of a step's function, built from its name.
+
+    Args:
+        definition: The pipeline.
+        account: The account and region.
+        step: The step.
+    """
+    return account.arn("lambda", f"function:{function_name(definition.name, step.name)}")
 
 
 def event_pattern(machine: str) -> str:
@@ -66,17 +77,22 @@ def event_pattern(machine: str) -> str:
     )
 
 
-def variables(plan: StackPlan, notified: str) -> dict[str, str]:
+def variables(plan: StackPlan, arn_of: Callable[[Step], str]) -> dict[str, str]:
     """Return the environment of the function that sends notices.
 
     Args:
-        plan: The stack plan of a pipeline with ``on_failure=``.
-        notified: ARN of the topic, or of the step's function.
+        plan: The stack plan of a pipeline with ``on_failure=`` or ``cleanup=``.
+        arn_of: Returns the ARN of a step's function.
     """
     definition = plan.definition
-    found = {failures.PIPELINE: definition.name, failures.NOTIFY: notified}
-    if isinstance(definition.on_failure, Step):
-        found[failures.NOTIFIED_STEP] = json.dumps(_step(definition.on_failure, plan))
+    found, to = {failures.PIPELINE: definition.name}, definition.on_failure
+    if isinstance(to, Step):
+        found[failures.NOTIFY] = arn_of(to)
+        found[failures.NOTIFIED_STEP] = json.dumps(_step(to, plan))
+    elif to is not None:
+        found[failures.NOTIFY] = to
+    if plan.machine.cleanup is not None:
+        found[failures.CLEANUP] = json.dumps(plan.machine.cleanup._asdict())
     return found
 
 

@@ -92,7 +92,7 @@ class Permissions:
         Args:
             job: The job.
         """
-        walk = self.plan.definition.graph.walk()
+        walk = self.plan.definition.whole.walk()
         nodes = [node.name for node in walk if node.step is job.step] or [job.step.name]
         earlier = [
             self._objects(f"runs/*/{node}{end}")
@@ -117,13 +117,15 @@ class Permissions:
         logs = iam.write_logs(*self._few(log_groups, every))
         return [*(iam.start_containers(repository) if repository else []), logs]
 
-    def of_helper(self, kind: str, log_group: str, notified: str, queue: str) -> list[Statement]:
+    def of_helper(
+        self, kind: str, log_group: str, called: Sequence[str], queue: str
+    ) -> list[Statement]:
         """Return the statements for a helper function.
 
         Args:
             kind: ``notices`` or ``job_errors``.
             log_group: ARN of its log group.
-            notified: Of notices: ARN of the topic, or of the step's function.
+            called: Of notices: ARNs of the steps' functions that it calls.
             queue: Of notices: ARN of the queue of those that could not be sent.
         """
         runs, name = [self._objects("runs/*")], self.plan.definition.name
@@ -138,9 +140,10 @@ class Permissions:
         executions = self.account.arn("states", f"execution:{name}:*")
         statements += [
             self._write(NOTICES),
-            iam.read_histories([executions]),
+            iam.read_histories([executions], definitions=self.plan.machine.cleanup is not None),
             iam.send([queue]),
-            iam.publish(notified) if isinstance(topic, str) else iam.invoke([notified]),
+            *([iam.publish(topic)] if isinstance(topic, str) else []),
+            *([iam.invoke(called)] if called else []),
             *self._object_key(reads=False),
         ]
         if self.key:

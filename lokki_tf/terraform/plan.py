@@ -126,9 +126,10 @@ class StackPlan:
     def called(self) -> tuple[Function, ...]:
         """The functions that the state machine calls: without one for ``on_failure=`` only."""
         routes, graph = self.definition.routes, self.definition.graph
-        steps = graph.steps if routes is None else routes.steps
-        conditions = [step.condition for step in steps if step.condition is not None]
-        return tuple(one for one in self.functions if one.step in [*steps, *conditions])
+        steps = [*(graph.steps if routes is None else routes.steps)]
+        steps += [step.condition for step in steps if step.condition is not None]
+        steps += [self.definition.cleanup.step] if self.definition.cleanup else []
+        return tuple(one for one in self.functions if one.step in steps)
 
     @property
     def in_image(self) -> Mapping[Step, Package]:
@@ -218,8 +219,8 @@ def make_plan(
 
 def _helpers(definition: Definition) -> tuple[Helper, ...]:
     wanted: list[tuple[str, int, str]] = []
-    if definition.on_failure is not None:
-        wanted.append(("notices", 900, ""))  # longer than that of the step that it calls
+    if definition.on_failure is not None or definition.cleanup is not None:
+        wanted.append(("notices", 900, ""))  # longer than those of the steps that it calls
     if any(step.is_job for step in definition.steps):
         wanted.append(("job_errors", 60, JOB_ERRORS_PLACEHOLDER))
     return tuple(

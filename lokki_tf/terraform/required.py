@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.model.names import unique
 
 from .account import Account
-from .notices import notified_arn, queue_name
+from .notices import called_arn, called_steps, queue_name
 from .permissions import permissions_of
 from .plan import LOG_GROUP
 
@@ -115,7 +115,8 @@ def helper_statements(permissions: Permissions, helper: Helper) -> list[Statemen
     account, definition = permissions.account, permissions.plan.definition
     logs = account.arn("logs", f"log-group:{LOG_GROUP}{helper.name}")
     queue = account.arn("sqs", queue_name(definition.name))
-    return permissions.of_helper(helper.kind, logs, notified_arn(definition, account), queue)
+    called = [called_arn(definition, account, step) for step in called_steps(definition)]
+    return permissions.of_helper(helper.kind, logs, called, queue)
 
 
 def _own(step: Step) -> Iterator[Statement]:

@@ -7,6 +7,7 @@ replaced by ARNs, which are built from the names.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lokki_tf.asl import filled
@@ -140,8 +141,7 @@ def _helper(
 ) -> FunctionResource:
     found, defaults = {STORE: store}, StepOptions()
     if helper.kind == "notices":
-        notified = notices.notified_arn(plan.definition, account)
-        found |= notices.variables(plan, notified)
+        found |= notices.variables(plan, partial(notices.called_arn, plan.definition, account))
     return FunctionResource(
         helper.name,
         helper.package.zip,

@@ -49,7 +49,7 @@ def with_settings(definition: Definition, config: Config) -> Definition:
     if routes is not None:
         changed = tuple(replace(one, step=steps[one.step]) for one in routes.routes)
         routes = replace(routes, routes=changed)
-    told = definition.on_failure
+    told, cleanup = definition.on_failure, definition.cleanup
     return replace(
         definition,
         name=config.name_of(definition.name),
@@ -57,6 +57,7 @@ def with_settings(definition: Definition, config: Config) -> Definition:
         routes=routes,
         tags=tags,
         on_failure=steps[told] if isinstance(told, Step) else told,
+        cleanup=None if cleanup is None else replace(cleanup, step=steps[cleanup.step]),
     )
 
 

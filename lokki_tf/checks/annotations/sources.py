@@ -144,4 +144,4 @@ def outermost(definition: Definition) -> Scope:
     for one in definition.parameters:
         text = f"parameter {one.name!r} of the flow"
         parameters[one.name] = Source(f"{text} is", text, one.kind)
-    return Scope(Reader(), definition.graph, parameters)
+    return Scope(Reader(), definition.whole, parameters)

@@ -68,7 +68,7 @@ def arguments(definition: Definition) -> dict[Step, dict[str, Any]]:
         definition: A pipeline.
     """
     nodes: dict[Step, list[Node]] = {}
-    for node in definition.graph.walk():
+    for node in definition.whole.walk():
         nodes.setdefault(node.step, []).append(node)
     found: dict[Step, dict[str, Any]] = {}
     for step in definition.steps:

@@ -144,7 +144,7 @@ def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, Produ
         }
     arriving: dict[Step, Producers] = {step: {} for step in cuts}
     entering = _of_values([one.default for one in definition.parameters])
-    _follow(definition.graph, entering, made, arriving)
+    _follow(definition.whole, entering, made, arriving)
     return arriving
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lokki_tf.model import Step, StepOptions
+from lokki_tf.model import StepOptions
 from lokki_tf.packaging import HANDLER_NAME
 from lokki_tf.runtime.places import STORE
 from lokki_tf.terraform import iam, notices
@@ -15,8 +15,9 @@ from .functions import Functions
 from .roles import acting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from lokki_tf.model import Step
     from lokki_tf.terraform.plan import Helper
 
     from .base import Base
@@ -30,7 +31,7 @@ def add_helper(
     helper: Helper,
     *,
     variables: Mapping[str, str] | None = None,
-    notified: str = "",
+    called: Sequence[str] = (),
     queue: str = "",
 ) -> aws.lambda_function.LambdaFunction:
     """Add a function with its code, log group, role and policy.
@@ -39,7 +40,7 @@ def add_helper(
         base: What all resources share.
         helper: The function.
         variables: Its environment, in addition to the pipeline's store.
-        notified: Of notices: ARN of the topic, or of the step's function.
+        called: Of notices: ARNs of the steps' functions that it calls.
         queue: Of notices: ARN of the queue of those that could not be sent.
     """
     kind, tags = helper.kind, base.scope.tags()
@@ -48,7 +49,7 @@ def add_helper(
         base,
         kind,
         iam.trust("lambda.amazonaws.com"),
-        [iam.document(base.permissions.of_helper(kind, logs.arn, notified, queue))],
+        [iam.document(base.permissions.of_helper(kind, logs.arn, called, queue))],
         tags,
         given=base.config.lambda_.role,
     )
@@ -92,8 +93,7 @@ def add_notices(
     if helper is None:
         return
     definition = base.plan.definition
-    name, to = definition.name, definition.on_failure
-    notified = functions[to.name][0].arn if isinstance(to, Step) else str(to)
+    name = definition.name
     rule = aws.cloudwatch_event_rule.CloudwatchEventRule(
         base.scope,
         base.scope.resource_id("failures_rule"),
@@ -114,8 +114,13 @@ def add_notices(
         policy=iam.queue_for(rule.arn, queue_arn),
         tags=base.scope.tags(),
     )
-    variables = notices.variables(base.plan, notified)
-    function = add_helper(base, helper, variables=variables, notified=notified, queue=queue.arn)
+
+    def arn_of(step: Step) -> str:
+        return str(functions[step.name][0].arn)
+
+    variables, called = notices.variables(base.plan, arn_of), notices.called_steps(definition)
+    arns = list(map(arn_of, called))
+    function = add_helper(base, helper, variables=variables, called=arns, queue=queue.arn)
     aws.lambda_function_event_invoke_config.LambdaFunctionEventInvokeConfig(
         base.scope,
         base.scope.resource_id("notices_failed"),
