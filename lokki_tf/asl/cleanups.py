@@ -92,8 +92,7 @@ def add_cleanup(
     states[names.end] = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
     if variables:
         begin = {"Type": "Pass", "Assign": dict(variables), "Next": machine["StartAt"]}
-        states[names.begin] = begin
-        machine["StartAt"] = names.begin
+        machine |= {"StartAt": names.begin, "States": {names.begin: begin, **states}}
 
 
 def _catches_all(catchers: Sequence[Mapping[str, Any]]) -> bool:

@@ -87,7 +87,7 @@ def refuse_unfit(step: Step, why: str) -> None:
         why: When it must run, for the message.
 
     Raises:
-        OptionError: If it has a condition, or is a job of Batch.
+        OptionError: If it has a condition or ``catch=``, or is a job of Batch.
     """
     if step.when is not None:
         raise OptionError(
@@ -99,7 +99,7 @@ def refuse_unfit(step: Step, why: str) -> None:
         raise OptionError(
             f"step {step.name!r} has catch=, but nothing receives its result",
             place=step.place,
-            remedy="remove catch=: a notice that cannot be sent is put into the stack's queue",
+            remedy="remove catch=: an error of this step is reported with the run's error",
         )
     if step.is_job:
         raise OptionError(
