@@ -106,6 +106,7 @@ def _model_types(kind: Any) -> dict[str, str]:
 def _code(types: Mapping[str, str]) -> dict[str, str]:
     special = {
         "OnFailure": "a step, a task or `str`",
+        "Cleanup": "a step, a task or a call",
         "Mapping[str, str]": "a dict of strings",
         "Retry | Sequence[Retry]": "one of these or a list",
         "tuple[ErrorType, ...]": "an error or several",

@@ -137,6 +137,13 @@ class Pipeline(Generic[R_co]):
                 remedy="include a pipeline of calls or tasks, or a flow",
             )
         definition, ends = self.definition, self._last_calls()
+        if definition.cleanup is not None:
+            raise BindingError(
+                f"{self.name!r} is a pipeline with cleanup=, and cannot be part of another one, "
+                "which may fail outside of it",
+                place=calling_place(),
+                remedy="give cleanup= to the other pipeline, or to a pipeline of its own",
+            )
         return SubPipeline(definition.name, tuple(ends), definition.parameters, self._kind)
 
     def _last_calls(self) -> list[NodeSpec]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from strategies import routed, with_cleanup
 from thorough import TIMES
 
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, RetryConfig, flow, run_context, step, task
-from lokki_tf.errors import LokkiError, LoopError, StepFailed
+from lokki_tf.errors import LokkiError, LoopError, RunTimeoutError, StepFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,6 +256,34 @@ def test_what_no_state_can_catch_leads_to_cleanup(deployment: Deployment, ending
     expected = (None, "bills", "all", "freed", parameters)
     assert line == f"CLEANED {arn.rpartition(':')[2]} {expected!r}"
     assert queued(deployment, pipeline.name) == []
+
+
+@step
+def slow(held: Any) -> None:
+    time.sleep(60)
+
+
+def test_the_time_limit_of_a_pipeline_leads_to_cleanup(deployment: Deployment) -> None:
+    """After timeout_seconds= the step is called once without results, here and there."""
+    held = lock()
+    pipeline = Pipeline("limited", steps=[slow(held)], cleanup=release(held), timeout_seconds=3)
+    printed: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.print", lambda *texts: printed.append(" ".join(texts)))
+        with pytest.raises(RunTimeoutError) as caught:
+            pipeline.local_run()
+    (line,) = printed
+    assert line.split(" ", 2)[2] == "(None, ())"
+    assert caught.value.run.status["release"] == "done"
+    execution = deployment.execute(pipeline)
+    assert execution.status == "TIMED_OUT"
+
+    def lines() -> list[str]:
+        known = deployment.aws.logs("limited-release")
+        return [one for one in known if one.startswith(MARK)]
+
+    (there,) = until(lines)
+    assert there.split(" ", 2)[2] == "(None, ())"
 
 
 def test_the_rule_repeats_no_cleanup(deployment: Deployment) -> None:

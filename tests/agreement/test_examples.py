@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from applied import Applied, stack
 
+from lokki_tf.errors import StepFailed
 from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
@@ -74,7 +76,10 @@ def test_the_day_of_the_daily_report_is_a_parameter(
     aws.reset()
 
 
-for file, name in PIPELINES.items():
+LOCKED = "stock/stock.py", "stock"
+"""The example with a lock in a bucket, which local runs need as well."""
+
+for file, name in (*PIPELINES.items(), LOCKED):
 
     def example(aws: LocalAws, folder: Path, file: str = file, name: str = name) -> Path:
         with pytest.MonkeyPatch.context() as patch:
@@ -88,6 +93,45 @@ def test_examples_give_the_same_deployed(examples: list[Pipeline], applied: Appl
     """Applied by Terraform, the examples give what the local runs give."""
     for example, name in zip(examples, PIPELINES.values(), strict=True):
         assert applied.values(name) == _results(example)
+
+
+def held(aws: LocalAws, key: str = "locks/north") -> list[str]:
+    """The locks in the bucket."""
+    listed = aws.client("s3").list_objects_v2(Bucket="stock-locks", Prefix=key)
+    return [one["Key"] for one in listed.get("Contents", [])]
+
+
+def test_a_lock_is_released_whatever_happens(
+    applied: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cleanup step of the example releases its lock after success and failure, here and there.
+
+    A run that does not get the lock leaves that of the other run.
+    """
+    s3 = applied.aws.client("s3")
+    s3.create_bucket(Bucket="stock-locks")
+    for name, value in applied.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    example = loaded(EXAMPLES / LOCKED[0], LOCKED[1], monkeypatch)
+    booked = {"book": {"kettle": 5, "cup": 12}}
+    assert example.local_run().outputs["book"] == applied.values("stock")["book"] == booked["book"]
+    assert held(applied.aws) == []
+    wrong = {"delivery": "kettle;4\ncup;many"}
+    with pytest.raises(ValueError, match="line 2 of the delivery note"):
+        example.local_run(wrong)
+    assert held(applied.aws) == []
+    execution = applied.execute("stock", wrong)
+    assert (execution.status, execution.error) == ("FAILED", "ValueError")
+    assert held(applied.aws) == []
+    released = [one for one in applied.aws.logs("stock-release") if '"released"' in one]
+    assert [json.loads(one)["booked"] for one in released] == [booked["book"], None]
+    s3.put_object(Bucket="stock-locks", Key="locks/north", Body=b"another run")
+    with pytest.raises(StepFailed, match="Locked"):
+        example.local_run()
+    assert applied.execute("stock").error == "Locked"
+    assert held(applied.aws) == ["locks/north"]
+    s3.delete_object(Bucket="stock-locks", Key="locks/north")
+    s3.delete_bucket(Bucket="stock-locks")
 
 
 _known: dict[str, dict[str, Any]] = {}

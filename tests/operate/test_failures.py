@@ -63,6 +63,37 @@ def test_the_step_is_reported_and_not_the_code_that_reports_it(deployment: Deplo
     assert str(failure(deployed, run)).startswith("step 'broken' failed in AWS: ValueError: no 3")
 
 
+@step
+def release(value: Any = 1) -> None: ...
+
+
+@step
+def stuck(value: Any = 1) -> None:
+    raise OSError("stuck")
+
+
+@pytest.mark.parametrize("cleanup", [release, stuck], ids=["cleaned", "cleanup failed"])
+def test_a_run_that_was_cleaned_up_cannot_be_redriven(deployment: Deployment, cleanup: Any) -> None:
+    """The step that failed first is reported, and a new run is the remedy."""
+    name = f"cleaned-{cleanup.__name__}"
+    pipeline = Pipeline(name, steps=[broken(3)], cleanup=cleanup)
+    deployed, run = failed_run(deployment, pipeline)
+    found = failure(deployed, run)
+    assert str(found).startswith("step 'broken' failed in AWS: ValueError: no 3")
+    assert "start" in str(found.remedy)
+    assert "redrive" not in str(found.remedy)
+    with pytest.raises(AwsError, match=f"its cleanup step '{cleanup.__name__}' has run"):
+        redriving.redrive(deployed, run)
+
+
+def test_a_cleanup_that_failed_after_success_can_be_redriven(deployment: Deployment) -> None:
+    """Only the cleanup step runs again."""
+    deployed, run = failed_run(deployment, Pipeline("late-stuck", steps=[numbers()], cleanup=stuck))
+    assert find_blame(deployed, run).where == "step 'stuck'"
+    redriving.redrive(deployed, run)
+    assert runs.ended(deployed, run).redrives == 1
+
+
 @flow
 def items() -> Any:
     return numbers().map(broken)

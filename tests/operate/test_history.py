@@ -269,3 +269,52 @@ def test_a_pause_before_a_redrive_is_no_time_of_a_step(
     assert (steps[name].status, steps[name].retries) == ("failed", retries)
     assert steps[name].duration is not None
     assert 0 < steps[name].duration < 600
+
+
+@step
+def fails(value: Any) -> None:
+    raise LookupError("no")
+
+
+@step(catch=ValueError)
+def caught(value: Any, kind: str) -> None:
+    raise {"value": ValueError, "key": KeyError}[kind]("no")
+
+
+@step
+def release(value: Any) -> None: ...
+
+
+@step
+def stuck(value: Any) -> None:
+    raise OSError("stuck")
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "cleanup"),
+    [
+        ("done", lambda rows: both(rows, 1), release),
+        ("failed", fails, release),
+        ("in-map", lambda rows: rows.map(fails, mode="inline"), release),
+        ("caught", lambda rows: caught(rows, "value"), release),
+        ("uncaught", lambda rows: caught(rows, "key"), release),
+        ("stuck", fails, stuck),
+        ("late", lambda rows: both(rows, 1), stuck),
+    ],
+)
+def test_a_cleanup_step_has_the_events_of_a_local_run(
+    deployment: Deployment, name: str, last: Any, cleanup: Any
+) -> None:
+    """It comes last, after the failures before it."""
+    rows = numbers(1)  # items of a map run at the same time in AWS
+    pipeline = Pipeline(f"history-{name}", steps=[last(rows)], cleanup=cleanup(rows))
+    here: list[Event] = []
+    with suppress(StepFailed):
+        pipeline.local_run(on_event=here.append)
+    there = told(deployment, pipeline)
+    listed = [[(one.kind, one.node) for one in events] for events in (here, there)]
+    assert listed[0] == listed[1]
+    assert {node for _, node in listed[0]} >= {"numbers", cleanup.__name__}
+    states: dict[str, StepState] = {}
+    _add_up(states, there)
+    assert states[cleanup.__name__].status == ("failed" if cleanup is stuck else "done")
