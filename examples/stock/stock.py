@@ -33,7 +33,7 @@ class Locked(Exception):
 
 
 @step(policies=[POLICY], env_variables={"STOCK_BUCKET": BUCKET})
-def lock(warehouse):
+def lock(warehouse: str) -> str:
     """Take the lock for this run."""
     import boto3
 
@@ -49,7 +49,7 @@ def lock(warehouse):
 
 
 @step
-def read(owner, delivery):
+def read(owner: str, delivery: str) -> list[tuple[str, int]]:
     """Read the lines of a delivery note: an item and its number."""
     rows = []
     for number, line in enumerate(delivery.splitlines(), 1):
@@ -61,16 +61,16 @@ def read(owner, delivery):
 
 
 @step
-def book(rows):
+def book(rows: list[tuple[str, int]]) -> dict[str, int]:
     """Add up the numbers of each item."""
-    stock = {}
+    stock: dict[str, int] = {}
     for item, count in rows:
         stock[item] = stock.get(item, 0) + count
     return stock
 
 
 @step(policies=[POLICY], env_variables={"STOCK_BUCKET": BUCKET})
-def release(warehouse, book=None):
+def release(warehouse: str, book: dict[str, int] | None) -> None:
     """Delete the lock if this run holds it, also if the run was aborted while it took it."""
     import boto3
 
@@ -86,9 +86,9 @@ def release(warehouse, book=None):
 
 
 @flow(cleanup=release)
-def stock(warehouse: str = "north", delivery: str = "kettle;4\ncup;12\nkettle;1"):
+def stock(warehouse: str = "north", delivery: str = "kettle;4\ncup;12\nkettle;1") -> dict[str, int]:
     """Book a delivery note."""
-    return lock(warehouse).next(read, delivery).next(book)
+    return book(read(lock(warehouse), delivery))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,14 @@ def pay(card: str, items: list[str]) -> int:
     return 0
 
 
+@step
+def lock(name: str) -> str:
+    return name
+
+
+def delete_lock(name: str) -> None: ...
+
+
 def describe(value: object) -> str:
     return str(value)
 
