@@ -2,7 +2,7 @@
 
 from .builder import built, ends_of
 from .calls import Call, Chain, chain, part
-from .cleanups import Cleanup, cleanup_of, routed_cleanup
+from .cleanups import cleanup_of, routed_cleanup
 from .flows import build_flow, checked, with_values
 from .notices import OnFailure, notice_of
 from .parameters import declarations, hints_of, kind_of
@@ -12,7 +12,6 @@ from .tasks import Task, task
 __all__ = [
     "Call",
     "Chain",
-    "Cleanup",
     "OnFailure",
     "StepFunction",
     "Task",

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from .specs import CallSpec, NodeSpec
 
-Cleanup = Stepped | Step | Call | None
-"""The type of ``cleanup=``."""
 LONGEST_NAME = 80  # of a state
 _REMEDY = "pass a step, cleanup=release, or a call of one, cleanup=release(lock)"
 _WHY = "must run whatever happened"

@@ -14,7 +14,6 @@ from typing import Literal as OneOf
 if TYPE_CHECKING:
     from lokki_tf.model import RetryConfig
 
-    from .cleanups import Cleanup
     from .notices import OnFailure
 
 
@@ -24,6 +23,10 @@ Retry: TypeAlias = "RetryConfig | Mapping[str, Any] | int"
 
 Catch: TypeAlias = type[BaseException] | str
 """An error of ``catch=``: a class, or AWS's name of an error."""
+
+
+Cleanup: TypeAlias = Any
+"""A step or a task, or a call of a step, which to type checkers is the step's result."""
 
 
 class RouteKeywords(TypedDict, total=False):
