@@ -115,6 +115,18 @@ def tell(failure: dict[str, Any]) -> None:
     print("TOLD", failure["error"])
 
 
+@step
+def dozes(text: str) -> None:
+    import time
+
+    time.sleep(60)
+
+
+@step
+def tidies(text: str | None, literal: str) -> None:
+    print("TIDY", text and len(text), len(literal))
+
+
 @flow
 def maps():
     return three().map(again).agg(total)
@@ -138,6 +150,19 @@ def failing_deep():
 @flow(on_failure=LOCKED_TOPIC)
 def locked():
     return three().map(with_variable).agg(counts)
+
+
+def tidied() -> Pipeline:
+    """A pipeline that fails, whose cleanup step reads an object."""
+    text = large()
+    return Pipeline("tidied", steps=[one_fails(text)], cleanup=tidies(text, LARGE))
+
+
+def late() -> Pipeline:
+    """A pipeline that exceeds its time limit, so that the function of notices cleans up."""
+    text = large()
+    cleanup = tidies(text, LARGE)
+    return Pipeline("late", steps=[dozes(text)], cleanup=cleanup, timeout_seconds=1)
 
 
 @dataclass(frozen=True)
@@ -173,6 +198,8 @@ CASES = (
         f'[aws]\nkms_key = "{KEY}"\n',
     ),
     Case(Pipeline("published", steps=[raises(large())], on_failure=TOPIC)),
+    Case(tidied()),
+    Case(late()),
     Case(locked, f'[aws]\nkms_key = "{KEY}"\n'),
     Case(
         Pipeline("notice", steps=[raises(large())], on_failure=LOCKED_TOPIC),
