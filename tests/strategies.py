@@ -333,28 +333,27 @@ def with_cleanup(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str 
     """
     kinds = (library.listing, library.as_job(library.listing)) if jobs else (library.listing,)
     count = draw(st.integers(1, 7))
-    failing = draw(st.none() | st.integers(0, count - 1))
+    failing, caught = draw(st.none() | st.integers(0, count - 1)), draw(st.integers(0, 3)) == 0
+    as_job = jobs and draw(st.booleans())
+    fails = step(name="fails", **({"job_type": "batch"} if as_job else {}))(library.refusing)
     calls: list[Any] = []
     for number in range(count):
-        kind = draw(st.sampled_from(kinds))
-        if number == failing:
-            kind = step(name="fails", **({"job_type": "batch"} if draw(st.just(jobs)) else {}))(
-                library.refusing
-            )
         before = draw(st.lists(st.sampled_from(calls), max_size=2, unique_by=id)) if calls else []
-        if number != failing and before and draw(st.integers(0, 4)) == 0:
+        if number == failing:
+            calls.append(fails(*before, **({"catch": LookupError} if caught else {})))
+        elif before and draw(st.integers(0, 4)) == 0:
             mode = draw(st.sampled_from(("inline", "distributed")))
             calls.append(library.listing(1, *before).map(library.echo, mode=mode).agg(library.echo))
         else:
-            calls.append(kind(number, *before[:1]) if number != failing else kind(*before))
+            calls.append(draw(st.sampled_from(kinds))(number, *before[:1]))
         for one in before[1:]:
             calls[-1].after(one)
-    known = [one for number, one in enumerate(calls) if draw(st.booleans())]
+    known = [one for one in calls if draw(st.booleans())]
     chosen = [draw(st.sampled_from((one, [one], {"a": one}))) for one in known]
     cleanup = library.cleaned(*chosen, 7) if draw(st.booleans()) else library.cleaned(more=chosen)
     name = f"cleaned-{next(_numbers)}"
     pipeline = Pipeline(name, steps=calls, cleanup=cleanup)
-    return pipeline, None if failing is None else "fails"
+    return pipeline, None if failing is None or caught else "fails"
 
 
 _numbers = itertools.count()

@@ -59,6 +59,19 @@ def test_cleanup_steps_agree(made: tuple[Pipeline, str | None], deployment: Depl
     agree(*made, deployment)
 
 
+@given(made=with_cleanup(jobs=True))
+@settings(
+    max_examples=3 * TIMES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_cleanup_steps_of_jobs_agree(
+    made: tuple[Pipeline, str | None], deployment: Deployment
+) -> None:
+    """The same for pipelines with jobs of Batch, whose errors another state raises."""
+    agree(*made, deployment)
+
+
 def agree(pipeline: Pipeline, failing: str | None, deployment: Deployment) -> None:
     """Compare the outcome and the arguments of the cleanup step in all ways to run a pipeline."""
     there = deployment.execute(pipeline)
