@@ -43,6 +43,7 @@ from .specs import (
     PartSpec,
     ValueSpec,
     WaitSpec,
+    needs_of,
     reachable,
     specs_in,
     whole_of,
@@ -100,7 +101,7 @@ def called_last(ends: Iterable[NodeSpec], call: CallSpec) -> tuple[Node, list[Fl
         BindingError: If it uses a call that is not in the graph, or that is in a map.
     """
     builder = _Builder(list(ends))
-    for one in _needs(call):
+    for one in needs_of(call):
         if isinstance(one, CallSpec | MapSpec | WaitSpec) and one not in builder.names:
             raise BindingError(
                 f"{one.what} is an argument of cleanup step {call.step.name!r}, but is not part "

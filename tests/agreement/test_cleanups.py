@@ -478,3 +478,11 @@ def test_a_routed_cleanup_that_cannot_run_is_refused() -> None:
 
     with pytest.raises(LokkiError, match=r"'lok' of cleanup step(.|\n)*test_cleanups.py:\d+"):
         _ = functions.definition
+
+
+def test_a_pipeline_with_a_cleanup_is_no_part_of_another() -> None:
+    """Its steps would run without the cleanup, so it is an error with its place."""
+    held = lock()
+    inner = Pipeline("inner", steps=[load(held)], cleanup=release(held))
+    with pytest.raises(LokkiError, match=r"with cleanup=(.|\n)*test_cleanups.py:\d+"):
+        Pipeline("outer", steps=[inner()])
