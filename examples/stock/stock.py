@@ -1,6 +1,6 @@
 """Stock: a delivery is booked while a lock is held, which is released whatever happens.
 
-The lock is an object in a bucket of yours, which is written only if it does not exist.
+The lock is an object in your own bucket, which is written only if it does not exist.
 
 export STOCK_BUCKET=my-bucket
 python stock.py run
