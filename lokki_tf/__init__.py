@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from .pipeline.templates import build_terraform as build_terraform
     from .reporting import LogLevel as LogLevel
     from .reporting import configure_logging as configure_logging
+    from .runtime.callbacks import answer as answer
+    from .runtime.callbacks import heartbeat as heartbeat
+    from .runtime.callbacks import refuse as refuse
     from .runtime.context import run_context as run_context
     from .runtime.failure import Failure as Failure
     from .runtime.polls import NotReady as NotReady
@@ -68,6 +71,9 @@ _LAZY = {
     "configure_logging": "reporting",
     "main": "cli",
     "rename_tf_output": "terraform",
+    "answer": "runtime.callbacks",
+    "heartbeat": "runtime.callbacks",
+    "refuse": "runtime.callbacks",
     "run_context": "runtime.context",
     "wait": "authoring.calls",
 }
@@ -91,12 +97,15 @@ __all__ = [
     "StateManager",
     "StepFailed",
     "Task",
+    "answer",
     "build_terraform",
     "chain",
     "configure_logging",
     "flow",
+    "heartbeat",
     "main",
     "part",
+    "refuse",
     "run_context",
     "step",
     "task",

@@ -81,13 +81,24 @@ class Applied:
         (self.root / "main.tf.json").write_text(json.dumps(main))
         self.outputs = self.aws.deploy(self.root)
 
-    def values(self, name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def values(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        answers: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Execute a stack's state machine and return its terminal outputs."""
-        return self.aws.values(self.execute(name, parameters))
+        return self.aws.values(self.execute(name, parameters, answers))
 
-    def execute(self, name: str, parameters: Mapping[str, Any] | None = None) -> Any:
+    def execute(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        answers: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Execute a stack's state machine."""
-        return self.aws.execute(self.outputs[name]["state_machine_arn"], parameters)
+        machine = self.outputs[name]["state_machine_arn"]
+        return self.aws.execute(machine, parameters, answers=answers)
 
     def destroy(self) -> None:
         """Destroy the stacks."""

@@ -60,7 +60,10 @@ def failure_bytes(payloads: Payloads) -> dict[str, int]:
         payloads: Payloads of tasks and maps.
     """
     nodes = (node for node in payloads.definition.graph.walk() if node.catch)
-    return {node.name: _longest_failure(node.catch) for node in nodes}
+    return {  # who refuses a step writes any text
+        node.name: CAUSE_BYTES if node.step.options.callback else _longest_failure(node.catch)
+        for node in nodes
+    }
 
 
 def _longest_failure(catch: tuple[ErrorType, ...]) -> int:

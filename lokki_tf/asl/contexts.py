@@ -21,6 +21,7 @@ def context_fields(
     of: Node | Step,
     *,
     is_job: bool,
+    token: bool = False,
     started: str = "$$.Execution.StartTime",
 ) -> dict[str, Any]:
     """Return the event's ``context``.
@@ -31,6 +32,7 @@ def context_fields(
         of: The node, or a routed pipeline's step.
         is_job: Whether it is a job: another state writes its event, and its container has the
             number of the attempt.
+        token: Whether it has the token with which it is answered.
         started: Path of the time when the execution began.
     """
     parameters = {one.name: parameter_envelope(one, literals, of) for one in definition.parameters}
@@ -38,6 +40,7 @@ def context_fields(
         "pipeline": definition.name,
         "started.$": started,
         **({"attempt": 0} if is_job else {"attempt.$": "$$.State.RetryCount"}),
+        **({"token.$": "$$.Task.Token"} if token else {}),
         **({"parameters": parameters} if parameters else {}),
     }
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import LimitError
 from lokki_tf.model import Literal, Map, Node, Part, Wait
 from lokki_tf.model.names import identifier, shortened, unique
+from lokki_tf.runtime.call import SKIPPED
 
 from . import quotas
 from .capacities import capacities, failure_bytes, item_of, title
@@ -37,7 +38,7 @@ from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
 from .text import Template, filled_bytes, render
-from .waits import INSTANT_BYTES, time_state, time_variables
+from .waits import INSTANT_BYTES, time_state, time_variables, waiting_times
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -136,6 +137,7 @@ class _Compiler:
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)  # functions of conditional jobs
+    answered: set[str] = field(default_factory=set)  # nodes that are answered from outside
     instants: set[str] = field(default_factory=set)  # nodes until whose results others wait
     payloads: Payloads = field(init=False)
     reserved: dict[str, int] = field(init=False)  # bytes of failures, by caught nodes
@@ -180,7 +182,8 @@ class _Compiler:
             for one in graph.nodes
             if isinstance(one, Node) and one.name not in producers
         }
-        self.limits = inline_limits(places, names, references)
+        self.answered = {name for name, one in self.nodes.items() if one.step.options.callback}
+        self.limits = inline_limits(places, names, references, self.answered)
         self.reserved = failure_bytes(self.payloads)
         for name, size in self.reserved.items():
             self.limits[name] += size * (self.payloads.batch_of(name) == 1)
@@ -270,7 +273,8 @@ class _Compiler:
             state = self._state(part, scope)
             state |= self._kept(part, scope)
             conditional, waits = part in self.variables, part in self.waits
-            answering = last and (conditional or (waits and bool(scope.exports)))
+            skips = part in self.answered and self.nodes[str(part)].when is not None
+            answering = last and (conditional or skips or (waits and bool(scope.exports)))
             if last and not answering:
                 state |= self._output(part, scope)
             elif not waits:
@@ -280,6 +284,8 @@ class _Compiler:
             if answering:
                 following = self._own_name(f"Answer of {name}")
                 states |= self._answering(following, states[name], scope)
+            if skips:
+                states[name]["Catch"] = [self._skipping(name, states[name], scope)]
             if entries[index] != name and waits:
                 states[entries[index]] = self._time(self.waits[name], scope)
             if part in self.payloads.jobs:
@@ -299,6 +305,12 @@ class _Compiler:
                     raised = [*added, *([entries[index]] if conditional else ())]
                 states |= self._catching(part, scope, following, [states[one] for one in raised])
         return {"StartAt": entries[0], "States": states}
+
+    def _skipping(self, name: str, state: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """Return the rule that continues without the answer, if a step's condition is false."""
+        variable = scope.variables.get(name)
+        kept = {"Assign": {variable: {"value": None, "skipped": True}}} if variable else {}
+        return {"ErrorEquals": [SKIPPED], "ResultPath": None, **kept, "Next": state["Next"]}
 
     def _condition(
         self, name: str, entry: str, following: str, writing: dict[str, Any]
@@ -440,7 +452,10 @@ class _Compiler:
         if node.name in self.instants:
             sent["instant"] = True
         description = node.step.options.description or _first_line(node.step.function.__doc__)
-        state = {"Type": "Task", **({"Comment": description} if description else {})}
+        state: dict[str, Any] = {
+            "Type": "Task",
+            **({"Comment": description} if description else {}),
+        }
         placeholder, rules = self.functions[node.step], Rules.of(node, self.main)
         if node.step.is_job:
             if node.when is not None:
@@ -454,14 +469,21 @@ class _Compiler:
                 self.source.name, step, name, scope, rules, placeholder, sent
             )
             return {**state, **running}
+        function = {
+            "FunctionName": Template(f"${{{placeholder}}}"),
+            "Payload": {**sent, **self._inline(node, scope)},
+        }
+        service, retriers = "lambda:invoke", rules.retriers()
+        if node.name in self.answered:
+            service += ".waitForTaskToken"
+            state |= waiting_times(node.step.options)
+            if node.when is not None:
+                retriers = [{"ErrorEquals": [SKIPPED], "MaxAttempts": 0}, *retriers]
         return {
             **state,
-            "Resource": Template("arn:${partition}:states:::lambda:invoke"),
-            "Parameters": {
-                "FunctionName": Template(f"${{{placeholder}}}"),
-                "Payload": {**sent, **self._inline(node, scope)},
-            },
-            "Retry": rules.retriers(),
+            "Resource": Template(f"arn:${{partition}}:states:::{service}"),
+            "Parameters": function,
+            "Retry": retriers,
         }
 
     def _inline(self, node: Node, scope: Scope) -> dict[str, Any]:
@@ -508,6 +530,8 @@ class _Compiler:
         if isinstance(part, str) and part in self.waits:
             value = self.waits[part].value
             return {} if value is None else {part: f"${scope.variable(value.node)}"}
+        if isinstance(part, str) and part in self.answered:
+            return {part: {"value.$": "$"}}  # data from outside, whatever it looks like
         if isinstance(part, str):
             of_job = part in self.payloads.jobs
             return {part: job_result(self._layouts_of(part)) if of_job else "$.Payload"}

@@ -158,7 +158,8 @@ class Payloads:
         if node.when is not None:
             payload["when"] = node.when.taken
         payload |= poll_fields(node.retry)
-        if node.step in self.context or node.step.condition in self.context:
+        asking = node.step in self.context or node.step.condition in self.context
+        if asking or node.step.options.callback:
             payload["context"] = self._context(node, around)
         if node.name in self.literals.of_main:
             payload["main"] = self.main
@@ -170,8 +171,11 @@ class Payloads:
         self.started.update(maps)
         # The items of a Distributed Map are executions of their own.
         started = {"started": f"{shared(around[-1])}.started"} if around else {}
-        is_job = node.step.is_job
-        return context_fields(self.definition, self.literals, node, is_job=is_job, **started)
+        step = node.step
+        token = step.options.callback
+        return context_fields(
+            self.definition, self.literals, node, is_job=step.is_job, token=token, **started
+        )
 
     def _envelope(self, binding: Binding, node: Node, around: tuple[Map, ...]) -> Any:
         """Return the envelope of an argument; ``around`` are the maps around it, innermost last."""

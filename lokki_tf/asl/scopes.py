@@ -136,6 +136,7 @@ def scopes(graph: Graph, cleanup: Node | None = None) -> Scope:
     # Either the job or its condition makes the result, which a state after both returns. A Wait
     # state makes none.
     conditional = {n.name for n in graph.walk() if n.step.is_job and n.when is not None}
+    conditional |= {n.name for n in graph.walk() if n.step.options.callback and n.when is not None}
     conditional |= {one.name for one in graph.every() if isinstance(one, Wait)}
     for scope in root.walk():
         scope.exports = {

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,13 @@ from lokki_tf.errors import LimitError
 from .quotas import STATE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 # The longest reference: scheme, bucket (63), prefix, step and execution name (80 each), SHA-256
 # (64), folders, also those of items, the format's suffix, and the JSON around it.
 REFERENCE_BYTES = 420
 LEAST_PARAMETERS = 16_384
+ANSWER_BYTES = 65_536  # of an answer from outside, if there is so much room
 ENVELOPE_BYTES = len('{"value": }')
 
 
@@ -67,6 +69,7 @@ def inline_limits(
     places: Sequence[Capacity],
     results: Iterable[str],
     references: Mapping[str, int] = MappingProxyType({}),
+    answers: Collection[str] = (),
 ) -> dict[str, int]:
     """Return the longest inline JSON, in bytes, of each result.
 
@@ -74,12 +77,45 @@ def inline_limits(
         places: All capacities.
         results: All nodes' names.
         references: The longest references of nodes in bytes, if they are known.
+        answers: Nodes whose results come from outside and cannot be in the bucket: they get at
+            least :data:`ANSWER_BYTES`, or what references to the other results leave.
 
     Raises:
         LimitError: If a capacity is too small for references.
     """
     shares = _shares(places, results, references)
+    if any(shares[name] < ANSWER_BYTES for name in answers):
+        first = _shares(_without(places, references, answers), answers, references)
+        first = {name: min(share, ANSWER_BYTES) for name, share in first.items()}
+        others = [name for name in results if name not in first]
+        shares = {**first, **_shares(_left(places, first), others, references)}
     return {name: int(share) - ENVELOPE_BYTES for name, share in shares.items()}
+
+
+def _left(places: Iterable[Capacity], fixed: Mapping[str, float]) -> list[Capacity]:
+    """Return the capacities that remain beside results of fixed sizes."""
+    found: list[Capacity] = []
+    for one in places:
+        taken = sum(ceil(fixed[name]) * n for name, n in one.results.items() if name in fixed)
+        others = {name: n for name, n in one.results.items() if name not in fixed}
+        found.append(replace(one, size=one.size - taken, results=Counter(others)))
+    return found
+
+
+def _without(
+    places: Iterable[Capacity], references: Mapping[str, int], answers: Collection[str]
+) -> list[Capacity]:
+    """Return the capacities without room for references to all results but answers."""
+    found: list[Capacity] = []
+    for one in places:
+        taken, kept = 0, Counter[str]()
+        for name, times in one.results.items():
+            if name in answers:
+                kept[name] = times
+            else:
+                taken += times * references.get(name, REFERENCE_BYTES)
+        found.append(replace(one, size=max(0, one.size - taken), results=kept))
+    return found
 
 
 def _shares(

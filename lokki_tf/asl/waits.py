@@ -1,4 +1,4 @@
-"""Waits until a parameter: a state before the wait assigns the time."""
+"""Waits until a parameter, for which a state before assigns the time, and for answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .quotas import VARIABLE_NAME_LENGTH
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lokki_tf.model import FlowParameter, Wait
+    from lokki_tf.model import FlowParameter, StepOptions, Wait
 
     from .scopes import Scope
 
@@ -38,6 +38,20 @@ def time_variables(
         if isinstance(one, Parameter):
             found[name] = unique(f"lokki_time_{identifier(name)}", taken, VARIABLE_NAME_LENGTH)
             taken.add(found[name])
+    return found
+
+
+def waiting_times(options: StepOptions) -> dict[str, int]:
+    """Return how long a task waits for its answer, and for each heartbeat.
+
+    Args:
+        options: Options of its step.
+    """
+    found: dict[str, int] = {}
+    if "timeout_seconds" in options.given:
+        found["TimeoutSeconds"] = options.timeout_seconds
+    if options.heartbeat_seconds is not None:
+        found["HeartbeatSeconds"] = options.heartbeat_seconds
     return found
 
 

@@ -53,6 +53,8 @@ class RouteKeywords(TypedDict, total=False):
     poll: int | None
     poll_timeout: int | None
     poll_backoff: float | None
+    callback: bool | None
+    heartbeat_seconds: int | None
     job_type: OneOf["lambda", "batch"] | None
     package: OneOf["zip", "image"] | None
     vcpu: float | None

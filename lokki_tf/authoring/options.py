@@ -305,6 +305,12 @@ def _text(name: str, value: Any, place: Place) -> str:
     return value
 
 
+def _flag(name: str, value: Any, place: Place) -> bool:
+    if not isinstance(value, bool):
+        raise OptionError(f"{name} must be True or False, got {value!r}", place=place)
+    return value
+
+
 def _texts(name: str, value: Any, place: Place) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise OptionError(
@@ -361,5 +367,6 @@ _READERS: Mapping[str, Callable[[str, Any, Place], Any]] = {
     "tuple[str, ...]": _texts,
     "Mapping[str, str]": _texts_by_name,
     "str | None": _text,
+    "bool": _flag,
 }
 """How values are read, by the type of the option in the model."""

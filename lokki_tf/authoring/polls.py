@@ -1,4 +1,4 @@
-"""Options of steps that poll: ``poll=``, ``poll_timeout=`` and ``poll_backoff=``."""
+"""Options of steps that poll or are answered, which belong together."""
 
 from __future__ import annotations
 
@@ -17,15 +17,28 @@ if TYPE_CHECKING:
 
 
 def refuse_contradictions(values: Mapping[str, Any], place: Place) -> None:
-    """Raise an error for options of polls that contradict each other.
+    """Raise an error for options of polls and callbacks that contradict each other.
 
     Args:
         values: Options by name, in the types of the model.
         place: Source location of the step.
 
     Raises:
-        OptionError: If ``poll=`` is missing, or longer than ``poll_timeout=``.
+        OptionError: If ``poll=`` is missing or longer than ``poll_timeout=``, ``callback=`` is
+            missing, or both are given.
     """
+    if values.get("callback") and "poll" in values:
+        raise OptionError(
+            "callback=True and poll= are both given",
+            place=place,
+            remedy="keep one: a step that polls looks itself, one with a callback is told",
+        )
+    if "heartbeat_seconds" in values and not values.get("callback"):
+        raise OptionError(
+            "heartbeat_seconds= is given without callback=True",
+            place=place,
+            remedy="write callback=True as well, or remove it",
+        )
     lonely = [name for name in ("poll_timeout", "poll_backoff") if name in values]
     if lonely and "poll" not in values:
         raise OptionError(

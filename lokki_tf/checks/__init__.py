@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import (
     batch,
+    callbacks,
     lambda_limits,
     names,
     parts,
@@ -41,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     roles.check,
     requirements.check,
     polls.check,
+    callbacks.check,
     retry.check,
     retry.check_classes,
     schedule.check,

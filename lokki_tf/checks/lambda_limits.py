@@ -7,11 +7,13 @@ limits of single numbers are declared with the options, in :mod:`lokki_tf.model.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding, StepOptions, options
-from lokki_tf.model.declarations import LAMBDA
+from lokki_tf.model.declarations import LAMBDA, whole
+from lokki_tf.model.options import YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +45,8 @@ def check(definition: Definition) -> Iterator[Finding]:
 def _ranges(step: Step) -> Iterator[Finding]:
     for name, declared in options(StepOptions).items():
         value = getattr(step.options, name)
+        if name == "timeout_seconds" and step.options.callback:
+            declared = replace(declared, rules=(whole(1, YEAR, service=LAMBDA),))
         rule = declared.refused_by(value, LAMBDA)
         if rule is not None and not rule.choices:  # those have a check of their own
             yield _finding(

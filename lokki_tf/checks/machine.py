@@ -25,6 +25,7 @@ _PARAMETERS = {
         "LogType",
         "Qualifier",
     },
+    "lambda:invoke.waitForTaskToken": {"FunctionName", "Payload"},
     "sns:publish": {"TopicArn", "Subject", "Message"},
     "batch:submitJob.sync": {
         "JobName",

@@ -31,6 +31,7 @@ from lokki_tf.pipeline import Pipeline
 from lokki_tf.tracebacks import ends_at_caller, print_error
 from lokki_tf.version import __version__
 
+from .answering import answer_command
 from .common import FAILED, INTERRUPTED, OWN_PROCESS, WRONG_USE, count, is_typed, typed
 from .deploying import deploy_command, destroy_command, plan_command, terraform_command
 from .images import images_command
@@ -56,6 +57,7 @@ _HELP = """{name}: {nodes}, locally and in AWS.
   {script} start     runs it in AWS; --wait shows progress and result
   {script} show      lists its runs; --run NAME shows the steps of one
   {script} logs      prints the logs of its steps
+  {script} answer    answers steps that wait for it; without a value, lists them
   {script} destroy   deletes its resources in AWS, after a confirmation
 """
 
@@ -186,7 +188,7 @@ def command_line(pipeline: Pipeline) -> click.Group:
     for command in (
         *(run_command, check_command, synth_command, images_command, graph_command),
         *(plan_command, deploy_command, start_command, show_command, logs_command),
-        *(result_command, redrive_command, destroy_command, terraform_command),
+        *(result_command, answer_command, redrive_command, destroy_command, terraform_command),
     ):
         group.add_command(command(pipeline))
     build = synth_command(pipeline)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lokki_tf.operate.import_check import ImportResult
     from lokki_tf.operate.runs import AwsRun
     from lokki_tf.operate.states import StepState
+    from lokki_tf.operate.waiting import Waiting
 
 _WIDE = 250  # without a terminal, lines are not cut
 _STYLES = {
@@ -26,6 +27,18 @@ _STYLES = {
     "skipped": "dim", "not run": "dim", "failed, caught": "yellow",
     "ok": "green", "not checked": "yellow", "connects": "yellow",
 }  # fmt: skip
+
+
+def waiting_table(tasks: Sequence[Waiting]) -> None:
+    """Print steps that wait for an answer, one a line, without their long tokens."""
+    from rich.text import Text
+
+    table = _table("run", "step", "item", "waits for")
+    for one in tasks:
+        waited = (datetime.now(UTC) - one.since).total_seconds()
+        item = "" if one.item is None else str(one.item)
+        table.add_row(Text(one.run), Text(one.node), item, format_duration(waited))
+    _console().print(table)
 
 
 def runs_table(runs: Sequence[AwsRun]) -> None:

@@ -45,6 +45,7 @@ from .work import Work
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from .answers import Answers
     from .bounds import Inline
     from .cache import Cache
     from .cleanup import Parts
@@ -63,6 +64,7 @@ def run(
     inline: Inline | None = None,
     parts: Parts = (),
     settings: Settings | None = None,
+    answers: Mapping[str, Any] | None = None,
 ) -> Run:
     """Run a pipeline locally, as parallel as its graph allows.
 
@@ -81,6 +83,7 @@ def run(
         parts: For a pipeline with a cleanup step, the nodes of each state of the state machine's
             outermost scope, which run one after another.
         settings: Options in effect of the steps, and the scale of waits.
+        answers: Answers to steps that wait for one, by name.
 
     Returns:
         The results.
@@ -98,6 +101,7 @@ def run(
     settings = settings or Settings()
     wire = Wire() if strict else None
     values = parameter_values(definition, parameters or {}, wire)
+    known = _answers(definition, answers)
     # Worker processes have copies anyway.
     copying = wire is None and executor != "process"
     nodes, cleanup = definition.graph.nodes, definition.cleanup
@@ -115,7 +119,7 @@ def run(
     try:
         bounds = Bounds(inline, definition.name) if inline else None
         identity = Identity(definition.name, settings, values, wire)
-        work = Work(journal, identity, wire, cache, bounds, _watch(strict))
+        work = Work(journal, identity, wire, cache, bounds, _watch(strict), known)
         drive = partial(_drive, work, executor, max_workers)
         if cleanup is None:
             within_limit(definition, drive, work.wake)
@@ -143,6 +147,19 @@ def _within_limit_and_clean_up(work: Work, wire: Wire | None, drive: Callable[[]
     except BaseException:  # after the time limit, an interrupt or an error here
         cleanup.after_interrupt()
         raise
+
+
+def _answers(definition: Definition, given: Mapping[str, Any] | None) -> Answers | None:
+    """Return the answers of a run, if any of its steps waits for one.
+
+    Raises:
+        BindingError: If some are given for other steps.
+    """
+    if not given and not any(one.options.callback for one in definition.steps):
+        return None
+    from .answers import Answers
+
+    return Answers(given, definition.graph, definition.place)
 
 
 def _watch(strict: bool) -> FileWatch | None:

@@ -186,16 +186,19 @@ class Futures:
             self._stuck(call, "the result", error)
             return
         settings, node = call.frame.plan.settings, call.frame.plan.nodes[call.index]
-        late = isinstance(node, Node) and outcome.seconds > settings.of(node.step).timeout_seconds
+        late = isinstance(node, Node) and outcome.seconds > settings.of(node.step).call_seconds
         if outcome.kind == "returned" and late:
             self._failed(call, overdue(), outcome.seconds)
         elif outcome.kind == "returned":
             try:
-                self._work.refuse(call.frame, call.index, outcome.payload)
+                value = outcome.payload
+                if call.index in call.frame.plan.callbacks:
+                    value = self._work.answer(call.frame, call.index)
+                self._work.refuse(call.frame, call.index, value)
             except Exception as error:
                 self._failed(call, error, outcome.seconds)
                 return
-            self._work.done(call.frame, call.index, outcome.payload, outcome.seconds)
+            self._work.done(call.frame, call.index, value, outcome.seconds)
             self._schedule.ended(call.frame, call.index)
         elif outcome.kind == "stuck":
             self._stuck(call, *outcome.payload)

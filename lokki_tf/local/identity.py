@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lokki_tf.model import Node
+from lokki_tf.runtime.answers import LOCAL
 from lokki_tf.runtime.context import RunContext
 
 from .copies import copied
@@ -41,15 +43,22 @@ class Identity:
         self._wire = wire
         self._packed: bytes | str | None = None
 
-    def of(self, step: str, attempt: int, item: ItemKey | None = None) -> RunContext:
+    def of(
+        self,
+        step: str,
+        attempt: int,
+        item: ItemKey | None = None,
+        token: str | None = None,
+    ) -> RunContext:
         """Return the context of a call.
 
         Args:
             step: Name of the step.
             attempt: Number of the attempt, from 1.
             item: Index of the item, in a map.
+            token: Its token, if it waits for an answer.
         """
-        return RunContext(**self._fields(step, attempt, item), parameters=self._own())
+        return RunContext(**self._fields(step, attempt, item, token), parameters=self._own())
 
     def of_node(self, frame: Frame, index: int) -> RunContext:
         """Return the context of a node's present attempt.
@@ -71,7 +80,9 @@ class Identity:
             self._packed = self._pickled()
         return Sent(self._fields(*_call(frame, index)), self._packed)
 
-    def _fields(self, step: str, attempt: int, item: ItemKey | None) -> dict[str, Any]:
+    def _fields(
+        self, step: str, attempt: int, item: ItemKey | None, token: str | None
+    ) -> dict[str, Any]:
         from datetime import UTC, datetime
 
         settings = self._settings
@@ -84,7 +95,7 @@ class Identity:
             "started_at": datetime.fromtimestamp(settings.started, UTC),
             "scheduled_at": settings.scheduled_at,
             "item_index": item,
-            "task_token": None,
+            "task_token": None if token is None else f"{LOCAL}{settings.run_id}/{token}",
         }
 
     def _own(self) -> dict[str, Any]:
@@ -129,7 +140,11 @@ class Sent(NamedTuple):
         return RunContext(**self.fields, parameters=pickle.loads(self.parameters))
 
 
-def _call(frame: Frame, index: int) -> tuple[str, int, ItemKey | None]:
+def _call(frame: Frame, index: int) -> tuple[str, int, ItemKey | None, str | None]:
     node = frame.plan.nodes[index]
+    assert isinstance(node, Node)
     item = None if frame.owner is None else frame.key
-    return node.step.name, frame.attempts.get(index, 1), item  # type: ignore[union-attr]  # no map
+    attempt, token = frame.attempts.get(index, 1), None
+    if index in frame.plan.callbacks:
+        token = f"{node.name}/{item}/{attempt}"
+    return node.step.name, attempt, item, token

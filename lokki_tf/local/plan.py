@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
-from lokki_tf.model import AnyNode, Graph, Item, Map, Output, Wait
+from lokki_tf.model import AnyNode, Graph, Item, Map, Node, Output, Wait
 from lokki_tf.model.bindings import leaves
 
 from .bind import Binder, Gather
@@ -93,14 +93,20 @@ class RunPlan:
                 self.functions.append(node.step.function)
                 step = node.step
                 options = chosen.get(step, step.options) if chosen else step.options
-                if options.timeout_seconds < self.shortest:
-                    self.shortest = options.timeout_seconds
+                if options.call_seconds < self.shortest:
+                    self.shortest = options.call_seconds
                 around = settings.around(options) if is_special(options) else None
                 if around is not None:
                     self.around[index] = around
                 if node.when is not None and node.step.when is not None:
                     asked = partial(_is_met, node.step.when, node.when.taken, around)
                     self.conditions[index] = asked
+        self.callbacks = {
+            index
+            for index, node in enumerate(nodes)
+            if isinstance(node, Node) and node.step.options.callback
+        }
+        """The nodes whose results are answers from outside."""
         self._link()
         positions = {node.name: index for index, node in enumerate(nodes)}
         times = (node.until for node in nodes if isinstance(node, Wait))

@@ -281,7 +281,7 @@ class _Walk:
                 return call(step.function, (), arguments)
 
         returned = watched() if around is None else around.call(watched, (), {})
-        if clock() - began > self.settings.of(step).timeout_seconds:
+        if clock() - began > self.settings.of(step).call_seconds:
             raise overdue()
         if route is self.last:
             return None, {}, 0

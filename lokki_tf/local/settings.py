@@ -68,7 +68,7 @@ class Settings:
         Args:
             options: The step's, in effect.
         """
-        limit = options.timeout_seconds if _is_limited(options) else None
+        limit = options.call_seconds if _is_limited(options) else None
         # What the process has anyway needs nothing around the call.
         known = os.environ
         own = {n: text for n, text in options.env_variables.items() if known.get(n) != text}
@@ -82,7 +82,7 @@ def is_special(options: StepOptions) -> bool:
 
 def _is_limited(options: StepOptions) -> bool:
     """Whether a call is ended when it has taken too long, and not only found to have."""
-    return "timeout_seconds" in options.given or options.timeout_seconds < LONGEST
+    return "timeout_seconds" in options.given or options.call_seconds < LONGEST
 
 
 @dataclass(frozen=True, slots=True)

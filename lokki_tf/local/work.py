@@ -20,6 +20,7 @@ from .result import NOTHING
 from .strict import Wire, cannot_travel, label
 
 if TYPE_CHECKING:
+    from .answers import Answers
     from .bounds import Bounds
     from .cache import Cache
     from .files import FileWatch
@@ -39,6 +40,7 @@ class Work:
         cache: Results of earlier runs, or ``None``.
         bounds: What maps within the execution leave in AWS, or ``None``.
         files: Watches the files that steps open, or ``None``.
+        answers: The answers of steps that wait for one, or ``None``.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Work:
         cache: Cache | None = None,
         bounds: Bounds | None = None,
         files: FileWatch | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.journal = journal
         self.identity = identity
@@ -57,6 +60,7 @@ class Work:
         self.files = files
         self.interrupts: list[Callable[[], None]] = []
         """Called when the run is to end at once: they end waits for other processes."""
+        self.answers = answers
         self.here = False
         """Whether calls stay in the thread that makes them, for debugging."""
         self._wire = wire
@@ -101,6 +105,8 @@ class Work:
                 value = plan.functions[index](*args, **kwargs)
                 if type(value) in UNFINISHED:
                     value = finished(value)
+            if index in plan.callbacks:
+                value = self.answer(frame, index)
             self.refuse(frame, index, value)
         except KeyboardInterrupt:
             raise
@@ -111,6 +117,21 @@ class Work:
         if self.cache is not None and not journal.is_overdue(frame, index):
             self.cache.keep(frame, index, value)
         return journal.done(frame, index, value)
+
+    def answer(self, frame: Frame, index: int) -> Any:
+        """Return the answer to a step whose function has returned.
+
+        Args:
+            frame: The frame of the node.
+            index: The node's index.
+
+        Raises:
+            Exception: If it is refused.
+        """
+        node = frame.plan.nodes[index]
+        assert isinstance(node, Node)
+        assert self.answers is not None
+        return self.answers.of(node, self.identity.of_node(frame, index))
 
     def refuse(self, frame: Frame, index: int, value: Any) -> None:
         """Refuse a result that a step's runtime would refuse in AWS.
@@ -189,6 +210,9 @@ class Work:
 
     def recall(self, frame: Frame, index: int) -> bool:
         """Use a node's result from an earlier run, if the cache has it."""
+        node = frame.plan.nodes[index]
+        if self.answers is not None and isinstance(node, Node) and self.answers.has(node):
+            return False
         kept = None if self.cache is None else self.cache.recall(frame, index)
         if kept is None:
             return False

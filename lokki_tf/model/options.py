@@ -166,6 +166,22 @@ class StepOptions:
         "Errors that make a `Failure` the result, after the retries: classes, AWS's names of "
         "errors, or `True` for every error; also at a call or a link, for that use alone",
     )
+    callback: bool = option(
+        False,
+        "Whether the step is answered from outside, with `run_context().task_token`: the answer is "
+        "its result, and `timeout_seconds` the longest time until it, up to a year",
+        only=LAMBDA,
+        instead="wait for the answer in a step of Lambda",
+    )
+    heartbeat_seconds: int | None = option(
+        None,
+        "Longest time between heartbeats of what answers the step; then it fails with "
+        "`States.HeartbeatTimeout`",
+        whole(1, YEAR),
+        unit=SECONDS,
+        only=LAMBDA,
+        instead="use timeout_seconds=",
+    )
     job_type: str = option(
         "lambda",
         "`lambda`, or `batch` for a job of AWS Batch",
@@ -215,6 +231,11 @@ class StepOptions:
         settings=("batch.job_queue",),
     )
     given: frozenset[str] = frozenset()
+
+    @property
+    def call_seconds(self) -> int:
+        """The longest duration of a call, without the time until an answer."""
+        return min(self.timeout_seconds, 900) if self.callback else self.timeout_seconds
 
 
 @dataclass(frozen=True, slots=True)

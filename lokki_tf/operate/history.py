@@ -22,6 +22,7 @@ from lokki_tf.errors import AwsError
 from lokki_tf.local.events import Event, EventKind
 from lokki_tf.local.strict import is_not_ready
 from lokki_tf.model import Map, Node
+from lokki_tf.runtime.call import SKIPPED
 from lokki_tf.runtime.failures import details_of, node_of, payload_of
 
 from .remote import RemoteError, remote_error
@@ -248,6 +249,9 @@ class Tracker:
             elif visit.asks:
                 events.append(self._event("step_started", visit, visit.began))
         elif kind.endswith(_FAILURES):
+            if details.get("error") == SKIPPED:  # raised where no answer is to be waited for
+                visit.skipped = True
+                return visit
             visit.failure = remote_error(details), when
             if is_not_ready(visit.failure[0]):  # a poll, which is always repeated
                 events.append(self._event("step_retried", visit, when, visit.failure[0]))

@@ -183,6 +183,7 @@ class Pipeline(Generic[R_co]):
         on_event: Callable[[Event], None] | None = None,
         state: StateManager | str | PathLike[str] | None = None,
         wait_scale: float = 1.0,
+        answers: Mapping[str, Any] | None = None,
         config: Config | None = None,
         stage: str | None = None,
     ) -> Run[R_co]:
@@ -199,7 +200,10 @@ class Pipeline(Generic[R_co]):
             state: Where results are stored, or the path of a file for them. A step that has run
                 with the same code and inputs before does not run again, so a run that failed or was
                 killed continues.
-            wait_scale: Factor of the delays before retries: 0.01 for a hundredth.
+            wait_scale: Factor of the delays before retries, and of waits: 0.01 for a hundredth.
+            answers: For steps with ``callback=True``, by name: the answer, an exception to raise,
+                or a function that receives the step's ``run_context()`` and returns the answer.
+                The terminal asks for others.
             config: Settings, of which a local run uses environment variables and time limits; by
                 default those of ``lokki.toml`` and the environment.
             stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
@@ -233,6 +237,7 @@ class Pipeline(Generic[R_co]):
                 executor=executor,
                 max_workers=max_workers or self.max_workers,
                 strict=strict,
+                answers=answers,
             )
         except BaseException as error:
             self._keep_outcomes(definition, getattr(error, "run", None))

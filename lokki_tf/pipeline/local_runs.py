@@ -37,6 +37,7 @@ def run_locally(
     executor: str | Executor | None,
     max_workers: int | None,
     strict: bool,
+    answers: Mapping[str, Any] | None = None,
 ) -> Run:
     """Run a pipeline locally.
 
@@ -49,6 +50,7 @@ def run_locally(
         executor: As for :meth:`Pipeline.local_run`; not used by routed pipelines.
         max_workers: As for :meth:`Pipeline.local_run`; not used by routed pipelines.
         strict: As for :meth:`Pipeline.local_run`.
+        answers: As for :meth:`Pipeline.local_run`.
     """
     from lokki_tf.local import run, run_routes
     from lokki_tf.reporting import combined_listener
@@ -77,6 +79,7 @@ def run_locally(
                 cache=cache,
                 inline=inline,
                 parts=outermost_parts(definition),
+                answers=answers,
             )
 
 

@@ -99,6 +99,7 @@ class _OfTasks(Pipeline):
         on_event: Callable[[Event], None] | None = None,
         state: StateManager | str | PathLike[str] | None = None,
         wait_scale: float = 1.0,
+        answers: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Run the tasks locally, each as soon as its predecessors have ended.
 
@@ -109,6 +110,7 @@ class _OfTasks(Pipeline):
             on_event: As for :meth:`local_run`.
             state: As for :meth:`local_run`.
             wait_scale: As for :meth:`local_run`.
+            answers: As for :meth:`local_run`.
 
         Returns:
             The results by the tasks' names; skipped tasks have none.
@@ -123,6 +125,7 @@ class _OfTasks(Pipeline):
             on_event=on_event,
             state=state,
             wait_scale=wait_scale,
+            answers=answers,
         )
         return ran.outputs
 

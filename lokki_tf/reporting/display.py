@@ -234,6 +234,14 @@ class ProgressDisplay:
     def _draw(self) -> None:
         from rich.text import Text
 
+        from lokki_tf.local.answers import ASKING
+
+        if ASKING.is_set():  # a question is in the terminal
+            if self._live is not None and self._live.is_started:
+                self._live.stop()
+            return
+        if self._live is not None and not self._live.is_started and not self._closed.is_set():
+            self._live.start()
         shown = []
         while self._lines:
             text, style = self._lines.popleft()

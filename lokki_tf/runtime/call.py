@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # the import takes milliseconds at a cold start, and only typ
 
 OVERDUE = "the call took longer than timeout_seconds"
 """The text of the ``TimeoutError`` that ends a call, here and in AWS."""
+SKIPPED = "lokki.Skipped"  # the error of a step with a callback whose condition is false
 TIMEOUT, REPORTED_TIMEOUT = "States.Timeout", "Sandbox.Timedout"
 """The name by which a retrier lists a step's time limit, and the one under which it is reported."""
 

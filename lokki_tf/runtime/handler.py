@@ -33,7 +33,8 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
 - ``at``: of a job, the beginning of the names of its own objects, see :mod:`.jobs`;
 - ``context``: what :func:`.context.run_context` returns in addition to the fields above: the
   pipeline's name, ``started``, the ``attempt`` from 0, and envelopes of ``parameters``; in events
-  of steps whose code contains that name;
+  of steps whose code contains that name; and the ``token`` of a step with ``callback=True``, whose
+  result is the answer to it;
 - ``instant``: the result is a time until which a state waits; the envelope contains it as well;
 - ``poll``: of a step with ``poll=``, its ``timeout`` and when its state was ``entered``;
 - ``route`` or ``cleanup``: of a routed pipeline, described in :mod:`.routed`;
@@ -49,7 +50,7 @@ from __future__ import annotations
 
 from functools import cache, partial
 
-from .call import OVERDUE, REPORTED_TIMEOUT, TIMEOUT, call
+from .call import OVERDUE, REPORTED_TIMEOUT, SKIPPED, TIMEOUT, call
 from .deadline import OutOfTime, deadline, seconds_left
 from .envelope import FORMAT, JSON, PICKLE, holds, pack, references, unpack
 from .log import OWN, StepLog
@@ -133,6 +134,10 @@ def _logged(
             return _failed(error, event)
         raise _short(error).with_traceback(short_traceback(error)) from error.__cause__
     log.end(result)
+    if "skipped" in result and "token" in event.get(
+        "context", ()
+    ):  # so that the state machine waits for no answer
+        raise _named(RuntimeError(SKIPPED), SKIPPED, "the condition is false")
     return result
 
 
@@ -179,6 +184,8 @@ def _one(
         raise _reported(error, event) from error.__cause__
     if asks and not skipped:
         return {"met": True, "result": None}
+    if "token" in event.get("context", ()):
+        return {"skipped": True} if skipped else {}  # the result is the answer to the token
     time = _instant(value, event, skipped=skipped)
     envelope = {**_packed(value, event, skipped), **time}
     if not skipped:

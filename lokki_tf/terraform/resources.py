@@ -198,7 +198,7 @@ def _function(
         (folder_of(step),) if step.in_image else (),
         options.python_runtime,
         options.architecture,
-        options.timeout_seconds,
+        options.call_seconds,
         options.memory_size,
         options.ephemeral_storage,
         variables_of(step, store),

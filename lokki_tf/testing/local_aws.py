@@ -10,7 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
+from lokki_tf.testing.answering import answering
 from lokki_tf.testing.errors import ExecutionNotFinished, LocalAwsError
 from lokki_tf.testing.execution import Execution
 from lokki_tf.testing.iam.decisions import Decision, Right
@@ -121,6 +123,7 @@ class LocalAws:
         stage: str | None = None,
         name: str | None = None,
         timeout: float = 300.0,
+        answers: Mapping[str, Any] | None = None,
     ) -> Execution:
         """Register a pipeline without Terraform, execute it and wait for its end.
 
@@ -137,6 +140,7 @@ class LocalAws:
             stage: The stage of ``lokki.toml``; by default that in ``LOKKI_STAGE``.
             name: The execution's name.
             timeout: The longest time to wait, in seconds.
+            answers: The answers of steps with ``callback=True``, as for ``local_run``.
 
         Raises:
             BindingError: If a parameter is missing, unknown or of the wrong type.
@@ -146,7 +150,13 @@ class LocalAws:
         """
         pipeline.check_parameters(dict(parameters or {}))
         arn = self.register(pipeline, variables, stage=stage)
-        return self.execute(arn, parameters, name=name, timeout=timeout)
+        by_node = {
+            node.name: answers[name]
+            for node in (pipeline.definition.graph.walk() if answers else ())
+            for name in (node.step.name, node.name)
+            if answers and name in answers
+        }
+        return self.execute(arn, parameters, name=name, timeout=timeout, answers=by_node)
 
     def register(
         self,
@@ -239,6 +249,7 @@ class LocalAws:
         name: str | None = None,
         timeout: float = 300.0,
         machine: str | None = None,
+        answers: Mapping[str, Any] | None = None,
     ) -> Execution:
         """Execute a state machine and wait for its end.
 
@@ -248,6 +259,8 @@ class LocalAws:
             name: The execution's name.
             timeout: The longest time to wait, in seconds.
             machine: The older name of ``state_machine``.
+            answers: The answers of steps with ``callback=True``, by the names of their states, as
+                for ``local_run``.
 
         Raises:
             ExecutionNotFinished: If the execution still runs after ``timeout``.
@@ -258,6 +271,7 @@ class LocalAws:
             message = "machine= of LocalAws.execute is deprecated: write state_machine="
             warnings.warn(message, DeprecationWarning, stacklevel=2)
             state_machine = machine
+        name = name or (str(uuid4()) if answers else None)
         request = {
             "state_machine": state_machine,
             "input": json.dumps(
@@ -266,7 +280,8 @@ class LocalAws:
             "name": name,
             "timeout": timeout,
         }
-        execution = Execution.of(self._running.ask("execute", request, timeout + 30))
+        with answering(self.client("stepfunctions"), state_machine, name, answers):
+            execution = Execution.of(self._running.ask("execute", request, timeout + 30))
         if execution.status == "RUNNING":
             raise ExecutionNotFinished(
                 f"the execution {execution.arn} was still running after {timeout:g} s",

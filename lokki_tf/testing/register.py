@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
+from lokki_tf.model import Definition
 from lokki_tf.model.resources import (
     FunctionResource,
     ImageResource,
@@ -29,6 +30,9 @@ _EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 class Runnable(Protocol):
     """The methods of a pipeline that ``LocalAws.run`` calls."""
+
+    @property
+    def definition(self) -> Definition: ...
 
     def check_parameters(self, given: Mapping[str, Any]) -> None: ...
 

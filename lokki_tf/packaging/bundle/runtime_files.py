@@ -23,6 +23,7 @@ _OF_ROUTES = {"routes.py", "routed.py"}
 _OF_CONTEXTS = {"aliases.py", "context.py", "event_context.py", "moments.py"}
 _OF_POLLS = {"polls.py", "moments.py"}
 _OF_FAILURES = {"aliases.py", "failure.py"}
+_OF_ANSWERS = {"answers.py", "callbacks.py"}
 _OF_HELPERS = {"cleanups.py", "failures.py", "job_errors.py", "notices.py"}
 """Files of helper functions."""
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
@@ -42,7 +43,7 @@ def runtime_files(
     """
     left = _OF_HELPERS | _OF_FAILURES | (set() if condition else {"conditions.py"})
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
-    left |= (_OF_CONTEXTS | _OF_POLLS) - (_OF_POLLS if polls else set())
+    left |= _OF_ANSWERS | (_OF_CONTEXTS | _OF_POLLS) - (_OF_POLLS if polls else set())
     return {path: data for path, data in all_files().items() if path.split("/")[1] not in left}
 
 
@@ -62,6 +63,11 @@ def failure_files() -> Mapping[str, bytes]:
 
 def _named(names: set[str]) -> Mapping[str, bytes]:
     return {path: all_files()[path] for path in (f"{RUNTIME}/{name}" for name in sorted(names))}
+
+
+def answer_files() -> Mapping[str, bytes]:
+    """Return the further files of steps that answer other steps."""
+    return {path: all_files()[path] for path in (f"{RUNTIME}/{name}" for name in _OF_ANSWERS)}
 
 
 def moment_files() -> Mapping[str, bytes]:

@@ -16,7 +16,7 @@ from lokki_tf.source.origins import of_user
 
 from ..extract.cut import Cut, cut
 from .package import STUB, Package, package, state_key
-from .runtime_files import context_files, failure_files, moment_files
+from .runtime_files import answer_files, context_files, failure_files, moment_files
 from .template import read_template
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ def package_steps(
         shared |= moment_files()
     if definition.catches:
         shared |= failure_files()
+    packages = {
+        step: replace(one, files={**one.files, **answer_files()}) if _may_answer(one) else one
+        for step, one in packages.items()
+    }
     if not asking and not shared:
         return packages
     return {
@@ -71,21 +75,34 @@ def _waits_for_times(definition: Definition) -> bool:
 
 
 def context_steps(packages: Mapping[Step, Package]) -> frozenset[Step]:
-    """Return the steps whose deployed code contains the name ``run_context``.
+    """Return the steps that are called with a context: their code names ``run_context``, or they
+    have ``callback=True``.
 
     Args:
         packages: The package of each step.
     """
-    return frozenset(step for step, one in packages.items() if _names_context(one))
+    return frozenset(
+        step for step, one in packages.items() if step.options.callback or _names_context(one)
+    )
 
 
 def _names_context(made: Package) -> bool:
-    own = (RUNTIME, STUB)
+    return any(b"run_context" in data for data in _own_code(made))
+
+
+def _may_answer(made: Package) -> bool:
+    """Return whether a step may call ``lokki_tf.answer`` and the like."""
+    names = (b"answer", b"refuse", b"heartbeat")
     return any(
-        b"run_context" in data
-        for path, data in made.files.items()
-        if path.endswith(".py") and not path.startswith(own)
+        b"lokki_tf" in data and any(name in data for name in names) for data in _own_code(made)
     )
+
+
+def _own_code(made: Package) -> Iterator[bytes]:
+    """Yield the user's own modules."""
+    for path, data in made.files.items():
+        if path.endswith(".py") and not path.startswith((RUNTIME, STUB)):
+            yield data
 
 
 def state_keys(

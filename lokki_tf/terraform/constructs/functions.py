@@ -63,7 +63,7 @@ def _add_function(
         **_code(base, function, layers, image),
         architectures=[options.architecture],
         memory_size=options.memory_size,
-        timeout=options.timeout_seconds,
+        timeout=options.call_seconds,
         ephemeral_storage={"size": options.ephemeral_storage},
         environment={"variables": {name: escaped(text) for name, text in variables.items()}},
         kms_key_arn=base.permissions.key,

@@ -1,0 +1,65 @@
+"""Steps that are answered from outside: where their answers can be used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import OptionError
+from lokki_tf.model import Finding, Map, Node, Output, Wait, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lokki_tf.model import AnyNode, Definition, Graph
+
+
+def check(definition: Definition) -> Iterator[Finding]:
+    """Check each step with ``callback=True``."""
+    if definition.routes is not None:
+        for step in definition.steps:
+            if step.options.callback:
+                yield Finding(
+                    "callback",
+                    f"step {step.name!r} has callback=True, but a step of a routed pipeline "
+                    "returns its next step itself",
+                    step.place,
+                    "ask in a pipeline of another style, or poll the answer with poll=",
+                    error=OptionError,
+                )
+    yield from _of_graph(definition.graph, batch=False)
+
+
+def _of_graph(graph: Graph, *, batch: bool) -> Iterator[Finding]:
+    for node in graph.nodes:
+        if isinstance(node, Map):
+            yield from _of_graph(node.body, batch=node.options.batch_size > 1)
+            if _is_answer(graph, node.items):
+                yield _finding(node, "a map runs over", "whose length only a step can check")
+        elif isinstance(node, Wait):
+            if node.until is not None and _is_answer(graph, node.until):
+                yield _finding(node, "wait(until=…) waits until", "which only a step can check")
+        elif batch and node.step.options.callback:
+            yield Finding(
+                "callback",
+                f"step {node.step.name!r} has callback=True in a map with batch_size, where one "
+                "answer would be for a whole batch",
+                node.step.place,
+                "remove batch_size= from the map",
+                error=OptionError,
+            )
+
+
+def _is_answer(graph: Graph, binding: object) -> bool:
+    source = whole(binding)  # type: ignore[arg-type]  # any binding
+    found = graph.by_name.get(source.node) if isinstance(source, Output) else None
+    return isinstance(found, Node) and found.step.options.callback
+
+
+def _finding(node: AnyNode, what: str, why: str) -> Finding:
+    return Finding(
+        "callback",
+        f"{what} the answer of a step with callback=True, {why}",
+        node.place,
+        "let a step take the answer and return what is needed of it",
+        error=OptionError,
+    )

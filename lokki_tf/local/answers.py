@@ -1,0 +1,135 @@
+"""Answers to steps with ``callback=True``: given to the run, or asked for in the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+from lokki_tf.errors import BindingError
+from lokki_tf.runtime.answers import answer_text, answered
+from lokki_tf.runtime.context import RunContext
+
+if TYPE_CHECKING:
+    from lokki_tf.errors import Place
+    from lokki_tf.model import Graph, Node
+
+ASKING = threading.Event()
+"""Set while a question is in the terminal, so that nothing else is drawn there."""
+_PAUSE = 0.3  # seconds in which a live display is removed
+
+
+class Refused(Exception):
+    """A step was refused in the terminal."""
+
+
+class NoTerminal(Exception):
+    """There is no terminal in which a step's answer can be asked for."""
+
+
+class Answers:
+    """The answers of a run.
+
+    Args:
+        given: By the name of a node or step: the answer, an exception to raise, or a function
+            that returns the answer and receives the ``run_context()`` of the step.
+        graph: The graph that runs.
+        place: Source location of the call that runs it.
+
+    Raises:
+        BindingError: If there is no such step, or it has no ``callback=True``.
+    """
+
+    def __init__(
+        self, given: Mapping[str, Any] | None, graph: Graph, place: Place | None = None
+    ) -> None:
+        self._given = dict(given or {})
+        self._lock = threading.Lock()
+        asking = [node for node in graph.walk() if node.step.options.callback]
+        names = {name for node in asking for name in (node.name, node.step.name)}
+        for name in self._given:
+            if name not in names:
+                known = ", ".join(sorted(names))
+                raise BindingError(
+                    f"answers= has {name!r}, which is not a step with callback=True",
+                    place=place,
+                    remedy=f"such steps are {known}" if known else "the pipeline has none",
+                )
+
+    def has(self, node: Node) -> bool:
+        """Return whether the answer to a node is given.
+
+        Args:
+            node: The node.
+        """
+        return node.name in self._given or node.step.name in self._given
+
+    def of(self, node: Node, context: RunContext) -> Any:
+        """Return the answer to a node, as AWS passes it on.
+
+        Args:
+            node: The node.
+            context: What ``run_context()`` returns in its present attempt.
+
+        Raises:
+            Exception: If the node is refused, or its answer is not JSON.
+        """
+        if not self.has(node):
+            return self._asked(node, context)
+        name = node.name if node.name in self._given else node.step.name
+        return answered(self._given[name], lambda: context)
+
+    def _asked(self, node: Node, context: RunContext) -> Any:
+        item = "" if context.item_index is None else f", item {context.item_index}"
+        question = (
+            f"step {node.name!r}{item} waits for an answer: JSON, or refuse and a message\n> "
+        )
+        with self._lock, _terminal(node) as read:
+            while True:
+                text = read(question).strip()
+                refusing, _, message = text.partition(" ")
+                if refusing == "refuse":
+                    raise Refused(message or "refused in the terminal")
+                try:
+                    return json.loads(answer_text(json.loads(text)))
+                except (TypeError, ValueError) as error:
+                    question = f'{error}; write text in quotes: "yes"\n> '
+
+
+@contextmanager
+def _terminal(node: Node) -> Iterator[Callable[[str], str]]:
+    """Return a function that asks for a line of text, in the terminal or the notebook.
+
+    Raises:
+        NoTerminal: If there is neither.
+    """
+    shell = sys.modules.get("IPython")
+    if shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None:
+        yield input
+        return
+    source = sys.stdin
+    if source is None or source.closed or not source.isatty():
+        raise NoTerminal(
+            f"the step waits for an answer, and there is no terminal to ask for it: pass "
+            f"local_run(answers={{{node.step.name!r}: …}})"
+        )
+
+    def read(question: str) -> str:
+        shown = sys.__stderr__ or sys.stderr
+        shown.write(question)
+        shown.flush()
+        line = source.readline()
+        if not line:
+            raise NoTerminal("the terminal was closed before an answer")
+        return line
+
+    ASKING.set()
+    try:
+        sleep(_PAUSE)
+        yield read
+    finally:
+        ASKING.clear()

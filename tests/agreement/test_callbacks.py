@@ -1,0 +1,260 @@
+"""Steps with ``callback=True``: answered from outside, the same here and in AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from golden_files import agrees_with_golden
+
+from lokki_tf import DAG, Pipeline, RetryConfig, flow, run_context, step, task, wait
+from lokki_tf.errors import BindingError, DefinitionError, OptionError, StepFailed
+from lokki_tf.testing import LocalAws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"strict": True},
+    {"executor": "sequential"},
+    {"executor": "process"},
+]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    """A local AWS without delays."""
+    with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
+        yield account
+
+
+@step
+def load(value: Any = 1) -> Any:
+    return {"price": value}
+
+
+@step
+def names() -> list[str]:
+    return ["a", "b", "c"]
+
+
+@step(callback=True)
+def approve(request: Any) -> Any:
+    assert run_context().task_token
+    return object()  # nobody receives it
+
+
+@step(callback=True, timeout_seconds=86_400, heartbeat_seconds=3600)
+def slowly(request: Any) -> Any:
+    """Ask someone who takes their time."""
+
+
+@step(callback=True, when=lambda request: request["price"] > 5)
+def approve_large(request: Any) -> Any:
+    """Ask only where much is at stake."""
+
+
+@step
+def tell(*parts: Any) -> Any:
+    return [*parts]
+
+
+@task(callback=True)
+def ask_task(request: Any) -> Any:
+    """Ask, as a task."""
+
+
+@task
+def load_task() -> Any:
+    return {"price": 3}
+
+
+@task
+def tell_task(one: Any) -> Any:
+    return [one]
+
+
+def calls() -> Pipeline:
+    loaded = load()
+    return Pipeline("calls", steps=[tell(loaded, approve(loaded), slowly(loaded))])
+
+
+def last() -> Pipeline:
+    return Pipeline("last", steps=[approve(load())])
+
+
+@flow
+def chained() -> Any:
+    return names().map(approve).agg(tell)
+
+
+@flow
+def inline() -> Any:
+    return names().map(approve, mode="inline").agg(tell)
+
+
+def conditional(price: int, *, ends: bool) -> Pipeline:
+    asked = approve_large(load(price))
+    name = f"conditional-{price}-{ends}"
+    return Pipeline(name, steps=[asked if ends else tell(asked, load(2))])
+
+
+def drawn() -> DAG:
+    load_task >> ask_task >> wait(seconds=1) >> tell_task
+    return DAG("drawn", tasks=[tell_task])
+
+
+def parts() -> Pipeline:
+    answer = approve(load())
+    return Pipeline("parts", steps=[tell(answer["yes"], answer["who"][0])])
+
+
+ENVELOPES = {"ref": "s3://bucket/key.pickle", "value": 1, "skipped": True, "Payload": {"ref": "x"}}
+PIPELINES: list[tuple[Any, dict[str, Any]]] = [
+    (calls(), {"approve": True, "slowly": "ja"}),
+    (calls(), {"approve": ENVELOPES, "slowly": None}),
+    (last(), {"approve": [1, 2.5, "ü"]}),
+    (last(), {"approve": {"Payload": {"skipped": True}}}),
+    (chained, {"approve": lambda context: [context.item_index, context.step]}),
+    (inline, {"approve": lambda context: context.item_index}),
+    (conditional(9, ends=True), {"approve_large": "yes"}),
+    (conditional(9, ends=False), {"approve_large": "yes"}),
+    (conditional(2, ends=True), {}),
+    (conditional(2, ends=False), {}),
+    (drawn(), {"ask_task": 5}),
+    (parts(), {"approve": {"yes": True, "who": ["me"]}}),
+]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "answers"),
+    PIPELINES,
+    ids=[f"{one.name}-{n}" for n, (one, _) in enumerate(PIPELINES)],
+)
+def test_answers_agree(pipeline: Any, answers: dict[str, Any], aws: LocalAws) -> None:
+    """An answer is the step's result, whatever it looks like, in any kind of run and style."""
+    runs = [pipeline.local_run(answers=answers, wait_scale=0, **way) for way in WAYS]
+    here = runs[0].outputs
+    assert all(one.outputs == here and one.status == runs[0].status for one in runs[1:])
+    there = aws.values(aws.run(pipeline, answers=answers, timeout=60))
+    assert there == {name: here[name] for name in pipeline.graph.terminals if name in here}
+
+
+class Rejected(Exception):
+    """A person says no."""
+
+
+@step(callback=True, retry=RetryConfig(retries=1, delay=1, exceptions=(Rejected,)))
+def ask_twice() -> Any:
+    """Ask a second time after a no."""
+
+
+def test_refusals_agree(aws: LocalAws) -> None:
+    """A refused step fails with the error's name; a retry asks again, with a new token."""
+    pipeline = Pipeline("refused", steps=[tell(approve(load()))])
+    with pytest.raises(StepFailed, match="too much") as caught:
+        pipeline.local_run(answers={"approve": Rejected("too much")})
+    assert isinstance(caught.value.__cause__, Rejected)
+    ran = aws.run(pipeline, answers={"approve": Rejected("too much")})
+    assert (ran.status, ran.error, ran.cause) == ("FAILED", "Rejected", "too much")
+
+    again = Pipeline("again", steps=[tell(ask_twice())])
+    tokens: list[str] = []
+
+    def second(context: Any) -> Any:
+        tokens.append(context.task_token)
+        if context.attempt == 1:
+            raise Rejected
+        return context.attempt
+
+    assert again.local_run(answers={"ask_twice": second}, wait_scale=0).result == [2]
+    assert aws.values(aws.run(again, answers={"ask_twice": second}))["tell"] == [2]
+    assert len(set(tokens)) == len(tokens) == 4
+
+
+def test_times_of_answers(aws: LocalAws) -> None:
+    """A step that nobody answers in time fails with AWS's error."""
+
+    @step(callback=True, timeout_seconds=1)
+    def forgotten() -> Any:
+        """Ask nobody."""
+
+    @step(callback=True, timeout_seconds=60, heartbeat_seconds=1)
+    def silent() -> Any:
+        """Ask someone who does not say that they work on it."""
+
+    late = aws.run(Pipeline("late", steps=[tell(forgotten())]))
+    assert (late.status, late.error) == ("FAILED", "States.Timeout")
+    silent_run = aws.run(Pipeline("silent", steps=[tell(silent())]))
+    assert silent_run.error == "States.HeartbeatTimeout"
+
+
+def test_the_states_of_callbacks(request: pytest.FixtureRequest) -> None:
+    """The golden machines: one Task for each step, whose result is wrapped."""
+    machines = {
+        one.name: one.generate_step_functions()
+        for one in (calls(), last(), inline, conditional(9, ends=True), conditional(9, ends=False))
+    }
+    text = json.dumps(machines, indent=2) + "\n"
+    agrees_with_golden(request, "callbacks.statemachine.json", text)
+
+
+def test_transitions_of_callbacks(aws: LocalAws) -> None:
+    """A callback costs no state, and a skipped one is called once."""
+    asked = aws.run(calls(), answers={"approve": 1, "slowly": 2})
+    kinds = [one["type"] for one in asked.history]
+    assert kinds.count("TaskStateEntered") == 4
+    skipped = aws.run(conditional(2, ends=False))
+    kinds = [one["type"] for one in skipped.history]
+    assert kinds.count("TaskScheduled") == kinds.count("TaskStateEntered")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"poll": 30}, "callback=True and poll= are both given"),
+        ({"heartbeat_seconds": 0}, "heartbeat_seconds"),
+        ({"timeout_seconds": 40_000_000}, "timeout_seconds"),
+        ({"job_type": "batch"}, "callback"),
+        ({"callback": "yes"}, "callback"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
+    """Contradictions are errors before anything is written."""
+
+    def asks() -> Any:
+        """Ask."""
+
+    with pytest.raises(DefinitionError, match=message):
+        Pipeline("wrong", steps=[step(**{"callback": True, **options})(asks)()])
+
+
+def test_misplaced_callbacks() -> None:
+    """Answers are not items, not times, and not those of a batch."""
+    with pytest.raises(OptionError, match="heartbeat_seconds= is given without callback=True"):
+        step(heartbeat_seconds=5)(lambda: None)
+    with pytest.raises(OptionError, match="a map runs over the answer"):
+        Pipeline("wrong", steps=[approve(1).map(tell)])
+    with pytest.raises(OptionError, match="waits until the answer"):
+        Pipeline("wrong", steps=[tell().after(wait(until=approve(1)))])
+    with pytest.raises(OptionError, match="batch_size"):
+        Pipeline("wrong", steps=[names().map(approve, batch_size=2)])
+
+
+def test_wrong_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unknown steps, values that are not JSON, and too many bytes are errors."""
+    with pytest.raises(BindingError, match="'aprove', which is not a step with callback=True"):
+        last().local_run(answers={"aprove": 1})
+    with pytest.raises(BindingError, match="'load'"):
+        last().local_run(answers={"load": 1})
+    for value in ({1, 2}, float("nan")):
+        with pytest.raises(StepFailed, match="an answer must be JSON"):
+            last().local_run(answers={"approve": value})
+    with pytest.raises(StepFailed, match="262,144 bytes"):
+        last().local_run(answers={"approve": "x" * 262_144})
+    monkeypatch.setattr("sys.stdin", None)
+    for way in WAYS:
+        with pytest.raises(StepFailed, match=r"no terminal to ask for it: pass local_run\(answers"):
+            last().local_run(**way)
