@@ -87,7 +87,7 @@ def refuse_unfit(step: Step, why: str) -> None:
         why: When it must run, for the message.
 
     Raises:
-        OptionError: If it has a condition or ``catch=``, or is a job of Batch.
+        OptionError: If it has a condition, ``catch=`` or ``callback=True``, or is a job of Batch.
     """
     if step.when is not None:
         raise OptionError(
@@ -100,6 +100,12 @@ def refuse_unfit(step: Step, why: str) -> None:
             f"step {step.name!r} has catch=, but nothing receives its result",
             place=step.place,
             remedy="remove catch=: an error of this step is reported with the run's error",
+        )
+    if step.options.callback:
+        raise OptionError(
+            f"step {step.name!r} has callback=True, but {why}",
+            place=step.place,
+            remedy="remove callback=: this step returns its result itself",
         )
     if step.is_job:
         raise OptionError(

@@ -27,8 +27,12 @@ class Refused(Exception):
     """A step was refused in the terminal."""
 
 
+class NotAsked(Exception):
+    """Nobody was asked for a step's answer, because another step has failed."""
+
+
 class NoTerminal(Exception):
-    """There is no terminal in which a step's answer can be asked for."""
+    """A step's answer can be asked for in a terminal only, and this process has none."""
 
 
 class Answers:
@@ -68,27 +72,30 @@ class Answers:
         """
         return node.name in self._given or node.step.name in self._given
 
-    def of(self, node: Node, context: RunContext) -> Any:
+    def of(self, node: Node, context: RunContext, is_stopped: Callable[[], bool]) -> Any:
         """Return the answer to a node, as AWS passes it on.
 
         Args:
             node: The node.
             context: What ``run_context()`` returns in its present attempt.
+            is_stopped: Returns whether the run has failed, so that nobody needs to be asked.
 
         Raises:
             Exception: If the node is refused, or its answer is not JSON.
         """
         if not self.has(node):
-            return self._asked(node, context)
+            return self._asked(node, context, is_stopped)
         name = node.name if node.name in self._given else node.step.name
         return answered(self._given[name], lambda: context)
 
-    def _asked(self, node: Node, context: RunContext) -> Any:
+    def _asked(self, node: Node, context: RunContext, is_stopped: Callable[[], bool]) -> Any:
         item = "" if context.item_index is None else f", item {context.item_index}"
         question = (
             f"step {node.name!r}{item} waits for an answer: JSON, or refuse and a message\n> "
         )
         with self._lock, _terminal(node) as read:
+            if is_stopped():
+                raise NotAsked("the run has failed before anybody was asked")
             while True:
                 text = read(question).strip()
                 refusing, _, message = text.partition(" ")
@@ -114,7 +121,7 @@ def _terminal(node: Node) -> Iterator[Callable[[str], str]]:
     source = sys.stdin
     if source is None or source.closed or not source.isatty():
         raise NoTerminal(
-            f"the step waits for an answer, and there is no terminal to ask for it: pass "
+            f"the step waits for an answer, and it can be asked for in a terminal only: pass "
             f"local_run(answers={{{node.step.name!r}: …}})"
         )
 

@@ -131,7 +131,8 @@ class Work:
         node = frame.plan.nodes[index]
         assert isinstance(node, Node)
         assert self.answers is not None
-        return self.answers.of(node, self.identity.of_node(frame, index))
+        context = self.identity.of_node(frame, index)
+        return self.answers.of(node, context, frame.is_stopped)
 
     def refuse(self, frame: Frame, index: int, value: Any) -> None:
         """Refuse a result that a step's runtime would refuse in AWS.

@@ -43,7 +43,7 @@ def names() -> list[str]:
 @step(callback=True)
 def approve(request: Any) -> Any:
     assert run_context().task_token
-    return object()  # nobody receives it
+    return object()  # not used
 
 
 @step(callback=True, timeout_seconds=86_400, heartbeat_seconds=3600)
@@ -134,7 +134,7 @@ PIPELINES: list[tuple[Any, dict[str, Any]]] = [
     ids=[f"{one.name}-{n}" for n, (one, _) in enumerate(PIPELINES)],
 )
 def test_answers_agree(pipeline: Any, answers: dict[str, Any], aws: LocalAws) -> None:
-    """An answer is the step's result, whatever it looks like, in any kind of run and style."""
+    """An answer is the step's result, of any form, in any kind of run and style."""
     runs = [pipeline.local_run(answers=answers, wait_scale=0, **way) for way in WAYS]
     here = runs[0].outputs
     assert all(one.outputs == here and one.status == runs[0].status for one in runs[1:])
@@ -174,12 +174,42 @@ def test_refusals_agree(aws: LocalAws) -> None:
     assert len(set(tokens)) == len(tokens) == 4
 
 
+@step(callback=True, catch=(Rejected,))
+def ask_caught(one: Any) -> Any:
+    """Ask; a no is a result as well."""
+
+
+@step
+def read(answer: Any) -> Any:
+    return f"{answer}"
+
+
+@step
+def release() -> None:
+    """Clean up."""
+
+
+def test_caught_refusals_and_cleanups_agree(aws: LocalAws) -> None:
+    """A refusal can be caught; a cleanup step runs after answers, refusals and skipped questions."""
+    caught = Pipeline("caught", steps=[read(ask_caught(load()))])
+    for answer in (Rejected("x" * 20_000), Rejected("no"), "yes"):
+        here = caught.local_run(answers={"ask_caught": answer})
+        there = aws.values(aws.run(caught, answers={"ask_caught": answer}))
+        assert there == {"read": here.result}
+    for price in (2, 9):
+        asked = approve_large(load(price))
+        cleaned = Pipeline(f"cleaned-{price}", steps=[read(asked)], cleanup=release)
+        here = cleaned.local_run(answers={"approve_large": "yes"})
+        ran = aws.run(cleaned, answers={"approve_large": "yes"})
+        assert aws.values(ran) == {"read": here.result}
+
+
 def test_times_of_answers(aws: LocalAws) -> None:
-    """A step that nobody answers in time fails with AWS's error."""
+    """A step that is not answered in time fails with AWS's error."""
 
     @step(callback=True, timeout_seconds=1)
     def forgotten() -> Any:
-        """Ask nobody."""
+        """Ask, and forget it."""
 
     @step(callback=True, timeout_seconds=60, heartbeat_seconds=1)
     def silent() -> Any:
@@ -235,6 +265,9 @@ def test_misplaced_callbacks() -> None:
     """Answers are not items, not times, and not those of a batch."""
     with pytest.raises(OptionError, match="heartbeat_seconds= is given without callback=True"):
         step(heartbeat_seconds=5)(lambda: None)
+    for option in ("on_failure", "cleanup"):
+        with pytest.raises(OptionError, match="has callback=True, but"):
+            Pipeline("wrong", steps=[load()], **{option: slowly})
     with pytest.raises(OptionError, match="a map runs over the answer"):
         Pipeline("wrong", steps=[approve(1).map(tell)])
     with pytest.raises(OptionError, match="waits until the answer"):
@@ -256,5 +289,5 @@ def test_wrong_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         last().local_run(answers={"approve": "x" * 262_144})
     monkeypatch.setattr("sys.stdin", None)
     for way in WAYS:
-        with pytest.raises(StepFailed, match=r"no terminal to ask for it: pass local_run\(answers"):
+        with pytest.raises(StepFailed, match=r"a terminal only: pass local_run\(answers"):
             last().local_run(**way)

@@ -150,4 +150,4 @@ def test_the_terminal_asks(folder: Folder, executor: str) -> None:
     assert "Refused: not now" in refused.stderr
     silent = folder.run("run")
     assert silent.returncode == 1
-    assert "there is no terminal to ask for it" in silent.stderr
+    assert "it can be asked for in a terminal only" in silent.stderr
