@@ -190,7 +190,7 @@ def release() -> None:
 
 
 def test_caught_refusals_and_cleanups_agree(aws: LocalAws) -> None:
-    """A refusal can be caught; a cleanup step runs after answers, refusals and skipped questions."""
+    """A refusal can be caught; cleanup runs after answers, refusals and skipped questions."""
     caught = Pipeline("caught", steps=[read(ask_caught(load()))])
     for answer in (Rejected("x" * 20_000), Rejected("no"), "yes"):
         here = caught.local_run(answers={"ask_caught": answer})

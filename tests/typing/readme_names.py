@@ -30,6 +30,9 @@ class Model:
 def post_to_chat(text: str) -> None: ...
 
 
+def mail(order: dict[str, str], token: str | None) -> None: ...
+
+
 def history(customer: str) -> dict[str, float]:
     return {}
 
