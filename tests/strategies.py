@@ -251,7 +251,7 @@ def _written(draw: st.DrawFn, one: Any, two: Any, jobs: bool) -> list[Any]:
         return chosen
 
     def link() -> tuple[Any, dict[str, Any]]:
-        if not jobs and draw(st.integers(0, 5)) == 0:
+        if not (jobs or batched) and draw(st.integers(0, 5)) == 0:
             return draw(st.sampled_from(library.SUB_PIPELINES)), {}
         if draw(st.integers(0, 2)) == 0:
             second = draw(st.one_of(values, st.sampled_from([outside, one, two])))
@@ -265,12 +265,13 @@ def _written(draw: st.DrawFn, one: Any, two: Any, jobs: bool) -> list[Any]:
             chain = chain.next(step, **kwargs)
         return chain
 
-    step, kwargs = link()
     nested = draw(st.booleans())
     batch = {} if nested or jobs else {"batch_size": draw(st.sampled_from([1, 1, 2, 3]))}
     own = {**options(), **batch}
     if own.get("mode") == "inline":
         own.pop("batch_size", None)
+    batched = own.get("batch_size", 1) > 1
+    step, kwargs = link()
     chain = grown(source.map(step, **kwargs, **own))
     if nested:
         step, kwargs = link()

@@ -27,7 +27,7 @@ from lokki_tf.model import (
 )
 
 from .arguments import closed, results_of
-from .nesting import is_pipeline, refuse_pipeline
+from .nesting import is_pipeline, map_in_batch, refuse_pipeline
 from .parameters import declarations
 from .placeholders import Placeholder
 from .places import calling_place
@@ -233,6 +233,9 @@ class _Builder:
     def _map(self, one: MapSpec) -> Map:
         captured = self.captured[one] = {}
         body = self.graph(one)
+        inner = next((node for node in body.nodes if isinstance(node, Map)), None)
+        if inner is not None and one.options.batch_size > 1:  # of an included pipeline
+            raise map_in_batch(inner.place, one.place)
         return Map(
             name=self.names[one],
             items=self._binding(one.source, one.body),

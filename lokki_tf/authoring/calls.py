@@ -18,7 +18,7 @@ from .arguments import argument, results_of
 from .arrows import Arrowed, join
 from .binding import bound_call
 from .inlining import SubPipeline, inlined
-from .nesting import INCLUDED, is_pipeline, refuse_pipeline
+from .nesting import INCLUDED, is_pipeline, map_in_batch, refuse_pipeline
 from .options import map_options
 from .parameters import declared
 from .parts import item_key, part_of, values_of
@@ -263,11 +263,7 @@ class Chain(Selectable[ChainSpec]):
         """
         chain = spec_of(self)
         if chain.maps[-1].options.batch_size > 1:
-            raise BindingError(
-                "a map inside a map with batch_size is not supported",
-                place=calling_place(),
-                remedy=f"remove batch_size from the outer map, at {chain.place}",
-            )
+            raise map_in_batch(calling_place(), chain.place)
         tail = chain.tail
         if isinstance(tail, MapSpec) or not isinstance(_source(tail), CallSpec):
             raise BindingError(

@@ -40,3 +40,17 @@ def refuse_pipeline(value: Any, place: Place | None) -> None:
             place=place,
             remedy=REMEDY,
         )
+
+
+def map_in_batch(place: Place, outer: Place) -> BindingError:
+    """Return the error for a map inside a map with ``batch_size``.
+
+    Args:
+        place: Source location of the inner map.
+        outer: Source location of the outer map.
+    """
+    return BindingError(
+        "a map inside a map with batch_size is not supported",
+        place=place,
+        remedy=f"remove batch_size from the outer map, at {outer}",
+    )

@@ -269,3 +269,27 @@ def test_pictures_have_boxes() -> None:
     run = pipeline.local_run()
     assert str(pipeline.to_svg(run)).count(">monthly</text>") == 1
     assert str(pipeline.to_svg()).count(">monthly.clean</text>") == 1
+
+
+def test_a_map_of_an_included_pipeline_cannot_be_in_a_batch() -> None:
+    """As a map written in the chain, it is refused, with the place of the outer map."""
+
+    @step
+    def numbers(count: int = 2) -> list[int]:
+        return list(range(count))
+
+    @step
+    def same(number: int) -> int:
+        return number
+
+    @flow
+    def inner(number: int) -> Any:
+        return numbers(number).map(same).agg(numbers_of)
+
+    @step
+    def numbers_of(found: list[int]) -> list[int]:
+        return found
+
+    with pytest.raises(BindingError, match="a map inside a map with batch_size") as caught:
+        Pipeline("outer", steps=[numbers().map(inner, batch_size=2)])
+    assert "remove batch_size from the outer map" in str(caught.value.remedy)
