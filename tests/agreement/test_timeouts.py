@@ -200,7 +200,7 @@ def test_a_default_limit_is_found_out_at_the_end(executor: str) -> None:
 class _Shorter:
     """Options of a step whose default limit is a hundredth of a second."""
 
-    timeout_seconds = 0.01
+    timeout_seconds = call_seconds = 0.01
 
     def __init__(self, options: Any) -> None:
         self._options = options
