@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from lokki_tf import (
     DAG,
     Flow,
     MicroFunctions,
+    Parameter,
     Pipeline,
     RetryConfig,
     ReturnUpdates,
@@ -92,6 +94,10 @@ def is_first(value: Any = None) -> bool:
 @step(when=is_first)
 def asked(value: Any = None) -> Any:
     return run_context().step
+
+
+def has_options() -> bool:
+    return "options" in run_context().parameters
 
 
 def is_plain(value: Any = None) -> bool:
@@ -325,6 +331,82 @@ def test_contexts_are_values(deployment: Deployment) -> None:
     there, *rest = deployment.run(pipeline)["passed_on"]
     assert rest == [name, shown]
     assert type(there) is type(value)
+
+
+@dataclass
+class Options:
+    """A class of the user's, of which a parameter has an instance as its default."""
+
+    limit: int
+
+    def reader(self) -> str:
+        return run_context().step
+
+
+@dataclass
+class Others:
+    """Another one."""
+
+    limit: int
+
+
+@step
+def readers(options: Any) -> Any:
+    """Only a class that it receives names ``run_context``."""
+    return options.reader()
+
+
+@step
+def limits(value: Any) -> Any:
+    """It receives the parameters of another step's context."""
+    return [one.limit for one in value.parameters.values()]
+
+
+@step
+def used(*values: Any) -> Any:
+    return [one.limit for one in values]
+
+
+@step
+def read_at_end() -> None:
+    assert run_context().parameters["options"].limit == 2
+
+
+@flow
+def unused(options: Any = Options(2), others: Any = Others(3)):  # noqa: B008
+    return numbers(2).map(look).next(passed_on)
+
+
+def with_defaults(style: str) -> Any:
+    """A pipeline with instances as defaults of parameters, which other steps only read."""
+    taken = Parameter("options", default=Options(2)), Parameter("others", default=Others(3))
+    if style == "cleanup":
+        return Pipeline(style, steps=[used(*taken)], cleanup=read_at_end)
+    function, is_job = used.step.function, step(name="job", job_type="batch")(seen)
+    asks = step(name="asks", job_type="batch", when=has_options)(function)
+    reading = {
+        "look": look,
+        "passed": lambda: limits(given_back()),
+        "method": lambda: readers(Options(1)),
+        "job": is_job,
+        "condition": asks,
+    }
+    return Pipeline(style, steps=[used(*taken), reading[style]()])
+
+
+DEFAULTS: list[Any] = [
+    *map(with_defaults, ("look", "passed", "method", "job", "condition", "cleanup")),
+    unused,
+]
+
+
+@pytest.mark.parametrize("pipeline", DEFAULTS, ids=[one.name for one in DEFAULTS])
+def test_instances_as_defaults_agree(pipeline: Any, deployment: Deployment) -> None:
+    """A step can read parameters whose defaults are instances of classes that it does not name."""
+    there = deployment.run(pipeline)
+    for way in WAYS[:2]:
+        here = pipeline.local_run(**way).outputs
+        assert there == {name: here[name] for name in pipeline.graph.terminals}
 
 
 def test_steps_that_do_not_ask_receive_nothing(request: pytest.FixtureRequest) -> None:

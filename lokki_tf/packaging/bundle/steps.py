@@ -124,10 +124,18 @@ def state_keys(
 def cut_steps(definition: Definition) -> dict[Step, Cut]:
     """Return the cut of each step, with the code for unpickling the values that it receives."""
     cuts = {step: cut(step) for step in definition.steps}
-    for step, arriving in _arriving(definition, cuts).items():
-        for made in arriving:
-            cuts[step].receive(made.classes, made.modules, made.data)
-    return cuts
+    defaults = _of_values([one.default for one in definition.parameters])
+    asking: frozenset[Step] = frozenset()
+    while True:
+        for step, arriving in _arriving(definition, cuts, defaults, asking).items():
+            for made in arriving:
+                cuts[step].receive(made.classes, made.modules, made.data)
+        if not defaults:
+            return cuts
+        # A class that a step receives may name run_context, which returns all parameters.
+        known, asking = asking, context_steps({step: package(one) for step, one in cuts.items()})
+        if asking == known:
+            return cuts
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,20 +156,30 @@ class Made:
 Producers = dict[Made, None]
 
 
-def _arriving(definition: Definition, cuts: dict[Step, Cut]) -> dict[Step, Producers]:
-    """Return, for each step, the sources of values that any of its nodes may receive."""
+def _arriving(
+    definition: Definition, cuts: dict[Step, Cut], defaults: Producers, asking: frozenset[Step]
+) -> dict[Step, Producers]:
+    """Return, for each step, the sources of values that any of its nodes may receive.
+
+    Args:
+        definition: The pipeline.
+        cuts: The cut of each step.
+        defaults: The sources of the parameters' defaults.
+        asking: Steps that receive all parameters with ``run_context()``, and may return them.
+    """
     made: dict[Step, Producers] = {}
     for step, one in cuts.items():
         known = Made(one.classes, one.defining, one.data if one.classes else None)
         made[step] = {known: None} if one.classes or one.defining else {}
-    if definition.routes is not None:  # each step receives the state, with values of any other step
-        return {
-            step: {one: None for other in made if other is not step for one in made[other]}
-            for step in made
-        }
     arriving: dict[Step, Producers] = {step: {} for step in cuts}
-    entering = _of_values([one.default for one in definition.parameters])
-    _follow(definition.whole, entering, made, arriving)
+    for step in asking:
+        made[step] |= defaults
+        arriving[step] |= defaults
+    if definition.routes is None:
+        _follow(definition.whole, defaults, made, arriving)
+        return arriving
+    for step, sources in arriving.items():  # each receives the state, with values of any other step
+        sources.update({one: None for other in made if other is not step for one in made[other]})
     return arriving
 
 

@@ -82,6 +82,7 @@ class Cut:
     imports: tuple[Import, ...] = ()
     data: dict[str, Path] = field(default_factory=dict)
     _values: list[Piece] = field(default_factory=list)
+    _received: set[tuple[Module, str]] = field(default_factory=set)
 
     @cached_property
     def classes(self) -> list[tuple[Module, str]]:
@@ -129,8 +130,9 @@ class Cut:
             carrier.run()
             self._missing(known)
         for module, name in classes:
-            if module.name in carrier.whole:
+            if module.name in carrier.whole or (module, name) in self._received:
                 continue
+            self._received.add((module, name))
             known = len(carrier.imports)
             by = outside(carrier.adopt(module))
             carrier.need(by, name, by.module.end, Use(self.step.place.line, {()}))
