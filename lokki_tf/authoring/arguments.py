@@ -11,16 +11,14 @@ from lokki_tf.model import Group, Literal
 from .nesting import CALLED, is_pipeline, refuse_pipeline
 from .placeholders import Placeholder, spec_of
 from .specs import (
-    CallSpec,
     ChainSpec,
-    ItemSpec,
-    MapSpec,
-    ParameterSpec,
     PartSpec,
+    ValueSpec,
     WaitSpec,
     close_all,
     whole_of,
 )
+from .stepped import Stepped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +37,6 @@ _CONTAINERS: dict[type, Any] = {
 
 
 _WALKED = (list, tuple, set, frozenset, dict)
-_SPECS = (CallSpec, MapSpec, WaitSpec, ItemSpec, ParameterSpec, PartSpec)
 
 
 def argument(value: Any, place: Place) -> Argument:
@@ -54,7 +51,7 @@ def argument(value: Any, place: Place) -> Argument:
             replaced there.
     """
     value = closed(called_pipeline(value), place)
-    if isinstance(value, _SPECS):
+    if isinstance(value, ValueSpec | PartSpec):
         whole = whole_of(value)
         if isinstance(whole, WaitSpec) and whole.source is None:
             raise BindingError(
@@ -65,7 +62,7 @@ def argument(value: Any, place: Place) -> Argument:
         return value
     refuse_pipeline(value, place)
     _refuse_method(value, place)
-    if getattr(value, "__lokki_step__", False):
+    if isinstance(value, Stepped):
         raise BindingError(
             f"step {value.__name__!r} is passed without being called",
             place=place,
@@ -153,11 +150,7 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
 
 
 def _stands_for_result(value: Any) -> bool:
-    if isinstance(value, Placeholder) or is_pipeline(value):
-        return True
-    if _is_method(value):
-        return True
-    return getattr(value, "__lokki_step__", False) is True
+    return isinstance(value, Placeholder | Stepped) or is_pipeline(value) or _is_method(value)
 
 
 def _group(value: Any, place: Place) -> Group:

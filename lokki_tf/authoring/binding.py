@@ -13,7 +13,7 @@ from .conditions import condition_of
 from .options import caught_errors, retriers
 from .placeholders import Placeholder, spec_of
 from .polls import with_poll
-from .specs import CallSpec, ItemSpec, MapSpec, ParameterSpec, PartSpec, WaitSpec, whole_of
+from .specs import CallSpec, ItemSpec, NodeSpec, ParameterSpec, PartSpec, whole_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lokki_tf.model import Step
 
     from .building import Building
+    from .specs import MapSpec
 
 
 def bound_call(
@@ -117,7 +118,7 @@ def _is_result(value: Any) -> bool:
     if isinstance(value, Placeholder):
         spec = spec_of(value)
         return not isinstance(whole_of(spec), ParameterSpec)
-    return isinstance(value, CallSpec | MapSpec | WaitSpec | ItemSpec | PartSpec)
+    return isinstance(value, NodeSpec | ItemSpec | PartSpec)
 
 
 def _split(bound: inspect.BoundArguments) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -48,6 +48,7 @@ from .specs import (
     specs_in,
     whole_of,
 )
+from .stepped import Stepped
 
 _LONGEST = 74
 """Characters of a node's name without its number; a state's name has at most 80."""
@@ -102,7 +103,7 @@ def called_last(ends: Iterable[NodeSpec], call: CallSpec) -> tuple[Node, list[Fl
     """
     builder = _Builder(list(ends))
     for one in needs_of(call):
-        if isinstance(one, CallSpec | MapSpec | WaitSpec) and one not in builder.names:
+        if isinstance(one, NodeSpec) and one not in builder.names:
             raise BindingError(
                 f"{one.what} is an argument of cleanup step {call.step.name!r}, but is not part "
                 "of the pipeline",
@@ -131,7 +132,7 @@ def ends_of(ends: Iterable[Any]) -> list[NodeSpec]:
         )
     found: list[NodeSpec] = []
     for end in results_of(given):
-        if getattr(end, "__lokki_step__", False):
+        if isinstance(end, Stepped):
             raise BindingError(
                 f"{NOT_CALLS}step {end.__name__!r} itself",
                 place=calling_place(),
@@ -145,7 +146,7 @@ def ends_of(ends: Iterable[Any]) -> list[NodeSpec]:
                 place=calling_place(),
                 remedy="end with the call itself: its whole result is an output of the pipeline",
             )
-        if not isinstance(spec, CallSpec | MapSpec | WaitSpec):
+        if not isinstance(spec, NodeSpec):
             raise BindingError(
                 f"{NOT_CALLS}{end!r}",
                 place=calling_place(),

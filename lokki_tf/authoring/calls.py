@@ -6,20 +6,16 @@ In ``fetch().map(process).next(clean).agg(total)`` each method adds a call. ``ro
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from lokki_tf.errors import BindingError, OptionError, PlaceholderAttributeError
-from lokki_tf.model import REQUIRED, Attribute, MapOptions
-from lokki_tf.model import options as model_options
+from lokki_tf.errors import BindingError, PlaceholderAttributeError
+from lokki_tf.model import REQUIRED, Attribute
 from lokki_tf.tracebacks import ends_at_caller
 
 from .arguments import argument, results_of
 from .arrows import Arrowed, join
-from .binding import bound_call
-from .inlining import SubPipeline, inlined
-from .nesting import INCLUDED, is_pipeline, map_in_batch, refuse_pipeline
-from .options import map_options
+from .links import firsts_of, following, no_map, open_map, source_of
+from .nesting import map_in_batch, refuse_pipeline
 from .parameters import declared
 from .parts import item_key, part_of, values_of
 from .placeholders import Placeholder, spec_of
@@ -31,11 +27,11 @@ from .specs import (
     NodeSpec,
     ParameterSpec,
     PartSpec,
-    ValueSpec,
     WaitSpec,
     close_innermost,
     whole_of,
 )
+from .stepped import Stepped
 from .waits import wait_spec
 
 if TYPE_CHECKING:
@@ -43,10 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
-    from lokki_tf.errors import Place
-
     from .results import Closed, Links
-    from .stepped import Stepped
 
 
 S = TypeVar("S", CallSpec, ChainSpec, ParameterSpec, PartSpec, WaitSpec)
@@ -118,7 +111,7 @@ class Followed(Selectable[F], Generic[F]):
                     place=spec.place,
                     remedy="call the step first: b = second(); b.after(first())",
                 )
-            for one in _firsts(spec):
+            for one in firsts_of(spec):
                 one.after.append(spec_of(call))
         return self
 
@@ -265,7 +258,7 @@ class Chain(Selectable[ChainSpec]):
         if chain.maps[-1].options.batch_size > 1:
             raise map_in_batch(calling_place(), chain.place)
         tail = chain.tail
-        if isinstance(tail, MapSpec) or not isinstance(_source(tail), CallSpec):
+        if isinstance(tail, MapSpec) or not isinstance(source_of(tail), CallSpec):
             raise BindingError(
                 "a map runs over the result of a step, and this is the result of a map, "
                 f"opened at {chain.place}",
@@ -332,7 +325,7 @@ class ResultPart(Selectable[PartSpec]):
         key = spec.path[-1]
         if isinstance(spec.of, CallSpec) and len(spec.path) == 1 and isinstance(key, Attribute):
             step = spec.of.step.function.__globals__.get(key.name)
-            if getattr(step, "__lokki_step__", False) and not args:
+            if isinstance(step, Stepped) and not args:
                 return called(step, spec.of, args, kwargs)
         return self._refuse()
 
@@ -423,11 +416,6 @@ def part(value: Any, name: str) -> Any:
     return getattr(value, name) if of_task is None else of_task(value, Attribute(name))
 
 
-def _firsts(spec: NodeSpec) -> list[NodeSpec]:
-    """Return what waits for others: a node, or the first nodes of a sub-pipeline that it ends."""
-    return [spec] if spec.box is None or not spec.box.firsts else spec.box.firsts
-
-
 def placeholders_of(ends: Sequence[NodeSpec]) -> Any:
     """Return the placeholder of a node's result, or a tuple of those of several."""
     made: list[Any] = []
@@ -438,11 +426,6 @@ def placeholders_of(ends: Sequence[NodeSpec]) -> Any:
         else:
             made.append(Call(one) if isinstance(one, CallSpec) else Wait(one))
     return made[0] if len(made) == 1 else tuple(made)
-
-
-def _source(spec: ValueSpec) -> ValueSpec | None:
-    """Return the call or map whose result a wait has; other specs unchanged."""
-    return spec.source if isinstance(spec, WaitSpec) else spec
 
 
 def called(
@@ -457,7 +440,7 @@ def called(
         kwargs: Further arguments, and ``retry=``.
     """
     whole = whole_of(value)
-    body = whole.body if isinstance(whole, CallSpec | MapSpec | WaitSpec) else None
+    body = whole.body if isinstance(whole, NodeSpec) else None
     made: Call = placeholders_of([following(step, value, args, kwargs, body)])
     return made  # a chain, where a pipeline ends with a map
 
@@ -470,134 +453,10 @@ def mapped(
 ) -> Chain:
     """Return a chain with a map over a result or a part of one, as :func:`open_map` opens it."""
     argument(source, calling_place())  # refuses a wait without a result
-    if not isinstance(_source(whole_of(source)), CallSpec):
+    if not isinstance(source_of(whole_of(source)), CallSpec):
         raise BindingError(
             f"a map runs over the result of a step, or a part of it, and this is {source.what}",
             place=calling_place(),
             remedy="put a step between the two that returns the list",
         )
     return Chain(open_map(source, step, args, options))
-
-
-def no_map(place: Place) -> BindingError:
-    """Return the error for ``agg`` where no map is open."""
-    return BindingError(
-        "agg() closes a map, and none is open here",
-        place=place,
-        remedy="write .map(step) before .agg(…), or .next(…) to run a step on a result",
-    )
-
-
-def open_map(
-    source: CallSpec | WaitSpec | PartSpec,
-    step: Any,
-    args: tuple[Any, ...],
-    options: dict[str, Any],
-) -> ChainSpec:
-    """Open a map over the result of a call.
-
-    Args:
-        source: The items: the result of a call, or a part of it.
-        step: The first step of the body, or several.
-        args: Arguments of the (first) step after the item.
-        options: Options of the map, and arguments of the (first) step.
-
-    Raises:
-        OptionError: If an option of the map is invalid.
-        BindingError: If something is not a step, or arguments do not fit.
-    """
-    place = calling_place()
-    own = {name: options[name] for name in model_options(MapOptions) if name in options}
-    kwargs = {name: value for name, value in options.items() if name not in own}
-    whole = whole_of(source)
-    assert isinstance(whole, CallSpec | WaitSpec)
-    source_call = whole.source if isinstance(whole, WaitSpec) else whole
-    if isinstance(source_call, CallSpec) and source_call.catch:
-        raise BindingError(
-            f"the result of step {source_call.step.name!r} is mapped, but with catch= it may be a "
-            "Failure, which has no items",
-            place=place,
-            remedy="put a step between the two, which receives the Failure and returns a list",
-        )
-    one = MapSpec(source, place, map_options(own, place), whole.body)
-    first, *rest = step if isinstance(step, list | tuple) and step else [step]
-    if rest and "catch" in kwargs:
-        raise OptionError(
-            "catch= applies to one step, and this map runs several",
-            place=place,
-            remedy="set it on a step, @step(catch=…), or write .map(first).next(second, catch=…)",
-        )
-    tail = following(first, one.item, args, kwargs, one)
-    for other in rest:
-        tail = following(other, tail, (), {}, one)
-    return ChainSpec((one,), tail)
-
-
-def following(
-    step: Any,
-    value: ValueSpec | PartSpec,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    body: MapSpec | None,
-) -> NodeSpec:
-    """Call a step, or a pipeline, with a value as its first argument.
-
-    Args:
-        step: The step or pipeline.
-        value: The value; a step without parameters only waits for it.
-        args: Further arguments by position.
-        kwargs: Further arguments, and ``retry=`` and ``catch=``.
-        body: The map whose body contains the call.
-
-    Raises:
-        BindingError: If it is not a step, or the arguments do not fit.
-    """
-    place = calling_place()
-    if hasattr(type(step), INCLUDED) and is_pipeline(step):
-        return _with_pipeline(step, value, args, kwargs, place, body)
-    refuse_pipeline(step, place)
-    if not getattr(step, "__lokki_step__", False):
-        raise BindingError(
-            f"a chain requires steps, got {step!r}",
-            place=place,
-            remedy="pass the @step function itself, without calling it",
-        )
-    signature: inspect.Signature = step.signature
-    positional = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        inspect.Parameter.VAR_POSITIONAL,
-    )
-    takes = any(
-        parameter.kind in positional and name not in kwargs
-        for name, parameter in signature.parameters.items()
-    )
-    call = bound_call(step.step, signature, (value, *args) if takes else args, kwargs, place, body)
-    whole = whole_of(value)
-    if not takes and isinstance(whole, CallSpec | MapSpec | WaitSpec):
-        call.after.append(whole)
-    return call
-
-
-def _with_pipeline(
-    pipeline: Any,
-    value: ValueSpec | PartSpec,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    place: Place,
-    body: MapSpec | None,
-) -> NodeSpec:
-    sub: SubPipeline = getattr(pipeline, INCLUDED)()
-    takes = any(one.name not in kwargs for one in sub.parameters)
-    ends = inlined(sub, (value, *args) if takes else args, kwargs, place, body)
-    if len(ends) > 1:
-        raise BindingError(
-            f"{sub.name!r} has {len(ends)} results, and a chain continues from one",
-            place=place,
-            remedy="call it, and continue from one of its results: one, other = monthly(day)",
-        )
-    whole = whole_of(value)
-    if not takes and isinstance(whole, CallSpec | MapSpec | WaitSpec):
-        for one in _firsts(ends[0]):
-            one.after.append(whole)
-    return ends[0]

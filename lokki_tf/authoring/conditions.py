@@ -9,6 +9,8 @@ from lokki_tf.errors import OptionError
 from lokki_tf.model import Condition
 from lokki_tf.model.signatures import signature_of
 
+from .stepped import Stepped
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -34,7 +36,7 @@ def checked_condition(
     """
     if when is None:
         return None
-    when = when.step.function if getattr(when, "__lokki_step__", False) else when
+    when = when.step.function if isinstance(when, Stepped) else when
     if not callable(when):
         raise OptionError(
             f"when= must be a function, got {when!r}",

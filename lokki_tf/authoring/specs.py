@@ -282,7 +282,7 @@ def reachable(ends: Iterable[NodeSpec]) -> set[NodeSpec]:
     waiting = list(found)
     while waiting:
         for other in needs_of(waiting.pop()):
-            if isinstance(other, CallSpec | MapSpec | WaitSpec) and other not in found:
+            if isinstance(other, NodeSpec) and other not in found:
                 found.add(other)
                 waiting.append(other)
     return found

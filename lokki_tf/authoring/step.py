@@ -153,7 +153,7 @@ def make_step(
         BindingError: If the function cannot be cut out of a module.
         OptionError: If an option has the wrong type, or the condition is invalid.
     """
-    if getattr(function, "__lokki_step__", False):
+    if isinstance(function, Stepped):
         raise BindingError(
             f"{function!r} is a step already",
             place=calling_place(),

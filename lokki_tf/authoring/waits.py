@@ -12,6 +12,7 @@ from lokki_tf.runtime.moments import instant
 
 from .placeholders import Placeholder, spec_of
 from .specs import CallSpec, ParameterSpec, WaitSpec
+from .stepped import Stepped
 
 if TYPE_CHECKING:
     from lokki_tf.errors import Place
@@ -92,8 +93,8 @@ def time_of(given: Any, place: Place) -> Literal | ParameterSpec | CallSpec | St
     elif isinstance(given, CallSpec):
         _refuse_caught(given, place)
         return given
-    elif getattr(given, "__lokki_step__", False):
-        step: Step = given.step
+    elif isinstance(given, Stepped):
+        step = given.step
         _refuse_caught(CallSpec(step, place, catch=step.options.catch), place)
         return step
     elif isinstance(given, datetime):
