@@ -343,6 +343,7 @@ class FlowArgument(Selectable[ParameterSpec]):
         return f"<{spec_of(self).what.removeprefix('the ')}>"
 
 
+# The overloads overlap, since V may be a Links too; type checkers choose the first.
 @overload
 def chain(call: Links[V, L], /) -> Links[V, L]: ...  # type: ignore[overload-overlap]
 @overload

@@ -14,7 +14,7 @@ from lokki_tf.model.signatures import signature_of
 from .builder import called_last
 from .calls import Call
 from .nesting import refuse_pipeline
-from .notices import one_of_pipeline, refuse_unfit
+from .notices import no_receiver, one_of_pipeline, refuse_unfit
 from .parameters import declarations
 from .placeholders import Placeholder, spec_of
 from .stepped import Stepped
@@ -124,11 +124,7 @@ def _called(given: Any, place: Place | None) -> CallSpec | None:
             remedy="call it outside of the map, with the result of the map",
         )
     if spec.catch:
-        raise OptionError(
-            f"cleanup step {spec.step.name!r} has catch=, but nothing receives its result",
-            place=spec.place,
-            remedy="remove catch=: an error of this step is reported with the run's error",
-        )
+        raise no_receiver(f"cleanup step {spec.step.name!r}", spec.place)
     return spec
 
 

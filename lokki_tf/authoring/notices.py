@@ -96,11 +96,7 @@ def refuse_unfit(step: Step, why: str) -> None:
             remedy="check the condition inside the step, and remove when=",
         )
     if step.options.catch:
-        raise OptionError(
-            f"step {step.name!r} has catch=, but nothing receives its result",
-            place=step.place,
-            remedy="remove catch=: an error of this step is reported with the run's error",
-        )
+        raise no_receiver(f"step {step.name!r}", step.place)
     if step.options.callback:
         raise OptionError(
             f"step {step.name!r} has callback=True, but {why}",
@@ -113,6 +109,20 @@ def refuse_unfit(step: Step, why: str) -> None:
             place=step.place,
             remedy="remove job_type=: this step is called by a Lambda function",
         )
+
+
+def no_receiver(what: str, place: Place) -> OptionError:
+    """Return the error for ``catch=`` where nothing receives the step's result.
+
+    Args:
+        what: The step, the beginning of a sentence.
+        place: Source location of ``catch=``.
+    """
+    return OptionError(
+        f"{what} has catch=, but nothing receives its result",
+        place=place,
+        remedy="remove catch=: an error of this step is reported with the run's error",
+    )
 
 
 def _refuse_signature(step: Step) -> None:

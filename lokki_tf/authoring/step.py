@@ -41,6 +41,7 @@ class StepFunction(Stepped, Generic[P, R]):
     @overload
     def __call__(self: StepFunction[P, OnlyAny], /, *args: P.args, **kwargs: P.kwargs) -> Any: ...
     @overload
+    # It overlaps with the last one, since P may have a parameter `retry` of the step's own.
     def __call__(  # type: ignore[overload-overlap]
         self: StepFunction[P, list[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> ListResult[T]: ...

@@ -47,9 +47,24 @@ R2 = TypeVar("R2")
 Tasks: TypeAlias = "list[Any] | tuple[Stepped | Wait, ...]"
 
 
+@ends_at_caller
+class ArrowSource:
+    """The left side of an arrow to tasks: a task, a part of its result, or a list of tasks."""
+
+    @overload
+    def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
+    @overload
+    def __rshift__(self, other: Wait) -> Wait: ...
+    @overload
+    def __rshift__(self, other: Tasks) -> TaskList: ...
+    def __rshift__(self, other: Any) -> Any:
+        """Make a task, or each of a list of tasks, come after this."""
+        return join(self, other, TaskList)
+
+
 @documents_options
 @ends_at_caller
-class Task(Arrowed, Stepped, Generic[P, R]):
+class Task(ArrowSource, Arrowed, Stepped, Generic[P, R]):
     """A function as a task: calling it runs it, ``>>`` sets the order of tasks.
 
     Args:
@@ -124,16 +139,6 @@ class Task(Arrowed, Stepped, Generic[P, R]):
                     raise
             time.sleep(seconds)
 
-    @overload
-    def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
-    @overload
-    def __rshift__(self, other: Wait) -> Wait: ...
-    @overload
-    def __rshift__(self, other: Tasks) -> TaskList: ...
-    def __rshift__(self, other: Any) -> Any:
-        """Make a task, or each of a list of tasks, come after this one."""
-        return join([self], other, TaskList)
-
     def __getitem__(self, key: Any) -> TaskPart:
         """Return an item of its result, for an arrow: ``load["rows"] >> clean``."""
         return self.__lokki_part__(item_key(key, f"the result of task {self.name!r}"))
@@ -158,7 +163,7 @@ class Task(Arrowed, Stepped, Generic[P, R]):
 
 @ends_at_caller
 @dataclass(frozen=True)
-class TaskPart(ArrowPart):
+class TaskPart(ArrowSource, ArrowPart):
     """A part of a task's result, for the left side of an arrow.
 
     Args:
@@ -187,16 +192,6 @@ class TaskPart(ArrowPart):
         count = length_of(hint, f"part {self.name}")
         return iter([self.__lokki_part__(index) for index in range(count)])
 
-    @overload
-    def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
-    @overload
-    def __rshift__(self, other: Wait) -> Wait: ...
-    @overload
-    def __rshift__(self, other: Tasks) -> TaskList: ...
-    def __rshift__(self, other: Any) -> Any:
-        """Pass the part to a task, or to each of a list of tasks."""
-        return join([self], other, TaskList)
-
 
 async def _awaited(
     function: Callable[..., Any], retry: tuple[RetryConfig, ...], args: Any, kwargs: Any
@@ -215,17 +210,8 @@ async def _awaited(
 
 
 @ends_at_caller
-class TaskList(ArrowList):
+class TaskList(ArrowSource, ArrowList):
     """Parallel tasks, so that ``>>`` continues from a list to a list."""
-
-    @overload
-    def __rshift__(self, other: Task[P2, R2]) -> Task[P2, R2]: ...
-    @overload
-    def __rshift__(self, other: Wait) -> Wait: ...
-    @overload
-    def __rshift__(self, other: Tasks) -> TaskList: ...
-    def __rshift__(self, other: Any) -> Any:
-        return join(self, other, TaskList)
 
 
 class TaskDecorator(Protocol):
