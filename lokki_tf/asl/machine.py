@@ -147,47 +147,34 @@ class _Compiler:
         for step in self.source.steps:
             taken = {*_TEMPLATE_NAMES, *self.functions.values()}
             self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
+        return self._of_graph() if self.source.routes is None else self._of_routes()
+
+    def _head(self) -> dict[str, Any]:
+        """Return the fields of the definition before its states."""
         comment = {"Comment": self.source.description} if self.source.description else {}
         seconds = self.source.timeout_seconds
-        limit = {} if seconds is None else {"TimeoutSeconds": seconds}
+        return {**comment, **({} if seconds is None else {"TimeoutSeconds": seconds})}
+
+    def _of_routes(self) -> StateMachine:
+        routes, cleanup = self.source.routes, self.source.cleanup
+        assert routes is not None
+        states, most, objects, named = route_states(
+            self.source, self.functions, self.main, self.context
+        )
+        refuse_long_walks(states, routes, self.source.place)
+        # Each may receive a state of any size.
+        steps = frozenset([*routes.steps, *([cleanup.step] if cleanup else [])])
+        definition = {**self._head(), **states}
+        return StateMachine(
+            definition, self.functions, objects, {}, steps, most_parameters=most, cleanup=named
+        )
+
+    def _of_graph(self) -> StateMachine:
         cleanup, named = self.source.cleanup, None
-        if self.source.routes is not None:
-            routes = self.source.routes
-            states, most, objects, named = route_states(
-                self.source, self.functions, self.main, self.context
-            )
-            refuse_long_walks(states, routes, self.source.place)
-            # Each may receive a state of any size.
-            steps = frozenset([*routes.steps, *([cleanup.step] if cleanup else [])])
-            definition = {**comment, **limit, **states}
-            return StateMachine(
-                definition, self.functions, objects, {}, steps, most_parameters=most, cleanup=named
-            )
-        graph = self.source.graph
-        root = scopes(graph, cleanup)
-        self.payloads = Payloads(self.source, self.main, self.context)
-        self.nodes = {node.name: node for node in self.source.whole.walk()}
-        self.variables = asked_variables(self.nodes.values(), root)
+        root = scopes(self.source.graph, cleanup)
         maps = [scope.of for scope in root.walk() if scope.of]
-        self.waits = {one.name: one for one in graph.every() if isinstance(one, Wait)}
-        self.times = time_variables(self.payloads.until, [*root.walk()], self.variables)
-        self.names = {*self.nodes, *self.waits, *(one.name for one in maps)}
-        items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
-        names = [*self.nodes, *(one.name for one in maps), *items]
-        places, self.most_parameters = capacities(root, self.payloads)
-        self.arrays = arrays_of(maps)
-        producers = {one.producer for one in self.arrays.values()}
-        references = {
-            one.name: reference_bytes(one, self.source.name)
-            for one in graph.nodes
-            if isinstance(one, Node) and one.name not in producers
-        }
-        self.answered = {name for name, one in self.nodes.items() if one.step.options.callback}
-        self.limits = inline_limits(places, names, references, self.answered)
-        self.reserved = failure_bytes(self.payloads)
-        for name, size in self.reserved.items():
-            self.limits[name] += size * (self.payloads.batch_of(name) == 1)
-        self.layouts = self._layouts(maps)
+        self._collect(root, maps)
+        self._divide_bytes(root, maps)
         states = self._states(root)
         if cleanup is not None:
             named = CleanupStates.of(cleanup.name, self._own_name)
@@ -196,7 +183,7 @@ class _Compiler:
         inline = {one.name: self.arrays[one.name] for one in maps if one.options.mode == "inline"}
         add_inline_events(states, inline, self.layouts, self.source.place)
         return StateMachine(
-            {**comment, **limit, **states},
+            {**self._head(), **states},
             self.functions,
             self.payloads.literals.objects,
             self.limits,
@@ -208,6 +195,35 @@ class _Compiler:
             named,
         )
 
+    def _collect(self, root: Scope, maps: list[Map]) -> None:
+        """Collect nodes, waits and the variables of the root, and the tasks' inputs."""
+        self.payloads = Payloads(self.source, self.main, self.context)
+        self.nodes = {node.name: node for node in self.source.whole.walk()}
+        self.answered = {name for name, one in self.nodes.items() if one.step.options.callback}
+        self.variables = asked_variables(self.nodes.values(), root)
+        self.waits = {one.name: one for one in self.source.graph.every() if isinstance(one, Wait)}
+        self.times = time_variables(self.payloads.until, [*root.walk()], self.variables)
+        self.names = {*self.nodes, *self.waits, *(one.name for one in maps)}
+        self.arrays = arrays_of(maps)
+
+    def _divide_bytes(self, root: Scope, maps: list[Map]) -> None:
+        """Compute the limits of results, and the layouts of those that maps run over."""
+        items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
+        names = [*self.nodes, *(one.name for one in maps), *items]
+        places, self.most_parameters = capacities(root, self.payloads)
+        producers = {one.producer for one in self.arrays.values()}
+        references = {
+            one.name: reference_bytes(one, self.source.name)
+            for one in self.source.graph.nodes
+            if isinstance(one, Node) and one.name not in producers
+        }
+        self.limits = inline_limits(places, names, references, self.answered)
+        self.reserved = failure_bytes(self.payloads)
+        for name, size in self.reserved.items():
+            self.limits[name] += size * (self.payloads.batch_of(name) == 1)
+        self.layouts = self._layouts(maps)
+        self._reserve()
+
     def _layouts(self, maps: list[Map]) -> dict[Array, dict[str, Any]]:
         """Return the layouts of results for the maps that run over them or over parts of them."""
         layouts: dict[Array, dict[str, Any]] = {}
@@ -218,34 +234,46 @@ class _Compiler:
             if isinstance(one.items, Part):
                 layout["part"] = one.items.selection
             if one.options.mode == "inline":
-                layout["room"] = min(
-                    layout.get("room", self.limits[one.name]), self.limits[one.name]
-                )
-                if one.name in ends:
-                    layout["within.$"] = "$.room"
-                last = [node for node in one.body.nodes if node.name in ends]
-                referred = [REFERENCE_BYTES for node in last if _is_referred(node)]
-                failed = [self.reserved[node.name] for node in last if node.name in self.reserved]
-                if referred or failed:
-                    layout["least"] = max(*referred, *failed, layout.get("least", 0))
+                self._lay_out_inline(one, layout, ends)
             else:
                 limit = self.limits[item_of(one.name)]
                 layout["inline"] = max(0, min(layout.get("inline", limit), limit))
         taken = {
-            name
+            reference.name
             for payload in self.payloads.of_tasks.values()
-            for name in (reference.name for reference in references_in(payload))
+            for reference in references_in(payload)
         }
         for (producer, _), layout in layouts.items():
             if producer not in taken:
                 layout["alone"] = True
-            # The envelope contains the value, and the location of the items.
+        return layouts
+
+    def _lay_out_inline(self, one: Map, layout: dict[str, Any], ends: Collection[str]) -> None:
+        """Add an inline map to the layout of its items.
+
+        Args:
+            one: The map.
+            layout: The layout, which maps over the same items share.
+            ends: Nodes whose results are those of inline maps.
+        """
+        limit = self.limits[one.name]
+        layout["room"] = min(layout.get("room", limit), limit)
+        if one.name in ends:
+            layout["within.$"] = "$.room"
+        last = [node for node in one.body.nodes if node.name in ends]
+        referred = [REFERENCE_BYTES for node in last if _is_referred(node)]
+        failed = [self.reserved[node.name] for node in last if node.name in self.reserved]
+        if referred or failed:
+            layout["least"] = max(*referred, *failed, layout.get("least", 0))
+
+    def _reserve(self) -> None:
+        """Subtract from the limits what envelopes contain beside the value."""
+        for producer, _ in self.layouts:  # the location of the items
             self.limits[producer] = max(0, self.limits[producer] - REFERENCE_BYTES)
         times = (one for one in self.payloads.until.values() if isinstance(one, Reference))
         self.instants = {one.name for one in times}
         for name in self.instants:
             self.limits[name] = max(0, self.limits[name] - INSTANT_BYTES)
-        return layouts
 
     def _layouts_of(self, producer: str) -> dict[str, dict[str, Any]]:
         """Return the layouts for the maps over a node's result, by the keys of their arrays."""
@@ -267,44 +295,53 @@ class _Compiler:
     def _states(self, scope: Scope) -> dict[str, Any]:
         titles = [self._state_name(part) for part in scope.parts]
         entries = [self._entry(name, part) for name, part in zip(titles, scope.parts, strict=True)]
+        following = [*entries[1:], None]
         states: dict[str, Any] = {}
-        for index, (name, part) in enumerate(zip(titles, scope.parts, strict=True)):
-            last = index == len(titles) - 1
-            state = self._state(part, scope)
-            state |= self._kept(part, scope)
-            conditional, waits = part in self.variables, part in self.waits
-            skips = part in self.answered and self.nodes[str(part)].when is not None
-            answering = last and (conditional or skips or (waits and bool(scope.exports)))
-            if last and not answering:
-                state |= self._output(part, scope)
-            elif not waits:
-                state |= {"ResultPath": None}
-            states[name] = {**state, **({"End": True} if last else {"Next": entries[index + 1]})}
-            following = None if last else entries[index + 1]
-            if answering:
-                following = self._own_name(f"Answer of {name}")
-                states |= self._answering(following, states[name], scope)
-            if skips:
-                states[name]["Catch"] = [self._skipping(name, states[name], scope)]
-            if entries[index] != name and waits:
-                states[entries[index]] = self._time(self.waits[name], scope)
-            if part in self.payloads.jobs:
-                step = self.nodes[str(part)].step.name
-                added, catch = raising(name, step, str(part), scope, self.names)
-                states[name]["Catch"] = catch
-                writing = {**self.events.pop(name), "Next": name}
-                if conditional:
-                    following = states[name]["Next"]
-                    states |= self._condition(name, entries[index], following, writing)
-                else:
-                    states[entries[index]] = writing
-                states |= added
-            if isinstance(part, str) and part in self.nodes and self.nodes[part].catch:
-                raised = [name]
-                if part in self.payloads.jobs:
-                    raised = [*added, *([entries[index]] if conditional else ())]
-                states |= self._catching(part, scope, following, [states[one] for one in raised])
+        for name, entry, part, after in zip(titles, entries, scope.parts, following, strict=True):
+            states |= self._part_states(name, entry, part, after, scope)
         return {"StartAt": entries[0], "States": states}
+
+    def _part_states(
+        self, name: str, entry: str, part: str | Fork | Loop, following: str | None, scope: Scope
+    ) -> dict[str, Any]:
+        """Return the states of a part of a scope.
+
+        Args:
+            name: Name of the state that makes the part's result; for a node, the node's name.
+            entry: Name of the part's first state.
+            part: The part.
+            following: Name of the next part's first state, ``None`` for the last part.
+            scope: The scope.
+        """
+        node, waits, conditional = self.nodes.get(name), name in self.waits, name in self.variables
+        skips = node is not None and node.when is not None and name in self.answered
+        state = {**self._state(part, scope), **self._kept(part, scope)}
+        states = {name: state}
+        if following is None and (conditional or skips or (waits and scope.exports)):
+            following = self._own_name(f"Answer of {name}")
+            states[following] = {"Type": "Pass", **self._exported(scope, {}), "End": True}
+        if following is None:
+            state |= {**self._output(part, scope), "End": True}
+        else:
+            state |= {**({} if waits else {"ResultPath": None}), "Next": following}
+        if skips:
+            state["Catch"] = [self._skipping(name, state, scope)]
+        if name in self.times:
+            states[entry] = self._time(self.waits[name], scope)
+        raising_states = [name]
+        if node is not None and node.step.is_job:
+            added, state["Catch"] = raising(name, node.step.name, name, scope, self.names)
+            writing = {**self.events.pop(name), "Next": name}
+            if conditional:
+                states |= self._condition(name, entry, state["Next"], writing)
+            else:
+                states[entry] = writing
+            states |= added
+            raising_states = [*added, *([entry] if conditional else ())]
+        if node is not None and node.catch:
+            raised = [states[one] for one in raising_states]
+            states |= self._catching(name, scope, following, raised)
+        return states
 
     def _skipping(self, name: str, state: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """Return the rule that continues without the answer, if a step's condition is false."""
@@ -377,22 +414,21 @@ class _Compiler:
         return added
 
     def _exported(self, scope: Scope, own: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields of a Pass state that makes a scope's output.
+        """Return the fields of a Pass state that makes a scope's output, as :meth:`_exports`."""
+        exports = self._exports(scope, own)
+        return {"Parameters": exports} if exports else {"OutputPath": None}
+
+    def _exports(self, scope: Scope, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the template of a scope's output.
 
         Args:
             scope: The scope.
-            own: Envelopes that are in no variable, by node.
+            own: Envelopes that are in no variable, or their paths, by node.
         """
-        answers: dict[str, Any] = {}
+        exports: dict[str, Any] = {}
         for node, key in scope.exports.items():
-            answers |= _entry(key, own.get(node) or f"${scope.variables[node]}")
-        return {"Parameters": answers} if answers else {"OutputPath": None}
-
-    def _answering(self, following: str, state: dict[str, Any], scope: Scope) -> dict[str, Any]:
-        """Return a state that makes the scope's output, for a job or instead of a skipped one."""
-        del state["End"]
-        state["Next"] = following
-        return {following: {"Type": "Pass", **self._exported(scope, {}), "End": True}}
+            exports |= _field(key, own.get(node) or f"${scope.variables[node]}")
+        return exports
 
     def _state_name(self, part: str | Fork | Loop) -> str:
         if isinstance(part, Loop):
@@ -431,6 +467,33 @@ class _Compiler:
         return time_state(parameter, f"{given}.{parameter.name}", self.times[one.name], one)
 
     def _task(self, node: Node, scope: Scope) -> dict[str, Any]:
+        description = node.step.options.description or _first_line(node.step.function.__doc__)
+        state: dict[str, Any] = {
+            "Type": "Task",
+            **({"Comment": description} if description else {}),
+        }
+        sent, rules = self._sent(node, scope), Rules.of(node, self.main)
+        if node.step.is_job:
+            return {**state, **self._job(node, scope, sent, rules)}
+        function = {
+            "FunctionName": Template(f"${{{self.functions[node.step]}}}"),
+            "Payload": {**sent, **self._inline(node, scope)},
+        }
+        service, retriers = "lambda:invoke", rules.retriers()
+        if node.name in self.answered:
+            service += ".waitForTaskToken"
+            state |= waiting_times(node.step.options)
+            if node.when is not None:
+                retriers = [{"ErrorEquals": [SKIPPED], "MaxAttempts": 0}, *retriers]
+        return {
+            **state,
+            "Resource": Template(f"arn:${{partition}}:states:::{service}"),
+            "Parameters": function,
+            "Retry": retriers,
+        }
+
+    def _sent(self, node: Node, scope: Scope) -> dict[str, Any]:
+        """Return the event of a node, without the limit of its result."""
         payload = self.payloads.of_tasks[node.name]
         sent = with_paths(payload, lambda reference: path(reference, scope))
         around = scope.map
@@ -451,40 +514,28 @@ class _Compiler:
             sent["parts"] = layouts
         if node.name in self.instants:
             sent["instant"] = True
-        description = node.step.options.description or _first_line(node.step.function.__doc__)
-        state: dict[str, Any] = {
-            "Type": "Task",
-            **({"Comment": description} if description else {}),
-        }
-        placeholder, rules = self.functions[node.step], Rules.of(node, self.main)
-        if node.step.is_job:
-            if node.when is not None:
-                asker = self.functions[_condition_of(node)]
-                variable, result = self.variables[node.name], scope.variables.get(node.name)
-                self.conditions[node.name] = asking(sent, asker, variable, result, node, rules)
-                sent = {key: value for key, value in sent.items() if key != "when"}
-            sent["seconds"] = node.step.options.timeout_seconds
-            name, step = node.name, node.step.name
-            self.events[name], running = job_states(
-                self.source.name, step, name, scope, rules, placeholder, sent
-            )
-            return {**state, **running}
-        function = {
-            "FunctionName": Template(f"${{{placeholder}}}"),
-            "Payload": {**sent, **self._inline(node, scope)},
-        }
-        service, retriers = "lambda:invoke", rules.retriers()
-        if node.name in self.answered:
-            service += ".waitForTaskToken"
-            state |= waiting_times(node.step.options)
-            if node.when is not None:
-                retriers = [{"ErrorEquals": [SKIPPED], "MaxAttempts": 0}, *retriers]
-        return {
-            **state,
-            "Resource": Template(f"arn:${{partition}}:states:::{service}"),
-            "Parameters": function,
-            "Retry": retriers,
-        }
+        return sent
+
+    def _job(self, node: Node, scope: Scope, sent: dict[str, Any], rules: Rules) -> dict[str, Any]:
+        """Return the fields of a job's state, and keep the states before it.
+
+        Args:
+            node: The node.
+            scope: Its scope.
+            sent: Its event.
+            rules: Its retriers.
+        """
+        if node.when is not None:
+            asker = self.functions[_condition_of(node)]
+            variable, result = self.variables[node.name], scope.variables.get(node.name)
+            self.conditions[node.name] = asking(sent, asker, variable, result, node, rules)
+            sent = {key: value for key, value in sent.items() if key != "when"}
+        sent["seconds"] = node.step.options.timeout_seconds
+        placeholder = self.functions[node.step]
+        self.events[node.name], running = job_states(
+            self.source.name, node.step.name, node.name, scope, rules, placeholder, sent
+        )
+        return running
 
     def _inline(self, node: Node, scope: Scope) -> dict[str, Any]:
         """Return the result's limit; in inline maps, a share of the map's capacity."""
@@ -509,7 +560,7 @@ class _Compiler:
         kept: dict[str, Any] = {}
         for name, result in self._results(part, scope).items():
             if name in scope.variables:
-                kept |= _entry(scope.variables[name], result)
+                kept |= _field(scope.variables[name], result)
         return {"Assign": kept} if kept else {}
 
     def _output(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
@@ -517,11 +568,7 @@ class _Compiler:
         if not scope.exports:
             unused = {} if part in self.waits else {"ResultPath": None}
             return {**unused, "OutputPath": None}
-        own = self._results(part, scope)
-        selected: dict[str, Any] = {}
-        for name, key in scope.exports.items():
-            selected |= _entry(key, own.get(name) or f"${scope.variables[name]}")
-        return {"ResultSelector": selected}
+        return {"ResultSelector": self._exports(scope, self._results(part, scope))}
 
     def _results(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """Return the position of each envelope in a state's result: a path, or paths by name."""
@@ -553,7 +600,8 @@ def _is_referred(node: AnyNode) -> bool:
     return isinstance(node, Node) and node.step.is_job
 
 
-def _entry(key: str, result: Any) -> dict[str, Any]:
+def _field(key: str, result: Any) -> dict[str, Any]:
+    """Return a field of a template: an object, or what a path selects."""
     return {f"{key}.$": result} if isinstance(result, str) else {key: result}
 
 
