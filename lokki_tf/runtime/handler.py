@@ -115,11 +115,7 @@ def _logged(
             result = called()
         except OutOfTime as raised:
             late = raised
-            error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
-            listed = event.get("retry", ())
-            if TIMEOUT in listed:
-                raise _renamed(error, REPORTED_TIMEOUT) from None
-            raise _as_listed(error, listed) from None
+            raise _overdue(late, event.get("retry", ())) from None
         except SystemExit as end:
             # Lambda would end the process with Runtime.ExitError; a run here reports this name.
             raise _named(end, "SystemExit", str(end)) from end.__cause__
@@ -134,11 +130,15 @@ def _logged(
             return _failed(error, event)
         raise _short(error).with_traceback(short_traceback(error)) from error.__cause__
     log.end(result)
-    if "skipped" in result and "token" in event.get(
-        "context", ()
-    ):  # so that the state machine waits for no answer
+    if "skipped" in result and _is_answered(event):
+        # So that the state machine waits for no answer.
         raise _named(RuntimeError(SKIPPED), SKIPPED, "the condition is false")
     return result
+
+
+def _is_answered(event: dict[str, Any]) -> bool:
+    """Return whether the step's result is an answer from outside, and not that of its function."""
+    return "token" in event.get("context", ())
 
 
 def _failed(error: BaseException, event: dict[str, Any]) -> Envelope:
@@ -184,8 +184,8 @@ def _one(
         raise _reported(error, event) from error.__cause__
     if asks and not skipped:
         return {"met": True, "result": None}
-    if "token" in event.get("context", ()):
-        return {"skipped": True} if skipped else {}  # the result is the answer to the token
+    if _is_answered(event):
+        return {"skipped": True} if skipped else {}
     time = _instant(value, event, skipped=skipped)
     envelope = {**_packed(value, event, skipped), **time}
     if not skipped:
@@ -310,6 +310,12 @@ def _reported(error: Exception, event: dict[str, Any]) -> Exception:
 
         error = timely(error, event["poll"])
     return _as_listed(error, event.get("retry"))
+
+
+def _overdue(late: OutOfTime, listed: Sequence[str]) -> Exception:
+    """Return the error of a step whose time limit has passed, as the state machine receives it."""
+    error = TimeoutError(OVERDUE).with_traceback(late.__traceback__)
+    return _renamed(error, REPORTED_TIMEOUT) if TIMEOUT in listed else _as_listed(error, listed)
 
 
 def _as_listed(error: Exception, listed: Sequence[str] | None) -> Exception:
