@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from golden_files import agrees_with_golden
+from ways import WAYS
 
 from lokki_tf import DAG, Pipeline, RetryConfig, flow, run_context, step, task, wait
 from lokki_tf.errors import BindingError, DefinitionError, OptionError, StepFailed
@@ -14,13 +15,6 @@ from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-WAYS: list[dict[str, Any]] = [
-    {},
-    {"strict": True},
-    {"executor": "sequential"},
-    {"executor": "process"},
-]
 
 
 @pytest.fixture(scope="module")

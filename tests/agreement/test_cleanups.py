@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from strategies import routed, with_cleanup
 from thorough import TIMES
+from ways import IN_THIS_PROCESS
 
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, RetryConfig, flow, run_context, step, task
 from lokki_tf.errors import LokkiError, LoopError, RunTimeoutError, StepFailed
@@ -76,7 +77,7 @@ def agree(pipeline: Pipeline, failing: str | None, deployment: Deployment) -> No
     """Compare the outcome and the arguments of the cleanup step in all ways to run a pipeline."""
     there = deployment.execute(pipeline)
     arguments = cleaned_there(deployment, there)
-    for options in ({}, {"strict": True}, {"executor": "sequential"}):
+    for options in IN_THIS_PROCESS:
         ended, here = cleaned_here(pipeline, {}, **options)
         assert here == arguments
         if failing is None:

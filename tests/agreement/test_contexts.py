@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from golden_files import agrees_with_golden
+from ways import EVERY_WAY
 
 from lokki_tf import (
     DAG,
@@ -35,13 +36,6 @@ if TYPE_CHECKING:
 
     from lokki_tf.testing import Execution
 
-WAYS: list[dict[str, Any]] = [
-    {},
-    {"strict": True},
-    {"executor": "sequential"},
-    {"executor": "process"},
-    {"executor": "process", "strict": True},
-]
 DEFAULT = ("a", {1})
 
 
@@ -182,7 +176,7 @@ PIPELINES: list[tuple[Any, dict[str, Any]]] = [
 )
 def test_contexts_agree(pipeline: Any, given: dict[str, Any], deployment: Deployment) -> None:
     """A step's context is the same in every kind of run, in all styles that make graphs."""
-    results = [pipeline.local_run(given, wait_scale=0, **way).outputs for way in WAYS]
+    results = [pipeline.local_run(given, wait_scale=0, **way).outputs for way in EVERY_WAY]
     with ThreadPoolExecutor(2) as pool:
         results.append(pipeline.local_run(given, wait_scale=0, executor=pool).outputs)
     assert all(one == results[0] for one in results)
@@ -211,7 +205,7 @@ def test_values_of_contexts() -> None:
     assert calls.local_run(wait_scale=0).outputs["third_time"]["attempt"] == 3
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", EVERY_WAY)
 def test_all_steps_of_a_run_have_one_id(way: dict[str, Any]) -> None:
     """Id and start are those of the run, and other runs have others."""
     pipeline = Pipeline("ids", steps=[ident(ident(), ident())])
@@ -404,7 +398,7 @@ DEFAULTS: list[Any] = [
 def test_instances_as_defaults_agree(pipeline: Any, deployment: Deployment) -> None:
     """A step can read parameters whose defaults are instances of classes that it does not name."""
     there = deployment.run(pipeline)
-    for way in WAYS[:2]:
+    for way in EVERY_WAY[:2]:
         here = pipeline.local_run(**way).outputs
         assert there == {name: here[name] for name in pipeline.graph.terminals}
 

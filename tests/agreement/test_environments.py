@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ways import WAYS
 
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, ReturnUpdates, flow, step, task
 from lokki_tf.errors import ConfigError
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
     from deployment import Deployment
 
 NAMES = ("MODE", "ONLY", "SHARED", "LOKKI_STAGE")
-WAYS: list[dict[str, Any]] = [
-    {"executor": "thread"},
-    {"executor": "sequential"},
-    {"executor": "process"},
-    {"strict": True},
-]
 
 
 def seen() -> dict[str, str]:

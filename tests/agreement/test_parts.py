@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import library
 import pytest
 from strategies import same
+from ways import WAYS
 
 from lokki_tf import Pipeline, RetryConfig, flow, part, step
 from lokki_tf.errors import StepFailed
@@ -45,10 +46,7 @@ def one_and_more() -> Any:
 def agree(pipeline: Any, deployment: Deployment, given: Any = None) -> dict[str, Any]:
     """Run a pipeline here in all ways and there; return the outputs."""
     here = pipeline.local_run(given)
-    others = [
-        pipeline.local_run(given, **options)
-        for options in ({"strict": True}, {"executor": "sequential"}, {"executor": "process"})
-    ]
+    others = [pipeline.local_run(given, **options) for options in WAYS[1:]]
     there = deployment.run(pipeline, given or {})
     for other in (*(one.outputs for one in others), there):
         assert all(same(other[name], here.outputs[name]) for name in there)
@@ -119,7 +117,7 @@ def test_parts_of_skipped_steps_are_none(deployment: Deployment) -> None:
 def test_missing_parts_fail_alike(select: Any, error: Any, deployment: Deployment) -> None:
     """A part that does not exist is Python's own error in the step that receives it."""
     pipeline = Pipeline("missing", steps=[add(select(one_and_more()))])
-    for options in ({}, {"strict": True}, {"executor": "process"}):
+    for options in WAYS:
         with pytest.raises(error, match="does not exist") as caught:
             pipeline.local_run(**options)
         assert isinstance(caught.value, StepFailed)

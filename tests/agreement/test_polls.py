@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from golden_files import agrees_with_golden
+from ways import WAYS
 
 from lokki_tf import (
     DAG,
@@ -29,12 +30,6 @@ from lokki_tf.testing import LocalAws
 if TYPE_CHECKING:
     from deployment import Deployment
 
-WAYS: list[dict[str, Any]] = [
-    {},
-    {"strict": True},
-    {"executor": "sequential"},
-    {"executor": "process"},
-]
 HERE = Path(__file__).name
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from golden_files import agrees_with_golden
+from ways import IN_THIS_PROCESS, WAYS
 
 from lokki_tf import DAG, Flow, Pipeline, flow, step, task, wait
 from lokki_tf.errors import BindingError, DefinitionError, OptionError, StepFailed
@@ -18,12 +19,6 @@ from lokki_tf.testing import LocalAws
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WAYS: list[dict[str, Any]] = [
-    {},
-    {"strict": True},
-    {"executor": "sequential"},
-    {"executor": "process"},
-]
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -214,7 +209,7 @@ def test_results_of_waits() -> None:
 def test_a_wait_takes_its_time() -> None:
     """A local run waits, times ``wait_scale``, while other steps run."""
     pipeline = Pipeline("slow", steps=[load(1).after(wait(seconds=10)), load(2)])
-    for way in WAYS[:3]:
+    for way in IN_THIS_PROCESS:
         began = time.perf_counter()
         run = pipeline.local_run(wait_scale=0.03, **way)
         assert 0.3 <= time.perf_counter() - began < 5

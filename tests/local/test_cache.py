@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ways import IN_THIS_PROCESS
 
 from lokki_tf import DAG, Pipeline, StateManager, StepFailed, flow, step, task
 
 CALLS: list[Any] = []
-WAYS = [{"executor": "thread"}, {"executor": "sequential"}, {"strict": True}]
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def total(*numbers: Any) -> Any:
     return numbers
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", IN_THIS_PROCESS, ids=str)
 def test_unchanged_steps_do_not_run_again(way: dict[str, Any], tmp_path: Path) -> None:
     """The second run gives equal results, types and skips included, and calls no step."""
     rows = load("monday")

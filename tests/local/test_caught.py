@@ -8,6 +8,7 @@ import signal
 from typing import Any
 
 import pytest
+from ways import WAYS
 
 from lokki_tf import DAG, Failure, Flow, Pipeline, flow, step, task, wait
 from lokki_tf.errors import BindingError, OptionError, StepFailed
@@ -42,9 +43,6 @@ def dies(value: int) -> int:
     return value
 
 
-WAYS: list[dict[str, Any]] = [
-    {}, {"executor": "sequential"}, {"executor": "process"}, {"strict": True}
-]  # fmt: skip
 BAD = Failure("ValueError", "7 is bad", "fails")
 
 

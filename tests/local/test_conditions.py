@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ways import EVERY_WAY
 
 from lokki_tf import DAG, Pipeline, StepFailed, step, task
-
-WAYS = [
-    {"executor": "thread"},
-    {"executor": "process"},
-    {"executor": "sequential"},
-    {"strict": True},
-    {"executor": "process", "strict": True},
-]
 
 
 @step
@@ -32,7 +25,7 @@ def after(first: Any, second: Any = "none given") -> Any:
     return first, second
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", EVERY_WAY, ids=str)
 def test_a_skipped_step_is_none_downstream(way: dict[str, Any]) -> None:
     """Consumers of a skipped step's result receive None, with every executor."""
     taken, skipped = maybe(source(1)), maybe(source(0))
@@ -43,7 +36,7 @@ def test_a_skipped_step_is_none_downstream(way: dict[str, Any]) -> None:
     assert "maybe_2" not in run.outputs
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", EVERY_WAY, ids=str)
 def test_none_is_a_result_and_not_a_skip(way: dict[str, Any]) -> None:
     """A step that returns None is done, and its result is among the outputs."""
 
@@ -61,7 +54,7 @@ def test_last_steps_that_are_skipped_have_no_result() -> None:
     assert Pipeline("p", steps=[maybe(0), maybe(2)]).local_run().result == {"maybe_2": [2]}
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", EVERY_WAY, ids=str)
 def test_items_of_a_map_are_skipped_one_by_one(way: dict[str, Any]) -> None:
     """A map's result contains None for a skipped item."""
     assert Pipeline("p", steps=[source([0, 1, 2]).map(maybe)]).local_run(**way).result == [
@@ -69,7 +62,7 @@ def test_items_of_a_map_are_skipped_one_by_one(way: dict[str, Any]) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", EVERY_WAY, ids=str)
 def test_a_map_over_a_skipped_step_has_no_items(way: dict[str, Any]) -> None:
     """A map over the result of a skipped step has no items and returns an empty list."""
     run = Pipeline("p", steps=[maybe(0).map(source).agg(after)]).local_run(**way)

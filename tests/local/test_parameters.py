@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from ways import WAYS
 
 from lokki_tf.errors import BindingError, SerializationError
 from lokki_tf.local import run
@@ -30,9 +31,7 @@ def daily(build):
     )
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"executor": "sequential"}, {"executor": "process"}, {"strict": True}]
-)
+@pytest.mark.parametrize("options", WAYS, ids=str)
 def test_values_are_passed_to_steps(daily, options):
     """Given values and defaults are passed to steps, and by a map's arguments to its items."""
     outcome = run(daily, {"day": "monday"}, **options)
