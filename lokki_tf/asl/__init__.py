@@ -2,7 +2,7 @@
 
 from .cleanups import failed_title
 from .jobs import JOB_ERRORS_PLACEHOLDER, queue_placeholder
-from .machine import StateMachine, compile_state_machine
+from .state_machine import StateMachine, compile_state_machine
 from .text import filled
 
 __all__ = [

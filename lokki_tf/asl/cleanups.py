@@ -4,7 +4,7 @@ Every state of the outermost scope catches all errors, after its own catchers. T
 a failure runs the same step as the one after success; then the execution fails with the run's
 own error, which was its input. Variables that the step reads are assigned at the beginning, so
 that they exist in both. What no state can catch, such as the pipeline's own time limit, is left to
-the function that sends failure notices (:mod:`lokki_tf.runtime.notices`).
+the function that sends failure notices (:mod:`lokki_tf.runtime.failure_notices`).
 """
 
 from __future__ import annotations
@@ -67,16 +67,16 @@ def failed_title(node: str) -> str:
 
 
 def add_cleanup(
-    machine: dict[str, Any], names: CleanupStates, variables: Mapping[str, Any]
+    state_machine: dict[str, Any], names: CleanupStates, variables: Mapping[str, Any]
 ) -> None:
     """Add the states of a cleanup step to a state machine that ends with it.
 
     Args:
-        machine: ``StartAt`` and ``States``, with the state after success; it is changed.
+        state_machine: ``StartAt`` and ``States``, with the state after success; it is changed.
         names: The names of the states.
         variables: The first values of the variables that the step reads.
     """
-    states = machine["States"]
+    states = state_machine["States"]
     done = states[names.done]
     for name, state in states.items():
         own = state.get("Catch", ())
@@ -91,8 +91,8 @@ def add_cleanup(
     }
     states[names.end] = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
     if variables:
-        begin = {"Type": "Pass", "Assign": dict(variables), "Next": machine["StartAt"]}
-        machine |= {"StartAt": names.begin, "States": {names.begin: begin, **states}}
+        begin = {"Type": "Pass", "Assign": dict(variables), "Next": state_machine["StartAt"]}
+        state_machine |= {"StartAt": names.begin, "States": {names.begin: begin, **states}}
 
 
 def _catches_all(catchers: Sequence[Mapping[str, Any]]) -> bool:

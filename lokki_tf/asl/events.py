@@ -34,7 +34,7 @@ _STEPS = ("lambda:invoke", "batch:submitJob.sync")
 
 
 def add_inline_events(
-    machine: Mapping[str, Any],
+    state_machine: Mapping[str, Any],
     arrays: Mapping[str, Array],
     layouts: Mapping[Array, dict[str, Any]],
     place: Place | None,
@@ -42,7 +42,7 @@ def add_inline_events(
     """Add to layouts the number of events that the items of inline maps may have.
 
     Args:
-        machine: A compiled graph, with ``StartAt`` and ``States``.
+        state_machine: A compiled graph, with ``StartAt`` and ``States``.
         arrays: From each inline map to the array of its items.
         layouts: Layouts of these arrays; ``events``, ``each`` and ``inner`` are added.
         place: Source location of the pipeline, for the error.
@@ -50,23 +50,25 @@ def add_inline_events(
     Raises:
         LimitError: If an execution could have too many events with any items.
     """
-    _Sharing(arrays, layouts, place).of_execution(machine, "the pipeline")
+    _Sharing(arrays, layouts, place).of_execution(state_machine, "the pipeline")
 
 
-def refuse_long_walks(machine: Mapping[str, Any], routes: Routes, place: Place | None) -> None:
+def refuse_long_walks(
+    state_machine: Mapping[str, Any], routes: Routes, place: Place | None
+) -> None:
     """Refuse a limit of steps that allows more events than an execution has.
 
     Args:
-        machine: A compiled routed pipeline.
+        state_machine: A compiled routed pipeline.
         routes: Its steps, with the limit.
         place: Source location of the pipeline, for the error.
 
     Raises:
         LimitError: If the limit is too high; the message contains the highest possible one.
     """
-    states = machine["States"]
+    states = state_machine["States"]
     ways = {name: _after(states, name) for name, state in states.items() if _is_step(state)}
-    reached = _to_steps(states, machine["StartAt"])
+    reached = _to_steps(states, state_machine["StartAt"])
     for taken in range(1, routes.limit + 1):
         # A step with a next step may fail instead.
         last = {name: ways[name].get(None, _of_state(states[name])) for name in reached if name}
@@ -77,7 +79,7 @@ def refuse_long_walks(machine: Mapping[str, Any], routes: Routes, place: Place |
                 f"{quotas.HISTORY_EVENTS:,} events, at which Step Functions ends them",
                 place=place,
                 remedy=f"write max_steps={taken - 1} at most"
-                + (", or fewer retries" if _has_retries(machine) else ""),
+                + (", or fewer retries" if _has_retries(state_machine) else ""),
             )
         following: dict[str | None, int] = {}
         for name in last:
@@ -213,5 +215,5 @@ def _retries(state: Mapping[str, Any]) -> int:
     return sum(int(one["MaxAttempts"]) for one in rules)
 
 
-def _has_retries(machine: Mapping[str, Any]) -> bool:
-    return any(_retries(state) for state in machine["States"].values())
+def _has_retries(state_machine: Mapping[str, Any]) -> bool:
+    return any(_retries(state) for state in state_machine["States"].values())

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import OptionError
 from lokki_tf.model.names import digest, identifier, shortened, unique
 from lokki_tf.model.retries import TASK_FAILED, lists_all, of_death
-from lokki_tf.runtime.places import ANSWER, EVENT, EVENT_SUFFIX, SUBMITTED
+from lokki_tf.runtime.names import ANSWER, EVENT, EVENT_SUFFIX, SUBMITTED
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
 from .quotas import JOB_NAME_LENGTH, STATE_NAME_LENGTH, VARIABLE_NAME_LENGTH

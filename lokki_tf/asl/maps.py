@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Map
-from lokki_tf.runtime.places import MAPS
+from lokki_tf.runtime.names import MAPS
 
 from .capacities import BATCH_BYTES
 from .jobs import refuse_inline
@@ -94,8 +94,8 @@ def _item_selector(one: Map, scope: Scope, payloads: Payloads, source: str) -> d
     if around is None:
         item["place.$"] = f"States.Format('{one.name}/{{}}', $$.Map.Item.Index)"
     else:
-        place = f"'{{}}/{one.name}/{{}}', $.place, $$.Map.Item.Index"
-        item["place.$"] = f"States.Format({place})"
+        item_path = f"'{{}}/{one.name}/{{}}', $.place, $$.Map.Item.Index"
+        item["place.$"] = f"States.Format({item_path})"
     run = "$$.Execution.Name" if around is None else f"{shared(around)}.run"
     common: dict[str, Any] = {"run.$": run}
     if one.name in payloads.given:

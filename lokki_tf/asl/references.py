@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lokki_tf.model import Output, Part, shortened, whole
 from lokki_tf.model.names import identifier
 from lokki_tf.runtime.envelope import PICKLE
-from lokki_tf.runtime.places import ANSWER, DIGEST_LENGTH
+from lokki_tf.runtime.names import ANSWER, DIGEST_LENGTH
 
 from .quotas import BUCKET_NAME_LENGTH, EXECUTION_NAME_LENGTH, JOB_ID_LENGTH
 from .text import Template

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model.retries import ALL, DEATHS, TIMEOUTS, listed_classes, lists_all, of_death
 from lokki_tf.runtime.call import TIMEOUT
-from lokki_tf.runtime.places import JOB_DIED
+from lokki_tf.runtime.names import JOB_DIED
 
 if TYPE_CHECKING:
     from lokki_tf.model import Node, RetryConfig

@@ -119,12 +119,12 @@ class _Compiler:
                 {"Type": "Succeed"} if self.cleanup is None else {"Type": "Pass", **self._ending()}
             )
             states[self.end] = {**end, "OutputPath": "$.result"}
-        machine = {"StartAt": self.entries[self.routes.start], "States": states}
+        state_machine = {"StartAt": self.entries[self.routes.start], "States": states}
         if self.cleanup is not None:
             states[self.cleanup.done] = self._clean_up()
             none = {"state": {"given.$": "$$.Execution.Input"}}
-            add_cleanup(machine, self.cleanup, {_LAST: none})
-        return machine
+            add_cleanup(state_machine, self.cleanup, {_LAST: none})
+        return state_machine
 
     def _ending(self) -> dict[str, Any]:
         """Return what follows the last step."""
@@ -262,8 +262,8 @@ class _Compiler:
                 "Parameters": {**(given if first else later), "failure": failure},
                 "Next": self.entries.get(self.failed[target], self.failed[target]),
             }
-            place = {} if first else {"ResultPath": "$.failed"}
-            catchers.append({"ErrorEquals": names, **place, "Next": title})
+            kept = {} if first else {"ResultPath": "$.failed"}
+            catchers.append({"ErrorEquals": names, **kept, "Next": title})
         return {"Catch": catchers}
 
     def _answer(

@@ -48,25 +48,25 @@ class Capacity:
     takes_parameters: bool = False
 
 
-def parameter_bytes(places: Iterable[Capacity]) -> int:
+def parameter_bytes(capacities: Iterable[Capacity]) -> int:
     """Return the most bytes of an execution's input from which steps read parameters.
 
     That is half of each capacity that contains it, or less to leave room for references to all
     results there, but at least :data:`LEAST_PARAMETERS`.
 
     Args:
-        places: All capacities.
+        capacities: All capacities.
     """
     rooms = (
         max(LEAST_PARAMETERS, min(one.size // 2, one.size - one.results.total() * REFERENCE_BYTES))
-        for one in places
+        for one in capacities
         if one.takes_parameters
     )
     return min(rooms, default=STATE_BYTES)
 
 
 def inline_limits(
-    places: Sequence[Capacity],
+    capacities: Sequence[Capacity],
     results: Iterable[str],
     references: Mapping[str, int] = MappingProxyType({}),
     answers: Collection[str] = (),
@@ -74,7 +74,7 @@ def inline_limits(
     """Return the longest inline JSON, in bytes, of each result.
 
     Args:
-        places: All capacities.
+        capacities: All capacities.
         results: All nodes' names.
         references: The longest references of nodes in bytes, if they are known.
         answers: Nodes whose results come from outside and cannot be in the bucket: they get at
@@ -83,19 +83,19 @@ def inline_limits(
     Raises:
         LimitError: If a capacity is too small for references.
     """
-    shares = _shares(places, results, references)
+    shares = _shares(capacities, results, references)
     if any(shares[name] < ANSWER_BYTES for name in answers):
-        first = _shares(_without(places, references, answers), answers, references)
+        first = _shares(_without(capacities, references, answers), answers, references)
         first = {name: min(share, ANSWER_BYTES) for name, share in first.items()}
         others = [name for name in results if name not in first]
-        shares = {**first, **_shares(_left(places, first), others, references)}
+        shares = {**first, **_shares(_left(capacities, first), others, references)}
     return {name: int(share) - ENVELOPE_BYTES for name, share in shares.items()}
 
 
-def _left(places: Iterable[Capacity], fixed: Mapping[str, float]) -> list[Capacity]:
+def _left(capacities: Iterable[Capacity], fixed: Mapping[str, float]) -> list[Capacity]:
     """Return the capacities that remain beside results of fixed sizes."""
     found: list[Capacity] = []
-    for one in places:
+    for one in capacities:
         taken = sum(ceil(fixed[name]) * n for name, n in one.results.items() if name in fixed)
         others = {name: n for name, n in one.results.items() if name not in fixed}
         found.append(replace(one, size=one.size - taken, results=Counter(others)))
@@ -103,11 +103,11 @@ def _left(places: Iterable[Capacity], fixed: Mapping[str, float]) -> list[Capaci
 
 
 def _without(
-    places: Iterable[Capacity], references: Mapping[str, int], answers: Collection[str]
+    capacities: Iterable[Capacity], references: Mapping[str, int], answers: Collection[str]
 ) -> list[Capacity]:
     """Return the capacities without room for references to all results but answers."""
     found: list[Capacity] = []
-    for one in places:
+    for one in capacities:
         taken, kept = 0, Counter[str]()
         for name, times in one.results.items():
             if name in answers:
@@ -119,38 +119,40 @@ def _without(
 
 
 def _shares(
-    places: Sequence[Capacity], results: Iterable[str], references: Mapping[str, int]
+    capacities: Sequence[Capacity], results: Iterable[str], references: Mapping[str, int]
 ) -> dict[str, float]:
     shares: dict[str, float] = {}
     holding: dict[str, list[int]] = {name: [] for name in results}
     room: list[float] = []
     rising: list[int] = []
-    for index, place in enumerate(places):
-        count = sum(place.results.values())
-        longest = max((references.get(one, REFERENCE_BYTES) for one in place.results), default=0)
-        if count * longest > place.size:
+    for index, capacity in enumerate(capacities):
+        count = sum(capacity.results.values())
+        longest = max((references.get(one, REFERENCE_BYTES) for one in capacity.results), default=0)
+        if count * longest > capacity.size:
             raise LimitError(
-                f"{place.what} contains {count} results; Step Functions allows "
-                f"{max(0, place.size // longest)} there",
+                f"{capacity.what} contains {count} results; Step Functions allows "
+                f"{max(0, capacity.size // longest)} there",
                 remedy="combine some in intermediate steps, or use a map",
             )
-        room.append(place.size)
+        room.append(capacity.size)
         rising.append(count)
-        for name in place.results:
+        for name in capacity.results:
             holding[name].append(index)
-    level = {index: room[index] / rising[index] for index in range(len(places)) if rising[index]}
+    level = {
+        index: room[index] / rising[index] for index in range(len(capacities)) if rising[index]
+    }
     fullest = [(share, index) for index, share in level.items()]
     heapq.heapify(fullest)
     while fullest:
         share, index = heapq.heappop(fullest)
         if level.get(index) != share:
             continue  # an entry that was made before the capacity changed
-        for name in places[index].results:
+        for name in capacities[index].results:
             if name in shares:
                 continue
             shares[name] = share
             for other in holding[name]:
-                times = places[other].results[name]
+                times = capacities[other].results[name]
                 room[other] -= times * share
                 rising[other] -= times
                 if rising[other]:

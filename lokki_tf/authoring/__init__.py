@@ -3,8 +3,8 @@
 from .builder import built, ends_of
 from .calls import Call, Chain, chain, part
 from .cleanups import cleanup_of, routed_cleanup
+from .failure_notices import OnFailure, notice_of
 from .flows import build_flow, checked, with_values
-from .notices import OnFailure, notice_of
 from .parameters import declarations, hints_of, kind_of
 from .step import StepFunction, step
 from .tasks import Task, task

@@ -13,8 +13,8 @@ from lokki_tf.model.signatures import signature_of
 
 from .builder import called_last
 from .calls import Call
+from .failure_notices import no_receiver, one_of_pipeline, refuse_unfit
 from .nesting import refuse_pipeline
-from .notices import no_receiver, one_of_pipeline, refuse_unfit
 from .parameters import declarations
 from .placeholders import Placeholder, spec_of
 from .stepped import Stepped

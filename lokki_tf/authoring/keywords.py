@@ -14,7 +14,7 @@ from typing import Literal as OneOf
 if TYPE_CHECKING:
     from lokki_tf.model import RetryConfig
 
-    from .notices import OnFailure
+    from .failure_notices import OnFailure
 
 
 Retry: TypeAlias = "RetryConfig | Mapping[str, Any] | int"

@@ -257,9 +257,9 @@ def _by_position(
     parameters = task.signature.parameters.values()
     if any(one.kind is one.VAR_POSITIONAL for one in parameters):
         return list(before), {}
-    places = sum(one.kind in _POSITIONAL for one in parameters)
+    count = sum(one.kind in _POSITIONAL for one in parameters)
     named = {one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
-    return list(before[:places]), {one.name: one for one in before[places:] if one.name in named}
+    return list(before[:count]), {one.name: one for one in before[count:] if one.name in named}
 
 
 def _misfits(task: AnyTask, before: Sequence[Arriving]) -> list[Finding]:

@@ -26,7 +26,7 @@ from . import (
     waits,
     ways,
 )
-from .machine import check_state_machine
+from .state_machine import check_state_machine
 
 if TYPE_CHECKING:
     from lokki_tf.model import Definition, Finding

@@ -62,7 +62,7 @@ class LineWriter:
         if words is None:
             return str(entry)
         level = getattr(LogLevel, str(entry.get("level")), words.level)
-        place = f" [{entry['place']}]" if entry.get("place") else ""
-        sentence = words.sentence.replace(f"'{entry['node']}'", f"'{entry['node']}'{place}", 1)
+        item = f" [{entry['place']}]" if entry.get("place") else ""
+        sentence = words.sentence.replace(f"'{entry['node']}'", f"'{entry['node']}'{item}", 1)
         record = logging.LogRecord("lokki_tf", level, "", 0, sentence, None, None)
         return self._plain.format(record)

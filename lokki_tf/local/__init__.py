@@ -6,7 +6,7 @@ The entry point is :func:`run`, or :func:`run_routes` for a routed pipeline, whi
 
 from .engine import run
 from .events import Event, EventKind
-from .notices import notify
+from .failure_notices import notify
 from .result import Run
 from .routed import run_routes
 from .settings import Settings

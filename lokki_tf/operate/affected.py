@@ -56,12 +56,12 @@ class Affected:
         return f"{self.run.name}, since {began}, will continue with the new {_and(self.changed)}"
 
 
-def affected(aws: Aws, machine: str, changes: Sequence[Change]) -> list[Affected]:
+def affected(aws: Aws, state_machine: str, changes: Sequence[Change]) -> list[Affected]:
     """Return the running executions of a state machine that a plan would change.
 
     Args:
         aws: The account.
-        machine: ARN of the state machine, as it is deployed.
+        state_machine: ARN of the state machine, as it is deployed.
         changes: The plan's changes.
 
     Raises:
@@ -94,7 +94,7 @@ def affected(aws: Aws, machine: str, changes: Sequence[Change]) -> list[Affected
         return Affected(run, *found) if any(found) else None
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [one for one in pool.map(of, _running(aws, machine)) if one is not None]
+        return [one for one in pool.map(of, _running(aws, state_machine)) if one is not None]
 
 
 def wait_for(
@@ -118,9 +118,9 @@ def wait_for(
         wait(_POLL)
 
 
-def _running(aws: Aws, machine: str) -> list[AwsRun]:
+def _running(aws: Aws, state_machine: str) -> list[AwsRun]:
     pages = aws.pages(
-        "stepfunctions", "list_executions", stateMachineArn=machine, statusFilter=RUNNING
+        "stepfunctions", "list_executions", stateMachineArn=state_machine, statusFilter=RUNNING
     )
     try:
         return [AwsRun.of(one) for page in pages for one in page["executions"]]

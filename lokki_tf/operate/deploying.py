@@ -218,14 +218,14 @@ def running(aws: Aws, going: Sequence[Change]) -> int:
     Raises:
         AwsError: If AWS refuses.
     """
-    machines = [
+    state_machines = [
         one.before["arn"]
         for one in going
         if one.action == "delete" and one.type == "aws_sfn_state_machine"
     ]
     return sum(
         len(page["executions"])
-        for arn in machines
+        for arn in state_machines
         for page in aws.pages(
             "stepfunctions", "list_executions", stateMachineArn=arn, statusFilter="RUNNING"
         )

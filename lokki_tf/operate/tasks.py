@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Step
-from lokki_tf.runtime.places import ANSWER, EVENT, EVENT_SUFFIX
+from lokki_tf.runtime.names import ANSWER, EVENT, EVENT_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

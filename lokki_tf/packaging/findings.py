@@ -117,7 +117,7 @@ _TABLE = {
         "a module that step {step!r} imports reads {path} at import, which is not deployed",
         "move the file to the code's folder, or name the files of a folder: @step(include=[…])",
     ),
-    "reads_machine": (
+    "reads_computer": (
         "warning import-reads",
         "the module {module!r}, which step {step!r} imports, reads {what} at import, which is "
         "different in Lambda",

@@ -286,8 +286,8 @@ class Pipeline(Generic[R_co]):
         from lokki_tf.packaging import context_steps, main_module, package_steps
 
         context = context_steps(package_steps(self.definition))
-        machine = compile_state_machine(self.definition, main_module(), context)
-        return filled(machine.definition, {"partition": "aws", "prefix": ""})
+        state_machine = compile_state_machine(self.definition, main_module(), context)
+        return filled(state_machine.definition, {"partition": "aws", "prefix": ""})
 
     def check(
         self, template_file: str | Path | None = None, *, config: Config | None = None

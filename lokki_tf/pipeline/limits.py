@@ -45,8 +45,8 @@ def inline_limits(definition: Definition) -> Inline:
     most = sum(_EVENTS_OF_STEP + _EVENTS_OF_RETRY * number for number in retries)
     if not near and most < quotas.HISTORY_EVENTS:
         return {}
-    machine = _compiled(definition)
-    return {} if machine is None else machine.inline
+    state_machine = _compiled(definition)
+    return {} if state_machine is None else state_machine.inline
 
 
 def outermost_parts(definition: Definition) -> Parts:
@@ -84,11 +84,11 @@ def refuse_large(definition: Definition, given: Mapping[str, Any], place: Place 
         small = json_bytes(dict(given)) <= LEAST_PARAMETERS
     except (TypeError, ValueError):
         return  # no JSON: other checks report it
-    machine = None if small else _compiled(definition)
-    if machine is None:
+    state_machine = None if small else _compiled(definition)
+    if state_machine is None:
         return
     try:
-        refuse_large(dict(given), machine.most_parameters)
+        refuse_large(dict(given), state_machine.most_parameters)
     except ValueError as error:
         raise BindingError(str(error), place=place) from None
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.errors import BindingError, OptionError
 
+from .failure_notices import notified
 from .limits import inline_limits, outermost_parts
-from .notices import notified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,9 +18,9 @@ from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
 from .base import Pipeline, definition_of
+from .failure_notices import notified
 from .limits import inline_limits, refuse_large
 from .local_runs import settings_of
-from .notices import notified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

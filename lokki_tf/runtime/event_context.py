@@ -7,8 +7,8 @@ import os
 from .context import CURRENT, RunContext
 from .envelope import references, unpack
 from .moments import moment
+from .names import STAGE, STEP
 from .parameters import RESERVED, SCHEDULED, filled, own, without_reserved
-from .places import STAGE, STEP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def in_context(call: Callable[[], Any], event: dict[str, Any], place: str | None) -> Any:
+def in_context(call: Callable[[], Any], event: dict[str, Any], item_path: str | None) -> Any:
     """Call a function inside which ``run_context()`` returns the context of an event.
 
     Args:
         call: The function.
         event: As described in :mod:`.handler`, with ``context``.
-        place: Inside a map, the item's folder.
+        item_path: Inside a map, the item's folder in the bucket.
     """
-    token = CURRENT.set((of_event, event, place))
+    token = CURRENT.set((of_event, event, item_path))
     try:
         return call()
     finally:
         CURRENT.reset(token)
 
 
-def of_event(event: dict[str, Any], place: str | None) -> RunContext:
+def of_event(event: dict[str, Any], item_path: str | None) -> RunContext:
     """Make the context of a call in AWS.
 
     Args:
         event: As described in :mod:`.handler`, with ``context``.
-        place: Inside a map, the item's folder.
+        item_path: Inside a map, the item's folder in the bucket.
     """
     own, given = event["context"], event.get("given", event.get("input")) or {}
     return RunContext(
@@ -49,20 +49,20 @@ def of_event(event: dict[str, Any], place: str | None) -> RunContext:
         started_at=moment(own["started"]),
         scheduled_at=scheduled(given),
         parameters=_parameters(event, given),
-        item_index=item_index(place),
+        item_index=item_index(item_path),
         task_token=own.get("token"),
     )
 
 
-def item_index(place: str | None) -> int | tuple[int, ...] | None:
-    """Return the indices in an item's folder, ``outer/3/inner/5``.
+def item_index(item_path: str | None) -> int | tuple[int, ...] | None:
+    """Return the indices in an item path, ``outer/3/inner/5``.
 
     Args:
-        place: The folder; ``None`` outside of maps.
+        item_path: The item path; ``None`` outside of maps.
     """
-    if place is None:
+    if item_path is None:
         return None
-    indices = tuple(map(int, place.split("/")[1::2]))
+    indices = tuple(map(int, item_path.split("/")[1::2]))
     return indices[0] if len(indices) == 1 else indices
 
 

@@ -1,6 +1,6 @@
 """The failed step of an execution, and the notice of the failure.
 
-The function that sends notices, :mod:`.notices`, finds the step in the execution's history;
+The function that sends notices, :mod:`.failure_notices`, finds the step in the execution's history;
 the commands that show runs read histories in the same way.
 """
 

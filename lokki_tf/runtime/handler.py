@@ -21,7 +21,7 @@ and gets the envelope of the result. Only ``node``, ``run``, ``store`` and ``inl
 - ``given``: the execution's input, where flow parameters are looked up, and ``flow``: their
   names and the flow's signature;
 - ``wholes``: values of which arguments are parts, see :mod:`.parts`;
-- ``place``: inside a map, the item's own folder; a list for a batch of items, whose envelopes
+- ``place``: inside a map, the item path; a list for a batch of items, whose envelopes
   ``{"batch": [envelope, …]}`` are in the same order;
 - ``items``: how the result is to be laid out for a map, ``{"inline": bytes}`` an item for the
   bucket, ``{"room": bytes, "events": number, …}`` for a map within the execution, see
@@ -87,23 +87,23 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
         )
     if event.get("format", 0) > FORMAT:
         raise ValueError("the event is newer than this code: deploy the pipeline again")
-    places, shared = event.get("place"), partial(_shared, event)
+    item_path, shared = event.get("place"), partial(_shared, event)
     with deadline(seconds_left(context)):
-        if not isinstance(places, list):
-            return _logged(function, event, context, places, shared)
-        once, calls = cache(shared), enumerate(places)
-        return {"batch": [_logged(function, event, context, place, once, n) for n, place in calls]}
+        if not isinstance(item_path, list):
+            return _logged(function, event, context, item_path, shared)
+        once, calls = cache(shared), enumerate(item_path)
+        return {"batch": [_logged(function, event, context, path, once, n) for n, path in calls]}
 
 
 def _logged(
     function: Callable[..., Any],
     event: dict[str, Any],
     context: Any,
-    place: str | None,
+    item_path: str | None,
     shared: Callable[[], Shared],
     batch: int | None = None,
 ) -> Envelope:
-    log, late = StepLog(event, context, place), None
+    log, late = StepLog(event, context, item_path), None
     log.start()
     try:
         try:
@@ -111,7 +111,7 @@ def _logged(
             if "context" in event:
                 from .event_context import in_context
 
-                called = partial(in_context, called, event, place)
+                called = partial(in_context, called, event, item_path)
             result = called()
         except OutOfTime as raised:
             late = raised

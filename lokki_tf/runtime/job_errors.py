@@ -19,7 +19,7 @@ import linecache
 import re
 
 from . import store
-from .places import ERROR
+from .names import ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

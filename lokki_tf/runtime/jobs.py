@@ -23,7 +23,7 @@ import time
 
 from . import store
 from .deadline import deadline
-from .places import ANSWER, ERROR, EVENT, EVENT_SUFFIX, JOB_DIED, SUBMITTED
+from .names import ANSWER, ERROR, EVENT, EVENT_SUFFIX, JOB_DIED, SUBMITTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import os
 import sys
 from time import gmtime, perf_counter, strftime, time
 
-from .places import STEP
+from .names import STEP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,16 +30,17 @@ class StepLog:
         event: The event of the call; its ``log_level``, or the variable ``LOKKI_LOG_LEVEL``, is the
             lowest level that is written, else ``INFO``.
         context: Lambda's context, if any.
-        place: Inside a map, the item path.
+        item_path: Inside a map, the item path; the field ``place`` of lines.
     """
 
     def __init__(
-        self, event: dict[str, Any], context: Any = None, place: str | None = None
+        self, event: dict[str, Any], context: Any = None, item_path: str | None = None
     ) -> None:
         named = event.get("log_level") or os.environ.get("LOKKI_LOG_LEVEL") or "INFO"
         self._lowest = LEVELS.get(str(named).upper(), LEVELS["INFO"])
         request = getattr(context, "aws_request_id", None)
-        about = {"run": event.get("run"), "node": event["node"], "place": place, "request": request}
+        about = {"run": event.get("run"), "node": event["node"]}
+        about |= {"place": item_path, "request": request}
         step = os.environ.get(STEP)
         about |= {"step": step} if step != event["node"] else {}
         if "context" in event:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from .envelope import pack
-from .places import ITEMS
+from .names import ITEMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,14 +195,14 @@ def _as_list(
 
 
 def _results(
-    place: dict[str, str],
+    manifest: dict[str, str],
     read: Callable[[str], bytes],
     read_all: Callable[[Iterable[str]], dict[str, bytes]],
 ) -> list[Envelope]:
     """Return the envelopes of the items that succeeded, by index, from a map run's manifest."""
-    bucket = place["Bucket"]
-    manifest = json.loads(read(f"s3://{bucket}/{place['Key']}"))
-    files = [f"s3://{bucket}/{one['Key']}" for one in manifest["ResultFiles"]["SUCCEEDED"]]
+    bucket = manifest["Bucket"]
+    listed = json.loads(read(f"s3://{bucket}/{manifest['Key']}"))["ResultFiles"]
+    files = [f"s3://{bucket}/{one['Key']}" for one in listed["SUCCEEDED"]]
     found: list[tuple[int, Envelope]] = []
     for data in read_all(files).values():
         for record in json.loads(data):

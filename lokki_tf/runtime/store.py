@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from .places import DIGEST_LENGTH, STEP, STORE
+from .names import DIGEST_LENGTH, STEP, STORE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

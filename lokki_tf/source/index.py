@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from .computer_reads import is_file, reads_computer
 from .files import is_main_guard, is_type_checking
 from .known import note_call
-from .machine_reads import is_file, reads_machine
 from .names import (
     CHANGING,
     ON_FIRST,
@@ -119,7 +119,7 @@ class _Walk(ast.NodeVisitor):
         return full_name(node, self.context.aliases)
 
     def _reading(self, node: ast.expr) -> None:
-        what = reads_machine(node)
+        what = reads_computer(node)
         kind = f"reads_{self.when}"
         known = getattr(self.found, kind, None)
         # Keep the first read, or the first read of something else than a file.

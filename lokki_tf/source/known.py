@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from .machine_reads import OF_PACKAGES, path_read
+from .computer_reads import OF_PACKAGES, path_read
 from .names import absolute_name
 
 _IMPORTERS = {

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 
 from lokki_tf.model.cells import cell_label, is_cell
 
+from .computer_reads import new_each_time
 from .files import Definition, Source, is_future, is_main_guard, is_type_checking, source_of
 from .index import index
-from .machine_reads import new_each_time
 from .names import Code, Context, absolute_name, aliases_of, full_name, root_of
 from .origins import find_spec, imported, of_user
 from .values import MISSING, is_lokki, is_step

@@ -52,11 +52,11 @@ def all_findings(
     with _noted(findings):
         found = [*check_definition(settled), *check_sizes(settled)]
         findings += [one for one in found if one not in findings]
-        machine = compile_state_machine(settled, main_module(), context_steps(packages))
-        findings += check_state_machine(machine.definition)
+        state_machine = compile_state_machine(settled, main_module(), context_steps(packages))
+        findings += check_state_machine(state_machine.definition)
         if not any(finding.rule == "name" for finding in findings):  # ARNs contain names
-            values = longest_values(settled, machine.functions, config or Config())
-            _ = machine.text(values)
+            values = longest_values(settled, state_machine.functions, config or Config())
+            _ = state_machine.text(values)
     return findings
 
 

@@ -52,11 +52,11 @@ def resolve(plan: StackPlan, config: Config, builder: LayerBuilder) -> Content:
         MissingToolError: If declared packages cannot be downloaded.
         OptionError: If steps cannot share an image.
     """
-    values = longest_values(plan.definition, plan.machine.functions, config)
+    values = longest_values(plan.definition, plan.state_machine.functions, config)
     return Content(
         plan,
         config,
-        plan.machine.text(values),
+        plan.state_machine.text(values),
         tuple(build_layers(plan, builder)),
         make_image(plan.definition.name, plan.in_image, config, builder),
     )

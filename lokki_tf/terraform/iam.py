@@ -166,7 +166,7 @@ def tagged(statement: Statement, tags: Mapping[str, str | None]) -> Statement:
     return {**statement, "Condition": {**condition, **({"Null": absent} if absent else {})}}
 
 
-def run_maps(machine: str, execution: str, *, nested: bool) -> list[Statement]:
+def run_maps(state_machine: str, execution: str, *, nested: bool) -> list[Statement]:
     """Allow a state machine to run its Distributed Maps as child executions.
 
     Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states":
@@ -174,15 +174,15 @@ def run_maps(machine: str, execution: str, *, nested: bool) -> list[Statement]:
     labels of all maps around them in their names (``NAME/outer/inner``).
 
     Args:
-        machine: ARN of the state machine, built from its name: a reference to it would be a cycle.
+        state_machine: Its ARN, built from its name: a reference to it would be a cycle.
         execution: The prefix of its executions' ARNs, built from its name.
         nested: Whether maps contain maps, so that executions of items start further ones.
     """
     children = f"{execution}/*:*"
-    machines = [machine, *([f"{machine}/*"] * nested)]
+    state_machines = [state_machine, *([f"{state_machine}/*"] * nested)]
     executions = [f"{execution}:*", *([children] * nested)]
     return [
-        _allow("StartMaps", ["states:StartExecution"], machines),
+        _allow("StartMaps", ["states:StartExecution"], state_machines),
         _allow("FollowMaps", ["states:DescribeExecution", "states:StopExecution"], executions),
         _allow("RedriveMaps", ["states:RedriveExecution"], [children]),
     ]
@@ -261,9 +261,9 @@ def publish(topic: str) -> Statement:
     return _allow("Publish", ["sns:Publish"], [topic])
 
 
-def start(machine_arn: str) -> Statement:
+def start(state_machine_arn: str) -> Statement:
     """Allow a schedule to start the state machine."""
-    return _allow("Start", ["states:StartExecution"], [machine_arn])
+    return _allow("Start", ["states:StartExecution"], [state_machine_arn])
 
 
 def tls_only(bucket_arn: str) -> str:

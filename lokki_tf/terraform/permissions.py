@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import shortened
-from lokki_tf.runtime.places import ANSWER, ERROR, ITEMS, NOTICES
+from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES
 
 from . import iam, kms
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
@@ -47,8 +47,8 @@ class Permissions:
             bucket.
         key: ARN of the user's KMS key, if there is one.
         bucket_key: ARN of the user's KMS key for the bucket's objects, if there is one.
-        machine_logs: Whether the state machine logs.
-        machine_traces: Whether X-Ray traces it.
+        state_machine_logs: Whether the state machine logs.
+        state_machine_traces: Whether X-Ray traces it.
     """
 
     plan: StackPlan
@@ -57,8 +57,8 @@ class Permissions:
     prefix: str = ""
     key: str | None = None
     bucket_key: str | None = None
-    machine_logs: bool = True
-    machine_traces: bool = True
+    state_machine_logs: bool = True
+    state_machine_traces: bool = True
 
     def of_step(self, function: Function, log_group: str, *, in_vpc: bool) -> list[Statement]:
         """Allow a function to write its log and its results, and to read its inputs.
@@ -140,7 +140,9 @@ class Permissions:
         executions = self.account.arn("states", f"execution:{name}:*")
         statements += [
             self._write(NOTICES),
-            iam.read_histories([executions], definitions=self.plan.machine.cleanup is not None),
+            iam.read_histories(
+                [executions], definitions=self.plan.state_machine.cleanup is not None
+            ),
             iam.send([queue]),
             *([iam.publish(topic)] if isinstance(topic, str) else []),
             *([iam.invoke(called)] if called else []),
@@ -149,14 +151,14 @@ class Permissions:
         if self.key:
             statements += [
                 kms.for_variables(self.key, function),
-                kms.for_executions(self.key, [self.machine], writes=False),
+                kms.for_executions(self.key, [self.state_machine_arn], writes=False),
                 kms.for_queue(self.key, self.account, queue),
             ]
             if isinstance(topic, str):
                 statements.append(kms.for_topic(self.key, self.account, topic))
         return statements
 
-    def of_machine(self, functions: Sequence[str]) -> list[Statement]:
+    def of_state_machine(self, functions: Sequence[str]) -> list[Statement]:
         """Allow the state machine to call functions, to run maps and to deliver its log.
 
         Args:
@@ -166,27 +168,30 @@ class Permissions:
             *([self._of_functions(functions)] if functions else []),
             *self._of_maps(),
             *self._of_jobs(),
-            *([iam.LOG_DELIVERY] * self.machine_logs),
-            *([iam.TRACING, iam.SAMPLING] * self.machine_traces),
+            *([iam.LOG_DELIVERY] * self.state_machine_logs),
+            *([iam.TRACING, iam.SAMPLING] * self.state_machine_traces),
         ]
-        labels = self.plan.machine.labels
+        labels = self.plan.state_machine.labels
         if self.key:
-            maps = [f"{self.machine}/{label}" for label in labels]
-            machines = [self.machine, *self._few(maps, f"{self.machine}/*")]
-            statements.append(kms.for_executions(self.key, machines))
-            if self.machine_logs:
+            maps = [f"{self.state_machine_arn}/{label}" for label in labels]
+            state_machines = [
+                self.state_machine_arn,
+                *self._few(maps, f"{self.state_machine_arn}/*"),
+            ]
+            statements.append(kms.for_executions(self.key, state_machines))
+            if self.state_machine_logs:
                 statements.append(kms.for_log_delivery(self.key, self.account))
         if labels or self.plan.jobs:
             statements += self._object_key(reads=True)
         return statements
 
-    def of_schedule(self, machine: str) -> list[Statement]:
+    def of_schedule(self, state_machine: str) -> list[Statement]:
         """Allow a schedule to start the state machine.
 
         Args:
-            machine: ARN of the state machine.
+            state_machine: ARN of the state machine.
         """
-        statements = [iam.start(machine)]
+        statements = [iam.start(state_machine)]
         if self.key:
             name = self.schedule_name
             schedule = self.account.arn("scheduler", f"schedule/{name}/{name}")
@@ -216,7 +221,7 @@ class Permissions:
         return iam.trust(service, {"StringEquals": {"aws:SourceAccount": self.account.number}})
 
     @property
-    def machine(self) -> str:
+    def state_machine_arn(self) -> str:
         """The state machine's ARN."""
         return self.account.arn("states", f"stateMachine:{self.plan.definition.name}")
 
@@ -226,12 +231,12 @@ class Permissions:
         return shortened(self.plan.definition.name, SCHEDULE_NAME_LENGTH)
 
     def _of_maps(self) -> list[Statement]:
-        machine = self.plan.machine
-        if not machine.labels:
+        state_machine = self.plan.state_machine
+        if not state_machine.labels:
             return []
         execution = self.account.arn("states", f"execution:{self.plan.definition.name}")
         return [
-            *iam.run_maps(self.machine, execution, nested=machine.nested_maps),
+            *iam.run_maps(self.state_machine_arn, execution, nested=state_machine.nested_maps),
             iam.exchange_objects([self._objects("runs/*")]),
         ]
 
@@ -317,8 +322,8 @@ def permissions_of(plan: StackPlan, config: Config, account: Account, bucket: st
         prefix_of(plan.definition.name, config),
         config.aws.kms_key,
         config.aws.artifact_bucket_kms_key or config.aws.kms_key,
-        machine_logs=config.machine.log_level != "OFF",
-        machine_traces=config.machine.tracing,
+        state_machine_logs=config.machine.log_level != "OFF",
+        state_machine_traces=config.machine.tracing,
     )
 
 

@@ -11,7 +11,7 @@ from lokki_tf.checks.code import check_code
 from lokki_tf.model import package_sets, shortened
 from lokki_tf.model.names import identifier
 from lokki_tf.packaging import context_steps, helper_package, main_module, package_steps
-from lokki_tf.runtime.places import STEP, STORE
+from lokki_tf.runtime.names import STEP, STORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ class Helper:
     """A helper: a Lambda function that runs no step.
 
     Args:
-        kind: ``notices`` or ``job_errors``: its purpose, and its module in the runtime.
+        kind: ``notices`` or ``job_errors``: its purpose, which its name in AWS ends with.
         name: Its name in Lambda.
         package: Its code.
         timeout: Longest duration of a call, in seconds.
@@ -99,7 +99,7 @@ class StackPlan:
 
     Args:
         definition: The pipeline.
-        machine: Its state machine.
+        state_machine: Its state machine.
         functions: One for each step that runs in Lambda.
         findings: Findings about the steps' code.
         jobs: One for each step that runs in Batch.
@@ -109,7 +109,7 @@ class StackPlan:
     """
 
     definition: Definition
-    machine: StateMachine
+    state_machine: StateMachine
     functions: tuple[Function, ...]
     findings: tuple[Finding, ...]
     jobs: tuple[Job, ...] = ()
@@ -139,7 +139,7 @@ class StackPlan:
     @property
     def objects(self) -> Mapping[str, bytes]:
         """Objects that must be in the bucket before a run, by key."""
-        return self.machine.objects
+        return self.state_machine.objects
 
     @property
     def layers(self) -> Mapping[PackageSet, tuple[Function, ...]]:
@@ -180,7 +180,7 @@ def make_plan(
     """
     packages = package_steps(definition, template_file)
     asking = context_steps(packages)
-    machine = compile_state_machine(definition, main_module(), asking)
+    state_machine = compile_state_machine(definition, main_module(), asking)
     declared = {
         step: one
         for one, steps in package_sets(s for s in definition.steps if not s.in_image).items()
@@ -191,8 +191,8 @@ def make_plan(
             step,
             function_name(definition.name, step.name),
             packages[step],
-            machine.functions[step],
-            step in machine.readers,
+            state_machine.functions[step],
+            step in state_machine.readers,
             declared.get(step),
         )
         for step in definition.steps
@@ -204,7 +204,7 @@ def make_plan(
             step,
             job_name(first, step.name),
             packages[step],
-            machine.functions[step],
+            state_machine.functions[step],
         )
         for step in definition.steps
         if step.is_job
@@ -213,25 +213,26 @@ def make_plan(
     findings += check_code(definition)
     found, helpers = tuple(findings), _helpers(definition)
     return StackPlan(
-        definition, machine, functions, found, jobs, _jobs_named(first), helpers, asking
+        definition, state_machine, functions, found, jobs, _jobs_named(first), helpers, asking
     )
 
 
 def _helpers(definition: Definition) -> tuple[Helper, ...]:
-    wanted: list[tuple[str, int, str]] = []
+    wanted: list[tuple[str, str, int, str]] = []
     if definition.on_failure is not None or definition.cleanup is not None:
-        wanted.append(("notices", 900, ""))  # longer than those of the steps that it calls
+        # Its time limit is longer than those of the steps that it calls.
+        wanted.append(("notices", "failure_notices", 900, ""))
     if any(step.is_job for step in definition.steps):
-        wanted.append(("job_errors", 60, JOB_ERRORS_PLACEHOLDER))
+        wanted.append(("job_errors", "job_errors", 60, JOB_ERRORS_PLACEHOLDER))
     return tuple(
         Helper(
             kind,
             helper_name(definition.name, kind),
-            helper_package(kind),
+            helper_package(module),
             timeout,
             placeholder,
         )
-        for kind, timeout, placeholder in wanted
+        for kind, module, timeout, placeholder in wanted
     )
 
 

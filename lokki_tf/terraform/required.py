@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.model.names import unique
 
 from .account import Account
-from .notices import called_arn, called_steps, queue_name
+from .failure_notices import called_arn, called_steps, queue_name
 from .permissions import permissions_of
 from .plan import LOG_GROUP
 
@@ -90,11 +90,11 @@ def _wanted(
         called = [one.name for one in plan.called]
         called += [one.name for one in plan.helpers if one.placeholder]
         arns = [permissions.account.arn("lambda", f"function:{name}") for name in called]
-        for statement in permissions.of_machine(arns):
+        for statement in permissions.of_state_machine(arns):
             yield config.machine.role, statement
     if config.schedule.role and plan.definition.schedule:
         permissions = _permissions(plan, config, config.schedule.role, account)
-        for statement in permissions.of_schedule(permissions.machine):
+        for statement in permissions.of_schedule(permissions.state_machine_arn):
             yield config.schedule.role, statement
 
 

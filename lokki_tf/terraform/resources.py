@@ -21,9 +21,9 @@ from lokki_tf.model.resources import (
     Resources,
 )
 from lokki_tf.packaging.image.context import APP, ENTRY
-from lokki_tf.runtime.places import STORE
+from lokki_tf.runtime.names import STORE
 
-from . import iam, notices
+from . import failure_notices, iam
 from .checking import checked_plan
 from .containers import container_properties
 from .images import make_image
@@ -83,11 +83,11 @@ def resources_of(
     image = "" if made is None else made.uri(account)
     roles = roles_of(plan, config, account, f"arn:{account.partition}:s3:::{bucket}", image)
     subnets = _subnets(config)
-    values = template_values(plan.definition, plan.machine.functions, config, account)
+    values = template_values(plan.definition, plan.state_machine.functions, config, account)
     return Resources(
         name,
         plan.definition.tags,
-        filled(plan.machine.definition, values),
+        filled(plan.state_machine.definition, values),
         bucket,
         {f"{prefix}{key}": data for key, data in plan.objects.items()},
         {layer_name(name, layer.packages): layer.zip.read_bytes() for layer in layers},
@@ -125,7 +125,7 @@ def resources_of(
             for job in plan.jobs
         ),
         roles.made,
-        roles.of_machine,
+        roles.of_state_machine,
         config.machine.log_level,
         config.machine.include_execution_data,
         config.machine.tracing,
@@ -141,7 +141,9 @@ def _helper(
 ) -> FunctionResource:
     found, defaults = {STORE: store}, StepOptions()
     if helper.kind == "notices":
-        found |= notices.variables(plan, partial(notices.called_arn, plan.definition, account))
+        found |= failure_notices.variables(
+            plan, partial(failure_notices.called_arn, plan.definition, account)
+        )
     return FunctionResource(
         helper.name,
         helper.package.zip,
@@ -161,8 +163,8 @@ def _helper(
 
 def _notices(plan: StackPlan, account: Account) -> NoticeResource | None:
     name = plan.definition.name
-    pattern = notices.event_pattern(account.arn("states", f"stateMachine:{name}"))
-    rule, queue = notices.rule_name(name), notices.queue_name(name)
+    pattern = failure_notices.event_pattern(account.arn("states", f"stateMachine:{name}"))
+    rule, queue = failure_notices.rule_name(name), failure_notices.queue_name(name)
     policy = iam.queue_for(account.arn("events", f"rule/{rule}"), account.arn("sqs", queue))
     return next(
         (

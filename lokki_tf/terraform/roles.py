@@ -35,14 +35,14 @@ class Roles:
         made: The roles themselves.
         of_steps: ARNs by the names of steps.
         of_helpers: ARNs by the kinds of helper functions.
-        of_machine: ARN of the state machine's role.
+        of_state_machine: ARN of the state machine's role.
         of_containers: ARN of the role that starts jobs; empty without jobs.
     """
 
     made: tuple[RoleResource, ...]
     of_steps: Mapping[str, str]
     of_helpers: Mapping[str, str]
-    of_machine: str
+    of_state_machine: str
     of_containers: str
 
 
@@ -98,13 +98,13 @@ def roles_of(plan: StackPlan, config: Config, account: Account, bucket: str, ima
             of_steps[job.step.name] = made.role(options.role, name, trusted, documents)
     called = [*(one.name for one in plan.called), *(h.name for h in plan.helpers if h.placeholder)]
     arns = [account.arn("lambda", f"function:{name}") for name in called]
-    of_machine = made.role(
+    of_state_machine = made.role(
         config.machine.role,
         permissions.role_name("state_machine_role"),
         permissions.trust("states.amazonaws.com"),
-        [iam.document(permissions.of_machine(arns))],
+        [iam.document(permissions.of_state_machine(arns))],
     )
-    return Roles(tuple(made.roles.values()), of_steps, of_helpers, of_machine, of_containers)
+    return Roles(tuple(made.roles.values()), of_steps, of_helpers, of_state_machine, of_containers)
 
 
 class _Made:

@@ -31,8 +31,8 @@ def answering(
         return
     ended = Event()
     if not state_machine.startswith("arn:"):
-        machines = client.list_state_machines()["stateMachines"]
-        known = {one["name"]: one["stateMachineArn"] for one in machines}
+        state_machines = client.list_state_machines()["stateMachines"]
+        known = {one["name"]: one["stateMachineArn"] for one in state_machines}
         state_machine = known.get(state_machine, state_machine)
     execution = f"{state_machine.replace(':stateMachine:', ':execution:')}:{name}"
     thread = Thread(target=_answer, args=(client, execution, answers, ended), daemon=True)

@@ -83,10 +83,10 @@ class Order:
         counted = sorted(((self.ancestors[v] & piece).bit_count(), v) for v in members(piece))
         found = []
         stage = 0
-        for place, (count, v) in enumerate(counted):
-            # The first `place` nodes contain all ancestors of the rest. If even the node with the
-            # fewest of them has `place`, every node of the rest comes after them all.
-            if stage and count == place:
+        for index, (count, v) in enumerate(counted):
+            # The first `index` nodes contain all ancestors of the rest. If even the node with the
+            # fewest of them has `index`, every node of the rest comes after them all.
+            if stage and count == index:
                 found.append(stage)
                 stage = 0
             stage |= 1 << v
@@ -103,17 +103,17 @@ def members(piece: int) -> Iterator[int]:
 
 def _numbered_predecessors(predecessors: Mapping[str, Collection[str]]) -> list[list[int]]:
     """Replace names by their index in the mapping, so that the result does not depend on sets."""
-    place = {name: i for i, name in enumerate(predecessors)}
+    numbers = {name: i for i, name in enumerate(predecessors)}
     unknown = [
         (name, before)
         for name, befores in predecessors.items()
         for before in befores
-        if before not in place
+        if before not in numbers
     ]
     if unknown:
         name, before = min(unknown)
         raise ValueError(f"{name!r} must come after {before!r}, which is not a node")
-    return [sorted({place[before] for before in befores}) for befores in predecessors.values()]
+    return [sorted({numbers[before] for before in befores}) for befores in predecessors.values()]
 
 
 def _topological(given: list[list[int]]) -> list[int]:

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from lokki_tf.errors import Place
+from lokki_tf.source.computer_reads import is_file
 from lokki_tf.source.files import Definition, Source
 from lokki_tf.source.index import index
-from lokki_tf.source.machine_reads import is_file
 from lokki_tf.source.modules import Module, Statement, defined
 from lokki_tf.source.names import Code, Fact, Use
 from lokki_tf.source.values import MISSING, closure, described, home, is_step, literal, stuck

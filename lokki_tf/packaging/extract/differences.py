@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lokki_tf.errors import Place
 from lokki_tf.model import Finding, Step
-from lokki_tf.source.machine_reads import is_file
+from lokki_tf.source.computer_reads import is_file
 from lokki_tf.source.modules import Module, Statement
 from lokki_tf.source.names import Code, Fact, reached
 from lokki_tf.source.origins import of_user
@@ -162,7 +162,7 @@ def _values(
     if obstacle is not None and obstacle.kind in ("read", "secret"):
         if not is_file(obstacle.what):
             parts = {"module": module.name, "what": obstacle.what}
-            yield finding("reads_machine", step.name, place, **parts)
+            yield finding("reads_computer", step.name, place, **parts)
         return
     for name in statement.binds if statement.alias is None else ():
         if not {name, f".{name}"} & seen.mentioned:

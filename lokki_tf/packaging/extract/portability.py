@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Literal as OneOf
 
-from lokki_tf.source.machine_reads import is_file, is_secret
+from lokki_tf.source.computer_reads import is_file, is_secret
 from lokki_tf.source.modules import Module, Statement, defined
 from lokki_tf.source.names import root_of
 from lokki_tf.source.origins import of_user, origin

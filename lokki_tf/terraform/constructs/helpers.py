@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.model import StepOptions
 from lokki_tf.packaging import HANDLER_NAME
-from lokki_tf.runtime.places import STORE
-from lokki_tf.terraform import iam, notices
+from lokki_tf.runtime.names import STORE
+from lokki_tf.terraform import failure_notices, iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP
 
@@ -77,7 +77,7 @@ def add_helper(
 
 
 def add_notices(
-    base: Base, functions: Functions, machine: aws.sfn_state_machine.SfnStateMachine
+    base: Base, functions: Functions, state_machine: aws.sfn_state_machine.SfnStateMachine
 ) -> None:
     """Add the rule that calls the function of notices when an execution has failed, if any.
 
@@ -87,7 +87,7 @@ def add_notices(
     Args:
         base: What all resources share.
         functions: The functions of steps.
-        machine: The state machine.
+        state_machine: The state machine.
     """
     helper = next((one for one in base.plan.helpers if one.kind == "notices"), None)
     if helper is None:
@@ -97,12 +97,12 @@ def add_notices(
     rule = aws.cloudwatch_event_rule.CloudwatchEventRule(
         base.scope,
         base.scope.resource_id("failures_rule"),
-        name=notices.rule_name(name),
+        name=failure_notices.rule_name(name),
         description=f"Executions of {name} that have failed",
-        event_pattern=notices.event_pattern(machine.arn),
+        event_pattern=failure_notices.event_pattern(state_machine.arn),
         tags=base.scope.tags(),
     )
-    queue_name, key = notices.queue_name(name), base.permissions.key
+    queue_name, key = failure_notices.queue_name(name), base.permissions.key
     queue_arn = base.account.arn("sqs", queue_name)  # its policy contains the queue's ARN
     queue = aws.sqs_queue.SqsQueue(
         base.scope,
@@ -118,7 +118,10 @@ def add_notices(
     def arn_of(step: Step) -> str:
         return str(functions[step.name][0].arn)
 
-    variables, called = notices.variables(base.plan, arn_of), notices.called_steps(definition)
+    variables, called = (
+        failure_notices.variables(base.plan, arn_of),
+        failure_notices.called_steps(definition),
+    )
     arns = list(map(arn_of, called))
     function = add_helper(base, helper, variables=variables, called=arns, queue=queue.arn)
     aws.lambda_function_event_invoke_config.LambdaFunctionEventInvokeConfig(

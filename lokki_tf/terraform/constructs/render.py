@@ -12,8 +12,8 @@ from .batch import Jobs
 from .functions import add_functions
 from .helpers import add_notices
 from .layers import add_layers
-from .machine import add_machine
 from .schedule import add_schedule
+from .state_machine import add_state_machine
 
 if TYPE_CHECKING:
     from lokki_tf.terraform.content import Content
@@ -54,9 +54,9 @@ def render(scope: PipelineScope, content: Content, vpc: Vpc | None) -> Rendered:
     layers = add_layers(base, content.layers)
     functions = add_functions(base, layers, content.image)
     jobs = Jobs(base, content.image)
-    machine = add_machine(base, functions, jobs, literals)
-    add_schedule(base, machine)
-    add_notices(base, functions, machine)
+    state_machine = add_state_machine(base, functions, jobs, literals)
+    add_schedule(base, state_machine)
+    add_notices(base, functions, state_machine)
 
     roles = {**{step: role for step, (_, role) in functions.items()}, **jobs.roles}
     return Rendered(
@@ -64,5 +64,5 @@ def render(scope: PipelineScope, content: Content, vpc: Vpc | None) -> Rendered:
         {step: function for step, (function, _) in functions.items()},
         {step: role.made for step, role in roles.items() if role.made},
         {step: role.arn for step, role in roles.items()},
-        machine,
+        state_machine,
     )

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from .base import Base
 
 
-def add_schedule(base: Base, machine: aws.sfn_state_machine.SfnStateMachine) -> None:
+def add_schedule(base: Base, state_machine: aws.sfn_state_machine.SfnStateMachine) -> None:
     """Add an EventBridge schedule in its own group, and its role, if the pipeline has a schedule.
 
     Args:
         base: What all resources share.
-        machine: The state machine.
+        state_machine: The state machine.
     """
     definition = base.plan.definition
     if not definition.schedule:
@@ -32,7 +32,7 @@ def add_schedule(base: Base, machine: aws.sfn_state_machine.SfnStateMachine) -> 
         {"StringEquals": {"aws:SourceAccount": base.account.number, "aws:SourceArn": group.arn}},
     )
     settings = base.config.schedule
-    statements = base.permissions.of_schedule(machine.arn)
+    statements = base.permissions.of_schedule(state_machine.arn)
     role = acting(
         base,
         "schedule",
@@ -57,6 +57,6 @@ def add_schedule(base: Base, machine: aws.sfn_state_machine.SfnStateMachine) -> 
         flexible_time_window=window,
         # Without an input, the scheduler sends its own notification: EventBridge Scheduler API
         # Reference, "Target".
-        target={"arn": machine.arn, "role_arn": role.arn, "input": "{}"},
+        target={"arn": state_machine.arn, "role_arn": role.arn, "input": "{}"},
         depends_on=list(role.policies),
     )

@@ -28,7 +28,7 @@ from .cleanups import call_of, given_in, has_run
 from .envelope import FORMAT
 from .failures import CLEANUP, NOTIFIED_STEP, NOTIFY, PIPELINE, Events, notice_of
 from .jobs import Retries
-from .places import NOTICES, STORE
+from .names import NOTICES, STORE
 from .store import client as store_client
 from .store import split
 
@@ -116,7 +116,7 @@ def _clean_up(
         return None
     execution = detail["executionArn"]
     region, steps = execution.split(":")[3], _client("stepfunctions", execution.split(":")[3])
-    machine = steps.describe_state_machine_for_execution(executionArn=execution)
+    state_machine = steps.describe_state_machine_for_execution(executionArn=execution)
     first = steps.get_execution_history(executionArn=execution, maxResults=1)["events"]
     context = {
         "$$.Execution.Name": detail["name"],
@@ -124,7 +124,7 @@ def _clean_up(
         "$$.Execution.StartTime": _began(detail),
         "$$.State.RetryCount": 0,
     }
-    call = call_of(json.loads(machine["definition"]), states, context)
+    call = call_of(json.loads(state_machine["definition"]), states, context)
     if call is None:  # the execution began before the pipeline had a cleanup step
         return None
     function, event, again = call

@@ -116,7 +116,7 @@ def compile_state_machine(
         LimitError: If the results that one state needs exceed its size limit.
         SerializationError: If a literal cannot be serialized.
     """
-    return _Compiler(definition, main, context).machine()
+    return _Compiler(definition, main, context).state_machine()
 
 
 @dataclass(slots=True, eq=False)
@@ -143,7 +143,7 @@ class _Compiler:
     reserved: dict[str, int] = field(init=False)  # bytes of failures, by caught nodes
     most_parameters: int = field(init=False)
 
-    def machine(self) -> StateMachine:
+    def state_machine(self) -> StateMachine:
         for step in self.source.steps:
             taken = {*_TEMPLATE_NAMES, *self.functions.values()}
             self.functions[step] = unique(f"{identifier(step.name)}_arn", taken, 80)
@@ -210,14 +210,14 @@ class _Compiler:
         """Compute the limits of results, and the layouts of those that maps run over."""
         items = [item_of(one.name) for one in maps if one.options.mode == "distributed"]
         names = [*self.nodes, *(one.name for one in maps), *items]
-        places, self.most_parameters = capacities(root, self.payloads)
+        limited, self.most_parameters = capacities(root, self.payloads)
         producers = {one.producer for one in self.arrays.values()}
         references = {
             one.name: reference_bytes(one, self.source.name)
             for one in self.source.graph.nodes
             if isinstance(one, Node) and one.name not in producers
         }
-        self.limits = inline_limits(places, names, references, self.answered)
+        self.limits = inline_limits(limited, names, references, self.answered)
         self.reserved = failure_bytes(self.payloads)
         for name, size in self.reserved.items():
             self.limits[name] += size * (self.payloads.batch_of(name) == 1)

@@ -417,7 +417,9 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"
 )
 def test_what_cannot_be_notified_is_refused(given: Any, says: str) -> None:
     """Neither step nor topic: an error where the pipeline is written."""
-    with pytest.raises(LokkiError, match=rf"{says}(.|\n)*test_notices.py:\d+(.|\n)*on_failure="):
+    with pytest.raises(
+        LokkiError, match=rf"{says}(.|\n)*test_failure_notices.py:\d+(.|\n)*on_failure="
+    ):
         Pipeline("refused", steps=[numbers()], on_failure=given)
 
 
@@ -438,7 +440,7 @@ def test_steps_that_cannot_be_notified_are_refused() -> None:
         (asks, "has a condition"),
         (other, "as another of the pipeline is"),
     ):
-        with pytest.raises(LokkiError, match=rf"{says}(.|\n)*test_notices.py:\d+"):
+        with pytest.raises(LokkiError, match=rf"{says}(.|\n)*test_failure_notices.py:\d+"):
             Pipeline("refused", steps=[numbers()], on_failure=given)
 
 

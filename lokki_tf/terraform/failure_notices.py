@@ -62,17 +62,17 @@ def called_arn(definition: Definition, account: Account, step: Step) -> str:
     return account.arn("lambda", f"function:{function_name(definition.name, step.name)}")
 
 
-def event_pattern(machine: str) -> str:
+def event_pattern(state_machine: str) -> str:
     """Return the event pattern of the rule, as JSON.
 
     Args:
-        machine: ARN of the state machine.
+        state_machine: ARN of the state machine.
     """
     return json.dumps(
         {
             "source": ["aws.states"],
             "detail-type": ["Step Functions Execution Status Change"],
-            "detail": {"status": FAILED, "stateMachineArn": [machine]},
+            "detail": {"status": FAILED, "stateMachineArn": [state_machine]},
         }
     )
 
@@ -91,8 +91,8 @@ def variables(plan: StackPlan, arn_of: Callable[[Step], str]) -> dict[str, str]:
         found[failures.NOTIFIED_STEP] = json.dumps(_step(to, plan))
     elif to is not None:
         found[failures.NOTIFY] = to
-    if plan.machine.cleanup is not None:
-        found[failures.CLEANUP] = json.dumps(plan.machine.cleanup._asdict())
+    if plan.state_machine.cleanup is not None:
+        found[failures.CLEANUP] = json.dumps(plan.state_machine.cleanup._asdict())
     return found
 
 

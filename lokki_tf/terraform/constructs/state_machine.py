@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .batch import Jobs
 
 
-def add_machine(
+def add_state_machine(
     base: Base, functions: Functions, jobs: Jobs, literals: list[aws.s3_object.S3Object]
 ) -> aws.sfn_state_machine.SfnStateMachine:
     """Add the state machine with its log group, role and policy.
@@ -44,7 +44,7 @@ def add_machine(
         base,
         "state_machine",
         base.permissions.trust("states.amazonaws.com"),
-        [iam.document(base.permissions.of_machine(arns))],
+        [iam.document(base.permissions.of_state_machine(arns))],
         tags,
         given=settings.role,
     )

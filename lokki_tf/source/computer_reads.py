@@ -48,7 +48,7 @@ _NEW_OF = {
 }
 
 
-def reads_machine(node: ast.expr) -> str:
+def reads_computer(node: ast.expr) -> str:
     """The name of the read for an expression that reads data of the computer, or ``""``."""
     if isinstance(node, ast.Await):
         return "await"

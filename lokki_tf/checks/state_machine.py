@@ -41,13 +41,13 @@ _PARAMETERS = {
 }
 
 
-def check_state_machine(machine: Mapping[str, Any]) -> list[Finding]:
+def check_state_machine(state_machine: Mapping[str, Any]) -> list[Finding]:
     """Return findings: undefined or forbidden variables, wrong transitions, unknown parameters.
 
     Args:
-        machine: A definition in JSONPath.
+        state_machine: A definition in JSONPath.
     """
-    return list(_scope(machine, frozenset(), frozenset(), {}))
+    return list(_scope(state_machine, frozenset(), frozenset(), {}))
 
 
 def _scope(
@@ -156,4 +156,6 @@ def _bare(key: str) -> str:
 
 
 def _finding(message: str) -> Finding:
-    return Finding("machine", message, remedy="this is an error in lokki_tf; please report it")
+    return Finding(
+        "state-machine", message, remedy="this is an error in lokki_tf; please report it"
+    )
