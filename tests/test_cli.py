@@ -150,7 +150,7 @@ IMAGES = GOOD.replace("@step\ndef load", "@step(package='image')\ndef load").rep
 
 def test_synth_ends_with_what_has_to_be_typed(tmp_path: Path) -> None:
     """The repository's stack and the image come first, with the options and quotes they need."""
-    (tmp_path / "lokki.toml").write_text("[stage.prod.lambda]\nmemory = 1024")
+    (tmp_path / "lokki.toml").write_text("[stage.prod.lambda]\nmemory_size = 1024")
     options = ["--stage", "prod", "--output", "my out"]
     done = command(tmp_path, IMAGES, "synth", *options)
     assert done.stderr.splitlines()[-6:] == [

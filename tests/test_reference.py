@@ -54,6 +54,13 @@ def test_keywords_have_the_types_of_the_options(kind: Any, given: Any) -> None:
         assert types[name].startswith(steps.get(name, converted.get(text, text))), name
 
 
+def test_a_setting_has_the_name_of_its_option() -> None:
+    """A setting that replaces an option's default has the option's name; ``env`` adds to it."""
+    declared = options(StepOptions).values()
+    names = {(one.name, key.partition(".")[2]) for one in declared for key in one.settings}
+    assert {name for name, key in names if name != key} == {"env_variables"}
+
+
 def test_a_task_has_the_defaults_of_a_retry_configuration() -> None:
     """``@task`` without ``delay`` and ``backoff`` retries as ``RetryConfig`` does."""
     parameters = signature_of(Task).parameters
@@ -91,7 +98,7 @@ def test_settings_of_options_exist_and_apply() -> None:
             assert same == one.default or setting == "batch.timeout_seconds"
 
     pipe = lokki_tf.Pipeline(steps=[work()])
-    config = Config(lambda_=LambdaConfig(memory=1024, role="arn:aws:iam::123456789012:role/r"))
+    config = Config(lambda_=LambdaConfig(memory_size=1024, role="arn:aws:iam::123456789012:role/r"))
     (found,) = options_in_effect(pipe.definition, config).values()
     assert (found.memory_size, found.role) == (1024, "arn:aws:iam::123456789012:role/r")
 

@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_h
 
 from lokki_tf.model import options
 
-from .settings import NO_SETTINGS, Config
+from .settings import EARLIER_NAMES, NO_SETTINGS, Config
 
+STAGES = "stage"
 T = TypeVar("T")
 KeyPath = tuple[str, ...]
 
@@ -76,9 +77,13 @@ def check(table: Mapping[str, Any], kind: Any, path: KeyPath = ()) -> None:
     known = fields(kind)
     for name, value in table.items():
         here = (*path, name)
-        if name not in known:
+        present = present_name(here)
+        if present not in known:
             raise _unknown(here, list(known))
-        hint = _required(known[name])
+        if present != name and present in table:
+            message = f"{'.'.join(here)} is the earlier name of {present}, which is set as well"
+            raise InvalidSetting(here, message, "remove it")
+        hint = _required(known[present])
         if is_dataclass(hint):
             check(_table(value, here), hint, here)
         elif hint == _STRINGS:
@@ -86,10 +91,42 @@ def check(table: Mapping[str, Any], kind: Any, path: KeyPath = ()) -> None:
                 _leaf(member, str, (*here, key))
         else:
             _leaf(value, hint, here)
-            rule = options(kind)[name].rule()
+            rule = options(kind)[present].rule()
             # An empty string unsets an optional setting, so there is no value to validate.
-            if rule and not (value == "" and hint is not known[name]) and not rule.fits(value):
+            if rule and not (value == "" and hint is not known[present]) and not rule.fits(value):
                 raise _misfit(here, value, rule.expected, rule.remedy(value))
+
+
+def present_name(path: KeyPath) -> str:
+    """Return the present name of a table or field, which may be written under an earlier one.
+
+    Args:
+        path: The keys that lead to it.
+    """
+    own = path[2:] if path[0] == STAGES else path
+    return EARLIER_NAMES.get(own, path[-1])
+
+
+def with_present_names(
+    table: Mapping[str, Any], renamed: Callable[[KeyPath, str], object], path: KeyPath = ()
+) -> dict[str, Any]:
+    """Return a table that :func:`check` has accepted, with present names only.
+
+    Args:
+        table: The table.
+        renamed: Is called with the path of each earlier name, and the present name.
+        path: The keys that lead to the table.
+    """
+    made: dict[str, Any] = {}
+    for name, value in table.items():
+        here = (*path, name)
+        present = present_name(here)
+        if present != name:
+            renamed(here, present)
+        made[present] = (
+            with_present_names(value, renamed, here) if isinstance(value, dict) else value
+        )
+    return made
 
 
 def build(kind: type[T], table: Mapping[str, Any]) -> T:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lokki_tf.errors import ConfigError, Place, UnknownStageError
 from lokki_tf.tracebacks import ends_at_caller
 
-from .kinds import InvalidSetting, build, check, fields, nearest
+from .kinds import STAGES, InvalidSetting, build, check, fields, nearest, with_present_names
 from .rules import refuse_region
 from .settings import Config
 from .toml import TomlFile, has, read_toml
 
 FILE_NAME = "lokki.toml"
-STAGES = "stage"
 STAGE_VARIABLE = "LOKKI_STAGE"
 _STAGE_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -32,6 +33,9 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "LOKKI_LOG_LEVEL": ("logging", "level"),
 }
 """Environment variables, and the fields that they set."""
+
+_WARNED: dict[Any, Any] = {}
+"""Warnings that were shown, as the module ``warnings`` keeps them."""
 
 
 @contextmanager
@@ -83,7 +87,7 @@ def load_config(
     merged: dict[str, Any] = {}
     for file in files:
         _check_file(file)
-        merged = deep_merge(merged, file.table)
+        merged = deep_merge(merged, with_present_names(file.table, partial(_warn, file)))
     stages = merged.pop(STAGES, {})
     if stage is not None:
         merged = deep_merge(merged, _stage(stages, stage, files))
@@ -148,6 +152,13 @@ def _check_file(file: TomlFile) -> None:
             place=file.place(invalid.path),
             remedy=invalid.remedy,
         ) from None
+
+
+def _warn(file: TomlFile, path: Sequence[str], present: str) -> None:
+    """Warn of an earlier name in a file, on the name's line."""
+    place = file.place(path)
+    message = f"{place.name} is deprecated: the name is {present}"
+    warnings.warn_explicit(message, DeprecationWarning, place.file, place.line, registry=_WARNED)
 
 
 def _stage(stages: Mapping[str, Any], name: str, files: list[TomlFile]) -> Mapping[str, Any]:

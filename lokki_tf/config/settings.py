@@ -27,6 +27,14 @@ from . import rules
 
 NO_SETTINGS = ("stage",)
 """Fields that no file can set."""
+EARLIER_NAMES: Mapping[tuple[str, ...], str] = {
+    ("lambda", "memory"): "memory_size",
+    ("lambda", "package_type"): "package",
+    ("lambda", "runtime"): "python_runtime",
+    ("lambda", "timeout"): "timeout_seconds",
+    ("machine",): "state_machine",
+}
+"""The present names of renamed tables and fields, which are accepted under both names."""
 _POLICY = rules.arn("iam", r"policy/[\w+=,.@/-]+", "policy/boundary")
 _ROLE = rules.arn("iam", rules.ROLE, "role/runs-steps")
 # An alias is not accepted: IAM policies name keys by the ARN of the key.
@@ -99,23 +107,23 @@ class AwsConfig:
 
 @dataclass(frozen=True, slots=True)
 class LambdaConfig:
-    """``[lambda]``: defaults for steps."""
+    """``[lambda]``: defaults for steps, under the names of their options."""
 
-    package_type: OneOf["zip", "image"] = same_as(StepOptions, "package")
-    timeout: int = same_as(
+    package: OneOf["zip", "image"] = same_as(StepOptions, "package")
+    timeout_seconds: int = same_as(
         StepOptions,
         "timeout_seconds",
         LAMBDA,
         doc="Longest duration of a call",
         source=LAMBDA_QUOTAS,
     )
-    memory: int = same_as(StepOptions, "memory_size", LAMBDA)
+    memory_size: int = same_as(StepOptions, "memory_size", LAMBDA)
     image_tag: str | None = option(
         None, "Tag of the container image; by default the hash of its content"
     )
     env: Mapping[str, str] = option(EMPTY, "Environment variables of all steps")
     # Whether Lambda supports a runtime is checked for each step.
-    runtime: str = same_as(StepOptions, "python_runtime", rules=(rules.runtime(),))
+    python_runtime: str = same_as(StepOptions, "python_runtime", rules=(rules.runtime(),))
     architecture: OneOf["x86_64", "arm64"] = same_as(StepOptions, "architecture", LAMBDA)
     role: str | None = option(
         None, "ARN of the role of every function; by default one role per step is created", _ROLE
@@ -203,8 +211,8 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class MachineConfig:
-    """``[machine]``: the state machine."""
+class StateMachineConfig:
+    """``[state_machine]``: the state machine."""
 
     role: str | None = option(None, "ARN of its role; one is created by default", _ROLE)
     log_level: OneOf["ALL", "ERROR", "OFF"] = option(
@@ -231,7 +239,7 @@ class Config:
         logging: Table ``[logging]``.
         terraform: Table ``[terraform]``.
         schedule: Table ``[schedule]``.
-        machine: Table ``[machine]``.
+        state_machine: Table ``[state_machine]``.
         stage: Name of the stage whose settings are included; not a field of a file.
     """
 
@@ -245,7 +253,7 @@ class Config:
     logging: LoggingConfig = field(default_factory=LoggingConfig)
     terraform: TerraformConfig = field(default_factory=TerraformConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    machine: MachineConfig = field(default_factory=MachineConfig)
+    state_machine: StateMachineConfig = field(default_factory=StateMachineConfig)
     stage: str | None = None
 
     def name_of(self, pipeline: str) -> str:

@@ -83,7 +83,7 @@ class Option:
         source: Publication that states the limits.
         only: The service whose work it is for: ``Lambda`` or ``Batch``; empty for both.
         instead: What to do about it in a step of the other service.
-        settings: Names of the settings that replace the default, ``lambda.memory`` for example.
+        settings: Names of the settings that replace the default, ``lambda.role`` for example.
     """
 
     name: str

@@ -80,7 +80,7 @@ class StepOptions:
         "Name of the Lambda runtime",
         one_of(*RUNTIMES, service=LAMBDA),
         source=_RUNTIMES,
-        settings=("lambda.runtime",),
+        settings=("lambda.python_runtime",),
     )
     memory_size: int = option(
         512,
@@ -90,7 +90,7 @@ class StepOptions:
         only=LAMBDA,
         instead="memory_mb= is the memory of a job",
         source=LAMBDA_QUOTAS,
-        settings=("lambda.memory",),
+        settings=("lambda.memory_size",),
     )
     timeout_seconds: int = option(
         900,
@@ -100,7 +100,7 @@ class StepOptions:
         whole(60, service=BATCH),
         unit=SECONDS,
         source=f"{LAMBDA_QUOTAS}; {JOBS}",
-        settings=("lambda.timeout", "batch.timeout_seconds"),
+        settings=("lambda.timeout_seconds", "batch.timeout_seconds"),
     )
     ephemeral_storage: int = option(
         512,
@@ -193,7 +193,7 @@ class StepOptions:
         one_of("zip", "image"),
         only=LAMBDA,
         instead="remove it: a job always runs in an image",
-        settings=("lambda.package_type",),
+        settings=("lambda.package",),
     )
     vcpu: float = option(
         1,

@@ -149,6 +149,6 @@ def image_of(
     if made is None:
         raise ConfigError(
             f"no step of {settled.name!r} runs in a container image",
-            remedy='write package_type = "image" under [lambda] in lokki.toml',
+            remedy='write package = "image" under [lambda] in lokki.toml',
         )
     return made.context

@@ -322,8 +322,8 @@ def permissions_of(plan: StackPlan, config: Config, account: Account, bucket: st
         prefix_of(plan.definition.name, config),
         config.aws.kms_key,
         config.aws.artifact_bucket_kms_key or config.aws.kms_key,
-        state_machine_logs=config.machine.log_level != "OFF",
-        state_machine_traces=config.machine.tracing,
+        state_machine_logs=config.state_machine.log_level != "OFF",
+        state_machine_traces=config.state_machine.tracing,
     )
 
 

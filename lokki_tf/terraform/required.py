@@ -85,13 +85,13 @@ def _wanted(
         if role:
             needed = _permissions(plan, config, role, account).of_job(job)
             yield from ((role, one) for one in (*needed, *_own(job.step)))
-    if config.machine.role:
-        permissions = _permissions(plan, config, config.machine.role, account)
+    if config.state_machine.role:
+        permissions = _permissions(plan, config, config.state_machine.role, account)
         called = [one.name for one in plan.called]
         called += [one.name for one in plan.helpers if one.placeholder]
         arns = [permissions.account.arn("lambda", f"function:{name}") for name in called]
         for statement in permissions.of_state_machine(arns):
-            yield config.machine.role, statement
+            yield config.state_machine.role, statement
     if config.schedule.role and plan.definition.schedule:
         permissions = _permissions(plan, config, config.schedule.role, account)
         for statement in permissions.of_schedule(permissions.state_machine_arn):

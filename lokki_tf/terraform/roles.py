@@ -99,7 +99,7 @@ def roles_of(plan: StackPlan, config: Config, account: Account, bucket: str, ima
     called = [*(one.name for one in plan.called), *(h.name for h in plan.helpers if h.placeholder)]
     arns = [account.arn("lambda", f"function:{name}") for name in called]
     of_state_machine = made.role(
-        config.machine.role,
+        config.state_machine.role,
         permissions.role_name("state_machine_role"),
         permissions.trust("states.amazonaws.com"),
         [iam.document(permissions.of_state_machine(arns))],

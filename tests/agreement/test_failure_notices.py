@@ -213,7 +213,7 @@ def test_a_failed_map_has_the_error_name_of_aws(deployment: Deployment) -> None:
 
 def test_settings_reach_the_notified_step(tmp_path: Path) -> None:
     """What [lambda] gives a step it gives that one too, in a graph and in routes."""
-    (tmp_path / "lokki.toml").write_text("[lambda]\nmemory = 2048\n")
+    (tmp_path / "lokki.toml").write_text("[lambda]\nmemory_size = 2048\n")
     config = load_config(tmp_path, environ={})
     for pipeline in (beside(), stumbling()):
         made = pipeline.synth(tmp_path, config=config)

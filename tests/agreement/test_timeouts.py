@@ -216,8 +216,8 @@ def short() -> None:
 
 
 def test_settings_limit_local_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``timeout`` of ``[lambda]`` holds here for steps that say nothing else."""
-    (tmp_path / "lokki.toml").write_text("[lambda]\ntimeout = 1\n")
+    """``timeout_seconds`` of ``[lambda]`` holds here for steps that say nothing else."""
+    (tmp_path / "lokki.toml").write_text("[lambda]\ntimeout_seconds = 1\n")
     monkeypatch.chdir(tmp_path)
 
     @step

@@ -44,6 +44,9 @@ format = "human"
 """
 
 
+EARLIER_NAME = "ignore:.* is deprecated. the name is:DeprecationWarning"
+
+
 class Folders:
     """A folder with a lokki.toml, and a home folder with another."""
 
@@ -75,7 +78,7 @@ def folders(tmp_path: Path) -> Folders:
 
 def test_a_misspelt_table_of_stages_is_refused(folders: Folders) -> None:
     """``[stages.prod]`` is an error that names ``[stage.prod]``."""
-    error = folders.refused("[stages.prod.lambda]\nmemory = 512\n")
+    error = folders.refused("[stages.prod.lambda]\nmemory_size = 512\n")
     assert "there is no table [stages]\n  at lokki.toml:1" in error
     assert "did you mean [stage.prod]?" in error
 
@@ -90,19 +93,61 @@ def test_without_a_file_the_defaults_hold(folders: Folders) -> None:
     config = folders.load()
     assert config == Config()
     assert config.build_dir == "terraform-out"
-    assert config.lambda_.package_type == "zip"
+    assert config.lambda_.package == "zip"
 
 
+@pytest.mark.filterwarnings(EARLIER_NAME)
 def test_lokkis_own_file_is_read(folders: Folders) -> None:
     """The lokki.toml in lokki's README is accepted; an empty string unsets a setting."""
     config = folders.load(README)
     assert config.build_dir == "lokki-build"
     assert config.aws.artifact_bucket == "my-lokki-artifacts"
     assert config.aws.endpoint is None
-    expected = LambdaConfig(package_type="image", image_tag="latest", env={"LOG_LEVEL": "INFO"})
+    expected = LambdaConfig(package="image", image_tag="latest", env={"LOG_LEVEL": "INFO"})
     assert config.lambda_ == expected
     assert (config.batch.job_queue, config.batch.vcpu) == ("my-batch-queue", 4)
     assert config.logging == LoggingConfig()
+
+
+EARLIER = """\
+[machine]
+log_level = "OFF"
+[lambda]
+memory = 1024
+package_type = "image"
+runtime = "python3.12"
+timeout = 60
+[stage.prod.lambda]
+memory = 2048
+[stage.machine.machine]
+tracing = false
+"""
+
+
+@pytest.mark.filterwarnings(EARLIER_NAME)
+def test_earlier_names_are_accepted(folders: Folders) -> None:
+    """Tables and fields have the same effect under their earlier names, in stages as well."""
+    with pytest.warns(DeprecationWarning, match="the name is") as warned:
+        config = folders.load(EARLIER)
+    assert config.state_machine.log_level == "OFF"
+    expected = LambdaConfig(
+        package="image", timeout_seconds=60, memory_size=1024, python_runtime="python3.12"
+    )
+    assert config.lambda_ == expected
+    shown = {(Path(one.filename).name, one.lineno, str(one.message)) for one in warned}
+    assert ("lokki.toml", 4, "lambda.memory is deprecated: the name is memory_size") in shown
+    assert ("lokki.toml", 1, "machine is deprecated: the name is state_machine") in shown
+    assert len(shown) == 7
+    assert folders.load(stage="prod").lambda_.memory_size == 2048
+    assert not folders.load(stage="machine").state_machine.tracing
+
+
+@pytest.mark.filterwarnings(EARLIER_NAME)
+def test_a_later_file_wins_under_either_name(folders: Folders) -> None:
+    """A field under its earlier name replaces the one of an earlier file, and the reverse."""
+    old, new = "[lambda]\nmemory = 128", "[lambda]\nmemory_size = 256"
+    assert folders.load(old, new).lambda_.memory_size == 128
+    assert folders.load(new, old).lambda_.memory_size == 256
 
 
 def test_the_folder_wins_over_the_home_and_the_environment_over_both(folders: Folders) -> None:
@@ -134,13 +179,14 @@ def test_each_variable_sets_its_field(
 def test_a_stage_overrides_what_it_names(folders: Folders) -> None:
     """A stage changes its own fields, in nested tables as well, and no others."""
     text = (
-        "[lambda]\nmemory = 512\ntimeout = 60\nenv = {A = 'a', B = 'b'}\n"
-        "[stage.prod.lambda]\nmemory = 2048\nenv = {B = 'prod'}\n"
-        "[stage.prod]\nbuild_dir = 'prod-out'\n[stage.dev.lambda]\nmemory = 128"
+        "[lambda]\nmemory_size = 512\ntimeout_seconds = 60\nenv = {A = 'a', B = 'b'}\n"
+        "[stage.prod.lambda]\nmemory_size = 2048\nenv = {B = 'prod'}\n"
+        "[stage.prod]\nbuild_dir = 'prod-out'\n[stage.dev.lambda]\nmemory_size = 128"
     )
     plain, prod = folders.load(text), folders.load(stage="prod")
-    assert (plain.lambda_.memory, plain.build_dir) == (512, "terraform-out")
-    assert (prod.lambda_.memory, prod.lambda_.timeout, prod.build_dir) == (2048, 60, "prod-out")
+    assert (plain.lambda_.memory_size, plain.build_dir) == (512, "terraform-out")
+    assert (prod.lambda_.memory_size, prod.lambda_.timeout_seconds) == (2048, 60)
+    assert prod.build_dir == "prod-out"
     assert prod.lambda_.env == {"A": "a", "B": "prod"}
     assert folders.load(stage="prod", LOKKI_BUILD_DIR="there").build_dir == "there"
 
@@ -169,10 +215,10 @@ def test_choices_are_accepted_in_any_case(folders: Folders) -> None:
 
 
 REFUSALS = {
-    "[lambda]\n\nmemroy = 512": """\
-lokki.toml: [lambda] has no field 'memroy'
+    "[lambda]\n\nmemroy_size = 512": """\
+lokki.toml: [lambda] has no field 'memroy_size'
   at lokki.toml:3
-  did you mean 'memory'?""",
+  did you mean 'memory_size'?""",
     "[aws]\nregion = 'eu-north-1'\n\nbuild_dir = 'out'": """\
 lokki.toml: [aws] has no field 'build_dir'
   at lokki.toml:4
@@ -189,11 +235,11 @@ lokki.toml: there is no field 'lamda'
 lokki.toml: [schedule] has no field 'x'
   at lokki.toml:2
   there are timezone, flexible_window_minutes, state, role""",
-    "[lambda]\ntimeout = '15 min'": """\
-lokki.toml: lambda.timeout is '15 min': expected a whole number of at least 0
+    "[lambda]\ntimeout_seconds = '15 min'": """\
+lokki.toml: lambda.timeout_seconds is '15 min': expected a whole number of at least 0
   at lokki.toml:2""",
-    "lambda.timeout = true": """\
-lokki.toml: lambda.timeout is true: expected a whole number of at least 0
+    "lambda.timeout_seconds = true": """\
+lokki.toml: lambda.timeout_seconds is true: expected a whole number of at least 0
   at lokki.toml:1""",
     "[logging]\nprogress_interval = nan": """\
 lokki.toml: logging.progress_interval is nan: expected a number of at least 0
@@ -212,8 +258,8 @@ lokki.toml: lambda.env.PORT is 8080: expected a string
 lokki.toml: lambda is 512: expected a table
   at lokki.toml:1
   write [lambda] on a line of its own""",
-    "lambda.timeout = 901": """\
-lokki.toml: lambda.timeout is 901: expected a whole number from 1 to 900
+    "lambda.timeout_seconds = 901": """\
+lokki.toml: lambda.timeout_seconds is 901: expected a whole number from 1 to 900
   at lokki.toml:1""",
     "[aws]\nregion = 'mars'": """\
 lokki.toml: aws.region is 'mars': expected an AWS region such as 'eu-west-1'
@@ -231,9 +277,16 @@ as 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab'
     "[terraform]\nbackend = 's4'": """\
 lokki.toml: terraform.backend is 's4': expected 'local' or 's3'
   at lokki.toml:2""",
-    "[stage.prod.lambda]\nmemory = '1 GB'": """\
-lokki.toml: stage.prod.lambda.memory is '1 GB': expected a whole number of at least 0
+    "[stage.prod.lambda]\nmemory_size = '1 GB'": """\
+lokki.toml: stage.prod.lambda.memory_size is '1 GB': expected a whole number of at least 0
   at lokki.toml:2""",
+    "[stage.prod.lambda]\nmemory = 1": """\
+lokki.toml: stage.prod.lambda.memory is 1: expected a whole number from 128 to 10,240
+  at lokki.toml:2""",
+    "[lambda]\nmemory_size = 512\nmemory = 512": """\
+lokki.toml: lambda.memory is the earlier name of memory_size, which is set as well
+  at lokki.toml:3
+  remove it""",
     "[stage]\nprod = 1": """\
 lokki.toml: stage.prod is 1: expected a table
   at lokki.toml:2

@@ -255,7 +255,7 @@ def test_the_command_prints_the_uri_alone(
     (tmp_path / "pipeline.py").write_text(SCRIPT)
     (tmp_path / "lokki.toml").write_text(
         f'[aws]\nimage_repository = "{registry}/lokki-tf-test-cli"\n'
-        f'[lambda]\npackage_type = "image"\n[image]\nbase = "{base_image}"\n'
+        f'[lambda]\npackage = "image"\n[image]\nbase = "{base_image}"\n'
     )
 
     def command(*args: str) -> subprocess.CompletedProcess[str]:

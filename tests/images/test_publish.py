@@ -461,16 +461,16 @@ main(Pipeline("daily", steps=[score([1])]))
     ("toml", "args", "code", "says"),
     [
         ("", (), 1, "no step of 'daily' runs in a container image"),
-        ('[lambda]\npackage_type = "image"\n', ("--tag", "?"), 1, "'?' is no tag of an image"),
-        ('[lambda]\npackage_type = "image"\n', ("--no-push",), 2, "no container engine answers"),
+        ('[lambda]\npackage = "image"\n', ("--tag", "?"), 1, "'?' is no tag of an image"),
+        ('[lambda]\npackage = "image"\n', ("--no-push",), 2, "no container engine answers"),
         (
-            '[lambda]\npackage_type = "image"\n[image]\ndockerfile = "nowhere"\n',
+            '[lambda]\npackage = "image"\n[image]\ndockerfile = "nowhere"\n',
             ("--no-push",),
             1,
             "the Dockerfile nowhere cannot be read",
         ),
         (
-            '[lambda]\npackage_type = "image"\n[aws]\nimage_repository = "https://x"\n',
+            '[lambda]\npackage = "image"\n[aws]\nimage_repository = "https://x"\n',
             (),
             1,
             "is no repository",

@@ -16,7 +16,7 @@ from lokki_tf.testing import LocalAws
 @pytest.fixture(scope="session")
 def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """A stage of a pipeline under another name: its deployment was interrupted, and repeated."""
-    settings = f"{settings_for(local_aws)}[stage.prod.lambda]\nmemory = 1024\n"
+    settings = f"{settings_for(local_aws)}[stage.prod.lambda]\nmemory_size = 1024\n"
     options = ("--stage", "prod", "--stack-name", "other")
     folder = Folder(tmp_path_factory.mktemp("squares"), SQUARES, settings, options)
     folder.stack("other-prod")

@@ -24,7 +24,7 @@ from lokki_tf.terraform.plan import function_name, functions_named
 from lokki_tf.terraform.repository import synth_repository
 from lokki_tf.testing import LocalAws
 
-IMAGE = Config(lambda_=LambdaConfig(package_type="image"))
+IMAGE = Config(lambda_=LambdaConfig(package="image"))
 
 
 @step
@@ -120,7 +120,7 @@ def test_a_pipelines_image_has_its_steps_and_settings(tmp_path: Path) -> None:
     """Settings give Python, base image and tag; the steps' own code is inside."""
     config = replace(
         IMAGE,
-        lambda_=LambdaConfig(package_type="image", runtime="python3.12", image_tag="v1"),
+        lambda_=LambdaConfig(package="image", python_runtime="python3.12", image_tag="v1"),
         image=ImageConfig(base="python:3.12"),
     )
     made = Pipeline("daily", steps=[load()]).image(tmp_path, config=config)

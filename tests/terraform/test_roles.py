@@ -54,7 +54,7 @@ def resources(made: Synthesized) -> dict[str, Any]:
 
 ALL = (
     f'[aws]\nregion = "eu-west-1"\n[lambda]\nrole = "{ROLES}/steps"\n'
-    f'[machine]\nrole = "{ROLES}/machine"\n[schedule]\nrole = "{ROLES}/schedule"\n'
+    f'[state_machine]\nrole = "{ROLES}/machine"\n[schedule]\nrole = "{ROLES}/schedule"\n'
 )
 
 
@@ -195,9 +195,12 @@ def test_a_key_is_in_the_policies_too(tmp_path: Path) -> None:
     ("toml", "says"),
     [
         ('[lambda]\nrole = "admin"\n', r"lambda.role is 'admin': expected an ARN(.|\n)*toml:2"),
-        ('[machine]\ntype = "EXPRESS"\n', r"expected 'STANDARD'(.|\n)*toml:2"),
-        ('[machine]\nlog_level = "FATAL"\n', r"expected 'ALL' or 'ERROR' or 'OFF'(.|\n)*toml:2"),
-        ('[lambda]\nruntime = "python2.7"\n', r"expected a runtime such as(.|\n)*toml:2"),
+        ('[state_machine]\ntype = "EXPRESS"\n', r"expected 'STANDARD'(.|\n)*toml:2"),
+        (
+            '[state_machine]\nlog_level = "FATAL"\n',
+            r"expected 'ALL' or 'ERROR' or 'OFF'(.|\n)*toml:2",
+        ),
+        ('[lambda]\npython_runtime = "python2.7"\n', r"expected a runtime such as(.|\n)*toml:2"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(tmp_path: Path, toml: str, says: str) -> None:
@@ -210,7 +213,7 @@ def test_what_cannot_be_followed_is_refused(tmp_path: Path, toml: str, says: str
 def test_what_lambda_has_no_longer_is_refused_for_each_step(tmp_path: Path) -> None:
     """A runtime of the settings is held against Lambda's, as one of a step is."""
     with pytest.raises(DefinitionError, match=r"step 'rows' has python_runtime='python3.2'"):
-        synthesized(tmp_path, '[lambda]\nruntime = "python3.2"\n')
+        synthesized(tmp_path, '[lambda]\npython_runtime = "python3.2"\n')
     assert not (tmp_path / "out").exists()
 
 
@@ -226,10 +229,12 @@ def test_a_step_s_role_is_an_arn() -> None:
 
 def test_the_state_machine_logs_and_traces_as_configured(tmp_path: Path) -> None:
     """ERROR logs errors; OFF has no log group and no right to deliver logs; tracing goes."""
-    found = resources(synthesized(tmp_path, '[machine]\nlog_level = "ERROR"\n'))
+    found = resources(synthesized(tmp_path, '[state_machine]\nlog_level = "ERROR"\n'))
     logging = found["aws_sfn_state_machine"]["state_machine"]["logging_configuration"]
     assert logging["level"] == "ERROR"
-    found = resources(synthesized(tmp_path, '[machine]\nlog_level = "off"\ntracing = false\n'))
+    found = resources(
+        synthesized(tmp_path, '[state_machine]\nlog_level = "off"\ntracing = false\n')
+    )
     machine = found["aws_sfn_state_machine"]["state_machine"]
     assert machine["logging_configuration"] == {"level": "OFF"}
     assert machine["tracing_configuration"] == {"enabled": False}
@@ -243,7 +248,9 @@ def test_the_state_machine_logs_and_traces_as_configured(tmp_path: Path) -> None
 def with_given_roles(aws: LocalAws, folder: Path) -> Path:
     """A stack whose roles the user has created with what the files of permissions say."""
     iam = aws.client("iam")
-    quiet = ALL.replace("[machine]\n", '[machine]\nlog_level = "OFF"\ntracing = false\n')
+    quiet = ALL.replace(
+        "[state_machine]\n", '[state_machine]\nlog_level = "OFF"\ntracing = false\n'
+    )
     quiet = quiet.replace("eu-west-1", aws.region)
     made = synthesized(folder, quiet, "given")
     trusted = {"steps": "lambda", "special": "lambda", "machine": "states", "schedule": "scheduler"}

@@ -44,7 +44,8 @@ def test_what_a_step_says_stands_above_the_settings(tmp_path: Path) -> None:
     """[lambda] gives what a step leaves open, and env is put together."""
     written = synthesized(
         tmp_path,
-        'build_dir = "out"\n[lambda]\ntimeout = 60\nmemory = 2048\nruntime = "python3.12"\n'
+        'build_dir = "out"\n[lambda]\ntimeout_seconds = 60\nmemory_size = 2048\n'
+        'python_runtime = "python3.12"\n'
         'architecture = "arm64"\nenv = { LOG_LEVEL = "INFO", MORE = "${x}" }\n',
     )
     functions = written["resource"]["aws_lambda_function"]
@@ -100,7 +101,7 @@ def test_settings_decide_what_is_kept_of_runs_and_for_how_long(tmp_path: Path) -
         ("", 365, 90, True),
         (
             "[aws]\nlog_retention_days = 7\nrun_data_days = 30\n"
-            "[machine]\ninclude_execution_data = false\n",
+            "[state_machine]\ninclude_execution_data = false\n",
             *(7, 30, False),
         ),
     ):

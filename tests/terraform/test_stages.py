@@ -27,7 +27,7 @@ tags = { team = "data" }
 env = { GREETING = "here" }
 [stage.prod.lambda]
 env = { GREETING = "there" }
-memory = 2048
+memory_size = 2048
 """
 
 
@@ -212,7 +212,7 @@ pipe = Pipeline("reading", steps=[load(f"data-{stage}")])
 if __name__ == "__main__":
     main(pipe)
 """
-TOML = "[stage.dev]\n[stage.prod.lambda]\nmemory = 256\n"
+TOML = "[stage.dev]\n[stage.prod.lambda]\nmemory_size = 256\n"
 
 
 def script(folder: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:

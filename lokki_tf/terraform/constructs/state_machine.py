@@ -16,7 +16,7 @@ from .roles import acting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lokki_tf.config.settings import MachineConfig
+    from lokki_tf.config.settings import StateMachineConfig
 
     from .base import Base
     from .batch import Jobs
@@ -33,7 +33,7 @@ def add_state_machine(
         jobs: The jobs.
         literals: The objects with large literals.
     """
-    name, settings = base.plan.definition.name, base.config.machine
+    name, settings = base.plan.definition.name, base.config.state_machine
     tags = base.scope.tags()
     plan = base.plan
     helpers = {
@@ -78,7 +78,7 @@ def add_state_machine(
     )
 
 
-def _logging(base: Base, settings: MachineConfig, tags: dict[str, str]) -> dict[str, Any]:
+def _logging(base: Base, settings: StateMachineConfig, tags: dict[str, str]) -> dict[str, Any]:
     """Return the logging configuration and its log group; there is none without logging."""
     if settings.log_level == "OFF":
         return {"level": settings.log_level}
