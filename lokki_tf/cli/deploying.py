@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.operate.affected import Affected
     from lokki_tf.operate.clients import Aws
-    from lokki_tf.operate.deploying import Planned
+    from lokki_tf.operate.deploying import Leftovers, Planned
     from lokki_tf.operate.stack import Stack
     from lokki_tf.packaging import ImageContext
     from lokki_tf.pipeline import Pipeline
@@ -133,42 +133,19 @@ def destroy_command(pipeline: Pipeline) -> click.Command:
         region: str | None, stack_name: str | None, force: bool, verbose: bool, approved: bool
     ) -> None:
         """Delete all resources of the pipeline in AWS, after a confirmation."""
-        from lokki_tf.operate.deploying import Leftovers, planned, running
-        from lokki_tf.operate.images import empty_repositories, repository_of
-        from lokki_tf.operate.program import Program
-
         _require_terminal(approved, "destroy")
         pipe = under(pipeline, stack_name)
         stack = stack_of(pipe, region)
-        program, (aws, place) = Program.find(stack), _place(stack)
-        if not stack.is_written:
-            _write(pipe, stack, None)  # with the configuration of a remote state
-        with ExitStack() as opened:
-            plan = opened.enter_context(planned(program, destroy=True))
-            plans, beside = [plan], replace(program, stack=repository_of(stack))
-            if beside.stack.is_written:
-                plans.append(opened.enter_context(planned(beside, destroy=True)))
-            if not any(one.changes for one in plans):
+        with _planned_removal(pipe, stack) as removal:
+            if removal.is_empty:
                 click.echo(f"{stack.name}: nothing is deployed", err=True)
                 return
-            left = Leftovers.of(aws, plan.changes)
             if not force:
-                left.refuse(stack)
-            for one in plans:
-                if one.changes:
-                    _show(stack, one, place, verbose)
-            if left.data:
-                click.echo(f"  - {left} in {left.bucket}", err=True)
-            if cut_off := running(aws, plan.changes):
-                said = f"{count(cut_off, 'run')} still running, which AWS ends at the next step"
-                click.echo(f"  - {said}", err=True)
-            _agree(approved, f"Destroy this in {place}?")
-            left.delete()
-            for one in plans:
-                empty_repositories(aws, one.changes)
-                if one.changes:
-                    one.apply()
-        click.echo(f"{stack.name} was deleted from {place}", err=True)
+                removal.left.refuse(stack)
+            _show_removal(removal, verbose)
+            _agree(approved, f"Destroy this in {removal.account}?")
+            _remove(removal)
+        click.echo(f"{stack.name} was deleted from {removal.account}", err=True)
 
     return destroy
 
@@ -197,19 +174,91 @@ def terraform_command(pipeline: Pipeline) -> click.Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """What a destruction deletes.
+
+    Args:
+        stack: The pipeline's stack.
+        aws: The account.
+        account: The account and region as text.
+        plans: The plans in the order in which they are applied, the pipeline's own first.
+        left: What the pipeline's bucket contains.
+    """
+
+    stack: Stack
+    aws: Aws
+    account: str
+    plans: Sequence[Planned]
+    left: Leftovers
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is deployed."""
+        return not any(one.changes for one in self.plans)
+
+
+@contextmanager
+def _planned_removal(pipeline: Pipeline, stack: Stack) -> Iterator[Removal]:
+    """Plan the destruction of a pipeline's stack, and of that of its image repository.
+
+    The pipeline's Terraform is written first if it is missing: it has the configuration of a remote
+    state.
+    """
+    from lokki_tf.operate.deploying import Leftovers, planned
+    from lokki_tf.operate.images import repository_of
+    from lokki_tf.operate.program import Program
+
+    program, (aws, account) = Program.find(stack), _account(stack)
+    if not stack.is_written:
+        _write(pipeline, stack, None)
+    beside = replace(program, stack=repository_of(stack))
+    with ExitStack() as opened:
+        plans = [opened.enter_context(planned(program, destroy=True))]
+        if beside.stack.is_written:
+            plans.append(opened.enter_context(planned(beside, destroy=True)))
+        yield Removal(stack, aws, account, plans, Leftovers.of(aws, plans[0].changes))
+
+
+def _show_removal(removal: Removal, verbose: bool) -> None:
+    """Show the plans, and what else is lost: the data of runs, and runs that are not finished."""
+    from lokki_tf.operate.deploying import running
+
+    for plan in removal.plans:
+        if plan.changes:
+            _show(removal.stack, plan, removal.account, verbose)
+    left = removal.left
+    if left.data:
+        click.echo(f"  - {left} in {left.bucket}", err=True)
+    if cut_off := running(removal.aws, removal.plans[0].changes):
+        said = f"{count(cut_off, 'run')} still running, which AWS ends at the next step"
+        click.echo(f"  - {said}", err=True)
+
+
+def _remove(removal: Removal) -> None:
+    """Empty the bucket and the repositories, and apply the plans."""
+    from lokki_tf.operate.images import empty_repositories
+
+    removal.left.delete()
+    for plan in removal.plans:
+        empty_repositories(removal.aws, plan.changes)
+        if plan.changes:
+            plan.apply()
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """Plans that were shown to the user.
 
     Args:
         stack: The pipeline's stack.
         plans: The plans in the order in which they are applied, the pipeline's own last.
-        place: The account and region as text.
+        account: The account and region as text.
         image: The build context of the image, if the pipeline has one.
     """
 
     stack: Stack
     plans: Sequence[Planned]
-    place: str
+    account: str
     image: ImageContext | None
 
     @property
@@ -231,7 +280,7 @@ def _shown_plan(
     from lokki_tf.operate.images import repository_of
     from lokki_tf.operate.program import Program
 
-    program, (_, place) = Program.find(stack), _place(stack)
+    program, (_, account) = Program.find(stack), _account(stack)
     made = _write(pipeline, stack, image_tag)
     click.echo(f"{stack.name}: planning …", err=True)
     with ExitStack() as opened:
@@ -240,10 +289,10 @@ def _shown_plan(
             beside = replace(program, stack=repository_of(stack))
             plans.append(opened.enter_context(planned(beside)))
             if not plans[0].is_empty:
-                _show(stack, plans[0], place, verbose, err=err)
+                _show(stack, plans[0], account, verbose, err=err)
         plans.append(opened.enter_context(planned(program)))
-        _show(stack, plans[-1], place, verbose, err=err)
-        yield Shown(stack, plans, place, made.image)
+        _show(stack, plans[-1], account, verbose, err=err)
+        yield Shown(stack, plans, account, made.image)
 
 
 def _confirm(shown: Shown, *, approved: bool, waits: bool, despite: bool) -> None:
@@ -259,7 +308,7 @@ def _confirm(shown: Shown, *, approved: bool, waits: bool, despite: bool) -> Non
     if approved and not waits and not despite:
         _require_no_failures(runs, shown.stack)
     while_ = "" if waits or not runs else f" while {_going(runs)}"
-    _agree(approved, f"Apply this to {shown.place}{while_}?")
+    _agree(approved, f"Apply this to {shown.account}{while_}?")
 
 
 def _wait_for_runs(shown: Shown) -> None:
@@ -307,7 +356,7 @@ def _applied(plan: Planned, imported: set[str] | None) -> dict[str, Any] | None:
         return None
 
 
-def _place(stack: Stack) -> tuple[Aws, str]:
+def _account(stack: Stack) -> tuple[Aws, str]:
     """Return the account, and its name for messages.
 
     Raises:
@@ -342,15 +391,15 @@ def _write(pipeline: Pipeline, stack: Stack, image_tag: str | None) -> Synthesiz
     return made
 
 
-def _show(stack: Stack, plan: Planned, place: str, verbose: bool, *, err: bool = True) -> None:
+def _show(stack: Stack, plan: Planned, account: str, verbose: bool, *, err: bool = True) -> None:
     from lokki_tf.operate.plans import summary
 
     if verbose:
         click.echo(plan.text, err=err)
     if plan.is_empty:
-        click.echo(f"{stack.name}: nothing to change in {place}", err=err)
+        click.echo(f"{stack.name}: nothing to change in {account}", err=err)
         return
-    click.echo(f"{stack.name}, {place}:", err=err)
+    click.echo(f"{stack.name}, {account}:", err=err)
     for line in summary(plan.changes) if plan.changes else ["  only outputs change"]:
         click.echo(line, err=err)
 
