@@ -4,7 +4,7 @@
 
 Each figure is the median of whole processes, ours and theirs in turn. Machines are noisy:
 read the ratios. After that come the other scripts of this folder: ``engines.py`` measures
-runs on this machine beside other engines, ``local_run.py`` beside the barest ways.
+runs on this computer beside other engines, ``local_run.py`` beside the barest ways.
 """
 
 from __future__ import annotations

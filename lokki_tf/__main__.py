@@ -32,7 +32,7 @@ def commands() -> None:
 @commands.command("local-aws")
 @click.option("--region", default="us-east-1", show_default=True)
 def local_aws(region: str) -> None:
-    """Start an AWS on this machine, for trying out and for tests; Ctrl-C ends it.
+    """Start an AWS on this computer, for trying out and for tests; Ctrl-C ends it.
 
     Prints the environment in which boto3, the AWS command line and Terraform use it, and
     the lines of lokki.toml with which the commands of a pipeline do.

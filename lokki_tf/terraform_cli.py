@@ -1,12 +1,12 @@
-"""Terraform on this machine: the program, and where it gets the provider ``hashicorp/aws``.
+"""Terraform on this computer: the program, and where it gets the provider ``hashicorp/aws``.
 
-Not every machine reaches Terraform's registry. :func:`find_provider` looks, in this order, at
+Not every computer reaches Terraform's registry. :func:`find_provider` looks, in this order, at
 
 1. the ``provider_installation`` of the user's CLI configuration, which is used as it is,
 2. the mirror that ``LOKKI_PROVIDER_MIRROR`` names,
 3. Terraform's implied local mirror directories,
 4. the registry,
-5. the folders in which administrators keep mirrors for all users of a machine.
+5. the folders in which administrators keep mirrors for all users of a computer.
 
 Source: Terraform's documentation, "CLI configuration file": "Provider installation", "Implied local
 mirror directories".
@@ -158,7 +158,7 @@ def find_provider(program: Program, environ: Mapping[str, str] = os.environ) -> 
             else (f"; {_CONFIG_VARIABLE} names {environ[_CONFIG_VARIABLE]}, which does not exist")
         )
         raise MissingToolError(
-            f"{program.registry} cannot be reached, and no folder of this machine mirrors the "
+            f"{program.registry} cannot be reached, and no folder of this computer mirrors the "
             f"provider hashicorp/aws{missing}",
             remedy=f"set {MIRROR_VARIABLE} to a folder that `terraform providers mirror` has "
             "written, or HTTPS_PROXY to a proxy",
@@ -167,7 +167,7 @@ def find_provider(program: Program, environ: Mapping[str, str] = os.environ) -> 
 
 
 def find_mirror(registry: str) -> Path | None:
-    """Return a mirror that an administrator keeps for all users of this machine, if there is one.
+    """Return a mirror that an administrator keeps for all users of this computer, if there is one.
 
     Args:
         registry: Host name of the registry that is mirrored.

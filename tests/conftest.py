@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose requirements this machine lacks."""
+    """Skip a test whose requirements this computer lacks."""
     require(item)
 
 

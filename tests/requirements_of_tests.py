@@ -31,7 +31,7 @@ def marked(items: Iterable[pytest.Item]) -> None:
 
 
 def require(item: pytest.Item) -> None:
-    """Skip a test whose requirements this machine lacks, or fail it where they are demanded."""
+    """Skip a test whose requirements this computer lacks, or fail it where they are demanded."""
     demanded = os.environ.get(VARIABLE, "").replace(" ", "").split(",")
     for mark in MARKS:
         if item.get_closest_marker(mark) and (reason := _missing(mark)):

@@ -37,8 +37,8 @@ def arn(service: str, resource: str, example: str) -> Rule:
     pattern = re.compile(
         rf"arn:aws[a-z-]*:{service}:[a-z0-9-]*:(\d{{12}}|aws):{resource}", re.ASCII
     )
-    place = "" if service == "iam" else "eu-west-1"
-    shown = f"an ARN such as 'arn:aws:{service}:{place}:123456789012:{example}'"
+    region = "" if service == "iam" else "eu-west-1"
+    shown = f"an ARN such as 'arn:aws:{service}:{region}:123456789012:{example}'"
     return Rule(shown, pattern.fullmatch)
 
 
@@ -60,16 +60,16 @@ def region() -> Rule:
 
 
 def _is_region(name: str) -> bool:
-    place, _, number = name.rpartition("-")
+    area, _, number = name.rpartition("-")
     is_number = len(number) == 1 and number in "123456789"
-    known = is_number and 0 < int(number) <= _LAST.get(place, -1) + 1
+    known = is_number and 0 < int(number) <= _LAST.get(area, -1) + 1
     return known or _NEW.fullmatch(name) is not None
 
 
 def _region_meant(name: str) -> str | None:
     from difflib import get_close_matches
 
-    known = [f"{place}-{n}" for n in range(1, 10) for place in _LAST if n <= _LAST[place]]
+    known = [f"{area}-{n}" for n in range(1, 10) for area in _LAST if n <= _LAST[area]]
     near = get_close_matches(name.lower(), known, 1)
     return f"did you mean {near[0]!r}?" if near else None
 

@@ -60,23 +60,23 @@ def grouped(nodes: Sequence[AnyNode], depth: int = 0) -> list[Moved | SubPipelin
         nodes: Nodes of a graph, or of a box.
         depth: Number of boxes around them.
     """
-    places = {one.name: _place(one, depth) for one in nodes}
+    shapes = {one.name: _shape_of(one, depth) for one in nodes}
     members: dict[str, list[AnyNode]] = {}
     for one in nodes:
-        members.setdefault(places[one.name], []).append(one)
+        members.setdefault(shapes[one.name], []).append(one)
 
-    def before(inside: Sequence[AnyNode], place: str, names: str) -> tuple[str, ...]:
-        found = (places.get(name) for one in inside for name in getattr(one, names))
-        return tuple(dict.fromkeys(one for one in found if one not in (None, place)))
+    def before(inside: Sequence[AnyNode], shape: str, names: str) -> tuple[str, ...]:
+        found = (shapes.get(name) for one in inside for name in getattr(one, names))
+        return tuple(dict.fromkeys(one for one in found if one not in (None, shape)))
 
     made: dict[str, Moved | SubPipeline] = {}
-    for place, inside in members.items():
-        linked = before(inside, place, "predecessors"), before(inside, place, "inputs")
+    for shape, inside in members.items():
+        linked = before(inside, shape, "predecessors"), before(inside, shape, "inputs")
         if len(inside[0].box) > depth:
             content = tuple(grouped(inside, depth + 1))
-            made[place] = SubPipeline(place, inside[0].box[depth], content, *linked)
+            made[shape] = SubPipeline(shape, inside[0].box[depth], content, *linked)
         else:
-            made[place] = Moved(inside[0], *linked)
+            made[shape] = Moved(inside[0], *linked)
     try:
         order = topological_order({name: one.predecessors for name, one in made.items()})
     except CycleError:  # a node comes after one of a box and before another of it
@@ -84,6 +84,6 @@ def grouped(nodes: Sequence[AnyNode], depth: int = 0) -> list[Moved | SubPipelin
     return [made[name] for name in order]
 
 
-def _place(one: AnyNode, depth: int) -> str:
+def _shape_of(one: AnyNode, depth: int) -> str:
     """Return the name of a node, or of the box in which it is drawn; no node's name has a space."""
     return f"{'.'.join(one.box[: depth + 1])} " if len(one.box) > depth else one.name

@@ -136,11 +136,11 @@ def _axis(run: Timeline, frame: _Frame) -> Iterator[str]:
         for index in range(0, rows, 2)
     )
     yield f'<path d="{striped}" fill="{_STRIPES}"/>'
-    places = [(tick.label, frame.left + tick.seconds * frame.scale) for tick in run.ticks]
-    grid = "".join(f"M{number(x)} {number(top)}V{number(frame.bottom)}" for _, x in places)
+    ticks = [(tick.label, frame.left + tick.seconds * frame.scale) for tick in run.ticks]
+    grid = "".join(f"M{number(x)} {number(top)}V{number(frame.bottom)}" for _, x in ticks)
     yield f'<path d="{grid}" stroke="{_LINES}"/>'
     for y in (top - _GAP, frame.bottom + _GAP * 2)[: 1 + (rows > _MANY_ROWS)]:
-        for label, x in places:
+        for label, x in ticks:
             yield _text(label, x, y, _QUIET, ' text-anchor="middle"')
 
 

@@ -139,18 +139,18 @@ def _join(
     links: Iterable[Link],
 ) -> tuple[tuple[Item, ...], ...]:
     """Add an item per passed level for each link, connect the items, and return the paths."""
-    places: dict[tuple[Hashable, bool, int], Item] = {}
+    bends: dict[tuple[Hashable, bool, int], Item] = {}
     ways: list[tuple[Item, ...]] = []
     for link in links:
         way, step = [items[link.before]], -1 if link.back else 1
         for number in range(level_of[link.before] + step, level_of[link.after], step):
             key = (link.shared, link.back, number)
-            if key in places:
-                way.append(places[key])
+            if key in bends:
+                way.append(bends[key])
                 break
-            places[key] = Item(_BEND, 0.0)
-            levels[number].append(places[key])
-            way.append(places[key])
+            bends[key] = Item(_BEND, 0.0)
+            levels[number].append(bends[key])
+            way.append(bends[key])
         else:
             way.append(items[link.after])
         _tie(way, back=link.back, meets=way[-1] is not items[link.after])
@@ -165,16 +165,16 @@ def _tie(way: Sequence[Item], *, back: bool, meets: bool) -> None:
             upper.below.append(lower)
             lower.above.append(upper)
         return
-    places = way[1:] if meets else way[1:-1]
-    for lower, upper in pairwise(places):
+    bends = way[1:] if meets else way[1:-1]
+    for lower, upper in pairwise(bends):
         upper.below.append(lower)
         lower.above.append(upper)
-    if places:
-        places[0].below.append(Lane(way[0]))
-        way[0].beside[0].append(places[0])
+    if bends:
+        bends[0].below.append(Lane(way[0]))
+        way[0].beside[0].append(bends[0])
         if not meets:
-            places[-1].above.append(Lane(way[-1]))
-            way[-1].beside[1].append(places[-1])
+            bends[-1].above.append(Lane(way[-1]))
+            way[-1].beside[1].append(bends[-1])
 
 
 def _order(levels: list[list[Item]], *, down: bool) -> None:

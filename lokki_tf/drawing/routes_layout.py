@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SLANT = 12.0
 _APART = 5.0  # pixels between arrows around the picture
-_MOST_PLACES = 6000
+_MOST_ITEMS = 6000  # of arrows, on the levels that they cross
 
 
 class Placed(NamedTuple):
@@ -119,9 +119,9 @@ def _parted(
     """
     level = {name: number for number, names in enumerate(levels) for name in names}
     near: set[Arrow] = set()
-    room = _MOST_PLACES
-    for one, places in _counted(arrows, level):
-        room -= places
+    room = _MOST_ITEMS
+    for one, items in _counted(arrows, level):
+        room -= items
         if room < 0:
             break
         near.add(one)

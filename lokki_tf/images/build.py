@@ -121,7 +121,7 @@ def _is_named(word: str) -> bool:
 
 
 def tar_files(files: Mapping[str, bytes]) -> bytes:
-    """A tar whose bytes depend on its files alone: not on time, machine, owner or order."""
+    """A tar whose bytes depend on its files alone: not on time, computer, owner or order."""
     folders = {str(one) for path in files for one in PurePosixPath(path).parents} - {"."}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:

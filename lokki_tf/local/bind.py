@@ -91,13 +91,13 @@ class Binder:
             args = [self._argument(node, *numbered) for numbered in enumerate(node.args, 1)]
             named = node.kwargs
         kwargs = [(name, self._argument(node, name, binding)) for name, binding in named]
-        if self._is_flat(args) and self._is_flat(place for _, place in kwargs):
+        if self._is_flat(args) and self._is_flat(position for _, position in kwargs):
             return _flat(args, kwargs)
         return self._deep(args, kwargs)
 
     def _argument(self, node: AnyNode, name: str | int, binding: Binding) -> Any:
         try:
-            return self._place(binding)
+            return self._position(binding)
         except _Unbound as error:
             raise BindingError(
                 f"argument {name!r} of {label(node)} is {error}, and there is none here",
@@ -106,10 +106,10 @@ class Binder:
         except Exception as error:  # raised by the wire: nothing else here can fail
             raise cannot_travel(node, f"argument {name!r}", error) from error
 
-    def _is_flat(self, places: Iterable[Any]) -> bool:
-        return self._wire is None and not any(callable(place) for place in places)
+    def _is_flat(self, positions: Iterable[Any]) -> bool:
+        return self._wire is None and not any(callable(position) for position in positions)
 
-    def _place(self, binding: Binding) -> Any:
+    def _position(self, binding: Binding) -> Any:
         """Return an index into the list, or a function where an index is not enough."""
         if isinstance(binding, Group):
             return self._group(binding)
@@ -119,10 +119,10 @@ class Binder:
             wire = self._wire
             self.literals.append(binding.value if wire is None else wire.freeze(binding.value))
             return self._literals_from + len(self.literals) - 1
-        place = self._standing(binding)
-        if place is None:
+        position = self._standing(binding)
+        if position is None:
             raise _Unbound(binding)
-        return place
+        return position
 
     def _standing(self, binding: Output | Parameter | Item) -> int | None:
         if isinstance(binding, Output):
@@ -131,23 +131,23 @@ class Binder:
             return self._parameters.get(binding.name)
         return self._item
 
-    def _getter(self, place: int | Getter) -> Getter:
-        if not isinstance(place, int):
-            return place
+    def _getter(self, position: int | Getter) -> Getter:
+        if not isinstance(position, int):
+            return position
         wire = self._wire
         if wire is None:
-            return lambda values: values[place]
-        return lambda values: wire.thaw(values[place])
+            return lambda values: values[position]
+        return lambda values: wire.thaw(values[position])
 
     def _part(self, part: Part) -> Getter:
         from lokki_tf.runtime.parts import selected  # imported here: the runtime imports json
 
-        get, selection = self._getter(self._place(part.of)), part.selection
+        get, selection = self._getter(self._position(part.of)), part.selection
         return lambda values: selected(get(values), selection)
 
     def _group(self, group: Group) -> Getter:
-        places = [self._place(member) for member in group.members]
-        members = self._members(places)
+        positions = [self._position(member) for member in group.members]
+        members = self._members(positions)
         if group.kind == "dict":
             keys: Sequence[Any] = group.keys
             if self._wire is not None:
@@ -156,15 +156,15 @@ class Binder:
         make = _KINDS[group.kind]
         return members if make is list else lambda values: make(members(values))
 
-    def _members(self, places: list[Any]) -> Callable[[list[Any]], list[Any]]:
-        if self._is_flat(places):
-            return lambda values: [values[place] for place in places]
-        getters = [self._getter(place) for place in places]
+    def _members(self, positions: list[Any]) -> Callable[[list[Any]], list[Any]]:
+        if self._is_flat(positions):
+            return lambda values: [values[position] for position in positions]
+        getters = [self._getter(position) for position in positions]
         return lambda values: [get(values) for get in getters]
 
     def _deep(self, args: list[Any], kwargs: list[tuple[str, Any]]) -> Gather:
-        by_position = [self._getter(place) for place in args]
-        by_name = [(name, self._getter(place)) for name, place in kwargs]
+        by_position = [self._getter(position) for position in args]
+        by_name = [(name, self._getter(position)) for name, position in kwargs]
         return lambda values: (
             [get(values) for get in by_position],
             {name: get(values) for name, get in by_name},
@@ -178,13 +178,13 @@ def _flat(args: list[int], kwargs: list[tuple[str, int]]) -> Gather:
         if len(args) == 1:
             only = args[0]
             return lambda values: ((values[only],), {})
-        return lambda values: ([values[place] for place in args], {})
+        return lambda values: ([values[position] for position in args], {})
     if args:
         return lambda values: (
-            [values[place] for place in args],
-            {name: values[place] for name, place in kwargs},
+            [values[position] for position in args],
+            {name: values[position] for name, position in kwargs},
         )
     if len(kwargs) == 1:
-        name, place = kwargs[0]
-        return lambda values: ((), {name: values[place]})
-    return lambda values: ((), {name: values[place] for name, place in kwargs})
+        name, position = kwargs[0]
+        return lambda values: ((), {name: values[position]})
+    return lambda values: ((), {name: values[position] for name, position in kwargs})

@@ -61,7 +61,8 @@ class Known:
 class _Frame:
     """Keys and digests of a frame, by the nodes' indices."""
 
-    place: str | None
+    path: str | None
+    """The maps around the frame, each with the digest of its item; ``None`` if one has none."""
     keys: dict[int, str | None] = field(default_factory=dict)
     digests: dict[int, str | None] = field(default_factory=dict)
 
@@ -182,15 +183,15 @@ class Cache:
 
     def _key(self, frame: Frame, index: int) -> str | None:
         node = frame.plan.nodes[index]
-        place = self._frame(frame).place
-        if not isinstance(node, Node) or place is None:
+        path = self._frame(frame).path
+        if not isinstance(node, Node) or path is None:
             return None
         code = self._codes.get(node.step)
         parts = [code, *(self._binding(one, frame) for one in node.bindings)]
         if None in parts:
             return None
         names = [len(node.args), *(name for name, _ in node.kwargs)]
-        text = json.dumps([node.name, place, names, parts])
+        text = json.dumps([node.name, path, names, parts])
         return f"{node.name}:{_digest(text.encode())}"
 
     def _binding(self, binding: Binding, frame: Frame) -> str | None:
@@ -256,12 +257,12 @@ class Cache:
         if frame.known is None:
             frame.known = _Frame("" if frame.owner is None else None)
             if frame.owner is not None:
-                frame.known.place = self._place(frame, frame.owner)
+                frame.known.path = self._path(frame, frame.owner)
         known: _Frame = frame.known
         return known
 
-    def _place(self, frame: Frame, run: MapRun) -> str | None:
-        around = self._frame(run.frame).place
+    def _path(self, frame: Frame, run: MapRun) -> str | None:
+        around = self._frame(run.frame).path
         item = self._at(frame, frame.plan.item)
         if around is None or item is None:
             return None

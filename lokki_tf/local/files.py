@@ -1,6 +1,6 @@
 """Files that steps of a strict run write and read, held against what AWS has.
 
-Here all steps share the files of one machine. In AWS each has its own, and in Lambda only ``/tmp``
+Here all steps share the files of one computer. In AWS each has its own, and in Lambda only ``/tmp``
 can be written. The paths come from Python's audit events, so they are those that were opened,
 however they were computed. Of looking whether there is a file there is no event, so
 ``os.stat`` is another function while a step runs.

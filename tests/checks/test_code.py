@@ -1,4 +1,4 @@
-"""What a step's code uses of this machine and process, and decorators that it runs without."""
+"""What a step's code uses of this computer and process, and decorators that it runs without."""
 
 from __future__ import annotations
 
@@ -318,9 +318,10 @@ CASES: list[tuple[Callable[..., Any], list[str]]] = [
     (imported_inside, ["time-zone"]), (today, ["time-zone"]), (local_time, ["time-zone"]),
     (local_text, ["time-zone"]), (local_zone, ["time-zone"]), (from_stamp, ["time-zone"]),
     (sets_locale, ["locale"]), (asks_locale, []), (reads_locale, ["locale"]),
-    (folder, ["machine"]), (folder_by_path, ["machine"]), (home, ["machine"]),
-    (expanded, ["machine"]), (user, ["machine"]), (host, ["machine"]), (processors, ["machine"]),
-    (arguments, ["machine"]), (asks, ["machine"]), (seeds, ["process-state"]),
+    (folder, ["computer"]), (folder_by_path, ["computer"]), (home, ["computer"]),
+    (expanded, ["computer"]), (user, ["computer"]), (host, ["computer"]),
+    (processors, ["computer"]),
+    (arguments, ["computer"]), (asks, ["computer"]), (seeds, ["process-state"]),
     (own_generator, []), (changes_folder, ["process-state"]), (deepens, ["process-state"]),
     (rounds, ["process-state"]),
     (handles_signals, ["signals"]), (starts_thread, ["left-running"]), (waits_for_thread, []),
@@ -328,9 +329,10 @@ CASES: list[tuple[Callable[..., Any], list[str]]] = [
     (pool_of_processes, ["multiprocessing"]), (runs_program, ["program"]),
     (finds_program, ["program"]), (finds_package, ["installed"]), (finds_module, []),
     (runs_shell, ["program"]), (runs_python, []), (runs_own, []), (hashes, ["hash"]),
-    (makes_key, ["machine"]), (refused, ["machine"]), (through_a_helper, ["machine"]),
-    (name_of_its_own, []), (user_number, ["machine"]), (owner, ["machine"]), (entry, ["machine"]),
-    (window, ["machine"]), (screen, ["machine"]), (leaves, ["exit"]),
+    (makes_key, ["computer"]), (refused, ["computer"]), (through_a_helper, ["computer"]),
+    (name_of_its_own, []), (user_number, ["computer"]), (owner, ["computer"]),
+    (entry, ["computer"]),
+    (window, ["computer"]), (screen, ["computer"]), (leaves, ["exit"]),
     (leaves_task, ["left-running"]), (leaves_task_of_loop, ["left-running"]),
     (waits_for_task, []), (waits_for_tasks, []), (waits_for_group, []),
 ]  # fmt: skip
@@ -338,7 +340,7 @@ CASES: list[tuple[Callable[..., Any], list[str]]] = [
 
 @pytest.mark.parametrize(("function", "rules"), CASES, ids=[one.__name__ for one, _ in CASES])
 def test_uses_of_the_machine_are_warnings(function: Any, rules: list[str]) -> None:
-    """Code whose result depends on this machine or process has one warning, at its own line."""
+    """Code whose result depends on this computer or process has one warning, at its own line."""
     found = findings(function)
     assert [one.rule for one in found] == rules
     for one in found:
@@ -370,7 +372,7 @@ def test_findings_are_those_of_check_and_synth(tmp_path: Path) -> None:
     assert [one.rule for one in pipe.synth(tmp_path).findings] == ["time-zone"]
     routed = MicroFunctions(beginner="leads_nowhere", name="r")
     routed.fn(terminates=True)(leads_nowhere)
-    assert "machine" in [one.rule for one in routed.check()]
+    assert "computer" in [one.rule for one in routed.check()]
     assert [one.rule for one in DAG("d", tasks=[task()(hashes)]).check()] == ["hash"]
 
 

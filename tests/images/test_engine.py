@@ -203,7 +203,7 @@ def test_declared_packages_are_installed_by_their_lock(
 ) -> None:
     """pip installs the locked versions from uv's index, whose URL is not stored in the image."""
     if "podman" not in json.dumps(engine.version()).lower():
-        pytest.skip("a build of this engine does not see this machine's loopback")
+        pytest.skip("a build of this engine does not see this computer's loopback")
     address, digest = index
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"mine={address}")
     step = a_step()

@@ -207,7 +207,7 @@ def test_a_declared_package_that_is_not_installed(imported: Any) -> None:
 
 
 def test_the_environment_is_lambdas(imported: Any) -> None:
-    """Variables are those of Lambda and of the step, not those of this machine."""
+    """Variables are those of Lambda and of the step, not those of this computer."""
     head = """
 import os
 EXPECTED = {"A": "b", "AWS_LAMBDA_FUNCTION_NAME": "f", "TZ": ":UTC"}

@@ -1,4 +1,4 @@
-"""Declared packages as layers: for Lambda, never for this machine, and the same bytes each time."""
+"""Declared packages as layers: for Lambda, never for this computer; always the same bytes."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_the_platform_is_the_newest_that_the_runtime_accepts(runtime: str, libc:
 
 
 def test_the_same_bytes_in_any_folder(layer_cache: Path, tmp_path: Path) -> None:
-    """Two builds far apart, under other masks, give the same zip, and nothing of this machine."""
+    """Two builds far apart, under other masks, give the same zip, and nothing of this computer."""
     layers = []
     for number, mask in enumerate((0o022, 0o077)):
         before = os.umask(mask)
@@ -221,7 +221,7 @@ def test_given_hashes_are_held_to(layer_cache: Path, tmp_path: Path) -> None:
 
 
 def test_a_wheel_of_the_users_is_installed(tmp_path: Path) -> None:
-    """Its path starts at the step's file; the lock has no path of this machine, and its hash."""
+    """Its path starts at the step's file; the lock has no path of this computer, and its hash."""
     name = "my_pkg-1.0-py3-none-any.whl"
     with zipfile.ZipFile(tmp_path / name, "w") as wheel:
         about = "my_pkg-1.0.dist-info"

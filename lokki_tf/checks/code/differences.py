@@ -177,14 +177,14 @@ _ALL = (
         _AS_ARGUMENT,
     ),
     Rule(
-        "machine",
+        "computer",
         frozenset(("os.getcwd", "os.getcwdb", "pathlib.Path.cwd")),
         "the working directory is different in AWS, /var/task in Lambda",
         "use paths relative to the code, Path(__file__).parent, and deploy the files: "
         "@step(include=[…])",
     ),
     Rule(
-        "machine",
+        "computer",
         frozenset((
             *("pathlib.Path.home", "os.path.expanduser", ".expanduser"),
             *("getpass.getuser", "os.getlogin", "os.getuid", "os.geteuid", "os.getgid"),
@@ -195,14 +195,14 @@ _ALL = (
         _AS_ARGUMENT,
     ),
     Rule(
-        "machine",
+        "computer",
         frozenset((".owner",)),
         "files have a different owner in AWS",
         _AS_ARGUMENT,
         _is_of_path,
     ),
     Rule(
-        "machine",
+        "computer",
         frozenset(("tkinter.*", "curses.*", "turtle.*", "readline.*")),
         "AWS has neither a display nor a terminal",
         "show the step's result outside of the pipeline",
@@ -215,7 +215,7 @@ _ALL = (
         "raise an error, which can be caught and retried",
     ),
     Rule(
-        "machine",
+        "computer",
         frozenset((
             *("socket.gethostname", "socket.getfqdn", "platform.node", "os.uname"),
             *("uuid.getnode", "os.cpu_count", "multiprocessing.cpu_count"),
@@ -224,13 +224,13 @@ _ALL = (
         _AS_ARGUMENT,
     ),
     Rule(
-        "machine",
+        "computer",
         frozenset(("sys.argv", "sys.orig_argv")),
         "these are the arguments of this script, which do not exist in AWS",
         "give the pipeline a parameter",
     ),
     Rule(
-        "machine",
+        "computer",
         frozenset(("sys.stdin", "builtins.input")),
         "without a terminal, as in AWS, reading raises EOFError",
         "give the pipeline a parameter",

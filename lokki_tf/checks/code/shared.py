@@ -135,8 +135,8 @@ class _Walk:
         if name in ("builtins.setattr", "builtins.delattr") and len(node.args) > 1:
             text = node.args[1]
             if isinstance(text, ast.Constant):
-                place = ast.Attribute(node.args[0], str(text.value), ast.Store())
-                self.target(ast.copy_location(place, node))
+                changed = ast.Attribute(node.args[0], str(text.value), ast.Store())
+                self.target(ast.copy_location(changed, node))
         elif name == "builtins.next" and node.args:
             self.write(self.state(node.args[0]), node)
         elif isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:

@@ -67,12 +67,12 @@ def shipped(name: str) -> str:
     """
     package, path = files("lokki_tf"), f"{_FOLDER}/{name}"
     # In a wheel the template is in the package, in a checkout next to it.
-    places: list[Traversable] = [package / path]
+    candidates: list[Traversable] = [package / path]
     if isinstance(package, Path):
-        places.append(package.parent / path)
-    for place in places:
-        if place.is_file():
-            return place.read_text(encoding="utf-8")
+        candidates.append(package.parent / path)
+    for file in candidates:
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
     raise TemplateError(f"the template {path} does not exist", remedy="install lokki-tf again")
 
 
@@ -83,10 +83,10 @@ def fill(template: Template, layout: Layout) -> tuple[str, list[Finding]]:
         what, place = f"the template {template.file}{what}", Place(template.file, line)
         return "", [finding("template", "", place, what=what, remedy=remedy)]
 
-    place = _FUNCTION.search(template.text)
-    first = template.text[: place.start()].count("\n") + 1 if place else 1
-    if place is None or place.group(1):
-        what = "is indented" if place else "is not in it"
+    found = _FUNCTION.search(template.text)
+    first = template.text[: found.start()].count("\n") + 1 if found else 1
+    if found is None or found.group(1):
+        what = "is indented" if found else "is not in it"
         remedy = f'write "{FUNCTION}", with its quotes, on its own line at the left margin'
         return wrong(f" cannot be filled: {FUNCTION} {what}", first, remedy)
     if _NAME.search(template.text) is None:

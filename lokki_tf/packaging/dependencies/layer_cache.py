@@ -63,11 +63,11 @@ class LayerCache:
 
     def layer(self, key: str, make: Callable[[Path, Path], About]) -> tuple[Path, About]:
         """Return a layer's zip and its metadata; make them if they do not exist."""
-        place = self.folder / "layers" / key
-        about = _read(place)
+        folder = self.folder / "layers" / key
+        about = _read(folder)
         if about is not None:
-            return place / _ZIP, about
-        with self._beside(place) as scratch:
+            return folder / _ZIP, about
+        with self._beside(folder) as scratch:
             work, made = scratch / "work", scratch / "made"
             work.mkdir()
             made.mkdir()
@@ -75,21 +75,21 @@ class LayerCache:
             written = {"sha256": _sha256(made / _ZIP), **asdict(about)}
             (made / _ABOUT).write_text(json.dumps(written), encoding="utf-8")
             try:
-                made.rename(place)
+                made.rename(folder)
             except OSError:
                 # Another process was faster, or a file was removed.
-                theirs = _read(place)
+                theirs = _read(folder)
                 if theirs is not None:
-                    return place / _ZIP, theirs
-                shutil.rmtree(place)
-                made.rename(place)
-        return place / _ZIP, about
+                    return folder / _ZIP, theirs
+                shutil.rmtree(folder)
+                made.rename(folder)
+        return folder / _ZIP, about
 
     @contextmanager
-    def _beside(self, place: Path) -> Iterator[Path]:
+    def _beside(self, folder: Path) -> Iterator[Path]:
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(prefix=".", dir=place.parent))
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            scratch = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
             try:
                 yield scratch
             finally:
@@ -101,12 +101,12 @@ class LayerCache:
             ) from error
 
 
-def _read(place: Path) -> About | None:
+def _read(folder: Path) -> About | None:
     """Return the metadata of a layer that exists, complete and unchanged."""
     try:
-        found = json.loads((place / _ABOUT).read_text(encoding="utf-8"))
+        found = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         sha256 = found.pop("sha256")
-        return About(**found) if _sha256(place / _ZIP) == sha256 else None
+        return About(**found) if _sha256(folder / _ZIP) == sha256 else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
