@@ -33,6 +33,7 @@ except KeyboardInterrupt as interrupt:  # without the lines of the modules that 
 if TYPE_CHECKING:
     from .authoring.calls import Parameter as Parameter
     from .authoring.calls import wait as wait
+    from .authoring.starts import start_pipeline as start_pipeline
     from .cli import main as main
     from .local.state import StateManager as StateManager
     from .pipeline.routed import Functions as Functions
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .runtime.callbacks import refuse as refuse
     from .runtime.context import run_context as run_context
     from .runtime.failure import Failure as Failure
+    from .runtime.failure import PipelineFailed as PipelineFailed
     from .runtime.polls import NotReady as NotReady
     from .runtime.routes import ConditionalReturns as ConditionalReturns
     from .runtime.routes import ReturnUpdates as ReturnUpdates
@@ -63,6 +65,7 @@ _LAZY = {
     "Parameter": "authoring.calls",
     "NotReady": "runtime.polls",
     "PipelineConstruct": "terraform",
+    "PipelineFailed": "runtime.failure",
     "PipelineStack": "terraform",
     "ReturnUpdates": "runtime.routes",
     "StateManager": "local.state",
@@ -75,6 +78,7 @@ _LAZY = {
     "heartbeat": "runtime.callbacks",
     "refuse": "runtime.callbacks",
     "run_context": "runtime.context",
+    "start_pipeline": "authoring.starts",
     "wait": "authoring.calls",
 }
 
@@ -92,6 +96,7 @@ __all__ = [
     "NotReady",
     "Parameter",
     "Pipeline",
+    "PipelineFailed",
     "RetryConfig",
     "ReturnUpdates",
     "StateManager",
@@ -107,6 +112,7 @@ __all__ = [
     "part",
     "refuse",
     "run_context",
+    "start_pipeline",
     "step",
     "task",
     "wait",

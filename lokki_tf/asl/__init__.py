@@ -2,14 +2,19 @@
 
 from .cleanups import failed_title
 from .jobs import JOB_ERRORS_PLACEHOLDER, queue_placeholder
+from .routes import INLINE_BYTES as ROUTED_INLINE_BYTES
+from .starts import STARTS_PLACEHOLDER, store_placeholder
 from .state_machine import StateMachine, compile_state_machine
 from .text import filled
 
 __all__ = [
     "JOB_ERRORS_PLACEHOLDER",
+    "ROUTED_INLINE_BYTES",
+    "STARTS_PLACEHOLDER",
     "StateMachine",
     "compile_state_machine",
     "failed_title",
     "filled",
     "queue_placeholder",
+    "store_placeholder",
 ]

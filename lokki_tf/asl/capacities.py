@@ -137,7 +137,7 @@ def _of_map(one: Map, payloads: Payloads, maps: Mapping[str, Map]) -> Iterator[C
     taken = Counter(_name_of(reference, maps) for reference in payloads.captured[one.name])
     taken[_name_of(Reference(one.name, True, one.name), maps)] += 1
     room = (BATCH_BYTES if one.options.batch_size > 1 else ROOM) - _ITEM_OVERHEAD
-    if payloads.jobs & {node.name for node in one.body.nodes}:
+    if (payloads.jobs | payloads.starts) & {node.name for node in one.body.nodes}:
         room -= CAUSE_BYTES
     given = one.name in payloads.given
     yield Capacity(f"the input of the items of {one.name!r}", room, taken, given)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import LimitError
 
-from . import jobs, quotas, retries
-from .jobs import raises_job_error
+from . import jobs, quotas, retries, starts
+from .jobs import raises_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ _STARTED_AND_ENDED = 2
 _OF_MAPS = {"INLINE": 4, "DISTRIBUTED": 6}
 _OF_PARALLEL = 4
 _OF_ITEM = 2
-_OF_SERVICES = retries.BUILT_IN | jobs.BUILT_IN
+_OF_SERVICES = retries.BUILT_IN | jobs.BUILT_IN | starts.BUILT_IN
 _STEPS = ("lambda:invoke", "batch:submitJob.sync")
 
 
@@ -186,7 +186,7 @@ def _is_step(state: Mapping[str, Any]) -> bool:
 
 
 def _following(state: Mapping[str, Any]) -> list[str]:
-    if raises_job_error(state):
+    if raises_error(state):
         # Only a redrive continues at the next state.
         return [rule["Next"] for rule in state.get("Catch", ())]
     rules = (*state.get("Choices", ()), *state.get("Catch", ()))

@@ -244,20 +244,32 @@ def _retriers(rules: Rules) -> list[dict[str, Any]]:
     return [*rules.built_in(_TRANSIENT), *({**one, "ErrorEquals": [TASK_FAILED]} for one in own)]
 
 
-def raising(
-    name: str, step: str, node: str, scope: Scope | None, taken: set[str]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the state that raises a failed job's error, and the catchers that lead to it.
-
-    The error that Batch reports is passed to it: it is raised if no job started or the job wrote no
-    error. A catcher assigns the number of redrives, by which the state recognizes a redrive.
+def error_event(step: str, node: str, scope: Scope | None) -> dict[str, Any]:
+    """Return the event that lets the function raise a job's error.
 
     Args:
-        name: The name of the job's state.
         step: The name of the job's step.
         node: The job's node.
         scope: The node's scope; ``None`` in a routed pipeline.
+    """
+    located_at = located(f"${{{STORE_VARIABLE}}}/", step, node, scope)
+    return {"node": node, "at.$": located_at, "batch.$": "$.batch"}
+
+
+def raising(
+    name: str, event: dict[str, Any], taken: set[str], placeholder: str = JOB_ERRORS_PLACEHOLDER
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the state that raises the error of a job or pipeline, and the catchers leading to it.
+
+    What the service reports is passed to it as ``$.batch``: of a job, it is raised if no job
+    started or the job wrote no error. A catcher assigns the number of redrives, by which the state
+    recognizes a redrive.
+
+    Args:
+        name: The name of the state that fails.
+        event: The event of the function that raises the error.
         taken: Names of states; the new state's name is added.
+        placeholder: The template's placeholder for the ARN of that function.
     """
     title = unique(f"{shortened(name, 60)}: error", taken, STATE_NAME_LENGTH)
     taken.add(title)
@@ -265,14 +277,12 @@ def raising(
     redrives = f"lokki_redrives_{digest(name)}"
     state = {
         "Type": "Task",
-        "Comment": "Raises the job's own error; after a redrive, the job runs again",
+        "Comment": "Raises the error of what was started, which a redrive starts again",
         "Resource": Template("arn:${partition}:states:::lambda:invoke"),
         "Parameters": {
-            "FunctionName": Template(f"${{{JOB_ERRORS_PLACEHOLDER}}}"),
+            "FunctionName": Template(f"${{{placeholder}}}"),
             "Payload": {
-                "node": node,
-                "at.$": located(f"${{{STORE_VARIABLE}}}/", step, node, scope),
-                "batch.$": "$.batch",
+                **event,
                 "redrives.$": f"${redrives}",
                 "now.$": "$$.Execution.RedriveCount",
             },
@@ -290,13 +300,14 @@ def raising(
     return {title: state}, [catcher]
 
 
-def raises_job_error(state: Mapping[str, Any]) -> bool:
+def raises_error(state: Mapping[str, Any]) -> bool:
     """Return whether a state was made by :func:`raising`.
 
     Args:
         state: A state of a compiled definition.
     """
-    return bool(state.get("Parameters", {}).get("FunctionName") == f"${{{JOB_ERRORS_PLACEHOLDER}}}")
+    payload = state.get("Parameters", {}).get("Payload", {})
+    return isinstance(payload, dict) and "redrives.$" in payload
 
 
 def reading() -> tuple[dict[str, Any], dict[str, Any]]:

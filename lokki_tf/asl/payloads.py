@@ -54,6 +54,7 @@ class Payloads:
         home: From each node to the map in whose body it is, ``None`` outside of maps.
         batches: From each map to the number of items that a call receives.
         jobs: Nodes that run as jobs of Batch.
+        starts: Nodes that start other pipelines.
         until: From each wait until a time that exists only later to that time.
     """
 
@@ -68,6 +69,7 @@ class Payloads:
     home: dict[str, str | None] = field(default_factory=dict)
     batches: dict[str, int] = field(default_factory=dict)
     jobs: set[str] = field(default_factory=set)
+    starts: set[str] = field(default_factory=set)
     until: dict[str, Reference | Parameter] = field(default_factory=dict)
     _wholes: dict[tuple[Binding, int], tuple[str, Any]] = field(default_factory=dict, init=False)
     """Of the present node, the values of which it receives parts, by source and nesting: their keys
@@ -97,6 +99,8 @@ class Payloads:
                 self.home[node.name] = around[-1].name if around else None
                 if node.step.is_job:
                     self.jobs.add(node.name)
+                if node.step.starts is not None:
+                    self.starts.add(node.name)
                 self.of_tasks[node.name] = self._payload(node, around)
                 if not around and begun.issuperset(node.predecessors):
                     self.given.add(node.name)  # it raises errors for unknown names of the input

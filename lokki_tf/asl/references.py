@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lokki_tf.model import Output, Part, shortened, whole
 from lokki_tf.model.names import identifier
 from lokki_tf.runtime.envelope import PICKLE
-from lokki_tf.runtime.names import ANSWER, DIGEST_LENGTH
+from lokki_tf.runtime.names import ANSWER, DIGEST_LENGTH, STARTS
 
 from .quotas import BUCKET_NAME_LENGTH, EXECUTION_NAME_LENGTH, JOB_ID_LENGTH
 from .text import Template
@@ -87,7 +87,8 @@ def reference_bytes(node: Node, pipeline: str) -> int:
     name = len(f".{PICKLE}") + DIGEST_LENGTH
     if node.step.is_job:
         name = min(len(node.name), _NAME_LENGTH) + len(f"..{ANSWER}") + JOB_ID_LENGTH
-    return around + len(str(pipeline)) + len(node.step.name) + name
+    folder = STARTS if node.step.starts else node.step.name
+    return around + len(str(pipeline)) + len(folder) + name
 
 
 def path(reference: Reference, scope: Scope) -> Any:

@@ -20,7 +20,7 @@ from . import quotas
 from .capacities import CAUSE_BYTES
 from .cleanups import CleanupStates, add_cleanup
 from .contexts import context_fields, poll_fields
-from .jobs import job_states, raising, reading
+from .jobs import error_event, job_states, raising, reading
 from .literals import STORE_VARIABLE, Literals
 from .payloads import known_names
 from .retries import Rules
@@ -271,7 +271,7 @@ class _Compiler:
     ) -> dict[str, Any]:
         """Return the state that reads a job's next step, which Batch does not return."""
         node, title = route.step.name, self._name(f"Answer of {name}")
-        added, catch = raising(name, node, node, None, self.taken)
+        added, catch = raising(name, error_event(node, node, None), self.taken)
         selecting, found = reading()
         states[name] |= {**selecting, "Catch": catch, "Next": title}
         for state in added.values():

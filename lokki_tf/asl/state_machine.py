@@ -25,6 +25,7 @@ from .jobs import (
     JOB_ERRORS_PLACEHOLDER,
     asked_variables,
     asking,
+    error_event,
     job_result,
     job_states,
     raising,
@@ -37,6 +38,8 @@ from .retries import Rules
 from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
+from .starts import STARTS_PLACEHOLDER, machine_placeholders, needs_function, starting
+from .starts import error_event as start_error_event
 from .text import Template, filled_bytes, render
 from .waits import INSTANT_BYTES, time_state, time_variables, waiting_times
 
@@ -46,7 +49,8 @@ if TYPE_CHECKING:
     from lokki_tf.model import AnyNode, Definition, Step
 
 _TEMPLATE_NAMES = {
-    *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, JOB_ERRORS_PLACEHOLDER, "partition"),
+    *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"),
+    *(JOB_ERRORS_PLACEHOLDER, STARTS_PLACEHOLDER),
 }
 LABEL_LENGTH = 40
 
@@ -66,6 +70,7 @@ class StateMachine:
         most_parameters: Most bytes of an execution's input, as compact JSON.
         inline: Layouts of the items of inline maps, by the maps' names.
         cleanup: The states that run the cleanup step, if there is one.
+        machines: The placeholders for ARNs of started state machines, by their names or ARNs.
     """
 
     definition: dict[str, Any]
@@ -78,6 +83,7 @@ class StateMachine:
     most_parameters: int = quotas.STATE_BYTES
     inline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cleanup: CleanupStates | None = None
+    machines: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, values: Mapping[str, str]) -> str:
         """Return the definition as a template for Terraform's ``templatefile``.
@@ -137,6 +143,8 @@ class _Compiler:
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)  # functions of conditional jobs
+    machines: dict[str, str] = field(default_factory=dict)
+    started: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)  # nodes that are answered from outside
     instants: set[str] = field(default_factory=set)  # nodes until whose results others wait
     payloads: Payloads = field(init=False)
@@ -171,6 +179,8 @@ class _Compiler:
 
     def _of_graph(self) -> StateMachine:
         cleanup, named = self.source.cleanup, None
+        taken = {*_TEMPLATE_NAMES, *self.functions.values()}
+        self.machines = machine_placeholders(self.source.started, taken)
         root = scopes(self.source.graph, cleanup)
         maps = [scope.of for scope in root.walk() if scope.of]
         self._collect(root, maps)
@@ -193,6 +203,7 @@ class _Compiler:
             self.most_parameters,
             {name: self.layouts[array] for name, array in inline.items()},
             named,
+            self.machines,
         )
 
     def _collect(self, root: Scope, maps: list[Map]) -> None:
@@ -287,7 +298,7 @@ class _Compiler:
             for name, node in self.nodes.items()
             if any(references_in(payloads[name])) or has_stored_literal(payloads[name])
             for step in (node.step, node.step.condition)
-            if step is not None
+            if step is not None and step.starts is None
         )
 
     # States.
@@ -307,13 +318,14 @@ class _Compiler:
         """Return the states of a part of a scope.
 
         Args:
-            name: Name of the state that makes the part's result; for a node, the node's name.
+            name: Name of the state that makes the part's result.
             entry: Name of the part's first state.
             part: The part.
             following: Name of the next part's first state, ``None`` for the last part.
             scope: The scope.
         """
-        node, waits, conditional = self.nodes.get(name), name in self.waits, name in self.variables
+        node = self.nodes.get(part) if isinstance(part, str) else None
+        waits, conditional = name in self.waits, name in self.variables
         skips = node is not None and node.when is not None and name in self.answered
         state = {**self._state(part, scope), **self._kept(part, scope)}
         states = {name: state}
@@ -330,7 +342,8 @@ class _Compiler:
             states[entry] = self._time(self.waits[name], scope)
         raising_states = [name]
         if node is not None and node.step.is_job:
-            added, state["Catch"] = raising(name, node.step.name, name, scope, self.names)
+            event = error_event(node.step.name, name, scope)
+            added, state["Catch"] = raising(name, event, self.names)
             writing = {**self.events.pop(name), "Next": name}
             if conditional:
                 states |= self._condition(name, entry, state["Next"], writing)
@@ -338,9 +351,13 @@ class _Compiler:
                 states[entry] = writing
             states |= added
             raising_states = [*added, *([entry] if conditional else ())]
+        if node is not None and node.step.starts is not None:
+            start = self._start(node, name, entry)
+            states |= start
+            raising_states += [one for one in start if one != node.name]
         if node is not None and node.catch:
             raised = [states[one] for one in raising_states]
-            states |= self._catching(name, scope, following, raised)
+            states |= self._catching(node.name, scope, following, raised)
         return states
 
     def _skipping(self, name: str, state: dict[str, Any], scope: Scope) -> dict[str, Any]:
@@ -372,10 +389,25 @@ class _Compiler:
         """Return the first state of a part: before a job, the condition's or the event's state."""
         if part in self.times:
             return self._own_name(f"Time of {name}")
+        if isinstance(part, str) and part in self.payloads.starts:
+            prepared = self._is_prepared(part)
+            return self._own_name(f"Parameters of {part}") if prepared else part
         if part not in self.payloads.jobs:
             return name
         what = "Condition" if part in self.variables else "Event"
         return self._own_name(f"{what} of {name}")
+
+    def _is_prepared(self, node: str) -> bool:
+        """Return whether a function makes the input of a pipeline that a node starts."""
+        return node in self.payloads.given or needs_function(self.payloads.of_tasks[node])
+
+    def _start(self, node: Node, result: str, entry: str) -> dict[str, Any]:
+        """Return the states before that with the result of a started pipeline."""
+        preparing, state = self.started.pop(node.name)
+        event = start_error_event(node)
+        added, catch = raising(node.name, event, self.names, STARTS_PLACEHOLDER)
+        first = {} if entry == node.name else {entry: preparing}
+        return {**first, node.name: {**state, "Catch": catch, "Next": result}, **added}
 
     def _own_name(self, wanted: str) -> str:
         """Return a name that no other state has."""
@@ -434,7 +466,7 @@ class _Compiler:
         if isinstance(part, Loop):
             return part.map.name
         if isinstance(part, str):
-            return part
+            return self._own_name(f"Result of {part}") if part in self.payloads.starts else part
         name = unique(title(part), self.names, quotas.STATE_NAME_LENGTH)
         self.names.add(name)
         return name
@@ -473,6 +505,16 @@ class _Compiler:
             **({"Comment": description} if description else {}),
         }
         sent, rules = self._sent(node, scope), Rules.of(node, self.main)
+        if node.step.starts is not None:
+            preparing, begun, made = starting(
+                node,
+                {**sent, **self._inline(node, scope)},
+                rules,
+                self.machines[node.step.starts.machine],
+                prepared=self._is_prepared(node.name),
+            )
+            self.started[node.name] = preparing, begun
+            return made
         if node.step.is_job:
             return {**state, **self._job(node, scope, sent, rules)}
         function = {

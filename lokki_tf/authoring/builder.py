@@ -270,6 +270,13 @@ class _Builder:
     def _binding(self, argument: Argument, body: MapSpec | None) -> Binding:
         """Return the binding of an argument inside the body of ``body``."""
         if isinstance(argument, Literal):
+            if isinstance(argument.value, Step):  # of start_pipeline() outside of a graph of tasks
+                name = argument.value.name
+                raise BindingError(
+                    f"task {name!r} is a parameter of start_pipeline() without being called",
+                    place=argument.value.place,
+                    remedy=f"call it: {name}(…); between arrows it must be in the same graph",
+                )
             return argument
         if isinstance(argument, Group):
             members: Any = argument.members

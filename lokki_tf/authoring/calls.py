@@ -364,7 +364,7 @@ def chain(call: Any, /) -> Any:
     Raises:
         BindingError: If it is something else.
     """
-    if not isinstance(call, Call | Wait | Chain | ResultPart):
+    if not isinstance(call, Followed | Chain | ResultPart):
         place = calling_place()
         refuse_pipeline(call, place)
         raise BindingError(

@@ -22,10 +22,11 @@ from .calls import Wait
 from .parameters import hints_of, kind_of
 from .placeholders import spec_of
 from .specs import CallSpec, NodeSpec, ParameterSpec, PartSpec, WaitSpec
+from .starts import Start, drawn_start
 from .tasks import Task, TaskPart
 
 AnyTask = Task[..., Any]
-Drawn = AnyTask | Wait
+Drawn = AnyTask | Wait | Start
 """What arrows lead to."""
 Arriving = Drawn | TaskPart
 """The left side of an arrow."""
@@ -83,7 +84,7 @@ def arrows(tasks: Iterable[Drawn], *, onward: bool) -> Arrows:
 
 def current(task: Drawn) -> Drawn:
     """Return the task that a cell has put in place of this one, or this one itself."""
-    if isinstance(task, Wait):
+    if not isinstance(task, Task):
         return task
     function = task.step.function
     if not is_cell(function.__code__.co_filename) or "<locals>" in function.__qualname__:
@@ -122,6 +123,10 @@ def drawn_calls(before: Mapping[Drawn, Sequence[Arriving]]) -> list[NodeSpec]:
         direct = [calls[one] for one in dict.fromkeys(map(task_of, before[task]))]
         if isinstance(task, Wait):
             calls[task] = _waiting(task, direct, calls)
+            continue
+        if isinstance(task, Start):
+            calls[task] = started = drawn_start(task, calls)
+            started.after += direct
             continue
         sources = _sources(task, before)
         args, kwargs = _by_position(task, sources)
@@ -162,10 +167,14 @@ def _waiting(one: Wait, direct: Sequence[NodeSpec], calls: Mapping[Drawn, NodeSp
 
 
 def _name(one: Drawn) -> str:
+    if isinstance(one, Start):
+        return spec_of(one).step.name
     return f"wait {spec_of(one).order}" if isinstance(one, Wait) else one.name
 
 
 def _place(one: Drawn) -> Place:
+    if isinstance(one, Start):
+        return spec_of(one).place
     return spec_of(one).place if isinstance(one, Wait) else one.step.place
 
 
@@ -190,6 +199,10 @@ def built_calls(stages: Stages) -> list[NodeSpec]:
         for task in stage:
             if isinstance(task, Wait):
                 every[task] = _waiting(task, previous, every)
+                continue
+            if isinstance(task, Start):
+                every[task] = made[_name(task)] = started = drawn_start(task, every)
+                started.after += previous
                 continue
             named: dict[str, Any] = {
                 name: calls[name] for name in task.signature.parameters if name in calls
@@ -242,7 +255,7 @@ def _by_name(tasks: Iterable[Drawn]) -> dict[str, Drawn]:
 def _refuse_repeats(tasks: Sequence[Drawn]) -> None:
     repeated = [one for n, one in enumerate(tasks) if id(one) in map(id, tasks[:n])]
     if repeated:
-        what = "a wait" if isinstance(repeated[0], Wait) else f"task {repeated[0].name!r}"
+        what = "a wait" if isinstance(repeated[0], Wait) else f"task {_name(repeated[0])!r}"
         raise BindingError(
             f"{what} is used twice in the flow",
             place=_place(repeated[0]),
@@ -259,14 +272,15 @@ def _by_position(
         return list(before), {}
     count = sum(one.kind in _POSITIONAL for one in parameters)
     named = {one.name for one in parameters if one.kind is one.KEYWORD_ONLY}
-    return list(before[:count]), {one.name: one for one in before[count:] if one.name in named}
+    rest = {_shown(one): one for one in before[count:]}
+    return list(before[:count]), {name: one for name, one in rest.items() if name in named}
 
 
 def _misfits(task: AnyTask, before: Sequence[Arriving]) -> list[Finding]:
     """Return what is wrong with the arrows to a task; one without parameters only waits."""
     args, kwargs = _by_position(task, before)
     parameters = task.signature.parameters
-    left = [one.name for one in before[len(args) :] if one.name not in kwargs]
+    left = [_shown(one) for one in before[len(args) :] if _shown(one) not in kwargs]
     if left and parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return [
             _finding(
@@ -321,7 +335,11 @@ def _finding(task: AnyTask, message: str, remedy: str) -> Finding:
 
 
 def _listed(tasks: Iterable[Arriving]) -> str:
-    return ", ".join(task.name for task in tasks)
+    return ", ".join(map(_shown, tasks))
+
+
+def _shown(one: Arriving) -> str:
+    return one.name if isinstance(one, TaskPart) else _name(one)
 
 
 def _count(number: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""Steps that are answered from outside: where their answers can be used."""
+"""Steps that are answered from outside, and pipelines that are started: where they can be used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check(definition: Definition) -> Iterator[Finding]:
-    """Check each step with ``callback=True``."""
+    """Check each step with ``callback=True``, and each ``start_pipeline()``."""
     if definition.routes is not None:
         for step in definition.steps:
             if step.options.callback:
@@ -35,9 +35,28 @@ def _of_graph(graph: Graph, *, batch: bool) -> Iterator[Finding]:
             yield from _of_graph(node.body, batch=node.options.batch_size > 1)
             if _is_answer(graph, node.items):
                 yield _finding(node, "a map runs over", "whose length only a step can check")
+            source = whole(node.items)
+            made = graph.by_name.get(source.node) if isinstance(source, Output) else None
+            if isinstance(made, Node) and made.step.starts and made.step.starts.trust:
+                yield Finding(
+                    "start",
+                    f"a map runs over the result of {made.name!r}, which "
+                    "start_pipeline(trust=True) passes on without reading it",
+                    node.place,
+                    "let a step take the result and return the list",
+                    error=OptionError,
+                )
         elif isinstance(node, Wait):
             if node.until is not None and _is_answer(graph, node.until):
                 yield _finding(node, "wait(until=…) waits until", "which only a step can check")
+        elif batch and node.step.starts is not None:
+            yield Finding(
+                "start",
+                f"pipeline {node.step.starts.name!r} is started in a map with batch_size",
+                node.place,
+                "remove batch_size= from the map",
+                error=OptionError,
+            )
         elif batch and node.step.options.callback:
             yield Finding(
                 "callback",

@@ -29,8 +29,8 @@ def _of_graph(graph: Graph, around: tuple[tuple[Graph, Map], ...]) -> Iterator[F
             if source is None:
                 continue
             batch = level and level[-1][1].options.batch_size > 1
-            if batch or not isinstance(source, Node) or source.step.is_job:
-                what = "in a batch of items" if batch else "a job or a map"
+            if batch or not isinstance(source, Node) or _is_elsewhere(source):
+                what = "in a batch of items" if batch else "a job, a map or another pipeline"
                 yield Finding(
                     "wait",
                     f"wait(until=…) waits until the result of {source.name!r}, {what}, which the "
@@ -39,6 +39,10 @@ def _of_graph(graph: Graph, around: tuple[tuple[Graph, Map], ...]) -> Iterator[F
                     _REMEDY,
                     error=OptionError,
                 )
+
+
+def _is_elsewhere(node: Node) -> bool:
+    return node.step.is_job or node.step.starts is not None
 
 
 def _source(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import CycleError
-from lokki_tf.model import topological_order
+from lokki_tf.model import Map, Wait, topological_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +82,20 @@ def grouped(nodes: Sequence[AnyNode], depth: int = 0) -> list[Moved | SubPipelin
     except CycleError:  # a node comes after one of a box and before another of it
         return [Moved(one, one.predecessors, one.inputs) for one in nodes]
     return [made[name] for name in order]
+
+
+def label_of(node: AnyNode) -> str:
+    """Return the first line of a node in pictures: its name, and what it does if it runs no step.
+
+    Args:
+        node: The node.
+    """
+    if isinstance(node, Map):
+        return f"{node.name}: for each item"
+    if isinstance(node, Wait):
+        return f"{node.name}: {node.label}"
+    starts = node.step.starts
+    return node.name if starts is None else f"{node.name}: starts {starts.name}"
 
 
 def _shape_of(one: AnyNode, depth: int) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from lokki_tf.model import Map, Wait, generations
+from lokki_tf.model import Map, generations
 
-from .boxes import Moved, SubPipeline, grouped
+from .boxes import Moved, SubPipeline, grouped, label_of
 from .characters import CHARACTER, columns
 from .layers import HEIGHT, PADDING, Item, Link, Point, arrange
 from .ways import downward
@@ -121,10 +121,7 @@ def _extra(note: str | None) -> float:
 def _label(drawn: Moved | SubPipeline) -> str:
     if isinstance(drawn, SubPipeline):
         return drawn.title
-    node = drawn.node
-    if isinstance(node, Wait):
-        return f"{node.name}: {node.label}"
-    return f"{node.name}: for each item" if isinstance(node, Map) else node.name
+    return label_of(drawn.node)
 
 
 def _box(node: Moved | SubPipeline, item: Item, body: Layout | None, note: str | None) -> Box:

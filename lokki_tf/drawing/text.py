@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.model import Map, Wait
 
-from .boxes import Moved, SubPipeline, grouped
+from .boxes import Moved, SubPipeline, grouped, label_of
 from .characters import writable
 from .status import INK, LOOKS, format_outcome, outcome_of
 
@@ -54,15 +54,14 @@ def _dot_nodes(
         outcome = None if outcomes is None else outcome_of(node.name, outcomes)
         if isinstance(node, Map):
             yield f"subgraph {quoted(f'cluster_{node.name}')} {{"
-            yield f"  label={_dot_label(_label(node), outcome)};"
+            yield f"  label={_dot_label(label_of(node), outcome)};"
             # Inner boxes would inherit these attributes if they came first.
             inner = _dot_nodes(grouped(node.body.nodes), None, numbers)
             yield from (f"  {line}" for line in inner)
             yield from (f"  {one};" for one in _dot_style(outcome))
             yield "}"
         else:
-            label = f"{node.name}: {node.label}" if isinstance(node, Wait) else node.name
-            yield f"{quoted(node.name)}{_dot_attributes(node.name, label, outcome)};"
+            yield f"{quoted(node.name)}{_dot_attributes(node.name, label_of(node), outcome)};"
 
 
 def _dot_attributes(name: str, label: str, outcome: Outcome | None) -> str:
@@ -154,8 +153,7 @@ def _mermaid_text(name: str) -> str:
 
 def _mermaid_label(node: AnyNode, outcome: Outcome | None) -> str:
     name = _mermaid_text(node.name)
-    waits = f"{name}: {writable(node.label)}" if isinstance(node, Wait) else name
-    lines = [f"{name}: for each item" if isinstance(node, Map) else waits]
+    lines = [name + writable(label_of(node).removeprefix(node.name))]
     if outcome is not None:
         lines.append(format_outcome(outcome))
     # A second line would overlap the map's body. With <br/> instead of \n, Mermaid would interpret
@@ -172,10 +170,6 @@ def _mermaid_classes(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
             dashes = ",stroke-dasharray:5 3" if look.dashed else ""
             yield f"classDef {name} fill:{look.fill},stroke:{look.line},color:{INK}{dashes}"
             yield f"class {','.join(members)} {name}"
-
-
-def _label(one: Map) -> str:
-    return f"{one.name}: for each item"
 
 
 def _edges(graph: Graph) -> Iterator[tuple[str, str, bool]]:

@@ -17,11 +17,13 @@ from lokki_tf.model import (
     Item,
     Literal,
     Map,
+    Node,
     Output,
     Parameter,
     Part,
     Wait,
 )
+from lokki_tf.model.bindings import parts_in
 
 from .copies import Copies
 from .strict import Wire, cannot_travel, label
@@ -93,7 +95,30 @@ class Binder:
         kwargs = [(name, self._argument(node, name, binding)) for name, binding in named]
         if self._is_flat(args) and self._is_flat(position for _, position in kwargs):
             return _flat(args, kwargs)
-        return self._deep(args, kwargs)
+        starts = isinstance(node, Node) and node.step.starts is not None
+        gather = self._deep(args, kwargs)
+        return self._of_start(node, gather) if starts else gather
+
+    def _of_start(self, node: AnyNode, gather: Gather) -> Gather:
+        """Refuse parts of objects, which no code of the user's can select in AWS."""
+        assert isinstance(node, Node)
+        assert node.step.starts is not None
+        pipeline = node.step.starts.name
+        wholes = [
+            (name, self._getter(self._place(part.of)))
+            for name, binding in node.kwargs
+            for part in parts_in(binding)
+        ]
+
+        def checked(values: list[Any]) -> Arguments:
+            from lokki_tf.runtime.started import has_objects, not_json
+
+            for name, whole in wholes:
+                if has_objects(whole(values)):
+                    raise not_json(pipeline, name)
+            return gather(values)
+
+        return checked if wholes else gather
 
     def _argument(self, node: AnyNode, name: str | int, binding: Binding) -> Any:
         try:

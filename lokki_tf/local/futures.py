@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from lokki_tf.model import Node
@@ -24,6 +25,18 @@ REMEDY = (
 )
 MOST_CALLS = 1024
 """Number of calls submitted at once if the executor does not say how many it runs."""
+
+
+def _starts_pipeline(call: Call) -> bool:
+    node = call.frame.plan.nodes[call.index]
+    return isinstance(node, Node) and node.step.starts is not None
+
+
+def _in_thread(call: Callable[[], Any]) -> Future[Any]:
+    """Call a function in a daemon thread, for which the process does not wait after Ctrl-C."""
+    future: Future[Any] = Future()
+    Thread(target=lambda: future.set_result(call()), daemon=True).start()
+    return future
 
 
 class Futures:
@@ -100,7 +113,8 @@ class Futures:
         return calls
 
     def _submit(self, calls: list[Call]) -> None:
-        remote_calls, sent = [], []
+        remote_calls: list[RemoteCall] = []
+        sent: list[Call] = []
         for call in calls:
             if self._work.recall(call.frame, call.index):
                 self._schedule.ended(call.frame, call.index)
@@ -129,6 +143,9 @@ class Futures:
         if not sent:
             return
         submitted = Batch(remote_calls) if len(remote_calls) > 1 else remote_calls[0]
+        if _starts_pipeline(sent[0]):  # its run is here, and has an executor of its own
+            self._wait_for(_in_thread(submitted), sent)
+            return
         try:
             try:
                 future = self.executor.submit(submitted)
@@ -143,8 +160,11 @@ class Futures:
             for call in sent:
                 self._failed(call, error)
         else:
-            self._running[future] = sent
-            future.add_done_callback(self._ended.put)
+            self._wait_for(future, sent)
+
+    def _wait_for(self, future: Future[Any], calls: list[Call]) -> None:
+        self._running[future] = calls
+        future.add_done_callback(self._ended.put)
 
     def _receive(self) -> None:
         try:

@@ -90,8 +90,11 @@ class RunPlan:
             elif isinstance(node, Wait):
                 self.functions.append(None)
             else:
-                self.functions.append(node.step.function)
                 step = node.step
+                if step.starts is not None and settings.start is not None:
+                    self.functions.append(partial(settings.start, step.starts))
+                else:
+                    self.functions.append(step.function)
                 options = chosen.get(step, step.options) if chosen else step.options
                 if options.call_seconds < self.shortest:
                     self.shortest = options.call_seconds

@@ -40,6 +40,8 @@ class Settings:
         scheduled_at: The time for which a schedule would have started the run.
         run_id: The run's id.
         started: When it began, as ``time.time()`` counts.
+        start: Runs a pipeline that a node starts: its arguments are the pipeline, and parameters
+            by name.
     """
 
     options: Mapping[Step, StepOptions] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class Settings:
     scheduled_at: datetime | None = None
     run_id: str = field(default_factory=new_id)
     started: float = field(default_factory=time)
+    start: Function | None = None
 
     def __post_init__(self) -> None:
         scale: Any = self.wait_scale

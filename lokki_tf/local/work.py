@@ -188,11 +188,11 @@ class Work:
     ) -> Any:
         node = frame.plan.nodes[index]
         assert isinstance(node, Node)
-        around, step = frame.plan.around.get(index), node.step
+        around, function = frame.plan.around.get(index), frame.plan.functions[index]
 
         def watched() -> Any:  # in the thread in which the step runs
-            with files.of(step):
-                return call(step.function, args, kwargs)
+            with files.of(node.step):
+                return call(function, args, kwargs)
 
         return watched() if around is None else around.call(watched, (), {}, here=self.here)
 

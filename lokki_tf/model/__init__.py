@@ -41,7 +41,7 @@ from .outcomes import Outcome, Status
 from .requirements import PackageSet, package_sets
 from .retries import RetryConfig
 from .routes import FAILURE, ORIGINAL_INPUT, Route, Routes, Test, Transition
-from .steps import Step
+from .steps import StartedPipeline, Step
 
 __all__ = [
     "FAILURE",
@@ -73,6 +73,7 @@ __all__ = [
     "Route",
     "Routes",
     "Severity",
+    "StartedPipeline",
     "Status",
     "Step",
     "StepOptions",

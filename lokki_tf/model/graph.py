@@ -192,8 +192,14 @@ class Graph:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps in use, each once, in the order of their first node."""
-        return tuple(dict.fromkeys(node.step for node in self.walk()))
+        """The steps with code, each once, in the order of their first node."""
+        steps = (node.step for node in self.walk())
+        return tuple(dict.fromkeys(step for step in steps if step.starts is None))
+
+    @property
+    def started(self) -> tuple[Node, ...]:
+        """The nodes that start other pipelines, those inside maps included."""
+        return tuple(node for node in self.walk() if node.step.starts is not None)
 
     def walk(self) -> Iterator[Node]:
         """Yield all nodes that run a step, those inside maps included."""
@@ -319,6 +325,11 @@ class Definition:
         cleanup = () if self.cleanup is None else (self.cleanup.step,)
         told = (self.on_failure,) if isinstance(self.on_failure, Step) else ()
         return tuple(dict.fromkeys((*steps, *conditions, *cleanup, *told)))
+
+    @property
+    def started(self) -> tuple[Node, ...]:
+        """The nodes that start other pipelines."""
+        return self.graph.started
 
     @property
     def whole(self) -> Graph:

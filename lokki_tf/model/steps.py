@@ -14,6 +14,31 @@ from .options import StepOptions
 _NAME_LENGTH = 80
 
 
+@dataclass(frozen=True, slots=True)
+class StartedPipeline:
+    """A deployed pipeline that a step starts.
+
+    Args:
+        name: Its name in the user's code.
+        machine: The name of its state machine, which includes the stage, or the ARN.
+        trust: Whether its results are read from its bucket, where they may be pickles.
+    """
+
+    name: str
+    machine: str
+    trust: bool = False
+
+    @property
+    def is_arn(self) -> bool:
+        """Whether ``machine`` is an ARN."""
+        return self.machine.startswith("arn:")
+
+    @property
+    def machine_name(self) -> str:
+        """The name of its state machine."""
+        return self.machine.rpartition(":")[2]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """A named function with its options. Steps are compared by identity.
@@ -27,6 +52,8 @@ class Step:
         is_condition: Whether only ``when`` is called, for the job of that function.
         condition: Of a job with ``when``, the step that decides in Lambda whether it is submitted.
         written: Its name in the code that makes it, if a pipeline around it gave it another one.
+        starts: The pipeline that it starts; its function runs that pipeline locally then, and it
+            has no code of its own in AWS.
     """
 
     name: str
@@ -37,6 +64,7 @@ class Step:
     is_condition: bool = False
     condition: Step | None = None
     written: str | None = None
+    starts: StartedPipeline | None = None
 
     @property
     def own_name(self) -> str:

@@ -54,7 +54,7 @@ class Deployed:
         """``s3://bucket/prefix`` under which the pipeline stores all objects."""
         _, partition, _, region, number, *_ = self.arn.split(":")
         account = Account(number, region, partition)
-        return template_values(self.stack.definition, {}, self.stack.config, account)["store"]
+        return template_values(self.stack.definition, None, self.stack.config, account)["store"]
 
     @property
     def execution_prefix(self) -> str:

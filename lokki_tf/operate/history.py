@@ -238,7 +238,7 @@ class Tracker:
             if visit is None:
                 return before
             visit.answer, visit.asks = answer_of(details), bool(payload.get("asks"))
-            visit.is_job = details.get("resourceType") == "batch"
+            visit.is_job = details.get("resourceType") in ("batch", "states")
             self._scheduled(visit, node, when, events)
         elif visit is None:
             return before

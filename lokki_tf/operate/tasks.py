@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Step
+from lokki_tf.runtime.failures import payload_of
 from lokki_tf.runtime.names import ANSWER, EVENT, EVENT_SUFFIX
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def answer_of(details: Mapping[str, Any]) -> str | None:
 
 
 def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -> bool:
-    """Return whether a task runs no step but writes a job's event.
+    """Return whether a task runs no step but writes a job's event, or moves values of a pipeline.
 
     In state machines of earlier versions it may also read a job's error or send a notice.
 
@@ -46,8 +47,10 @@ def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -
         source: The pipeline.
     """
     notice, service = source.on_failure, str(details.get("resourceType", ""))
-    return service.startswith(("aws-sdk:", "sns")) or (
-        isinstance(notice, Step) and node == notice.name
+    return (
+        service.startswith(("aws-sdk:", "sns"))
+        or "starts" in payload_of(details)
+        or (isinstance(notice, Step) and node == notice.name)
     )
 
 

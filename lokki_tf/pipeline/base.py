@@ -20,6 +20,7 @@ from lokki_tf.tracebacks import ends_at_caller
 
 from .limits import refuse_large
 from .local_runs import parameters_of_run, refuse_parallel, run_locally, settings_of
+from .starts import check_starts, remember, started_pipelines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -77,6 +78,11 @@ class Pipeline(Generic[R_co]):
     _made: Definition
     _sound: Definition | None = None
     _last: tuple[Definition, Mapping[str, Outcome]] | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__new__(cls)
+        remember(made)
+        return made
 
     def __init__(
         self,
@@ -164,6 +170,11 @@ class Pipeline(Generic[R_co]):
         """Its nodes, as data."""
         return self.definition.graph
 
+    @property
+    def started_pipelines(self) -> list[Pipeline]:
+        """The pipelines that it starts by their names, as far as they are in this process."""
+        return started_pipelines(self.definition)
+
     def _refuse_faults(self) -> None:
         """Raise all errors together, so that they can be fixed together."""
         if any(one.severity == "error" for one in self.early_findings()):
@@ -171,7 +182,8 @@ class Pipeline(Generic[R_co]):
 
     def early_findings(self) -> list[Finding]:
         """Return the findings that need no analysis of the steps' code."""
-        return check_definition(self._written())
+        definition = self._written()
+        return [*check_definition(definition), *check_starts(definition)]
 
     def local_run(
         self,
@@ -238,6 +250,7 @@ class Pipeline(Generic[R_co]):
                 max_workers=max_workers or self.max_workers,
                 strict=strict,
                 answers=answers,
+                config=config,
             )
         except BaseException as error:
             self._keep_outcomes(definition, getattr(error, "run", None))
@@ -309,7 +322,8 @@ class Pipeline(Generic[R_co]):
             definition = self._written()
         except DefinitionError as error:
             return Findings(findings_of(error))
-        return Findings(all_findings(definition, template_file, config))
+        found = all_findings(definition, template_file, config)
+        return Findings([*found, *check_starts(definition)])
 
     def explain(self, step: str, *, config: Config | None = None) -> Explanation:
         """Explain which files and packages are deployed of a step, and why each.

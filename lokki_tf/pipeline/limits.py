@@ -45,7 +45,7 @@ def inline_limits(definition: Definition) -> Inline:
     most = sum(_EVENTS_OF_STEP + _EVENTS_OF_RETRY * number for number in retries)
     if not near and most < quotas.HISTORY_EVENTS:
         return {}
-    state_machine = _compiled(definition)
+    state_machine = compiled(definition)
     return {} if state_machine is None else state_machine.inline
 
 
@@ -84,7 +84,7 @@ def refuse_large(definition: Definition, given: Mapping[str, Any], place: Place 
         small = json_bytes(dict(given)) <= LEAST_PARAMETERS
     except (TypeError, ValueError):
         return  # no JSON: other checks report it
-    state_machine = None if small else _compiled(definition)
+    state_machine = None if small else compiled(definition)
     if state_machine is None:
         return
     try:
@@ -98,8 +98,12 @@ def _has_inline_maps(graph: Graph) -> bool:
     return any(one.options.mode == "inline" or _has_inline_maps(one.body) for one in maps)
 
 
-def _compiled(definition: Definition) -> StateMachine | None:
-    """Return the state machine; ``None`` where literals cannot be serialized."""
+def compiled(definition: Definition) -> StateMachine | None:
+    """Return the state machine of a pipeline; ``None`` where literals cannot be serialized.
+
+    Args:
+        definition: The pipeline.
+    """
     from lokki_tf.asl import compile_state_machine
     from lokki_tf.packaging import context_steps, package_steps
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring.places import calling_place
@@ -12,6 +13,7 @@ from lokki_tf.errors import BindingError, OptionError
 
 from .failure_notices import notified
 from .limits import inline_limits, outermost_parts
+from .starts import refuse_unknown, starter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +40,7 @@ def run_locally(
     max_workers: int | None,
     strict: bool,
     answers: Mapping[str, Any] | None = None,
+    config: Config | None = None,
 ) -> Run:
     """Run a pipeline locally.
 
@@ -51,10 +54,15 @@ def run_locally(
         max_workers: As for :meth:`Pipeline.local_run`; not used by routed pipelines.
         strict: As for :meth:`Pipeline.local_run`.
         answers: As for :meth:`Pipeline.local_run`.
+        config: As for :meth:`Pipeline.local_run`; for pipelines that this one starts.
     """
     from lokki_tf.local import run, run_routes
     from lokki_tf.reporting import combined_listener
 
+    if definition.started:
+        refuse_unknown(definition)
+        options = {"wait_scale": settings.wait_scale, "strict": strict}
+        settings = replace(settings, start=starter(**options, config=config, stage=settings.stage))
     with _cache(definition, given, state, settings) as cache:
         listener = combined_listener(on_event, definition.whole)
         inline = inline_limits(definition)

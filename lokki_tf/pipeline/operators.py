@@ -12,6 +12,7 @@ from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_cal
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_frame, calling_place
 from lokki_tf.authoring.specs import needs_of
+from lokki_tf.authoring.starts import Start
 from lokki_tf.errors import BindingError
 from lokki_tf.model.texts import Text
 from lokki_tf.tracebacks import ends_at_caller
@@ -277,7 +278,7 @@ def _checked(task: Any, where: str) -> Drawn:
     inner = wrapped_task(task)
     if inner is not None:
         raise hidden(inner)
-    if not isinstance(task, Task | Wait):
+    if not isinstance(task, Task | Wait | Start):
         raise BindingError(
             f"{where} takes tasks, and {task!r} is none",
             place=calling_place(),

@@ -51,8 +51,12 @@ class Failure:
         return f"<details><summary>{shown}</summary><pre>{escape(self.traceback)}</pre></details>"
 
 
+class PipelineFailed(Exception):
+    """A pipeline that ``start_pipeline`` has started did not succeed."""
+
+
 # Pickles contain this name, in bundles too.
-Failure.__module__ = "lokki_tf.runtime.failure"
+Failure.__module__ = PipelineFailed.__module__ = "lokki_tf.runtime.failure"
 if Failure.__module__ != __name__:
     from .aliases import make_known
 

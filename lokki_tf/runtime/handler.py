@@ -87,7 +87,7 @@ def run(function: Callable[..., Any], event: dict[str, Any], context: Any = None
         )
     if event.get("format", 0) > FORMAT:
         raise ValueError("the event is newer than this code: deploy the pipeline again")
-    item_path, shared = event.get("place"), partial(_shared, event)
+    item_path, shared = event.get("place"), partial(shared_part, event)
     with deadline(seconds_left(context)):
         if not isinstance(item_path, list):
             return _logged(function, event, context, item_path, shared)
@@ -146,7 +146,7 @@ def _failed(error: BaseException, event: dict[str, Any]) -> Envelope:
     from .failure import failure_of
 
     failure = failure_of(getattr(error, OWN, error), event["catch"]["step"])
-    return _packed(failure, event, skipped=False)
+    return result_envelope(failure, event, skipped=False)
 
 
 def _short(error: BaseException) -> BaseException:
@@ -187,7 +187,7 @@ def _one(
     if _is_answered(event):
         return {"skipped": True} if skipped else {}
     time = _instant(value, event, skipped=skipped)
-    envelope = {**_packed(value, event, skipped), **time}
+    envelope = {**result_envelope(value, event, skipped), **time}
     if not skipped:
         return envelope
     envelope = {**envelope, "skipped": True}
@@ -209,14 +209,21 @@ def _routed(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
     try:
         if "cleanup" in event:
             return cleaned(function, event)
-        return routed(function, event, partial(_keep, event))
+        return routed(function, event, partial(keep_object, event))
     except TooManySteps:
         raise  # an error of the run, under its own name
     except Exception as error:
         raise _reported(error, event) from error.__cause__
 
 
-def _packed(value: Any, event: dict[str, Any], skipped: bool) -> Envelope:
+def result_envelope(value: Any, event: dict[str, Any], skipped: bool) -> Envelope:
+    """Return the envelope of a result, and the arrays for maps over it.
+
+    Args:
+        value: The result.
+        event: As described at the top of this module.
+        skipped: Whether the step was skipped.
+    """
     whole = {"items": event["items"]} if "items" in event else {}
     layouts = {**whole, **event.get("parts", {})}
     items = {key: _items(key, value, one, event, skipped) for key, one in layouts.items()}
@@ -230,7 +237,7 @@ def _items(
     """Return the items of a result, or of a part of it, for a map."""
     from . import maps
 
-    node, keep, members = event["node"], partial(_keep, event), []
+    node, keep, members = event["node"], partial(keep_object, event), []
     if not skipped and "part" in layout:
         from .parts import selected
 
@@ -245,7 +252,7 @@ def _items(
 
 
 def _stored(value: Any, event: dict[str, Any]) -> Envelope:
-    envelope = pack(value, event["inline"], partial(_keep, event))
+    envelope = pack(value, event["inline"], partial(keep_object, event))
     if event.get("bounded") and "ref" in envelope:
         from . import maps
 
@@ -253,7 +260,14 @@ def _stored(value: Any, event: dict[str, Any]) -> Envelope:
     return envelope
 
 
-def _keep(event: dict[str, Any], form: str, data: bytes) -> str:
+def keep_object(event: dict[str, Any], form: str, data: bytes) -> str:
+    """Store an object of a result and return its URI.
+
+    Args:
+        event: As described at the top of this module.
+        form: The ending of its name.
+        data: Its bytes.
+    """
     from . import store  # imported here like maps: a small plain result never needs it
 
     if form not in (JSON, PICKLE) and "at" in event:  # where the state machine expects items
@@ -261,7 +275,7 @@ def _keep(event: dict[str, Any], form: str, data: bytes) -> str:
     return store.keep(store.folder_of(event), form, data)
 
 
-def _shared(event: dict[str, Any]) -> Shared:
+def shared_part(event: dict[str, Any]) -> Shared:
     """Return the arguments' envelopes, and their objects; items of a batch are not replaced."""
     by_position, given = event.get("args", {}), event.get("given")
     envelopes = [by_position[str(index)] for index in range(len(by_position))]

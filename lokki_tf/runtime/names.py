@@ -7,8 +7,9 @@ STORE, STEP = "LOKKI_STORE", "LOKKI_STEP"
 STAGE = "LOKKI_STAGE"  # as lokki_tf.config names it
 EVENT = "LOKKI_EVENT"
 SUBMITTED = "LOKKI_SUBMITTED"  # how often the job was submitted before, if its code may ask
-# The folder of notices, and that of maps' results; no step's name begins with a hyphen.
-NOTICES, MAPS = "-notices", "-maps"
+# The folders of notices, of maps' results, and of results of started pipelines; no step's name
+# begins with a hyphen.
+NOTICES, MAPS, STARTS = "-notices", "-maps", "-starts"
 DIGEST_LENGTH = 64  # of SHA-256 in hexadecimal digits, the name of most objects
 # Endings of a job's objects, and of the array of a result's items.
 EVENT_SUFFIX, ANSWER, ERROR = ".event.json", "answer.json", "error.json"

@@ -43,17 +43,19 @@ def client() -> Any:
     return boto3.client("s3", config=Config(retries=retries))
 
 
-def read(uri: str) -> bytes:
+def read(uri: str, root: str | None = None) -> bytes:
     """Return the bytes of an object.
 
     Args:
         uri: ``s3://bucket/key``.
+        root: ``s3://bucket/prefix`` of its pipeline, if that is another one than this.
 
     Raises:
         UntrustedReferenceError: As for :func:`refuse_outside` and :func:`verified`.
     """
-    if STORE in os.environ:
-        refuse_outside(uri, os.environ[STORE])
+    root = root or os.environ.get(STORE)
+    if root:
+        refuse_outside(uri, root)
     bucket, key = split(uri)
     left = _READS
     while True:

@@ -55,7 +55,7 @@ def all_findings(
         state_machine = compile_state_machine(settled, main_module(), context_steps(packages))
         findings += check_state_machine(state_machine.definition)
         if not any(finding.rule == "name" for finding in findings):  # ARNs contain names
-            values = longest_values(settled, state_machine.functions, config or Config())
+            values = longest_values(settled, state_machine, config or Config())
             _ = state_machine.text(values)
     return findings
 

@@ -52,7 +52,7 @@ def resolve(plan: StackPlan, config: Config, builder: LayerBuilder) -> Content:
         MissingToolError: If declared packages cannot be downloaded.
         OptionError: If steps cannot share an image.
     """
-    values = longest_values(plan.definition, plan.state_machine.functions, config)
+    values = longest_values(plan.definition, plan.state_machine, config)
     return Content(
         plan,
         config,

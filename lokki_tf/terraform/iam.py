@@ -129,10 +129,31 @@ def run_jobs(
         _allow("SubmitToQueues", ["batch:SubmitJob"], [*queues, jobs]),
         _allow("StopJobs", ["batch:TerminateJob"], [jobs]),
         _allow("FollowJobs", ["batch:DescribeJobs"], ["*"]),
-        _allow(
-            "HearOfJobs", ["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule]
-        ),
+        _hear("HearOfJobs", rule),
     ]
+
+
+def start_pipelines(machines: Sequence[str], rule: str) -> list[Statement]:
+    """Allow a state machine to start others, and to wait for their executions.
+
+    Source: Step Functions Developer Guide, "IAM policies for calling Step Functions".
+
+    Args:
+        machines: ARNs of the other state machines.
+        rule: ARN of the rule.
+    """
+    executions = [f"{arn.replace(':stateMachine:', ':execution:')}:*" for arn in machines]
+    actions = ["states:DescribeExecution", "states:StopExecution"]
+    return [
+        _allow("StartPipelines", ["states:StartExecution"], machines),
+        _allow("FollowPipelines", actions, executions),
+        _hear("HearOfPipelines", rule),
+    ]
+
+
+def _hear(sid: str, rule: str) -> Statement:
+    """Allow Step Functions to be told of ends by its own rule of EventBridge."""
+    return _allow(sid, ["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule])
 
 
 def submit(definitions: Sequence[str]) -> Statement:

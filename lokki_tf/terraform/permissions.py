@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import shortened
-from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES
+from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES, STARTS
 
 from . import iam, kms
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
 from .settings import PIPELINE_TAG, STAGE_TAG
+from .starts import machine_arn, started_in, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +124,7 @@ class Permissions:
         """Return the statements for a helper function.
 
         Args:
-            kind: ``notices`` or ``job_errors``.
+            kind: ``notices``, ``job_errors`` or ``starts``.
             log_group: ARN of its log group.
             called: Of notices: ARNs of the steps' functions that it calls.
             queue: Of notices: ARN of the queue of those that could not be sent.
@@ -136,6 +137,10 @@ class Permissions:
             if self.key:
                 statements.append(kms.for_variables(self.key, function))
             return [*statements, *self._object_key(reads=True, writes=False)]
+        if kind == "starts":
+            if self.key:
+                statements.append(kms.for_variables(self.key, function))
+            return [*statements, *self._of_start_helper()]
         topic = self.plan.definition.on_failure
         executions = self.account.arn("states", f"execution:{name}:*")
         statements += [
@@ -168,6 +173,7 @@ class Permissions:
             *([self._of_functions(functions)] if functions else []),
             *self._of_maps(),
             *self._of_jobs(),
+            *self._of_starts(),
             *([iam.LOG_DELIVERY] * self.state_machine_logs),
             *([iam.TRACING, iam.SAMPLING] * self.state_machine_traces),
         ]
@@ -259,6 +265,33 @@ class Permissions:
                 self.account.arn("events", "rule/StepFunctionsGetEventsForBatchJobsRule"),
             ),
             iam.exchange_answers([self._objects("runs/*")]),
+        ]
+
+    def _of_starts(self) -> list[Statement]:
+        """Allow to start other pipelines and wait for them, with Step Functions' own rule."""
+        arns = [machine_arn(one, self.account) for one in started_in(self.plan.definition)]
+        if not arns:
+            return []
+        rule = "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
+        return iam.start_pipelines(list(dict.fromkeys(arns)), self.account.arn("events", rule))
+
+    def _of_start_helper(self) -> list[Statement]:
+        """Allow to read parameters and trusted results, and to write results."""
+        own = self.bucket.rpartition(":::")[2] if self.prefix else None
+        trusted = []
+        for one in started_in(self.plan.definition):
+            if one.trust:
+                bucket, prefix = store_of(one, self.account, own)
+                trusted.append(f"arn:{self.account.partition}:s3:::{bucket}/{prefix}runs/*")
+        keys = self._object_key(reads=True)
+        if self.bucket_key and trusted:
+            arns = [self.bucket, self._objects("*"), *trusted]
+            arns += [arn.partition("/")[0] for arn in trusted]
+            keys = [kms.for_objects(self.bucket_key, self.account, arns, reads=True)]
+        return [
+            self._write(STARTS),
+            iam.read_objects([*self._readable, *trusted]),
+            *keys,
         ]
 
     def _of_functions(self, functions: Sequence[str]) -> Statement:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, compile_state_machine
+from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, STARTS_PLACEHOLDER, compile_state_machine
 from lokki_tf.asl.quotas import JOB_NAME_LENGTH
 from lokki_tf.checks.code import check_code
 from lokki_tf.model import package_sets, shortened
 from lokki_tf.model.names import identifier
 from lokki_tf.packaging import context_steps, helper_package, main_module, package_steps
-from lokki_tf.runtime.names import STEP, STORE
+from lokki_tf.runtime.names import STARTS, STEP, STORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,8 @@ class Helper:
     """A helper: a Lambda function that runs no step.
 
     Args:
-        kind: ``notices`` or ``job_errors``: its purpose, which its name in AWS ends with.
+        kind: ``notices``, ``job_errors`` or ``starts``: its purpose, which its name in AWS ends
+            with.
         name: Its name in Lambda.
         package: Its code.
         timeout: Longest duration of a call, in seconds.
@@ -91,6 +92,11 @@ class Helper:
     def folder(self) -> str:
         """The folder of its zip, in the stack's folder and in the bucket."""
         return f"helpers/{self.kind}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Its environment, in addition to the store: the folder of what it writes."""
+        return {STEP: STARTS} if self.kind == "starts" else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +230,8 @@ def _helpers(definition: Definition) -> tuple[Helper, ...]:
         wanted.append(("notices", "failure_notices", 900, ""))
     if any(step.is_job for step in definition.steps):
         wanted.append(("job_errors", "job_errors", 60, JOB_ERRORS_PLACEHOLDER))
+    if definition.started:
+        wanted.append(("starts", "starts", 60, STARTS_PLACEHOLDER))
     return tuple(
         Helper(
             kind,

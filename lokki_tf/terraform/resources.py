@@ -83,7 +83,7 @@ def resources_of(
     image = "" if made is None else made.uri(account)
     roles = roles_of(plan, config, account, f"arn:{account.partition}:s3:::{bucket}", image)
     subnets = _subnets(config)
-    values = template_values(plan.definition, plan.state_machine.functions, config, account)
+    values = template_values(plan.definition, plan.state_machine, config, account)
     return Resources(
         name,
         plan.definition.tags,
@@ -144,6 +144,7 @@ def _helper(
         found |= failure_notices.variables(
             plan, partial(failure_notices.called_arn, plan.definition, account)
         )
+    found |= helper.variables
     return FunctionResource(
         helper.name,
         helper.package.zip,

@@ -6,6 +6,7 @@ A step's own options have priority over ``[lambda]``, which has priority over th
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Definition
+    from lokki_tf.model import Definition, StartedPipeline
 
 PIPELINE_TAG, STAGE_TAG = "lokki:pipeline", "lokki:stage"
 _OF_IMAGES = ("python_runtime", "architecture")
@@ -53,7 +54,7 @@ def with_settings(definition: Definition, config: Config) -> Definition:
     return replace(
         definition,
         name=config.name_of(definition.name),
-        graph=_replaced(definition.graph, steps),
+        graph=_replaced(definition.graph, steps, config),
         routes=routes,
         tags=tags,
         on_failure=steps[told] if isinstance(told, Step) else told,
@@ -76,6 +77,14 @@ def _with_defaults(step: Step, config: Config) -> Step:
     return replace(step, options=settled, condition=condition)
 
 
+@cache
+def _of_stage(step: Step, started: StartedPipeline, stage: str | None) -> Step:
+    """Return the step that starts the pipeline of a stage, the same one for the same stage."""
+    if started.is_arn or not stage:
+        return step
+    return replace(step, starts=replace(started, machine=f"{started.machine}-{stage}"))
+
+
 def _from(settings: Any, table: str, given: Collection[str]) -> dict[str, Any]:
     """Return options that a step does not set, from a table of the settings."""
     return {
@@ -86,12 +95,14 @@ def _from(settings: Any, table: str, given: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _replaced(graph: Graph, steps: dict[Step, Step]) -> Graph:
+def _replaced(graph: Graph, steps: dict[Step, Step], config: Config) -> Graph:
     def change(node: AnyNode) -> AnyNode:
         if isinstance(node, Wait):
             return node
         if isinstance(node, Map):
-            return replace(node, body=_replaced(node.body, steps))
+            return replace(node, body=_replaced(node.body, steps, config))
+        if node.step.starts is not None:
+            return replace(node, step=_of_stage(node.step, node.step.starts, config.stage))
         return replace(node, step=steps[node.step])
 
     return Graph(tuple(change(node) for node in graph.nodes))

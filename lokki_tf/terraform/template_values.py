@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, queue_placeholder
+from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, STARTS_PLACEHOLDER, queue_placeholder
 
 from .account import Account
 from .permissions import prefix_of
 from .plan import function_name, helper_name, job_name, queue_name
+from .starts import started_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from lokki_tf.asl import StateMachine
     from lokki_tf.config import Config
     from lokki_tf.model import Definition, Step
 
@@ -22,17 +22,17 @@ _OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eu-iso")  # prefixes of their 
 
 
 def template_values(
-    definition: Definition, functions: Mapping[Step, str], config: Config, account: Account
+    definition: Definition, machine: StateMachine | None, config: Config, account: Account
 ) -> dict[str, str]:
     """Return the value of each placeholder, by name.
 
     Args:
         definition: The pipeline, under its settings.
-        functions: From each step to the name of its placeholder.
+        machine: Its state machine; ``None`` for the placeholders that all state machines have.
         config: Settings, as in ``lokki.toml``.
         account: The account and region.
     """
-    name = definition.name
+    name, functions = definition.name, {} if machine is None else machine.functions
     bucket = config.aws.artifact_bucket or account.bucket_name(name)
     prefix = prefix_of(name, config)
     values = {
@@ -52,12 +52,14 @@ def template_values(
     if any(step.is_job for step in functions):
         function = helper_name(name, "job_errors")
         values[JOB_ERRORS_PLACEHOLDER] = account.arn("lambda", f"function:{function}")
+    if machine is not None and machine.machines:
+        function, own = helper_name(name, "starts"), config.aws.artifact_bucket
+        values[STARTS_PLACEHOLDER] = account.arn("lambda", f"function:{function}")
+        values |= started_values(definition, machine.machines, account, own)
     return values
 
 
-def longest_values(
-    definition: Definition, functions: Mapping[Step, str], config: Config
-) -> dict[str, str]:
+def longest_values(definition: Definition, machine: StateMachine, config: Config) -> dict[str, str]:
     """Return the values of :func:`template_values` with the greatest possible length.
 
     Every account's number has 12 digits. If the region is not known, the longest names of a region
@@ -67,7 +69,7 @@ def longest_values(
     usual = region is not None and not region.startswith(_OTHER_PARTITIONS)
     partition = "aws" if usual else _LONGEST_PARTITION
     account = Account("1" * 12, region or _LONGEST_REGION, partition)
-    return template_values(definition, functions, config, account)
+    return template_values(definition, machine, config, account)
 
 
 def _queue_arn(step: Step, name: str, account: Account) -> str:

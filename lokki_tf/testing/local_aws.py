@@ -167,6 +167,8 @@ class LocalAws:
     ) -> str:
         """Register a pipeline without Terraform, as ``run`` does, but do not execute it.
 
+        Pipelines that it starts, as far as they are in this process, are registered as well.
+
         Args:
             pipeline: The pipeline.
             variables: The values of the Terraform variables that layers refer to.
@@ -179,6 +181,8 @@ class LocalAws:
             DefinitionError: If the pipeline has errors.
             LocalAwsError: If ``deploy`` has created a state machine with the same name.
         """
+        for one in getattr(pipeline, "started_pipelines", ()):
+            self.register(one, variables, stage=stage)
         resources = pipeline.resources(ACCOUNT_ID, self.region, variables=variables, stage=stage)
         return self._registrar.register(resources)
 

@@ -24,7 +24,10 @@ _OF_CONTEXTS = {"aliases.py", "context.py", "event_context.py", "moments.py"}
 _OF_POLLS = {"polls.py", "moments.py"}
 _OF_FAILURES = {"aliases.py", "failure.py"}
 _OF_ANSWERS = {"answers.py", "callbacks.py"}
-_OF_HELPERS = {"cleanups.py", "failures.py", "job_errors.py", "failure_notices.py"}
+_OF_HELPERS = {
+    *("cleanups.py", "failures.py", "job_errors.py", "failure_notices.py"),
+    *("started.py", "starts.py"),
+}
 """Files of helper functions."""
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
 _STATE = ("local/state.py", "local/database.py", "local/strict.py", "tracebacks.py")

@@ -47,7 +47,8 @@ def package_steps(
     asking, shared = context_steps(packages), dict[str, bytes]()
     if _waits_for_times(definition):
         shared |= moment_files()
-    if definition.catches:
+    trusted = any(one.step.starts and one.step.starts.trust for one in definition.started)
+    if definition.catches or trusted:
         shared |= failure_files()
     packages = {
         step: replace(one, files={**one.files, **answer_files()}) if _may_answer(one) else one
@@ -199,6 +200,8 @@ def _follow(
             makers[node.name] = _follow(node.body, found, made, arriving)
         elif isinstance(node, Wait):
             makers[node.name] = found
+        elif node.step.starts is not None:
+            makers[node.name] = {}  # JSON, or objects that only the step that receives them knows
         else:
             makers[node.name] = {**found, **made[node.step]}
             for step in filter(None, (node.step, node.step.condition)):

@@ -68,7 +68,7 @@ def add_helper(
         architectures=[_DEFAULTS.architecture],
         memory_size=_DEFAULTS.memory_size,
         timeout=helper.timeout,
-        environment={"variables": {STORE: base.store, **(variables or {})}},
+        environment={"variables": {STORE: base.store, **helper.variables, **(variables or {})}},
         kms_key_arn=base.permissions.key,
         tracing_config={"mode": "Active"},
         tags=tags,

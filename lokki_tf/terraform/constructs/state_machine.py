@@ -8,6 +8,7 @@ from lokki_tf.asl import queue_placeholder
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.files import MACHINE
+from lokki_tf.terraform.starts import started_values
 
 from .functions import Functions
 from .helpers import add_helper
@@ -57,6 +58,9 @@ def add_state_machine(
     }
     for function in base.plan.functions:
         values[function.placeholder] = functions[function.step.name][0].arn
+    if plan.state_machine.machines:
+        own = base.config.aws.artifact_bucket
+        values |= started_values(plan.definition, plan.state_machine.machines, base.account, own)
     for job in base.plan.jobs:
         # Without a revision Batch uses the latest one. A deployment deregisters earlier revisions
         # while executions run, and a redriven execution keeps its definition.

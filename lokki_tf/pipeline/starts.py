@@ -1,0 +1,248 @@
+"""Pipelines that others start with ``start_pipeline()``: where they are found, and run locally."""
+
+from __future__ import annotations
+
+from contextvars import Context
+from functools import lru_cache, partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from lokki_tf.authoring.parameters import accepts
+from lokki_tf.errors import BindingError, LoopError, RunTimeoutError, StepFailed
+from lokki_tf.model import REQUIRED, Finding, Literal, Map, Node, Wait, signature
+
+from .limits import compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lokki_tf.asl import StateMachine
+    from lokki_tf.local import Run
+    from lokki_tf.model import AnyNode, Definition, StartedPipeline
+
+    from .base import Pipeline
+
+_numbers = count()
+_KNOWN: WeakValueDictionary[int, Pipeline] = WeakValueDictionary()
+"""All pipelines of this process, by the order in which they were made."""
+_LEAST_LIMIT = 380
+"""Bytes of a value that are inline in any state machine: as many as a reference has."""
+
+
+def remember(pipeline: Pipeline) -> None:
+    """Let pipelines start another one by its name.
+
+    Args:
+        pipeline: The other one, which has been made.
+    """
+    _KNOWN[next(_numbers)] = pipeline
+
+
+def found(started: StartedPipeline) -> Pipeline | None:
+    """Return the pipeline with a name that was made last in this process, if there is one.
+
+    Args:
+        started: What is started.
+    """
+    # One that is being made has no name yet.
+    known = sorted(_KNOWN.items())
+    named = [one for _, one in known if getattr(one, "name", None) == started.name]
+    return named[-1] if named else None
+
+
+def started_pipelines(definition: Definition) -> list[Pipeline]:
+    """Return the pipelines that a pipeline starts, as far as they are in this process.
+
+    Args:
+        definition: The pipeline.
+    """
+    return [one for started in _starts(definition) if (one := found(started)) is not None]
+
+
+def refuse_unknown(definition: Definition) -> None:
+    """Raise an error for a pipeline that cannot be started locally.
+
+    Args:
+        definition: The pipeline that starts it.
+
+    Raises:
+        BindingError: If no pipeline of this process has its name.
+    """
+    for started, node in _starts(definition).items():
+        if found(started) is None:
+            raise BindingError(
+                f"pipeline {started.name!r} is started, and no pipeline of this process has that "
+                "name",
+                place=node.place,
+                remedy="import the module that makes it; a local run starts it here",
+            )
+
+
+def _starts(definition: Definition) -> dict[StartedPipeline, Node]:
+    return {one.step.starts: one for one in reversed(definition.started) if one.step.starts}
+
+
+def starter(**options: Any) -> Callable[..., Any]:
+    """Return the function that runs a started pipeline locally, and returns its result.
+
+    Args:
+        options: Arguments of ``local_run``.
+    """
+
+    def start(started: StartedPipeline, /, **values: Any) -> Any:
+        from lokki_tf.runtime.failure import PipelineFailed
+        from lokki_tf.runtime.started import failure_text, input_of
+
+        given = input_of(started.name, values)
+        pipeline = found(started)
+        assert pipeline is not None
+        try:
+            # Not in the context of the step that is running.
+            run: Run = Context().run(partial(pipeline.local_run, given, **options))
+        except (StepFailed, RunTimeoutError, LoopError, BindingError) as error:
+            text = failure_text(started.name, *_told(error))
+            raise PipelineFailed(text) from error
+        return run.result if started.trust else _inline_result(started.name, run)
+
+    return start
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """Return name and text of an error, as Step Functions reports them."""
+    from lokki_tf.runtime.started import TIMED_OUT
+
+    if isinstance(error, RunTimeoutError):
+        return TIMED_OUT, ""
+    if isinstance(error, LoopError):
+        return "TooManySteps", error.message
+    own = error.__cause__ if isinstance(error, StepFailed) and error.__cause__ else error
+    return type(own).__name__, str(own)
+
+
+def _inline_result(name: str, run: Run) -> Any:
+    """Return a run's result, if it would be inline in the output of an execution.
+
+    Raises:
+        TypeError: If it is not JSON, or would be in the bucket.
+        ValueError: If it is too large.
+    """
+    from lokki_tf.runtime.started import not_inline, result_of
+
+    output: dict[str, Any] = {}
+    for node in _last(run):
+        if run.status[node.name] == "skipped":
+            output[node.name] = {"value": None, "skipped": True}
+            continue
+        value = run.outputs[node.name]
+        if not _is_inline(run.definition, node, value):
+            raise not_inline(name)
+        output[node.name] = {"value": value}
+    return result_of(name, output)
+
+
+def _last(run: Run) -> list[AnyNode]:
+    graph = run.definition.graph
+    ends = (graph.by_name[name] for name in graph.terminals)
+    return [one for one in ends if not isinstance(one, Wait) or one.value is not None]
+
+
+def _is_inline(definition: Definition, node: AnyNode, value: Any) -> bool:
+    from lokki_tf.runtime.envelope import json_text
+
+    if isinstance(node, Wait):
+        assert node.value is not None
+        node = definition.graph.by_name[node.value.node]
+    text = json_text(value)
+    if text is None:
+        return False
+    if isinstance(node, Map) and node.options.mode == "distributed":
+        return False
+    if isinstance(node, Node) and (node.step.is_job or node.step.options.callback):
+        return not node.step.is_job
+    return len(text) <= _LEAST_LIMIT or len(text) <= _limit(definition, node, value)
+
+
+def _limit(definition: Definition, node: AnyNode, value: Any) -> int:
+    """Return the bytes that a result may have inline; 0 if one of a map's results has too many."""
+    from lokki_tf.asl import ROUTED_INLINE_BYTES
+    from lokki_tf.runtime.envelope import json_text
+    from lokki_tf.runtime.maps import of_each
+
+    machine = _machine(definition)
+    if machine is None:
+        return 0
+    if node.name in machine.inline:
+        room = of_each(machine.inline[node.name], len(value))["Room"]
+        texts = map(json_text, value)
+        fit = all(text is not None and len(text) <= room for text in texts)
+        return machine.limits[node.name] if fit else 0
+    return machine.limits.get(node.name, ROUTED_INLINE_BYTES)
+
+
+@lru_cache(maxsize=16)
+def _machine(definition: Definition) -> StateMachine | None:
+    return compiled(definition)
+
+
+def check_starts(definition: Definition) -> Iterator[Finding]:
+    """Check what a pipeline starts, as far as that is in this process.
+
+    Args:
+        definition: The pipeline.
+    """
+    for node in definition.started:
+        assert node.step.starts is not None
+        pipeline, name = found(node.step.starts), node.step.starts.name
+        if name == definition.name or (
+            pipeline is not None and _reaches(pipeline, definition.name, set())
+        ):
+            way = "" if name == definition.name else f", by way of {name!r}"
+            yield Finding(
+                "start",
+                f"pipeline {definition.name!r} starts itself{way}",
+                node.place,
+                "repeat steps with a map, or with a routed pipeline",
+                error=BindingError,
+            )
+        elif pipeline is not None:
+            yield from _misfits(node, pipeline)
+
+
+def _reaches(pipeline: Pipeline, name: str, seen: set[str]) -> bool:
+    """Return whether a pipeline starts the one with a name, perhaps by way of others."""
+    if pipeline.name in seen:
+        return False
+    seen.add(pipeline.name)
+    starts = _starts(pipeline.definition)
+    return any(one.name == name for one in starts) or any(
+        _reaches(one, name, seen) for one in started_pipelines(pipeline.definition)
+    )
+
+
+def _misfits(node: Node, pipeline: Pipeline) -> Iterator[Finding]:
+    """Yield what is wrong with the parameters of a start."""
+    declared = {one.name: one for one in pipeline.definition.parameters}
+    given = dict(node.kwargs)
+    literals: Mapping[str, Any] = {
+        name: one.value for name, one in given.items() if isinstance(one, Literal)
+    }
+    problem = ""
+    missing = [n for n, one in declared.items() if one.default is REQUIRED and n not in given]
+    if missing:
+        problem = f"requires {', '.join(map(repr, missing))}"
+    unknown = [name for name in given if name not in declared]
+    routes = pipeline.definition.routes
+    if unknown and not (routes is not None and routes.takes_more):
+        problem = f"has no parameter {unknown[0]!r}"
+    for name, one in declared.items():
+        if name in literals and not accepts(one, literals[name]):
+            problem = problem or f"requires {one.kind.__name__} for {name}, got {literals[name]!r}"
+    if problem:
+        yield Finding(
+            "start",
+            f"pipeline {pipeline.name!r}, which is started here, {problem}",
+            node.place,
+            f"its signature is {signature(pipeline.definition.parameters, pipeline.name)}",
+            error=BindingError,
+        )

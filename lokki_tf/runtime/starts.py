@@ -1,0 +1,140 @@
+"""Pipelines that another pipeline starts, and the function that moves their values.
+
+A state starts the other pipeline and waits for its end. The function of this module is called
+before it, for the parameters, and after it, for the result or the error. Its events have the fields
+of a step's event (:mod:`.handler`), and::
+
+    {"starts": "parameters", "pipeline": "prices", "kwargs": {…}}
+    {"starts": "result", "pipeline": "prices", "output": {…}, "trusted": "s3://bucket"}
+    {"starts": "error", "pipeline": "prices", "failed": {"Error": …, "Cause": …},
+     "redrives": 0, "now": 0}
+
+- ``kwargs``: the parameters, which the function returns as JSON;
+- ``output``: the output of the other pipeline, with an envelope for each of its last steps;
+- ``trusted``: where its values may be read from; without it, only inline JSON is accepted;
+- ``failed``: what Step Functions reports of the failed execution, which is raised as
+  :class:`.failure.PipelineFailed`, unless the execution of this pipeline was redriven since.
+"""
+
+from __future__ import annotations
+
+import json
+
+from .envelope import JSON, PICKLE, unpack
+from .failure import Failure, PipelineFailed
+from .handler import keep_object, result_envelope, shared_part
+from .started import (
+    ClassRefused,
+    NoClasses,
+    combined,
+    failed_text,
+    input_of,
+    last_results,
+    not_json,
+    result_of,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from .envelope import Envelope
+
+
+def handle(event: dict[str, Any], context: Any = None) -> Any:
+    """Do what the event describes, see the top of this module.
+
+    Args:
+        event: As described there.
+        context: Lambda's context.
+
+    Raises:
+        TypeError: If a parameter, or the result, is not JSON.
+        ValueError: If they are too large, or the result cannot be received.
+        PipelineFailed: If the event describes that the pipeline has failed.
+    """
+    if event["starts"] == "parameters":
+        return _parameters(event)
+    if event["starts"] == "result":
+        return _result(event)
+    if event["now"] == event["redrives"]:
+        failed = event["failed"]
+        raise PipelineFailed(failed_text(event["pipeline"], failed["Error"], failed.get("Cause")))
+    return None
+
+
+def _parameters(event: dict[str, Any]) -> dict[str, Any]:
+    known, objects = shared_part(event)
+    names, keys = [*event.get("kwargs", {})], [*event.get("wholes", {})]
+    classes = NoClasses()
+
+    def read(envelope: Envelope, wholes: Any = None) -> Any:
+        return unpack(envelope, objects.__getitem__, classes, wholes)
+
+    wholes, values = _Wholes(), {}
+    for key, one in zip(keys, known[len(names) :]):
+        try:
+            whole = read(one)
+        except ClassRefused:
+            continue
+        if not isinstance(whole, Failure):
+            wholes[key] = whole
+    for name, one in zip(names, known):
+        try:
+            values[name] = read(one, wholes)
+        except ClassRefused:
+            raise not_json(event["pipeline"], name) from None
+    return input_of(event["pipeline"], values)
+
+
+class _Wholes(dict):  # type: ignore[type-arg]  # runs on Python 3.9
+    def __missing__(self, key: str) -> Any:
+        raise ClassRefused(key)
+
+
+def _result(event: dict[str, Any]) -> Envelope:
+    pipeline, output = event["pipeline"], event["output"]
+    if "trusted" not in event:
+        return result_envelope(result_of(pipeline, output), event, skipped=False)
+    from . import store
+
+    def read(uri: str) -> bytes:
+        return store.read(uri, event["trusted"])
+
+    known = last_results(pipeline, output, read)
+    try:
+        values = {name: unpack(one, read, NoClasses()) for name, one in known.items()}
+    except ClassRefused:
+        return _copied(event, known, read)
+    return result_envelope(combined(output, values), event, skipped=False)
+
+
+def _copied(
+    event: dict[str, Any], known: Mapping[str, Envelope], read: Callable[[str], bytes]
+) -> Envelope:
+    """Return an envelope with copies of objects, which this function cannot unpickle."""
+    if "items" in event or "parts" in event:
+        raise ValueError(
+            f"the result of pipeline {event['pipeline']!r} is mapped, and contains objects: let a "
+            "step take the result and return the list"
+        )
+
+    def copied(one: Envelope) -> Envelope:
+        if "make" in one:
+            return {**one, "items": {key: copied(item) for key, item in one["items"].items()}}
+        if "ref" not in one:
+            return one
+        form = PICKLE if one["ref"].endswith(PICKLE) else JSON
+        return {"ref": keep_object(event, form, read(one["ref"]))}
+
+    items = {str(index): copied(one) for index, one in enumerate(known.values())}
+    whole = items["0"]
+    if len(event["output"]) > 1:
+        whole = {"make": "dict", "keys": {"value": [*known]}, "items": items}
+    if len(json.dumps(whole)) > event["inline"]:
+        raise ValueError(
+            f"the result of pipeline {event['pipeline']!r} consists of too many objects: let its "
+            "last step combine them"
+        )
+    return whole
