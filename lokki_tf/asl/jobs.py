@@ -257,7 +257,11 @@ def error_event(step: str, node: str, scope: Scope | None) -> dict[str, Any]:
 
 
 def raising(
-    name: str, event: dict[str, Any], taken: set[str], placeholder: str = JOB_ERRORS_PLACEHOLDER
+    name: str,
+    event: dict[str, Any],
+    taken: set[str],
+    placeholder: str = JOB_ERRORS_PLACEHOLDER,
+    comment: str = "Raises the job's own error; after a redrive, the job runs again",
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the state that raises the error of a job or pipeline, and the catchers leading to it.
 
@@ -270,6 +274,7 @@ def raising(
         event: The event of the function that raises the error.
         taken: Names of states; the new state's name is added.
         placeholder: The template's placeholder for the ARN of that function.
+        comment: The state's comment.
     """
     title = unique(f"{shortened(name, 60)}: error", taken, STATE_NAME_LENGTH)
     taken.add(title)
@@ -277,7 +282,7 @@ def raising(
     redrives = f"lokki_redrives_{digest(name)}"
     state = {
         "Type": "Task",
-        "Comment": "Raises the error of what was started, which a redrive starts again",
+        "Comment": comment,
         "Resource": Template("arn:${partition}:states:::lambda:invoke"),
         "Parameters": {
             "FunctionName": Template(f"${{{placeholder}}}"),

@@ -405,7 +405,8 @@ class _Compiler:
         """Return the states before that with the result of a started pipeline."""
         preparing, state = self.started.pop(node.name)
         event = start_error_event(node)
-        added, catch = raising(node.name, event, self.names, STARTS_PLACEHOLDER)
+        comment = "Raises PipelineFailed; after a redrive, the pipeline is started again"
+        added, catch = raising(node.name, event, self.names, STARTS_PLACEHOLDER, comment)
         first = {} if entry == node.name else {entry: preparing}
         return {**first, node.name: {**state, "Catch": catch, "Next": result}, **added}
 

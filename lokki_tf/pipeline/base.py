@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
     from os import PathLike
+    from typing import Self
 
     from typing_extensions import TypeVar  # type checkers have it
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from lokki_tf.model.resources import Resources
     from lokki_tf.packaging import Explanation, ImageContext
     from lokki_tf.terraform.synth import Synthesized
+
+    from .starts import Startable
 
     R_co = TypeVar("R_co", covariant=True, default=Any)
 else:
@@ -79,9 +82,9 @@ class Pipeline(Generic[R_co]):
     _sound: Definition | None = None
     _last: tuple[Definition, Mapping[str, Outcome]] | None = None
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *_args: Any, **_options: Any) -> Self:
         made = super().__new__(cls)
-        remember(made)
+        remember(made)  # so that others can start it by its name
         return made
 
     def __init__(
@@ -171,7 +174,7 @@ class Pipeline(Generic[R_co]):
         return self.definition.graph
 
     @property
-    def started_pipelines(self) -> list[Pipeline]:
+    def started_pipelines(self) -> Sequence[Startable]:
         """The pipelines that it starts by their names, as far as they are in this process."""
         return started_pipelines(self.definition)
 

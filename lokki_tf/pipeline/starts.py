@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import Context
 from functools import lru_cache, partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 from lokki_tf.authoring.parameters import accepts
@@ -21,16 +21,26 @@ if TYPE_CHECKING:
     from lokki_tf.local import Run
     from lokki_tf.model import AnyNode, Definition, StartedPipeline
 
-    from .base import Pipeline
+
+class Startable(Protocol):
+    """What is required of a pipeline that is started."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def definition(self) -> Definition: ...
+    @property
+    def local_run(self) -> Callable[..., Run]: ...
+
 
 _numbers = count()
-_KNOWN: WeakValueDictionary[int, Pipeline] = WeakValueDictionary()
+_KNOWN: WeakValueDictionary[int, Startable] = WeakValueDictionary()
 """All pipelines of this process, by the order in which they were made."""
 _LEAST_LIMIT = 380
 """Bytes of a value that are inline in any state machine: as many as a reference has."""
 
 
-def remember(pipeline: Pipeline) -> None:
+def remember(pipeline: Startable) -> None:
     """Let pipelines start another one by its name.
 
     Args:
@@ -39,7 +49,7 @@ def remember(pipeline: Pipeline) -> None:
     _KNOWN[next(_numbers)] = pipeline
 
 
-def found(started: StartedPipeline) -> Pipeline | None:
+def found(started: StartedPipeline) -> Startable | None:
     """Return the pipeline with a name that was made last in this process, if there is one.
 
     Args:
@@ -51,7 +61,7 @@ def found(started: StartedPipeline) -> Pipeline | None:
     return named[-1] if named else None
 
 
-def started_pipelines(definition: Definition) -> list[Pipeline]:
+def started_pipelines(definition: Definition) -> list[Startable]:
     """Return the pipelines that a pipeline starts, as far as they are in this process.
 
     Args:
@@ -209,7 +219,7 @@ def check_starts(definition: Definition) -> Iterator[Finding]:
             yield from _misfits(node, pipeline)
 
 
-def _reaches(pipeline: Pipeline, name: str, seen: set[str]) -> bool:
+def _reaches(pipeline: Startable, name: str, seen: set[str]) -> bool:
     """Return whether a pipeline starts the one with a name, perhaps by way of others."""
     if pipeline.name in seen:
         return False
@@ -220,7 +230,7 @@ def _reaches(pipeline: Pipeline, name: str, seen: set[str]) -> bool:
     )
 
 
-def _misfits(node: Node, pipeline: Pipeline) -> Iterator[Finding]:
+def _misfits(node: Node, pipeline: Startable) -> Iterator[Finding]:
     """Yield what is wrong with the parameters of a start."""
     declared = {one.name: one for one in pipeline.definition.parameters}
     given = dict(node.kwargs)

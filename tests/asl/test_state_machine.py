@@ -220,7 +220,7 @@ def test_the_definition_is_measured_as_terraform_writes_it(tmp_path: Path) -> No
     pipeline = Pipeline("p", steps=calls)
     assert not [one for one in pipeline.check() if one.severity == "error"]
     machine, config = compile_state_machine(pipeline.definition), Config()
-    values = longest_values(pipeline.definition, machine.functions, config)
+    values = longest_values(pipeline.definition, machine, config)
     text = machine.text(values)
     written = json.dumps(filled(machine.definition, values), indent=2, ensure_ascii=False) + "\n"
     if "\n" not in text:
@@ -228,7 +228,7 @@ def test_the_definition_is_measured_as_terraform_writes_it(tmp_path: Path) -> No
         written = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
     assert filled_bytes(text, values) == len(written.encode())
     for region in ("eu-west-1", "us-gov-west-1", "cn-north-1"):
-        known = longest_values(pipeline.definition, machine.functions, config.in_region(region))
+        known = longest_values(pipeline.definition, machine, config.in_region(region))
         assert filled_bytes(text, known) <= filled_bytes(text, values)
 
 
