@@ -105,7 +105,7 @@ class Binder:
         assert node.step.starts is not None
         pipeline = node.step.starts.name
         wholes = [
-            (name, self._getter(self._place(part.of)))
+            (name, self._getter(self._position(part.of)))
             for name, binding in node.kwargs
             for part in parts_in(binding)
         ]
