@@ -1,9 +1,9 @@
 """The program of a pipeline's container image: ``python3 entry.py STEP``.
 
-Beside it stands a folder a step, with what the step's zip would hold. In Lambda, this program
-serves the Runtime API. Elsewhere it is one job of AWS Batch: ``lokki_runtime.jobs`` in the step's
-folder tells where its event comes from, and where its answer or error goes. A job that fails says
-its error in the last line on stderr and exits with 1.
+Beside it is one folder for each step, with the files that the step's zip would contain. In Lambda,
+this program serves the Runtime API. Elsewhere it is one job of AWS Batch: ``lokki_runtime.jobs`` in
+the step's folder reads its event, and writes its answer or error. A job that fails writes its error
+to the last line on stderr and exits with 1.
 """
 
 from __future__ import annotations

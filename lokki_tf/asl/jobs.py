@@ -316,7 +316,7 @@ def raises_error(state: Mapping[str, Any]) -> bool:
 
 
 def reading() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the selector of a job's answer, and the state that reads it as ``$.told``."""
+    """Return the selector of a job's answer, and the state that reads it as ``$.result``."""
     return {"ResultSelector": {"answer.$": _left("Key", ANSWER)}}, {
         "Type": "Task",
         "Resource": Template("arn:${partition}:states:::aws-sdk:s3:getObject"),
@@ -324,7 +324,7 @@ def reading() -> tuple[dict[str, Any], dict[str, Any]]:
             "Bucket": Template(f"${{{BUCKET_VARIABLE}}}"),
             "Key.$": "$.answer",
         },
-        "ResultSelector": {"told.$": "States.StringToJson($.Body)"},
+        "ResultSelector": {"result.$": "States.StringToJson($.Body)"},
         "Retry": [_TRANSIENT_STORE],
     }
 

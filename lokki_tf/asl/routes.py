@@ -206,7 +206,7 @@ class _Compiler:
         if route.step.is_job:
             writing, running = self._job(route, payload)
             states |= {self.entries[name]: {**writing, "Next": name}, name: {**task, **running}}
-            task, result = self._answer(states, route, name, first=first), "$.told"
+            task, result = self._answer(states, route, name, first=first), "$.result"
         else:
             states[name] = task
             task |= self._catch(states, route, name, first=first)

@@ -569,9 +569,9 @@ class _Compiler:
             rules: Its retriers.
         """
         if node.when is not None:
-            asker = self.functions[_condition_of(node)]
+            condition = self.functions[_condition_of(node)]
             variable, result = self.variables[node.name], scope.variables.get(node.name)
-            self.conditions[node.name] = asking(sent, asker, variable, result, node, rules)
+            self.conditions[node.name] = asking(sent, condition, variable, result, node, rules)
             sent = {key: value for key, value in sent.items() if key != "when"}
         sent["seconds"] = node.step.options.timeout_seconds
         placeholder = self.functions[node.step]
@@ -621,7 +621,7 @@ class _Compiler:
             value = self.waits[part].value
             return {} if value is None else {part: f"${scope.variable(value.node)}"}
         if isinstance(part, str) and part in self.answered:
-            return {part: {"value.$": "$"}}  # data from outside, whatever it looks like
+            return {part: {"value.$": "$"}}  # data from outside, of any form
         if isinstance(part, str):
             of_job = part in self.payloads.jobs
             return {part: job_result(self._layouts_of(part)) if of_job else "$.Payload"}

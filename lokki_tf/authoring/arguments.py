@@ -135,12 +135,12 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
             continue
         seen.add(id(current))
         members = list(current.values()) if isinstance(current, dict) else list(current)
-        within = any(map(_stands_for_result, members))
-        keys = isinstance(current, dict) and any(map(_stands_for_result, current))
+        within = any(map(_is_result, members))
+        keys = isinstance(current, dict) and any(map(_is_result, current))
         if keys or (within and type(current) not in _CONTAINERS):
             what = "as a key of a dict" if keys else f"inside a {type(current).__name__}"
             raise BindingError(
-                f"a result of a step stands {what}, where it cannot be filled in",
+                f"a result of a step is used {what}, where it cannot be filled in",
                 place=place,
                 remedy="pass it in a list, tuple, set or dict, and build the rest in a step",
             )
@@ -149,7 +149,7 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
     return found
 
 
-def _stands_for_result(value: Any) -> bool:
+def _is_result(value: Any) -> bool:
     return isinstance(value, Placeholder | Stepped) or is_pipeline(value) or _is_method(value)
 
 

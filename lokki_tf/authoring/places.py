@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-_HOUSE = str(Path(__file__).parents[1])
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 def place_of(function: Callable[..., Any]) -> Place:
@@ -31,7 +31,7 @@ def place_of(function: Callable[..., Any]) -> Place:
 def calling_frame() -> FrameType:
     """Return the frame of the user's code that called into this package."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HOUSE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return frame
 

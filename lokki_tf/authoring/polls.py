@@ -31,7 +31,7 @@ def refuse_contradictions(values: Mapping[str, Any], place: Place) -> None:
         raise OptionError(
             "callback=True and poll= are both given",
             place=place,
-            remedy="keep one: a step that polls looks itself, one with a callback is told",
+            remedy="keep poll= if the step checks by itself, callback= if it is answered",
         )
     if "heartbeat_seconds" in values and not values.get("callback"):
         raise OptionError(

@@ -26,7 +26,7 @@ from lokki_tf.model import (
 from lokki_tf.model.bindings import parts_in
 
 from .copies import Copies
-from .strict import Wire, cannot_travel, label
+from .strict import RoundTripSerializer, label, not_serializable
 
 Arguments = tuple[Sequence[Any], dict[str, Any]]
 Gather = Callable[[list[Any]], Arguments]
@@ -51,7 +51,7 @@ class Binder:
         nodes: The graph's nodes; their results have the first indices.
         parameters: Names of the parameters; they have the next indices.
         in_map: Whether the graph is a map's body; the item then has the next index.
-        wire: Serializes the literals, and deserializes any value of the list for each consumer;
+        serializer: Serializes the literals, and deserializes a value for each consumer of it;
             ``None`` if the list contains the values themselves.
     """
 
@@ -61,7 +61,7 @@ class Binder:
         parameters: Iterable[str] = (),
         *,
         in_map: bool = False,
-        wire: Wire | Copies | None = None,
+        serializer: RoundTripSerializer | Copies | None = None,
     ) -> None:
         self._results = {node.name: index for index, node in enumerate(nodes)}
         count = len(self._results)
@@ -69,7 +69,7 @@ class Binder:
         count += len(self._parameters)
         self._item = count if in_map else None
         self._literals_from = count + in_map
-        self._wire = wire
+        self._serializer = serializer
         self.literals: list[Any] = []
         """The literals, which are at the end of the list."""
 
@@ -81,7 +81,7 @@ class Binder:
 
         Raises:
             BindingError: If a binding refers to something that does not exist.
-            SerializationError: If there is a wire, and a literal cannot be serialized.
+            SerializationError: If there is a serializer, and a literal cannot be serialized.
         """
         if isinstance(node, Map):
             args = [self._argument(node, "items", node.items)]
@@ -128,11 +128,11 @@ class Binder:
                 f"argument {name!r} of {label(node)} is {error}, and there is none here",
                 place=node.place,
             ) from None
-        except Exception as error:  # raised by the wire: nothing else here can fail
-            raise cannot_travel(node, f"argument {name!r}", error) from error
+        except Exception as error:  # raised by the serializer: nothing else here can fail
+            raise not_serializable(node, f"argument {name!r}", error) from error
 
     def _is_flat(self, positions: Iterable[Any]) -> bool:
-        return self._wire is None and not any(callable(position) for position in positions)
+        return self._serializer is None and not any(callable(position) for position in positions)
 
     def _position(self, binding: Binding) -> Any:
         """Return an index into the list, or a function where an index is not enough."""
@@ -141,15 +141,17 @@ class Binder:
         if isinstance(binding, Part):
             return self._part(binding)
         if isinstance(binding, Literal):
-            wire = self._wire
-            self.literals.append(binding.value if wire is None else wire.freeze(binding.value))
+            serializer = self._serializer
+            self.literals.append(
+                binding.value if serializer is None else serializer.freeze(binding.value)
+            )
             return self._literals_from + len(self.literals) - 1
-        position = self._standing(binding)
+        position = self._index_of(binding)
         if position is None:
             raise _Unbound(binding)
         return position
 
-    def _standing(self, binding: Output | Parameter | Item) -> int | None:
+    def _index_of(self, binding: Output | Parameter | Item) -> int | None:
         if isinstance(binding, Output):
             return self._results.get(binding.node)
         if isinstance(binding, Parameter):
@@ -159,10 +161,10 @@ class Binder:
     def _getter(self, position: int | Getter) -> Getter:
         if not isinstance(position, int):
             return position
-        wire = self._wire
-        if wire is None:
+        serializer = self._serializer
+        if serializer is None:
             return lambda values: values[position]
-        return lambda values: wire.thaw(values[position])
+        return lambda values: serializer.thaw(values[position])
 
     def _part(self, part: Part) -> Getter:
         from lokki_tf.runtime.parts import selected  # imported here: the runtime imports json
@@ -175,8 +177,8 @@ class Binder:
         members = self._members(positions)
         if group.kind == "dict":
             keys: Sequence[Any] = group.keys
-            if self._wire is not None:
-                keys = self._wire.thaw(self._wire.freeze(list(keys)))
+            if self._serializer is not None:
+                keys = self._serializer.thaw(self._serializer.freeze(list(keys)))
             return lambda values: dict(zip(keys, members(values), strict=True))
         make = _KINDS[group.kind]
         return members if make is list else lambda values: make(members(values))

@@ -12,7 +12,7 @@ from .result import NOTHING
 from .work import Work
 
 if TYPE_CHECKING:
-    from .strict import Wire
+    from .strict import RoundTripSerializer
 
 Parts = tuple[Collection[str], ...]
 """Nodes of each state of the state machine's outermost scope, as the compiler nests them: states
@@ -24,15 +24,17 @@ class Cleanup:
 
     Args:
         work: The operations of the run.
-        wire: Serializes values, or ``None``.
+        serializer: Serializes values, or ``None``.
         drive: Runs the graph.
     """
 
-    def __init__(self, work: Work, wire: Wire | None, drive: Callable[[], None]) -> None:
+    def __init__(
+        self, work: Work, serializer: RoundTripSerializer | None, drive: Callable[[], None]
+    ) -> None:
         self._run = work
         # Results of earlier runs do not replace a cleanup.
-        self._work = Work(work.journal, work.identity, wire, files=work.files)
-        self._wire = wire
+        self._work = Work(work.journal, work.identity, serializer, files=work.files)
+        self._serializer = serializer
         self._drive = drive
         self._begun = False
 
@@ -51,7 +53,7 @@ class Cleanup:
         self._begun = True
         root = self._work.journal.root
         nodes = len(root.plan.nodes)
-        none = None if self._wire is None else self._wire.freeze(None)
+        none = None if self._serializer is None else self._serializer.freeze(None)
         known = (one if n in visible else none for n, one in enumerate(root.values[:nodes]))
         frame, index = Frame(root.plan, [*known, *root.values[nodes:]]), nodes - 1
         frame.values[index], frame.kept = NOTHING, root.kept

@@ -38,7 +38,7 @@ from .plan import RunPlan
 from .result import Run
 from .sequence import in_order
 from .settings import Settings
-from .strict import Wire
+from .strict import RoundTripSerializer
 from .threads import MOST_THREADS, Threads
 from .work import Work
 
@@ -99,32 +99,32 @@ def run(
     """
     _check(executor, max_workers)
     settings = settings or Settings()
-    wire = Wire() if strict else None
-    values = parameter_values(definition, parameters or {}, wire)
+    serializer = RoundTripSerializer() if strict else None
+    values = parameter_values(definition, parameters or {}, serializer)
     known = _answers(definition, answers)
     # Worker processes have copies anyway.
-    copying = wire is None and executor != "process"
+    copying = serializer is None and executor != "process"
     nodes, cleanup = definition.graph.nodes, definition.cleanup
     plan = RunPlan(
         definition.graph if cleanup is None else Graph((*nodes, cleanup)),
         values,
-        wire=wire,
+        serializer=serializer,
         settings=settings,
         copying=copying,
         cleanup=cleanup is not None,
         parts=parts,
     )
-    journal = Journal(definition, Frame(plan, plan.values(values)), on_event, wire)
+    journal = Journal(definition, Frame(plan, plan.values(values)), on_event, serializer)
     journal.open()
     try:
         bounds = Bounds(inline, definition.name) if inline else None
-        identity = Identity(definition.name, settings, values, wire)
-        work = Work(journal, identity, wire, cache, bounds, _watch(strict), known)
+        identity = Identity(definition.name, settings, values, serializer)
+        work = Work(journal, identity, serializer, cache, bounds, _watch(strict), known)
         drive = partial(_drive, work, executor, max_workers)
         if cleanup is None:
             within_limit(definition, drive, work.wake)
         else:
-            _within_limit_and_clean_up(work, wire, drive)
+            _within_limit_and_clean_up(work, serializer, drive)
     except BaseException as error:
         journal.close(error)
         attach(error, run=journal.run())
@@ -138,10 +138,12 @@ def run(
     return journal.run()
 
 
-def _within_limit_and_clean_up(work: Work, wire: Wire | None, drive: Callable[[], None]) -> None:
+def _within_limit_and_clean_up(
+    work: Work, serializer: RoundTripSerializer | None, drive: Callable[[], None]
+) -> None:
     from .cleanup import Cleanup
 
-    cleanup = Cleanup(work, wire, drive)
+    cleanup = Cleanup(work, serializer, drive)
     try:
         within_limit(work.journal.definition, cleanup, work.wake)
     except BaseException:  # after the time limit, an interrupt or an error here

@@ -76,15 +76,15 @@ def _notice(error: LokkiError, definition: Definition, given: Mapping[str, Any])
     cleanup = definition.cleanup
     own = None if cleanup is None else vars(error)["run"].errors.get(cleanup.name)
     uncleaned = {} if own is None or own is first else {"cleanup": _described(own)}
-    told = _described(first)
+    failed = _described(first)
     if isinstance(first, RunTimeoutError):
-        told, node = {"error": "States.Timeout", "cause": ""}, _running_node(error)
+        failed, node = {"error": "States.Timeout", "cause": ""}, _running_node(error)
     return fitted(
         {
             "pipeline": definition.name,
             "execution": HERE,
             "step": _outside_distributed_maps(definition.graph, node),
-            **told,
+            **failed,
             "input": dict(given),
             "redriveCount": 0,
             **uncleaned,

@@ -115,7 +115,7 @@ def traceback_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, own)).rstrip()
 
 
-def told(failure: Failure) -> LokkiError:
+def error_of(failure: Failure) -> LokkiError:
     """Return the error for a node that failed; for a map, of its items."""
     runs: list[MapRun] = []
     while isinstance(failure, MapRun):

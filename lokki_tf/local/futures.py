@@ -15,7 +15,7 @@ from .failures import DEATH, step_failed
 from .frames import clock
 from .remote import ARGUMENTS, Batch, Outcome, RemoteCall, unpacked
 from .schedule import Schedule
-from .strict import cannot_travel
+from .strict import not_serializable
 from .tasks import Call
 from .work import Work
 
@@ -233,7 +233,7 @@ class Futures:
 
     def _stuck(self, call: Call, what: str, error: BaseException | str) -> None:
         node = call.frame.plan.nodes[call.index]
-        refused = cannot_travel(node, what, error, way="to another process", remedy=REMEDY)
+        refused = not_serializable(node, what, error, way="to another process", remedy=REMEDY)
         if isinstance(error, BaseException):
             refused.__cause__ = error
         self._journal.give_up(call.frame, call.index, refused)

@@ -10,7 +10,7 @@ from lokki_tf.runtime.answers import LOCAL
 from lokki_tf.runtime.context import RunContext
 
 from .copies import copied
-from .strict import Wire, described
+from .strict import RoundTripSerializer, described
 
 if TYPE_CHECKING:
     from .frames import Frame
@@ -24,23 +24,23 @@ class Identity:
     Args:
         pipeline: Name of the pipeline, unless the settings contain another.
         settings: What holds for the steps of the run.
-        parameters: The run's parameters, serialized if there is a wire.
-        wire: Deserializes parameters, or ``None``.
+        parameters: The run's parameters, serialized if there is a serializer.
+        serializer: Deserializes parameters, or ``None``.
     """
 
-    __slots__ = ("_packed", "_parameters", "_pipeline", "_settings", "_wire")
+    __slots__ = ("_packed", "_parameters", "_pipeline", "_serializer", "_settings")
 
     def __init__(
         self,
         pipeline: str,
         settings: Settings,
         parameters: Mapping[str, Any],
-        wire: Wire | None = None,
+        serializer: RoundTripSerializer | None = None,
     ) -> None:
         self._pipeline = settings.name or pipeline
         self._settings = settings
         self._parameters = parameters
-        self._wire = wire
+        self._serializer = serializer
         self._packed: bytes | str | None = None
 
     def of(
@@ -99,10 +99,10 @@ class Identity:
         }
 
     def _own(self) -> dict[str, Any]:
-        wire = self._wire
-        if wire is None:
+        serializer = self._serializer
+        if serializer is None:
             return {name: copied(value) for name, value in self._parameters.items()}
-        return {name: wire.thaw(value) for name, value in self._parameters.items()}
+        return {name: serializer.thaw(value) for name, value in self._parameters.items()}
 
     def _pickled(self) -> bytes | str:
         from lokki_tf.runtime.envelope import pickled

@@ -12,11 +12,11 @@ from lokki_tf.model import Definition, Node
 from .calls import overdue
 from .copies import ATOMS, Kept, guarded, plain, warn_of_change
 from .events import Event, EventKind, Listener
-from .failures import failure_of, raised, step_failed, told
+from .failures import error_of, failure_of, raised, step_failed
 from .frames import Failure, Frame, MapRun, clock
 from .result import NOTHING, ItemKey, Run
 from .retry import is_caught
-from .strict import Wire, cannot_travel, described, label
+from .strict import RoundTripSerializer, described, label, not_serializable
 
 
 class Journal:
@@ -26,7 +26,7 @@ class Journal:
         definition: The pipeline.
         root: The frame of its graph.
         on_event: The listener.
-        wire: Serializes results, or ``None``.
+        serializer: Serializes results, or ``None``.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class Journal:
         definition: Definition,
         root: Frame,
         on_event: Callable[[Event], None] | None,
-        wire: Wire | None,
+        serializer: RoundTripSerializer | None,
     ) -> None:
         self.definition = definition
         self.root = root
         self._listener = None if on_event is None else Listener(on_event)
-        self._wire = wire
-        # The results for the user; with a wire, the frame contains serialized ones.
-        self._outputs = root.values if wire is None else [NOTHING] * len(root.plan.nodes)
+        self._serializer = serializer
+        # The results for the user; with a serializer, the frame contains serialized ones.
+        self._outputs = root.values if serializer is None else [NOTHING] * len(root.plan.nodes)
         self._cached: set[int] = set()
         self._failures: list[tuple[int, Failure]] = []
         self._failed_items: dict[str, dict[ItemKey, BaseException]] = {}
@@ -104,12 +104,12 @@ class Journal:
         now = clock()
         if now > self._suspect and seconds is None and self.is_overdue(frame, index):
             return self.failed(frame, index, overdue())
-        if self._wire is not None:
+        if self._serializer is not None:
             try:
-                frozen = self._wire.freeze(value)
-                value = self._wire.thaw(frozen)
+                frozen = self._serializer.freeze(value)
+                value = self._serializer.thaw(frozen)
             except Exception as error:
-                refused = cannot_travel(frame.plan.nodes[index], "the result", error)
+                refused = not_serializable(frame.plan.nodes[index], "the result", error)
                 refused.__cause__ = error
                 if not self.caught(frame, index, error, seconds):
                     self.give_up(frame, index, refused)
@@ -193,8 +193,8 @@ class Journal:
         if frame is self.root:
             self._outputs[index] = value
         frame.end(index, clock())
-        if self._wire is not None:
-            value = self._wire.freeze(value)
+        if self._serializer is not None:
+            value = self._serializer.freeze(value)
         elif frame.plan.guards[index]:
             value = self._guarded(frame, value)
         frame.values[index] = value
@@ -212,13 +212,13 @@ class Journal:
         self._outputs[index] = frame.values[index]
 
     def map_done(self, run: MapRun, results: list[Any]) -> None:
-        """Record a map's results, which a wire has already serialized one by one."""
+        """Record a map's results, which a serializer has already serialized one by one."""
         frame, index = run.frame, run.index
         frame.end(index, clock())
-        guarding = self._wire is None and frame.plan.guards[index]
+        guarding = self._serializer is None and frame.plan.guards[index]
         frame.values[index] = self._guarded(frame, results) if guarding else results
-        if self._wire is not None and frame is self.root:
-            self._outputs[index] = self._wire.thaw(results)
+        if self._serializer is not None and frame is self.root:
+            self._outputs[index] = self._serializer.thaw(results)
         self._report_end(run)
 
     def map_failed(self, run: MapRun) -> None:
@@ -366,12 +366,12 @@ class Journal:
         if not self._failures:
             return None
         first, failure = self._failures[0]
-        error = told(failure)
+        error = error_of(failure)
         listed = {first}
         for index, other in self._failures[1:]:
             if index not in listed:
                 listed.add(index)
-                error.add_note(f"also failed: {told(other)}")
+                error.add_note(f"also failed: {error_of(other)}")
         for index, unlucky in list(self.root.errors.items()):
             if index not in listed and index not in (self.root.caught or ()):
                 name = label(self.root.plan.nodes[index])

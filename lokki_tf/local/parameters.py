@@ -8,22 +8,22 @@ from typing import Any
 from lokki_tf.errors import BindingError, SerializationError
 from lokki_tf.model import REQUIRED, Definition, FlowParameter
 
-from .strict import REMEDY, Wire, described
+from .strict import REMEDY, RoundTripSerializer, described
 
 
 def parameter_values(
-    definition: Definition, given: Mapping[str, Any], wire: Wire | None
+    definition: Definition, given: Mapping[str, Any], serializer: RoundTripSerializer | None
 ) -> dict[str, Any]:
-    """Return the value of each parameter of a flow, serialized if there is a wire.
+    """Return the value of each parameter of a flow, serialized if there is a serializer.
 
     Args:
         definition: Declares the parameters.
         given: Values by name.
-        wire: Serializes values, or ``None``.
+        serializer: Serializes values, or ``None``.
 
     Raises:
         BindingError: If a parameter without default has no value, or a value has no parameter.
-        SerializationError: If there is a wire, and a value cannot be serialized.
+        SerializationError: If there is a serializer, and a value cannot be serialized.
     """
     declared = {one.name: one.default for one in definition.parameters}
     values = {name: given.get(name, default) for name, default in declared.items()}
@@ -37,14 +37,14 @@ def parameter_values(
             place=definition.place,
             remedy=_declared(definition.parameters),
         )
-    if wire is None:
+    if serializer is None:
         return values
-    return {name: _sent(definition, wire, name, value) for name, value in values.items()}
+    return {name: _sent(definition, serializer, name, value) for name, value in values.items()}
 
 
-def _sent(definition: Definition, wire: Wire, name: str, value: Any) -> Any:
+def _sent(definition: Definition, serializer: RoundTripSerializer, name: str, value: Any) -> Any:
     try:
-        return wire.freeze(value)
+        return serializer.freeze(value)
     except Exception as error:
         raise SerializationError(
             f"parameter {name!r} of {definition.name!r} cannot be serialized: {described(error)}",

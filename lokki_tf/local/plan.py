@@ -15,7 +15,7 @@ from .bind import Binder, Gather
 from .copies import LARGEST, LARGEST_OF_ITEMS, Copies, guarded, plain
 from .result import NOTHING
 from .settings import LONGEST, Around, Settings, is_special
-from .strict import Wire
+from .strict import RoundTripSerializer
 
 Condition = Callable[[Sequence[Any], Mapping[str, Any]], bool]
 """Returns whether a node runs, from its arguments by position and by name."""
@@ -31,7 +31,7 @@ class RunPlan:
         graph: The graph.
         parameters: Names of its parameters.
         in_map: Whether it is a map's body.
-        wire: Serializes values, or ``None``.
+        serializer: Serializes values, or ``None``.
         settings: Options in effect of the steps, and the scale of waits.
         copying: Whether each step has a copy of its own of what it could change.
         cleanup: Whether the last node runs after all others, which the engine starts.
@@ -40,7 +40,7 @@ class RunPlan:
 
     Raises:
         BindingError: If a binding refers to something that does not exist.
-        SerializationError: If there is a wire, and a literal cannot be serialized.
+        SerializationError: If there is a serializer, and a literal cannot be serialized.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class RunPlan:
         parameters: Iterable[str] = (),
         *,
         in_map: bool = False,
-        wire: Wire | None = None,
+        serializer: RoundTripSerializer | None = None,
         settings: Settings | None = None,
         copying: bool = False,
         cleanup: bool = False,
@@ -63,11 +63,11 @@ class RunPlan:
         self.around: dict[int, Around] = {}
         """What the calls of nodes have around them, by their positions."""
         self.nodes = nodes = graph.nodes
-        self._wire = wire
+        self._serializer = serializer
         self._parameters = tuple(parameters)
         self.item = len(nodes) + len(self._parameters)
         """Index of the item among the values, in a map's body."""
-        binder = Binder(nodes, self._parameters, in_map=in_map, wire=wire)
+        binder = Binder(nodes, self._parameters, in_map=in_map, serializer=serializer)
         self.gather = [binder.gather(node) for node in nodes]
         self._literals = binder.literals
         if copying:
@@ -83,7 +83,12 @@ class RunPlan:
             if isinstance(node, Map):
                 names = (name for name, _ in node.arguments)
                 self.bodies[index] = RunPlan(
-                    node.body, names, in_map=True, wire=wire, settings=settings, copying=copying
+                    node.body,
+                    names,
+                    in_map=True,
+                    serializer=serializer,
+                    settings=settings,
+                    copying=copying,
                 )
                 self.functions.append(None)
                 self.shortest = min(self.shortest, self.bodies[index].shortest)
@@ -173,7 +178,7 @@ class RunPlan:
     @cached_property
     def careful(self) -> list[Gather]:
         """As :attr:`gather`, with a copy of what the step could change."""
-        binder = Binder(self.nodes, self._parameters, in_map=self._in_map, wire=Copies())
+        binder = Binder(self.nodes, self._parameters, in_map=self._in_map, serializer=Copies())
         return [binder.gather(node) for node in self.nodes]
 
     def parameter(self, name: str) -> int:
@@ -182,7 +187,7 @@ class RunPlan:
 
     def thawed(self, value: Any) -> Any:
         """Return an element of the values as its consumer receives it."""
-        return plain(value) if self._wire is None else self._wire.thaw(value)
+        return plain(value) if self._serializer is None else self._serializer.thaw(value)
 
     def values(self, parameters: Mapping[str, Any], *item: Any) -> list[Any]:
         """Return the initial list of values of an evaluation.

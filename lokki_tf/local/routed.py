@@ -31,7 +31,7 @@ from .identity import Identity
 from .result import NOTHING, Run
 from .retry import Retries, names_of
 from .settings import Settings
-from .strict import Wire, described
+from .strict import RoundTripSerializer, described
 
 if TYPE_CHECKING:
     from lokki_tf.model import Routes
@@ -100,8 +100,8 @@ def run_routes(
             remedy=f"pass it to the run: {lacking[0]}=…",
         )
     settings = settings or Settings()
-    wire = Wire() if strict else None
-    walk = _Walk(definition, dict(parameters), wire, on_event, cache, settings)
+    serializer = RoundTripSerializer() if strict else None
+    walk = _Walk(definition, dict(parameters), serializer, on_event, cache, settings)
     walk.tell("run_started")
     try:
         walk.run_within(routes, first)
@@ -119,7 +119,7 @@ class _Walk:
 
     definition: Definition
     given: dict[str, Any]
-    wire: Wire | None
+    serializer: RoundTripSerializer | None
     on_event: Callable[[Event], None] | None
     cache: Cache | None
     settings: Settings
@@ -143,7 +143,7 @@ class _Walk:
 
     def __post_init__(self) -> None:
         self.listener = None if self.on_event is None else Listener(self.on_event)
-        self.files = None if self.wire is None else FileWatch()
+        self.files = None if self.serializer is None else FileWatch()
 
     def go(self, routes: Routes, first: str) -> None:
         following: str | None = first
@@ -297,9 +297,9 @@ class _Walk:
             for name, value in {**declared, **self.given}.items()
             if value is not REQUIRED
         }
-        if self.wire is not None:
-            given = {name: self.wire.freeze(value) for name, value in given.items()}
-        identity = Identity(self.definition.name, self.settings, given, self.wire)
+        if self.serializer is not None:
+            given = {name: self.serializer.freeze(value) for name, value in given.items()}
+        identity = Identity(self.definition.name, self.settings, given, self.serializer)
         return identity.of(route.step.name, self.attempts.get(index, 1))
 
     def _failed(
@@ -338,10 +338,10 @@ class _Walk:
 
     def _sent(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return the state as the next step receives it."""
-        if self.wire is None:
+        if self.serializer is None:
             return state
-        wire = self.wire
-        return {name: wire.thaw(wire.freeze(value)) for name, value in state.items()}
+        serializer = self.serializer
+        return {name: serializer.thaw(serializer.freeze(value)) for name, value in state.items()}
 
     def _arrive(self, route: Route) -> int:
         taken = {node.name for node in self.nodes}

@@ -13,7 +13,7 @@ REMEDY = (
 )
 
 
-class Wire:
+class RoundTripSerializer:
     """Serialization of values between steps, as in AWS."""
 
     __slots__ = ("_freeze", "_thaw")
@@ -40,7 +40,7 @@ class Wire:
         return self._thaw(*frozen)
 
 
-def cannot_travel(
+def not_serializable(
     node: AnyNode,
     what: str,
     error: BaseException | str,

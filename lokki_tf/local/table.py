@@ -107,8 +107,8 @@ def as_rich(run: Tabular) -> Any:
 def summary(run: Tabular) -> str:
     """Return a summary of a run in one line."""
     counts = Counter(run.status.values())
-    told = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"{run.definition.name}: {told or 'no steps'} in {run.duration:.3f} s"
+    listed = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return f"{run.definition.name}: {listed or 'no steps'} in {run.duration:.3f} s"
 
 
 def rows_of(run: Tabular) -> Iterator[Row]:

@@ -17,7 +17,7 @@ from .failures import step_failed
 from .frames import Frame, Items, MapRun
 from .journal import Journal
 from .result import NOTHING
-from .strict import Wire, cannot_travel, label
+from .strict import RoundTripSerializer, label, not_serializable
 
 if TYPE_CHECKING:
     from .answers import Answers
@@ -36,7 +36,7 @@ class Work:
     Args:
         journal: Records what happens.
         identity: The identity of the run, for ``run_context()``.
-        wire: Serializes values, or ``None``.
+        serializer: Serializes values, or ``None``.
         cache: Results of earlier runs, or ``None``.
         bounds: What maps within the execution leave in AWS, or ``None``.
         files: Watches the files that steps open, or ``None``.
@@ -47,7 +47,7 @@ class Work:
         self,
         journal: Journal,
         identity: Identity,
-        wire: Wire | None,
+        serializer: RoundTripSerializer | None,
         cache: Cache | None = None,
         bounds: Bounds | None = None,
         files: FileWatch | None = None,
@@ -63,7 +63,7 @@ class Work:
         self.answers = answers
         self.here = False
         """Whether calls stay in the thread that makes them, for debugging."""
-        self._wire = wire
+        self._serializer = serializer
 
     def wake(self) -> None:
         """End waits for other processes, because the run is to end at once."""
@@ -250,7 +250,7 @@ class Work:
         try:
             (given,), arguments = self.arguments(frame, index)
             items = [] if _of_skipped(frame, node) else _listed(node, given)
-            if self._wire is not None:
+            if self._serializer is not None:
                 items = [self._sent(node, f"item {n}", item) for n, item in enumerate(items)]
                 arguments = {name: self._sent(node, name, arguments[name]) for name in arguments}
         except KeyboardInterrupt:
@@ -309,11 +309,11 @@ class Work:
             self.journal.map_done(run, results)
 
     def _sent(self, node: AnyNode, what: str, value: Any) -> Any:
-        assert self._wire is not None
+        assert self._serializer is not None
         try:
-            return self._wire.freeze(value)
+            return self._serializer.freeze(value)
         except Exception as error:
-            raise cannot_travel(node, what, error) from error
+            raise not_serializable(node, what, error) from error
 
 
 def _times(node: Wait) -> set[str]:

@@ -323,8 +323,8 @@ class Definition:
         steps = self.graph.steps if self.routes is None else self.routes.steps
         conditions = (one.condition for one in self.graph.steps if one.condition is not None)
         cleanup = () if self.cleanup is None else (self.cleanup.step,)
-        told = (self.on_failure,) if isinstance(self.on_failure, Step) else ()
-        return tuple(dict.fromkeys((*steps, *conditions, *cleanup, *told)))
+        notified = (self.on_failure,) if isinstance(self.on_failure, Step) else ()
+        return tuple(dict.fromkeys((*steps, *conditions, *cleanup, *notified)))
 
     @property
     def started(self) -> tuple[Node, ...]:

@@ -173,7 +173,7 @@ def _cache(
         if code is None:
             warnings.warn(
                 f"step {step.name!r} runs every time: not all of its code at {step.place} can "
-                "be read or travel, as check says, so nobody knows when it changes",
+                "be read or deployed, as check reports, so its changes cannot be detected",
                 RuntimeWarning,
                 stacklevel=6,  # the caller of Pipeline.local_run
             )

@@ -112,7 +112,7 @@ class Module:
 
     Args:
         name: The module's name in a zip, with dots for packages.
-        live: The current namespace; empty if the module is not imported yet.
+        namespace: The current namespace; empty if the module is not imported yet.
         sources: The module's file, or the cells in the order in which they ran.
         package: The package that relative imports refer to.
 
@@ -120,9 +120,9 @@ class Module:
     """
 
     def __init__(
-        self, name: str, live: dict[str, Any], sources: tuple[Source, ...], package: str
+        self, name: str, namespace: dict[str, Any], sources: tuple[Source, ...], package: str
     ) -> None:
-        self.name, self.live, self.sources, self.package = name, live, sources, package
+        self.name, self.namespace, self.sources, self.package = name, namespace, sources, package
         self.cache: dict[Any, Any] = {}
 
     # --- files ----------------------------------------------------------------------
@@ -130,7 +130,7 @@ class Module:
     @property
     def label(self) -> str:
         """The module's file, for messages."""
-        return cell_label(self.sources[0].filename, self.live) if self.sources else self.name
+        return cell_label(self.sources[0].filename, self.namespace) if self.sources else self.name
 
     @property
     def path(self) -> str:
@@ -214,16 +214,16 @@ class Module:
     @cached_property
     def defines_classes(self) -> bool:
         """Whether instances of the module's classes may be pickled with the module's name."""
-        own = self.live.get("__name__")
-        made = (isinstance(v, type) and v.__module__ == own for v in self.live.values())
+        own = self.namespace.get("__name__")
+        made = (isinstance(v, type) and v.__module__ == own for v in self.namespace.values())
         trees = (node for source in self.sources for node in ast.walk(source.tree))
         return any(made) or any(isinstance(node, ast.ClassDef) for node in trees)
 
     @property
     def is_outdated(self) -> bool:
         """Whether the file was edited after the import, judging by the lines of functions."""
-        functions = (v for v in self.live.values() if isinstance(v, types.FunctionType))
-        own = (one.__code__ for one in functions if one.__globals__ is self.live)
+        functions = (v for v in self.namespace.values() if isinstance(v, types.FunctionType))
+        own = (one.__code__ for one in functions if one.__globals__ is self.namespace)
         found = (self.definition_at(code) for code in own if not code.co_filename.startswith("<"))
         return any(one is not None and not one[1] for one in found)
 
@@ -282,7 +282,7 @@ class Module:
             return True
         hows = statement.code().changes.get(name, {"registered"})
         hows = hows | {"registered"} if name in self._drawn_from(statement) else hows
-        value = self.live.get(name)
+        value = self.namespace.get(name)
         if "@" in hows and (is_step(value) or not is_lokki(value)):
             return True
         if hows & {"=.", "[]", "del", "+=", "registered", "next", "setattr", "delattr"}:
@@ -296,7 +296,7 @@ class Module:
         """Whether a cell defines the current value of a name. Cells may run in any order."""
         if len(self.sources) == 1 or before < self.end:
             return True
-        value, node = self.live.get(name, MISSING), statement.node
+        value, node = self.namespace.get(name, MISSING), statement.node
         code = getattr(getattr(value, "__wrapped__", value), "__code__", None)
         if isinstance(node, Definition) and isinstance(value, type):
             functions = (getattr(member, "__code__", None) for member in vars(value).values())
@@ -366,7 +366,7 @@ class Module:
             if statement.alias is None and not isinstance(statement.node, Definition):
                 found.update(*(self._changed_by(call) for call in _calls_in(statement.node)))
                 for name in statement.code().eager:
-                    value = self.live.get(name)
+                    value = self.namespace.get(name)
                     if isinstance(value, Iterator) and not is_lokki(value):
                         found.add(name)
             self.cache[key] = found
@@ -386,7 +386,7 @@ class Module:
             return set()
         if full.startswith(_RANDOM) and self._seeds:
             return {name}
-        value, given = self.live.get(name, MISSING), [*call.args]
+        value, given = self.namespace.get(name, MISSING), [*call.args]
         if kind is not None and name == own and len(chain) == 1:
             target = inspect.getattr_static(kind, chain[0], None)
             given.insert(0, ast.Name(name))
@@ -473,14 +473,16 @@ _MOST = 1_000
 _NOT_IMPORTED: dict[str, Any] = {}
 
 
-def _module(name: str, live: dict[str, Any], sources: tuple[Source, ...], package: str) -> Module:
+def _module(
+    name: str, namespace: dict[str, Any], sources: tuple[Source, ...], package: str
+) -> Module:
     """The module of a namespace, cached for all steps in a file."""
-    key = id(live), name, sources
+    key = id(namespace), name, sources
     known = _made.get(key)
-    if known is None or known.live is not live or known.package != package:
+    if known is None or known.namespace is not namespace or known.package != package:
         if len(_made) >= _MOST:
             _made.clear()
-        known = _made[key] = Module(name, live, sources, package)
+        known = _made[key] = Module(name, namespace, sources, package)
     return known
 
 

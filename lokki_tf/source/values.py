@@ -12,7 +12,7 @@ from typing import Any
 MISSING: Any = object()
 _LARGEST_LITERAL = 100_000
 _LARGEST_INT = 10**4000  # Python does not convert much larger integers to decimal text
-_HOUSE, _RUNTIME = "lokki_tf", "lokki_tf.runtime"
+_PACKAGE, _RUNTIME = "lokki_tf", "lokki_tf.runtime"
 _ITERATORS = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 _STUCK = {
     ("socket", "socket"): "an open socket",
@@ -83,7 +83,7 @@ def is_lokki(value: Any) -> bool:
     if isinstance(value, functools.partial):
         return is_lokki(value.func)
     name = home(value)
-    return _within(name, _HOUSE) and not _within(name, _RUNTIME)
+    return _within(name, _PACKAGE) and not _within(name, _RUNTIME)
 
 
 def is_runtime(value: Any) -> bool:
@@ -94,7 +94,7 @@ def is_runtime(value: Any) -> bool:
 
 def in_stub(name: str) -> bool:
     """Whether step code in a zip can import a name from lokki_tf."""
-    value = getattr(sys.modules.get(_HOUSE), name, None) if name else None
+    value = getattr(sys.modules.get(_PACKAGE), name, None) if name else None
     return is_runtime(value) or (isinstance(value, type) and issubclass(value, Exception))
 
 

@@ -152,7 +152,7 @@ def start_pipelines(machines: Sequence[str], rule: str) -> list[Statement]:
 
 
 def _hear(sid: str, rule: str) -> Statement:
-    """Allow Step Functions to be told of ends by its own rule of EventBridge."""
+    """Allow Step Functions to receive events of what it starts, by its own rule of EventBridge."""
     return _allow(sid, ["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule])
 
 

@@ -50,14 +50,14 @@ def with_settings(definition: Definition, config: Config) -> Definition:
     if routes is not None:
         changed = tuple(replace(one, step=steps[one.step]) for one in routes.routes)
         routes = replace(routes, routes=changed)
-    told, cleanup = definition.on_failure, definition.cleanup
+    notified, cleanup = definition.on_failure, definition.cleanup
     return replace(
         definition,
         name=config.name_of(definition.name),
         graph=_replaced(definition.graph, steps, config),
         routes=routes,
         tags=tags,
-        on_failure=steps[told] if isinstance(told, Step) else told,
+        on_failure=steps[notified] if isinstance(notified, Step) else notified,
         cleanup=None if cleanup is None else replace(cleanup, step=steps[cleanup.step]),
     )
 

@@ -91,7 +91,7 @@ import that is kept for its place among others where that does not matter.
 
 def cases():
     """All modules that the tests beside this one run here and from their zips."""
-    for name in ("travel", "modules", "edges", "whole_modules"):
+    for name in ("cut_functions", "modules", "edges", "whole_modules"):
         yield from runpy.run_path(str(Path(__file__).with_name(f"test_{name}.py")))["CASES"]
 
 

@@ -120,7 +120,7 @@ def state_key(cut: Cut, made: Package, digest: Callable[[Any], str | None]) -> s
         *(f"{name}={os.environ.get(name)}" for name in sorted({one.fact.what for one in read})),
     ]
     for module, name in sorted(steady(cut.carrier), key=lambda one: (one[0].name, one[1])):
-        parts.append(f"{module.name}.{name} {digest(module.live.get(name))}")
+        parts.append(f"{module.name}.{name} {digest(module.namespace.get(name))}")
     return _sha256(*parts)
 
 

@@ -41,16 +41,18 @@ def capture(
 ) -> None:
     """Carry the value of a name that no statement makes, or instead of its statements."""
     module, place = by.module, Place(by.file, use.line, name)
-    value, own = module.live.get(name, MISSING), getattr(builtins, name, MISSING)
+    value, own = module.namespace.get(name, MISSING), getattr(builtins, name, MISSING)
     replaced = value is MISSING or getattr(value, "__wrapped__", None) is own
     if not making and own is not MISSING and replaced and not _of_notebook(own):
         return  # a builtin, or a notebook's replacement
-    why, guarded = why or carrier.judge.value(name, value), module.guarded(name)
+    why, guarded = why or carrier.portability.value(name, value), module.guarded(name)
     text = literal(value) if why is None or (making and why.kind != "secret") else None
     function = value if isinstance(value, types.FunctionType) else None
-    mine = function is not None and function.__globals__ is module.live
+    mine = function is not None and function.__globals__ is module.namespace
     what = "a name" if value is MISSING else described(value)
-    own_of_notebook = _of_notebook(own) or (_NOTEBOOKS_OWN.fullmatch(name) and "In" in module.live)
+    own_of_notebook = _of_notebook(own) or (
+        _NOTEBOOKS_OWN.fullmatch(name) and "In" in module.namespace
+    )
     if not making and (_of_notebook(value) or own_of_notebook):
         carrier.find("notebook", place, name=name)
     elif text is not None:
@@ -94,12 +96,14 @@ def _known_as(
     carrier: Collected, by: Piece, name: str, value: Any, under_another: bool = False
 ) -> bool:
     """Carry a value that the module has under a name too; return whether it has."""
-    module, live = by.module, by.module.live
-    known = [own for own, one in live.items() if one is value and own != name]
+    module, namespace = by.module, by.module.namespace
+    known = [own for own, one in namespace.items() if one is value and own != name]
     other = known[0] if known else getattr(value, "__name__", "")
     defined, code = module.definitions.get(other), getattr(value, "__code__", None)
     found = module.definition_at(code) if code is not None and defined is not None else None
-    is_same = live.get(other) is value or getattr(live.get(other), "__wrapped__", None) is value
+    is_same = (
+        namespace.get(other) is value or getattr(namespace.get(other), "__wrapped__", None) is value
+    )
     defined_so = found is not None and defined is not None and defined.node in found[1]
     if (under_another and other == name) or not (is_same or defined_so):
         return False
@@ -117,7 +121,7 @@ def _import_value(carrier: Collected, by: Piece, name: str, value: Any, line: in
     if isinstance(value, types.ModuleType):
         own_name = ""
     else:
-        mine = source in ("", "__main__", by.module.name, by.module.live.get("__name__"))
+        mine = source in ("", "__main__", by.module.name, by.module.namespace.get("__name__"))
         offered = getattr(sys.modules.get(source), own_name, MISSING) if own_name else MISSING
         if mine or offered is not value:
             return False
@@ -139,7 +143,7 @@ def carry_as(carrier: Collected, by: Piece, name: str, value: Any) -> bool:
         return True
     if _known_as(carrier, by, name, value):
         return True
-    if isinstance(value, types.FunctionType) and value.__globals__ is module.live:
+    if isinstance(value, types.FunctionType) and value.__globals__ is module.namespace:
         piece = moved(carrier, module, value, name)
         if piece is None:
             return False
@@ -183,11 +187,11 @@ def moved(
     context = module.context._replace(aliases={**module.context.aliases, **modules})
     code = index(node, skip=decorators, context=context)
     defaults = _defaults(module, function, node.args, code)
-    known = ((one, value, module.live.get(one, value)) for one, value in outer.items())
-    if defaults is None or any(live is not value and not is_step(live) for _, value, live in known):
+    known = ((value, module.namespace.get(one, value)) for one, value in outer.items())
+    if defaults is None or any(now is not value and not is_step(now) for value, now in known):
         return None  # a name has another meaning in the module
     name = getattr(node, "name", name)
-    known_names = {*module.live, *vars(builtins)}
+    known_names = {*module.namespace, *vars(builtins)}
     local = [one for one in code.annotation if one not in known_names and not module.binds(one)]
     for uses in (code.eager, code.lazy, code.annotation):
         for one in (*outer, *local, name):
@@ -226,7 +230,10 @@ def _defaults(
     written: dict[ast.expr, str] = {}
     for expression, value in _default_values(args, function):
         used = index(expression).used()
-        own = isinstance(expression, ast.Name) and module.live.get(expression.id, MISSING) is value
+        own = (
+            isinstance(expression, ast.Name)
+            and module.namespace.get(expression.id, MISSING) is value
+        )
         if used and not own:
             text = literal(value)
             if text is None:

@@ -55,7 +55,7 @@ class Carrier(Collected):
         are left out, if not only those of lokki_tf.
         """
         module = statement.module
-        skip = self.judge.left_behind(statement) if skip is None else skip
+        skip = self.portability.left_behind(statement) if skip is None else skip
         code, is_class = statement.code(skip), _makes_class(statement)
         postponed = module.postponed or _names_guarded(module, code)
         key = statement, skip, is_class, postponed
@@ -84,7 +84,7 @@ class Carrier(Collected):
         if shown and not module.binds(shown):
             self.placed.setdefault(piece, shown)
         literal = any(path_of(fact.path, piece.source, module) for fact in code.of("file"))
-        if "__file__" in uses and not self.judge.brings_files and not literal:
+        if "__file__" in uses and not self.portability.brings_files and not literal:
             self.find("own_path", Place(piece.file, uses["__file__"].line))
         if code.dynamic:
             self.find("by_name", Place(piece.file, code.dynamic))
@@ -99,7 +99,7 @@ class Carrier(Collected):
             use: How it is used.
         """
         module = by.module
-        value = module.live.get(name, MISSING)
+        value = module.namespace.get(name, MISSING)
         making = module.making(name, before)
         if not making and name in (*OF_MODULES, *OF_PLACE):
             return
@@ -117,7 +117,7 @@ class Carrier(Collected):
             self.link(by, by.imported("lokki_tf", value.__name__, name))
             self.bring(Fact("import", "lokki_tf", use.line, names=(value.__name__,)), by)
         else:
-            why = self.judge.value(name, value) or self.judge.statements(name, making)
+            why = self.portability.value(name, value) or self.portability.statements(name, making)
             if why:
                 capture(self, by, name, use, making, why)
             else:
@@ -128,9 +128,9 @@ class Carrier(Collected):
     ) -> None:
         """Carry the statements that make a name."""
         module, place = by.module, Place(by.file, use.line, name)
-        value = module.live.get(name)
+        value = module.namespace.get(name)
         for statement in _taken(making, use.chains):
-            if self.judge.statement(statement):
+            if self.portability.statement(statement):
                 continue  # the statement only mentions the pipeline
             self.link(by, self.carry(statement, before))
             if statement.differs and name in statement.binds:
@@ -150,15 +150,15 @@ def _defines(statement: Statement) -> bool:
 def _makes_class(statement: Statement) -> bool:
     if isinstance(statement.node, ast.ClassDef):
         return True
-    live = statement.module.live
-    values = (live.get(name) for name in statement.binds if statement.alias is None)
-    own = live.get("__name__")
+    namespace = statement.module.namespace
+    values = (namespace.get(name) for name in statement.binds if statement.alias is None)
+    own = namespace.get("__name__")
     return any(isinstance(value, type) and value.__module__ == own for value in values)
 
 
 def _names_guarded(module: Module, code: Code) -> bool:
     return any(
-        module.guarded(name) and name not in module.live and not module.binds(name)
+        module.guarded(name) and name not in module.namespace and not module.binds(name)
         for name in code.annotation
     )
 
@@ -167,7 +167,7 @@ def _evaluated(module: Module, code: Code, reads: bool, is_class: bool) -> list[
     """Return the names in annotations that must be defined when the code runs."""
     found = []
     for name in code.annotation:
-        value = module.live.get(name, MISSING)
+        value = module.namespace.get(name, MISSING)
         if value is MISSING and module.guarded(name) and not module.binds(name):
             continue  # only type checkers see it
         # Dataclasses look for ClassVar and InitVar in the module.
@@ -178,14 +178,14 @@ def _evaluated(module: Module, code: Code, reads: bool, is_class: bool) -> list[
 
 def _reads_annotations(statement: Statement, skip: frozenset[ast.expr]) -> bool:
     """Return whether code other than Python's own may evaluate postponed annotations."""
-    node, live = statement.node, statement.module.live
+    node, namespace = statement.node, statement.module.namespace
     if not isinstance(node, Definition):
         return False
     for decorator in (one for one in node.decorator_list if one not in skip):
         name, _ = root_of(decorator) or ("", ())
-        if home(live.get(name)).partition(".")[0] not in _PLAIN_MAKERS:
+        if home(namespace.get(name)).partition(".")[0] not in _PLAIN_MAKERS:
             return True
-    made = live.get(node.name)
+    made = namespace.get(node.name)
     kinds = (*made.__mro__, type(made)) if isinstance(made, type) else ()
     return any(origin(kind.__module__) == "third-party" for kind in kinds)
 

@@ -14,7 +14,7 @@ from lokki_tf.source.origins import origin
 from lokki_tf.source.values import in_stub
 
 from .pieces import Piece
-from .portability import Judge
+from .portability import Portability
 from .whole import Importer, Inclusion
 
 
@@ -32,7 +32,7 @@ class Collected(Inclusion):
 
     def __init__(self, step: str, *, brings_files: bool = False) -> None:
         super().__init__(step)
-        self.judge = Judge(brings_files)
+        self.portability = Portability(brings_files)
         self.uses: dict[Piece, set[Piece]] = {}
         self.placed: dict[Piece, str] = {}
         self.made: dict[tuple[str, str], tuple[Statement, Place]] = {}
@@ -73,7 +73,7 @@ class Collected(Inclusion):
 
     def state(self) -> dict[str, Any]:
         """Return what was collected so far, for :meth:`restore`."""
-        found = {k: copy.copy(v) for k, v in vars(self).items() if k not in ("step", "judge")}
+        found = {k: copy.copy(v) for k, v in vars(self).items() if k not in ("step", "portability")}
         return {**found, "uses": {piece: set(used) for piece, used in self.uses.items()}}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -123,7 +123,7 @@ class Cut:
             return
         carrier, own = self.carrier, self.root.module.name
         if data:  # files that the classes' modules read at import are included
-            carrier.judge.brings_files = True
+            carrier.portability.brings_files = True
         for name in modules:
             known = len(carrier.imports)
             carrier.include(name, None)
@@ -278,7 +278,7 @@ def _observed(step: Step, carrier: Carrier, root: Root, data: dict[str, Path]) -
     for name in sorted(modules):  # these would hide Python's, Lambda's or the runtime's
         if name in sys.stdlib_module_names or name in {HANDLER, RUNTIME, *IN_LAMBDA}:
             carrier.find("hides_module", step.place, module=name)
-    if carrier.back is not None and root.module.live.get("__name__") == "__main__":
+    if carrier.back is not None and root.module.namespace.get("__name__") == "__main__":
         fact, by = carrier.back
         if by.file != root.module.label:
             carrier.find("two_copies", by.place(fact), module=own)

@@ -141,9 +141,9 @@ def _missing_subclasses(seen: Observations) -> Iterable[str]:
     deployed: dict[str | None, bool] = {}  # by name, whether whole
     kinds: dict[type, None] = {}
     for module, _, whole in seen.units:
-        own = module.live.get("__name__")
+        own = module.namespace.get("__name__")
         deployed[own] = whole or deployed.get(own, False)
-        for name, value in module.live.items():
+        for name, value in module.namespace.items():
             if isinstance(value, type) and of_user(value) and (whole or name in names):
                 kinds.update(dict.fromkeys(value.__subclasses__()))
     for kind in filter(of_user, kinds):
@@ -158,7 +158,7 @@ def _values(
     """Yield findings for values of whole modules that are different in Lambda."""
     module = statement.module
     place = Place(module.label, statement.node.lineno)
-    obstacle = seen.carrier.judge.statement(statement)
+    obstacle = seen.carrier.portability.statement(statement)
     if obstacle is not None and obstacle.kind in ("read", "secret"):
         if not is_file(obstacle.what):
             parts = {"module": module.name, "what": obstacle.what}
@@ -170,7 +170,7 @@ def _values(
         if statement.differs:
             yield finding("new_in_each", step.name, place, name=name, call=statement.differs)
         if name not in stored and module.making(name, module.end) == [statement]:
-            value = module.live.get(name, MISSING)
+            value = module.namespace.get(name, MISSING)
             writers = (one for one in module.statements if name in one.code().writes)
             written = any(_is_reached(one, functions) for one in writers)
             if not written and _differs(statement.node, value):
@@ -204,7 +204,7 @@ def note_stale(carrier: Carrier) -> None:
     """Yield findings for values of cut modules that were changed after their assignment."""
     for module, name in steady(carrier):
         statement, place = carrier.made[module.name, name]
-        value = module.live.get(name, MISSING)
+        value = module.namespace.get(name, MISSING)
         # A value that deployed statements change too is the same in Lambda.
         if not {module.name, id(value)} & carrier.changed and _differs(statement.node, value):
             carrier.find("stale", place, name=name, what=described(value))

@@ -134,7 +134,7 @@ def _own(module: Module, name: str) -> bool:
         return False
     if name in ("globals", "locals") or name in module.definitions:
         return True
-    value, made = module.live.get(name, MISSING), module.context.constants.get(name)
+    value, made = module.namespace.get(name, MISSING), module.context.constants.get(name)
     if is_lokki(value) and not is_step(value):
         return True
     if isinstance(made, ast.Name | ast.Attribute | ast.Subscript):
@@ -148,7 +148,7 @@ def _own(module: Module, name: str) -> bool:
 
 def writes(module: Module, name: str, chain: Chain, depth: int = 1) -> bool:
     """Return whether calling one of the user's functions changes state outside of it."""
-    if chain[-1:] == ("register",) and callable(module.live.get(name)):
+    if chain[-1:] == ("register",) and callable(module.namespace.get(name)):
         return True  # a function of functools.singledispatch, or an abstract class
     found = _definition(module, name, chain)
     if found is None:
@@ -165,7 +165,7 @@ def _definition(module: Module, name: str, chain: Chain) -> tuple[Module, str] |
     """Return the module that defines a name's function or class, and the name there."""
     if not chain and name in module.definitions:
         return module, name
-    value: Any = of_chain(module.live.get(name), chain)
+    value: Any = of_chain(module.namespace.get(name), chain)
     value = value if isinstance(value, type) else plain(value)
     if value is None or not of_user(value):
         return None
@@ -182,7 +182,7 @@ def _registers(module: Module, decorator: ast.expr) -> bool:
     if root is None:
         return True
     name, chain = root
-    value = module.live.get(name, MISSING)
+    value = module.namespace.get(name, MISSING)
     if value is MISSING and name not in module.context.aliases:
         value = getattr(builtins, name, MISSING)
     if value is not MISSING and (is_lokki(value) or is_step(value)):
@@ -197,7 +197,7 @@ def _registers(module: Module, decorator: ast.expr) -> bool:
 
 def _is_subclass(module: Module, node: ast.ClassDef, deployed: Deployed) -> bool:
     """Return whether a deployed class may find the class among its subclasses."""
-    made = module.live.get(node.name)
+    made = module.namespace.get(node.name)
     if not isinstance(made, type):
         names = (full_name(base, module.context.aliases) for base in node.bases)
         return any(deployed(name.rpartition(".")[0], name.rpartition(".")[2]) for name in names)

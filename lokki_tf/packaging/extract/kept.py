@@ -66,7 +66,7 @@ class _Keeper:
         carrier, own = self.carrier, self.root.module
         if module in carrier.whole or (not name and carrier.is_cut(module)):
             return True
-        if module not in (own.name, own.live.get("__name__")):
+        if module not in (own.name, own.namespace.get("__name__")):
             return False
         pieces = (piece for piece in carrier.uses if piece.module.name == own.name)
         return not name or any(name in piece.binds for piece in pieces)
@@ -74,7 +74,7 @@ class _Keeper:
     def _decide(self, module: Module, statement: Statement) -> None:
         """Keep a statement, or leave it out, with a warning if it may change a result."""
         carrier, root = self.carrier, self.root
-        obstacle = carrier.judge.statement(statement)
+        obstacle = carrier.portability.statement(statement)
         if obstacle is not None:
             if obstacle.kind in ("read", "secret"):
                 self._left_out(statement, f"it reads {obstacle.what}")
@@ -111,7 +111,7 @@ class _Keeper:
         lines = ast.unparse(statement.node).splitlines()
         text = " ".join(lines[: 1 + len(getattr(statement.node, "decorator_list", ()))])
         text = text if len(text) <= 60 else f"{text[:57]}…"
-        file = cell_label(statement.source.filename, statement.module.live)
+        file = cell_label(statement.source.filename, statement.module.namespace)
         place = Place(file, statement.node.lineno)
         kind = "left_out_package" if package else "left_out"
         self.carrier.find(kind, place, statement=text, why=why, package=package)

@@ -60,7 +60,7 @@ class Piece:
     @property
     def file(self) -> str:
         """The path of the user's file."""
-        return cell_label(self.source.filename, self.module.live)
+        return cell_label(self.source.filename, self.module.namespace)
 
     def constant(self, name: str, text: str, at: int) -> Piece:
         """Return a piece that binds a name to an expression: a literal, or another name."""

@@ -45,7 +45,7 @@ class Obstacle:
     name: str = ""
 
 
-class Judge:
+class Portability:
     """Finds obstacles, each statement once in a cut.
 
     Args:
@@ -66,7 +66,7 @@ class Judge:
 
     def _is_lokkis(self, statement: Statement, decorator: ast.expr) -> bool:
         name, chain = root_of(decorator) or ("", ())
-        value = statement.module.live.get(name, MISSING)
+        value = statement.module.namespace.get(name, MISSING)
         if value is MISSING or name in statement.source.from_lokki:
             return name in statement.source.from_lokki
         if is_step(value) and chain:
@@ -107,23 +107,25 @@ class Judge:
         if not self.brings_files or obstacle.kind != "read" or not is_file(obstacle.what):
             return False
         code = statement.code(self.left_behind(statement))
-        made = [statement.module.live.get(one, MISSING) for one in (*code.binds, *code.changes)]
+        made = [
+            statement.module.namespace.get(one, MISSING) for one in (*code.binds, *code.changes)
+        ]
         return any(value is MISSING or literal(value) is None for value in made)
 
     def _statement(self, statement: Statement) -> Obstacle | None:
-        module, live = statement.module, statement.module.live
+        module, namespace = statement.module, statement.module.namespace
         code = statement.code(self.left_behind(statement))
         for name in code.eager:
-            obstacle = self.value(name, live.get(name, MISSING))
+            obstacle = self.value(name, namespace.get(name, MISSING))
             if obstacle:
                 return obstacle
         if code.reads_eager:
             return _read(code.reads_eager)
         for name, hows in code.changes.items():
-            if is_step(live.get(name)) and hows != {"@"}:
+            if is_step(namespace.get(name)) and hows != {"@"}:
                 return Obstacle("lokki", "a step of the pipeline", name)
         for name, chains in code.calls.items():
-            for called in (of_chain(live.get(name), chain) for chain in chains):
+            for called in (of_chain(namespace.get(name), chain) for chain in chains):
                 if is_step(called):
                     return Obstacle("lokki", "a step of the pipeline", name)
                 obstacle = self._called(called)
@@ -138,7 +140,7 @@ class Judge:
 
     def _name(self, module: Module, name: str, before: int) -> Obstacle | None:
         """Return why the value of a name at a position cannot be deployed."""
-        value = module.live.get(name, MISSING)
+        value = module.namespace.get(name, MISSING)
         if is_step(value) or is_runtime(value):
             return None
         making = module.making(name, before) or module.making(name, module.end)

@@ -54,7 +54,7 @@ def root_of(carrier: Carrier, step: Step) -> Root | None:
         if statement is None:
             continue
         kept = set(statement.decorators) - _skipped(carrier, statement)
-        obstacle = None if kept else carrier.judge.statement(statement)
+        obstacle = None if kept else carrier.portability.statement(statement)
         root = _defined(carrier, step, statement, function) if obstacle is None else None
         if root is not None:
             return root
@@ -114,9 +114,9 @@ def _definition(
     statement = found.statement if found is not None else None
     if statement is None:
         return None
-    own = bool(carrier.judge.left_behind(statement))
+    own = bool(carrier.portability.left_behind(statement))
     bare = function is first and not statement.decorators
-    known = statement.module.live.get(function.__name__) is first
+    known = statement.module.namespace.get(function.__name__) is first
     return statement if own or bare or known else None
 
 
@@ -146,7 +146,7 @@ def _without_function(carrier: Carrier, module: Module, name: str) -> Piece:
 
 def _skipped(carrier: Carrier, statement: Statement) -> frozenset[ast.expr]:
     """Return the decorators that made it a step, and those above, which received only the step."""
-    own = carrier.judge.left_behind(statement)
+    own = carrier.portability.left_behind(statement)
     above = [n for n, decorator in enumerate(statement.decorators) if decorator in own]
     return own | frozenset(statement.decorators[: above[0]] if above else ())
 
@@ -158,7 +158,7 @@ def _carry_mentioned(
     module, code = statement.module, statement.code(skip)
     by = outside(module)
     for name, use in (*code.annotation.items(), *code.quoted.items()):
-        values = {chain: of_chain(module.live.get(name), chain) for chain in use.chains}
+        values = {chain: of_chain(module.namespace.get(name), chain) for chain in use.chains}
         chains = {one for one, v in values.items() if isinstance(v, type) and of_user(v)}
         if chains:
             carrier.need(by, name, module.end, Use(use.line, chains))
@@ -217,7 +217,7 @@ def _maker(step: Step, functions: list[types.FunctionType]) -> tuple[Module, str
     own = [module for module in found if module is not None]
     names = (name for name in list(sys.modules) if name != "__main__" and is_users(name))
     for module in (*own, *filter(None, map(user_module, names))):
-        for name, value in list(module.live.items()):
+        for name, value in list(module.namespace.items()):
             known = getattr(value, "step", None) if is_step(value) else None
             # Options that the settings resolve make another Step of the same function.
             if known and (known.function, known.name) == (step.function, step.own_name):
@@ -235,7 +235,7 @@ def _refuse_pipeline(carrier: Carrier, step: Step, function: types.FunctionType)
     elif module is not None and found is not None:
         outer = closure(function)
         for name, use in index(found.node).lazy.items():
-            value = outer.get(name, module.live.get(name))
+            value = outer.get(name, module.namespace.get(name))
             if is_lokki(value) and not is_step(value):
                 place = Place(module.label, use.line, name)
                 carrier.find("lokki", place, name=name, what=described(value))
