@@ -7,6 +7,7 @@ of others lead has one more, which receives the failure as well.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import FAILURE
@@ -24,6 +25,8 @@ from .jobs import error_event, job_states, raising, reading
 from .literals import STORE_VARIABLE, Literals
 from .payloads import known_names
 from .retries import Rules
+from .starts import COMMENT, STARTS_PLACEHOLDER, preparing_state, result_state, started_state
+from .starts import error_event as error_event_of
 from .text import Template
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ def route_states(
     functions: Mapping[Step, str],
     main: str,
     context: Collection[Step] = (),
+    machines: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], int, Mapping[str, bytes], CleanupStates | None]:
     """Return the states of a routed pipeline, with the first one, and the limit of its input.
 
@@ -53,6 +57,7 @@ def route_states(
         functions: From each step to the name of its placeholder, without ``${}``.
         main: The name that the module ``__main__`` has in the zips.
         context: Steps whose code names ``run_context``.
+        machines: The placeholders for ARNs of started state machines, by their names or ARNs.
 
     Returns:
         ``StartAt`` and ``States``; the most bytes that an execution's input may have, as compact
@@ -60,7 +65,7 @@ def route_states(
         run the cleanup step, if there is one.
     """
     assert definition.routes is not None
-    compiler = _Compiler(definition, definition.routes, functions, main, context)
+    compiler = _Compiler(definition, definition.routes, functions, main, context, machines)
     made = compiler.states()
     return made, compiler.most_input, compiler.literals.objects, compiler.cleanup
 
@@ -73,12 +78,14 @@ class _Compiler:
         functions: Mapping[Step, str],
         main: str,
         context: Collection[Step],
+        machines: Mapping[str, str],
     ) -> None:
         self.definition = definition
         self.routes = routes
         self.functions = functions
         self.main = main
         self.context = context
+        self.machines = machines
         self.literals = Literals()
         self.taken = {route.step.name for route in routes.routes}
         self.cleanup: CleanupStates | None = None
@@ -93,10 +100,15 @@ class _Compiler:
         )
         self.limit = self._name("Too many steps")
         self.failed = {name: self._name(f"{name} after a failure") for name in caught}
-        self.entries = {  # for a job, the state that writes its event
-            name: self._name(f"Event of {name}") if routes.by_name[step].step.is_job else name
-            for name, step in self._visits()
+        self.entries = {
+            name: self._entry(name, routes.by_name[step].step) for name, step in self._visits()
         }
+
+    def _entry(self, name: str, step: Step) -> str:
+        """Return the first state of a step: of a job, the one that writes its event."""
+        if step.starts is not None:
+            return self._name(f"Parameters of {name}")
+        return self._name(f"Event of {name}") if step.is_job else name
 
     def states(self) -> dict[str, Any]:
         reached = self._reachable_routes()
@@ -203,7 +215,9 @@ class _Compiler:
         ]
         payload = self._payload(route, first=first, failed=failed)
         task, result = self._task(route, payload), "$.Payload"
-        if route.step.is_job:
+        if route.step.starts is not None:
+            task = self._start(states, route, name, payload, first=first)
+        elif route.step.is_job:
             writing, running = self._job(route, payload)
             states |= {self.entries[name]: {**writing, "Next": name}, name: {**task, **running}}
             task, result = self._answer(states, route, name, first=first), "$.result"
@@ -280,6 +294,38 @@ class _Compiler:
         states[title] = found
         return found
 
+    def _start(
+        self,
+        states: dict[str, Any],
+        route: Route,
+        name: str,
+        payload: dict[str, Any],
+        *,
+        first: bool,
+    ) -> dict[str, Any]:
+        """Add the states of a step that starts a pipeline, and return the one with its result."""
+        started, rules = route.step.starts, self._rules(route)
+        assert started is not None
+        payload = {key: one for key, one in payload.items() if key not in ("retry", "caught")}
+        update = {"update": started.result, "next": started.next}
+        placeholder = self.machines[started.machine]
+        event = error_event_of(route.step.name, started)
+        title, entry = self._name(f"Result of {name}"), self.entries[name]
+        added, catch = raising(name, event, self.taken, STARTS_PLACEHOLDER, COMMENT)
+        begun = started_state(name, started, rules, placeholder)
+        result = result_state(name, started, {**payload, **update})
+        made = {
+            entry: preparing_state(name, started, {"takes": dict(started.takes), **payload}),
+            name: {**begun, "Catch": catch, "Next": title},
+            title: result,
+            **added,
+        }
+        caught = self._catch(states, route, name, first=first)
+        for one, state in made.items():
+            state |= {} if one == name else caught
+        states |= made
+        return result
+
     def _state_of(self, target: str) -> str:
         name = self.again if target == self.routes.start else target
         return self.entries.get(name, name)
@@ -287,7 +333,7 @@ class _Compiler:
     def _task(self, route: Route, payload: dict[str, Any]) -> dict[str, Any]:
         step = route.step
         state = {"Type": "Task", **self._comment(step)}
-        if step.is_job:
+        if step.is_job or step.starts is not None:
             return state
         return {**state, **self._invocation(step, payload, self._rules(route))}
 

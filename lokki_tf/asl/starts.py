@@ -39,6 +39,8 @@ _TRANSIENT = {
     "MaxDelaySeconds": 60,
     "JitterStrategy": "FULL",
 }
+COMMENT = "Raises PipelineFailed; after a redrive, the pipeline is started again"
+"""The comment of the state that raises the error."""
 BUILT_IN = frozenset(_OF_SERVICE)
 """Errors of Step Functions that the states of a start retry."""
 
@@ -86,7 +88,7 @@ def needs_function(payload: Mapping[str, Any]) -> bool:
 def starting(
     node: Node, sent: dict[str, Any], rules: Rules, placeholder: str, *, prepared: bool
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return the states of a start.
+    """Return the states of a start in a graph.
 
     Args:
         node: The node.
@@ -99,25 +101,56 @@ def starting(
         The state that makes the input; the one that starts the pipeline, without its next states;
         and the one that makes the result.
     """
-    # Unique names: inner scopes may not assign a variable of an outer scope.
-    given, output = f"lokki_input_{digest(node.name)}", f"lokki_output_{digest(node.name)}"
-    name = _started(node).name
-    sent = {key: one for key, one in sent.items() if key not in ("retry", "caught")}
-    preparing = {
-        **_call({"starts": "parameters", "pipeline": name, **sent}),
-        "Assign": {f"{given}.$": "$.Payload"},
-        "ResultPath": None,
-        "Next": node.name,
-    }
+    started = _started(node)
+    sent = {key: one for key, one in sent.items() if key not in _OF_ERRORS}
     literals = {key: one["value"] for key, one in sent.get("kwargs", {}).items() if not prepared}
-    state = {
+    left = {key: one for key, one in sent.items() if key not in _OF_PARAMETERS}
+    trusted = {"trusted": Template(f"${{{store_placeholder(placeholder)}}}")}
+    return (
+        preparing_state(node.name, started, sent),
+        started_state(node.name, started, rules, placeholder, None if prepared else literals),
+        result_state(node.name, started, {**(trusted if started.trust else {}), **left}),
+    )
+
+
+def preparing_state(name: str, started: StartedPipeline, sent: dict[str, Any]) -> dict[str, Any]:
+    """Return the state that makes the input of a pipeline.
+
+    Args:
+        name: The name of the state that starts it.
+        started: The pipeline.
+        sent: The event of the node or step, with paths.
+    """
+    return {
+        **_call({"starts": "parameters", "pipeline": started.name, **sent}),
+        "Assign": {f"{_variable('input', name)}.$": "$.Payload"},
+        "ResultPath": None,
+        "Next": name,
+    }
+
+
+def started_state(
+    name: str,
+    started: StartedPipeline,
+    rules: Rules,
+    placeholder: str,
+    literals: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the state that starts a pipeline, without its next states.
+
+    Args:
+        name: The state's name.
+        started: The pipeline.
+        rules: The retriers.
+        placeholder: The template's placeholder for the ARN of its state machine.
+        literals: Its input, unless a function makes it.
+    """
+    given = {"Input.$": f"${_variable('input', name)}"} if literals is None else {"Input": literals}
+    return {
         "Type": "Task",
-        "Comment": f"Starts {_started(node).machine_name}",
+        "Comment": f"Starts {started.machine_name}",
         "Resource": Template("arn:${partition}:states:::states:startExecution.sync:2"),
-        "Parameters": {
-            "StateMachineArn": Template(f"${{{placeholder}}}"),
-            **({"Input.$": f"${given}"} if prepared else {"Input": literals}),
-        },
+        "Parameters": {"StateMachineArn": Template(f"${{{placeholder}}}"), **given},
         "Retry": [
             *rules.built_in(_TRANSIENT),
             *(
@@ -126,36 +159,43 @@ def starting(
                 if lists(own.exceptions, PipelineFailed)
             ),
         ],
-        "Assign": {f"{output}.$": "$.Output"},
+        "Assign": {f"{_variable('output', name)}.$": "$.Output"},
         "ResultPath": None,
     }
-    left = {key: one for key, one in sent.items() if key not in _OF_PARAMETERS}
-    trusted = {"trusted": Template(f"${{{store_placeholder(placeholder)}}}")}
-    result = _call(
-        {
-            "starts": "result",
-            "pipeline": name,
-            "output.$": f"${output}",
-            **(trusted if _started(node).trust else {}),
-            **left,
-        }
-    )
-    return preparing, state, result
 
 
+def result_state(name: str, started: StartedPipeline, sent: dict[str, Any]) -> dict[str, Any]:
+    """Return the state that makes the result, without its next state.
+
+    Args:
+        name: The name of the state that starts the pipeline.
+        started: The pipeline.
+        sent: Further fields of its event, with paths.
+    """
+    output = {"output.$": f"${_variable('output', name)}"}
+    return _call({"starts": "result", "pipeline": started.name, **output, **sent})
+
+
+def _variable(what: str, name: str) -> str:
+    """Return a unique name: inner scopes may not assign a variable of an outer scope."""
+    return f"lokki_{what}_{digest(name)}"
+
+
+_OF_ERRORS = ("retry", "caught", "poll")
 _OF_PARAMETERS = ("args", "kwargs", "wholes", "given", "given.$", "flow", "main")
 
 
-def error_event(node: Node) -> dict[str, Any]:
+def error_event(node: str, started: StartedPipeline) -> dict[str, Any]:
     """Return the event that lets the function raise the error of a started pipeline.
 
     Args:
-        node: The node.
+        node: The node, or a routed pipeline's step.
+        started: The pipeline.
     """
     return {
-        "node": node.name,
+        "node": node,
         "starts": "error",
-        "pipeline": _started(node).name,
+        "pipeline": started.name,
         "failed.$": "$.batch",
     }
 

@@ -17,7 +17,7 @@ from lokki_tf.model import Literal, Map, Node, Part, Wait
 from lokki_tf.model.names import identifier, shortened, unique
 from lokki_tf.runtime.call import SKIPPED
 
-from . import quotas
+from . import quotas, starts
 from .capacities import capacities, failure_bytes, item_of, title
 from .cleanups import NOTHING, CleanupStates, add_cleanup
 from .events import add_inline_events, refuse_long_walks
@@ -38,8 +38,6 @@ from .retries import Rules
 from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
-from .starts import STARTS_PLACEHOLDER, machine_placeholders, needs_function, starting
-from .starts import error_event as start_error_event
 from .text import Template, filled_bytes, render
 from .waits import INSTANT_BYTES, time_state, time_variables, waiting_times
 
@@ -50,7 +48,7 @@ if TYPE_CHECKING:
 
 _TEMPLATE_NAMES = {
     *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"),
-    *(JOB_ERRORS_PLACEHOLDER, STARTS_PLACEHOLDER),
+    *(JOB_ERRORS_PLACEHOLDER, starts.STARTS_PLACEHOLDER),
 }
 LABEL_LENGTH = 40
 
@@ -166,21 +164,30 @@ class _Compiler:
     def _of_routes(self) -> StateMachine:
         routes, cleanup = self.source.routes, self.source.cleanup
         assert routes is not None
+        taken = {*_TEMPLATE_NAMES, *self.functions.values()}
+        self.machines = starts.machine_placeholders(self.source.started, taken)
         states, most, objects, named = route_states(
-            self.source, self.functions, self.main, self.context
+            self.source, self.functions, self.main, self.context, self.machines
         )
         refuse_long_walks(states, routes, self.source.place)
         # Each may receive a state of any size.
         steps = frozenset([*routes.steps, *([cleanup.step] if cleanup else [])])
         definition = {**self._head(), **states}
         return StateMachine(
-            definition, self.functions, objects, {}, steps, most_parameters=most, cleanup=named
+            definition,
+            self.functions,
+            objects,
+            {},
+            steps,
+            most_parameters=most,
+            cleanup=named,
+            machines=self.machines,
         )
 
     def _of_graph(self) -> StateMachine:
         cleanup, named = self.source.cleanup, None
         taken = {*_TEMPLATE_NAMES, *self.functions.values()}
-        self.machines = machine_placeholders(self.source.started, taken)
+        self.machines = starts.machine_placeholders(self.source.started, taken)
         root = scopes(self.source.graph, cleanup)
         maps = [scope.of for scope in root.walk() if scope.of]
         self._collect(root, maps)
@@ -399,14 +406,15 @@ class _Compiler:
 
     def _is_prepared(self, node: str) -> bool:
         """Return whether a function makes the input of a pipeline that a node starts."""
-        return node in self.payloads.given or needs_function(self.payloads.of_tasks[node])
+        return node in self.payloads.given or starts.needs_function(self.payloads.of_tasks[node])
 
     def _start(self, node: Node, result: str, entry: str) -> dict[str, Any]:
         """Return the states before that with the result of a started pipeline."""
         preparing, state = self.started.pop(node.name)
-        event = start_error_event(node)
-        comment = "Raises PipelineFailed; after a redrive, the pipeline is started again"
-        added, catch = raising(node.name, event, self.names, STARTS_PLACEHOLDER, comment)
+        assert node.step.starts is not None
+        event = starts.error_event(node.name, node.step.starts)
+        placeholder, comment = starts.STARTS_PLACEHOLDER, starts.COMMENT
+        added, catch = raising(node.name, event, self.names, placeholder, comment)
         first = {} if entry == node.name else {entry: preparing}
         return {**first, node.name: {**state, "Catch": catch, "Next": result}, **added}
 
@@ -507,7 +515,7 @@ class _Compiler:
         }
         sent, rules = self._sent(node, scope), Rules.of(node, self.main)
         if node.step.starts is not None:
-            preparing, begun, made = starting(
+            preparing, begun, made = starts.starting(
                 node,
                 {**sent, **self._inline(node, scope)},
                 rules,

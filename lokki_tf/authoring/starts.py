@@ -88,7 +88,7 @@ def start_pipeline(
         BindingError: If the parameters are not a dict with texts as keys.
     """
     place = calling_place()
-    started = _started(pipeline, trust, place)
+    started = started_pipeline(pipeline, place, trust)
     if parameters is not None and (
         not isinstance(parameters, Mapping) or not all(isinstance(one, str) for one in parameters)
     ):
@@ -136,7 +136,17 @@ def drawn_start(start: Start, calls: Mapping[Any, NodeSpec]) -> CallSpec:
     )
 
 
-def _started(pipeline: Any, trust: Any, place: Place) -> StartedPipeline:
+def started_pipeline(pipeline: Any, place: Place, trust: Any = False) -> StartedPipeline:
+    """Return what is started.
+
+    Args:
+        pipeline: The pipeline's name, or the ARN of its state machine.
+        place: Source location of the start.
+        trust: Whether results are read from its bucket.
+
+    Raises:
+        OptionError: If one is invalid.
+    """
     known = _ARN if ":" in str(pipeline) else _NAME
     if not isinstance(pipeline, str) or not known.fullmatch(pipeline):
         raise OptionError(
@@ -155,15 +165,29 @@ def _started(pipeline: Any, trust: Any, place: Place) -> StartedPipeline:
 
 
 _STEPS: dict[tuple[StartedPipeline, str], Step] = {}
-"""The step of each start, the same one for each start of a pipeline under one name."""
+"""The step of each start in a graph, the same one for each start of a pipeline under one name."""
 
 
 def _step(started: StartedPipeline, name: str, place: Place) -> Step:
     if (started, name) not in _STEPS:
-
-        def start(**parameters: Any) -> Any:
-            raise BindingError(f"pipeline {started.name!r} is started by runs only", place=place)
-
-        start.__name__ = start.__qualname__ = name
-        _STEPS[started, name] = Step(name, start, StepOptions(), place, starts=started)
+        _STEPS[started, name] = starting_step(started, name, place)
     return _STEPS[started, name]
+
+
+def starting_step(
+    started: StartedPipeline, name: str, place: Place, options: StepOptions | None = None
+) -> Step:
+    """Return the step of a start; runs replace its function.
+
+    Args:
+        started: What is started.
+        name: The step's name.
+        place: Source location of the start.
+        options: The step's options.
+    """
+
+    def start(**parameters: Any) -> Any:
+        raise BindingError(f"pipeline {started.name!r} is started by runs only", place=place)
+
+    start.__name__ = start.__qualname__ = name
+    return Step(name, start, options or StepOptions(), place, starts=started)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import sleep, time
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,13 @@ from lokki_tf.model.names import unique
 from lokki_tf.model.retries import lists, reported_as
 from lokki_tf.model.signatures import required_of
 from lokki_tf.runtime.context import CURRENT
-from lokki_tf.runtime.routes import moved, refuse_stranger, seconds_before, too_many
+from lokki_tf.runtime.routes import (
+    ReturnUpdates,
+    moved,
+    refuse_stranger,
+    seconds_before,
+    too_many,
+)
 
 from .calls import call, overdue, within_limit
 from .copies import copied
@@ -34,7 +41,7 @@ from .settings import Settings
 from .strict import RoundTripSerializer, described
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Routes
+    from lokki_tf.model import Routes, StartedPipeline
     from lokki_tf.runtime.context import RunContext
 
     from .cache import Cache
@@ -276,9 +283,11 @@ class _Walk:
             arguments[ORIGINAL_INPUT] = copied(self.given)
         around, began = self.settings.around(self.settings.of(step)), clock()
 
+        function = step.function if step.starts is None else partial(self._start, step.starts)
+
         def watched() -> Any:  # in the thread in which the step runs
             with nullcontext() if self.files is None else self.files.of(step):
-                return call(step.function, (), arguments)
+                return call(function, (), arguments)
 
         returned = watched() if around is None else around.call(watched, (), {})
         if clock() - began > self.settings.of(step).call_seconds:
@@ -289,6 +298,15 @@ class _Walk:
         seconds = seconds_before(returned)
         refuse_stranger(step.name, following, list(route.targets), route.ends, seconds)
         return following, self._sent(after), seconds
+
+    def _start(self, started: StartedPipeline, /, **state: Any) -> ReturnUpdates:
+        """Run a pipeline that a step starts."""
+        from lokki_tf.runtime.started import taken
+
+        assert self.settings.start is not None
+        given = taken(started.name, dict(started.takes), state)
+        value = self.settings.start(started, **given)
+        return ReturnUpdates(started.next, **({started.result: value} if started.result else {}))
 
     def _context(self, route: Route, index: int) -> RunContext:
         declared = {one.name: one.default for one in self.definition.parameters}

@@ -15,7 +15,7 @@ from .durations import duration
 from .options import MapOptions
 from .retries import ErrorType, RetryConfig
 from .routes import Routes
-from .steps import Step
+from .steps import StartedPipeline, Step
 
 
 class Dependent:
@@ -328,8 +328,13 @@ class Definition:
 
     @property
     def started(self) -> tuple[Node, ...]:
-        """The nodes that start other pipelines."""
-        return self.graph.started
+        """The nodes that start other pipelines; of a routed pipeline, one for each such step."""
+        steps = [one.step for one in self.routes.routes] if self.routes else []
+        return self.graph.started + tuple(
+            Node(one.name, one, (), _parameters(one.starts), (), one.options.retry, one.place)
+            for one in steps
+            if one.starts is not None
+        )
 
     @property
     def whole(self) -> Graph:
@@ -338,6 +343,10 @@ class Definition:
             return self.graph
         last = replace(self.cleanup, after=self.graph.terminals)
         return Graph((*self.graph.nodes, last))
+
+
+def _parameters(started: StartedPipeline) -> tuple[tuple[str, Binding], ...]:
+    return tuple((name, Parameter(source)) for name, source in started.takes)
 
 
 def topological_order(predecessors: Mapping[str, Collection[str]]) -> list[str]:

@@ -155,5 +155,5 @@ class Routes:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps, each once."""
-        return tuple(route.step for route in self.routes)
+        """The steps with code, each once."""
+        return tuple(route.step for route in self.routes if route.step.starts is None)

@@ -22,11 +22,18 @@ class StartedPipeline:
         name: Its name in the user's code.
         machine: The name of its state machine, which includes the stage, or the ARN.
         trust: Whether its results are read from its bucket, where they may be pickles.
+        takes: Of a routed pipeline: its parameters, each with the name of the value in the state.
+        result: Of a routed pipeline: the name of its result in the state; ``None`` if it is not
+            used.
+        next: Of a routed pipeline: the next step; ``None`` if the pipeline ends.
     """
 
     name: str
     machine: str
     trust: bool = False
+    takes: tuple[tuple[str, str], ...] = ()
+    result: str | None = None
+    next: str | None = None
 
     @property
     def is_arn(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring.places import calling_place
@@ -13,7 +12,7 @@ from lokki_tf.errors import BindingError, OptionError
 
 from .failure_notices import notified
 from .limits import inline_limits, outermost_parts
-from .starts import refuse_unknown, starter
+from .starts import with_starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,10 +58,7 @@ def run_locally(
     from lokki_tf.local import run, run_routes
     from lokki_tf.reporting import combined_listener
 
-    if definition.started:
-        refuse_unknown(definition)
-        options = {"wait_scale": settings.wait_scale, "strict": strict}
-        settings = replace(settings, start=starter(**options, config=config, stage=settings.stage))
+    settings = with_starts(definition, settings, strict=strict, config=config)
     with _cache(definition, given, state, settings) as cache:
         listener = combined_listener(on_event, definition.whole)
         inline = inline_limits(definition)

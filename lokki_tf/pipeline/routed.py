@@ -21,6 +21,7 @@ from .base import Pipeline, definition_of
 from .failure_notices import notified
 from .limits import inline_limits, refuse_large
 from .local_runs import settings_of
+from .starts import with_starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,7 +115,7 @@ class Functions(Registry):
 
         definition, data = self.definition, dict(data)
         scale = 1.0 if self._takes(step, SCALE) else data.pop(SCALE, 1.0)
-        settings = settings_of(definition, scale)
+        settings = with_starts(definition, settings_of(definition, scale), strict=False)
         listener = combined_listener(None)
         with notified(definition, data, settings):
             return run_routes(
@@ -261,6 +262,8 @@ def _parameters(routes: Routes) -> tuple[FlowParameter, ...]:
     first = routes.by_name.get(routes.start)
     if first is None:
         return ()
+    if first.step.starts is not None:
+        return tuple(FlowParameter(name, Any) for name in first.takes)
     parameters = signature_of(first.step.function).parameters
     hints = hints_of(first.step.function)
     return tuple(

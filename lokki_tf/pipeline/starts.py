@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import Context
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from lokki_tf.asl import StateMachine
-    from lokki_tf.local import Run
+    from lokki_tf.config import Config
+    from lokki_tf.local import Run, Settings
     from lokki_tf.model import AnyNode, Definition, StartedPipeline
 
 
@@ -70,16 +72,22 @@ def started_pipelines(definition: Definition) -> list[Startable]:
     return [one for started in _starts(definition) if (one := found(started)) is not None]
 
 
-def refuse_unknown(definition: Definition) -> None:
-    """Raise an error for a pipeline that cannot be started locally.
+def with_starts(
+    definition: Definition, settings: Settings, *, strict: bool, config: Config | None = None
+) -> Settings:
+    """Return the settings of a run in which other pipelines are started.
 
     Args:
-        definition: The pipeline that starts it.
+        definition: The pipeline that runs.
+        settings: The settings of its run.
+        strict: Whether started pipelines serialize their values as well.
+        config: Settings of the project, for started pipelines.
 
     Raises:
-        BindingError: If no pipeline of this process has its name.
+        BindingError: If no pipeline of this process has the name of one that is started.
     """
-    for started, node in _starts(definition).items():
+    starts = _starts(definition)
+    for started, node in starts.items():
         if found(started) is None:
             raise BindingError(
                 f"pipeline {started.name!r} is started, and no pipeline of this process has that "
@@ -87,18 +95,17 @@ def refuse_unknown(definition: Definition) -> None:
                 place=node.place,
                 remedy="import the module that makes it; a local run starts it here",
             )
+    scale, stage = settings.wait_scale, settings.stage
+    start = _starter(strict=strict, wait_scale=scale, config=config, stage=stage)
+    return replace(settings, start=start) if starts else settings
 
 
 def _starts(definition: Definition) -> dict[StartedPipeline, Node]:
     return {one.step.starts: one for one in reversed(definition.started) if one.step.starts}
 
 
-def starter(**options: Any) -> Callable[..., Any]:
-    """Return the function that runs a started pipeline locally, and returns its result.
-
-    Args:
-        options: Arguments of ``local_run``.
-    """
+def _starter(**options: Any) -> Callable[..., Any]:
+    """Return the function that runs a started pipeline locally, and returns its result."""
 
     def start(started: StartedPipeline, /, **values: Any) -> Any:
         from lokki_tf.runtime.failure import PipelineFailed

@@ -84,7 +84,7 @@ def routed(
         return {"next": None, "result": packed}
     kept = {name: one for name, one in envelopes.items() if state.get(name) is values[name]}
     each = _packed(state, kept, objects, event["inline"], write)
-    result = {"next": following, "state": _whole(each, write), "taken": taken + 1}
+    result = {"next": following, "state": whole_state(each, write), "taken": taken + 1}
     return {**result, "after": seconds} if route.get("waits") else result
 
 
@@ -116,6 +116,19 @@ def cleaned(function: Callable[..., Any], event: dict[str, Any]) -> Envelope:
 
 def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
     """Return the state's envelopes, the objects that they refer to, and the values."""
+    return _unpacked(envelopes_of(event))
+
+
+def envelopes_of(event: dict[str, Any]) -> Envelopes:
+    """Return the envelopes of the state by name.
+
+    Args:
+        event: As described at the top of this module.
+
+    Raises:
+        TypeError: If the execution's input is not an object.
+        ValueError: If it is too large, or has a name that is unknown.
+    """
     from . import store
 
     if "state" not in event:
@@ -125,13 +138,17 @@ def _state(event: dict[str, Any]) -> tuple[Envelopes, Mapping[str, bytes], dict[
         refuse_large(given, event["route"].get("most"))
         if "flow" in event:
             refuse_strangers(given, event["flow"])
-        return {}, {}, without_reserved(given)
+        return _inline(given)
     if "given" in event["state"]:
-        return {}, {}, without_reserved(event["state"]["given"])
+        return _inline(event["state"]["given"])
     envelopes: Envelopes = event["state"].get("each", {})
     if "all" in event["state"]:
         envelopes = thaw(JSON, store.read(event["state"]["all"]["ref"]))
-    return _unpacked(envelopes)
+    return envelopes
+
+
+def _inline(given: Mapping[str, Any]) -> Envelopes:
+    return {name: {"value": value} for name, value in without_reserved(given).items()}
 
 
 def _unpacked(envelopes: Envelopes) -> tuple[Envelopes, Mapping[str, bytes], dict[str, Any]]:
@@ -184,7 +201,13 @@ def _stored(
     return {"ref": write(form, data)}
 
 
-def _whole(each: Envelopes, write: Callable[[str, bytes], str]) -> dict[str, Any]:
+def whole_state(each: Envelopes, write: Callable[[str, bytes], str]) -> dict[str, Any]:
+    """Return the state as the next event has it.
+
+    Args:
+        each: The envelopes, by name.
+        write: As of :func:`.envelope.pack`.
+    """
     text = json.dumps(each)
     if len(text) <= LARGEST:
         return {"each": each}

@@ -66,6 +66,25 @@ def input_of(pipeline: str, values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def taken(pipeline: str, takes: Mapping[str, str], state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a pipeline from the state of a routed pipeline.
+
+    Args:
+        pipeline: The pipeline's name.
+        takes: Its parameters, each with the name of the value in the state.
+        state: The values, or their envelopes, by name.
+
+    Raises:
+        TypeError: If the state has no value of a name.
+    """
+    for name, source in takes.items():
+        if source not in state:
+            raise TypeError(
+                f"the state has no {source!r}, which is parameter {name!r} of pipeline {pipeline!r}"
+            )
+    return {name: state[source] for name, source in takes.items()}
+
+
 def has_objects(value: Any) -> bool:
     """Return whether a value contains instances of classes, which the function cannot unpickle.
 

@@ -12,6 +12,9 @@ of a step's event (:mod:`.handler`), and::
 - ``kwargs``: the parameters, which the function returns as JSON;
 - ``output``: the output of the other pipeline, with an envelope for each of its last steps;
 - ``trusted``: where its values may be read from; without it, only inline JSON is accepted;
+- ``takes`` and ``update``: of a routed pipeline, whose event also has the fields that
+  :mod:`.routed` describes: the parameters, each with the name of the value in the state, and the
+  name of the result there; ``next`` is the next step;
 - ``failed``: what Step Functions reports of the failed execution, which is raised as
   :class:`.failure.PipelineFailed`, unless the execution of this pipeline was redriven since.
 """
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 import json
 
-from .envelope import JSON, PICKLE, unpack
+from .envelope import JSON, PICKLE, pack, unpack
 from .failure import Failure, PipelineFailed
 from .handler import keep_object, result_envelope, shared_part
 from .started import (
@@ -32,6 +35,7 @@ from .started import (
     last_results,
     not_json,
     result_of,
+    taken,
 )
 
 TYPE_CHECKING = False
@@ -55,9 +59,9 @@ def handle(event: dict[str, Any], context: Any = None) -> Any:
         PipelineFailed: If the event describes that the pipeline has failed.
     """
     if event["starts"] == "parameters":
-        return _parameters(event)
+        return _routed_parameters(event) if "takes" in event else _parameters(event)
     if event["starts"] == "result":
-        return _result(event)
+        return _routed_result(event) if "next" in event else _result(event)
     if event["now"] == event["redrives"]:
         failed = event["failed"]
         raise PipelineFailed(failed_text(event["pipeline"], failed["Error"], failed.get("Cause")))
@@ -91,6 +95,45 @@ def _parameters(event: dict[str, Any]) -> dict[str, Any]:
 class _Wholes(dict):  # type: ignore[type-arg]  # runs on Python 3.9
     def __missing__(self, key: str) -> Any:
         raise ClassRefused(key)
+
+
+def _routed_parameters(event: dict[str, Any]) -> dict[str, Any]:
+    from . import store
+    from .routed import envelopes_of
+    from .routes import TooManySteps, too_many
+
+    limit, pipeline = event["route"]["limit"], event["pipeline"]
+    if event.get("taken", 0) >= limit:
+        raise TooManySteps(too_many(limit, event["node"]))
+    values = {}
+    for name, one in taken(pipeline, event["takes"], envelopes_of(event)).items():
+        try:
+            values[name] = unpack(one, store.read, NoClasses())
+        except ClassRefused:
+            raise not_json(pipeline, name) from None
+    return input_of(pipeline, values)
+
+
+def _routed_result(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the next step and its state, of which other values are not read."""
+    from functools import partial
+
+    from .routed import FRAME, envelopes_of, whole_state
+
+    write = partial(keep_object, event)
+    each = dict(envelopes_of(event))
+    if event["update"] is not None:
+        value = result_of(event["pipeline"], event["output"])
+        others = {name: one for name, one in each.items() if name != event["update"]}
+        inline = [(name, one["value"]) for name, one in others.items() if "value" in one]
+        left = event["inline"] - sum(len(json.dumps(v)) + len(n) + FRAME for n, v in inline)
+        each = {**others, event["update"]: pack(value, max(0, left), write)}
+    if event["next"] is not None:
+        state = whole_state(each, write)
+        return {"next": event["next"], "state": state, "taken": event.get("taken", 0) + 1}
+    items = {str(index): one for index, one in enumerate(each.values())}
+    whole = {"make": "dict", "keys": {"value": [*each]}, "items": items}
+    return {"next": None, "result": {event["node"]: whole}}
 
 
 def _result(event: dict[str, Any]) -> Envelope:

@@ -48,7 +48,12 @@ def with_settings(definition: Definition, config: Config) -> Definition:
         tags[STAGE_TAG] = config.stage
     routes = definition.routes
     if routes is not None:
-        changed = tuple(replace(one, step=steps[one.step]) for one in routes.routes)
+        changed = tuple(
+            replace(one, step=_of_stage(one.step, one.step.starts, config.stage))
+            if one.step.starts is not None
+            else replace(one, step=steps[one.step])
+            for one in routes.routes
+        )
         routes = replace(routes, routes=changed)
     notified, cleanup = definition.on_failure, definition.cleanup
     return replace(

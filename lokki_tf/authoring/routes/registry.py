@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from lokki_tf.errors import OptionError, Place, RouteError
-from lokki_tf.model import FAILURE, Finding, Route, Routes, Step, raise_errors
+from lokki_tf.model import FAILURE, Finding, Route, Routes, Step, StepOptions, raise_errors
 from lokki_tf.tracebacks import ends_at_caller
 
-from ..options import caught_routes
+from ..options import caught_routes, retriers
 from ..places import calling_place
+from ..starts import started_pipeline, starting_step
 from ..step import make_step
 from .properties import options_of
 from .returns import Ways
 from .route import route_of
 
 if TYPE_CHECKING:
-    from ..keywords import Catch, RouteKeywords
+    from ..keywords import Catch, Retry, RouteKeywords
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,6 +94,59 @@ class Registry:
 
         return register
 
+    def start_pipeline(
+        self,
+        pipeline: str,
+        parameters: Mapping[str, str] | Sequence[str] = (),
+        *,
+        name: str | None = None,
+        result: str | None = None,
+        next: str | None = None,  # noqa: A002  # as of chains
+        retry: Retry | Sequence[Retry] | None = None,
+        catch: Mapping[Catch | tuple[Catch, ...] | bool, str] | None = None,
+    ) -> None:
+        """Register a step that starts a deployed pipeline and waits for its end.
+
+        What holds for :func:`lokki_tf.start_pipeline` holds here.
+
+        Args:
+            pipeline: The pipeline's name, or the ARN of its state machine.
+            parameters: Names of values in the state that become its parameters; a dict if the
+                parameters have other names: ``{"day": "date"}`` passes ``date`` as ``day``.
+            name: The step's name; by default the pipeline's.
+            result: The name under which the result is added to the state.
+            next: The next step; without it, this pipeline ends.
+            retry: When, and after which errors, it is started again.
+            catch: As for :meth:`fn`.
+
+        Raises:
+            OptionError: If an argument has the wrong type.
+        """
+        place = calling_place()
+        started = started_pipeline(pipeline, place)
+        _refuse(
+            isinstance(parameters, str)
+            or not isinstance(parameters, Mapping | Sequence)
+            or not all(isinstance(one, str) for one in (*parameters, *_values(parameters))),
+            f"start_pipeline({pipeline!r}, …) requires names of values in the state, got "
+            f"{parameters!r}",
+            f'write start_pipeline({pipeline!r}, ["day"]), or {{"day": "date"}} for other names',
+            place,
+        )
+        for what, given in (("name", name), ("result", result), ("next", next)):
+            _refuse(
+                given is not None and (not isinstance(given, str) or not given),
+                f"start_pipeline({what}={given!r}): {what} must be a name",
+                f'write a text, for example {what}="prices"',
+                place,
+            )
+        takes = parameters if isinstance(parameters, Mapping) else {one: one for one in parameters}
+        started = replace(started, takes=tuple(takes.items()), result=result, next=next)
+        options = StepOptions(retry=() if retry is None else retriers(retry, place))
+        step = starting_step(started, name or started.name, place, options)
+        caught = caught_routes(catch, place)
+        self.registered[step.name] = step, Ways(step.name, next, "$next", next is None, caught)
+
     @property
     def routes(self) -> Routes:
         """The steps and their transitions, read from the current source of the functions.
@@ -130,6 +184,10 @@ def _with_failures(route: Route, takes: set[str]) -> Route:
         for one in route.transitions
     )
     return replace(route, transitions=changed)
+
+
+def _values(given: Any) -> Iterable[Any]:
+    return given.values() if isinstance(given, Mapping) else ()
 
 
 def _refuse(unfit: bool, problem: str, remedy: str, place: Place | None = None) -> None:

@@ -27,6 +27,12 @@ def route_of(step: Step, ways: Ways) -> tuple[Route | None, list[RouteError]]:
     Returns:
         The route, or ``None`` and the errors that prevent it.
     """
+    caught = tuple(Transition(target, step.place, errors=errors) for errors, target in ways.catches)
+    if step.starts is not None:
+        result = () if step.starts.result is None else (step.starts.result,)
+        transition = Transition(step.starts.next, step.place, updates=result)
+        takes = {source: True for _, source in step.starts.takes}
+        return Route(step, (transition, *caught), takes, terminates=ways.terminates), []
     function: Any = inspect.unwrap(step.function)
     try:
         taken = taken_by(function, step.name, step.place)
@@ -36,7 +42,6 @@ def route_of(step: Step, ways: Ways) -> tuple[Route | None, list[RouteError]]:
     transitions, errors = transitions_of(scope, step.place, ways)
     if errors:
         return None, errors
-    caught = (Transition(target, step.place, errors=errors) for errors, target in ways.catches)
     route = Route(
         step,
         (*transitions, *caught),
