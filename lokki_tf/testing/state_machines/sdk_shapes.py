@@ -10,13 +10,14 @@ from lokki_tf.testing.state_machines.failures import RUNTIME, StateFailure
 from lokki_tf.testing.state_machines.values import Json, dump, moment_text
 
 
-def call(client: Any, action: str, arguments: Json) -> Json:
+def call(client: Any, action: str, arguments: Json, name_in_errors: str | None = None) -> Json:
     """Make a request to a service.
 
     Args:
         client: A boto3 client.
         action: The name of the action in ASL, such as ``submitJob``.
         arguments: The parameters with the names of ASL.
+        name_in_errors: The service's name in names of errors; by default that of its SDK.
 
     Returns:
         The response with the names of ASL.
@@ -37,7 +38,7 @@ def call(client: Any, action: str, arguments: Json) -> Json:
         # The public methods of a client have other names; this one takes the operation's.
         answer = client._make_api_call(name, request)
     except ClientError as error:
-        raise _refused(model.service_id, error) from None
+        raise _refused(name_in_errors or model.service_id, error) from None
     except BotoCoreError as error:
         raise StateFailure(RUNTIME, f"{action}: {error}") from None
     answer.pop("ResponseMetadata", None)

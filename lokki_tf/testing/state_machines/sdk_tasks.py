@@ -46,7 +46,9 @@ def call_service(
     wait = _WAITS.get((service, integration.action))
     if wait is None:
         raise StateFailure(RUNTIME, f"The local AWS cannot wait for {service}:{integration.action}")
-    answer = call(client, integration.action, wait.request(arguments))
+    # Recorded: StepFunctions.StateMachineDoesNotExistException.
+    name = "StepFunctions" if integration.service == "states" else None
+    answer = call(client, integration.action, wait.request(arguments), name)
     submitted(run, integration, answer)
     ending = run.frame.settings.services.ending(service, answer[wait.id])
     try:
