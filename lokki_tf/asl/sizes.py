@@ -12,7 +12,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass, replace
-from math import ceil
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -86,17 +85,17 @@ def inline_limits(
     shares = _shares(capacities, results, references)
     if any(shares[name] < ANSWER_BYTES for name in answers):
         first = _shares(_without(capacities, references, answers), answers, references)
-        first = {name: min(share, ANSWER_BYTES) for name, share in first.items()}
-        others = [name for name in results if name not in first]
-        shares = {**first, **_shares(_left(capacities, first), others, references)}
+        whole = {name: int(min(share, ANSWER_BYTES)) for name, share in first.items()}
+        others = [name for name in results if name not in whole]
+        shares = {**whole, **_shares(_left(capacities, whole), others, references)}
     return {name: int(share) - ENVELOPE_BYTES for name, share in shares.items()}
 
 
-def _left(capacities: Iterable[Capacity], fixed: Mapping[str, float]) -> list[Capacity]:
+def _left(capacities: Iterable[Capacity], fixed: Mapping[str, int]) -> list[Capacity]:
     """Return the capacities that remain beside results of fixed sizes."""
     found: list[Capacity] = []
     for one in capacities:
-        taken = sum(ceil(fixed[name]) * n for name, n in one.results.items() if name in fixed)
+        taken = sum(fixed[name] * n for name, n in one.results.items() if name in fixed)
         others = {name: n for name, n in one.results.items() if name not in fixed}
         found.append(replace(one, size=one.size - taken, results=Counter(others)))
     return found

@@ -11,6 +11,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
+from lokki_tf.model.retries import full_name, listed_classes
 from lokki_tf.runtime.answers import answer_text, answered
 from lokki_tf.runtime.context import RunContext
 
@@ -83,10 +84,17 @@ class Answers:
         Raises:
             Exception: If the node is refused, or its answer is not JSON.
         """
-        if not self.has(node):
-            return self._asked(node, context, is_stopped)
-        name = node.name if node.name in self._given else node.step.name
-        return answered(self._given[name], lambda: context)
+        try:
+            if not self.has(node):
+                return self._asked(node, context, is_stopped)
+            name = node.name if node.name in self._given else node.step.name
+            return answered(self._given[name], lambda: context)
+        except Exception as error:
+            # AWS receives the name of the error alone: retry= and catch= do not match its bases.
+            name, listed = type(error).__name__, listed_classes(node.listed)
+            alike = (full_name(one) for one in listed if one.__name__ == name)
+            vars(error)["__lokki_classes__"] = (*alike, name)
+            raise
 
     def _asked(self, node: Node, context: RunContext, is_stopped: Callable[[], bool]) -> Any:
         item = "" if context.item_index is None else f", item {context.item_index}"

@@ -213,9 +213,9 @@ def reported_as(
 ) -> type[BaseException] | None:
     """Return the most specific class of an error that a list contains, the first in its MRO.
 
-    The runtime in Lambda reports the error under the name of that class. An error that could not be
-    pickled in another process was replaced by an object with the full names of its classes,
-    ``__lokki_classes__``.
+    The runtime in Lambda reports the error under the name of that class. ``__lokki_classes__`` are
+    the full names of an error's classes if they are not those of the object: it replaces one that
+    could not be pickled in another process, or was answered from outside, by its name.
 
     Args:
         error: The error.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,7 @@ class Waiting:
         since: When its present attempt began.
         limit: The most bytes of an answer for which the states after it have room.
         event: The event with which its function was called.
+        function: ARN or name of the function.
     """
 
     run: str
@@ -47,6 +49,7 @@ class Waiting:
     since: datetime
     limit: int | None
     event: Mapping[str, Any]
+    function: str
 
 
 def waiting_tasks(pages: Pages, execution: str, run: str | None = None) -> Iterator[Waiting]:
@@ -94,7 +97,8 @@ def _read(
             item = item_index(payload.get("place"))
             limit, node = payload.get("inline"), node_of(payload)
             since = event["timestamp"]
-            found[number] = Waiting(run, str(node), item, token, since, limit, payload)
+            function = str(json.loads(details["parameters"])["FunctionName"])
+            found[number] = Waiting(run, str(node), item, token, since, limit, payload, function)
     elif kind.startswith("Task"):
         first = begun.get(int(event.get("previousEventId", 0)))
         if first is None:

@@ -12,7 +12,7 @@ from .parameters import RESERVED, SCHEDULED, filled, own, without_reserved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from typing import Any
 
@@ -32,23 +32,30 @@ def in_context(call: Callable[[], Any], event: dict[str, Any], item_path: str | 
         CURRENT.reset(token)
 
 
-def of_event(event: dict[str, Any], item_path: str | None) -> RunContext:
+def of_event(
+    event: dict[str, Any],
+    item_path: str | None,
+    environment: Mapping[str, str] = os.environ,
+    read: Callable[[list[str]], Mapping[str, bytes]] | None = None,
+) -> RunContext:
     """Make the context of a call in AWS.
 
     Args:
         event: As described in :mod:`.handler`, with ``context``.
         item_path: Inside a map, the item's folder in the bucket.
+        environment: The variables of the step's function.
+        read: Returns the objects with some URIs; by default with the function's rights.
     """
     own, given = event["context"], event.get("given", event.get("input")) or {}
     return RunContext(
         run_id=event["run"],
         pipeline=own["pipeline"],
-        stage=os.environ.get(STAGE),
-        step=os.environ.get(STEP) or event["node"],
+        stage=environment.get(STAGE),
+        step=environment.get(STEP) or event["node"],
         attempt=own["attempt"] + 1,
         started_at=moment(own["started"]),
         scheduled_at=scheduled(given),
-        parameters=_parameters(event, given),
+        parameters=_parameters(event, given, read),
         item_index=item_index(item_path),
         task_token=own.get("token"),
     )
@@ -76,18 +83,22 @@ def scheduled(given: Any) -> datetime | None:
     return None if text is None else moment(text)
 
 
-def _parameters(event: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+def _parameters(
+    event: dict[str, Any],
+    given: dict[str, Any],
+    read: Callable[[list[str]], Mapping[str, bytes]] | None,
+) -> dict[str, Any]:
     declared = {
         name: filled(one, given)
         for name, one in event["context"].get("parameters", {}).items()
         if name in given or "default" in one
     }
     uris = [uri for one in declared.values() for uri in references(one)]
-    objects: dict[str, bytes] = {}
+    objects: Mapping[str, bytes] = {}
     if uris:
         from . import store
 
-        objects = store.read_all(uris)
+        objects = (read or store.read_all)(uris)
     modules = {"__main__": event["main"]} if "main" in event else None
     values = {name: unpack(one, objects.__getitem__, modules) for name, one in declared.items()}
     others = without_reserved(given).items()

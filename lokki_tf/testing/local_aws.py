@@ -284,7 +284,7 @@ class LocalAws:
             "name": name,
             "timeout": timeout,
         }
-        with answering(self.client("stepfunctions"), state_machine, name, answers):
+        with answering(self.client, state_machine, name, answers):
             execution = Execution.of(self._running.ask("execute", request, timeout + 30))
         if execution.status == "RUNNING":
             raise ExecutionNotFinished(

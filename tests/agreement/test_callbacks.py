@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from lokki_tf.testing import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +138,37 @@ def test_answers_agree(pipeline: Any, answers: dict[str, Any], aws: LocalAws) ->
     assert there == {name: here[name] for name in pipeline.graph.terminals if name in here}
 
 
+@dataclass
+class Rules:
+    """A class of a parameter's default."""
+
+    limit: int
+
+
+@flow
+def ruled(rules: Any = Rules(5), text: str = "x" * 300_000, count: int = 1) -> Any:  # noqa: B008
+    return tell(approve(rules), approve(text).wait(seconds=1), names().map(approve).agg(tell))
+
+
+def test_contexts_of_answers_agree(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function that answers receives the step's context: its stage, and large defaults too."""
+    (tmp_path / "lokki.toml").write_text("[stage.dev]\n")
+    monkeypatch.chdir(tmp_path)
+
+    def answer(context: Any) -> Any:
+        own = context.parameters
+        read = [own["rules"].limit, len(own["text"]), own["count"]]
+        return [context.pipeline, context.stage, context.step, context.item_index, *read]
+
+    for stage in (None, "dev"):
+        given = {"count": 2}
+        here = ruled.local_run(given, answers={"approve": answer}, wait_scale=0, stage=stage)
+        there = aws.values(aws.run(ruled, given, answers={"approve": answer}, stage=stage))
+        assert there == {"tell_2": here.result}
+
+
 class Rejected(Exception):
     """A person says no."""
 
@@ -183,6 +216,49 @@ def release() -> None:
     """Clean up."""
 
 
+class Denied(Rejected):
+    """A subclass of an error that is listed."""
+
+
+class TooLate(Exception):
+    """Another error."""
+
+
+TooLateAlike = type("TooLate", (Exception,), {})
+
+
+@step(
+    callback=True, catch=(Rejected,), retry=RetryConfig(retries=1, delay=1, exceptions=(TooLate,))
+)
+def ask_by_name(one: Any) -> Any:
+    """Ask; some refusals are results, some are asked again."""
+
+
+@pytest.mark.parametrize(
+    ("refusal", "asked"), [(Rejected, 1), (Denied, 1), (TooLate, 2), (TooLateAlike, 2)]
+)
+def test_refusals_match_by_name(refusal: type[Exception], asked: int, aws: LocalAws) -> None:
+    """A refusal is only its name: base classes do not match, another class of the name does."""
+    attempts: list[int] = []
+
+    def refuses(context: Any) -> Any:
+        attempts.append(context.attempt)
+        raise refusal("no")
+
+    pipeline = Pipeline("by-name", steps=[read(ask_by_name(load()))])
+    ran = aws.run(pipeline, answers={"ask_by_name": refuses})
+    answers = {"ask_by_name": refuses}
+    for way in WAYS:
+        if refusal is Rejected:
+            here = pipeline.local_run(answers=answers, wait_scale=0, **way)
+            assert aws.values(ran) == {"read": here.result}
+            continue
+        with pytest.raises(StepFailed) as caught:
+            pipeline.local_run(answers=answers, wait_scale=0, **way)
+        assert type(caught.value.__cause__).__name__ == ran.error == refusal.__name__
+    assert attempts == [*range(1, asked + 1)] * (1 + len(WAYS))
+
+
 def test_caught_refusals_and_cleanups_agree(aws: LocalAws) -> None:
     """A refusal can be caught; cleanup runs after answers, refusals and skipped questions."""
     caught = Pipeline("caught", steps=[read(ask_caught(load()))])
@@ -196,6 +272,28 @@ def test_caught_refusals_and_cleanups_agree(aws: LocalAws) -> None:
         here = cleaned.local_run(answers={"approve_large": "yes"})
         ran = aws.run(cleaned, answers={"approve_large": "yes"})
         assert aws.values(ran) == {"read": here.result}
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_many_answers_have_room(together: bool, aws: LocalAws) -> None:
+    """Any number of answers can meet other results, in a step's input and at the end."""
+
+    def pipeline(asked: int, others: int) -> Pipeline:
+        calls = [
+            *(step(name=f"a{n}", callback=True)(slowly.step.function)(n) for n in range(asked)),
+            *(load(n) for n in range(others)),
+        ]
+        name = f"many-{asked}-{others}-{together}"
+        return Pipeline(name, steps=[tell(*calls)] if together else calls)
+
+    for asked in range(1, 13):
+        for others in range(8):
+            pipeline(asked, others).generate_step_functions()
+    ran = pipeline(5, 2)
+    answers = {f"a{n}": "x" * 10_000 for n in range(5)}
+    here = ran.local_run(answers=answers).outputs
+    there = aws.values(aws.run(ran, answers=answers))
+    assert there == {name: here[name] for name in ran.graph.terminals}
 
 
 def test_times_of_answers(aws: LocalAws) -> None:
