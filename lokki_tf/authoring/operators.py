@@ -163,6 +163,8 @@ def _waiting(one: Wait, direct: Sequence[NodeSpec], calls: Mapping[Drawn, NodeSp
         if isinstance(task, Task) and task.step is until and isinstance(call, CallSpec):
             until = call
     value = direct[0] if len(direct) == 1 else None
+    if isinstance(value, WaitSpec) and value.source is None:
+        value = None
     return WaitSpec(spec.place, spec.seconds, until, value, after=[*spec.after, *direct])
 
 

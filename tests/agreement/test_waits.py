@@ -167,6 +167,21 @@ def built() -> Flow:
     return Flow("built").add(user).add(wait(seconds=2)).branch(orders, wait(seconds=1))
 
 
+def several_waits() -> list[Any]:
+    """Waits after waits: without a result, and with that of a task."""
+    first, last = (
+        task(name=name)(function)
+        for name, function in (("first", two.step.function), ("last", three.step.function))
+    )
+    [first, one] >> wait(seconds=1) >> wait(seconds=2) >> last
+    pauses = [wait(seconds=1) for _ in range(6)]
+    return [
+        DAG("drawn-twice", tasks=[last]),
+        Flow("built-twice").branch(one, two).add(pauses[0]).branch(pauses[1], user).add(orders),
+        Flow("first-twice").add(pauses[2]).add(pauses[3]).add(user).add(pauses[4]).add(pauses[5]),
+    ]
+
+
 PIPELINES: list[tuple[Any, dict[str, Any]]] = [
     (ordered(), {}),
     (passing(), {}),
@@ -182,6 +197,7 @@ PIPELINES: list[tuple[Any, dict[str, Any]]] = [
     (appointed, {"when": "2021-01-01T00:00:00Z", "day": "2022-01-01T00:00:00-05:00"}),
     (drawn(), {}),
     (built(), {}),
+    *((one, {}) for one in several_waits()),
 ]
 
 
