@@ -17,6 +17,7 @@ import pytest
 from lokki_tf.errors import MissingToolError
 from lokki_tf.testing import Execution, ExecutionNotFinished, LocalAws, LocalAwsError
 from lokki_tf.testing.server_process import MOTO
+from lokki_tf.testing.state_machines.services import Callback, Callbacks
 
 ROOT = Path(__file__).parents[2]
 Task = Callable[..., dict[str, Any]]
@@ -144,6 +145,19 @@ def test_task_token(local_aws: LocalAws) -> None:
     while states.describe_execution(executionArn=execution)["status"] == "RUNNING":
         assert time.monotonic() < deadline
     assert json.loads(states.describe_execution(executionArn=execution)["output"]) == {"answer": 42}
+
+
+def test_a_token_is_answered_once() -> None:
+    """A second answer is refused, also before the task has continued; heartbeats are accepted."""
+
+    def refuse(callback: Callback) -> None:
+        callback.failure = ("Refused", "")
+
+    for change in (refuse, lambda callback: callback.answered.set()):
+        callbacks = Callbacks()
+        token = callbacks.open().token
+        assert [callbacks.answer(token, lambda _: None) for _ in range(2)] == [True, True]
+        assert [callbacks.answer(token, change) for _ in range(2)] == [True, False]
 
 
 def test_other_services(local_aws: LocalAws) -> None:

@@ -138,8 +138,10 @@ class Callbacks:
         """
         with self._lock:
             callback = self._waiting.get(token)
-        if callback is None:
-            return False
-        change(callback)
+            if callback is None:
+                return False
+            change(callback)
+            if callback.answered.is_set() or callback.failure is not None:
+                del self._waiting[token]  # before the task continues
         callback.heard.set()
         return True
