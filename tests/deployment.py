@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lokki_tf import Pipeline
 from lokki_tf.testing import Execution, LocalAws
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Deployment:
@@ -18,13 +21,17 @@ class Deployment:
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
 
-    def run(self, pipeline: Pipeline, given: Any = None) -> dict[str, Any]:
+    def run(
+        self, pipeline: Pipeline, given: Any = None, answers: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Terminal outputs by name; an execution that fails is an error."""
-        return self.aws.values(self.execute(pipeline, given))
+        return self.aws.values(self.execute(pipeline, given, answers))
 
-    def execute(self, pipeline: Pipeline, payload: Any = None) -> Execution:
+    def execute(
+        self, pipeline: Pipeline, payload: Any = None, answers: Mapping[str, Any] | None = None
+    ) -> Execution:
         """Execute a pipeline; its parameters are checked there alone."""
-        return self.aws.execute(self.aws.register(pipeline), payload)
+        return self.aws.execute(self.aws.register(pipeline), payload, answers=answers)
 
 
 def empty(aws: LocalAws, bucket: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from lokki_tf import NotReady, Pipeline, RetryConfig, flow, run_context, step, wait
 from lokki_tf import Parameter as RunParameter
-from lokki_tf import Pipeline, flow, run_context, step
 
 
 @dataclass
@@ -129,6 +130,56 @@ async def awaited(value: Any) -> Any:
     return [value]
 
 
+def identity() -> dict[str, Any]:
+    """What ``run_context()`` returns, without what differs between runs."""
+    own = run_context()
+    kept = ("pipeline", "stage", "step", "attempt", "item_index", "scheduled_at", "parameters")
+    return {name: getattr(own, name) for name in kept}
+
+
+@step
+def identified(value: Any) -> Any:
+    """What comes in, and the context of the call."""
+    return value, identity()
+
+
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@step
+def due(value: Any) -> Any:
+    """A time until which a node waits: an object or a text."""
+    return PAST if value else "2020-01-31T09:00:00+01:00"
+
+
+class Refused(LookupError):
+    """An error whose base class retries name."""
+
+
+REFUSED = RetryConfig(retries=1, delay=1, exceptions=(LookupError,))
+
+
+@step(poll=600, retry=REFUSED)
+def polled(value: Any, script: Any = ("NotReady",)) -> Any:
+    """Raise the errors of a script, one an attempt; then what comes in, and the attempt."""
+    attempt = run_context().attempt
+    if attempt <= len(script):
+        raise {"NotReady": NotReady, "Refused": Refused}[script[attempt - 1]]("not yet")
+    return value, attempt
+
+
+@step(callback=True, retry=REFUSED)
+def asked(value: Any) -> Any:
+    """Is answered from outside."""
+    assert run_context().task_token
+
+
+@step(callback=True, retry=REFUSED, catch=LookupError)
+def asked_caught(value: Any) -> Any:
+    """The same; a refusal is a result, too."""
+    assert run_context().task_token
+
+
 def is_truthy(value: Any) -> Any:
     """A condition of one argument, which does not return a bool."""
     return value
@@ -185,18 +236,38 @@ def gathered(*values: Any) -> Any:
     return list(values)
 
 
+def gathered_late(*values: Any) -> Any:
+    """Is ready at the third attempt."""
+    if run_context().attempt < 3:
+        raise NotReady("not yet")
+    return [run_context().attempt, *values]
+
+
+def gathered_identity(*values: Any) -> Any:
+    return [identity(), *values]
+
+
+def moment(*values: Any) -> Any:
+    return PAST
+
+
 def mixed(one: Any = None, two: Any = "two", *, three: Any = None, **more: Any) -> Any:
     return [one, two, three, more]
 
 
-class Refused(LookupError):
-    """An error whose base class retries name."""
+def mixed_late(one: Any = None, two: Any = "two", *, three: Any = None, **more: Any) -> Any:
+    return gathered_late(one, two, three, more)
+
+
+def mixed_identity(one: Any = None, two: Any = "two", *, three: Any = None, **more: Any) -> Any:
+    return gathered_identity(one, two, three, more)
 
 
 def refusing(*values: Any) -> Any:
     raise Refused("on purpose")
 
 
+MIXED = (mixed, mixed_late, mixed_identity)
 SOURCES = (number, nought, absent, long, tagged)
 NAMES = ("one", "two", "three", "four", "five")
 """Of tasks in a flow: those that ``mixed`` has parameters for, and others."""
@@ -216,10 +287,14 @@ def mapped(value: Any, other: Any = (1, 2)) -> Any:
 
 SUB_PIPELINES = (
     mapped,
+    Pipeline(
+        "waiting",
+        steps=[identified(polled(RunParameter("value")).wait(seconds=9)).after(wait(until=PAST))],
+    ),
     Pipeline("calls", steps=[pair(RunParameter("value"), boxed(RunParameter("value")))]),
 )
 """Pipelines of one argument."""
-ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited)
+ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited, identified)
 PARTS: dict[Any, Any] = {
     parted: (
         lambda out: out["a"],
@@ -230,6 +305,8 @@ PARTS: dict[Any, Any] = {
     pair: (lambda out: out[0], lambda out: out[-1]),
     keyed: (lambda out: out["left"],),
     boxed: (lambda out: out.content,),
+    identified: (lambda out: out[1]["parameters"],),
+    polled: (lambda out: out[1],),
 }
 """Parts of what steps return, for any arguments."""
 STEPS = (*ONE_ARGUMENT, parted, pair, listing, keyed, text, accents)

@@ -15,7 +15,18 @@ import library
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from lokki_tf import DAG, Flow, Parameter, Pipeline, RetryConfig, part, step, task
+from lokki_tf import (
+    DAG,
+    Failure,
+    Flow,
+    Parameter,
+    Pipeline,
+    RetryConfig,
+    part,
+    step,
+    task,
+    wait,
+)
 from lokki_tf.authoring import Chain
 from lokki_tf.authoring.options import retriers as made_retriers
 from lokki_tf.errors import OptionError, Place
@@ -77,14 +88,18 @@ def pipelines(
     jobs: bool = False,
     numbered: bool = False,
     required: bool = False,
+    answered: bool = False,
 ) -> Pipeline:
-    """Pipelines of up to ``most`` nodes: any graph, any literal, results of any size.
+    """Pipelines of up to ``most`` nodes: any graph, any literal, results of any size; waits, polls.
 
     With ``jobs``, some of the steps are jobs of Batch; ``numbered`` ones differ in their names;
-    ``required`` ones may have a parameter without default.
+    ``required`` ones may have a parameter without default; some steps of ``answered`` ones have
+    ``callback=True``.
     """
     calls: list[Any] = []
     parts: list[Any] = []
+    pauses: list[Any] = []
+    moment = Parameter("moment", default=draw(_moments))
     declared = [Parameter(name, default=draw(values)) for name in ("one", "two")]
     parameters = [*declared, *([Parameter("required")] * required)]
 
@@ -107,9 +122,32 @@ def pipelines(
             )
         return draw(values)
 
+    def time() -> dict[str, Any]:
+        return draw(
+            st.sampled_from([{"until": moment}, {"until": library.due(argument())}, None])
+        ) or draw(_times)
+
     for _ in range(draw(st.integers(1, most))):
-        if draw(st.integers(0, 9)) == 0:
+        kind = draw(st.integers(0, 13))
+        if kind == 13:
             calls.append(draw(st.sampled_from(library.SUB_PIPELINES))(value=argument()))
+            continue
+        if kind == 1:
+            pauses.append(wait(**time()))
+            if calls:
+                pauses[-1].after(draw(st.sampled_from([*calls, *pauses[:-1]])))
+            continue
+        waiting = [one for one in calls if not isinstance(one, FlowPipeline)]
+        if kind == 2 and waiting:
+            calls.append(draw(st.sampled_from(waiting)).wait(**time()))
+            continue
+        if kind == 3:
+            calls.append(library.polled(argument(), draw(_scripts)))
+            parts += [select(calls[-1]) for select in library.PARTS[library.polled]]
+            continue
+        if kind == 4 and answered:
+            asked = draw(st.sampled_from((library.asked, library.asked_caught)))
+            calls.append(asked(argument()))
             continue
         step = draw(st.sampled_from(library.STEPS))
         if jobs and step not in (library.text, library.accents) and draw(st.booleans()):
@@ -126,12 +164,59 @@ def pipelines(
             call = job(argument(), right=argument(), more=argument())
         else:
             call = job(argument())
-        if calls and draw(st.integers(0, 9)) == 0:
-            call.after(draw(st.sampled_from(calls)))
+        before = [*calls, *pauses]
+        if before and draw(st.integers(0, 9)) == 0:
+            call.after(draw(st.sampled_from(before)))
         calls.append(call)
         parts += [select(call) for select in library.PARTS.get(step, ())]
-    ends = [*draw(st.lists(st.sampled_from(calls), min_size=1, max_size=3)), calls[-1]]
+    if not calls:
+        calls.append(library.echo(1))
+    before = [*calls, *pauses]
+    ends = [*draw(st.lists(st.sampled_from(before), min_size=1, max_size=3)), calls[-1]]
     return Pipeline(f"random-{next(_numbers)}" if numbered else "random", steps=ends)
+
+
+_json_scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(max_size=5))
+_json: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(_json_scalars, st.just("é" * 9_000)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_keys, inner, max_size=3)),
+    max_leaves=4,
+)
+_moments = st.sampled_from(
+    [library.PAST, "2020-01-31T09:00:00+01:00", "2019-02-28T23:59:59Z", "2020-01-01T00:00:00.5Z"]
+)
+_times = st.sampled_from([{"seconds": 0}, {"seconds": 7}, {"hours": 24}, {"until": library.PAST}])
+_scripts = st.sampled_from(
+    [(), ("NotReady",), ("NotReady",) * 3, ("Refused",), ("NotReady", "Refused", "NotReady")]
+)
+
+
+class Reply:
+    """Refuse the first attempts, and then return the context with a value."""
+
+    def __init__(self, refusals: int, value: Any) -> None:
+        self.refusals = refusals
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"Reply({self.refusals}, {self.value!r})"
+
+    def __call__(self, context: Any) -> Any:
+        if context.attempt <= self.refusals:
+            raise LookupError(f"attempt {context.attempt}")
+        known = [context.item_index, context.step, context.attempt, sorted(context.parameters)]
+        return [*known, self.value]
+
+
+@st.composite
+def answers(draw: st.DrawFn, pipeline: Any) -> dict[str, Any]:
+    """Answers for all nodes with ``callback=True``, some of them by functions that may refuse."""
+    found: dict[str, Any] = {}
+    for node in pipeline.graph.walk():
+        if node.step.options.callback:
+            refusals = st.integers(0, 2 if node.catch else 1)
+            found[node.name] = draw(st.one_of(_json, st.builds(Reply, refusals, _json)))
+    return found
 
 
 _texts = st.sampled_from(["1", "", "two words", "é", "${x}", "a=b", "line\nend"])
@@ -183,35 +268,37 @@ def retriers(draw: st.DrawFn, most: int = 3) -> list[RetryConfig]:
     return found
 
 
-_json_scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(max_size=5))
-
-
 @st.composite
 def inputs(draw: st.DrawFn, pipeline: Pipeline) -> dict[str, Any]:
     """Values of a pipeline's parameters: of all that are required, and of some others."""
     declared = pipeline.definition.parameters
     chosen = [one.name for one in declared if one.default is REQUIRED or draw(st.booleans())]
-    return {name: draw(_json_scalars) for name in chosen}
+    times = _moments.filter(lambda one: isinstance(one, str))
+    return {name: draw(times if name == "moment" else _json_scalars) for name in chosen}
 
 
 @st.composite
-def chains(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Any, dict[str, Any]]:
-    """Flows with maps: over anything, inside each other, with arguments from outside.
+def chains(
+    draw: st.DrawFn, *, jobs: bool = False, answered: bool = False
+) -> tuple[Any, dict[str, Any]]:
+    """Flows with maps: over anything, inside each other, with arguments from outside; with waits.
 
-    With ``jobs``, some of the steps are jobs of Batch.
+    With ``jobs``, some of the steps are jobs of Batch; some of ``answered`` ones have
+    ``callback=True``.
 
     The second is what a run is given for the flow's parameters.
     """
-    defaults = draw(st.lists(values, min_size=2, max_size=2))
-    pipeline = draw(st.just(None).flatmap(lambda _: _chain(defaults, jobs)))
-    given = draw(st.dictionaries(st.sampled_from(["one", "two"]), _json_scalars))
-    return pipeline, given
+    defaults = [*draw(st.lists(values, min_size=2, max_size=2)), draw(_moments)]
+    pipeline = draw(st.just(None).flatmap(lambda _: _chain(defaults, jobs, answered)))
+    return pipeline, draw(inputs(pipeline))
 
 
 @st.composite
-def _chain(draw: st.DrawFn, defaults: list[Any], jobs: bool) -> Any:
-    def written(one: Any = defaults[0], two: Any = defaults[1]) -> list[Any]:
-        return _written(draw, one, two, jobs)
+def _chain(draw: st.DrawFn, defaults: list[Any], jobs: bool, answered: bool) -> Any:
+    def written(
+        one: Any = defaults[0], two: Any = defaults[1], moment: Any = defaults[2]
+    ) -> list[Any]:
+        return _written(draw, one, two, moment, jobs, answered)
 
     return _Fixed(written)
 
@@ -228,7 +315,9 @@ class _Fixed(FlowPipeline):
         return self._made
 
 
-def _written(draw: st.DrawFn, one: Any, two: Any, jobs: bool) -> list[Any]:
+def _written(
+    draw: st.DrawFn, one: Any, two: Any, moment: Any, jobs: bool, answered: bool
+) -> list[Any]:
     items = [draw(st.one_of(values, values, values)) for _ in range(draw(st.integers(0, 4)))]
     if draw(st.integers(0, 4)) == 0:
         items.append("x" * draw(_sizes))
@@ -256,11 +345,20 @@ def _written(draw: st.DrawFn, one: Any, two: Any, jobs: bool) -> list[Any]:
         if draw(st.integers(0, 2)) == 0:
             second = draw(st.one_of(values, st.sampled_from([outside, one, two])))
             return library.pair, {"second": second}
+        kind = draw(st.integers(0, 7))
+        if kind == 0 and not batched:
+            return library.polled, {"script": draw(_scripts)}
+        if kind == 1 and answered and not batched:
+            return draw(st.sampled_from((library.asked, library.asked_caught))), {}
         steps = library.ONE_ARGUMENT_JOBS if jobs and draw(st.booleans()) else library.ONE_ARGUMENT
         return draw(st.sampled_from(steps)), {}
 
     def grown(chain: Any) -> Any:
         for _ in range(draw(st.integers(0, 2))):
+            if draw(st.integers(0, 4)) == 0:
+                until = st.sampled_from((moment, library.due(outside)))
+                chain = chain.wait(**draw(st.one_of(_times, st.builds(dict, until=until))))
+                continue
             step, kwargs = link()
             chain = chain.next(step, **kwargs)
         return chain
@@ -361,10 +459,13 @@ _numbers = itertools.count()
 
 
 @st.composite
-def drawn(draw: st.DrawFn, *, jobs: bool = False, required: bool = False) -> DAG:
-    """Graphs of tasks that arrows join, with conditions.
+def drawn(
+    draw: st.DrawFn, *, jobs: bool = False, required: bool = False, answered: bool = False
+) -> DAG:
+    """Graphs of tasks that arrows join, with conditions, waits and polls.
 
-    With ``jobs``, some of the tasks are jobs of Batch; ``required`` ones may have parameters.
+    With ``jobs``, some of the tasks are jobs of Batch; ``required`` ones may have parameters; some
+    of ``answered`` ones have ``callback=True``.
     """
     tasks: list[Any] = []
     for index in range(draw(st.integers(1, 8))):
@@ -375,29 +476,55 @@ def drawn(draw: st.DrawFn, *, jobs: bool = False, required: bool = False) -> DAG
             1: (library.only, library.couple),
             2: (library.couple,),
         }  # fmt: skip
-        function = draw(st.sampled_from((*functions.get(takes, ()), library.gathered)))
+        more = (library.gathered, library.gathered_late, library.gathered_identity, library.moment)
+        function = draw(st.sampled_from((*functions.get(takes, ()), *more)))
         when = draw(st.sampled_from(library.CONDITIONS if takes else (None, None, library.never)))
-        options = {"job_type": "batch"} if jobs and draw(st.booleans()) else {}
-        one = task(name=f"{'job' if options else 't'}{index}", when=when, **options)(function)
+        options: dict[str, Any] = {}
+        if function is library.gathered_late:
+            options = {"poll": 5}
+        elif jobs and draw(st.booleans()):
+            options = {"job_type": "batch"}
+        elif answered and draw(st.integers(0, 7)) == 0:
+            options = {"callback": True, "retry": library.REFUSED}
+        name = f"{'job' if 'job_type' in options else 't'}{index}"
+        one = task(name=name, when=when, **options)(function)
+        moments = [other for other in tasks if _is_moment(other)]
+        until = st.builds(dict, until=st.sampled_from(moments)) if moments else _times
+        pause = [wait(**draw(st.one_of(_times, until)))] if draw(st.integers(0, 3)) == 0 else []
         if before:
-            [draw(st.sampled_from((other, *_task_parts(other)))) for other in before] >> one
-        if tasks and not takes and draw(st.booleans()) and function in library.SOURCES:
-            draw(st.sampled_from(tasks)) >> one  # an order alone
+            last: Any = [draw(st.sampled_from((other, *_task_parts(other)))) for other in before]
+            for following in (*pause, one):
+                last = last >> following
+        elif tasks and draw(st.booleans()) and function in library.SOURCES:
+            last = draw(st.sampled_from(tasks))  # an order alone
+            for following in (*pause, one):
+                last = last >> following
         tasks.append(one)
     return DAG("drawn", tasks=tasks)
+
+
+def _is_moment(one: Any) -> bool:
+    return one.step.function is library.moment and not (
+        one.step.is_job or one.step.options.callback
+    )
 
 
 def _task_parts(one: Any) -> list[Any]:
     """Parts that the task's result has for any arguments."""
     function = one.step.function
+    if one.step.options.callback:
+        return []
     if function is library.tagged:
         return [part(one, "content")[1][0]]
     return [one[0]] if function in (library.only, library.couple) else []
 
 
 @st.composite
-def built(draw: st.DrawFn) -> Flow:
-    """Flows put together of single tasks and branches, with conditions."""
+def built(draw: st.DrawFn, *, answered: bool = False) -> Flow:
+    """Flows put together of single tasks and branches, with conditions, waits and polls.
+
+    Some tasks of ``answered`` ones have ``callback=True``.
+    """
     names = list(draw(st.permutations(library.NAMES)))
     flow = Flow("built")
     first = True
@@ -405,10 +532,19 @@ def built(draw: st.DrawFn) -> Flow:
         count = draw(st.integers(1, min(3, len(names))))
         stage = []
         for name in (names.pop() for _ in range(count)):
-            function = draw(st.sampled_from(library.SOURCES if first else (library.mixed,)))
+            if draw(st.integers(0, 5)) == 0:
+                stage.append(wait(**draw(_times)))
+                continue
+            sources = (*library.SOURCES, library.gathered_late, library.identity)
+            function = draw(st.sampled_from(sources if first else library.MIXED))
             conditions = (None, None, library.never, library.has_one)
             when = draw(st.sampled_from(conditions[:3] if first else conditions))
-            stage.append(task(name=name, when=when)(function))
+            options: dict[str, Any] = {}
+            if function in (library.gathered_late, library.mixed_late):
+                options = {"poll": 5}
+            elif answered and draw(st.integers(0, 7)) == 0:
+                options = {"callback": True, "retry": library.REFUSED}
+            stage.append(task(name=name, when=when, **options)(function))
         flow.branch(*stage) if count > 1 else flow.add(*stage)
         first = False
         if draw(st.integers(0, 3)) == 0:
@@ -541,6 +677,8 @@ def same(left: Any, right: Any) -> bool:
         )
     if isinstance(left, list | tuple):
         return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, Failure):  # its traceback contains places
+        return (left.error, left.message, left.step) == (right.error, right.message, right.step)
     if isinstance(left, library.Box):
         return same(left.content, right.content)
     if isinstance(left, dt.datetime):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import (
+    answers,
     built,
     chains,
     drawn,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 EXAMPLES = 150 * TIMES
 
 
-@given(pipeline=pipelines(required=True), data=st.data())
+@given(pipeline=pipelines(required=True, answered=True), data=st.data())
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -43,21 +44,25 @@ def test_local_strict_and_interpreted_runs_agree(
     pipeline: Pipeline, data: st.DataObject, deployment: Deployment
 ) -> None:
     """Any pipeline gives the same values, types included, here, strictly here and as ASL."""
-    agree(pipeline, data.draw(inputs(pipeline)), deployment)
+    agree(pipeline, data.draw(inputs(pipeline)), deployment, data.draw(answers(pipeline)))
 
 
-@given(drawn=chains())
+@given(drawn=chains(answered=True), data=st.data())
 @settings(
     max_examples=EXAMPLES // 2,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_maps_agree(drawn: tuple[Pipeline, dict[str, Any]], deployment: Deployment) -> None:
+def test_maps_agree(
+    drawn: tuple[Pipeline, dict[str, Any]], data: st.DataObject, deployment: Deployment
+) -> None:
     """Maps of any items, nested, batched or inline, with parameters, agree here and there."""
-    agree(*drawn, deployment)
+    agree(*drawn, deployment, data.draw(answers(drawn[0])))
 
 
-@given(pipeline=st.one_of(drawn(required=True), built()), data=st.data())
+@given(
+    pipeline=st.one_of(drawn(required=True, answered=True), built(answered=True)), data=st.data()
+)
 @settings(
     max_examples=EXAMPLES // 2,
     deadline=None,
@@ -67,7 +72,7 @@ def test_tasks_and_their_conditions_agree(
     pipeline: Pipeline, data: st.DataObject, deployment: Deployment
 ) -> None:
     """Arrows and built flows skip the same tasks, and give the same, here and there."""
-    agree(pipeline, data.draw(inputs(pipeline)), deployment)
+    agree(pipeline, data.draw(inputs(pipeline)), deployment, data.draw(answers(pipeline)))
 
 
 @given(made=failing())
@@ -178,20 +183,26 @@ def agree_on_failure(pipeline: Pipeline, error: str | None, deployment: Deployme
         return
     for strict in (False, True):
         with pytest.raises(StepFailed, match="on purpose") as caught:
-            pipeline.local_run(strict=strict)
+            pipeline.local_run(strict=strict, wait_scale=0)
         assert caught.value.step == "fails"
     there = deployment.execute(pipeline)
     assert (there.status, there.error) == ("FAILED", error)
 
 
-def agree(pipeline: Pipeline, given: dict[str, Any], deployment: Deployment) -> None:
+def agree(
+    pipeline: Pipeline,
+    given: dict[str, Any],
+    deployment: Deployment,
+    answers: dict[str, Any] | None = None,
+) -> None:
     """Runs the pipeline in all three ways and compares."""
-    run = pipeline.local_run(given)
-    here, strict = run.outputs, pipeline.local_run(given, strict=True)
+    run = pipeline.local_run(given, wait_scale=0, answers=answers)
+    strict = pipeline.local_run(given, wait_scale=0, answers=answers, strict=True)
+    here = run.outputs
     assert strict.status == run.status
     for name, value in here.items():
         assert same(value, strict.outputs[name]), name
-    there = deployment.run(pipeline, given)
+    there = deployment.run(pipeline, given, answers)
     assert set(there) == set(pipeline.graph.terminals) & set(here)
     for name, value in there.items():
         assert same(here[name], value), name
