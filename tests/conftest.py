@@ -123,7 +123,7 @@ def applied(layer_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """All stacks that tests have registered, applied at once; destroyed at the end."""
     from applied import Applied
 
-    with LocalAws(retry_delay_scale=0.0, wait_scale=0.0) as aws:
+    with LocalAws(retry_delay_scale=0.0, wait_scale=1e-6) as aws:
         together = Applied(aws, tmp_path_factory.mktemp("applied"))
         together.apply(tmp_path_factory.mktemp("stacks"))
         yield together
@@ -145,7 +145,7 @@ def deployment() -> Iterator[Deployment]:
     """Runs pipelines without Terraform, in an account of their own."""
     from deployment import Deployment
 
-    with LocalAws(retry_delay_scale=0.0, wait_scale=0.0) as aws:
+    with LocalAws(retry_delay_scale=0.0, wait_scale=1e-6) as aws:
         yield Deployment(aws)
         # AWS reports no denial of logs and traces: here it is one.
         assert [one for one in aws.iam_decisions if not one.allowed] == []

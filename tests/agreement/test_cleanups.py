@@ -257,7 +257,8 @@ def test_what_no_state_can_catch_leads_to_cleanup(deployment: Deployment, ending
         machine = aws.register(pipeline)
         described = states.describe_state_machine(stateMachineArn=machine)
         known = json.loads(described["definition"])
-        known["States"]["refuses"] = {"Type": "Wait", "Seconds": 60, "Next": "freed"}
+        longest = {"Type": "Wait", "Seconds": 99_999_999, "Next": "freed"}
+        known["States"]["refuses"] = longest
         aws.create_state_machine(pipeline.name, known)
         arn = states.start_execution(stateMachineArn=machine, input=json.dumps(given))[
             "executionArn"

@@ -105,6 +105,16 @@ def own_retry(value: Any = None) -> Any:
     return value, seen()
 
 
+@step(job_type="batch", when=lambda value: value == 1)
+def only_job_asks(value: Any) -> Any:
+    return value, seen()
+
+
+@step(job_type="batch", when=is_plain)
+def only_condition_asks(value: Any) -> Any:
+    return value
+
+
 @step(job_type="batch", retry=1)
 def batch_retry(value: Any = None) -> Any:
     if run_context().attempt < 2:
@@ -168,6 +178,8 @@ PIPELINES: list[tuple[Any, dict[str, Any]]] = [
     (drawn, {}),
     (built, {}),
     (Pipeline("jobs", steps=[own_retry(), batch_retry()]), {}),
+    (Pipeline("conditions", steps=[only_job_asks(1), only_job_asks(2)]), {}),
+    (Pipeline("condition", steps=[only_condition_asks(1)]), {}),
 ]
 
 

@@ -77,18 +77,22 @@ def _waits_for_times(definition: Definition) -> bool:
 
 def context_steps(packages: Mapping[Step, Package]) -> frozenset[Step]:
     """Return the steps that are called with a context: their code names ``run_context``, or they
-    have ``callback=True``.
+    have ``callback=True``. A job and its condition are called with the same event.
 
     Args:
         packages: The package of each step.
     """
+    asking = {step for step, one in packages.items() if _asks(step, one)}
     return frozenset(
-        step for step, one in packages.items() if step.options.callback or _names_context(one)
+        one
+        for step in packages
+        for one in (step, step.condition)
+        if one is not None and asking & {step, step.condition}
     )
 
 
-def _names_context(made: Package) -> bool:
-    return any(b"run_context" in data for data in _own_code(made))
+def _asks(step: Step, made: Package) -> bool:
+    return step.options.callback or any(b"run_context" in data for data in _own_code(made))
 
 
 def _may_answer(made: Package) -> bool:
