@@ -553,7 +553,9 @@ def built(draw: st.DrawFn, *, answered: bool = False) -> Flow:
 
 
 _LENGTHS = (3, 8_000, 16_300, 16_384, 16_500, 70_000, 199_000, 300_000)
-_HEAD = """from lokki_tf import ConditionalReturns, MicroFunctions, ReturnUpdates
+_HEAD = """from lokki_tf import (
+    ConditionalReturns, MicroFunctions, NotReady, ReturnUpdates, run_context
+)
 
 pipe = MicroFunctions("s0", max_steps={limit})
 """
@@ -573,8 +575,8 @@ _folder = tempfile.TemporaryDirectory()
 def routed(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Any, dict[str, Any]]:
     """Steps that lead anywhere, back too, as a script of letters says; and what a run is given.
 
-    Their returns update, remove, clear and keep; values are small, odd, or as long as a state
-    may just be.
+    Their returns update, remove, clear, keep and wait; values are small, odd, or as long as a state
+    may just be. Some steps poll.
     """
     names = [f"s{number}" for number in range(draw(st.integers(2, 4)))]
     text = _HEAD.format(limit=draw(st.sampled_from([3, 6, 25])))
@@ -603,6 +605,12 @@ def _routed_step(
             found.append(f"{variable}={value}")
         if draw(st.booleans()):
             found.append("seen=str(failure)")
+        if draw(st.integers(0, 3)) == 0:
+            found.append(
+                "own=[run_context().step, run_context().attempt, run_context().parameters]"
+            )
+        if draw(st.integers(0, 3)) == 0:
+            found.append(draw(st.sampled_from(["after=0", "after=60", "after=2 ** len(script)"])))
         return ", ".join(found)
 
     def way(target: str | None = None) -> str:
@@ -631,11 +639,15 @@ def _routed_step(
         keys = draw(st.lists(st.sampled_from([*errors, '"States.Timeout"']), unique=True))
         routes = ", ".join(f'{key}: "{draw(st.sampled_from(names))}"' for key in _reachable(keys))
         caught = [f"catch={{{routes}}}"] * bool(routes)
+    is_job = draw(jobs)
+    polls = not is_job and draw(st.integers(0, 3)) == 0
+    if polls:
+        ready = f"run_context().attempt < {draw(st.integers(2, 4))}"
+        body = f"if {ready}:\n        raise NotReady('later')\n    {body}"
+    options = {'job_type="batch"': is_job, "terminates=True": terminates, "poll=600": polls}
     return _FUNCTION.format(
         name=name,
-        options=", ".join(
-            [*(["terminates=True"] * terminates), *(['job_type="batch"'] * draw(jobs)), *caught]
-        ),
+        options=", ".join([*(one for one, has in options.items() if has), *caught]),
         body=body,
         returned=returned,
     )
