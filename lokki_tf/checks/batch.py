@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lokki_tf.model import Definition, Graph, Step
 
-# Megabytes from, to and by, for each number of processors.
+# By number of processors: the least and the most memory in megabytes, and the step between sizes.
 _FARGATE = {
     0.25: (512, 2_048, 512),
     0.5: (1_024, 4_096, 1_024),
@@ -45,6 +45,7 @@ def check(definition: Definition) -> Iterator[Finding]:
 
 
 def _job(step: Step) -> Iterator[Finding]:
+    """Check the options of a job: those that Batch does not have, its limits, and processors."""
     own = step.options
     for name in sorted(own.given):
         declared, value = options(StepOptions)[name], getattr(own, name)

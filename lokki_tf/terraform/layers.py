@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def build_layers(plan: StackPlan, builder: LayerBuilder) -> list[Layer]:
-    """Return the layers of a pipeline, if each function with its layer is within Lambda's limit.
+    """Make the layers of a pipeline, and check the size of each function with its layer.
 
     Args:
         plan: The pipeline.
-        builder: Makes them.
+        builder: Resolves the packages and makes the zips.
 
     Raises:
         LimitError: If a function and its packages exceed Lambda's limit.

@@ -204,7 +204,7 @@ class Permissions:
             statements.append(kms.for_schedule(self.key, schedule))
         return statements
 
-    def role_name(self, name: str, *, of: str = ".") -> str:
+    def role_name(self, name: str, *, separator: str = ".") -> str:
         """Return the name of a role that is created here.
 
         Roles belong to an account, not to a region, and a pipeline may be deployed in several
@@ -212,10 +212,10 @@ class Permissions:
 
         Args:
             name: The end of the name, after the pipeline's.
-            of: The separator: a step's has ``-``, the pipeline's own a dot, which no step's name
-                can have.
+            separator: ``-`` before a step's name; for the pipeline's own roles a dot, which no
+                step's name can have, so that the two never have the same name.
         """
-        stem = shortened(f"{self.plan.definition.name}{of}{name}", ROLE_NAME_LENGTH - 16)
+        stem = shortened(f"{self.plan.definition.name}{separator}{name}", ROLE_NAME_LENGTH - 16)
         return f"{stem}-{self.account.region}"
 
     def trust(self, service: str) -> str:
@@ -237,6 +237,7 @@ class Permissions:
         return shortened(self.plan.definition.name, SCHEDULE_NAME_LENGTH)
 
     def _of_maps(self) -> list[Statement]:
+        """Allow to run Distributed Maps, with items and results in the bucket."""
         state_machine = self.plan.state_machine
         if not state_machine.labels:
             return []
@@ -308,11 +309,12 @@ class Permissions:
         return {name: self.plan.definition.tags.get(name) for name in (PIPELINE_TAG, STAGE_TAG)}
 
     @staticmethod
-    def _few(arns: Sequence[str], all_of_them: str, most: int = MOST_ARNS) -> list[str]:
-        """Return the ARNs if a policy has room for them, otherwise one with a wildcard."""
-        return list(arns) if len(arns) <= most else [all_of_them]
+    def _few(arns: Sequence[str], pattern: str, most: int = MOST_ARNS) -> list[str]:
+        """Return the ARNs if they are few enough for a policy, otherwise a pattern of all."""
+        return list(arns) if len(arns) <= most else [pattern]
 
     def _queue(self, job: Job) -> str:
+        """Return the ARN of a job's queue: the user's, or the one that is created."""
         given = job.step.options.job_queue
         if given and given.startswith("arn:"):
             return given
@@ -330,9 +332,11 @@ class Permissions:
         return iam.write_objects([self._objects(f"runs/{folder}/*")])
 
     def _objects(self, path: str) -> str:
+        """Return the ARN of the pipeline's objects below a path, or of those that match it."""
         return f"{self.bucket}/{self.prefix}{path}"
 
     def _object_key(self, *, reads: bool, writes: bool = True) -> list[Statement]:
+        """Return the right to use the KMS key of the bucket's objects, if the user has set one."""
         if self.bucket_key is None:
             return []
         arns = [self.bucket, self._objects("*")]

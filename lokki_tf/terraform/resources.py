@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .account import Account
     from .plan import Function, HasDefinition, Helper, Job, StackPlan
 
-VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
+TERRAFORM_VARIABLE = re.compile(r"\$\{var\.([A-Za-z_][A-Za-z0-9_-]*)\}")
 """A Terraform variable instead of a layer's ARN."""
 
 
@@ -211,7 +211,7 @@ def _function(
 
 
 def _layer(text: str, function: Function, variables: Mapping[str, str]) -> str:
-    match = VARIABLE.fullmatch(text)
+    match = TERRAFORM_VARIABLE.fullmatch(text)
     if match is None:
         return text
     if match[1] not in variables:

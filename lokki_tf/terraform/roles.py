@@ -70,7 +70,7 @@ def roles_of(plan: StackPlan, config: Config, account: Account, bucket: str, ima
         statements = permissions.of_step(function, logs, in_vpc=in_vpc)
         documents = [iam.document(statements), *options.policies]
         trusted = iam.trust("lambda.amazonaws.com")
-        name = permissions.role_name(f"{function.step.name}_role", of="-")
+        name = permissions.role_name(f"{function.step.name}_role", separator="-")
         of_steps[function.step.name] = made.role(options.role, name, trusted, documents)
     of_helpers = {
         helper.kind: made.role(
@@ -94,7 +94,7 @@ def roles_of(plan: StackPlan, config: Config, account: Account, bucket: str, ima
         for job in plan.jobs:
             options = job.step.options
             documents = [iam.document(permissions.of_job(job)), *options.policies]
-            name = permissions.role_name(f"{job.step.name}_role", of="-")
+            name = permissions.role_name(f"{job.step.name}_role", separator="-")
             of_steps[job.step.name] = made.role(options.role, name, trusted, documents)
     called = [*(one.name for one in plan.called), *(h.name for h in plan.helpers if h.placeholder)]
     arns = [account.arn("lambda", f"function:{name}") for name in called]

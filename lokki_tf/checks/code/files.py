@@ -3,6 +3,9 @@
 Locally all steps share the computer's files. In AWS each step has its own, and in Lambda only
 ``/tmp`` can be written (AWS Lambda Developer Guide, "Lambda quotas" and "Configure ephemeral
 storage").
+
+Calls are recognized by their names, as :class:`.reading.Use` has them: ``os.mkdir`` for a function,
+``.write_text`` for a method. The tables below group the names by the expression that is the path.
 """
 
 from __future__ import annotations
@@ -24,33 +27,32 @@ if TYPE_CHECKING:
 _TMP = "/tmp"  # the folder in which a function may write
 _OPENERS = frozenset(f"{module}.open" for module in ("io", "gzip", "bz2", "lzma", "codecs"))
 _OPEN = _OPENERS | {"builtins.open", "tarfile.open", "zipfile.ZipFile"}
-# Databases: one call opens them for reading and for writing.
-_BOTH = {"sqlite3.connect", "shelve.open", "dbm.open"}
-# Methods of paths, and methods and functions that have a path as argument.
-_WRITES_ITSELF = {
+_DATABASES = {"sqlite3.connect", "shelve.open", "dbm.open"}
+"""One call opens them for reading and for writing."""
+_WRITES_RECEIVER = {  # path.write_text(…)
     *(".write_text", ".write_bytes", ".touch", ".mkdir", ".unlink", ".rmdir"),
 }
-_WRITES_FIRST = {
+_WRITES_FIRST = {  # os.mkdir(path)
     *("os.mkdir", "os.makedirs", "os.remove", "os.unlink", "os.rmdir", "os.truncate"),
     *("numpy.save", "numpy.savez", "numpy.savez_compressed", "numpy.savetxt", "joblib.dump"),
     *(f".to_{kind}" for kind in ("csv", "parquet", "json", "excel", "pickle", "feather", "hdf")),
     *(f".write_{kind}" for kind in ("csv", "parquet", "json", "excel", "ipc", "ndjson")),
-    *(".savefig", ".save", "shutil.rmtree", *_BOTH),
+    *(".savefig", ".save", "shutil.rmtree", *_DATABASES),
 }
-_WRITES_SECOND = {
+_WRITES_SECOND = {  # os.rename(other, path)
     *("os.rename", "os.replace", "os.link", "os.symlink", "shutil.move", "joblib.dump"),
     *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "torch.save"),
 }
-_READS_ITSELF = {
+_READS_RECEIVER = {  # path.read_text()
     *(".read_text", ".read_bytes", ".exists", ".is_file", ".iterdir", ".glob", ".stat", ".rename"),
 }
-_READS_FIRST = {
+_READS_FIRST = {  # os.listdir(path)
     *("os.listdir", "os.scandir", "os.stat", "os.walk", "os.path.exists", "os.path.isfile"),
     *("os.path.getsize", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "joblib.load"),
     *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move"),
-    *("os.rename", "os.replace", "torch.load", "glob.glob", "linecache.getlines", *_BOTH),
+    *("os.rename", "os.replace", "torch.load", "glob.glob", "linecache.getlines", *_DATABASES),
 }
-_OF_PATHS: Mapping[str, Callable[..., PurePath]] = {
+_PATH_METHODS: Mapping[str, Callable[..., PurePath]] = {
     "with_name": PurePath.with_name,
     "with_suffix": PurePath.with_suffix,
     "with_stem": PurePath.with_stem,
@@ -58,11 +60,14 @@ _OF_PATHS: Mapping[str, Callable[..., PurePath]] = {
     "absolute": lambda path: path,
     "resolve": lambda path: path,
 }
-_READERS = ("read_", "scan_")  # of pandas and polars
+_READERS = ("read_", "scan_")
+"""How functions of pandas and polars that read files begin: ``read_csv``, ``scan_parquet``."""
 
 
 def arguments(definition: Definition) -> dict[Step, dict[str, Any]]:
-    """Return the texts and paths that steps receive, by parameter, if all nodes of a step agree.
+    """Return the texts and paths that steps receive as literals or defaults, by parameter.
+
+    A parameter is included if all nodes of the step pass it the same value.
 
     Args:
         definition: A pipeline.
@@ -119,7 +124,8 @@ def check_shared(codes: Mapping[Step, Code]) -> Iterator[Finding]:
             full = _absolute(path)
             writers = [other.name for other, paths in written.items() if full in paths]
             own = full in written[step]
-            if use.name in _BOTH:  # the first writer is unknown, but is not the last step
+            if use.name in _DATABASES:
+                # Each step that opens the database writes it: warn of steps after the first one.
                 writers = writers[: writers.index(step.name)] if own else writers
                 own = False
             if full in seen or own or not writers:
@@ -136,13 +142,19 @@ def check_shared(codes: Mapping[Step, Code]) -> Iterator[Finding]:
 
 
 def _written(code: Code) -> Iterator[tuple[str, Use]]:
+    """Yield the literal paths that a step's code writes."""
     return _paths(code, _writes)
 
 
 def _paths(
     code: Code, kind: Callable[[Use, ast.Call], ast.expr | None]
 ) -> Iterator[tuple[str, Use]]:
-    """Yield the literal paths of calls of a kind, each with its use."""
+    """Yield the literal paths of calls, each with its use.
+
+    Args:
+        code: The code of a step.
+        kind: Returns the path's expression for a call of the wanted kind, ``None`` for others.
+    """
     for use in code.uses:
         node = kind(use, use.call) if use.call is not None else None
         path = _literal(node, use, set()) if node is not None else None
@@ -155,9 +167,10 @@ def _writes(use: Use, call: ast.Call) -> ast.expr | None:
     if use.name in _OPEN or use.name == ".open":
         return _opened(use, call) if set(_mode(use, call)) & set("wax+") else None
     if use.name in (".rename", ".replace") and len(call.args) == 1:
-        moved = _receiver(call)  # of a path; data frames have such methods too
+        moved = _receiver(call)
+        # Data frames have methods of these names too, but no literal path before the dot.
         return call.args[0] if _literal(moved, use, set()) else None
-    if use.name in _WRITES_ITSELF:
+    if use.name in _WRITES_RECEIVER:
         return _receiver(call)
     if use.name in _WRITES_SECOND:
         return call.args[1] if len(call.args) > 1 else _keyword(call, "dst", "filename")
@@ -168,17 +181,19 @@ def _read(use: Use, call: ast.Call) -> ast.expr | None:
     """Return the expression of the path that a call reads."""
     if use.name in _OPEN or use.name == ".open":
         return None if set(_mode(use, call)) & set("wax") else _opened(use, call)
-    if use.name in _READS_ITSELF:
+    if use.name in _READS_RECEIVER:
         return _receiver(call)
     last = use.name.rpartition(".")[2]
     return _first(call) if use.name in _READS_FIRST or last.startswith(_READERS) else None
 
 
 def _opened(use: Use, call: ast.Call) -> ast.expr | None:
+    """Return the path of ``open(path)`` or ``path.open()``."""
     return _receiver(call) if use.name == ".open" else _first(call)
 
 
 def _mode(use: Use, call: ast.Call) -> str:
+    """Return the mode of ``open(path, mode)`` or ``path.open(mode)``."""
     position = 0 if use.name == ".open" else 1
     given = call.args[position] if len(call.args) > position else _keyword(call, "mode")
     return str(given.value) if isinstance(given, ast.Constant) else "r"
@@ -235,16 +250,17 @@ def _of_call(call: ast.Call, use: Use, seen: set[str]) -> str | None:
         return os.path.join(*known)
     if name in ("dirname", "abspath", "realpath") and known:
         return os.path.dirname(known[0]) if name == "dirname" else os.path.abspath(known[0])
-    if name not in _OF_PATHS or not isinstance(function, ast.Attribute):
+    if name not in _PATH_METHODS or not isinstance(function, ast.Attribute):
         return None
     inner = _literal(function.value, use, seen)
     try:
-        return None if inner is None else str(_OF_PATHS[name](PurePath(inner), *known))
+        return None if inner is None else str(_PATH_METHODS[name](PurePath(inner), *known))
     except (TypeError, ValueError):  # with_suffix raises it for some paths
         return None
 
 
 def _called(call: ast.Call) -> str:
+    """Return the bare name of what is called; of methods ``join``, only that of ``os.path``."""
     function = call.func
     if isinstance(function, ast.Attribute) and function.attr == "join":
         return "join" if ast.unparse(function.value).endswith("path") else ""

@@ -95,7 +95,7 @@ class Base:
         return dict(islice(self.scope.tags(own).items(), 10))
 
     def role(
-        self, name: str, trusted: str, tags: dict[str, str], *, of: str = "."
+        self, name: str, trusted: str, tags: dict[str, str], *, separator: str = "."
     ) -> aws.iam_role.IamRole:
         """Add a role that one AWS service may assume.
 
@@ -103,12 +103,12 @@ class Base:
             name: Its id, and the end of its name after the pipeline's.
             trusted: Its trust policy.
             tags: Its tags.
-            of: The separator of the names, as for :meth:`Permissions.role_name`.
+            separator: Between the two names, as for :meth:`Permissions.role_name`.
         """
         return aws.iam_role.IamRole(
             self.scope,
             self.scope.resource_id(name),
-            name=self.permissions.role_name(name, of=of),
+            name=self.permissions.role_name(name, separator=separator),
             assume_role_policy=trusted,
             permissions_boundary=self.config.aws.permissions_boundary,
             tags=tags,

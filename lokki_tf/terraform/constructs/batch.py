@@ -11,7 +11,7 @@ from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.containers import container_properties
 from lokki_tf.terraform.plan import JOB_LOG_GROUP, queue_name
 
-from .roles import Acting, acting
+from .roles import ServiceRole, add_role
 
 if TYPE_CHECKING:
     from lokki_tf.terraform.images import Image
@@ -34,7 +34,7 @@ class Jobs:
     def __init__(self, base: Base, image: Image | None) -> None:
         self.definitions: dict[str, aws.batch_job_definition.BatchJobDefinition] = {}
         self.queues: dict[str, str] = {}
-        self.roles: dict[str, Acting] = {}
+        self.roles: dict[str, ServiceRole] = {}
         self._base = base
         self._by_platform: dict[str, str] = {}
         self._network: dict[str, Any] | None = None
@@ -216,14 +216,14 @@ class Jobs:
         """Return the ARN of the step's own role."""
         base, step = self._base, job.step
         statements = base.permissions.of_job(job)
-        role = acting(
+        role = add_role(
             base,
             step.name,
             base.permissions.trust("ecs-tasks.amazonaws.com"),
             [iam.document(statements), *map(escaped, step.options.policies)],
             tags,
             given=step.options.role,
-            of="-",
+            separator="-",
         )
         self.roles[step.name] = role
         return role.arn

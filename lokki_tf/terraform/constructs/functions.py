@@ -10,9 +10,9 @@ from lokki_tf.model import PackageSet
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP, folder_of, variables_of
-from lokki_tf.terraform.resources import VARIABLE
+from lokki_tf.terraform.resources import TERRAFORM_VARIABLE
 
-from .roles import Acting, acting
+from .roles import ServiceRole, add_role
 
 if TYPE_CHECKING:
     from lokki_tf.terraform.images import Image
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .base import Base
 
 
-Functions = dict[str, tuple[aws.lambda_function.LambdaFunction, Acting]]
-"""Functions with their roles, by step."""
+Functions = dict[str, tuple[aws.lambda_function.LambdaFunction, ServiceRole]]
+"""Functions with their roles, by the steps' names."""
 Layers = Mapping[PackageSet, aws.lambda_layer_version.LambdaLayerVersion]
 
 
@@ -39,19 +39,19 @@ def add_functions(base: Base, layers: Layers, image: Image | None) -> Functions:
 
 def _add_function(
     base: Base, function: Function, layers: Layers, image: Image | None
-) -> tuple[aws.lambda_function.LambdaFunction, Acting]:
+) -> tuple[aws.lambda_function.LambdaFunction, ServiceRole]:
     step, options = function.step, function.step.options
     tags = base.scope.tags({"lokki:step": step.name, **options.tags})
     logs = base.log_group(f"{step.name}_logs", f"{LOG_GROUP}{function.name}", tags)
     statements = base.permissions.of_step(function, logs.arn, in_vpc=bool(base.network))
-    role = acting(
+    role = add_role(
         base,
         step.name,
         iam.trust("lambda.amazonaws.com"),
         [iam.document(statements), *(escaped(text) for text in options.policies)],
         tags,
         given=options.role,
-        of="-",
+        separator="-",
     )
     variables = variables_of(step, base.store)
     made = aws.lambda_function.LambdaFunction(
@@ -113,8 +113,8 @@ def _layers_of(base: Base, function: Function, layers: Layers) -> list[str]:
 
 
 def _layer(base: Base, text: str) -> str:
-    """Return an ARN, or the reference to the variable in ``${var.NAME}``."""
-    match = VARIABLE.fullmatch(text)
+    """Return the ARN of a layer; for ``${var.NAME}``, a reference to that Terraform variable."""
+    match = TERRAFORM_VARIABLE.fullmatch(text)
     return base.scope.variable(match[1], "ARN of a Lambda layer") if match else text
 
 

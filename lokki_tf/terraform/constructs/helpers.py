@@ -12,7 +12,7 @@ from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP
 
 from .functions import Functions
-from .roles import acting
+from .roles import add_role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def add_helper(
     """
     kind, tags = helper.kind, base.scope.tags()
     logs = base.log_group(f"{kind}_logs", f"{LOG_GROUP}{helper.name}", tags)
-    role = acting(
+    role = add_role(
         base,
         kind,
         iam.trust("lambda.amazonaws.com"),

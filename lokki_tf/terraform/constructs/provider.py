@@ -54,15 +54,16 @@ def add_backend(stack: TerraformStack, settings: Config) -> None:
         encrypt=True,
         **_account_of(aws, state.region or aws.region),
     )
-    newer = _elsewhere(aws.endpoint) if aws.endpoint else {}  # replaces CDKTF's own default
+    # CDKTF's class has no argument for the lock file; the other fields are set in the same way.
+    more = _other_endpoint(aws.endpoint) if aws.endpoint else {}
     if state.use_lockfile:
-        newer["use_lockfile"] = True
-    for name, value in newer.items():
+        more["use_lockfile"] = True
+    for name, value in more.items():
         stack.add_override(f"terraform.backend.s3.{name}", value)
 
 
-def _elsewhere(endpoint: str) -> dict[str, Any]:
-    """Return settings of the backend for another endpoint than Amazon's."""
+def _other_endpoint(endpoint: str) -> dict[str, Any]:
+    """Return the settings with which the backend uses another implementation of AWS."""
     return {
         "endpoints": dict.fromkeys(("dynamodb", "iam", "s3", "sts"), endpoint),
         "use_path_style": True,
@@ -110,7 +111,9 @@ def add_provider(stack: TerraformStack, settings: AwsConfig) -> None:
 
 
 def require_provider(stack: TerraformStack, versions: str) -> None:
-    """Require a range of versions; the bindings require the one that they are generated from.
+    """Require a range of versions of the AWS provider.
+
+    Otherwise, Terraform would require the one version from which the Python bindings are generated.
 
     Args:
         stack: The stack.

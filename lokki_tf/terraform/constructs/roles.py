@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Acting:
-    """A role and its dependencies.
+class ServiceRole:
+    """The role of a function, a job, the state machine or a schedule.
 
     Args:
         arn: The role's ARN.
-        policies: Its policies that are created here.
-        made: The role, if it is created here.
+        policies: Its policies; none if the user provides the role.
+        made: The role; ``None`` if the user provides it.
     """
 
     arn: str
@@ -28,7 +28,7 @@ class Acting:
     made: aws.iam_role.IamRole | None = None
 
 
-def acting(
+def add_role(
     base: Base,
     name: str,
     trusted: str,
@@ -36,22 +36,22 @@ def acting(
     tags: dict[str, str],
     *,
     given: str | None,
-    of: str = ".",
-) -> Acting:
-    """Return a role with policies, or the user's role unchanged.
+    separator: str = ".",
+) -> ServiceRole:
+    """Add a role with policies; if the user provides a role, return that one unchanged.
 
     Args:
         base: What all resources share.
-        name: The name of its user, a step for example.
+        name: What has the role: the name of a step, for example.
         trusted: Its trust policy.
-        documents: Its policies: the required ones, then the user's own.
+        documents: Its policies: one with what lokki_tf requires, then those of ``policies=``.
         tags: Its tags.
-        given: ARN of the user's role.
-        of: As for :meth:`Base.role`.
+        given: ARN of the user's role, if any.
+        separator: As for :meth:`Base.role`.
     """
     if given is not None:
-        return Acting(given)
-    role = base.role(f"{name}_role", trusted, tags, of=of)
+        return ServiceRole(given)
+    role = base.role(f"{name}_role", trusted, tags, separator=separator)
     policies = tuple(
         aws.iam_role_policy.IamRolePolicy(
             base.scope,
@@ -62,4 +62,4 @@ def acting(
         )
         for number, policy in enumerate(documents)
     )
-    return Acting(role.arn, policies, role)
+    return ServiceRole(role.arn, policies, role)

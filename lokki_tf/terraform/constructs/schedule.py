@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 
-from .roles import acting
+from .roles import add_role
 
 if TYPE_CHECKING:
     from .base import Base
@@ -33,7 +33,7 @@ def add_schedule(base: Base, state_machine: aws.sfn_state_machine.SfnStateMachin
     )
     settings = base.config.schedule
     statements = base.permissions.of_schedule(state_machine.arn)
-    role = acting(
+    role = add_role(
         base,
         "schedule",
         trusted,

@@ -12,7 +12,7 @@ from lokki_tf.terraform.starts import started_values
 
 from .functions import Functions
 from .helpers import add_helper
-from .roles import acting
+from .roles import add_role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ def add_state_machine(
         one.placeholder: add_helper(base, one).arn for one in plan.helpers if one.placeholder
     }
     arns = [*(functions[one.step.name][0].arn for one in plan.called), *helpers.values()]
-    role = acting(
+    role = add_role(
         base,
         "state_machine",
         base.permissions.trust("states.amazonaws.com"),

@@ -73,6 +73,7 @@ def _invoke(
     qualifier: str | None = None,
     kind: str = "RequestResponse",
 ) -> Invocation:
+    """Invoke a function, with errors of the service as Step Functions names them."""
     try:
         return services.invoke(function, dump(value).encode(), qualifier=qualifier, kind=kind)
     except ServiceError as error:
@@ -86,6 +87,11 @@ def _invoke(
 
 
 def _payload(done: Invocation) -> Json:
+    """Return the value that a function returned.
+
+    Raises:
+        StateFailure: If the function failed, or its result is too long or not JSON.
+    """
     text = done.payload.decode()
     if done.error is not None:
         raise StateFailure(_error_type(text), text)
@@ -104,6 +110,7 @@ def _payload(done: Invocation) -> Json:
 
 
 def _error_type(text: str) -> str:
+    """Return the name of the error that a function reports, as Lambda's runtimes write it."""
     try:
         return str(load(text)["errorType"])
     except (ValueError, KeyError, TypeError):
@@ -111,6 +118,7 @@ def _error_type(text: str) -> str:
 
 
 def _http(done: Invocation) -> Json:
+    """Return the data about the HTTP response, which AWS adds to the result."""
     length, hexes = str(len(done.payload)), done.request_id.replace("-", "").ljust(32, "0")
     # As long as the value from AWS, because these headers count towards the size of the result.
     trace = f"Root=1-{hexes[:8]}-{hexes[:24]};Parent={hexes[:16]};Sampled=0;Lineage=1:{hexes[:8]}:0"

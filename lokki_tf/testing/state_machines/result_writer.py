@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 RESULTS_PER_FILE = 500
 FAILED = "States.ResultWriterFailed"
-_FILES = {"SUCCEEDED": "SUCCEEDED", "PENDING": "PENDING"}
+_FILES = ("FAILED", "PENDING", "SUCCEEDED")
+"""Kinds of files, each with the children of that status; all others are listed as failed."""
 
 
 def write_results(run: StateRun, value: Json, map_run: MapRun[ExecutionRecord]) -> Json:
@@ -76,9 +77,11 @@ def _authorize(run: StateRun, resource: str) -> None:
 def _write_files(
     s3: Any, bucket: str, folder: str, map_run: MapRun[ExecutionRecord], config: Json
 ) -> Json:
-    groups: dict[str, list[ExecutionRecord]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
+    """Write the files of each status, and return their list for the manifest."""
+    groups: dict[str, list[ExecutionRecord]] = {name: [] for name in _FILES}
     for position, child in enumerate(map_run.children):
-        groups[_FILES.get(map_run.status_of(position), "FAILED")].append(child)
+        status = map_run.status_of(position)
+        groups[status if status in groups else "FAILED"].append(child)
     files: dict[str, list[Json]] = {}
     for name, children in groups.items():
         files[name] = []
@@ -92,11 +95,19 @@ def _write_files(
 
 
 def _parts(children: Sequence[ExecutionRecord]) -> Iterator[Sequence[ExecutionRecord]]:
+    """Yield the children of each file."""
     for begin in range(0, len(children), RESULTS_PER_FILE):
         yield children[begin : begin + RESULTS_PER_FILE]
 
 
 def _shown(name: str, child: ExecutionRecord, config: Json) -> Json:
+    """Return what a file contains for a child: its record, or only its output.
+
+    Args:
+        name: The kind of file.
+        child: The child.
+        config: ``WriterConfig`` of the state.
+    """
     if name == "PENDING":
         return pending_record(child)
     if name == "FAILED" or config.get("Transformation", "NONE") == "NONE":
@@ -105,6 +116,7 @@ def _shown(name: str, child: ExecutionRecord, config: Json) -> Json:
 
 
 def _body(shown: list[Json], config: Json) -> str:
+    """Return the text of a file; with ``FLATTEN``, outputs that are lists are joined."""
     if config.get("Transformation") == "FLATTEN":
         shown = [
             item for value in shown for item in (value if isinstance(value, list) else [value])

@@ -40,6 +40,14 @@ class _Seen:
 def _examine_scope(
     scope: Scope, location: str, seen: _Seen, outer: frozenset[str]
 ) -> Iterator[Finding]:
+    """Yield the findings for a scope and all scopes inside it.
+
+    Args:
+        scope: The definition, a branch, or the processor of a map.
+        location: Its path in the definition, for findings.
+        seen: Names and labels of the scopes before it; its own are added.
+        outer: Variables of the scopes around it.
+    """
     states = scope.get("States")
     if not isinstance(states, dict) or not states:
         yield Finding(SCHEMA, "There must be at least one state", f"{location}/States")
@@ -91,6 +99,7 @@ def targets(state: Scope) -> Iterator[tuple[str, Json]]:
 
 
 def _examine_reach(scope: Scope, states: Scope, location: str) -> Iterator[Finding]:
+    """Yield a finding for each state to which no transition leads."""
     reached: set[str] = set()
     waiting = [scope.get("StartAt")]
     while waiting:
