@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path as Path
 
 from lokki_tf import Failure as Failure
-from lokki_tf import MicroFunctions, flow, step
+from lokki_tf import MicroFunctions as MicroFunctions
 from lokki_tf import Pipeline as Pipeline
+from lokki_tf import PipelineFailed as PipelineFailed
 from lokki_tf import RetryConfig as RetryConfig
 from lokki_tf import ReturnUpdates as ReturnUpdates
+from lokki_tf import flow, step
 from lokki_tf import part as part
 
 Delays = dict[str, dict[str, int]]
