@@ -28,11 +28,12 @@ def one_a_name(calls: Iterable[CallSpec]) -> dict[Step, Step]:
     Raises:
         NamingError: If two different steps share a name.
     """
-    first: dict[str, CallSpec] = {}
+    first: dict[tuple[str, bool], CallSpec] = {}
     found: dict[Step, Step] = {}
     for call in calls:
         step = call.step
-        other = first.setdefault(step.name, call)
+        # A pipeline that is started may have the name of a step: it has no function.
+        other = first.setdefault((step.name, step.starts is not None), call)
         if step in found:
             continue
         if other.step is not step and not is_same(other.step, step):

@@ -115,17 +115,42 @@ def _starter(**options: Any) -> Callable[..., Any]:
         pipeline = found(started)
         assert pipeline is not None
         try:
+            _refuse_input(pipeline.definition, given)
             # Not in the context of the step that is running.
             run: Run = Context().run(partial(pipeline.local_run, given, **options))
-        except (StepFailed, RunTimeoutError, LoopError, BindingError) as error:
-            text = failure_text(started.name, *_told(error))
+        except (StepFailed, RunTimeoutError, LoopError, BindingError, _InputError) as error:
+            text = failure_text(started.name, *_reported(error))
             raise PipelineFailed(text) from error
         return run.result if started.trust else _inline_result(started.name, run)
 
     return start
 
 
-def _told(error: Exception) -> tuple[str, str]:
+class _InputError(Exception):
+    """The error with which the first steps of an execution refuse its input."""
+
+
+def _refuse_input(definition: Definition, given: Mapping[str, Any]) -> None:
+    from lokki_tf.runtime.parameters import filled, refuse_strangers
+
+    declared = definition.parameters
+    if definition.routes is not None:
+        return
+    flow = {
+        "names": [one.name for one in declared],
+        "signature": signature(declared, definition.name),
+    }
+    try:
+        refuse_strangers(given, flow)
+        for one in declared:
+            kind = {"kind": one.kind.__name__} if isinstance(one.kind, type) else {}
+            default = {} if one.default is REQUIRED else {"default": {"value": one.default}}
+            filled({"parameter": one.name, **kind, **default}, given)
+    except (TypeError, ValueError) as error:
+        raise _InputError from error
+
+
+def _reported(error: Exception) -> tuple[str, str]:
     """Return name and text of an error, as Step Functions reports them."""
     from lokki_tf.runtime.started import TIMED_OUT
 
@@ -133,7 +158,8 @@ def _told(error: Exception) -> tuple[str, str]:
         return TIMED_OUT, ""
     if isinstance(error, LoopError):
         return "TooManySteps", error.message
-    own = error.__cause__ if isinstance(error, StepFailed) and error.__cause__ else error
+    known = isinstance(error, StepFailed | _InputError)
+    own = error.__cause__ if known and error.__cause__ is not None else error
     return type(own).__name__, str(own)
 
 
