@@ -36,11 +36,12 @@ _REMOVED = {
         13,
     ),
 }
-"""The minor version of Python 3 without a module, by the module's name."""
-_ASKS = {"sys.version_info", "sys.version", "sys.hexversion"} | {
+"""The first minor version of Python 3 without a module, by the module's name."""
+_VERSION_READS = {"sys.version_info", "sys.version", "sys.hexversion"} | {
     f"platform.python_version{form}" for form in ("", "_tuple")
 }
 _ADDED = {"tomllib": 11, "annotationlib": 14, "compression": 14}
+"""The first minor version of Python 3 with a module, by the module's name."""
 
 
 def check(step: Step, code: Code) -> Iterator[Finding]:
@@ -49,13 +50,14 @@ def check(step: Step, code: Code) -> Iterator[Finding]:
     minor = int(runtime.rpartition(".")[2]) if runtime.rpartition(".")[2].isdecimal() else 0
     yield from _modules(step, code, minor)
     if minor and minor != sys.version_info.minor:
-        yield from _asks(step, code)
+        yield from _version_reads(step, code)
     if minor and minor < sys.version_info.minor:
         yield from _syntax(step, code, minor)
     yield from _versions(step)
 
 
 def _modules(step: Step, code: Code, minor: int) -> Iterator[Finding]:
+    """Report modules of the standard library that the runtime's Python does not have."""
     places = {use.name.partition(".")[0]: use.place for use in code.uses}
     declared = " ".join(step.options.requirements)
     for module, place in places.items():
@@ -76,9 +78,10 @@ def _modules(step: Step, code: Code, minor: int) -> Iterator[Finding]:
         )
 
 
-def _asks(step: Step, code: Code) -> Iterator[Finding]:
+def _version_reads(step: Step, code: Code) -> Iterator[Finding]:
+    """Report code that depends on Python's version, if the versions differ."""
     for use in code.uses:
-        if use.name in _ASKS:
+        if use.name in _VERSION_READS:
             yield Finding(
                 "python-version",
                 f"the code of step {step.name!r} reads Python's version ({use.name}): "
@@ -92,6 +95,7 @@ def _asks(step: Step, code: Code) -> Iterator[Finding]:
 
 
 def _syntax(step: Step, code: Code, minor: int) -> Iterator[Finding]:
+    """Report code that an older Python cannot parse."""
     for text, place in code.sources:
         try:
             ast.parse(textwrap.dedent(text), feature_version=(3, minor))
@@ -106,6 +110,7 @@ def _syntax(step: Step, code: Code, minor: int) -> Iterator[Finding]:
 
 
 def _versions(step: Step) -> Iterator[Finding]:
+    """Report packages that are installed here in another version than the step requires."""
     for line in step.options.requirements:
         name, wanted = exact_version(line)
         try:

@@ -15,7 +15,7 @@ from threading import Lock, Thread
 from lokki_tf.testing.images.programs import GRACE_SECONDS, KILLED, CannotStart, Lines, Program
 from lokki_tf.testing.images.registry import ImageFolder
 
-_CLEAN = {
+_ENVIRONMENT = {
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -24,8 +24,9 @@ _CLEAN = {
     "PYTHONUNBUFFERED": "1",
     "TZ": ":UTC",
 }
+"""All variables of a process, before those of the program: none are inherited."""
 _PYTHONS = ("python", "python3")
-_CHUNK = 1 << 16
+_CHUNK = 1 << 16  # bytes that are read at once
 
 
 class Process:
@@ -46,7 +47,7 @@ class Process:
             self._process = subprocess.Popen(
                 _arguments(program, folder),
                 cwd=_directory(program, folder),
-                env={**_CLEAN, **program.environment},
+                env={**_ENVIRONMENT, **program.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=theirs,
                 stderr=theirs,
@@ -94,18 +95,24 @@ class Process:
 
 
 class _Reader:
-    """Reads a pipe in a thread and passes on the lines."""
+    """Reads a pipe in a thread and passes on the lines.
+
+    Args:
+        pipe: The end of the pipe to read from; it is closed at the end of the output.
+        lines: Receives the lines.
+    """
 
     def __init__(self, pipe: int, lines: Lines) -> None:
         self._pipe = pipe
         self._lines = lines
         self._lock = Lock()
         self._open = True
-        self._begun = b""
+        self._begun = b""  # the last line, while its end has not been read
         self._thread = Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def settle(self) -> None:
+        """Wait until the pipe contains nothing that has not been passed on."""
         while True:
             with self._lock:
                 if not self._open or not select.select([self._pipe], [], [], 0)[0]:
@@ -123,6 +130,7 @@ class _Reader:
                 self._take(os.read(self._pipe, _CHUNK))
 
     def _take(self, chunk: bytes) -> None:
+        """Pass on the lines that a chunk completes; an empty chunk is the end of the output."""
         *whole, self._begun = (self._begun + chunk).split(b"\n")
         if not chunk:
             os.close(self._pipe)
@@ -133,6 +141,7 @@ class _Reader:
 
 
 def _arguments(program: Program, folder: ImageFolder) -> list[str]:
+    """Return the command line: the program's own entry point, or the image's."""
     command = list(program.command or ())
     if program.entry_point is None:
         return [sys.executable, str(folder.app / folder.entry), *command]
@@ -142,6 +151,7 @@ def _arguments(program: Program, folder: ImageFolder) -> list[str]:
 
 
 def _directory(program: Program, folder: ImageFolder) -> Path:
+    """Return the working directory, which in the image's folder may not exist."""
     if program.working_directory is None:
         return folder.app
     inside = folder.app / program.working_directory.lstrip("/")
@@ -149,6 +159,12 @@ def _directory(program: Program, folder: ImageFolder) -> Path:
 
 
 def _exit_code(status: int, stopped: bool) -> int:
+    """Return the exit code that a container would have.
+
+    Args:
+        status: The exit code of the process; negative, the number of the signal that ended it.
+        stopped: Whether :meth:`Process.stop` has ended it.
+    """
     if status >= 0:
         return status
     # SIGTERM ends this process, but not the first process of a container: AWS then sends SIGKILL.

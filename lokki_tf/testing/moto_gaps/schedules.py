@@ -27,6 +27,7 @@ def check_roles(account: Account) -> None:
     from moto.scheduler.exceptions import ValidationException
     from moto.scheduler.models import Schedule
 
+    # The methods of moto, which are replaced below.
     create, update = Schedule.__init__, Schedule.update
 
     def check(schedule: Any) -> None:

@@ -20,7 +20,7 @@ from lokki_tf.testing.state_machines.templates import fill
 from lokki_tf.testing.state_machines.transition import Transition
 from lokki_tf.testing.state_machines.values import Json, is_number
 
-_ORDER: dict[str, Callable[[Json, Json], bool]] = {
+_RELATIONS: dict[str, Callable[[Json, Json], bool]] = {
     "Equals": operator.eq,
     "LessThan": operator.lt,
     "GreaterThan": operator.gt,
@@ -71,13 +71,15 @@ COMPARISONS: dict[str, Callable[[Json, Json], bool]] = {
 
 
 def _wildcard(pattern: str) -> re.Pattern[str]:
+    r"""Return the pattern of ``StringMatches``: ``*`` is any text, ``\*`` an asterisk."""
     parts = re.findall(r"\\.|\*|[^\\*]+", pattern, re.DOTALL)
     texts = [".*" if part == "*" else re.escape(re.sub(r"\\(.)", r"\1", part)) for part in parts]
     return re.compile("".join(texts), re.DOTALL)
 
 
-def _typed(kind: str, order: str) -> Callable[[Json, Json], bool]:
-    convert, compare = _TYPES[kind], _ORDER[order]
+def _typed(kind: str, relation: str) -> Callable[[Json, Json], bool]:
+    """Return a comparison such as ``NumericLessThan``, which is false for values of other types."""
+    convert, compare = _TYPES[kind], _RELATIONS[relation]
 
     def passes(value: Json, wanted: Json) -> bool:
         left, right = convert(value), convert(wanted)
@@ -87,7 +89,7 @@ def _typed(kind: str, order: str) -> Callable[[Json, Json], bool]:
 
 
 for _kind in _TYPES:
-    for _name in _ORDER if _kind != "Boolean" else ("Equals",):
+    for _name in _RELATIONS if _kind != "Boolean" else ("Equals",):
         COMPARISONS[f"{_kind}{_name}"] = _typed(_kind, _name)
 
 
@@ -112,6 +114,7 @@ def run_choice(run: StateRun) -> Transition:
 
 
 def _passes(rule: Mapping[str, Json], view: View) -> bool:
+    """Return whether a rule matches; rules inside ``And``, ``Or`` and ``Not`` have no ``Next``."""
     if "And" in rule:
         return all(_passes(part, view) for part in rule["And"])
     if "Or" in rule:
@@ -133,6 +136,7 @@ def comparison_of(rule: Mapping[str, Json]) -> str:
 
 
 def _is_present(path: str, view: View) -> bool:
+    """Return whether a path selects a value, ``null`` included."""
     reference = parse_reference(path)
     try:
         found = reference.evaluate(view)
@@ -142,6 +146,11 @@ def _is_present(path: str, view: View) -> bool:
 
 
 def _read(path: str, view: View) -> Json:
+    """Return the value that a path selects.
+
+    Raises:
+        StateFailure: If it selects none.
+    """
     try:
         return parse_reference(path).evaluate(view)
     except PathNotFound:
