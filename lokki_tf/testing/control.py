@@ -111,7 +111,8 @@ class Control:
     def _run_schedule(self, request: dict[str, Any]) -> dict[str, Any]:
         from lokki_tf.testing.moto_gaps.schedules import run_schedule
 
-        return {"arn": run_schedule(self._account, request["name"], request["group"])}
+        given = (request["name"], request["group"], request["at"])
+        return {"arn": run_schedule(self._account, *given)}
 
 
 def _answer(start_response: StartResponse, status: str, answer: Any) -> Iterable[bytes]:

@@ -399,13 +399,15 @@ class LocalAws:
         except logs.exceptions.ResourceNotFoundException:
             return []
 
-    def run_schedule(self, name: str, group: str | None = None) -> str:
+    def run_schedule(self, name: str, group: str | None = None, *, at: str | None = None) -> str:
         """Start the state machine of a schedule now, with the permissions of the schedule's role.
 
         Args:
             name: The schedule's name.
             group: The name of the schedule group; by default that of the schedule, as in the
                 folders that ``deploy`` applies.
+            at: The time for which it starts the state machine, such as ``2030-01-31T09:00:00Z``; by
+                default now.
 
         Returns:
             The ARN of the execution.
@@ -414,7 +416,7 @@ class LocalAws:
             LocalAwsError: If the schedule does not exist, its target is not a state machine, or its
                 role does not allow it to start the state machine.
         """
-        request = {"name": name, "group": name if group is None else group}
+        request = {"name": name, "group": name if group is None else group, "at": at}
         return str(self._running.ask("run_schedule", request)["arn"])
 
     @property

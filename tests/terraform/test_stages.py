@@ -303,3 +303,11 @@ def test_a_flow_is_built_for_its_stage(tmp_path: Path, monkeypatch: pytest.Monke
         made = staged.synth(tmp_path / stage, stage=stage)
         assert f"data-{stage}" in (made.folder / "statemachine.json").read_text()
     assert staged.local_run().result == "data-None"
+
+
+def test_a_schedule_says_for_which_time_it_starts_a_run(applied: Applied) -> None:
+    """The execution's input has the time for run_context(), and is otherwise empty."""
+    at = "2030-01-31T09:00:00Z"
+    started = applied.aws.run_schedule("greeting-prod", at=at)
+    found = applied.aws.client("stepfunctions").describe_execution(executionArn=started)
+    assert json.loads(found["input"]) == {"lokki": {"scheduled_at": at}}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.runtime.parameters import RESERVED, SCHEDULED
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 
@@ -11,6 +13,11 @@ from .roles import add_role
 
 if TYPE_CHECKING:
     from .base import Base
+
+
+# The scheduler replaces this text by the time for which it starts the run: EventBridge Scheduler
+# User Guide, "Adding context attributes".
+_INPUT = json.dumps({RESERVED: {SCHEDULED: "<aws.scheduler.scheduled-time>"}})
 
 
 def add_schedule(base: Base, state_machine: aws.sfn_state_machine.SfnStateMachine) -> None:
@@ -55,8 +62,6 @@ def add_schedule(base: Base, state_machine: aws.sfn_state_machine.SfnStateMachin
         state=settings.state,
         kms_key_arn=base.permissions.key,
         flexible_time_window=window,
-        # Without an input, the scheduler sends its own notification: EventBridge Scheduler API
-        # Reference, "Target".
-        target={"arn": state_machine.arn, "role_arn": role.arn, "input": "{}"},
+        target={"arn": state_machine.arn, "role_arn": role.arn, "input": _INPUT},
         depends_on=list(role.policies),
     )

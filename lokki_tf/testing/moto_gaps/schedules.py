@@ -6,7 +6,9 @@ moto accepts any role and never runs schedules.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import AccessDenied
@@ -48,13 +50,15 @@ def check_roles(account: Account) -> None:
     setattr(Schedule, "update", update_and_check)  # noqa: B010
 
 
-def run_schedule(account: Account, name: str, group: str) -> str:
+def run_schedule(account: Account, name: str, group: str, at: str | None = None) -> str:
     """Start the state machine of a schedule now, with the permissions of the schedule's role.
 
     Args:
         account: The account.
         name: The schedule's name.
         group: The name of the schedule group.
+        at: The time for which the schedule starts it, such as ``2030-01-31T09:00:00Z``; by default
+            now.
 
     Returns:
         The ARN of the execution.
@@ -92,6 +96,14 @@ def run_schedule(account: Account, name: str, group: str) -> str:
         raise ScheduleNotRunError(denied.message) from None
     # Without an Input, the Scheduler sends its own JSON.
     text = target.get("Input") or json.dumps({"id": schedule.arn})
+    attributes = {
+        "schedule-arn": schedule.arn,
+        "scheduled-time": at or f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "execution-id": uuid4().hex[:16],
+        "attempt-number": "1",
+    }
+    for attribute, value in attributes.items():
+        text = text.replace(f"<aws.scheduler.{attribute}>", value)
     states: Any = stepfunctions_backends[ACCOUNT_ID][region]
     return str(states.start_execution(target["Arn"], None, text).arn)
 
