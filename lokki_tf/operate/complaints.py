@@ -67,7 +67,7 @@ def complaint(stack: Stack, command: str, text: str) -> LokkiError:
     message = f"terraform {command} failed:\n{_indented(said)}"
     taken = tuple(_existing(block) for block in said.split("Error: ") if _EXISTS.search(block))
     if taken:
-        return ResourceExistsError(message, existing=taken, remedy=_importing(stack, taken))
+        return ResourceExistsError(message, existing=taken, remedy=importing(stack, taken))
     return TerraformError(message, remedy=_remedy(stack, command, said))
 
 
@@ -106,7 +106,13 @@ def _locked(stack: Stack, said: str) -> StateLockedError:
     )
 
 
-def _importing(stack: Stack, existing: tuple[tuple[str, str], ...]) -> str:
+def importing(stack: Stack, existing: tuple[tuple[str, str], ...]) -> str:
+    """Return what to do about resources that exist and are not in the state.
+
+    Args:
+        stack: The stack.
+        existing: Address and import ID of each.
+    """
     lines = "\n".join(
         f"  {stack.command(f'terraform -- import {shlex.join(one)}')}" for one in existing
     )

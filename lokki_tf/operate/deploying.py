@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import AwsError, TerraformError, UnconfirmedError
+from lokki_tf.errors import AwsError, ResourceExistsError, TerraformError, UnconfirmedError
 from lokki_tf.terraform.files import MANIFEST, sha256_of
 from lokki_tf.terraform.scratch import scratch_folder
 
 from .clients import Aws
+from .complaints import importing
 from .plans import Change, changes
 from .program import Program
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 _AT_ONCE = 1000  # the most objects that S3 deletes in one call
+_CALLS_AT_ONCE = 16
 _OF_DEPLOYMENTS = ("code/", "helpers/", "layers/", "literals/")
 """Prefixes of the keys of objects that deployments put into the bucket."""
 
@@ -58,6 +61,7 @@ class Planned:
             TerraformError: If Terraform fails, with its text, or if the folder's files have
                 changed: a plan contains names and hashes of zips, whose contents are read when it
                 is applied.
+            ResourceExistsError: If a function that it creates exists.
         """
         stack = self.program.stack
         if _digest(stack.folder) != self.of:
@@ -66,8 +70,52 @@ class Planned:
                 f"shown, and nothing was applied: {stack.folder}",
                 remedy=f"run the command again for a new plan: {stack.command(self.command)}",
             )
+        refuse_existing(stack, self.changes)
         self.program.apply(self.file)
         return self.program.outputs()
+
+
+def refuse_existing(stack: Stack, coming: Sequence[Change]) -> None:
+    """Raise an error for functions that a plan would create and that exist.
+
+    Terraform's AWS provider would repeat their creation for ten minutes before it reports that:
+    ``ResourceConflictException`` also means that another change of a function goes on.
+
+    Args:
+        stack: The stack.
+        coming: The plan's changes.
+
+    Raises:
+        ResourceExistsError: With the functions.
+    """
+    created = [
+        one for one in coming if one.type == "aws_lambda_function" and one.action == "create"
+    ]
+    if not created:
+        return
+    aws = Aws(stack.config)
+    with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+        exist = pool.map(lambda one: _function_exists(aws, one.name), created)
+        existing = tuple(
+            (o.address, o.name) for o, is_so in zip(created, exist, strict=True) if is_so
+        )
+    if existing:
+        names = ", ".join(name for _, name in existing)
+        raise ResourceExistsError(
+            f"nothing was applied: to be created, but in AWS already: {names}",
+            existing=existing,
+            remedy=importing(stack, existing),
+        )
+
+
+def _function_exists(aws: Aws, name: str) -> bool:
+    try:
+        aws.call("lambda", "get_function", FunctionName=name)
+    except AwsError as error:
+        if error.code != "ResourceNotFoundException":
+            raise
+        return False
+    return True
 
 
 @contextmanager

@@ -56,6 +56,7 @@ class Change:
         name: Its name in AWS, or else in Terraform.
         fields: The attributes that change, if it is updated.
         before: Its present attributes.
+        address: Its address in Terraform.
     """
 
     action: str
@@ -63,6 +64,7 @@ class Change:
     name: str
     fields: tuple[str, ...]
     before: Mapping[str, Any]
+    address: str = ""
 
     @property
     def kind(self) -> str:
@@ -90,7 +92,7 @@ def changes(plan: Mapping[str, Any]) -> list[Change]:
         fields = _changed(before, after, unknown) if action == "update" else ()
         known = after or before
         name = next((str(known[key]) for key in _NAMES if known.get(key)), one["name"])
-        found.append(Change(action, one["type"], name, fields, before))
+        found.append(Change(action, one["type"], name, fields, before, one["address"]))
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import time
 from collections.abc import Iterator
 
@@ -29,7 +28,6 @@ def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Fo
             stdin=stdin,
             ready=lambda: wait_for_function(local_aws, "other-prod-load"),
         )
-    _remove_unrecorded(local_aws, folder)
     local_aws.client("stepfunctions").create_state_machine(
         name="other-prod",
         roleArn=local_aws.admin_role,
@@ -37,25 +35,6 @@ def squares(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Fo
     )
     folder.deployment = folder.run("deploy", "--confirm", "--import-existing")
     return folder
-
-
-def _remove_unrecorded(aws: LocalAws, folder: Folder) -> None:
-    """Delete functions that the interrupted deployment has created without recording them.
-
-    The provider repeats the creation of a function that exists for ten minutes before it fails.
-    """
-    state = json.loads((folder.stack("other-prod") / "terraform.tfstate").read_text())
-    recorded = {
-        instance["attributes"]["function_name"]
-        for one in state["resources"]
-        if one["type"] == "aws_lambda_function"
-        for instance in one["instances"]
-    }
-    functions = aws.client("lambda")
-    for one in functions.list_functions()["Functions"]:
-        name = one["FunctionName"]
-        if name.startswith("other-prod-") and name not in recorded:
-            functions.delete_function(FunctionName=name)
 
 
 def wait_for_function(aws: LocalAws, name: str) -> None:

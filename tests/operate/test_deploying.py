@@ -179,3 +179,13 @@ def test_destroy_takes_everything_along(squares: Folder, local_aws: LocalAws) ->
     assert gone.returncode == 2
     assert "other-prod is not deployed in us-east-1 of account 123456789012" in gone.stderr
     assert "Traceback" not in gone.stderr
+
+
+def test_functions_that_exist_are_reported_before_anything_is_applied(standing: Folder) -> None:
+    """The provider would repeat their creation for ten minutes; the error says how to import them."""
+    done = standing.run("deploy", "--auto-approve")
+    assert done.returncode == 1
+    assert "nothing was applied: to be created, but in AWS already: squares-" in done.stderr
+    assert "terraform -- import aws_lambda_function.load squares-load" in done.stderr
+    assert "deploy --import-existing" in done.stderr
+    assert not (standing.stack("squares") / "terraform.tfstate").exists()
