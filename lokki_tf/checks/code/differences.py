@@ -29,7 +29,7 @@ class Rule(NamedTuple):
     Args:
         id: The rule's id.
         names: Full names to which it applies; ``module.*`` for all names of a module.
-        says: The difference, as the second half of a sentence.
+        difference: What differs, as the second half of a sentence.
         remedy: How to avoid it.
         applies: Returns whether a use differs; by default every use does.
         in_jobs: Whether it also applies to jobs of AWS Batch.
@@ -37,7 +37,7 @@ class Rule(NamedTuple):
 
     id: str
     names: frozenset[str]
-    says: str
+    difference: str
     remedy: str
     applies: Callable[[Step, Code, Use], bool] = lambda step, code, use: True
     in_jobs: bool = True
@@ -58,7 +58,7 @@ def check(step: Step, code: Code) -> Iterator[Finding]:
                 shown = use.name.removeprefix("builtins.").removeprefix(".")
                 yield Finding(
                     rule.id,
-                    f"the code of step {step.name!r} uses {shown}: {rule.says}",
+                    f"the code of step {step.name!r} uses {shown}: {rule.difference}",
                     use.place,
                     rule.remedy,
                     severity="warning",
@@ -79,25 +79,30 @@ def _has_own_zone(step: Step, code: Code, use: Use) -> bool:
 
 
 def _takes_local_zone(step: Step, code: Code, use: Use) -> bool:
+    """Return whether a use has the time zone of the process: no argument is a zone."""
     call = use.call
     if call is None:
         return use.name in ("time.timezone", "time.tzname")
-    most = {
+    # By position, a zone follows the other arguments.
+    others = {
         "datetime.datetime.fromtimestamp": 1, "datetime.date.fromtimestamp": 1,
         "time.localtime": 1, "time.ctime": 1, "time.mktime": 1, "time.strftime": 1,
     }.get(use.name, 0)  # fmt: skip
-    return len(call.args) <= most and not any(one.arg in ("tz", None) for one in call.keywords)
+    return len(call.args) <= others and not any(one.arg in ("tz", None) for one in call.keywords)
 
 
 def _sets_locale(step: Step, code: Code, use: Use) -> bool:
+    """Return whether ``setlocale`` is called with a locale: without one, it returns the present."""
     return use.call is not None and len(use.call.args) + len(use.call.keywords) > 1
 
 
 def _is_not_waited_for(step: Step, code: Code, use: Use) -> bool:
+    """Return whether a thread or pool may still run when the step ends."""
     return use.call is not None and not use.in_with and not {".join", ".shutdown"} & code.names
 
 
 def _is_task_left(step: Step, code: Code, use: Use) -> bool:
+    """Return whether a task of asyncio may still run when the step ends: no code awaits it."""
     if use.call is None or _WAITS & code.names:
         return False
     nodes = (node for reader in code.functions for node in reader.nodes)
@@ -105,10 +110,12 @@ def _is_task_left(step: Step, code: Code, use: Use) -> bool:
 
 
 def _is_of_path(step: Step, code: Code, use: Use) -> bool:
+    """Return whether a method with a common name may be that of a path."""
     return use.call is not None and "pathlib.Path" in code.names
 
 
 def _is_called(step: Step, code: Code, use: Use) -> bool:
+    """Return whether a function is called, outside of ``__hash__``."""
     return use.call is not None and use.function != "__hash__"
 
 
@@ -122,7 +129,7 @@ def _is_undeclared(step: Step, code: Code, use: Use) -> bool:
     return not declared and name not in sys.stdlib_module_names
 
 
-def _is_of_machine(step: Step, code: Code, use: Use) -> bool:
+def _is_of_computer(step: Step, code: Code, use: Use) -> bool:
     """Return whether a call runs an installed program, not one that is deployed with the step."""
     if use.call is None or step.in_image:
         return False
@@ -316,7 +323,7 @@ _ALL = (
         "it runs an installed program, which Lambda may not have",
         "deploy the program with the step, @step(include=[…]), and call it by its path; or run the "
         'step in an image that has it: @step(package="image")',
-        _is_of_machine,
+        _is_of_computer,
     ),
     Rule(
         "installed",

@@ -38,7 +38,13 @@ _Function = tuple[int, int]
 
 
 class _State(NamedTuple):
-    """The meaning of an expression: its text, its keys, its local value."""
+    """What an expression refers to.
+
+    Args:
+        label: Its text, for messages; empty if steps do not share it.
+        keys: Its owner and name; for a container, the container's own identity as well.
+        value: Its value in this process; ``None`` if it is unknown.
+    """
 
     label: str
     keys: tuple[Key, ...] = ()
@@ -46,6 +52,15 @@ class _State(NamedTuple):
 
 
 class _Write(NamedTuple):
+    """A statement that changes state.
+
+    Args:
+        key: The state.
+        label: Its text, for messages.
+        function: The function with the statement.
+        place: Source location of the statement.
+    """
+
     key: Key
     label: str
     function: _Function
@@ -82,7 +97,14 @@ class _Accesses:
 
 
 class _Walk:
-    """Finds the writes and reads of one function."""
+    """Finds the writes and reads of one function.
+
+    Args:
+        found: Receives them.
+        reader: The function.
+        function: Its identity.
+        own: The value of its first parameter, as for :meth:`_Accesses.enter`.
+    """
 
     def __init__(self, found: _Accesses, reader: Reader, function: _Function, own: Any) -> None:
         self.found, self.reader, self.function = found, reader, function
@@ -95,27 +117,32 @@ class _Walk:
         self.is_other = isinstance(own, type) and not isinstance(kind, classmethod)
 
     def run(self) -> None:
+        """Record what the function's statements write and read.
+
+        An expression that is only written is not read: the target of an assignment, and the object
+        of a call such as ``rows.append(1)`` whose result is not used.
+        """
         written: set[int] = set()  # expressions that are only written
         loose = {id(one.value) for one in self.nodes if isinstance(one, ast.Expr)}
         for node in self.nodes:
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                names = {ast.unparse(one) for one in ast.walk(node.value) if _is_place(one)}
+                names = {ast.unparse(one) for one in ast.walk(node.value) if _is_assignable(one)}
                 for one in targets:
-                    if _is_place(one) and ast.unparse(one) not in names:
+                    if _is_assignable(one) and ast.unparse(one) not in names:
                         self.found.assigned.update(self.state(one).keys[:1])
             if isinstance(node, ast.Call):
                 changed = self.changed(node)
                 if changed is not None and id(node) in loose:
                     written.add(id(changed))
-            elif _is_place(node) and not isinstance(node.ctx, ast.Load):
+            elif _is_assignable(node) and not isinstance(node.ctx, ast.Load):
                 if isinstance(node, ast.Subscript):
                     written.add(id(node.value))
                 self.target(node)
         for target in (one.target for one in self.nodes if isinstance(one, ast.AugAssign)):
             self.found.reads.update(self.state(target).keys)
         for node in self.nodes:
-            loads = isinstance(node, ast.Call) or (_is_place(node) and is_load(node))
+            loads = isinstance(node, ast.Call) or (_is_assignable(node) and is_load(node))
             if loads and id(node) not in written:
                 self.read(node)
         self.environment()
@@ -147,6 +174,7 @@ class _Walk:
         return None
 
     def write(self, state: _State, node: ast.AST, *, inside: bool = False) -> None:
+        """Record a write of a name or attribute; with ``inside``, of the container's content."""
         for key in state.keys[-1:] if inside else state.keys[:1]:
             line = getattr(node, "lineno", self.reader.node.lineno)
             place = self.reader.place(node)
@@ -154,6 +182,7 @@ class _Walk:
             self.found.writes.append(_Write(key, state.label, self.function, place))
 
     def read(self, node: Any) -> None:
+        """Record a read, and what a method of a shared object reads and writes."""
         self.found.reads.update(self.state(node).keys)
         if isinstance(node, ast.Attribute):  # a method of an object that steps share
             owner = self.state(node.value).value
@@ -180,7 +209,7 @@ class _Walk:
     # --- expressions ----------------------------------------------------------------
 
     def state(self, node: Any, seen: frozenset[str] = frozenset()) -> _State:
-        """Return the meaning of an expression, if steps share it."""
+        """Return what an expression refers to; its label is empty if steps do not share it."""
         try:
             return self._state(node, seen)
         except Exception:  # attributes of a proxy, for example, may raise errors
@@ -202,6 +231,7 @@ class _Walk:
         return _State("")
 
     def _named(self, name: str, seen: frozenset[str]) -> _State:
+        """Return what a name refers to: the first parameter, a local variable, or a global one."""
         names = self.reader.function.__globals__
         if name in self.own:
             own = self.own[name]
@@ -217,6 +247,7 @@ class _Walk:
         return _State(name, *_kept(names, name, names.get(name)))
 
     def _attribute(self, owner: _State, name: str) -> _State:
+        """Return what an attribute of a module, a class or an object of the user's refers to."""
         label, value = f"{owner.label}.{name}", owner.value
         if isinstance(value, ModuleType):
             if value.__name__ != "__main__" and not is_users(value.__name__):
@@ -256,7 +287,8 @@ def _owner(function: FunctionType) -> Any:
     return value
 
 
-def _is_place(node: ast.AST) -> TypeGuard[ast.Name | ast.Attribute | ast.Subscript]:
+def _is_assignable(node: ast.AST) -> TypeGuard[ast.Name | ast.Attribute | ast.Subscript]:
+    """Return whether an expression can be assigned to."""
     return isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
 
 
