@@ -10,7 +10,6 @@ import pytest
 import lokki_tf
 
 PUBLIC = {
-    "Alarms",
     "ConditionalReturns",
     "Failure",
     "Functions",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .keywords import Retry
     from .specs import NodeSpec
 
-_ARN = re.compile(r"arn:[\w-]+:states:[\w-]+:\d{12}:stateMachine:[\w-]+")
+_ARN = re.compile(r"arn:[\w-]+:states:[\w-]+:\d{12}:stateMachine:[\w-]+", re.ASCII)
 _NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
 
 
@@ -89,6 +89,12 @@ def start_pipeline(
     """
     place = calling_place()
     started = started_pipeline(pipeline, place, trust)
+    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise OptionError(
+            f"start_pipeline(name={name!r}): name must be 1 to 80 characters",
+            place=place,
+            remedy="use letters A to Z, digits, - and _",
+        )
     if parameters is not None and (
         not isinstance(parameters, Mapping) or not all(isinstance(one, str) for one in parameters)
     ):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lokki_tf.errors import OptionError
-from lokki_tf.model import Finding, Map, Node, Output, Wait, whole
+from lokki_tf.errors import BindingError, OptionError
+from lokki_tf.model import Finding, Literal, Map, Node, Output, Wait, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,14 +49,8 @@ def _of_graph(graph: Graph, *, batch: bool) -> Iterator[Finding]:
         elif isinstance(node, Wait):
             if node.until is not None and _is_answer(graph, node.until):
                 yield _finding(node, "wait(until=…) waits until", "which only a step can check")
-        elif batch and node.step.starts is not None:
-            yield Finding(
-                "start",
-                f"pipeline {node.step.starts.name!r} is started in a map with batch_size",
-                node.place,
-                "remove batch_size= from the map",
-                error=OptionError,
-            )
+        elif node.step.starts is not None:
+            yield from _of_start(node, node.step.starts.name, batch=batch)
         elif batch and node.step.options.callback:
             yield Finding(
                 "callback",
@@ -66,6 +60,23 @@ def _of_graph(graph: Graph, *, batch: bool) -> Iterator[Finding]:
                 "remove batch_size= from the map",
                 error=OptionError,
             )
+
+
+def _of_start(node: Node, pipeline: str, *, batch: bool) -> Iterator[Finding]:
+    from lokki_tf.runtime.started import input_of  # imported here: it imports json
+
+    if batch:
+        yield Finding(
+            "start",
+            f"pipeline {pipeline!r} is started in a map with batch_size",
+            node.place,
+            "remove batch_size= from the map",
+            error=OptionError,
+        )
+    try:
+        input_of(pipeline, {key: one.value for key, one in node.kwargs if isinstance(one, Literal)})
+    except (TypeError, ValueError) as error:
+        yield Finding("start", str(error), node.place, error=BindingError)
 
 
 def _is_answer(graph: Graph, binding: object) -> bool:

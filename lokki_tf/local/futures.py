@@ -35,6 +35,7 @@ def _starts_pipeline(call: Call) -> bool:
 def _in_thread(call: Callable[[], Any]) -> Future[Any]:
     """Call a function in a daemon thread, for which the process does not wait after Ctrl-C."""
     future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()  # it cannot be cancelled
     Thread(target=lambda: future.set_result(call()), daemon=True).start()
     return future
 

@@ -3,7 +3,6 @@
 Every authoring style builds a :class:`Definition`, which is all that every back-end reads.
 """
 
-from .alarms import Alarms
 from .bindings import (
     Attribute,
     Binding,
@@ -48,7 +47,6 @@ __all__ = [
     "FAILURE",
     "ORIGINAL_INPUT",
     "REQUIRED",
-    "Alarms",
     "AnyNode",
     "Attribute",
     "Binding",

@@ -26,7 +26,7 @@ from lokki_tf.runtime.call import SKIPPED
 from lokki_tf.runtime.failures import details_of, node_of, payload_of
 
 from .remote import RemoteError, remote_error
-from .tasks import answer_of, is_aside, is_skipped, left_error
+from .tasks import answer_of, is_aside, is_skipped, left_error, moves_of, start_error
 from .visits import ItemCounts, Visit, up
 
 if TYPE_CHECKING:
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
 _TASK = ("Task", "LambdaFunction")
 _FAILURES = ("Failed", "TimedOut", "StartFailed", "ScheduleFailed", "SubmitFailed")
-ASIDE, CAUGHT = (
-    "Aside",
-    "Caught",
-)  # kinds of visits: tasks without a step, caught failures
+# Kinds of visits: tasks without a step, caught failures, started pipelines whose result follows.
+ASIDE, CAUGHT, STARTED = "Aside", "Caught", "Started"
 ENDINGS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 _SCOPES_FAIL = ("ParallelStateFailed", "MapStateFailed", "MapIterationFailed", *ENDINGS[1:])
 _ITEM_FAILED = {"error": "ItemFailed", "cause": "an item of the map failed (AWS counts them only)"}
@@ -170,9 +168,14 @@ class Tracker:
                 return self._maybe_caught(visit, events)
             visit.kind = CAUGHT  # the execution continues, to read the error or to send a notice
             return visit.outer
+        if visit.moves is not None and visit in self.open:
+            return self._moved_values(visit, visit.moves, when, events)
         if visit.kind == ASIDE and visit.raised:
             for job in [one for one in self._jobs_of(visit) if one.name in self._catching]:
                 self._maybe_caught(job, events)
+        if visit.kind == "Task" and visit.name in self._starts:
+            visit.kind = STARTED  # its result follows
+            return visit.outer
         if visit in self.open:
             self.open.remove(visit)
         visit.failure = None
@@ -188,6 +191,30 @@ class Tracker:
             events.append(self._event(done, visit, when))
         return visit.outer
 
+    def _moved_values(
+        self, visit: Visit, moves: tuple[str, str], when: float, events: list[Event]
+    ) -> Visit | None:
+        """Report how a start has ended, after the function that made its parameters or result."""
+        start = self._start_of(visit, moves)
+        if start is None:  # the pipeline is started next
+            self.open.remove(visit)
+            return visit.outer
+        if start is not visit:
+            self.open.remove(visit)
+        if start.failure is not None:
+            return self._maybe_caught(start, events)
+        self.open.remove(start)
+        events.append(self._event("step_finished", start, when))
+        return visit.outer
+
+    def _start_of(self, aside: Visit, moves: tuple[str, str]) -> Visit | None:
+        """Return the visit of the start for which a function moves values, if that may end it."""
+        what, node = moves
+        if what == "parameters":
+            return aside if aside.failure is not None else None
+        alike = [one for one in self.open if one.kind == STARTED and one.outer is aside.outer]
+        return next((one for one in reversed(alike) if one.name == node), None)
+
     def _maybe_caught(self, visit: Visit, events: list[Event]) -> Visit | None:
         """Report a failure that the step's own catcher has caught, or wait for the next state."""
         outermost = visit.outer is None or visit.outer.kind == "Execution"
@@ -199,6 +226,7 @@ class Tracker:
     def _caught(self, visit: Visit, events: list[Event]) -> Visit | None:
         """Report a failure that the state machine has caught."""
         error, failed = visit.failure or (RemoteError(), visit.began)
+        self._begun(visit, events)
         events.append(self._event("step_caught", visit, failed, error))
         self.open.remove(visit)
         visit.failure = None
@@ -210,6 +238,13 @@ class Tracker:
         routes = self.definition.routes.routes if self.definition.routes else ()
         caught = {route.step.name for route in routes if route.catches}
         return frozenset(caught | {n.name for n in self.definition.graph.walk() if n.catch})
+
+    @cached_property
+    def _starts(self) -> Mapping[str, str]:
+        """The names of started pipelines, by the nodes that start them."""
+        return {
+            one.name: one.step.starts.name for one in self.definition.started if one.step.starts
+        }
 
     def _jobs_of(self, aside: Visit) -> list[Visit]:
         """Return the failed jobs whose error a task may raise."""
@@ -233,7 +268,10 @@ class Tracker:
             # A task that raises a job's error, and runs the job again after a redrive.
             job = node if "redrives" in payload else None
             if job is not None or is_aside(details, node, self.definition):
-                return self._aside(visit, job) or before
+                aside = self._aside(visit, job)
+                if aside is not None:
+                    aside.moves = moves_of(details)
+                return aside or before
             visit = visit or self._stalled_one("Task", node)
             if visit is None:
                 return before
@@ -252,7 +290,9 @@ class Tracker:
             if details.get("error") == SKIPPED:  # raised where no answer is to be waited for
                 visit.skipped = True
                 return visit
-            visit.failure = remote_error(details), when
+            pipeline = self._starts.get(visit.name)
+            found = details if pipeline is None else start_error(details, pipeline)
+            visit.failure = remote_error(found), when
             if is_not_ready(visit.failure[0]):  # a poll, which is always repeated
                 events.append(self._event("step_retried", visit, when, visit.failure[0]))
                 visit.failure = None
@@ -282,11 +322,28 @@ class Tracker:
 
     def _found_out(self, kind: str, aside: Visit, details: Mapping[str, Any], when: float) -> None:
         """Record the error that a job has written, if the task has read it."""
+        if aside.moves is not None:
+            self._lost_values(kind, aside, aside.moves, details, when)
+            return
         caught = self._jobs_of(aside)
         aside.raised = aside.job is not None and kind.endswith(_FAILURES)
         error = left_error(details)
         if caught and error:
             caught[-1].failure = remote_error(error), when
+
+    def _lost_values(
+        self,
+        kind: str,
+        aside: Visit,
+        moves: tuple[str, str],
+        details: Mapping[str, Any],
+        when: float,
+    ) -> None:
+        """Record that parameters or the result of a started pipeline could not be moved."""
+        failure = (remote_error(details), when) if kind.endswith(_FAILURES) else None
+        start = aside if moves[0] == "parameters" else self._start_of(aside, moves)
+        if start is not None:
+            start.failure = failure
 
     def _scheduled(self, visit: Visit, node: str | None, when: float, events: list[Event]) -> None:
         if visit.failure is not None:
@@ -394,8 +451,15 @@ class Tracker:
     def _report_failures(self, events: list[Event], when: float) -> None:
         for visit in [one for one in self.open if one.failure is not None]:
             error, failed = visit.failure or (RemoteError(), when)
+            self._begun(visit, events)
             events.append(self._event("step_failed", visit, failed, error))
             visit.failure = None
+
+    def _begun(self, visit: Visit, events: list[Event]) -> None:
+        """Report the beginning of a start that failed before the pipeline was started."""
+        if visit.moves is not None and visit.moves[0] == "parameters":
+            visit.name = visit.moves[1]
+            events.append(self._event("step_started", visit, visit.began))
 
     def _end(self, kind: str, details: Mapping[str, Any], when: float, events: list[Event]) -> None:
         self.ended = True

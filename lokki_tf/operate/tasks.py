@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import Step
+from lokki_tf.runtime.failure import PipelineFailed
 from lokki_tf.runtime.failures import payload_of
 from lokki_tf.runtime.names import ANSWER, EVENT, EVENT_SUFFIX
+from lokki_tf.runtime.started import failed_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +54,31 @@ def is_aside(details: Mapping[str, Any], node: str | None, source: Definition) -
         or "starts" in payload_of(details)
         or (isinstance(notice, Step) and node == notice.name)
     )
+
+
+def moves_of(details: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return what a function moves for a started pipeline, and the node that starts it.
+
+    Args:
+        details: Details of the event that scheduled the task.
+
+    Returns:
+        ``parameters`` or ``result``, and the node; ``None`` if the task does something else.
+    """
+    payload = payload_of(details)
+    what = payload.get("starts")
+    return (str(what), str(payload["node"])) if what in ("parameters", "result") else None
+
+
+def start_error(details: Mapping[str, Any], pipeline: str) -> Mapping[str, str]:
+    """Return error and cause of a failed start, as its function raises them.
+
+    Args:
+        details: Details of the event that the task has failed.
+        pipeline: The pipeline's name.
+    """
+    text = failed_text(pipeline, details.get("error", ""), details.get("cause"))
+    return {"error": PipelineFailed.__name__, "cause": text}
 
 
 def is_skipped(details: Mapping[str, Any]) -> bool:

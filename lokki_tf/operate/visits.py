@@ -25,6 +25,8 @@ class Visit:
         is_job: Whether the task is a job of Batch.
         job: The job whose error a task raises.
         raised: Whether that task has raised the error.
+        moves: Of a function that moves values of a started pipeline: ``parameters`` or ``result``,
+            and the node that starts it.
         map_run: ARN of a Distributed Map's run.
         total: How many items a map has.
         done: How many items have succeeded.
@@ -46,6 +48,7 @@ class Visit:
     is_job: bool = False
     job: str | None = None
     raised: bool = False
+    moves: tuple[str, str] | None = None
     map_run: str | None = None
     total: int | None = None
     done: int = 0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from contextvars import Context
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 from lokki_tf.authoring.parameters import accepts
-from lokki_tf.errors import BindingError, LoopError, RunTimeoutError, StepFailed
-from lokki_tf.model import REQUIRED, Finding, Literal, Map, Node, Wait, signature
+from lokki_tf.errors import BindingError, DefinitionError, LoopError, RunTimeoutError, StepFailed
+from lokki_tf.model import REQUIRED, Finding, Literal, Map, Node, Wait, findings_of, signature
 
 from .limits import compiled
 
@@ -93,11 +94,18 @@ def with_starts(
                 f"pipeline {started.name!r} is started, and no pipeline of this process has that "
                 "name",
                 place=node.place,
-                remedy="import the module that makes it; a local run starts it here",
+                remedy=_did_you_mean(started.name)
+                or "import the module that makes it; a local run starts it here",
             )
     scale, stage = settings.wait_scale, settings.stage
     start = _starter(strict=strict, wait_scale=scale, config=config, stage=stage)
     return replace(settings, start=start) if starts else settings
+
+
+def _did_you_mean(name: str) -> str:
+    known = [getattr(one, "name", "") for one in _KNOWN.values()]
+    near = get_close_matches(name, known, 1)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def _starts(definition: Definition) -> dict[StartedPipeline, Node]:
@@ -131,14 +139,17 @@ class _InputError(Exception):
 
 
 def _refuse_input(definition: Definition, given: Mapping[str, Any]) -> None:
-    from lokki_tf.runtime.parameters import filled, refuse_strangers
+    from lokki_tf.asl.sizes import LEAST_PARAMETERS
+    from lokki_tf.runtime.parameters import filled, json_bytes, refuse_strangers
 
     declared = definition.parameters
     if definition.routes is not None:
         return
+    machine = _machine(definition) if json_bytes(given) > LEAST_PARAMETERS else None
     flow = {
         "names": [one.name for one in declared],
         "signature": signature(declared, definition.name),
+        "most": machine and machine.most_parameters,
     }
     try:
         refuse_strangers(given, flow)
@@ -234,6 +245,13 @@ def check_starts(definition: Definition) -> Iterator[Finding]:
     Args:
         definition: The pipeline.
     """
+    try:
+        yield from _check_starts(definition)
+    except DefinitionError as error:  # of a pipeline that is started
+        yield from findings_of(error)
+
+
+def _check_starts(definition: Definition) -> Iterator[Finding]:
     for node in definition.started:
         assert node.step.starts is not None
         pipeline, name = found(node.step.starts), node.step.starts.name

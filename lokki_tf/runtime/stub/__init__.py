@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [  # most are created by __getattr__
     "DAG",
-    "Alarms",
     "ConditionalReturns",
     "Failure",
     "Flow",
