@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 try:
     from .authoring import Task, chain, part, step, task
     from .errors import LokkiError, MissingArgument, StepFailed
-    from .model import RetryConfig
+    from .model import Alarms, RetryConfig
     from .pipeline import DAG, Flow, Pipeline, flow
     from .version import __version__ as __version__
 except KeyboardInterrupt as interrupt:  # without the lines of the modules that were loading
@@ -85,6 +85,7 @@ _LAZY = {
 # Constructs can be imported too, but not by *: they take most of a second.
 __all__ = [
     "DAG",
+    "Alarms",
     "ConditionalReturns",
     "Failure",
     "Flow",

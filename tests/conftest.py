@@ -31,7 +31,7 @@ _APPLIED = tuple(
         *("agreement/test_deployed", "agreement/test_examples", "agreement/test_packages"),
         *("seeds/test_lokki_batch", "seeds/test_orchwipy_deployed", "terraform/test_account"),
         *("terraform/test_images", "terraform/test_roles", "terraform/test_settings"),
-        "terraform/test_stages",
+        *("terraform/test_alarms", "terraform/test_stages"),
     )
 )
 """Modules whose tests share what one `terraform apply` creates, and so one worker."""

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 from lokki_tf.authoring import keywords
 from lokki_tf.config import ENVIRONMENT, STAGE_VARIABLE, Config
 from lokki_tf.model import (
+    Alarms,
     MapOptions,
     Option,
     PipelineOptions,
@@ -74,6 +75,9 @@ def _pipelines() -> Iterator[str]:
     yield "\n## Pipelines\n"
     yield "Options of `Pipeline`, `@flow`, `DAG`, `Flow` and `MicroFunctions`.\n"
     yield from _table(options(PipelineOptions), _code(arguments(keywords.PipelineKeywords)))
+    yield "\n### `Alarms`\n"
+    yield "`alarms=TOPIC` is short for `alarms=Alarms(TOPIC)`.\n"
+    yield from _table(options(Alarms), _model_types(Alarms))
 
 
 def _settings() -> Iterator[str]:

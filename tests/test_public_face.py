@@ -10,6 +10,7 @@ import pytest
 import lokki_tf
 
 PUBLIC = {
+    "Alarms",
     "ConditionalReturns",
     "Failure",
     "Functions",

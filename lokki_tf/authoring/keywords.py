@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 from typing import Literal as OneOf
 
 if TYPE_CHECKING:
-    from lokki_tf.model import RetryConfig
+    from lokki_tf.model import Alarms, RetryConfig
 
     from .failure_notices import OnFailure
 
@@ -92,6 +92,8 @@ class UnscheduledKeywords(TypedDict, total=False):
     tags: Mapping[str, str] | None
     timeout_seconds: int | None
     on_failure: OnFailure
+    alarms: Alarms | str | None
+    dashboard: bool | None
     cleanup: Cleanup
 
 

@@ -10,7 +10,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import MapOptions, Option, PipelineOptions, RetryConfig, StepOptions, options
+from lokki_tf.model import (
+    Alarms,
+    MapOptions,
+    Option,
+    PipelineOptions,
+    RetryConfig,
+    StepOptions,
+    options,
+)
 from lokki_tf.model.retries import ALL, TASK_FAILED, listed_errors, lists_all
 
 from .polls import refuse_contradictions, with_poll
@@ -199,6 +207,19 @@ def retriers(given: Any, place: Place) -> tuple[RetryConfig, ...]:
     return tuple(found)
 
 
+def _alarms(given: Any, place: Place) -> Alarms:
+    if isinstance(given, Alarms):
+        return given
+    try:
+        return Alarms(given)
+    except OptionError as error:
+        raise OptionError(
+            f"alarms must be Alarms(…) or the ARN of an SNS topic, got {given!r}",
+            place=place,
+            remedy=error.remedy,
+        ) from None
+
+
 def caught_errors(given: Any, place: Place) -> tuple[ErrorType, ...]:
     """Return the errors of ``catch=``.
 
@@ -357,6 +378,7 @@ def _texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
 
 
 _SPECIAL: Mapping[str, Callable[[Any, Place], Any]] = {
+    "alarms": _alarms,
     "include": _paths,
     "requirements": _requirements,
     "retry": retriers,

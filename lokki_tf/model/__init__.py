@@ -3,6 +3,7 @@
 Every authoring style builds a :class:`Definition`, which is all that every back-end reads.
 """
 
+from .alarms import Alarms
 from .bindings import (
     Attribute,
     Binding,
@@ -47,6 +48,7 @@ __all__ = [
     "FAILURE",
     "ORIGINAL_INPUT",
     "REQUIRED",
+    "Alarms",
     "AnyNode",
     "Attribute",
     "Binding",

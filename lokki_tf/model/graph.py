@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from lokki_tf.errors import CycleError, Place
 
+from .alarms import Alarms
 from .bindings import Binding, Literal, Output, Parameter, outputs_in
 from .durations import duration
 from .options import MapOptions
@@ -293,6 +294,8 @@ class Definition:
         routes: The steps of a routed pipeline; its graph is empty.
         on_failure: Notified when an execution fails: a step, or the ARN of an SNS topic.
         timeout_seconds: Longest duration of a run; ``None`` for no limit.
+        alarms: Alarms about its executions.
+        dashboard: Whether it has a dashboard.
         cleanup: The step that runs after all others, whatever happened. Its arguments are results,
             ``None`` for those that do not exist, and parameters. In a routed pipeline they are
             parameters by name, which are looked up in the state and then in the run's input.
@@ -309,6 +312,8 @@ class Definition:
     on_failure: Step | str | None = None
     timeout_seconds: int | None = None
     cleanup: Node | None = None
+    alarms: Alarms | None = None
+    dashboard: bool = False
 
     @property
     def catches(self) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from typing import Literal as OneOf
 
+from .alarms import Alarms
 from .declarations import (
     BATCH,
     EMPTY,
@@ -297,6 +298,13 @@ class PipelineOptions:
         None,
         "Notified when it fails: a step or task, which is called with a dict, or the ARN of an SNS "
         "topic",
+    )
+    alarms: Alarms | None = option(  # noqa: RUF009  # it makes a field
+        None,
+        "Alarms about its executions: `Alarms(topic, …)`, or the ARN of an SNS topic",
+    )
+    dashboard: bool = option(
+        False, "Whether the stack has a dashboard of CloudWatch with executions and functions"
     )
     # A Step, or a call of the authoring styles.
     cleanup: Any = option(  # noqa: RUF009  # it makes a field

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 _KINDS = {
+    "aws_cloudwatch_dashboard": "dashboard",
     "aws_cloudwatch_log_group": "log group",
+    "aws_cloudwatch_metric_alarm": "alarm",
     "aws_iam_role": "role",
     "aws_iam_role_policy": "policy",
     "aws_lambda_function": "Lambda function",
@@ -18,7 +20,10 @@ _KINDS = {
     "aws_scheduler_schedule_group": "schedule group",
     "aws_sfn_state_machine": "state machine",
 }
-_NAMES = ("function_name", "layer_name", "name", "key", "bucket", "id")
+_NAMES = (
+    *("function_name", "layer_name", "alarm_name", "dashboard_name", "name", "key", "bucket"),
+    "id",
+)
 _FIELDS = {
     "source_code_hash": "code",
     "source_hash": "content",

@@ -182,7 +182,7 @@ def test_destroy_takes_everything_along(squares: Folder, local_aws: LocalAws) ->
 
 
 def test_functions_that_exist_are_reported_before_anything_is_applied(standing: Folder) -> None:
-    """The provider would repeat their creation for ten minutes; the error says how to import them."""
+    """The provider would repeat their creation for ten minutes; the error says how to import."""
     done = standing.run("deploy", "--auto-approve")
     assert done.returncode == 1
     assert "nothing was applied: to be created, but in AWS already: squares-" in done.stderr

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [  # most are created by __getattr__
     "DAG",
+    "Alarms",
     "ConditionalReturns",
     "Failure",
     "Flow",

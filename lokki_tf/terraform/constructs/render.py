@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.terraform.cdk import aws
 
+from .alarms import add_alarms, add_dashboard
 from .base import add_base, add_literals
 from .batch import Jobs
 from .functions import add_functions
@@ -57,6 +58,8 @@ def render(scope: PipelineScope, content: Content, vpc: Vpc | None) -> Rendered:
     state_machine = add_state_machine(base, functions, jobs, literals)
     add_schedule(base, state_machine)
     add_notices(base, functions, state_machine)
+    add_alarms(base, state_machine)
+    add_dashboard(base, functions, state_machine)
 
     roles = {**{step: role for step, (_, role) in functions.items()}, **jobs.roles}
     return Rendered(
