@@ -6,7 +6,6 @@ from contextvars import Context
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache, partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -36,9 +35,8 @@ class Startable(Protocol):
     def local_run(self) -> Callable[..., Run]: ...
 
 
-_numbers = count()
 _KNOWN: WeakValueDictionary[int, Startable] = WeakValueDictionary()
-"""All pipelines of this process, by the order in which they were made."""
+"""All pipelines of this process, in the order in which they were made."""
 _LEAST_LIMIT = 380
 """Bytes of a value that are inline in any state machine: as many as a reference has."""
 
@@ -49,7 +47,7 @@ def remember(pipeline: Startable) -> None:
     Args:
         pipeline: The other one, which has been made.
     """
-    _KNOWN[next(_numbers)] = pipeline
+    _KNOWN[id(pipeline)] = pipeline
 
 
 def found(started: StartedPipeline) -> Startable | None:
@@ -58,9 +56,10 @@ def found(started: StartedPipeline) -> Startable | None:
     Args:
         started: What is started.
     """
-    # One that is being made has no name yet.
-    known = sorted(_KNOWN.items())
-    named = [one for _, one in known if getattr(one, "name", None) == started.name]
+    # The list of references is made at once, while other threads make pipelines. One that is being
+    # made has no name yet.
+    known = [reference() for reference in _KNOWN.valuerefs()]
+    named = [one for one in known if getattr(one, "name", None) == started.name]
     return named[-1] if named else None
 
 

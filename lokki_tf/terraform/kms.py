@@ -48,17 +48,20 @@ def for_variables(key: str, function: str) -> Statement:
     return _allow("VariablesKey", ["kms:Decrypt"], key, {"StringEquals": context})
 
 
-def for_executions(key: str, state_machines: Sequence[str], *, writes: bool = True) -> Statement:
+def for_executions(
+    key: str, state_machines: Sequence[str], *, writes: bool = True, sid: str = "ExecutionsKey"
+) -> Statement:
     """Allow to use a state machine's encrypted definition and executions.
 
     Args:
         key: The key's ARN.
         state_machines: ARNs of the state machine, and of its Distributed Maps, or patterns.
         writes: Whether it is the state machine itself, and not a reader of histories.
+        sid: The statement's id.
     """
     context = {f"{_CONTEXT}:aws:states:stateMachineArn": list(state_machines)}
     actions = ["kms:Decrypt"] + ["kms:GenerateDataKey"] * writes
-    return _allow("ExecutionsKey", actions, key, {"StringLike": context})
+    return _allow(sid, actions, key, {"StringLike": context})
 
 
 def for_log_delivery(key: str, account: Account) -> Statement:

@@ -274,7 +274,12 @@ class Permissions:
         if not arns:
             return []
         rule = "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
-        return iam.start_pipelines(list(dict.fromkeys(arns)), self.account.arn("events", rule))
+        arns = list(dict.fromkeys(arns))
+        statements = iam.start_pipelines(arns, self.account.arn("events", rule))
+        if self.key:  # for their outputs
+            read = kms.for_executions(self.key, arns, writes=False, sid="StartedExecutionsKey")
+            statements.append(read)
+        return statements
 
     def _of_start_helper(self) -> list[Statement]:
         """Allow to read parameters and trusted results, and to write results."""
