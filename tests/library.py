@@ -267,6 +267,13 @@ def refusing(*values: Any) -> Any:
     raise Refused("on purpose")
 
 
+def refusing_late(*values: Any) -> Any:
+    """The same, when it is ready at the second attempt."""
+    if run_context().attempt == 1:
+        raise NotReady("not yet")
+    refusing()
+
+
 MIXED = (mixed, mixed_late, mixed_identity)
 SOURCES = (number, nought, absent, long, tagged)
 NAMES = ("one", "two", "three", "four", "five")

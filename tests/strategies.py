@@ -393,7 +393,8 @@ def _parts_of(whole: Any) -> list[Any]:
 def failing(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | None]:
     """Pipelines with a step that fails, among others, or in a map; or that is skipped.
 
-    With ``jobs``, some of the steps, that one among them, are jobs of Batch.
+    It may poll first, or be refused from outside. With ``jobs``, some of the steps, that one among
+    them, are jobs of Batch.
 
     The second is the error of an execution, ``None`` where the step is skipped.
     """
@@ -401,14 +402,15 @@ def failing(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | Non
     retried = draw(st.booleans())
     retry = RetryConfig(retries=1, delay=0.01, exceptions=(LookupError,)) if retried else None
     skipped = draw(st.integers(0, 3)) == 0
-    as_job = jobs and draw(st.booleans())
-    fails = step(
-        name="fails",
-        retry=retry,
-        when=library.never if skipped else None,
-        **({"job_type": "batch"} if as_job else {}),
-    )(library.refusing)
-    error = "LookupError" if retried else "Refused"
+    options: dict[str, Any] = draw(st.sampled_from([{}, {}, {"poll": 600}, {"callback": True}]))
+    if jobs and draw(st.booleans()):
+        options = {"job_type": "batch"}
+    functions = {"poll": library.refusing_late, "callback": library.gathered}
+    function = functions.get("".join(options), library.refusing)
+    fails = step(name="fails", retry=retry, when=library.never if skipped else None, **options)(
+        function
+    )
+    error = "LookupError" if retried and "callback" not in options else "Refused"
     before = [draw(st.sampled_from(kinds))(draw(values)) for _ in range(draw(st.integers(0, 2)))]
     beside = [draw(st.sampled_from(kinds))(one) for one in before[:1]]
     mode = draw(st.sampled_from((None, None, "inline", "distributed")))

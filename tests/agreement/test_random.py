@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from library import Refused
 from strategies import (
     answers,
     built,
@@ -181,11 +182,13 @@ def agree_on_failure(pipeline: Pipeline, error: str | None, deployment: Deployme
     if error is None:
         agree(pipeline, {}, deployment)
         return
+    asked = [node.name for node in pipeline.graph.walk() if node.step.options.callback]
+    answers = dict.fromkeys(asked, Refused("on purpose"))
     for strict in (False, True):
         with pytest.raises(StepFailed, match="on purpose") as caught:
-            pipeline.local_run(strict=strict, wait_scale=0)
+            pipeline.local_run(strict=strict, wait_scale=0, answers=answers)
         assert caught.value.step == "fails"
-    there = deployment.execute(pipeline)
+    there = deployment.execute(pipeline, answers=answers)
     assert (there.status, there.error) == ("FAILED", error)
 
 
