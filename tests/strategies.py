@@ -427,7 +427,7 @@ def failing(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | Non
 
 @st.composite
 def with_cleanup(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | None]:
-    """Pipelines of any graph with a cleanup step, of which one step may fail.
+    """Pipelines of any graph with a cleanup step, of which one step may fail; with waits and polls.
 
     With ``jobs``, some of the steps are jobs of Batch. The second is the name of the step that
     fails, ``None`` if all succeed.
@@ -445,6 +445,10 @@ def with_cleanup(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str 
         elif before and draw(st.integers(0, 4)) == 0:
             mode = draw(st.sampled_from(("inline", "distributed")))
             calls.append(library.listing(1, *before).map(library.echo, mode=mode).agg(library.echo))
+        elif before and draw(st.integers(0, 4)) == 0:
+            calls.append(before[0].wait(**draw(_times)))
+        elif draw(st.integers(0, 4)) == 0:
+            calls.append(library.polled((number, *before[:1]), draw(_scripts)))
         else:
             calls.append(draw(st.sampled_from(kinds))(number, *before[:1]))
         for one in before[1:]:

@@ -121,4 +121,4 @@ def test_every_state_of_the_outermost_scope_catches(made: tuple[Pipeline, Any]) 
             }
     done = found["cleaned"]
     assert done["End"]
-    assert set(done["ResultSelector"]) == {f"{name}.$" for name in pipeline.graph.results}
+    assert set(done["ResultSelector"]) == {f"{name}.$" for name in pipeline.graph.terminals}
