@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model.names import digest, identifier, shortened, unique
-from lokki_tf.model.retries import TASK_FAILED, lists_all, of_death
+from lokki_tf.model.retries import DATA_LIMIT_EXCEEDED, TASK_FAILED, lists_all, of_death
 from lokki_tf.runtime.names import ANSWER, EVENT, EVENT_SUFFIX, SUBMITTED
 
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
@@ -296,8 +296,10 @@ def raising(
         "ResultPath": None,
         "Next": name,
     }
+    # The parameters and the output of a started pipeline can be too large for the state together.
+    too_large = [DATA_LIMIT_EXCEEDED] if "starts" in event else []
     catcher = {
-        "ErrorEquals": [TASK_FAILED],
+        "ErrorEquals": [TASK_FAILED, *too_large],
         "ResultPath": "$.batch",
         "Assign": {f"{redrives}.$": "$$.Execution.RedriveCount"},
         "Next": title,

@@ -15,6 +15,7 @@ _SOURCE = 'Amazon States Language, "Retrying after error"'
 ErrorType = type[BaseException] | str
 """An error that a retrier or catcher lists: a class, or AWS's name of an error."""
 ALL, TASK_FAILED = "States.ALL", "States.TaskFailed"
+DATA_LIMIT_EXCEEDED = "States.DataLimitExceeded"
 TIMEOUTS = ("Sandbox.Timedout", "States.Timeout")
 """Errors of a call that its own timer could not end, in compiled code for example.
 
@@ -31,7 +32,7 @@ aws/aws-lambda-runtime-interface-emulator, ``fatalerror`` (the last).
 """
 # Step Functions Developer Guide, "Handling errors". States.Runtime cannot be retried or caught.
 _OF_STATES = (
-    *(ALL, TASK_FAILED, "States.Timeout", "States.HeartbeatTimeout", "States.DataLimitExceeded"),
+    *(ALL, TASK_FAILED, "States.Timeout", "States.HeartbeatTimeout", DATA_LIMIT_EXCEEDED),
     *("States.BranchFailed", "States.ExceedToleratedFailureThreshold", "States.Http.Socket"),
     *("States.IntrinsicFailure", "States.ItemReaderFailed", "States.NoChoiceMatched"),
     *("States.ParameterPathFailure", "States.Permissions", "States.QueryEvaluationError"),

@@ -269,6 +269,14 @@ class Tracker:
             job = node if "redrives" in payload else None
             if job is not None or is_aside(details, node, self.definition):
                 aside = self._aside(visit, job)
+                for one in self.open if job is not None else ():
+                    if (
+                        one.kind == STARTED
+                        and one.name == job
+                        and aside
+                        and one.outer is aside.outer
+                    ):
+                        one.kind = CAUGHT  # its output was too large
                 if aside is not None:
                     aside.moves = moves_of(details)
                 return aside or before

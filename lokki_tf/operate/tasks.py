@@ -9,7 +9,7 @@ from lokki_tf.model import Step
 from lokki_tf.runtime.failure import PipelineFailed
 from lokki_tf.runtime.failures import payload_of
 from lokki_tf.runtime.names import ANSWER, EVENT, EVENT_SUFFIX
-from lokki_tf.runtime.started import failed_text
+from lokki_tf.runtime.started import TOO_LARGE, failed_text, too_large_together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +77,8 @@ def start_error(details: Mapping[str, Any], pipeline: str) -> Mapping[str, str]:
         details: Details of the event that the task has failed.
         pipeline: The pipeline's name.
     """
+    if details.get("error") == TOO_LARGE:
+        return {"error": ValueError.__name__, "cause": str(too_large_together(pipeline))}
     text = failed_text(pipeline, details.get("error", ""), details.get("cause"))
     return {"error": PipelineFailed.__name__, "cause": text}
 

@@ -116,7 +116,13 @@ def _starter(**options: Any) -> Callable[..., Any]:
 
     def start(started: StartedPipeline, /, **values: Any) -> Any:
         from lokki_tf.runtime.failure import PipelineFailed
-        from lokki_tf.runtime.started import failure_text, input_of
+        from lokki_tf.runtime.parameters import json_bytes
+        from lokki_tf.runtime.started import (
+            LARGEST_TOGETHER,
+            failure_text,
+            input_of,
+            too_large_together,
+        )
 
         given = input_of(started.name, values)
         pipeline = found(started)
@@ -128,7 +134,11 @@ def _starter(**options: Any) -> Callable[..., Any]:
         except (StepFailed, RunTimeoutError, LoopError, BindingError, _InputError) as error:
             text = failure_text(started.name, *_reported(error))
             raise PipelineFailed(text) from error
-        return run.result if started.trust else _inline_result(started.name, run)
+        if not started.trust:
+            return _inline_result(started.name, run)
+        if json_bytes(given) + json_bytes(_inline_output(run)) > LARGEST_TOGETHER:
+            raise too_large_together(started.name)
+        return run.result
 
     return start
 
@@ -182,16 +192,21 @@ def _inline_result(name: str, run: Run) -> Any:
     """
     from lokki_tf.runtime.started import not_inline, result_of
 
+    output = _inline_output(run)
+    if len(output) < len(_last(run)):
+        raise not_inline(name)
+    return result_of(name, output)
+
+
+def _inline_output(run: Run) -> dict[str, Any]:
+    """Return what the output of an execution would contain inline."""
     output: dict[str, Any] = {}
     for node in _last(run):
         if run.status[node.name] == "skipped":
             output[node.name] = {"value": None, "skipped": True}
-            continue
-        value = run.outputs[node.name]
-        if not _is_inline(run.definition, node, value):
-            raise not_inline(name)
-        output[node.name] = {"value": value}
-    return result_of(name, output)
+        elif _is_inline(run.definition, node, run.outputs[node.name]):
+            output[node.name] = {"value": run.outputs[node.name]}
+    return output
 
 
 def _last(run: Run) -> list[AnyNode]:

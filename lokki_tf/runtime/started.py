@@ -20,7 +20,10 @@ LARGEST = 128_000
 """Bytes of the parameters, and of the result, as JSON: the state that starts a pipeline has both
 in its result (Step Functions Developer Guide, "startExecution.sync:2"), which has at most 262,144
 bytes."""
-TIMED_OUT = "States.Timeout"
+LARGEST_TOGETHER = 256_000
+"""Bytes of the parameters and the inline results together: the rest of the state's result has the
+names and times of the execution."""
+TIMED_OUT, TOO_LARGE = "States.Timeout", "States.DataLimitExceeded"
 _ENVELOPES = {"value", "ref", "map", "gathered", "at", "failed", "make"}
 """Keys of envelopes, of which each result of a pipeline has one."""
 _STATUS = re.compile(r'"Status":\s*"(\w+)"')
@@ -181,6 +184,18 @@ def not_inline(pipeline: str) -> TypeError:
     return TypeError(
         f"the result of pipeline {pipeline!r} is no JSON in its output: let its last step return "
         "small JSON, or allow to read its objects, which may be pickles, with trust=True"
+    )
+
+
+def too_large_together(pipeline: str) -> ValueError:
+    """Return the error for parameters and results that exceed the limit of a state.
+
+    Args:
+        pipeline: The pipeline's name.
+    """
+    return ValueError(
+        f"the parameters and the result of pipeline {pipeline!r} have more than "
+        f"{LARGEST_TOGETHER:,} bytes together: store large data in S3 and pass its URI"
     )
 
 

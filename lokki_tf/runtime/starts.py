@@ -27,6 +27,7 @@ from .envelope import JSON, PICKLE, pack, unpack
 from .failure import Failure, PipelineFailed
 from .handler import keep_object, result_envelope, shared_part
 from .started import (
+    TOO_LARGE,
     ClassRefused,
     NoClasses,
     combined,
@@ -36,6 +37,7 @@ from .started import (
     not_json,
     result_of,
     taken,
+    too_large_together,
 )
 
 TYPE_CHECKING = False
@@ -64,6 +66,8 @@ def handle(event: dict[str, Any], context: Any = None) -> Any:
         return _routed_result(event) if "next" in event else _result(event)
     if event["now"] == event["redrives"]:
         failed = event["failed"]
+        if failed["Error"] == TOO_LARGE:
+            raise too_large_together(event["pipeline"])
         raise PipelineFailed(failed_text(event["pipeline"], failed["Error"], failed.get("Cause")))
     return None
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lokki_tf import Pipeline, flow, step
+from lokki_tf import Pipeline, flow, start_pipeline, step
 from lokki_tf.testing import LocalAws, LocalAwsError, Right
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -165,6 +165,40 @@ def late() -> Pipeline:
     return Pipeline("late", steps=[dozes(text)], cleanup=cleanup, timeout_seconds=1)
 
 
+@flow
+def other(text: str = "", seconds: int = 0, more: Any = None):
+    return sized_after(text, seconds)
+
+
+@step
+def sized_after(text: str, seconds: int) -> str:
+    import time
+
+    time.sleep(seconds)
+    return text * 5
+
+
+OTHER = ("starting", "unending")
+"""Pipelines that start ``other``."""
+
+
+def starting() -> Pipeline:
+    """A pipeline with parameters in its bucket, and a result in the other one's."""
+    parameters = {"text": texts()["large"][0], "more": ["x" * 1000] * 50}
+    return Pipeline(OTHER[0], steps=[length(start_pipeline("other", parameters, trust=True))])
+
+
+def starting_long() -> Pipeline:
+    """A pipeline that is stopped while the other one runs."""
+    started = start_pipeline("other", {"seconds": 20})
+    return Pipeline(OTHER[1], steps=[again(started)])
+
+
+@step
+def texts() -> dict[str, list[str]]:
+    return {"large": ["x" * 60_000] * 6}
+
+
 @dataclass(frozen=True)
 class Case:
     """A pipeline and how it is tried.
@@ -172,7 +206,7 @@ class Case:
     Args:
         pipeline: The pipeline.
         settings: What ``lokki.toml`` contains.
-        stopped: Whether its execution is stopped while a job runs.
+        stopped: Whether its execution is stopped while a job or another pipeline runs.
         redriven: Whether its execution is redriven.
     """
 
@@ -198,6 +232,8 @@ CASES = (
         f'[aws]\nkms_key = "{KEY}"\n',
     ),
     Case(Pipeline("published", steps=[raises(large())], on_failure=TOPIC)),
+    Case(starting()),
+    Case(starting_long(), stopped=True),
     Case(tidied()),
     Case(late()),
     Case(locked, f'[aws]\nkms_key = "{KEY}"\n'),
@@ -253,9 +289,11 @@ class Trial:
         states = self.aws.client("stepfunctions")
         if self.case.stopped:
             arn = states.start_execution(stateMachineArn=self.machine)["executionArn"]
-            _until(lambda: self._job_status() == "RUNNING" or _ended(states, arn))
-            states.stop_execution(executionArn=arn)
-            _until(self._terminated)
+            _until(lambda: self._is_waiting() or _ended(states, arn))
+            if self.name == "stopped" or not _ended(states, arn):
+                states.stop_execution(executionArn=arn)
+                _until(self._terminated)
+            self._stop_others()
             return states.describe_execution(executionArn=arn)["status"]
         execution = self.aws.execute(self.machine)
         found = [(execution.status, execution.error)]
@@ -266,8 +304,29 @@ class Trial:
             found.append((again["status"], again.get("error")))
         return found
 
+    def _is_waiting(self) -> bool:
+        """Whether the job, or the other pipeline, runs."""
+        return self._job_status() == "RUNNING" if self.name == "stopped" else bool(self._others())
+
+    def _others(self) -> list[str]:
+        """The ARNs of the other pipeline's executions that run."""
+        listed = self.aws.client("stepfunctions").list_executions(
+            stateMachineArn="arn:aws:states:us-east-1:123456789012:stateMachine:other",
+            statusFilter="RUNNING",
+        )
+        return [one["executionArn"] for one in listed["executions"]]
+
+    def _stop_others(self) -> None:
+        for arn in self._others() if self.name in OTHER else ():
+            self.aws.client("stepfunctions").stop_execution(executionArn=arn)
+
     def _terminated(self) -> bool:
-        """Whether the state machine has tried to end the job; the operator ends it anyway."""
+        """Whether the job or other pipeline has been stopped; the operator stops it if need be."""
+        if self.name != "stopped":
+            return not self._others() or any(
+                one.action == "states:StopExecution" and not one.allowed
+                for one in self.aws.iam_decisions[-20:]
+            )
         last = [one for one in self.aws.iam_decisions[-20:] if one.action == "batch:TerminateJob"]
         if last and not last[-1].allowed:
             batch = self.aws.client("batch")

@@ -122,6 +122,11 @@ def sized(size: int) -> str:
 
 
 @step
+def sized_by(size: int, _text: str) -> str:
+    return "x" * size
+
+
+@step
 def length(value: Any) -> int:
     return len(value)
 
@@ -174,6 +179,11 @@ def priced_flow(amount: int = 2):
 @flow
 def sized_flow(size: int):
     return sized(size)
+
+
+@flow
+def sized_with(size: int, text: str):
+    return sized_by(size, text)
 
 
 SEVERAL = Pipeline("several", steps=[double(1), load(7), large(2)])
@@ -482,6 +492,14 @@ FAIL: list[tuple[Any, str, str]] = [
         "PipelineFailed",
         "LookupError",
     ),
+    (
+        outer(
+            "f_together",
+            start_pipeline("sized-with", {"size": 200_000, "text": sized(100_000)}, trust=True),
+        ),
+        "ValueError",
+        "together",
+    ),
 ]
 
 
@@ -619,6 +637,10 @@ def told_there(aws: LocalAws, pipeline: Any) -> list[Event]:
 
 
 HISTORIES = [
+    outer(
+        "h_together",
+        start_pipeline("sized-with", {"size": 200_000, "text": sized(100_000)}, trust=True),
+    ),
     outer("h_done", start_pipeline("named")),
     outer("h_prepared", start_pipeline("any-value", {"value": double(2)})),
     outer("h_failed", start_pipeline("fails", {"value": double("n")})),
