@@ -55,6 +55,7 @@ class Work:
     ) -> None:
         self.journal = journal
         self.identity = identity
+        self._context = identity.of_node
         self.cache = cache
         self.bounds = bounds
         self.files = files
@@ -90,7 +91,7 @@ class Work:
         if self.cache is not None and self.recall(frame, index):
             return None
         journal.begin(frame, index)
-        token = CURRENT.set((self.identity.of_node, frame, index))
+        token = CURRENT.set((self._context, frame, index))
         try:
             gather = plan.careful if frame.kept else plan.gather
             args, kwargs = gather[index](frame.values)
@@ -105,9 +106,10 @@ class Work:
                 value = plan.functions[index](*args, **kwargs)
                 if type(value) in UNFINISHED:
                     value = finished(value)
-            if index in plan.callbacks:
+            if plan.callbacks and index in plan.callbacks:
                 value = self.answer(frame, index)
-            self.refuse(frame, index, value)
+            if self.bounds is not None or plan.instants:
+                self.refuse(frame, index, value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: it ends the step, not the run
@@ -203,7 +205,7 @@ class Work:
         condition = frame.plan.conditions.get(index)
         if condition is None:
             return True
-        token = CURRENT.set((self.identity.of_node, frame, index))
+        token = CURRENT.set((self._context, frame, index))
         try:
             return condition(args, kwargs)
         finally:
