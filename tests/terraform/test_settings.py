@@ -155,3 +155,28 @@ def test_a_pipeline_runs_on_a_bucket_that_others_use_too(applied: Applied) -> No
     keys = [one["Key"] for one in s3.list_objects_v2(Bucket="shared-artifacts")["Contents"]]
     assert all(key.startswith("settings/") for key in keys)
     assert any("/runs/" in key for key in keys)
+
+
+OWN = """
+resource "aws_sns_topic" "done" {
+  name = "own-done"
+}
+
+output "own" {
+  value = "${aws_sns_topic.done.name} of ${aws_sfn_state_machine.state_machine.name}"
+}
+"""
+
+
+@stack
+def with_own_file(aws: LocalAws, folder: Path) -> Path:
+    """A stack with a file of the user's, written again after the file was added."""
+    pipeline = Pipeline("own", steps=[special(plain())])
+    made = pipeline.synth(folder / "out").folder
+    (made / "own.tf").write_text(OWN)
+    return pipeline.synth(folder / "out").folder
+
+
+def test_a_file_of_the_user_beside_the_generated_one_is_applied(applied: Applied) -> None:
+    """synth keeps it, and it refers to the pipeline's resources by their addresses."""
+    assert applied.outputs["with_own_file"]["own"] == "own-done of own"
