@@ -10,7 +10,7 @@ from typing import Any
 
 from lokki_tf.model import Node
 
-from .calls import overdue
+from .calls import interrupt, overdue
 from .failures import DEATH, step_failed
 from .frames import clock
 from .remote import ARGUMENTS, Batch, Outcome, RemoteCall, unpacked
@@ -30,14 +30,6 @@ MOST_CALLS = 1024
 def _starts_pipeline(call: Call) -> bool:
     node = call.frame.plan.nodes[call.index]
     return isinstance(node, Node) and node.step.starts is not None
-
-
-def _in_thread(call: Callable[[], Any]) -> Future[Any]:
-    """Call a function in a daemon thread, for which the process does not wait after Ctrl-C."""
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()  # it cannot be cancelled
-    Thread(target=lambda: future.set_result(call()), daemon=True).start()
-    return future
 
 
 class Futures:
@@ -70,6 +62,8 @@ class Futures:
         self._limit = limit
         self._inherited = inherited
         self._running: dict[Future[Any], list[Call]] = {}
+        self._starts: list[Thread] = []
+        """Threads in which pipelines run that this one starts."""
         self._ended: SimpleQueue[Future[Any] | None] = SimpleQueue()
         work.interrupts.append(lambda: self._ended.put(None))
 
@@ -87,6 +81,7 @@ class Futures:
                 self._receive()
         except BaseException:
             self._cancel()
+            interrupt(self._starts)
             raise
 
     def _hand_out(self) -> None:
@@ -145,7 +140,7 @@ class Futures:
             return
         submitted = Batch(remote_calls) if len(remote_calls) > 1 else remote_calls[0]
         if _starts_pipeline(sent[0]):  # its run is here, and has an executor of its own
-            self._wait_for(_in_thread(submitted), sent)
+            self._wait_for(self._in_thread(submitted), sent)
             return
         try:
             try:
@@ -162,6 +157,15 @@ class Futures:
                 self._failed(call, error)
         else:
             self._wait_for(future, sent)
+
+    def _in_thread(self, call: Callable[[], Any]) -> Future[Any]:
+        """Call a function in a daemon thread, for which the process does not wait after Ctrl-C."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # it cannot be cancelled
+        thread = Thread(target=lambda: future.set_result(call()), daemon=True)
+        self._starts.append(thread)
+        thread.start()
+        return future
 
     def _wait_for(self, future: Future[Any], calls: list[Call]) -> None:
         self._running[future] = calls

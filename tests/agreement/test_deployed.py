@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from library import echo, keyed, listing, pair, text
 from strategies import pipelines, same
 
-from lokki_tf import Pipeline, RetryConfig, step
+from lokki_tf import Parameter, Pipeline, RetryConfig, start_pipeline, step
 
 if TYPE_CHECKING:
     from deployment import Deployment
@@ -138,6 +138,35 @@ for name in NAMES:
 
     random.__name__ = name
     stack(random)
+
+
+OTHER = Pipeline("started", steps=[text(Parameter("size", int, default=3))])
+STARTING = Pipeline(
+    "starting",
+    steps=[
+        listing(
+            start_pipeline("started"),
+            start_pipeline("started", {"size": echo(300_000)}, trust=True, name="large"),
+        )
+    ],
+)
+
+
+@stack
+def started(aws: LocalAws, folder: Path) -> Path:
+    return OTHER.synth(folder).folder
+
+
+@stack
+def starting(aws: LocalAws, folder: Path) -> Path:
+    return STARTING.synth(folder).folder
+
+
+def test_started_pipelines_agree_through_terraform(applied: Applied) -> None:
+    """Applied by Terraform, a pipeline starts another one, and reads its bucket if it trusts it."""
+    there = applied.values("starting")
+    assert there == {"listing": ["x" * 3, "x" * 300_000]}
+    assert there["listing"] == STARTING.local_run().result
 
 
 @pytest.mark.parametrize("name", NAMES)

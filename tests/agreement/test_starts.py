@@ -28,7 +28,7 @@ from lokki_tf import (
     step,
     task,
 )
-from lokki_tf.errors import StepFailed
+from lokki_tf.errors import RunTimeoutError, StepFailed
 from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.visits import ItemCounts
 from lokki_tf.runtime.store import split
@@ -799,3 +799,32 @@ def stage_of() -> Any:
 @flow
 def of_stage():
     return stage_of()
+
+
+@step
+def slow_first(path: str) -> str:
+    for _ in range(100):
+        time.sleep(0.02)
+    return path
+
+
+@step
+def writes(path: str) -> None:
+    Path(path).write_text("x")
+
+
+@flow
+def slow_writer(path: str):
+    return slow_first(path).next(writes)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_a_time_limit_ends_what_was_started(way: dict[str, Any], tmp_path: Path) -> None:
+    """No further step of a started pipeline begins after the run's time is over, as in AWS."""
+    path = tmp_path / "written"
+    started = start_pipeline("slow-writer", {"path": same(str(path))})
+    pipeline = Pipeline("limited", steps=[told(started)], timeout_seconds=1)
+    with pytest.raises(RunTimeoutError):
+        pipeline.local_run(**way)
+    time.sleep(2)
+    assert not path.exists()

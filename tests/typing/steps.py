@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, assert_type
 
-from lokki_tf import Pipeline, RetryConfig, chain, step
+from lokki_tf import Pipeline, PipelineFailed, RetryConfig, chain, start_pipeline, step
 
 
 @step
@@ -185,3 +185,16 @@ save("b").after(first)
 Pipeline("daily", steps=[save(report(total(load("x")))), first], schedule="rate(1 day)")
 Pipeline("daily", shedule="rate(1 day)")  # error
 Pipeline("daily", tags={"a": 1})  # error
+
+# The result of another pipeline is of any type.
+started = start_pipeline("prices", {"day": "x", "rows": load("x")}, retry=3, catch=PipelineFailed)
+report(total(started["rows"]))
+started.map(name_of).agg(total)
+start_pipeline("prices", trust=True, name="all_prices", retry=[RetryConfig(retries=1)])
+start_pipeline(Pipeline("prices"))  # error
+start_pipeline("prices", ["day"])  # error
+start_pipeline("prices", {1: "day"})  # error
+start_pipeline("prices", trust="yes")  # error
+start_pipeline("prices", day="x")  # error
+start_pipeline("prices", name=3)  # error
+start_pipeline("prices", retry="often")  # error
