@@ -53,26 +53,41 @@ class Waiting:
 
 
 def waiting_tasks(pages: Pages, execution: str, run: str | None = None) -> Iterator[Waiting]:
-    """Yield the tasks of an execution that wait for an answer, also those of its maps.
+    """Yield the tasks of an execution that wait for an answer.
+
+    Those of its maps, and of pipelines that it has started, are included.
 
     Args:
         pages: Returns the pages of a request to a service, as :meth:`.clients.Aws.pages`.
         execution: ARN of the execution.
-        run: Name of the run, if the execution is an item of a map.
+        run: Name of the run, if the execution is an item of a map or a started pipeline.
     """
     run = run or execution.rpartition(":")[2]
     found: dict[int, Waiting] = {}
     begun: dict[int, int] = {}  # from each event of a task to the one that scheduled it
     maps: list[str] = []
+    started: dict[int, str] = {}  # executions, by the events of their starts
     for page in pages(SERVICE, "get_execution_history", executionArn=execution):
         for event in page["events"]:
             _read(event, run, found, begun, maps)
+            _read_start(event, started)
     yield from found.values()
+    for one in started.values():
+        yield from waiting_tasks(pages, one, run)
     for one in dict.fromkeys(maps):
         arguments = {"mapRunArn": one, "statusFilter": RUNNING}
         for page in pages(SERVICE, "list_executions", **arguments):
             for child in page["executions"]:
                 yield from waiting_tasks(pages, child["executionArn"], run)
+
+
+def _read_start(event: Mapping[str, Any], started: dict[int, str]) -> None:
+    """Record the execution of another pipeline that a task waits for, until its end."""
+    kind, details = str(event["type"]), details_of(event)
+    if kind == "TaskSubmitted" and details.get("resourceType") == "states":
+        started[int(event["id"])] = str(json.loads(details["output"])["ExecutionArn"])
+    elif kind.startswith("Task"):
+        started.pop(int(event.get("previousEventId", 0)), None)
 
 
 def _read(

@@ -12,7 +12,7 @@ from lokki_tf.errors import BindingError, OptionError
 
 from .failure_notices import notified
 from .limits import inline_limits, outermost_parts
-from .starts import with_starts
+from .starts import own_answers, with_starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def run_locally(
     from lokki_tf.local import run, run_routes
     from lokki_tf.reporting import combined_listener
 
-    settings = with_starts(definition, settings, strict=strict, config=config)
+    settings = with_starts(definition, settings, strict=strict, config=config, answers=answers)
     with _cache(definition, given, state, settings) as cache:
         listener = combined_listener(on_event, definition.whole)
         inline = inline_limits(definition)
@@ -83,7 +83,7 @@ def run_locally(
                 cache=cache,
                 inline=inline,
                 parts=outermost_parts(definition),
-                answers=answers,
+                answers=own_answers(definition, answers) if definition.started else answers,
             )
 
 

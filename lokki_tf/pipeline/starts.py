@@ -73,7 +73,12 @@ def started_pipelines(definition: Definition) -> list[Startable]:
 
 
 def with_starts(
-    definition: Definition, settings: Settings, *, strict: bool, config: Config | None = None
+    definition: Definition,
+    settings: Settings,
+    *,
+    strict: bool,
+    config: Config | None = None,
+    answers: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Return the settings of a run in which other pipelines are started.
 
@@ -82,6 +87,7 @@ def with_starts(
         settings: The settings of its run.
         strict: Whether started pipelines serialize their values as well.
         config: Settings of the project, for started pipelines.
+        answers: Answers to steps of this pipeline and of started ones.
 
     Raises:
         BindingError: If no pipeline of this process has the name of one that is started.
@@ -97,7 +103,7 @@ def with_starts(
                 or "import the module that makes it; a local run starts it here",
             )
     scale, stage = settings.wait_scale, settings.stage
-    start = _starter(strict=strict, wait_scale=scale, config=config, stage=stage)
+    start = _starter(answers or {}, strict=strict, wait_scale=scale, config=config, stage=stage)
     return replace(settings, start=start) if starts else settings
 
 
@@ -111,7 +117,35 @@ def _starts(definition: Definition) -> dict[StartedPipeline, Node]:
     return {one.step.starts: one for one in reversed(definition.started) if one.step.starts}
 
 
-def _starter(**options: Any) -> Callable[..., Any]:
+def own_answers(
+    definition: Definition, answers: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """Return the answers that are not for steps of started pipelines only.
+
+    Args:
+        definition: The pipeline.
+        answers: Answers by the names of nodes or steps.
+    """
+    others = _asked_by_started(definition, set()) - _asking(definition)
+    return {name: one for name, one in (answers or {}).items() if name not in others} or None
+
+
+def _asking(definition: Definition) -> set[str]:
+    """Return the names of nodes and steps that wait for an answer."""
+    asking = [node for node in definition.graph.walk() if node.step.options.callback]
+    return {name for node in asking for name in (node.name, node.step.name)}
+
+
+def _asked_by_started(definition: Definition, seen: set[str]) -> set[str]:
+    names: set[str] = set()
+    for one in started_pipelines(definition):
+        if one.name not in seen:
+            seen.add(one.name)
+            names |= _asking(one.definition) | _asked_by_started(one.definition, seen)
+    return names
+
+
+def _starter(answers: Mapping[str, Any], **options: Any) -> Callable[..., Any]:
     """Return the function that runs a started pipeline locally, and returns its result."""
 
     def start(started: StartedPipeline, /, **values: Any) -> Any:
@@ -130,7 +164,11 @@ def _starter(**options: Any) -> Callable[..., Any]:
         try:
             _refuse_input(pipeline.definition, given)
             # Not in the context of the step that is running.
-            run: Run = Context().run(partial(pipeline.local_run, given, **options))
+            known = _asking(pipeline.definition) | _asked_by_started(pipeline.definition, set())
+            answered = {name: one for name, one in answers.items() if name in known}
+            run: Run = Context().run(
+                partial(pipeline.local_run, given, answers=answered or None, **options)
+            )
         except (StepFailed, RunTimeoutError, LoopError, BindingError, _InputError) as error:
             text = failure_text(started.name, *_reported(error))
             raise PipelineFailed(text) from error

@@ -150,11 +150,16 @@ class LocalAws:
         """
         pipeline.check_parameters(dict(parameters or {}))
         arn = self.register(pipeline, variables, stage=stage)
+        known, pipelines = answers or {}, [pipeline]
+        for one in pipelines if known else ():
+            others = getattr(one, "started_pipelines", ())
+            pipelines += [each for each in others if each not in pipelines]
         by_node = {
-            node.name: answers[name]
-            for node in (pipeline.definition.graph.walk() if answers else ())
+            node.name: known[name]
+            for one in pipelines
+            for node in one.definition.graph.walk()
             for name in (node.step.name, node.name)
-            if answers and name in answers
+            if name in known
         }
         return self.execute(arn, parameters, name=name, timeout=timeout, answers=by_node)
 

@@ -28,7 +28,7 @@ from lokki_tf import (
     step,
     task,
 )
-from lokki_tf.errors import RunTimeoutError, StepFailed
+from lokki_tf.errors import BindingError, RunTimeoutError, StepFailed
 from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.visits import ItemCounts
 from lokki_tf.runtime.store import split
@@ -828,3 +828,38 @@ def test_a_time_limit_ends_what_was_started(way: dict[str, Any], tmp_path: Path)
         pipeline.local_run(**way)
     time.sleep(2)
     assert not path.exists()
+
+
+@step(callback=True)
+def approve(value: Any) -> Any:
+    """Ask someone."""
+
+
+@flow
+def asking(value: int = 1):
+    return approve(value)
+
+
+@flow
+def start_asking(value: int):
+    return start_pipeline("asking", {"value": value})
+
+
+@flow
+def many_asking(more: int = 1):
+    return numbers().map(start_asking).agg(told)
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [outer("asks", start_pipeline("asking"), approve(2)), many_asking],
+    ids=["one", "in items"],
+)
+def test_steps_of_a_started_pipeline_are_answered(pipeline: Any, aws: LocalAws) -> None:
+    """``answers=`` answers the steps of started pipelines as well, here and in the local AWS."""
+    answers = {"approve": {"by": "me"}}
+    there = aws.values(aws.run(pipeline, answers=answers, timeout=60))
+    for way in WAYS:
+        assert there == {"told": pipeline.local_run(answers=answers, **way).result}
+    with pytest.raises(BindingError, match="'aprove', which is not a step with callback=True"):
+        pipeline.local_run(answers={"aprove": 1})
