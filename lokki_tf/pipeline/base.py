@@ -216,9 +216,9 @@ class Pipeline(Generic[R_co]):
                 with the same code and inputs before does not run again, so a run that failed or was
                 killed continues.
             wait_scale: Factor of the delays before retries, and of waits: 0.01 for a hundredth.
-            answers: For steps with ``callback=True``, also of started pipelines, by name: the answer, an exception to raise,
+            answers: For steps with ``callback=True``, by name: the answer, an exception to raise,
                 or a function that receives the step's ``run_context()`` and returns the answer.
-                The terminal asks for others.
+                The terminal asks for others. Steps of started pipelines are included.
             config: Settings, of which a local run uses environment variables and time limits; by
                 default those of ``lokki.toml`` and the environment.
             stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
