@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, OptionError
-from lokki_tf.model import Literal, StartedPipeline, Step, StepOptions
+from lokki_tf.model import Literal, RetryConfig, StartedPipeline, Step, StepOptions
+from lokki_tf.model.retries import lists
 from lokki_tf.tracebacks import ends_at_caller
 
 from .arguments import argument
@@ -114,10 +116,20 @@ def start_pipeline(
             key: Literal(task_of(one).step) if key in tasks else argument(one, place)
             for key, one in given.items()
         },
-        retry=() if retry is None else retriers(retry, place),
+        retry=() if retry is None else _of_starts(retriers(retry, place)),
         catch=caught_errors(catch, place),
     )
     return Start(spec, tasks)
+
+
+def _of_starts(retry: tuple[RetryConfig, ...]) -> tuple[RetryConfig, ...]:
+    """Return when a pipeline is started again: after failures, but not for a result of no use."""
+    from lokki_tf.runtime.failure import PipelineFailed
+
+    failures = (PipelineFailed,)
+    return tuple(
+        replace(one, exceptions=failures) for one in retry if lists(one.exceptions, PipelineFailed)
+    )
 
 
 def drawn_start(start: Start, calls: Mapping[Any, NodeSpec]) -> CallSpec:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ways import WAYS
+from ways import IN_THIS_PROCESS, WAYS
 
 from lokki_tf import (
     DAG,
@@ -572,6 +572,33 @@ def test_failures_are_caught_and_retried(aws: LocalAws, tmp_path: Path) -> None:
 
 def retried(path: str) -> Pipeline:
     return outer("retried", start_pipeline("once", {"path": path}, retry=AGAIN))
+
+
+@flow
+def counted():
+    return counts().next(priced)
+
+
+@step
+def counts() -> int:
+    COUNTED.append(1)
+    return len(COUNTED)
+
+
+COUNTED: list[int] = []
+
+
+def test_a_result_of_no_use_starts_nothing_again(aws: LocalAws) -> None:
+    """``retry=`` repeats failures of the pipeline, not its success with an unfit result."""
+    pipeline = outer("of_no_use", start_pipeline("counted", retry=RetryConfig(retries=2, delay=0)))
+    for way in IN_THIS_PROCESS:
+        COUNTED.clear()
+        with pytest.raises(StepFailed, match="trust=True"):
+            pipeline.local_run(**way)
+        assert COUNTED == [1]
+    COUNTED.clear()
+    assert aws.run(pipeline).error == "TypeError"
+    assert executions(aws, "counted") == 1
 
 
 def until(found: Callable[[], Any]) -> Any:
