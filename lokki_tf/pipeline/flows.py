@@ -181,12 +181,21 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
         flow._is_call = True
         return flow
 
+    def __getattr__(self, name: str) -> Any:
+        """Return a method of chains of the result, if this is a call: ``prices(1).map(…)``."""
+        if name in _LINKS and self.__dict__.get("_is_call"):
+            return getattr(self.__lokki_called__(), name)
+        raise AttributeError(f"flow {self.__dict__.get('_name')!r} has no attribute {name!r}")
+
     def __lokki_called__(self) -> Any:
         """Return the placeholders of a call's results; ``None`` if it is no call."""
         if self._is_call and self._results is None:
             place = calling_place()
             self._results = placeholders_of(inlined(self.__lokki_included__(), (), {}, place))
         return self._results
+
+
+_LINKS = ("after", "agg", "map", "next", "wait")
 
 
 class FlowDecorator(Protocol):

@@ -163,6 +163,25 @@ def test_a_called_flow_outside_of_flows_stands_for_its_result() -> None:
     }
 
 
+def test_a_called_flow_outside_of_flows_has_the_methods_of_chains() -> None:
+    """With plain values as well as with results; the flow itself has none."""
+
+    @step
+    def double(number: int) -> int:
+        return 2 * number
+
+    @flow
+    def doubled(number: int = 1) -> Any:
+        return double(number)
+
+    waited = Pipeline("waited", steps=[doubled(number=3).wait(seconds=0).next(double)])
+    assert waited.local_run().result == 12
+    after = double(5)
+    assert Pipeline("after", steps=[doubled(number=3).after(after)]).graph.nodes[1].after
+    with pytest.raises(AttributeError, match="has no attribute 'wait'"):
+        _ = doubled.wait
+
+
 def test_parameters_may_be_parts_and_have_parts() -> None:
     """A parameter receives a part of a result, and a part of a parameter is selected."""
 
