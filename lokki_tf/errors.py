@@ -22,6 +22,7 @@
     │                            where Python allows it: ``except ValueError`` catches it too)
     ├── RunTimeoutError          a run that exceeds the pipeline's time limit (a TimeoutError)
     ├── LoopError                a routed run that exceeds its limit of steps
+    ├── SecretError              a secret that a local run cannot read
     ├── SerializationError       a value that cannot be serialized between steps
     ├── StateError               a state file that cannot be used, or a value in it
     ├── OutputError              a folder or file that cannot be written
@@ -225,6 +226,10 @@ class LoopError(LokkiError):
     """A run of a routed pipeline exceeds its limit of steps; ``run`` contains the results."""
 
     run: Any = None
+
+
+class SecretError(LokkiError):
+    """A secret of a step cannot be read, in a local run."""
 
 
 class SerializationError(LokkiError):

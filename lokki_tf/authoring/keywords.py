@@ -46,6 +46,7 @@ class RouteKeywords(TypedDict, total=False):
     policies: Sequence[str] | None
     role: str | None
     env_variables: Mapping[str, str] | None
+    secrets: Mapping[str, str] | None
     tags: Mapping[str, str] | None
     expected_seconds: float | None
     retry: Retry | Sequence[Retry] | None

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 MOST_LAYERS = 5
 ENVIRONMENT_BYTES = 4_096
 _LAYER = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:\d{12}:layer:[A-Za-z0-9_-]+(:\d+)?")
-_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # Source: AWS Lambda Developer Guide, "Reserved environment variables".
-_RESERVED = re.compile(
+RESERVED = re.compile(
     r"AWS_(REGION|DEFAULT_REGION|EXECUTION_ENV|ACCESS_KEY(_ID)?|SECRET_ACCESS_KEY"
     r"|SESSION_TOKEN|LAMBDA_.*)|_HANDLER|_X_AMZN_TRACE_ID|LAMBDA_TASK_ROOT"
     r"|LAMBDA_RUNTIME_DIR"
@@ -96,8 +96,8 @@ def _layers(step: Step) -> Iterator[Finding]:
 def _environment(step: Step) -> Iterator[Finding]:
     variables = step.options.env_variables
     for name in variables:
-        if not _VARIABLE.fullmatch(name) or _RESERVED.fullmatch(name):
-            reason = "Lambda reserves" if _RESERVED.fullmatch(name) else "is not a valid name"
+        if not VARIABLE.fullmatch(name) or RESERVED.fullmatch(name):
+            reason = "Lambda reserves" if RESERVED.fullmatch(name) else "is not a valid name"
             yield _finding(
                 step,
                 f"step {step.name!r} sets the environment variable {name!r}, which {reason}",

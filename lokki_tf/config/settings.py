@@ -122,6 +122,9 @@ class LambdaConfig:
         None, "Tag of the container image; by default the hash of its content"
     )
     env: Mapping[str, str] = option(EMPTY, "Environment variables of all steps")
+    secrets: Mapping[str, str] = same_as(
+        StepOptions, "secrets", doc="Secrets of all steps, in the form of `secrets=`"
+    )
     # Whether Lambda supports a runtime is checked for each step.
     python_runtime: str = same_as(StepOptions, "python_runtime", rules=(rules.runtime(),))
     architecture: OneOf["x86_64", "arm64"] = same_as(StepOptions, "architecture", LAMBDA)

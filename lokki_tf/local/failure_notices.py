@@ -46,7 +46,7 @@ def notify(
     if not isinstance(step, Step) or not isinstance(error, LokkiError) or not hasattr(error, "run"):
         return
     retries = Retries(settings.wait_scale)
-    around = settings.around(settings.of(step))
+    around = settings.around(step)
     identity, attempt = Identity(definition.name, settings, given), 1
     try:
         notice = _notice(error, definition, given)

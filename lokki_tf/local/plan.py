@@ -103,7 +103,7 @@ class RunPlan:
                 options = chosen.get(step, step.options) if chosen else step.options
                 if options.call_seconds < self.shortest:
                     self.shortest = options.call_seconds
-                around = settings.around(options) if is_special(options) else None
+                around = settings.around(step) if is_special(options) else None
                 if around is not None:
                     self.around[index] = around
                 if node.when is not None and node.step.when is not None:

@@ -281,7 +281,7 @@ class _Walk:
         arguments = {**state, **asked}
         if route.takes_input:
             arguments[ORIGINAL_INPUT] = copied(self.given)
-        around, began = self.settings.around(self.settings.of(step)), clock()
+        around, began = self.settings.around(step), clock()
 
         function = step.function if step.starts is None else partial(self._start, step.starts)
 

@@ -42,6 +42,8 @@ class Settings:
         started: When it began, as ``time.time()`` counts.
         start: Runs a pipeline that a node starts: its arguments are the pipeline, and parameters
             by name.
+        secrets: Values of secrets by environment variable, by step, which the environment does not
+            contain.
     """
 
     options: Mapping[Step, StepOptions] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Settings:
     run_id: str = field(default_factory=new_id)
     started: float = field(default_factory=time)
     start: Function | None = None
+    secrets: Mapping[Step, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         scale: Any = self.wait_scale
@@ -65,22 +68,24 @@ class Settings:
         """The options in effect of a step."""
         return self.options.get(step, step.options)
 
-    def around(self, options: StepOptions) -> Around | None:
+    def around(self, step: Step) -> Around | None:
         """What the calls of a step have around them; ``None`` for nothing.
 
         Args:
-            options: The step's, in effect.
+            step: The step.
         """
+        options = self.of(step)
         limit = options.call_seconds if _is_limited(options) else None
         # What the process has anyway needs nothing around the call.
         known = os.environ
         own = {n: text for n, text in options.env_variables.items() if known.get(n) != text}
+        own |= self.secrets.get(step, {})
         return Around(own, limit) if own or limit is not None else None
 
 
 def is_special(options: StepOptions) -> bool:
     """Whether a step's calls may have anything around them."""
-    return _is_limited(options) or bool(options.env_variables)
+    return _is_limited(options) or bool(options.env_variables or options.secrets)
 
 
 def _is_limited(options: StepOptions) -> bool:
@@ -98,7 +103,7 @@ class Around:
             too long.
     """
 
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     limit: float | None
 
     def call(

@@ -130,6 +130,13 @@ class StepOptions:
         "Environment variables; in local runs they are set for the step as well",
         settings=("lambda.env",),
     )
+    secrets: Mapping[str, str] = option(
+        EMPTY,
+        "Secrets by the environment variables that contain them: names or ARNs in Secrets Manager, "
+        "`ssm:/path` in Parameter Store, with `#key` one value of a JSON object; in local runs a "
+        "variable that is set is used instead",
+        settings=("lambda.secrets",),
+    )
     tags: Mapping[str, str] = option(EMPTY, "Tags of the step's resources")
     expected_seconds: float | None = option(
         None, "Typical duration of a call, for the layout of the graph; above 0", unit=SECONDS

@@ -103,6 +103,7 @@ class Step:
             architecture=job.architecture,
             policies=job.policies,
             env_variables=job.env_variables,
+            secrets=job.secrets,
             tags=job.tags,
             package="image" if heavy else "zip",
             given=frozenset(given),

@@ -155,8 +155,10 @@ def _variables(step: Step, bundle: Path) -> dict[str, str]:
     """Return the environment of a Lambda function, or of a job, with the step's variables."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     common = {"LANG": "en_US.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": ":UTC"}
+    # Secrets that have a value are not fetched.
+    own = {**step.options.env_variables, **dict.fromkeys(step.options.secrets, "secret")}
     if step.is_job:
-        return {**common, "AWS_DEFAULT_REGION": region, **step.options.env_variables}
+        return {**common, "AWS_DEFAULT_REGION": region, **own}
     return {
         **common,
         "AWS_DEFAULT_REGION": region,
@@ -168,7 +170,7 @@ def _variables(step: Step, bundle: Path) -> dict[str, str]:
         "AWS_REGION": region,
         "LAMBDA_TASK_ROOT": str(bundle),
         "_HANDLER": HANDLER_NAME,
-        **step.options.env_variables,
+        **own,
     }
 
 

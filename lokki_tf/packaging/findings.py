@@ -247,6 +247,12 @@ _TABLE = {
         "locally that is before the run sets it",
         "read it inside the step, or set it in the environment of local runs: {name}={value!r}",
     ),
+    "secret_early": (
+        "warning secret-early",
+        "the code of step {step!r} reads the secret {name!r} when it is imported: it keeps that "
+        "value after a rotation, and local runs fetch secrets later",
+        "read it inside the step: os.environ[{name!r}]",
+    ),
     "basic_config": (
         "warning logging-config",
         "the code of step {step!r} calls logging.basicConfig, which does nothing in Lambda: "

@@ -229,6 +229,7 @@ class Pipeline(Generic[R_co]):
         Raises:
             BindingError: If a parameter is missing, unknown, of the wrong type or too large.
             LimitError: If Step Functions would end executions for their number of events.
+            SecretError: If a secret cannot be read.
             StepFailed: If a step raises; its error is the cause.
             SerializationError: With ``strict``, if a value cannot be serialized.
             StateError: If the file cannot be used.

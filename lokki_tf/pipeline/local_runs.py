@@ -12,6 +12,7 @@ from lokki_tf.errors import BindingError, OptionError
 
 from .failure_notices import notified
 from .limits import inline_limits, outermost_parts
+from .secrets import fetched_secrets
 from .starts import own_answers, with_starts
 
 if TYPE_CHECKING:
@@ -117,6 +118,10 @@ def settings_of(
         config: Settings; by default those of ``lokki.toml`` and the environment.
         stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
         given: The run's input, which may contain the time for which the run was scheduled.
+
+    Raises:
+        DefinitionError: If a step's secrets are not valid.
+        SecretError: If a secret cannot be read.
     """
     from lokki_tf.config import load_config
     from lokki_tf.local import Settings
@@ -124,12 +129,14 @@ def settings_of(
     from lokki_tf.terraform.settings import options_in_effect
 
     config = config or load_config(stage=stage)
+    options = options_in_effect(definition, config)
     return Settings(
-        options_in_effect(definition, config),
+        options,
         wait_scale,
         name=config.name_of(definition.name),
         stage=config.stage,
         scheduled_at=scheduled(given or {}),
+        secrets=fetched_secrets(options, config),
     )
 
 
@@ -156,14 +163,16 @@ def _cache(
     from lokki_tf.packaging import context_steps, package_steps, state_keys
 
     asks = context_steps(package_steps(definition))  # run_context() has the parameters
+    options = settings.options
+    secrets = {step: one.secrets for step, one in options.items()}
     codes = {
         step: _with_environment(
             code,
-            settings.options[step].env_variables,
+            {**options[step].env_variables, **secrets[step]},  # sources of secrets, not values
             given if step in asks else {},
             value_digest,
         )
-        for step, code in state_keys(definition, value_digest).items()
+        for step, code in state_keys(definition, value_digest, secrets).items()
     }
     for step, code in codes.items():
         if code is None:

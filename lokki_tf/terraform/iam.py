@@ -80,6 +80,16 @@ def write_logs(*log_groups: str) -> Statement:
     return _allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], arns)
 
 
+def read_secrets(arns: Sequence[str]) -> Statement:
+    """Allow a step to read its secrets in Secrets Manager."""
+    return _allow("Secrets", ["secretsmanager:GetSecretValue"], arns)
+
+
+def read_parameters(arns: Sequence[str]) -> Statement:
+    """Allow a step to read its secrets in Parameter Store."""
+    return _allow("Parameters", ["ssm:GetParameter"], arns)
+
+
 def read_objects(arns: Sequence[str]) -> Statement:
     """Allow a step to read results of other steps and large literals."""
     return _allow("Read", ["s3:GetObject"], arns)

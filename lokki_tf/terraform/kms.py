@@ -48,6 +48,33 @@ def for_variables(key: str, function: str) -> Statement:
     return _allow("VariablesKey", ["kms:Decrypt"], key, {"StringEquals": context})
 
 
+def for_secrets(key: str, account: Account, arns: Sequence[str]) -> Statement:
+    """Allow Secrets Manager to decrypt secrets for a step.
+
+    Source: AWS Secrets Manager User Guide, "Secret encryption and decryption".
+
+    Args:
+        key: The key's ARN.
+        account: The account and region.
+        arns: ARNs of the secrets, or patterns.
+    """
+    return _allow_reading("SecretsKey", key, account, "secretsmanager", "SecretARN", arns)
+
+
+def for_parameters(key: str, account: Account, arns: Sequence[str]) -> Statement:
+    """Allow Parameter Store to decrypt parameters for a step.
+
+    Source: AWS Systems Manager User Guide, "AWS KMS encryption for AWS Systems Manager Parameter
+    Store SecureString parameters".
+
+    Args:
+        key: The key's ARN.
+        account: The account and region.
+        arns: ARNs of the parameters.
+    """
+    return _allow_reading("ParametersKey", key, account, "ssm", "PARAMETER_ARN", arns)
+
+
 def for_executions(
     key: str, state_machines: Sequence[str], *, writes: bool = True, sid: str = "ExecutionsKey"
 ) -> Statement:
@@ -110,6 +137,15 @@ def for_topic(key: str, account: Account, topic: str) -> Statement:
     """
     service = f"sns.{topic.split(':')[3]}.{account.domain}"
     return _allow_messages("TopicKey", key, service, "aws:sns:topicArn", topic)
+
+
+def _allow_reading(
+    sid: str, key: str, account: Account, service: str, context: str, arns: Sequence[str]
+) -> Statement:
+    """Return the statement for reading encrypted values, only through their service."""
+    through = {"kms:ViaService": f"{service}.{account.region}.{account.domain}"}
+    like = {f"{_CONTEXT}:{context}": list(arns)}
+    return _allow(sid, ["kms:Decrypt"], key, {"StringEquals": through, "StringLike": like})
 
 
 def _allow_messages(sid: str, key: str, service: str, context: str, arn: str) -> Statement:

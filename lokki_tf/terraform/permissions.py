@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.model import shortened
 from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES, STARTS
+from lokki_tf.runtime.secrets import PARAMETERS, parts
 
 from . import iam, kms
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lokki_tf.config import Config
+    from lokki_tf.model import Step
 
     from .account import Account
     from .iam import Statement
@@ -76,6 +78,7 @@ class Permissions:
         ]
         if function.reads:
             statements.append(iam.read_objects(self._readable))
+        statements += self._secrets(function.step)
         if in_vpc:
             statements.append(iam.NETWORK)
         statements += self._object_key(reads=function.reads)
@@ -104,6 +107,7 @@ class Permissions:
             self._write(job.step.name),
             iam.write_earlier_answers(earlier),
             iam.read_objects(self._readable),
+            *self._secrets(job.step),
             *self._object_key(reads=True),
         ]
 
@@ -299,6 +303,28 @@ class Permissions:
             iam.read_objects([*self._readable, *trusted]),
             *keys,
         ]
+
+    def _secrets(self, step: Step) -> list[Statement]:
+        """Allow to read exactly the secrets of a step; AWS ends the ARNs of names at random."""
+        secrets: dict[str, None] = {}
+        parameters: dict[str, None] = {}
+        for service, name, _ in map(parts, step.options.secrets.values()):
+            if service == PARAMETERS:
+                parameters[self.account.arn("ssm", f"parameter/{name.removeprefix('/')}")] = None
+            elif name.startswith("arn:"):
+                secrets[name] = None
+            else:
+                secrets[self.account.arn("secretsmanager", f"secret:{name}-??????")] = None
+        statements = []
+        if secrets:
+            statements.append(iam.read_secrets(list(secrets)))
+        if parameters:
+            statements.append(iam.read_parameters(list(parameters)))
+        if self.key and secrets:
+            statements.append(kms.for_secrets(self.key, self.account, list(secrets)))
+        if self.key and parameters:
+            statements.append(kms.for_parameters(self.key, self.account, list(parameters)))
+        return statements
 
     def _of_functions(self, functions: Sequence[str]) -> Statement:
         """Return the right to call functions; many are selected by the pipeline's tags."""

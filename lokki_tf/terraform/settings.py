@@ -76,8 +76,12 @@ def _with_defaults(step: Step, config: Config) -> Step:
         changed |= _from(config.batch, "batch", own.given)
         changed["platform"] = changed.get("platform", own.platform).lower()
     stage = {STAGE_VARIABLE: config.stage} if config.stage else {}
-    variables = MappingProxyType({**stage, **settings.env, **own.env_variables})
-    settled = replace(own, **changed | {"env_variables": variables})
+    # What a step sets itself has priority over both settings.
+    plain = {name: text for name, text in settings.env.items() if name not in own.secrets}
+    secret = {n: text for n, text in settings.secrets.items() if n not in own.env_variables}
+    variables = MappingProxyType({**stage, **plain, **own.env_variables})
+    secrets = MappingProxyType({**secret, **own.secrets})
+    settled = replace(own, **changed | {"env_variables": variables, "secrets": secrets})
     condition = None if step.condition is None else _with_defaults(step.condition, config)
     return replace(step, options=settled, condition=condition)
 

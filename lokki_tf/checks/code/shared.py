@@ -305,7 +305,8 @@ def check(codes: Mapping[Step, Code]) -> Iterator[Finding]:
             for reader, others in found.items():
                 if reader is step or (write.key, reader) in seen:
                     continue
-                is_set = write.key[0] == "environ" and write.key[1] in reader.options.env_variables
+                own = {*reader.options.env_variables, *reader.options.secrets}
+                is_set = write.key[0] == "environ" and write.key[1] in own
                 fills = write.function in others.functions or write.key in others.assigned
                 if is_set or fills or write.key not in others.reads:
                     continue

@@ -81,6 +81,7 @@ def explain(cut: Cut, *, template: Template | None = None, routed: bool = False)
     made = package(cut, template=template, routed=routed)
     form = cut.layout(own_names(template)).form
     setters = dict.fromkeys(step.options.env_variables, "set by env_variables= or the settings")
+    setters |= {name: f"the secret {one}" for name, one in step.options.secrets.items()}
     read = {one.fact.what for one in seen.of("variable")} if seen else set()
     variables = ((one, setters.get(one, "not set in AWS")) for one in sorted(read))
     unreached = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from ..extract.include import contents
 from ..findings import finding
 from ..zips import Zipped, content_hash
 from .runtime_files import runtime_files, stub_files
-from .template import Template, default_template, fill, own_names
+from .template import Template, default_template, fill, own_names, with_secrets
 
 STUB = "lokki_tf/"
 HANDLER_FILE = f"{HANDLER}.py"
@@ -87,7 +87,10 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
         routed=routed,
         job=step.is_job,
         polls=step.options.poll is not None,
+        secrets=bool(step.options.secrets),
     )
+    if step.options.secrets and not found:
+        text = with_secrets(text, step.options.secrets)
     code = {HANDLER_FILE: text.encode(), **layout.files, **cut.metadata(), **runtime}
     lokki = cut.carrier.lokki
     if lokki:
@@ -97,27 +100,33 @@ def package(cut: Cut, *, template: Template | None = None, routed: bool = False)
     return Package({**code, **data}, step, (*cut.findings, *found, *wrong, *unfit), frozenset(data))
 
 
-def state_key(cut: Cut, made: Package, digest: Callable[[Any], str | None]) -> str | None:
+def state_key(
+    cut: Cut,
+    made: Package,
+    digest: Callable[[Any], str | None],
+    secrets: Collection[str] = (),
+) -> str | None:
     """Return a hash of everything that can change a step's local result except its arguments.
 
     It contains the fingerprint, the installed versions of imported packages, the environment
-    variables that the code reads, and the present values of its modules.
+    variables that the code reads, except its secrets, and the present values of its modules.
 
     Args:
         cut: The step's function.
         made: Its package.
         digest: Returns a value's digest, or ``None`` if it has none.
+        secrets: Names of environment variables that contain its secrets.
 
     Returns:
         ``None`` if not all of the code can be read, or serialized.
     """
     if any(one.severity == "error" for one in cut.findings):
         return None
-    read = cut.observations.of("variable") if cut.observations else ()
+    read = {one.fact.what for one in cut.observations.of("variable")} if cut.observations else set()
     parts = [
         *made.fingerprint,
         *(f"{one} {installed_version(one)}" for one in sorted({o.package for o in cut.imports})),
-        *(f"{name}={os.environ.get(name)}" for name in sorted({one.fact.what for one in read})),
+        *(f"{name}={os.environ.get(name)}" for name in sorted(read.difference(secrets))),
     ]
     for module, name in sorted(steady(cut.carrier), key=lambda one: (one[0].name, one[1])):
         parts.append(f"{module.name}.{name} {digest(module.namespace.get(name))}")

@@ -34,7 +34,12 @@ _STATE = ("local/state.py", "local/database.py", "local/strict.py", "tracebacks.
 
 
 def runtime_files(
-    *, condition: bool = False, routed: bool = False, job: bool = False, polls: bool = False
+    *,
+    condition: bool = False,
+    routed: bool = False,
+    job: bool = False,
+    polls: bool = False,
+    secrets: bool = False,
 ) -> Mapping[str, bytes]:
     """Return the files of the runtime that a step needs, by their paths in a zip.
 
@@ -43,8 +48,10 @@ def runtime_files(
         routed: Whether it returns its next step.
         job: Whether it runs as a job of Batch.
         polls: Whether it polls.
+        secrets: Whether it has secrets.
     """
     left = _OF_HELPERS | _OF_FAILURES | (set() if condition else {"conditions.py"})
+    left |= set() if secrets else {"secrets.py"}
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
     left |= _OF_ANSWERS | (_OF_CONTEXTS | _OF_POLLS) - (_OF_POLLS if polls else set())
     return {path: data for path, data in all_files().items() if path.split("/")[1] not in left}

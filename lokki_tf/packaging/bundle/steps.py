@@ -20,7 +20,7 @@ from .runtime_files import answer_files, context_files, failure_files, moment_fi
 from .template import read_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from lokki_tf.model import Binding, Definition, Graph, Step
@@ -111,19 +111,25 @@ def _own_code(made: Package) -> Iterator[bytes]:
 
 
 def state_keys(
-    definition: Definition, digest: Callable[[Any], str | None]
+    definition: Definition,
+    digest: Callable[[Any], str | None],
+    secrets: Mapping[Step, Collection[str]],
 ) -> dict[Step, str | None]:
     """Return a hash of everything that can change each step's local result except its arguments.
 
     Args:
         definition: The pipeline.
         digest: Returns a value's digest, the same in every process; ``None`` if it has none.
+        secrets: Names of environment variables that contain secrets, by step.
 
     Returns:
         ``None`` for a step whose code cannot be read completely.
     """
     cuts = cut_steps(definition)
-    return {step: state_key(one, package(one), digest) for step, one in cuts.items()}
+    return {
+        step: state_key(one, package(one), digest, secrets.get(step, ()))
+        for step, one in cuts.items()
+    }
 
 
 def cut_steps(definition: Definition) -> dict[Step, Cut]:

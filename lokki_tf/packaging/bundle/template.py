@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,6 +19,7 @@ from pathlib import Path
 from lokki_tf.errors import Place, TemplateError
 from lokki_tf.model import Finding
 from lokki_tf.source.index import index
+from lokki_tf.source.modules import RUNTIME
 
 from ..extract.cut import Layout
 from ..extract.pieces import POSTPONED
@@ -26,6 +28,7 @@ from ..findings import finding
 FUNCTION = "{{PUT_FUNCTION_HERE}}"
 NAME = "{{PUT_FUNCTION_NAME_HERE}}"
 _FOLDER = "lambda_template"
+_HANDLER = "lambda_handler"
 _FUNCTION = re.compile(r"""(?m)^([ \t]*)(["'])\{\{PUT_FUNCTION_HERE\}\}\2[ \t]*(#.*)?$""")
 _NAME = re.compile(r"""(["'])\{\{PUT_FUNCTION_NAME_HERE\}\}\1""")
 
@@ -108,6 +111,26 @@ def fill(template: Template, layout: Layout) -> tuple[str, list[Finding]]:
         remedy = "correct the template; it must be a Python file with its placeholders"
         return text, wrong(f", filled, is not valid Python: {error.args[0]}", line, remedy)[1]
     return _postponed(text) if layout.postponed else text, []
+
+
+def with_secrets(text: str, sources: Mapping[str, str]) -> str:
+    """Return a handler's source that fetches secrets before its first import, and again later.
+
+    Args:
+        text: The filled template.
+        sources: Sources of secrets by the names of environment variables.
+    """
+    lines, first = text.rstrip("\n").split("\n"), 0
+    for node in ast.parse(text).body:
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        if not is_future and not (is_docstring and not first):
+            break
+        first = node.end_lineno or 0
+    module = f"{RUNTIME}.secrets"
+    before = [f"import {module}", "", f"{module}.load({dict(sorted(sources.items()))!r})"]
+    after = ["", f"{_HANDLER} = {module}.fresh({_HANDLER})", ""]
+    return "\n".join((*lines[:first], *before, *lines[first:], *after))
 
 
 @cache

@@ -94,8 +94,8 @@ class Observations:
 def differences(step: Step, seen: Observations) -> Iterator[Finding]:
     """Yield findings for code whose requirements Lambda does not have."""
     declared = _declares_modules(step)
-    known = {*step.options.env_variables, *_OF_LAMBDA, *(one.fact.what for one in seen.of("sets"))}
-    given = step.options.env_variables
+    given, secrets = step.options.env_variables, set(step.options.secrets)
+    known = {*given, *secrets, *_OF_LAMBDA, *(one.fact.what for one in seen.of("sets"))}
     early = {name: text for name, text in given.items() if os.environ.get(name) != text}
     for one in seen.facts:
         what, place = one.fact.what, one.place
@@ -107,7 +107,10 @@ def differences(step: Step, seen: Observations) -> Iterator[Finding]:
                 yield finding("variable_unset", step.name, place, name=what)
             case "variable" if what in early and not one.fact.function:
                 yield finding("variable_early", step.name, place, name=what, value=early.pop(what))
-            case "variables" if not given and not any(seen.of("sets")):
+            case "variable" if what in secrets and not one.fact.function:
+                secrets.remove(what)
+                yield finding("secret_early", step.name, place, name=what)
+            case "variables" if not {*given, *step.options.secrets} and not any(seen.of("sets")):
                 yield finding("variables_computed", step.name, place, call=what)
             case "by-name" if not one.whole:
                 yield finding("by_name", step.name, place)

@@ -248,6 +248,8 @@ def _check(access: Access, response: Any, principal: Principal, service: str) ->
         )
         if action in ("sns:Publish", "sqs:SendMessage"):
             _check_message_key(access, principal, str(resource))
+        if action in ("secretsmanager:GetSecretValue", "ssm:GetParameter"):
+            _check_secret_key(access, principal, str(_known(action, resource)))
         if action in _READS_EXECUTIONS:
             _check_execution_key(access, principal, str(resource))
 
@@ -269,6 +271,34 @@ def _check_execution_key(access: Access, principal: Principal, execution: str) -
     key = None if state_machine is None else key_of(state_machine)
     if key is not None:
         context = {"kms:EncryptionContext:aws:states:stateMachineArn": arn}
+        access.require(principal, "kms:Decrypt", key, context, by_resource_alone=True)
+
+
+def _check_secret_key(access: Access, principal: Principal, arn: str) -> None:
+    """Decide on the use of the key that encrypts a secret, or a parameter.
+
+    Sources: AWS Secrets Manager User Guide, "Secret encryption and decryption"; AWS Systems Manager
+    User Guide, "AWS KMS encryption for AWS Systems Manager Parameter Store SecureString
+    parameters".
+    """
+    from moto.secretsmanager.models import secretsmanager_backends
+    from moto.ssm.models import ssm_backends
+
+    _, _, service, region, account, name = arn.split(":", 5)
+    found: Any
+    if service == "ssm":
+        parameters, own = ssm_backends[account][region], name.removeprefix("parameter")
+        found = parameters.get_parameter(own) or parameters.get_parameter(own.removeprefix("/"))
+        key, named = getattr(found, "keyid", None), "PARAMETER_ARN"
+    else:
+        secrets = secretsmanager_backends[account][region].secrets
+        found = next((one for one in secrets.values() if one.arn == arn), None)
+        key, named = getattr(found, "kms_key_id", None), "SecretARN"
+    if key and key.startswith("arn:"):  # AWS managed keys need no permission
+        context = {
+            "kms:ViaService": f"{service}.{region}.amazonaws.com",
+            f"kms:EncryptionContext:{named}": arn,
+        }
         access.require(principal, "kms:Decrypt", key, context, by_resource_alone=True)
 
 
