@@ -29,7 +29,8 @@ _APPLIED = tuple(
     f"tests/{name}.py"
     for name in (
         *("agreement/test_deployed", "agreement/test_examples", "agreement/test_packages"),
-        *("seeds/test_lokki_batch", "seeds/test_orchwipy_deployed", "terraform/test_account"),
+        *("agreement/test_secrets", "seeds/test_lokki_batch"),
+        *("seeds/test_orchwipy_deployed", "terraform/test_account"),
         *("terraform/test_images", "terraform/test_roles", "terraform/test_settings"),
         *("terraform/test_alarms", "terraform/test_stages"),
     )

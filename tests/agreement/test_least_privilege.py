@@ -110,6 +110,16 @@ def with_variable(text: str) -> str:
     return text + os.environ["MORE"]
 
 
+@step(
+    job_type="batch",
+    secrets={"PASSWORD": "least/db#password", "TOKEN": "ssm:/least/token"},
+)
+def reads_secrets() -> int:
+    import os
+
+    return len(os.environ["PASSWORD"] + os.environ["TOKEN"])
+
+
 @step
 def tell(failure: dict[str, Any]) -> None:
     print("TOLD", failure["error"])
@@ -237,6 +247,7 @@ CASES = (
     Case(tidied()),
     Case(late()),
     Case(locked, f'[aws]\nkms_key = "{KEY}"\n'),
+    Case(Pipeline("secrets", steps=[reads_secrets()]), f'[aws]\nkms_key = "{KEY}"\n'),
     Case(
         Pipeline("notice", steps=[raises(large())], on_failure=LOCKED_TOPIC),
         f'[aws]\nkms_key = "{KEY}"\n',
@@ -250,6 +261,9 @@ def aws() -> Iterator[LocalAws]:
     with LocalAws(retry_delay_scale=0.0, containers=False) as account:
         account.client("sns").create_topic(Name="failures")
         account.client("sns").create_topic(Name="locked", Attributes={"KmsMasterKeyId": KEY})
+        manager, ssm = account.client("secretsmanager"), account.client("ssm")
+        manager.create_secret(Name="least/db", SecretString='{"password": "p"}', KmsKeyId=KEY)
+        ssm.put_parameter(Name="/least/token", Value="t", Type="SecureString", KeyId=KEY)
         yield account
 
 

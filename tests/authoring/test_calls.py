@@ -233,6 +233,8 @@ def test_a_step_has_its_functions_metadata() -> None:
         ({"layers": "arn"}, "must be a list"),
         ({"policies": [1]}, "must contain strings"),
         ({"env_variables": {"A": 1}}, "must be a dict of strings"),
+        ({"secrets": {"A": None}}, "must be a dict of strings"),
+        ({"secrets": ["A"]}, "must be a dict of strings"),
         ({"tags": ["a"]}, "must be a dict of strings"),
     ],
     ids=lambda value: str(value)[:30],

@@ -78,6 +78,21 @@ CASES = [
         [],
     ),
     (
+        "secrets, which are set in AWS: in the step, and at import, where they are never renewed",
+        """
+        import os
+        import conf
+        TOKEN = os.environ["TOKEN"] if "TOKEN" in os.environ else ""
+        @step(secrets={"TOKEN": "a", "LATE": "b", "THERE": "c"})
+        def f(name):
+            return TOKEN, os.environ["LATE"], os.environ[name], conf.THERE
+        # file: conf.py
+        import os
+        THERE = os.getenv("THERE")
+        """,
+        ["secret-early:2 'THERE'", "secret-early:4 'TOKEN'"],
+    ),
+    (
         "a configuration of logging that has no effect in Lambda",
         """
         import logging
@@ -348,7 +363,8 @@ def keys(bench, text, variable="1", monkeypatch=None):
 
     with bench.loaded(bench.write(text)) as names:
         pipeline = Pipeline("p", [names["f"]()])
-        [key] = state_keys(pipeline.definition, value_digest).values()
+        secrets = {one: one.options.secrets for one in pipeline.definition.steps}
+        [key] = state_keys(pipeline.definition, value_digest, secrets).values()
     return key
 
 
@@ -376,3 +392,13 @@ def test_a_variable_that_is_read_changes_the_key(bench, monkeypatch):
     first = keys(bench, text)
     monkeypatch.setenv("DB_URL", "two")
     assert keys(bench, text) != first
+
+
+def test_the_value_of_a_secret_is_not_in_the_key(bench, monkeypatch):
+    """The key is stored, so it depends on the secret's name and not on its value."""
+    text = "import os\n@step(secrets={'T': 'a'})\ndef f():\n    return os.environ['T']\n"
+    monkeypatch.setenv("T", "one")
+    first = keys(bench, text)
+    monkeypatch.setenv("T", "two")
+    assert keys(bench, text) == first
+    assert keys(bench, text.replace("'a'", "'b'")) != first
