@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding
-from lokki_tf.runtime.secrets import PARAMETERS, parts
+from lokki_tf.runtime.secret_sources import PARAMETERS, parts
 
 from .lambda_limits import RESERVED, VARIABLE
 

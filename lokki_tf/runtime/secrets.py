@@ -1,14 +1,15 @@
 """Secrets as environment variables: fetched before the user's code is imported, and again later.
 
-A *source* is the name or ARN of a secret in Secrets Manager, or ``ssm:`` and the name of a
-parameter in Parameter Store. ``#key`` after it selects one value of a JSON object. Only steps with
-``secrets=`` have this module in their zips. Local runs use it as well.
+Only steps with ``secrets=`` have this module in their zips. Local runs use it as well. Sources are
+described in :mod:`.secret_sources`.
 """
 
 from __future__ import annotations
 
 import os
 import time
+
+from .secret_sources import PARAMETERS, parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 SECONDS = 300
 """How long values are used; the first call of the handler after that fetches them again."""
-MANAGER, PARAMETERS = "secretsmanager", "ssm"
-"""The services' names in boto3."""
-_PREFIX = f"{PARAMETERS}:"
 _fetched: dict[str, str] = {}  # the sources of variables that were fetched, and not set already
 _until = [0.0]
 
@@ -108,13 +106,6 @@ def values(
         if "\0" in found[name]:
             raise SecretError(f"{what} contains a null character, which no variable can")
     return found
-
-
-def parts(source: str) -> tuple[str, str, str | None]:
-    """Split a source into the service, the name there, and the key, if there is one."""
-    name, mark, key = source.partition("#")
-    service = PARAMETERS if name.startswith(_PREFIX) else MANAGER
-    return service, name[len(_PREFIX) :] if service == PARAMETERS else name, key if mark else None
 
 
 def _text(service: str, name: str, client_of: Callable[[str, str | None], Any]) -> str | None:

@@ -14,6 +14,7 @@ from lokki_tf.errors import LokkiError
 from lokki_tf.model import Finding, Step, raise_errors
 from lokki_tf.packaging import Package, context_steps, main_module, package_steps
 
+from .exposed import exposed_secrets
 from .plan import StackPlan, make_plan
 from .settings import with_settings
 from .template_values import longest_values
@@ -48,12 +49,13 @@ def all_findings(
         findings += [one for package in packages.values() for one in package.findings]
     findings += check_code(settled)
     if any(finding.rule in _NO_MACHINE for finding in findings):
-        return findings
+        return [*findings, *exposed_secrets(packages, None)]
     with _noted(findings):
         found = [*check_definition(settled), *check_sizes(settled)]
         findings += [one for one in found if one not in findings]
         state_machine = compile_state_machine(settled, main_module(), context_steps(packages))
         findings += check_state_machine(state_machine.definition)
+        findings += exposed_secrets(packages, state_machine)
         if not any(finding.rule == "name" for finding in findings):  # ARNs contain names
             values = longest_values(settled, state_machine, config or Config())
             _ = state_machine.text(values)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.model import shortened
 from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES, STARTS
-from lokki_tf.runtime.secrets import PARAMETERS, parts
+from lokki_tf.runtime.secret_sources import PARAMETERS, parts
 
 from . import iam, kms
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name

@@ -13,6 +13,8 @@ from lokki_tf.model.names import identifier
 from lokki_tf.packaging import context_steps, helper_package, main_module, package_steps
 from lokki_tf.runtime.names import STARTS, STEP, STORE
 
+from .exposed import exposed_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -216,7 +218,7 @@ def make_plan(
         if step.is_job
     )
     findings = [finding for one in packages.values() for finding in one.findings]
-    findings += check_code(definition)
+    findings += [*check_code(definition), *exposed_secrets(packages, state_machine)]
     found, helpers = tuple(findings), _helpers(definition)
     return StackPlan(
         definition, state_machine, functions, found, jobs, _jobs_named(first), helpers, asking

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from applied import Applied, stack
 from ways import WAYS
 
 from lokki_tf import DAG, Flow, MicroFunctions, Pipeline, ReturnUpdates, flow, step, task
-from lokki_tf.errors import OptionError, SecretError, StepFailed
+from lokki_tf.errors import DefinitionError, OptionError, SecretError, StepFailed
 from lokki_tf.packaging import cut, package
 
 if TYPE_CHECKING:
@@ -345,9 +346,58 @@ def test_steps_without_secrets_have_no_code_for_them() -> None:
     """Only a step with secrets has the module that fetches them, and a handler that calls it."""
     steps = {one.name: one for one in PIPELINES["calls"].definition.steps}
     with_code, without = (package(cut(steps[name])).files for name in ("every", "none"))
-    assert set(with_code) - set(without) == {"lokki_runtime/secrets.py"}
+    own = {"lokki_runtime/secrets.py", "lokki_runtime/secret_sources.py"}
+    assert set(with_code) - set(without) == own
     assert b"secrets" in with_code["lambda_function.py"]
     assert b"secrets" not in without["lambda_function.py"].replace(b"the secrets", b"")
+
+
+def captured(text: str) -> Any:
+    """A step whose deployed code contains a value of this process."""
+
+    @step(name="captured")
+    def length() -> int:
+        return len(text)
+
+    return length
+
+
+@step
+def takes(text: Any) -> int:
+    return len(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda text: [captured(text)()], "the file lambda_function.py of step 'captured'"),
+        (lambda text: [takes(f"user:{text}")], "the state machine"),
+        (lambda text: [takes({text})], "the state machine"),
+        (lambda text: [takes([text] * 20_000)], "the object literals/"),
+        (
+            lambda text: [step(name="set", env_variables={"URL": text})(none.__wrapped__)()],
+            "an environment variable of step 'set'",
+        ),
+    ],
+    ids=["code", "literal", "pickled literal", "large literal", "variable"],
+)
+def test_a_value_that_would_be_deployed_is_an_error(
+    make: Any, where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What was made from a secret of the environment is found, and named without its value."""
+    text = 'it\'s "a" secret'
+    monkeypatch.setenv("TOKEN", text)
+    pipeline = Pipeline("exposed", steps=[single(), *make(text)])
+    (finding,) = pipeline.check()
+    assert finding.rule == "secret-exposed"
+    assert finding.message.startswith(where)
+    assert finding.message.endswith("contains the value of the secret 'TOKEN'")
+    with pytest.raises(DefinitionError, match="the value of the secret 'TOKEN'") as caught:
+        pipeline.synth(tmp_path)
+    assert text not in str(caught.value)
+    assert not (tmp_path / "stacks" / "exposed" / "cdk.tf.json").exists()
+    monkeypatch.delenv("TOKEN")
+    assert list(pipeline.check()) == []
 
 
 # --- nowhere else -----------------------------------------------------------------------
@@ -389,11 +439,15 @@ def leaking_stack(aws: LocalAws, folder: Path) -> Path:
     return made.folder
 
 
-def holders(texts: dict[str, bytes | str]) -> list[str]:
+def holders(texts: dict[str, Any]) -> list[str]:
     """The names of those texts that contain a secret."""
-    secrets = [one.encode() for one in (PASSWORD, WHOLE, TOKEN)]
-    found = {k: text.encode() if isinstance(text, str) else text for k, text in texts.items()}
-    return [name for name, text in found.items() if any(one in text for one in secrets)]
+    found = []
+    for name, text in texts.items():
+        data = text.encode() if isinstance(text, str) else text
+        data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+        if any(one.encode() in data for one in (PASSWORD, WHOLE, TOKEN)):
+            found.append(name)
+    return found
 
 
 def test_no_secret_leaves_the_process_in_aws(applied: Applied, tmp_path: Path) -> None:
@@ -401,7 +455,7 @@ def test_no_secret_leaves_the_process_in_aws(applied: Applied, tmp_path: Path) -
     aws = applied.aws
     execution = applied.execute("leaking_stack")
     assert execution.status == "FAILED"
-    texts: dict[str, bytes | str] = {"execution": repr(execution)}
+    texts: dict[str, Any] = {"execution": repr(execution)}
     terraform = aws._terraform(applied.root)
     plan, state = tmp_path / "plan.zip", terraform._scratch / "terraform.tfstate"
     assert not terraform._call("plan", f"-out={plan}").returncode
@@ -413,7 +467,7 @@ def test_no_secret_leaves_the_process_in_aws(applied: Applied, tmp_path: Path) -
                 texts |= {f"{path}/{one}": archive.read(one) for one in archive.namelist()}
     code = f"{applied.root}/leaking_stack/lambdas/reads/code.zip/lambda_function.py"
     for name in (str(state), f"{plan}/tfstate", code):
-        assert b"test/db" in texts[name]  # type: ignore[operator]
+        assert b"test/db" in texts[name]
     states, logs, s3 = (aws.client(name) for name in ("stepfunctions", "logs", "s3"))
     history = states.get_paginator("get_execution_history")
     pages = history.paginate(executionArn=execution.arn)
@@ -421,11 +475,10 @@ def test_no_secret_leaves_the_process_in_aws(applied: Applied, tmp_path: Path) -
     for group in logs.describe_log_groups()["logGroups"]:
         found = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
         texts[group["logGroupName"]] = "".join(repr(page) for page in found)
-    assert "reading" in texts["/aws/lambda/leaking-reads"]  # type: ignore[operator]
+    assert "reading" in texts["/aws/lambda/leaking-reads"]
     bucket = applied.outputs["leaking_stack"]["bucket"]
     for one in s3.list_objects_v2(Bucket=bucket)["Contents"]:
-        data: bytes = s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
-        texts[one["Key"]] = data
+        texts[one["Key"]] = s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
     for function in aws.client("lambda").list_functions()["Functions"]:
         texts[function["FunctionName"]] = repr(function)
     assert len(texts) > 30
@@ -437,7 +490,7 @@ def test_no_secret_leaves_the_process_in_local_runs(
 ) -> None:
     """Output, errors, the state file and pictures contain no value."""
     pipeline, state = leaking(), tmp_path / "state.db"
-    texts: dict[str, bytes | str] = {}
+    texts: dict[str, Any] = {}
     for options in WAYS:
         events: list[Any] = []
         with pytest.raises(StepFailed) as caught:
@@ -453,6 +506,6 @@ def test_no_secret_leaves_the_process_in_local_runs(
     texts["output"], texts["errors"] = capfd.readouterr()
     for path in tmp_path.iterdir():
         texts[path.name] = path.read_bytes()
-    assert "reading" in texts["output"]  # type: ignore[operator]
+    assert "reading" in texts["output"]
     assert "state.db" in texts
     assert holders(texts) == []

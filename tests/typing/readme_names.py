@@ -51,6 +51,10 @@ def lock(name: str) -> str:
 def delete_lock(name: str) -> None: ...
 
 
+def query_prices(day: str, password: str, token: str) -> list[float]:
+    return []
+
+
 def describe(value: object) -> str:
     return str(value)
 

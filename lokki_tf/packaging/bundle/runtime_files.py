@@ -24,6 +24,7 @@ _OF_CONTEXTS = {"aliases.py", "context.py", "event_context.py", "moments.py"}
 _OF_POLLS = {"polls.py", "moments.py"}
 _OF_FAILURES = {"aliases.py", "failure.py"}
 _OF_ANSWERS = {"answers.py", "callbacks.py"}
+_OF_SECRETS = {"secrets.py", "secret_sources.py"}
 _OF_HELPERS = {
     *("cleanups.py", "failures.py", "job_errors.py", "failure_notices.py"),
     *("started.py", "starts.py"),
@@ -51,7 +52,7 @@ def runtime_files(
         secrets: Whether it has secrets.
     """
     left = _OF_HELPERS | _OF_FAILURES | (set() if condition else {"conditions.py"})
-    left |= set() if secrets else {"secrets.py"}
+    left |= set() if secrets else _OF_SECRETS
     left |= (set() if routed else _OF_ROUTES) | (set() if job else {"jobs.py"})
     left |= _OF_ANSWERS | (_OF_CONTEXTS | _OF_POLLS) - (_OF_POLLS if polls else set())
     return {path: data for path, data in all_files().items() if path.split("/")[1] not in left}

@@ -1,0 +1,74 @@
+"""Values of secrets in what would be deployed, as far as the environment contains them.
+
+A literal argument, a captured value or an environment variable may have been made from one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+from base64 import b64decode
+from typing import TYPE_CHECKING
+
+from lokki_tf.errors import CaptureError
+from lokki_tf.model import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lokki_tf.asl import StateMachine
+    from lokki_tf.model import Step
+    from lokki_tf.packaging import Package
+
+_PICKLE = re.compile(r'"pickle": "([A-Za-z0-9+/=]+)"')
+_SHORTEST = 8
+"""Characters of a value that is looked for: a shorter one may be anywhere by chance."""
+
+
+def exposed_secrets(
+    packages: Mapping[Step, Package], state_machine: StateMachine | None
+) -> Iterator[Finding]:
+    """Yield an error for each value of a secret in code, data, settings or literals.
+
+    Args:
+        packages: The packages of all steps.
+        state_machine: The compiled state machine, if there is one.
+    """
+    texts: dict[tuple[str, Step | None], bytes] = {}
+    for step, package in packages.items():
+        for path, data in package.files.items():
+            texts[f"the file {path} of step {step.name!r}", step] = data
+        variables = "\n".join(step.options.env_variables.values())
+        texts[f"an environment variable of step {step.name!r}", step] = variables.encode()
+    if state_machine is not None:
+        definition = json.dumps(state_machine.definition, ensure_ascii=False)
+        pickles = map(b64decode, _PICKLE.findall(definition))
+        texts["the state machine", None] = b"\n".join((definition.encode(), *pickles))
+        for key, data in state_machine.objects.items():
+            texts[f"the object {key}", None] = gzip.decompress(data)
+    seen = set()
+    for owner in packages:
+        for name in owner.options.secrets:
+            value = os.environ.get(name, "")
+            if name in seen or len(value) < _SHORTEST:
+                continue
+            seen.add(name)
+            forms = {one.encode() for one in _forms(value)}
+            for (where, holder), data in texts.items():
+                if any(form in data for form in forms):
+                    yield Finding(
+                        "secret-exposed",
+                        f"{where} contains the value of the secret {name!r}",
+                        (holder or owner).place,
+                        f"read os.environ[{name!r}] inside the steps that need it, and pass it to "
+                        "no call",
+                        error=CaptureError,
+                    )
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    """Return a value as it is, in JSON, and in Python."""
+    quoted = json.dumps(value, ensure_ascii=False)
+    return value, quoted[1:-1], json.dumps(value)[1:-1], repr(value)[1:-1]
