@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,11 @@ from lokki_tf.errors import DefinitionError, OptionError, SecretError, StepFaile
 from lokki_tf.packaging import cut, package
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from deployment import Deployment
 
     from lokki_tf.testing import LocalAws
 
+TESTS = Path(__file__).parents[1]
 PASSWORD, WHOLE, TOKEN = (
     f"secret-{name}-{token_hex(8)}" for name in ("password", "whole", "token")
 )
@@ -504,8 +504,22 @@ def test_no_secret_leaves_the_process_in_local_runs(
             f"picture {options}": pipeline.to_svg(run) + pipeline._repr_svg_(),
         }
     texts["output"], texts["errors"] = capfd.readouterr()
-    for path in tmp_path.iterdir():
+    script = (
+        "from agreement.test_secrets import leaking; from lokki_tf import main; main(leaking())"
+    )
+    arguments = ["run", "--resume", "--log-format", "json", "--log-level", "DEBUG"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments, "--gantt", str(tmp_path / "run.svg")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS)))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "a password of" in done.stderr
+    texts |= {"output of the command": done.stdout, "errors of the command": done.stderr}
+    for path in (one for one in tmp_path.rglob("*") if one.is_file()):
         texts[path.name] = path.read_bytes()
     assert "reading" in texts["output"]
-    assert "state.db" in texts
+    assert {"state.db", "run.svg"} <= texts.keys()
     assert holders(texts) == []

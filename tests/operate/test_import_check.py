@@ -223,6 +223,13 @@ if "PYTEST_CURRENT_TEST" not in os.environ:
     assert found["f"].error is None
 
 
+def test_secrets_are_not_fetched(imported: Any) -> None:
+    """The import has a text for each secret, and no connection."""
+    head = "import os\nKNOWN = os.environ.get('TOKEN', '')\n"
+    found = imported(one_step("KNOWN", head=head, options="secrets={'TOKEN': 'prod/token'}"))
+    assert (found["f"].error, found["f"].connections) == (None, ())
+
+
 SCRIPT = """
 import os
 from lokki_tf import Pipeline, main, step

@@ -87,3 +87,24 @@ def test_a_template_that_is_not_there():
     """A template's path that leads nowhere is an error that names it."""
     with pytest.raises(TemplateError, match=r"the template no/such\.py cannot be read"):
         read_template("no/such.py")
+
+
+def test_a_handler_fetches_secrets_before_it_imports_anything(bench):
+    """After docstring and ``from __future__``, before the template's imports; calls renew them."""
+    text = "from __future__ import annotations\nimport datetime\n"
+    text += (
+        '@step(secrets={"B": "b", "A": "ssm:/a"})\ndef f(when: datetime.date):\n    return when\n'
+    )
+    one = bench.cut(text)
+    for template in (STEP_IN_LINE, default_template().text):
+        packed = package(one, template=Template(template, "mine.py"))
+        source = packed.files["lambda_function.py"].decode()
+        body = ast.parse(source).body
+        first = next(at for at, node in enumerate(body) if isinstance(node, ast.Import))
+        assert [ast.unparse(node) for node in body[first - 1 : first + 2]] == [
+            "from __future__ import annotations",
+            "import lokki_runtime.secrets",
+            "lokki_runtime.secrets.load({'A': 'ssm:/a', 'B': 'b'})",
+        ]
+        last = "lambda_handler = lokki_runtime.secrets.fresh(lambda_handler)"
+        assert source.endswith(f"\n\n{last}\n")
