@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lokki_tf.packaging import Package
 
 _PICKLE = re.compile(r'"pickle": "([A-Za-z0-9+/=]+)"')
+Texts = dict[tuple[str, "Step | None"], bytes]
+"""What would be deployed, by a description and the step that it belongs to."""
 _SHORTEST = 8
 """Characters of a value that is looked for: a shorter one may be anywhere by chance."""
 
@@ -36,36 +38,46 @@ def exposed_secrets(
         packages: The packages of all steps.
         state_machine: The compiled state machine, if there is one.
     """
-    texts: dict[tuple[str, Step | None], bytes] = {}
+    values = {
+        name: (step, value)
+        for step in packages
+        for name in step.options.secrets
+        if len(value := os.environ.get(name, "")) >= _SHORTEST
+    }
+    if not values:
+        return
+    texts = {**_of_steps(packages), **({} if state_machine is None else _literals(state_machine))}
+    for name, (owner, value) in values.items():
+        forms = {one.encode() for one in _forms(value)}
+        for (where, step), data in texts.items():
+            if any(form in data for form in forms):
+                yield Finding(
+                    "secret-exposed",
+                    f"{where} contains the value of the secret {name!r}",
+                    (step or owner).place,
+                    f"read os.environ[{name!r}] inside the steps that need it, and pass it to no "
+                    "call",
+                    error=CaptureError,
+                )
+
+
+def _of_steps(packages: Mapping[Step, Package]) -> Texts:
+    texts: Texts = {}
     for step, package in packages.items():
         for path, data in package.files.items():
             texts[f"the file {path} of step {step.name!r}", step] = data
         variables = "\n".join(step.options.env_variables.values())
         texts[f"an environment variable of step {step.name!r}", step] = variables.encode()
-    if state_machine is not None:
-        definition = json.dumps(state_machine.definition, ensure_ascii=False)
-        pickles = map(b64decode, _PICKLE.findall(definition))
-        texts["the state machine", None] = b"\n".join((definition.encode(), *pickles))
-        for key, data in state_machine.objects.items():
-            texts[f"the object {key}", None] = gzip.decompress(data)
-    seen = set()
-    for owner in packages:
-        for name in owner.options.secrets:
-            value = os.environ.get(name, "")
-            if name in seen or len(value) < _SHORTEST:
-                continue
-            seen.add(name)
-            forms = {one.encode() for one in _forms(value)}
-            for (where, holder), data in texts.items():
-                if any(form in data for form in forms):
-                    yield Finding(
-                        "secret-exposed",
-                        f"{where} contains the value of the secret {name!r}",
-                        (holder or owner).place,
-                        f"read os.environ[{name!r}] inside the steps that need it, and pass it to "
-                        "no call",
-                        error=CaptureError,
-                    )
+    return texts
+
+
+def _literals(state_machine: StateMachine) -> Texts:
+    definition = json.dumps(state_machine.definition, ensure_ascii=False, default=dict)
+    pickles = map(b64decode, _PICKLE.findall(definition))
+    texts: Texts = {("the state machine", None): b"\n".join((definition.encode(), *pickles))}
+    for key, data in state_machine.objects.items():
+        texts[f"the object {key}", None] = gzip.decompress(data)
+    return texts
 
 
 def _forms(value: str) -> tuple[str, ...]:

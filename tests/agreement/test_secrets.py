@@ -387,7 +387,7 @@ def test_a_value_that_would_be_deployed_is_an_error(
     """What was made from a secret of the environment is found, and named without its value."""
     text = 'it\'s "a" secret'
     monkeypatch.setenv("TOKEN", text)
-    pipeline = Pipeline("exposed", steps=[single(), *make(text)])
+    pipeline = Pipeline("exposed", steps=[single(), takes(None), *make(text)])
     (finding,) = pipeline.check()
     assert finding.rule == "secret-exposed"
     assert finding.message.startswith(where)
