@@ -39,7 +39,7 @@ SECRETS = {
 
 
 def seen() -> dict[str, str]:
-    """Digests of the secrets that a step sees: its result is no secret."""
+    """Digests of the secrets that a step sees, so that its result contains no value."""
     found = {name: os.environ.get(name, "") for name in SECRETS}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items() if text}
 
