@@ -10,7 +10,19 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from lokki_tf import NotReady, Pipeline, RetryConfig, flow, run_context, step, wait
+from lokki_tf import (
+    MicroFunctions,
+    NotReady,
+    Pipeline,
+    PipelineFailed,
+    RetryConfig,
+    ReturnUpdates,
+    flow,
+    run_context,
+    start_pipeline,
+    step,
+    wait,
+)
 from lokki_tf import Parameter as RunParameter
 
 
@@ -301,6 +313,74 @@ SUB_PIPELINES = (
     Pipeline("calls", steps=[pair(RunParameter("value"), boxed(RunParameter("value")))]),
 )
 """Pipelines of one argument."""
+
+
+@step
+def particular(value: Any) -> Any:
+    """Fail for texts, numbers that are odd, and dicts."""
+    if isinstance(value, str | dict) or (isinstance(value, int) and value % 2):
+        raise Refused(f"refused {value!r}")
+    return value
+
+
+@step(when=is_truthy)
+def echo_truthy(value: Any) -> Any:
+    return value
+
+
+@flow(name="child-default")
+def child_default(value: Any = "default", other: Any = 5) -> Any:
+    """Has a default for each parameter."""
+    return listing(value, other)
+
+
+@flow(name="child-mapped")
+def child_mapped(value: Any) -> Any:
+    """Ends with a map."""
+    return listing(value, 1, "x").map(echo)
+
+
+CHILD = MicroFunctions("enter", name="child-routed")
+
+
+@CHILD.fn()
+def enter(value: Any = 3) -> Any:
+    return ReturnUpdates("leave", value=[value])
+
+
+@CHILD.fn(terminates=True)
+def leave(value: Any) -> Any:
+    return {"value": value, "left": True}
+
+
+_ECHOED, _ONLY = RunParameter("value"), RunParameter("value", default=None)
+CHILDREN = (
+    Pipeline("child-echo", steps=[echo(_ECHOED)]),
+    Pipeline("child-several", steps=[echo(_ONLY), counted(_ONLY), echo_truthy(_ONLY)]),
+    Pipeline("child-skipped", steps=[echo_truthy(_ECHOED)]),
+    Pipeline("child-fails", steps=[particular(_ECHOED)]),
+    Pipeline("child-boxed", steps=[boxed(_ECHOED)]),
+    child_default,
+    child_mapped,
+    CHILD,
+)
+"""Pipelines that others start, each with the parameter ``value``."""
+ENDED = (PipelineFailed, TypeError, ValueError)
+"""Errors of a start."""
+
+
+def started(child: Any, trust: bool) -> Any:
+    """Return a sub-pipeline of one start."""
+
+    @flow(name=f"starts-{child.name}-{trust}".lower())
+    def starts(value: Any) -> Any:
+        return start_pipeline(child.name, {"value": value}, catch=ENDED, trust=trust)
+
+    return starts
+
+
+STARTS = tuple(started(child, trust) for child in CHILDREN for trust in (False, True))
+"""Sub-pipelines of one argument, which start a pipeline."""
 ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited, identified)
 PARTS: dict[Any, Any] = {
     parted: (

@@ -23,12 +23,14 @@ from lokki_tf import (
     Pipeline,
     RetryConfig,
     part,
+    start_pipeline,
     step,
     task,
     wait,
 )
 from lokki_tf.authoring import Chain
 from lokki_tf.authoring.options import retriers as made_retriers
+from lokki_tf.authoring.tasks import Task
 from lokki_tf.errors import OptionError, Place
 from lokki_tf.model import REQUIRED
 from lokki_tf.pipeline import FlowPipeline
@@ -89,12 +91,13 @@ def pipelines(
     numbered: bool = False,
     required: bool = False,
     answered: bool = False,
+    started: bool = False,
 ) -> Pipeline:
     """Pipelines of up to ``most`` nodes: any graph, any literal, results of any size; waits, polls.
 
     With ``jobs``, some of the steps are jobs of Batch; ``numbered`` ones differ in their names;
     ``required`` ones may have a parameter without default; some steps of ``answered`` ones have
-    ``callback=True``.
+    ``callback=True``; ``started`` ones may start others.
     """
     calls: list[Any] = []
     parts: list[Any] = []
@@ -128,7 +131,10 @@ def pipelines(
         ) or draw(_times)
 
     for _ in range(draw(st.integers(1, most))):
-        kind = draw(st.integers(0, 13))
+        kind = draw(st.integers(0, 15 if started else 13))
+        if kind > 13:
+            calls.append(draw(_starts(argument)))
+            continue
         if kind == 13:
             calls.append(draw(st.sampled_from(library.SUB_PIPELINES))(value=argument()))
             continue
@@ -174,6 +180,32 @@ def pipelines(
     before = [*calls, *pauses]
     ends = [*draw(st.lists(st.sampled_from(before), min_size=1, max_size=3)), calls[-1]]
     return Pipeline(f"random-{next(_numbers)}" if numbered else "random", steps=ends)
+
+
+@st.composite
+def _starts(draw: st.DrawFn, argument: Any, name: str | None = None) -> Any:
+    """The start of a pipeline, whose failures are results."""
+    child = draw(st.sampled_from(library.CHILDREN))
+    given = {"value": argument()}
+    if child is library.child_default:
+        given["other"] = argument()
+    for one in [one for one in given if _is_optional(child, one)]:
+        if draw(st.integers(0, 3)) == 0:
+            del given[one]
+    again = RetryConfig(retries=1, delay=0, exceptions=(library.PipelineFailed,))
+    return start_pipeline(
+        child.name,
+        given,
+        name=name,
+        trust=draw(st.booleans()),
+        retry=draw(st.sampled_from((None, None, again))),
+        catch=library.ENDED,
+    )
+
+
+def _is_optional(child: Any, name: str) -> bool:
+    declared = {one.name: one for one in child.definition.parameters}
+    return declared[name].default is not REQUIRED
 
 
 _json_scalars = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(max_size=5))
@@ -279,26 +311,26 @@ def inputs(draw: st.DrawFn, pipeline: Pipeline) -> dict[str, Any]:
 
 @st.composite
 def chains(
-    draw: st.DrawFn, *, jobs: bool = False, answered: bool = False
+    draw: st.DrawFn, *, jobs: bool = False, answered: bool = False, started: bool = False
 ) -> tuple[Any, dict[str, Any]]:
     """Flows with maps: over anything, inside each other, with arguments from outside; with waits.
 
     With ``jobs``, some of the steps are jobs of Batch; some of ``answered`` ones have
-    ``callback=True``.
+    ``callback=True``; some of ``started`` ones start others.
 
     The second is what a run is given for the flow's parameters.
     """
     defaults = [*draw(st.lists(values, min_size=2, max_size=2)), draw(_moments)]
-    pipeline = draw(st.just(None).flatmap(lambda _: _chain(defaults, jobs, answered)))
+    pipeline = draw(st.just(None).flatmap(lambda _: _chain(defaults, jobs, answered, started)))
     return pipeline, draw(inputs(pipeline))
 
 
 @st.composite
-def _chain(draw: st.DrawFn, defaults: list[Any], jobs: bool, answered: bool) -> Any:
+def _chain(draw: st.DrawFn, defaults: list[Any], jobs: bool, answered: bool, started: bool) -> Any:
     def written(
         one: Any = defaults[0], two: Any = defaults[1], moment: Any = defaults[2]
     ) -> list[Any]:
-        return _written(draw, one, two, moment, jobs, answered)
+        return _written(draw, one, two, moment, jobs, answered, started)
 
     return _Fixed(written)
 
@@ -316,7 +348,13 @@ class _Fixed(FlowPipeline):
 
 
 def _written(
-    draw: st.DrawFn, one: Any, two: Any, moment: Any, jobs: bool, answered: bool
+    draw: st.DrawFn,
+    one: Any,
+    two: Any,
+    moment: Any,
+    jobs: bool,
+    answered: bool,
+    started: bool,
 ) -> list[Any]:
     items = [draw(st.one_of(values, values, values)) for _ in range(draw(st.integers(0, 4)))]
     if draw(st.integers(0, 4)) == 0:
@@ -341,7 +379,8 @@ def _written(
 
     def link() -> tuple[Any, dict[str, Any]]:
         if not (jobs or batched) and draw(st.integers(0, 5)) == 0:
-            return draw(st.sampled_from(library.SUB_PIPELINES)), {}
+            starts = library.STARTS if started and draw(st.booleans()) else ()
+            return draw(st.sampled_from(starts or library.SUB_PIPELINES)), {}
         if draw(st.integers(0, 2)) == 0:
             second = draw(st.one_of(values, st.sampled_from([outside, one, two])))
             return library.pair, {"second": second}
@@ -466,12 +505,17 @@ _numbers = itertools.count()
 
 @st.composite
 def drawn(
-    draw: st.DrawFn, *, jobs: bool = False, required: bool = False, answered: bool = False
+    draw: st.DrawFn,
+    *,
+    jobs: bool = False,
+    required: bool = False,
+    answered: bool = False,
+    started: bool = False,
 ) -> DAG:
     """Graphs of tasks that arrows join, with conditions, waits and polls.
 
     With ``jobs``, some of the tasks are jobs of Batch; ``required`` ones may have parameters; some
-    of ``answered`` ones have ``callback=True``.
+    of ``answered`` ones have ``callback=True``; ``started`` ones may start others.
     """
     tasks: list[Any] = []
     for index in range(draw(st.integers(1, 8))):
@@ -497,6 +541,9 @@ def drawn(
         moments = [other for other in tasks if _is_moment(other)]
         until = st.builds(dict, until=st.sampled_from(moments)) if moments else _times
         pause = [wait(**draw(st.one_of(_times, until)))] if draw(st.integers(0, 3)) == 0 else []
+        if started and before and draw(st.integers(0, 3)) == 0:
+            given = st.one_of(_json, st.sampled_from([*before, *_task_parts(before[0])]))
+            pause.append(draw(_starts(lambda given=given: draw(given), f"start{index}")))
         if before:
             last: Any = [draw(st.sampled_from((other, *_task_parts(other)))) for other in before]
             for following in (*pause, one):
@@ -526,20 +573,25 @@ def _task_parts(one: Any) -> list[Any]:
 
 
 @st.composite
-def built(draw: st.DrawFn, *, answered: bool = False) -> Flow:
+def built(draw: st.DrawFn, *, answered: bool = False, started: bool = False) -> Flow:
     """Flows put together of single tasks and branches, with conditions, waits and polls.
 
-    Some tasks of ``answered`` ones have ``callback=True``.
+    Some tasks of ``answered`` ones have ``callback=True``; ``started`` ones may start others.
     """
     names = list(draw(st.permutations(library.NAMES)))
     flow = Flow("built")
     first = True
+    known: list[Any] = []
     while names:
         count = draw(st.integers(1, min(3, len(names))))
         stage = []
         for name in (names.pop() for _ in range(count)):
             if draw(st.integers(0, 5)) == 0:
                 stage.append(wait(**draw(_times)))
+                continue
+            if started and draw(st.integers(0, 3)) == 0:
+                given = st.one_of(_json, st.sampled_from(known)) if known else _json
+                stage.append(draw(_starts(lambda given=given: draw(given), name)))
                 continue
             sources = (*library.SOURCES, library.gathered_late, library.identity)
             function = draw(st.sampled_from(sources if first else library.MIXED))
@@ -553,6 +605,7 @@ def built(draw: st.DrawFn, *, answered: bool = False) -> Flow:
             stage.append(task(name=name, when=when, **options)(function))
         flow.branch(*stage) if count > 1 else flow.add(*stage)
         first = False
+        known += [one for one in stage if isinstance(one, Task)]
         if draw(st.integers(0, 3)) == 0:
             break
     return flow
@@ -560,7 +613,7 @@ def built(draw: st.DrawFn, *, answered: bool = False) -> Flow:
 
 _LENGTHS = (3, 8_000, 16_300, 16_384, 16_500, 70_000, 199_000, 300_000)
 _HEAD = """from lokki_tf import (
-    ConditionalReturns, MicroFunctions, NotReady, ReturnUpdates, run_context
+    ConditionalReturns, MicroFunctions, NotReady, PipelineFailed, ReturnUpdates, run_context
 )
 
 pipe = MicroFunctions("s0", max_steps={limit})
@@ -578,16 +631,29 @@ _folder = tempfile.TemporaryDirectory()
 
 
 @st.composite
-def routed(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Any, dict[str, Any]]:
+def routed(
+    draw: st.DrawFn, *, jobs: bool = False, started: bool = False
+) -> tuple[Any, dict[str, Any]]:
     """Steps that lead anywhere, back too, as a script of letters says; and what a run is given.
 
     Their returns update, remove, clear, keep and wait; values are small, odd, or as long as a state
-    may just be. Some steps poll.
+    may just be. Some steps poll; ``started`` ones may start others.
     """
     names = [f"s{number}" for number in range(draw(st.integers(2, 4)))]
     text = _HEAD.format(limit=draw(st.sampled_from([3, 6, 25])))
+    starts = started and draw(st.booleans())
     for name in names:
-        text += _routed_step(draw, name, [*names, "end"], st.booleans() if jobs else st.just(False))
+        targets = [*names, *(["p0"] if starts else []), "end"]
+        text += _routed_step(draw, name, targets, st.booleans() if jobs else st.just(False))
+    if starts:
+        child = draw(st.sampled_from(library.CHILDREN)).name
+        given = {"value": draw(st.sampled_from(["x0", "x1", "script"]))}
+        result, target = draw(st.sampled_from([None, "x0", "x2"])), draw(st.sampled_from(names))
+        caught = draw(st.sampled_from([None, "PipelineFailed", "Exception", "TypeError"]))
+        catch = f"catch={{{caught}: {draw(st.sampled_from(names))!r}}}" if caught else ""
+        target = draw(st.sampled_from([target, target, None]))
+        text += f"\n\npipe.start_pipeline({child!r}, {given}, name='p0', result={result!r}, "
+        text += f"next={target!r}, {catch})\n"
     text += "\n\n@pipe.fn(terminates=True)\ndef end(**state):\n    return ReturnUpdates(None)\n"
     given = {
         "script": draw(st.lists(st.sampled_from("abcabcz012"), min_size=1, max_size=9)),

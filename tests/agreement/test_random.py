@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 EXAMPLES = 150 * TIMES
 
 
-@given(pipeline=pipelines(required=True, answered=True), data=st.data())
+@given(pipeline=pipelines(required=True, answered=True, started=True), data=st.data())
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -48,7 +48,7 @@ def test_local_strict_and_interpreted_runs_agree(
     agree(pipeline, data.draw(inputs(pipeline)), deployment, data.draw(answers(pipeline)))
 
 
-@given(drawn=chains(answered=True), data=st.data())
+@given(drawn=chains(answered=True, started=True), data=st.data())
 @settings(
     max_examples=EXAMPLES // 2,
     deadline=None,
@@ -62,7 +62,10 @@ def test_maps_agree(
 
 
 @given(
-    pipeline=st.one_of(drawn(required=True, answered=True), built(answered=True)), data=st.data()
+    pipeline=st.one_of(
+        drawn(required=True, answered=True, started=True), built(answered=True, started=True)
+    ),
+    data=st.data(),
 )
 @settings(
     max_examples=EXAMPLES // 2,
@@ -87,7 +90,7 @@ def test_failures_agree(made: tuple[Pipeline, str | None], deployment: Deploymen
     agree_on_failure(*made, deployment)
 
 
-@given(made=routed())
+@given(made=routed(started=True))
 @settings(
     max_examples=EXAMPLES // 6,
     deadline=None,
