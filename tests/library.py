@@ -379,7 +379,12 @@ def started(child: Any, trust: bool) -> Any:
     return starts
 
 
-STARTS = tuple(started(child, trust) for child in CHILDREN for trust in (False, True))
+STARTS = tuple(
+    started(child, trust)
+    for child in CHILDREN
+    for trust in (False, True)
+    if not trust or child.name != "child-boxed"  # not all steps can import its class
+)
 """Sub-pipelines of one argument, which start a pipeline."""
 ONE_ARGUMENT = (echo, numbered, nothing, boxed, colour, described, counted, awaited, identified)
 PARTS: dict[Any, Any] = {
