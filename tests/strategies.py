@@ -29,11 +29,14 @@ from lokki_tf import (
     wait,
 )
 from lokki_tf.authoring import Chain
+from lokki_tf.authoring.arguments import argument as argument_of
+from lokki_tf.authoring.arrows import task_of
 from lokki_tf.authoring.options import retriers as made_retriers
 from lokki_tf.authoring.tasks import Task
 from lokki_tf.errors import OptionError, Place
-from lokki_tf.model import REQUIRED
+from lokki_tf.model import REQUIRED, Literal
 from lokki_tf.pipeline import FlowPipeline
+from lokki_tf.runtime.envelope import json_text
 
 PLACE = Place("strategies.py", 1)
 _AWKWARD = st.sampled_from(
@@ -193,15 +196,23 @@ def _starts(draw: st.DrawFn, argument: Any, name: str | None = None) -> Any:
         if draw(st.integers(0, 3)) == 0:
             del given[one]
     again = RetryConfig(retries=1, delay=0, exceptions=(library.PipelineFailed,))
-    return start_pipeline(
-        child.name,
-        given,
-        name=name,
+    options: dict[str, Any] = {
+        "name": name,
         # Not all steps can import the class of "child-boxed".
-        trust=child.name != "child-boxed" and draw(st.booleans()),
-        retry=draw(st.sampled_from((None, None, again))),
-        catch=library.ENDED,
-    )
+        "trust": child.name != "child-boxed" and draw(st.booleans()),
+        "retry": draw(st.sampled_from((None, None, again))),
+        "catch": library.ENDED,
+    }
+    # A literal that is not JSON is refused when the pipeline is made.
+    fitting = {key: one if _may_be_given(one) else draw(_json) for key, one in given.items()}
+    return start_pipeline(child.name, fitting, **options)
+
+
+def _may_be_given(value: Any) -> bool:
+    if isinstance(task_of(value), Task):
+        return True
+    made = argument_of(value, Place(__file__, 1))
+    return not isinstance(made, Literal) or json_text(made.value) is not None
 
 
 def _is_optional(child: Any, name: str) -> bool:

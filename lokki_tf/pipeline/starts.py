@@ -173,8 +173,11 @@ def _starter(answers: Mapping[str, Any], **options: Any) -> Callable[..., Any]:
             text = failure_text(started.name, *_reported(error))
             raise PipelineFailed(text) from error
         if not started.trust:
-            return _inline_result(started.name, run)
-        if json_bytes(given) + json_bytes(_inline_output(run)) > LARGEST_TOGETHER:
+            return _inline_result(started.name, pipeline.definition, run)
+        if (
+            json_bytes(given) + json_bytes(_inline_output(pipeline.definition, run))
+            > LARGEST_TOGETHER
+        ):
             raise too_large_together(started.name)
         return run.result
 
@@ -221,7 +224,7 @@ def _reported(error: Exception) -> tuple[str, str]:
     return type(own).__name__, str(own)
 
 
-def _inline_result(name: str, run: Run) -> Any:
+def _inline_result(name: str, definition: Definition, run: Run) -> Any:
     """Return a run's result, if it would be inline in the output of an execution.
 
     Raises:
@@ -230,19 +233,19 @@ def _inline_result(name: str, run: Run) -> Any:
     """
     from lokki_tf.runtime.started import not_inline, result_of
 
-    output = _inline_output(run)
+    output = _inline_output(definition, run)
     if len(output) < len(_last(run)):
         raise not_inline(name)
     return result_of(name, output)
 
 
-def _inline_output(run: Run) -> dict[str, Any]:
+def _inline_output(definition: Definition, run: Run) -> dict[str, Any]:
     """Return what the output of an execution would contain inline."""
     output: dict[str, Any] = {}
     for node in _last(run):
         if run.status[node.name] == "skipped":
             output[node.name] = {"value": None, "skipped": True}
-        elif _is_inline(run.definition, node, run.outputs[node.name]):
+        elif _is_inline(definition, run, node):
             output[node.name] = {"value": run.outputs[node.name]}
     return output
 
@@ -253,12 +256,13 @@ def _last(run: Run) -> list[AnyNode]:
     return [one for one in ends if not isinstance(one, Wait) or one.value is not None]
 
 
-def _is_inline(definition: Definition, node: AnyNode, value: Any) -> bool:
+def _is_inline(definition: Definition, run: Run, node: AnyNode) -> bool:
     from lokki_tf.runtime.envelope import json_text
 
+    value = run.outputs[node.name]
     if isinstance(node, Wait):
         assert node.value is not None
-        node = definition.graph.by_name[node.value.node]
+        node = run.definition.graph.by_name[node.value.node]
     text = json_text(value)
     if text is None:
         return False
@@ -274,7 +278,11 @@ def _limit(definition: Definition, node: AnyNode, value: Any) -> int:
     from lokki_tf.asl import ROUTED_INLINE_BYTES
     from lokki_tf.runtime.envelope import json_text
     from lokki_tf.runtime.maps import of_each
+    from lokki_tf.runtime.routed import FRAME
 
+    if definition.routes is not None:  # its result is the last step's whole state
+        assert isinstance(node, Node)
+        return ROUTED_INLINE_BYTES - len(node.step.name) - FRAME
     machine = _machine(definition)
     if machine is None:
         return 0
@@ -283,7 +291,7 @@ def _limit(definition: Definition, node: AnyNode, value: Any) -> int:
         texts = map(json_text, value)
         fit = all(text is not None and len(text) <= room for text in texts)
         return machine.limits[node.name] if fit else 0
-    return machine.limits.get(node.name, ROUTED_INLINE_BYTES)
+    return machine.limits[node.name]
 
 
 @lru_cache(maxsize=16)

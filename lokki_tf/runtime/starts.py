@@ -125,13 +125,12 @@ def _routed_result(event: dict[str, Any]) -> dict[str, Any]:
     from .routed import FRAME, envelopes_of, whole_state
 
     write = partial(keep_object, event)
-    each = dict(envelopes_of(event))
-    if event["update"] is not None:
-        value = result_of(event["pipeline"], event["output"])
-        others = {name: one for name, one in each.items() if name != event["update"]}
-        inline = [(name, one["value"]) for name, one in others.items() if "value" in one]
-        left = event["inline"] - sum(len(json.dumps(v)) + len(n) + FRAME for n, v in inline)
-        each = {**others, event["update"]: pack(value, max(0, left), write)}
+    each, update = envelopes_of(event), event["update"]
+    value = result_of(event["pipeline"], event["output"])  # refused also where it is not used
+    if update is not None:
+        others = ((name, one) for name, one in each.items() if name != update and "value" in one)
+        taken_up = sum(len(json.dumps(one["value"])) + len(name) + FRAME for name, one in others)
+        each = {**each, update: pack(value, max(0, event["inline"] - taken_up), write)}
     if event["next"] is not None:
         state = whole_state(each, write)
         return {"next": event["next"], "state": state, "taken": event.get("taken", 0) + 1}
