@@ -116,19 +116,29 @@ def start_pipeline(
             key: Literal(task_of(one).step) if key in tasks else argument(one, place)
             for key, one in given.items()
         },
-        retry=() if retry is None else _of_starts(retriers(retry, place)),
+        retry=() if retry is None else start_retriers(retry, place),
         catch=caught_errors(catch, place),
     )
     return Start(spec, tasks)
 
 
-def _of_starts(retry: tuple[RetryConfig, ...]) -> tuple[RetryConfig, ...]:
-    """Return when a pipeline is started again: after failures, but not for a result of no use."""
+def start_retriers(given: Any, place: Place) -> tuple[RetryConfig, ...]:
+    """Return when a pipeline is started again: after failures, but not for a result of no use.
+
+    Args:
+        given: As for :func:`.options.retriers`.
+        place: Source location.
+
+    Raises:
+        OptionError: As for :func:`.options.retriers`.
+    """
     from lokki_tf.runtime.failure import PipelineFailed
 
     failures = (PipelineFailed,)
     return tuple(
-        replace(one, exceptions=failures) for one in retry if lists(one.exceptions, PipelineFailed)
+        replace(one, exceptions=failures)
+        for one in retriers(given, place)
+        if lists(one.exceptions, PipelineFailed)
     )
 
 

@@ -461,3 +461,19 @@ def test_only_check_and_synth_compare_annotations(monkeypatch: pytest.MonkeyPatc
     assert compared == []
     pipe.check()
     assert compared == [pipe.definition]
+
+
+def test_the_result_of_a_callback_is_the_answer() -> None:
+    """A function that only hands its token on returns None, and its answer may be anything."""
+
+    @step(callback=True, timeout_seconds=60)
+    def asks() -> None: ...
+
+    @step(callback=True, timeout_seconds=60)
+    def counts() -> int: ...  # type: ignore[empty-body]
+
+    answered: Any = asks()
+    assert not list(check(Pipeline("answered", steps=[text(answered)]).definition))
+    other: Any = counts()
+    (found,) = check(Pipeline("counted", steps=[text(other)]).definition)
+    assert "returns int" in found.message

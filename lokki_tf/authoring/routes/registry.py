@@ -11,9 +11,9 @@ from lokki_tf.errors import OptionError, Place, RouteError
 from lokki_tf.model import FAILURE, Finding, Route, Routes, Step, StepOptions, raise_errors
 from lokki_tf.tracebacks import ends_at_caller
 
-from ..options import caught_routes, retriers
+from ..options import caught_routes
 from ..places import calling_place
-from ..starts import started_pipeline, starting_step
+from ..starts import start_retriers, started_pipeline, starting_step
 from ..step import make_step
 from .properties import options_of
 from .returns import Ways
@@ -142,7 +142,7 @@ class Registry:
             )
         takes = parameters if isinstance(parameters, Mapping) else {one: one for one in parameters}
         started = replace(started, takes=tuple(takes.items()), result=result, next=next)
-        options = StepOptions(retry=() if retry is None else retriers(retry, place))
+        options = StepOptions(retry=() if retry is None else start_retriers(retry, place))
         step = starting_step(started, name or started.name, place, options)
         caught = caught_routes(catch, place)
         self.registered[step.name] = step, Ways(step.name, next, "$next", next is None, caught)

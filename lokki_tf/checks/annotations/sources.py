@@ -116,6 +116,8 @@ class Scope:
             text, hint = f"map {node.name!r}", list_of(last.hint)
         else:
             text, hint = f"step {node.step.name!r}", self.reader.of(node.step).returned
+            if node.step.options.callback and hint in (None, type(None)):
+                hint = Any  # its result is the answer, and not what its function returns
             if node.catch and hint is not Any:
                 hint = _or_failure(hint)
         return Source(f"{text} returns", f"what {text} returns", hint)
