@@ -47,6 +47,7 @@ def remember(pipeline: Startable) -> None:
     Args:
         pipeline: The other one, which has been made.
     """
+    _KNOWN.pop(id(pipeline), None)
     _KNOWN[id(pipeline)] = pipeline
 
 

@@ -178,7 +178,7 @@ PIPELINES: list[tuple[Any, dict[str, Any]]] = [
     (drawn, {}),
     (built, {}),
     (Pipeline("jobs", steps=[own_retry(), batch_retry()]), {}),
-    (Pipeline("conditions", steps=[only_job_asks(1), only_job_asks(2)]), {}),
+    (Pipeline("asked-conditions", steps=[only_job_asks(1), only_job_asks(2)]), {}),
     (Pipeline("condition", steps=[only_condition_asks(1)]), {}),
 ]
 
