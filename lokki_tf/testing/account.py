@@ -53,6 +53,8 @@ class Account:
         self.invoke: Invoke = _nothing_deployed
         self.endings: dict[str, Ending] = {}
         self.execution_ended: ExecutionEnded | None = None
+        self.is_closed = False
+        """Whether its processes have been ended, so that calls in progress fail."""
         self._regions: dict[tuple[str, str | None], Region] = {}
         self._lock = Lock()
         self.making_clients = Lock()
@@ -114,6 +116,7 @@ class Account:
 
     def close(self) -> None:
         """End all worker processes and containers."""
+        self.is_closed = True
         self.runner.close()
         self.launcher.close()
 

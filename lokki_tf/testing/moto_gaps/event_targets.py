@@ -48,6 +48,9 @@ def deliver_events(account: Account) -> None:
             try:
                 for rule, target in calls:
                     _call(account, region, rule, target, event)
+            except Exception:
+                if not account.is_closed:  # which ends the processes of functions
+                    raise
             finally:
                 settled.set()
 
