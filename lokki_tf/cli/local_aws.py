@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import ExecutionFailed
+from lokki_tf.errors import ExecutionFailed, OptionError
 
 from .common import settings
 from .running import wait_for_result
@@ -46,6 +46,7 @@ def run_on_local_aws(
     from lokki_tf.testing import LocalAws
 
     pipeline.check_parameters(parameters)
+    _refuse_callbacks(pipeline)
     config = settings()
     region, scale = config.aws.region or _REGION, wait_scale
     with LocalAws(region, retry_delay_scale=scale, wait_scale=scale) as aws:
@@ -60,3 +61,15 @@ def run_on_local_aws(
             # The remedies for AWS name commands, which cannot reach the local AWS after its end.
             text = error.message.replace(" in AWS", " on the local AWS")
             raise ExecutionFailed(text, trace=error.trace) from None
+
+
+def _refuse_callbacks(pipeline: Pipeline) -> None:
+    """Raise an error for a step that waits for an answer, for which nobody would be asked."""
+    for node in pipeline.definition.graph.walk():
+        if node.step.options.callback:
+            raise OptionError(
+                f"step {node.step.name!r} waits for an answer; run --local-aws asks for none",
+                place=node.step.place,
+                remedy="run it without --local-aws, which asks here, or write "
+                f"LocalAws.run(pipeline, answers={{{node.step.name!r}: …}}) in Python",
+            )

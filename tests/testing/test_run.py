@@ -183,8 +183,10 @@ if __name__ == "__main__":
 """
 
 
-def _command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    (folder / "pipeline.py").write_text(SCRIPT)
+def _command(
+    folder: Path, *arguments: str, script: str = SCRIPT
+) -> subprocess.CompletedProcess[str]:
+    (folder / "pipeline.py").write_text(script)
     return subprocess.run(
         [sys.executable, "pipeline.py", "run", *arguments],
         cwd=folder,
@@ -211,6 +213,15 @@ def test_a_step_that_fails_is_shown_with_its_traceback(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in done.stderr.splitlines()[-1]
     assert "return [1 / (2 - n) for n in range(count)]" in done.stderr
     assert "redrive" not in done.stderr
+
+
+def test_a_pipeline_that_asks_is_refused(tmp_path: Path) -> None:
+    """The command would wait for the answer without a sign; the error says who asks instead."""
+    script = SCRIPT.replace("@step\ndef total", "@step(callback=True)\ndef total")
+    done = _command(tmp_path, "--local-aws", script=script)
+    assert done.returncode == 1
+    assert "step 'total' waits for an answer; run --local-aws asks for none" in done.stderr
+    assert "LocalAws.run(pipeline, answers={'total': …})" in done.stderr
 
 
 @pytest.mark.parametrize("option", [("--strict",), ("--max-workers", "2"), ("--resume",)], ids=str)
