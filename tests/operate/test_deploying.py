@@ -181,6 +181,7 @@ def test_destroy_takes_everything_along(squares: Folder, local_aws: LocalAws) ->
     assert "Traceback" not in gone.stderr
 
 
+@pytest.mark.terraform
 def test_functions_that_exist_are_reported_before_anything_is_applied(standing: Folder) -> None:
     """The provider would repeat their creation for ten minutes; the error says how to import."""
     done = standing.run("deploy", "--auto-approve")
