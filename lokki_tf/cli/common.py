@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lokki_tf.config import STAGE_VARIABLE, AwsConfig, stage_in_environment
 from lokki_tf.errors import LokkiError
 from lokki_tf.model import options
 from lokki_tf.runtime.envelope import json_text
+
+from .parameters import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,6 +210,16 @@ def typed() -> str:
     if not is_typed():
         return "python pipeline.py"
     return f"python {quoted(Path(sys.argv[0]).absolute())}"
+
+
+def given_flags() -> Iterator[str]:
+    """Yield the running command's own options that its command line has, as ``--json``."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(str(option.name))
+        own = option.expose_value and not str(option.name).startswith(OWN)
+        if own and given is ParameterSource.COMMANDLINE:
+            yield option.opts[0]
 
 
 def given_options(*names: str) -> Iterator[str]:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from lokki_tf.errors import OutputError, StepFailed
 from lokki_tf.reporting import LogLevel
 
+from .backfilling import backfill_options, print_outcomes, progress
 from .common import (
     FAILED,
     count,
+    given_flags,
     parameters_of,
     rendered,
     settings,
@@ -25,7 +26,7 @@ from .common import (
     template_option,
     write,
 )
-from .parameters import OWN, taken, with_parameters
+from .parameters import taken, with_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from lokki_tf.local import Event, Run
     from lokki_tf.pipeline import Pipeline
+
+    from .backfilling import Backfill
 
 _STATE = Path(".lokki", "state.db")
 """The file in which ``run --resume`` stores results."""
@@ -90,6 +93,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
         is_flag=True,
         help="Run the state machine and the zips on a local AWS, without Terraform.",
     )
+    @backfill_options(in_aws=False)
     def run(
         executor: str = "thread",
         max_workers: int | None = None,
@@ -103,10 +107,37 @@ def run_command(pipeline: Pipeline) -> click.Command:
         gantt: Path | None = None,
         wait_scale: float = 1.0,
         local_aws: bool = False,
+        backfill: Backfill | None = None,
         **given: Any,
     ) -> None:
         """Run the pipeline locally; print only its result on stdout."""
         parameters = taken(given)
+        if backfill is not None:
+            from lokki_tf.pipeline.backfills import local_backfill
+
+            backfill.refuse("--local-aws", "--gantt")
+            values = backfill.values(pipeline, parameters, "run")
+            logs = not quiet and _configure_log(log_format, log_level)
+            live = executor == "thread"
+            reports = progress(len(values), quiet=quiet or logs, live=live)
+            with _stdout_to_stderr(), reports as on_event:
+                outcomes = list(
+                    local_backfill(
+                        pipeline,
+                        values,
+                        backfill.parameter,
+                        parameters,
+                        on_event=on_event,
+                        executor=executor,
+                        max_workers=max_workers,
+                        strict=strict,
+                        state=state or _STATE,
+                        wait_scale=wait_scale,
+                        config=settings(),
+                    )
+                )
+            print_outcomes(outcomes, backfill.parameter, as_json=as_json)
+            return
         if local_aws:
             from .local_aws import run_on_local_aws
 
@@ -161,15 +192,11 @@ def _refuse_options_of_local_runs() -> None:
     Raises:
         click.UsageError: If one is given.
     """
-    context = click.get_current_context()
-    for option in context.command.params:
-        given = context.get_parameter_source(str(option.name))
-        if given is ParameterSource.COMMANDLINE and option.expose_value:
-            spelled = option.opts[0]
-            if spelled not in _OF_BOTH_RUNS and not str(option.name).startswith(OWN):
-                raise click.UsageError(
-                    f"{spelled} cannot be combined with --local-aws; remove one of them"
-                )
+    for spelled in given_flags():
+        if spelled not in _OF_BOTH_RUNS:
+            raise click.UsageError(
+                f"{spelled} cannot be combined with --local-aws; remove one of them"
+            )
 
 
 def _draw(pipeline: Pipeline, file: Path | None, ran: Run | None) -> None:
@@ -286,22 +313,29 @@ def _reports(
     pipeline: Pipeline, log_format: str | None, log_level: str | None, live: bool
 ) -> AbstractContextManager[Callable[[Event], None] | None]:
     """Return the reporter of a run: the log, if anything enables it, else progress."""
-    from lokki_tf.reporting import configure_logging, is_configured, listener_for
+    from lokki_tf.reporting import listener_for
 
     logging = settings().logging
-    level = log_level or logging.level
+    if _configure_log(log_format, log_level):
+        return nullcontext()  # local_run writes the log itself
+    return listener_for(
+        pipeline.definition.whole if pipeline.graph.nodes else None,
+        level=log_level or logging.level,
+        progress_interval=logging.progress_interval,
+        live=live,
+    )
+
+
+def _configure_log(log_format: str | None, log_level: str | None) -> bool:
+    """Configure the log of runs if anything enables it; return whether there is one."""
+    from lokki_tf.reporting import configure_logging, is_configured
+
+    logging = settings().logging
     if log_format or log_level or logging.format == "json":
         configure_logging(
-            level,
+            log_level or logging.level,
             json_output=(log_format or logging.format) == "json",
             show_timestamps=logging.show_timestamps,
             progress_interval=logging.progress_interval,
         )
-    if is_configured():
-        return nullcontext()  # local_run writes the log itself
-    return listener_for(
-        pipeline.definition.whole if pipeline.graph.nodes else None,
-        level=level,
-        progress_interval=logging.progress_interval,
-        live=live,
-    )
+    return is_configured()

@@ -19,6 +19,8 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 OWN = "flow_parameter_"
 """Prefix of the names of these options, to distinguish them from the command's own."""
+BACKFILL, BACKFILLED = "backfill", "backfilled"
+"""Names of the command's arguments with the values of a backfill, and with their parameter."""
 
 
 def with_parameters(command: click.Command, parameters: Iterable[FlowParameter]) -> None:
@@ -40,13 +42,26 @@ def taken(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in named.items() if value is not None}
 
 
+class _ParameterOption(click.Option):
+    """The option of a parameter, which is not required if a backfill sets the parameter."""
+
+    def value_is_missing(self, value: Any) -> bool:
+        """Return whether the command must end, because the option is required and not given."""
+        context = click.get_current_context()
+        if context.params.get(BACKFILL) is not None:
+            name = f"{OWN}{context.params.get(BACKFILLED)}"
+            if name == self.name or name not in {one.name for one in context.command.params}:
+                return False  # if there is no such parameter, this error is reported
+        return super().value_is_missing(value)
+
+
 def _option(parameter: FlowParameter) -> click.Option:
     name, required = parameter.name, parameter.default is REQUIRED
     spellings = dict.fromkeys((f"--{name.replace('_', '-')}", f"--{name}"))
     more: dict[str, Any] = {}
     if parameter.kind is bool:  # --verbose and --verbose false
         more = {"is_flag": False, "flag_value": "true"}
-    return click.Option(
+    return _ParameterOption(
         [f"{OWN}{name}", *spellings],
         type=_reader(parameter.kind),
         required=required,
@@ -61,7 +76,7 @@ def _reader(kind: Any) -> Callable[[str], Any]:
 
     def read(text: str) -> Any:
         try:
-            return _converted(kind, text)
+            return converted(kind, text)
         except ValueError:
             raise click.BadParameter(f"must be of type {name}, got {text!r}") from None
 
@@ -69,7 +84,16 @@ def _reader(kind: Any) -> Callable[[str], Any]:
     return read
 
 
-def _converted(kind: Any, text: str) -> Any:
+def converted(kind: Any, text: str) -> Any:
+    """Return the value of a parameter's type that a text stands for.
+
+    Args:
+        kind: The type.
+        text: The text.
+
+    Raises:
+        ValueError: If it is the text of no such value.
+    """
     if kind in (int, float, str):
         return kind(text)
     if kind is bool:

@@ -10,7 +10,8 @@ import click
 
 from lokki_tf.errors import OptionError
 
-from .common import as_json_text, parameters_of, shown, write
+from .backfilling import backfill_options, start_backfill
+from .common import as_json_text, given_flags, parameters_of, shown, write
 from .parameters import taken, with_parameters
 from .stacks import deployed_of, options_of_stack
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from lokki_tf.operate.deployed import Deployed
     from lokki_tf.operate.runs import AwsRun
     from lokki_tf.pipeline import Pipeline
+
+    from .backfilling import Backfill
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
@@ -41,7 +44,12 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
 
     @click.command(name)
     @options_of_stack
-    @click.option("--name", "run_name", help="A name for the run; AWS generates one by default.")
+    @click.option(
+        "--name",
+        "run_name",
+        help="A name for the run; AWS generates one by default. With --backfill, the beginning of "
+        "all names.",
+    )
     @click.option(
         "--wait/--no-wait",
         default=waits,
@@ -51,6 +59,7 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
     @_JSON
     @_PICKLE
     @_QUIET
+    @backfill_options(in_aws=True)
     def start(
         region: str | None = None,
         stack_name: str | None = None,
@@ -59,12 +68,28 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         as_json: bool = False,
         allow_pickle: bool = False,
         quiet: bool = False,
+        backfill: Backfill | None = None,
         **given: Any,
     ) -> None:
-        """Start a run in AWS; print its name, or with --wait its result."""
+        """Start a run in AWS; print its name, or with --wait its result.
+
+        With --backfill, start a run for each value, wait for all, and print how they have ended.
+        """
         from lokki_tf.operate import runs
 
         values = taken(given)
+        if backfill is not None:
+            backfill.refuse("--allow-pickle")
+            if not wait and "--wait" in given_flags():
+                raise click.UsageError(
+                    "--no-wait cannot be combined with --backfill, which starts runs as others end"
+                )
+            found = backfill.values(pipeline, values, name)
+            deployed = deployed_of(pipeline, region, stack_name)
+            start_backfill(
+                deployed, backfill, found, values, name=run_name, as_json=as_json, quiet=quiet
+            )
+            return
         pipeline.check_parameters(values)
         deployed = deployed_of(pipeline, region, stack_name)
         try:

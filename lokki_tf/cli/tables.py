@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from lokki_tf.operate.backfill_values import BackfillOutcome
     from lokki_tf.operate.import_check import ImportResult
     from lokki_tf.operate.runs import AwsRun
     from lokki_tf.operate.states import StepState
@@ -73,6 +74,29 @@ def steps_table(steps: Sequence[StepState]) -> None:
             Text(f"{step.status}{_items(step)}", style=_STYLES.get(step.status, "")),
             "" if step.duration is None else format_duration(step.duration),
             str(step.retries or ""),
+            Text(error),
+        )
+    _console().print(table)
+
+
+def backfill_table(parameter: str, outcomes: Sequence[BackfillOutcome]) -> None:
+    """Print runs of a backfill, one a line.
+
+    Args:
+        parameter: Name of the parameter.
+        outcomes: The runs.
+    """
+    from rich.text import Text
+
+    named = any(one.run for one in outcomes)
+    table = _table(parameter, *(["run"] if named else []), "status", "error")
+    for one in outcomes:
+        status = one.status.lower().replace("_", " ")
+        error = (one.error or "").partition("\n")[0]
+        table.add_row(
+            Text(one.value.text),
+            *([Text(one.run or "")] if named else []),
+            Text(status, style=_STYLES.get(one.status, "")),
             Text(error),
         )
     _console().print(table)

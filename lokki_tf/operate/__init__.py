@@ -5,7 +5,8 @@ plans, and :mod:`.deploying` applies them. :mod:`.clients` makes all calls of AW
 :mod:`.refusals` adds a remedy to each error of AWS. :mod:`.stack` finds the deployed pipeline;
 :mod:`.runs` starts, lists and redrives executions, :mod:`.history` reads the outcome of each step,
 :mod:`.following` reports it while the execution runs, :mod:`.failures` finds the step that failed,
-:mod:`.results` reads results and :mod:`.logs` reads logs.
+:mod:`.backfilling` starts one for each of many values, which :mod:`.backfill_values` and
+:mod:`.intervals` read. :mod:`.results` reads results and :mod:`.logs` reads logs.
 
 This file imports nothing. boto3 is optional and is imported when AWS is called.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -175,18 +175,29 @@ def recent(deployed: Deployed, most: int) -> list[AwsRun]:
     Raises:
         NotDeployedError: If the pipeline is no longer deployed.
     """
-    found: list[AwsRun] = []
+    return list(_listed(deployed, {"MaxItems": most, "PageSize": min(most, 1000)}))
+
+
+def every_run(deployed: Deployed) -> Iterator[AwsRun]:
+    """Yield all runs of the last 90 days, the latest first.
+
+    Args:
+        deployed: The pipeline.
+
+    Raises:
+        NotDeployedError: If the pipeline is no longer deployed.
+    """
+    return _listed(deployed, {"PageSize": 1000})
+
+
+def _listed(deployed: Deployed, pages: Mapping[str, int]) -> Iterator[AwsRun]:
     try:
         for page in deployed.aws.pages(
-            SERVICE,
-            "list_executions",
-            stateMachineArn=deployed.arn,
-            PaginationConfig={"MaxItems": most, "PageSize": min(most, 1000)},
+            SERVICE, "list_executions", stateMachineArn=deployed.arn, PaginationConfig=pages
         ):
-            found += map(AwsRun.of, page["executions"])
+            yield from map(AwsRun.of, page["executions"])
     except AwsError as error:
         raise _without_machine(deployed, error) from None
-    return found
 
 
 def with_errors(deployed: Deployed, found: Sequence[AwsRun]) -> list[AwsRun]:

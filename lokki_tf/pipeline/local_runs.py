@@ -161,15 +161,18 @@ def _cache(
     from lokki_tf.local.cache import Cache, value_digest
     from lokki_tf.local.state import StateManager
     from lokki_tf.packaging import context_steps, package_steps, state_keys
+    from lokki_tf.runtime.parameters import scheduled_input
 
     asks = context_steps(package_steps(definition))  # run_context() has the parameters
+    at = settings.scheduled_at
+    readable = {**given, **({} if at is None else scheduled_input(at.isoformat()))}
     options = settings.options
     secrets = {step: one.secrets for step, one in options.items()}
     codes = {
         step: _with_environment(
             code,
             {**options[step].env_variables, **secrets[step]},  # sources of secrets, not values
-            given if step in asks else {},
+            readable if step in asks else {},
             value_digest,
         )
         for step, code in state_keys(definition, value_digest, secrets).items()

@@ -73,6 +73,7 @@ def listener_for(
     level: LogLevel | int | str = LogLevel.INFO,
     progress_interval: float = 10.0,
     live: bool = True,
+    total: int | None = None,
 ) -> ProgressDisplay | ProgressLines:
     """Return a listener for one run: a live display on a terminal, else lines of text.
 
@@ -86,12 +87,14 @@ def listener_for(
         progress_interval: Seconds between two lines about the same map.
         live: Whether a display is allowed. Pass ``False`` for steps in processes, whose output
             would be written into the display.
+        total: Number of nodes that will run; by default all of the graph.
     """
     stream = stream or sys.stderr
     if live and _is_terminal(stream):
         from .display import ProgressDisplay
 
-        total = None if graph is None else len(graph.nodes)
+        if total is None and graph is not None:
+            total = len(graph.nodes)
         return ProgressDisplay(total, stream=stream, graph=graph, level=level)
     return ProgressLines(stream, graph=graph, level=level, progress_interval=progress_interval)
 

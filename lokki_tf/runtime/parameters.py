@@ -47,6 +47,15 @@ def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
         raise ValueError(f"the execution's input has {unknown[0]!r}; the flow is {signature}")
 
 
+def scheduled_input(at: str) -> dict[str, Any]:
+    """Return the part of an input that contains the time for which an execution is started.
+
+    Args:
+        at: The time, in RFC 3339.
+    """
+    return {RESERVED: {SCHEDULED: at}}
+
+
 def without_reserved(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of an input, without the part that is reserved for triggers."""
     return {name: value for name, value in given.items() if name != RESERVED}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.runtime.parameters import RESERVED, SCHEDULED
+from lokki_tf.runtime.parameters import scheduled_input
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The scheduler replaces this text by the time for which it starts the run: EventBridge Scheduler
 # User Guide, "Adding context attributes".
-_INPUT = json.dumps({RESERVED: {SCHEDULED: "<aws.scheduler.scheduled-time>"}})
+_INPUT = json.dumps(scheduled_input("<aws.scheduler.scheduled-time>"))
 
 
 def add_schedule(base: Base, state_machine: aws.sfn_state_machine.SfnStateMachine) -> None:
