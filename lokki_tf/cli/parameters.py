@@ -48,7 +48,7 @@ class _ParameterOption(click.Option):
     def value_is_missing(self, value: Any) -> bool:
         """Return whether the command must end, because the option is required and not given."""
         context = click.get_current_context()
-        if context.params.get(BACKFILL) is not None:
+        if isinstance(context.params.get(BACKFILL), str):  # click has its own object for nothing
             name = f"{OWN}{context.params.get(BACKFILLED)}"
             if name == self.name or name not in {one.name for one in context.command.params}:
                 return False  # if there is no such parameter, this error is reported

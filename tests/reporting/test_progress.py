@@ -103,6 +103,16 @@ def test_the_terminal_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(listener_for(stream=Terminal()), ProgressLines)
 
 
+def test_the_number_of_nodes_may_be_given(terminal: Terminal, events: SimpleNamespace) -> None:
+    """Without a graph, the display counts up to a given total."""
+    with listener_for(stream=terminal, total=5) as listen:
+        listen(events.make("step_started", "2024-01-01"))
+        listen(events.make("step_finished", "2024-01-01", duration=1.0))
+        assert isinstance(listen, ProgressDisplay)
+        listen.console.print(listen.picture())
+    assert "1/5 (20%)" in terminal.getvalue()
+
+
 def test_items_are_counted_once(events: SimpleNamespace) -> None:
     """An item ends with its last node, or its first failing one; inner maps do not count."""
     inner = events.mapped("inner", events.node("deep"))
