@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 try:
     from .authoring import Task, chain, part, step, task
     from .errors import LokkiError, MissingArgument, StepFailed
-    from .model import Alarms, RetryConfig
+    from .model import Alarms, RetryConfig, TerraformRef
     from .pipeline import DAG, Flow, Pipeline, flow
     from .version import __version__ as __version__
 except KeyboardInterrupt as interrupt:  # without the lines of the modules that were loading
@@ -33,6 +33,7 @@ except KeyboardInterrupt as interrupt:  # without the lines of the modules that 
 if TYPE_CHECKING:
     from .authoring.calls import Parameter as Parameter
     from .authoring.calls import wait as wait
+    from .authoring.policies import allow as allow
     from .authoring.starts import start_pipeline as start_pipeline
     from .cli import main as main
     from .local.state import StateManager as StateManager
@@ -74,6 +75,7 @@ _LAZY = {
     "configure_logging": "reporting",
     "main": "cli",
     "rename_tf_output": "terraform",
+    "allow": "authoring.policies",
     "answer": "runtime.callbacks",
     "heartbeat": "runtime.callbacks",
     "refuse": "runtime.callbacks",
@@ -103,6 +105,8 @@ __all__ = [
     "StateManager",
     "StepFailed",
     "Task",
+    "TerraformRef",
+    "allow",
     "answer",
     "build_terraform",
     "chain",

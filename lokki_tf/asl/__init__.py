@@ -2,6 +2,7 @@
 
 from .cleanups import failed_title
 from .jobs import JOB_ERRORS_PLACEHOLDER, queue_placeholder
+from .literals import REF_BYTES, ref_placeholder
 from .routes import INLINE_BYTES as ROUTED_INLINE_BYTES
 from .starts import STARTS_PLACEHOLDER, store_placeholder
 from .state_machine import StateMachine, compile_state_machine
@@ -9,6 +10,7 @@ from .text import filled
 
 __all__ = [
     "JOB_ERRORS_PLACEHOLDER",
+    "REF_BYTES",
     "ROUTED_INLINE_BYTES",
     "STARTS_PLACEHOLDER",
     "StateMachine",
@@ -16,5 +18,6 @@ __all__ = [
     "failed_title",
     "filled",
     "queue_placeholder",
+    "ref_placeholder",
     "store_placeholder",
 ]

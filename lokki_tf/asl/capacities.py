@@ -12,7 +12,8 @@ from lokki_tf.model import Map, Output, Wait, whole
 from lokki_tf.model.retries import DEATHS, TIMEOUTS, lists_all
 
 from . import quotas
-from .payloads import Payloads, references_in, with_paths
+from .literals import REF_BYTES
+from .payloads import Payloads, count_refs, references_in, with_paths
 from .references import Reference
 from .scopes import Fork, Loop, Scope, handed_out
 from .sizes import Capacity, parameter_bytes
@@ -119,6 +120,7 @@ def _of_task(
 ) -> Iterator[Capacity]:
     payload = payloads.of_tasks[name]
     skeleton = len(json.dumps(with_paths(payload, lambda _: "$v")))
+    skeleton += count_refs(payload) * REF_BYTES
     skeleton += BATCH_BYTES if batch > 1 else _ITEM_OVERHEAD
     taken: Counter[str] = Counter()
     own = payloads.home[name]

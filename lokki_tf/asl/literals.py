@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import Place, SerializationError
+from lokki_tf.model.names import digest, identifier
 from lokki_tf.model.steady import steady_pickle
 from lokki_tf.runtime.envelope import JSON, PICKLE, compress, json_text, pickled
 
-from .text import Template
+from .text import RefTemplate, Template
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Node, Step
+    from lokki_tf.model import Node, Step, TerraformRef
     from lokki_tf.runtime.envelope import Envelope
 
+REF_BYTES = 2_048  # of the text of a reference to Terraform, as JSON
 INLINE_BYTES = 4_096  # longer ones would make the definition hard to read, and its size is limited
 # Placeholders of the template: s3://bucket/prefix, and its parts.
 STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE = "store", "bucket", "prefix"
@@ -57,10 +59,27 @@ class Literals:
             return {"pickle": base64.b64encode(data).decode()}
         return self._stored(PICKLE, data)
 
+    def reference(self, ref: TerraformRef) -> Envelope:
+        """Return the envelope of a value that only Terraform knows: a text.
+
+        Args:
+            ref: The reference to it.
+        """
+        return {"value": RefTemplate(f"${{{ref_placeholder(ref)}}}")}
+
     def _stored(self, form: str, plain: bytes) -> Envelope:
         key = f"literals/{hashlib.sha256(plain).hexdigest()[:32]}.{form}"
         self.objects[key] = compress(plain)
         return {"ref": Template(f"${{{STORE_VARIABLE}}}/{key}")}
+
+
+def ref_placeholder(ref: TerraformRef) -> str:
+    """Return the template's placeholder for the value of a reference to Terraform.
+
+    Args:
+        ref: The reference.
+    """
+    return f"ref_{identifier(ref.address)}_{digest(ref.expression)}"
 
 
 def _has_path_key(value: Any) -> bool:

@@ -21,6 +21,7 @@ from lokki_tf.model import (
     Output,
     Parameter,
     Part,
+    TerraformRef,
     Wait,
     signature,
 )
@@ -30,7 +31,7 @@ from .contexts import context_fields, parameter_envelope, poll_fields
 from .literals import STORE_VARIABLE, Literals
 from .references import Reference, shared
 from .retries import Rules
-from .text import Template
+from .text import RefTemplate, Template
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -191,6 +192,8 @@ class Payloads:
         """Return a reference; ``level`` is the binding's nesting, ``around`` the node's."""
         if isinstance(binding, Literal):
             return self.literals.envelope(binding.value, node)
+        if isinstance(binding, TerraformRef):
+            return self.literals.reference(binding)
         if isinstance(binding, Part):
             source = binding.of, len(level)
             if source not in self._wholes:
@@ -238,6 +241,13 @@ def references_in(payload: Any) -> Iterator[Reference]:
     elif isinstance(payload, Mapping):
         for value in payload.values():
             yield from references_in(value)
+
+
+def count_refs(payload: Any) -> int:
+    """Return the number of values in a payload that only Terraform knows."""
+    if isinstance(payload, Mapping):
+        return sum(map(count_refs, payload.values()))
+    return int(isinstance(payload, RefTemplate))
 
 
 def with_paths(payload: Any, path: Callable[[Reference], Any]) -> Any:

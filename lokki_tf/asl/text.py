@@ -16,6 +16,12 @@ class Template(str):
     __slots__ = ()
 
 
+class RefTemplate(Template):
+    """A template of a text that a step receives, whose value only Terraform knows."""
+
+    __slots__ = ()
+
+
 def render(definition: Mapping[str, Any], *, compact: bool = False) -> str:
     """Return the definition as JSON, escaped for Terraform except templates.
 

@@ -6,7 +6,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Group, Literal
+from lokki_tf.model import Group, Literal, TerraformRef
 
 from .nesting import CALLED, is_pipeline, refuse_pipeline
 from .placeholders import Placeholder, spec_of
@@ -51,6 +51,8 @@ def argument(value: Any, place: Place) -> Argument:
             replaced there.
     """
     value = closed(called_pipeline(value), place)
+    if isinstance(value, TerraformRef):
+        return value
     if isinstance(value, ValueSpec | PartSpec):
         whole = whole_of(value)
         if isinstance(whole, WaitSpec) and whole.source is None:
@@ -150,7 +152,11 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
 
 
 def _is_result(value: Any) -> bool:
-    return isinstance(value, Placeholder | Stepped) or is_pipeline(value) or _is_method(value)
+    return (
+        isinstance(value, Placeholder | Stepped | TerraformRef)
+        or is_pipeline(value)
+        or _is_method(value)
+    )
 
 
 def _group(value: Any, place: Place) -> Group:

@@ -21,6 +21,7 @@ from lokki_tf.model import (
     Parameter,
     Part,
     Step,
+    TerraformRef,
     Wait,
     shortened,
     topological_order,
@@ -277,6 +278,8 @@ class _Builder:
                     place=argument.value.place,
                     remedy=f"call it: {name}(…); between arrows it must be in the same graph",
                 )
+            return argument
+        if isinstance(argument, TerraformRef):
             return argument
         if isinstance(argument, Group):
             members: Any = argument.members

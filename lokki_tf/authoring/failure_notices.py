@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, NamingError, OptionError
-from lokki_tf.model import Step
+from lokki_tf.model import Step, TerraformRef
 from lokki_tf.model.signatures import signature_of
 
 from .nesting import refuse_pipeline
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 
 # A FIFO topic, whose name ends with .fifo, requires message groups, and supports no email or SMS.
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}", re.ASCII)
-OnFailure = Stepped | Step | str | None
+OnFailure = Stepped | Step | str | TerraformRef | None
 """The type of ``on_failure=``."""
 _REMEDY = 'pass a step, on_failure=notify, or the ARN of an SNS topic, "arn:aws:sns:…"'
 
 
-def notice_of(given: Any, steps: Iterable[Step], place: Place | None) -> Step | str | None:
+def notice_of(
+    given: Any, steps: Iterable[Step], place: Place | None
+) -> Step | str | TerraformRef | None:
     """Return the step or topic of ``on_failure=``.
 
     Args:
-        given: A step or task, the ARN of a topic, or ``None``.
+        given: A step or task, the ARN of a topic or a reference to it, or ``None``.
         steps: The steps of the pipeline.
         place: Source location.
 
@@ -42,6 +44,8 @@ def notice_of(given: Any, steps: Iterable[Step], place: Place | None) -> Step | 
         if not _TOPIC.fullmatch(given):
             message = f"on_failure={given!r} is not the ARN of an SNS topic"
             raise OptionError(message, place=place, remedy=_REMEDY)
+        return given
+    if isinstance(given, TerraformRef):
         return given
     refuse_pipeline(given, place)
     step = given.step if isinstance(given, Stepped) else given

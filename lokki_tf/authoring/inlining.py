@@ -7,7 +7,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import REQUIRED, Attribute, Group, Literal, path_text, signature
+from lokki_tf.model import (
+    REQUIRED,
+    Attribute,
+    Group,
+    Literal,
+    TerraformRef,
+    path_text,
+    signature,
+)
 
 from .arguments import argument
 from .parameters import accepts
@@ -99,8 +107,10 @@ def _bound(
     for name, one in declared.items():
         values[name] = argument(given.get(name, one.default), place)
         value = values[name]
-        if isinstance(value, Literal) and name in given and not accepts(one, value.value):
-            problem = problem or f"requires {one.kind.__name__} for {name}, got {value.value!r}"
+        known = value.value if isinstance(value, Literal) else value
+        fits = accepts(one, "" if isinstance(known, TerraformRef) else known)
+        if isinstance(value, Literal | TerraformRef) and name in given and not fits:
+            problem = problem or f"requires {one.kind.__name__} for {name}, got {known!r}"
     if problem:
         raise BindingError(
             f"{sub.kind} {sub.name!r} {problem}",
@@ -173,7 +183,7 @@ class _Copier:
 
     def argument(self, value: Argument) -> Argument:
         """Return an argument of a copy."""
-        if isinstance(value, Literal):
+        if isinstance(value, Literal | TerraformRef):
             return value
         if isinstance(value, Group):
             members: Any = value.members
@@ -220,6 +230,12 @@ def selected(value: Argument, path: tuple[Key, ...], place: Place) -> Argument:
     for index, key in enumerate(path):
         if isinstance(value, PartSpec):
             return PartSpec(value.of, (*value.path, *path[index:]), value.place)
+        if isinstance(value, TerraformRef):
+            raise BindingError(
+                f"{value!r} is a text, of which no part can be selected: {path_text(path)}",
+                place=place,
+                remedy="select the part inside a step",
+            )
         if not isinstance(value, Literal | Group):
             return PartSpec(value, path[index:], value.place)
         try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from os import PathLike, fspath
-from types import MappingProxyType
+from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lokki_tf.errors import OptionError
@@ -17,10 +18,14 @@ from lokki_tf.model import (
     PipelineOptions,
     RetryConfig,
     StepOptions,
+    TerraformRef,
+    TextOrRef,
     options,
 )
 from lokki_tf.model.retries import ALL, TASK_FAILED, listed_errors, lists_all
+from lokki_tf.model.terraform_refs import refs_in
 
+from .policies import policy_documents
 from .polls import refuse_contradictions, with_poll
 from .requirements import requirements_in, requirements_of
 
@@ -68,9 +73,6 @@ def step_options(given: Mapping[str, Any], place: Place) -> StepOptions:
     if count is not None:
         values["retry"] = {"retries": count}
     values = {name: _read(StepOptions, name, value, place) for name, value in values.items()}
-    # An empty policy grants nothing, so it is not attached.
-    if "policies" in values:
-        values["policies"] = tuple(text for text in values["policies"] if text.strip())
     refuse_contradictions(values, place)
     made = StepOptions(**values, given=frozenset(values))
     return replace(made, retry=with_poll(made, made.retry))
@@ -151,6 +153,13 @@ def _read(kind: Any, name: str, value: Any, place: Place) -> Any:
     special = _SPECIAL.get(name)
     if special is not None:
         return special(value, place)
+    accepted = TerraformRef.__name__ in declared.type or name == "on_failure"
+    for ref in () if accepted else refs_in(value):
+        raise OptionError(
+            f"{name} contains {ref!r}, and must be known before Terraform runs",
+            place=place,
+            remedy=f"write the value itself into {name}=",
+        )
     rule = declared.rule()
     if rule is not None and rule.choices:
         return _choice(declared, rule.choices, value, place)
@@ -326,13 +335,17 @@ def _text(name: str, value: Any, place: Place) -> str:
     return value
 
 
+def _text_or_ref(name: str, value: Any, place: Place) -> TextOrRef:
+    return value if isinstance(value, TerraformRef) else _text(name, value, place)
+
+
 def _flag(name: str, value: Any, place: Place) -> bool:
     if not isinstance(value, bool):
         raise OptionError(f"{name} must be True or False, got {value!r}", place=place)
     return value
 
 
-def _texts(name: str, value: Any, place: Place) -> tuple[str, ...]:
+def _texts(name: str, value: Any, place: Place, kind: type | UnionType = str) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise OptionError(
             f"{name} must be a list, got {value!r}",
@@ -341,7 +354,7 @@ def _texts(name: str, value: Any, place: Place) -> tuple[str, ...]:
         )
     texts = tuple(value)
     for text in texts:
-        if not isinstance(text, str):
+        if not isinstance(text, kind):
             raise OptionError(f"{name} must contain strings, got {text!r}", place=place)
     return texts
 
@@ -365,9 +378,11 @@ def _paths(value: Any, place: Place) -> tuple[str, ...]:
     return texts
 
 
-def _texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
+def _texts_by_name(
+    name: str, value: Any, place: Place, kind: type | UnionType = str
+) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(
-        isinstance(key, str) and isinstance(text, str) for key, text in value.items()
+        isinstance(key, str) and isinstance(text, kind) for key, text in value.items()
     ):
         raise OptionError(
             f"{name} must be a dict of strings, got {value!r}",
@@ -380,6 +395,7 @@ def _texts_by_name(name: str, value: Any, place: Place) -> Mapping[str, str]:
 _SPECIAL: Mapping[str, Callable[[Any, Place], Any]] = {
     "alarms": _alarms,
     "include": _paths,
+    "policies": policy_documents,
     "requirements": _requirements,
     "retry": retriers,
     "catch": caught_errors,
@@ -387,8 +403,11 @@ _SPECIAL: Mapping[str, Callable[[Any, Place], Any]] = {
 }
 _READERS: Mapping[str, Callable[[str, Any, Place], Any]] = {
     "tuple[str, ...]": _texts,
+    "tuple[str | TerraformRef, ...]": partial(_texts, kind=str | TerraformRef),
     "Mapping[str, str]": _texts_by_name,
+    "Mapping[str, str | TerraformRef]": partial(_texts_by_name, kind=str | TerraformRef),
     "str | None": _text,
+    "str | TerraformRef | None": _text_or_ref,
     "bool": _flag,
 }
 """How values are read, by the type of the option in the model."""

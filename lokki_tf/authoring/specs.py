@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError
-from lokki_tf.model import Group, Literal, MapOptions, Step, path_text
+from lokki_tf.model import Group, Literal, MapOptions, Step, TerraformRef, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -246,7 +246,7 @@ NodeSpec = CallSpec | MapSpec | WaitSpec
 """What becomes a node of the graph."""
 ValueSpec = NodeSpec | ItemSpec | ParameterSpec
 """What a binding refers to."""
-Argument = Literal | Group | ValueSpec | PartSpec
+Argument = Literal | TerraformRef | Group | ValueSpec | PartSpec
 """An argument while a graph is written; members of its groups are arguments as well."""
 
 
@@ -259,7 +259,7 @@ def specs_in(one: Argument) -> Iterator[ValueSpec]:
             waiting.extend(reversed(current.members))
         elif isinstance(current, PartSpec):
             yield current.of
-        elif not isinstance(current, Literal):
+        elif not isinstance(current, Literal | TerraformRef):
             yield current
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Finding, Map, Node, StepOptions, options
+from lokki_tf.model import Finding, Map, Node, StepOptions, TerraformRef, options
 from lokki_tf.model.declarations import BATCH, LAMBDA
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ def _job(step: Step) -> Iterator[Finding]:
         elif rule is not None:
             message = f"step {step.name!r} has {name}={value!r}; Batch requires {rule.expected}"
             yield _finding(step, message, f"write {name}={rule.low}")
+    queue = own.job_queue
+    if isinstance(queue, TerraformRef) and queue.address.endswith(".name"):
+        message = f"step {step.name!r} has job_queue={queue!r}, which must be the queue's ARN"
+        yield _finding(step, message, "refer to its ARN: replace .name by .arn")
     if own.gpu and own.platform != "ec2":
         message = f"step {step.name!r} has gpu={own.gpu!r}, which Fargate does not support"
         yield _finding(step, message, 'write platform="ec2"')

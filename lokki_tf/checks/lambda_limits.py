@@ -76,6 +76,8 @@ def _layers(step: Step) -> Iterator[Finding]:
         )
     for layer in layers:
         # The value of a Terraform reference is known only when it is applied.
+        if not isinstance(layer, str):
+            continue
         match = _LAYER.fullmatch(layer)
         if match is None and "${" not in layer:
             yield _finding(
@@ -103,7 +105,8 @@ def _environment(step: Step) -> Iterator[Finding]:
                 f"step {step.name!r} sets the environment variable {name!r}, which {reason}",
                 "use letters, digits and _, a letter first",
             )
-    size = sum(len(name.encode()) + len(text.encode()) for name, text in variables.items())
+    known = {name: text for name, text in variables.items() if isinstance(text, str)}
+    size = sum(len(name.encode()) + len(text.encode()) for name, text in known.items())
     if size > ENVIRONMENT_BYTES - 512:  # the rest is for the handler's own variables
         yield _finding(
             step,

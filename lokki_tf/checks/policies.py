@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
 from lokki_tf.model import Finding
+from lokki_tf.model.terraform_refs import has_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lokki_tf.model import Definition
 
-_EXAMPLE = (
-    'write json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", '
-    '"Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::bucket/*"]}]})'
-)
+_EXAMPLE = 'write for example allow("s3:GetObject", "arn:aws:s3:::bucket/*")'
 _EXACT = re.compile(r"(For(All|Any)(Values|Value):)?String(Not)?Equals(IgnoreCase)?(IfExists)?")
 _ESCAPED = re.compile(r"\$\{[*?$]\}")  # IAM's way to write the characters themselves
 
@@ -68,6 +66,10 @@ def _problem(text: str) -> str | None:
             return "has a statement without Action"
         if not {"Resource", "NotResource"} & set(statement):
             return "has a statement without Resource"
+    try:
+        has_tables(document)
+    except OptionError as error:
+        return f"has a reference that is not valid ({error.message})"
     return None
 
 

@@ -23,7 +23,7 @@ def check(definition: Definition) -> Iterator[Finding]:
     """Check the role of each step with the user's own role."""
     for step in definition.steps:
         role = step.options.role
-        if role is not None and not _ROLE.fullmatch(role):
+        if isinstance(role, str) and not _ROLE.fullmatch(role):
             yield Finding(
                 "role",
                 f"step {step.name!r} has role={role!r}, which must be the ARN of a role",

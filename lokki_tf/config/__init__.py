@@ -10,6 +10,7 @@ probably meant, and it would be the only compiled dependency of a plain installa
 """
 
 from .load import ENVIRONMENT, FILE_NAME, STAGE_VARIABLE, load_config, stage_in_environment
+from .local_refs import local_value
 from .rules import is_loopback, refuse_region
 from .settings import (
     AwsConfig,
@@ -17,6 +18,7 @@ from .settings import (
     Config,
     ImageConfig,
     LambdaConfig,
+    LocalConfig,
     LoggingConfig,
     ScheduleConfig,
     StateMachineConfig,
@@ -33,6 +35,7 @@ __all__ = [
     "Config",
     "ImageConfig",
     "LambdaConfig",
+    "LocalConfig",
     "LoggingConfig",
     "ScheduleConfig",
     "StateMachineConfig",
@@ -40,6 +43,7 @@ __all__ = [
     "VpcConfig",
     "is_loopback",
     "load_config",
+    "local_value",
     "refuse_region",
     "stage_in_environment",
 ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
-from functools import cache
+from functools import cache, reduce
 from math import inf
+from operator import or_
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from lokki_tf.model import options
+from lokki_tf.errors import OptionError
+from lokki_tf.model import TextOrRef, options
+from lokki_tf.model.terraform_refs import ref_of
 
 from .settings import EARLIER_NAMES, NO_SETTINGS, Config
 
@@ -39,8 +42,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
 
 
+def _is_text_or_ref(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, dict) and set(value) == {"ref"})
+
+
+_TEXTS_OR_REFS = tuple[TextOrRef, ...]
 _LEAVES: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
     str: ("a string", lambda value: isinstance(value, str)),
+    TextOrRef: ('a string or a reference { ref = "…" }', _is_text_or_ref),
     bool: ("true or false", lambda value: isinstance(value, bool)),
     int: (
         "a whole number of at least 0",
@@ -51,8 +60,12 @@ _LEAVES: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
         "a list of strings",
         lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
     ),
+    _TEXTS_OR_REFS: (
+        "a list of strings or references",
+        lambda value: isinstance(value, list) and all(map(_is_text_or_ref, value)),
+    ),
 }
-_STRINGS = Mapping[str, str]
+_STRINGS = Mapping[str, str], Mapping[str, TextOrRef]
 
 
 @cache
@@ -86,12 +99,12 @@ def check(table: Mapping[str, Any], kind: Any, path: KeyPath = ()) -> None:
         hint = _required(known[present])
         if is_dataclass(hint):
             check(_table(value, here), hint, here)
-        elif hint == _STRINGS:
+        elif hint in _STRINGS:
             for key, member in _table(value, here, " of strings").items():
-                _leaf(member, str, (*here, key))
+                _leaf(member, get_args(hint)[1], (*here, key))
         else:
             _leaf(value, hint, here)
-            rule = options(kind)[present].rule()
+            rule = None if isinstance(value, dict) else options(kind)[present].rule()
             # An empty string unsets an optional setting, so there is no value to validate.
             if rule and not (value == "" and hint is not known[present]) and not rule.fits(value):
                 raise _misfit(here, value, rule.expected, rule.remedy(value))
@@ -148,16 +161,23 @@ def _made(hint: Any, value: Any) -> Any:
         return build(cast("type[Any]", needed), value)
     if get_origin(needed) is Literal:
         return _choice(value, needed)
+    found = ref_of(value) if needed == TextOrRef else None
+    if found is not None:
+        return found
     if isinstance(value, dict):
-        return MappingProxyType(dict(value))
-    return tuple(value) if isinstance(value, list) else value
+        return MappingProxyType(
+            {key: _made(get_args(needed)[1], one) for key, one in value.items()}
+        )
+    if isinstance(value, list):
+        return tuple(_made(get_args(needed)[0], one) for one in value)
+    return value
 
 
 def _required(hint: Any) -> Any:
     """Return the type without ``| None``."""
-    if get_origin(hint) is not UnionType:
+    if get_origin(hint) is not UnionType or NoneType not in get_args(hint):
         return hint
-    return next(one for one in get_args(hint) if one is not NoneType)
+    return reduce(or_, (one for one in get_args(hint) if one is not NoneType))
 
 
 def _table(value: Any, path: KeyPath, of: str = "") -> Mapping[str, Any]:
@@ -174,9 +194,24 @@ def _leaf(value: Any, hint: Any, path: KeyPath) -> None:
             raise _misfit(path, value, listed, nearest(str(value).upper(), choices))
         return
     expected, fits = _LEAVES[hint]
+    members = value if isinstance(value, list) else [value]
+    for one in members:
+        if isinstance(one, dict) and "ref" in one:
+            _check_ref(one, hint, path)
     if not fits(value):
         quotes = hint is str and not isinstance(value, dict | list)
         raise _misfit(path, value, expected, "put it in quotes" if quotes else None)
+
+
+def _check_ref(value: Mapping[str, Any], hint: Any, path: KeyPath) -> None:
+    """Refuse references where no reference is possible, and those that are not valid."""
+    if hint not in (TextOrRef, _TEXTS_OR_REFS):
+        message = f"{'.'.join(path)} is a reference, and must be known before Terraform runs"
+        raise InvalidSetting(path, message, "write the value itself")
+    try:
+        ref_of(value)
+    except OptionError as error:
+        raise InvalidSetting(path, f"{'.'.join(path)}: {error.message}", error.remedy) from None
 
 
 def _choice(value: Any, hint: Any) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal as OneOf
 
-from lokki_tf.model import StepOptions
+from lokki_tf.model import StepOptions, TerraformRef
 from lokki_tf.model.declarations import (
     BATCH,
     EMPTY,
@@ -47,8 +47,12 @@ _RETENTION = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 109
 class VpcConfig:
     """``[aws.vpc]``: the network of the functions."""
 
-    id: str | None = option(None, "Id of the VPC; functions run outside of any VPC by default")
-    subnets: tuple[str, ...] = option((), "Ids of subnets; all subnets of the VPC by default")
+    id: str | TerraformRef | None = option(
+        None, "Id of the VPC; functions run outside of any VPC by default"
+    )
+    subnets: tuple[str | TerraformRef, ...] = option(
+        (), "Ids of subnets; all subnets of the VPC by default"
+    )
     outbound_cidr: tuple[str, ...] = option(
         (), "Address ranges that functions may connect to; all by default"
     )
@@ -58,10 +62,10 @@ class VpcConfig:
 class AwsConfig:
     """``[aws]``: the account, and its existing resources."""
 
-    artifact_bucket: str | None = option(
+    artifact_bucket: str | TerraformRef | None = option(
         None, "An existing S3 bucket for code and large results; a new one by default"
     )
-    artifact_bucket_kms_key: str | None = option(
+    artifact_bucket_kms_key: str | TerraformRef | None = option(
         None,
         "ARN of the customer managed KMS key that encrypts that bucket; `kms_key` by default",
         _KEY,
@@ -81,10 +85,10 @@ class AwsConfig:
         None, "AWS region; by default that of the environment", rules.region()
     )
     profile: str | None = option(None, "Profile in the AWS configuration files")
-    permissions_boundary: str | None = option(
+    permissions_boundary: str | TerraformRef | None = option(
         None, "ARN of the permissions boundary of every role", _POLICY
     )
-    kms_key: str | None = option(
+    kms_key: str | TerraformRef | None = option(
         None, "ARN of the KMS key for encryption; AWS's own keys by default", _KEY
     )
     log_retention_days: int = option(
@@ -121,14 +125,14 @@ class LambdaConfig:
     image_tag: str | None = option(
         None, "Tag of the container image; by default the hash of its content"
     )
-    env: Mapping[str, str] = option(EMPTY, "Environment variables of all steps")
+    env: Mapping[str, str | TerraformRef] = option(EMPTY, "Environment variables of all steps")
     secrets: Mapping[str, str] = same_as(
         StepOptions, "secrets", doc="Secrets of all steps, in the form of `secrets=`"
     )
     # Whether Lambda supports a runtime is checked for each step.
     python_runtime: str = same_as(StepOptions, "python_runtime", rules=(rules.runtime(),))
     architecture: OneOf["x86_64", "arm64"] = same_as(StepOptions, "architecture", LAMBDA)
-    role: str | None = option(
+    role: str | TerraformRef | None = option(
         None, "ARN of the role of every function; by default one role per step is created", _ROLE
     )
 
@@ -148,7 +152,7 @@ class ImageConfig:
 class BatchConfig:
     """``[batch]``: defaults for steps that run as AWS Batch jobs."""
 
-    job_queue: str | None = same_as(StepOptions, "job_queue")
+    job_queue: str | TerraformRef | None = same_as(StepOptions, "job_queue")
     job_definition_name: str | None = option(
         None, "Prefix of the names of job definitions; by default the pipeline's name"
     )
@@ -208,7 +212,7 @@ class ScheduleConfig:
         0, "Time by which AWS may start later; 0 for on time", whole(0, 1440), unit="minutes"
     )
     state: OneOf["ENABLED", "DISABLED"] = option("ENABLED", "Whether the schedule starts runs")
-    role: str | None = option(
+    role: str | TerraformRef | None = option(
         None, "ARN of the role that starts executions; one is created by default", _ROLE
     )
 
@@ -217,7 +221,9 @@ class ScheduleConfig:
 class StateMachineConfig:
     """``[state_machine]``: the state machine."""
 
-    role: str | None = option(None, "ARN of its role; one is created by default", _ROLE)
+    role: str | TerraformRef | None = option(
+        None, "ARN of its role; one is created by default", _ROLE
+    )
     log_level: OneOf["ALL", "ERROR", "OFF"] = option(
         "ALL", "The events that it logs; with `OFF` it has no log group"
     )
@@ -227,6 +233,18 @@ class StateMachineConfig:
     tracing: bool = option(True, "Whether X-Ray traces it")
     type: OneOf["STANDARD"] = option(
         "STANDARD", "`STANDARD`, which maps and long steps require, and which runs no step twice"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalConfig:
+    """``[local]``: what holds where Terraform does not run: in local runs and ``aws.run``."""
+
+    refs: Mapping[str, str] = option(
+        EMPTY,
+        "Values of references to Terraform by their addresses, "
+        '`"aws_dynamodb_table.rows.arn" = "arn:…"` for example; the environment variable '
+        "`LOKKI_REF_AWS_DYNAMODB_TABLE_ROWS_ARN` has priority",
     )
 
 
@@ -243,6 +261,7 @@ class Config:
         terraform: Table ``[terraform]``.
         schedule: Table ``[schedule]``.
         state_machine: Table ``[state_machine]``.
+        local: Table ``[local]``.
         stage: Name of the stage whose settings are included; not a field of a file.
     """
 
@@ -257,6 +276,7 @@ class Config:
     terraform: TerraformConfig = field(default_factory=TerraformConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     state_machine: StateMachineConfig = field(default_factory=StateMachineConfig)
+    local: LocalConfig = field(default_factory=LocalConfig)
     stage: str | None = None
 
     def name_of(self, pipeline: str) -> str:

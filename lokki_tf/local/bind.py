@@ -21,6 +21,7 @@ from lokki_tf.model import (
     Output,
     Parameter,
     Part,
+    TerraformRef,
     Wait,
 )
 from lokki_tf.model.bindings import parts_in
@@ -146,6 +147,7 @@ class Binder:
                 binding.value if serializer is None else serializer.freeze(binding.value)
             )
             return self._literals_from + len(self.literals) - 1
+        assert not isinstance(binding, TerraformRef)  # replaced by its value before the run
         position = self._index_of(binding)
         if position is None:
             raise _Unbound(binding)

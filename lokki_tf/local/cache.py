@@ -28,6 +28,7 @@ from lokki_tf.model import (
     Parameter,
     Part,
     Step,
+    TerraformRef,
 )
 from lokki_tf.model.steady import steady_pickle
 from lokki_tf.runtime.envelope import freeze, json_text, pickled, thaw
@@ -213,6 +214,7 @@ class Cache:
             return self._at(frame, self._position(frame.plan)[binding.node])
         if isinstance(binding, Item):
             return self._at(frame, frame.plan.item)
+        assert not isinstance(binding, TerraformRef)  # replaced by its value before the run
         return self._parameter(binding, frame)
 
     def _part(self, part: Part, frame: Frame) -> str | None:

@@ -10,7 +10,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import OptionError
-from lokki_tf.model import Step, StepOptions
+from lokki_tf.model import Step, StepOptions, TerraformRef
 
 from .calls import call, in_thread
 
@@ -44,6 +44,7 @@ class Settings:
             by name.
         secrets: Values of secrets by environment variable, by step, which the environment does not
             contain.
+        refs: Values of references to Terraform.
     """
 
     options: Mapping[Step, StepOptions] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Settings:
     started: float = field(default_factory=time)
     start: Function | None = None
     secrets: Mapping[Step, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    refs: Mapping[TerraformRef, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         scale: Any = self.wait_scale
@@ -78,7 +80,11 @@ class Settings:
         limit = options.call_seconds if _is_limited(options) else None
         # What the process has anyway needs nothing around the call.
         known = os.environ
-        own = {n: text for n, text in options.env_variables.items() if known.get(n) != text}
+        own = {
+            name: text
+            for name, text in options.env_variables.items()
+            if isinstance(text, str) and known.get(name) != text  # values replace references
+        }
         own |= self.secrets.get(step, {})
         return Around(own, limit) if own or limit is not None else None
 

@@ -43,6 +43,7 @@ from .requirements import PackageSet, package_sets
 from .retries import RetryConfig
 from .routes import FAILURE, ORIGINAL_INPUT, Route, Routes, Test, Transition
 from .steps import StartedPipeline, Step
+from .terraform_refs import TerraformRef, TextOrRef
 
 __all__ = [
     "FAILURE",
@@ -79,7 +80,9 @@ __all__ = [
     "Status",
     "Step",
     "StepOptions",
+    "TerraformRef",
     "Test",
+    "TextOrRef",
     "Transition",
     "Wait",
     "findings_of",

@@ -8,6 +8,7 @@ from lokki_tf.errors import OptionError
 from lokki_tf.tracebacks import ends_at_caller
 
 from .declarations import SECONDS, Rule, option, options, whole
+from .terraform_refs import TerraformRef
 
 _METRICS = 'AWS Step Functions Developer Guide, "Monitoring Step Functions metrics"'
 _WEEK = 7 * 24
@@ -32,7 +33,7 @@ class Alarms:
         OptionError: If an argument is invalid.
     """
 
-    topic: str = option(
+    topic: str | TerraformRef = option(
         "",
         "ARN of the SNS topic; its policy must allow CloudWatch to publish",
         Rule("the ARN of an SNS topic", lambda value: _is_topic(value)),
@@ -64,4 +65,6 @@ class Alarms:
 
 
 def _is_topic(value: object) -> bool:
+    if isinstance(value, TerraformRef):
+        return True
     return isinstance(value, str) and value.startswith("arn:") and ":sns:" in value

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Literal as OneOf
 
+from .terraform_refs import TerraformRef
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Literal:
@@ -93,7 +95,7 @@ class Part:
         return f"part {path_text(self.path)} of {self.owner}"
 
 
-Leaf = Literal | Output | Parameter | Item
+Leaf = Literal | Output | Parameter | Item | TerraformRef
 Binding = Leaf | Part | Group
 
 

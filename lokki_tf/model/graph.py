@@ -11,12 +11,13 @@ from typing import Any, Final, Protocol, TypeVar
 from lokki_tf.errors import CycleError, Place
 
 from .alarms import Alarms
-from .bindings import Binding, Literal, Output, Parameter, outputs_in
+from .bindings import Binding, Literal, Output, Parameter, leaves, outputs_in
 from .durations import duration
 from .options import MapOptions
 from .retries import ErrorType, RetryConfig
 from .routes import Routes
 from .steps import StartedPipeline, Step
+from .terraform_refs import TerraformRef
 
 
 class Dependent:
@@ -309,7 +310,7 @@ class Definition:
     place: Place | None = None
     parameters: tuple[FlowParameter, ...] = ()
     routes: Routes | None = None
-    on_failure: Step | str | None = None
+    on_failure: Step | str | TerraformRef | None = None
     timeout_seconds: int | None = None
     cleanup: Node | None = None
     alarms: Alarms | None = None
@@ -340,6 +341,12 @@ class Definition:
             for one in steps
             if one.starts is not None
         )
+
+    @property
+    def refs(self) -> tuple[TerraformRef, ...]:
+        """The references to Terraform in arguments of steps, each once."""
+        found = (one for node in self.whole.walk() for b in node.bindings for one in leaves(b))
+        return tuple(dict.fromkeys(one for one in found if isinstance(one, TerraformRef)))
 
     @property
     def whole(self) -> Graph:

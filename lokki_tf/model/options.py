@@ -25,6 +25,7 @@ from .declarations import (
     whole,
 )
 from .declarations import options as options  # lokki_tf.model.options is the function
+from .terraform_refs import TerraformRef
 
 if TYPE_CHECKING:
     from .retries import ErrorType, RetryConfig
@@ -51,7 +52,7 @@ class StepOptions:
     description: str | None = option(
         None, "Shown in the console; the first line of the function's docstring by default"
     )
-    layers: tuple[str, ...] = option(
+    layers: tuple[str | TerraformRef, ...] = option(
         (),
         "ARNs of Lambda layers, at most 5",
         only=LAMBDA,
@@ -120,12 +121,14 @@ class StepOptions:
         settings=("lambda.architecture",),
     )
     policies: tuple[str, ...] = option(
-        (), "IAM policy documents, as JSON, that are attached to the step's role"
+        (),
+        "What the step's role allows in addition: `allow(…)`, statements or whole IAM policy "
+        "documents as dicts, or documents as JSON",
     )
-    role: str | None = option(
+    role: str | TerraformRef | None = option(
         None, "ARN of an existing role, used instead of a new one", settings=("lambda.role",)
     )
-    env_variables: Mapping[str, str] = option(
+    env_variables: Mapping[str, str | TerraformRef] = option(
         EMPTY,
         "Environment variables; in local runs they are set for the step as well",
         settings=("lambda.env",),
@@ -232,9 +235,10 @@ class StepOptions:
         only=BATCH,
         settings=("batch.platform",),
     )
-    job_queue: str | None = option(
+    job_queue: str | TerraformRef | None = option(
         None,
-        "Name or ARN of an existing queue; the stack creates one for each platform by default",
+        "Name or ARN of an existing queue, or a `TerraformRef` to its ARN; the stack creates one "
+        "for each platform by default",
         only=BATCH,
         settings=("batch.job_queue",),
     )
@@ -301,12 +305,12 @@ class PipelineOptions:
         source='AWS Step Functions Developer Guide, "Service quotas"',
     )
     # A Step, whose module imports this one, or an ARN.
-    on_failure: Any = option(  # noqa: RUF009  # it makes a field
+    on_failure: Any = option(  # it makes a field
         None,
         "Notified when it fails: a step or task, which is called with a dict, or the ARN of an SNS "
         "topic",
     )
-    alarms: Alarms | None = option(  # noqa: RUF009  # it makes a field
+    alarms: Alarms | None = option(  # it makes a field
         None,
         "Alarms about its executions: `Alarms(topic, …)`, or the ARN of an SNS topic",
     )
@@ -314,7 +318,7 @@ class PipelineOptions:
         False, "Whether the stack has a dashboard of CloudWatch with executions and functions"
     )
     # A Step, or a call of the authoring styles.
-    cleanup: Any = option(  # noqa: RUF009  # it makes a field
+    cleanup: Any = option(  # it makes a field
         None,
         "Runs once after all other steps, whatever happened: a step or task whose parameters are "
         "named after results and parameters of the run, or a call, `release(lock, rows)`; results "

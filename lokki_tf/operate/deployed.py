@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lokki_tf.config import local_value
 from lokki_tf.errors import AwsError, LokkiError
+from lokki_tf.model import TerraformRef
 from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.plan import JOB_LOG_GROUP, LOG_GROUP, function_name, job_name
 from lokki_tf.terraform.template_values import template_values
@@ -32,12 +34,14 @@ class Deployed:
         arn: The state machine's ARN.
         functions: Names of its Lambda functions, by step.
         aws: AWS, in its account and region.
+        bucket: Name of its bucket, as Terraform returned it.
     """
 
     stack: Stack
     arn: str
     functions: Mapping[str, str]
     aws: Aws
+    bucket: str | None = None
 
     @property
     def log_groups(self) -> Mapping[str, str]:
@@ -53,8 +57,12 @@ class Deployed:
     def store(self) -> str:
         """``s3://bucket/prefix`` under which the pipeline stores all objects."""
         _, partition, _, region, number, *_ = self.arn.split(":")
-        account = Account(number, region, partition)
+        account = Account(number, region, partition, refs=self._bucket)
         return template_values(self.stack.definition, None, self.stack.config, account)["store"]
+
+    def _bucket(self, ref: TerraformRef) -> str:
+        """Return the name of the bucket to which the settings refer."""
+        return self.bucket or local_value(ref, self.stack.config, "the pipeline's bucket")
 
     @property
     def execution_prefix(self) -> str:
@@ -107,7 +115,7 @@ def deployed_from(stack: Stack, outputs: Mapping[str, Any]) -> Deployed:
     arn = outputs["state_machine_arn"]
     functions = outputs["function_arns"]
     names = {step: one.split(":")[6] for step, one in functions.items() if one}
-    return Deployed(stack, arn, names, Aws(stack.config, arn.split(":")[3]))
+    return Deployed(stack, arn, names, Aws(stack.config, arn.split(":")[3]), outputs.get("bucket"))
 
 
 def _outputs(stack: Stack) -> dict[str, Any]:

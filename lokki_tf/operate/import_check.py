@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import Place
 from lokki_tf.local.processes import usable_cpus
 from lokki_tf.model.requirements import requirement_name
+from lokki_tf.model.terraform_refs import shown
 from lokki_tf.packaging import HANDLER_FILE, HANDLER_NAME, main_module
 from lokki_tf.packaging.dependencies.third_party import distributions, provided
 from lokki_tf.source.origins import IN_LAMBDA, find_spec
@@ -156,7 +157,8 @@ def _variables(step: Step, bundle: Path) -> dict[str, str]:
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     common = {"LANG": "en_US.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": ":UTC"}
     # Secrets that have a value are not fetched.
-    own = {**step.options.env_variables, **dict.fromkeys(step.options.secrets, "secret")}
+    variables = {name: shown(text) for name, text in step.options.env_variables.items()}
+    own = {**variables, **dict.fromkeys(step.options.secrets, "secret")}
     if step.is_job:
         return {**common, "AWS_DEFAULT_REGION": region, **own}
     return {

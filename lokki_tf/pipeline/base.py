@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
@@ -411,12 +412,12 @@ class Pipeline(Generic[R_co]):
         Args:
             account_id: The account's number.
             region: The region's name.
-            variables: Values of the Terraform variables that layers refer to.
+            variables: Values of the Terraform variables that layers and references name.
             config: Settings; by default those of ``lokki.toml`` and the environment.
             stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
 
         Raises:
-            ConfigError: If a setting is wrong.
+            ConfigError: If a setting is wrong, or a reference to Terraform has no value.
             DefinitionError: If the pipeline has errors.
             MissingToolError: If packages are declared and cannot be reached.
             OptionError: If a variable has no value.
@@ -426,13 +427,15 @@ class Pipeline(Generic[R_co]):
         from lokki_tf.terraform.account import Account
         from lokki_tf.terraform.resources import resources_of
 
+        from .refs import local_ref
+
         settings = config or load_config(stage=stage)
         folder = Path(settings.build_dir).absolute() / "stacks" / settings.name_of(self.name)
         with stage_in_environment(settings.stage):
             return resources_of(
                 self,
                 settings,
-                Account(account_id, region),
+                Account(account_id, region, refs=partial(local_ref, settings, variables or {})),
                 builder=LayerBuilder(locks=folder),
                 variables=variables or {},
             )

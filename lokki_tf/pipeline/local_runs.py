@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.errors import BindingError, OptionError
+from lokki_tf.model.terraform_refs import shown
 
 from .failure_notices import notified
 from .limits import inline_limits, outermost_parts
+from .refs import values_of_refs, with_known_arguments, with_known_variables
 from .secrets import fetched_secrets
 from .starts import own_answers, with_starts
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from lokki_tf.local import Event, Run, Settings
     from lokki_tf.local.cache import Cache
     from lokki_tf.local.state import StateManager
-    from lokki_tf.model import Definition
+    from lokki_tf.model import Definition, TextOrRef
 
     State = StateManager | str | PathLike[str] | None
 
@@ -74,7 +76,7 @@ def run_locally(
                     cache=cache,
                 )
             return run(
-                definition,
+                with_known_arguments(definition, settings.refs),
                 given,
                 settings=settings,
                 executor=executor,
@@ -120,6 +122,7 @@ def settings_of(
         given: The run's input, which may contain the time for which the run was scheduled.
 
     Raises:
+        ConfigError: If a reference to Terraform has no value.
         DefinitionError: If a step's secrets are not valid.
         SecretError: If a secret cannot be read.
     """
@@ -130,6 +133,8 @@ def settings_of(
 
     config = config or load_config(stage=stage)
     options = options_in_effect(definition, config)
+    refs = values_of_refs(definition, options, config)
+    options = {step: with_known_variables(one, refs) for step, one in options.items()}
     return Settings(
         options,
         wait_scale,
@@ -137,6 +142,7 @@ def settings_of(
         stage=config.stage,
         scheduled_at=scheduled(given or {}),
         secrets=fetched_secrets(options, config),
+        refs=refs,
     )
 
 
@@ -171,7 +177,8 @@ def _cache(
     codes = {
         step: _with_environment(
             code,
-            {**options[step].env_variables, **secrets[step]},  # sources of secrets, not values
+            # The sources of secrets, not their values.
+            {**_texts(options[step].env_variables), **secrets[step]},
             readable if step in asks else {},
             value_digest,
         )
@@ -190,6 +197,10 @@ def _cache(
         return
     with StateManager(state) as own:
         yield Cache(own, codes)
+
+
+def _texts(variables: Mapping[str, TextOrRef]) -> dict[str, str]:
+    return {name: shown(text) for name, text in variables.items()}
 
 
 def _with_environment(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import overload
 
-from lokki_tf.model import shortened
+from lokki_tf.model import TerraformRef, TextOrRef, shortened
 from lokki_tf.model.names import digest
+from lokki_tf.model.terraform_refs import shown
 
 BUCKET_PREFIX_LENGTH = 34  # of 63: account, region and hyphens have up to 29
 
@@ -20,12 +23,27 @@ class Account:
         region: The region's name.
         partition: ``aws`` in most regions.
         domain: The suffix of its services' host names.
+        refs: Returns the value of a reference to other Terraform resources; by default its
+            expression.
     """
 
     number: str
     region: str
     partition: str = "aws"
     domain: str = "amazonaws.com"
+    refs: Callable[[TerraformRef], str] = shown
+
+    @overload
+    def text(self, value: TextOrRef) -> str: ...
+    @overload
+    def text(self, value: TextOrRef | None) -> str | None: ...
+    def text(self, value: TextOrRef | None) -> str | None:
+        """Return a text, or the value of a reference; ``None`` is returned unchanged.
+
+        Args:
+            value: The text or reference.
+        """
+        return self.refs(value) if isinstance(value, TerraformRef) else value
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource in the account and region.

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from cdktf import App, TerraformStack
     from constructs import Construct
 
+    from lokki_tf.model import TerraformRef
+
     __all__ = ["Construct", "TerraformStack", "aws", "core"]
 
 BINDINGS = {"cdktf": "cdktf_cdktf_provider_aws", "cdktn": "cdktn_provider_aws"}
@@ -220,6 +222,51 @@ def new_app(outdir: Path) -> App:
     prepare()
     _in_use = preferred()
     return core.App(outdir=str(outdir))
+
+
+def value_of(ref: TerraformRef) -> str:
+    """Return a token that the library writes as the expression of a reference.
+
+    Args:
+        ref: The reference.
+    """
+    return ref.filled(_token(f"${{{ref.address}}}"))
+
+
+def value_in_json(ref: TerraformRef) -> str:
+    """Return a token for a reference's value as it is written between the quotes of JSON's strings.
+
+    Args:
+        ref: The reference.
+    """
+    quoted = f"jsonencode(tostring({ref.address}))"
+    return ref.filled(_token(f"${{substr({quoted}, 1, length({quoted}) - 2)}}"))
+
+
+def _token(expression: str) -> str:
+    return str(core.Token.as_string(_expressions(_in_use or preferred())(expression)))
+
+
+@cache
+def _expressions(library: str) -> Any:
+    """Return the class of expressions of a library."""
+    jsii = importlib.import_module("jsii")
+
+    class Expression:
+        def __init__(self, text: str) -> None:
+            self._text = text
+
+        @property
+        def creation_stack(self) -> list[str]:
+            return []
+
+        def resolve(self, context: object) -> str:
+            return self._text
+
+        def to_string(self) -> str:
+            return _token(self._text)
+
+    return jsii.implements(importlib.import_module(library).IResolvable)(Expression)
 
 
 def use_library_of(scope: Construct) -> None:

@@ -10,8 +10,8 @@ from lokki_tf.checks import check_definition, check_state_machine
 from lokki_tf.checks.batch import check_sizes
 from lokki_tf.checks.code import check_code
 from lokki_tf.config import Config
-from lokki_tf.errors import LokkiError
-from lokki_tf.model import Finding, Step, raise_errors
+from lokki_tf.errors import ConfigError, LokkiError
+from lokki_tf.model import Finding, Step, TerraformRef, raise_errors
 from lokki_tf.packaging import Package, context_steps, main_module, package_steps
 
 from .exposed import exposed_secrets
@@ -52,6 +52,7 @@ def all_findings(
         return [*findings, *exposed_secrets(packages, None)]
     with _noted(findings):
         found = [*check_definition(settled), *check_sizes(settled)]
+        found += _references(settled, config or Config())
         findings += [one for one in found if one not in findings]
         state_machine = compile_state_machine(settled, main_module(), context_steps(packages))
         findings += check_state_machine(state_machine.definition)
@@ -87,9 +88,25 @@ def checked_plan(
         raise_errors(faults if len(faults) > 1 else [])
         raise
     settled = [*check_definition(plan.definition), *check_sizes(plan.definition)]
+    settled += _references(plan.definition, config)
     early = check_definition(definition)
     raise_errors([*early, *(one for one in settled if one not in early), *plan.findings])
     return plan
+
+
+def _references(definition: Definition, config: Config) -> Iterator[Finding]:
+    """Check that references are not used in the stack of the repository of images."""
+    settings = config.aws
+    made = settings.image_repository is None and any(step.in_image for step in definition.steps)
+    if made and isinstance(settings.kms_key, TerraformRef):
+        yield Finding(
+            "references",
+            f"kms_key in [aws] is {settings.kms_key!r}, and the repository of the pipeline's "
+            "images is in a stack of its own, where no such resource exists",
+            definition.place,
+            "write the key's ARN, or set image_repository in [aws]",
+            error=ConfigError,
+        )
 
 
 @contextmanager

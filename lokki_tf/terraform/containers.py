@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .plan import variables_of
-
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .plan import Job
 
 _ARCHITECTURES = {"x86_64": "X86_64", "arm64": "ARM64"}
@@ -19,7 +19,7 @@ def container_properties(
     role: str,
     execution_role: str,
     region: str,
-    store: str,
+    variables: Mapping[str, str],
     log_group: str,
     public_address: bool,
 ) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def container_properties(
         role: ARN of the role of the step.
         execution_role: ARN of the role that pulls the image and writes logs.
         region: The region's name.
-        store: ``s3://bucket/prefix`` of the pipeline.
+        variables: The environment, see :func:`.plan.variables_of`.
         log_group: Name of the log group.
         public_address: Whether a Fargate task gets a public IP address.
     """
@@ -43,8 +43,7 @@ def container_properties(
     if options.gpu:
         sizes.append({"type": "GPU", "value": str(options.gpu)})
     # EC2 containers have no region variable. boto3 reads the second, other SDKs the first.
-    own = variables_of(job.step, store)
-    environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **own}
+    environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **variables}
     properties: dict[str, Any] = {
         "image": image,
         "command": [job.folder],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import CaptureError
 from lokki_tf.model import Finding
+from lokki_tf.model.terraform_refs import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,7 +67,7 @@ def _of_steps(packages: Mapping[Step, Package]) -> Texts:
     for step, package in packages.items():
         for path, data in package.files.items():
             texts[f"the file {path} of step {step.name!r}", step] = data
-        variables = "\n".join(step.options.env_variables.values())
+        variables = "\n".join(map(shown, step.options.env_variables.values()))
         texts[f"an environment variable of step {step.name!r}", step] = variables.encode()
     return texts
 

@@ -20,7 +20,7 @@ from .plan import function_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lokki_tf.model import Definition
+    from lokki_tf.model import Definition, TextOrRef
 
     from .account import Account
     from .plan import StackPlan
@@ -77,12 +77,15 @@ def event_pattern(state_machine: str) -> str:
     )
 
 
-def variables(plan: StackPlan, arn_of: Callable[[Step], str]) -> dict[str, str]:
+def variables(
+    plan: StackPlan, arn_of: Callable[[Step], str], text: Callable[[TextOrRef], str]
+) -> dict[str, str]:
     """Return the environment of the function that sends notices.
 
     Args:
         plan: The stack plan of a pipeline with ``on_failure=`` or ``cleanup=``.
         arn_of: Returns the ARN of a step's function.
+        text: Returns a text as it is written, and the value of a reference.
     """
     definition = plan.definition
     found, to = {failures.PIPELINE: definition.name}, definition.on_failure
@@ -90,7 +93,7 @@ def variables(plan: StackPlan, arn_of: Callable[[Step], str]) -> dict[str, str]:
         found[failures.NOTIFY] = arn_of(to)
         found[failures.NOTIFIED_STEP] = json.dumps(_step(to, plan))
     elif to is not None:
-        found[failures.NOTIFY] = to
+        found[failures.NOTIFY] = text(to)
     if plan.state_machine.cleanup is not None:
         found[failures.CLEANUP] = json.dumps(plan.state_machine.cleanup._asdict())
     return found

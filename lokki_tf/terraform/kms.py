@@ -133,9 +133,10 @@ def for_topic(key: str, account: Account, topic: str) -> Statement:
     Args:
         key: The key's ARN.
         account: The account and region.
-        topic: The topic's ARN.
+        topic: The topic's ARN; of a reference, the topic is in the account's region.
     """
-    service = f"sns.{topic.split(':')[3]}.{account.domain}"
+    region = topic.split(":")[3] if topic.startswith("arn:") else account.region
+    service = f"sns.{region}.{account.domain}"
     return _allow_messages("TopicKey", key, service, "aws:sns:topicArn", topic)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lokki_tf.model import shortened
+from lokki_tf.model import Step, TerraformRef, shortened
 from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES, STARTS
 from lokki_tf.runtime.secret_sources import PARAMETERS, parts
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Step
 
     from .account import Account
     from .iam import Statement
@@ -145,7 +144,8 @@ class Permissions:
             if self.key:
                 statements.append(kms.for_variables(self.key, function))
             return [*statements, *self._of_start_helper()]
-        topic = self.plan.definition.on_failure
+        notified = self.plan.definition.on_failure
+        topic = None if isinstance(notified, Step) else self.account.text(notified)
         executions = self.account.arn("states", f"execution:{name}:*")
         statements += [
             self._write(NOTICES),
@@ -153,7 +153,7 @@ class Permissions:
                 [executions], definitions=self.plan.state_machine.cleanup is not None
             ),
             iam.send([queue]),
-            *([iam.publish(topic)] if isinstance(topic, str) else []),
+            *([iam.publish(topic)] if topic else []),
             *([iam.invoke(called)] if called else []),
             *self._object_key(reads=False),
         ]
@@ -163,7 +163,7 @@ class Permissions:
                 kms.for_executions(self.key, [self.state_machine_arn], writes=False),
                 kms.for_queue(self.key, self.account, queue),
             ]
-            if isinstance(topic, str):
+            if topic:
                 statements.append(kms.for_topic(self.key, self.account, topic))
         return statements
 
@@ -347,8 +347,8 @@ class Permissions:
     def _queue(self, job: Job) -> str:
         """Return the ARN of a job's queue: the user's, or the one that is created."""
         given = job.step.options.job_queue
-        if given and given.startswith("arn:"):
-            return given
+        if isinstance(given, TerraformRef) or (given and given.startswith("arn:")):
+            return self.account.text(given)
         name = given or queue_name(self.plan.definition.name, job.step.options.platform)
         return self.account.arn("batch", f"job-queue/{name}")
 
@@ -388,8 +388,8 @@ def permissions_of(plan: StackPlan, config: Config, account: Account, bucket: st
         account,
         bucket,
         prefix_of(plan.definition.name, config),
-        config.aws.kms_key,
-        config.aws.artifact_bucket_kms_key or config.aws.kms_key,
+        account.text(config.aws.kms_key),
+        account.text(config.aws.artifact_bucket_kms_key or config.aws.kms_key),
         state_machine_logs=config.state_machine.log_level != "OFF",
         state_machine_traces=config.state_machine.tracing,
     )

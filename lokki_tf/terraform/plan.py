@@ -16,11 +16,11 @@ from lokki_tf.runtime.names import STARTS, STEP, STORE
 from .exposed import exposed_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from lokki_tf.asl import StateMachine
-    from lokki_tf.model import Definition, Finding, PackageSet, Step
+    from lokki_tf.model import Definition, Finding, PackageSet, Step, TextOrRef
     from lokki_tf.packaging import Package, Zipped
 
 FUNCTION_NAME_LENGTH = 64
@@ -271,14 +271,16 @@ def queue_name(pipeline: str, platform: str) -> str:
     return shortened(f"{pipeline}-{platform}", JOB_NAME_LENGTH)
 
 
-def variables_of(step: Step, store: str) -> dict[str, str]:
+def variables_of(step: Step, store: str, text: Callable[[TextOrRef], str]) -> dict[str, str]:
     """Return the environment of a step's function or container: its own, and the store's URI.
 
     Args:
         step: The step.
         store: ``s3://bucket/prefix`` of the pipeline.
+        text: Returns a text as it is written, and the value of a reference.
     """
-    return {**step.options.env_variables, STORE: store, STEP: step.name}
+    own = {name: text(value) for name, value in step.options.env_variables.items()}
+    return {**own, STORE: store, STEP: step.name}
 
 
 def folder_of(step: Step) -> str:

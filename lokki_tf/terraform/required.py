@@ -1,7 +1,8 @@
 """Required permissions of the user's own roles: a policy for each role, as a file to attach.
 
-Account and partition are in the role's ARN, the region is in the settings. Without a region, the
-policy contains :data:`REGION`, which the user has to replace.
+Account and partition are in the role's ARN, the region is in the settings. Where these are not
+known, the policy contains :data:`ACCOUNT` and :data:`REGION`, which the user has to replace, as
+well as references to Terraform.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from .account import Account
 from .failure_notices import called_arn, called_steps, queue_name
 from .permissions import permissions_of
 from .plan import LOG_GROUP
+from .policies import own_policies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Step
+    from lokki_tf.model import Step, TextOrRef
 
     from .iam import Statement
     from .permissions import Permissions
     from .plan import Helper, StackPlan
 
-REGION = "REGION"
+ACCOUNT, REGION = "ACCOUNT", "REGION"
 FOLDER = "permissions"
 
 
@@ -40,14 +42,15 @@ def required_policies(plan: StackPlan, config: Config, *, in_vpc: bool = False) 
     """
     files: dict[str, bytes] = {}
     for role, document in required_documents(plan, config, in_vpc=in_vpc).items():
-        name = unique(role.rpartition("/")[2], {path[len(FOLDER) + 1 : -5] for path in files}, 64)
+        last = role.rpartition("/")[2] if isinstance(role, str) else role.address
+        name = unique(last, {path[len(FOLDER) + 1 : -5] for path in files}, 64)
         files[f"{FOLDER}/{name}.json"] = (json.dumps(document, indent=2) + "\n").encode()
     return files
 
 
 def required_documents(
     plan: StackPlan, config: Config, *, in_vpc: bool, account: Account | None = None
-) -> dict[str, dict[str, Any]]:
+) -> dict[TextOrRef, dict[str, Any]]:
     """Return policy documents that the roles of settings and steps need, by the roles' ARNs.
 
     Args:
@@ -56,7 +59,7 @@ def required_documents(
         in_vpc: Whether functions are in a VPC.
         account: The account and region; by default the role's account and the settings' region.
     """
-    wanted: dict[str, list[Statement]] = {}
+    wanted: dict[TextOrRef, list[Statement]] = {}
     for role, statement in _wanted(plan, config, in_vpc, account):
         wanted.setdefault(role, []).append(statement)
     return {
@@ -67,7 +70,7 @@ def required_documents(
 
 def _wanted(
     plan: StackPlan, config: Config, in_vpc: bool, account: Account | None
-) -> Iterator[tuple[str, Statement]]:
+) -> Iterator[tuple[TextOrRef, Statement]]:
     """Yield each of the user's roles with each statement that it needs."""
     for function in plan.functions:
         role = function.step.options.role
@@ -75,7 +78,7 @@ def _wanted(
             permissions = _permissions(plan, config, role, account)
             logs = permissions.account.arn("logs", f"log-group:{LOG_GROUP}{function.name}")
             needed = permissions.of_step(function, logs, in_vpc=in_vpc)
-            yield from ((role, one) for one in (*needed, *_own(function.step)))
+            yield from ((role, one) for one in (*needed, *_own(function.step, permissions.account)))
     if config.lambda_.role:
         for helper in plan.helpers:
             for statement in _of_helper(plan, config, config.lambda_.role, helper, account):
@@ -83,8 +86,9 @@ def _wanted(
     for job in plan.jobs:
         role = job.step.options.role
         if role:
-            needed = _permissions(plan, config, role, account).of_job(job)
-            yield from ((role, one) for one in (*needed, *_own(job.step)))
+            permissions = _permissions(plan, config, role, account)
+            needed = [*permissions.of_job(job), *_own(job.step, permissions.account)]
+            yield from ((role, one) for one in needed)
     if config.state_machine.role:
         permissions = _permissions(plan, config, config.state_machine.role, account)
         called = [one.name for one in plan.called]
@@ -99,7 +103,7 @@ def _wanted(
 
 
 def _of_helper(
-    plan: StackPlan, config: Config, role: str, helper: Helper, account: Account | None
+    plan: StackPlan, config: Config, role: TextOrRef, helper: Helper, account: Account | None
 ) -> list[Statement]:
     permissions = _permissions(plan, config, role, account)
     return helper_statements(permissions, helper)
@@ -119,21 +123,25 @@ def helper_statements(permissions: Permissions, helper: Helper) -> list[Statemen
     return permissions.of_helper(helper.kind, logs, called, queue)
 
 
-def _own(step: Step) -> Iterator[Statement]:
+def _arn(role: TextOrRef) -> str:
+    return role if isinstance(role, str) else f"arn:aws:iam::{ACCOUNT}:role/"
+
+
+def _own(step: Step, account: Account) -> Iterator[Statement]:
     """Return the statements of a step's own policies."""
-    for text in step.options.policies:
+    for text in own_policies(step, account):
         own: Any = json.loads(text)["Statement"]
         yield from own if isinstance(own, list) else [own]
 
 
 def _permissions(
-    plan: StackPlan, config: Config, role: str, account: Account | None
+    plan: StackPlan, config: Config, role: TextOrRef, account: Account | None
 ) -> Permissions:
     if account is None:
-        _, partition, _, _, number, _ = role.split(":", 5)
+        _, partition, _, _, number, _ = _arn(role).split(":", 5)
         domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
         account = Account(number, config.aws.region or REGION, partition, domain)
-    bucket = config.aws.artifact_bucket or account.bucket_name(plan.definition.name)
+    bucket = account.text(config.aws.artifact_bucket) or account.bucket_name(plan.definition.name)
     return permissions_of(plan, config, account, f"arn:{account.partition}:s3:::{bucket}")
 
 

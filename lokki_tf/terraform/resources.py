@@ -74,15 +74,15 @@ def resources_of(
         OptionError: If a variable has no value.
         MissingToolError: If declared packages cannot be downloaded.
     """
-    plan = checked_plan(pipeline.definition, config)
+    plan, settings = checked_plan(pipeline.definition, config), config.aws
     name = plan.definition.name
     layers = build_layers(plan, builder)
-    bucket = config.aws.artifact_bucket or account.bucket_name(name)
+    bucket = account.text(config.aws.artifact_bucket) or account.bucket_name(name)
     prefix = prefix_of(name, config)
     made = make_image(name, plan.in_image, config, builder)
     image = "" if made is None else made.uri(account)
     roles = roles_of(plan, config, account, f"arn:{account.partition}:s3:::{bucket}", image)
-    subnets = _subnets(config)
+    subnets = _subnets(config, account)
     values = template_values(plan.definition, plan.state_machine, config, account)
     return Resources(
         name,
@@ -100,6 +100,7 @@ def resources_of(
                     roles.of_steps[function.step.name],
                     subnets,
                     values["store"],
+                    account,
                 )
                 for function in plan.functions
             ),
@@ -129,8 +130,10 @@ def resources_of(
         config.state_machine.log_level,
         config.state_machine.include_execution_data,
         config.state_machine.tracing,
-        config.aws.kms_key,
-        config.aws.artifact_bucket_kms_key if config.aws.artifact_bucket else config.aws.kms_key,
+        account.text(settings.kms_key),
+        account.text(
+            settings.artifact_bucket_kms_key if settings.artifact_bucket else settings.kms_key
+        ),
         None if made is None else ImageResource(image, _app(made.context), ENTRY),
         _notices(plan, account),
     )
@@ -142,7 +145,7 @@ def _helper(
     found, defaults = {STORE: store}, StepOptions()
     if helper.kind == "notices":
         found |= failure_notices.variables(
-            plan, partial(failure_notices.called_arn, plan.definition, account)
+            plan, partial(failure_notices.called_arn, plan.definition, account), account.text
         )
     found |= helper.variables
     return FunctionResource(
@@ -177,10 +180,11 @@ def _notices(plan: StackPlan, account: Account) -> NoticeResource | None:
     )
 
 
-def _subnets(config: Config) -> tuple[str, ...]:
+def _subnets(config: Config, account: Account) -> tuple[str, ...]:
     """Return the subnets of the functions; the subnets of a VPC are known only to Terraform."""
     vpc = config.aws.vpc
-    return tuple(vpc.subnets) or ((f"subnets-of-{vpc.id}",) if vpc.id else ())
+    given = tuple(map(account.text, vpc.subnets))
+    return given or ((f"subnets-of-{account.text(vpc.id)}",) if vpc.id else ())
 
 
 def _function(
@@ -190,6 +194,7 @@ def _function(
     role: str,
     subnets: tuple[str, ...],
     store: str,
+    account: Account,
 ) -> FunctionResource:
     step, options = function.step, function.step.options
     own = function.packages
@@ -197,14 +202,14 @@ def _function(
         function.name,
         None if step.in_image else function.package.zip,
         () if own is None else (layer_name(plan.definition.name, own),),
-        tuple(_layer(text, function, variables) for text in options.layers),
+        tuple(_layer(account.text(one), function, variables) for one in options.layers),
         (folder_of(step),) if step.in_image else (),
         options.python_runtime,
         options.architecture,
         options.call_seconds,
         options.memory_size,
         options.ephemeral_storage,
-        variables_of(step, store),
+        variables_of(step, store, account.text),
         role,
         subnets,
     )
@@ -234,7 +239,7 @@ def _job(
         role=role,
         execution_role=execution_role,
         region=account.region,
-        store=store,
+        variables=variables_of(job.step, store, account.text),
         log_group=f"{JOB_LOG_GROUP}{job.name}",
         public_address=True,
     )

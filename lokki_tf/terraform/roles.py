@@ -12,6 +12,7 @@ from lokki_tf.model.resources import RoleResource
 from . import iam
 from .permissions import permissions_of
 from .plan import JOB_LOG_GROUP, LOG_GROUP
+from .policies import own_policies
 from .required import helper_statements, required_documents
 
 if TYPE_CHECKING:
@@ -62,19 +63,21 @@ def roles_of(plan: StackPlan, config: Config, account: Account, bucket: str, ima
     in_vpc = bool(config.aws.vpc.id)
     made = _Made(permissions, config)
     for path, document in required_documents(plan, config, in_vpc=in_vpc, account=account).items():
-        made.give(path, json.dumps(document))
+        made.give(account.text(path), json.dumps(document))
     of_steps: dict[str, str] = {}
     for function in plan.functions:
         options = function.step.options
         logs = account.arn("logs", f"log-group:{LOG_GROUP}{function.name}")
         statements = permissions.of_step(function, logs, in_vpc=in_vpc)
-        documents = [iam.document(statements), *options.policies]
+        documents = [iam.document(statements), *own_policies(function.step, account)]
         trusted = iam.trust("lambda.amazonaws.com")
         name = permissions.role_name(f"{function.step.name}_role", separator="-")
-        of_steps[function.step.name] = made.role(options.role, name, trusted, documents)
+        of_steps[function.step.name] = made.role(
+            account.text(options.role), name, trusted, documents
+        )
     of_helpers = {
         helper.kind: made.role(
-            config.lambda_.role,
+            account.text(config.lambda_.role),
             permissions.role_name(f"{helper.kind}_role"),
             iam.trust("lambda.amazonaws.com"),
             [iam.document(helper_statements(permissions, helper))],
@@ -93,13 +96,15 @@ def roles_of(plan: StackPlan, config: Config, account: Account, bucket: str, ima
         of_containers = made.role(None, permissions.role_name("jobs"), trusted, [starting])
         for job in plan.jobs:
             options = job.step.options
-            documents = [iam.document(permissions.of_job(job)), *options.policies]
+            documents = [iam.document(permissions.of_job(job)), *own_policies(job.step, account)]
             name = permissions.role_name(f"{job.step.name}_role", separator="-")
-            of_steps[job.step.name] = made.role(options.role, name, trusted, documents)
+            of_steps[job.step.name] = made.role(
+                account.text(options.role), name, trusted, documents
+            )
     called = [*(one.name for one in plan.called), *(h.name for h in plan.helpers if h.placeholder)]
     arns = [account.arn("lambda", f"function:{name}") for name in called]
     of_state_machine = made.role(
-        config.state_machine.role,
+        account.text(config.state_machine.role),
         permissions.role_name("state_machine_role"),
         permissions.trust("states.amazonaws.com"),
         [iam.document(permissions.of_state_machine(arns))],
@@ -118,7 +123,7 @@ class _Made:
     def __init__(self, permissions: Permissions, config: Config) -> None:
         self.roles: dict[str, RoleResource] = {}
         self._account = permissions.account
-        self._boundary = config.aws.permissions_boundary
+        self._boundary = self._account.text(config.aws.permissions_boundary)
 
     def give(self, arn: str, document: str) -> None:
         """Add a role of the user, with the permissions that it needs."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, STARTS_PLACEHOLDER, queue_placeholder
+from lokki_tf.asl import (
+    JOB_ERRORS_PLACEHOLDER,
+    REF_BYTES,
+    STARTS_PLACEHOLDER,
+    queue_placeholder,
+    ref_placeholder,
+)
 
 from .account import Account
 from .permissions import prefix_of
@@ -33,7 +39,8 @@ def template_values(
         account: The account and region.
     """
     name, functions = definition.name, {} if machine is None else machine.functions
-    bucket = config.aws.artifact_bucket or account.bucket_name(name)
+    shared = account.text(config.aws.artifact_bucket)
+    bucket = shared or account.bucket_name(name)
     prefix = prefix_of(name, config)
     values = {
         "store": f"s3://{bucket}/{prefix}".rstrip("/"),
@@ -41,6 +48,8 @@ def template_values(
         "prefix": prefix,
         "partition": account.partition,
     }
+    if machine is not None:
+        values |= {ref_placeholder(ref): account.refs(ref) for ref in definition.refs}
     for step, placeholder in functions.items():
         if step.is_job:
             job = job_name(config.batch.job_definition_name or name, step.name)
@@ -53,9 +62,9 @@ def template_values(
         function = helper_name(name, "job_errors")
         values[JOB_ERRORS_PLACEHOLDER] = account.arn("lambda", f"function:{function}")
     if machine is not None and machine.machines:
-        function, own = helper_name(name, "starts"), config.aws.artifact_bucket
+        function = helper_name(name, "starts")
         values[STARTS_PLACEHOLDER] = account.arn("lambda", f"function:{function}")
-        values |= started_values(definition, machine.machines, account, own)
+        values |= started_values(definition, machine.machines, account, shared)
     return values
 
 
@@ -68,10 +77,12 @@ def longest_values(definition: Definition, machine: StateMachine, config: Config
     region = config.aws.region
     usual = region is not None and not region.startswith(_OTHER_PARTITIONS)
     partition = "aws" if usual else _LONGEST_PARTITION
-    account = Account("1" * 12, region or _LONGEST_REGION, partition)
+    number, name = "1" * 12, region or _LONGEST_REGION
+    account = Account(number, name, partition, refs=lambda ref: "x" * REF_BYTES)
     return template_values(definition, machine, config, account)
 
 
 def _queue_arn(step: Step, name: str, account: Account) -> str:
-    given = step.options.job_queue or queue_name(name, step.options.platform)
+    own = step.options.job_queue or queue_name(name, step.options.platform)
+    given = account.text(own)
     return given if given.startswith("arn:") else account.arn("batch", f"job-queue/{given}")

@@ -136,7 +136,7 @@ class LocalAws:
         Args:
             pipeline: The pipeline.
             parameters: The values of its parameters, by name.
-            variables: The values of the Terraform variables that layers refer to.
+            variables: The values of the Terraform variables that layers and references name.
             stage: The stage of ``lokki.toml``; by default that in ``LOKKI_STAGE``.
             name: The execution's name.
             timeout: The longest time to wait, in seconds.
@@ -176,7 +176,7 @@ class LocalAws:
 
         Args:
             pipeline: The pipeline.
-            variables: The values of the Terraform variables that layers refer to.
+            variables: The values of the Terraform variables that layers and references name.
             stage: The stage of ``lokki.toml``; by default that in ``LOKKI_STAGE``.
 
         Returns:

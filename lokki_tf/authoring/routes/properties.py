@@ -6,13 +6,13 @@ whose ``Tags`` are a list.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from lokki_tf.errors import OptionError, Place
+from lokki_tf.model import TerraformRef, TextOrRef
 
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 
@@ -91,15 +91,15 @@ def _architecture(value: Any) -> str:
     return value[0]
 
 
-def _layers(value: Any) -> tuple[str, ...]:
+def _layers(value: Any) -> tuple[TextOrRef, ...]:
     if not isinstance(value, list | tuple):
         raise _Unfit("list", '["arn:aws:lambda:…"]')
     return tuple(map(_layer, value))
 
 
-def _layer(value: Any) -> str:
+def _layer(value: Any) -> TextOrRef:
     """Return an ARN; a reference to a parameter becomes one to a Terraform variable."""
-    if isinstance(value, str):
+    if isinstance(value, str | TerraformRef):
         return value
     name = value.get("Ref") if isinstance(value, Mapping) and len(value) == 1 else None
     if not isinstance(name, str) or not _PARAMETER.fullmatch(name):
@@ -107,13 +107,14 @@ def _layer(value: Any) -> str:
     return f"${{var.{name}}}"
 
 
-def _environment(value: Any) -> dict[str, str]:
+def _environment(value: Any) -> dict[str, TextOrRef]:
     variables = value.get("Variables") if isinstance(value, Mapping) else None
     if not isinstance(variables, Mapping) or set(value) != {"Variables"}:
         raise _Unfit("dict of Variables", '{"Variables": {"NAME": "value"}}')
-    return _texts(
-        variables, "dict of Variables that are strings", '{"Variables": {"NAME": "value"}}'
-    )
+    refs = {name: one for name, one in variables.items() if isinstance(one, TerraformRef)}
+    plain = {name: one for name, one in variables.items() if name not in refs}
+    kind, example = "dict of Variables that are strings", '{"Variables": {"NAME": "value"}}'
+    return {**_texts(plain, kind, example), **refs}
 
 
 def _storage(value: Any) -> int:
@@ -145,27 +146,15 @@ def _texts(values: Mapping[Any, Any], kind: str, example: str) -> dict[str, str]
     return found
 
 
-def _policies(value: Any) -> tuple[str, ...]:
-    return tuple(_documents(value if isinstance(value, list | tuple) else [value]))
-
-
-def _documents(values: list[Any] | tuple[Any, ...]) -> Iterator[str]:
-    """Yield policy documents as JSON; a single statement becomes a document."""
-    for value in values:
-        if isinstance(value, Mapping) and "Statement" in value:
-            document = {"Version": "2012-10-17", **value}
-        elif isinstance(value, Mapping) and "Effect" in value:
-            document = {"Version": "2012-10-17", "Statement": [value]}
-        else:
-            raise _Unfit(
-                "list of statements; names of managed policies and SAM policy templates are "
-                "not supported",
-                '[{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::…"}]',
-            )
-        try:
-            yield json.dumps(document)
-        except TypeError:
-            raise _Unfit("list of policies that can be written as JSON", "[{…}]") from None
+def _policies(value: Any) -> list[Mapping[str, Any]]:
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(one, Mapping) and {"Statement", "Effect"} & set(one) for one in values):
+        raise _Unfit(
+            "list of statements; names of managed policies and SAM policy templates are "
+            "not supported",
+            '[{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::…"}]',
+        )
+    return values
 
 
 _PROPERTIES: Mapping[str, tuple[str, Callable[[Any], Any]]] = {

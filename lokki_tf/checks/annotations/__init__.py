@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.model import Finding, Group, Literal, Map, Node
+from lokki_tf.model import Finding, Group, Literal, Map, Node, TerraformRef
 
 from .functions import shown_name
 from .hints import contradicts, hint_text, member_hint, value_text
@@ -105,7 +105,9 @@ def _message(source: Source, node: Node, parameter: Parameter, container: str) -
     return f"{source.says} {said}{within} and {named} takes {takes}"
 
 
-def _given(binding: Literal | Group) -> str:
+def _given(binding: Literal | TerraformRef | Group) -> str:
+    if isinstance(binding, TerraformRef):
+        return f"the text of {binding!r}"
     return f"a {binding.kind}" if isinstance(binding, Group) else value_text(binding.value)
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
-from lokki_tf.model import Group, Item, Literal, Map, Output, Parameter, Part, Wait
+from lokki_tf.model import (
+    Group,
+    Item,
+    Literal,
+    Map,
+    Output,
+    Parameter,
+    Part,
+    TerraformRef,
+    Wait,
+)
 from lokki_tf.model.annotations import Excluded, part_hint
 
 from .functions import annotations_of
@@ -35,7 +45,7 @@ class Source(NamedTuple):
     says: str = ""
     what: str = ""
     hint: Any = Any
-    given: Literal | Group | None = None
+    given: Literal | TerraformRef | Group | None = None
 
 
 _UNKNOWN = Source()
@@ -92,6 +102,8 @@ class Scope:
             return self._result(self.graph.by_name.get(binding.node))
         if isinstance(binding, Literal):
             return Source(hint=_class_of(binding.value), given=binding)
+        if isinstance(binding, TerraformRef):
+            return Source(hint=str, given=binding)
         if isinstance(binding, Group):
             return Source(hint=CONTAINERS[binding.kind], given=binding)
         if isinstance(binding, Part):

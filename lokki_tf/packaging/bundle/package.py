@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from lokki_tf.model import Finding, Step
+from lokki_tf.model.terraform_refs import shown
 from lokki_tf.source.modules import HANDLER, RUNTIME
 
 from ..dependencies.third_party import installed_version
@@ -59,10 +60,12 @@ class Package(Zipped):
         """The hashes with which synth detects changes."""
         options = self.step.options
         own = {k: v for k, v in self.files.items() if not k.startswith((f"{RUNTIME}/", STUB))}
-        environment = (f"{name}={text}" for name, text in sorted(options.env_variables.items()))
+        environment = (
+            f"{name}={shown(text)}" for name, text in sorted(options.env_variables.items())
+        )
         return Fingerprint(
             content_hash(own),
-            _sha256(*sorted(options.requirements), *options.layers),
+            _sha256(*sorted(options.requirements), *map(shown, options.layers)),
             _sha256(options.python_runtime, options.architecture, *environment),
         )
 

@@ -52,7 +52,7 @@ def add_alarms(base: Base, state_machine: aws.sfn_state_machine.SfnStateMachine)
             alarm_name=shortened(f"{name}-{kind}", _ALARM_NAME_LENGTH),
             namespace=_NAMESPACE,
             dimensions={"StateMachineArn": state_machine.arn},
-            alarm_actions=[alarms.topic],
+            alarm_actions=[base.account.text(alarms.topic)],
             tags=base.scope.tags(),
             **fields,
         )

@@ -7,9 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lokki_tf.asl.text import escaped
+from lokki_tf.model import TerraformRef
 from lokki_tf.terraform.account import Account
-from lokki_tf.terraform.cdk import aws
+from lokki_tf.terraform.cdk import aws, value_in_json, value_of
 from lokki_tf.terraform.permissions import Permissions, permissions_of, prefix_of
+from lokki_tf.terraform.policies import own_policies
 
 from .bucket import artifact_bucket, given_bucket
 from .network import Network, Vpc
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lokki_tf.config import Config
+    from lokki_tf.model import Step, TextOrRef
     from lokki_tf.terraform.content import Content
     from lokki_tf.terraform.plan import StackPlan
 
@@ -55,6 +59,21 @@ class Base:
     def store(self) -> str:
         """``s3://bucket/prefix`` under which the pipeline stores all objects."""
         return f"s3://{self.bucket.bucket}/{self.prefix}".rstrip("/")
+
+    def text(self, value: TextOrRef) -> str:
+        """Return a text, escaped for Terraform, or the value of a reference."""
+        return escaped(self.account.text(value))
+
+    def text_in_json(self, value: TextOrRef) -> str:
+        """Return a text, or the value of a reference as it is written inside a string of JSON.
+
+        The text is not escaped: the JSON that contains it is.
+        """
+        return value_in_json(value) if isinstance(value, TerraformRef) else value
+
+    def own_policies(self, step: Step) -> list[str]:
+        """Return the policy documents of a step, escaped for Terraform, with references."""
+        return list(map(escaped, own_policies(step, self.account)))
 
     def key(self, path: str) -> str:
         """Return a key of the bucket, with this pipeline's prefix."""
@@ -110,7 +129,7 @@ class Base:
             self.scope.resource_id(name),
             name=self.permissions.role_name(name, separator=separator),
             assume_role_policy=trusted,
-            permissions_boundary=self.config.aws.permissions_boundary,
+            permissions_boundary=self.account.text(self.config.aws.permissions_boundary),
             tags=tags,
         )
 
@@ -123,7 +142,7 @@ class Base:
             self.scope.resource_id(name),
             name=log_group,
             retention_in_days=self.config.aws.log_retention_days,
-            kms_key_id=self.config.aws.kms_key,
+            kms_key_id=self.permissions.key,
             tags=tags,
         )
 
@@ -138,8 +157,8 @@ def add_base(scope: PipelineScope, content: Content, vpc: Vpc | None) -> Base:
     """
     plan, config = content.plan, content.config
     account = _account(scope)
-    network = Network.of(scope, vpc) if vpc else None
-    given = config.aws.artifact_bucket
+    network = Network.of(scope, vpc, account) if vpc else None
+    given = account.text(config.aws.artifact_bucket)
     bucket = given_bucket(scope, given) if given else _own_bucket(scope, content, account)
     permissions = permissions_of(plan, config, account, bucket.arn)
     return Base(scope, plan, config, account, network, bucket, permissions)
@@ -164,6 +183,7 @@ def _account(scope: PipelineScope) -> Account:
         aws.data_aws_region.DataAwsRegion(scope, scope.resource_id("region")).id,
         partition.partition,
         partition.dns_suffix,
+        value_of,
     )
 
 
@@ -171,5 +191,9 @@ def _own_bucket(scope: PipelineScope, content: Content, account: Account) -> aws
     name = account.bucket_name(content.plan.definition.name)
     settings = content.config.aws
     return artifact_bucket(
-        scope, name, scope.tags(), settings.kms_key, run_data_days=settings.run_data_days
+        scope,
+        name,
+        scope.tags(),
+        account.text(settings.kms_key),
+        run_data_days=settings.run_data_days,
     )

@@ -6,10 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.asl.text import escaped
+from lokki_tf.model import TerraformRef
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.containers import container_properties
-from lokki_tf.terraform.plan import JOB_LOG_GROUP, queue_name
+from lokki_tf.terraform.plan import JOB_LOG_GROUP, queue_name, variables_of
 
 from .roles import ServiceRole, add_role
 
@@ -58,9 +59,10 @@ class Jobs:
 
     def _queue(self, job: Job) -> str:
         """Return the ARN of a job's queue."""
+        base = self._base
         given, platform = job.step.options.job_queue, job.step.options.platform
-        if given and given.startswith("arn:"):
-            return escaped(given)
+        if isinstance(given, TerraformRef) or (given and given.startswith("arn:")):
+            return base.text(given)
         key = given or platform
         if key not in self._by_platform:
             self._by_platform[key] = self._given(given) if given else self._own(platform)
@@ -194,7 +196,7 @@ class Jobs:
             role=role,
             execution_role=self._execution.arn,
             region=base.account.region,
-            store=base.store,
+            variables=variables_of(step, base.store, base.text_in_json),
             log_group=logs.name,
             public_address=not base.network,
         )
@@ -220,7 +222,7 @@ class Jobs:
             base,
             step.name,
             base.permissions.trust("ecs-tasks.amazonaws.com"),
-            [iam.document(statements), *map(escaped, step.options.policies)],
+            [iam.document(statements), *base.own_policies(step)],
             tags,
             given=step.options.role,
             separator="-",

@@ -18,6 +18,7 @@ from .render import render
 from .scope import PipelineScope
 
 if TYPE_CHECKING:
+    from lokki_tf.model import TextOrRef
     from lokki_tf.terraform.plan import HasDefinition
 
 
@@ -53,7 +54,7 @@ class PipelineConstruct(PipelineScope):
         pipeline: HasDefinition,
         *,
         template_file: str | Path | None = None,
-        vpc_id: str | None = None,
+        vpc_id: TextOrRef | None = None,
         subnet_filter: Any = None,
         outbound_cidr: list[str] | None = None,
         layer_builder: LayerBuilder | None = None,

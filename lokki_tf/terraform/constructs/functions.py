@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.asl.text import escaped
-from lokki_tf.model import PackageSet
+from lokki_tf.model import PackageSet, TextOrRef
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import aws
 from lokki_tf.terraform.plan import LOG_GROUP, folder_of, variables_of
@@ -48,12 +48,12 @@ def _add_function(
         base,
         step.name,
         iam.trust("lambda.amazonaws.com"),
-        [iam.document(statements), *(escaped(text) for text in options.policies)],
+        [iam.document(statements), *base.own_policies(step)],
         tags,
         given=options.role,
         separator="-",
     )
-    variables = variables_of(step, base.store)
+    variables = variables_of(step, base.store, base.text)
     made = aws.lambda_function.LambdaFunction(
         base.scope,
         base.scope.resource_id(step.name),
@@ -65,7 +65,7 @@ def _add_function(
         memory_size=options.memory_size,
         timeout=options.call_seconds,
         ephemeral_storage={"size": options.ephemeral_storage},
-        environment={"variables": {name: escaped(text) for name, text in variables.items()}},
+        environment={"variables": variables},
         kms_key_arn=base.permissions.key,
         tracing_config={"mode": "Active"},
         vpc_config=base.network.config if base.network else None,
@@ -112,8 +112,10 @@ def _layers_of(base: Base, function: Function, layers: Layers) -> list[str]:
     return [*(layer.arn for layer in declared), *given]
 
 
-def _layer(base: Base, text: str) -> str:
+def _layer(base: Base, text: TextOrRef) -> str:
     """Return the ARN of a layer; for ``${var.NAME}``, a reference to that Terraform variable."""
+    if not isinstance(text, str):
+        return base.text(text)
     match = TERRAFORM_VARIABLE.fullmatch(text)
     return base.scope.variable(match[1], "ARN of a Lambda layer") if match else text
 

@@ -119,7 +119,7 @@ def add_notices(
         return str(functions[step.name][0].arn)
 
     variables, called = (
-        failure_notices.variables(base.plan, arn_of),
+        failure_notices.variables(base.plan, arn_of, base.text),
         failure_notices.called_steps(definition),
     )
     arns = list(map(arn_of, called))

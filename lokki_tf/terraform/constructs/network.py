@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.terraform.cdk import aws
+from lokki_tf.terraform.cdk import aws, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lokki_tf.model import TextOrRef
+    from lokki_tf.terraform.account import Account
+
     from .scope import PipelineScope
 
 
-def subnets_named(ids: Sequence[str]) -> list[aws.data_aws_subnets.DataAwsSubnetsFilter] | None:
+def subnets_named(
+    ids: Sequence[TextOrRef],
+) -> list[aws.data_aws_subnets.DataAwsSubnetsFilter] | None:
     """Return a filter for subnets by their ids, ``None`` if there are no ids."""
+    values = [one if isinstance(one, str) else value_of(one) for one in ids]
     return (
-        [aws.data_aws_subnets.DataAwsSubnetsFilter(name="subnet-id", values=list(ids))]
+        [aws.data_aws_subnets.DataAwsSubnetsFilter(name="subnet-id", values=values)]
         if ids
         else None
     )
@@ -32,7 +38,7 @@ class Vpc:
         outbound_cidr: Addresses to which functions may connect; by default all.
     """
 
-    id: str
+    id: TextOrRef
     subnet_filter: Any = None
     outbound_cidr: list[str] | None = None
 
@@ -48,15 +54,17 @@ class Network:
     config: dict[str, Any]
 
     @classmethod
-    def of(cls, scope: PipelineScope, vpc: Vpc) -> Network:
+    def of(cls, scope: PipelineScope, vpc: Vpc, account: Account) -> Network:
         """Add a security group for outbound traffic, and find the subnets.
 
         Args:
             scope: The construct that contains the security group.
             vpc: The VPC.
+            account: Has the values of references.
         """
+        vpc_id = account.text(vpc.id)
         chosen = vpc.subnet_filter or [
-            aws.data_aws_subnets.DataAwsSubnetsFilter(name="vpc-id", values=[vpc.id])
+            aws.data_aws_subnets.DataAwsSubnetsFilter(name="vpc-id", values=[vpc_id])
         ]
         subnets = aws.data_aws_subnets.DataAwsSubnets(
             scope, scope.resource_id("subnets"), filter=chosen
@@ -65,7 +73,7 @@ class Network:
             scope,
             scope.resource_id("functions_security_group"),
             description="Lambda functions of a pipeline: out, never in",
-            vpc_id=vpc.id,
+            vpc_id=vpc_id,
             egress=[
                 aws.security_group.SecurityGroupEgress(
                     description="what the steps connect to",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lokki_tf.asl.text import escaped
 from lokki_tf.config import Config
 from lokki_tf.config.image_names import repository_name
+from lokki_tf.model import TerraformRef
 from lokki_tf.terraform import iam
 from lokki_tf.terraform.cdk import Construct, TerraformStack, aws, core
 from lokki_tf.terraform.plan import functions_named
@@ -48,6 +49,8 @@ class ImageRepositoryStack(TerraformStack):
         config = (config or Config()).in_region(region)
         add_backend(self, _beside(config))
         add_provider(self, config.aws)
+        key = config.aws.kms_key
+        assert not isinstance(key, TerraformRef)  # checked_plan refuses it
         own = {"lokki:pipeline": pipeline, **config.aws.tags, **(tags or {})}
         self.repository = aws.ecr_repository.EcrRepository(
             self,
@@ -57,7 +60,7 @@ class ImageRepositoryStack(TerraformStack):
             image_scanning_configuration=aws.ecr_repository.EcrRepositoryImageScanningConfiguration(
                 scan_on_push=True
             ),
-            encryption_configuration=[_encryption(config.aws.kms_key)],
+            encryption_configuration=[_encryption(key)],
             tags={name: escaped(text) for name, text in own.items()},
         )
         aws.ecr_lifecycle_policy.EcrLifecyclePolicy(

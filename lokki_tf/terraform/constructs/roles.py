@@ -10,6 +10,8 @@ from lokki_tf.terraform.cdk import aws
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lokki_tf.model import TextOrRef
+
     from .base import Base
 
 
@@ -35,7 +37,7 @@ def add_role(
     documents: Sequence[str],
     tags: dict[str, str],
     *,
-    given: str | None,
+    given: TextOrRef | None,
     separator: str = ".",
 ) -> ServiceRole:
     """Add a role with policies; if the user provides a role, return that one unchanged.
@@ -46,11 +48,11 @@ def add_role(
         trusted: Its trust policy.
         documents: Its policies: one with what lokki_tf requires, then those of ``policies=``.
         tags: Its tags.
-        given: ARN of the user's role, if any.
+        given: ARN of the user's role, or a reference to it, if any.
         separator: As for :meth:`Base.role`.
     """
     if given is not None:
-        return ServiceRole(given)
+        return ServiceRole(base.account.text(given))
     role = base.role(f"{name}_role", trusted, tags, separator=separator)
     policies = tuple(
         aws.iam_role_policy.IamRolePolicy(

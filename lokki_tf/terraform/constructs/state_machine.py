@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.asl import queue_placeholder
+from lokki_tf.asl import queue_placeholder, ref_placeholder
 from lokki_tf.terraform import iam
-from lokki_tf.terraform.cdk import aws
+from lokki_tf.terraform.cdk import aws, value_in_json
 from lokki_tf.terraform.files import MACHINE
 from lokki_tf.terraform.starts import started_values
 
@@ -55,11 +55,12 @@ def add_state_machine(
         "prefix": base.prefix,
         "partition": base.account.partition,
         **helpers,
+        **{ref_placeholder(ref): value_in_json(ref) for ref in plan.definition.refs},
     }
     for function in base.plan.functions:
         values[function.placeholder] = functions[function.step.name][0].arn
     if plan.state_machine.machines:
-        own = base.config.aws.artifact_bucket
+        own = base.account.text(base.config.aws.artifact_bucket)
         values |= started_values(plan.definition, plan.state_machine.machines, base.account, own)
     for job in base.plan.jobs:
         # Without a revision Batch uses the latest one. A deployment deregisters earlier revisions
