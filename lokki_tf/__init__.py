@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 try:
     from .authoring import Task, chain, part, step, task
     from .errors import LokkiError, MissingArgument, StepFailed
-    from .model import Alarms, RetryConfig, TerraformRef
+    from .model import Alarms, RetryConfig
     from .pipeline import DAG, Flow, Pipeline, flow
     from .version import __version__ as __version__
 except KeyboardInterrupt as interrupt:  # without the lines of the modules that were loading
@@ -56,6 +56,12 @@ if TYPE_CHECKING:
     from .terraform import StepInLine as StepInLine
     from .terraform import rename_tf_output as rename_tf_output
 
+    class TerraformRef(str):
+        """To type checkers a reference is a text, as which steps receive it."""
+
+        def __new__(cls, address: str, before: str = ..., after: str = ...) -> TerraformRef: ...
+
+
 # Names whose modules are large, or need CDKTF, click, logging or hashlib, load when first used.
 _LAZY = {
     "ConditionalReturns": "runtime.routes",
@@ -71,6 +77,7 @@ _LAZY = {
     "ReturnUpdates": "runtime.routes",
     "StateManager": "local.state",
     "StepInLine": "terraform",
+    "TerraformRef": "model",
     "build_terraform": "pipeline.templates",
     "configure_logging": "reporting",
     "main": "cli",

@@ -32,7 +32,7 @@ _APPLIED = tuple(
         *("agreement/test_secrets", "seeds/test_lokki_batch"),
         *("seeds/test_orchwipy_deployed", "terraform/test_account"),
         *("terraform/test_images", "terraform/test_roles", "terraform/test_settings"),
-        *("terraform/test_alarms", "terraform/test_stages"),
+        *("terraform/test_alarms", "terraform/test_stages", "terraform/test_terraform_refs"),
     )
 )
 """Modules whose tests share what one `terraform apply` creates, and so one worker."""

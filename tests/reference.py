@@ -85,6 +85,7 @@ def _settings() -> Iterator[str]:
     yield "\n## Settings\n"
     yield "Fields of `lokki.toml`, and the environment variables that set them. Options of a step"
     yield f"override `[lambda]` and `[batch]`. `{STAGE_VARIABLE}` selects the stage."
+    yield 'A `TerraformRef` is written as a table: `kms_key = { ref = "aws_kms_key.data.arn" }`.'
     for path, kind in _tables(Config):
         title = f"`[{'.'.join(path)}]`" if path else "Above the first table"
         yield f"\n### {title}\n"
@@ -109,9 +110,11 @@ def _model_types(kind: Any) -> dict[str, str]:
 
 def _code(types: Mapping[str, str]) -> dict[str, str]:
     special = {
-        "OnFailure": "a step, a task or `str`",
+        "OnFailure": "a step, a task, `str` or `TerraformRef`",
         "Cleanup": "a step, a task or a call",
         "Mapping[str, str]": "a dict of strings",
+        "Mapping[str, str | TerraformRef]": "a dict of strings or `TerraformRef`",
+        "Sequence[str | Mapping[str, Any]]": "a list of dicts or `str`",
         "Retry | Sequence[Retry]": "one of these or a list",
         "tuple[ErrorType, ...]": "an error or several",
     }

@@ -17,6 +17,8 @@ PUBLIC = {
     "MicroFunctions",
     "MissingArgument",
     "ReturnUpdates",
+    "TerraformRef",
+    "allow",
     "build_terraform",
     "answer",
     "chain",

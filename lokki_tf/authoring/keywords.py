@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 from typing import Literal as OneOf
 
 if TYPE_CHECKING:
-    from lokki_tf.model import Alarms, RetryConfig, TextOrRef
+    from lokki_tf.model import Alarms, RetryConfig, TerraformRef
 
     from .failure_notices import OnFailure
 
@@ -33,7 +33,7 @@ class RouteKeywords(TypedDict, total=False):
     """What every style accepts for a step."""
 
     description: str | None
-    layers: Sequence[TextOrRef] | None
+    layers: Sequence[str | TerraformRef] | None
     requirements: Sequence[str] | str | PathLike[str] | None
     include: Sequence[str | PathLike[str]] | None
     modules: Sequence[str] | None
@@ -44,8 +44,8 @@ class RouteKeywords(TypedDict, total=False):
     ephemeral_storage: int | None
     architecture: OneOf["x86_64", "arm64"] | None
     policies: Sequence[str | Mapping[str, Any]] | None
-    role: TextOrRef | None
-    env_variables: Mapping[str, TextOrRef] | Mapping[str, str] | None
+    role: str | TerraformRef | None
+    env_variables: Mapping[str, str | TerraformRef] | None
     secrets: Mapping[str, str] | None
     tags: Mapping[str, str] | None
     expected_seconds: float | None
@@ -62,7 +62,7 @@ class RouteKeywords(TypedDict, total=False):
     memory_mb: int | None
     gpu: int | None
     platform: OneOf["fargate", "fargate_spot", "ec2"] | None
-    job_queue: TextOrRef | None
+    job_queue: str | TerraformRef | None
 
 
 class StepKeywords(RouteKeywords, total=False):
@@ -93,7 +93,7 @@ class UnscheduledKeywords(TypedDict, total=False):
     tags: Mapping[str, str] | None
     timeout_seconds: int | None
     on_failure: OnFailure
-    alarms: Alarms | TextOrRef | None
+    alarms: Alarms | str | TerraformRef | None
     dashboard: bool | None
     cleanup: Cleanup
 

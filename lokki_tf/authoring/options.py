@@ -150,16 +150,16 @@ def _refuse_unknown(
 def _read(kind: Any, name: str, value: Any, place: Place) -> Any:
     """Return the value of an option in the type of the model."""
     declared = options(kind)[name]
-    special = _SPECIAL.get(name)
-    if special is not None:
-        return special(value, place)
-    accepted = TerraformRef.__name__ in declared.type or name == "on_failure"
+    accepted = TerraformRef.__name__ in declared.type or name in _WITH_REFS
     for ref in () if accepted else refs_in(value):
         raise OptionError(
             f"{name} contains {ref!r}, and must be known before Terraform runs",
             place=place,
             remedy=f"write the value itself into {name}=",
         )
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(value, place)
     rule = declared.rule()
     if rule is not None and rule.choices:
         return _choice(declared, rule.choices, value, place)
@@ -392,6 +392,8 @@ def _texts_by_name(
     return MappingProxyType(dict(value))
 
 
+_WITH_REFS = ("alarms", "cleanup", "on_failure", "policies")
+"""Options whose values may contain references, besides those that have them in their types."""
 _SPECIAL: Mapping[str, Callable[[Any, Place], Any]] = {
     "alarms": _alarms,
     "include": _paths,

@@ -199,7 +199,7 @@ def _leaf(value: Any, hint: Any, path: KeyPath) -> None:
         if isinstance(one, dict) and "ref" in one:
             _check_ref(one, hint, path)
     if not fits(value):
-        quotes = hint is str and not isinstance(value, dict | list)
+        quotes = hint in (str, TextOrRef) and not isinstance(value, dict | list)
         raise _misfit(path, value, expected, "put it in quotes" if quotes else None)
 
 

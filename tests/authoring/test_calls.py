@@ -231,7 +231,7 @@ def test_a_step_has_its_functions_metadata() -> None:
         ({"retry": {"exceptions": int}}, "exceptions must be classes"),
         ({"retry_count": -1}, "retries must be a whole number of at least 0"),
         ({"layers": "arn"}, "must be a list"),
-        ({"policies": [1]}, "must contain strings"),
+        ({"policies": [1]}, "must contain dicts or JSON"),
         ({"env_variables": {"A": 1}}, "must be a dict of strings"),
         ({"secrets": {"A": None}}, "must be a dict of strings"),
         ({"secrets": ["A"]}, "must be a dict of strings"),

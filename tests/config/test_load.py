@@ -248,10 +248,10 @@ lokki.toml: logging.progress_interval is nan: expected a number of at least 0
 lokki.toml: terraform.use_lockfile is 1: expected true or false
   at lokki.toml:2""",
     "[aws.vpc]\nid = 'vpc-1'\nsubnets = [\n  'a',\n  2,\n]\n": """\
-lokki.toml: aws.vpc.subnets is ['a', 2]: expected a list of strings
+lokki.toml: aws.vpc.subnets is ['a', 2]: expected a list of strings or references
   at lokki.toml:3""",
     "[lambda.env]\nA = 'a'\nPORT = 8080": """\
-lokki.toml: lambda.env.PORT is 8080: expected a string
+lokki.toml: lambda.env.PORT is 8080: expected a string or a reference { ref = "…" }
   at lokki.toml:3
   put it in quotes""",
     "lambda = 512": """\

@@ -55,6 +55,10 @@ def query_prices(day: str, password: str, token: str) -> list[float]:
     return []
 
 
+def put_all(table: str, bucket: str, rows: list[float]) -> int:
+    return len(rows)
+
+
 def describe(value: object) -> str:
     return str(value)
 

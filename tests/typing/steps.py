@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, assert_type
 
-from lokki_tf import Pipeline, PipelineFailed, RetryConfig, chain, start_pipeline, step
+from lokki_tf import (
+    Alarms,
+    Pipeline,
+    PipelineFailed,
+    RetryConfig,
+    TerraformRef,
+    allow,
+    chain,
+    start_pipeline,
+    step,
+)
 
 
 @step
@@ -198,3 +208,26 @@ start_pipeline("prices", trust="yes")  # error
 start_pipeline("prices", day="x")  # error
 start_pipeline("prices", name=3)  # error
 start_pipeline("prices", retry="often")  # error
+
+table = TerraformRef("aws_dynamodb_table.rows.arn")
+
+
+@step(
+    env_variables={"TABLE": table, "PLAIN": "text"},
+    layers=[table, "arn:aws:lambda:…"],
+    role=table,
+    policies=[allow("dynamodb:PutItem", table), allow(["s3:GetObject"], ["arn:…", table + "/*"])],
+)
+def with_references(table: str) -> int:
+    return len(table)
+
+
+@step(policies=[3])  # error
+def with_wrong_policies() -> None: ...
+
+
+allow("s3:GetObject")  # error
+allow(3, "*")  # error
+with_references(table)
+total(table)  # error
+Pipeline("references", steps=[with_references(table)], on_failure=table, alarms=Alarms(table))
