@@ -16,6 +16,8 @@ from .parameters import taken, with_parameters
 from .stacks import deployed_of, options_of_stack
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lokki_tf.operate.deployed import Deployed
     from lokki_tf.operate.runs import AwsRun
     from lokki_tf.pipeline import Pipeline
@@ -149,13 +151,19 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
         allow_pickle: bool,
         quiet: bool,
     ) -> None:
-        """Continue a failed run from the step that failed, with the code that is deployed now."""
+        """Continue a failed run from the step that failed.
+
+        It runs the code that is deployed now; with versions = true in [lambda], the code with
+        which the run began.
+        """
         from lokki_tf.operate import following, redriving, runs
 
         deployed = deployed_of(pipeline, region, stack_name)
         found = runs.describe(deployed, run)
         known = following.last_event(deployed, found.arn)
         redriving.redrive(deployed, found)
+        if not quiet:
+            _print_versions(redriving.versions_of(deployed, found))
         if wait:
             wait_for_result(deployed, found, as_json, quiet, known, allow_pickle=allow_pickle)
         else:
@@ -163,6 +171,12 @@ def redrive_command(pipeline: Pipeline) -> click.Command:
             _print_name(found, as_json)
 
     return redrive
+
+
+def _print_versions(versions: Mapping[str, int]) -> None:
+    if versions:
+        named = ", ".join(f"{step} version {number}" for step, number in versions.items())
+        click.echo(f"it continues with the code with which it began: {named}", err=True)
 
 
 def _print_name(run: AwsRun, as_json: bool) -> None:

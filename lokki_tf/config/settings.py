@@ -135,6 +135,12 @@ class LambdaConfig:
     role: str | TerraformRef | None = option(
         None, "ARN of the role of every function; by default one role per step is created", _ROLE
     )
+    versions: bool = option(
+        False,
+        "Whether functions publish versions, so that running executions, and redriven ones, keep "
+        "the code with which they began",
+        source='AWS Lambda Developer Guide, "Manage Lambda function versions"',
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ An execution keeps the definition of the state machine that it began with, and c
 they are deployed at that time (Step Functions Developer Guide, "State machine versions": updates
 hold for executions that start afterwards). So a function that is removed fails the executions
 that still call it, with ``Lambda.ResourceNotFoundException``, and one whose code changes may read
-results that the earlier code has written.
+results that the earlier code has written, unless the definition names versions of functions.
 """
 
 from __future__ import annotations
@@ -87,9 +87,14 @@ def affected(aws: Aws, state_machine: str, changes: Sequence[Change]) -> list[Af
                 return None
             raise
         text = f'{answer["definition"]}"{answer["stateMachineArn"]}"'
+
+        def versioned(part: str) -> bool:
+            """Return whether the execution uses a resource or a version of it."""
+            return part in text or f"{part[:-1]}:" in text
+
         found = [
-            tuple(sorted({name for part, name in parts.items() if part in text}))
-            for parts in (removed, changed)
+            tuple(sorted({name for part, name in parts.items() if uses(part)}))
+            for parts, uses in ((removed, versioned), (changed, text.__contains__))
         ]
         return Affected(run, *found) if any(found) else None
 

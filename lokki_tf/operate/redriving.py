@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import AwsError
@@ -22,6 +23,26 @@ _REASONS = {
     "Execution is RUNNING and cannot be redriven": "it is still running",
     "Execution is SUCCEEDED and cannot be redriven": "it has succeeded",
 }
+
+
+_VERSION = re.compile(r":function:([\w-]+):(\d+)\"")
+
+
+def versions_of(deployed: Deployed, run: AwsRun) -> dict[str, int]:
+    """Return the versions of functions that a run calls, by step; empty without versions.
+
+    Args:
+        deployed: The pipeline.
+        run: The run.
+
+    Raises:
+        AwsError: If AWS refuses.
+    """
+    answer = deployed.aws.call(
+        SERVICE, "describe_state_machine_for_execution", executionArn=run.arn
+    )
+    found = {name: int(version) for name, version in _VERSION.findall(answer["definition"])}
+    return {step: found[name] for step, name in deployed.functions.items() if name in found}
 
 
 def redrive(deployed: Deployed, run: AwsRun) -> None:

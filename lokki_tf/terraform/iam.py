@@ -181,6 +181,11 @@ def invoke(function_arns: Sequence[str]) -> Statement:
     return _allow("Invoke", ["lambda:InvokeFunction"], function_arns)
 
 
+def invoke_versions(patterns: Sequence[str]) -> Statement:
+    """Allow a state machine to call versions of functions."""
+    return _allow("InvokeVersions", ["lambda:InvokeFunction"], patterns)
+
+
 def tagged(statement: Statement, tags: Mapping[str, str | None]) -> Statement:
     """Return a statement that is limited to resources with these tags.
 

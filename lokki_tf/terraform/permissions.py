@@ -51,6 +51,7 @@ class Permissions:
         bucket_key: ARN of the user's KMS key for the bucket's objects, if there is one.
         state_machine_logs: Whether the state machine logs.
         state_machine_traces: Whether X-Ray traces it.
+        versions: Whether the state machine calls versions of functions.
     """
 
     plan: StackPlan
@@ -61,6 +62,7 @@ class Permissions:
     bucket_key: str | None = None
     state_machine_logs: bool = True
     state_machine_traces: bool = True
+    versions: bool = False
 
     def of_step(self, function: Function, log_group: str, *, in_vpc: bool) -> list[Statement]:
         """Allow a function to write its log and its results, and to read its inputs.
@@ -154,7 +156,7 @@ class Permissions:
             ),
             iam.send([queue]),
             *([iam.publish(topic)] if topic else []),
-            *([iam.invoke(called)] if called else []),
+            *([iam.invoke(self._every_version(called))] if called else []),
             *self._object_key(reads=False),
         ]
         if self.key:
@@ -174,7 +176,7 @@ class Permissions:
             functions: ARNs of the functions.
         """
         statements = [
-            *([self._of_functions(functions)] if functions else []),
+            *(self._of_functions(functions) if functions else []),
             *self._of_maps(),
             *self._of_jobs(),
             *self._of_starts(),
@@ -326,13 +328,26 @@ class Permissions:
             statements.append(kms.for_parameters(self.key, self.account, list(parameters)))
         return statements
 
-    def _of_functions(self, functions: Sequence[str]) -> Statement:
-        """Return the right to call functions; many are selected by the pipeline's tags."""
-        if len(functions) <= MOST_ARNS:
-            return iam.invoke(functions)
+    def _of_functions(self, functions: Sequence[str]) -> list[Statement]:
+        """Return the right to call functions; many are selected by the pipeline's tags.
+
+        Versions have no tags (Lambda API Reference, "ListTags"): those of many functions are
+        selected by the beginning of their names, which other pipelines' functions may have as well.
+        """
+        listed = self._every_version(functions)
+        if len(listed) <= MOST_ARNS:
+            return [iam.invoke(listed)]
         named = functions_named(self.plan.definition.name)
         pattern = self.account.arn("lambda", f"function:{named}")
-        return iam.tagged(iam.invoke([pattern]), self._tags)
+        tagged = iam.tagged(iam.invoke([pattern]), self._tags)
+        return [tagged, *([iam.invoke_versions([f"{pattern}:*"])] if self.versions else [])]
+
+    def _every_version(self, functions: Sequence[str]) -> list[str]:
+        """Return ARNs of functions; if they have versions, with those of all their versions.
+
+        Executions that began earlier call earlier versions, or, from before the setting, none.
+        """
+        return [*functions, *(f"{arn}:*" for arn in functions if self.versions)]
 
     @property
     def _tags(self) -> dict[str, str | None]:
@@ -392,6 +407,7 @@ def permissions_of(plan: StackPlan, config: Config, account: Account, bucket: st
         account.text(config.aws.artifact_bucket_kms_key or config.aws.kms_key),
         state_machine_logs=config.state_machine.log_level != "OFF",
         state_machine_traces=config.state_machine.tracing,
+        versions=config.lambda_.versions,
     )
 
 

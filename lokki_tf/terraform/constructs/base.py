@@ -60,6 +60,15 @@ class Base:
         """``s3://bucket/prefix`` under which the pipeline stores all objects."""
         return f"s3://{self.bucket.bucket}/{self.prefix}".rstrip("/")
 
+    @property
+    def publishes(self) -> bool | None:
+        """The argument ``publish`` of functions that the state machine calls."""
+        return True if self.config.lambda_.versions else None
+
+    def called_arn(self, function: aws.lambda_function.LambdaFunction) -> str:
+        """Return the ARN with which the state machine calls a function, its version included."""
+        return str(function.qualified_arn if self.publishes else function.arn)
+
     def text(self, value: TextOrRef) -> str:
         """Return a text, escaped for Terraform, or the value of a reference."""
         return escaped(self.account.text(value))

@@ -68,6 +68,7 @@ def _add_function(
         environment={"variables": variables},
         kms_key_arn=base.permissions.key,
         tracing_config={"mode": "Active"},
+        publish=base.publishes,
         vpc_config=base.network.config if base.network else None,
         tags=tags,
         depends_on=[logs, *role.policies],

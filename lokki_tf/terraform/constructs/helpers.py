@@ -71,6 +71,7 @@ def add_helper(
         environment={"variables": {STORE: base.store, **helper.variables, **(variables or {})}},
         kms_key_arn=base.permissions.key,
         tracing_config={"mode": "Active"},
+        publish=base.publishes if helper.placeholder else None,
         tags=tags,
         depends_on=[logs, *role.policies],
     )

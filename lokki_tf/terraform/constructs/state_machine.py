@@ -37,10 +37,9 @@ def add_state_machine(
     name, settings = base.plan.definition.name, base.config.state_machine
     tags = base.scope.tags()
     plan = base.plan
-    helpers = {
-        one.placeholder: add_helper(base, one).arn for one in plan.helpers if one.placeholder
-    }
-    arns = [*(functions[one.step.name][0].arn for one in plan.called), *helpers.values()]
+    helpers = {one.placeholder: add_helper(base, one) for one in plan.helpers if one.placeholder}
+    called = [*(functions[one.step.name][0] for one in plan.called), *helpers.values()]
+    arns = [one.arn for one in called]
     role = add_role(
         base,
         "state_machine",
@@ -54,11 +53,11 @@ def add_state_machine(
         "bucket": base.bucket.bucket,
         "prefix": base.prefix,
         "partition": base.account.partition,
-        **helpers,
+        **{name: base.called_arn(one) for name, one in helpers.items()},
         **{ref_placeholder(ref): value_in_json(ref) for ref in plan.definition.refs},
     }
     for function in base.plan.functions:
-        values[function.placeholder] = functions[function.step.name][0].arn
+        values[function.placeholder] = base.called_arn(functions[function.step.name][0])
     if plan.state_machine.machines:
         own = base.account.text(base.config.aws.artifact_bucket)
         values |= started_values(plan.definition, plan.state_machine.machines, base.account, own)
