@@ -258,7 +258,10 @@ def start_backfill(
     left = sum(one.has_succeeded or (one.has_failed and not backfill.again) for one in found)
     if not quiet:
         _print_state(found, backfill)
-    with _continued(), progress(len(found) - left, quiet=quiet) as on_event:
+    with (
+        continued("runs that have begun continue in AWS; the same command waits for them, and"),
+        progress(len(found) - left, quiet=quiet) as on_event,
+    ):
         ended = {
             one.value.text: one.outcome
             for one in backfilling.backfill(
@@ -292,16 +295,16 @@ def _print_state(found: Sequence[BackfillRun], backfill: Backfill) -> None:
 
 
 @contextmanager
-def _continued() -> Iterator[None]:
-    """Print how a backfill continues, if it is interrupted or fails."""
+def continued(begun: str = "the same command") -> Iterator[None]:
+    """Print how a backfill continues, if it is interrupted or fails.
+
+    Args:
+        begun: The beginning of the sentence, about runs that have begun.
+    """
     try:
         yield
     except (KeyboardInterrupt, LokkiError):
-        click.echo(
-            "\nruns that have begun continue in AWS; the same command waits for them, and starts "
-            "the others",
-            err=True,
-        )
+        click.echo(f"\n{begun} starts the runs that are left", err=True)
         raise
 
 

@@ -13,7 +13,7 @@ import click
 from lokki_tf.errors import OutputError, StepFailed
 from lokki_tf.reporting import LogLevel
 
-from .backfilling import backfill_options, print_outcomes, progress
+from .backfilling import backfill_options, continued, print_outcomes, progress
 from .common import (
     FAILED,
     count,
@@ -120,7 +120,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
             logs = not quiet and _configure_log(log_format, log_level)
             live = executor == "thread"
             reports = progress(len(values), quiet=quiet or logs, live=live)
-            with _stdout_to_stderr(), reports as on_event:
+            with continued(), _stdout_to_stderr(), reports as on_event:
                 outcomes = list(
                     local_backfill(
                         pipeline,

@@ -14,6 +14,8 @@ import pytest
 from operate_folder import Folder, settings_for
 
 from lokki_tf import DAG, Flow, MicroFunctions, Parameter, Pipeline, flow, run_context, step, task
+from lokki_tf.cli.backfilling import Backfill
+from lokki_tf.cli.parameters import converted
 from lokki_tf.config import load_config
 from lokki_tf.errors import OptionError
 from lokki_tf.model import REQUIRED, FlowParameter
@@ -188,7 +190,6 @@ def test_every_style_has_backfills(local_aws: LocalAws, style: str) -> None:
 )
 def test_values_have_the_parameters_type(text: str, kind: Any, expected: list[Any] | None) -> None:
     """Values are converted as options are; a range requires a parameter that takes text."""
-    from lokki_tf.cli.parameters import converted
 
     def found() -> list[Any]:
         parameter = FlowParameter("day", kind, REQUIRED)
@@ -275,19 +276,19 @@ def test_a_name_that_is_used_is_not_started_twice(local_aws: LocalAws) -> None:
     assert (second.attempt, second.earlier) == (2, False)
 
 
+@step
+def opened(number: int, path: str) -> int:
+    from pathlib import Path
+
+    if Path(path).exists():
+        raise ValueError("closed")
+    return number
+
+
 def test_an_attempt_that_is_redriven_counts(local_aws: LocalAws, tmp_path: Path) -> None:
-    """A value whose failed run was redriven with success is done."""
+    """A value of which any attempt was redriven with success is done, later failures or not."""
     closed = tmp_path / "closed"
     closed.touch()
-
-    @step
-    def opened(number: int, path: str) -> int:
-        from pathlib import Path
-
-        if Path(path).exists():
-            raise ValueError("closed")
-        return number
-
     number, path = Parameter("number", int), Parameter("path", str)
     pipeline = Pipeline("backfill-redriven", steps=[opened(number, path)])
     deployed = deployed_on(local_aws, pipeline)
@@ -295,11 +296,56 @@ def test_an_attempt_that_is_redriven_counts(local_aws: LocalAws, tmp_path: Path)
     (failed,) = complete(deployed, runs)
     assert failed.has_failed
     assert failed.run is not None
+    (second,) = complete(deployed, runs, again=True)
+    assert second.has_failed
     closed.unlink()
     local_aws.client("stepfunctions").redrive_execution(executionArn=failed.run.arn)
-    (done,) = complete(deployed, runs)
+    (done,) = complete(deployed, runs, again=True)
     assert done.has_succeeded
-    assert len(executions(local_aws, "backfill-redriven")) == 1
+    assert done.outcome.run == runs[0].name
+    assert len(executions(local_aws, "backfill-redriven")) == 2
+
+
+@step
+def waits(number: int, path: str) -> int:
+    import time
+    from pathlib import Path
+
+    while Path(path, str(number)).exists():
+        time.sleep(0.02)
+    return number
+
+
+def test_what_is_running_is_waited_for_and_counts(local_aws: LocalAws, tmp_path: Path) -> None:
+    """A run that another call has started is not started again, and takes one of the places."""
+    held = tmp_path / "1"
+    held.touch()
+    number, path = Parameter("number", int), Parameter("path", str)
+    pipeline = Pipeline("backfill-running", steps=[waits(number, path)])
+    deployed = deployed_on(local_aws, pipeline)
+    runs = planned(values_of("1,2", NUMBER), "number", {"path": str(tmp_path)}, None)
+    looks = 0
+
+    def wait(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            names = [one["name"] for one in executions(local_aws, "backfill-running")]
+            assert names == [runs[0].name]
+            held.unlink()
+        time.sleep(0.05)
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        next(backfill(deployed, runs, most=1, wait=interrupt))
+    first, second = complete(deployed, runs, most=1, wait=wait)
+    assert [one.value.text for one in (first, second)] == ["1", "2"]
+    assert not first.earlier
+    assert first.has_succeeded
+    assert second.has_succeeded
+    assert len(executions(local_aws, "backfill-running")) == 2
 
 
 def most_at_once(found: Sequence[Mapping[str, Any]]) -> int:
@@ -348,7 +394,7 @@ def test_an_interrupted_backfill_continues(
         ready=lambda: until(lambda: any(one["status"] == "RUNNING" for one in own())),
     )
     assert (code, "Traceback" in before + rest) == (130, False), before + rest
-    assert "the same command waits for them, and starts the others" in rest
+    assert "the same command waits for them, and starts the runs that are left" in rest
     assert [one["status"] for one in own()] == ["RUNNING", "SUCCEEDED"]
     (tmp_path / "wait").unlink()
     done = folder.run(*command, "--json")
@@ -438,6 +484,7 @@ def test_an_interrupted_local_backfill_continues(folder: Folder, tmp_path: Path)
     )
     code, _, rest = folder.interrupt("2024-01-01 done in", *command)
     assert (code, "Traceback" in rest) == (130, False), rest
+    assert "the same command starts the runs that are left" in rest
     (tmp_path / "wait").unlink()
     told = json.loads(folder.run(*command).stdout)
     assert [one["earlier"] for one in told["runs"]] == [True, False, False]
@@ -502,3 +549,11 @@ def test_many_values_are_confirmed(folder: Folder) -> None:
     assert refused.returncode == 2
     assert "has 19,724 values. Continue? [y/N]" in refused.stderr
     assert "nothing was started" in refused.stderr
+
+
+def test_confirmed_values_are_all_there() -> None:
+    """With --auto-approve, any number of values is accepted without a terminal."""
+    backfilled = Backfill("1970-01-01..2024-01-01", "day", approved=True)
+    values = backfilled.values(STYLES["calls"], {}, "start")
+    assert len(values) == 19_724
+    assert (values[0].text, values[-1].text) == ("1970-01-01", "2024-01-01")
