@@ -273,7 +273,8 @@ def start_backfill(
     if failed:
         command = deployed.stack.command
         words = [f"{command('start --backfill …')} --again starts the failed values anew"]
-        if deployed.stack.definition.cleanup is None:
+        stack = deployed.stack
+        if stack.definition.cleanup is None and not stack.config.lambda_.versions:
             redrive = command(f"redrive --run {failed[0].run}")
             words.append(f"{redrive} continues one from the step that failed")
         click.echo(f"once fixed: {'; '.join(words)}", err=True)

@@ -8,7 +8,8 @@ and starts nothing; with the name of one that has ended it is ``ExecutionAlready
 
 A failed value is started again as a new execution, with the number of the attempt after its name,
 and not redriven: a redrive is possible for 14 days only, not after a cleanup step, and it keeps the
-state machine's definition of the first attempt. All failed values are so treated in the same way.
+state machine's definition of the first attempt, with versions of functions its code too. So all
+failed values are treated in the same way.
 """
 
 from __future__ import annotations

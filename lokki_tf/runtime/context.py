@@ -27,8 +27,8 @@ class RunContext:
         attempt: Number of the attempt, from 1. In AWS, attempts after errors of the Lambda service
             count as well.
         started_at: When the run began, in UTC.
-        scheduled_at: The time for which a schedule has started the run, or the begin of the interval
-            of a backfill, in UTC; ``None`` for other runs.
+        scheduled_at: The time for which a schedule has started the run, or when the interval of a
+            backfill begins, in UTC; ``None`` for other runs.
         parameters: The run's parameters with their defaults, in copies of their own.
         item_index: In a map the index of the item; in maps inside maps a tuple of indices, the
             outermost first. ``None`` elsewhere.
