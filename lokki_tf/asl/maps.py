@@ -53,7 +53,7 @@ def map_state(
             "ReaderConfig": {"InputType": "JSON"},
             "Parameters": {"Bucket.$": f"{source}.Bucket", "Key.$": f"{source}.Key"},
         }
-        mode = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+        mode = {"Mode": "DISTRIBUTED", "ExecutionType": one.options.execution_type.upper()}
     state |= _item_selector(one, scope, payloads, source)
     state |= _limits(one)
     state["ItemProcessor"] = {"ProcessorConfig": mode, **body}

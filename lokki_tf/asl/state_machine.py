@@ -65,6 +65,7 @@ class StateMachine:
         readers: Steps that may have to read objects of the bucket.
         labels: Labels of the Distributed Maps.
         nested_maps: Whether one of them is inside another.
+        standard_maps: Whether items of one of them are Standard executions.
         most_parameters: Most bytes of an execution's input, as compact JSON.
         inline: Layouts of the items of inline maps, by the maps' names.
         cleanup: The states that run the cleanup step, if there is one.
@@ -78,6 +79,7 @@ class StateMachine:
     readers: frozenset[Step]
     labels: tuple[str, ...] = ()
     nested_maps: bool = False
+    standard_maps: bool = False
     most_parameters: int = quotas.STATE_BYTES
     inline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cleanup: CleanupStates | None = None
@@ -131,6 +133,7 @@ class _Compiler:
     names: set[str] = field(default_factory=set)
     labels: list[str] = field(default_factory=list)
     nested_maps: bool = False
+    standard_maps: bool = False
     limits: dict[str, int] = field(default_factory=dict)
     functions: dict[Step, str] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -207,6 +210,7 @@ class _Compiler:
             self._readers(),
             tuple(self.labels),
             self.nested_maps,
+            self.standard_maps,
             self.most_parameters,
             {name: self.layouts[array] for name, array in inline.items()},
             named,
@@ -600,6 +604,7 @@ class _Compiler:
         if one.options.mode == "distributed":
             label = unique(shortened(identifier(one.name), LABEL_LENGTH), self.labels, LABEL_LENGTH)
             self.labels.append(label)
+            self.standard_maps |= one.options.execution_type == "standard"
         before = len(self.labels)
         body = self._states(loop.body)
         if label is not None and len(self.labels) > before:

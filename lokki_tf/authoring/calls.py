@@ -133,9 +133,9 @@ class Followed(Selectable[F], Generic[F]):
                 another for each item.
             args: Further arguments of the (first) step.
             options: Further arguments of the step, and of the map: ``concurrency_limit``, ``mode``
-                (``"inline"`` for small lists), ``tolerated_failure_percentage``,
-                ``tolerated_failure_count``, ``batch_size`` (number of items that a call of a step
-                receives).
+                (``"inline"`` for small lists), ``execution_type`` (``"express"`` for short items),
+                ``tolerated_failure_percentage``, ``tolerated_failure_count``, ``batch_size``
+                (number of items that a call of a step receives).
         """
         return mapped(spec_of(self), step, args, options)
 

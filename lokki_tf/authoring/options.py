@@ -102,6 +102,13 @@ def map_options(given: Mapping[str, Any], place: Place) -> MapOptions:
             place=place,
             remedy="leave one out, or keep errors as values: catch=True",
         )
+    if made.mode == "inline" and made.execution_type == "express":
+        raise OptionError(
+            'mode="inline" and execution_type="express" cannot be combined: items of an inline map '
+            "are no executions",
+            place=place,
+            remedy="omit one of them",
+        )
     if made.mode == "inline" and (made.batch_size > 1 or has_tolerated):
         raise OptionError(
             'mode="inline" supports neither batch_size nor tolerated failures',

@@ -103,6 +103,14 @@ class Links(Generic[T_co, Level_co]):
         self: Links[Iterable[Item], Level],
         step: AnyStep[Item, ..., R],
         *args: Any,
+        execution_type: OneOf["standard", "express"],
+        **kwargs: Any,
+    ) -> Result[R, Open[Level]]: ...
+    @overload
+    def map(
+        self: Links[Iterable[Item], Level],
+        step: AnyStep[Item, ..., R],
+        *args: Any,
         concurrency_limit: int | None,
         **kwargs: Any,
     ) -> Result[R, Open[Level]]: ...

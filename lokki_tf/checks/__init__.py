@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import (
     batch,
     callbacks,
+    express,
     lambda_limits,
     names,
     parts,
@@ -44,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     requirements.check,
     polls.check,
     callbacks.check,
+    express.check,
     retry.check,
     retry.check_classes,
     schedule.check,

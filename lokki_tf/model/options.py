@@ -262,6 +262,15 @@ class MapOptions:
         one_of("distributed", "inline"),
         source=_MAPS,
     )
+    execution_type: OneOf["standard", "express"] = option(
+        "standard",
+        "How each item, or batch, of a Distributed Map runs: as a `standard` execution, or as an "
+        "`express` one, which costs less and starts faster, but ends after 5 minutes, has no "
+        "history, may run more than once, and contains no jobs, callbacks, started pipelines or "
+        "Distributed Maps",
+        one_of("standard", "express"),
+        source='AWS Step Functions Developer Guide, "Choosing workflow type in Step Functions"',
+    )
     concurrency_limit: int | None = option(
         None, "Largest number of items, or batches, at once; no limit by default", whole(1)
     )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ExecutionFailed
+from lokki_tf.model import Map
 from lokki_tf.runtime.failure import message_of, own_error, trace_of
 from lokki_tf.runtime.failures import FAILURES, details_of, entered
 
-from .following import history
+from .following import history, is_express
 from .tasks import is_aside
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .deployed import Deployed
     from .runs import AwsRun
 
+_TOO_LONG = "the item took longer than 5 minutes, which an Express execution may take"
 _STATUS = {"TIMED_OUT": "timed out", "ABORTED": "was aborted", "RUNNING": "is still running"}
 
 
@@ -93,6 +95,17 @@ def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
         own = own_error(child.get("error"), child.get("cause"))
         error, cause = (text or "" for text in own)
         item = _item(child.get("input", ""))
+        if is_express(arn):
+            if child["status"] == "TIMED_OUT" and not error:
+                error, cause = "States.Timeout", _TOO_LONG
+            return Blame(_step_in(deployed.stack.definition, name, item), error, cause, is_final)
+
+
+def _step_in(source: Definition, map_name: str | None, item: str) -> str:
+    """Return the step that failed for an item, if its map has only one: there is no history."""
+    one = next((each for each in source.graph.every() if each.name == map_name), None)
+    nodes = list(one.body.walk()) if isinstance(one, Map) else []
+    return f"step {nodes[0].name!r}{item}" if len(nodes) == 1 else f"map {map_name!r}{item}"
 
 
 def _last_failure(by_id: Mapping[int, Any], source: Definition) -> tuple[str | None, str | None]:

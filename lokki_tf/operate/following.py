@@ -80,6 +80,18 @@ def history(deployed: Deployed, arn: str) -> Iterator[Mapping[str, Any]]:
         yield from page["events"]
 
 
+def is_express(execution: str) -> bool:
+    """Return whether an execution is an Express one, which has no history.
+
+    Those of a map can be listed and described. Source: Step Functions API Reference,
+    "ListExecutions", "DescribeExecution" and "GetExecutionHistory".
+
+    Args:
+        execution: The execution's ARN.
+    """
+    return execution.split(":")[5:6] == ["express"]
+
+
 def last_event(deployed: Deployed, arn: str) -> int:
     """Return the id of an execution's last event so far.
 

@@ -13,6 +13,7 @@ from lokki_tf.runtime.answers import CAUSE_LENGTH, answer_text, check_error
 from lokki_tf.runtime.event_context import item_index
 from lokki_tf.runtime.failures import details_of, node_of, payload_of
 
+from .following import is_express
 from .runs import RUNNING, SERVICE, AwsRun, describe
 from .tasks import is_callback
 
@@ -78,6 +79,8 @@ def waiting_tasks(pages: Pages, execution: str, run: str | None = None) -> Itera
         arguments = {"mapRunArn": one, "statusFilter": RUNNING}
         for page in pages(SERVICE, "list_executions", **arguments):
             for child in page["executions"]:
+                if is_express(child["executionArn"]):
+                    break  # it cannot wait for answers, as all of the page
                 yield from waiting_tasks(pages, child["executionArn"], run)
 
 

@@ -9,6 +9,7 @@ from lokki_tf.asl import compile_state_machine
 from lokki_tf.checks import check_definition, check_state_machine
 from lokki_tf.checks.batch import check_sizes
 from lokki_tf.checks.code import check_code
+from lokki_tf.checks.express import check_durations
 from lokki_tf.config import Config
 from lokki_tf.errors import ConfigError, LokkiError
 from lokki_tf.model import Finding, Step, TerraformRef, raise_errors
@@ -51,7 +52,7 @@ def all_findings(
     if any(finding.rule in _NO_MACHINE for finding in findings):
         return [*findings, *exposed_secrets(packages, None)]
     with _noted(findings):
-        found = [*check_definition(settled), *check_sizes(settled)]
+        found = [*check_definition(settled), *check_sizes(settled), *check_durations(settled)]
         found += _references(settled, config or Config())
         findings += [one for one in found if one not in findings]
         state_machine = compile_state_machine(settled, main_module(), context_steps(packages))

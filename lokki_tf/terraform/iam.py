@@ -202,26 +202,32 @@ def tagged(statement: Statement, tags: Mapping[str, str | None]) -> Statement:
     return {**statement, "Condition": {**condition, **({"Null": absent} if absent else {})}}
 
 
-def run_maps(state_machine: str, execution: str, *, nested: bool) -> list[Statement]:
+def run_maps(
+    state_machine: str, execution: str, *, nested: bool, standard: bool
+) -> list[Statement]:
     """Allow a state machine to run its Distributed Maps as child executions.
 
     Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states":
     children are redriven as ``execution:NAME/*:*``. The children of maps inside others have the
-    labels of all maps around them in their names (``NAME/outer/inner``).
+    labels of all maps around them in their names (``NAME/outer/inner``). "Redriving Map Runs":
+    Express executions are not redriven but started again.
 
     Args:
         state_machine: Its ARN, built from its name: a reference to it would be a cycle.
         execution: The prefix of its executions' ARNs, built from its name.
         nested: Whether maps contain maps, so that executions of items start further ones.
+        standard: Whether items of a map are Standard executions.
     """
     children = f"{execution}/*:*"
     state_machines = [state_machine, *([f"{state_machine}/*"] * nested)]
     executions = [f"{execution}:*", *([children] * nested)]
-    return [
+    statements = [
         _allow("StartMaps", ["states:StartExecution"], state_machines),
         _allow("FollowMaps", ["states:DescribeExecution", "states:StopExecution"], executions),
-        _allow("RedriveMaps", ["states:RedriveExecution"], [children]),
     ]
+    if standard:
+        statements.append(_allow("RedriveMaps", ["states:RedriveExecution"], [children]))
+    return statements
 
 
 def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:

@@ -249,7 +249,12 @@ class Permissions:
             return []
         execution = self.account.arn("states", f"execution:{self.plan.definition.name}")
         return [
-            *iam.run_maps(self.state_machine_arn, execution, nested=state_machine.nested_maps),
+            *iam.run_maps(
+                self.state_machine_arn,
+                execution,
+                nested=state_machine.nested_maps,
+                standard=state_machine.standard_maps,
+            ),
             iam.exchange_objects([self._objects("runs/*")]),
         ]
 

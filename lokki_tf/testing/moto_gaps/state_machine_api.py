@@ -25,6 +25,26 @@ class TaskTimedOut(AWSError):
     STATUS = 400
 
 
+class InvalidArn(AWSError):
+    """An action does not exist for a resource of this type."""
+
+    TYPE = "InvalidArn"
+    STATUS = 400
+
+
+def _refuse_express(arn: str) -> None:
+    """Raise an error for an Express execution, which has no history and cannot be stopped.
+
+    Those of a Map Run can be listed and described. Source: Step Functions API Reference, the notes
+    about ``EXPRESS`` of each action.
+
+    Raises:
+        InvalidArn: If it is one.
+    """
+    if arn.split(":")[5] == "express":
+        raise InvalidArn("Invalid Arn: 'Resource type not valid in this context: express'")
+
+
 class StateMachineResponse(_Response):  # type: ignore[misc]
     """Handles the requests to Step Functions."""
 
@@ -103,6 +123,7 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def get_execution_history(self) -> Any:
         """Return a page of an execution's events."""
+        _refuse_express(self._get_param("executionArn"))
         run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
         events = run.history.events
         if self._get_param("reverseOrder"):
@@ -131,6 +152,7 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def stop_execution(self) -> Any:
         """Stop an execution."""
+        _refuse_express(self._get_param("executionArn"))
         run = self.stepfunction_backend.stop_execution(
             self._get_param("executionArn"), self._get_param("error"), self._get_param("cause")
         )
@@ -138,6 +160,7 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
 
     def redrive_execution(self) -> Any:
         """Continue a failed execution from the states that failed."""
+        _refuse_express(self._get_param("executionArn"))
         run = self.stepfunction_backend.redrive_execution(self._get_param("executionArn"))
         return ActionResult({"redriveDate": run.redrive_date})
 

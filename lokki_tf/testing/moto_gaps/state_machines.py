@@ -5,6 +5,7 @@ In moto, executions do nothing, or run in an interpreter that does not enforce l
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
@@ -69,6 +70,11 @@ class StateMachines(_Backend):  # type: ignore[misc]
     """A backend of Step Functions that runs executions."""
 
     account: Account
+    accepted_exec_arn_format = re.compile(
+        StepFunctionBackend.accepted_exec_arn_format.pattern.replace(
+            "execution", "(execution|express)"
+        )
+    )
     # moto finds the URLs of a backend by the name of its module.
     __module__ = StepFunctionBackend.__module__
 

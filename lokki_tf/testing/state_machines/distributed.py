@@ -10,10 +10,12 @@ from contextlib import suppress
 from uuid import uuid4
 
 from lokki_tf.testing.state_machines.batches import batches_of
+from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.failures import StateFailure, Stopped
 from lokki_tf.testing.state_machines.frame import StateRun, authorize
 from lokki_tf.testing.state_machines.item_reader import read_items
-from lokki_tf.testing.state_machines.map_fields import number, processor_of, selected
+from lokki_tf.testing.state_machines.limits import EXPRESS_SECONDS
+from lokki_tf.testing.state_machines.map_fields import is_express, number, processor_of, selected
 from lokki_tf.testing.state_machines.map_run import MapRun, Tolerance
 from lokki_tf.testing.state_machines.parallel import run_together
 from lokki_tf.testing.state_machines.record import ExecutionRecord
@@ -69,6 +71,7 @@ def _map_run(run: StateRun, value: Json) -> MapRun[ExecutionRecord]:
         state_machine_arn=f"{execution.state_machine_arn}/{label}",
         concurrency=int(number(run, value, "MaxConcurrency", 0)),
         tolerance=Tolerance(count, percentage),
+        is_express=is_express(run.state),
     )
 
 
@@ -103,14 +106,21 @@ def _authorize(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
 
 
 def _redrive(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
-    """Prepare the children that have not succeeded to run again in the same Map Run."""
+    """Prepare the children that have not succeeded to run again in the same Map Run.
+
+    Express children are started again. Source: Step Functions Developer Guide, "Redriving Map
+    Runs".
+    """
     map_run.redrives += 1
     run.frame.progress.redriven = None
     map_run.status, map_run.stop_date = RUNNING, None
     run.frame.event("MapRunRedriven", mapRunArn=map_run.arn, redriveCount=map_run.redrives)
     for position, child in enumerate(map_run.children):
         if child.status != SUCCEEDED:
-            authorize(run, "states:RedriveExecution", child.arn)
+            if child.is_express:
+                authorize(run, "states:StartExecution", run.frame.execution.state_machine_arn)
+            else:
+                authorize(run, "states:RedriveExecution", child.arn)
             child.ready(run.frame.cancel_scope, redriven=position in map_run.begun)
             map_run.begun.discard(position)
 
@@ -155,12 +165,19 @@ def _run_children(run: StateRun, map_run: MapRun[ExecutionRecord]) -> None:
             raise StateFailure(THRESHOLD, "The specified tolerated failure threshold was exceeded")
 
     concurrency = min(map_run.concurrency or CONCURRENCY, CONCURRENCY)
-    run_together(work, [child.cancel_scope for child in map_run.children], concurrency)
+    # Those of Express children are not revoked by a failure of another.
+    cancel_scopes = [
+        CancelScope() if child.is_express else child.cancel_scope for child in map_run.children
+    ]
+    run_together(work, cancel_scopes, concurrency)
 
 
 def _abort(map_run: MapRun[ExecutionRecord]) -> None:
+    """End the children of a Map Run that has failed: Express ones cannot be stopped."""
     for position, child in enumerate(map_run.children):
-        if position in map_run.begun:
+        if position in map_run.begun and child.is_express:
+            child.done.wait(EXPRESS_SECONDS)
+        elif position in map_run.begun:
             child.stop()
         child.cancel_scope.revoke()
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from threading import Timer
 
 from lokki_tf.testing.state_machines.failures import StateFailure, Stopped, guarded
 from lokki_tf.testing.state_machines.frame import Frame
 from lokki_tf.testing.state_machines.history import DETAILS
 from lokki_tf.testing.state_machines.interpreter import run_states
+from lokki_tf.testing.state_machines.limits import EXPRESS_SECONDS
 from lokki_tf.testing.state_machines.record import ExecutionRecord
-from lokki_tf.testing.state_machines.statuses import ABORTED, FAILED, SUCCEEDED, TIMED_OUT
+from lokki_tf.testing.state_machines.statuses import ABORTED, FAILED, SUCCEEDED
 from lokki_tf.testing.state_machines.values import Json, dump, load, moment_text
 from lokki_tf.testing.state_machines.variables import Budget, Variables
 
@@ -21,7 +23,9 @@ class Execution(ExecutionRecord):
 
     def run(self) -> None:
         """Run to the end in the calling thread."""
-        attempt = self.redrive_count
+        attempt = self.attempt
+        if self.is_express:
+            self.start_date = datetime.now(UTC)
         value = load(self.input_text)
         frame = self._frame(value)
         timer = self._timer()
@@ -40,7 +44,7 @@ class Execution(ExecutionRecord):
             status = SUCCEEDED
         except StateFailure as failure:
             status, ending = FAILED, {"error": failure.error, "cause": failure.cause}
-        except Stopped:  # stop() and _time_out() have usually recorded the status already
+        except Stopped:  # stop() and time_out() have usually recorded the status already
             status = ABORTED
         finally:
             frame.cancel_scope.close()
@@ -49,16 +53,13 @@ class Execution(ExecutionRecord):
         self.end(status, frame.last_event, attempt=attempt, **ending)
 
     def _timer(self) -> Timer | None:
-        if "TimeoutSeconds" not in self.definition:
+        seconds = EXPRESS_SECONDS if self.is_express else self.definition.get("TimeoutSeconds")
+        if seconds is None:
             return None
-        timer = Timer(self.definition["TimeoutSeconds"], self._time_out)
+        timer = Timer(seconds, self.time_out)
         timer.daemon = True
         timer.start()
         return timer
-
-    def _time_out(self) -> None:
-        self.end(TIMED_OUT)
-        self.cancel_scope.revoke()
 
     def _frame(self, value: Json) -> Frame:
         context = {

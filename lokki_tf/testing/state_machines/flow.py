@@ -62,7 +62,7 @@ def run_fail(run: StateRun) -> Transition:
 def run_wait(run: StateRun) -> Transition:
     """Run a Wait state."""
     value = effective_input(run)
-    run.frame.cancel_scope.wait(_seconds(run, value) * run.frame.settings.wait_scale)
+    run.frame.wait(_seconds(run, value), run.frame.settings.wait_scale)
     return Transition(output(run, value), following(run), assigned(run, value))
 
 

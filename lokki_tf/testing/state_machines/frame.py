@@ -37,6 +37,7 @@ class Frame:
         walk: A function that runs the states of a scope in a frame.
         progress: The state that the scope has reached, from which a redrive continues.
         last_event: The id of the frame's latest event.
+        left_out: Seconds of waits that the time scales have left out so far.
     """
 
     settings: Settings
@@ -48,6 +49,7 @@ class Frame:
     walk: Walk
     progress: Progress = field(default_factory=Progress)
     last_event: int = 0
+    left_out: float = 0.0
 
     def inner(self, progress: Progress, context: Mapping[str, Json] | None = None) -> Frame:
         """Return a frame for a branch or an iteration.
@@ -66,12 +68,28 @@ class Frame:
             self.walk,
             progress,
             self.last_event,
+            self.left_out,
         )
 
     def close(self) -> None:
         """Release the frame's cancel scope and the bytes of its variables."""
         self.cancel_scope.close()
         self.variables.release()
+
+    def wait(self, seconds: float, scale: float) -> None:
+        """Wait, and end an Express execution whose time is over, the seconds left out included.
+
+        Args:
+            seconds: How long AWS waits.
+            scale: The factor of the seconds.
+
+        Raises:
+            Stopped: If the execution or branch was stopped, or the execution's time is over.
+        """
+        self.cancel_scope.wait(seconds * scale)
+        self.left_out += max(seconds, 0.0) * (1 - scale)
+        self.execution.refuse_late(self.left_out)
+        self.cancel_scope.check()
 
     def event(self, kind: str, **details: Json) -> None:
         """Add an event to the history.

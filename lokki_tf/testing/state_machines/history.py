@@ -21,10 +21,14 @@ class History:
 
     Step Functions fails an execution that needs more than 25,000 events. The last of these is
     reserved for ``ExecutionSucceeded`` or ``ExecutionFailed`` (Developer Guide, "Avoid reaching
-    the history quota").
+    the history quota"). Express executions have no such limit.
+
+    Args:
+        is_limited: Whether the number of events is limited.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_limited: bool = True) -> None:
+        self._is_limited = is_limited
         self._events: list[dict[str, Json]] = []
         self._lock = Lock()
 
@@ -67,7 +71,7 @@ class History:
 
     @property
     def _is_full(self) -> bool:
-        return len(self._events) >= HISTORY_EVENTS - 1
+        return self._is_limited and len(self._events) >= HISTORY_EVENTS - 1
 
     @property
     def events(self) -> list[dict[str, Json]]:

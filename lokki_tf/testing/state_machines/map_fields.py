@@ -19,8 +19,17 @@ def processor_of(state: Mapping[str, Json]) -> Mapping[str, Json]:
 
 def is_distributed(state: Mapping[str, Json]) -> bool:
     """Whether a Map state is a Distributed Map."""
+    return _config(state).get("Mode") == "DISTRIBUTED"
+
+
+def is_express(state: Mapping[str, Json]) -> bool:
+    """Whether a Map state is a Distributed Map whose children are Express executions."""
+    return is_distributed(state) and _config(state).get("ExecutionType") == "EXPRESS"
+
+
+def _config(state: Mapping[str, Json]) -> Mapping[str, Json]:
     config = processor_of(state).get("ProcessorConfig")
-    return isinstance(config, dict) and config.get("Mode") == "DISTRIBUTED"
+    return config if isinstance(config, dict) else {}
 
 
 def number(run: StateRun, value: Json, field: str, default: float, holder: Json = None) -> float:

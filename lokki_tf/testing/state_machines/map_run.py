@@ -52,6 +52,7 @@ class MapRun(Generic[E]):
         state_machine_arn: The state machine ARN of the children, which ends in ``/`` and the label.
         concurrency: The number of children that may run at a time; 0 for no limit.
         tolerance: How many items may fail.
+        is_express: Whether the children are Express executions.
     """
 
     arn: str
@@ -59,6 +60,7 @@ class MapRun(Generic[E]):
     state_machine_arn: str
     concurrency: int
     tolerance: Tolerance
+    is_express: bool = False
     status: str = field(default=RUNNING, init=False)
     children: list[E] = field(default_factory=list, init=False)
     """The child executions, one for each item or batch."""

@@ -64,6 +64,7 @@ def run_frames(
         for inner in inners:
             inner.close()
     frame.last_event = max([frame.last_event, *(inner.last_event for inner in inners)])
+    frame.left_out = max([frame.left_out, *(inner.left_out for inner in inners)])
     frame.event(f"{kind}StateSucceeded")
     return results
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from lokki_tf.testing.state_machines.cancel_scope import CancelScope
 from lokki_tf.testing.state_machines.history import DETAILS, History
+from lokki_tf.testing.state_machines.limits import EXPRESS_SECONDS
 from lokki_tf.testing.state_machines.map_run import MapRun
 from lokki_tf.testing.state_machines.progress import Progress
 from lokki_tf.testing.state_machines.services import Callbacks, Services
@@ -62,6 +63,7 @@ class ExecutionRecord:
         settings: The account and the time scales.
         outer: For a child of a Distributed Map, the cancel scope of the Map state.
         map_run_arn: For a child of a Distributed Map, the ARN of its Map Run.
+        is_express: Whether it is an Express execution.
     """
 
     arn: str
@@ -74,6 +76,7 @@ class ExecutionRecord:
     settings: Settings
     outer: CancelScope | None = None
     map_run_arn: str | None = None
+    is_express: bool = False
     status: str = field(default=RUNNING, init=False)
     output_text: str | None = field(default=None, init=False)
     error: str | None = field(default=None, init=False)
@@ -85,13 +88,14 @@ class ExecutionRecord:
     redrive_date: datetime | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.history = History()
+        self.history = History(is_limited=not self.is_express)
         self.progress = Progress()
         self.done = Event()
         self.settled = Event()
         self.cancel_scope = CancelScope(self.outer)
         self._ending = Lock()
         self.redriven = 0
+        self.attempt = 0
 
     def start(self) -> None:
         """Run in a new thread."""
@@ -106,6 +110,21 @@ class ExecutionRecord:
         self.end(ABORTED, error=error, cause=cause)
         self.cancel_scope.revoke()
 
+    def refuse_late(self, left_out: float) -> None:
+        """End an Express execution whose time is over.
+
+        Args:
+            left_out: Seconds that passed in AWS, but not here.
+        """
+        passed = (datetime.now(UTC) - self.start_date).total_seconds() + left_out
+        if self.is_express and passed > EXPRESS_SECONDS:
+            self.time_out()
+
+    def time_out(self) -> None:
+        """End with the status ``TIMED_OUT``."""
+        self.end(TIMED_OUT)
+        self.cancel_scope.revoke()
+
     @property
     def not_redrivable(self) -> str | None:
         """Why the execution cannot be redriven, in the wording of AWS; None if it can.
@@ -115,6 +134,8 @@ class ExecutionRecord:
         """
         if self.status in (RUNNING, SUCCEEDED):
             return f"Execution is {self.status} and cannot be redriven"
+        if self.is_express:  # it is started again
+            return None
         now = datetime.now(UTC)
         if self.history.is_full:
             return "Execution history event limit exceeded"
@@ -130,14 +151,17 @@ class ExecutionRecord:
         self.start()
 
     def ready(self, outer: CancelScope | None, *, redriven: bool) -> None:
-        """Reset the outcome, so that the execution can run again.
+        """Reset the outcome, so that the execution can run again; an Express one from its start.
 
         Args:
             outer: For a child of a Distributed Map, the cancel scope of the Map state.
             redriven: Whether the execution has started before. A child may have been stopped
                 before it started.
         """
-        if redriven:
+        self.attempt += 1
+        if self.is_express:
+            self.history, self.progress = History(is_limited=False), Progress()
+        elif redriven:
             self.redrive_count += 1
             self.redrive_date = datetime.now(UTC)
             self.redriven = self.history.add(
@@ -164,9 +188,12 @@ class ExecutionRecord:
             value: The child's input.
             cancel_scope: The cancel scope of the Map state.
         """
-        name = str(uuid4())
+        name, kind, end = str(uuid4()), "execution", ""
+        if map_run.is_express:
+            kind, end = "express", f":{uuid4()}"
+        prefix = map_run.state_machine_arn.replace(":stateMachine:", f":{kind}:")
         return type(self)(
-            arn=f"{map_run.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}",
+            arn=f"{prefix}:{name}{end}",
             name=name,
             state_machine_arn=map_run.state_machine_arn,
             state_machine_name=map_run.state_machine_arn.rpartition(":")[2],
@@ -176,6 +203,7 @@ class ExecutionRecord:
             settings=self.settings,
             outer=cancel_scope,
             map_run_arn=map_run.arn,
+            is_express=map_run.is_express,
         )
 
     def end(
@@ -189,7 +217,7 @@ class ExecutionRecord:
         cause: str | None = None,
     ) -> None:
         with self._ending:
-            if self.status != RUNNING or attempt not in (None, self.redrive_count):
+            if self.status != RUNNING or attempt not in (None, self.attempt):
                 return  # a stopped thread may end only after a redrive has started
             self.output_text, self.error, self.cause = output_text, error, cause
             self.stop_date = datetime.now(UTC)
@@ -198,7 +226,10 @@ class ExecutionRecord:
             self.status = status
             done, settled = self.done, self.settled
         done.set()
-        self.settings.ended(self, settled)
+        if self.is_express:  # EventBridge receives no events of Express executions
+            settled.set()
+        else:
+            self.settings.ended(self, settled)
 
 
 _ENDINGS = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
+from lokki_tf.testing.state_machines.express_rules import examine_express
 from lokki_tf.testing.state_machines.findings import DUPLICATE, SCHEMA, TARGET, Finding
 from lokki_tf.testing.state_machines.limits import STATE_NAME_CHARACTERS
-from lokki_tf.testing.state_machines.map_fields import is_distributed, processor_of
+from lokki_tf.testing.state_machines.map_fields import is_distributed, is_express, processor_of
 from lokki_tf.testing.state_machines.state_rules import examine_state, holders_of
 from lokki_tf.testing.state_machines.values import Json
 
@@ -154,6 +155,8 @@ def _examine_inner(
         # The children of a Distributed Map are separate executions without an outer scope.
         around = frozenset[str]() if is_distributed(state) else outer
         yield from _examine_scope(processor, here, seen, around)
+        if is_express(state):
+            yield from examine_express(processor, here)
 
 
 def _examine_fields(scope: Json, allowed: set[str], location: str) -> Iterator[Finding]:

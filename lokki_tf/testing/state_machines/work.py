@@ -35,7 +35,7 @@ def run_work(run: StateRun, attempt: Attempt) -> Transition:
             delay = retriers.delay(failure)
             if delay is None:
                 return _caught(run, failure)
-            run.frame.cancel_scope.wait(delay * run.frame.settings.retry_delay_scale)
+            run.frame.wait(delay, run.frame.settings.retry_delay_scale)
             run.retry_count += 1
 
 
