@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .references import Array
 
 _STARTED_AND_ENDED = 2
+_UNLIMITED = 1_000_000_000
+"""Events of an Express execution (Step Functions Developer Guide, "Service quotas")."""
 _OF_MAPS = {"INLINE": 4, "DISTRIBUTED": 6}
 _OF_PARALLEL = 4
 _OF_ITEM = 2
@@ -101,9 +103,11 @@ class _Sharing:
         self.layouts = layouts
         self.place = place
 
-    def of_execution(self, scope: Mapping[str, Any], what: str) -> None:
+    def of_execution(
+        self, scope: Mapping[str, Any], what: str, most: int = quotas.HISTORY_EVENTS
+    ) -> None:
         """Divide the events of a whole execution: the state machine's or a map item's."""
-        left = quotas.HISTORY_EVENTS - _STARTED_AND_ENDED - _events(scope)
+        left = most - _STARTED_AND_ENDED - _events(scope)
         groups = self._groups(scope)
         share = left // max(1, len(groups))
         for array, loops in groups.items():
@@ -124,7 +128,9 @@ class _Sharing:
             if name in self.arrays:
                 found.setdefault(self.arrays[name], []).append(body)
             else:
-                self.of_execution(body, f"an item of {name!r}")
+                is_express = body["ProcessorConfig"]["ExecutionType"] == "EXPRESS"
+                most = _UNLIMITED if is_express else quotas.HISTORY_EVENTS
+                self.of_execution(body, f"an item of {name!r}", most)
         return found
 
     def _add(self, array: Array, bodies: list[Mapping[str, Any]], events: dict[str, Any]) -> None:

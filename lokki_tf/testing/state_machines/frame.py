@@ -86,10 +86,12 @@ class Frame:
         Raises:
             Stopped: If the execution or branch was stopped, or the execution's time is over.
         """
-        self.cancel_scope.wait(seconds * scale)
-        self.left_out += max(seconds, 0.0) * (1 - scale)
-        self.execution.refuse_late(self.left_out)
+        left = self.execution.seconds_left - self.left_out
+        self.cancel_scope.wait(min(seconds, left) * scale)
+        if left < seconds:
+            self.execution.time_out()
         self.cancel_scope.check()
+        self.left_out += max(seconds, 0.0) * (1 - scale)
 
     def event(self, kind: str, **details: Json) -> None:
         """Add an event to the history.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -110,15 +111,11 @@ class ExecutionRecord:
         self.end(ABORTED, error=error, cause=cause)
         self.cancel_scope.revoke()
 
-    def refuse_late(self, left_out: float) -> None:
-        """End an Express execution whose time is over.
-
-        Args:
-            left_out: Seconds that passed in AWS, but not here.
-        """
-        passed = (datetime.now(UTC) - self.start_date).total_seconds() + left_out
-        if self.is_express and passed > EXPRESS_SECONDS:
-            self.time_out()
+    @property
+    def seconds_left(self) -> float:
+        """The seconds after which an Express execution ends; infinite for others."""
+        passed = (datetime.now(UTC) - self.start_date).total_seconds()
+        return EXPRESS_SECONDS - passed if self.is_express else math.inf
 
     def time_out(self) -> None:
         """End with the status ``TIMED_OUT``."""
