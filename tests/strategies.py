@@ -318,7 +318,8 @@ def inputs(draw: st.DrawFn, pipeline: Pipeline) -> dict[str, Any]:
     declared = pipeline.definition.parameters
     chosen = [one.name for one in declared if one.default is REQUIRED or draw(st.booleans())]
     times = _moments.filter(lambda one: isinstance(one, str))
-    return {name: draw(times if name == "moment" else _json_scalars) for name in chosen}
+    special = {"moment": times, "limit": st.integers(0, 3)}
+    return {name: draw(special.get(name, _json_scalars)) for name in chosen}
 
 
 @st.composite
@@ -340,9 +341,12 @@ def chains(
 @st.composite
 def _chain(draw: st.DrawFn, defaults: list[Any], jobs: bool, answered: bool, started: bool) -> Any:
     def written(
-        one: Any = defaults[0], two: Any = defaults[1], moment: Any = defaults[2]
+        one: Any = defaults[0],
+        two: Any = defaults[1],
+        moment: Any = defaults[2],
+        limit: int = 2,
     ) -> list[Any]:
-        return _written(draw, one, two, moment, jobs, answered, started)
+        return _written(draw, one, two, moment, limit, jobs, answered, started)
 
     return _Fixed(written)
 
@@ -364,6 +368,7 @@ def _written(
     one: Any,
     two: Any,
     moment: Any,
+    limit: int,
     jobs: bool,
     answered: bool,
     started: bool,
@@ -377,19 +382,23 @@ def _written(
     if draw(st.integers(0, 3)) == 0:
         source = library.parted(library.listing(*items))["a"]
 
+    large = any(isinstance(i, str) and len(i) > 300 for i in items)
+
     def options() -> dict[str, Any]:
         chosen: dict[str, Any] = {}
-        if (
-            not jobs
-            and draw(st.integers(0, 3)) == 0
-            and not any(isinstance(i, str) and len(i) > 300 for i in items)
-        ):
+        if not jobs and draw(st.integers(0, 3)) == 0 and not large:
             chosen["mode"] = "inline"
         if draw(st.integers(0, 2)) == 0:
-            chosen["concurrency_limit"] = draw(st.integers(1, 3))
+            chosen["concurrency_limit"] = draw(st.one_of(st.integers(1, 3), st.just(limit)))
+        if "mode" not in chosen and not jobs and draw(st.integers(0, 2)) == 0:
+            chosen["execution_type"] = "express"
         return chosen
 
     def link() -> tuple[Any, dict[str, Any]]:
+        if express:
+            second = st.one_of(values, st.sampled_from([outside, one, two]))
+            taken = draw(st.one_of(st.just({}), st.builds(dict, second=second)))
+            return (library.pair if taken else draw(st.sampled_from(library.ONE_ARGUMENT))), taken
         if not (jobs or batched) and draw(st.integers(0, 5)) == 0:
             starts = library.STARTS if started and draw(st.booleans()) else ()
             return draw(st.sampled_from(starts or library.SUB_PIPELINES)), {}
@@ -406,7 +415,12 @@ def _written(
 
     def grown(chain: Any) -> Any:
         for _ in range(draw(st.integers(0, 2))):
-            if draw(st.integers(0, 4)) == 0:
+            if express and draw(st.integers(0, 4)) == 0:
+                chain = chain.wait(
+                    **draw(st.sampled_from([{"seconds": 7}, {"until": library.PAST}]))
+                )
+                continue
+            if not express and draw(st.integers(0, 4)) == 0:
                 until = st.sampled_from((moment, library.due(outside)))
                 chain = chain.wait(**draw(st.one_of(_times, st.builds(dict, until=until))))
                 continue
@@ -420,13 +434,20 @@ def _written(
     if own.get("mode") == "inline":
         own.pop("batch_size", None)
     batched = own.get("batch_size", 1) > 1
+    if nested and large:  # the inner map would have to be within the execution
+        own.pop("execution_type", None)
+    express = "execution_type" in own
     step, kwargs = link()
     chain = grown(source.map(step, **kwargs, **own))
     if nested:
+        inside = {"mode": "inline"} if express else options()
+        opened, express = chain.next(library.counted), express or "execution_type" in inside
         step, kwargs = link()
-        inner = grown(chain.next(library.counted).map(step, **kwargs, **options()))
+        inner = grown(opened.map(step, **kwargs, **inside))
+        express = "execution_type" in own
         chain = inner.agg(draw(st.sampled_from((library.echo, library.described))))
     if draw(st.booleans()):
+        express = False
         chain = grown(chain.agg(draw(st.sampled_from((library.echo, library.described)))))
     ends: list[Any] = [chain]
     if draw(st.booleans()):

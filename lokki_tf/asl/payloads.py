@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model import (
+    REQUIRED,
     Definition,
     Group,
     Item,
@@ -57,6 +58,7 @@ class Payloads:
         jobs: Nodes that run as jobs of Batch.
         starts: Nodes that start other pipelines.
         until: From each wait until a time that exists only later to that time.
+        limited: From each map to the parameter that limits its items, if there is one.
     """
 
     definition: Definition
@@ -72,6 +74,7 @@ class Payloads:
     jobs: set[str] = field(default_factory=set)
     starts: set[str] = field(default_factory=set)
     until: dict[str, Reference | Parameter] = field(default_factory=dict)
+    limited: dict[str, Parameter] = field(default_factory=dict)
     _wholes: dict[tuple[Binding, int], tuple[str, Any]] = field(default_factory=dict, init=False)
     """Of the present node, the values of which it receives parts, by source and nesting: their keys
     and envelopes."""
@@ -93,6 +96,9 @@ class Payloads:
             if isinstance(node, Map):
                 self.captured[node.name] = {}
                 self.batches[node.name] = node.options.batch_size
+                if node.limit is not None:
+                    self.limited[node.name] = node.limit
+                    self.given.update(one.name for one in around)
                 self._graph(node.body, (*around, node))
             elif isinstance(node, Wait):
                 self._wait(node, around)
@@ -230,7 +236,10 @@ class Payloads:
 def known_names(definition: Definition) -> dict[str, Any]:
     """Return the allowed names of an execution's input, which the runtime checks."""
     names = [one.name for one in definition.parameters]
-    known = {"names": names} if names else {}
+    known: dict[str, Any] = {"names": names} if names else {}
+    limits = {one.name: one.default is REQUIRED for one in definition.limits}
+    if limits:
+        known["limits"] = limits
     return {**known, "signature": signature(definition.parameters, definition.name)}
 
 

@@ -39,12 +39,18 @@ from .routes import route_states
 from .scopes import Fork, Loop, Scope, scopes
 from .sizes import REFERENCE_BYTES, inline_limits
 from .text import Template, filled_bytes, render
-from .waits import INSTANT_BYTES, time_state, time_variables, waiting_times
+from .waits import (
+    INSTANT_BYTES,
+    parameter_state,
+    parameter_variables,
+    time_state,
+    waiting_times,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from lokki_tf.model import AnyNode, Definition, Step
+    from lokki_tf.model import AnyNode, Definition, FlowParameter, Step
 
 _TEMPLATE_NAMES = {
     *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"),
@@ -139,6 +145,7 @@ class _Compiler:
     nodes: dict[str, Node] = field(default_factory=dict)
     waits: dict[str, Wait] = field(default_factory=dict)
     times: dict[str, str] = field(default_factory=dict)  # variables for times of waits
+    parallel: dict[str, str] = field(default_factory=dict)  # variables for limits of maps
     arrays: dict[str, Array] = field(default_factory=dict)  # by maps
     layouts: dict[Array, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -224,7 +231,10 @@ class _Compiler:
         self.answered = {name for name, one in self.nodes.items() if one.step.options.callback}
         self.variables = asked_variables(self.nodes.values(), root)
         self.waits = {one.name: one for one in self.source.graph.every() if isinstance(one, Wait)}
-        self.times = time_variables(self.payloads.until, [*root.walk()], self.variables)
+        taken = {name for scope in root.walk() for name in scope.variables.values()}
+        taken |= {*self.variables.values()}
+        self.times = parameter_variables(self.payloads.until, "lokki_time", taken)
+        self.parallel = parameter_variables(self.payloads.limited, "lokki_limit", taken)
         self.names = {*self.nodes, *self.waits, *(one.name for one in maps)}
         self.arrays = arrays_of(maps)
 
@@ -351,6 +361,8 @@ class _Compiler:
             state["Catch"] = [self._skipping(name, state, scope)]
         if name in self.times:
             states[entry] = self._time(self.waits[name], scope)
+        if name in self.parallel:
+            states[entry] = self._limit(name, scope)
         raising_states = [name]
         if node is not None and node.step.is_job:
             event = error_event(node.step.name, name, scope)
@@ -400,6 +412,8 @@ class _Compiler:
         """Return the first state of a part: before a job, the condition's or the event's state."""
         if part in self.times:
             return self._own_name(f"Time of {name}")
+        if name in self.parallel:
+            return self._own_name(f"Limit of {name}")
         if isinstance(part, str) and part in self.payloads.starts:
             prepared = self._is_prepared(part)
             return self._own_name(f"Parameters of {part}") if prepared else part
@@ -506,10 +520,20 @@ class _Compiler:
 
     def _time(self, one: Wait, scope: Scope) -> dict[str, Any]:
         """Return the state that assigns the parameter until which a wait waits."""
-        around, until = scope.map, self.payloads.until[one.name]
-        (parameter,) = (each for each in self.source.parameters if each.name == until.name)
+        parameter, given = self._parameter(self.payloads.until[one.name].name, scope)
+        return time_state(parameter, given, self.times[one.name], one)
+
+    def _limit(self, name: str, scope: Scope) -> dict[str, Any]:
+        """Return the state that assigns the parameter that limits how many items run at once."""
+        parameter, given = self._parameter(self.payloads.limited[name].name, scope)
+        return parameter_state(given, parameter.default, self.parallel[name], name)
+
+    def _parameter(self, name: str, scope: Scope) -> tuple[FlowParameter, str]:
+        """Return a parameter, and the path of its value in a scope."""
+        (parameter,) = (each for each in self.source.parameters if each.name == name)
+        around = scope.map
         given = "$$.Execution.Input" if around is None else f"{shared(around)}.given"
-        return time_state(parameter, f"{given}.{parameter.name}", self.times[one.name], one)
+        return parameter, f"{given}.{name}"
 
     def _task(self, node: Node, scope: Scope) -> dict[str, Any]:
         description = node.step.options.description or _first_line(node.step.function.__doc__)
@@ -609,7 +633,10 @@ class _Compiler:
         body = self._states(loop.body)
         if label is not None and len(self.labels) > before:
             self.nested_maps = True
-        return map_state(one, self.arrays[one.name], scope, self.payloads, label, body)
+        made = map_state(one, self.arrays[one.name], scope, self.payloads, label, body)
+        if one.name in self.parallel:
+            made["MaxConcurrencyPath"] = f"${self.parallel[one.name]}"
+        return made
 
     def _kept(self, part: str | Fork | Loop, scope: Scope) -> dict[str, Any]:
         """Return the assignments that later states of the scope read."""

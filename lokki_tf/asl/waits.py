@@ -1,4 +1,4 @@
-"""Waits until a parameter, for which a state before assigns the time, and for answers."""
+"""Parameters of the run that states read: times of waits, and limits of maps; and answers."""
 
 from __future__ import annotations
 
@@ -12,31 +12,27 @@ from lokki_tf.runtime.moments import instant
 from .quotas import VARIABLE_NAME_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from lokki_tf.model import FlowParameter, StepOptions, Wait
-
-    from .scopes import Scope
-
 INSTANT_BYTES = len(', "instant": "2030-01-31T09:00:00Z"') + 8
 """Bytes that a time adds to an envelope."""
 
 
-def time_variables(
-    until: Mapping[str, Any], scopes: Iterable[Scope], others: Mapping[str, str]
+def parameter_variables(
+    parameters: Mapping[str, Any], prefix: str, taken: set[str]
 ) -> dict[str, str]:
-    """Return the variables that contain the times of waits until parameters, by wait.
+    """Return the variables that contain parameters of the run, by the states that read them.
 
     Args:
-        until: What each wait waits for.
-        scopes: All scopes, whose variables have other names.
-        others: Further variables in use, by node.
+        parameters: What each state reads; other values than parameters are left out.
+        prefix: The beginning of the variables' names.
+        taken: Names of other variables; the new ones are added.
     """
-    taken = {name for scope in scopes for name in scope.variables.values()} | {*others.values()}
     found: dict[str, str] = {}
-    for name, one in until.items():
+    for name, one in parameters.items():
         if isinstance(one, Parameter):
-            found[name] = unique(f"lokki_time_{identifier(name)}", taken, VARIABLE_NAME_LENGTH)
+            found[name] = unique(f"{prefix}_{identifier(name)}", taken, VARIABLE_NAME_LENGTH)
             taken.add(found[name])
     return found
 
@@ -67,20 +63,34 @@ def time_state(parameter: FlowParameter, path: str, variable: str, wait: Wait) -
     Raises:
         OptionError: If the parameter's default is not a time.
     """
+    default = parameter.default
+    if default is not REQUIRED:
+        try:
+            default = instant(default)
+        except (TypeError, ValueError) as error:
+            raise OptionError(
+                f"wait(until={parameter.name}): the default of the parameter is wrong: {error}",
+                place=wait.place,
+                remedy='write an aware datetime, or a text such as "2030-01-31T09:00:00Z"',
+            ) from None
+    return parameter_state(path, default, variable, wait.name)
+
+
+def parameter_state(path: str, default: Any, variable: str, following: str) -> dict[str, Any]:
+    """Return a state that assigns a parameter of the run to a variable.
+
+    Args:
+        path: Where its value is.
+        default: Its value if none is given, or ``REQUIRED``.
+        variable: The variable.
+        following: The next state.
+    """
     given = {f"{variable}.$": path}
-    if parameter.default is REQUIRED:
-        return {"Type": "Pass", "Assign": given, "Next": wait.name}
-    try:
-        default = instant(parameter.default)
-    except (TypeError, ValueError) as error:
-        raise OptionError(
-            f"wait(until={parameter.name}): the default of the parameter is wrong: {error}",
-            place=wait.place,
-            remedy='write an aware datetime, or a text such as "2030-01-31T09:00:00Z"',
-        ) from None
+    if default is REQUIRED:
+        return {"Type": "Pass", "Assign": given, "Next": following}
     return {
         "Type": "Choice",
-        "Choices": [{"Variable": path, "IsPresent": True, "Assign": given, "Next": wait.name}],
+        "Choices": [{"Variable": path, "IsPresent": True, "Assign": given, "Next": following}],
         "Assign": {variable: default},
-        "Default": wait.name,
+        "Default": following,
     }

@@ -169,6 +169,8 @@ class _Builder:
         self.steps = one_a_name([one for one in self.made if isinstance(one, CallSpec)])
         self.names = _names(self.made, {step.name for step in self.steps})
         self.boxes = _boxes(self.made)
+        needed = (spec for one in self.made for spec in needs_of(one))
+        self.parameters = {one.name for one in needed if isinstance(one, ParameterSpec)}
         self.captured: dict[MapSpec, dict[str, ValueSpec]] = {}
         self.declared: list[FlowParameter] = []
 
@@ -238,6 +240,8 @@ class _Builder:
         inner = next((node for node in body.nodes if isinstance(node, Map)), None)
         if inner is not None and one.options.batch_size > 1:  # of an included pipeline
             raise map_in_batch(inner.place, one.place)
+        limit = None if one.limit is None else self._binding(one.limit, one.body)
+        assert isinstance(limit, Parameter | None)
         return Map(
             name=self.names[one],
             items=self._binding(one.source, one.body),
@@ -249,6 +253,7 @@ class _Builder:
             after=self._after(one, (whole_of(one.source), *captured.values())),
             place=one.place,
             box=self._box(one),
+            limit=limit,
         )
 
     def _after(self, made: NodeSpec, given: Iterable[ValueSpec | None]) -> tuple[str, ...]:
@@ -302,7 +307,8 @@ class _Builder:
         assert isinstance(source, CallSpec | MapSpec)
         if source.body is body:
             return Output(self.names[source])
-        return self._outer(argument, self.names[source], body)
+        name = self.names[source]
+        return self._outer(argument, f"result of {name}" if name in self.parameters else name, body)
 
     def _outer(self, value: ValueSpec, name: str, body: MapSpec | None) -> Binding:
         """Return a binding to a value outside of a map, which becomes an argument of the map."""

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.errors import BindingError
+from lokki_tf.errors import BindingError, OptionError
 from lokki_tf.model import (
     REQUIRED,
     Attribute,
     Group,
     Literal,
+    MapOptions,
     TerraformRef,
+    options,
     path_text,
     signature,
 )
@@ -153,6 +155,7 @@ class _Copier:
             made = replace(one, end=None, after=[], box=box)
             self.made[one], self.items[one.item] = made, made.item
             made.source = self.source(one.source)
+            self.limit(made)
             made.end = None if one.end is None else self.node(one.end)
             copy: NodeSpec = made
         elif isinstance(one, WaitSpec):
@@ -198,6 +201,30 @@ class _Copier:
     def source(self, value: Any) -> Any:
         """Return the items of a map's copy."""
         return self.argument(value)  # maps run over results of calls, and not over parameters
+
+    def limit(self, made: MapSpec) -> None:
+        """Replace the parameter that limits the items of a map's copy by its value."""
+        if made.limit is None:
+            return
+        value = self.argument(made.limit)
+        if isinstance(value, Literal):
+            number = value.value or None  # 0 is no limit
+            made.options = replace(made.options, concurrency_limit=number)
+            rule = options(MapOptions)["concurrency_limit"].refused_by(number)
+            if rule is not None:
+                raise OptionError(
+                    f"{made.limit.what} is the concurrency_limit of a map and must be "
+                    f"{rule.expected}, or 0 for no limit, got {value.value!r}",
+                    place=self.box.place,
+                )
+        elif not isinstance(value, ParameterSpec):
+            raise OptionError(
+                f"{made.limit.what} is the concurrency_limit of a map, so its value must be a "
+                "whole number or a parameter of the run",
+                place=self.box.place,
+                remedy="pass a number, or a parameter of this pipeline",
+            )
+        made.limit = value if isinstance(value, ParameterSpec) else None
 
     def time(self, one: WaitSpec) -> Any:
         """Return the time until which the copy of a wait waits."""

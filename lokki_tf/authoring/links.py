@@ -16,12 +16,14 @@ from .binding import bound_call
 from .inlining import SubPipeline, inlined
 from .nesting import INCLUDED, is_pipeline, refuse_pipeline
 from .options import map_options
+from .placeholders import Placeholder, spec_of
 from .places import calling_place
 from .specs import (
     CallSpec,
     ChainSpec,
     MapSpec,
     NodeSpec,
+    ParameterSpec,
     PartSpec,
     ValueSpec,
     WaitSpec,
@@ -64,7 +66,8 @@ def open_map(
             place=place,
             remedy="put a step between the two, which receives the Failure and returns a list",
         )
-    one = MapSpec(source, place, map_options(own, place), whole.body)
+    limit = _limit_of(own, place)
+    one = MapSpec(source, place, map_options(own, place), whole.body, limit=limit)
     first, *rest = step if isinstance(step, list | tuple) and step else [step]
     if rest and "catch" in kwargs:
         raise OptionError(
@@ -76,6 +79,22 @@ def open_map(
     for other in rest:
         tail = following(other, tail, (), {}, one)
     return ChainSpec((one,), tail)
+
+
+def _limit_of(options: dict[str, Any], place: Place) -> ParameterSpec | None:
+    """Remove ``concurrency_limit`` from options of a map, if it is a parameter, and return that."""
+    given = options.get("concurrency_limit")
+    if not isinstance(given, Placeholder):
+        return None
+    spec = spec_of(options.pop("concurrency_limit"))
+    if not isinstance(spec, ParameterSpec):
+        raise OptionError(
+            "concurrency_limit must be a whole number of at least 1 or a parameter of the run, "
+            f"got {spec.what}",
+            place=place,
+            remedy='write concurrency_limit=Parameter("parallel", int, default=10), for example',
+        )
+    return spec
 
 
 def following(

@@ -112,6 +112,7 @@ class MapSpec:
         after: Calls and maps that must end first, though their results are not used.
         order: Its position among all specs, by time of creation.
         box: The sub-pipeline that contains it, if any.
+        limit: The parameter that is its ``concurrency_limit``, if it is one.
     """
 
     source: CallSpec | WaitSpec | PartSpec
@@ -122,6 +123,7 @@ class MapSpec:
     after: list[NodeSpec] = field(default_factory=list)
     order: int = field(default_factory=_orders.__next__)
     box: Box | None = None
+    limit: ParameterSpec | None = None
     item: ItemSpec = field(init=False)
     """Represents the item in the arguments of calls whose ``body`` is this map."""
 
@@ -267,7 +269,8 @@ def needs_of(made: NodeSpec) -> list[ValueSpec]:
     """Return what a node depends on: results, items, parameters, and nodes that end before it."""
     if isinstance(made, MapSpec):
         assert made.end is not None
-        return [whole_of(made.source), made.end, *made.after]
+        limit = [] if made.limit is None else [made.limit]
+        return [whole_of(made.source), made.end, *limit, *made.after]
     if isinstance(made, WaitSpec):
         given = (made.value, made.until)
         specs = (one for one in given if one and not isinstance(one, Literal | Step))

@@ -214,7 +214,7 @@ class MapRun:
             one.prepare()
         self.kept = bool(kept)
         """Whether items share values of which each step has a copy."""
-        self._limit = node.options.concurrency_limit or sys.maxsize
+        self._limit = _limit_of(node, frame) or sys.maxsize
         self.known: Any = None  # used by the cache
         # For the schedule:
         self.in_flight = 0
@@ -284,6 +284,14 @@ class MapRun:
             return failed > 0
         over_share = share is not None and failed * 100 > share * self.total
         return over_share or (count is not None and failed > count)
+
+
+def _limit_of(node: Map, frame: Frame) -> int | None:
+    """Return the largest number of items at once; ``None`` or 0 for no limit."""
+    if node.limit is None:
+        return node.options.concurrency_limit
+    limit: int = frame.plan.thawed(frame.values[frame.plan.parameter(node.limit.name)])
+    return limit
 
 
 Failure = LokkiError | MapRun

@@ -119,6 +119,8 @@ class Map(Dependent):
         after: Names of nodes that must have ended before, without those whose results it uses.
         place: Source location of this map.
         box: Names of the sub-pipelines that contain it, outermost first.
+        limit: The parameter of the run that is its ``concurrency_limit``; ``None`` if that is
+            among the options.
     """
 
     name: str
@@ -129,6 +131,7 @@ class Map(Dependent):
     after: tuple[str, ...]
     place: Place
     box: tuple[str, ...] = ()
+    limit: Parameter | None = None
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -347,6 +350,14 @@ class Definition:
         """The references to Terraform in arguments of steps, each once."""
         found = (one for node in self.whole.walk() for b in node.bindings for one in leaves(b))
         return tuple(dict.fromkeys(one for one in found if isinstance(one, TerraformRef)))
+
+    @property
+    def limits(self) -> tuple[FlowParameter, ...]:
+        """The parameters that limit how many items of maps run at once, each once."""
+        maps = (one for one in self.graph.every() if isinstance(one, Map))
+        # A parameter has the same name inside maps.
+        names = {one.limit.name for one in maps if one.limit is not None}
+        return tuple(one for one in self.parameters if one.name in names)
 
     @property
     def whole(self) -> Graph:

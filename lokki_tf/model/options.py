@@ -272,7 +272,11 @@ class MapOptions:
         source='AWS Step Functions Developer Guide, "Choosing workflow type in Step Functions"',
     )
     concurrency_limit: int | None = option(
-        None, "Largest number of items, or batches, at once; no limit by default", whole(1)
+        None,
+        "Largest number of items, or batches, at once, or a parameter of the run of type `int`, "
+        "which is at most 10,000, and 0 for no limit; no limit by default",
+        whole(1),
+        source=_MAPS,
     )
     tolerated_failure_percentage: int | None = option(
         None,

@@ -282,12 +282,24 @@ class Pipeline(Generic[R_co]):
         declared, routes = definition.parameters, definition.routes
         if routes is None:
             checked(declared, given, definition.name, self._kind)
+            self._check_limits(given)
         elif not routes.takes_more:
             known = {one.name for one in declared}
             unknown = {name: value for name, value in given.items() if name not in known}
             checked(declared, unknown, definition.name, self._kind)
         if given:
             refuse_large(definition, given, calling_place())
+
+    def _check_limits(self, given: Mapping[str, Any]) -> None:
+        """Raise an error for parameters that limit items of maps, as the first steps in AWS."""
+        for one in self.definition.limits:
+            if one.name in given:
+                from lokki_tf.runtime.parameters import refuse_limit  # imported here: imports json
+
+                try:
+                    refuse_limit(one.name, given[one.name])
+                except ValueError as error:
+                    raise BindingError(str(error), place=calling_place()) from None
 
     def generate_step_functions(self) -> dict[str, Any]:
         """Return the state machine definition in Amazon States Language.

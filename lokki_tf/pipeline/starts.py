@@ -190,6 +190,7 @@ class _InputError(Exception):
 
 
 def _refuse_input(definition: Definition, given: Mapping[str, Any]) -> None:
+    from lokki_tf.asl.payloads import known_names
     from lokki_tf.asl.sizes import LEAST_PARAMETERS
     from lokki_tf.runtime.parameters import filled, json_bytes, refuse_strangers
 
@@ -197,11 +198,7 @@ def _refuse_input(definition: Definition, given: Mapping[str, Any]) -> None:
     if definition.routes is not None:
         return
     machine = _machine(definition) if json_bytes(given) > LEAST_PARAMETERS else None
-    flow = {
-        "names": [one.name for one in declared],
-        "signature": signature(declared, definition.name),
-        "most": machine and machine.most_parameters,
-    }
+    flow = {**known_names(definition), "most": machine and machine.most_parameters}
     try:
         refuse_strangers(given, flow)
         for one in declared:

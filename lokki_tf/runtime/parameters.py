@@ -18,6 +18,8 @@ KINDS = {
 }  # fmt: skip
 
 
+MOST_AT_ONCE = 10_000
+"""The most executions of a Distributed Map at once."""
 RESERVED = "lokki"
 """The name in an execution's input that triggers use, and no parameter has."""
 SCHEDULED = "scheduled_at"
@@ -29,12 +31,13 @@ def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
 
     Args:
         given: The execution's input.
-        flow: ``names`` of the pipeline's parameters, if it has any, its ``signature``, and the
-            ``most`` bytes.
+        flow: ``names`` of the pipeline's parameters, if it has any, its ``signature``, the ``most``
+            bytes, and ``limits``: the names of the parameters that limit how many items of a map
+            run at once, each with whether it is required.
 
     Raises:
-        TypeError: If the input, or its reserved part, is not an object.
-        ValueError: If it is too large, or has an unknown name.
+        TypeError: If the input, or its reserved part, is not an object, or a limit is not a number.
+        ValueError: If it is too large, has an unknown name, or a limit that is not allowed.
     """
     signature = flow["signature"]
     if not isinstance(given, dict):
@@ -45,6 +48,30 @@ def refuse_strangers(given: Any, flow: dict[str, Any]) -> None:
     unknown = [name for name in given if name not in (*flow.get("names", ()), RESERVED)]
     if unknown:
         raise ValueError(f"the execution's input has {unknown[0]!r}; the flow is {signature}")
+    for name, required in flow.get("limits", {}).items():
+        envelope = {"parameter": name, "kind": "int"}
+        limit = filled(envelope if required else {**envelope, "default": {"value": 0}}, given)
+        refuse_limit(name, limit["value"])
+
+
+def refuse_limit(name: str, limit: int) -> None:
+    """Raise an error for a number of items at once that Step Functions does not allow.
+
+    Source: Step Functions Developer Guide, "Using Map state in Distributed mode": at most 10,000
+    executions of a map run at once, and 0 is the same.
+
+    Args:
+        name: The parameter's name.
+        limit: Its value.
+
+    Raises:
+        ValueError: If it is too small or too large.
+    """
+    if not 0 <= limit <= MOST_AT_ONCE:
+        raise ValueError(
+            f"{name!r} is the concurrency_limit of a map and must be from 0, for no limit, to "
+            f"{MOST_AT_ONCE:,}, got {limit}"
+        )
 
 
 def scheduled_input(at: str) -> dict[str, Any]:
