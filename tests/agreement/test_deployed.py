@@ -140,6 +140,39 @@ for name in NAMES:
     stack(random)
 
 
+@step(timeout_seconds=60)
+def squared(number: int) -> int:
+    return number * number
+
+
+BRIEF = Pipeline(
+    "brief",
+    steps=[
+        listing(3, 4, 5).map(
+            squared,
+            execution_type="express",
+            concurrency_limit=Parameter("parallel", int, default=2),
+        )
+    ],
+)
+
+
+@stack
+def brief(aws: LocalAws, folder: Path) -> Path:
+    return BRIEF.synth(folder).folder
+
+
+def test_express_items_and_limits_agree_through_terraform(applied: Applied) -> None:
+    """Applied by Terraform, items are Express executions, as many at once as the run's limit."""
+    execution = applied.execute("brief", {"parallel": 3})
+    assert list(applied.aws.values(execution).values()) == [BRIEF.local_run().result]
+    states = applied.aws.client("stepfunctions")
+    (map_run,) = states.list_map_runs(executionArn=execution.arn)["mapRuns"]
+    assert states.describe_map_run(mapRunArn=map_run["mapRunArn"])["maxConcurrency"] == 3
+    items = states.list_executions(mapRunArn=map_run["mapRunArn"])["executions"]
+    assert [one["executionArn"].split(":")[5] for one in items] == ["express"] * 3
+
+
 OTHER = Pipeline("started", steps=[text(Parameter("size", int, default=3))])
 STARTING = Pipeline(
     "starting",

@@ -153,6 +153,11 @@ def redriven():
 
 
 @flow
+def begun_anew():
+    return three().map(one_fails, execution_type="express").agg(total)
+
+
+@flow
 def failing_deep():
     return lists().map(itself).map(one_fails).agg(total).agg(total)
 
@@ -232,6 +237,7 @@ CASES = (
     Case(maps),
     Case(nested),
     Case(redriven, redriven=True),
+    Case(begun_anew, redriven=True),
     Case(failing_deep, redriven=True),
     Case(Pipeline("jobs", steps=[counts(large(), LARGE)])),
     Case(Pipeline("decided", steps=[decided(large())])),

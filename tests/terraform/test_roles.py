@@ -162,6 +162,26 @@ def test_a_role_covers_maps_inside_maps(deployment: Deployment, tmp_path: Path) 
     assert depths == [2, 4, 8]
 
 
+def test_express_items_need_fewer_rights(tmp_path: Path) -> None:
+    """They are started again and never redriven; items of an outer map still are."""
+
+    @step(timeout_seconds=60)
+    def same(item: Any) -> list[Any]:
+        return [item]
+
+    (tmp_path / "lokki.toml").write_text(ALL)
+    config = load_config(tmp_path, environ={})
+    granted = []
+    for chain in (
+        same(1).map(same, execution_type="express"),
+        same(1).map(same).map(same, execution_type="express"),
+    ):
+        made = Pipeline("brief", steps=[chain]).synth(tmp_path / "out", config=config)
+        granted.append(statements(made.folder / "permissions" / "machine.json"))
+    assert granted[1].keys() - granted[0].keys() == {"RedriveMaps"}
+    assert granted[0].keys() <= granted[1].keys()
+
+
 def test_files_of_roles_that_are_gone_go(tmp_path: Path) -> None:
     """A second synth leaves the policies of the roles that it names, and no others."""
     synthesized(tmp_path, ALL)

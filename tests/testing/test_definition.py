@@ -176,3 +176,57 @@ def test_jsonata() -> None:
     assert "local AWS runs JSONPath only" in messages(
         {**machine(A=END), "QueryLanguage": "JSONata"}
     )
+
+
+SUBMIT = {"JobName": "j", "JobQueue": "q", "JobDefinition": "d"}
+STANDARD, EXPRESS = (
+    {"Mode": "DISTRIBUTED", "ExecutionType": one} for one in ("STANDARD", "EXPRESS")
+)
+JOB = {
+    "Type": "Task",
+    "Resource": "arn:aws:states:::batch:submitJob.sync",
+    "Parameters": SUBMIT,
+    "End": True,
+}
+
+
+def mapped(state: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Return a Map state over one state."""
+    return {
+        "Type": "Map",
+        "ItemProcessor": {**machine(Inner=state), "ProcessorConfig": config},
+        "End": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (JOB, "does not support '.sync' service integration"),
+        (
+            {**JOB, "Resource": "arn:aws:states:::states:startExecution.sync:2", "Parameters": {}},
+            "does not support '.sync' service integration",
+        ),
+        (
+            {"Type": "Task", "Resource": f"{LAMBDA}.waitForTaskToken", "End": True},
+            "does not support '.waitForTaskToken' service integration",
+        ),
+        (
+            {"Type": "Map", "ItemProcessor": {**machine(Z=END), "ProcessorConfig": STANDARD}},
+            "does not support Distributed Maps",
+        ),
+        (
+            {"Type": "Parallel", "Branches": [machine(Deep=JOB)], "End": True},
+            "integration at /States/Outer/ItemProcessor/States/Inner/Branches[0]/States/Deep",
+        ),
+        (mapped(JOB, {"Mode": "INLINE"}), "service integration"),
+    ],
+    ids=["job", "execution", "callback", "map", "branch", "inline map"],
+)
+def test_express_children_wait_for_nothing(state: dict[str, Any], message: str) -> None:
+    """What Express executions cannot run is refused, at any depth, and allowed in Standard ones."""
+    inner = {"End": True, **state}
+    if "ItemProcessor" in inner:  # names of states are unique
+        inner["ItemProcessor"] = {**inner["ItemProcessor"], **machine(Deep=JOB)}
+    assert message in messages(machine(Outer=mapped(inner, EXPRESS)))
+    assert "Express" not in messages(machine(Outer=mapped(inner, STANDARD)))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lokki_tf.testing.state_machines.execution import Execution
+from lokki_tf.testing.state_machines.history import History
 from lokki_tf.testing.state_machines.limits import PAYLOAD_BYTES
 
 Interpret = Callable[..., Execution]
@@ -176,6 +177,12 @@ def test_a_history_has_25000_events(interpret: Interpret, count: int, status: st
             "cause": "The execution reached the maximum number of history events (25000).",
         }
         assert run.not_redrivable == "Execution history event limit exceeded"
+
+
+def test_the_history_of_an_express_execution_is_not_limited() -> None:
+    """Step Functions does not count the events of Express executions."""
+    history = History(is_limited=False)
+    assert [history.add("PassStateEntered", 0, {}) for _ in range(25_001)][-1] == 25_001
 
 
 def test_an_endless_loop_ends_with_its_history(interpret: Interpret) -> None:

@@ -10,6 +10,7 @@ from typing import Any, assert_type
 
 from lokki_tf import (
     Alarms,
+    Parameter,
     Pipeline,
     PipelineFailed,
     RetryConfig,
@@ -143,6 +144,8 @@ more: Sequence[bytes] = events(3)
 load("x").map(convert, currency="EUR").agg(total)
 load("x").map(convert, "EUR").next(report).agg(now)
 load("x").map(convert, currency="EUR", concurrency_limit=4, mode="inline").agg(total)
+load("x").map(convert, currency="EUR", execution_type="express").agg(total)
+load("x").map(convert, currency="EUR", concurrency_limit=Parameter("at_once", int)).agg(total)
 load("x").map(convert, currency="EUR", retry=2).agg(total, retry=1)
 load("x").map([explode, nested], concurrency_limit=4)
 load("x").map(explode).agg(nested)
@@ -154,6 +157,7 @@ load("x").map(convert, currenzy="EUR")  # error
 load("x").map(convert, currency=3)  # error
 load("x").map(convert, currency="EUR", concurrency_limitt=3)  # error
 load("x").map(convert, currency="EUR", concurrency_limit="3")  # error
+load("x").map(convert, currency="EUR", execution_type="fast")  # error
 load("x").map(total)  # error
 load("x").map(convert, currency="EUR").agg(report)  # error
 load("x").agg(report)  # error
