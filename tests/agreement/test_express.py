@@ -317,7 +317,7 @@ def approved(number: int) -> int:
 
 @flow
 def starts(number: int):
-    return start_pipeline("other", {"number": number})
+    return start_pipeline("express-other", {"number": number})
 
 
 EXCLUDED: dict[str, tuple[Any, str]] = {
@@ -326,7 +326,7 @@ EXCLUDED: dict[str, tuple[Any, str]] = {
         lambda opened: opened.next(approved),
         "step 'approved' has callback=True in a map",
     ),
-    "start": (lambda opened: opened.next(starts), "pipeline 'other' is started in a map"),
+    "start": (lambda opened: opened.next(starts), "pipeline 'express-other' is started in a map"),
     "map": (lambda opened: opened.next(upto).map(plus), "a Distributed Map is in a map"),
     "wait": (lambda opened: opened.wait(minutes=5).next(plus), "a wait of 5 min is in a map"),
     "poll": (lambda opened: opened.next(patient), "a poll of up to 1 h (poll_timeout=) of step"),
