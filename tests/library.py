@@ -298,21 +298,38 @@ def as_job(one: Any) -> Any:
     return step(name=name, job_type="batch")(one.step.function)
 
 
-@flow(name="nested")
 def mapped(value: Any, other: Any = (1, 2)) -> Any:
     """A sub-pipeline with a map and two uses of its parameters."""
     return listing(value, other).map(echo).agg(pair, second=other)
 
 
-SUB_PIPELINES = (
-    mapped,
-    Pipeline(
-        "waiting",
-        steps=[identified(polled(RunParameter("value")).wait(seconds=9)).after(wait(until=PAST))],
-    ),
-    Pipeline("calls", steps=[pair(RunParameter("value"), boxed(RunParameter("value")))]),
-)
-"""Pipelines of one argument."""
+def sub_pipelines() -> tuple[Any, ...]:
+    """Pipelines of one argument, or with an optional one, which no arrows connect yet."""
+    value = RunParameter("value")
+    waiting = polled(value).wait(seconds=9)
+    return (
+        flow(name="nested")(mapped),
+        Pipeline("waiting", steps=[identified(waiting).after(wait(until=PAST))]),
+        Pipeline("calls", steps=[pair(value, boxed(value))]),
+    )
+
+
+SUB_PIPELINES = sub_pipelines()
+
+
+def with_two_ends(value: Any) -> Any:
+    """A sub-pipeline with two results, of which one is a map's."""
+    return echo(value), listing(1, value).map(echo)
+
+
+def by_name(one: Any = None, three: Any = "x") -> Any:
+    """A sub-pipeline whose parameters are named after tasks."""
+    return pair(echo(one), second=three)
+
+
+def after_one(one: Any) -> Any:
+    """A sub-pipeline of two results that requires another one's."""
+    return mapped(one), echo(1)
 
 
 @step

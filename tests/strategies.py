@@ -22,6 +22,7 @@ from lokki_tf import (
     Parameter,
     Pipeline,
     RetryConfig,
+    flow,
     part,
     start_pipeline,
     step,
@@ -545,7 +546,7 @@ def drawn(
     answered: bool = False,
     started: bool = False,
 ) -> DAG:
-    """Graphs of tasks that arrows join, with conditions, waits and polls.
+    """Graphs of tasks and pipelines that arrows join, with conditions, waits and polls.
 
     With ``jobs``, some of the tasks are jobs of Batch; ``required`` ones may have parameters; some
     of ``answered`` ones have ``callback=True``; ``started`` ones may start others.
@@ -554,6 +555,16 @@ def drawn(
     for index in range(draw(st.integers(1, 8))):
         takes = draw(st.integers(0, min(3, len(tasks))))
         before = draw(st.permutations(tasks))[:takes]
+        if (before or required) and draw(st.integers(0, 5)) == 0:
+            subs = (*library.sub_pipelines(), flow(name="ends")(library.with_two_ends))
+            sub = draw(st.sampled_from(subs))
+            for other in before[: len(sub.definition.parameters)]:
+                pauses = [wait(**draw(_times))] if draw(st.integers(0, 3)) == 0 else []
+                last = draw(st.sampled_from((other, *_task_parts(other))))
+                for following in (*pauses, sub):
+                    last = last >> following
+            tasks.append(sub)
+            continue
         functions = {
             0: (*library.SOURCES, *([library.only, library.couple] * required)),
             1: (library.only, library.couple),
@@ -571,11 +582,13 @@ def drawn(
             options = {"callback": True, "retry": library.REFUSED}
         name = f"{'job' if 'job_type' in options else 't'}{index}"
         one = task(name=name, when=when, **options)(function)
-        moments = [other for other in tasks if _is_moment(other)]
+        moments = [other for other in tasks if isinstance(other, Task) and _is_moment(other)]
         until = st.builds(dict, until=st.sampled_from(moments)) if moments else _times
         pause = [wait(**draw(st.one_of(_times, until)))] if draw(st.integers(0, 3)) == 0 else []
         if started and before and draw(st.integers(0, 3)) == 0:
-            given = st.one_of(_json, st.sampled_from([*before, *_task_parts(before[0])]))
+            known = [other for other in before if isinstance(other, Task)]
+            known += _task_parts(before[0])
+            given = st.one_of(_json, st.sampled_from(known)) if known else _json
             pause.append(draw(_starts(lambda given=given: draw(given), f"start{index}")))
         if before:
             last: Any = [draw(st.sampled_from((other, *_task_parts(other)))) for other in before]
@@ -597,6 +610,8 @@ def _is_moment(one: Any) -> bool:
 
 def _task_parts(one: Any) -> list[Any]:
     """Parts that the task's result has for any arguments."""
+    if not isinstance(one, Task):
+        return []
     function = one.step.function
     if one.step.options.callback:
         return []
@@ -607,12 +622,12 @@ def _task_parts(one: Any) -> list[Any]:
 
 @st.composite
 def built(draw: st.DrawFn, *, answered: bool = False, started: bool = False) -> Flow:
-    """Flows put together of single tasks and branches, with conditions, waits and polls.
+    """Flows of single tasks, pipelines and branches, with conditions, waits and polls.
 
     Some tasks of ``answered`` ones have ``callback=True``; ``started`` ones may start others.
     """
     names = list(draw(st.permutations(library.NAMES)))
-    flow = Flow("built")
+    made = Flow("built")
     first = True
     known: list[Any] = []
     while names:
@@ -626,6 +641,11 @@ def built(draw: st.DrawFn, *, answered: bool = False, started: bool = False) -> 
                 given = st.one_of(_json, st.sampled_from(known)) if known else _json
                 stage.append(draw(_starts(lambda given=given: draw(given), name)))
                 continue
+            if draw(st.integers(0, 4)) == 0:
+                needs_one = first or any(other.name == "one" for other in known)
+                subs = (library.by_name, *([library.after_one] * needs_one))
+                stage.append(flow(name=name)(draw(st.sampled_from(subs))))
+                continue
             sources = (*library.SOURCES, library.gathered_late, library.identity)
             function = draw(st.sampled_from(sources if first else library.MIXED))
             conditions = (None, None, library.never, library.has_one)
@@ -636,12 +656,12 @@ def built(draw: st.DrawFn, *, answered: bool = False, started: bool = False) -> 
             elif answered and draw(st.integers(0, 7)) == 0:
                 options = {"callback": True, "retry": library.REFUSED}
             stage.append(task(name=name, when=when, **options)(function))
-        flow.branch(*stage) if count > 1 else flow.add(*stage)
+        made.branch(*stage) if count > 1 else made.add(*stage)
         first = False
         known += [one for one in stage if isinstance(one, Task)]
         if draw(st.integers(0, 3)) == 0:
             break
-    return flow
+    return made
 
 
 _LENGTHS = (3, 8_000, 16_300, 16_384, 16_500, 70_000, 199_000, 300_000)

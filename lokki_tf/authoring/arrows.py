@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import BindingError
 from lokki_tf.tracebacks import ends_at_caller
 
-from .nesting import refuse_pipeline
+from .nesting import is_pipeline, place_pipeline
 from .places import calling_place
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def wrapped_task(value: Any) -> Any:
     inner, depth = value, 0
     while inner is not None and not isinstance(inner, Arrowed):
         inner, depth = getattr(inner, "__dict__", {}).get("__wrapped__"), depth + 1
-    return inner if depth else None
+    return inner if depth and not is_pipeline(inner) else None
 
 
 def hidden(inner: Any) -> BindingError:
@@ -100,7 +100,8 @@ def _members(side: Any, *, parts: bool = False) -> list[Any]:
     """Return the tasks at one side of an arrow; with ``parts``, parts of tasks are accepted."""
     members: Iterable[Any] = list(side) if isinstance(side, list | tuple) else [side]
     for one in members:
-        refuse_pipeline(one, calling_place())
+        if is_pipeline(one):
+            place_pipeline(one, calling_place())
         inner = wrapped_task(one)
         if inner is not None:
             raise hidden(inner)

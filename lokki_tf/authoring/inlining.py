@@ -83,8 +83,8 @@ def inlined(
     box = Box(sub.name, place)
     copier = _Copier(_bound(sub, args, kwargs, place), box, body)
     ends = tuple(copier.copies(sub.ends))
-    inside = set(copier.made.values())
-    box.firsts = [one for one in copier.made.values() if not inside & {*needs_of(one)}]
+    inside = dict.fromkeys(one for one in copier.made.values() if one.body is body)
+    box.firsts = [one for one in inside if inside.keys().isdisjoint(needs_of(one))]
     return ends
 
 
@@ -181,7 +181,6 @@ class _Copier:
             return self.box
         if box not in self.boxes:
             self.boxes[box] = Box(box.name, box.place, self.inner(box.outer))
-            self.boxes[box].firsts = [self.made.get(one, one) for one in box.firsts]
         return self.boxes[box]
 
     def argument(self, value: Argument) -> Argument:

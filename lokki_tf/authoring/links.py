@@ -151,7 +151,7 @@ def _with_pipeline(
     place: Place,
     body: MapSpec | None,
 ) -> NodeSpec:
-    sub: SubPipeline = getattr(pipeline, INCLUDED)()
+    sub: SubPipeline = getattr(pipeline, INCLUDED)(place)
     takes = any(one.name not in kwargs for one in sub.parameters)
     ends = inlined(sub, (value, *args) if takes else args, kwargs, place, body)
     if len(ends) > 1:
@@ -174,7 +174,10 @@ def source_of(spec: ValueSpec) -> ValueSpec | None:
 
 def firsts_of(spec: NodeSpec) -> list[NodeSpec]:
     """Return what waits for others: a node, or the first nodes of a sub-pipeline that it ends."""
-    return [spec] if spec.box is None or not spec.box.firsts else spec.box.firsts
+    box = spec.box
+    while box is not None and box.outer is not None:
+        box = box.outer
+    return [spec] if box is None else box.firsts
 
 
 def no_map(place: Place) -> BindingError:

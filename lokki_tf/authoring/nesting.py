@@ -13,10 +13,12 @@ MARK = "__lokki_pipeline__"
 """The attribute that identifies classes of pipelines here, which cannot import them."""
 REMEDY = (
     "in a pipeline of calls or a flow, call it to include its steps: report(monthly(day=day)), or "
-    "write .next(monthly) or .map(monthly)"
+    "write .next(monthly) or .map(monthly); between tasks, write load >> monthly >> report"
 )
 CALLED, INCLUDED = "__lokki_called__", "__lokki_included__"
 """Methods of pipelines: the results of a called flow, and the pipeline's calls as data."""
+PLACED = "__lokki_placed__"
+"""The method of pipelines that keeps where they become part of others."""
 
 
 def is_pipeline(value: Any) -> bool:
@@ -40,6 +42,21 @@ def refuse_pipeline(value: Any, place: Place | None) -> None:
             place=place,
             remedy=REMEDY,
         )
+
+
+def place_pipeline(pipeline: Any, place: Place) -> None:
+    """Keep the source location where a pipeline becomes part of another one.
+
+    Args:
+        pipeline: The pipeline.
+        place: Source location.
+
+    Raises:
+        BindingError: If it cannot be part of another one.
+    """
+    if not hasattr(pipeline, PLACED):
+        refuse_pipeline(pipeline, place)
+    getattr(pipeline, PLACED)(place)
 
 
 def map_in_batch(place: Place, outer: Place) -> BindingError:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lokki_tf.errors import Place
 
     from .keywords import Retry
-    from .specs import NodeSpec
 
 _ARN = re.compile(r"arn:[\w-]+:states:[\w-]+:\d{12}:stateMachine:[\w-]+", re.ASCII)
 _NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
@@ -108,7 +107,9 @@ def start_pipeline(
         )
     given = dict(parameters or {})
     tasks = {key: one for key, one in given.items() if isinstance(task_of(one), Arrowed)}
-    tasks = {key: one for key, one in tasks.items() if not isinstance(one, Followed)}
+    tasks = {
+        k: one for k, one in tasks.items() if not (isinstance(one, Followed) or is_pipeline(one))
+    }
     spec = CallSpec(
         _step(started, name or started.name, place),
         place,
@@ -142,7 +143,7 @@ def start_retriers(given: Any, place: Place) -> tuple[RetryConfig, ...]:
     )
 
 
-def drawn_start(start: Start, calls: Mapping[Any, NodeSpec]) -> CallSpec:
+def drawn_start(start: Start, calls: Mapping[Any, Any]) -> CallSpec:
     """Return the call of a start between tasks, with results of tasks as its parameters.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, Unpack
 
 from lokki_tf.authoring import built, checked, cleanup_of, ends_of, notice_of, routed_cleanup
 from lokki_tf.authoring.calls import placeholders_of
+from lokki_tf.authoring.inclusions import Included
 from lokki_tf.authoring.inlining import SubPipeline, inlined
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place
 from lokki_tf.checks import check_definition
-from lokki_tf.errors import BindingError, DefinitionError, OptionError
+from lokki_tf.errors import BindingError, CycleError, DefinitionError, OptionError
 from lokki_tf.model import Definition, Finding, Graph, findings_of, raise_errors
 from lokki_tf.model.texts import Picture, Text
 from lokki_tf.tracebacks import ends_at_caller
@@ -51,9 +53,40 @@ else:
 
     R_co = TypeVar("R_co", covariant=True)
 
+T = TypeVar("T")
+
+_WRITTEN: ContextVar[tuple[tuple[Any, str], ...]] = ContextVar("pipelines in work", default=())
+
+
+def collected(pipeline: Any, name: str, collect: Callable[[], T]) -> T:
+    """Return what a function returns that collects a pipeline's calls.
+
+    Args:
+        pipeline: The pipeline, or the function of a flow, which its copies share.
+        name: Its name in the message.
+        collect: The function.
+
+    Raises:
+        CycleError: If it is being called for the pipeline already, which contains itself.
+    """
+    around = _WRITTEN.get()
+    known = [one for one, _ in around]
+    if pipeline in known:
+        names = [one for _, one in around[known.index(pipeline) :]]
+        raise CycleError(
+            f"pipelines contain each other: {' → '.join((*names, name))}",
+            place=calling_place(),
+            remedy="remove one of these inclusions; a graph must not have cycles",
+        )
+    token = _WRITTEN.set((*around, (pipeline, name)))
+    try:
+        return collect()
+    finally:
+        _WRITTEN.reset(token)
+
 
 @ends_at_caller
-class Pipeline(Generic[R_co]):
+class Pipeline(Included, Generic[R_co]):
     """Steps that depend on each other, as one unit that runs locally and in AWS.
 
     Args:
@@ -85,6 +118,7 @@ class Pipeline(Generic[R_co]):
 
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         made = super().__new__(cls)
+        made.draw()
         remember(made)  # so that others can start it by its name
         return made
 
@@ -136,22 +170,16 @@ class Pipeline(Generic[R_co]):
         Raises:
             BindingError: If a value is missing, unknown or of the wrong type.
         """
-        return placeholders_of(inlined(self.__lokki_included__(), (), arguments, calling_place()))
+        place = calling_place()
+        return placeholders_of(inlined(self.__lokki_included__(place), (), arguments, place))
 
-    def __lokki_included__(self) -> SubPipeline:
-        if self._written().routes is not None:
-            raise BindingError(
-                f"{self.name!r} is a pipeline whose steps return their next steps, and cannot be "
-                "part of another one",
-                place=calling_place(),
-                remedy="include a pipeline of calls or tasks, or a flow",
-            )
+    def __lokki_included__(self, place: Place) -> SubPipeline:
         definition, ends = self.definition, self._last_calls()
         if definition.cleanup is not None:
             raise BindingError(
                 f"{self.name!r} is a pipeline with cleanup=, and cannot be part of another one, "
                 "which may fail outside of it",
-                place=calling_place(),
+                place=place,
                 remedy="give cleanup= to the other pipeline, or to a pipeline of its own",
             )
         return SubPipeline(definition.name, tuple(ends), definition.parameters, self._kind)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from contextvars import ContextVar
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -22,15 +21,17 @@ from lokki_tf.authoring.arguments import argument
 from lokki_tf.authoring.builder import NOT_CALLS
 from lokki_tf.authoring.building import current_flow
 from lokki_tf.authoring.calls import placeholders_of
+from lokki_tf.authoring.inclusions import Included
 from lokki_tf.authoring.inlining import inlined
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_place, place_of
-from lokki_tf.errors import BindingError, CycleError
+from lokki_tf.errors import BindingError
 from lokki_tf.model import Literal, signature
+from lokki_tf.model.cells import is_cell
 from lokki_tf.model.signatures import signature_of
 from lokki_tf.tracebacks import ends_at_caller
 
-from .base import Pipeline, R_co, definition_of
+from .base import Pipeline, R_co, collected, definition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from lokki_tf.authoring.specs import NodeSpec
     from lokki_tf.model import Definition
 
-_WRITTEN: ContextVar[tuple[Any, ...]] = ContextVar("functions of flows that run", default=())
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -100,13 +100,9 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
         seen: tuple[Any, ...] = (os.environ.get("LOKKI_STAGE"),)  # which the function may read
         seen += tuple(id(names.get(name)) for name in self._function.__code__.co_names)
         if self._built is None or self._built[0] != seen:
-            around = _WRITTEN.get()
-            self._refuse_recursion(around)
-            token = _WRITTEN.set((*around, self._function))
-            try:
-                results, own = build_flow(self._function)
-            finally:
-                _WRITTEN.reset(token)
+            results, own = collected(
+                self._function, self._function.__name__, lambda: build_flow(self._function)
+            )
             ends = self._checked_ends(results)
             graph, declared = built(ends)
             parameters = with_values(
@@ -123,17 +119,6 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
         _ = self.definition
         assert self._built is not None
         return self._built[2]
-
-    def _refuse_recursion(self, around: tuple[Any, ...]) -> None:
-        """Refuse a flow that contains itself; ``around`` are the functions of flows that run."""
-        if self._function in around:
-            first = around.index(self._function)
-            names = [one.__name__ for one in (*around[first:], self._function)]
-            raise CycleError(
-                f"flows contain each other: {' → '.join(names)}",
-                place=calling_place(),
-                remedy="remove one of these calls; a graph must not have cycles",
-            )
 
     def _checked_ends(self, ends: list[Any]) -> list[NodeSpec]:
         try:
@@ -162,7 +147,7 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
         place = calling_place()
         given_now = (argument(value, place) for value in (*args, *kwargs.values()))
         if current_flow() is not None or not all(isinstance(one, Literal) for one in given_now):
-            sub = self.__lokki_included__()
+            sub = self.__lokki_included__(place)
             included: Any = placeholders_of(inlined(sub, args, kwargs, place))
             return included  # type: ignore[no-any-return]  # the flow's result
         try:
@@ -187,11 +172,18 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
             return getattr(self.__lokki_called__(), name)
         raise AttributeError(f"flow {self.__dict__.get('_name')!r} has no attribute {name!r}")
 
+    def __lokki_current__(self) -> Included:
+        function = self._function
+        if self._is_call or not is_cell(function.__code__.co_filename):
+            return self
+        now = function.__globals__.get(function.__name__)
+        return now if isinstance(now, FlowPipeline) else self
+
     def __lokki_called__(self) -> Any:
         """Return the placeholders of a call's results; ``None`` if it is no call."""
         if self._is_call and self._results is None:
             place = calling_place()
-            self._results = placeholders_of(inlined(self.__lokki_included__(), (), {}, place))
+            self._results = placeholders_of(inlined(self.__lokki_included__(place), (), {}, place))
         return self._results
 
 

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any, Unpack
 from lokki_tf.authoring import Task, built
 from lokki_tf.authoring.arrows import arrows_drawn, hidden, wrapped_task
 from lokki_tf.authoring.calls import Wait
-from lokki_tf.authoring.nesting import refuse_pipeline
+from lokki_tf.authoring.inclusions import Included
+from lokki_tf.authoring.nesting import is_pipeline, place_pipeline
 from lokki_tf.authoring.operators import arrows, built_calls, current, drawn_calls, tasks_in
 from lokki_tf.authoring.options import pipeline_options
 from lokki_tf.authoring.places import calling_frame, calling_place
-from lokki_tf.authoring.specs import needs_of
+from lokki_tf.authoring.specs import needs_of, reachable
 from lokki_tf.authoring.starts import Start
 from lokki_tf.errors import BindingError
 from lokki_tf.model.texts import Text
 from lokki_tf.tracebacks import ends_at_caller
 
-from .base import Pipeline, definition_of
+from .base import Pipeline, collected, definition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from lokki_tf.authoring.keywords import PipelineKeywords
-    from lokki_tf.authoring.operators import Arrows, Drawn
+    from lokki_tf.authoring.operators import Arrows, Drawn, Subs
     from lokki_tf.authoring.specs import NodeSpec
     from lokki_tf.local import Event
     from lokki_tf.local.state import StateManager
@@ -51,19 +52,30 @@ class _OfTasks(Pipeline):
         self.max_workers = max_workers
         self._name, self._place = name, calling_place()
         self._options = pipeline_options(options, self._KIND, self._place)
-        self._built: tuple[Any, Definition] | None = None
+        self._built: tuple[Any, Definition, list[NodeSpec]] | None = None
 
     def _drawing(self) -> Any:
         """Return the inputs of the graph; equal inputs give equal graphs."""
         raise NotImplementedError  # an abstract base class would slow down every isinstance()
 
-    def _calls(self, drawing: Any) -> list[NodeSpec]:
+    def _members(self, drawing: Any) -> Iterable[Drawn]:
+        raise NotImplementedError  # as above
+
+    def _calls(self, drawing: Any, subs: Subs) -> list[NodeSpec]:
         raise NotImplementedError  # as above
 
     def _written(self) -> Definition:
         drawing, special = self._drawing(), self._special()
-        if self._built is None or self._built[0] != (drawing, special):
-            calls = self._calls(drawing)
+        included = [one for one in self._members(drawing) if isinstance(one, Included)]
+        subs = collected(
+            self,
+            self._name,
+            lambda: {
+                one: one.__lokki_included__(one.included_at or self._place) for one in included
+            },
+        )
+        if self._built is None or self._built[0] != (drawing, special, subs):
+            calls = self._calls(drawing, subs)
             graph, parameters = built(calls)
             made = definition_of(
                 {**self._options, **special},
@@ -73,12 +85,14 @@ class _OfTasks(Pipeline):
                 parameters=parameters,
                 ends=calls,
             )
-            self._built = (drawing, special), made
+            self._built = (drawing, special, subs), made, calls
         return self._built[1]
 
     def _last_calls(self) -> list[NodeSpec]:
-        calls = self._calls(self._drawing())
-        needed = {other for one in calls for other in needs_of(one)}
+        _ = self.definition
+        assert self._built is not None
+        calls = self._built[2]
+        needed = {other for one in reachable(calls) for other in needs_of(one)}
         return [one for one in calls if one not in needed]
 
     def _special(self) -> dict[str, Any]:
@@ -180,7 +194,12 @@ class DAG(_OfTasks):
             tasks = [current(one) for one in chosen]
         key = arrows_drawn(), tasks
         if self._walked is None or self._walked[0] != key:
-            self._walked = key, arrows(tasks, onward=chosen is None)
+            found = arrows(tasks, onward=chosen is None)
+            if chosen is None and (inside := _contained(found, self)):
+                # Variables as well, and part of a pipeline that is part of this one.
+                tasks = [one for one in tasks if one not in inside]
+                found = arrows(tasks, onward=True)
+            self._walked = key, found
         found = self._walked[1]
         if not found:
             raise BindingError(
@@ -190,8 +209,22 @@ class DAG(_OfTasks):
             )
         return found
 
-    def _calls(self, drawing: Any) -> list[NodeSpec]:
-        return drawn_calls(drawing)
+    def _members(self, drawing: Arrows) -> Iterable[Drawn]:
+        return drawing
+
+    def _calls(self, drawing: Any, subs: Subs) -> list[NodeSpec]:
+        return drawn_calls(drawing, subs)
+
+
+def _contained(drawn: Iterable[Drawn], around: Pipeline) -> set[Drawn]:
+    """Return the tasks of pipelines among what is drawn, and of those that these contain."""
+    found: set[Drawn] = set()
+    for one in drawn:
+        if isinstance(one, _OfTasks) and one is not around:
+            members = set(one._members(one._drawing()))
+            if one not in members:
+                found |= members | _contained(members, around)
+    return found
 
 
 @ends_at_caller
@@ -269,16 +302,20 @@ class Flow(_OfTasks):
             )
         return list(self._stages)
 
-    def _calls(self, drawing: Any) -> list[NodeSpec]:
-        return built_calls(drawing)
+    def _members(self, drawing: list[tuple[Drawn, ...]]) -> Iterable[Drawn]:
+        return [one for stage in drawing for one in stage]
+
+    def _calls(self, drawing: Any, subs: Subs) -> list[NodeSpec]:
+        return built_calls(drawing, subs)
 
 
 def _checked(task: Any, where: str) -> Drawn:
-    refuse_pipeline(task, calling_place())
+    if is_pipeline(task):
+        place_pipeline(task, calling_place())
     inner = wrapped_task(task)
     if inner is not None:
         raise hidden(inner)
-    if not isinstance(task, Task | Wait | Start):
+    if not isinstance(task, Task | Wait | Start | Included):
         raise BindingError(
             f"{where} takes tasks, and {task!r} is none",
             place=calling_place(),

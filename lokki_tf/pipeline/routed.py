@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
 from lokki_tf.authoring import hints_of, kind_of
 from lokki_tf.authoring.options import pipeline_options
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from lokki_tf.authoring.keywords import PipelineKeywords
+    from lokki_tf.errors import Place
     from lokki_tf.model import Definition, Finding, Routes
 
 SCALE = "wait_scale"
@@ -222,6 +223,17 @@ class MicroFunctions(Functions, Pipeline):
         made.max_steps = max_steps or self.max_steps
         made._read = None
         return made
+
+    def __lokki_placed__(self, place: Place) -> NoReturn:
+        raise BindingError(
+            f"{self.name!r} is a pipeline whose steps return their next steps, and cannot be part "
+            "of another one",
+            place=place,
+            remedy="include a pipeline of calls or tasks, or a flow",
+        )
+
+    def __lokki_included__(self, place: Place) -> NoReturn:
+        self.__lokki_placed__(place)
 
     def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
         own = {name: data[name] for name in data if name != SCALE or self._takes(step, SCALE)}

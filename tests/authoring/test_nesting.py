@@ -52,13 +52,17 @@ USES: dict[str, Callable[[Any], Any]] = {
     "steps": lambda pipe: Pipeline("outer", steps=[pipe]),
     "after": lambda pipe: report(1).after(pipe),
     "next with an argument": lambda pipe: load().next(report, more=pipe),
+    "notice": lambda pipe: Pipeline("outer", steps=[load()], on_failure=pipe),
+    "parameter": lambda pipe: inner(pipe),
+}
+
+
+AMONG_TASKS: dict[str, Callable[[Any], Any]] = {
     "arrow to": lambda pipe: single >> pipe,
     "arrow from": lambda pipe: pipe >> following,
     "tasks": lambda pipe: DAG("outer", tasks=[pipe]),
     "add": lambda pipe: Flow("outer").add(pipe),
     "branch": lambda pipe: Flow("outer").branch(single, pipe),
-    "notice": lambda pipe: Pipeline("outer", steps=[load()], on_failure=pipe),
-    "parameter": lambda pipe: inner(pipe),
 }
 
 
@@ -69,6 +73,15 @@ def test_a_pipeline_is_no_step_and_no_value(pipe: Any, use: str) -> None:
     with pytest.raises(BindingError, match=f"'{pipe.name}' is a pipeline") as caught:
         USES[use](pipe)
     assert "call it to include its steps" in str(caught.value)
+    assert __file__ in str(caught.value)
+
+
+@pytest.mark.parametrize("use", AMONG_TASKS)
+@pytest.mark.parametrize("pipe", PIPELINES[-2:], ids=lambda pipe: pipe.name)
+def test_routes_are_no_tasks(pipe: Any, use: str) -> None:
+    """A pipeline of routes cannot be among tasks, where other pipelines are included."""
+    with pytest.raises(BindingError, match=f"'{pipe.name}' is a pipeline") as caught:
+        AMONG_TASKS[use](pipe)
     assert __file__ in str(caught.value)
 
 

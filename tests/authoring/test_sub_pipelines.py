@@ -261,6 +261,18 @@ def test_a_sub_pipeline_waits_as_a_whole() -> None:
     assert found["alone.load"].after == ("load",)
 
 
+def test_a_sub_pipeline_with_maps_or_others_inside_waits_as_a_whole() -> None:
+    """``after`` applies to its first nodes outside of maps, those of an inner pipeline included."""
+
+    @flow
+    def around(day: str) -> Any:
+        return monthly("abc", add=total(load(day)))
+
+    found = nodes(Pipeline("after", steps=[around("ab").after(load("x"))]))
+    waiting = {name for name, node in found.items() if "load" in node.after}
+    assert waiting == {"around.load", "around.monthly.load"}
+
+
 def test_waits_are_included() -> None:
     """A wait of a sub-pipeline is included, until a time that a parameter has."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, assert_type
 
-from lokki_tf import DAG, Flow, Task, task
+from lokki_tf import DAG, Flow, FlowPipeline, Pipeline, Task, flow, task, wait
 
 
 @task(retries=3, delay=1.0, memory_size=512)
@@ -62,3 +62,20 @@ assert_type(dag.run(), dict[str, Any])
 DAG("nightly", taskz=[load])  # error
 Flow("users").add(extract).branch(transform, archive).merge(load).run(executor="process")
 Flow("users").add(3)  # error
+
+
+@flow
+def monthly(rows: list[int]) -> int:
+    return 1
+
+
+pipeline_after: FlowPipeline[..., int] = extract >> monthly
+following: Task[..., int] = extract >> monthly >> load
+[transform, archive] >> monthly >> [load, fetch]
+extract >> [monthly, load] >> Pipeline("calls", steps=[])
+monthly >> dag >> Flow("users")
+extract >> wait(seconds=3) >> monthly >> wait(seconds=3)
+3 >> monthly  # error
+monthly >> 3  # error
+DAG("nightly", tasks=[monthly, load])
+Flow("users").add(monthly).branch(transform, monthly).merge(monthly)
