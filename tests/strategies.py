@@ -197,10 +197,11 @@ def _starts(draw: st.DrawFn, argument: Any, name: str | None = None) -> Any:
         if draw(st.integers(0, 3)) == 0:
             del given[one]
     again = RetryConfig(retries=1, delay=0, exceptions=(library.PipelineFailed,))
+    # Not all steps can import the class of "child-boxed".
+    trust = child.name != "child-boxed" and draw(st.booleans())
     options: dict[str, Any] = {
-        "name": name,
-        # Not all steps can import the class of "child-boxed".
-        "trust": child.name != "child-boxed" and draw(st.booleans()),
+        "name": name or f"{child.name}-trusted" * trust or None,
+        "trust": trust,
         "retry": draw(st.sampled_from((None, None, again))),
         "catch": library.ENDED,
     }
