@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 try:
     from .authoring import Task, chain, part, step, task
     from .errors import LokkiError, MissingArgument, StepFailed
-    from .model import Alarms, RetryConfig
+    from .model import Alarms, EventPattern, PipelineDone, RetryConfig, S3Created, Schedule
     from .pipeline import DAG, Flow, Pipeline, flow
     from .version import __version__ as __version__
 except KeyboardInterrupt as interrupt:  # without the lines of the modules that were loading
@@ -96,6 +96,7 @@ __all__ = [
     "DAG",
     "Alarms",
     "ConditionalReturns",
+    "EventPattern",
     "Failure",
     "Flow",
     "Functions",
@@ -106,9 +107,12 @@ __all__ = [
     "NotReady",
     "Parameter",
     "Pipeline",
+    "PipelineDone",
     "PipelineFailed",
     "RetryConfig",
     "ReturnUpdates",
+    "S3Created",
+    "Schedule",
     "StateManager",
     "StepFailed",
     "Task",

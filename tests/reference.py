@@ -17,6 +17,7 @@ from lokki_tf.model import (
     StepOptions,
     options,
 )
+from lokki_tf.model.triggers import KINDS
 
 ESCAPED = r"\|"
 HEAD = """\
@@ -78,6 +79,15 @@ def _pipelines() -> Iterator[str]:
     yield "\n### `Alarms`\n"
     yield "`alarms=TOPIC` is short for `alarms=Alarms(TOPIC)`.\n"
     yield from _table(options(Alarms), _model_types(Alarms))
+    yield "\n### Triggers\n"
+    yield "Values of `triggers=`. Their `parameters` are paths in the event, those of a `Schedule`"
+    yield "values, or `Schedule.day`, `.week`, `.month`, `.hour` and `.time`."
+    for name, kind in KINDS.items():
+        yield f"\n#### `{name}`\n"
+        own, types = options(kind), _model_types(kind)
+        inherited = {*options(kind.__mro__[1])}
+        order = sorted(own, key=inherited.__contains__)
+        yield from _table({one: own[one] for one in order}, types)
 
 
 def _settings() -> Iterator[str]:

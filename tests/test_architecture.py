@@ -30,6 +30,7 @@ FOREIGN = {
     "_get_key": "moto",
     "_get_layers_data": "moto",
     "_invoke_lambda": "moto",
+    "_send_event_bridge_message": "moto",
     "_make_api_call": "botocore",
 }
 """Private attributes of objects of other packages that are not read as ``module._name``."""

@@ -44,6 +44,7 @@ def test_keywords_have_the_types_of_the_options(kind: Any, given: Any) -> None:
         "tuple[str, ...]": "Sequence[str", "Mapping[str, str]": "Mapping[str, str]",
         "tuple[RetryConfig, ...]": "Retry", "tuple[ErrorType, ...]": "Catch",
         "tuple[str | TerraformRef, ...]": "Sequence[str | TerraformRef]",
+        "tuple[Trigger, ...]": "Trigger",
     }  # fmt: skip
     steps = {"on_failure": "OnFailure", "cleanup": "Cleanup"}
     types = arguments(given)

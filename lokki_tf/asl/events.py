@@ -52,7 +52,8 @@ def add_inline_events(
     Raises:
         LimitError: If an execution could have too many events with any items.
     """
-    _Sharing(arrays, layouts, place).of_execution(state_machine, "the pipeline")
+    shared = _Sharing(arrays, layouts, place)
+    shared.of_execution(state_machine, "the pipeline", quotas.HISTORY_EVENTS)
 
 
 def refuse_long_walks(
@@ -103,9 +104,7 @@ class _Sharing:
         self.layouts = layouts
         self.place = place
 
-    def of_execution(
-        self, scope: Mapping[str, Any], what: str, most: int = quotas.HISTORY_EVENTS
-    ) -> None:
+    def of_execution(self, scope: Mapping[str, Any], what: str, most: int) -> None:
         """Divide the events of a whole execution: the state machine's or a map item's."""
         left = most - _STARTED_AND_ENDED - _events(scope)
         groups = self._groups(scope)

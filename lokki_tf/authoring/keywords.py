@@ -13,6 +13,7 @@ from typing import Literal as OneOf
 
 if TYPE_CHECKING:
     from lokki_tf.model import Alarms, RetryConfig, TerraformRef
+    from lokki_tf.model.triggers import Trigger
 
     from .failure_notices import OnFailure
 
@@ -91,6 +92,7 @@ class UnscheduledKeywords(TypedDict, total=False):
 
     description: str | None
     tags: Mapping[str, str] | None
+    triggers: Trigger | Sequence[Trigger] | None
     timeout_seconds: int | None
     on_failure: OnFailure
     alarms: Alarms | str | TerraformRef | None

@@ -24,6 +24,7 @@ from lokki_tf.model import (
 )
 from lokki_tf.model.retries import ALL, TASK_FAILED, listed_errors, lists_all
 from lokki_tf.model.terraform_refs import refs_in
+from lokki_tf.model.triggers import KINDS, Trigger
 
 from .policies import policy_documents
 from .polls import refuse_contradictions, with_poll
@@ -236,6 +237,18 @@ def _alarms(given: Any, place: Place) -> Alarms:
         ) from None
 
 
+def _triggers(given: Any, place: Place) -> tuple[Trigger, ...]:
+    found = tuple(given) if isinstance(given, list | tuple) else (given,)
+    for one in found:
+        if not isinstance(one, Trigger):
+            raise OptionError(
+                f"triggers must contain {', '.join(KINDS)}, got {one!r}",
+                place=place,
+                remedy='for example triggers=[Schedule("rate(1 day)")]',
+            )
+    return found
+
+
 def caught_errors(given: Any, place: Place) -> tuple[ErrorType, ...]:
     """Return the errors of ``catch=``.
 
@@ -408,6 +421,7 @@ _SPECIAL: Mapping[str, Callable[[Any, Place], Any]] = {
     "requirements": _requirements,
     "retry": retriers,
     "catch": caught_errors,
+    "triggers": _triggers,
     "schedule": lambda value, place: value,  # checked with all errors of the pipeline
 }
 _READERS: Mapping[str, Callable[[str, Any, Place], Any]] = {

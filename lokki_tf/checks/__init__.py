@@ -26,6 +26,7 @@ from . import (
     schedule,
     secrets,
     tags,
+    triggers,
     waits,
     ways,
 )
@@ -51,6 +52,7 @@ RULES: tuple[Rule, ...] = (
     retry.check,
     retry.check_classes,
     schedule.check,
+    triggers.check,
     secrets.check,
     tags.check,
     waits.check,

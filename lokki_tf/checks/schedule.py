@@ -29,7 +29,7 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("day of week", 1, 7, _DAYS),
     ("year", 1970, 2199, []),
 )
-_REMEDY = (
+EXPRESSIONS = (
     'for example "rate(1 hour)", "cron(0 9 * * ? *)" (minutes hours day-of-month month '
     'day-of-week year) or "at(2030-01-31T09:00:00)"'
 )
@@ -46,7 +46,8 @@ def check(definition: Definition) -> Iterator[Finding]:
             f"schedule {definition.schedule!r} starts runs without parameters, and "
             f"{', '.join(map(repr, lacking))} must have a value",
             definition.place,
-            f"give a default: {lacking[0]}=…, or remove schedule=",
+            f"give a default: {lacking[0]}=…, or write triggers=[Schedule({definition.schedule!r}, "
+            f"parameters={{{lacking[0]!r}: …}})] instead of schedule=",
             error=ScheduleError,
         )
     problem = problem_with(definition.schedule)
@@ -55,7 +56,7 @@ def check(definition: Definition) -> Iterator[Finding]:
             "schedule",
             f"schedule {definition.schedule!r} {problem}",
             definition.place,
-            _REMEDY,
+            EXPRESSIONS,
             error=ScheduleError,
         )
 

@@ -26,7 +26,7 @@ from .common import (
     template_option,
     write,
 )
-from .parameters import taken, with_parameters
+from .parameters import refuse_event_with, taken, with_event, with_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,6 +88,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
         help="Factor of the waits before retries, 0.01 for a hundredth.",
     )
     @stage_option
+    @with_event
     @click.option(
         "--local-aws",
         is_flag=True,
@@ -106,6 +107,8 @@ def run_command(pipeline: Pipeline) -> click.Command:
         resume: bool = False,
         gantt: Path | None = None,
         wait_scale: float = 1.0,
+        event: Any = None,
+        trigger: str | None = None,
         local_aws: bool = False,
         backfill: Backfill | None = None,
         **given: Any,
@@ -115,7 +118,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
         if backfill is not None:
             from lokki_tf.pipeline.backfills import local_backfill
 
-            backfill.refuse("--local-aws", "--gantt")
+            backfill.refuse("--local-aws", "--gantt", "--event", "--trigger")
             values = backfill.values(pipeline, parameters, "run")
             logs = not quiet and _configure_log(log_format, log_level)
             live = executor == "thread"
@@ -138,6 +141,9 @@ def run_command(pipeline: Pipeline) -> click.Command:
                 )
             print_outcomes(outcomes, backfill.parameter, as_json=as_json)
             return
+        refuse_event_with(parameters, event, trigger)
+        if event is not None:
+            parameters = pipeline.event_input(event, trigger, config=settings()).input
         if local_aws:
             from .local_aws import run_on_local_aws
 
@@ -183,7 +189,7 @@ def run_command(pipeline: Pipeline) -> click.Command:
     return run
 
 
-_OF_BOTH_RUNS = {"--local-aws", "--json", "--quiet", "--wait-scale"}
+_OF_BOTH_RUNS = {"--local-aws", "--json", "--quiet", "--wait-scale", "--event", "--trigger"}
 
 
 def _refuse_options_of_local_runs() -> None:

@@ -23,6 +23,56 @@ BACKFILL, BACKFILLED = "backfill", "backfilled"
 """Names of the command's arguments with the values of a backfill, and with their parameter."""
 
 
+def with_event(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--event`` and ``--trigger`` to a command.
+
+    Args:
+        command: Its callback takes ``event``, the parsed file, and ``trigger``.
+    """
+    decorate = click.option(
+        "--event",
+        type=click.File("r", encoding="utf-8"),
+        is_eager=True,  # before the options that it replaces
+        callback=_event_in,
+        help="Take the parameters from an event of EventBridge in this JSON file, as a trigger "
+        "does in AWS.",
+    )
+    named = click.option(
+        "--trigger",
+        metavar="NAME",
+        help="The trigger of --event, if several match it: schedule-1 for example.",
+    )
+    return decorate(named(command))
+
+
+def refuse_event_with(parameters: Mapping[str, Any], event: Any, trigger: str | None) -> None:
+    """Raise an error for options that cannot be combined with ``--event``, or lack it.
+
+    Args:
+        parameters: The values of parameters that are given as options.
+        event: The event, if there is one.
+        trigger: The value of ``--trigger``.
+
+    Raises:
+        click.UsageError: If there are such options.
+    """
+    if event is None and trigger is not None:
+        raise click.UsageError("--trigger names the trigger of --event FILE, which is missing")
+    if event is not None and parameters:
+        name = next(iter(parameters)).replace("_", "-")
+        raise click.UsageError(f"--{name} cannot be combined with --event; remove one of them")
+
+
+def _event_in(context: click.Context, option: click.Parameter, file: Any) -> Any:
+    if file is None:
+        return None
+    text = file.read()
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{file.name} is not JSON: {error}") from None
+
+
 def with_parameters(command: click.Command, parameters: Iterable[FlowParameter]) -> None:
     """Add an option for each parameter to a command, replacing its own options of that name.
 
@@ -43,11 +93,13 @@ def taken(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _ParameterOption(click.Option):
-    """The option of a parameter, which is not required if a backfill sets the parameter."""
+    """The option of a parameter; not required if an event or a backfill sets the parameter."""
 
     def value_is_missing(self, value: Any) -> bool:
         """Return whether the command must end, because the option is required and not given."""
         context = click.get_current_context()
+        if isinstance(context.params.get("event"), dict | list):
+            return False
         if isinstance(context.params.get(BACKFILL), str):  # click has its own object for nothing
             name = f"{OWN}{context.params.get(BACKFILLED)}"
             if name == self.name or name not in {one.name for one in context.command.params}:

@@ -11,8 +11,8 @@ import click
 from lokki_tf.errors import OptionError
 
 from .backfilling import backfill_options, start_backfill
-from .common import as_json_text, given_flags, parameters_of, shown, write
-from .parameters import taken, with_parameters
+from .common import as_json_text, given_flags, parameters_of, settings, shown, write
+from .parameters import refuse_event_with, taken, with_event, with_parameters
 from .stacks import deployed_of, options_of_stack
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         show_default=True,
         help="Show the run's progress, and print its result when it ends.",
     )
+    @with_event
+    @click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Print the run's name and input as JSON, and start nothing.",
+    )
     @_JSON
     @_PICKLE
     @_QUIET
@@ -67,6 +73,9 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
         stack_name: str | None = None,
         run_name: str | None = None,
         wait: bool = waits,
+        event: Any = None,
+        trigger: str | None = None,
+        dry_run: bool = False,
         as_json: bool = False,
         allow_pickle: bool = False,
         quiet: bool = False,
@@ -81,7 +90,7 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
 
         values = taken(given)
         if backfill is not None:
-            backfill.refuse("--allow-pickle")
+            backfill.refuse("--allow-pickle", "--event", "--trigger", "--dry-run")
             if not wait and "--wait" in given_flags():
                 raise click.UsageError(
                     "--no-wait cannot be combined with --backfill, which starts runs as others end"
@@ -92,7 +101,15 @@ def start_command(pipeline: Pipeline, name: str = "start", *, wait: bool = False
                 deployed, backfill, found, values, name=run_name, as_json=as_json, quiet=quiet
             )
             return
+        refuse_event_with(values, event, trigger)
+        if event is not None:
+            begun = pipeline.event_input(event, trigger, config=settings())
+            values, run_name = begun.input, run_name or begun.name
+            click.echo(f"trigger {begun.trigger} sends {as_json_text(values)}", err=True)
         pipeline.check_parameters(values)
+        if dry_run:
+            write(as_json_text({"name": run_name, "input": values}))
+            return
         deployed = deployed_of(pipeline, region, stack_name)
         try:
             run = runs.start(deployed, values, run_name)

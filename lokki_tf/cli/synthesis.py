@@ -60,9 +60,20 @@ def synth_command(pipeline: Pipeline) -> click.Command:
             listed = ", ".join(f"{step} ({what})" for step, what in made.changes.items())
             click.echo(f"changed since the last synth: {listed}", err=True)
         click.echo(f"{made.folder.name}: {_contents(made)}", err=True)
+        for bucket in made.others_buckets:
+            click.echo(_event_advice(bucket), err=True)
         click.echo("\n  ".join(("Next:", *_next_commands(made))), err=True)
 
     return synth
+
+
+def _event_advice(bucket: str) -> str:
+    """Return what the owner of a bucket must do, so that its events start runs."""
+    return (
+        f"bucket {bucket}: its events start runs only if it sends them to EventBridge. Its owner "
+        "adds eventbridge = true to its aws_s3_bucket_notification, of which a bucket has one: a "
+        "second one would replace its other notifications"
+    )
 
 
 def _contents(made: Synthesized) -> str:

@@ -44,6 +44,7 @@ from .retries import RetryConfig
 from .routes import FAILURE, ORIGINAL_INPUT, Route, Routes, Test, Transition
 from .steps import StartedPipeline, Step
 from .terraform_refs import TerraformRef, TextOrRef
+from .triggers import EventPattern, PipelineDone, S3Created, Schedule, Trigger
 
 __all__ = [
     "FAILURE",
@@ -55,6 +56,7 @@ __all__ = [
     "Binding",
     "Condition",
     "Definition",
+    "EventPattern",
     "Finding",
     "FlowParameter",
     "Graph",
@@ -71,10 +73,13 @@ __all__ = [
     "PackageSet",
     "Parameter",
     "Part",
+    "PipelineDone",
     "PipelineOptions",
     "RetryConfig",
     "Route",
     "Routes",
+    "S3Created",
+    "Schedule",
     "Severity",
     "StartedPipeline",
     "Status",
@@ -84,6 +89,7 @@ __all__ = [
     "Test",
     "TextOrRef",
     "Transition",
+    "Trigger",
     "Wait",
     "findings_of",
     "generations",

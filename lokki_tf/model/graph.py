@@ -18,6 +18,7 @@ from .retries import ErrorType, RetryConfig
 from .routes import Routes
 from .steps import StartedPipeline, Step
 from .terraform_refs import TerraformRef
+from .triggers import Trigger
 
 
 class Dependent:
@@ -300,6 +301,7 @@ class Definition:
         timeout_seconds: Longest duration of a run; ``None`` for no limit.
         alarms: Alarms about its executions.
         dashboard: Whether it has a dashboard.
+        triggers: What starts executions, beside the schedule.
         cleanup: The step that runs after all others, whatever happened. Its arguments are results,
             ``None`` for those that do not exist, and parameters. In a routed pipeline they are
             parameters by name, which are looked up in the state and then in the run's input.
@@ -318,6 +320,7 @@ class Definition:
     cleanup: Node | None = None
     alarms: Alarms | None = None
     dashboard: bool = False
+    triggers: tuple[Trigger, ...] = ()
 
     @property
     def catches(self) -> bool:

@@ -26,6 +26,7 @@ from .declarations import (
 )
 from .declarations import options as options  # lokki_tf.model.options is the function
 from .terraform_refs import TerraformRef
+from .triggers import Trigger
 
 if TYPE_CHECKING:
     from .retries import ErrorType, RetryConfig
@@ -306,6 +307,11 @@ class PipelineOptions:
         "When it starts: `rate(1 hour)`, `cron(0 9 * * ? *)` (six fields) or "
         "`at(2030-01-31T09:00:00)`",
         source='Amazon EventBridge Scheduler User Guide, "Schedule types"',
+    )
+    triggers: tuple[Trigger, ...] = option(
+        (),
+        "What starts runs, with their parameters: `Schedule(…)`, `S3Created(…)`, "
+        "`EventPattern(…)`, `PipelineDone(…)`, or several in a list",
     )
     description: str | None = option(None, "Description of the pipeline")
     tags: Mapping[str, str] = option(EMPTY, "Tags of every resource")

@@ -134,7 +134,7 @@ def _existing(block: str) -> tuple[str, str]:
     address, name = _ADDRESS.search(block), _NAMED.search(block)
     where, id_ = address[1] if address else "ADDRESS", name[1] if name else "ID"
     if where.startswith("aws_scheduler_schedule."):
-        id_ = f"{id_}/{id_}"  # its group has the same name
+        id_ = f"{id_.partition('.')[0]}/{id_}"  # its group has the pipeline's name
     elif where.startswith("aws_sfn_state_machine.") and (arn := _ARN.search(block)):
         id_ = arn[0]
     return where, id_

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _KINDS = {
+    "aws_cloudwatch_event_rule": "rule",
+    "aws_cloudwatch_event_target": "target of a rule",
     "aws_cloudwatch_dashboard": "dashboard",
     "aws_cloudwatch_log_group": "log group",
     "aws_cloudwatch_metric_alarm": "alarm",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from lokki_tf.terraform.synth import Synthesized
 
     from .starts import Startable
+    from .triggers import EventRun
 
     R_co = TypeVar("R_co", covariant=True, default=Any)
 else:
@@ -228,6 +229,8 @@ class Pipeline(Included, Generic[R_co]):
         state: StateManager | str | PathLike[str] | None = None,
         wait_scale: float = 1.0,
         answers: Mapping[str, Any] | None = None,
+        event: Mapping[str, Any] | None = None,
+        trigger: str | None = None,
         config: Config | None = None,
         stage: str | None = None,
     ) -> Run[R_co]:
@@ -248,6 +251,9 @@ class Pipeline(Included, Generic[R_co]):
             answers: For steps with ``callback=True``, by name: the answer, an exception to raise,
                 or a function that receives the step's ``run_context()`` and returns the answer.
                 The terminal asks for others. Steps of started pipelines are included.
+            event: An event of EventBridge, from which a trigger makes the parameters as in AWS.
+            trigger: Name of that trigger, ``object-1`` for example; by default the one that the
+                event matches.
             config: Settings, of which a local run uses environment variables and time limits; by
                 default those of ``lokki.toml`` and the environment.
             stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
@@ -266,6 +272,8 @@ class Pipeline(Included, Generic[R_co]):
         definition, given = self.definition, parameters_of_run(parameters)
         if definition.routes is not None:
             refuse_parallel(executor, max_workers)
+        if event is not None or trigger is not None:
+            given = self.event_input(event, trigger, given, config=config, stage=stage).input
         self.check_parameters(given)
         settings = settings_of(definition, wait_scale, config, stage, given)
         if given:
@@ -290,6 +298,39 @@ class Pipeline(Included, Generic[R_co]):
             raise
         self._keep_outcomes(definition, ran)
         return ran
+
+    def event_input(
+        self,
+        event: Any,
+        trigger: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        config: Config | None = None,
+        stage: str | None = None,
+    ) -> EventRun:
+        """Return what a trigger starts for an event: the execution's name, and its input.
+
+        Args:
+            event: An event of EventBridge.
+            trigger: Name of the trigger; by default the one that the event matches.
+            parameters: Must be empty: an event has all parameters.
+            config: Settings; by default those of ``lokki.toml`` and the environment.
+            stage: Stage of those settings; by default that in ``LOKKI_STAGE``.
+
+        Raises:
+            BindingError: If no trigger, or several, match the event, or it lacks a parameter.
+        """
+        from lokki_tf.config import load_config
+
+        from .triggers import run_of_event
+
+        if parameters:
+            raise BindingError(
+                f"parameters ({', '.join(parameters)}) and an event cannot be combined",
+                place=calling_place(),
+                remedy="pass the event alone, whose trigger makes the parameters",
+            )
+        return run_of_event(self.definition, event, trigger, config or load_config(stage=stage))
 
     def _keep_outcomes(self, definition: Definition, run: Run | None) -> None:
         """Keep the outcomes of the latest run, which the picture in a notebook shows."""

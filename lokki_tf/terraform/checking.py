@@ -19,6 +19,7 @@ from .exposed import exposed_secrets
 from .plan import StackPlan, make_plan
 from .settings import with_settings
 from .template_values import longest_values
+from .triggers import check_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +53,7 @@ def all_findings(
     if any(finding.rule in _NO_MACHINE for finding in findings):
         return [*findings, *exposed_secrets(packages, None)]
     with _noted(findings):
-        found = [*check_definition(settled), *check_sizes(settled), *check_durations(settled)]
-        found += _references(settled, config or Config())
+        found = _findings_of_settings(settled, config or Config())
         findings += [one for one in found if one not in findings]
         state_machine = compile_state_machine(settled, main_module(), context_steps(packages))
         findings += check_state_machine(state_machine.definition)
@@ -88,8 +88,7 @@ def checked_plan(
         faults = [one for one in all_findings(definition, template_file) if one.severity == "error"]
         raise_errors(faults if len(faults) > 1 else [])
         raise
-    settled = [*check_definition(plan.definition), *check_sizes(plan.definition)]
-    settled += _references(plan.definition, config)
+    settled = _findings_of_settings(plan.definition, config)
     early = check_definition(definition)
     raise_errors([*early, *(one for one in settled if one not in early), *plan.findings])
     return plan
@@ -108,6 +107,17 @@ def _references(definition: Definition, config: Config) -> Iterator[Finding]:
             "write the key's ARN, or set image_repository in [aws]",
             error=ConfigError,
         )
+
+
+def _findings_of_settings(settled: Definition, config: Config) -> list[Finding]:
+    """Return the findings about a pipeline under its settings, without its steps' code."""
+    return [
+        *check_definition(settled),
+        *check_triggers(settled, config),
+        *check_sizes(settled),
+        *check_durations(settled),
+        *_references(settled, config),
+    ]
 
 
 @contextmanager

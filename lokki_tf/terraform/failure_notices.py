@@ -15,7 +15,9 @@ from lokki_tf.model import Step, shortened
 from lokki_tf.packaging import main_module
 from lokki_tf.runtime import failures
 
+from .names import QUEUE_NAME_LENGTH, RULE_NAME_LENGTH
 from .plan import function_name
+from .triggers import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,10 +26,6 @@ if TYPE_CHECKING:
 
     from .account import Account
     from .plan import StackPlan
-
-RULE_NAME_LENGTH, QUEUE_NAME_LENGTH = 64, 80
-FAILED = ["FAILED", "TIMED_OUT", "ABORTED"]
-"""The statuses of executions that have failed."""
 
 
 def rule_name(pipeline: str) -> str:

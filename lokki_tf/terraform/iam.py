@@ -283,18 +283,20 @@ def send(queues: Sequence[str]) -> Statement:
     return _allow("Send", ["sqs:SendMessage"], queues)
 
 
-def queue_for(rule: str, queue: str) -> str:
-    """Return a queue's policy: EventBridge may send a rule's undeliverable events.
+def queue_for(rules: Sequence[str], queue: str) -> str:
+    """Return a queue's policy: EventBridge may send undeliverable events of rules.
 
     Source: Amazon EventBridge User Guide, "Using dead-letter queues".
 
     Args:
-        rule: The rule's ARN.
+        rules: ARNs of the rules.
         queue: The queue's ARN.
     """
     statement = _allow("Undelivered", ["sqs:SendMessage"], [queue])
     statement["Principal"] = {"Service": "events.amazonaws.com"}
-    statement["Condition"] = {"ArnEquals": {"aws:SourceArn": rule}}
+    statement["Condition"] = {
+        "ArnEquals": {"aws:SourceArn": rules[0] if len(rules) == 1 else list(rules)}
+    }
     return document([statement])
 
 
@@ -304,7 +306,7 @@ def publish(topic: str) -> Statement:
 
 
 def start(state_machine_arn: str) -> Statement:
-    """Allow a schedule to start the state machine."""
+    """Allow a schedule, or the function of triggers, to start the state machine."""
     return _allow("Start", ["states:StartExecution"], [state_machine_arn])
 
 

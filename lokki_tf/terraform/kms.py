@@ -102,14 +102,15 @@ def for_log_delivery(key: str, account: Account) -> Statement:
     return _allow("LogDeliveryKey", ["kms:GenerateDataKey"], key, {"StringLike": context})
 
 
-def for_schedule(key: str, schedule: str) -> Statement:
-    """Allow EventBridge Scheduler to decrypt a schedule's input.
+def for_schedules(key: str, schedules: Sequence[str]) -> Statement:
+    """Allow EventBridge Scheduler to decrypt the inputs of schedules.
 
     Args:
         key: The key's ARN.
-        schedule: The schedule's ARN.
+        schedules: The schedules' ARNs.
     """
-    context = {f"{_CONTEXT}:aws:scheduler:schedule:arn": schedule}
+    arns = schedules[0] if len(schedules) == 1 else list(schedules)
+    context = {f"{_CONTEXT}:aws:scheduler:schedule:arn": arns}
     return _allow("ScheduleKey", ["kms:Decrypt"], key, {"StringEquals": context})
 
 

@@ -14,9 +14,11 @@ from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES, STARTS
 from lokki_tf.runtime.secret_sources import PARAMETERS, parts
 
 from . import iam, kms
+from .names import ROLE_NAME_LENGTH, SCHEDULE_NAME_LENGTH, prefix_of
 from .plan import JOB_LOG_GROUP, functions_named, helper_name, queue_name
 from .settings import PIPELINE_TAG, STAGE_TAG
 from .starts import machine_arn, started_in, store_of
+from .triggers import schedule_name, scheduled_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from .iam import Statement
     from .plan import Function, Job, StackPlan
 
-SCHEDULE_NAME_LENGTH = 64
-ROLE_NAME_LENGTH = 64
 MOST_ARNS = 24
 """Most ARNs in a statement: an ARN has up to 130 characters, and the inline policies of a role have
 10,240 in total (IAM User Guide, "IAM and STS quotas")."""
@@ -129,10 +129,10 @@ class Permissions:
         """Return the statements for a helper function.
 
         Args:
-            kind: ``notices``, ``job_errors`` or ``starts``.
+            kind: ``notices``, ``job_errors``, ``starts`` or ``triggers``.
             log_group: ARN of its log group.
             called: Of notices: ARNs of the steps' functions that it calls.
-            queue: Of notices: ARN of the queue of those that could not be sent.
+            queue: Of notices and triggers: ARN of the queue of events that could not be handled.
         """
         runs, name = [self._objects("runs/*")], self.plan.definition.name
         function = self.account.arn("lambda", f"function:{helper_name(name, kind)}")
@@ -146,6 +146,12 @@ class Permissions:
             if self.key:
                 statements.append(kms.for_variables(self.key, function))
             return [*statements, *self._of_start_helper()]
+        if kind == "triggers":
+            statements += [iam.start(self.state_machine_arn), iam.send([queue])]
+            if self.key:
+                statements.append(kms.for_variables(self.key, function))
+                statements.append(kms.for_queue(self.key, self.account, queue))
+            return statements
         notified = self.plan.definition.on_failure
         topic = None if isinstance(notified, Step) else self.account.text(notified)
         executions = self.account.arn("states", f"execution:{name}:*")
@@ -197,17 +203,26 @@ class Permissions:
             statements += self._object_key(reads=True)
         return statements
 
-    def of_schedule(self, state_machine: str) -> list[Statement]:
-        """Allow a schedule to start the state machine.
+    def of_schedules(self, state_machine: str, function: str, queue: str) -> list[Statement]:
+        """Allow schedules to start the state machine, or to call the function of triggers.
 
         Args:
             state_machine: ARN of the state machine.
+            function: ARN of the function of triggers; not used without such schedules.
+            queue: ARN of the queue of events that could not start an execution.
         """
-        statements = [iam.start(state_machine)]
+        definition, group = self.plan.definition, self.schedule_name
+        names = [group] if definition.schedule else []
+        statements = [iam.start(state_machine)] if definition.schedule else []
+        own = scheduled_triggers(definition)
+        if own:
+            names += [schedule_name(definition.name, number) for number in own]
+            statements += [iam.invoke([function]), iam.send([queue])]
+            if self.key:
+                statements.append(kms.for_queue(self.key, self.account, queue))
         if self.key:
-            name = self.schedule_name
-            schedule = self.account.arn("scheduler", f"schedule/{name}/{name}")
-            statements.append(kms.for_schedule(self.key, schedule))
+            arns = [self.account.arn("scheduler", f"schedule/{group}/{name}") for name in names]
+            statements.append(kms.for_schedules(self.key, arns))
         return statements
 
     def role_name(self, name: str, *, separator: str = ".") -> str:
@@ -239,7 +254,7 @@ class Permissions:
 
     @property
     def schedule_name(self) -> str:
-        """The name of the schedule, and of its group, which contains only it."""
+        """The name of the schedule, and of the group of all schedules of the pipeline."""
         return shortened(self.plan.definition.name, SCHEDULE_NAME_LENGTH)
 
     def _of_maps(self) -> list[Statement]:
@@ -414,8 +429,3 @@ def permissions_of(plan: StackPlan, config: Config, account: Account, bucket: st
         state_machine_traces=config.state_machine.tracing,
         versions=config.lambda_.versions,
     )
-
-
-def prefix_of(name: str, config: Config) -> str:
-    """Return the prefix of a pipeline's keys, in a shared bucket."""
-    return f"{name}/" if config.aws.artifact_bucket else ""

@@ -12,8 +12,11 @@ from lokki_tf.model import package_sets, shortened
 from lokki_tf.model.names import identifier
 from lokki_tf.packaging import context_steps, helper_package, main_module, package_steps
 from lokki_tf.runtime.names import STARTS, STEP, STORE
+from lokki_tf.runtime.triggers import FILE as TRIGGERS
 
 from .exposed import exposed_secrets
+from .names import FUNCTION_NAME_LENGTH
+from .triggers import triggers_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from lokki_tf.model import Definition, Finding, PackageSet, Step, TextOrRef
     from lokki_tf.packaging import Package, Zipped
 
-FUNCTION_NAME_LENGTH = 64
 LOG_GROUP, JOB_LOG_GROUP = "/aws/lambda/", "/aws/batch/"
 
 
@@ -75,8 +77,8 @@ class Helper:
     """A helper: a Lambda function that runs no step.
 
     Args:
-        kind: ``notices``, ``job_errors`` or ``starts``: its purpose, which its name in AWS ends
-            with.
+        kind: ``notices``, ``job_errors``, ``starts`` or ``triggers``: its purpose, which its name
+            in AWS ends with.
         name: Its name in Lambda.
         package: Its code.
         timeout: Longest duration of a call, in seconds.
@@ -234,11 +236,14 @@ def _helpers(definition: Definition) -> tuple[Helper, ...]:
         wanted.append(("job_errors", "job_errors", 60, JOB_ERRORS_PLACEHOLDER))
     if definition.started:
         wanted.append(("starts", "starts", 60, STARTS_PLACEHOLDER))
+    if definition.triggers:
+        wanted.append(("triggers", "triggers", 60, ""))
+    files = {"triggers": {TRIGGERS: triggers_file(definition)}} if definition.triggers else {}
     return tuple(
         Helper(
             kind,
             helper_name(definition.name, kind),
-            helper_package(module),
+            helper_package(module, files.get(kind, {})),
             timeout,
             placeholder,
         )

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.model.names import unique
 
+from . import triggers
 from .account import Account
 from .failure_notices import called_arn, called_steps, queue_name
 from .permissions import permissions_of
-from .plan import LOG_GROUP
+from .plan import LOG_GROUP, helper_name
 from .policies import own_policies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Step, TextOrRef
+    from lokki_tf.model import Definition, Step, TextOrRef
 
     from .iam import Statement
     from .permissions import Permissions
@@ -96,9 +97,9 @@ def _wanted(
         arns = [permissions.account.arn("lambda", f"function:{name}") for name in called]
         for statement in permissions.of_state_machine(arns):
             yield config.state_machine.role, statement
-    if config.schedule.role and plan.definition.schedule:
+    if config.schedule.role and has_schedules(plan.definition):
         permissions = _permissions(plan, config, config.schedule.role, account)
-        for statement in permissions.of_schedule(permissions.state_machine_arn):
+        for statement in schedule_statements(permissions):
             yield config.schedule.role, statement
 
 
@@ -118,13 +119,35 @@ def helper_statements(permissions: Permissions, helper: Helper) -> list[Statemen
     """
     account, definition = permissions.account, permissions.plan.definition
     logs = account.arn("logs", f"log-group:{LOG_GROUP}{helper.name}")
-    queue = account.arn("sqs", queue_name(definition.name))
+    named = triggers.queue_name if helper.kind == "triggers" else queue_name
+    queue = account.arn("sqs", named(definition.name))
     called = [called_arn(definition, account, step) for step in called_steps(definition)]
     return permissions.of_helper(helper.kind, logs, called, queue)
 
 
 def _arn(role: TextOrRef) -> str:
     return role if isinstance(role, str) else f"arn:aws:iam::{ACCOUNT}:role/"
+
+
+def has_schedules(definition: Definition) -> bool:
+    """Return whether a pipeline has schedules.
+
+    Args:
+        definition: The pipeline.
+    """
+    return bool(definition.schedule or triggers.scheduled_triggers(definition))
+
+
+def schedule_statements(permissions: Permissions) -> list[Statement]:
+    """Return the statements for the role of schedules, with ARNs that are built from names.
+
+    Args:
+        permissions: The statements for the pipeline's roles.
+    """
+    account, name = permissions.account, permissions.plan.definition.name
+    function = account.arn("lambda", f"function:{helper_name(name, 'triggers')}")
+    queue = account.arn("sqs", triggers.queue_name(name))
+    return permissions.of_schedules(permissions.state_machine_arn, function, queue)
 
 
 def _own(step: Step, account: Account) -> Iterator[Statement]:

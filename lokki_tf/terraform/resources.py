@@ -22,13 +22,14 @@ from lokki_tf.model.resources import (
 )
 from lokki_tf.packaging.image.context import APP, ENTRY
 from lokki_tf.runtime.names import STORE
+from lokki_tf.runtime.triggers import STATE_MACHINE
 
 from . import failure_notices, iam
 from .checking import checked_plan
 from .containers import container_properties
 from .images import make_image
 from .layers import build_layers
-from .permissions import prefix_of
+from .names import prefix_of
 from .plan import (
     JOB_LOG_GROUP,
     folder_of,
@@ -147,6 +148,8 @@ def _helper(
         found |= failure_notices.variables(
             plan, partial(failure_notices.called_arn, plan.definition, account), account.text
         )
+    if helper.kind == "triggers":
+        found[STATE_MACHINE] = account.arn("states", f"stateMachine:{plan.definition.name}")
     found |= helper.variables
     return FunctionResource(
         helper.name,
@@ -169,7 +172,7 @@ def _notices(plan: StackPlan, account: Account) -> NoticeResource | None:
     name = plan.definition.name
     pattern = failure_notices.event_pattern(account.arn("states", f"stateMachine:{name}"))
     rule, queue = failure_notices.rule_name(name), failure_notices.queue_name(name)
-    policy = iam.queue_for(account.arn("events", f"rule/{rule}"), account.arn("sqs", queue))
+    policy = iam.queue_for([account.arn("events", f"rule/{rule}")], account.arn("sqs", queue))
     return next(
         (
             NoticeResource(rule, pattern, helper.name, queue, policy)

@@ -11,13 +11,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lokki_tf.config import STAGE_VARIABLE
-from lokki_tf.model import AnyNode, Graph, Map, Step, StepOptions, Wait, options
+from lokki_tf.model import (
+    AnyNode,
+    Graph,
+    Map,
+    PipelineDone,
+    Schedule,
+    Step,
+    StepOptions,
+    Wait,
+    options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from lokki_tf.config import Config
-    from lokki_tf.model import Definition, StartedPipeline
+    from lokki_tf.model import Definition, StartedPipeline, Trigger
 
 PIPELINE_TAG, STAGE_TAG = "lokki:pipeline", "lokki:stage"
 _OF_IMAGES = ("python_runtime", "architecture")
@@ -64,6 +74,21 @@ def with_settings(definition: Definition, config: Config) -> Definition:
         tags=tags,
         on_failure=steps[notified] if isinstance(notified, Step) else notified,
         cleanup=None if cleanup is None else replace(cleanup, step=steps[cleanup.step]),
+        triggers=tuple(_trigger(one, config) for one in definition.triggers),
+    )
+
+
+def _trigger(trigger: Trigger, config: Config) -> Trigger:
+    """Return a trigger under the settings of schedules, and of the stage."""
+    if isinstance(trigger, PipelineDone):
+        return replace(trigger, name=config.name_of(trigger.name))
+    if not isinstance(trigger, Schedule):
+        return trigger
+    window, settings = trigger.flexible_window_minutes, config.schedule
+    return replace(
+        trigger,
+        timezone=trigger.timezone or settings.timezone,
+        flexible_window_minutes=settings.flexible_window_minutes if window is None else window,
     )
 
 

@@ -25,6 +25,7 @@ from .files import (
 from .repository import synth_repository
 from .required import FOLDER as PERMISSIONS
 from .scratch import scratch_folder
+from .triggers import others_buckets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +52,7 @@ class Synthesized:
         permissions: Files with the policies that the user's own roles need.
         changes: Changes since the last synth, by step: ``code``, for example.
         findings: Warnings about the code.
+        others_buckets: Buckets of triggers that the stack does not create.
     """
 
     folder: Path
@@ -62,6 +64,7 @@ class Synthesized:
     permissions: tuple[Path, ...] = ()
     changes: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    others_buckets: tuple[str, ...] = ()
 
 
 def synth(
@@ -166,6 +169,7 @@ def _summary(
         tuple(sorted((folder / PERMISSIONS).glob("*.json"))),
         changed_steps(before, (folder / STEPS).read_bytes()),
         plan.findings,
+        tuple(others_buckets(plan.definition, content.config)),
     )
 
 

@@ -13,7 +13,7 @@ from lokki_tf.asl import (
 )
 
 from .account import Account
-from .permissions import prefix_of
+from .names import prefix_of
 from .plan import function_name, helper_name, job_name, queue_name
 from .starts import started_values
 

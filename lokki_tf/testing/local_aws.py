@@ -124,6 +124,8 @@ class LocalAws:
         name: str | None = None,
         timeout: float = 300.0,
         answers: Mapping[str, Any] | None = None,
+        event: Mapping[str, Any] | None = None,
+        trigger: str | None = None,
     ) -> Execution:
         """Register a pipeline without Terraform, execute it and wait for its end.
 
@@ -141,6 +143,9 @@ class LocalAws:
             name: The execution's name.
             timeout: The longest time to wait, in seconds.
             answers: The answers of steps with ``callback=True``, as for ``local_run``.
+            event: An event of EventBridge, from which a trigger makes the parameters and the
+                execution's name; rules and schedules themselves are created by ``deploy`` only.
+            trigger: The name of that trigger, as for ``local_run``.
 
         Raises:
             BindingError: If a parameter is missing, unknown or of the wrong type.
@@ -148,6 +153,9 @@ class LocalAws:
             ExecutionNotFinished: If the execution still runs after ``timeout``.
             LocalAwsError: If ``deploy`` has created a state machine with the same name.
         """
+        if event is not None or trigger is not None:
+            begun = pipeline.event_input(event, trigger, parameters, stage=stage)
+            name, parameters = name or begun.name, begun.input
         pipeline.check_parameters(dict(parameters or {}))
         arn = self.register(pipeline, variables, stage=stage)
         known, pipelines = answers or {}, [pipeline]
@@ -405,23 +413,24 @@ class LocalAws:
             return []
 
     def run_schedule(self, name: str, group: str | None = None, *, at: str | None = None) -> str:
-        """Start the state machine of a schedule now, with the permissions of the schedule's role.
+        """Call the target of a schedule now, with the permissions of the schedule's role.
 
         Args:
-            name: The schedule's name.
-            group: The name of the schedule group; by default that of the schedule, as in the
-                folders that ``deploy`` applies.
-            at: The time for which it starts the state machine, such as ``2030-01-31T09:00:00Z``; by
-                default now.
+            name: The schedule's name; that of a trigger is ``NAME.trigger-1``.
+            group: The name of the schedule group; by default that of the schedule without the end
+                of a trigger's, as in the folders that ``deploy`` applies.
+            at: The time for which it starts a run, such as ``2030-01-31T09:00:00Z``; by default
+                now.
 
         Returns:
             The ARN of the execution.
 
         Raises:
-            LocalAwsError: If the schedule does not exist, its target is not a state machine, or its
-                role does not allow it to start the state machine.
+            LocalAwsError: If the schedule does not exist, its target is neither a state machine nor
+                a function, its role does not allow it to call the target, or the function fails.
         """
-        request = {"name": name, "group": name if group is None else group, "at": at}
+        of_pipeline = name.partition(".")[0] if group is None else group
+        request = {"name": name, "group": of_pipeline, "at": at}
         return str(self._running.ask("run_schedule", request)["arn"])
 
     @property

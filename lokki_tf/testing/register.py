@@ -28,6 +28,16 @@ _TRUST = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
 _EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
+class Begun(Protocol):
+    """What a trigger starts for an event."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def input(self) -> Mapping[str, Any]: ...
+
+
 class Runnable(Protocol):
     """The methods of a pipeline that ``LocalAws.run`` calls."""
 
@@ -35,6 +45,15 @@ class Runnable(Protocol):
     def definition(self) -> Definition: ...
 
     def check_parameters(self, given: Mapping[str, Any]) -> None: ...
+
+    def event_input(
+        self,
+        event: Any,
+        trigger: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        stage: str | None = None,
+    ) -> Begun: ...
 
     def resources(
         self,

@@ -27,7 +27,7 @@ _OF_ANSWERS = {"answers.py", "callbacks.py"}
 _OF_SECRETS = {"secrets.py", "secret_sources.py"}
 _OF_HELPERS = {
     *("cleanups.py", "failures.py", "job_errors.py", "failure_notices.py"),
-    *("started.py", "starts.py"),
+    *("started.py", "starts.py", "triggers.py"),
 }
 """Files of helper functions."""
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}
@@ -97,14 +97,15 @@ def all_files() -> Mapping[str, bytes]:
     return MappingProxyType({f"{RUNTIME}/{name}": text.encode() for name, text in texts.items()})
 
 
-def helper_package(module: str) -> Zipped:
+def helper_package(module: str, files: Mapping[str, bytes] = MappingProxyType({})) -> Zipped:
     """Pack a module of the runtime whose function ``handle`` Lambda calls.
 
     Args:
         module: Its name below :mod:`lokki_tf.runtime`.
+        files: Further files, by their paths in the zip.
     """
     handler = f"from {RUNTIME}.{module} import handle\n\nlambda_handler = handle\n"
-    return Zipped({f"{HANDLER}.py": handler.encode(), **all_files()})
+    return Zipped({f"{HANDLER}.py": handler.encode(), **all_files(), **files})
 
 
 @cache

@@ -11,7 +11,8 @@ from lokki_tf.asl.text import escaped
 from lokki_tf.model import TerraformRef
 from lokki_tf.terraform.account import Account
 from lokki_tf.terraform.cdk import aws, value_in_json, value_of
-from lokki_tf.terraform.permissions import Permissions, permissions_of, prefix_of
+from lokki_tf.terraform.names import prefix_of
+from lokki_tf.terraform.permissions import Permissions, permissions_of
 from lokki_tf.terraform.policies import own_policies
 
 from .bucket import artifact_bucket, given_bucket

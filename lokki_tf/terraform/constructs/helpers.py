@@ -41,7 +41,7 @@ def add_helper(
         helper: The function.
         variables: Its environment, in addition to the pipeline's store.
         called: Of notices: ARNs of the steps' functions that it calls.
-        queue: Of notices: ARN of the queue of those that could not be sent.
+        queue: Of notices and triggers: ARN of the queue of events that could not be handled.
     """
     kind, tags = helper.kind, base.scope.tags()
     logs = base.log_group(f"{kind}_logs", f"{LOG_GROUP}{helper.name}", tags)
@@ -77,6 +77,30 @@ def add_helper(
     )
 
 
+def add_dead_letters(
+    base: Base, kind: str, name: str, rules: Sequence[str]
+) -> aws.sqs_queue.SqsQueue:
+    """Add a queue of events that could not be handled.
+
+    Args:
+        base: What all resources share.
+        kind: What the events are for, as in the resource's id.
+        name: Its name.
+        rules: ARNs of the rules whose undeliverable events EventBridge sends to it.
+    """
+    key, arn = base.permissions.key, base.account.arn("sqs", name)  # its policy contains its ARN
+    return aws.sqs_queue.SqsQueue(
+        base.scope,
+        base.scope.resource_id(f"{kind}_queue"),
+        name=name,
+        message_retention_seconds=_KEPT_SECONDS,
+        sqs_managed_sse_enabled=None if key else True,
+        kms_master_key_id=key,
+        policy=iam.queue_for(rules, arn) if rules else None,
+        tags=base.scope.tags(),
+    )
+
+
 def add_notices(
     base: Base, functions: Functions, state_machine: aws.sfn_state_machine.SfnStateMachine
 ) -> None:
@@ -103,18 +127,7 @@ def add_notices(
         event_pattern=failure_notices.event_pattern(state_machine.arn),
         tags=base.scope.tags(),
     )
-    queue_name, key = failure_notices.queue_name(name), base.permissions.key
-    queue_arn = base.account.arn("sqs", queue_name)  # its policy contains the queue's ARN
-    queue = aws.sqs_queue.SqsQueue(
-        base.scope,
-        base.scope.resource_id("failures_queue"),
-        name=queue_name,
-        message_retention_seconds=_KEPT_SECONDS,
-        sqs_managed_sse_enabled=None if key else True,
-        kms_master_key_id=key,
-        policy=iam.queue_for(rule.arn, queue_arn),
-        tags=base.scope.tags(),
-    )
+    queue = add_dead_letters(base, "failures", failure_notices.queue_name(name), [rule.arn])
 
     def arn_of(step: Step) -> str:
         return str(functions[step.name][0].arn)

@@ -13,8 +13,9 @@ from .batch import Jobs
 from .functions import add_functions
 from .helpers import add_notices
 from .layers import add_layers
-from .schedule import add_schedule
+from .schedule import add_schedules
 from .state_machine import add_state_machine
+from .triggers import add_triggers
 
 if TYPE_CHECKING:
     from lokki_tf.terraform.content import Content
@@ -56,7 +57,8 @@ def render(scope: PipelineScope, content: Content, vpc: Vpc | None) -> Rendered:
     functions = add_functions(base, layers, content.image)
     jobs = Jobs(base, content.image)
     state_machine = add_state_machine(base, functions, jobs, literals)
-    add_schedule(base, state_machine)
+    triggered = add_triggers(base, state_machine)
+    add_schedules(base, state_machine, triggered)
     add_notices(base, functions, state_machine)
     add_alarms(base, state_machine)
     add_dashboard(base, functions, state_machine)

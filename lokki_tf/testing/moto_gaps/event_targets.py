@@ -14,6 +14,7 @@ from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
+from lokki_tf.model.event_patterns import matches
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import AccessDenied
 from lokki_tf.testing.settings import ACCOUNT_ID
@@ -26,8 +27,22 @@ _SERVICE = "events.amazonaws.com"
 
 
 def deliver_events(account: Account) -> None:
-    """Replace ``Rule.send_to_targets`` of moto, and set the handler for the end of executions."""
-    from moto.events.models import Rule
+    """Replace parts of moto, and set the handler for the end of executions.
+
+    They are the delivery to targets, the comparison of events with patterns, and the events of S3.
+    """
+    from moto.events.models import EventPattern, Rule
+    from moto.s3 import notifications
+
+    def matches_event(self: Any, event: Any) -> bool:
+        pattern = self.get_pattern()
+        return not pattern or matches(pattern, json.loads(json.dumps(event)))
+
+    def object_event(account_id: str, bucket: Any, event_name: str, key: Any) -> None:
+        event = _object_event(bucket, event_name, key)
+        for rule, target in _targets(bucket.region_name, event) if event else ():
+            work = (account, bucket.region_name, rule, target, event)
+            Thread(target=_call, args=work, daemon=True).start()
 
     def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
         if not self.event_pattern.matches_event(original_event):
@@ -61,6 +76,9 @@ def deliver_events(account: Account) -> None:
 
     plain = Rule.send_to_targets
     setattr(Rule, "send_to_targets", send_to_targets)  # noqa: B010
+    setattr(EventPattern, "matches_event", matches_event)  # noqa: B010
+    # moto calls it for each change of an object, and has no public one to replace.
+    setattr(notifications, "_send_event_bridge_message", object_event)  # noqa: B010
     account.execution_ended = ended
 
 
@@ -90,13 +108,75 @@ def _call(
     source = {"aws:SourceArn": rule, "aws:SourceAccount": ACCOUNT_ID}
     try:
         account.access.require_service(_SERVICE, "lambda:InvokeFunction", target["Arn"], source)
-        run_event(account, region, target["Arn"], json.dumps(event).encode())
+        run_event(account, region, target["Arn"], _payload(target, event).encode())
     except (ServiceError, AccessDenied):
         if "DeadLetterConfig" in target:
             queue = target["DeadLetterConfig"]["Arn"]
             with suppress(AccessDenied):  # AWS does not report this denial
                 account.access.require_service(_SERVICE, "sqs:SendMessage", queue, source)
                 send(account, queue, json.dumps(event))
+
+
+def _object_event(bucket: Any, event_name: str, key: Any) -> dict[str, Any] | None:
+    """Return the EventBridge event of a created or deleted object; None for other events.
+
+    Source: Amazon S3 User Guide, "EventBridge event message structure". moto's has a constant id,
+    and other names of some fields.
+    """
+    kind, _, action = event_name.removeprefix("s3:").partition(":")
+    kinds = {"ObjectCreated": "Object Created", "ObjectRemoved": "Object Deleted"}
+    if kind not in kinds:
+        return None
+    created = kind == "ObjectCreated"
+    actions = {"Put": "PutObject", "Post": "POST Object", "Copy": "CopyObject"}
+    about = {"size": key.size, "etag": key.etag.replace('"', "")} if created else {}
+    versions = {"version-id": key.version_id} if key.version_id not in (None, "null") else {}
+    now = datetime.now(UTC)
+    return {
+        "version": "0",
+        "id": str(uuid4()),
+        "detail-type": kinds[kind],
+        "source": "aws.s3",
+        "account": ACCOUNT_ID,
+        "time": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "region": bucket.region_name,
+        "resources": [bucket.arn],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": bucket.name},
+            "object": {
+                "key": key.name,
+                **about,
+                **versions,
+                "sequencer": f"{int(now.timestamp() * 1_000_000):018X}",
+            },
+            "request-id": uuid4().hex[:16].upper(),
+            "requester": ACCOUNT_ID,
+            "source-ip-address": "127.0.0.1",
+            "reason": actions.get(action, "CompleteMultipartUpload") if created else "DeleteObject",
+        },
+    }
+
+
+def _payload(target: dict[str, Any], event: dict[str, Any]) -> str:
+    """Return what a target receives: the event, a constant, or a template with the event.
+
+    Source: EventBridge User Guide, "Amazon EventBridge input transformation".
+    """
+    if "Input" in target:
+        return str(target["Input"])
+    if isinstance(event["time"], int | float):  # in moto's events
+        at = datetime.fromtimestamp(event["time"], UTC)
+        event = {**event, "time": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
+    text = json.dumps({name: one for name, one in event.items() if name != "ingestion-time"})
+    if "InputTransformer" not in target:
+        return text
+    transformer = target["InputTransformer"]
+    if transformer.get("InputPathsMap"):
+        raise ServiceError(
+            "NotImplemented", "the local AWS has no input transformers with paths", status=501
+        )
+    return str(transformer["InputTemplate"]).replace("<aws.events.event.json>", text)
 
 
 def status_event(execution: ExecutionRecord) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def _run(account: Account, function: Function, payload: bytes) -> Outcome:
         raise ServiceError("InvalidRuntimeException", message, status=502) from None
 
 
-def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
+def run_event(account: Account, region: str, name: str, payload: bytes) -> tuple[str, str | None]:
     """Invoke a function asynchronously. If it fails, send a record to its destination.
 
     Args:
@@ -170,6 +170,9 @@ def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
         region: The function's region.
         name: The function's name or ARN.
         payload: The JSON of the event.
+
+    Returns:
+        The JSON of the function's result or error, and the kind of error; AWS returns neither.
 
     Raises:
         ServiceError: If the function does not exist.
@@ -183,7 +186,7 @@ def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
         error, answer = refused.code, json.dumps({"errorMessage": refused.message})
     destination = _destination(found)
     if error is None or destination is None:
-        return
+        return answer, error
     # Source: Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations".
     record = {
         "version": "1.0",
@@ -194,6 +197,7 @@ def run_event(account: Account, region: str, name: str, payload: bytes) -> None:
     }
     with suppress(ClientError):  # AWS does not report that the role may not write to it
         send(account, destination, json.dumps(record), role=found.role)
+    return answer, error
 
 
 def _destination(found: Any) -> str | None:

@@ -6,15 +6,20 @@ moto accepts any role and never runs schedules.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from botocore.exceptions import ClientError
+
 from lokki_tf.testing.account import Account
 from lokki_tf.testing.iam.access import AccessDenied
+from lokki_tf.testing.moto_gaps.lambda_functions import run_event, send
 from lokki_tf.testing.settings import ACCOUNT_ID
 
 _SERVICE = "scheduler.amazonaws.com"
+_RIGHTS = {"states": "states:StartExecution", "lambda": "lambda:InvokeFunction"}
 _UNTRUSTED = (
     "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
 )
@@ -51,7 +56,7 @@ def check_roles(account: Account) -> None:
 
 
 def run_schedule(account: Account, name: str, group: str, at: str | None = None) -> str:
-    """Start the state machine of a schedule now, with the permissions of the schedule's role.
+    """Call the target of a schedule now, with the permissions of the schedule's role.
 
     Args:
         account: The account.
@@ -61,10 +66,10 @@ def run_schedule(account: Account, name: str, group: str, at: str | None = None)
             now.
 
     Returns:
-        The ARN of the execution.
+        The ARN of the execution, or what the function returns.
 
     Raises:
-        ScheduleNotRunError: If the schedule does not exist, its target is not a state machine, or
+        ScheduleNotRunError: If the schedule does not exist, its target is something else, or
             its role lacks a permission.
     """
     from moto.scheduler.models import scheduler_backends
@@ -76,9 +81,10 @@ def run_schedule(account: Account, name: str, group: str, at: str | None = None)
     if schedule is None:
         raise ScheduleNotRunError(f"the schedule group {group!r} has no schedule {name!r}")
     target = schedule.target
-    if ":stateMachine:" not in target["Arn"]:
+    service = target["Arn"].split(":")[2]
+    if service not in _RIGHTS:
         raise ScheduleNotRunError(
-            f"the schedule's target must be a state machine, got {target['Arn']}"
+            f"the schedule's target must be a state machine or a function, got {target['Arn']}"
         )
     try:
         _assume(account, schedule)
@@ -91,8 +97,9 @@ def run_schedule(account: Account, name: str, group: str, at: str | None = None)
                 {"kms:EncryptionContext:aws:scheduler:schedule:arn": schedule.arn},
                 by_resource_alone=True,
             )
-        account.access.require(principal, "states:StartExecution", target["Arn"])
+        account.access.require(principal, _RIGHTS[service], target["Arn"])
     except AccessDenied as denied:
+        _send_undelivered(account, schedule)
         raise ScheduleNotRunError(denied.message) from None
     # Without an Input, the Scheduler sends its own JSON.
     text = target.get("Input") or json.dumps({"id": schedule.arn})
@@ -104,8 +111,33 @@ def run_schedule(account: Account, name: str, group: str, at: str | None = None)
     }
     for attribute, value in attributes.items():
         text = text.replace(f"<aws.scheduler.{attribute}>", value)
+    if service == "lambda":
+        return _invoked(account, region, target, text)
     states: Any = stepfunctions_backends[ACCOUNT_ID][region]
     return str(states.start_execution(target["Arn"], None, text).arn)
+
+
+def _send_undelivered(account: Account, schedule: Any) -> None:
+    """Send the input of a schedule that cannot call its target to the dead-letter queue.
+
+    Source: EventBridge Scheduler User Guide, "Configuring a dead-letter queue".
+    """
+    queue = (schedule.target.get("DeadLetterConfig") or {}).get("Arn")
+    if queue:
+        with suppress(ClientError):  # AWS does not report that the role may not write to it
+            send(account, queue, schedule.target.get("Input") or "{}", schedule.target["RoleArn"])
+
+
+def _invoked(account: Account, region: str, target: dict[str, Any], text: str) -> str:
+    """Invoke a function for a schedule, and return what it returns.
+
+    The Scheduler invokes it asynchronously. Here its result is waited for, so that the execution
+    that it starts is known.
+    """
+    answer, error = run_event(account, region, target["Arn"], text.encode())
+    if error is not None:
+        raise ScheduleNotRunError(f"the function of the schedule has failed: {answer}")
+    return str(json.loads(answer))
 
 
 def _assume(account: Account, schedule: Any) -> None:

@@ -1,6 +1,7 @@
 """Return status 403 for missing objects in S3 to roles without ``s3:ListBucket``.
 
-moto returns status 404 to all roles.
+moto returns status 404 to all roles. It also does not return whether a bucket sends its events to
+EventBridge.
 """
 
 from __future__ import annotations
@@ -43,3 +44,21 @@ def deny_what_may_not_be_listed(account: Account) -> None:
 
     setattr(S3Response, "_get_key", denying_get_key)  # noqa: B010
     setattr(S3Response, "head_object", denying_head_object)  # noqa: B010
+
+
+def return_event_bridge() -> None:
+    """Replace moto's method that returns a bucket's notifications, which lacks EventBridge."""
+    from moto.s3.responses import S3Response
+
+    get = S3Response.get_bucket_notification
+
+    def get_with_event_bridge(self: Any) -> Any:
+        status, headers, body = get(self)
+        made = self.backend.get_bucket_notification_configuration(self.bucket_name)
+        if made and made.event_bridge is not None:
+            text = body.decode() if isinstance(body, bytes) else body
+            head, end, _ = text.rpartition("</NotificationConfiguration>")
+            body = f"{head}<EventBridgeConfiguration/>{end}"
+        return status, headers, body
+
+    setattr(S3Response, "get_bucket_notification", get_with_event_bridge)  # noqa: B010
