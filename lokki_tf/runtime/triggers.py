@@ -24,6 +24,7 @@ import re
 from pathlib import Path
 
 from .moments import moment
+from .names import STATE_MACHINE, TRIGGERS
 from .parameters import RESERVED, SCHEDULED, fits
 
 TYPE_CHECKING = False
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     Event = Mapping[str, Any]
     TriggerSpec = Mapping[str, Any]
 
-FILE = "triggers.json"
-"""The file with the triggers, beside the handler."""
-STATE_MACHINE = "LOKKI_STATE_MACHINE"
-"""The variable with the ARN of the state machine."""
 _NAME_LENGTH = 80  # of an execution
 
 
@@ -63,7 +60,7 @@ def handle(call: Mapping[str, Any], context: Any = None) -> str:
     import boto3
     from botocore.config import Config
 
-    text = Path(__file__).parent.with_name(FILE).read_text(encoding="utf-8")
+    text = Path(__file__).parent.with_name(TRIGGERS).read_text(encoding="utf-8")
     trigger, event = json.loads(text)[call["trigger"]], call["event"]
     state_machine, name = os.environ[STATE_MACHINE], execution_name(trigger, event)
     region = state_machine.split(":")[3]

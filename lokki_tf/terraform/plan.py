@@ -11,8 +11,7 @@ from lokki_tf.checks.code import check_code
 from lokki_tf.model import package_sets, shortened
 from lokki_tf.model.names import identifier
 from lokki_tf.packaging import context_steps, helper_package, main_module, package_steps
-from lokki_tf.runtime.names import STARTS, STEP, STORE
-from lokki_tf.runtime.triggers import FILE as TRIGGERS
+from lokki_tf.runtime.names import STARTS, STEP, STORE, TRIGGERS
 
 from .exposed import exposed_secrets
 from .names import FUNCTION_NAME_LENGTH

@@ -21,8 +21,7 @@ from lokki_tf.model.resources import (
     Resources,
 )
 from lokki_tf.packaging.image.context import APP, ENTRY
-from lokki_tf.runtime.names import STORE
-from lokki_tf.runtime.triggers import STATE_MACHINE
+from lokki_tf.runtime.names import STATE_MACHINE, STORE
 
 from . import failure_notices, iam
 from .checking import checked_plan

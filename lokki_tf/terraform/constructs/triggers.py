@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import EventPattern, PipelineDone, S3Created, Schedule
-from lokki_tf.runtime.triggers import STATE_MACHINE
+from lokki_tf.runtime.names import STATE_MACHINE
 from lokki_tf.terraform import triggers
 from lokki_tf.terraform.cdk import aws
 
