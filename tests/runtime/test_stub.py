@@ -290,3 +290,16 @@ def test_a_module_that_a_step_imports_late_does_not_run_its_pipeline(bundle: Pat
 def test_the_stub_offers_the_names_of_the_package(bundle: Path) -> None:
     """The stub's ``__all__`` is that of the package."""
     assert bare(bundle, "import lokki_tf; result = lokki_tf.__all__") == lokki_tf.__all__
+
+
+def test_references_policies_and_starts_are_inert_at_import(bundle: Path) -> None:
+    """A module may refer to Terraform, allow actions, start pipelines and select parts at import."""
+    text = (
+        "from lokki_tf import TerraformRef, allow, part, start_pipeline, step\n"
+        "RAW = 'arn:aws:s3:::' + TerraformRef('aws_s3_bucket.raw.bucket') + '/*'\n"
+        "@step(env_variables={'RAW': RAW}, policies=[allow('s3:GetObject', [RAW])])\n"
+        "def f(x: TerraformRef = RAW): return 1\n"
+        "started = start_pipeline('other', {'n': RAW})\n"
+        "result = [type(one).__name__ for one in (RAW, part(f(started), 'rows'), started)]"
+    )
+    assert bare(bundle, text) == ["Inert"] * 3

@@ -42,6 +42,8 @@ __all__ = [  # most are created by __getattr__
     "StateManager",
     "StepFailed",
     "Task",
+    "TerraformRef",
+    "allow",
     "answer",
     "build_terraform",
     "chain",
