@@ -491,7 +491,10 @@ def failing(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | Non
     if mode is None:
         failed = fails(*before)
     else:
-        failed = library.listing(1, *before).map(fails, mode=mode).agg(library.echo)
+        own = {"mode": mode}
+        if mode == "distributed" and not options and draw(st.booleans()):
+            own["execution_type"] = "express"
+        failed = library.listing(1, *before).map(fails, **own).agg(library.echo)
         error = error if mode == "inline" else "States.ExceedToleratedFailureThreshold"
     after = library.pair(failed, second=1) if draw(st.booleans()) else failed
     # Another pipeline of the name would replace roles while a failed map's other items still run.
