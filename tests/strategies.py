@@ -6,6 +6,7 @@ import datetime as dt
 import importlib.util
 import itertools
 import math
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,7 @@ from lokki_tf import (
     Parameter,
     Pipeline,
     RetryConfig,
+    TerraformRef,
     flow,
     part,
     start_pipeline,
@@ -34,6 +36,7 @@ from lokki_tf.authoring.arguments import argument as argument_of
 from lokki_tf.authoring.arrows import task_of
 from lokki_tf.authoring.options import retriers as made_retriers
 from lokki_tf.authoring.tasks import Task
+from lokki_tf.config.local_refs import variable_of
 from lokki_tf.errors import OptionError, Place
 from lokki_tf.model import REQUIRED, Literal
 from lokki_tf.pipeline import FlowPipeline
@@ -79,6 +82,15 @@ values: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=6,
 )
+_REFS = {
+    "var.plain": "plain",
+    "local.awkward": 'a"b, back\\slash, line\nend, ${x} $${y} %{ if } é😀 </script>',
+    "aws_s3_bucket.raw.arn": "arn:aws:s3:::raw",
+}
+os.environ.update({variable_of(TerraformRef(one)): text for one, text in _REFS.items()})
+_refs: st.SearchStrategy[Any] = st.sampled_from(
+    [*map(TerraformRef, _REFS), "<" + TerraformRef("local.awkward") + "$.x>"]
+)
 # Around the limits: of one result (some 260,000 bytes), of two that meet, of three.
 _sizes = st.one_of(
     st.integers(0, 300),
@@ -119,7 +131,7 @@ def pipelines(
         if calls and kind >= 2:
             return draw(st.sampled_from(calls))
         if calls and kind == 1:
-            inside = st.one_of(st.sampled_from([*calls, *parts, *parameters]), values)
+            inside = st.one_of(st.sampled_from([*calls, *parts, *parameters]), values, _refs)
             return draw(
                 st.one_of(
                     st.lists(inside, min_size=1, max_size=3),
@@ -127,7 +139,7 @@ def pipelines(
                     st.dictionaries(_keys, inside, min_size=1, max_size=2),
                 )
             )
-        return draw(values)
+        return draw(st.one_of(values, values, _refs))
 
     def time() -> dict[str, Any]:
         return draw(
@@ -375,7 +387,7 @@ def _written(
     answered: bool,
     started: bool,
 ) -> list[Any]:
-    items = [draw(st.one_of(values, values, values)) for _ in range(draw(st.integers(0, 4)))]
+    items = [draw(st.one_of(values, values, _refs)) for _ in range(draw(st.integers(0, 4)))]
     if draw(st.integers(0, 4)) == 0:
         items.append("x" * draw(_sizes))
     whole = library.parted(draw(values))
@@ -405,7 +417,7 @@ def _written(
             starts = library.STARTS if started and draw(st.booleans()) else ()
             return draw(st.sampled_from(starts or library.SUB_PIPELINES)), {}
         if draw(st.integers(0, 2)) == 0:
-            second = draw(st.one_of(values, st.sampled_from([outside, one, two])))
+            second = draw(st.one_of(values, _refs, st.sampled_from([outside, one, two])))
             return library.pair, {"second": second}
         kind = draw(st.integers(0, 7))
         if kind == 0 and not batched:

@@ -142,7 +142,7 @@ def _holds_placeholder(value: Any, place: Place) -> bool:
         if keys or (within and type(current) not in _CONTAINERS):
             what = "as a key of a dict" if keys else f"inside a {type(current).__name__}"
             raise BindingError(
-                f"a result of a step is used {what}, where it cannot be filled in",
+                f"a result of a step or a reference is used {what}, where it cannot be filled in",
                 place=place,
                 remedy="pass it in a list, tuple, set or dict, and build the rest in a step",
             )

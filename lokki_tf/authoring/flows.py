@@ -16,7 +16,7 @@ from lokki_tf.model.signatures import signature_of
 from .building import Building, current
 from .calls import FlowArgument
 from .nesting import REMEDY, refuse_pipeline
-from .parameters import accepts, hints_of, kind_of
+from .parameters import accepts, hints_of, kind_of, refuse_refs
 from .placeholders import Placeholder, spec_of
 from .places import calling_place, place_of
 
@@ -48,6 +48,7 @@ def build_flow(function: Callable[..., Any]) -> tuple[list[Any], tuple[FlowParam
             )
         default = REQUIRED if parameter.default is parameter.empty else parameter.default
         kind = kind_of(hints.get(name, parameter.annotation), parameter.default)
+        refuse_refs(name, default, building.place)
         made = FlowParameter(name, kind, default, building.place)
         if default is not REQUIRED and not accepts(made, default):
             raise BindingError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import BindingError, NamingError, OptionError
 from lokki_tf.model import REQUIRED, FlowParameter
+from lokki_tf.model.terraform_refs import refs_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,6 +64,7 @@ def declared(name: Any, kind: Any, default: Any, place: Place) -> FlowParameter:
             place=place,
             remedy=f"write one of {', '.join(one.__name__ for one in _KINDS)}, or Any",
         )
+    refuse_refs(name, default, place)
     made = FlowParameter(name, known, default, place)
     if default is not REQUIRED and not accepts(made, default):
         raise OptionError(
@@ -71,6 +73,25 @@ def declared(name: Any, kind: Any, default: Any, place: Place) -> FlowParameter:
             remedy="correct the type or the default",
         )
     return made
+
+
+def refuse_refs(name: str, default: Any, place: Place) -> None:
+    """Raise an error for a default that contains a reference to Terraform.
+
+    Args:
+        name: The parameter's name.
+        default: Its default.
+        place: Source location of the declaration.
+
+    Raises:
+        OptionError: If it does.
+    """
+    for ref in refs_in(default):
+        raise OptionError(
+            f"the default of parameter {name!r} contains {ref!r}, whose value only Terraform knows",
+            place=place,
+            remedy="pass the reference to the steps themselves",
+        )
 
 
 def accepts(parameter: FlowParameter, value: Any) -> bool:

@@ -176,7 +176,7 @@ def started_pipeline(pipeline: Any, place: Place, trust: Any = False) -> Started
     Raises:
         OptionError: If one is invalid.
     """
-    known = _ARN if ":" in str(pipeline) else _NAME
+    known = _ARN if isinstance(pipeline, str) and ":" in pipeline else _NAME
     if not isinstance(pipeline, str) or not known.fullmatch(pipeline):
         raise OptionError(
             "start_pipeline(…) requires the name of a deployed pipeline, or the ARN of its state "

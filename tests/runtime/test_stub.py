@@ -293,7 +293,7 @@ def test_the_stub_offers_the_names_of_the_package(bundle: Path) -> None:
 
 
 def test_references_policies_and_starts_are_inert_at_import(bundle: Path) -> None:
-    """A module may refer to Terraform, allow actions, start pipelines and select parts at import."""
+    """A module may use references, ``allow``, starts and parts when it is imported."""
     text = (
         "from lokki_tf import TerraformRef, allow, part, start_pipeline, step\n"
         "RAW = 'arn:aws:s3:::' + TerraformRef('aws_s3_bucket.raw.bucket') + '/*'\n"

@@ -14,6 +14,7 @@ from lokki_tf import (
     DAG,
     Alarms,
     MicroFunctions,
+    Parameter,
     Pipeline,
     TerraformRef,
     allow,
@@ -395,6 +396,44 @@ def test_a_queue_is_known_by_its_arn(tmp_path: Path) -> None:
 
     with pytest.raises(OptionError, match="must be the queue's ARN"):
         Pipeline("queued", steps=[one()]).synth(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "says"),
+    [
+        (lambda: Parameter("x", str, default=TEXT), OptionError, "default of parameter 'x'"),
+        (lambda: defaulted.definition, OptionError, "default of parameter 'where'"),
+        (lambda: start_pipeline(TEXT), OptionError, "requires the name of a deployed pipeline"),
+        (lambda: lines({TEXT: 1}), BindingError, "as a key of a dict"),
+        (lambda: ref_chain_of_text.local_run({"text": TEXT}), BindingError, "text must be str"),
+    ],
+)
+def test_other_places_refuse_references(write: Any, error: Any, says: str) -> None:
+    """Defaults of parameters, names of pipelines, keys and parameters of runs are no references."""
+    with pytest.raises(error, match=says) as caught:
+        write()
+    assert caught.value.place.file == __file__
+
+
+@flow
+def defaulted(where: str = TEXT) -> str:
+    return joined(where, "")
+
+
+@flow
+def ref_chain_of_text(text: str) -> str:
+    return joined(text, "")
+
+
+def test_a_step_with_a_reference_as_its_default_is_an_error() -> None:
+    """A default is code of the step, which exists in Lambda, where the reference does not."""
+
+    @step
+    def named(where: str = TEXT) -> str:
+        return where
+
+    (found,) = (one for one in Pipeline("p", steps=[named()]).check() if one.severity == "error")
+    assert "it exists only while the pipeline is built" in found.message
 
 
 def test_parts_of_references_are_selected_inside_steps() -> None:
