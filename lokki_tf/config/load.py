@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lokki_tf.errors import ConfigError, Place, UnknownStageError
+from lokki_tf.model.terraform_refs import shown
 from lokki_tf.tracebacks import ends_at_caller
 
 from .kinds import STAGES, InvalidSetting, build, check, fields, nearest, with_present_names
@@ -206,7 +207,7 @@ def _check_bucket(config: Config, files: Sequence[TomlFile]) -> None:
     if config.aws.artifact_bucket and place:
         raise ConfigError(
             "run_data_days in [aws] is for the bucket that a pipeline creates, and "
-            f"artifact_bucket names an existing one: {config.aws.artifact_bucket}",
+            f"artifact_bucket names an existing one: {shown(config.aws.artifact_bucket)}",
             place=place,
             remedy="remove it, and let a lifecycle rule of that bucket expire its objects",
         )

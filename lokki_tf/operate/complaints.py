@@ -87,6 +87,8 @@ def _remedy(stack: Stack, command: str, said: str) -> str:
     if "Backend configuration changed" in said:
         migrate = stack.command("terraform -- init -migrate-state")
         return f"choose what to do with the state: {migrate}"
+    if "undeclared" in said:
+        return f"declare what a TerraformRef names in a .tf file of yours in {stack.folder}"
     if command == "apply":
         return "the changes that were made are in the state: run the same command again to continue"
     return f"nothing was changed; the folder is {stack.folder}"

@@ -309,12 +309,13 @@ class Permissions:
 
     def _of_start_helper(self) -> list[Statement]:
         """Allow to read parameters and trusted results, and to write results."""
-        own = self.bucket.rpartition(":::")[2] if self.prefix else None
+        shared = self.bucket if self.prefix else None  # its ARN may be a reference
         trusted = []
         for one in started_in(self.plan.definition):
             if one.trust:
-                bucket, prefix = store_of(one, self.account, own)
-                trusted.append(f"arn:{self.account.partition}:s3:::{bucket}/{prefix}runs/*")
+                bucket, prefix = store_of(one, self.account, shared)
+                arn = shared or f"arn:{self.account.partition}:s3:::{bucket}"
+                trusted.append(f"{arn}/{prefix}runs/*")
         keys = self._object_key(reads=True)
         if self.bucket_key and trusted:
             arns = [self.bucket, self._objects("*"), *trusted]

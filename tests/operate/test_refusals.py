@@ -88,6 +88,14 @@ def test_a_lock_is_reported_with_its_holder() -> None:
     assert "python daily.py terraform -- force-unlock 7e0bbf20" in str(error)
 
 
+def test_what_a_reference_names_must_be_declared() -> None:
+    """Where a TerraformRef names nothing, the remedy is a .tf file in the stack's folder."""
+    said = 'Error: Reference to undeclared resource\n\nA managed resource "aws_kms_key" "k" has not'
+    error = complaint(STACK, "plan", said)
+    assert "undeclared resource" in str(error)
+    assert f"in a .tf file of yours in {STACK.folder}" in str(error.remedy)
+
+
 def test_a_registry_out_of_reach_is_not_aws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

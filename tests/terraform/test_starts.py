@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from lokki_tf import Parameter, Pipeline, start_pipeline, step
+from lokki_tf.config import AwsConfig, Config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,3 +40,17 @@ def test_executions_that_a_key_encrypts_are_read(
     assert parent.started_pipelines == [child]
     execution = local_aws.run(parent)
     assert local_aws.values(execution) == {"text": "6"}
+
+
+def test_trusted_results_of_a_shared_bucket_are_readable(tmp_path: Path) -> None:
+    """With artifact_bucket the other pipeline's results are in the same bucket, whose ARN is known
+    only to Terraform.
+    """
+    config = Config(aws=AwsConfig(artifact_bucket="shared"))
+    parent = Pipeline("parent", steps=[start_pipeline("child", {"number": 3}, trust=True)])
+    made = parent.synth(tmp_path, config=config).folder / "cdk.tf.json"
+    policies = json.loads(made.read_text())["resource"]["aws_iam_role_policy"]
+    statements = json.loads(policies["starts_policy"]["policy"])["Statement"]
+    (read,) = (one["Resource"] for one in statements if one["Sid"] == "Read")
+    bucket = "${data.aws_s3_bucket.bucket.arn}"
+    assert read == [f"{bucket}/parent/runs/*", f"{bucket}/child/runs/*"]

@@ -24,13 +24,16 @@ from lokki_tf import (
     step,
     task,
 )
-from lokki_tf.config import load_config
+from lokki_tf.config import AwsConfig, Config, load_config
 from lokki_tf.errors import (
     BindingError,
     ConfigError,
     OptionError,
     PlaceholderError,
+    StepFailed,
 )
+from lokki_tf.operate.deployed import deployed_from
+from lokki_tf.operate.stack import Stack
 
 if TYPE_CHECKING:
     from deployment import Deployment
@@ -623,3 +626,41 @@ def test_terraform_fills_in_what_it_knows(applied: Applied) -> None:
     assert aws.values(aws.execute(chain)) == {
         "both": [f"raw-chain{ODD}", f"raw-chainraw-chain{ODD}", ODD]
     }
+
+
+def test_the_bucket_of_a_reference_is_that_of_the_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results are read from the bucket that Terraform returned, else from that of [local.refs]."""
+    bucket = TerraformRef("aws_s3_bucket.code.bucket")
+    config = Config(aws=AwsConfig(artifact_bucket=bucket, region="us-east-1"))
+    stack = Stack(calls.definition, config, tmp_path, "", "")
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:ref-calls"
+    outputs = {"state_machine_arn": arn, "function_arns": {}, "bucket": "code-1"}
+    assert deployed_from(stack, outputs).store == "s3://code-1/ref-calls"
+    unknown = deployed_from(stack, {**outputs, "bucket": None})
+    with pytest.raises(ConfigError, match="pipeline's bucket needs the value of TerraformRef"):
+        _ = unknown.store
+    monkeypatch.setenv("LOKKI_REF_AWS_S3_BUCKET_CODE_BUCKET", "code-2")
+    assert unknown.store == "s3://code-2/ref-calls"
+
+
+def test_a_cleanup_receives_references(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call of cleanup= may have references as arguments, locally and in AWS."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOKKI_REF_AWS_S3_BUCKET_RAW_BUCKET", "raw-data")
+    rows = lines("a")
+    cleaned = Pipeline("ref-cleaned", steps=[rows], cleanup=closed(rows, BUCKET))
+    assert cleaned.local_run().result == ["a", "aa"]
+    assert deployment.run(cleaned)["lines"] == ["a", "aa"]
+    monkeypatch.setenv("LOKKI_REF_AWS_S3_BUCKET_RAW_BUCKET", "other")
+    with pytest.raises(StepFailed, match="step 'closed' failed"):
+        cleaned.local_run()
+
+
+@step
+def closed(lines: list[str], bucket: str) -> None:
+    if bucket != "raw-data":
+        raise ValueError(bucket)  # which fails the run
