@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib.util
 import itertools
+import json
 import math
 import os
 import sys
@@ -31,6 +32,7 @@ from lokki_tf import (
     task,
     wait,
 )
+from lokki_tf.asl.text import escaped
 from lokki_tf.authoring import Chain
 from lokki_tf.authoring.arguments import argument as argument_of
 from lokki_tf.authoring.arrows import task_of
@@ -82,14 +84,17 @@ values: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=6,
 )
-_REFS = {
+_KNOWN = {
     "var.plain": "plain",
     "local.awkward": 'a"b, back\\slash, line\nend, ${x} $${y} %{ if } é😀 </script>',
-    "aws_s3_bucket.raw.arn": "arn:aws:s3:::raw",
+    "local.listed[0]": "$.x",
 }
-os.environ.update({variable_of(TerraformRef(one)): text for one, text in _REFS.items()})
+_locals = {"awkward": escaped(_KNOWN["local.awkward"]), "listed": [_KNOWN["local.listed[0]"]]}
+DECLARED = json.dumps({"variable": {"plain": {"default": "plain"}}, "locals": _locals})
+"""What the references of random pipelines name, in the JSON of Terraform."""
+os.environ.update({variable_of(TerraformRef(one)): text for one, text in _KNOWN.items()})
 _refs: st.SearchStrategy[Any] = st.sampled_from(
-    [*map(TerraformRef, _REFS), "<" + TerraformRef("local.awkward") + "$.x>"]
+    [*map(TerraformRef, _KNOWN), "<" + TerraformRef("local.awkward") + "$.x>"]
 )
 # Around the limits: of one result (some 260,000 bytes), of two that meet, of three.
 _sizes = st.one_of(

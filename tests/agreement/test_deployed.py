@@ -15,7 +15,7 @@ import pytest
 from applied import BUILDERS, Applied, stack
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from library import echo, keyed, listing, pair, text
-from strategies import pipelines, same
+from strategies import DECLARED, pipelines, same
 
 from lokki_tf import Parameter, Pipeline, RetryConfig, start_pipeline, step
 
@@ -134,7 +134,9 @@ for name in NAMES:
     def random(aws: LocalAws, folder: Path, name: str = name) -> Path:
         if not RANDOM:
             _draw()
-        return RANDOM[name].synth(folder).folder
+        made = RANDOM[name].synth(folder).folder
+        (made / "own.tf.json").write_text(DECLARED)
+        return made
 
     random.__name__ = name
     stack(random)

@@ -107,6 +107,14 @@ def both(items: list[str], text: str) -> list[str]:
     return [*items, text]
 
 
+@step(job_type="batch", env_variables={"TEXT": TEXT})
+def in_job(bucket: str) -> list[str]:
+    return [bucket, os.environ["TEXT"]]
+
+
+in_jobs = Pipeline("ref-jobs", steps=[in_job(BUCKET)])
+
+
 @flow
 def ref_chain() -> list[str]:
     return lines(BUCKET).map(joined, TEXT).agg(both, TEXT)
@@ -611,6 +619,14 @@ def ref_chains(aws: LocalAws, folder: Path) -> Path:
     return made
 
 
+@stack
+def ref_jobs(aws: LocalAws, folder: Path) -> Path:
+    """A job, whose arguments and environment are inside JSON."""
+    made = in_jobs.synth(folder).folder
+    (made / "own.tf").write_text(OWN.replace("raw-data", "raw-jobs").replace("ref-", "jobs-"))
+    return made
+
+
 @pytest.mark.terraform
 def test_terraform_fills_in_what_it_knows(applied: Applied) -> None:
     """With real Terraform, arguments, environments and policies have the resources' values."""
@@ -626,6 +642,7 @@ def test_terraform_fills_in_what_it_knows(applied: Applied) -> None:
     assert aws.values(aws.execute(chain)) == {
         "both": [f"raw-chain{ODD}", f"raw-chainraw-chain{ODD}", ODD]
     }
+    assert applied.values("ref_jobs") == {"in_job": ["raw-jobs", ODD]}
 
 
 def test_the_bucket_of_a_reference_is_that_of_the_outputs(
