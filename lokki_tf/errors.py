@@ -21,6 +21,7 @@
     ├── StepFailed               a step raised (its own error is the cause, and a base class
     │                            where Python allows it: ``except ValueError`` catches it too)
     ├── RunTimeoutError          a run that exceeds the pipeline's time limit (a TimeoutError)
+    ├── AlreadyRunning           a run while as many as max_concurrent_runs= are going on
     ├── LoopError                a routed run that exceeds its limit of steps
     ├── SecretError              a secret that a local run cannot read
     ├── SerializationError       a value that cannot be serialized between steps
@@ -218,6 +219,12 @@ def _unpickled(message: str, node: str, step: str) -> StepFailed:
 
 class RunTimeoutError(LokkiError, TimeoutError):
     """A run exceeds ``timeout_seconds`` of its pipeline; ``run`` contains the results so far."""
+
+    run: Any = None
+
+
+class AlreadyRunning(LokkiError):
+    """As many runs as ``max_concurrent_runs=`` allows are going on."""
 
     run: Any = None
 

@@ -23,6 +23,7 @@ from .cleanups import CleanupStates, add_cleanup
 from .contexts import context_fields, poll_fields
 from .jobs import error_event, job_states, raising, reading
 from .literals import STORE_VARIABLE, Literals
+from .locks import add_check
 from .payloads import known_names
 from .retries import Rules
 from .starts import COMMENT, STARTS_PLACEHOLDER, preparing_state, result_state, started_state
@@ -49,7 +50,7 @@ def route_states(
     main: str,
     context: Collection[Step] = (),
     machines: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[dict[str, Any], int, Mapping[str, bytes], CleanupStates | None]:
+) -> tuple[dict[str, Any], int, Mapping[str, bytes], CleanupStates | None, str | None]:
     """Return the states of a routed pipeline, with the first one, and the limit of its input.
 
     Args:
@@ -61,13 +62,14 @@ def route_states(
 
     Returns:
         ``StartAt`` and ``States``; the most bytes that an execution's input may have, as compact
-        JSON; what must be in the bucket, by key below the pipeline's prefix; and the states that
-        run the cleanup step, if there is one.
+        JSON; what must be in the bucket, by key below the pipeline's prefix; the states that run
+        the cleanup step, if there is one; and the state that takes a slot, if there is one.
     """
     assert definition.routes is not None
     compiler = _Compiler(definition, definition.routes, functions, main, context, machines)
     made = compiler.states()
-    return made, compiler.most_input, compiler.literals.objects, compiler.cleanup
+    check = add_check(definition, made, [definition.routes.start], compiler.own_name)
+    return made, compiler.most_input, compiler.literals.objects, compiler.cleanup, check
 
 
 class _Compiler:
@@ -91,15 +93,15 @@ class _Compiler:
         self.cleanup: CleanupStates | None = None
         if definition.cleanup is not None:
             self.taken.add(definition.cleanup.name)
-            self.cleanup = CleanupStates.of(definition.cleanup.name, self._name)
-        self.again = self._name(f"{routes.start} again")
-        self.end = self._name(END)
-        self.waits = {target: self._name(f"Wait before {target}") for target in self._waited()}
+            self.cleanup = CleanupStates.of(definition.cleanup.name, self.own_name)
+        self.again = self.own_name(f"{routes.start} again")
+        self.end = self.own_name(END)
+        self.waits = {target: self.own_name(f"Wait before {target}") for target in self._waited()}
         caught = dict.fromkeys(
             target for one in self._reachable_routes() for target, _ in one.catches
         )
-        self.limit = self._name("Too many steps")
-        self.failed = {name: self._name(f"{name} after a failure") for name in caught}
+        self.limit = self.own_name("Too many steps")
+        self.failed = {name: self.own_name(f"{name} after a failure") for name in caught}
         self.entries = {
             name: self._entry(name, routes.by_name[step].step) for name, step in self._visits()
         }
@@ -107,8 +109,8 @@ class _Compiler:
     def _entry(self, name: str, step: Step) -> str:
         """Return the first state of a step: of a job, the one that writes its event."""
         if step.starts is not None:
-            return self._name(f"Parameters of {name}")
-        return self._name(f"Event of {name}") if step.is_job else name
+            return self.own_name(f"Parameters of {name}")
+        return self.own_name(f"Event of {name}") if step.is_job else name
 
     def states(self) -> dict[str, Any]:
         reached = self._reachable_routes()
@@ -234,7 +236,7 @@ class _Compiler:
         if len(following) == 1 and not route.ends:
             task["Next"] = following[0]
             return
-        choice = self._name(f"After {name}")
+        choice = self.own_name(f"After {name}")
         task["Next"] = choice
         pairs = list(zip(route.targets, following, strict=True))
         default = self.end if route.ends else pairs.pop()[1]
@@ -267,7 +269,7 @@ class _Compiler:
                 fail = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
                 states[self.limit] = fail
         for target, names in caught:
-            title = self._name(f"Failure of {name}: {target}")
+            title = self.own_name(f"Failure of {name}: {target}")
             failure = {"failed.$": "$" if first else "$.failed", "step": route.step.name}
             given = {"state": {"given.$": "$$.Execution.Input"}, "taken": 1}
             later = {"state.$": "$.state", "taken.$": "States.MathAdd($.taken, 1)"}
@@ -284,7 +286,7 @@ class _Compiler:
         self, states: dict[str, Any], route: Route, name: str, *, first: bool
     ) -> dict[str, Any]:
         """Return the state that reads a job's next step, which Batch does not return."""
-        node, title = route.step.name, self._name(f"Answer of {name}")
+        node, title = route.step.name, self.own_name(f"Answer of {name}")
         added, catch = raising(name, error_event(node, node, None), self.taken)
         selecting, found = reading()
         states[name] |= {**selecting, "Catch": catch, "Next": title}
@@ -310,7 +312,7 @@ class _Compiler:
         update = {"update": started.result, "next": started.next}
         placeholder = self.machines[started.machine]
         event = error_event_of(route.step.name, started)
-        title, entry = self._name(f"Result of {name}"), self.entries[name]
+        title, entry = self.own_name(f"Result of {name}"), self.entries[name]
         added, catch = raising(name, event, self.taken, STARTS_PLACEHOLDER, COMMENT)
         begun = started_state(name, started, rules, placeholder)
         result = result_state(name, started, {**payload, **update})
@@ -413,7 +415,8 @@ class _Compiler:
             fields["main"] = self.main
         return fields
 
-    def _name(self, wanted: str) -> str:
+    def own_name(self, wanted: str) -> str:
+        """Return a name that no other state has."""
         name = unique(wanted, self.taken, quotas.STATE_NAME_LENGTH)
         self.taken.add(name)
         return name

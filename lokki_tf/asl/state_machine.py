@@ -31,6 +31,7 @@ from .jobs import (
     raising,
 )
 from .literals import BUCKET_VARIABLE, PREFIX_VARIABLE, STORE_VARIABLE
+from .locks import LOCKS_PLACEHOLDER, add_check
 from .maps import map_state
 from .payloads import Payloads, has_stored_literal, known_names, references_in, with_paths
 from .references import Array, Reference, arrays_of, path, reference_bytes, shared
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
 _TEMPLATE_NAMES = {
     *(STORE_VARIABLE, BUCKET_VARIABLE, PREFIX_VARIABLE, "partition"),
-    *(JOB_ERRORS_PLACEHOLDER, starts.STARTS_PLACEHOLDER),
+    *(JOB_ERRORS_PLACEHOLDER, starts.STARTS_PLACEHOLDER, LOCKS_PLACEHOLDER),
 }
 LABEL_LENGTH = 40
 
@@ -76,6 +77,7 @@ class StateMachine:
         inline: Layouts of the items of inline maps, by the maps' names.
         cleanup: The states that run the cleanup step, if there is one.
         machines: The placeholders for ARNs of started state machines, by their names or ARNs.
+        check: The state that takes a slot, of a pipeline with a limit of runs.
     """
 
     definition: dict[str, Any]
@@ -90,6 +92,7 @@ class StateMachine:
     inline: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cleanup: CleanupStates | None = None
     machines: Mapping[str, str] = field(default_factory=dict)
+    check: str | None = None
 
     def text(self, values: Mapping[str, str]) -> str:
         """Return the definition as a template for Terraform's ``templatefile``.
@@ -176,7 +179,7 @@ class _Compiler:
         assert routes is not None
         taken = {*_TEMPLATE_NAMES, *self.functions.values()}
         self.machines = starts.machine_placeholders(self.source.started, taken)
-        states, most, objects, named = route_states(
+        states, most, objects, named, check = route_states(
             self.source, self.functions, self.main, self.context, self.machines
         )
         refuse_long_walks(states, routes, self.source.place)
@@ -192,6 +195,7 @@ class _Compiler:
             most_parameters=most,
             cleanup=named,
             machines=self.machines,
+            check=check,
         )
 
     def _of_graph(self) -> StateMachine:
@@ -207,6 +211,7 @@ class _Compiler:
             named = CleanupStates.of(cleanup.name, self._own_name)
             read = {root.variables[name]: NOTHING for name in cleanup.inputs}
             add_cleanup(states, named, read)
+        check = add_check(self.source, states, root.exports.values(), self._own_name)
         inline = {one.name: self.arrays[one.name] for one in maps if one.options.mode == "inline"}
         add_inline_events(states, inline, self.layouts, self.source.place)
         return StateMachine(
@@ -222,6 +227,7 @@ class _Compiler:
             {name: self.layouts[array] for name, array in inline.items()},
             named,
             self.machines,
+            check,
         )
 
     def _collect(self, root: Scope, maps: list[Map]) -> None:

@@ -97,6 +97,8 @@ class UnscheduledKeywords(TypedDict, total=False):
     on_failure: OnFailure
     alarms: Alarms | str | TerraformRef | None
     dashboard: bool | None
+    max_concurrent_runs: int | None
+    when_busy: OneOf["queue", "skip", "fail"] | None
     cleanup: Cleanup
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import (
     batch,
     callbacks,
+    concurrency,
     express,
     lambda_limits,
     maps,
@@ -55,6 +56,7 @@ RULES: tuple[Rule, ...] = (
     triggers.check,
     secrets.check,
     tags.check,
+    concurrency.check,
     waits.check,
     ways.check,
     parts.check,

@@ -175,6 +175,8 @@ def run_command(pipeline: Pipeline) -> click.Command:
                 raise error.plain() from error.__cause__
             raise
         _draw(pipeline, gantt, ran)
+        if ran.busy is not None:
+            click.echo(f"skipped: {ran.busy}", err=True)
         result = ran.result
         # The pipeline has succeeded: characters that cannot be printed are escaped.
         try:

@@ -273,4 +273,6 @@ def _print_result(deployed: Deployed, run: AwsRun, as_json: bool, allow_pickle: 
 
     if run.status != runs.SUCCEEDED:
         raise failure(deployed, run)
+    if run.busy is not None:
+        click.echo(f"skipped: {run.busy}", err=True)
     write(shown(result(deployed, run, allow_pickle=allow_pickle), as_json))

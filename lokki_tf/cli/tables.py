@@ -50,14 +50,14 @@ def runs_table(runs: Sequence[AwsRun]) -> None:
     for run in runs:
         redriven = f" ({run.redrives} redriven)" if run.redrives else ""
         end = run.ended or datetime.now(UTC)
+        status = run.status.lower().replace("_", " ") if run.busy is None else "skipped"
+        style = _STYLES.get(run.status if run.busy is None else status, "")
         table.add_row(
             Text(run.name),
-            Text(
-                run.status.lower().replace("_", " ") + redriven, style=_STYLES.get(run.status, "")
-            ),
+            Text(status + redriven, style=style),
             f"{run.began.astimezone():%Y-%m-%d %H:%M:%S}",
             format_duration((end - run.began).total_seconds()),
-            Text(run.error or ""),
+            Text(run.error or run.busy or ""),
         )
     _console().print(table)
 

@@ -80,6 +80,7 @@ def _as_json(deployed: Deployed, run: AwsRun) -> dict[str, Any]:
         "ended": run.ended and run.ended.isoformat(),
         "redrives": run.redrives,
         "error": run.error,
+        "skipped": run.busy,
         "console": deployed.link_of(run.arn),
     }
     return {name: value for name, value in found.items() if value is not None}

@@ -10,5 +10,6 @@ from .failure_notices import notify
 from .result import Run
 from .routed import run_routes
 from .settings import Settings
+from .slots import slot_of
 
-__all__ = ["Event", "EventKind", "Run", "Settings", "notify", "run", "run_routes"]
+__all__ = ["Event", "EventKind", "Run", "Settings", "notify", "run", "run_routes", "slot_of"]

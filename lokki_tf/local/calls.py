@@ -105,7 +105,10 @@ def in_thread(
 
 
 def within_limit(
-    definition: Definition, give: Callable[[], Any], wake: Callable[[], None] = lambda: None
+    definition: Definition,
+    give: Callable[[], Any],
+    wake: Callable[[], None] = lambda: None,
+    waited: float = 0.0,
 ) -> Any:
     """Run a pipeline within its time limit, if it has one.
 
@@ -113,6 +116,7 @@ def within_limit(
         definition: The pipeline.
         give: Runs it.
         wake: Ends what waits outside of Python, such as for a worker process.
+        waited: Seconds for which the run has waited for others.
 
     Raises:
         RunTimeoutError: If it took longer.
@@ -121,12 +125,22 @@ def within_limit(
     if seconds is None:
         return give()
     try:
-        return in_thread(give, seconds, KeyboardInterrupt)
+        return in_thread(give, max(0.0, seconds - waited), KeyboardInterrupt)
     except TimeoutError as error:
         if not is_overdue(error):
             raise
     wake()
-    raise RunTimeoutError(
+    raise took_too_long(definition)
+
+
+def took_too_long(definition: Definition) -> RunTimeoutError:
+    """Return the error of a run that exceeds the time limit of its pipeline.
+
+    Args:
+        definition: The pipeline.
+    """
+    seconds = definition.timeout_seconds
+    return RunTimeoutError(
         f"the run took longer than timeout_seconds={seconds} of pipeline {definition.name!r}",
         place=definition.place,
         remedy="increase the limit, or find the step that takes long: run.outcomes has the times",

@@ -122,9 +122,9 @@ def run(
         work = Work(journal, identity, serializer, cache, bounds, _watch(strict), known)
         drive = partial(_drive, work, executor, max_workers)
         if cleanup is None:
-            within_limit(definition, drive, work.wake)
+            within_limit(definition, drive, work.wake, settings.waited)
         else:
-            _within_limit_and_clean_up(work, serializer, drive)
+            _within_limit_and_clean_up(work, serializer, drive, settings.waited)
     except BaseException as error:
         journal.close(error)
         attach(error, run=journal.run())
@@ -139,13 +139,13 @@ def run(
 
 
 def _within_limit_and_clean_up(
-    work: Work, serializer: RoundTripSerializer | None, drive: Callable[[], None]
+    work: Work, serializer: RoundTripSerializer | None, drive: Callable[[], None], waited: float
 ) -> None:
     from .cleanup import Cleanup
 
     cleanup = Cleanup(work, serializer, drive)
     try:
-        within_limit(work.journal.definition, cleanup, work.wake)
+        within_limit(work.journal.definition, cleanup, work.wake, waited)
     except BaseException:  # after the time limit, an interrupt or an error here
         cleanup.after_interrupt()
         raise

@@ -78,7 +78,8 @@ def _notice(error: LokkiError, definition: Definition, given: Mapping[str, Any])
     uncleaned = {} if own is None or own is first else {"cleanup": _described(own)}
     failed = _described(first)
     if isinstance(first, RunTimeoutError):
-        failed, node = {"error": "States.Timeout", "cause": ""}, _running_node(error)
+        failed = {"error": "States.Timeout", "cause": ""}
+        node = getattr(error, "node", None) or _running_node(error)
     return fitted(
         {
             "pipeline": definition.name,

@@ -76,6 +76,7 @@ class Run(Sequence[Generation], Generic[R_co]):
         cached: Nodes whose results are those of an earlier run.
         failed_items: Errors of failed items, by the map's name.
         duration: Duration of the run in seconds.
+        busy: Why the whole run was skipped, if it was: the runs that were going on.
     """
 
     __hash__ = None  # type: ignore[assignment]  # as a list has none
@@ -94,8 +95,10 @@ class Run(Sequence[Generation], Generic[R_co]):
         cached: frozenset[int] = frozenset(),
         failed_items: dict[str, dict[ItemKey, BaseException]],
         duration: float,
+        busy: str | None = None,
     ) -> None:
         self.definition = definition
+        self.busy = busy
         self.duration = duration
         self._nodes = definition.whole.nodes
         self._values = values

@@ -195,7 +195,7 @@ class _Walk:
             self._clean_up(None)
 
         try:
-            within_limit(self.definition, limited)
+            within_limit(self.definition, limited, waited=self.settings.waited)
         except BaseException as error:  # after the time limit, or an interrupt
             if self.last is None:
                 self._clean_up(error, interrupted=True)

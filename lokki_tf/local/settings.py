@@ -42,6 +42,7 @@ class Settings:
         started: When it began, as ``time.time()`` counts.
         start: Runs a pipeline that a node starts: its arguments are the pipeline, and parameters
             by name.
+        waited: Seconds for which the run has waited for others of the pipeline.
         secrets: Values of secrets by environment variable, by step, which the environment does not
             contain.
         refs: Values of references to Terraform.
@@ -55,6 +56,7 @@ class Settings:
     run_id: str = field(default_factory=new_id)
     started: float = field(default_factory=time)
     start: Function | None = None
+    waited: float = 0.0
     secrets: Mapping[Step, Mapping[str, str]] = field(default_factory=dict, repr=False)
     refs: Mapping[TerraformRef, str] = field(default_factory=dict)
 

@@ -302,6 +302,9 @@ class Definition:
         alarms: Alarms about its executions.
         dashboard: Whether it has a dashboard.
         triggers: What starts executions, beside the schedule.
+        max_concurrent_runs: The most runs at once; ``None`` for no limit.
+        when_busy: What a run does while so many others are going on: ``queue``, ``skip`` or
+            ``fail``.
         cleanup: The step that runs after all others, whatever happened. Its arguments are results,
             ``None`` for those that do not exist, and parameters. In a routed pipeline they are
             parameters by name, which are looked up in the state and then in the run's input.
@@ -321,6 +324,8 @@ class Definition:
     alarms: Alarms | None = None
     dashboard: bool = False
     triggers: tuple[Trigger, ...] = ()
+    max_concurrent_runs: int | None = None
+    when_busy: str = "queue"
 
     @property
     def catches(self) -> bool:

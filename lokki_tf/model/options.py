@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .retries import ErrorType, RetryConfig
 
 YEAR = 31_536_000  # seconds; an execution ends after a year
+MOST_SLOTS = 100
+"""Most runs of ``max_concurrent_runs=``: a run looks for a free one among all of them."""
 LAMBDA_QUOTAS = 'AWS Lambda Developer Guide, "Lambda quotas"'
 _RUNTIMES = 'AWS Lambda Developer Guide, "Lambda runtimes"'
 JOBS = 'AWS Batch User Guide, "Job definition parameters"'
@@ -335,6 +337,18 @@ class PipelineOptions:
     )
     dashboard: bool = option(
         False, "Whether the stack has a dashboard of CloudWatch with executions and functions"
+    )
+    max_concurrent_runs: int | None = option(
+        None,
+        "The most executions that run at once, and local runs of this folder; no limit by default",
+        whole(1, MOST_SLOTS),
+    )
+    when_busy: OneOf["queue", "skip", "fail"] = option(
+        "queue",
+        "What a run does while `max_concurrent_runs` others are going on: `queue` waits, up to a "
+        "day and in no certain order; `skip` ends it without a result; `fail` ends it with "
+        "`AlreadyRunning`",
+        one_of("queue", "skip", "fail"),
     )
     # A Step, or a call of the authoring styles.
     cleanup: Any = option(  # it makes a field

@@ -138,7 +138,7 @@ class Aws:
         Raises:
             NoRegionError: If no region is set.
         """
-        return str(self._of("stepfunctions").meta.region_name)
+        return str(self.client("stepfunctions").meta.region_name)
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation and return its response.
@@ -151,8 +151,8 @@ class Aws:
         Raises:
             AwsError: If AWS refuses or cannot be reached; ``code`` is AWS's error code.
         """
-        called = getattr(self._of(service), operation)
-        with translated(service, operation, str(self._of(service).meta.endpoint_url)):
+        called = getattr(self.client(service), operation)
+        with translated(service, operation, str(self.client(service).meta.endpoint_url)):
             answer: dict[str, Any] = called(**parameters)
         return answer
 
@@ -167,7 +167,7 @@ class Aws:
         Raises:
             AwsError: If AWS refuses or cannot be reached.
         """
-        client = self._of(service)
+        client = self.client(service)
         with translated(service, operation, str(client.meta.endpoint_url)):
             yield from client.get_paginator(operation).paginate(**parameters)
 
@@ -190,7 +190,7 @@ class Aws:
 
     def partition(self) -> str:
         """The partition of AWS that contains the region: ``aws``, ``aws-cn`` and so on."""
-        return str(self._of("stepfunctions").meta.partition)
+        return str(self.client("stepfunctions").meta.partition)
 
     def account(self) -> str:
         """Return the number of the account to which the credentials belong.
@@ -200,7 +200,12 @@ class Aws:
         """
         return str(self.call("sts", "get_caller_identity")["Account"])
 
-    def _of(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """Return boto3's client of a service.
+
+        Args:
+            service: boto3's name of the service.
+        """
         with self._lock:
             if self._session is None:
                 self._session = session(self.config)

@@ -10,6 +10,7 @@ from lokki_tf.errors import ExecutionFailed
 from lokki_tf.model import Map
 from lokki_tf.runtime.failure import message_of, own_error, trace_of
 from lokki_tf.runtime.failures import FAILURES, details_of, entered
+from lokki_tf.runtime.locks import CHECK, AlreadyRunning
 
 from .following import history, is_express
 from .tasks import is_aside
@@ -86,7 +87,8 @@ def find_blame(deployed: Deployed, run: AwsRun) -> Blame:
         name, map_run = _last_failure(by_id, deployed.stack.definition)
         is_final |= any(one["type"] == "FailStateEntered" for one in by_id.values())
         if map_run is None:
-            where = f"step {name!r}{item}" if name else f"run {run.name}"
+            is_step = name and (name != CHECK or error != AlreadyRunning.__name__)
+            where = f"step {name!r}{item}" if is_step else f"run {run.name}"
             return Blame(where, error, cause, is_final)
         child = _failed_child(deployed, map_run)
         if child is None:

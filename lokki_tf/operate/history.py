@@ -24,6 +24,7 @@ from lokki_tf.local.strict import is_not_ready
 from lokki_tf.model import Map, Node
 from lokki_tf.runtime.call import SKIPPED
 from lokki_tf.runtime.failures import details_of, node_of, payload_of
+from lokki_tf.runtime.locks import AlreadyRunning
 
 from .remote import RemoteError, remote_error
 from .tasks import answer_of, is_aside, is_skipped, left_error, moves_of, start_error
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
 _TASK = ("Task", "LambdaFunction")
 _FAILURES = ("Failed", "TimedOut", "StartFailed", "ScheduleFailed", "SubmitFailed")
-# Kinds of visits: tasks without a step, caught failures, started pipelines whose result follows.
-ASIDE, CAUGHT, STARTED = "Aside", "Caught", "Started"
+# Kinds of visits: tasks without a step, caught failures, started pipelines whose result follows,
+# the state that takes a slot.
+ASIDE, CAUGHT, STARTED, CHECK = "Aside", "Caught", "Started", "Check"
 ENDINGS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 _SCOPES_FAIL = ("ParallelStateFailed", "MapStateFailed", "MapIterationFailed", *ENDINGS[1:])
 _ITEM_FAILED = {"error": "ItemFailed", "cause": "an item of the map failed (AWS counts them only)"}
@@ -186,6 +188,8 @@ class Tracker:
                 events.append(self._event("map_finished", visit, when, total=visit.total or 0))
         elif visit.kind == "Wait":
             events.append(self._event("wait_finished", visit, when))
+        elif visit.kind == CHECK:
+            self._left_check(visit, when, events)
         elif visit.kind == "Task":
             done: EventKind = "step_skipped" if visit.skipped else "step_finished"
             events.append(self._event(done, visit, when))
@@ -261,9 +265,16 @@ class Tracker:
         if before is not None and before.kind == ASIDE:
             self._found_out(kind, before, details, when)
             return before
+        if before is not None and before.kind == CHECK:
+            return self._checked(before, kind, details, when, events)
         visit = up(before, kind="Task")
         if kind.endswith("Scheduled"):
             payload = payload_of(details)
+            if "slots" in payload:
+                visit = visit or self._stalled_one(CHECK, None)
+                if visit is not None:
+                    visit.kind = CHECK
+                return visit or before
             node = node_of(payload)
             # A task that raises a job's error, and runs the job again after a redrive.
             job = node if "redrives" in payload else None
@@ -307,6 +318,30 @@ class Tracker:
             if visit.asks:
                 events.append(self._event("step_started", visit, visit.began))
         return visit
+
+    def _checked(
+        self, visit: Visit, kind: str, details: Mapping[str, Any], when: float, events: list[Event]
+    ) -> Visit:
+        """Record whether an execution has taken a slot, and report that it waits for one."""
+        if kind.endswith("Succeeded"):
+            visit.skipped = False
+        elif kind.endswith(_FAILURES) and details.get("error") == AlreadyRunning.__name__:
+            visit.skipped = True
+            visit.attempts += 1
+            if self.definition.when_busy == "queue" and visit.attempts == 1:
+                events.append(self._event("wait_started", visit, when))
+        return visit
+
+    def _left_check(self, visit: Visit, when: float, events: list[Event]) -> None:
+        """Report the end of the wait for a slot, or that the execution is skipped."""
+        if visit.skipped:
+            routes = self.definition.routes
+            nodes = [node.name for node in self.definition.whole.nodes]
+            for name in nodes if routes is None else [routes.start]:
+                one = Visit("Task", name, None, visit.outer, when)
+                events.append(self._event("step_skipped", one, when))
+        elif visit.attempts:
+            events.append(self._event("wait_finished", visit, when))
 
     def _aside(self, visit: Visit | None, job: str | None) -> Visit | None:
         """Return the visit of a task that runs no step; after a redrive, the continued one."""

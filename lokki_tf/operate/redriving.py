@@ -6,8 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import AwsError
+from lokki_tf.runtime.locks import FOLDER, AlreadyRunning, Slots, busy_text
 
 from .failures import find_blame
+from .refusals import translated
 from .runs import FAILED, SERVICE, SUCCEEDED
 
 if TYPE_CHECKING:
@@ -57,7 +59,9 @@ def redrive(deployed: Deployed, run: AwsRun) -> None:
     """
     blame = find_blame(deployed, run) if run.status == FAILED else None
     cleanup = deployed.stack.definition.cleanup
-    if cleanup is not None and not run.is_running and run.status != SUCCEEDED:
+    # Nothing has run, and nothing was cleaned up.
+    was_busy = run.error == AlreadyRunning.__name__ and blame and blame.where == f"run {run.name}"
+    if cleanup and not was_busy and not run.is_running and run.status != SUCCEEDED:
         own = blame is not None and blame.where == f"step {cleanup.name!r}"
         if not own or blame is None or blame.is_final:
             raise AwsError(
@@ -71,6 +75,8 @@ def redrive(deployed: Deployed, run: AwsRun) -> None:
             "would repeat",
             remedy=f"{deployed.stack.command('start')} begins anew",
         )
+    if deployed.stack.definition.max_concurrent_runs is not None and not run.is_running:
+        _take_slot(deployed, run, deployed.stack.definition.max_concurrent_runs)
     try:
         deployed.aws.call(SERVICE, "redrive_execution", executionArn=run.arn)
     except AwsError as error:
@@ -83,3 +89,21 @@ def redrive(deployed: Deployed, run: AwsRun) -> None:
                 remedy=f"{deployed.stack.command('start')} begins anew",
             ) from None
         raise
+
+
+def _take_slot(deployed: Deployed, run: AwsRun, slots: int) -> None:
+    """Take a slot for a run that does not enter its first state again.
+
+    Raises:
+        AwsError: If other runs hold all slots.
+    """
+    aws, root = deployed.aws, deployed.store
+    with translated("s3", "put_object", f"{root}/{FOLDER}"):
+        held = Slots(aws.client("s3"), aws.client(SERVICE), root)
+        holders = held.take(slots, run.arn, run.redrives + 1)
+    if holders:
+        names = [one.rpartition(":")[2] for one in holders]
+        raise AwsError(
+            f"run {run.name} cannot be redriven: {busy_text(deployed.stack.name, names)}",
+            remedy=f"wait for its end: {deployed.stack.command(f'show --run {names[0]}')}",
+        )

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from lokki_tf.asl import BUSY
 from lokki_tf.errors import AwsError, OptionError, UnknownRunError
-from lokki_tf.runtime.failure import own_error
+from lokki_tf.runtime.failure import message_of, own_error
 
 from .stack import not_deployed
 
@@ -71,6 +72,14 @@ class AwsRun:
             answer.get("output"),
             *own_error(answer.get("error"), answer.get("cause")),
         )
+
+    @property
+    def busy(self) -> str | None:
+        """Why the run was skipped, if it was: the runs that were going on."""
+        output = json.loads(self.output or "{}")
+        first = next(iter(output.values()), None) if isinstance(output, dict) else None
+        cause = first.get(BUSY) if isinstance(first, dict) else None
+        return None if cause is None else message_of(cause)
 
     @property
     def is_running(self) -> bool:
@@ -201,16 +210,19 @@ def _listed(deployed: Deployed, pages: Mapping[str, int]) -> Iterator[AwsRun]:
 
 
 def with_errors(deployed: Deployed, found: Sequence[AwsRun]) -> list[AwsRun]:
-    """Return the runs with the errors of failed ones, which AWS's list does not contain.
+    """Return the runs with what AWS's list does not contain: errors, and why some were skipped.
 
     Args:
         deployed: The pipeline.
         found: The result of :func:`recent`.
     """
 
+    known = {RUNNING, SUCCEEDED}
+    if deployed.stack.definition.when_busy == "skip":
+        known.remove(SUCCEEDED)
+
     def described(run: AwsRun) -> AwsRun:
-        has_failed = run.status not in (RUNNING, SUCCEEDED)
-        return describe(deployed, run.arn) if has_failed else run
+        return run if run.status in known else describe(deployed, run.arn)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(described, found))

@@ -183,6 +183,14 @@ class Pipeline(Included, Generic[R_co]):
                 place=place,
                 remedy="give cleanup= to the other pipeline, or to a pipeline of its own",
             )
+        if definition.max_concurrent_runs is not None:
+            raise BindingError(
+                f"{self.name!r} is a pipeline with max_concurrent_runs=, and cannot be part of "
+                "another one, whose executions are not counted",
+                place=calling_place(),
+                remedy="give max_concurrent_runs= to the other pipeline, or start this one with "
+                f"start_pipeline({self.name!r})",
+            )
         return SubPipeline(definition.name, tuple(ends), definition.parameters, self._kind)
 
     def _last_calls(self) -> list[NodeSpec]:

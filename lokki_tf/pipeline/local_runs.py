@@ -58,14 +58,19 @@ def run_locally(
         answers: As for :meth:`Pipeline.local_run`.
         config: As for :meth:`Pipeline.local_run`; for pipelines that this one starts.
     """
-    from lokki_tf.local import run, run_routes
+    from lokki_tf.local import run, run_routes, slot_of
     from lokki_tf.reporting import combined_listener
 
     settings = with_starts(definition, settings, strict=strict, config=config, answers=answers)
     with _cache(definition, given, state, settings) as cache:
         listener = combined_listener(on_event, definition.whole)
         inline = inline_limits(definition)
-        with notified(definition, given, settings):
+        with (
+            notified(definition, given, settings),
+            slot_of(definition, settings, listener) as (settings, skipped),
+        ):
+            if skipped is not None:
+                return skipped
             if definition.routes is not None:
                 return run_routes(
                     definition,

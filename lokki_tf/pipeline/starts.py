@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
 
 from lokki_tf.authoring.parameters import accepts
-from lokki_tf.errors import BindingError, DefinitionError, LoopError, RunTimeoutError, StepFailed
+from lokki_tf.errors import (
+    AlreadyRunning,
+    BindingError,
+    DefinitionError,
+    LoopError,
+    RunTimeoutError,
+    StepFailed,
+)
 from lokki_tf.model import REQUIRED, Finding, Literal, Map, Node, Wait, findings_of, signature
 
 from .limits import compiled
@@ -170,7 +177,7 @@ def _starter(answers: Mapping[str, Any], **options: Any) -> Callable[..., Any]:
             run: Run = Context().run(
                 partial(pipeline.local_run, given, answers=answered or None, **options)
             )
-        except (StepFailed, RunTimeoutError, LoopError, BindingError, _InputError) as error:
+        except _FAILURES as error:
             text = failure_text(started.name, *_reported(error))
             raise PipelineFailed(text) from error
         if not started.trust:
@@ -187,6 +194,10 @@ def _starter(answers: Mapping[str, Any], **options: Any) -> Callable[..., Any]:
 
 class _InputError(Exception):
     """The error with which the first steps of an execution refuse its input."""
+
+
+_FAILURES = (AlreadyRunning, StepFailed, RunTimeoutError, LoopError, BindingError, _InputError)
+"""The errors of a run for which an execution fails."""
 
 
 def _refuse_input(definition: Definition, given: Mapping[str, Any]) -> None:
@@ -217,6 +228,8 @@ def _reported(error: Exception) -> tuple[str, str]:
         return TIMED_OUT, ""
     if isinstance(error, LoopError):
         return "TooManySteps", error.message
+    if isinstance(error, AlreadyRunning):
+        return type(error).__name__, error.message
     known = isinstance(error, StepFailed | _InputError)
     own = error.__cause__ if known and error.__cause__ is not None else error
     return type(own).__name__, str(own)

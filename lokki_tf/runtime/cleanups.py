@@ -30,13 +30,16 @@ def has_run(events: Iterable[Event], names: Mapping[str, str]) -> tuple[bool, Ev
 
     Args:
         events: The execution's events, the latest first.
-        names: Names of the states, as in ``lokki_tf.asl.cleanups.CleanupStates``.
+        names: Names of the states, as in ``lokki_tf.asl.cleanups.CleanupStates``, and of the state
+            that takes a slot: if the execution is still in it, nothing is to be cleaned up.
     """
     outcome: Event | None = None
     for event in events:
         kind, details = event["type"], details_of(event)
         if kind in (*FAILURES, "TaskSucceeded") and outcome is None:
             outcome = {"type": kind, **details}
+        if kind.endswith("StateEntered") and details["name"] == names.get("check"):
+            return True, None
         if kind.endswith("StateEntered") and details["name"] != names["end"]:
             ran = details["name"] in (names["done"], names["failed"])
             failed = ran and outcome is not None and outcome["type"] in FAILURES

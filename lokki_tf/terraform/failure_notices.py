@@ -93,7 +93,8 @@ def variables(
     elif to is not None:
         found[failures.NOTIFY] = text(to)
     if plan.state_machine.cleanup is not None:
-        found[failures.CLEANUP] = json.dumps(plan.state_machine.cleanup._asdict())
+        check = {"check": plan.state_machine.check} if plan.state_machine.check else {}
+        found[failures.CLEANUP] = json.dumps({**plan.state_machine.cleanup._asdict(), **check})
     return found
 
 

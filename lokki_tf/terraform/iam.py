@@ -161,6 +161,19 @@ def start_pipelines(machines: Sequence[str], rule: str) -> list[Statement]:
     ]
 
 
+def take_slots(objects: str, executions: str) -> list[Statement]:
+    """Allow to take slots, and to find out whether the executions that hold them run.
+
+    Args:
+        objects: ARN of the slots' objects.
+        executions: ARN of the pipeline's executions.
+    """
+    return [
+        _allow("Slots", ["s3:GetObject", "s3:PutObject"], [objects]),
+        _allow("Holders", ["states:DescribeExecution"], [executions]),
+    ]
+
+
 def _hear(sid: str, rule: str) -> Statement:
     """Allow Step Functions to receive events of what it starts, by its own rule of EventBridge."""
     return _allow(sid, ["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule])

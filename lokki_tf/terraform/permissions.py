@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import Step, TerraformRef, shortened
+from lokki_tf.runtime.locks import FOLDER
 from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES, STARTS
 from lokki_tf.runtime.secret_sources import PARAMETERS, parts
 
@@ -129,7 +130,7 @@ class Permissions:
         """Return the statements for a helper function.
 
         Args:
-            kind: ``notices``, ``job_errors``, ``starts`` or ``triggers``.
+            kind: ``notices``, ``job_errors``, ``starts``, ``triggers`` or ``locks``.
             log_group: ARN of its log group.
             called: Of notices: ARNs of the steps' functions that it calls.
             queue: Of notices and triggers: ARN of the queue of events that could not be handled.
@@ -152,9 +153,14 @@ class Permissions:
                 statements.append(kms.for_variables(self.key, function))
                 statements.append(kms.for_queue(self.key, self.account, queue))
             return statements
+        executions = self.account.arn("states", f"execution:{name}:*")
+        if kind == "locks":
+            if self.key:
+                statements.append(kms.for_variables(self.key, function))
+            locks = self._objects(f"{FOLDER}/*")
+            return [*statements, *iam.take_slots(locks, executions), *self._object_key(reads=True)]
         notified = self.plan.definition.on_failure
         topic = None if isinstance(notified, Step) else self.account.text(notified)
-        executions = self.account.arn("states", f"execution:{name}:*")
         statements += [
             self._write(NOTICES),
             iam.read_histories(

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from lokki_tf.asl import JOB_ERRORS_PLACEHOLDER, STARTS_PLACEHOLDER, compile_state_machine
+from lokki_tf.asl import (
+    JOB_ERRORS_PLACEHOLDER,
+    LOCKS_PLACEHOLDER,
+    STARTS_PLACEHOLDER,
+    compile_state_machine,
+)
 from lokki_tf.asl.quotas import JOB_NAME_LENGTH
 from lokki_tf.checks.code import check_code
 from lokki_tf.model import package_sets, shortened
@@ -76,8 +81,8 @@ class Helper:
     """A helper: a Lambda function that runs no step.
 
     Args:
-        kind: ``notices``, ``job_errors``, ``starts`` or ``triggers``: its purpose, which its name
-            in AWS ends with.
+        kind: ``notices``, ``job_errors``, ``starts``, ``triggers`` or ``locks``: its purpose,
+            which its name in AWS ends with.
         name: Its name in Lambda.
         package: Its code.
         timeout: Longest duration of a call, in seconds.
@@ -237,6 +242,8 @@ def _helpers(definition: Definition) -> tuple[Helper, ...]:
         wanted.append(("starts", "starts", 60, STARTS_PLACEHOLDER))
     if definition.triggers:
         wanted.append(("triggers", "triggers", 60, ""))
+    if definition.max_concurrent_runs is not None:
+        wanted.append(("locks", "locks", 60, LOCKS_PLACEHOLDER))
     files = {"triggers": {TRIGGERS: triggers_file(definition)}} if definition.triggers else {}
     return tuple(
         Helper(

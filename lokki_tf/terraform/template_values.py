@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.asl import (
     JOB_ERRORS_PLACEHOLDER,
+    LOCKS_PLACEHOLDER,
     REF_BYTES,
     STARTS_PLACEHOLDER,
     queue_placeholder,
@@ -65,6 +66,9 @@ def template_values(
         function = helper_name(name, "starts")
         values[STARTS_PLACEHOLDER] = account.arn("lambda", f"function:{function}")
         values |= started_values(definition, machine.machines, account, shared)
+    if machine is not None and machine.check:
+        function = helper_name(name, "locks")
+        values[LOCKS_PLACEHOLDER] = account.arn("lambda", f"function:{function}")
     return values
 
 
