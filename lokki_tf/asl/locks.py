@@ -51,7 +51,7 @@ def add_check(
     name, after = own_name(CHECK), {}
     retriers, catchers = [TRANSIENT, THROTTLED], []
     if definition.when_busy == "queue":
-        retriers = [_waiting(definition.timeout_seconds), *retriers]
+        retriers = [_waiting(), *retriers]
     elif definition.when_busy == "skip":
         skipped = own_name(_SKIPPED)
         catchers = [{"ErrorEquals": [_BUSY], "Next": skipped}]
@@ -80,17 +80,13 @@ def add_check(
     return name
 
 
-def _waiting(timeout: int | None) -> dict[str, Any]:
+def _waiting() -> dict[str, Any]:
     """Return the retrier of an execution that waits for a slot.
 
     Each attempt has three events, of the 25,000 of an execution: about 4,300 for a day.
-
-    Args:
-        timeout: The time limit of the pipeline in seconds, which includes the time until a slot is
-            free.
     """
     attempts, delay, waited = 0, float(_FIRST), 0.0
-    while waited < min(LONGEST_WAIT, timeout or LONGEST_WAIT):
+    while waited < LONGEST_WAIT:
         waited += delay
         attempts += 1
         delay = min(delay * _FACTOR, _LONGEST)

@@ -238,7 +238,8 @@ def _check(access: Access, response: Any, principal: Principal, service: str) ->
         return
     operation = _operation(response)
     scope = ArnScope(response.region, ACCOUNT_ID)
-    for action, resource in needed(service, operation, _parameters(response), scope):
+    given = _parameters(response)
+    for action, resource in needed(service, operation, given, scope):
         access.require(
             principal,
             action,
@@ -250,7 +251,7 @@ def _check(access: Access, response: Any, principal: Principal, service: str) ->
             _check_message_key(access, principal, str(resource))
         if action in ("secretsmanager:GetSecretValue", "ssm:GetParameter"):
             _check_secret_key(access, principal, str(_known(action, resource)))
-        if action in _READS_EXECUTIONS:
+        if action in _READS_EXECUTIONS and given.get("includedData") != "METADATA_ONLY":
             _check_execution_key(access, principal, str(resource))
 
 
@@ -258,7 +259,7 @@ def _check_execution_key(access: Access, principal: Principal, execution: str) -
     """Decide on the use of the key that encrypts the executions of a state machine.
 
     Source: Step Functions Developer Guide, "Data at rest encryption", the section about API
-    callers.
+    callers; requests with ``includedData=METADATA_ONLY`` require no key.
     """
     from moto.stepfunctions.models import stepfunctions_backends
 

@@ -117,9 +117,16 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         return ActionResult({**describe(run), "billingDetails": {}})
 
     def describe_execution(self) -> Any:
-        """Describe an execution."""
+        """Describe an execution, without its data if the request excludes them.
+
+        Source: Step Functions API Reference, ``DescribeExecution``, ``includedData``.
+        """
         run = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        return ActionResult(describe(run))
+        found = describe(run)
+        if self._get_param("includedData") == METADATA:
+            data = ("input", "inputDetails", "output", "outputDetails", "error", "cause")
+            found = {key: value for key, value in found.items() if key not in data}
+        return ActionResult(found)
 
     def get_execution_history(self) -> Any:
         """Return a page of an execution's events."""
@@ -205,6 +212,10 @@ class StateMachineResponse(_Response):  # type: ignore[misc]
         if not callbacks.answer(self._get_param("taskToken"), change):
             raise TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
         return EmptyResult()
+
+
+METADATA = "METADATA_ONLY"
+"""The value of ``includedData`` that excludes what a key encrypts."""
 
 
 def describe(run: ExecutionRecord) -> dict[str, Json]:
