@@ -68,7 +68,7 @@ def add_check(
                 "pipeline": definition.name,
                 "slots": definition.max_concurrent_runs,
                 "execution.$": "$$.Execution.Id",
-                "redrives.$": "$$.Execution.RedriveCount",
+                "redriven.$": "$$.Execution.RedriveCount",
             },
         },
         "Retry": retriers,

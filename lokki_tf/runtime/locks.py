@@ -7,7 +7,7 @@ prevent object overwrites with conditional writes"). A slot is free if its holde
 none has to be released. The function's event::
 
     {"node": "Check for other runs", "pipeline": "prices", "slots": 1,
-     "execution": "arn:…:execution:prices:…", "redrives": 0}
+     "execution": "arn:…:execution:prices:…", "redriven": 0}
 
 A redriven execution does not enter its first state again. The command ``redrive`` therefore takes a
 slot before the redrive. Until the execution runs, its slot counts as held for a minute.
@@ -55,7 +55,7 @@ def handle(event: dict[str, Any], context: Any = None) -> None:
         AlreadyRunning: If other executions hold all of them.
     """
     slots = Slots(store_client(), _executions(event["execution"]), os.environ[STORE])
-    holders = slots.take(event["slots"], event["execution"], event["redrives"])
+    holders = slots.take(event["slots"], event["execution"], event["redriven"])
     if holders:
         names = [one.rpartition(":")[2] for one in holders]
         raise AlreadyRunning(busy_text(event["pipeline"], names))

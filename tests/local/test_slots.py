@@ -1,0 +1,212 @@
+"""Slots of local runs: locked files, between threads and between processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lokki_tf import Pipeline, step
+from lokki_tf.errors import AlreadyRunning, OutputError
+from lokki_tf.local.slots import FOLDER
+from lokki_tf.reporting import listener_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from lokki_tf import Pipeline, main, step
+
+@step
+def work(seconds: float) -> str:
+    Path("begun").touch()
+    time.sleep(seconds)
+    return "done"
+
+pipeline = Pipeline(
+    "slotted", [work(float(sys.argv.pop()))], max_concurrent_runs=1, when_busy=sys.argv.pop()
+)
+
+if __name__ == "__main__":
+    main(pipeline)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.py").write_text(SCRIPT)
+
+
+def start(behaviour: str, seconds: float, *options: str) -> subprocess.Popen[str]:
+    """Start a process that runs the pipeline."""
+    return subprocess.Popen(
+        [sys.executable, "script.py", "run", *options, behaviour, str(seconds)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def holder(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """A process whose run is going on; the parameter has options of the command."""
+    made = start("fail", 60, *getattr(request, "param", ()))
+    deadline = time.monotonic() + 20
+    while not Path("begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield made
+    made.kill()
+    made.communicate()
+
+
+def test_another_process_fails(holder: subprocess.Popen[str]) -> None:
+    """The error names the run and the process that is going on; the exit code is that of errors."""
+    second = start("fail", 0)
+    out, err = second.communicate(timeout=20)
+    assert (second.returncode, out) == (1, "")
+    assert "another run of 'slotted' is going on: " in err
+    assert f"(process {holder.pid})" in err
+    assert 'with when_busy="queue", runs wait' in err
+
+
+def test_another_process_is_skipped(holder: subprocess.Popen[str]) -> None:
+    """The command succeeds, prints an empty result, and says on stderr why."""
+    second = start("skip", 0, "--json")
+    out, err = second.communicate(timeout=20)
+    assert (second.returncode, out) == (0, "null\n")
+    assert "skipped: another run of 'slotted' is going on: " in err
+    assert "work skipped" in err
+
+
+@pytest.mark.parametrize("holder", [(), ("--executor", "process")], indirect=True)
+def test_a_killed_process_frees_its_slot(holder: subprocess.Popen[str]) -> None:
+    """A run that waits begins when the process with the slot is killed, workers or not."""
+    second = start("queue", 0)
+    time.sleep(1)
+    assert second.poll() is None
+    holder.send_signal(signal.SIGKILL)
+    out, err = second.communicate(timeout=20)
+    assert second.returncode == 0, err
+    assert out == "done\n"
+    assert "Check for other runs ended after" in err
+
+
+@step
+def nothing() -> int:
+    return 1
+
+
+@step
+def slow(seconds: float) -> int:
+    time.sleep(seconds)
+    return 2
+
+
+def limited(most: int = 1, **options: Any) -> Pipeline:
+    """A pipeline with a limit of runs."""
+    return Pipeline("limited", [slow(0.05)], max_concurrent_runs=most, **options)
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """A run of the pipeline in another thread."""
+    begun = threading.Event()
+    pipeline = Pipeline("limited", [slow(1.0)], max_concurrent_runs=1)
+    holder = threading.Thread(target=pipeline.local_run, kwargs={"on_event": lambda _: begun.set()})
+    holder.start()
+    begun.wait(10)
+    yield
+    holder.join()
+
+
+def test_threads_take_turns() -> None:
+    """Runs in threads of one process never overlap, and all of them end."""
+    inside, most, done = [0], [0], []
+    guard = threading.Lock()
+
+    @step
+    def counted() -> None:
+        with guard:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        time.sleep(0.02)
+        with guard:
+            inside[0] -= 1
+
+    pipeline = Pipeline("turns", [counted()], max_concurrent_runs=2)
+    threads = [threading.Thread(target=lambda: done.append(pipeline.local_run())) for _ in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert (len(done), most) == (6, [2])
+
+
+def test_a_forked_process_does_not_keep_a_slot() -> None:
+    """A process that a step has forked, and that outlives the run, holds no lock."""
+    children: list[int] = []
+
+    @step
+    def forks() -> None:
+        child = os.fork()
+        if not child:
+            time.sleep(30)
+            os._exit(0)
+        children.append(child)
+
+    pipeline = Pipeline("forking", [forks()], max_concurrent_runs=1, when_busy="fail")
+    try:
+        pipeline.local_run(executor="sequential")
+        pipeline.local_run(executor="sequential")
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    assert len(children) == 2
+
+
+def test_after_the_longest_wait_the_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run does not wait forever: after a day it fails with the error of when_busy="fail"."""
+    import lokki_tf.local.slots as slots
+
+    monkeypatch.setattr(slots, "LONGEST_WAIT", 0.1)
+    with going_on(), pytest.raises(AlreadyRunning, match="another run of 'limited' is going on"):
+        limited().local_run()
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """The lock requires a file; the error says for which option."""
+    FOLDER.parent.write_text("no folder")
+    with pytest.raises(OutputError, match="max_concurrent_runs= requires"):
+        limited().local_run()
+
+
+def test_without_a_limit_no_file_is_made() -> None:
+    """Local runs of other pipelines leave nothing in the working folder."""
+    Pipeline("plain", [nothing()]).local_run()
+    assert not FOLDER.exists()
+    limited().local_run()
+    assert [one.name for one in FOLDER.iterdir()] == ["limited.0"]
+
+
+def test_a_skipped_run_is_drawn() -> None:
+    """Tables and pictures of a skipped run show its steps as skipped."""
+    pipeline = limited(when_busy="skip")
+    with going_on(), listener_for(pipeline.graph, level="INFO", progress_interval=1) as listener:
+        run = pipeline.local_run(on_event=listener)
+    assert "skipped" in run.table()
+    assert "<svg" in pipeline.to_gantt(run)
+    assert "skipped" in pipeline.to_svg(run)
+    assert (run.outputs, list(run), run.errors) == ({}, [[]], {})
