@@ -37,6 +37,7 @@ class Deployment:
 def empty(aws: LocalAws, bucket: str) -> None:
     """Takes the runs' data out of a bucket, as its owner would before destroying it."""
     s3 = aws.client("s3")
-    listed = s3.list_object_versions(Bucket=bucket, Prefix="runs/")
-    for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
-        s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])
+    for prefix in ("runs/", "locks/"):
+        listed = s3.list_object_versions(Bucket=bucket, Prefix=prefix)
+        for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+            s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])

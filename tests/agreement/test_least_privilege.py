@@ -223,12 +223,14 @@ class Case:
         settings: What ``lokki.toml`` contains.
         stopped: Whether its execution is stopped while a job or another pipeline runs.
         redriven: Whether its execution is redriven.
+        twice: Whether it is executed twice.
     """
 
     pipeline: Pipeline
     settings: str = ""
     stopped: bool = False
     redriven: bool = False
+    twice: bool = False
 
 
 CASES = (
@@ -253,6 +255,11 @@ CASES = (
     Case(tidied()),
     Case(late()),
     Case(locked, f'[aws]\nkms_key = "{KEY}"\n'),
+    Case(
+        Pipeline("limited", steps=[length(large())], max_concurrent_runs=1, when_busy="fail"),
+        f'[aws]\nkms_key = "{KEY}"\n',
+        twice=True,
+    ),
     Case(Pipeline("secrets", steps=[reads_secrets()]), f'[aws]\nkms_key = "{KEY}"\n'),
     Case(
         Pipeline("notice", steps=[raises(large())], on_failure=LOCKED_TOPIC),
@@ -315,6 +322,8 @@ class Trial:
                 _until(self._terminated)
             self._stop_others()
             return states.describe_execution(executionArn=arn)["status"]
+        for _ in range(self.case.twice):
+            self.aws.execute(self.machine)
         execution = self.aws.execute(self.machine)
         found = [(execution.status, execution.error)]
         if self.case.redriven:

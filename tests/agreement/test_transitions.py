@@ -106,6 +106,7 @@ FEATURES: dict[str, tuple[Pipeline, int]] = {
         Pipeline("c-with", steps=[third(start_pipeline("counted-child", {"number": first()}))]),
         5,
     ),
+    "limit": (Pipeline("c-limit", steps=[third(PLAIN)], max_concurrent_runs=1), 4),
     # The states before the first step and before the end, and the step itself.
     "cleanup": (Pipeline("c-cleanup", steps=[third(PLAIN)], cleanup=release), 5),
 }
@@ -113,7 +114,7 @@ FEATURES: dict[str, tuple[Pipeline, int]] = {
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_a_feature_has_no_more_transitions_than_it_needs(feature: str, aws: LocalAws) -> None:
-    """Three steps have three; only waits, starts and cleanup steps add states that are entered."""
+    """Three steps have three; waits, starts, limits of runs and cleanup steps add states."""
     pipeline, count = FEATURES[feature]
     execution = aws.run(pipeline, answers={"asks": 1} if feature == "callback" else None)
     assert execution.succeeded, execution.cause
