@@ -187,6 +187,28 @@ STARTING = Pipeline(
 )
 
 
+LIMITED = Pipeline(
+    "limited-runs",
+    steps=[text(Parameter("size", int, default=3))],
+    max_concurrent_runs=1,
+    when_busy="skip",
+)
+
+
+@stack
+def limited(aws: LocalAws, folder: Path) -> Path:
+    return LIMITED.synth(folder).folder
+
+
+def test_a_limit_of_runs_agrees_through_terraform(applied: Applied) -> None:
+    """Applied by Terraform, each execution takes the slot of the one before, which has ended."""
+    for size in (1, 2):
+        assert applied.values("limited", {"size": size}) == {"text": "x" * size}
+    bucket = applied.outputs["limited"]["bucket"]
+    found = applied.aws.client("s3").list_object_versions(Bucket=bucket, Prefix="locks/")
+    assert [one["Key"] for one in found["Versions"]] == ["locks/0.json"] * 2
+
+
 @stack
 def started(aws: LocalAws, folder: Path) -> Path:
     return OTHER.synth(folder).folder
