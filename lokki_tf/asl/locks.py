@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lokki_tf.runtime.locks import CHECK, LONGEST_WAIT, AlreadyRunning
+from lokki_tf.runtime.busy import CHECK, LONGEST_WAIT, AlreadyRunning
 
 from .retries import THROTTLED, TRANSIENT
 from .text import Template

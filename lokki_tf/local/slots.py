@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lokki_tf.errors import AlreadyRunning, OutputError
 from lokki_tf.model import Graph, Node
-from lokki_tf.runtime.locks import CHECK, LONGEST_WAIT, busy_text
+from lokki_tf.runtime.busy import CHECK, LONGEST_WAIT, busy_text
 
 from .calls import took_too_long
 from .events import Event, Listener

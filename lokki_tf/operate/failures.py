@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lokki_tf.errors import ExecutionFailed
 from lokki_tf.model import Map
+from lokki_tf.runtime.busy import CHECK, AlreadyRunning
 from lokki_tf.runtime.failure import message_of, own_error, trace_of
 from lokki_tf.runtime.failures import FAILURES, details_of, entered
-from lokki_tf.runtime.locks import CHECK, AlreadyRunning
 
 from .following import history, is_express
 from .tasks import is_aside

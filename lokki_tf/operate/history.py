@@ -22,9 +22,9 @@ from lokki_tf.errors import AwsError
 from lokki_tf.local.events import Event, EventKind
 from lokki_tf.local.strict import is_not_ready
 from lokki_tf.model import Map, Node
+from lokki_tf.runtime.busy import AlreadyRunning
 from lokki_tf.runtime.call import SKIPPED
 from lokki_tf.runtime.failures import details_of, node_of, payload_of
-from lokki_tf.runtime.locks import AlreadyRunning
 
 from .remote import RemoteError, remote_error
 from .tasks import answer_of, is_aside, is_skipped, left_error, moves_of, start_error

@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from lokki_tf.errors import AwsError
-from lokki_tf.runtime.locks import FOLDER, AlreadyRunning, Slots, busy_text
+from lokki_tf.runtime.busy import FOLDER, AlreadyRunning, busy_text
+from lokki_tf.runtime.locks import Slots
 
 from .failures import find_blame
 from .refusals import translated

@@ -19,6 +19,7 @@ import json
 import os
 import time
 
+from .busy import FOLDER, AlreadyRunning, busy_text
 from .names import STORE
 from .store import client as store_client
 from .store import split
@@ -27,21 +28,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-CHECK = "Check for other runs"
-"""The name of the state that calls the function."""
-LONGEST_WAIT = 24 * 3600
-"""Seconds for which a run waits for a slot."""
-FOLDER = "locks"
 FRESH = 60
 """Seconds for which an execution that is about to run holds its slot."""
 _TRIES = 10
-_SHOWN = 5
 _ABSENT = ("NoSuchKey", "AccessDenied", "403", "404")  # the latter without s3:ListBucket
 _CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
-
-
-class AlreadyRunning(Exception):
-    """As many runs as ``max_concurrent_runs=`` allows are going on."""
 
 
 def handle(event: dict[str, Any], context: Any = None) -> None:
@@ -59,19 +50,6 @@ def handle(event: dict[str, Any], context: Any = None) -> None:
     if holders:
         names = [one.rpartition(":")[2] for one in holders]
         raise AlreadyRunning(busy_text(event["pipeline"], names))
-
-
-def busy_text(pipeline: str, holders: list[str]) -> str:
-    """Return the message of :class:`AlreadyRunning`.
-
-    Args:
-        pipeline: The pipeline's name.
-        holders: The runs that are going on.
-    """
-    if len(holders) == 1:
-        return f"another run of {pipeline!r} is going on: {holders[0]}"
-    more = f" and {len(holders) - _SHOWN} more" if len(holders) > _SHOWN else ""
-    return f"{len(holders)} runs of {pipeline!r} are going on: {', '.join(holders[:_SHOWN])}{more}"
 
 
 class Slots:

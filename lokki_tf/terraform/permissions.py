@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lokki_tf.model import Step, TerraformRef, shortened
-from lokki_tf.runtime.locks import FOLDER
+from lokki_tf.runtime.busy import FOLDER
 from lokki_tf.runtime.names import ANSWER, ERROR, ITEMS, NOTICES, STARTS
 from lokki_tf.runtime.secret_sources import PARAMETERS, parts
 

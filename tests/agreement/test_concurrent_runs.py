@@ -30,6 +30,7 @@ from lokki_tf.operate.clients import Aws
 from lokki_tf.operate.deployed import Deployed
 from lokki_tf.operate.stack import Stack
 from lokki_tf.runtime import locks
+from lokki_tf.runtime.busy import CHECK
 from lokki_tf.runtime.store import split
 from lokki_tf.testing import LocalAws
 
@@ -343,7 +344,7 @@ def test_cleanup_does_not_follow_where_nothing_ran(
         on_failure=tell,
         cleanup=tidy,
     )
-    told = [f"TOLD AlreadyRunning {locks.CHECK}"] if behaviour == "fail" else []
+    told = [f"TOLD AlreadyRunning {CHECK}"] if behaviour == "fail" else []
     outcome_here(pipeline, Holder(pipeline, tmp_path / "here"))
     assert capfd.readouterr().out.splitlines() == [*told, "TIDIED held"]  # the holder's
     outcome_there(aws, pipeline, tmp_path / "there")
@@ -363,7 +364,7 @@ def test_an_execution_that_is_aborted_while_it_waits_is_not_cleaned_up(
     arn = states.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
     until(lambda: entered(aws, arn))
     states.stop_execution(executionArn=arn)
-    told = f"TOLD Aborted {locks.CHECK}"
+    told = f"TOLD Aborted {CHECK}"
     assert until(lambda: [one for one in aws.logs("waited-tell") if "TOLD" in one]) == [told]
     assert [one for one in aws.logs("waited-tidy") if "TIDIED" in one] == []
     holder.open()

@@ -13,7 +13,7 @@ from lokki_tf.asl import compile_state_machine
 from lokki_tf.asl.text import render
 from lokki_tf.checks import check_state_machine
 from lokki_tf.errors import LimitError, OptionError
-from lokki_tf.runtime.locks import CHECK, LONGEST_WAIT
+from lokki_tf.runtime.busy import CHECK, LONGEST_WAIT
 
 BEHAVIOURS = ("queue", "skip", "fail")
 

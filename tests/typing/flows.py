@@ -38,7 +38,18 @@ def wrong() -> float:
     return total(fetch(1))
 
 
+@flow(max_concurrent_runs=1, when_busy="skip")
+def alone() -> float:
+    return total(fetch(1))
+
+
+@flow(max_concurrent_runs=1, when_busy="wait")  # error
+def waits() -> float:
+    return total(fetch(1))
+
+
 assert_type(prices.local_run({"limit": 5}).result, float)
+assert_type(alone.local_run().busy, str | None)
 assert_type(prices(limit=5).local_run().result, float)
 assert_type(every.local_run({"limit": 5}, strict=True).result, list[float])
 assert_type(prices.local_run().outputs, dict[str, Any])

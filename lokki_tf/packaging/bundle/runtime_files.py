@@ -27,7 +27,7 @@ _OF_ANSWERS = {"answers.py", "callbacks.py"}
 _OF_SECRETS = {"secrets.py", "secret_sources.py"}
 _OF_HELPERS = {
     *("cleanups.py", "failures.py", "job_errors.py", "failure_notices.py"),
-    *("started.py", "starts.py", "triggers.py", "locks.py"),
+    *("started.py", "starts.py", "triggers.py", "busy.py", "locks.py"),
 }
 """Files of helper functions."""
 _STUB = {"lokki_tf/__init__.py": "runtime/stub/__init__.py", "lokki_tf/errors.py": "errors.py"}

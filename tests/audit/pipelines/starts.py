@@ -1,4 +1,4 @@
-"""A pipeline that starts others, with secrets, alarms and a dashboard, for the validators."""
+"""A pipeline that starts others, with secrets, alarms and a limit of runs, for the validators."""
 
 from typing import Any
 
@@ -24,4 +24,6 @@ pipe = Pipeline(
     steps=[report(prices, trusted)],
     alarms=Alarms("arn:aws:sns:eu-west-1:123456789012:alerts", longest_seconds=60, idle_hours=26),
     dashboard=True,
+    max_concurrent_runs=2,
+    when_busy="skip",
 )
