@@ -55,7 +55,7 @@ def slot_of(
         The settings, with the time for which the run has waited; and the run, if it is skipped.
 
     Raises:
-        AlreadyRunning: If there is no slot, also after the longest wait.
+        AlreadyRunning: If others hold all slots, also after the longest wait.
         RunTimeoutError: If the time limit of the pipeline ends while it waits.
         OutputError: If the files cannot be written.
     """

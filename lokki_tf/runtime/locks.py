@@ -75,7 +75,7 @@ class Slots:
             redrives: How often it was redriven, when it runs with the slot.
 
         Returns:
-            ARNs of the executions that hold the slots, if there is none left; else nothing.
+            ARNs of the executions that hold all slots; empty if the execution has one.
         """
         found = [_Slot(self, f"{self._prefix}{number}.json") for number in range(slots)]
         holders = []

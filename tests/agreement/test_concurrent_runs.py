@@ -59,7 +59,7 @@ def until_open(gate: str) -> str:
         if not gate or Path(gate).exists():
             return "held"
         time.sleep(0.01)
-    raise LookupError("nobody opened the gate")
+    raise LookupError("the gate was not opened")
 
 
 @step
