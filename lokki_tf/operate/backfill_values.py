@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lokki_tf.config import Config
     from lokki_tf.model import FlowParameter
 
+SKIPPED = "SKIPPED"
+"""The status of a run that was skipped while others were going on (``when_busy="skip"``)."""
 _BETWEEN, _FILE = "..", "@"
 
 
@@ -54,10 +56,10 @@ class BackfillOutcome:
 
     Args:
         value: The value.
-        status: As AWS writes it, ``SUCCEEDED`` for example; of a local run too.
+        status: As AWS writes it, ``SUCCEEDED`` for example, of a local run too; or ``SKIPPED``.
         earlier: Whether it had ended before this backfill, which did not start it again.
         run: Name of the run in AWS.
-        error: Why it has failed.
+        error: Why it has failed, or was skipped.
     """
 
     value: BackfillValue

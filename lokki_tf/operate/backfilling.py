@@ -27,7 +27,7 @@ from lokki_tf.errors import AwsError, OptionError
 from lokki_tf.local.events import Event
 from lokki_tf.runtime.failure import message_of
 
-from .backfill_values import BackfillOutcome
+from .backfill_values import SKIPPED, BackfillOutcome
 from .remote import remote_error
 from .runs import SUCCEEDED, AwsRun, describe, every_run, start, with_errors
 
@@ -64,8 +64,8 @@ class BackfillRun:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether it has succeeded."""
-        return self.run is not None and self.run.status == SUCCEEDED
+        """Whether it has succeeded, and was not skipped while other runs were going on."""
+        return self.run is not None and self.run.status == SUCCEEDED and self.run.busy is None
 
     @property
     def is_running(self) -> bool:
@@ -86,9 +86,10 @@ class BackfillRun:
         """
         if self.run is None or self.run.is_running:
             raise ValueError(f"the run of {self.value.text} has not ended")
-        words = (self.run.error, message_of(self.run.cause or ""))
+        words = (self.run.error, message_of(self.run.cause or ""), self.run.busy)
         error = ": ".join(filter(None, words)) or None
-        return BackfillOutcome(self.value, self.run.status, self.earlier, self.run.name, error)
+        status = self.run.status if self.run.busy is None else SKIPPED
+        return BackfillOutcome(self.value, status, self.earlier, self.run.name, error)
 
 
 def planned(
@@ -281,7 +282,8 @@ class _Reports:
         took = (run.ended - run.began).total_seconds()
         error = None
         if one.has_failed:
-            error = remote_error({"error": run.error or run.status, "cause": run.cause})
+            name = run.error or (SKIPPED if run.busy else run.status)
+            error = remote_error({"error": name, "cause": run.cause or run.busy})
         kind = "step_finished" if error is None else "step_failed"
         event = self._event(kind, one, run.ended.timestamp())
         self._on_event(replace(event, duration=took, error=error))

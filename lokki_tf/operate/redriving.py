@@ -11,7 +11,7 @@ from lokki_tf.runtime.locks import Slots
 
 from .failures import find_blame
 from .refusals import translated
-from .runs import FAILED, SERVICE, SUCCEEDED
+from .runs import FAILED, RUNNING, SERVICE, SUCCEEDED
 
 if TYPE_CHECKING:
     from .deployed import Deployed
@@ -76,8 +76,9 @@ def redrive(deployed: Deployed, run: AwsRun) -> None:
             "would repeat",
             remedy=f"{deployed.stack.command('start')} begins anew",
         )
-    if deployed.stack.definition.max_concurrent_runs is not None and not run.is_running:
-        _take_slot(deployed, run, deployed.stack.definition.max_concurrent_runs)
+    slots = deployed.stack.definition.max_concurrent_runs
+    if slots is not None and run.status not in (RUNNING, SUCCEEDED):
+        _take_slot(deployed, run, slots)
     try:
         deployed.aws.call(SERVICE, "redrive_execution", executionArn=run.arn)
     except AwsError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lokki_tf.errors import LokkiError
 from lokki_tf.local.events import Event, EventKind
 from lokki_tf.local.strict import described
-from lokki_tf.operate.backfill_values import BackfillOutcome
+from lokki_tf.operate.backfill_values import SKIPPED, BackfillOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -59,7 +59,10 @@ def local_backfill(
             error = failure.__cause__ or failure
             outcome = BackfillOutcome(value, "FAILED", error=described(error))
         else:
-            if all(status in _NOT_RUN for status in run.status.values()):
+            if run.busy is not None:
+                error = RuntimeError(run.busy)
+                outcome = BackfillOutcome(value, SKIPPED, error=run.busy)
+            elif all(status in _NOT_RUN for status in run.status.values()):
                 outcome = BackfillOutcome(value, "SUCCEEDED", earlier=True)
         ends: EventKind = "step_cached" if outcome.earlier else "step_finished"
         if error is not None:

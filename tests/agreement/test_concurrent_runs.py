@@ -26,9 +26,12 @@ from lokki_tf import (
 from lokki_tf.config import load_config
 from lokki_tf.errors import AlreadyRunning, AwsError, BindingError, RunTimeoutError
 from lokki_tf.operate import redriving, runs
+from lokki_tf.operate.backfill_values import BackfillValue
+from lokki_tf.operate.backfilling import backfill, found_runs, planned
 from lokki_tf.operate.clients import Aws
 from lokki_tf.operate.deployed import Deployed
 from lokki_tf.operate.stack import Stack
+from lokki_tf.pipeline.backfills import local_backfill
 from lokki_tf.runtime import locks
 from lokki_tf.runtime.busy import CHECK
 from lokki_tf.runtime.store import split
@@ -526,3 +529,28 @@ def test_a_part_of_another_pipeline_has_no_limit_of_its_own() -> None:
     part = calls("limited", max_concurrent_runs=1)
     with pytest.raises(BindingError, match="'limited' is a pipeline with max_concurrent_runs="):
         part(gate="")
+
+
+def test_a_backfill_reports_values_that_were_skipped(aws: LocalAws, tmp_path: Path) -> None:
+    """Their runs have not succeeded: --again starts them, here and there."""
+    pipeline = calls("backfilled", max_concurrent_runs=1, when_busy="skip")
+    machine, there = aws.register(pipeline), deployed(aws, pipeline)
+    value = BackfillValue("", "")
+
+    def skipped(outcomes: Any) -> list[tuple[str, bool]]:
+        return [(one.status, "another run" in (one.error or "")) for one in outcomes]
+
+    def backfilled(*, again: bool) -> list[tuple[str, bool]]:
+        runs = found_runs(there, planned([value], "gate", {}, None))
+        return skipped(one.outcome for one in backfill(there, runs, most=1, again=again))
+
+    holder = Holder(pipeline, tmp_path / "here")
+    assert skipped(local_backfill(pipeline, [value], "gate", {})) == [("SKIPPED", True)]
+    holder.open()
+    assert skipped(local_backfill(pipeline, [value], "gate", {})) == [("SUCCEEDED", False)]
+    holding = Holding(aws, machine, tmp_path / "there")
+    assert backfilled(again=False) == [("SKIPPED", True)]
+    holding.open()
+    assert backfilled(again=False) == [("SKIPPED", True)]
+    assert backfilled(again=True) == [("SUCCEEDED", False)]
+    assert backfilled(again=True) == [("SUCCEEDED", False)]
