@@ -84,7 +84,9 @@ def slot_of(
     try:
         yield replace(settings, waited=clock() - began), None
     finally:
-        _close(file)
+        if file in _held:  # not in a forked process, which has closed it
+            _unlock(file)
+            _close(file)
 
 
 class _Report:
@@ -183,6 +185,9 @@ if sys.platform == "win32":
         os.lseek(file, 0, os.SEEK_SET)
         return True
 
+    def _unlock(file: int) -> None:
+        """Do nothing: the system unlocks a file that is closed."""
+
 else:
     import fcntl
 
@@ -193,6 +198,10 @@ else:
             return False
         return True
 
+    def _unlock(file: int) -> None:
+        # A copy in a process that was forked at this moment would keep it locked.
+        fcntl.flock(file, fcntl.LOCK_UN)
+
 
 def _holder(path: Path) -> str:
     with suppress(OSError):
@@ -201,9 +210,8 @@ def _holder(path: Path) -> str:
 
 
 def _close(file: int) -> None:
-    if file in _held:  # not in a forked process, which has closed it
-        _held.discard(file)
-        os.close(file)
+    _held.discard(file)
+    os.close(file)
 
 
 def _close_all() -> None:
@@ -212,5 +220,5 @@ def _close_all() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A worker that outlives this process must not keep its files locked.
+    # A forked process that outlives this one, which was killed, must not keep its files locked.
     os.register_at_fork(after_in_child=_close_all)

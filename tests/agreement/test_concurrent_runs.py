@@ -57,8 +57,8 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until_open(gate: str) -> str:
-    """Wait until a file exists; one that does not exist after ten seconds is an error."""
-    for _ in range(1000):
+    """Wait until a file exists; one that does not exist after twenty seconds is an error."""
+    for _ in range(2000):
         if not gate or Path(gate).exists():
             return "held"
         time.sleep(0.01)
@@ -133,7 +133,7 @@ class Holder:
             target=pipeline.local_run, args=(given,), kwargs={"on_event": on_event, **options}
         )
         self.thread.start()
-        assert begun.wait(10)
+        assert begun.wait(60)
 
     def open(self) -> None:
         """Let the run end."""
@@ -153,7 +153,7 @@ def entered(aws: LocalAws, arn: str) -> list[str]:
 
 def until(holds: Callable[[], Any]) -> Any:
     """Return what a function returns once it is true."""
-    for _ in range(600):
+    for _ in range(1200):
         found = holds()
         if found:
             return found

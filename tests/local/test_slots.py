@@ -20,15 +20,22 @@ from lokki_tf.local.slots import FOLDER
 from lokki_tf.reporting import listener_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SCRIPT = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from lokki_tf import Pipeline, main, step
 
 @step
 def work(seconds: float) -> str:
+    if Path("fork").exists() and not os.fork():
+        os.close(1), os.close(2)
+        Path("forked").write_text(str(os.getpid()))
+        time.sleep(60)
+        os._exit(0)
+    while Path("fork").exists() and not Path("forked").exists():
+        time.sleep(0.01)
     Path("begun").touch()
     time.sleep(seconds)
     return "done"
@@ -58,14 +65,19 @@ def start(behaviour: str, seconds: float, *options: str) -> subprocess.Popen[str
     )
 
 
+def until(holds: Callable[[], bool]) -> None:
+    """Return when something holds."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def holder(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     """A process whose run is going on; the parameter has options of the command."""
     made = start("fail", 60, *getattr(request, "param", ()))
-    deadline = time.monotonic() + 20
-    while not Path("begun").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: Path("begun").exists())
     yield made
     made.kill()
     made.communicate()
@@ -74,7 +86,7 @@ def holder(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
 def test_another_process_fails(holder: subprocess.Popen[str]) -> None:
     """The error names the run and the process that is going on; the exit code is that of errors."""
     second = start("fail", 0)
-    out, err = second.communicate(timeout=20)
+    out, err = second.communicate(timeout=60)
     assert (second.returncode, out) == (1, "")
     assert "another run of 'slotted' is going on: " in err
     assert f"(process {holder.pid})" in err
@@ -84,7 +96,7 @@ def test_another_process_fails(holder: subprocess.Popen[str]) -> None:
 def test_another_process_is_skipped(holder: subprocess.Popen[str]) -> None:
     """The command succeeds, prints an empty result, and says on stderr why."""
     second = start("skip", 0, "--json")
-    out, err = second.communicate(timeout=20)
+    out, err = second.communicate(timeout=60)
     assert (second.returncode, out) == (0, "null\n")
     assert "skipped: another run of 'slotted' is going on: " in err
     assert "work skipped" in err
@@ -93,14 +105,14 @@ def test_another_process_is_skipped(holder: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize("holder", [(), ("--executor", "process")], indirect=True)
 def test_a_killed_process_frees_its_slot(holder: subprocess.Popen[str]) -> None:
     """A run that waits begins when the process with the slot is killed, workers or not."""
-    second = start("queue", 0)
-    time.sleep(1)
-    assert second.poll() is None
+    second = start("queue", 0, "--log-format", "human")
+    assert second.stderr is not None
+    assert "Wait 'Check for other runs' started" in second.stderr.readline()
     holder.send_signal(signal.SIGKILL)
-    out, err = second.communicate(timeout=20)
+    out, err = second.communicate(timeout=60)
     assert second.returncode == 0, err
     assert out == "done\n"
-    assert "Check for other runs ended after" in err
+    assert "Wait 'Check for other runs' ended after" in err
 
 
 @step
@@ -154,27 +166,22 @@ def test_threads_take_turns() -> None:
     assert (len(done), most) == (6, [2])
 
 
-def test_a_forked_process_does_not_keep_a_slot() -> None:
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_forked_process_does_not_keep_a_slot(kill: bool) -> None:
     """A process that a step has forked, and that outlives the run, holds no lock."""
-    children: list[int] = []
-
-    @step
-    def forks() -> None:
-        child = os.fork()
-        if not child:
-            time.sleep(30)
-            os._exit(0)
-        children.append(child)
-
-    pipeline = Pipeline("forking", [forks()], max_concurrent_runs=1, when_busy="fail")
+    Path("fork").touch()
+    first = start("fail", 60 * kill)
+    until(lambda: Path("begun").exists())
+    if kill:
+        first.kill()
+    assert first.wait(60) == (-signal.SIGKILL if kill else 0)
+    Path("fork").unlink()
     try:
-        pipeline.local_run(executor="sequential")
-        pipeline.local_run(executor="sequential")
+        second = start("fail", 0)
+        out, err = second.communicate(timeout=60)
+        assert (second.returncode, out) == (0, "done\n"), err
     finally:
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-    assert len(children) == 2
+        os.kill(int(Path("forked").read_text()), signal.SIGKILL)
 
 
 def test_after_the_longest_wait_the_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:

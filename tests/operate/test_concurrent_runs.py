@@ -105,7 +105,7 @@ class Begun:
 
 def until(holds: Callable[[], bool]) -> None:
     """Return when something holds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -169,7 +169,7 @@ def test_a_run_that_waits_is_shown_waiting(mode: str, folder: Commands, account:
         "Check for other runs": "running",
     }
     holder.open()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "saved\n"), err
     assert "Check for other runs ended after" in err
     steps = json.loads(folder.run("show", "--run", "second", "--json").stdout)["steps"]
