@@ -427,7 +427,7 @@ def _written(
         kind = draw(st.integers(0, 7))
         if kind == 0 and not batched:
             return library.polled, {"script": draw(_scripts)}
-        if kind == 1 and answered and not batched:
+        if kind == 1 and answered and not batched and not crowded:
             return draw(st.sampled_from((library.asked, library.asked_caught))), {}
         steps = library.ONE_ARGUMENT_JOBS if jobs and draw(st.booleans()) else library.ONE_ARGUMENT
         return draw(st.sampled_from(steps)), {}
@@ -453,6 +453,8 @@ def _written(
     if own.get("mode") == "inline":
         own.pop("batch_size", None)
     batched = own.get("batch_size", 1) > 1
+    # An answer may have 65,536 bytes, and those of an inline map are in one state.
+    crowded = own.get("mode") == "inline" and len(items) > 3
     if nested and large:  # the inner map would have to be within the execution
         own.pop("execution_type", None)
     express = "execution_type" in own
@@ -460,6 +462,7 @@ def _written(
     chain = grown(source.map(step, **kwargs, **own))
     if nested:
         inside = {"mode": "inline"} if express else options()
+        crowded = "mode" in own or "mode" in inside
         opened, express = chain.next(library.counted), express or "execution_type" in inside
         step, kwargs = link()
         inner = grown(opened.map(step, **kwargs, **inside))

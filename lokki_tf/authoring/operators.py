@@ -149,10 +149,12 @@ def drawn_calls(before: Mapping[Drawn, Sequence[Arriving]], subs: Subs) -> list[
     """
     names = _names(before)
     by_name = {name: one for one, name in names.items()}
+    earlier = {names[task]: [names[task_of(one)] for one in before[task]] for task in before}
+    for one in before:
+        if isinstance(one, Wait):  # a task that returns its time may have no arrow to it
+            earlier[names[one]] += [names[task] for task in before if _is_time(task, one)]
     try:
-        order = topological_order(
-            {names[task]: [names[task_of(one)] for one in before[task]] for task in before}
-        )
+        order = topological_order(earlier)
     except CycleError as error:
         first = next(task for task in before if names[task] in error.message)
         remedy = "remove one of the arrows between them; a graph must not have cycles"
@@ -228,12 +230,17 @@ def _waiting(one: Wait, direct: Sequence[NodeSpec], calls: Mapping[Drawn, _Made]
     spec = spec_of(one)
     until = spec.until
     for task, made in calls.items():
-        if isinstance(task, Task) and task.step is until:
+        if _is_time(task, one):
             until = made.result
     value = direct[0] if len(direct) == 1 else None
     if isinstance(value, WaitSpec) and value.source is None:
         value = None
     return WaitSpec(spec.place, spec.seconds, until, value, after=[*spec.after, *direct])
+
+
+def _is_time(task: Drawn, wait: Wait) -> bool:
+    """Return whether a wait waits until the time that a task returns."""
+    return isinstance(task, Task) and task.step is spec_of(wait).until
 
 
 def _name(one: Drawn) -> str:

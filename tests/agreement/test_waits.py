@@ -182,6 +182,26 @@ def several_waits() -> list[Any]:
     ]
 
 
+def since(value: Any) -> datetime:
+    return PAST
+
+
+def drawn_late() -> DAG:
+    """A wait for the time that a task returns, to which no arrow leads, and which begins later."""
+    first, last, before, at = (
+        task(name=name)(function)
+        for name, function in (
+            ("first", two.step.function),
+            ("last", three.step.function),
+            ("before", one.step.function),
+            ("at", since),
+        )
+    )
+    first >> wait(until=at) >> last
+    before >> at
+    return DAG("drawn-late", tasks=[first, last, at])
+
+
 PIPELINES: list[tuple[Any, dict[str, Any]]] = [
     (ordered(), {}),
     (passing(), {}),
@@ -198,6 +218,7 @@ PIPELINES: list[tuple[Any, dict[str, Any]]] = [
     (drawn(), {}),
     (built(), {}),
     *((one, {}) for one in several_waits()),
+    (drawn_late(), {}),
 ]
 
 

@@ -155,9 +155,9 @@ def test_waits_and_starts_are_between_pipelines() -> None:
     day >> sub >> wait(seconds=9) >> last
     assert DAG("waits", tasks=[last]).run(wait_scale=0)["last"] == 7
     alone = new(monthly)
-    started = start_pipeline("other", {"day": day})
+    started = start_pipeline("after-monthly", {"day": day})
     day >> alone >> started >> (end := made("end", day_of))
-    assert set(nodes(DAG("starts", tasks=[end]))["other"].after) == {"day", "monthly.total"}
+    assert set(nodes(DAG("starts", tasks=[end]))["after-monthly"].after) == {"day", "monthly.total"}
 
 
 def test_a_dag_of_variables_contains_pipelines_that_have_arrows() -> None:
