@@ -526,8 +526,8 @@ def failing(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | Non
 def with_cleanup(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str | None]:
     """Pipelines of any graph with a cleanup step, of which one step may fail; with waits and polls.
 
-    With ``jobs``, some of the steps are jobs of Batch. The second is the name of the step that
-    fails, ``None`` if all succeed.
+    Some have a limit of runs. With ``jobs``, some of the steps are jobs of Batch. The second is the
+    name of the step that fails, ``None`` if all succeed.
     """
     kinds = (library.listing, library.as_job(library.listing)) if jobs else (library.listing,)
     count = draw(st.integers(1, 7))
@@ -554,7 +554,8 @@ def with_cleanup(draw: st.DrawFn, *, jobs: bool = False) -> tuple[Pipeline, str 
     chosen = [draw(st.sampled_from((one, [one], {"a": one}))) for one in known]
     cleanup = library.cleaned(*chosen, 7) if draw(st.booleans()) else library.cleaned(more=chosen)
     name = f"cleaned-{next(_numbers)}"
-    pipeline = Pipeline(name, steps=calls, cleanup=cleanup)
+    limit = draw(st.sampled_from((None, None, 1)))
+    pipeline = Pipeline(name, steps=calls, cleanup=cleanup, max_concurrent_runs=limit)
     return pipeline, None if failing is None or caught else "fails"
 
 

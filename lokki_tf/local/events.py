@@ -41,7 +41,7 @@ class Event:
         time: Time of the event, as ``time.time()`` counts.
         duration: Seconds that the attempt, or the run, took; ``None`` at its start.
         attempt: Number of the node's attempt, from 1.
-        error: The error that was raised.
+        error: The error that was raised; for the wait for a slot, ``AlreadyRunning``.
         pipeline: Name of the pipeline.
         item: Inside a map, the index of the item.
         total: For a map, its number of items; 0 if it failed before they were known.

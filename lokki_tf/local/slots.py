@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from lokki_tf.errors import AlreadyRunning, OutputError
 from lokki_tf.model import Graph, Node
 from lokki_tf.runtime.busy import CHECK, LONGEST_WAIT, busy_text
+from lokki_tf.runtime.busy import AlreadyRunning as Busy
 
 from .calls import took_too_long
 from .events import Event, Listener
@@ -67,7 +68,7 @@ def slot_of(
     slots = [FOLDER / f"{name}.{number}" for number in range(definition.max_concurrent_runs)]
     file = _locked(slots, settings.run_id)
     if file is None and definition.when_busy == "queue":
-        report("wait_started", CHECK)
+        report("wait_started", CHECK, error=Busy(busy_text(name, [_holder(one) for one in slots])))
         file = _wait(definition, slots, settings.run_id, began)
         report("wait_finished", CHECK, clock() - began)
     if file is None:
@@ -76,7 +77,8 @@ def slot_of(
             error = AlreadyRunning(
                 busy,
                 place=definition.place,
-                remedy='wait for its end; with when_busy="queue", runs wait',
+                remedy="wait for its end"
+                + '; with when_busy="queue", runs wait' * (definition.when_busy == "fail"),
             )
             raise _without_steps(error, definition)
         yield settings, _skipped(definition, busy, report)
@@ -95,10 +97,14 @@ class _Report:
         self._listener = None if on_event is None else Listener(on_event)
 
     def __call__(
-        self, kind: EventKind, node: str | None = None, duration: float | None = None
+        self,
+        kind: EventKind,
+        node: str | None = None,
+        duration: float | None = None,
+        error: Exception | None = None,
     ) -> None:
         if self._listener is not None:
-            event = Event(kind, node, None, time(), duration, pipeline=self._name)
+            event = Event(kind, node, None, time(), duration, error=error, pipeline=self._name)
             self._listener.tell(event, last=kind == "run_finished")
 
 

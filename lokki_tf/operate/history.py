@@ -329,7 +329,7 @@ class Tracker:
             visit.skipped = True
             visit.attempts += 1
             if self.definition.when_busy == "queue" and visit.attempts == 1:
-                events.append(self._event("wait_started", visit, when))
+                events.append(self._event("wait_started", visit, when, remote_error(details)))
         return visit
 
     def _left_check(self, visit: Visit, when: float, events: list[Event]) -> None:

@@ -187,7 +187,7 @@ class Pipeline(Included, Generic[R_co]):
             raise BindingError(
                 f"{self.name!r} is a pipeline with max_concurrent_runs=, and cannot be part of "
                 "another one, whose executions are not counted",
-                place=calling_place(),
+                place=place,
                 remedy="give max_concurrent_runs= to the other pipeline, or start this one with "
                 f"start_pipeline({self.name!r})",
             )
@@ -274,6 +274,7 @@ class Pipeline(Included, Generic[R_co]):
             LimitError: If Step Functions would end executions for their number of events.
             SecretError: If a secret cannot be read.
             StepFailed: If a step raises; its error is the cause.
+            AlreadyRunning: If as many others are going on as ``max_concurrent_runs`` allows.
             SerializationError: With ``strict``, if a value cannot be serialized.
             StateError: If the file cannot be used.
         """

@@ -98,6 +98,7 @@ class Functions(Registry):
             BindingError: If a required argument is missing.
             StepFailed: If a function raises; its error is the cause.
             LoopError: If it would exceed the limit of steps.
+            AlreadyRunning: If as many others are going on as ``max_concurrent_runs`` allows.
         """
         return self._run_from(None, data)
 
@@ -111,14 +112,19 @@ class Functions(Registry):
         return self._run_from(step, data)
 
     def _run_from(self, step: str | None, data: Mapping[str, Any]) -> Any:
-        from lokki_tf.local import run_routes
+        from lokki_tf.local import run_routes, slot_of
         from lokki_tf.reporting import combined_listener
 
         definition, data = self.definition, dict(data)
         scale = 1.0 if self._takes(step, SCALE) else data.pop(SCALE, 1.0)
         settings = with_starts(definition, settings_of(definition, scale), strict=False)
         listener = combined_listener(None)
-        with notified(definition, data, settings):
+        with (
+            notified(definition, data, settings),
+            slot_of(definition, settings, listener) as (settings, skipped),
+        ):
+            if skipped is not None:
+                return skipped.result
             return run_routes(
                 definition, data, start=step, on_event=listener, settings=settings
             ).result

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
 
+from lokki_tf.runtime.busy import CHECK
+
 from .levels import LogLevel, level_of
 from .maps import MapCounts, Progress
 from .words import bar, format_event
@@ -183,7 +185,7 @@ class ProgressDisplay:
                 self._rows.setdefault(event.node, _Row(event.time))
             elif event.kind in _END:
                 self._rows.pop(event.node, None)
-                self._ended += 1
+                self._ended += event.node != CHECK  # which is not among the total
 
     def _open(self) -> None:
         if self._live is not None:

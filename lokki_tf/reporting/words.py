@@ -107,6 +107,13 @@ _WORDS = {
 }
 # Other texts for events with an error; a failed step has a kind of its own.
 _FAILED = {
+    "wait_started": Words(
+        LogLevel.INFO,
+        "wait_start",
+        "waiting",
+        "Wait '{node}'{item} started: {message}",
+        "waiting: {message}",
+    ),
     "map_finished": Words(
         LogLevel.ERROR,
         "map_fail",

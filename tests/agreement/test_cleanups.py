@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 MARK = "CLEANED "
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # for the locks of pipelines with a limit of runs
+
+
 def cleaned_here(pipeline: Any, given: dict[str, Any], **options: Any) -> tuple[Any, str]:
     """Return the run, or its error, and what the cleanup step printed."""
     printed: list[str] = []

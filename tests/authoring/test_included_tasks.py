@@ -189,6 +189,23 @@ def _cleaned() -> Any:
     return Pipeline("cleaned", steps=[load("x")], cleanup=made("free", day_of))
 
 
+def _limited() -> Any:
+    return Pipeline("limited", steps=[load("x")], max_concurrent_runs=1)
+
+
+def _limited_flow() -> Any:
+    @flow(max_concurrent_runs=2, when_busy="skip")
+    def limited(day: str) -> Any:
+        return load(day)
+
+    made("day", day_of) >> limited
+    return DAG("outer", tasks=[limited])
+
+
+def _limited_branch() -> Any:
+    return Flow("outer").add(made("day", day_of)).branch(_limited(), made("other", same))
+
+
 def _recursive() -> Any:
     first = Flow("first")
     second = DAG("second", tasks=[first])
@@ -230,6 +247,7 @@ def _same_name(sub: Any) -> Any:
     return Flow("same").add(made("monthly", day_of)).add(sub(day="x"))
 
 
+_LIMITED = "'limited' is a pipeline with max_concurrent_runs="
 WRONG: list[tuple[Callable[[Any], Any], str, str]] = [
     (_too_many, "3 tasks lead to flow 'monthly'", "draw no arrow"),
     (_too_few, "parameter 'two' of flow 'needy' gets nothing", "draw an arrow"),
@@ -237,6 +255,10 @@ WRONG: list[tuple[Callable[[Any], Any], str, str]] = [
     (_twice, "pipeline 'monthly' is used twice in the flow", "monthly\\(day=…\\)"),
     (_same_name, "two tasks are named 'monthly'", "@task\\(name="),
     (lambda _: Flow("outer").add(_cleaned()), "'cleaned' is a pipeline with cleanup=", "give"),
+    (lambda _: Flow("outer").add(_limited()), _LIMITED, "start_pipeline\\('limited'\\)"),
+    (lambda _: DAG("outer", tasks=[_limited() >> made("rows", same)]), _LIMITED, "start"),
+    (lambda _: _limited_flow(), _LIMITED, "give max_concurrent_runs= to the other"),
+    (lambda _: _limited_branch(), _LIMITED, "start"),
     (lambda _: _recursive(), "contain each other: first → second → first", "remove"),
     (lambda _: Flow("o").add(_recursive_flow()), "inner → around → inner", "remove"),
 ]
@@ -244,7 +266,7 @@ WRONG: list[tuple[Callable[[Any], Any], str, str]] = [
 
 @pytest.mark.parametrize(("wrong", "message", "remedy"), WRONG)
 def test_wrong_use_is_an_error(wrong: Any, message: str, remedy: str) -> None:
-    """Missing and superfluous results, recursion, repetition and cleanup steps are refused."""
+    """Missing and superfluous results, recursion, cleanup steps and limits of runs are refused."""
     with pytest.raises((BindingError, CycleError), match=message) as caught:
         _ = wrong(new(monthly)).definition
     assert __file__ in str(caught.value)

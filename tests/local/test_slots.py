@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lokki_tf import Pipeline, step
+from lokki_tf import MicroFunctions, Pipeline, ReturnUpdates, step
 from lokki_tf.errors import AlreadyRunning, OutputError
 from lokki_tf.local.slots import FOLDER
 from lokki_tf.reporting import listener_for
@@ -191,6 +192,41 @@ def test_after_the_longest_wait_the_run_fails(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(slots, "LONGEST_WAIT", 0.1)
     with going_on(), pytest.raises(AlreadyRunning, match="another run of 'limited' is going on"):
         limited().local_run()
+
+
+def test_progress_says_that_a_run_waits() -> None:
+    """A line names the other run as soon as a run waits for it."""
+    stream, pipeline = io.StringIO(), limited()
+    with going_on():
+        pipeline.local_run(on_event=listener_for(pipeline.graph, stream=stream))
+    first, second, third = stream.getvalue().splitlines()
+    assert first.startswith("waiting: another run of 'limited' is going on: ")
+    assert second.startswith("Check for other runs ended after ")
+    assert third.startswith("slow done in ")
+
+
+@pytest.mark.parametrize("begins", [lambda pipe: pipe.run(), lambda pipe: pipe.run_from(step="b")])
+def test_each_way_to_run_functions_takes_a_slot(begins: Callable[[MicroFunctions], Any]) -> None:
+    """run() and run_from() of steps that return the next step are skipped, or fail."""
+
+    def functions(when_busy: Any) -> MicroFunctions:
+        pipe = MicroFunctions("a", name="limited", max_concurrent_runs=1, when_busy=when_busy)
+
+        @pipe.fn()
+        def a() -> ReturnUpdates:
+            return ReturnUpdates("b")
+
+        @pipe.fn(terminates=True)
+        def b() -> dict[str, int]:
+            return {"b": 1}
+
+        return pipe
+
+    with going_on():
+        assert begins(functions("skip")) is None
+        with pytest.raises(AlreadyRunning):
+            begins(functions("fail"))
+    assert begins(functions("fail")) == {"b": 1}
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

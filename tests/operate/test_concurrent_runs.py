@@ -171,6 +171,7 @@ def test_a_run_that_waits_is_shown_waiting(mode: str, folder: Commands, account:
     holder.open()
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "saved\n"), err
+    assert "waiting: another run of 'commands-queue' is going on: holder" in err
     assert "Check for other runs ended after" in err
     steps = json.loads(folder.run("show", "--run", "second", "--json").stdout)["steps"]
     assert {one["step"]: one["status"] for one in steps} == {

@@ -20,6 +20,7 @@ from lokki_tf.model import Definition, Graph, Item
 from lokki_tf.reporting import ProgressDisplay, ProgressLines, listener_for
 from lokki_tf.reporting.maps import MapCounts, Progress
 from lokki_tf.reporting.words import bar
+from lokki_tf.runtime.busy import CHECK, AlreadyRunning
 
 LINES = """\
 load done in 2.345 s
@@ -180,6 +181,21 @@ def shown(display: ProgressDisplay) -> str:
     console.print(display.picture())
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def test_the_wait_for_other_runs_is_not_one_of_the_steps(
+    events: SimpleNamespace, terminal: Terminal
+) -> None:
+    """It has a row while it lasts, and the bar counts the steps only."""
+    make = events.make
+    with ProgressDisplay(1, stream=terminal, clock=lambda: events.start + 1) as display:
+        display(make("wait_started", CHECK, error=AlreadyRunning("another run is going on")))
+        assert shown(display).startswith(CHECK)
+        display(make("wait_finished", CHECK, duration=1.0))
+        assert "0/1 (0%)" in shown(display)
+        display(make("step_finished", "load", duration=0.1))
+        assert "1/1 (100%)" in shown(display)
+    assert "waiting: another run is going on" in terminal.getvalue()
 
 
 def test_ended_steps_are_shown_above(events: SimpleNamespace, terminal: Terminal) -> None:
