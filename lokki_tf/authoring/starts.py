@@ -71,7 +71,8 @@ def start_pipeline(
     Parameters and result are JSON, of at most 128,000 bytes each. If the other pipeline fails,
     :class:`lokki_tf.PipelineFailed` is raised. A redrive starts the other pipeline again.
 
-    Locally the pipeline with that name runs; its module must have been imported.
+    Locally the pipeline with that name runs; its module must have been imported. Of several it is
+    the one that was made last, those in the same file first.
 
     Args:
         pipeline: The pipeline's name, or the ARN of its state machine. In a stage, the pipeline of

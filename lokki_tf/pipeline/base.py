@@ -113,6 +113,8 @@ class Pipeline(Included, Generic[R_co]):
     """What it is called in messages."""
     max_workers: int | None = None
     """Number of steps that run at once locally, unless a run sets another."""
+    made_in: str
+    """The file of the code that has made it."""
     _made: Definition
     _sound: Definition | None = None
     _last: tuple[Definition, Mapping[str, Outcome]] | None = None
@@ -120,6 +122,7 @@ class Pipeline(Included, Generic[R_co]):
     def __new__(cls, *_args: Any, **_options: Any) -> Self:
         made = super().__new__(cls)
         made.draw()
+        made.made_in = calling_place().file
         remember(made)  # so that others can start it by its name
         return made
 
@@ -210,6 +213,11 @@ class Pipeline(Included, Generic[R_co]):
     def graph(self) -> Graph:
         """Its nodes, as data."""
         return self.definition.graph
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it was made for another pipeline, of which it is a part."""
+        return False
 
     @property
     def started_pipelines(self) -> Sequence[Startable]:

@@ -94,6 +94,11 @@ class FlowPipeline(Pipeline[R_co], Generic[P, R_co]):
         """The pipeline's name."""
         return self._name
 
+    @property
+    def is_part(self) -> bool:
+        """Whether it is the result of a call, with other defaults, in another pipeline."""
+        return self._is_call and (self._results is not None or self.included_at is not None)
+
     def _written(self) -> Definition:
         # A notebook cell that runs again assigns a new step to the same name.
         names = self._function.__globals__

@@ -40,6 +40,13 @@ class Startable(Protocol):
     def definition(self) -> Definition: ...
     @property
     def local_run(self) -> Callable[..., Run]: ...
+    @property
+    def made_in(self) -> str:
+        """The file of the code that has made it."""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it was made for another pipeline, of which it is a part."""
 
 
 _KNOWN: WeakValueDictionary[int, Startable] = WeakValueDictionary()
@@ -58,17 +65,23 @@ def remember(pipeline: Startable) -> None:
     _KNOWN[id(pipeline)] = pipeline
 
 
-def found(started: StartedPipeline) -> Startable | None:
-    """Return the pipeline with a name that was made last in this process, if there is one.
+def _found(definition: Definition) -> dict[StartedPipeline, Startable | None]:
+    """Return what a pipeline starts, with the pipelines of this process that have the names.
 
-    Args:
-        started: What is started.
+    Of several with one name it is the one that was made last, first among those of the files that
+    contain the starts: modules that are imported together, as tests are, may have the same names.
     """
     # The list of references is made at once, while other threads make pipelines. One that is being
     # made has no name yet.
-    known = [reference() for reference in _KNOWN.valuerefs()]
-    named = [one for one in known if getattr(one, "name", None) == started.name]
-    return named[-1] if named else None
+    known = [one for reference in _KNOWN.valuerefs() if (one := reference()) is not None]
+    found: dict[StartedPipeline, Startable | None] = {}
+    for started in _starts(definition):
+        named = [one for one in known if getattr(one, "name", None) == started.name]
+        named = [one for one in named if not one.is_part]
+        files = {one.place.file for one in definition.started if one.step.starts == started}
+        near = [one for one in named if one.made_in in files and not one.made_in.startswith("<")]
+        found[started] = next(reversed(near or named), None)
+    return found
 
 
 def started_pipelines(definition: Definition) -> list[Startable]:
@@ -77,7 +90,7 @@ def started_pipelines(definition: Definition) -> list[Startable]:
     Args:
         definition: The pipeline.
     """
-    return [one for started in _starts(definition) if (one := found(started)) is not None]
+    return [one for one in _found(definition).values() if one is not None]
 
 
 def with_starts(
@@ -100,9 +113,9 @@ def with_starts(
     Raises:
         BindingError: If no pipeline of this process has the name of one that is started.
     """
-    starts = _starts(definition)
+    starts, here = _starts(definition), _found(definition)
     for started, node in starts.items():
-        if found(started) is None:
+        if here[started] is None:
             raise BindingError(
                 f"pipeline {started.name!r} is started, and no pipeline of this process has that "
                 "name",
@@ -111,7 +124,8 @@ def with_starts(
                 or "import the module that makes it; a local run starts it here",
             )
     scale, stage = settings.wait_scale, settings.stage
-    start = _starter(answers or {}, strict=strict, wait_scale=scale, config=config, stage=stage)
+    options = {"strict": strict, "wait_scale": scale, "config": config, "stage": stage}
+    start = _starter(here, answers or {}, **options)
     return replace(settings, start=start) if starts else settings
 
 
@@ -153,7 +167,9 @@ def _asked_by_started(definition: Definition, seen: set[str]) -> set[str]:
     return names
 
 
-def _starter(answers: Mapping[str, Any], **options: Any) -> Callable[..., Any]:
+def _starter(
+    here: Mapping[StartedPipeline, Startable | None], answers: Mapping[str, Any], **options: Any
+) -> Callable[..., Any]:
     """Return the function that runs a started pipeline locally, and returns its result."""
 
     def start(started: StartedPipeline, /, **values: Any) -> Any:
@@ -167,7 +183,7 @@ def _starter(answers: Mapping[str, Any], **options: Any) -> Callable[..., Any]:
         )
 
         given = input_of(started.name, values)
-        pipeline = found(started)
+        pipeline = here[started]
         assert pipeline is not None
         try:
             _refuse_input(pipeline.definition, given)
@@ -323,9 +339,10 @@ def check_starts(definition: Definition) -> Iterator[Finding]:
 
 
 def _check_starts(definition: Definition) -> Iterator[Finding]:
+    here = _found(definition)
     for node in definition.started:
         assert node.step.starts is not None
-        pipeline, name = found(node.step.starts), node.step.starts.name
+        pipeline, name = here[node.step.starts], node.step.starts.name
         if name == definition.name or (
             pipeline is not None and _reaches(pipeline, definition.name, set())
         ):
@@ -375,6 +392,7 @@ def _misfits(node: Node, pipeline: Startable) -> Iterator[Finding]:
             "start",
             f"pipeline {pipeline.name!r}, which is started here, {problem}",
             node.place,
-            f"its signature is {signature(pipeline.definition.parameters, pipeline.name)}",
+            f"its signature is {signature(pipeline.definition.parameters, pipeline.name)}, at "
+            f"{pipeline.definition.place}",
             error=BindingError,
         )

@@ -31,7 +31,6 @@ from lokki_tf import (
 from lokki_tf.errors import BindingError, RunTimeoutError, StepFailed
 from lokki_tf.operate.history import Tracker
 from lokki_tf.operate.visits import ItemCounts
-from lokki_tf.pipeline.starts import remember
 from lokki_tf.runtime.store import split
 from lokki_tf.testing import LocalAws
 
@@ -47,14 +46,6 @@ def aws() -> Iterator[LocalAws]:
     with LocalAws(retry_delay_scale=0.0, wait_scale=0.001) as account:
         yield account
         assert [one for one in account.iam_decisions if not one.allowed] == []
-
-
-@pytest.fixture(autouse=True)
-def _pipelines_of_this_module() -> None:
-    """The one that was made last is started, and other modules have the same names."""
-    for one in globals().values():
-        if isinstance(one, Pipeline):
-            remember(one)
 
 
 @step

@@ -18,7 +18,7 @@ from lokki_tf import (
     task,
     wait,
 )
-from lokki_tf.errors import LokkiError, PlaceholderError
+from lokki_tf.errors import BindingError, LokkiError, PlaceholderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,3 +177,33 @@ def test_arrows_lead_to_and_from_a_start() -> None:
 @task
 def first_task() -> str:
     return "x"
+
+
+def test_of_several_pipelines_with_a_name_that_of_the_same_file_is_started() -> None:
+    """Modules that are imported together may have the same names; a fault says which is meant."""
+    made: dict[str, Any] = {"Pipeline": Pipeline, "value": value, "Parameter": Parameter}
+    text = "twice = Pipeline('twice', steps=[value(Parameter('n', int))])"
+    exec(compile(text, __file__.replace("test_starts", "elsewhere"), "exec"), made)
+    with pytest.raises(BindingError, match="requires 'n'") as caught:
+        whole(start_pipeline("twice"))
+    assert re.search(r"at .*elsewhere.py:1", str(caught.value.remedy))
+    twice = Pipeline("twice", steps=[value(2)])
+    exec(compile(text, __file__.replace("test_starts", "elsewhere"), "exec"), made)
+    parent = whole(start_pipeline("twice"))
+    assert parent.started_pipelines == [twice]
+    assert parent.local_run().result == 2
+
+
+def test_a_call_of_a_flow_in_another_pipeline_is_not_started() -> None:
+    """It has the name of its flow and other defaults, and is not deployed by itself."""
+
+    @flow
+    def used(number: int):
+        return value(number)
+
+    around = [Pipeline("around", steps=[value(used(1))]), DAG("dag", tasks=[used(2)])]
+    with pytest.raises(BindingError, match="requires 'number'"):
+        whole(start_pipeline("used"))
+    assert [one.local_run().result for one in around] == [1, 2]
+    deployed = used(3)
+    assert whole(start_pipeline("used")).started_pipelines == [deployed]

@@ -47,10 +47,10 @@ def test_trusted_results_of_a_shared_bucket_are_readable(tmp_path: Path) -> None
     only to Terraform.
     """
     config = Config(aws=AwsConfig(artifact_bucket="shared"))
-    parent = Pipeline("parent", steps=[start_pipeline("child", {"number": 3}, trust=True)])
+    parent = Pipeline("parent", steps=[start_pipeline("apart", {"number": 3}, trust=True)])
     made = parent.synth(tmp_path, config=config).folder / "cdk.tf.json"
     policies = json.loads(made.read_text())["resource"]["aws_iam_role_policy"]
     statements = json.loads(policies["starts_policy"]["policy"])["Statement"]
     (read,) = (one["Resource"] for one in statements if one["Sid"] == "Read")
     bucket = "${data.aws_s3_bucket.bucket.arn}"
-    assert read == [f"{bucket}/parent/runs/*", f"{bucket}/child/runs/*"]
+    assert read == [f"{bucket}/parent/runs/*", f"{bucket}/apart/runs/*"]
